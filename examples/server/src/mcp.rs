@@ -1,0 +1,291 @@
+//! A protected resource: an MCP endpoint with three tools.
+//!
+//! What lives here: the tools, the notes they keep, and the transport's settings. What never does: access tokens. Whoever
+//! guards the route checks the token and leaves an [`Identity`] in the request's extensions; the token itself is taken
+//! off the request before a tool can see it, because a tool that holds a token can pass it on (MCP, Security, §Token
+//! Passthrough). Without an identity nothing is answered, so a route mounted without its guard is closed, not open.
+//!
+//! **Stateless, answered in JSON.** Every POST stands alone: no `Mcp-Session-Id`, no stream, GET is 405. The tools
+//! answer at once and never call back, so a session would only be state to bound and to lose at a restart, and rmcp
+//! would let any caller who learns its id continue it. Without one there is nothing to steal, and any replica serves any
+//! request. MCP's revision 2026-07-28 has no sessions at all; the SDKs for Rust, TypeScript (1.x and 2.x) and Python
+//! work over this transport with it and with the revisions before.
+//!
+//! **Hosts, not origins.** A web page that rebinds its own name to this machine sends that name as `Host`, and is
+//! refused. Origins are not restricted: no cookie is read here, so a page can do no more than its token allows, and
+//! browser clients on unknown origins are welcome.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::Request;
+use axum::http::{StatusCode, header::AUTHORIZATION, request::Parts};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any_service};
+use rmcp::handler::server::common::FromContextPart;
+use rmcp::handler::server::{tool::ToolCallContext, wrapper::Parameters};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+use rmcp::{ErrorData, Json, ServerHandler, schemars, tool, tool_handler, tool_router};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+/// The largest request, far above what the tools can use.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// Who an access token speaks for, as the route's guard found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(crate = "rmcp::schemars")]
+pub(crate) struct Identity {
+    /// The user.
+    pub(crate) subject: String,
+    /// The application the user connected.
+    pub(crate) client_id: String,
+    /// What the user allowed it to do.
+    pub(crate) scopes: Vec<String>,
+}
+
+impl FromContextPart<ToolCallContext<'_, Tools>> for Identity {
+    fn from_context_part(context: &mut ToolCallContext<'_, Tools>) -> Result<Self, ErrorData> {
+        let parts = context.request_context.extensions.get::<Parts>();
+        let identity = parts.and_then(|parts| parts.extensions.get::<Identity>());
+        identity.cloned().ok_or_else(|| ErrorData::internal_error("the request carries no identity", None))
+    }
+}
+
+/// The endpoint, for `Router::route`. Wrap it in a layer that inserts an [`Identity`].
+///
+/// `allowed_hosts` are the names that clients and proxies put into `Host`, without a port to allow any port; those of
+/// the loopback interface are always allowed. Cancelling `stop` ends requests that are still being answered.
+pub(crate) fn service(allowed_hosts: impl IntoIterator<Item = String>, stop: CancellationToken) -> MethodRouter {
+    let loopback = ["localhost", "127.0.0.1", "[::1]"].map(String::from);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(MAX_REQUEST_BYTES)
+        .with_allowed_hosts(loopback.into_iter().chain(allowed_hosts))
+        .with_cancellation_token(stop);
+    let tools = Tools::default();
+    let sessions = Arc::new(NeverSessionManager::default());
+    let transport = StreamableHttpService::new(move || Ok(tools.clone()), sessions, config);
+    any_service(transport).layer(middleware::from_fn(admit))
+}
+
+/// Lets a request through once it is known whose it is, without its token.
+async fn admit(mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Identity>().is_none() {
+        tracing::error!("the MCP route is mounted without a guard that inserts an identity");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    request.headers_mut().remove(AUTHORIZATION);
+    next.run(request).await
+}
+
+#[derive(Clone, Default)]
+struct Tools {
+    notes: Arc<NotePad>,
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(crate = "rmcp::schemars")]
+struct NewNote {
+    /// The note, at most 500 bytes.
+    text: String,
+}
+
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(crate = "rmcp::schemars")]
+struct Notes {
+    /// Oldest first.
+    notes: Vec<String>,
+}
+
+#[allow(clippy::unused_async, reason = "the macro's contract")]
+#[tool_router]
+impl Tools {
+    /// Tells which user this connection speaks for, through which application and with which scopes.
+    #[tool(annotations(read_only_hint = true, open_world_hint = false))]
+    async fn whoami(&self, caller: Identity) -> Json<Identity> {
+        Json(caller)
+    }
+
+    /// Adds a note to the user's note pad, which keeps the latest 32.
+    #[tool(annotations(destructive_hint = false, open_world_hint = false))]
+    async fn note_add(&self, caller: Identity, Parameters(note): Parameters<NewNote>) -> Result<Json<Notes>, String> {
+        self.notes.add(caller.subject, note.text).map(Json)
+    }
+
+    /// Lists the notes on the user's note pad.
+    #[tool(annotations(read_only_hint = true, open_world_hint = false))]
+    async fn note_list(&self, caller: Identity) -> Json<Notes> {
+        Json(self.notes.list(&caller.subject))
+    }
+}
+
+#[tool_handler(
+    name = "grantcore-server",
+    instructions = "A note pad per user, shared by all applications that the user connected."
+)]
+impl ServerHandler for Tools {}
+
+/// Every user's notes, bounded in all three directions: 256 users, 32 notes each, 500 bytes each.
+#[derive(Default)]
+struct NotePad(Mutex<HashMap<String, VecDeque<String>>>);
+
+impl NotePad {
+    const USERS: usize = 256;
+    const NOTES: usize = 32;
+    const BYTES: usize = 500;
+
+    fn add(&self, subject: String, text: String) -> Result<Notes, String> {
+        if text.is_empty() || text.len() > Self::BYTES {
+            return Err(format!("a note has 1 to {} bytes", Self::BYTES));
+        }
+        let mut pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pads.len() >= Self::USERS && !pads.contains_key(&subject) {
+            return Err("all note pads are taken".to_owned());
+        }
+        let pad = pads.entry(subject).or_default();
+        if pad.len() >= Self::NOTES {
+            pad.pop_front();
+        }
+        pad.push_back(text);
+        Ok(Notes { notes: pad.iter().cloned().collect() })
+    }
+
+    fn list(&self, subject: &str) -> Notes {
+        let pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pad = pads.get(subject);
+        Notes { notes: pad.into_iter().flatten().cloned().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{HeaderMap, Method, header};
+    use axum::routing::any;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn identity(subject: &str) -> Identity {
+        Identity { subject: subject.to_owned(), client_id: "c1".to_owned(), scopes: vec!["notes".to_owned()] }
+    }
+
+    fn app() -> Router {
+        let hosts = ["auth.example.com".to_owned()];
+        Router::new().route("/mcp", service(hosts, CancellationToken::new()))
+    }
+
+    fn request(host: &str, method: &str, params: &Value) -> Request {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        Request::post("/mcp")
+            .header(header::HOST, host)
+            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap()
+    }
+
+    async fn call(app: &Router, subject: &str, tool: &str, arguments: Value) -> Value {
+        let params = json!({"name": tool, "arguments": arguments});
+        let mut request = request("127.0.0.1:8080", "tools/call", &params);
+        request.extensions_mut().insert(identity(subject));
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let mut answer: Value = serde_json::from_slice(&body).unwrap();
+        answer["result"].take()
+    }
+
+    #[tokio::test]
+    async fn a_tool_knows_who_calls() {
+        let result = call(&app(), "alice", "whoami", json!({})).await;
+        let expected = json!({"subject": "alice", "client_id": "c1", "scopes": ["notes"]});
+        assert_eq!(result["structuredContent"], expected);
+    }
+
+    #[tokio::test]
+    async fn without_an_identity_nothing_is_answered() {
+        for method in ["initialize", "tools/list", "ping"] {
+            let request = request("127.0.0.1", method, &json!({}));
+            let response = app().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_tool_sees_the_token() {
+        let seen = |headers: HeaderMap| async move { headers.contains_key(AUTHORIZATION).to_string() };
+        let probe: MethodRouter = any(seen).layer(middleware::from_fn(admit));
+        let mut request = request("127.0.0.1", "ping", &json!({}));
+        request.extensions_mut().insert(identity("alice"));
+        request.headers_mut().insert(AUTHORIZATION, "Bearer SECRET".parse().unwrap());
+        let response = probe.oneshot(request).await.unwrap();
+        assert_eq!(to_bytes(response.into_body(), 10).await.unwrap(), "false");
+    }
+
+    #[tokio::test]
+    async fn only_known_hosts_are_served() {
+        for (host, status) in [
+            ("127.0.0.1:8080", StatusCode::OK),
+            ("localhost", StatusCode::OK),
+            ("[::1]:8080", StatusCode::OK),
+            ("auth.example.com", StatusCode::OK),
+            ("auth.example.com:443", StatusCode::OK),
+            ("evil.example", StatusCode::FORBIDDEN),
+            ("auth.example.com.evil.example", StatusCode::FORBIDDEN),
+        ] {
+            let mut request = request(host, "ping", &json!({}));
+            request.extensions_mut().insert(identity("alice"));
+            assert_eq!(app().oneshot(request).await.unwrap().status(), status, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_request_stands_alone() {
+        let client = json!({"name": "test", "version": "1"});
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        let mut initialize = request("127.0.0.1", "initialize", &params);
+        initialize.extensions_mut().insert(identity("alice"));
+        let response = app().oneshot(initialize).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        assert!(!response.headers().contains_key("mcp-session-id"));
+
+        let mut stream = request("127.0.0.1", "ping", &json!({}));
+        *stream.method_mut() = Method::GET;
+        stream.extensions_mut().insert(identity("alice"));
+        let response = app().oneshot(stream).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[tokio::test]
+    async fn notes_belong_to_their_user_and_are_bounded() {
+        let app = app();
+        for number in 0..40 {
+            call(&app, "alice", "note_add", json!({"text": number.to_string()})).await;
+        }
+        let result = call(&app, "alice", "note_list", json!({})).await;
+        let kept: Vec<_> = (8..40).map(|number| number.to_string()).collect();
+        assert_eq!(result["structuredContent"]["notes"], json!(kept));
+        let result = call(&app, "bob", "note_list", json!({})).await;
+        assert_eq!(result["structuredContent"]["notes"], json!([]));
+
+        for text in [String::new(), "x".repeat(501)] {
+            let result = call(&app, "bob", "note_add", json!({"text": text})).await;
+            assert_eq!(result["isError"], true);
+        }
+        for number in 1..NotePad::USERS {
+            call(&app, &number.to_string(), "note_add", json!({"text": "x"})).await;
+        }
+        let add = async |subject| call(&app, subject, "note_add", json!({"text": "x"})).await;
+        assert_eq!(add("one too many").await["isError"], true);
+        assert_eq!(add("alice").await["isError"], false);
+    }
+}

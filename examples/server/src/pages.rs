@@ -1,0 +1,397 @@
+//! The HTML pages: one struct per page, its template beside it, and the response headers they all share.
+//!
+//! Here live the words and values a person sees. What never does: a decision, a lookup, a session, or HTML put
+//! together by hand; every value passes askama's escaping. Answers to OAuth 2.1 §7.11 (no framing), §7.13 (no
+//! open redirection by way of an error page) and §7.12 (hostile input).
+
+use askama::Template;
+use axum::{
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// The stylesheet, to be served as `text/css` at `/assets/style.css`.
+pub(crate) const STYLE: &str = include_str!("../assets/style.css");
+
+/// Headers of every page.
+///
+/// The policy has no `form-action` on purpose: browsers hold the redirect that follows the consent form against it,
+/// and that redirect goes to the client.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// A page as an axum response; `(StatusCode::NOT_FOUND, Page(notice))` gives it another status than its own.
+#[derive(Debug)]
+pub(crate) struct Page<T>(pub(crate) T);
+
+/// A template that knows the status it is sent with.
+pub(crate) trait Screen: Template {
+    /// `200 OK`, unless the page reports something else.
+    fn status(&self) -> StatusCode {
+        StatusCode::OK
+    }
+}
+
+impl<T: Screen> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        match self.0.render() {
+            Ok(html) => (self.0.status(), HEADERS, html).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be rendered");
+                (StatusCode::INTERNAL_SERVER_ERROR, HEADERS).into_response()
+            }
+        }
+    }
+}
+
+/// The front page: what runs here, what to point a client at, who can sign in.
+#[derive(Debug, Template)]
+#[template(path = "home.html", whitespace = "minimize")]
+pub(crate) struct Home {
+    /// The issuer, as in the metadata.
+    pub(crate) issuer: String,
+    /// Each protected resource: its URL, and what it is in a few words.
+    pub(crate) resources: Vec<(String, String)>,
+    /// Each demonstration account: its name and its password.
+    pub(crate) users: Vec<(String, String)>,
+    /// Who is signed in, if anybody.
+    pub(crate) signed_in: Option<String>,
+    /// For the hidden `csrf` field of the sign-out form.
+    pub(crate) csrf: String,
+}
+
+impl Screen for Home {}
+
+/// The sign-in form, posted to `/login` with `username`, `password`, `next` and `csrf`.
+#[derive(Debug, Template)]
+#[template(path = "login.html", whitespace = "minimize")]
+pub(crate) struct Login {
+    /// Where to go on after signing in.
+    pub(crate) next: String,
+    /// For the hidden `csrf` field.
+    pub(crate) csrf: String,
+    /// What was typed the last time, or nothing.
+    pub(crate) username: String,
+    /// Whether the last attempt failed; the page does not tell at what.
+    pub(crate) failed: bool,
+    /// The application that waits for this sign-in, by the name it gave itself.
+    pub(crate) client_name: Option<String>,
+    /// Accounts to hint at, name and password; none, and the hint is gone.
+    pub(crate) users: Vec<(String, String)>,
+}
+
+impl Screen for Login {}
+
+/// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`) and one `scope` for
+/// each scope left ticked.
+#[derive(Debug, Template)]
+#[template(path = "consent.html", whitespace = "minimize")]
+pub(crate) struct Consent {
+    /// The single-use ticket of this prompt.
+    pub(crate) ticket: String,
+    /// Who is signed in.
+    pub(crate) subject: String,
+    /// What the client calls itself.
+    pub(crate) client_name: String,
+    /// The client's identifier, whole.
+    pub(crate) client_id: String,
+    /// The host of a client identifier that is a URL.
+    pub(crate) client_host: Option<String>,
+    /// The client's own website; `https` only.
+    pub(crate) client_uri: Option<String>,
+    /// How this server came to know the client: a sentence without its full stop.
+    pub(crate) registration: &'static str,
+    /// Whether somebody other than the client stands for its name.
+    pub(crate) verified: bool,
+    /// The host (or private-use scheme) that either answer is sent to.
+    pub(crate) redirect_host: String,
+    /// Whether every redirect URI of the client is on this computer, which shows a warning.
+    pub(crate) loopback_only: bool,
+    /// What is asked for; each starts out ticked.
+    pub(crate) scopes: Vec<Scope>,
+    /// Where the access would be valid.
+    pub(crate) resources: Vec<String>,
+    /// How long one token lasts: `1 hour`.
+    pub(crate) access_lifetime: String,
+    /// How long it can be renewed: `up to 180 days, or 30 days without use`.
+    pub(crate) grant_lifetime: String,
+    /// How long the page is good for, a sentence without its full stop: `This page is valid for 10 minutes`.
+    pub(crate) expires_in: String,
+}
+
+impl Screen for Consent {}
+
+/// One scope on the consent page.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// The scope token, and the value of its checkbox.
+    pub(crate) name: String,
+    /// What it lets the client do.
+    pub(crate) description: String,
+}
+
+/// The error banner that takes the place of a consent page; it has no form and grants nothing.
+#[derive(Debug, Template)]
+#[template(path = "problem.html", whitespace = "minimize")]
+pub(crate) struct Problem {
+    /// The HTTP status it is sent with.
+    pub(crate) status: u16,
+    /// The heading.
+    pub(crate) title: String,
+    /// The public error code, such as `invalid_request`.
+    pub(crate) code: String,
+    /// What went wrong, in a sentence.
+    pub(crate) description: String,
+    /// Why, in a sentence.
+    pub(crate) cause: String,
+    /// What helps, in a sentence.
+    pub(crate) fix: String,
+    /// What arrived (a redirect URI, say); shown as text and never as a link.
+    pub(crate) received: Option<String>,
+    /// The error response at a *verified* redirect URI; the only address from a request that is ever a link.
+    pub(crate) continue_url: Option<String>,
+    /// Where the same request is validated anew.
+    pub(crate) reload_url: Option<String>,
+    /// The reference under which the event was logged.
+    pub(crate) correlation_id: String,
+    /// When it happened, UTC.
+    pub(crate) at: String,
+}
+
+impl Screen for Problem {
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// A page of one sentence: signed out, nothing here.
+#[derive(Debug, Template)]
+#[template(path = "notice.html", whitespace = "minimize")]
+pub(crate) struct Notice {
+    /// The heading.
+    pub(crate) title: String,
+    /// The sentence.
+    pub(crate) message: String,
+}
+
+impl Screen for Notice {}
+
+#[cfg(test)]
+mod tests {
+    use askama::Result;
+
+    use super::*;
+
+    const HOSTILE: &str = r#"<script>alert(1)</script>"'& {{ 7 }} --><img src=x>"#;
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        vec![(text.into(), text.into()), (text.into(), text.into())]
+    }
+
+    fn home(text: &str) -> Home {
+        Home {
+            issuer: text.into(),
+            resources: pairs(text),
+            users: pairs(text),
+            signed_in: Some(text.into()),
+            csrf: text.into(),
+        }
+    }
+
+    fn login(text: &str) -> Login {
+        Login {
+            next: text.into(),
+            csrf: text.into(),
+            username: text.into(),
+            failed: true,
+            client_name: Some(text.into()),
+            users: pairs(text),
+        }
+    }
+
+    fn consent(text: &str, verified: bool) -> Consent {
+        let scope = || Scope {
+            name: text.into(),
+            description: text.into(),
+        };
+        Consent {
+            ticket: text.into(),
+            subject: text.into(),
+            client_name: text.into(),
+            client_id: text.into(),
+            client_host: Some(text.into()),
+            client_uri: Some(text.into()),
+            registration: "Registered itself, unverified",
+            verified,
+            redirect_host: text.into(),
+            loopback_only: true,
+            scopes: vec![scope(), scope()],
+            resources: vec![text.into(), text.into()],
+            access_lifetime: text.into(),
+            grant_lifetime: text.into(),
+            expires_in: text.into(),
+        }
+    }
+
+    fn problem(text: &str) -> Problem {
+        Problem {
+            status: 400,
+            title: text.into(),
+            code: text.into(),
+            description: text.into(),
+            cause: text.into(),
+            fix: text.into(),
+            received: Some(text.into()),
+            continue_url: Some(text.into()),
+            reload_url: Some(text.into()),
+            correlation_id: text.into(),
+            at: text.into(),
+        }
+    }
+
+    fn notice(text: &str) -> Notice {
+        Notice {
+            title: text.into(),
+            message: text.into(),
+        }
+    }
+
+    /// Every page, with `text` wherever a value goes.
+    fn every_page(text: &str) -> Result<[String; 6]> {
+        Ok([
+            home(text).render()?,
+            login(text).render()?,
+            consent(text, true).render()?,
+            consent(text, false).render()?,
+            problem(text).render()?,
+            notice(text).render()?,
+        ])
+    }
+
+    #[test]
+    fn hostile_text_is_escaped_on_every_page() -> Result<()> {
+        for (plain, page) in every_page("plain")?.iter().zip(&every_page(HOSTILE)?) {
+            for mark in ['<', '>', '"', '\''] {
+                let count = |page: &str| page.matches(mark).count();
+                assert_eq!(count(plain), count(page), "{mark} got through: {page}");
+            }
+            assert!(page.contains("alert(1)") && !page.contains("& "), "{page}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn no_page_runs_styles_or_loads_anything_of_its_own() -> Result<()> {
+        let banned = "<script <style <iframe style= src= onclick= http-equiv //";
+        for page in every_page("plain")? {
+            assert!(page.starts_with("<!doctype html>"), "{page}");
+            for banned in banned.split(' ') {
+                assert!(!page.contains(banned), "{banned}: {page}");
+            }
+        }
+        assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+        Ok(())
+    }
+
+    #[test]
+    fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
+        let page = consent("plain", false).render()?;
+        let form = page.split("<form").last().unwrap_or_default();
+        let names: Vec<_> = form.split(" name=\"").skip(1).collect();
+        let starts = [
+            "ticket\"",
+            "scope\"",
+            "scope\"",
+            "decision\" value=\"deny\"",
+            "decision\" value=\"allow\"",
+        ];
+        assert_eq!(
+            names.len(),
+            starts.len(),
+            "nothing else is sent back: {form}"
+        );
+        for (name, start) in names.iter().zip(starts) {
+            assert!(name.starts_with(start), "{start} in its place: {form}");
+        }
+        assert_eq!(page.matches("<form").count(), 1);
+        assert_eq!(
+            form.matches("<button").count(),
+            2,
+            "the first submit button is Deny"
+        );
+        assert_eq!(form.matches(" checked").count(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn consent_links_only_to_a_verified_client_and_warns_of_a_local_one() -> Result<()> {
+        let mut page = consent("plain", false);
+        let html = page.render()?;
+        assert!(!html.contains("<a ") && html.contains("runs on this computer"));
+        page.verified = true;
+        page.loopback_only = false;
+        let html = page.render()?;
+        assert!(html.contains("<a ") && !html.contains("runs on this computer"));
+        Ok(())
+    }
+
+    #[test]
+    fn problem_has_no_form_and_nothing_to_allow() -> Result<()> {
+        let mut page = problem("https://a.example/cb");
+        let html = page.render()?;
+        for banned in ["<form", "<button", "<input", "Allow", "allow"] {
+            assert!(!html.contains(banned), "{banned}: {html}");
+        }
+        assert_eq!(
+            html.matches("<a ").count(),
+            2,
+            "what was received is no link"
+        );
+        page.continue_url = None;
+        page.reload_url = None;
+        assert!(!page.render()?.contains("<a "));
+        Ok(())
+    }
+
+    #[test]
+    fn login_alerts_only_after_a_failure() -> Result<()> {
+        let mut page = login("alice");
+        assert!(page.render()?.contains("role=\"alert\""));
+        page.failed = false;
+        assert!(!page.render()?.contains("alert"));
+        Ok(())
+    }
+
+    #[test]
+    fn headers_and_status_are_those_of_a_page() {
+        let response = Page(problem("plain")).into_response();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+            frame-ancestors 'none'";
+        let expected = [
+            ("content-type", "text/html; charset=utf-8"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", policy),
+        ];
+        for (name, value) in expected {
+            let sent: Vec<_> = response.headers().get_all(name).iter().collect();
+            assert_eq!(sent, [value], "{name}");
+        }
+        assert_eq!(response.headers().len(), expected.len());
+        assert_eq!(Page(home("plain")).into_response().status(), StatusCode::OK);
+        let missing = (StatusCode::NOT_FOUND, Page(notice("plain"))).into_response();
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    }
+}

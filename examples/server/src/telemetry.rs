@@ -1,0 +1,178 @@
+//! What the operator sees: one line per answered request, and whatever else is logged while it is answered.
+//!
+//! What lives here: the log's set-up and the HTTP layer that writes it. What never does: a query string, a header or a
+//! body. Authorization codes and states travel in queries, codes also in the `Location` header, tokens and client
+//! secrets in headers and bodies; whoever may read a log must not be able to use it. The layer therefore has a hook for
+//! the method, the path and the status, and none for anything else. The audit trail of the protocol is not here either:
+//! its events come from the library and hold no secret.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::response::Response;
+use clap::ValueEnum;
+use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
+use tower_http::trace::TraceLayer;
+use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, Span};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object per line.
+    Json,
+}
+
+/// The layer that [`http`] makes.
+pub(crate) type HttpLog =
+    TraceLayer<SharedClassifier<ServerErrorsAsFailures>, fn(&Request) -> Span, (), fn(&Response, Duration, &Span), (), (), ()>;
+
+/// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`.
+///
+/// Fails if the filter is malformed, or logging has been started before.
+pub(crate) fn init(format: LogFormat, filter: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let colors = std::io::stderr().is_terminal();
+    let log = subscriber(format, filter, colors, std::io::stderr).map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    tracing::dispatcher::set_global_default(log)?;
+    Ok(())
+}
+
+/// Logs every request once it is answered: method, path, status, and the time from its head to the answer's.
+///
+/// Everything else that is logged on the way, by whatever code, carries the method and the path.
+pub(crate) fn http() -> HttpLog {
+    TraceLayer::new_for_http()
+        .make_span_with(span as fn(&Request) -> Span)
+        .on_request(())
+        .on_response(answered as fn(&Response, Duration, &Span))
+        .on_body_chunk(())
+        .on_eos(())
+        .on_failure(())
+}
+
+/// The path is recorded as a string, not by `Display`, so that the formatters escape what a terminal could obey.
+fn span(request: &Request) -> Span {
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    tracing::info_span!("request", method, path)
+}
+
+fn answered(response: &Response, latency: Duration, _: &Span) {
+    let status = response.status().as_u16();
+    let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    if response.status().is_server_error() {
+        tracing::error!(status, latency_us, "answered");
+    } else {
+        tracing::info!(status, latency_us, "answered");
+    }
+}
+
+fn subscriber<W>(format: LogFormat, filter: &str, colors: bool, writer: W) -> Result<Dispatch, ParseError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match format {
+        LogFormat::Text => log.with_ansi(colors).into(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{StatusCode, header};
+    use axum::routing::post;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged at `filter` while one request, secret everywhere but in its path, is answered with `status`.
+    async fn logged(format: LogFormat, filter: &str, status: StatusCode) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let log = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let _guard = tracing::dispatcher::set_default(&log);
+
+        let answer = move |body: String| async move {
+            assert_eq!(body, "refresh_token=SECRET");
+            tracing::trace!("deciding");
+            (status, [(header::LOCATION, "https://app.example/cb?code=SECRET")], "SECRET")
+        };
+        let app = Router::new().route("/oauth/token", post(answer)).layer(http());
+        let request = Request::post("/oauth/token?code=SECRET&state=SECRET")
+            .header(header::AUTHORIZATION, "Bearer SECRET")
+            .header(header::COOKIE, "session=SECRET")
+            .body(Body::from("refresh_token=SECRET"))
+            .unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status);
+        axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_secret_of_a_request_or_its_answer_is_logged_at_any_level() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            for status in [StatusCode::FOUND, StatusCode::INTERNAL_SERVER_ERROR] {
+                let log = logged(format, "trace", status).await;
+                assert!(log.contains("deciding"), "the log is captured: {log}");
+                assert!(!log.contains("SECRET"), "{log}");
+                assert!(!log.contains("code="), "{log}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_line_says_who_asked_what_and_how_it_went() {
+        let log = logged(LogFormat::Text, "", StatusCode::OK).await;
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("INFO"), "{log}");
+        assert!(log.contains(r#"request{method="POST" path="/oauth/token"}"#), "{log}");
+        assert!(log.contains("answered status=200 latency_us="), "{log}");
+    }
+
+    #[tokio::test]
+    async fn a_json_line_is_one_object_with_numbers_as_numbers() {
+        let log = logged(LogFormat::Json, "", StatusCode::SERVICE_UNAVAILABLE).await;
+        let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(line["status"], 503);
+        assert!(line["latency_us"].is_u64());
+        assert_eq!(line["span"]["method"], "POST");
+        assert_eq!(line["span"]["path"], "/oauth/token");
+    }
+
+    #[tokio::test]
+    async fn the_filter_is_obeyed() {
+        assert_eq!(logged(LogFormat::Text, "off", StatusCode::OK).await, "");
+        let error = init(LogFormat::Text, "tower=loudly").unwrap_err();
+        assert!(error.to_string().starts_with("log filter `tower=loudly`: "), "{error}");
+    }
+}

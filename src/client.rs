@@ -1,0 +1,267 @@
+//! The client's record, what it may do, and how it proves who it is (OAuth 2.1 §2).
+//!
+//! Never here: registration over the wire; that is an endpoint of its own, and ends in the same builder.
+
+use serde::{Deserialize, Serialize};
+
+mod builder;
+
+pub use builder::ClientBuilder;
+
+use crate::policy::Policy;
+use crate::reason::Reason;
+use crate::request::token::{Credentials, Presented};
+use crate::value::redirect_uri::{
+    LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, has_forbidden_scheme,
+};
+use crate::value::scope::Scope;
+use crate::value::secret::Digest;
+use crate::value::text::{ClientId, ClientIdError};
+
+/// A registered client. Plain data for a store; built with [`Client::public`] or [`Client::confidential`], checked when built.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Client {
+    id: ClientId,
+    authentication: Authentication,
+    redirect_uris: Vec<RegisteredRedirectUri>,
+    grant_types: GrantTypes,
+    /// What it may ask for; nothing means whatever the policy knows.
+    scope: Option<Scope>,
+    loopback_ports: Option<LoopbackPorts>,
+    name: Option<String>,
+    uri: Option<String>,
+    registration: Registration,
+    trusted: bool,
+    status: ClientStatus,
+    epoch: u64,
+}
+
+/// How a client authenticates at the token endpoint. A public client with a secret does not exist as a value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Authentication {
+    /// `none`: it identifies itself with its `client_id`, which proves nothing.
+    Public,
+    /// With a secret, sent as registered.
+    Confidential {
+        /// Where the secret is sent.
+        method: SecretMethod,
+        /// What is kept of it.
+        secret: StoredSecret,
+    },
+}
+
+/// Where a confidential client sends its secret (OAuth 2.1 §2.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SecretMethod {
+    /// `client_secret_basic`: in the `Authorization` header.
+    Basic,
+    /// `client_secret_post`: in the form body.
+    Post,
+}
+
+/// What is kept of a client secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StoredSecret {
+    /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
+    Digest(Digest),
+    /// A slow hash, for secrets a person chose. Verified by [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
+    SlowHash(String),
+}
+
+/// The grant types a client registered for. Every client may redeem codes unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GrantTypes {
+    /// `authorization_code`.
+    pub authorization_code: bool,
+    /// `refresh_token`: without it, no refresh token is issued (OAuth 2.1 §3.2.3).
+    pub refresh_token: bool,
+}
+
+/// How the server came to know a client: what the consent page says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Registration {
+    /// By the operator, who vouches for it.
+    Operator,
+    /// It registered itself; its name and URLs are its own claims (RFC 7591).
+    Dynamic,
+    /// Its `client_id` is the URL of a document about it (Client ID Metadata Document).
+    MetadataDocument,
+}
+
+/// Whether a client may do anything at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ClientStatus {
+    /// It may.
+    Active,
+    /// Refused everywhere from this moment, exactly as if it did not exist.
+    Deactivated,
+}
+
+/// Why a client cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The identifier.
+    #[error(transparent)]
+    Id(#[from] ClientIdError),
+    /// One of its redirect URIs, or their number.
+    #[error(transparent)]
+    RedirectUri(#[from] RedirectUriError),
+    /// `refresh_token` without `authorization_code`: there would be nothing to refresh (RFC 7591 §2.1).
+    #[error("a client that refreshes uses the code flow")]
+    GrantTypes,
+    /// A client URI that is not `https`.
+    #[error("a client's own page is an https URL")]
+    Uri,
+}
+
+impl Client {
+    /// Starts a client that keeps no secret: an app, an IDE, an agent on a user's machine.
+    ///
+    /// ```
+    /// let client = grantcore::Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
+    /// assert_eq!(client.id().as_str(), "notes-cli");
+    /// # Ok::<(), grantcore::ClientError>(())
+    /// ```
+    pub fn public(id: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Public)
+    }
+
+    /// Starts a client that proves itself with a secret.
+    pub fn confidential(id: impl Into<String>, method: SecretMethod, secret: StoredSecret) -> ClientBuilder {
+        ClientBuilder::new(id.into(), Authentication::Confidential { method, secret })
+    }
+
+    /// The `client_id`.
+    pub fn id(&self) -> &ClientId {
+        &self.id
+    }
+
+    /// Its name as it or the operator gave it; not cleaned for display.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Its own page, an `https` URL.
+    pub fn uri(&self) -> Option<&str> {
+        self.uri.as_deref()
+    }
+
+    /// How it was registered.
+    pub fn registration(&self) -> Registration {
+        self.registration
+    }
+
+    /// Whether it is served at all.
+    pub fn status(&self) -> ClientStatus {
+        self.status
+    }
+
+    /// The epoch its grants capture.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How it authenticates.
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
+    /// What it registered for.
+    pub fn grant_types(&self) -> GrantTypes {
+        self.grant_types
+    }
+
+    /// The scope it may ask for; nothing means whatever the policy knows.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
+    }
+
+    /// Its redirect URIs.
+    pub fn redirect_uris(&self) -> &[RegisteredRedirectUri] {
+        &self.redirect_uris
+    }
+
+    /// Whether errors may be sent to it without the user's doing.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// Whether every redirect URI is an `http` loopback one, which any program on the user's computer can claim.
+    pub fn is_loopback_only(&self) -> bool {
+        self.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
+    }
+
+    /// The same client, refused everywhere from when this is stored.
+    pub fn deactivated(self) -> Self {
+        Self { status: ClientStatus::Deactivated, ..self }
+    }
+
+    /// The same client, served again.
+    pub fn reactivated(self) -> Self {
+        Self { status: ClientStatus::Active, ..self }
+    }
+
+    /// The same client in its next epoch: when this is stored, every grant that captured an older one is dead.
+    pub fn with_grants_ended(self) -> Self {
+        Self { epoch: self.epoch.saturating_add(1), ..self }
+    }
+
+    /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).
+    pub(crate) fn verify_redirect(&self, requested: Option<&str>, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
+        let verified = match (requested, self.redirect_uris.as_slice()) {
+            (None, [only]) => only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?,
+            (None, _) => return Err(Reason::RedirectUriMissing),
+            (Some(requested), registered) => {
+                let ports = self.loopback_ports.unwrap_or(policy.redirect_rules().loopback_ports);
+                registered.iter().find_map(|uri| uri.verify(requested, ports)).ok_or(Reason::RedirectUriMismatch)?
+            }
+        };
+        if has_forbidden_scheme(verified.as_str()) { Err(Reason::RedirectUriForbidden) } else { Ok(verified) }
+    }
+}
+
+/// Who is asking at the token endpoint (OAuth 2.1 §2.4). All failures look alike from outside and take comparable work.
+pub(crate) fn authenticate<'a>(
+    client: Option<&'a Client>,
+    credentials: &Credentials<'_>,
+    policy: &Policy,
+) -> Result<&'a Client, Reason> {
+    let Some(client) = client else {
+        if let Presented::Basic(secret) | Presented::Post(secret) = &credentials.secret {
+            // An unknown client costs the hash and comparison that a known one costs.
+            let _ = Digest::of(secret.as_bytes()).matches(&Digest::of(b""));
+        }
+        return Err(Reason::ClientUnknown);
+    };
+    match (&client.authentication, &credentials.secret) {
+        (Authentication::Public, Presented::None) => Ok(()),
+        (Authentication::Public, _) => Err(Reason::ClientSecretUnexpected),
+        (Authentication::Confidential { .. }, Presented::None) => Err(Reason::ClientSecretMissing),
+        (Authentication::Confidential { method, secret }, presented) => presented.check(*method, secret, policy),
+    }?;
+    match client.status {
+        ClientStatus::Active => Ok(client),
+        ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+    }
+}
+
+impl Presented<'_> {
+    fn check(&self, registered: SecretMethod, stored: &StoredSecret, policy: &Policy) -> Result<(), Reason> {
+        let (method, secret) = match self {
+            Self::Basic(secret) => (SecretMethod::Basic, secret),
+            Self::Post(secret) => (SecretMethod::Post, secret),
+            Self::None => return Err(Reason::ClientSecretMissing),
+        };
+        let right = match stored {
+            StoredSecret::Digest(digest) => Digest::of(secret.as_bytes()).matches(digest),
+            StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret.as_bytes(), hash),
+        };
+        match right {
+            false => Err(Reason::ClientSecretWrong),
+            true if method != registered && !policy.is_lenient_on_method() => Err(Reason::ClientMethodMismatch),
+            true => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! authorize: from a request to a login, a consent page, or the first rule it breaks (OAuth 2.1 §4.1.1).
+//!
+//! The order is fixed (AUTHZ-05). Until client and redirect URI are verified, errors are told to the user only.
+
+use std::sync::Arc;
+
+use super::terms::{requested_resources, requested_scope};
+use crate::client::{Client, ClientStatus};
+use crate::event::EventKind;
+use crate::grant::{Grant, Phase, Prompt, Terms};
+use crate::moment::Moment;
+use crate::operation::{Decision, Loaded, Write};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
+use crate::refusal::{Redirectable, Refusal};
+use crate::request::authorization::{AuthorizationRequest, User};
+use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
+use crate::value::credential::{Issued, Kind};
+use crate::value::pkce::CodeChallenge;
+use crate::value::redirect_uri::VerifiedRedirectUri;
+use crate::value::scope::Scope;
+use crate::value::secret::Digest;
+
+/// What a request asks for, once nothing is wrong with it.
+struct Asked {
+    challenge: CodeChallenge,
+    scope: Scope,
+    resources: Box<[Box<str>]>,
+}
+
+pub(crate) fn authorize(
+    request: &AuthorizationRequest<'_>,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Decision<AuthorizationStep> {
+    let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment).claimed_by(&request.client_id);
+    let client = match active(loaded.client.as_ref()) {
+        Ok(client) => client,
+        Err(reason) => return refuse(Refusal::plain(reason, Surface::Authorization)),
+    };
+    let redirect_uri = match redirect_uri(request, client, policy) {
+        Ok(uri) => uri,
+        Err(reason) => return refuse(Refusal::received(reason, request.redirect_uri.get().unwrap_or_default())),
+    };
+    // A state that came twice has no value that could be sent back.
+    let state = request.state.get().filter(|_| !request.state.repeated);
+    let tell = |reason| {
+        let to = Redirectable::of(redirect_uri.clone(), state, request.user.is_some(), client.is_trusted(), policy);
+        Refusal::redirectable(reason, to)
+    };
+    let asked = match judge(request, client, policy) {
+        Ok(asked) => asked,
+        Err(reason) => return refuse(tell(reason)),
+    };
+    let Some(user) = &request.user else {
+        let page = LoginPage { client: Arc::clone(client) };
+        return Decision::allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page), loaded, moment);
+    };
+    if !loaded.account_in_standing() {
+        return refuse(tell(Reason::AccountSuspended));
+    }
+    let ticket = moment.entropy.secret();
+    let id = moment.entropy.grant_id();
+    let page = |grant| {
+        let page = ConsentPage { ticket: Issued::one(Kind::Ticket, id, ticket), client: Arc::clone(client), grant };
+        Decision::allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page), loaded, moment)
+    };
+    if let Some(stored) = &loaded.grant {
+        // This request's own record come back late, or another's under the same 128 random bits.
+        let own = matches!(stored.grant.phase(), Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()));
+        return if own { page(Arc::clone(&stored.grant)) } else { refuse(tell(Reason::Contended)) };
+    }
+    let grant = pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
+    let write = Write::create(id, grant);
+    page(Arc::clone(write.grant())).writing(write).or_unsaved(tell(Reason::StorageUnavailable))
+}
+
+/// The client, if there is one and it is served.
+pub(super) fn active(client: Option<&Arc<Client>>) -> Result<&Arc<Client>, Reason> {
+    match client {
+        None => Err(Reason::ClientUnknown),
+        Some(client) if client.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+        Some(client) => Ok(client),
+    }
+}
+
+fn redirect_uri(request: &AuthorizationRequest<'_>, client: &Client, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
+    if request.redirect_uri.repeated {
+        return Err(Reason::RedirectUriRepeated);
+    }
+    client.verify_redirect(request.redirect_uri.get(), policy)
+}
+
+/// Steps 4 to 11: what is wrong with a request whose answer has somewhere to go.
+fn judge(request: &AuthorizationRequest<'_>, client: &Client, policy: &Policy) -> Result<Asked, Reason> {
+    if request.repeats() {
+        return Err(Reason::ParameterRepeated);
+    }
+    if request.request.get().is_some() {
+        return Err(Reason::RequestObject);
+    }
+    if request.request_uri.get().is_some() {
+        return Err(Reason::RequestUri);
+    }
+    match request.response_type.get() {
+        None => return Err(Reason::ResponseTypeMissing),
+        Some("code") => {}
+        Some(_) => return Err(Reason::ResponseTypeUnsupported),
+    }
+    if !client.grant_types().authorization_code {
+        return Err(Reason::CodeFlowUnauthorized);
+    }
+    if !matches!(request.response_mode.get(), None | Some("query")) {
+        return Err(Reason::ResponseModeUnsupported);
+    }
+    let challenge = code_challenge(request)?;
+    let scope = requested_scope(request.scope.get(), client, policy)?;
+    let resources = requested_resources(&request.resources, policy)?;
+    Ok(Asked { challenge, scope, resources })
+}
+
+/// PKCE with S256, for every client (OAuth 2.1 §7.5.1).
+fn code_challenge(request: &AuthorizationRequest<'_>) -> Result<CodeChallenge, Reason> {
+    let challenge = request.code_challenge.get().ok_or(Reason::PkceMissing)?;
+    match request.code_challenge_method.get() {
+        None => Err(Reason::PkceMethodMissing),
+        Some("S256") => CodeChallenge::parse(challenge).ok_or(Reason::PkceMalformed),
+        Some(_) => Err(Reason::PkceMethod),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one record, gathered in one place from all that it is made of")]
+fn pending(
+    request: &AuthorizationRequest<'_>,
+    user: &User<'_>,
+    client: &Client,
+    loaded: &Loaded,
+    redirect_uri: VerifiedRedirectUri,
+    asked: Asked,
+    state: Option<&str>,
+    policy: &Policy,
+    moment: &Moment,
+) -> Grant {
+    let terms = Terms {
+        client: client.id().clone(),
+        subject: crate::value::text::Subject::new(user.subject),
+        redirect_uri,
+        redirect_uri_sent: request.redirect_uri.get().is_some(),
+        scope: asked.scope,
+        resources: asked.resources,
+        client_epoch: client.epoch(),
+        account_epoch: loaded.account.map_or(0, |account| account.epoch),
+        created: moment.now,
+    };
+    let prompt = Prompt {
+        ticket: moment.entropy.secret().digest(),
+        session: Digest::of(user.session),
+        challenge: asked.challenge,
+        state: state.map(Into::into),
+        expires: moment.now.after(policy.lifetimes().consent),
+    };
+    Grant::pending(moment.entropy.grant_id(), terms, prompt, moment.now)
+}

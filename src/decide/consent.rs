@@ -1,0 +1,110 @@
+//! approve, deny: the one answer of one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
+
+use super::authorize::active;
+use crate::event::EventKind;
+use crate::grant::{Cause, Grant, Phase, Prompt};
+use crate::moment::Moment;
+use crate::operation::{Decision, Loaded, Stored, Write};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
+use crate::refusal::{Redirectable, Refusal};
+use crate::request::consent::{Choice, ConsentDecision};
+use crate::response::redirect::Redirect;
+use crate::value::credential::{Issued, Kind};
+use crate::value::scope::Scope;
+use crate::value::secret::Digest;
+
+pub(crate) fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
+    let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment);
+    let page = |reason| refuse(Refusal::plain(reason, Surface::Authorization));
+    let Some(Stored { grant, version }) = &loaded.grant else { return page(Reason::TicketUnknown) };
+    // The page that was made, whatever has become of it since.
+    let (prompt, pending) = match grant.phase() {
+        Phase::ConsentPending(prompt) => (prompt, true),
+        Phase::CodeIssued(issued) => (&issued.prompt, false),
+        Phase::Revoked(revoked) => match &revoked.denied {
+            Some(prompt) => (prompt, false),
+            None => return page(Reason::ConsentUsed),
+        },
+        Phase::Active(_) => return page(Reason::ConsentUsed),
+    };
+    if let Err(reason) = is_asked(request, grant, prompt) {
+        return page(reason);
+    }
+    if let Err(reason) = client_fits(grant, loaded, policy) {
+        return page(reason);
+    }
+    let tell = |reason| {
+        let to = Redirectable::after_user_action(&grant.terms().redirect_uri, prompt.state.as_deref());
+        refuse(Refusal::redirectable(reason, to))
+    };
+    if !loaded.account_in_standing() {
+        return tell(Reason::AccountSuspended);
+    }
+    let code = moment.entropy.secret().digest();
+    let approved = || {
+        let code = Issued::one(Kind::Code, grant.id(), moment.entropy.secret());
+        let redirect = Redirect::with_code(&grant.terms().redirect_uri, code, prompt.state.as_deref(), policy);
+        Decision::allow(EventKind::ConsentApproved, redirect, loaded, moment)
+    };
+    if !pending {
+        // Its own answer come back late is its answer; so is the same denial again.
+        return match (grant.phase(), request.choice) {
+            (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_)) if issued.code.matches(&code) => approved(),
+            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == Cause::Denied => tell(Reason::AccessDenied),
+            _ => page(Reason::ConsentUsed),
+        };
+    }
+    let now = grant.now(moment.now);
+    if now >= prompt.expires || !loaded.is_of_epoch(grant) {
+        return page(Reason::ConsentExpired);
+    }
+    let replace = |next| Write::replace(grant.id(), *version, next);
+    match granted_scope(request.choice, grant) {
+        Err(reason) => page(reason),
+        Ok(Granted::Nothing) => tell(Reason::AccessDenied).writing(replace(grant.denied(prompt, now))),
+        Ok(Granted::All) => approved().writing(replace(grant.approved(prompt, code, None, policy, now))),
+        Ok(Granted::Part(scope)) => approved().writing(replace(grant.approved(prompt, code, Some(scope), policy, now))),
+    }
+}
+
+/// Whether this is the page's ticket, sent by the user and from the session it was made for.
+fn is_asked(request: &ConsentDecision<'_>, grant: &Grant, prompt: &Prompt) -> Result<(), Reason> {
+    if !request.ticket.secret.digest().matches(&prompt.ticket) {
+        return Err(Reason::TicketUnknown);
+    }
+    let same_user = request.user.subject == grant.subject().as_str();
+    if same_user && Digest::of(request.user.session).matches(&prompt.session) {
+        Ok(())
+    } else {
+        Err(Reason::ConsentSessionMismatch)
+    }
+}
+
+/// Whether the client is still served and still registered for the redirect URI.
+fn client_fits(grant: &Grant, loaded: &Loaded, policy: &Policy) -> Result<(), Reason> {
+    let client = active(loaded.client.as_ref())?;
+    let named = grant.terms().redirect_uri_sent.then(|| grant.terms().redirect_uri.as_str());
+    let still = client.verify_redirect(named, policy)?;
+    if still == grant.terms().redirect_uri { Ok(()) } else { Err(Reason::RedirectUriMismatch) }
+}
+
+enum Granted {
+    Nothing,
+    All,
+    Part(Scope),
+}
+
+fn granted_scope(choice: Choice<'_>, grant: &Grant) -> Result<Granted, Reason> {
+    let tokens = match choice {
+        Choice::Deny => return Ok(Granted::Nothing),
+        Choice::Allow => return Ok(Granted::All),
+        Choice::AllowOnly(tokens) => tokens,
+    };
+    let scope = Scope::parse(tokens).map_err(|_| Reason::ConsentScope)?;
+    match grant.scope().covers(&scope) {
+        true if scope == *grant.scope() => Ok(Granted::All),
+        true => Ok(Granted::Part(scope)),
+        false => Err(Reason::ConsentScope),
+    }
+}

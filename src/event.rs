@@ -1,0 +1,89 @@
+//! What happened, for the audit trail. No secret is ever in it, and no text that was not bounded and cleaned.
+
+use crate::moment::{CorrelationId, Moment, Timestamp};
+use crate::operation::Loaded;
+use crate::reason::Reason;
+use crate::value::credential::GrantId;
+use crate::value::text::{ClientId, Subject, log_text};
+
+/// One step of one flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Why it was refused, or nothing if it was not.
+    pub reason: Option<Reason>,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+    /// The request; its response can name it too.
+    pub correlation: CorrelationId,
+    /// The flow: the same from the consent page to the last refresh.
+    pub flow: Option<GrantId>,
+    /// The client, if it is known.
+    pub client: Option<ClientId>,
+    /// What an unknown client called itself: escaped, cut at 256 bytes.
+    pub claimed: Option<Box<str>>,
+    /// The user.
+    pub subject: Option<Subject>,
+}
+
+/// The kinds of step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A valid authorization request came from nobody yet.
+    LoginNeeded,
+    /// A consent page was made.
+    ConsentShown,
+    /// The user approved, and a code was issued.
+    ConsentApproved,
+    /// A code was redeemed.
+    CodeRedeemed,
+    /// A refresh token was rotated.
+    TokensRefreshed,
+    /// A rotated refresh token got the same successor again, within the replay window.
+    RefreshReplayedInWindow,
+    /// An access token was accepted.
+    AccessAllowed,
+    /// The request was refused; the event's reason says why.
+    Refused,
+}
+
+impl EventKind {
+    /// Its stable name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoginNeeded => "login_needed",
+            Self::ConsentShown => "consent_shown",
+            Self::ConsentApproved => "consent_approved",
+            Self::CodeRedeemed => "code_redeemed",
+            Self::TokensRefreshed => "tokens_refreshed",
+            Self::RefreshReplayedInWindow => "refresh_replayed_in_window",
+            Self::AccessAllowed => "access_allowed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Event {
+    pub(crate) fn of(kind: EventKind, reason: Option<Reason>, loaded: &Loaded, moment: &Moment) -> Self {
+        let grant = loaded.grant.as_ref().map(|stored| &stored.grant);
+        Self {
+            kind,
+            reason,
+            at: moment.now,
+            correlation: moment.entropy.correlation(),
+            flow: grant.map(|grant| grant.id()),
+            client: loaded.client.as_ref().map(|client| client.id().clone()),
+            claimed: None,
+            subject: grant.map(|grant| grant.subject().clone()),
+        }
+    }
+
+    pub(crate) fn claim(&mut self, client_id: &str) {
+        if self.client.is_none() {
+            self.claimed = Some(log_text(client_id));
+        }
+    }
+}

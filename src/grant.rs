@@ -1,0 +1,245 @@
+//! The grant: everything that belongs to one authorization of one client by one user, in one record.
+//!
+//! Its phase is a state machine, and its transitions are all in `grant/transitions.rs`: nothing else makes or changes a grant.
+//! A record holds digests, never a secret.
+
+mod schema;
+mod transitions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::schema::Schema;
+pub(crate) use self::transitions::Minted;
+use crate::moment::Timestamp;
+use crate::value::credential::GrantId;
+use crate::value::pkce::CodeChallenge;
+use crate::value::redirect_uri::{self, VerifiedRedirectUri};
+use crate::value::scope::{Scope, Subset};
+use crate::value::secret::{Digest, Salt};
+use crate::value::text::{ClientId, Subject};
+
+/// One authorization. Plain data for a store: `serde` writes it, versioned; an older reader refuses a newer record.
+///
+/// ```text
+/// authorize ──► ConsentPending ──approve──► CodeIssued ──redeem──► Active ──refresh──► Active
+///                    │ deny, expire             │ expire              │ replay, revoke, expire
+///                    ▼                          ▼                     ▼
+///                  (over)                     (over)               Revoked (terminal)
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Grant {
+    schema: Schema,
+    id: GrantId,
+    /// What never changes after consent; shared by every version of the record.
+    terms: Arc<Terms>,
+    /// The latest time any write of this record has seen: a clock that steps back revives nothing.
+    high: Timestamp,
+    /// When it is over whatever happens; fixed at consent.
+    expires: Timestamp,
+    phase: Phase,
+}
+
+/// Who granted what to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) client: ClientId,
+    pub(crate) subject: Subject,
+    #[serde(with = "redirect_uri::record")]
+    pub(crate) redirect_uri: VerifiedRedirectUri,
+    /// Whether the authorization request named the URI, so that the token request must too (RFC 6749 §4.1.3).
+    pub(crate) redirect_uri_sent: bool,
+    pub(crate) scope: Scope,
+    pub(crate) resources: Box<[Box<str>]>,
+    pub(crate) client_epoch: u64,
+    pub(crate) account_epoch: u64,
+    /// When the consent page was made.
+    pub(crate) created: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    ConsentPending(Prompt),
+    CodeIssued(IssuedCode),
+    Active(Active),
+    Revoked(Revoked),
+}
+
+/// A consent page: for whom it was made, and what its answer needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Prompt {
+    pub(crate) ticket: Digest,
+    pub(crate) session: Digest,
+    pub(crate) challenge: CodeChallenge,
+    pub(crate) state: Option<Box<str>>,
+    pub(crate) expires: Timestamp,
+}
+
+/// A code that waits to be redeemed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct IssuedCode {
+    pub(crate) prompt: Prompt,
+    pub(crate) code: Digest,
+    pub(crate) expires: Timestamp,
+}
+
+/// A family of tokens. The code's digest and challenge stay, so that its replay is recognized as long as the grant lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Active {
+    pub(crate) code: Digest,
+    pub(crate) challenge: CodeChallenge,
+    /// The secret that every refresh token of this grant carries: whoever lacks it is a forger, not a replayer.
+    pub(crate) family: Digest,
+    /// The secret of the one refresh token that can advance the grant.
+    pub(crate) current: Digest,
+    pub(crate) idle: Timestamp,
+    pub(crate) live: Vec<Live>,
+    /// Kept only under a replay window.
+    pub(crate) window: Option<Window>,
+}
+
+/// An access token that has not expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Live {
+    pub(crate) digest: Digest,
+    pub(crate) expires: Timestamp,
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
+}
+
+/// What the replay window needs: the salt of the last rotation (none before the first), its time and that of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Window {
+    pub(crate) salt: Option<Salt>,
+    pub(crate) rotated: Timestamp,
+    pub(crate) before: Timestamp,
+}
+
+/// The end. Nothing leaves this phase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    pub(crate) cause: Cause,
+    /// When the last of its credentials would have ended.
+    pub(crate) until: Timestamp,
+    /// The page that was answered with Deny, so that a second Deny gets the same answer.
+    pub(crate) denied: Option<Prompt>,
+}
+
+/// Why a grant was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The user denied it.
+    Denied,
+    /// Its code or one of its refresh tokens was used twice.
+    Replay,
+    /// Its client, its user or an administrator asked for it.
+    Asked,
+}
+
+/// Where a grant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantState {
+    /// The user is looking at the consent page.
+    ConsentPending,
+    /// The user approved; the code is not redeemed yet.
+    CodeIssued,
+    /// Tokens were issued.
+    Active,
+    /// It is over.
+    Revoked(Cause),
+}
+
+/// Records are kept this long past their last credential, so that a late answer can still say what happened.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Grant {
+    /// The record's key, which names the whole flow in the trail.
+    pub fn id(&self) -> GrantId {
+        self.id
+    }
+
+    /// The client it is for.
+    pub fn client_id(&self) -> &ClientId {
+        &self.terms.client
+    }
+
+    /// The user who granted.
+    pub fn subject(&self) -> &Subject {
+        &self.terms.subject
+    }
+
+    /// What was granted (asked for, while the consent is pending).
+    pub fn scope(&self) -> &Scope {
+        &self.terms.scope
+    }
+
+    /// The resources it is for.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.terms.resources.iter().map(|resource| &**resource)
+    }
+
+    /// When its consent page was made.
+    pub fn created(&self) -> Timestamp {
+        self.terms.created
+    }
+
+    /// When it is over whatever happens: of a grant in use, its absolute lifetime's end.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// Where it stands. Expiry is not a state: it is judged at each use.
+    pub fn state(&self) -> GrantState {
+        match &self.phase {
+            Phase::ConsentPending(_) => GrantState::ConsentPending,
+            Phase::CodeIssued(_) => GrantState::CodeIssued,
+            Phase::Active(_) => GrantState::Active,
+            Phase::Revoked(revoked) => GrantState::Revoked(revoked.cause),
+        }
+    }
+
+    /// From when on the record may be dropped.
+    pub fn drop_after(&self) -> Timestamp {
+        self.last_use().after(KEPT)
+    }
+
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The time to judge by: the clock's, or the latest this record has seen.
+    pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
+        clock.max(self.high)
+    }
+
+    /// The last moment at which any credential of it could matter.
+    fn last_use(&self) -> Timestamp {
+        match &self.phase {
+            Phase::ConsentPending(prompt) => prompt.expires,
+            Phase::CodeIssued(issued) => issued.expires,
+            Phase::Active(active) => active.live.iter().map(|live| live.expires).fold(active.idle, Timestamp::max),
+            Phase::Revoked(revoked) => revoked.until,
+        }
+    }
+}
+
+impl Live {
+    /// Whether it is for this resource, one of the grant's.
+    pub(crate) fn is_for(&self, terms: &Terms, resource: &str) -> bool {
+        self.resources.of(terms.resources.iter()).any(|own| crate::value::resource::same(own, resource))
+    }
+}
+
+impl Active {
+    /// The live access token of this digest. Every entry is compared, in constant time.
+    pub(crate) fn find(&self, digest: &Digest) -> Option<&Live> {
+        self.live.iter().fold(None, |found, live| if live.digest.matches(digest) { Some(live) } else { found })
+    }
+}

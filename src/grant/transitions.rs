@@ -1,0 +1,113 @@
+//! Every transition of a grant. Each makes the next record and touches nothing; none leaves [`Phase::Revoked`].
+
+use std::sync::Arc;
+
+use super::{Active, Cause, Grant, IssuedCode, Live, Phase, Prompt, Revoked, Schema, Terms, Window};
+use crate::moment::Timestamp;
+use crate::policy::Policy;
+use crate::value::credential::GrantId;
+use crate::value::scope::{Scope, Subset};
+use crate::value::secret::{Digest, Salt};
+
+/// The digests of a refresh and an access secret made together, and what the access token is for.
+pub(crate) struct Minted {
+    pub(crate) refresh: Digest,
+    pub(crate) access: Digest,
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
+}
+
+impl Grant {
+    /// authorize: a consent page is made.
+    pub(crate) fn pending(id: GrantId, terms: Terms, prompt: Prompt, now: Timestamp) -> Self {
+        Self {
+            schema: Schema,
+            id,
+            terms: Arc::new(terms),
+            high: now,
+            expires: prompt.expires,
+            phase: Phase::ConsentPending(prompt),
+        }
+    }
+
+    /// approve: a code is issued, for all that was asked or for a part of it. The absolute lifetime starts here.
+    pub(crate) fn approved(&self, prompt: &Prompt, code: Digest, scope: Option<Scope>, policy: &Policy, now: Timestamp) -> Self {
+        let terms = match scope {
+            None => Arc::clone(&self.terms),
+            Some(scope) => Arc::new(Terms { scope, ..(*self.terms).clone() }),
+        };
+        let lifetimes = policy.lifetimes();
+        let expires = lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+        let issued = IssuedCode { prompt: prompt.clone(), code, expires: now.after(lifetimes.code).min(expires) };
+        Self { terms, expires, ..self.next(now, Phase::CodeIssued(issued)) }
+    }
+
+    /// deny: over before it began.
+    pub(crate) fn denied(&self, prompt: &Prompt, now: Timestamp) -> Self {
+        let until = self.last_use();
+        self.next(now, Phase::Revoked(Revoked { cause: Cause::Denied, until, denied: Some(prompt.clone()) }))
+    }
+
+    /// redeem: the code becomes a family of tokens. Without a refresh token to disclose, the family ends with its access token.
+    pub(crate) fn redeemed(
+        &self,
+        issued: &IssuedCode,
+        family: Digest,
+        minted: &Minted,
+        refreshes: bool,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        let access = self.live(minted, policy, now);
+        let idle = if refreshes { self.idle(policy, now) } else { access.expires };
+        let window = (!policy.replay_window().is_zero()).then_some(Window { salt: None, rotated: now, before: now });
+        let active = Active {
+            code: issued.code,
+            challenge: issued.prompt.challenge,
+            family,
+            current: minted.refresh,
+            idle,
+            live: vec![access],
+            window,
+        };
+        self.next(now, Phase::Active(active))
+    }
+
+    /// refresh: the successor becomes current, what has expired is dropped, the new access token is added.
+    pub(crate) fn rotated(&self, active: &Active, minted: &Minted, salt: Salt, policy: &Policy, now: Timestamp) -> Self {
+        let mut live = Vec::with_capacity(active.live.len() + 1);
+        if !policy.revokes_previous_access() {
+            live.extend(active.live.iter().filter(|live| now < live.expires));
+        }
+        if live.len() >= policy.limits().live_access_tokens {
+            // The entries are in the order they were issued, and so in the order they expire.
+            live.remove(0);
+        }
+        live.push(self.live(minted, policy, now));
+        let window = (!policy.replay_window().is_zero()).then(|| Window {
+            salt: Some(salt),
+            rotated: now,
+            before: active.window.map_or(Timestamp::EPOCH, |window| window.rotated),
+        });
+        let next = Active { current: minted.refresh, idle: self.idle(policy, now), live, window, ..*active };
+        self.next(now, Phase::Active(next))
+    }
+
+    /// revoke: every credential of the grant is dead, at once and for good.
+    pub(crate) fn revoked(&self, cause: Cause, now: Timestamp) -> Self {
+        self.next(now, Phase::Revoked(Revoked { cause, until: self.last_use(), denied: None }))
+    }
+
+    fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
+        let expires = now.after(policy.lifetimes().access).min(self.expires);
+        Live { digest: minted.access, expires, scope: minted.scope, resources: minted.resources }
+    }
+
+    fn idle(&self, policy: &Policy, now: Timestamp) -> Timestamp {
+        now.after(policy.lifetimes().refresh_idle).min(self.expires)
+    }
+
+    fn next(&self, now: Timestamp, phase: Phase) -> Self {
+        Self { schema: Schema, id: self.id, terms: Arc::clone(&self.terms), high: now, expires: self.expires, phase }
+    }
+}

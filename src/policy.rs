@@ -1,0 +1,234 @@
+//! The policy: whose server this is, what it protects, and every lifetime, window and cap, each with a safe default.
+//!
+//! A policy is checked when it is built: what cannot work or would be a false promise is refused then, not at a request.
+
+mod builder;
+
+pub use builder::{PolicyBuilder, PolicyError};
+
+use std::time::Duration;
+
+use crate::value::redirect_uri::RedirectRules;
+use crate::value::resource;
+use crate::value::scope::Scope;
+
+/// The rules of one authorization server. Immutable; made by [`Policy::builder`].
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent yes or no of the operator's, set by its own name")]
+pub struct Policy {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    resources: Vec<Resource>,
+    scopes: Vec<ScopeInfo>,
+    default_scope: Option<Scope>,
+    drop_unknown_scopes: bool,
+    require_resource: bool,
+    lifetimes: Lifetimes,
+    replay_window: Duration,
+    limits: Limits,
+    redirect_rules: RedirectRules,
+    error_delivery: ErrorDelivery,
+    token_redirect_uri: TokenRedirectUri,
+    terse_errors: bool,
+    lenient_on_method: bool,
+    revoke_previous_access: bool,
+    slow_hash: fn(&[u8], &str) -> bool,
+}
+
+/// How long things live. All half open: valid while `now < issued + lifetime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// A consent page and its ticket. Default 600 s.
+    pub consent: Duration,
+    /// A code. Default 600 s, which is also the most (OAuth 2.1 §4.1.2).
+    pub code: Duration,
+    /// An access token. Default 3,600 s.
+    pub access: Duration,
+    /// A refresh token that is not used. Each use starts it anew. Default 30 days.
+    pub refresh_idle: Duration,
+    /// A family of refresh tokens from its consent on, however often it is used. Default 180 days; `None` is for ever.
+    pub refresh_absolute: Option<Duration>,
+}
+
+/// Caps on what arrives and on what is kept. Each bounds the work that a stranger can cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a query string or form body. Default 16 KiB.
+    pub request_bytes: usize,
+    /// Parameters in one request. Default 64.
+    pub parameters: usize,
+    /// Bytes of one parameter's value, decoded. Default 4 KiB.
+    pub value_bytes: usize,
+    /// Access tokens of one grant that may be alive at once; the one that expires first makes room. Default 32. It bounds the
+    /// record of a client that refreshes far more often than it needs to.
+    pub live_access_tokens: usize,
+    /// Requests to the token endpoint in any 60 s by one `client_id`. Default 60.
+    pub token_requests_per_minute: u32,
+    /// Failed authentications in any 60 s by one `client_id`, after which even the right secret is refused. Default 10.
+    pub failed_authentications_per_minute: u32,
+}
+
+/// How an error reaches a client whose redirect URI is verified (OAuth 2.1 §4.1.2.1, §7.13).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorDelivery {
+    /// By redirect if the user is signed in and the client trusted; else by a page with a link to continue.
+    #[default]
+    Auto,
+    /// By redirect whenever the user is signed in. Whoever registers a client can then bounce users off this server.
+    AlwaysRedirect,
+    /// By a page, always.
+    AlwaysBanner,
+}
+
+/// When the token request must repeat the redirect URI of the authorization request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenRedirectUri {
+    /// If it was sent there (RFC 6749 §4.1.3).
+    #[default]
+    RequiredIfSent,
+    /// Never, but one that is sent must be the same (OAuth 2.1 §4.1.3).
+    MatchIfPresent,
+}
+
+/// A protected resource: something that access tokens are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    pub(crate) identifier: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) metadata_url: String,
+}
+
+/// A scope token the server knows, and what it means to the user who is asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeInfo {
+    pub(crate) name: String,
+    pub(crate) description: String,
+}
+
+impl Resource {
+    /// The absolute URI that tokens for it name (RFC 8707 §2): best the exact URL that clients call.
+    pub fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// The scope tokens it understands.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(String::as_str)
+    }
+
+    /// Where its RFC 9728 document is.
+    pub fn metadata_url(&self) -> &str {
+        &self.metadata_url
+    }
+}
+
+impl ScopeInfo {
+    /// The token.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it lets a client do, in the user's words.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+impl Policy {
+    /// Starts a policy for this issuer: an `https` URL without query and fragment, used byte for byte everywhere.
+    pub fn builder(issuer: impl Into<String>) -> PolicyBuilder {
+        PolicyBuilder::new(issuer.into())
+    }
+
+    /// The issuer identifier (RFC 8414 §2).
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The authorization endpoint's URL. Default: the issuer and `/oauth/authorize`.
+    pub fn authorization_endpoint(&self) -> &str {
+        &self.authorization_endpoint
+    }
+
+    /// The token endpoint's URL. Default: the issuer and `/oauth/token`.
+    pub fn token_endpoint(&self) -> &str {
+        &self.token_endpoint
+    }
+
+    /// The resources it issues tokens for.
+    pub fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    /// The scopes it knows.
+    pub fn scopes(&self) -> &[ScopeInfo] {
+        &self.scopes
+    }
+
+    /// The lifetimes.
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// How long after a rotation the same old refresh token gets the same successor again. Default zero: never.
+    pub fn replay_window(&self) -> Duration {
+        self.replay_window
+    }
+
+    /// The caps.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The rules for redirect URIs.
+    pub fn redirect_rules(&self) -> &RedirectRules {
+        &self.redirect_rules
+    }
+
+    /// Whether `error_description` is left out of responses.
+    pub fn is_terse(&self) -> bool {
+        self.terse_errors
+    }
+
+    pub(crate) fn default_scope(&self) -> Option<&Scope> {
+        self.default_scope.as_ref()
+    }
+
+    pub(crate) fn drops_unknown_scopes(&self) -> bool {
+        self.drop_unknown_scopes
+    }
+
+    pub(crate) fn requires_resource(&self) -> bool {
+        self.require_resource
+    }
+
+    pub(crate) fn error_delivery(&self) -> ErrorDelivery {
+        self.error_delivery
+    }
+
+    pub(crate) fn token_redirect_uri(&self) -> TokenRedirectUri {
+        self.token_redirect_uri
+    }
+
+    pub(crate) fn is_lenient_on_method(&self) -> bool {
+        self.lenient_on_method
+    }
+
+    pub(crate) fn revokes_previous_access(&self) -> bool {
+        self.revoke_previous_access
+    }
+
+    pub(crate) fn verify_slow_hash(&self, secret: &[u8], hash: &str) -> bool {
+        (self.slow_hash)(secret, hash)
+    }
+
+    pub(crate) fn knows_scope(&self, token: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.name == token)
+    }
+
+    /// The known resource that this indicator names.
+    pub(crate) fn resource(&self, indicator: &str) -> Option<&Resource> {
+        self.resources.iter().find(|known| resource::same(&known.identifier, indicator))
+    }
+}

@@ -1,0 +1,120 @@
+//! The token endpoint's limits as a pure step: so many hits in any 60 seconds, exactly (RFC 6585 §4; OAuth 2.1 §2.4.1).
+//!
+//! [`Hits`] is the state of one key and could live in any store; [`Limiter`] keeps a bounded number of them in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::moment::Timestamp;
+
+/// The length of the sliding window.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// The hits of one key within the last minute, counted by the second: at most 60 entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hits(Vec<(Timestamp, u32)>);
+
+impl Hits {
+    /// Whole seconds until another hit is admissible, 1 to 60; nothing if it is now.
+    pub fn wait(&self, limit: u32, now: Timestamp) -> Option<u32> {
+        let now = self.not_before_last(now);
+        let mut kept: u32 = self.0.iter().filter(|(at, _)| now < at.after(WINDOW)).map(|(_, count)| count).sum();
+        for (at, count) in self.0.iter().filter(|(at, _)| now < at.after(WINDOW)) {
+            if kept < limit {
+                break;
+            }
+            kept -= count;
+            if kept < limit {
+                return u32::try_from(at.after(WINDOW).seconds_from(now)).ok();
+            }
+        }
+        None
+    }
+
+    /// Counts a hit.
+    pub fn add(&mut self, now: Timestamp) {
+        let now = self.not_before_last(now);
+        self.0.retain(|(at, _)| now < at.after(WINDOW));
+        match self.0.last_mut() {
+            Some((at, count)) if *at == now => *count = count.saturating_add(1),
+            _ => self.0.push((now, 1)),
+        }
+    }
+
+    /// Whether nothing of it matters any more.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.0.iter().all(|(at, _)| now >= at.after(WINDOW))
+    }
+
+    /// A clock that steps back stands still here, so that no wait exceeds the window.
+    fn not_before_last(&self, now: Timestamp) -> Timestamp {
+        self.0.last().map_or(now, |(at, _)| now.max(*at))
+    }
+}
+
+/// Hits by key, for a bounded number of keys. Keys beyond the bound share one count until others have fallen silent.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limit: u32,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Debug, Default)]
+struct Keys {
+    by_key: BTreeMap<Box<str>, Hits>,
+    shared: Hits,
+    swept: Option<Timestamp>,
+}
+
+/// So much of a stranger's text is kept as a key.
+fn cut(key: &str) -> &str {
+    key.char_indices().nth(256).and_then(|(end, _)| key.get(..end)).unwrap_or(key)
+}
+
+/// How many keys are told apart at once: a few megabytes at worst.
+const MOST_KEYS: usize = 10_000;
+
+impl Limiter {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { limit, keys: Mutex::default() }
+    }
+
+    /// Counts a hit if it is admissible, else says how long to wait; a refused hit is not counted.
+    pub(crate) fn admit(&self, key: &str, now: Timestamp) -> Result<(), u32> {
+        self.with(key, now, |hits| {
+            let wait = hits.wait(self.limit, now);
+            if wait.is_none() {
+                hits.add(now);
+            }
+            wait.map_or(Ok(()), Err)
+        })
+    }
+
+    /// Says how long to wait, without counting.
+    pub(crate) fn wait(&self, key: &str, now: Timestamp) -> Option<u32> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.by_key.get(cut(key)).and_then(|hits| hits.wait(self.limit, now))
+    }
+
+    /// Counts a hit.
+    pub(crate) fn count(&self, key: &str, now: Timestamp) {
+        self.with(key, now, |hits| hits.add(now));
+    }
+
+    fn with<T>(&self, key: &str, now: Timestamp, act: impl FnOnce(&mut Hits) -> T) -> T {
+        let key = cut(key);
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hits) = keys.by_key.get_mut(key) {
+            return act(hits);
+        }
+        if keys.by_key.len() >= MOST_KEYS && keys.swept != Some(now) {
+            keys.by_key.retain(|_, hits| !hits.is_over(now));
+            keys.swept = Some(now);
+        }
+        if keys.by_key.len() >= MOST_KEYS {
+            return act(&mut keys.shared);
+        }
+        act(keys.by_key.entry(key.into()).or_default())
+    }
+}

@@ -1,0 +1,179 @@
+//! The error table: one [`Reason`] for each rule that a request can break.
+//!
+//! Names, sections, public codes, sentences for the client and sentences for the operator stand here and nowhere else. What a
+//! client may learn is its code and description; cause and fix are for whoever runs the server or the client.
+
+/// A public error code, as it goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// OAuth 2.1 §3.2.4, §4.1.2.1, §5.3.2.
+    InvalidRequest,
+    /// OAuth 2.1 §3.2.4.
+    InvalidClient,
+    /// OAuth 2.1 §3.2.4.
+    InvalidGrant,
+    /// OAuth 2.1 §3.2.4, §4.1.2.1.
+    UnauthorizedClient,
+    /// OAuth 2.1 §3.2.4.
+    UnsupportedGrantType,
+    /// OAuth 2.1 §4.1.2.1.
+    UnsupportedResponseType,
+    /// OAuth 2.1 §3.2.4, §4.1.2.1.
+    InvalidScope,
+    /// RFC 8707 §2.
+    InvalidTarget,
+    /// OAuth 2.1 §4.1.2.1.
+    AccessDenied,
+    /// OAuth 2.1 §4.1.2.1.
+    TemporarilyUnavailable,
+    /// RFC 9101 §7.
+    RequestNotSupported,
+    /// RFC 9101 §7.
+    RequestUriNotSupported,
+    /// OAuth 2.1 §5.3.2.
+    InvalidToken,
+    /// OAuth 2.1 §5.3.2.
+    InsufficientScope,
+    /// Not registered; the field's word for a 429.
+    TooManyRequests,
+    /// Not registered: shown on a page, never sent to a client. The consent page was left open too long.
+    ConsentExpired,
+    /// Not registered: shown on a page, never sent to a client. The consent was decided already.
+    ConsentUsed,
+    /// No code at all: a resource was called without credentials (OAuth 2.1 §5.3.2).
+    None,
+}
+
+impl Code {
+    /// The code as it goes over the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::AccessDenied => "access_denied",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::TooManyRequests => "too_many_requests",
+            Self::ConsentExpired => "consent_expired",
+            Self::ConsentUsed => "consent_used",
+            Self::None => "",
+        }
+    }
+}
+
+/// At which face of the server a rule was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// The authorization endpoint and the consent page: a person is looking.
+    Authorization,
+    /// The token endpoint: a client is reading.
+    Token,
+    /// A protected resource: a client is reading.
+    Resource,
+}
+
+/// One row of the table.
+struct Row {
+    name: &'static str,
+    section: &'static str,
+    code: Code,
+    description: &'static str,
+    cause: &'static str,
+    fix: &'static str,
+}
+
+macro_rules! reasons {
+    ($($variant:ident $name:literal $code:ident $section:literal $description:literal $cause:literal $fix:literal)*) => {
+        /// Which rule a request broke. For the operator and the log; the client is told [`Code`] and description only.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = concat!("`", $name, "`: ", $cause, " (", $section, ")")] $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the table's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            pub(super) fn row(self) -> Row {
+                match self {
+                    $(Self::$variant => Row {
+                        name: $name,
+                        section: $section,
+                        code: Code::$code,
+                        description: $description,
+                        cause: $cause,
+                        fix: $fix,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+mod table;
+pub use table::Reason;
+
+impl Reason {
+    /// Its stable name in events and logs.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The section the rule comes from.
+    pub fn section(self) -> &'static str {
+        self.row().section
+    }
+
+    /// What the client is told, next to the code. Within the character set of OAuth 2.1 §3.2.4, and never with input in it.
+    pub fn description(self) -> &'static str {
+        self.row().description
+    }
+
+    /// What happened, for the operator.
+    pub fn cause(self) -> &'static str {
+        self.row().cause
+    }
+
+    /// What to do about it, for the operator or the client's author.
+    pub fn fix(self) -> &'static str {
+        self.row().fix
+    }
+
+    /// The public code. It depends on the face only where one rule holds at several.
+    pub fn code(self, surface: Surface) -> Code {
+        match (self, surface) {
+            (Self::ClientDeactivated | Self::AccountSuspended, Surface::Resource) => Code::InvalidToken,
+            (Self::AccountSuspended, Surface::Authorization) => Code::AccessDenied,
+            _ => self.row().code,
+        }
+    }
+
+    /// The status of the response, where it is no redirect.
+    pub fn status(self, surface: Surface) -> u16 {
+        match (self, self.code(surface), surface) {
+            (Self::MethodNotAllowed, ..) => 405,
+            (Self::RequestTooLarge, _, Surface::Token) => 413,
+            (_, Code::TooManyRequests, _) => 429,
+            (_, Code::TemporarilyUnavailable, _) => 503,
+            (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => 401,
+            (_, Code::InsufficientScope, _) => 403,
+            _ => 400,
+        }
+    }
+
+    /// Whether the grant was revoked because of it.
+    pub fn revokes(self) -> bool {
+        matches!(self, Self::CodeReused | Self::RefreshReused)
+    }
+}

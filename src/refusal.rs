@@ -1,0 +1,169 @@
+//! A refusal: which rule was broken, and the way in which that may be told. How it looks on the wire is `response/`'s.
+
+use std::borrow::Cow;
+
+use crate::policy::{ErrorDelivery, Policy};
+use crate::reason::{Code, Reason, Surface};
+use crate::request::access::Needs;
+use crate::response::challenge::Challenge;
+use crate::response::redirect::error_location;
+use crate::value::redirect_uri::VerifiedRedirectUri;
+use crate::value::text::log_text;
+
+/// The protocol said no.
+///
+/// A refusal at the authorization endpoint is for a page the host renders ([`problem`](Self::problem)), or a redirect
+/// ([`location`](Self::location)); one at the token endpoint or a resource is a [`reply`](Self::reply).
+#[derive(Debug)]
+#[must_use = "a refusal is an answer"]
+pub struct Refusal {
+    reason: Reason,
+    surface: Surface,
+    manner: Manner,
+}
+
+/// In which way it is told.
+#[derive(Debug)]
+enum Manner {
+    Plain,
+    /// On a page, with what was received as text.
+    Received(Box<str>),
+    /// At the client's verified redirect URI.
+    Redirectable(Box<Redirectable>),
+    /// With a challenge (RFC 6750 §3).
+    Challenge(Box<Challenge>),
+    /// With a time to wait, in seconds.
+    Later(u32),
+}
+
+/// Where an error may be sent.
+#[derive(Debug)]
+pub(crate) struct Redirectable {
+    pub(crate) uri: VerifiedRedirectUri,
+    pub(crate) state: Option<Box<str>>,
+    /// Whether it may be sent there at once, without a page between.
+    pub(crate) at_once: bool,
+}
+
+impl Redirectable {
+    /// Where errors of this request go; at once only if the user is signed in and the policy trusts the client that far (OAuth
+    /// 2.1 §7.13).
+    pub(crate) fn of(uri: VerifiedRedirectUri, state: Option<&str>, signed_in: bool, trusted: bool, policy: &Policy) -> Self {
+        let at_once = match policy.error_delivery() {
+            ErrorDelivery::Auto => signed_in && trusted,
+            ErrorDelivery::AlwaysRedirect => signed_in,
+            ErrorDelivery::AlwaysBanner => false,
+        };
+        Self { uri, state: state.map(Into::into), at_once }
+    }
+
+    /// Where errors go after the user has pressed a button: at once, for that was the user's doing.
+    pub(crate) fn after_user_action(uri: &VerifiedRedirectUri, state: Option<&str>) -> Self {
+        Self { uri: uri.clone(), state: state.map(Into::into), at_once: true }
+    }
+}
+
+/// What an error page shows in place of Allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The status of the page.
+    pub status: u16,
+    /// The public code.
+    pub code: &'static str,
+    /// What went wrong, as the client would be told.
+    pub description: &'static str,
+    /// What happened, for whoever runs the client or the server.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+    /// What was received, to show as text and never as a link.
+    pub received: Option<String>,
+    /// The exact error response at the client's verified redirect URI, for a link to continue.
+    pub continue_url: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn plain(reason: Reason, surface: Surface) -> Self {
+        Self { reason, surface, manner: Manner::Plain }
+    }
+
+    pub(crate) fn received(reason: Reason, text: &str) -> Self {
+        Self { reason, surface: Surface::Authorization, manner: Manner::Received(log_text(text)) }
+    }
+
+    pub(crate) fn redirectable(reason: Reason, to: Redirectable) -> Self {
+        Self { reason, surface: Surface::Authorization, manner: Manner::Redirectable(Box::new(to)) }
+    }
+
+    pub(crate) fn challenge(reason: Reason, needs: &Needs<'_>) -> Self {
+        Self { reason, surface: Surface::Resource, manner: Manner::Challenge(Box::new(Challenge::of(needs))) }
+    }
+
+    pub(crate) fn later(reason: Reason, seconds: u32) -> Self {
+        Self { reason, surface: Surface::Token, manner: Manner::Later(seconds) }
+    }
+
+    /// Which rule was broken, for the operator.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The public code.
+    pub fn code(&self) -> Code {
+        self.reason.code(self.surface)
+    }
+
+    /// At which face of the server.
+    pub fn surface(&self) -> Surface {
+        self.surface
+    }
+
+    /// The status of the response or page, where it is no redirect.
+    pub fn status(&self) -> u16 {
+        self.reason.status(self.surface)
+    }
+
+    /// Where to redirect to at once (303), if the error goes straight to the client.
+    pub fn location(&self, policy: &Policy) -> Option<String> {
+        match &self.manner {
+            Manner::Redirectable(to) if to.at_once => Some(error_location(to, self.reason, policy)),
+            _ => None,
+        }
+    }
+
+    /// What to show, if it does not go straight to the client.
+    pub fn problem(&self, policy: &Policy) -> Problem {
+        let (received, continue_url) = match &self.manner {
+            Manner::Received(text) => (Some(text.to_string()), None),
+            Manner::Redirectable(to) => (None, Some(error_location(to, self.reason, policy))),
+            Manner::Plain | Manner::Challenge(_) | Manner::Later(_) => (None, None),
+        };
+        Problem {
+            status: self.status(),
+            code: self.code().as_str(),
+            description: self.reason.description(),
+            cause: self.reason.cause(),
+            fix: self.reason.fix(),
+            received,
+            continue_url,
+        }
+    }
+
+    pub(crate) fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
+        match (&self.manner, self.surface, self.code()) {
+            (Manner::Challenge(challenge), ..) if self.status() < 500 => Some(challenge.header(self.reason, policy).into()),
+            (_, Surface::Token, Code::InvalidClient) => Some(format!("Basic realm=\"{}\"", policy.issuer()).into()),
+            _ => None,
+        }
+    }
+
+    /// Seconds to wait before asking again, where that is said.
+    pub fn retry_after(&self) -> Option<u32> {
+        match (&self.manner, self.code()) {
+            (Manner::Later(seconds), _) => Some(*seconds),
+            (_, Code::TemporarilyUnavailable) => Some(1),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Arriving: bytes become an [`Operation`](crate::Operation). What is malformed is refused here; a parsed value cannot be
+//! malformed any more. One file per endpoint.
+//!
+//! Never here: a record, a decision that needs one.
+
+pub(crate) mod access;
+pub(crate) mod authorization;
+pub(crate) mod consent;
+pub(crate) mod incoming;
+pub(crate) mod parameters;
+pub(crate) mod token;

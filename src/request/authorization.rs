@@ -1,0 +1,129 @@
+//! The authorization request (OAuth 2.1 §4.1.1), from a query string or form body.
+
+use std::borrow::Cow;
+
+use super::incoming::Incoming;
+use super::parameters::{Slot, each};
+use crate::decide;
+use crate::moment::Moment;
+use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
+use crate::refusal::Refusal;
+use crate::response::consent_page::AuthorizationStep;
+
+/// An authorization request whose client is named and whose bytes could be decoded. All else is judged when the client is
+/// known, for only then is it known where an error may be sent.
+pub struct AuthorizationRequest<'a> {
+    pub(crate) user: Option<User<'a>>,
+    pub(crate) client_id: Cow<'a, str>,
+    pub(crate) redirect_uri: Slot<'a>,
+    pub(crate) response_type: Slot<'a>,
+    pub(crate) response_mode: Slot<'a>,
+    pub(crate) scope: Slot<'a>,
+    pub(crate) state: Slot<'a>,
+    pub(crate) code_challenge: Slot<'a>,
+    pub(crate) code_challenge_method: Slot<'a>,
+    pub(crate) request: Slot<'a>,
+    pub(crate) request_uri: Slot<'a>,
+    pub(crate) resources: Vec<Cow<'a, str>>,
+}
+
+/// The user that the host has authenticated, and in which browser session.
+#[derive(Clone, Copy)]
+pub struct User<'a> {
+    /// The host's stable name of the account.
+    pub subject: &'a str,
+    /// Something only this browser session has, such as its session id. The consent page is bound to it; records keep a digest.
+    pub session: &'a [u8],
+}
+
+impl<'a> AuthorizationRequest<'a> {
+    /// Reads a GET with a query or a POST with a form body; `user` is whoever the host has authenticated, if anyone.
+    ///
+    /// # Errors
+    /// A [`Refusal`] to show to the user when the method is another, the parameters cannot be decoded or are over a cap, or the
+    /// client is not named exactly once.
+    pub fn parse(incoming: &Incoming<'a>, user: Option<User<'a>>, policy: &Policy) -> Result<Self, Refusal> {
+        Self::read(incoming, user, policy).map_err(|reason| Refusal::plain(reason, Surface::Authorization))
+    }
+
+    fn read(incoming: &Incoming<'a>, user: Option<User<'a>>, policy: &Policy) -> Result<Self, Reason> {
+        let input = match incoming.method {
+            "GET" => incoming.query,
+            "POST" => incoming.form(policy.limits())?,
+            _ => return Err(Reason::MethodNotAllowed),
+        };
+        let mut client_id = Slot::default();
+        let mut read = Self {
+            user,
+            client_id: Cow::Borrowed(""),
+            redirect_uri: Slot::default(),
+            response_type: Slot::default(),
+            response_mode: Slot::default(),
+            scope: Slot::default(),
+            state: Slot::default(),
+            code_challenge: Slot::default(),
+            code_challenge_method: Slot::default(),
+            request: Slot::default(),
+            request_uri: Slot::default(),
+            resources: Vec::new(),
+        };
+        each(input, policy.limits(), |name, value| match name {
+            "client_id" => client_id.put(value),
+            "redirect_uri" => read.redirect_uri.put(value),
+            "response_type" => read.response_type.put(value),
+            "response_mode" => read.response_mode.put(value),
+            "scope" => read.scope.put(value),
+            "state" => read.state.put(value),
+            "code_challenge" => read.code_challenge.put(value),
+            "code_challenge_method" => read.code_challenge_method.put(value),
+            "request" => read.request.put(value),
+            "request_uri" => read.request_uri.put(value),
+            "resource" => read.resources.push(value),
+            _ => {}
+        })?;
+        if client_id.repeated {
+            return Err(Reason::ClientIdRepeated);
+        }
+        read.client_id = client_id.value.ok_or(Reason::ClientIdMissing)?;
+        Ok(read)
+    }
+
+    /// Whether a parameter other than client, redirect URI and resource came twice.
+    pub(crate) fn repeats(&self) -> bool {
+        [
+            &self.response_type,
+            &self.response_mode,
+            &self.scope,
+            &self.state,
+            &self.code_challenge,
+            &self.code_challenge_method,
+            &self.request,
+            &self.request_uri,
+        ]
+        .iter()
+        .any(|slot| slot.repeated)
+    }
+}
+
+impl Operation for AuthorizationRequest<'_> {
+    type Response = AuthorizationStep;
+
+    fn keys(&self, moment: &Moment) -> Keys<'_> {
+        Keys {
+            // Only a request that lost a race can find a record under an id it has just drawn.
+            grant: moment.again.then(|| moment.entropy.grant_id()),
+            client: Some(&self.client_id),
+            subject: self.user.as_ref().map(|user| user.subject),
+        }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
+        decide::authorize::authorize(self, loaded, policy, moment)
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Authorization
+    }
+}

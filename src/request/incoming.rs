@@ -1,0 +1,92 @@
+//! One HTTP request as plain borrowed values: all that the endpoints read of it.
+
+use super::parameters::Malformed;
+use crate::policy::Limits;
+use crate::reason::Reason;
+
+/// An HTTP request to one of the endpoints. The host fills it in from whatever HTTP library it has; with the feature `http`,
+/// [`Incoming::from_http`] does.
+#[derive(Clone, Copy, Default)]
+pub struct Incoming<'a> {
+    /// The method as sent, for example `POST`.
+    pub method: &'a str,
+    /// The query without its `?`; empty if there is none.
+    pub query: &'a [u8],
+    /// The value of `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// The value of `Authorization`.
+    pub authorization: Authorization<'a>,
+    /// The body. A host should not read more than [`Limits::request_bytes`] and one.
+    pub body: &'a [u8],
+}
+
+/// The `Authorization` header of a request.
+#[derive(Clone, Copy, Default)]
+pub enum Authorization<'a> {
+    /// There is none.
+    #[default]
+    None,
+    /// There is one, with this value.
+    One(&'a [u8]),
+    /// There are several, which no endpoint accepts.
+    Several,
+}
+
+impl<'a> FromIterator<&'a [u8]> for Authorization<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::None,
+            (Some(one), None) => Self::One(one),
+            (Some(_), Some(_)) => Self::Several,
+        }
+    }
+}
+
+impl<'a> Authorization<'a> {
+    /// The credentials if the header is there once and has this scheme, in any letter case (RFC 9110 §11.1).
+    pub(crate) fn credentials(&self, scheme: &str) -> Option<&'a [u8]> {
+        let Self::One(value) = self else { return None };
+        let (found, rest) = value.split_at_checked(scheme.len())?;
+        let credentials = rest.trim_ascii();
+        let separated = rest.first().is_none_or(u8::is_ascii_whitespace);
+        (found.eq_ignore_ascii_case(scheme.as_bytes()) && separated).then_some(credentials)
+    }
+}
+
+impl<'a> Incoming<'a> {
+    /// The form body, if the media type is one; its parameters and letter case do not matter (OAuth 2.1 §3.2.2).
+    pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
+        let media_type = self.content_type.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
+        if !media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+            return Err(Reason::ContentType);
+        }
+        if self.body.len() > limits.request_bytes {
+            return Err(Reason::RequestTooLarge);
+        }
+        Ok(self.body)
+    }
+}
+
+#[cfg(feature = "http")]
+impl<'a> Incoming<'a> {
+    /// The request of these parts and this body.
+    pub fn from_http(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
+        Self {
+            method: parts.method.as_str(),
+            query: parts.uri.query().unwrap_or_default().as_bytes(),
+            content_type: parts.headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes),
+            authorization: parts.headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect(),
+            body,
+        }
+    }
+}
+
+impl From<Malformed> for Reason {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Encoding => Self::RequestUndecodable,
+            Malformed::TooLarge => Self::RequestTooLarge,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Leaving: values become status, headers and body, without an HTTP crate; the feature `http` converts.
+//!
+//! Never here: a decision.
+
+pub(crate) mod access;
+pub(crate) mod challenge;
+pub(crate) mod consent_page;
+pub(crate) mod metadata;
+pub(crate) mod redirect;
+pub(crate) mod reply;
+pub(crate) mod token;

@@ -1,0 +1,47 @@
+//! An accepted access token: who calls, for whom, and how far they may go. Never the token's text.
+
+use std::sync::Arc;
+
+use crate::grant::{Grant, Live};
+use crate::moment::Timestamp;
+use crate::value::credential::GrantId;
+use crate::value::text::{ClientId, Subject};
+
+/// What a protected resource learns of a call it may serve.
+#[derive(Clone, Debug)]
+pub struct Access {
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) live: Live,
+}
+
+impl Access {
+    /// The user on whose behalf the client calls.
+    pub fn subject(&self) -> &Subject {
+        self.grant.subject()
+    }
+
+    /// The client that calls.
+    pub fn client_id(&self) -> &ClientId {
+        self.grant.client_id()
+    }
+
+    /// The grant, which names the flow in the trail.
+    pub fn grant_id(&self) -> GrantId {
+        self.grant.id()
+    }
+
+    /// The token's scope.
+    pub fn scope(&self) -> impl Iterator<Item = &str> {
+        self.live.scope.of(self.grant.scope().tokens())
+    }
+
+    /// The resources the token is for.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.live.resources.of(self.grant.resources())
+    }
+
+    /// When the token expires.
+    pub fn expires(&self) -> Timestamp {
+        self.live.expires
+    }
+}

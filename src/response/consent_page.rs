@@ -1,0 +1,117 @@
+//! What a valid authorization request leads to: a login, then a consent page whose every word comes from here.
+
+use std::sync::Arc;
+
+use crate::client::{Client, Registration};
+use crate::grant::Grant;
+use crate::moment::Timestamp;
+use crate::policy::Policy;
+use crate::value::credential::Issued;
+use crate::value::text::display_text;
+
+/// The next step of a valid authorization request. No code exists yet.
+#[derive(Debug)]
+#[must_use = "the user is waiting"]
+pub enum AuthorizationStep {
+    /// Nobody is signed in: let the user sign in, then send the very same request again.
+    NeedsLogin(LoginPage),
+    /// Ask the user.
+    NeedsConsent(ConsentPage),
+}
+
+/// What a login page may say of the client that sent the user.
+#[derive(Debug)]
+pub struct LoginPage {
+    pub(crate) client: Arc<Client>,
+}
+
+/// What the consent page shows, and the ticket its form sends back (OAuth 2.1 §7.9; RFC 6749 §10.12).
+#[derive(Debug)]
+pub struct ConsentPage {
+    pub(crate) ticket: Issued,
+    pub(crate) client: Arc<Client>,
+    pub(crate) grant: Arc<Grant>,
+}
+
+impl LoginPage {
+    /// The client's name, cleaned for display.
+    pub fn client_name(&self) -> String {
+        shown_name(&self.client)
+    }
+}
+
+impl ConsentPage {
+    /// The client's name, cleaned for display: no control or direction characters, at most 100. Its `client_id` if it has none.
+    pub fn client_name(&self) -> String {
+        shown_name(&self.client)
+    }
+
+    /// The `client_id`.
+    pub fn client_id(&self) -> &str {
+        self.client.id().as_str()
+    }
+
+    /// The host of a `client_id` that is a URL: the one part of such a client's identity that is proven.
+    pub fn client_id_host(&self) -> Option<&str> {
+        let rest = self.client.id().as_str().strip_prefix("https://")?;
+        rest.split(['/', '?']).next().filter(|host| !host.is_empty())
+    }
+
+    /// The client's own page, an `https` URL.
+    pub fn client_uri(&self) -> Option<&str> {
+        self.client.uri()
+    }
+
+    /// How the client came to be known.
+    pub fn registration(&self) -> Registration {
+        self.client.registration()
+    }
+
+    /// The user the page is for.
+    pub fn subject(&self) -> &str {
+        self.grant.subject().as_str()
+    }
+
+    /// The host that the answer goes to (the scheme, of a private-use URI): always shown (MCP, localhost redirect risks).
+    pub fn redirect_host(&self) -> &str {
+        self.grant.terms().redirect_uri.host()
+    }
+
+    /// Whether the client can only be reached on the user's own computer, where any program can claim to be it: warn.
+    pub fn loopback_only(&self) -> bool {
+        self.client.is_loopback_only()
+    }
+
+    /// Whether this very answer goes to the user's own computer.
+    pub fn redirects_to_loopback(&self) -> bool {
+        self.grant.terms().redirect_uri.is_loopback()
+    }
+
+    /// The scope tokens asked for, each with what the policy says it means.
+    pub fn scopes<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.grant.scope().tokens().map(|token| {
+            let known = policy.scopes().iter().find(|known| known.name() == token);
+            (token, known.map_or("", |known| known.description()))
+        })
+    }
+
+    /// The resources asked for.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.grant.resources()
+    }
+
+    /// When the page's ticket expires.
+    pub fn expires(&self) -> Timestamp {
+        self.grant.expires()
+    }
+
+    /// The ticket, for the form's hidden field and nothing else.
+    pub fn into_ticket(self) -> String {
+        self.ticket.reveal()
+    }
+}
+
+fn shown_name(client: &Client) -> String {
+    let name = client.name().map(display_text).unwrap_or_default();
+    if name.is_empty() { display_text(client.id().as_str()) } else { name }
+}

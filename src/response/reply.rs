@@ -1,0 +1,126 @@
+//! A whole HTTP response as plain values, and the refusals that are one.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::policy::Policy;
+use crate::reason::{Code, Reason, Surface};
+use crate::refusal::Refusal;
+
+/// A response for the host to send as it is: status, headers, body.
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "a reply is for the client"]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Header names, in lower case, with their values.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The body; may hold secrets, so it has no place in a log.
+    pub body: String,
+}
+
+/// Headers of every page of the authorization endpoint: not framed, not cached, no referrer (OAuth 2.1 §7.11; RFC 9700 §4.2.4).
+/// A host may replace the content security policy by a stricter one.
+pub const PAGE_HEADERS: [(&str, &str); 5] = [
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "frame-ancestors 'none'"),
+];
+
+#[derive(Serialize)]
+struct ErrorBody {
+    error: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<&'static str>,
+}
+
+impl Reply {
+    /// A JSON response that no cache keeps (OAuth 2.1 §3.2.3).
+    pub(crate) fn json(status: u16, body: String) -> Self {
+        let mut headers = Vec::with_capacity(5);
+        headers.push(("content-type", "application/json".into()));
+        headers.push(("cache-control", "no-store".into()));
+        headers.push(("pragma", "no-cache".into()));
+        Self { status, headers, body }
+    }
+
+    /// The first value of this header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    }
+}
+
+/// The body is not shown: it may hold tokens.
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Reply").field("status", &self.status).field("headers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Refusal {
+    /// The refusal as a whole response: JSON at the token endpoint and at resources; at the authorization endpoint the redirect, or
+    /// a plain text page for hosts that render none of their own.
+    pub fn reply(&self, policy: &Policy) -> Reply {
+        let mut reply = match self.surface() {
+            Surface::Authorization => self.page(policy),
+            Surface::Token | Surface::Resource => Reply::json(self.status(), self.error_body(policy)),
+        };
+        if let Some(challenge) = self.authenticate_header(policy) {
+            reply.headers.push(("www-authenticate", challenge));
+        }
+        if let Some(seconds) = self.retry_after() {
+            reply.headers.push(("retry-after", seconds.to_string().into()));
+        }
+        if self.reason() == Reason::MethodNotAllowed {
+            let allowed = if self.surface() == Surface::Token { "POST" } else { "GET, POST" };
+            reply.headers.push(("allow", allowed.into()));
+        }
+        reply
+    }
+
+    fn error_body(&self, policy: &Policy) -> String {
+        let error = self.code();
+        if error == Code::None {
+            return String::new();
+        }
+        let error_description = (!policy.is_terse()).then(|| self.reason().description());
+        serde_json::to_string(&ErrorBody { error: error.as_str(), error_description }).unwrap_or_default()
+    }
+
+    fn page(&self, policy: &Policy) -> Reply {
+        let mut headers: Vec<_> = PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
+        if let Some(location) = self.location(policy) {
+            headers.push(("location", location.into()));
+            return Reply { status: 303, headers, body: String::new() };
+        }
+        headers.push(("content-type", "text/plain; charset=utf-8".into()));
+        let problem = self.problem(policy);
+        let mut body =
+            format!("Authorization failed: {}\n{}\n{}\n{}\n", problem.code, problem.description, problem.cause, problem.fix);
+        for (label, text) in [("Received", problem.received), ("Continue", problem.continue_url)] {
+            if let Some(text) = text {
+                body.extend([label, ": ", &text, "\n"]);
+            }
+        }
+        Reply { status: problem.status, headers, body }
+    }
+}
+
+#[cfg(feature = "http")]
+impl From<Reply> for http::Response<String> {
+    /// Headers that the `http` crate cannot carry do not occur: names are constants, values are checked when they are made.
+    fn from(reply: Reply) -> Self {
+        let mut response = Self::new(reply.body);
+        *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in reply.headers {
+            if let Ok(value) = http::HeaderValue::try_from(&*value) {
+                response.headers_mut().append(http::HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}

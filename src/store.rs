@@ -1,0 +1,165 @@
+//! What a host writes: three reads and one conditional write. And what it must keep for the rest to hold.
+//!
+//! # The laws of a store
+//!
+//! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and [`grant`](Store::grant) reads what the last
+//!   one wrote: on the primary, never from a replica or a cache that can lag. A stale read tells an honest client
+//!   `invalid_grant`, and clients throw their tokens away on it.
+//! - [`Commit::Done`] means durable: still there after a crash. A store that forgets acknowledged writes lets codes be redeemed
+//!   twice.
+//! - [`Commit::Conflict`] means nothing was written. A result that is not known (a time-out, a lost connection) is an error; the
+//!   core concludes nothing from it and the client is told to retry.
+//! - A record that cannot be decoded is an error, never absent.
+//! - Nothing is assumed between records: no transaction, no order, no shared clock.
+//! - A grant may be dropped after [`Write::drop_after`]; nothing depends on its being dropped. A client outlives its grants.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::grant::Grant;
+use crate::operation::{Account, Commit, Keys, Loaded, Stored, Write};
+use crate::value::credential::GrantId;
+
+/// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) in this module's documentation.
+pub trait Store {
+    /// What can go wrong in the storage itself. It reaches the host whole and is never mixed with a refusal.
+    type Error;
+
+    /// The client of this `client_id`, which may be any text a stranger sent.
+    ///
+    /// # Errors
+    /// If it cannot be known whether there is one.
+    fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Self::Error>;
+
+    /// The grant of this id, with its version.
+    ///
+    /// # Errors
+    /// If it cannot be known whether there is one, or its record cannot be decoded.
+    fn grant(&self, id: GrantId) -> Result<Option<Stored>, Self::Error>;
+
+    /// Writes the record if the stored version is [`Write::seen`] (or there is none, if that is nothing), together with
+    /// [`Write::version`].
+    ///
+    /// # Errors
+    /// If it cannot be known whether it was written.
+    fn commit(&self, write: &Write) -> Result<Commit, Self::Error>;
+
+    /// The ids of this user's grants, for a page of connected apps.
+    ///
+    /// # Errors
+    /// If they cannot be known.
+    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Self::Error>;
+
+    /// How this user's account stands; nothing if there is no such account, whose grants are then dead. Left as it is, accounts
+    /// always stand well.
+    ///
+    /// # Errors
+    /// If it cannot be known.
+    fn account(&self, subject: &str) -> Result<Option<Account>, Self::Error> {
+        let _ = subject;
+        Ok(Some(Account::ACTIVE))
+    }
+
+    /// All that an attempt needs. Override it where one round trip can bring the three.
+    ///
+    /// # Errors
+    /// If one of them cannot be known.
+    fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
+        let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
+        let of_grant = grant.as_ref().map(|stored| &*stored.grant);
+        let client = client_key(keys, of_grant).map(|id| self.client(id)).transpose()?.flatten();
+        let account = subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
+        Ok(Loaded { grant, client, account })
+    }
+}
+
+/// [`Store`], for storage that is awaited. The same laws hold; dropping a future half way counts as a result that is not known.
+pub trait AsyncStore: Sync {
+    /// What can go wrong in the storage itself.
+    type Error: Send;
+
+    /// See [`Store::client`].
+    fn client(&self, id: &str) -> impl Future<Output = Result<Option<Arc<Client>>, Self::Error>> + Send;
+
+    /// See [`Store::grant`].
+    fn grant(&self, id: GrantId) -> impl Future<Output = Result<Option<Stored>, Self::Error>> + Send;
+
+    /// See [`Store::commit`].
+    fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
+
+    /// See [`Store::grants_of`].
+    fn grants_of(&self, subject: &str) -> impl Future<Output = Result<Vec<GrantId>, Self::Error>> + Send;
+
+    /// See [`Store::account`].
+    fn account(&self, subject: &str) -> impl Future<Output = Result<Option<Account>, Self::Error>> + Send {
+        let _ = subject;
+        async { Ok(Some(Account::ACTIVE)) }
+    }
+
+    /// See [`Store::load`].
+    fn load(&self, keys: &Keys<'_>) -> impl Future<Output = Result<Loaded, Self::Error>> + Send {
+        async {
+            let grant = match keys.grant {
+                Some(id) => self.grant(id).await?,
+                None => None,
+            };
+            let of_grant = grant.as_ref().map(|stored| &*stored.grant);
+            let client = match client_key(keys, of_grant) {
+                Some(id) => self.client(id).await?,
+                None => None,
+            };
+            let account = match subject_key(keys, of_grant) {
+                Some(subject) => self.account(subject).await?,
+                None => None,
+            };
+            Ok(Loaded { grant, client, account })
+        }
+    }
+}
+
+/// The request's client, or else the grant's.
+fn client_key<'a>(keys: &Keys<'a>, grant: Option<&'a Grant>) -> Option<&'a str> {
+    keys.client.or_else(|| grant.map(|grant| grant.client_id().as_str()))
+}
+
+/// The request's user, or else the grant's.
+fn subject_key<'a>(keys: &Keys<'a>, grant: Option<&'a Grant>) -> Option<&'a str> {
+    keys.subject.or_else(|| grant.map(|grant| grant.subject().as_str()))
+}
+
+/// A pointer to a store is a store.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<S: Store> Store for $pointer {
+            type Error = S::Error;
+
+            fn client(&self, id: &str) -> Result<Option<Arc<Client>>, S::Error> {
+                (**self).client(id)
+            }
+
+            fn grant(&self, id: GrantId) -> Result<Option<Stored>, S::Error> {
+                (**self).grant(id)
+            }
+
+            fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
+                (**self).commit(write)
+            }
+
+            fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, S::Error> {
+                (**self).grants_of(subject)
+            }
+
+            fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {
+                (**self).account(subject)
+            }
+
+            fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
+                (**self).load(keys)
+            }
+        }
+    };
+}
+
+forward!(&S);
+forward!(Arc<S>);

@@ -1,0 +1,11 @@
+//! The small words of the protocol, one per file: each is checked when it is made and cannot be malformed afterwards.
+//!
+//! Never here: a decision, a record, a response.
+
+pub(crate) mod credential;
+pub(crate) mod pkce;
+pub(crate) mod redirect_uri;
+pub(crate) mod resource;
+pub(crate) mod scope;
+pub(crate) mod secret;
+pub(crate) mod text;

@@ -1,0 +1,67 @@
+//! PKCE (RFC 7636), S256 only: the challenge a client sends first and the verifier it sends last.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use subtle::ConstantTimeEq;
+
+use super::secret::Digest;
+
+/// An S256 code challenge: exactly 43 base64url characters (RFC 7636 §4.2). There is no other method and no way to have none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CodeChallenge([u8; 43]);
+
+impl CodeChallenge {
+    /// The challenge of this text, or nothing if it is not 43 characters of `A-Z a-z 0-9 - _`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 43] = text.as_bytes().try_into().ok()?;
+        bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(bytes))
+    }
+
+    /// Whether `BASE64URL(SHA-256(verifier))` is this challenge, in constant time (RFC 7636 §4.6).
+    pub(crate) fn verify(&self, verifier: &CodeVerifier<'_>) -> bool {
+        let mut computed = [0; 43];
+        let written = URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
+        written == Ok(43) && bool::from(self.0.ct_eq(&computed))
+    }
+
+    /// Whether a client sent the challenge itself in place of the verifier: the commonest mistake, told to it in so many words.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.0 == text.as_bytes()
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for CodeChallenge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for CodeChallenge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not an S256 code challenge"))
+    }
+}
+
+impl fmt::Debug for CodeChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CodeChallenge({})", self.as_str())
+    }
+}
+
+/// A code verifier: 43 to 128 unreserved characters (RFC 7636 §4.1).
+pub(crate) struct CodeVerifier<'a>(&'a str);
+
+impl<'a> CodeVerifier<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        ((43..=128).contains(&text.len()) && text.bytes().all(unreserved)).then_some(Self(text))
+    }
+}

@@ -1,0 +1,51 @@
+//! Resource indicators (RFC 8707): when one is well formed and when two name the same resource.
+
+/// Whether this is an absolute URI without a fragment (RFC 8707 §2): a scheme, `:`, something after it, printable ASCII only.
+pub(crate) fn is_resource(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    scheme_ok && !rest.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+}
+
+/// Whether two indicators name one resource: equal but for the letter case of scheme and host, and an empty path is `/`.
+///
+/// One rule for authorize, token, refresh and check. Nothing else is normalized: `/mcp` and `/mcp/` differ.
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(a), split(b)) else { return false };
+    a_origin.eq_ignore_ascii_case(b_origin) && a_path == b_path
+}
+
+/// Scheme and authority, and what follows them.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let authority = text.find("://")? + 3;
+    let end = text.get(authority..)?.find(['/', '?']).map_or(text.len(), |at| authority + at);
+    let (origin, path) = text.split_at_checked(end)?;
+    Some((origin, if path.is_empty() { "/" } else { path }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_resource, same};
+
+    #[test]
+    fn same_ignores_case_of_scheme_and_host_and_an_empty_path() {
+        assert!(same("HTTPS://MCP.example.com", "https://mcp.example.com/"));
+        assert!(same("https://mcp.example.com/a", "https://MCP.example.com/a"));
+        assert!(!same("https://mcp.example.com/a", "https://mcp.example.com/A"));
+        assert!(!same("https://mcp.example.com/mcp", "https://mcp.example.com/mcp/"));
+        assert!(!same("https://mcp.example.com", "https://mcp.example.com.evil"));
+        assert!(!same("urn:a", "urn:A"));
+    }
+
+    #[test]
+    fn an_indicator_is_absolute_and_has_no_fragment() {
+        assert!(is_resource("https://mcp.example.com") && is_resource("urn:example:thing"));
+        for bad in ["mcp.example.com", "https://x#f", "https://x#", "", ":", "https:", "/mcp", "https://a b", "1x:y"] {
+            assert!(!is_resource(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Identifiers the host or a client chose, and display text that is never trusted.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A `client_id`: 1 to 2,048 printable ASCII characters (OAuth 2.1 App. A.1). Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(Arc<str>);
+
+/// A text that is not a `client_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a client_id is 1 to 2,048 printable ASCII characters")]
+pub struct ClientIdError;
+
+impl ClientId {
+    /// Takes an identifier the host chose.
+    ///
+    /// # Errors
+    /// [`ClientIdError`] if it is empty, longer than 2,048 bytes or not printable ASCII.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, ClientIdError> {
+        let text = text.as_ref();
+        let valid = (1..=2048).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7E).contains(&b));
+        if valid { Ok(Self(text.into())) } else { Err(ClientIdError) }
+    }
+
+    /// The identifier as sent and stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = ClientIdError;
+
+    fn try_from(text: String) -> Result<Self, ClientIdError> {
+        Self::new(text)
+    }
+}
+
+/// Who granted: the host's own stable name of a user account. Opaque to the core, cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Subject(Arc<str>);
+
+impl Subject {
+    /// Takes the host's name of the account. It should never be reused for another person (OAuth 2.1 §7.4).
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(text.as_ref().into())
+    }
+
+    /// The name as the host gave it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Subject {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+macro_rules! plain_text {
+    ($name:ident) => {
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                (*value.0).to_owned()
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+plain_text!(ClientId);
+plain_text!(Subject);
+
+/// Cleans self-asserted text for a page: no control or bidirectional characters, at most 100 characters (CONSENT-14).
+pub(crate) fn display_text(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(100).collect::<String>().trim().to_owned()
+}
+
+/// Characters that reorder or hide what follows them: bidirectional controls, zero-width and tag characters.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Untrusted text for a log line: escapes control and non-ASCII characters, cut at 256 bytes with a mark (AUDIT-07).
+pub(crate) fn log_text(text: &str) -> Box<str> {
+    let mut clean = String::with_capacity(text.len().min(256));
+    for c in text.chars() {
+        let (start, printable) = (clean.len(), (' '..='~').contains(&c));
+        if printable {
+            clean.push(c);
+        } else {
+            clean.extend(c.escape_default());
+        }
+        if clean.len() > 256 {
+            clean.truncate(start);
+            clean.push('…');
+            break;
+        }
+    }
+    clean.into()
+}

@@ -1,0 +1,240 @@
+//! A server in a test: a virtual clock, seeded entropy, a store that can fail on purpose, and the steps of the flow in one call each.
+#![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+pub mod params;
+pub mod store;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use grantcore::{
+    Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy, Event, Failure, Incoming, Needs, Policy,
+    PolicyBuilder, Reason, Redirect, Refusal, Reply, SecretMethod, Server, StoredSecret, Timestamp, User,
+};
+use params::Params;
+use store::{Broken, TestStore};
+
+pub const ISSUER: &str = "https://auth.example";
+pub const MCP: &str = "https://mcp.example/mcp";
+/// When every test begins.
+pub const T: u64 = 1_800_000_000;
+/// RFC 7636, appendix B.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub const CALLBACK: &str = "https://app.example/cb";
+pub const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
+
+pub const ALICE: User<'static> = User { subject: "alice", session: b"alice's browser" };
+
+/// One authorization server with everything that surrounds it.
+pub struct World {
+    pub server: Server<Arc<TestStore>>,
+    pub store: Arc<TestStore>,
+    clock: Arc<AtomicU64>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+/// The default policy: three scopes, `read` by default, one resource.
+pub fn policy() -> PolicyBuilder {
+    Policy::builder(ISSUER)
+        .scope("read", "Read your notes")
+        .scope("write", "Change your notes")
+        .scope("admin", "Manage everything")
+        .default_scope("read")
+        .resource(MCP, "read write")
+}
+
+/// Public, one `https` redirect URI; registered by the operator.
+pub fn app() -> Client {
+    Client::public("app").name("The App").redirect_uri(CALLBACK).build().unwrap()
+}
+
+/// Confidential, by `client_secret_post`.
+pub fn web() -> Client {
+    let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    Client::confidential("web", SecretMethod::Post, secret).redirect_uri("https://web.example/cb").build().unwrap()
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(policy())
+    }
+
+    /// A world with this policy, the clients `app` and `web`, and the user alice.
+    pub fn with(policy: PolicyBuilder) -> Self {
+        let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (time, log) = (Arc::clone(&clock), Arc::clone(&events));
+        let server = Server::with(
+            policy.build().unwrap(),
+            Arc::clone(&store),
+            move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst)),
+            seeded(1),
+        )
+        .observe(move |event| log.lock().unwrap().push(event.clone()));
+        let world = Self { server, store, clock, events };
+        world.put(app());
+        world.put(web());
+        world
+    }
+
+    pub fn put(&self, client: Client) {
+        self.store.inner.put_client(client);
+    }
+
+    /// Sets the clock to this many seconds after the beginning.
+    pub fn at(&self, seconds: u64) {
+        self.clock.store(T + seconds, Ordering::SeqCst);
+    }
+
+    /// Sets the clock to any time, also before the beginning.
+    pub fn at_unix(&self, seconds: u64) {
+        self.clock.store(seconds, Ordering::SeqCst);
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// Why the latest step was refused.
+    pub fn reason(&self) -> Option<Reason> {
+        self.events().last().and_then(|event| event.reason)
+    }
+
+    /// Sends an authorization request as alice.
+    pub fn authorize(&self, params: &Params) -> Result<AuthorizationStep, Refusal> {
+        self.authorize_as(params, Some(ALICE))
+    }
+
+    pub fn authorize_as(&self, params: &Params, user: Option<User<'_>>) -> Result<AuthorizationStep, Refusal> {
+        self.try_authorize(params, user).expect("the store works")
+    }
+
+    pub fn try_authorize(&self, params: &Params, user: Option<User<'_>>) -> Answer<AuthorizationStep, Broken> {
+        let query = params.encode();
+        self.server.authorize(&Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() }, user)
+    }
+
+    /// The consent page of a request that is expected to be good.
+    pub fn page(&self, params: &Params) -> ConsentPage {
+        match self.authorize(params) {
+            Ok(AuthorizationStep::NeedsConsent(page)) => page,
+            other => panic!("no consent page but {other:?}, {:?}", self.reason()),
+        }
+    }
+
+    /// Decides as alice.
+    pub fn decide(&self, ticket: &str, choice: Choice<'_>) -> Result<Redirect, Refusal> {
+        self.server.consent(ticket, ALICE, choice).expect("the store works")
+    }
+
+    /// The code for a request that is expected to be good, all of it allowed.
+    pub fn code(&self, params: &Params) -> String {
+        let ticket = self.page(params).into_ticket();
+        let location = self.decide(&ticket, Choice::Allow).expect("allowed").into_location();
+        param(&location, "code").expect("a code in the redirect")
+    }
+
+    /// Sends a form to the token endpoint.
+    pub fn token(&self, params: &Params) -> Reply {
+        self.try_token(params, Authorization::None).expect("the store works")
+    }
+
+    pub fn token_with(&self, params: &Params, authorization: &[u8]) -> Reply {
+        self.try_token(params, Authorization::One(authorization)).expect("the store works")
+    }
+
+    pub fn try_token(&self, params: &Params, authorization: Authorization<'_>) -> Result<Reply, Failure<Broken>> {
+        let body = params.encode();
+        let form: &[u8] = b"application/x-www-form-urlencoded";
+        let incoming = Incoming { method: "POST", query: b"", content_type: Some(form), authorization, body: body.as_bytes() };
+        self.server.token(&incoming)
+    }
+
+    /// Goes through the whole flow for the client `app` and gives its first tokens.
+    pub fn tokens(&self) -> Granted {
+        let code = self.code(&Params::authorize());
+        Granted::of(&self.token(&Params::redeem(&code)))
+    }
+
+    /// The check of a call to the default resource that needs these scopes.
+    pub fn check(&self, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
+        let header = format!("Bearer {token}");
+        let resource = &self.server.policy().resources()[0];
+        self.server.check(&Authorization::One(header.as_bytes()), Needs { resource, scopes }).expect("the store works")
+    }
+
+    /// Whether the access token works at the default resource.
+    pub fn works(&self, token: &str) -> bool {
+        self.check(token, &[]).is_ok()
+    }
+}
+
+/// A token response, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    pub access: String,
+    pub refresh: Option<String>,
+    pub expires_in: u64,
+    pub scope: String,
+}
+
+impl Granted {
+    pub fn of(reply: &Reply) -> Self {
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let body = json(reply);
+        Self {
+            access: body["access_token"].as_str().unwrap().to_owned(),
+            refresh: body.get("refresh_token").map(|token| token.as_str().unwrap().to_owned()),
+            expires_in: body["expires_in"].as_u64().unwrap(),
+            scope: body["scope"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    pub fn refresh(&self) -> &str {
+        self.refresh.as_deref().expect("a refresh token")
+    }
+}
+
+pub fn json(reply: &Reply) -> serde_json::Value {
+    serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{error} in {:?}", reply.body))
+}
+
+/// Asserts a JSON error: status, code, and that it carries the description of the reason the operator sees.
+#[track_caller]
+pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, reason: Reason) {
+    assert_eq!((reply.status, json(reply)["error"].as_str().unwrap(), world.reason()), (status, code, Some(reason)), "{}", reply.body);
+    assert_eq!(json(reply)["error_description"], reason.description());
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+}
+
+/// The value of a query parameter of a URL, decoded once; fails if it is there twice.
+pub fn param(url: &str, name: &str) -> Option<String> {
+    let query = url.split_once('?')?.1;
+    let mut values = url::form_urlencoded::parse(query.as_bytes()).filter(|(own, _)| own == name).map(|(_, value)| value.into_owned());
+    let value = values.next();
+    assert_eq!(values.next(), None, "{name} is in {url} twice");
+    value
+}
+
+/// Entropy that is different at each draw and the same in each run.
+pub fn seeded(seed: u64) -> impl Fn() -> Result<Entropy, grantcore::EntropyError> + Send + Sync {
+    let drawn = AtomicU64::new(0);
+    move || Ok(entropy(seed.wrapping_mul(0x1_0000_0000) + drawn.fetch_add(1, Ordering::SeqCst)))
+}
+
+/// 128 bytes from a number (SplitMix64).
+pub fn entropy(seed: u64) -> Entropy {
+    let mut state = seed;
+    let mut bytes = [0; 128];
+    for word in bytes.chunks_exact_mut(8) {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        word.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes());
+    }
+    Entropy::from_bytes(bytes)
+}

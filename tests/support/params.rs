@@ -1,0 +1,66 @@
+//! Form parameters in order, with changes to a good request in one word each.
+
+use super::{CALLBACK, CHALLENGE, VERIFIER};
+
+#[derive(Clone, Debug)]
+pub struct Params(pub Vec<(String, String)>);
+
+impl Params {
+    fn of(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    /// A good authorization request of the client `app`: scope `read write`, state `xyz`.
+    pub fn authorize() -> Self {
+        Self::of(&[
+            ("response_type", "code"),
+            ("client_id", "app"),
+            ("redirect_uri", CALLBACK),
+            ("scope", "read write"),
+            ("state", "xyz"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ])
+    }
+
+    /// The redemption of a code by the client `app`.
+    pub fn redeem(code: &str) -> Self {
+        Self::of(&[
+            ("grant_type", "authorization_code"),
+            ("client_id", "app"),
+            ("redirect_uri", CALLBACK),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+        ])
+    }
+
+    /// A refresh by the client `app`.
+    pub fn refresh(token: &str) -> Self {
+        Self::of(&[("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", token)])
+    }
+
+    /// The same with this parameter at this value, wherever it stood or at the end.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        match self.0.iter_mut().find(|(own, _)| own == name) {
+            Some((_, own)) => value.clone_into(own),
+            None => self.0.push((name.to_owned(), value.to_owned())),
+        }
+        self
+    }
+
+    /// The same without this parameter.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(own, _)| own != name);
+        self
+    }
+
+    /// The same with one more, even if it is there already.
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn encode(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+}

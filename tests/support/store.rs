@@ -1,0 +1,97 @@
+//! The reference store with faults on order and a count of its calls.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use grantcore::{Account, Client, Commit, GrantId, MemoryStore, Store, Stored, Subject, Write};
+
+/// What the next commit does instead of working.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Writes nothing and says that somebody else was faster.
+    Conflict,
+    /// Writes nothing and fails.
+    Dropped,
+    /// Writes, and fails all the same: the acknowledgement is lost.
+    Unacknowledged,
+    /// Writes, and says `Conflict`: a client library retried a write of its own.
+    AppliedThenConflict,
+}
+
+/// The store's own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+#[derive(Default)]
+pub struct TestStore {
+    pub inner: MemoryStore,
+    /// Faults of the next commits, in order.
+    pub faults: Mutex<VecDeque<Fault>>,
+    /// Whether reads of clients, of grants and of accounts fail.
+    pub broken_reads: Mutex<bool>,
+    pub commits: AtomicUsize,
+    pub reads: AtomicUsize,
+}
+
+impl TestStore {
+    pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.lock().unwrap().extend(faults);
+    }
+
+    pub fn break_reads(&self, broken: bool) {
+        *self.broken_reads.lock().unwrap() = broken;
+    }
+
+    pub fn suspend(&self, subject: &str, suspended: bool) {
+        self.inner.put_account(Subject::new(subject), Account { suspended, epoch: 0 });
+    }
+
+    pub fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+
+    fn read<T>(&self, value: Result<T, std::convert::Infallible>) -> Result<T, Broken> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if *self.broken_reads.lock().unwrap() { Err(Broken) } else { Ok(value.unwrap_or_else(|never| match never {})) }
+    }
+}
+
+impl Store for TestStore {
+    type Error = Broken;
+
+    fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Broken> {
+        self.read(self.inner.client(id))
+    }
+
+    fn grant(&self, id: GrantId) -> Result<Option<Stored>, Broken> {
+        self.read(self.inner.grant(id))
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit, Broken> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let fault = self.faults.lock().unwrap().pop_front();
+        let apply = || self.inner.commit(write).unwrap_or_else(|never| match never {});
+        match fault {
+            None => Ok(apply()),
+            Some(Fault::Conflict) => Ok(Commit::Conflict),
+            Some(Fault::Dropped) => Err(Broken),
+            Some(Fault::Unacknowledged) => {
+                apply();
+                Err(Broken)
+            }
+            Some(Fault::AppliedThenConflict) => {
+                apply();
+                Ok(Commit::Conflict)
+            }
+        }
+    }
+
+    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Broken> {
+        self.read(self.inner.grants_of(subject))
+    }
+
+    fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {
+        self.read(self.inner.account(subject))
+    }
+}
