@@ -23,6 +23,7 @@ pub struct Policy {
     scopes: Vec<ScopeInfo>,
     default_scope: Option<Scope>,
     drop_unknown_scopes: bool,
+    default_resource: Option<String>,
     require_resource: bool,
     lifetimes: Lifetimes,
     replay_window: Duration,
@@ -199,8 +200,14 @@ impl Policy {
         self.drop_unknown_scopes
     }
 
-    pub(crate) fn requires_resource(&self) -> bool {
-        self.require_resource
+    /// The resource of a request that names none: the default, or else the only one; none if the policy demands a name.
+    pub(crate) fn assumed_resource(&self) -> Option<&str> {
+        match (self.resources.as_slice(), &self.default_resource) {
+            _ if self.require_resource => None,
+            (_, Some(default)) => Some(default),
+            ([only], None) => Some(&only.identifier),
+            (_, None) => None,
+        }
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy};
 use crate::reason::{Code, Reason, Surface};
 use crate::request::access::Needs;
@@ -20,6 +21,7 @@ pub struct Refusal {
     reason: Reason,
     surface: Surface,
     manner: Manner,
+    correlation: Option<CorrelationId>,
 }
 
 /// In which way it is told.
@@ -84,29 +86,45 @@ pub struct Problem {
 }
 
 impl Refusal {
-    pub(crate) fn plain(reason: Reason, surface: Surface) -> Self {
-        Self { reason, surface, manner: Manner::Plain }
+    /// A refusal told in the plain way of its surface. The endpoints make their own; this is for what a host refuses before them,
+    /// such as a body it will not read.
+    pub fn plain(reason: Reason, surface: Surface) -> Self {
+        Self::told(reason, surface, Manner::Plain)
+    }
+
+    fn told(reason: Reason, surface: Surface, manner: Manner) -> Self {
+        Self { reason, surface, manner, correlation: None }
     }
 
     pub(crate) fn received(reason: Reason, text: &str) -> Self {
-        Self { reason, surface: Surface::Authorization, manner: Manner::Received(log_text(text)) }
+        Self::told(reason, Surface::Authorization, Manner::Received(log_text(text)))
     }
 
     pub(crate) fn redirectable(reason: Reason, to: Redirectable) -> Self {
-        Self { reason, surface: Surface::Authorization, manner: Manner::Redirectable(Box::new(to)) }
+        Self::told(reason, Surface::Authorization, Manner::Redirectable(Box::new(to)))
     }
 
     pub(crate) fn challenge(reason: Reason, needs: &Needs<'_>) -> Self {
-        Self { reason, surface: Surface::Resource, manner: Manner::Challenge(Box::new(Challenge::of(needs))) }
+        Self::told(reason, Surface::Resource, Manner::Challenge(Box::new(Challenge::of(needs))))
     }
 
     pub(crate) fn later(reason: Reason, seconds: u32) -> Self {
-        Self { reason, surface: Surface::Token, manner: Manner::Later(seconds) }
+        Self::told(reason, Surface::Token, Manner::Later(seconds))
     }
 
     /// Which rule was broken, for the operator.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// The same, with the name of the request it answers.
+    pub(crate) fn correlated(self, correlation: CorrelationId) -> Self {
+        Self { correlation: Some(correlation), ..self }
+    }
+
+    /// The name of the request it answers, for the page and for support; its event has the same.
+    pub fn correlation(&self) -> Option<CorrelationId> {
+        self.correlation
     }
 
     /// The public code.

@@ -236,7 +236,7 @@ impl Core {
         match result {
             Ok(Settled { outcome, event }) => {
                 (self.observer)(&event);
-                Ok(outcome)
+                Ok(outcome.map_err(|refusal| refusal.correlated(event.correlation)))
             }
             Err(Failure { error, refusal }) => Err(Failure { error, refusal: self.refuse(refusal, None) }),
         }
@@ -252,7 +252,7 @@ impl Core {
             event.claim(claimed);
         }
         (self.observer)(&event);
-        refusal
+        refusal.correlated(event.correlation)
     }
 
     /// Reads a token request and holds it to the limits, before any of the store's work (TOKEN-06).

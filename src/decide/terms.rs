@@ -42,11 +42,9 @@ fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
 
 /// The resources of an authorization request (RFC 8707 §2), as the policy spells them.
 pub(crate) fn requested_resources(asked: &[Cow<'_, str>], policy: &Policy) -> Result<Box<[Box<str>]>, Reason> {
-    if let (true, [only], false) = (asked.is_empty(), policy.resources(), policy.requires_resource()) {
-        return Ok([only.identifier().into()].into());
-    }
     if asked.is_empty() {
-        return Err(Reason::ResourceMissing);
+        let assumed = policy.assumed_resource().ok_or(Reason::ResourceMissing)?;
+        return Ok([assumed.into()].into());
     }
     let mut found: Vec<Box<str>> = Vec::new();
     for indicator in asked {

@@ -31,7 +31,7 @@ pub enum PolicyError {
     #[error("a policy names at least one resource")]
     NoResource,
     /// A resource that is not an absolute URI without fragment, or is named twice.
-    #[error("a resource is an absolute URI without fragment, named once")]
+    #[error("a resource is an absolute URI without fragment, named once, and named if it is the default")]
     Resource,
     /// A scope that is not one token, is named twice, or is used but not declared.
     #[error("a scope is one token, declared once, and declared if a default or a resource uses it")]
@@ -67,6 +67,7 @@ impl PolicyBuilder {
             scopes: Vec::new(),
             default_scope: None,
             drop_unknown_scopes: false,
+            default_resource: None,
             require_resource: false,
             lifetimes: Lifetimes {
                 consent: Duration::from_secs(600),
@@ -119,6 +120,13 @@ impl PolicyBuilder {
     /// Leaves unknown scope tokens out instead of refusing them; the token response then says what is left.
     pub fn drop_unknown_scopes(mut self, drop: bool) -> Self {
         self.policy.drop_unknown_scopes = drop;
+        self
+    }
+
+    /// What a request that names no resource is for, where there are several. Default: such a request is refused, as its client may
+    /// then hold a token for something else than it meant (RFC 8707 §2).
+    pub fn default_resource(mut self, identifier: impl Into<String>) -> Self {
+        self.policy.default_resource = Some(identifier.into());
         self
     }
 
@@ -296,7 +304,10 @@ fn check_resources(policy: &Policy) -> Result<(), PolicyError> {
             return Err(PolicyError::Scope);
         }
     }
-    Ok(())
+    match &policy.default_resource {
+        Some(default) if !policy.resources.iter().any(|own| own.identifier == *default) => Err(PolicyError::Resource),
+        _ => Ok(()),
+    }
 }
 
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {

@@ -75,6 +75,9 @@ impl Refusal {
         if let Some(seconds) = self.retry_after() {
             reply.headers.push(("retry-after", seconds.to_string().into()));
         }
+        if let Some(correlation) = self.correlation() {
+            reply.headers.push(("x-correlation-id", correlation.to_string().into()));
+        }
         if self.reason() == Reason::MethodNotAllowed {
             let allowed = if self.surface() == Surface::Token { "POST" } else { "GET, POST" };
             reply.headers.push(("allow", allowed.into()));
