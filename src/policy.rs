@@ -234,8 +234,8 @@ impl Policy {
         self.scopes.iter().any(|scope| scope.name == token)
     }
 
-    /// The known resource that this indicator names.
-    pub(crate) fn resource(&self, indicator: &str) -> Option<&Resource> {
+    /// The resource that this indicator names, if the server knows it.
+    pub fn resource(&self, indicator: &str) -> Option<&Resource> {
         self.resources.iter().find(|known| resource::same(&known.identifier, indicator))
     }
 }

@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 pub mod params;
+pub mod property;
+pub mod refused;
+pub mod steps;
 pub mod store;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantcore::{
-    Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy, Event, Failure, Incoming, Needs, Policy,
-    PolicyBuilder, Reason, Redirect, Refusal, Reply, SecretMethod, Server, StoredSecret, Timestamp, User,
+    Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy, Event, Failure, Incoming,
+    Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply, SecretMethod, Server, StoredSecret, Timestamp, User,
 };
 use params::Params;
 use store::{Broken, TestStore};
@@ -204,7 +207,12 @@ pub fn json(reply: &Reply) -> serde_json::Value {
 /// Asserts a JSON error: status, code, and that it carries the description of the reason the operator sees.
 #[track_caller]
 pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, reason: Reason) {
-    assert_eq!((reply.status, json(reply)["error"].as_str().unwrap(), world.reason()), (status, code, Some(reason)), "{}", reply.body);
+    assert_eq!(
+        (reply.status, json(reply)["error"].as_str().unwrap(), world.reason()),
+        (status, code, Some(reason)),
+        "{}",
+        reply.body
+    );
     assert_eq!(json(reply)["error_description"], reason.description());
     assert_eq!(reply.header("content-type"), Some("application/json"));
     assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -213,7 +221,8 @@ pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, rea
 /// The value of a query parameter of a URL, decoded once; fails if it is there twice.
 pub fn param(url: &str, name: &str) -> Option<String> {
     let query = url.split_once('?')?.1;
-    let mut values = url::form_urlencoded::parse(query.as_bytes()).filter(|(own, _)| own == name).map(|(_, value)| value.into_owned());
+    let mut values =
+        url::form_urlencoded::parse(query.as_bytes()).filter(|(own, _)| own == name).map(|(_, value)| value.into_owned());
     let value = values.next();
     assert_eq!(values.next(), None, "{name} is in {url} twice");
     value

@@ -1,6 +1,6 @@
 //! Form parameters in order, with changes to a good request in one word each.
 
-use super::{CALLBACK, CHALLENGE, VERIFIER};
+use super::{CALLBACK, CHALLENGE, SECRET, VERIFIER};
 
 #[derive(Clone, Debug)]
 pub struct Params(pub Vec<(String, String)>);
@@ -37,6 +37,17 @@ impl Params {
     /// A refresh by the client `app`.
     pub fn refresh(token: &str) -> Self {
         Self::of(&[("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", token)])
+    }
+
+    /// The same request by the client `web`, with its secret if it goes to the token endpoint.
+    pub fn by_web(self) -> Self {
+        let has = |name: &str| self.0.iter().any(|(own, _)| own == name);
+        let (redirects, authenticates) = (has("redirect_uri"), has("grant_type"));
+        let mut own = self.set("client_id", "web");
+        if redirects {
+            own = own.set("redirect_uri", "https://web.example/cb");
+        }
+        if authenticates { own.set("client_secret", SECRET) } else { own }
     }
 
     /// The same with this parameter at this value, wherever it stood or at the end.

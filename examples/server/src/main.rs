@@ -1,2 +1,6 @@
-//! The example server.
-fn main() {}
+//! Starts the example server. Everything is in the library beside it, so that tests can start one too.
+
+#[tokio::main]
+async fn main() -> Result<(), grantcore_server::StartError> {
+    grantcore_server::main().await
+}

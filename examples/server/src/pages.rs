@@ -91,13 +91,15 @@ pub(crate) struct Login {
 
 impl Screen for Login {}
 
-/// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`) and one `scope` for
-/// each scope left ticked.
+/// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`), one `granted` for each scope shown
+/// and one `without` for each scope to leave out.
 #[derive(Debug, Template)]
 #[template(path = "consent.html", whitespace = "minimize")]
 pub(crate) struct Consent {
     /// The single-use ticket of this prompt.
     pub(crate) ticket: String,
+    /// Where an expired page offers to start anew: the authorization request itself.
+    pub(crate) reload: String,
     /// Who is signed in.
     pub(crate) subject: String,
     /// What the client calls itself.
@@ -116,7 +118,7 @@ pub(crate) struct Consent {
     pub(crate) redirect_host: String,
     /// Whether every redirect URI of the client is on this computer, which shows a warning.
     pub(crate) loopback_only: bool,
-    /// What is asked for; each starts out ticked.
+    /// What is asked for.
     pub(crate) scopes: Vec<Scope>,
     /// Where the access would be valid.
     pub(crate) resources: Vec<String>,
@@ -198,13 +200,7 @@ mod tests {
     }
 
     fn home(text: &str) -> Home {
-        Home {
-            issuer: text.into(),
-            resources: pairs(text),
-            users: pairs(text),
-            signed_in: Some(text.into()),
-            csrf: text.into(),
-        }
+        Home { issuer: text.into(), resources: pairs(text), users: pairs(text), signed_in: Some(text.into()), csrf: text.into() }
     }
 
     fn login(text: &str) -> Login {
@@ -219,12 +215,10 @@ mod tests {
     }
 
     fn consent(text: &str, verified: bool) -> Consent {
-        let scope = || Scope {
-            name: text.into(),
-            description: text.into(),
-        };
+        let scope = || Scope { name: text.into(), description: text.into() };
         Consent {
             ticket: text.into(),
+            reload: text.into(),
             subject: text.into(),
             client_name: text.into(),
             client_id: text.into(),
@@ -259,10 +253,7 @@ mod tests {
     }
 
     fn notice(text: &str) -> Notice {
-        Notice {
-            title: text.into(),
-            message: text.into(),
-        }
+        Notice { title: text.into(), message: text.into() }
     }
 
     /// Every page, with `text` wherever a value goes.
@@ -309,26 +300,21 @@ mod tests {
         let names: Vec<_> = form.split(" name=\"").skip(1).collect();
         let starts = [
             "ticket\"",
-            "scope\"",
-            "scope\"",
+            "reload\"",
+            "granted\"",
+            "without\"",
+            "granted\"",
+            "without\"",
             "decision\" value=\"deny\"",
             "decision\" value=\"allow\"",
         ];
-        assert_eq!(
-            names.len(),
-            starts.len(),
-            "nothing else is sent back: {form}"
-        );
+        assert_eq!(names.len(), starts.len(), "nothing else is sent back: {form}");
         for (name, start) in names.iter().zip(starts) {
             assert!(name.starts_with(start), "{start} in its place: {form}");
         }
         assert_eq!(page.matches("<form").count(), 1);
-        assert_eq!(
-            form.matches("<button").count(),
-            2,
-            "the first submit button is Deny"
-        );
-        assert_eq!(form.matches(" checked").count(), 2);
+        assert_eq!(form.matches("<button").count(), 2, "the first submit button is Deny");
+        assert_eq!(form.matches(" checked").count(), 0, "nothing is ticked in advance");
         Ok(())
     }
 
@@ -351,11 +337,7 @@ mod tests {
         for banned in ["<form", "<button", "<input", "Allow", "allow"] {
             assert!(!html.contains(banned), "{banned}: {html}");
         }
-        assert_eq!(
-            html.matches("<a ").count(),
-            2,
-            "what was received is no link"
-        );
+        assert_eq!(html.matches("<a ").count(), 2, "what was received is no link");
         page.continue_url = None;
         page.reload_url = None;
         assert!(!page.render()?.contains("<a "));

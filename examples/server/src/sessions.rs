@@ -15,7 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// Names and passwords. This is where a real host plugs in its own login: an identity provider, passkeys, or stored
 /// password hashes made by a slow function such as Argon2, with a limit on attempts.
-const ACCOUNTS: [(&str, &str); 2] = [("alice", "alice"), ("bob", "bob")];
+pub(crate) const ACCOUNTS: [(&str, &str); 2] = [("alice", "alice"), ("bob", "bob")];
 
 /// The account that `name` and `password` open.
 ///

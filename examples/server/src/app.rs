@@ -1,0 +1,102 @@
+//! What every route shares: the authorization server, the sessions, and how refusals and failures become pages.
+
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use grantcore::{AsyncServer, Event, Failure, Refusal, Reply, User};
+
+use crate::config::Issuer;
+use crate::pages::{Page, Problem};
+use crate::sessions::{Cookie, Session, Sessions};
+use crate::store::{Backend, BackendError};
+
+/// The server's state, shared by all requests.
+pub(crate) struct App {
+    pub(crate) oauth: AsyncServer<Backend>,
+    pub(crate) sessions: Sessions,
+    pub(crate) session_cookie: Cookie,
+    pub(crate) form_cookie: Cookie,
+    pub(crate) issuer: Issuer,
+}
+
+impl App {
+    /// The session of the browser that sent these headers, if it is signed in.
+    pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
+        self.session_cookie.read(headers).and_then(|token| self.sessions.find(&token, SystemTime::now()))
+    }
+
+    /// A refusal at the authorization endpoint: the redirect that it allows, or the banner in place of Allow.
+    pub(crate) fn refused(&self, refusal: &Refusal, reload_url: Option<String>) -> Response {
+        if let Some(location) = refusal.location(self.oauth.policy()) {
+            return Redirect::to(&location).into_response();
+        }
+        let problem = refusal.problem(self.oauth.policy());
+        let page = Problem {
+            status: problem.status,
+            title: "Authorization failed".into(),
+            code: problem.code.into(),
+            description: problem.description.into(),
+            cause: problem.cause.into(),
+            fix: problem.fix.into(),
+            received: problem.received,
+            continue_url: problem.continue_url,
+            reload_url,
+            correlation_id: refusal.correlation().map(|id| id.to_string()).unwrap_or_default(),
+            at: utc_now(),
+        };
+        Page(page).into_response()
+    }
+
+    /// The store failed while a page was asked for.
+    pub(crate) fn failed(&self, failure: &Failure<BackendError>) -> Response {
+        log_failure(failure);
+        self.refused(&failure.refusal, None)
+    }
+
+    /// The store failed while a client was asking.
+    pub(crate) fn failed_reply(&self, failure: &Failure<BackendError>) -> Response {
+        log_failure(failure);
+        respond(failure.refusal.reply(self.oauth.policy()))
+    }
+}
+
+impl Session {
+    /// The user, as the library wants to know them.
+    pub(crate) fn user(&self) -> User<'_> {
+        User { subject: &self.subject, session: self.binding.as_bytes() }
+    }
+}
+
+/// A reply of the library, sent as it is.
+pub(crate) fn respond(reply: Reply) -> Response {
+    axum::http::Response::<String>::from(reply).map(Body::from)
+}
+
+/// The trail: one line for each call of an endpoint. The event has no secret in it.
+pub(crate) fn log_event(event: &Event) {
+    let reason = event.reason.map(grantcore::Reason::name);
+    let client = event.client.as_ref().map(grantcore::ClientId::as_str).or(event.claimed.as_deref());
+    let (flow, subject) = (event.flow.map(|flow| flow.to_string()), event.subject.as_ref().map(grantcore::Subject::as_str));
+    tracing::info!(kind = event.kind.name(), reason, client, subject, flow, correlation = %event.correlation, "oauth");
+    if let Some(reason) = event.reason {
+        tracing::debug!(correlation = %event.correlation, cause = reason.cause(), fix = reason.fix(), section = reason.section(), "refused");
+    }
+}
+
+fn log_failure(failure: &Failure<BackendError>) {
+    tracing::error!(error = %failure.error, "the store failed");
+}
+
+/// The time to quote to support, to the second.
+fn utc_now() -> String {
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    time::UtcDateTime::now().format(format).unwrap_or_default()
+}
+
+/// A small page for what is not there.
+pub(crate) async fn not_found() -> Response {
+    let page = crate::pages::Notice { title: "Not found".into(), message: "There is nothing at this address.".into() };
+    (StatusCode::NOT_FOUND, Page(page)).into_response()
+}

@@ -1,0 +1,166 @@
+//! The example server: an OAuth 2.1 authorization server and two protected resources, one of them an MCP endpoint, in one process.
+//!
+//! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything is), `routes/authorize.rs`
+//! (login and consent between the library's calls), `routes/api.rs` (the token endpoint and the guard), `store/sqlite.rs` (a store).
+
+mod app;
+mod config;
+mod mcp;
+mod pages;
+mod routes;
+mod sessions;
+mod setup;
+mod store;
+mod telemetry;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clap::Parser as _;
+use grantcore::AsyncServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::sessions::{Cookie, Sessions};
+use crate::store::Backend;
+pub use crate::store::{SqliteError, SqliteStore};
+
+/// What can keep the server from starting, to be shown to whoever started it.
+pub type StartError = Box<dyn Error + Send + Sync>;
+
+/// How many browsers may be signed in at once; the longest signed in make room.
+const MOST_SESSIONS: usize = 100_000;
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    issuer: String,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Starts a server by command line arguments, the program's name first.
+    ///
+    /// # Errors
+    /// When an argument is wrong, the policy cannot be kept, the database cannot be opened or the address is taken.
+    pub async fn start(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, StartError> {
+        Self::start_with(Config::try_parse_from(arguments)?).await
+    }
+
+    async fn start_with(config: Config) -> Result<Self, StartError> {
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let issuer = config.issuer_at(address)?;
+        let policy = setup::policy(&config, &issuer)?;
+        let backend = Backend::open(&config.database)?;
+        for client in setup::clients()? {
+            backend.add_client(client)?;
+        }
+        let stop = CancellationToken::new();
+        tokio::spawn(sweep(backend.clone(), stop.clone()));
+        let app = Arc::new(App {
+            oauth: AsyncServer::new(policy, backend).observe(app::log_event),
+            sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
+            session_cookie: Cookie::session(issuer.is_https(), config.lifetimes.session_lifetime),
+            form_cookie: Cookie::form(issuer.is_https()),
+            issuer: issuer.clone(),
+        });
+        let router = routes::router(&app, &stop);
+        let task = tokio::spawn(serve(listener, router, stop.clone()));
+        Ok(Self { address, issuer: issuer.as_str().to_owned(), stop, task })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its issuer, the base of all its URLs.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Stops it: no new requests, those under way are answered.
+    ///
+    /// # Errors
+    /// If serving failed before.
+    pub async fn stop(self) -> Result<(), StartError> {
+        self.stop.cancel();
+        Ok(self.task.await??)
+    }
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Drops what nobody can use any more, a bounded bit at a time.
+async fn sweep(backend: Backend, stop: CancellationToken) {
+    let mut turns = tokio::time::interval(SWEEP_EVERY);
+    while stop.run_until_cancelled(turns.tick()).await.is_some() {
+        match backend.sweep(SystemTime::now().into()).await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::info!(dropped, "swept"),
+            Err(error) => tracing::error!(%error, "the sweep failed"),
+        }
+    }
+}
+
+/// The program: reads the command line, serves until it is told to stop, and says where to go meanwhile.
+///
+/// # Errors
+/// See [`Running::start`].
+pub async fn main() -> Result<(), StartError> {
+    let config = Config::parse();
+    telemetry::init(config.log_format, &config.log)?;
+    let running = Running::start_with(config).await?;
+    welcome(&running.issuer);
+    shutdown().await;
+    tracing::info!("stopping");
+    running.stop().await
+}
+
+/// What the person who started it wants to know first. If nobody reads it, that is no reason to stop.
+fn welcome(issuer: &str) {
+    let users: Vec<String> = sessions::ACCOUNTS.iter().map(|(name, password)| format!("{name} / {password}")).collect();
+    let _ = writeln!(
+        std::io::stdout(),
+        "grantcore example server at {issuer}
+
+  MCP endpoint         {issuer}/mcp    (point an MCP client here)
+  JSON API             {issuer}/api
+  Log in as            {}
+  Public client        {}    redirect http://127.0.0.1:PORT/callback
+  Confidential client  {}    secret {}
+
+Stop with Ctrl-C. Settings: --help",
+        users.join(", "),
+        setup::PUBLIC_CLIENT,
+        setup::CONFIDENTIAL_CLIENT,
+        setup::DEMO_SECRET,
+    );
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn shutdown() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+            return;
+        }
+    }
+    if let Err(error) = interrupt.await {
+        tracing::error!(%error, "no signal can be waited for");
+    }
+}

@@ -1,0 +1,83 @@
+//! Where everything is mounted, and which of it other origins may call.
+
+mod api;
+mod authorize;
+mod login;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, header};
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::{any, get, post};
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
+
+use self::api::Guarded;
+use crate::app::{App, not_found, respond};
+use crate::setup::{API_SCOPE, MCP_SCOPE};
+use crate::{mcp, pages, telemetry};
+
+/// The whole server.
+pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
+    // Pages: never for other origins, and never in a frame.
+    let pages = Router::new()
+        .route("/", get(login::home))
+        .route("/login", get(login::page).post(login::submit))
+        .route("/logout", post(login::logout))
+        .route("/oauth/authorize", any(authorize::authorize))
+        .route("/oauth/consent", post(authorize::consent))
+        .route("/assets/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }))
+        .layer(DefaultBodyLimit::max(64 * 1024));
+
+    let machines = documents(app).route("/oauth/token", any(api::token)).layer(cors());
+    let mut resources = Router::new();
+    for resource in app.oauth.policy().resources() {
+        let (path, scope, route) = match path_of(resource.identifier()) {
+            path @ "/mcp" => (path, MCP_SCOPE, mcp::service([app.issuer.host().to_owned()], stop.clone())),
+            path => (path, API_SCOPE, get(api::whoami)),
+        };
+        let guarded = Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope });
+        resources = resources.route(path, route.layer(middleware::from_fn_with_state(guarded, api::guard)));
+    }
+    let resources =
+        resources.layer(cors().expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static("mcp-session-id")]));
+
+    pages.merge(machines).with_state(Arc::clone(app)).merge(resources).fallback(not_found).layer(telemetry::http())
+}
+
+/// The discovery documents, at the addresses that challenges and clients expect.
+fn documents(app: &App) -> Router<Arc<App>> {
+    let policy = app.oauth.policy();
+    let mut router = Router::new().route(path_of(&policy.server_metadata_url()), document(policy.server_metadata()));
+    for resource in policy.resources() {
+        router = router.route(path_of(resource.metadata_url()), document(policy.resource_metadata(resource)));
+    }
+    router
+}
+
+fn document(reply: grantcore::Reply) -> axum::routing::MethodRouter<Arc<App>> {
+    get(move || async move { respond(reply).into_response() })
+}
+
+/// What of a URL comes after its origin.
+fn path_of(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    url.get(authority..).and_then(|rest| rest.find('/')).and_then(|at| url.get(authority + at..)).unwrap_or("/")
+}
+
+/// Any origin may read these: no cookie is looked at, so a page can do no more than the credentials it sends.
+fn cors() -> CorsLayer {
+    CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST, Method::DELETE]).allow_headers([
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        header::ACCEPT,
+        header::HeaderName::from_static("mcp-protocol-version"),
+        header::HeaderName::from_static("mcp-session-id"),
+        header::HeaderName::from_static("mcp-method"),
+        header::HeaderName::from_static("mcp-name"),
+        header::HeaderName::from_static("last-event-id"),
+    ])
+}

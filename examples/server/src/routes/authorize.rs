@@ -1,0 +1,111 @@
+//! The authorization endpoint and the consent form. All they add to the library is the login in between and the page itself.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, Policy, Reason, Refusal, Registration, Surface};
+use url::form_urlencoded;
+
+use crate::app::App;
+use crate::pages::{self, Notice, Page};
+
+/// Far above what the library reads, so that it is the library that refuses a request for its size.
+const MOST_BODY: usize = 64 * 1024;
+
+pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(body) = read(body).await else {
+        return app.refused(&Refusal::plain(Reason::RequestTooLarge, Surface::Authorization), None);
+    };
+    let incoming = Incoming::from_http(&parts, &body);
+    let session = app.session(&parts.headers);
+    let again = || {
+        let sent = if parts.method == Method::POST { &body } else { incoming.query };
+        format!("/oauth/authorize?{}", String::from_utf8_lossy(sent))
+    };
+    match app.oauth.authorize(&incoming, session.as_ref().map(|session| session.user())).await {
+        Ok(Ok(AuthorizationStep::NeedsLogin(_))) => {
+            let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", &again()).finish();
+            Redirect::to(&format!("/login?{next}")).into_response()
+        }
+        Ok(Ok(AuthorizationStep::NeedsConsent(page))) => Page(consent_page(page, again(), &app)).into_response(),
+        Ok(Err(refusal)) => app.refused(&refusal, None),
+        Err(failure) => app.failed(&failure),
+    }
+}
+
+/// The submitted form: its ticket, the scopes to leave out, and the decision. The request itself is in the grant's record.
+pub(crate) async fn consent(State(app): State<Arc<App>>, headers: HeaderMap, body: String) -> Response {
+    let Some(session) = app.session(&headers) else {
+        let message = "Your session has ended. Start again from the application.";
+        return (StatusCode::UNAUTHORIZED, Page(Notice { title: "Signed out".into(), message: message.into() })).into_response();
+    };
+    let field = |name: &str| form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value);
+    let all =
+        |name: &'static str| form_urlencoded::parse(body.as_bytes()).filter(move |(own, _)| own == name).map(|(_, value)| value);
+    let (without, ticket) = (all("without").collect::<Vec<_>>(), field("ticket").unwrap_or_default());
+    let granted = all("granted").filter(|scope| !without.contains(scope)).collect::<Vec<_>>().join(" ");
+    let choice = match field("decision").as_deref() {
+        Some("allow") if without.is_empty() => Choice::Allow,
+        Some("allow") => Choice::AllowOnly(&granted),
+        Some("deny") => Choice::Deny,
+        _ => return app.refused(&Refusal::plain(Reason::TicketMissing, Surface::Authorization), None),
+    };
+    match app.oauth.consent(&ticket, session.user(), choice).await {
+        Ok(Ok(redirect)) => Redirect::to(&redirect.into_location()).into_response(),
+        Ok(Err(refusal)) => app.refused(&refusal, field("reload").map(|target| crate::sessions::next(&target).to_owned())),
+        Err(failure) => app.failed(&failure),
+    }
+}
+
+/// The body, if it is of a size that is worth refusing properly.
+pub(crate) async fn read(body: Body) -> Option<Vec<u8>> {
+    to_bytes(body, MOST_BODY).await.ok().map(Into::into)
+}
+
+fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent {
+    let policy = app.oauth.policy();
+    let scopes = page.scopes(policy).map(|(name, description)| pages::Scope { name: name.into(), description: description.into() });
+    pages::Consent {
+        subject: page.subject().into(),
+        client_name: page.client_name(),
+        client_id: page.client_id().into(),
+        client_host: page.client_id_host().map(Into::into),
+        client_uri: page.client_uri().map(Into::into),
+        registration: match page.registration() {
+            Registration::Operator => "Registered by the operator of this server",
+            Registration::MetadataDocument => "Known by a document it publishes about itself",
+            _ => "Registered itself, unverified",
+        },
+        verified: page.registration() == Registration::Operator,
+        redirect_host: page.redirect_host().into(),
+        loopback_only: page.redirects_to_loopback(),
+        scopes: scopes.collect(),
+        resources: page.resources().map(Into::into).collect(),
+        access_lifetime: spoken(policy.lifetimes().access.as_secs()),
+        grant_lifetime: grant_lifetime(policy),
+        expires_in: format!("This page is valid for {}", spoken(page.expires().seconds_from(app.oauth.now()))),
+        ticket: page.into_ticket(),
+        reload,
+    }
+}
+
+fn grant_lifetime(policy: &Policy) -> String {
+    let idle = spoken(policy.lifetimes().refresh_idle.as_secs());
+    match policy.lifetimes().refresh_absolute {
+        Some(absolute) => format!("up to {}, or {idle} without use", spoken(absolute.as_secs())),
+        None => format!("as long as it is used every {idle}"),
+    }
+}
+
+/// A time as a person says it: the largest unit that fits evenly.
+fn spoken(seconds: u64) -> String {
+    let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
+    let (unit, length) =
+        units.into_iter().find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length)).unwrap_or(("second", 1));
+    let count = seconds / length;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,62 @@
+//! What this server protects, for whom, and who may log in: the part that every host writes for itself.
+
+use grantcore::{Client, ClientError, Digest, Policy, PolicyError, SecretMethod, StoredSecret};
+
+use crate::config::{Config, Issuer};
+
+/// The client that keeps no secret: a native application on the user's own computer.
+pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
+/// The client that keeps one, sent by `client_secret_basic`.
+pub(crate) const CONFIDENTIAL_CLIENT: &str = "demo-confidential";
+/// Its secret, which is none: it stands here for everyone to try. A real host draws one and shows it once.
+pub(crate) const DEMO_SECRET: &str = "demo-confidential-secret";
+
+/// What the MCP endpoint needs a token to have.
+pub(crate) const MCP_SCOPE: &str = "notes";
+/// What the API needs a token to have.
+pub(crate) const API_SCOPE: &str = "profile";
+
+pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyError> {
+    let (lifetimes, limits) = (&config.lifetimes, &config.limits);
+    let absolute = Some(lifetimes.refresh_absolute).filter(|absolute| !absolute.is_zero());
+    let base = issuer.as_str();
+    Policy::builder(base)
+        .allow_loopback_http(!issuer.is_https())
+        .scope(MCP_SCOPE, "Read the notes on your note pad and add to them")
+        .scope(API_SCOPE, "See who you are on this server")
+        .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))
+        .resource(format!("{base}/mcp"), MCP_SCOPE)
+        .resource(format!("{base}/api"), API_SCOPE)
+        // Clients older than RFC 8707 name no resource; they come for the MCP endpoint.
+        .default_resource(format!("{base}/mcp"))
+        .access_lifetime(lifetimes.access_lifetime)
+        .code_lifetime(lifetimes.code_lifetime)
+        .consent_lifetime(lifetimes.consent_lifetime)
+        .refresh_idle_lifetime(lifetimes.refresh_idle)
+        .refresh_absolute_lifetime(absolute)
+        .replay_window(lifetimes.replay_window)
+        .limits(|caps| {
+            caps.token_requests_per_minute = limits.rate_limit.get();
+            caps.failed_authentications_per_minute = limits.auth_failures.get();
+        })
+        .build()
+}
+
+/// The clients that are there from the start.
+pub(crate) fn clients() -> Result<[Client; 2], ClientError> {
+    let secret = StoredSecret::Digest(Digest::of(DEMO_SECRET.as_bytes()));
+    Ok([
+        Client::public(PUBLIC_CLIENT)
+            .name("Demo application")
+            .redirect_uri("http://127.0.0.1/callback")
+            .redirect_uri("http://localhost/callback")
+            .redirect_uri("http://[::1]/callback")
+            .build()?,
+        Client::confidential(CONFIDENTIAL_CLIENT, SecretMethod::Basic, secret)
+            .name("Demo web application")
+            .redirect_uri("https://app.example/callback")
+            .redirect_uri("http://127.0.0.1/callback")
+            .redirect_uri("http://localhost/callback")
+            .build()?,
+    ])
+}

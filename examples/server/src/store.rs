@@ -1,0 +1,132 @@
+//! Which store the server runs on, by the URL it was given. Another backend is another variant.
+
+mod sqlite;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use grantcore::{AsyncStore, Client, Commit, GrantId, Keys, Loaded, MemoryStore, Store, Stored, Timestamp, Write};
+
+pub use self::sqlite::{SqliteError, SqliteStore};
+use crate::config::Database;
+
+/// An open database.
+#[derive(Clone)]
+pub(crate) enum Backend {
+    Memory(Arc<MemoryStore>),
+    Sqlite(Arc<SqliteStore>),
+}
+
+/// What can go wrong in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackendError {
+    #[error(transparent)]
+    Sqlite(#[from] SqliteError),
+    #[error("the database thread ended before it answered")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+impl From<Infallible> for BackendError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+type Result<T> = std::result::Result<T, BackendError>;
+
+/// What one sweep drops at most, so that it holds no lock for long.
+const SWEPT_AT_ONCE: u16 = 1000;
+
+impl Backend {
+    pub(crate) fn open(database: &Database) -> Result<Self> {
+        Ok(match database {
+            Database::Memory => Self::Memory(Arc::default()),
+            Database::Sqlite(path) => Self::Sqlite(Arc::new(SqliteStore::open(path)?)),
+        })
+    }
+
+    /// Adds a client unless it is there already.
+    pub(crate) fn add_client(&self, client: Client) -> Result<()> {
+        match self {
+            Self::Memory(store) => store.put_client(client),
+            Self::Sqlite(store) => store.add_client(&client)?,
+        }
+        Ok(())
+    }
+
+    /// Drops some of what may be dropped. Nothing depends on it but the size of the database.
+    pub(crate) async fn sweep(&self, now: Timestamp) -> Result<usize> {
+        match self {
+            Self::Memory(store) => Ok(store.sweep(now, SWEPT_AT_ONCE.into())),
+            Self::Sqlite(store) => blocking(store, move |store| store.sweep(now, SWEPT_AT_ONCE.into())).await,
+        }
+    }
+}
+
+/// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the call still runs to its end; its
+/// result is then one that nobody knows, which the library expects.
+async fn blocking<T, E>(
+    store: &Arc<SqliteStore>,
+    call: impl FnOnce(&SqliteStore) -> std::result::Result<T, E> + Send + 'static,
+) -> Result<T>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    BackendError: From<E>,
+{
+    let store = Arc::clone(store);
+    Ok(tokio::task::spawn_blocking(move || call(&store)).await??)
+}
+
+impl AsyncStore for Backend {
+    type Error = BackendError;
+
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>> {
+        match self {
+            Self::Memory(store) => Ok(store.client(id)?),
+            Self::Sqlite(store) => {
+                let id = id.to_owned();
+                blocking(store, move |store| store.client(&id)).await
+            }
+        }
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored>> {
+        match self {
+            Self::Memory(store) => Ok(store.grant(id)?),
+            Self::Sqlite(store) => blocking(store, move |store| store.grant(id)).await,
+        }
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit> {
+        match self {
+            Self::Memory(store) => Ok(store.commit(write)?),
+            Self::Sqlite(store) => {
+                let write = write.clone();
+                blocking(store, move |store| store.commit(&write)).await
+            }
+        }
+    }
+
+    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>> {
+        match self {
+            Self::Memory(store) => Ok(store.grants_of(subject)?),
+            Self::Sqlite(store) => {
+                let subject = subject.to_owned();
+                blocking(store, move |store| store.grants_of(&subject)).await
+            }
+        }
+    }
+
+    /// One hop to another thread for all that an attempt needs.
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
+        match self {
+            Self::Memory(store) => Ok(store.load(keys)?),
+            Self::Sqlite(store) => {
+                let (grant, client, subject) = (keys.grant, keys.client.map(str::to_owned), keys.subject.map(str::to_owned));
+                blocking(store, move |store| store.load(&Keys { grant, client: client.as_deref(), subject: subject.as_deref() }))
+                    .await
+            }
+        }
+    }
+}

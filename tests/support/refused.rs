@@ -1,0 +1,78 @@
+//! How the authorization endpoint says no, asserted in full, and what the store holds then.
+
+use grantcore::{GrantState, Problem, Reason, Refusal, Reply};
+
+use super::params::Params;
+use super::{CALLBACK, ISSUER, World};
+
+/// The refusal of alice's request, which is expected to be bad.
+#[track_caller]
+pub fn refused(world: &World, params: &Params) -> Refusal {
+    match world.authorize(params) {
+        Err(refusal) => refusal,
+        Ok(step) => panic!("not refused but {step:?}"),
+    }
+}
+
+/// `PAGE(status, code)`: told to the user alone. No redirect and no link to one, no issuer, no ticket, nothing allowed.
+#[track_caller]
+pub fn assert_page(world: &World, refusal: &Refusal, status: u16, code: &str, reason: Reason) -> Problem {
+    let policy = world.server.policy();
+    let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
+    assert_eq!((reply.status, problem.code, world.reason()), (status, code, Some(reason)));
+    assert_eq!((problem.status, problem.description), (status, reason.description()));
+    assert_eq!((refusal.location(policy), reply.header("location"), &problem.continue_url), (None, None, &None));
+    assert!(reply.body.contains(code) && reply.body.contains(problem.description), "{}", reply.body);
+    assert!(!reply.body.contains(ISSUER) && !reply.body.contains("gct_"), "{}", reply.body);
+    problem
+}
+
+/// `REDIR(code)` at the callback of [`Params::authorize`], with its state.
+#[track_caller]
+pub fn assert_redir(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
+    assert_redir_to(world, refusal, CALLBACK, Some("xyz"), code, reason);
+}
+
+/// `REDIR(code)`: a 303 without a body to the error response at this URI.
+#[track_caller]
+pub fn assert_redir_to(world: &World, refusal: &Refusal, uri: &str, state: Option<&str>, code: &str, reason: Reason) {
+    let reply = refusal.reply(world.server.policy());
+    let location = reply.header("location").unwrap_or_else(|| panic!("no redirect but {}", reply.body));
+    assert_eq!((reply.status, &*reply.body, refusal.location(world.server.policy()).as_deref()), (303, "", Some(location)));
+    assert_eq!(world.reason(), Some(reason));
+    assert_error_url(location, uri, state, code, reason);
+}
+
+/// The whole error response of OAuth 2.1 §4.1.2.1 and RFC 9207 §2 at this URI, and nothing else.
+#[track_caller]
+pub fn assert_error_url(url: &str, uri: &str, state: Option<&str>, code: &str, reason: Reason) {
+    let mut wanted = vec![("error", code), ("error_description", reason.description()), ("iss", ISSUER)];
+    wanted.extend(state.map(|state| ("state", state)));
+    let wanted: Vec<_> = wanted.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    assert_eq!(added(url, uri), wanted, "{url}");
+}
+
+/// The response parameters that were added to this URI, decoded once, by name.
+#[track_caller]
+pub fn added(url: &str, uri: &str) -> Vec<(String, String)> {
+    let query = url.strip_prefix(uri).unwrap_or_else(|| panic!("{url} does not begin with {uri}"));
+    let query = query.strip_prefix(['?', '&']).unwrap_or(query);
+    let mut pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    pairs.sort();
+    pairs
+}
+
+/// All of a response that goes over the wire, to compare it with another.
+pub fn wire(reply: &Reply) -> String {
+    format!("{} {:?} {}", reply.status, reply.headers, reply.body)
+}
+
+/// Where alice's grants stand.
+pub fn states(world: &World) -> Vec<GrantState> {
+    world.grants().iter().map(|stored| stored.grant.state()).collect()
+}
+
+/// How many codes alice's decisions have issued.
+pub fn codes(world: &World) -> usize {
+    states(world).iter().filter(|state| matches!(state, GrantState::CodeIssued | GrantState::Active)).count()
+}

@@ -1,0 +1,104 @@
+//! Steps of a flow with what must be true of them: how they are refused, what they write, whose tokens work afterwards.
+
+use std::sync::Barrier;
+
+use grantcore::{
+    Access, Authorization, Decision, Entropy, Incoming, Moment, Operation, Reason, Reply, Server, Store, Stored, Timestamp,
+};
+
+use super::params::Params;
+use super::store::Fault;
+use super::{Granted, World, assert_refused, json, seeded};
+
+pub const DAY: u64 = 24 * 60 * 60;
+
+impl World {
+    /// Sends a token request that must be refused so. Only a replay writes, and it writes once.
+    #[track_caller]
+    pub fn refused(&self, params: &Params, status: u16, code: &str, reason: Reason) {
+        let before = self.store.commits();
+        let reply = self.token(params);
+        assert_refused(self, &reply, status, code, reason);
+        assert_eq!(self.store.commits() - before, usize::from(reason.revokes()), "writes of {reason:?}");
+    }
+
+    /// [`refused`](Self::refused) with `invalid_grant`.
+    #[track_caller]
+    pub fn invalid_grant(&self, params: &Params, reason: Reason) {
+        self.refused(params, 400, "invalid_grant", reason);
+    }
+
+    /// Sends a token request during which the store fails: 503, no token in it, and the host sees the store's own error.
+    #[track_caller]
+    pub fn unavailable(&self, params: &Params, fault: Fault) {
+        self.store.fail([fault]);
+        let failure = self.try_token(params, Authorization::None).expect_err("the store fails");
+        assert_eq!(failure.error, super::store::Broken);
+        let reply = failure.refusal.reply(self.server.policy());
+        assert_refused(self, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+        assert_eq!(reply.header("retry-after"), Some("1"));
+        assert!(json(&reply).get("access_token").is_none());
+    }
+
+    /// Sends one token request `n` times at once, each from its own thread, to a server over the bare reference store.
+    pub fn race(&self, n: usize, params: &Params) -> Vec<Reply> {
+        let (now, body, barrier) = (self.now(), params.encode(), Barrier::new(n));
+        let server = Server::with(self.server.policy().clone(), &self.store.inner, move || now, seeded(2));
+        let send = || {
+            barrier.wait();
+            server.token(&form(&body)).unwrap()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..n).map(|_| scope.spawn(send)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    /// Refreshes as the client `app`.
+    #[track_caller]
+    pub fn refreshed(&self, token: &str) -> Granted {
+        Granted::of(&self.token(&Params::refresh(token)))
+    }
+
+    /// The access of a token that works at the default resource.
+    #[track_caller]
+    pub fn access(&self, token: &str) -> Access {
+        self.check(token, &[]).unwrap_or_else(|refusal| panic!("{:?}", refusal.reason()))
+    }
+
+    /// Asserts that a protected resource answers 401 `invalid_token`, for this reason.
+    #[track_caller]
+    pub fn dead(&self, token: &str, reason: Reason) {
+        let refusal = self.check(token, &[]).expect_err("refused");
+        let reply = refusal.reply(self.server.policy());
+        assert_eq!((reply.status, json(&reply)["error"].as_str()), (401, Some("invalid_token")));
+        assert_eq!(self.reason(), Some(reason));
+    }
+
+    /// The records of alice's grants.
+    pub fn grants(&self) -> Vec<Stored> {
+        let ids = self.store.inner.grants_of("alice").unwrap();
+        ids.into_iter().map(|id| self.store.inner.grant(id).unwrap().unwrap()).collect()
+    }
+
+    /// Decides on what is stored now, and commits nothing.
+    pub fn decision<O: Operation>(&self, operation: &O, moment: &Moment) -> Decision<O::Response> {
+        let loaded = self.store.load(&operation.keys(moment)).expect("the store works");
+        operation.decide(&loaded, self.server.policy(), moment)
+    }
+
+    /// The first attempt of a request with this entropy.
+    pub fn moment(&self, entropy: Entropy) -> Moment {
+        Moment::new(self.now(), entropy)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.server.now()
+    }
+}
+
+/// A POST of this form.
+pub fn form(body: &str) -> Incoming<'_> {
+    let content_type: &[u8] = b"application/x-www-form-urlencoded";
+    Incoming { method: "POST", content_type: Some(content_type), body: body.as_bytes(), ..Incoming::default() }
+}
