@@ -121,8 +121,11 @@ fn decode<const N: usize>(kind: Kind, text: &str) -> Option<[u8; N]> {
 }
 
 fn encode(kind: Kind, bytes: &[u8], out: &mut String) {
+    // The longest is a refresh token: 80 bytes.
+    let mut text = [0; 107];
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
     out.push_str(kind.prefix());
-    URL_SAFE_NO_PAD.encode_string(bytes, out);
+    out.push_str(text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default());
 }
 
 /// A credential on its way out. It is written once, into the one response it belongs to; it has no `Clone`, no `Display` and a

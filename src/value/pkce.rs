@@ -5,9 +5,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use subtle::ConstantTimeEq;
 
-use super::secret::Digest;
+use super::secret::{Digest, same};
 
 /// An S256 code challenge: exactly 43 base64url characters (RFC 7636 §4.2). There is no other method and no way to have none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +23,7 @@ impl CodeChallenge {
     pub(crate) fn verify(&self, verifier: &CodeVerifier<'_>) -> bool {
         let mut computed = [0; 43];
         let written = URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
-        written == Ok(43) && bool::from(self.0.ct_eq(&computed))
+        written == Ok(43) && same(&self.0, &computed)
     }
 
     /// Whether a client sent the challenge itself in place of the verifier: the commonest mistake, told to it in so many words.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 /// 256 random bits that only their holder knows.
 pub struct Secret([u8; 32]);
@@ -68,21 +68,20 @@ impl Digest {
 
     /// Whether the two are equal, in a time that does not depend on where they differ. Compared as four words.
     pub fn matches(&self, other: &Self) -> bool {
-        let same = self.words().iter().zip(other.words()).fold(Choice::from(1), |same, (a, b)| same & a.ct_eq(&b));
-        same.into()
-    }
-
-    fn words(&self) -> [u64; 4] {
-        let mut words = [0; 4];
-        for (word, bytes) in words.iter_mut().zip(self.0.chunks_exact(8)) {
-            *word = u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
-        }
-        words
+        same(&self.0, &other.0)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// Constant-time equality of fixed bytes, eight at a time.
+pub(crate) fn same<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
+    let (a_words, b_words) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail = a_words.remainder().ct_eq(b_words.remainder());
+    let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
+    a_words.zip(b_words).fold(tail, |same, (a, b)| same & word(a).ct_eq(&word(b))).into()
 }
 
 /// The salt of one rotation. Not a secret by itself: it says nothing without the secret it was used with.
@@ -145,8 +144,8 @@ serde_bytes!(Salt);
 /// A digest says nothing that is secret, but prints short: the first four bytes name it well enough for a person.
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [head, ..] = self.words();
-        write!(f, "Digest({:08x}…)", head >> 32)
+        let head: [u8; 4] = self.0.first_chunk().copied().unwrap_or_default();
+        write!(f, "Digest({:08x}…)", u32::from_be_bytes(head))
     }
 }
 

@@ -1,0 +1,143 @@
+//! A server with one grant at each stage, and each operation from a parsed request to the text of its response.
+#![allow(dead_code, unreachable_pub, reason = "each bench uses its own part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may fail loudly")]
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use grantcore::{
+    AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Entropy, GrantId,
+    Incoming, MemoryStore, Needs, Operation, Policy, Store, Stored, Timestamp, TokenRequest, User, Write, drive,
+};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const ALICE: User<'static> = User { subject: "alice", session: b"alice's browser" };
+
+pub struct Bench {
+    policy: Policy,
+    store: MemoryStore,
+    seed: Cell<u64>,
+    /// Whether commits are acknowledged without being kept, so that one request can be run again and again.
+    pub frozen: Cell<bool>,
+}
+
+/// A request as it arrived, to be parsed outside what is measured.
+pub struct Form(String);
+
+impl Bench {
+    pub fn new() -> Self {
+        let policy = Policy::builder("https://auth.example")
+            .scope("read", "Read")
+            .scope("write", "Write")
+            .default_scope("read")
+            .resource("https://mcp.example/mcp", "read write")
+            .build();
+        let store = MemoryStore::new();
+        store.put_client(Client::public("app").redirect_uri("https://app.example/cb").build().unwrap());
+        Self { policy: policy.unwrap(), store, seed: Cell::new(0), frozen: Cell::new(false) }
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub fn entropy(&self) -> Entropy {
+        self.seed.set(self.seed.get() + 1);
+        let mut bytes = [0; 128];
+        for (position, word) in bytes.chunks_exact_mut(8).enumerate() {
+            let mixed = (self.seed.get() * 16 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            word.copy_from_slice(&(mixed ^ (mixed >> 29)).to_le_bytes());
+        }
+        Entropy::from_bytes(bytes)
+    }
+
+    pub fn authorize_form() -> Form {
+        let query = "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=read+write&state=xyz&code_challenge_method=S256";
+        Form(format!("{query}&code_challenge={CHALLENGE}"))
+    }
+
+    pub fn authorization<'a>(&self, form: &'a Form) -> AuthorizationRequest<'a> {
+        AuthorizationRequest::parse(
+            &Incoming { method: "GET", query: form.0.as_bytes(), ..Incoming::default() },
+            Some(ALICE),
+            &self.policy,
+        )
+        .unwrap()
+    }
+
+    pub fn run_authorization(&self, request: &AuthorizationRequest<'_>, entropy: Entropy) -> AuthorizationStep {
+        self.run(request, entropy)
+    }
+
+    /// A code that waits to be redeemed, as the form that redeems it.
+    pub fn redeem_form(&self) -> Form {
+        let form = Self::authorize_form();
+        let step = self.run_authorization(&self.authorization(&form), self.entropy());
+        let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page") };
+        let decision = ConsentDecision::new(&page.into_ticket(), ALICE, Choice::Allow).unwrap();
+        let location = self.run(&decision, self.entropy()).into_location();
+        let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
+        let fields = "grant_type=authorization_code&client_id=app&redirect_uri=https://app.example/cb";
+        Form(format!("{fields}&code={code}&code_verifier={VERIFIER}"))
+    }
+
+    /// A refresh token that waits to be rotated, as the form that does it; and the access token beside it, as a header.
+    pub fn refresh_form(&self) -> (Form, Form) {
+        let form = self.redeem_form();
+        let body = self.run_token(&self.token(&form), self.entropy());
+        let field = |name: &str| body.split(&format!("\"{name}\":\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let refresh = format!("grant_type=refresh_token&client_id=app&refresh_token={}", field("refresh_token"));
+        (Form(refresh), Form(format!("Bearer {}", field("access_token"))))
+    }
+
+    pub fn token<'a>(&self, form: &'a Form) -> TokenRequest<'a> {
+        let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
+        TokenRequest::parse(
+            &Incoming { method: "POST", content_type, body: form.0.as_bytes(), ..Incoming::default() },
+            &self.policy,
+        )
+        .unwrap()
+    }
+
+    pub fn run_token(&self, request: &TokenRequest<'_>, entropy: Entropy) -> String {
+        let reply = self.run(request, entropy).reply();
+        assert_eq!(reply.status, 200);
+        reply.body
+    }
+
+    pub fn check<'a>(&'a self, header: &Form) -> AccessCheck<'a> {
+        let needs = Needs { resource: &self.policy.resources()[0], scopes: &["read"] };
+        AccessCheck::parse(&Authorization::One(header.0.as_bytes()), needs).unwrap()
+    }
+
+    pub fn run_check(&self, request: &AccessCheck<'_>, entropy: Entropy) -> bool {
+        drive(request, self, &self.policy, &|| NOW, entropy).unwrap().outcome.is_ok()
+    }
+
+    fn run<O: Operation>(&self, operation: &O, entropy: Entropy) -> O::Response {
+        drive(operation, self, &self.policy, &|| NOW, entropy).unwrap().outcome.unwrap()
+    }
+}
+
+impl Store for Bench {
+    type Error = Infallible;
+
+    fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Infallible> {
+        self.store.client(id)
+    }
+
+    fn grant(&self, id: GrantId) -> Result<Option<Stored>, Infallible> {
+        self.store.grant(id)
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
+        if self.frozen.get() { Ok(Commit::Done) } else { self.store.commit(write) }
+    }
+
+    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Infallible> {
+        self.store.grants_of(subject)
+    }
+}
