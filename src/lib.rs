@@ -1,4 +1,52 @@
-//! An OAuth 2.1 authorization server as pure functions.
+//! An OAuth 2.1 authorization server as pure functions. It opens no socket, reads no clock, draws no randomness, touches no file
+//! and spawns nothing: the host passes bytes in, gets a value out, and keeps one small record per authorization in whatever
+//! database it already has.
+//!
+//! ```text
+//!            your server                         │              grantcore
+//!                                                │
+//!   bytes of a request  ────────────────────────►│  request/   parse, refuse what is malformed
+//!   Store: load the records it names  ◄──────────│     │ keys
+//!                           records  ───────────►│     ▼
+//!   Clock, EntropySource  ──── Moment  ─────────►│  decide/    a pure function, one per verb
+//!   Store: commit  ◄──────────── Write  ─────────│     │ Decision, its outcome sealed
+//!                    Done or Conflict  ─────────►│     ▼
+//!   status, headers, body  ◄─────────────────────│  response/  values, no HTTP crate
+//!   your log  ◄───────────────── Event  ─────────│
+//! ```
+//!
+//! # In ten minutes
+//!
+//! Build a [`Policy`], open a [`Store`] (or an [`AsyncStore`]), put them into a [`Server`] (or an [`AsyncServer`]), and call it once
+//! per endpoint: [`authorize`](Server::authorize), [`consent`](Server::consent), [`token`](Server::token),
+//! [`check`](Server::check). The README mounts them, writes a store and says where login and consent go; `examples/quickstart.rs`
+//! is the whole story in one `main`, and `examples/server` a server to read.
+//!
+//! # One grant, one record, one compare-and-set
+//!
+//! Everything that belongs to one authorization of one client by one user is one record, the [`Grant`]: the pending consent, the
+//! code, the family of refresh tokens, the digests of live access tokens, the revocation. Its phase is a state machine, and every
+//! change of it is one conditional write. Each credential is a prefix and the base64url of the grant's id and a 256-bit secret, so
+//! that the request alone says what to load; a refresh token has its family's secret between the two, which tells a replay (the
+//! family's secret is right) from a forgery (it is not) without keeping old tokens.
+//!
+//! The successor of a refresh token is derived from it and a salt of the rotation, so that within a
+//! [replay window](PolicyBuilder::replay_window) the same token yields the same successor again, with nothing in the clear at rest.
+//!
+//! # What holds
+//!
+//! - A [`Decision`] keeps its outcome sealed until its write is durable, refusals included: a replay is refused *and* revokes.
+//! - A lost compare-and-set means: load again, decide again, with the same entropy. A record that holds what this very request
+//!   would mint is its own commit come back late, not a replay.
+//! - A redirect is built from a [`VerifiedRedirectUri`] and nothing else. Secrets have no `Clone`, no `Display` and a redacted
+//!   `Debug`. Digests compare in constant time. Time and randomness are arguments.
+//! - Every rule that a request can break is one [`Reason`]: its section, its public code, what the client is told, and for the
+//!   operator the cause and the fix.
+//!
+//! # Features
+//!
+//! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the crate.
+//! - `http`: conversions from and to the `http` crate's types.
 #![deny(missing_docs)]
 
 mod client;
@@ -58,3 +106,7 @@ pub use crate::value::redirect_uri::{
 pub use crate::value::scope::{Scope, ScopeError};
 pub use crate::value::secret::{Digest, Secret};
 pub use crate::value::text::{ClientId, ClientIdError, Subject};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,7 +5,7 @@ use crate::policy::Limits;
 use crate::reason::Reason;
 
 /// An HTTP request to one of the endpoints. The host fills it in from whatever HTTP library it has; with the feature `http`,
-/// [`Incoming::from_http`] does.
+/// `Incoming::from_http` does.
 #[derive(Clone, Copy, Default)]
 pub struct Incoming<'a> {
     /// The method as sent, for example `POST`.
