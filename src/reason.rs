@@ -150,6 +150,14 @@ impl Reason {
         self.row().fix
     }
 
+    /// What may be shown of it to a stranger: whether a client exists is the one thing worth hiding (AUTHZ-08).
+    pub(crate) fn shown(self) -> Self {
+        match self {
+            Self::ClientDeactivated => Self::ClientUnknown,
+            other => other,
+        }
+    }
+
     /// The public code. It depends on the face only where one rule holds at several.
     pub fn code(self, surface: Surface) -> Code {
         match (self, surface) {

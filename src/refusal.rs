@@ -158,12 +158,13 @@ impl Refusal {
             Manner::Redirectable(to) => (None, Some(error_location(to, self.reason, policy))),
             Manner::Plain | Manner::Challenge(_) | Manner::Later(_) => (None, None),
         };
+        let shown = self.reason.shown();
         Problem {
             status: self.status(),
             code: self.code().as_str(),
-            description: self.reason.description(),
-            cause: self.reason.cause(),
-            fix: self.reason.fix(),
+            description: shown.description(),
+            cause: shown.cause(),
+            fix: shown.fix(),
             received,
             continue_url,
         }

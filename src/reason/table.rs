@@ -40,7 +40,7 @@ reasons! {
         "Send client_id once."
     ClientUnknown "client_unknown" InvalidClient "OAuth 2.1 §4.1.2.1, §3.2.4"
         "The client is unknown or its authentication failed. Register the client again."
-        "No client with this client_id exists."
+        "No active client with this client_id exists."
         "Re-run client registration, or correct the client_id."
     ClientDeactivated "client_deactivated" InvalidClient "OAuth 2.1 §4.1.2.1, §3.2.4"
         "The client is unknown or its authentication failed. Register the client again."

@@ -14,7 +14,7 @@ pub fn refused(world: &World, params: &Params) -> Refusal {
     }
 }
 
-/// `PAGE(status, code)`: told to the user alone. No redirect and no link to one, no issuer, no ticket, nothing allowed.
+/// `PAGE(status, code)`: told to the user alone, with the name of its event. No redirect and no link to one, no issuer, no ticket.
 #[track_caller]
 pub fn assert_page(world: &World, refusal: &Refusal, status: u16, code: &str, reason: Reason) -> Problem {
     let policy = world.server.policy();
@@ -24,6 +24,9 @@ pub fn assert_page(world: &World, refusal: &Refusal, status: u16, code: &str, re
     assert_eq!((refusal.location(policy), reply.header("location"), &problem.continue_url), (None, None, &None));
     assert!(reply.body.contains(code) && reply.body.contains(problem.description), "{}", reply.body);
     assert!(!reply.body.contains(ISSUER) && !reply.body.contains("gct_"), "{}", reply.body);
+    let correlation = world.events().last().unwrap().correlation;
+    assert_eq!(refusal.correlation(), Some(correlation));
+    assert_eq!(reply.header("x-correlation-id"), Some(&*correlation.to_string()));
     problem
 }
 
@@ -62,9 +65,10 @@ pub fn added(url: &str, uri: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// All of a response that goes over the wire, to compare it with another.
+/// All of a response that goes over the wire but the request's own name, to compare it with another.
 pub fn wire(reply: &Reply) -> String {
-    format!("{} {:?} {}", reply.status, reply.headers, reply.body)
+    let headers: Vec<_> = reply.headers.iter().filter(|(name, _)| *name != "x-correlation-id").collect();
+    format!("{} {headers:?} {}", reply.status, reply.body)
 }
 
 /// Where alice's grants stand.
