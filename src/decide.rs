@@ -2,9 +2,11 @@
 //!
 //! Never here: a store, a driver, a clock, a source of randomness. The tables they implement are in the crate's documentation.
 
-pub(crate) mod authorize;
-pub(crate) mod check;
-pub(crate) mod consent;
-pub(crate) mod redeem;
-pub(crate) mod refresh;
+mod authenticate;
+mod authorize;
+mod check;
+mod consent;
+mod redeem;
+mod refresh;
 mod terms;
+mod token;

@@ -1,7 +1,6 @@
 //! What happened, for the audit trail. No secret is ever in it, and no text that was not bounded and cleaned.
 
 use crate::moment::{CorrelationId, Moment, Timestamp};
-use crate::operation::Loaded;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject, log_text};
@@ -67,18 +66,10 @@ impl EventKind {
 }
 
 impl Event {
-    pub(crate) fn of(kind: EventKind, reason: Option<Reason>, loaded: &Loaded, moment: &Moment) -> Self {
-        let grant = loaded.grant.as_ref().map(|stored| &stored.grant);
-        Self {
-            kind,
-            reason,
-            at: moment.now,
-            correlation: moment.entropy.correlation(),
-            flow: grant.map(|grant| grant.id()),
-            client: loaded.client.as_ref().map(|client| client.id().clone()),
-            claimed: None,
-            subject: grant.map(|grant| grant.subject().clone()),
-        }
+    /// A step of a flow that is not known (yet).
+    pub(crate) fn new(kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Self {
+        let (at, correlation) = (moment.now, moment.entropy.correlation());
+        Self { kind, reason, at, correlation, flow: None, client: None, claimed: None, subject: None }
     }
 
     pub(crate) fn claim(&mut self, client_id: &str) {

@@ -84,7 +84,7 @@ pub use crate::policy::{
 };
 pub use crate::rate::Hits;
 pub use crate::reason::{Code, Reason, Surface};
-pub use crate::refusal::{Problem, Refusal};
+pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
 pub use crate::request::authorization::{AuthorizationRequest, User};
 pub use crate::request::consent::{Choice, ConsentDecision};
@@ -92,6 +92,7 @@ pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::token::TokenRequest;
 pub use crate::response::access::Access;
 pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
+pub use crate::response::problem::Problem;
 pub use crate::response::redirect::Redirect;
 pub use crate::response::reply::{PAGE_HEADERS, Reply};
 pub use crate::response::token::Tokens;

@@ -115,6 +115,17 @@ impl Loaded {
         client && self.account.is_some_and(|account| account.epoch == grant.terms().account_epoch)
     }
 
+    /// A step of the flow that these records belong to.
+    fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
+        let grant = self.grant.as_ref().map(|stored| &stored.grant);
+        Event {
+            flow: grant.map(|grant| grant.id()),
+            client: self.client.as_ref().map(|client| client.id().clone()),
+            subject: grant.map(|grant| grant.subject().clone()),
+            ..Event::new(kind, reason, moment)
+        }
+    }
+
     pub(crate) fn account_in_standing(&self) -> bool {
         self.account.is_some_and(|account| !account.suspended)
     }
@@ -194,7 +205,7 @@ pub struct Settled<T> {
 
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
-        let settled = Settled { outcome: Ok(response), event: Event::of(kind, None, loaded, moment) };
+        let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
         Self { write: None, settled, unsaved: None }
     }
 
@@ -203,7 +214,7 @@ impl<T> Decision<T> {
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
-        let event = Event::of(EventKind::Refused, Some(refusal.reason()), loaded, moment);
+        let event = loaded.event(EventKind::Refused, Some(refusal.reason()), moment);
         Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None }
     }
 

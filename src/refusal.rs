@@ -1,13 +1,8 @@
 //! A refusal: which rule was broken, and the way in which that may be told. How it looks on the wire is `response/`'s.
 
-use std::borrow::Cow;
-
 use crate::moment::CorrelationId;
-use crate::policy::{ErrorDelivery, Policy};
+use crate::policy::{ErrorDelivery, Policy, Resource};
 use crate::reason::{Code, Reason, Surface};
-use crate::request::access::Needs;
-use crate::response::challenge::Challenge;
-use crate::response::redirect::error_location;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::text::log_text;
 
@@ -27,7 +22,7 @@ pub struct Refusal {
 
 /// In which way it is told.
 #[derive(Debug)]
-enum Manner {
+pub(crate) enum Manner {
     Plain,
     /// On a page, with what was received as text.
     Received(Box<str>),
@@ -66,24 +61,18 @@ impl Redirectable {
     }
 }
 
-/// What an error page shows in place of Allow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Problem {
-    /// The status of the page.
-    pub status: u16,
-    /// The public code.
-    pub code: &'static str,
-    /// What went wrong, as the client would be told.
-    pub description: &'static str,
-    /// What happened, for whoever runs the client or the server.
-    pub cause: &'static str,
-    /// What to do about it.
-    pub fix: &'static str,
-    /// What was received, to show as text and never as a link.
-    pub received: Option<String>,
-    /// The exact error response at the client's verified redirect URI, for a link to continue.
-    pub continue_url: Option<String>,
+/// What a challenge names (RFC 6750 §3).
+#[derive(Debug)]
+pub(crate) struct Challenge {
+    pub(crate) resource_metadata: String,
+    pub(crate) scope: String,
+}
+
+impl Challenge {
+    fn of(resource: &Resource, scopes: &[&str]) -> Self {
+        let scope = if scopes.is_empty() { resource.scopes.join(" ") } else { scopes.join(" ") };
+        Self { resource_metadata: resource.metadata_url.clone(), scope }
+    }
 }
 
 impl Refusal {
@@ -105,12 +94,16 @@ impl Refusal {
         Self::told(reason, Surface::Authorization, Manner::Redirectable(Box::new(to)))
     }
 
-    pub(crate) fn challenge(reason: Reason, needs: &Needs<'_>) -> Self {
-        Self::told(reason, Surface::Resource, Manner::Challenge(Box::new(Challenge::of(needs))))
+    pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[&str]) -> Self {
+        Self::told(reason, Surface::Resource, Manner::Challenge(Box::new(Challenge::of(resource, scopes))))
     }
 
     pub(crate) fn later(reason: Reason, seconds: u32) -> Self {
         Self::told(reason, Surface::Token, Manner::Later(seconds))
+    }
+
+    pub(crate) fn manner(&self) -> &Manner {
+        &self.manner
     }
 
     /// Which rule was broken, for the operator.
@@ -141,41 +134,6 @@ impl Refusal {
     /// The status of the response or page, where it is no redirect.
     pub fn status(&self) -> u16 {
         self.reason.status(self.surface)
-    }
-
-    /// Where to redirect to at once (303), if the error goes straight to the client.
-    pub fn location(&self, policy: &Policy) -> Option<String> {
-        match &self.manner {
-            Manner::Redirectable(to) if to.at_once => Some(error_location(to, self.reason, policy)),
-            _ => None,
-        }
-    }
-
-    /// What to show, if it does not go straight to the client.
-    pub fn problem(&self, policy: &Policy) -> Problem {
-        let (received, continue_url) = match &self.manner {
-            Manner::Received(text) => (Some(text.to_string()), None),
-            Manner::Redirectable(to) => (None, Some(error_location(to, self.reason, policy))),
-            Manner::Plain | Manner::Challenge(_) | Manner::Later(_) => (None, None),
-        };
-        let shown = self.reason.shown();
-        Problem {
-            status: self.status(),
-            code: self.code().as_str(),
-            description: shown.description(),
-            cause: shown.cause(),
-            fix: shown.fix(),
-            received,
-            continue_url,
-        }
-    }
-
-    pub(crate) fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
-        match (&self.manner, self.surface, self.code()) {
-            (Manner::Challenge(challenge), ..) if self.status() < 500 => Some(challenge.header(self.reason, policy).into()),
-            (_, Surface::Token, Code::InvalidClient) => Some(format!("Basic realm=\"{}\"", policy.issuer()).into()),
-            _ => None,
-        }
     }
 
     /// Seconds to wait before asking again, where that is said.

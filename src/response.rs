@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod challenge;
 pub(crate) mod consent_page;
 pub(crate) mod metadata;
+pub(crate) mod problem;
 pub(crate) mod redirect;
 pub(crate) mod reply;
 pub(crate) mod token;

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::drive::{Failure, drive, drive_async};
 use crate::event::{Event, EventKind};
 use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
-use crate::operation::{Loaded, Operation, Settled};
+use crate::operation::{Operation, Settled};
 use crate::policy::Policy;
 use crate::rate::Limiter;
 use crate::reason::{Code, Reason};
@@ -247,7 +247,7 @@ impl Core {
         // A request that got no randomness is still told of, if without a name of its own.
         let entropy = self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128]));
         let moment = Moment::new(self.clock.now(), entropy);
-        let mut event = Event::of(EventKind::Refused, Some(refusal.reason()), &Loaded::default(), &moment);
+        let mut event = Event::new(EventKind::Refused, Some(refusal.reason()), &moment);
         if let Some(claimed) = claimed {
             event.claim(claimed);
         }

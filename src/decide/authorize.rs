@@ -9,7 +9,7 @@ use crate::client::{Client, ClientStatus};
 use crate::event::EventKind;
 use crate::grant::{Grant, Phase, Prompt, Terms};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Write};
+use crate::operation::{Decision, Keys, Loaded, Operation, Write};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::{Redirectable, Refusal};
@@ -28,12 +28,28 @@ struct Asked {
     resources: Box<[Box<str>]>,
 }
 
-pub(crate) fn authorize(
-    request: &AuthorizationRequest<'_>,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Decision<AuthorizationStep> {
+impl Operation for AuthorizationRequest<'_> {
+    type Response = AuthorizationStep;
+
+    fn keys(&self, moment: &Moment) -> Keys<'_> {
+        Keys {
+            // Only a request that lost a race can find a record under an id it has just drawn.
+            grant: moment.again.then(|| moment.entropy.grant_id()),
+            client: Some(&self.client_id),
+            subject: self.user.as_ref().map(|user| user.subject),
+        }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
+        authorize(self, loaded, policy, moment)
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Authorization
+    }
+}
+
+fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
     let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment).claimed_by(&request.client_id);
     let client = match active(loaded.client.as_ref()) {
         Ok(client) => client,

@@ -6,14 +6,32 @@ use crate::client::ClientStatus;
 use crate::event::EventKind;
 use crate::grant::{Grant, Live, Phase};
 use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded};
-use crate::reason::Reason;
+use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::response::access::Access;
 
-pub(crate) fn check(request: &AccessCheck<'_>, loaded: &Loaded, moment: &Moment) -> Decision<Access> {
-    let refuse = |reason| Decision::refuse_by(Refusal::challenge(reason, &request.needs), loaded, moment);
+impl Operation for AccessCheck<'_> {
+    type Response = Access;
+
+    fn keys(&self, _: &Moment) -> Keys<'_> {
+        Keys { grant: self.token.as_ref().map(|token| token.id), client: None, subject: None }
+    }
+
+    fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<Access> {
+        check(self, loaded, moment)
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Resource
+    }
+}
+
+fn check(request: &AccessCheck<'_>, loaded: &Loaded, moment: &Moment) -> Decision<Access> {
+    let refuse =
+        |reason| Decision::refuse_by(Refusal::challenge(reason, request.needs.resource, request.needs.scopes), loaded, moment);
     let (Some(token), Some(stored)) = (&request.token, &loaded.grant) else { return refuse(Reason::TokenUnknown) };
     let grant = &stored.grant;
     let active = match grant.phase() {

@@ -4,7 +4,7 @@ use super::authorize::active;
 use crate::event::EventKind;
 use crate::grant::{Cause, Grant, Phase, Prompt};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Stored, Write};
+use crate::operation::{Decision, Keys, Loaded, Operation, Stored, Write};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::{Redirectable, Refusal};
@@ -14,7 +14,23 @@ use crate::value::credential::{Issued, Kind};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 
-pub(crate) fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
+impl Operation for ConsentDecision<'_> {
+    type Response = Redirect;
+
+    fn keys(&self, _: &Moment) -> Keys<'_> {
+        Keys { grant: Some(self.ticket.id), client: None, subject: None }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
+        decide(self, loaded, policy, moment)
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Authorization
+    }
+}
+
+fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
     let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment);
     let page = |reason| refuse(Refusal::plain(reason, Surface::Authorization));
     let Some(Stored { grant, version }) = &loaded.grant else { return page(Reason::TicketUnknown) };

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{ErrorDelivery, Lifetimes, Limits, Policy, Resource, ScopeInfo, TokenRedirectUri};
-use crate::response::metadata::well_known;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;
@@ -105,7 +104,7 @@ impl PolicyBuilder {
     /// Adds a protected resource: the URI that tokens for it name, and the scope tokens it understands, separated by spaces.
     pub fn resource(mut self, identifier: impl Into<String>, scopes: &str) -> Self {
         let identifier = identifier.into();
-        let metadata_url = well_known(&identifier, "oauth-protected-resource");
+        let metadata_url = resource::well_known(&identifier, "oauth-protected-resource");
         let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
         self.policy.resources.push(Resource { identifier, scopes, metadata_url });
         self

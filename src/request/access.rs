@@ -1,13 +1,9 @@
 //! A call to a protected resource (OAuth 2.1 §5.1.1): the bearer token it carries and what it is needed for.
 
 use super::incoming::Authorization;
-use crate::decide;
-use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
-use crate::policy::{Policy, Resource};
-use crate::reason::{Reason, Surface};
+use crate::policy::Resource;
+use crate::reason::Reason;
 use crate::refusal::Refusal;
-use crate::response::access::Access;
 use crate::value::credential::{Credential, Kind};
 
 /// The check of one access token for one resource and the scope that the operation needs.
@@ -31,7 +27,7 @@ impl<'a> AccessCheck<'a> {
     /// # Errors
     /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one.
     pub fn parse(authorization: &Authorization<'_>, needs: Needs<'a>) -> Result<Self, Refusal> {
-        let refuse = |reason| Refusal::challenge(reason, &needs);
+        let refuse = |reason| Refusal::challenge(reason, needs.resource, needs.scopes);
         let token = match authorization.credentials("Bearer") {
             None if matches!(authorization, Authorization::Several) => return Err(refuse(Reason::BearerMalformed)),
             None => return Err(refuse(Reason::TokenMissing)),
@@ -47,20 +43,4 @@ fn is_token68(text: &[u8]) -> bool {
     let is_token = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     let padding = text.iter().skip_while(|b| is_token(b)).all(|b| *b == b'=');
     text.first().is_some_and(is_token) && padding
-}
-
-impl Operation for AccessCheck<'_> {
-    type Response = Access;
-
-    fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { grant: self.token.as_ref().map(|token| token.id), client: None, subject: None }
-    }
-
-    fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<Access> {
-        decide::check::check(self, loaded, moment)
-    }
-
-    fn surface(&self) -> Surface {
-        Surface::Resource
-    }
 }

@@ -4,13 +4,9 @@ use std::borrow::Cow;
 
 use super::incoming::Incoming;
 use super::parameters::{Slot, each};
-use crate::decide;
-use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
-use crate::response::consent_page::AuthorizationStep;
 
 /// An authorization request whose client is named and whose bytes could be decoded. All else is judged when the client is
 /// known, for only then is it known where an error may be sent.
@@ -104,26 +100,5 @@ impl<'a> AuthorizationRequest<'a> {
         ]
         .iter()
         .any(|slot| slot.repeated)
-    }
-}
-
-impl Operation for AuthorizationRequest<'_> {
-    type Response = AuthorizationStep;
-
-    fn keys(&self, moment: &Moment) -> Keys<'_> {
-        Keys {
-            // Only a request that lost a race can find a record under an id it has just drawn.
-            grant: moment.again.then(|| moment.entropy.grant_id()),
-            client: Some(&self.client_id),
-            subject: self.user.as_ref().map(|user| user.subject),
-        }
-    }
-
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
-        decide::authorize::authorize(self, loaded, policy, moment)
-    }
-
-    fn surface(&self) -> Surface {
-        Surface::Authorization
     }
 }

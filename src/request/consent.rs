@@ -1,13 +1,8 @@
 //! The user's decision on a consent page (OAuth 2.1 §4.1.1; RFC 6749 §10.12).
 
-use crate::decide;
-use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
-use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::authorization::User;
-use crate::response::redirect::Redirect;
 use crate::value::credential::{Credential, Kind};
 
 /// A decision on a consent page: its ticket, whoever sent it, and what they chose. Everything else is in the grant's record,
@@ -38,21 +33,5 @@ impl<'a> ConsentDecision<'a> {
         let ticket =
             Credential::parse(Kind::Ticket, ticket).ok_or_else(|| Refusal::plain(Reason::TicketMissing, Surface::Authorization))?;
         Ok(Self { ticket, user, choice })
-    }
-}
-
-impl Operation for ConsentDecision<'_> {
-    type Response = Redirect;
-
-    fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { grant: Some(self.ticket.id), client: None, subject: None }
-    }
-
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
-        decide::consent::decide(self, loaded, policy, moment)
-    }
-
-    fn surface(&self) -> Surface {
-        Surface::Authorization
     }
 }

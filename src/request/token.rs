@@ -7,20 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::incoming::{Authorization, Incoming};
 use super::parameters::{Slot, decode, each};
-use crate::client::authenticate;
-use crate::decide;
-use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
 use crate::policy::{Limits, Policy};
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
-use crate::response::token::Tokens;
 use crate::value::credential::{Credential, Kind, RefreshCredential};
 
 /// A token request. What is wrong with its grant is kept inside until the client has proved who it is (TOKEN-06).
 pub struct TokenRequest<'a> {
     pub(crate) credentials: Credentials<'a>,
-    asked: Asked<'a>,
+    pub(crate) asked: Asked<'a>,
 }
 
 /// What a client says of itself.
@@ -36,7 +31,8 @@ pub(crate) enum Presented<'a> {
     Post(Cow<'a, str>),
 }
 
-enum Asked<'a> {
+/// What it asks for, or what is wrong with that.
+pub(crate) enum Asked<'a> {
     Refused(Reason),
     Code(Result<Redemption<'a>, Reason>),
     Refresh(Result<Refreshing<'a>, Reason>),
@@ -184,38 +180,5 @@ impl<'a> Refreshing<'a> {
     fn read(token: Option<&str>, scope: Option<Cow<'a, str>>, resources: Vec<Cow<'a, str>>) -> Result<Self, Reason> {
         let token = RefreshCredential::parse(token.ok_or(Reason::RefreshMissing)?).ok_or(Reason::RefreshUnknown)?;
         Ok(Self { token, scope, resources })
-    }
-}
-
-impl Operation for TokenRequest<'_> {
-    type Response = Tokens;
-
-    fn keys(&self, _: &Moment) -> Keys<'_> {
-        let grant = match &self.asked {
-            Asked::Code(Ok(redemption)) => Some(redemption.code.id),
-            Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
-            Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
-        };
-        Keys { grant, client: Some(&self.credentials.id), subject: None }
-    }
-
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
-        let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_deref(), &self.credentials, policy) {
-            Ok(client) => client,
-            Err(reason) => return refuse(reason),
-        };
-        let registered = client.grant_types();
-        match &self.asked {
-            Asked::Code(_) if !registered.authorization_code => refuse(Reason::GrantTypeUnauthorized),
-            Asked::Refresh(_) if !registered.refresh_token => refuse(Reason::GrantTypeUnauthorized),
-            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => refuse(*reason),
-            Asked::Code(Ok(redemption)) => decide::redeem::redeem(redemption, client, loaded, policy, moment),
-            Asked::Refresh(Ok(refreshing)) => decide::refresh::refresh(refreshing, client, loaded, policy, moment),
-        }
-    }
-
-    fn surface(&self) -> Surface {
-        Surface::Token
     }
 }

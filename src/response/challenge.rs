@@ -1,22 +1,10 @@
 //! The `Bearer` challenge of a protected resource (RFC 6750 §3; RFC 9728 §5.1).
 
 use crate::policy::Policy;
-use crate::reason::{Code, Reason};
-use crate::request::access::Needs;
-
-/// What a challenge names, kept until it is known what it says.
-#[derive(Debug)]
-pub(crate) struct Challenge {
-    resource_metadata: String,
-    scope: String,
-}
+use crate::reason::{Code, Reason, Surface};
+use crate::refusal::Challenge;
 
 impl Challenge {
-    pub(crate) fn of(needs: &Needs<'_>) -> Self {
-        let scope = if needs.scopes.is_empty() { needs.resource.scopes.join(" ") } else { needs.scopes.join(" ") };
-        Self { resource_metadata: needs.resource.metadata_url.clone(), scope }
-    }
-
     /// `resource_metadata` first: it is what a client that knows nothing needs. The values were checked when the policy was built
     /// and hold neither quote nor backslash; the caller's scope tokens are filtered here.
     pub(crate) fn header(&self, reason: Reason, policy: &Policy) -> String {
@@ -27,7 +15,7 @@ impl Challenge {
             header.extend(value);
             header.push('"');
         };
-        let code = reason.code(crate::reason::Surface::Resource);
+        let code = reason.code(Surface::Resource);
         if code != Code::None {
             add("error", code.as_str());
             if !policy.is_terse() {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::reply::Reply;
 use crate::policy::{Policy, Resource, ScopeInfo};
+use crate::value::resource::well_known;
 
 /// RFC 8414 §2.
 #[derive(Serialize)]
@@ -70,13 +71,4 @@ impl Policy {
 fn document(value: &impl Serialize) -> Reply {
     let body = serde_json::to_string(value).unwrap_or_default();
     Reply { status: 200, headers: vec![("content-type", "application/json".into()), ("cache-control", "max-age=300".into())], body }
-}
-
-/// `https://host/.well-known/SUFFIX/path`, the terminating slash removed.
-pub(crate) fn well_known(identifier: &str, suffix: &str) -> String {
-    let authority = identifier.find("://").map_or(0, |at| at + 3);
-    let path = identifier.get(authority..).and_then(|rest| rest.find(['/', '?'])).map_or(identifier.len(), |at| authority + at);
-    let (origin, path) = identifier.split_at(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    format!("{origin}/.well-known/{suffix}{path}")
 }

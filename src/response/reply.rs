@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::policy::Policy;
 use crate::reason::{Code, Reason, Surface};
-use crate::refusal::Refusal;
+use crate::refusal::{Manner, Refusal};
 
 /// A response for the host to send as it is: status, headers, body.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,6 +83,14 @@ impl Refusal {
             reply.headers.push(("allow", allowed.into()));
         }
         reply
+    }
+
+    fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
+        match (self.manner(), self.surface(), self.code()) {
+            (Manner::Challenge(challenge), ..) if self.status() < 500 => Some(challenge.header(self.reason(), policy).into()),
+            (_, Surface::Token, Code::InvalidClient) => Some(format!("Basic realm=\"{}\"", policy.issuer()).into()),
+            _ => None,
+        }
     }
 
     fn error_body(&self, policy: &Policy) -> String {

@@ -27,6 +27,15 @@ fn split(text: &str) -> Option<(&str, &str)> {
     Some((origin, if path.is_empty() { "/" } else { path }))
 }
 
+/// `https://host/.well-known/SUFFIX/path`, the terminating slash removed.
+pub(crate) fn well_known(identifier: &str, suffix: &str) -> String {
+    let authority = identifier.find("://").map_or(0, |at| at + 3);
+    let path = identifier.get(authority..).and_then(|rest| rest.find(['/', '?'])).map_or(identifier.len(), |at| authority + at);
+    let (origin, path) = identifier.split_at(path);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    format!("{origin}/.well-known/{suffix}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{is_resource, same};

@@ -1,0 +1,44 @@
+//! The token request: who asks, then whether they may ask for this at all, then the verb it is for (TOKEN-06).
+
+use super::authenticate::authenticate;
+use super::redeem::redeem;
+use super::refresh::refresh;
+use crate::moment::Moment;
+use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
+use crate::request::token::{Asked, TokenRequest};
+use crate::response::token::Tokens;
+
+impl Operation for TokenRequest<'_> {
+    type Response = Tokens;
+
+    fn keys(&self, _: &Moment) -> Keys<'_> {
+        let grant = match &self.asked {
+            Asked::Code(Ok(redemption)) => Some(redemption.code.id),
+            Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
+            Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
+        };
+        Keys { grant, client: Some(&self.credentials.id), subject: None }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
+        let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
+        let client = match authenticate(loaded.client.as_deref(), &self.credentials, policy) {
+            Ok(client) => client,
+            Err(reason) => return refuse(reason),
+        };
+        let registered = client.grant_types();
+        match &self.asked {
+            Asked::Code(_) if !registered.authorization_code => refuse(Reason::GrantTypeUnauthorized),
+            Asked::Refresh(_) if !registered.refresh_token => refuse(Reason::GrantTypeUnauthorized),
+            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => refuse(*reason),
+            Asked::Code(Ok(redemption)) => redeem(redemption, client, loaded, policy, moment),
+            Asked::Refresh(Ok(refreshing)) => refresh(refreshing, client, loaded, policy, moment),
+        }
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Token
+    }
+}

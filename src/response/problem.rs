@@ -1,0 +1,54 @@
+//! A refusal at the authorization endpoint: the redirect it may be, or what the page in its place shows.
+
+use super::redirect::error_location;
+use crate::policy::Policy;
+use crate::refusal::{Manner, Refusal};
+
+/// What an error page shows in place of Allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The status of the page.
+    pub status: u16,
+    /// The public code.
+    pub code: &'static str,
+    /// What went wrong, as the client would be told.
+    pub description: &'static str,
+    /// What happened, for whoever runs the client or the server.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+    /// What was received, to show as text and never as a link.
+    pub received: Option<String>,
+    /// The exact error response at the client's verified redirect URI, for a link to continue.
+    pub continue_url: Option<String>,
+}
+
+impl Refusal {
+    /// Where to redirect to at once (303), if the error goes straight to the client.
+    pub fn location(&self, policy: &Policy) -> Option<String> {
+        match self.manner() {
+            Manner::Redirectable(to) if to.at_once => Some(error_location(to, self.reason(), policy)),
+            _ => None,
+        }
+    }
+
+    /// What to show, if it does not go straight to the client.
+    pub fn problem(&self, policy: &Policy) -> Problem {
+        let (received, continue_url) = match self.manner() {
+            Manner::Received(text) => (Some(text.to_string()), None),
+            Manner::Redirectable(to) => (None, Some(error_location(to, self.reason(), policy))),
+            Manner::Plain | Manner::Challenge(_) | Manner::Later(_) => (None, None),
+        };
+        let shown = self.reason().shown();
+        Problem {
+            status: self.status(),
+            code: self.code().as_str(),
+            description: shown.description(),
+            cause: shown.cause(),
+            fix: shown.fix(),
+            received,
+            continue_url,
+        }
+    }
+}
