@@ -218,7 +218,10 @@ impl<T> Decision<T> {
         Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None }
     }
 
-    pub(crate) fn writing(self, write: Write) -> Self {
+    pub(crate) fn writing(mut self, write: Write) -> Self {
+        // The flow of a request that creates its grant begins with it.
+        self.settled.event.flow = Some(write.id());
+        self.settled.event.subject = Some(write.grant().subject().clone());
         Self { write: Some(write), ..self }
     }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use grantcore::{AsyncServer, Event, Failure, Refusal, Reply, User};
 
 use crate::config::Issuer;
@@ -29,10 +29,12 @@ impl App {
 
     /// A refusal at the authorization endpoint: the redirect that it allows, or the banner in place of Allow.
     pub(crate) fn refused(&self, refusal: &Refusal, reload_url: Option<String>) -> Response {
-        if let Some(location) = refusal.location(self.oauth.policy()) {
-            return Redirect::to(&location).into_response();
+        let policy = self.oauth.policy();
+        let reply = refusal.reply(policy);
+        if reply.status == 303 {
+            return respond(reply);
         }
-        let problem = refusal.problem(self.oauth.policy());
+        let problem = refusal.problem(policy);
         let page = Problem {
             status: problem.status,
             title: "Authorization failed".into(),
@@ -46,7 +48,12 @@ impl App {
             correlation_id: refusal.correlation().map(|id| id.to_string()).unwrap_or_default(),
             at: utc_now(),
         };
-        Page(page).into_response()
+        let mut response = Page(page).into_response();
+        // The page is the host's own; what the library says beside it (how long to wait, which methods there are) is kept.
+        for (name, value) in respond(reply).headers() {
+            response.headers_mut().entry(name).or_insert(value.clone());
+        }
+        response
     }
 
     /// The store failed while a page was asked for.

@@ -166,6 +166,17 @@ async fn a_denial_and_a_bad_request_end_as_the_page_says() {
 }
 
 #[tokio::test]
+async fn an_endpoint_names_the_methods_it_has_and_the_request_it_refused() {
+    let server = start(&[]).await;
+    for (path, allowed) in [("/oauth/authorize", "GET, POST"), ("/oauth/token", "POST")] {
+        let answer = plain_client(false).put(format!("{}{path}", server.issuer())).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, allowed));
+        assert_eq!(answer.headers()["x-correlation-id"].len(), 32);
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_page_belongs_to_the_browser_it_was_made_for_and_is_answered_once() {
     let server = start(&[]).await;
     let url = authorization_url(server.issuer(), &format!("{}/mcp", server.issuer()));
