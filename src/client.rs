@@ -10,9 +10,7 @@ pub use builder::ClientBuilder;
 
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::value::redirect_uri::{
-    LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, has_forbidden_scheme,
-};
+use crate::value::redirect_uri::{LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, ClientIdError};
@@ -144,7 +142,7 @@ impl Client {
 
     /// Its own page, an `https` URL.
     pub fn uri(&self) -> Option<&str> {
-        self.uri.as_deref()
+        self.uri.as_deref().filter(|uri| is_page(uri))
     }
 
     /// How it was registered.
@@ -217,6 +215,12 @@ impl Client {
                 registered.iter().find_map(|uri| uri.verify(requested, ports)).ok_or(Reason::RedirectUriMismatch)?
             }
         };
-        if has_forbidden_scheme(verified.as_str()) { Err(Reason::RedirectUriForbidden) } else { Ok(verified) }
+        if is_dangerous(verified.as_str()) { Err(Reason::RedirectUriForbidden) } else { Ok(verified) }
     }
+}
+
+/// Whether this can be shown as a client's own page: `https`, a host, URI characters only. A record can be older than the rule.
+fn is_page(uri: &str) -> bool {
+    let plain = uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
+    plain && uri.strip_prefix("https://").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
 }

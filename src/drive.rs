@@ -1,14 +1,14 @@
 //! The driver: load, decide, commit, and again on a conflict. It knows no operation and no protocol.
 
 use crate::moment::{Clock, Entropy, Moment};
-use crate::operation::{Commit, Decision, Loaded, Operation, Settled};
+use crate::operation::{Commit, Decision, Operation, Settled};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::store::{AsyncStore, Store};
 
 /// How often one request is decided before it is told to come back. Each conflict means that another request made progress.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: u32 = 4;
 
 /// The store failed, or cannot say what became of a write. Nothing was concluded from it and no secret left.
 #[derive(Debug, thiserror::Error)]
@@ -31,21 +31,16 @@ pub fn drive<O: Operation, S: Store>(
     clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let mut moment = Moment::new(clock.now(), entropy);
-    for _ in 0..ATTEMPTS {
+    let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
+    loop {
         let loaded = store.load(&operation.keys(&moment)).map_err(|error| unread(operation, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
-        let commit = match decision.write().map(|write| store.commit(write)) {
-            None => Commit::Done,
-            Some(Ok(commit)) => commit,
-            Some(Err(error)) => return Err(unwritten(operation, decision, error)),
-        };
-        if let Some(settled) = decision.settle(commit) {
-            return Ok(settled);
+        let commit = decision.write().map_or(Ok(Commit::Done), |write| store.commit(write));
+        if let Some(end) = conclude(operation, decision, commit, attempt) {
+            return end;
         }
-        moment = moment.again(clock.now());
+        (moment, attempt) = (moment.again(clock.now()), attempt + 1);
     }
-    Ok(contended(operation, &moment))
 }
 
 /// [`drive`], awaiting the store.
@@ -62,36 +57,35 @@ pub async fn drive_async<O: Operation + Sync, S: AsyncStore>(
 where
     O::Response: Send,
 {
-    let mut moment = Moment::new(clock.now(), entropy);
-    for _ in 0..ATTEMPTS {
+    let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
+    loop {
         let loaded = store.load(&operation.keys(&moment)).await.map_err(|error| unread(operation, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = match decision.write() {
-            None => Ok(Commit::Done),
             Some(write) => store.commit(write).await,
+            None => Ok(Commit::Done),
         };
-        let commit = match commit {
-            Ok(commit) => commit,
-            Err(error) => return Err(unwritten(operation, decision, error)),
-        };
-        if let Some(settled) = decision.settle(commit) {
-            return Ok(settled);
+        if let Some(end) = conclude(operation, decision, commit, attempt) {
+            return end;
         }
-        moment = moment.again(clock.now());
+        (moment, attempt) = (moment.again(clock.now()), attempt + 1);
     }
-    Ok(contended(operation, &moment))
+}
+
+/// What an attempt ends in; nothing if it lost its race and there is another.
+fn conclude<O: Operation, E>(
+    operation: &O,
+    decision: Decision<O::Response>,
+    commit: Result<Commit, E>,
+    attempt: u32,
+) -> Option<Result<Settled<O::Response>, Failure<E>>> {
+    match commit {
+        Err(error) => Some(Err(Failure { error, refusal: decision.abandon(operation.surface()) })),
+        Ok(Commit::Conflict) if attempt >= ATTEMPTS => Some(Ok(decision.contended(operation.surface()))),
+        Ok(commit) => decision.settle(commit).map(Ok),
+    }
 }
 
 fn unread<E>(operation: &impl Operation, error: E) -> Failure<E> {
     Failure { error, refusal: Refusal::plain(Reason::StorageUnavailable, operation.surface()) }
-}
-
-fn unwritten<T, E>(operation: &impl Operation, decision: Decision<T>, error: E) -> Failure<E> {
-    Failure { error, refusal: decision.abandon(operation.surface()) }
-}
-
-/// Every attempt lost its race: nothing was written, and the client may come back.
-fn contended<O: Operation>(operation: &O, moment: &Moment) -> Settled<O::Response> {
-    let refused: Decision<O::Response> = Decision::refuse(Reason::Contended, operation.surface(), &Loaded::default(), moment);
-    refused.into_settled()
 }

@@ -250,9 +250,12 @@ impl<T> Decision<T> {
         }
     }
 
-    /// The outcome of a decision that writes nothing.
-    pub(crate) fn into_settled(self) -> Settled<T> {
-        self.settled
+    /// The decision lost its last race: nothing was written. Told as a write that failed is, and the trail keeps its client.
+    pub(crate) fn contended(self, surface: Surface) -> Settled<T> {
+        let refusal =
+            self.unsaved.map_or_else(|| Refusal::plain(Reason::Contended, surface), |unsaved| unsaved.because(Reason::Contended));
+        let event = Event { kind: EventKind::Refused, reason: Some(Reason::Contended), ..self.settled.event };
+        Settled { outcome: Err(refusal), event }
     }
 
     /// Gives the decision up because the fate of its write is not known: how to say so. The outcome stays sealed for ever.

@@ -3,7 +3,7 @@
 //! [`Hits`] is the state of one key and could live in any store; [`Limiter`] keeps a bounded number of them in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::moment::Timestamp;
@@ -42,38 +42,48 @@ impl Hits {
         }
     }
 
-    /// Whether nothing of it matters any more.
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.0.iter().all(|(at, _)| now >= at.after(WINDOW))
-    }
-
     /// A clock that steps back stands still here, so that no wait exceeds the window.
     fn not_before_last(&self, now: Timestamp) -> Timestamp {
         self.0.last().map_or(now, |(at, _)| now.max(*at))
     }
 }
 
-/// Hits by key, for a bounded number of keys. Keys beyond the bound share one count until others have fallen silent.
+/// Hits by key, for a bounded number of keys. Under a flood of made-up keys the longest silent are forgotten: nobody is refused
+/// for what others did, and whoever floods only forgets themselves.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit: u32,
     keys: Mutex<Keys>,
 }
 
+/// Two generations: a key that is used moves to the young one, and when that is full the old one is forgotten.
 #[derive(Debug, Default)]
 struct Keys {
-    by_key: BTreeMap<Box<str>, Hits>,
-    shared: Hits,
-    swept: Option<Timestamp>,
+    young: BTreeMap<Box<str>, Hits>,
+    old: BTreeMap<Box<str>, Hits>,
+}
+
+/// How many keys a generation has: a few megabytes at worst.
+const GENERATION: usize = 8_192;
+
+impl Keys {
+    fn get(&self, key: &str) -> Option<&Hits> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn entry(&mut self, key: &str) -> &mut Hits {
+        if !self.young.contains_key(key) && self.young.len() >= GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let earlier = self.old.remove(key);
+        self.young.entry(key.into()).or_insert_with(|| earlier.unwrap_or_default())
+    }
 }
 
 /// So much of a stranger's text is kept as a key.
 fn cut(key: &str) -> &str {
     key.char_indices().nth(256).and_then(|(end, _)| key.get(..end)).unwrap_or(key)
 }
-
-/// How many keys are told apart at once: a few megabytes at worst.
-const MOST_KEYS: usize = 10_000;
 
 impl Limiter {
     pub(crate) fn new(limit: u32) -> Self {
@@ -82,39 +92,26 @@ impl Limiter {
 
     /// Counts a hit if it is admissible, else says how long to wait; a refused hit is not counted.
     pub(crate) fn admit(&self, key: &str, now: Timestamp) -> Result<(), u32> {
-        self.with(key, now, |hits| {
-            let wait = hits.wait(self.limit, now);
-            if wait.is_none() {
-                hits.add(now);
-            }
-            wait.map_or(Ok(()), Err)
-        })
+        let mut keys = self.keys();
+        let hits = keys.entry(cut(key));
+        if let Some(wait) = hits.wait(self.limit, now) {
+            return Err(wait);
+        }
+        hits.add(now);
+        Ok(())
     }
 
     /// Says how long to wait, without counting.
     pub(crate) fn wait(&self, key: &str, now: Timestamp) -> Option<u32> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.by_key.get(cut(key)).and_then(|hits| hits.wait(self.limit, now))
+        self.keys().get(cut(key)).and_then(|hits| hits.wait(self.limit, now))
     }
 
     /// Counts a hit.
     pub(crate) fn count(&self, key: &str, now: Timestamp) {
-        self.with(key, now, |hits| hits.add(now));
+        self.keys().entry(cut(key)).add(now);
     }
 
-    fn with<T>(&self, key: &str, now: Timestamp, act: impl FnOnce(&mut Hits) -> T) -> T {
-        let key = cut(key);
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hits) = keys.by_key.get_mut(key) {
-            return act(hits);
-        }
-        if keys.by_key.len() >= MOST_KEYS && keys.swept != Some(now) {
-            keys.by_key.retain(|_, hits| !hits.is_over(now));
-            keys.swept = Some(now);
-        }
-        if keys.by_key.len() >= MOST_KEYS {
-            return act(&mut keys.shared);
-        }
-        act(keys.by_key.entry(key.into()).or_default())
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -87,7 +87,8 @@ impl Refusal {
     }
 
     pub(crate) fn received(reason: Reason, text: &str) -> Self {
-        Self::told(reason, Surface::Authorization, Manner::Received(log_text(text)))
+        let manner = if text.is_empty() { Manner::Plain } else { Manner::Received(log_text(text)) };
+        Self::told(reason, Surface::Authorization, manner)
     }
 
     pub(crate) fn redirectable(reason: Reason, to: Redirectable) -> Self {
@@ -104,6 +105,11 @@ impl Refusal {
 
     pub(crate) fn manner(&self) -> &Manner {
         &self.manner
+    }
+
+    /// Told in the same way, for another reason.
+    pub(crate) fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
     }
 
     /// Which rule was broken, for the operator.

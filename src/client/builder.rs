@@ -111,7 +111,7 @@ impl ClientBuilder {
         if self.redirect_uris.len() > rules.most {
             return Err(RedirectUriError::TooMany.into());
         }
-        if self.uri.as_deref().is_some_and(|uri| !uri.starts_with("https://")) {
+        if self.uri.as_deref().is_some_and(|uri| !super::is_page(uri)) {
             return Err(ClientError::Uri);
         }
         let redirect_uris =

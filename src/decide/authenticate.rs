@@ -19,14 +19,15 @@ pub(crate) fn authenticate<'a>(
         }
         return Err(Reason::ClientUnknown);
     };
-    match (client.authentication(), &credentials.secret) {
+    let proof = match (client.authentication(), &credentials.secret) {
         (Authentication::Public, Presented::None) => Ok(()),
         (Authentication::Public, _) => Err(Reason::ClientSecretUnexpected),
         (Authentication::Confidential { .. }, Presented::None) => Err(Reason::ClientSecretMissing),
         (Authentication::Confidential { method, secret }, presented) => presented.check(*method, secret, policy),
-    }?;
+    };
+    // Whatever was proved: one that is deactivated is refused as an unknown one is.
     match client.status() {
-        ClientStatus::Active => Ok(client),
+        ClientStatus::Active => proof.map(|()| client),
         ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
     }
 }

@@ -50,10 +50,11 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
     if let Err(reason) = client_fits(grant, loaded, policy) {
         return page(reason);
     }
-    let tell = |reason| {
+    let told = |reason| {
         let to = Redirectable::after_user_action(&grant.terms().redirect_uri, prompt.state.as_deref());
-        refuse(Refusal::redirectable(reason, to))
+        Refusal::redirectable(reason, to)
     };
+    let tell = |reason| refuse(told(reason));
     if !loaded.account_in_standing() {
         return tell(Reason::AccountSuspended);
     }
@@ -75,13 +76,13 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
     if now >= prompt.expires || !loaded.is_of_epoch(grant) {
         return page(Reason::ConsentExpired);
     }
-    let replace = |next| Write::replace(grant.id(), *version, next);
-    match granted_scope(request.choice, grant) {
-        Err(reason) => page(reason),
-        Ok(Granted::Nothing) => tell(Reason::AccessDenied).writing(replace(grant.denied(prompt, now))),
-        Ok(Granted::All) => approved().writing(replace(grant.approved(prompt, code, None, policy, now))),
-        Ok(Granted::Part(scope)) => approved().writing(replace(grant.approved(prompt, code, Some(scope), policy, now))),
-    }
+    let (decision, next) = match granted_scope(request.choice, grant) {
+        Err(reason) => return page(reason),
+        Ok(Granted::Nothing) => (tell(Reason::AccessDenied), grant.denied(prompt, now)),
+        Ok(Granted::All) => (approved(), grant.approved(prompt, code, None, policy, now)),
+        Ok(Granted::Part(scope)) => (approved(), grant.approved(prompt, code, Some(scope), policy, now)),
+    };
+    decision.writing(Write::replace(grant.id(), *version, next)).or_unsaved(told(Reason::StorageUnavailable))
 }
 
 /// Whether this is the page's ticket, sent by the user and from the session it was made for.

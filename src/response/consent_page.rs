@@ -54,7 +54,7 @@ impl ConsentPage {
     /// The host of a `client_id` that is a URL: the one part of such a client's identity that is proven.
     pub fn client_id_host(&self) -> Option<&str> {
         let rest = self.client.id().as_str().strip_prefix("https://")?;
-        rest.split(['/', '?']).next().filter(|host| !host.is_empty())
+        rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty() && !host.contains(['@', '\\']))
     }
 
     /// The client's own page, an `https` URL.

@@ -203,9 +203,9 @@ impl RegisteredRedirectUri {
     }
 }
 
-/// Whether the scheme of a registered URI is one that no configuration admits: a record can be older than the rule.
-pub(crate) fn has_forbidden_scheme(uri: &str) -> bool {
-    scheme(uri).is_none_or(is_forbidden)
+/// Whether a registered URI breaks a rule that no configuration lifts: a record can be older than the rule.
+pub(crate) fn is_dangerous(uri: &str) -> bool {
+    scheme(uri).is_none_or(is_forbidden) || !uri.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// A redirect URI that was matched against the client's registered ones. Only that makes one; only with one can a redirect be
@@ -221,10 +221,10 @@ impl VerifiedRedirectUri {
 
     /// The host for the consent page to name, or the scheme of a private-use URI.
     pub fn host(&self) -> &str {
-        match authority(&self.0) {
-            Some(authority) if !authority.is_empty() => authority,
-            _ => scheme(&self.0).unwrap_or_default(),
-        }
+        let scheme = scheme(&self.0).unwrap_or_default();
+        let network = ["https", "http"].iter().any(|own| own.eq_ignore_ascii_case(scheme));
+        // What a private-use URI has in the host's place is the client's own claim.
+        authority(&self.0).filter(|authority| network && !authority.is_empty()).unwrap_or(scheme)
     }
 
     /// Whether any program on the user's own computer may be listening there.

@@ -5,4 +5,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authz;
+mod authz_errors;
+mod authz_order;
+mod clock;
+mod code;
+mod consent;
+mod consent_page;
+mod pkce;
+mod reasons;
+mod reasons_reached;
+mod redir;
+mod redir_register;
+mod refresh;
+mod refresh_window;
+mod seed_consent;
+mod seed_invalid_grant;
 mod smoke;
+mod store;
+mod store_secrets;
+mod token;
+mod token_clients;

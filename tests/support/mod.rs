@@ -5,6 +5,7 @@
 pub mod params;
 pub mod property;
 pub mod refused;
+pub mod sources;
 pub mod steps;
 pub mod store;
 

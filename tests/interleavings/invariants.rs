@@ -1,0 +1,294 @@
+//! The invariants, each a predicate over one move: the state before it, what happened, and the state after it.
+//!
+//! They judge by the model's history and by the answers that left. What the record says of itself is asked only through the
+//! library: does this token validate, would that one advance the grant?
+
+use grantcore::{Cause, GrantState, Reason};
+
+use crate::request::{Ask, Kind};
+use crate::state::{Actor, Answer, Entry, State};
+use crate::step::{Decided, Move};
+use crate::world::World;
+
+/// One move, to be judged.
+pub struct Seen<'a> {
+    pub world: &'a World,
+    pub before: &'a State,
+    pub taken: &'a Move,
+    pub after: &'a State,
+}
+
+pub enum Verdict {
+    /// The invariant does not speak of this move.
+    Silent,
+    Holds,
+    Broken(String),
+}
+
+use Verdict::Silent;
+
+/// The premise is met: does it hold?
+fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Verdict::Holds } else { Verdict::Broken(what()) }
+}
+
+type Judge = fn(&Seen<'_>) -> Verdict;
+
+pub const INVARIANTS: [(&str, Judge); 13] = [
+    ("I3", i3),
+    ("I6", i6),
+    ("I8", i8),
+    ("I9", i9),
+    ("I10", i10),
+    ("I11", i11),
+    ("I12", i12),
+    ("I13", i13),
+    ("I14", i14),
+    ("I17", i17),
+    ("I18", i18),
+    ("I19", i19),
+    ("I20", i20),
+];
+
+/// I3: a pending consent reaches at most one of code and denied; there is at most one code; a denial that left is in the record.
+fn i3(seen: &Seen<'_>) -> Verdict {
+    let Some((actor, _)) = seen.leaving().filter(|(actor, _)| matches!(actor.ask, Ask::Approve | Ask::Deny)) else { return Silent };
+    let codes = seen.after.disclosed(Kind::Code).count();
+    let told_denied = seen.after.actors.iter().flat_map(Actor::answers).any(|answer| *answer == Answer::No(Reason::AccessDenied));
+    let is_denied = seen.after.record.as_ref().is_some_and(|stored| stored.grant.state() == GrantState::Revoked(Cause::Denied));
+    must(codes + usize::from(told_denied) <= 1 && (!told_denied || is_denied), || {
+        format!("{:?}: {codes} codes left, and a denial: {told_denied}", actor.ask)
+    })
+}
+
+/// I6: at most one token pair is ever disclosed for one code.
+fn i6(seen: &Seen<'_>) -> Verdict {
+    let Some((_, Answer::Yes(_))) = seen.leaving().filter(|(actor, _)| actor.redeems()) else { return Silent };
+    let mut pairs: Vec<_> = redeemers(seen.after).flat_map(Actor::answers).filter(|answer| matches!(answer, Answer::Yes(_))).collect();
+    pairs.dedup();
+    must(pairs.len() <= 1, || format!("the code was good for {pairs:?}"))
+}
+
+/// I8: a second redemption that is valid in all else is refused, and the grant is revoked in the store before any answer but the
+/// retryable one leaves.
+fn i8(seen: &Seen<'_>) -> Verdict {
+    if let Some((actor, answer)) = seen.leaving().filter(|(actor, _)| actor.redeems()) {
+        let _ = actor;
+        // What was expired or ended when it was judged is not valid in all else.
+        let refused = |answer: &Answer| match answer {
+            Answer::No(reason) => !answer.is_retryable() && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded),
+            Answer::Yes(_) => false,
+        };
+        let both = |is: &dyn Fn(&Answer) -> bool| redeemers(seen.after).flat_map(Actor::answers).any(is);
+        if refused(answer) || both(&refused) && both(&|answer| matches!(answer, Answer::Yes(_))) {
+            let dead = seen.after.is_revoked() && seen.world.is_dead(seen.after);
+            return must(dead, || "the code was used twice, and the grant lives".to_owned());
+        }
+    }
+    let Some(decided) = seen.decided().filter(|decided| decided.ask == Ask::Redeem(crate::request::Flaw::None)) else { return Silent };
+    let redeemed = seen.history(decided).iter().find(|entry| entry.wrote == GrantState::Active);
+    match redeemed {
+        Some(redeemed) if redeemed.by != decided.by && !was_revoked(seen.history(decided)) => {
+            let revokes = matches!(decided.wrote, Some(GrantState::Revoked(Cause::Replay)));
+            must(revokes, || format!("a redeemed code was presented, and {:?} was written", decided.wrote))
+        }
+        _ => Silent,
+    }
+}
+
+/// I9: an invalid attempt (wrong verifier, client, redirect; a forged or foreign refresh token) changes nothing.
+fn i9(seen: &Seen<'_>) -> Verdict {
+    let Some(decided) = seen.decided().filter(|decided| decided.ask.is_flawed()) else { return Silent };
+    let refused = matches!(&decided.answer, Some(Answer::No(reason)) if !reason.revokes());
+    must(refused && decided.wrote.is_none() && seen.before.record == seen.after.record, || {
+        format!("{:?} wrote {:?} and was told {:?}", decided.ask, decided.wrote, decided.answer)
+    })
+}
+
+/// I10: at any instant at most one refresh token of a grant can advance it.
+fn i10(seen: &Seen<'_>) -> Verdict {
+    let advancing: Vec<_> = seen.after.disclosed(Kind::Refresh).filter(|token| seen.world.advances(seen.after, *token)).collect();
+    match advancing.len() {
+        0 => Silent,
+        number => must(number == 1, || format!("{advancing:?} can each advance the grant")),
+    }
+}
+
+/// I11: each generation has at most one successor value, however often it is asked for.
+fn i11(seen: &Seen<'_>) -> Verdict {
+    let Some((actor, Answer::Yes(_))) = seen.leaving().filter(|(actor, _)| actor.refreshes()) else { return Silent };
+    let same = seen.after.actors.iter().filter(|other| other.refreshes() && other.presented == actor.presented);
+    let successors: Vec<_> = same.flat_map(Actor::answers).filter(|answer| matches!(answer, Answer::Yes(_))).collect();
+    match successors.as_slice() {
+        [first, rest @ ..] if !rest.is_empty() => {
+            must(rest.iter().all(|other| other == first), || format!("{:?} became each of {successors:?}", actor.presented))
+        }
+        _ => Silent,
+    }
+}
+
+/// I12: a refresh token of the family that is not current, presented outside the window, is refused, and the grant is revoked in
+/// the store before any answer but the retryable one leaves; no token of it ever validates again. Inside the window the direct
+/// predecessor gets its successor; an older one, while two rotations lie within it, is refused and writes nothing.
+fn i12(seen: &Seen<'_>) -> Verdict {
+    if let Some((_, Answer::No(Reason::RefreshReused))) = seen.leaving() {
+        let dead = seen.after.is_revoked() && seen.world.is_dead(seen.after);
+        return must(dead, || "a replay was told, and the grant lives".to_owned());
+    }
+    let Some(decided) = seen.refresh() else { return Silent };
+    let (place, replayed) = (seen.place(decided), matches!(decided.wrote, Some(GrantState::Revoked(Cause::Replay))));
+    let told = || format!("a token that is {place:?} wrote {:?} and was told {:?}", decided.wrote, decided.answer);
+    match place {
+        Place::InWindow => must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_))), told),
+        Place::Crowded => must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), told),
+        Place::Past if decided.again && seen.world.window > 0 => Silent,
+        Place::Past => must(replayed, told),
+        Place::Current | Place::Own => Silent,
+    }
+}
+
+/// I13: the window is bounded: only the direct predecessor, only before first use + W on record time. W = 0 is strict.
+fn i13(seen: &Seen<'_>) -> Verdict {
+    let Some(decided) = seen.refresh() else { return Silent };
+    let answered_again = decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_)));
+    match seen.place(decided) {
+        Place::InWindow => must(seen.world.window > 0, || "there is a window".to_owned()),
+        place @ (Place::Crowded | Place::Past) => must(!answered_again, || format!("a token that is {place:?} got {:?}", decided.answer)),
+        Place::Current | Place::Own => Silent,
+    }
+}
+
+/// I14: with W > 0, no thief, and clients that present a token only within W of its first use, the grant is never revoked.
+fn i14(seen: &Seen<'_>) -> Verdict {
+    // Once tokens were issued, a code that is presented again is a thief's.
+    let tokens = seen.before.history.iter().any(|entry| entry.wrote == GrantState::Active);
+    let thief = seen.after.actors.iter().any(|actor| actor.redeems() && !seen.history_names(actor));
+    let honest = tokens && !thief && !seen.after.actors.iter().any(|actor| actor.began_outside);
+    let wrote = seen.before.record != seen.after.record;
+    if seen.world.window == 0 || !honest || !wrote {
+        return Silent;
+    }
+    must(!seen.after.is_revoked(), || "an honest user was logged out".to_owned())
+}
+
+/// I17: a request's own commit is not a replay. A record that holds what this very request mints is answered as its success; with
+/// W > 0 a refresh decided again never writes a replay.
+fn i17(seen: &Seen<'_>) -> Verdict {
+    let Some(decided) = seen.decided().filter(|decided| decided.again) else { return Silent };
+    let (history, replays) = (seen.history(decided), matches!(decided.wrote, Some(GrantState::Revoked(Cause::Replay))));
+    let told = || format!("{:?} wrote {:?} and was told {:?}", decided.by, decided.wrote, decided.answer);
+    if let Some(own) = history.iter().position(|entry| entry.by == decided.by && entry.wrote != GrantState::Revoked(Cause::Replay)) {
+        let ended = seen.before.page().is_some_and(|page| page != decided.basis.standing);
+        let succeeds = match decided.ask {
+            Ask::Deny => decided.answer == Some(Answer::No(Reason::AccessDenied)),
+            _ => matches!(decided.answer, Some(Answer::Yes(_))),
+        };
+        return must(!replays && (own + 1 < history.len() || ended || decided.wrote.is_none() && succeeds), told);
+    }
+    match decided.ask {
+        Ask::Refresh(..) if seen.world.window > 0 => must(!replays, told),
+        // Another request's page under the same grant id is no answer of this one's.
+        Ask::Authorize if !history.is_empty() => must(matches!(decided.answer, Some(Answer::No(_))), told),
+        _ => Silent,
+    }
+}
+
+/// I18: no transition leaves Revoked or denied.
+fn i18(seen: &Seen<'_>) -> Verdict {
+    match seen.taken {
+        Move::Decide(decided) if was_revoked(seen.history(decided)) => {
+            must(decided.wrote.is_none(), || format!("{:?} was written over a revoked record", decided.wrote))
+        }
+        Move::Decide(_) | Move::Land { .. } if seen.before.is_revoked() => {
+            must(seen.before.record == seen.after.record, || "a revoked record was changed".to_owned())
+        }
+        _ => Silent,
+    }
+}
+
+/// I19: a check that starts after a revocation was acknowledged says inactive.
+fn i19(seen: &Seen<'_>) -> Verdict {
+    match seen.leaving() {
+        Some((actor, answer)) if actor.ask == Ask::Check && actor.began_revoked => {
+            must(matches!(answer, Answer::No(_)), || "a check that began after the revocation was told active".to_owned())
+        }
+        _ => Silent,
+    }
+}
+
+/// I20: tokens whose answer leaves after an acknowledged revocation of their grant do not validate; likewise of their app or user,
+/// for grants whose consent page was built before it.
+fn i20(seen: &Seen<'_>) -> Verdict {
+    if !seen.after.is_revocation_acknowledged() || seen.after.disclosed(Kind::Access).next().is_none() {
+        return Silent;
+    }
+    must(seen.world.is_dead(seen.after), || "a token of a revoked grant is good".to_owned())
+}
+
+/// Where a refresh token stood in the record that a decision was made on, by the history of that record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Never rotated.
+    Current,
+    /// Rotated last, by this very request.
+    Own,
+    /// Rotated last, and less than W ago.
+    InWindow,
+    /// Rotated longer ago, but the rotation before the last was less than W ago.
+    Crowded,
+    /// None of these: a replay.
+    Past,
+}
+
+impl Seen<'_> {
+    /// The answer that just left, and whose.
+    fn leaving(&self) -> Option<(&Actor, &Answer)> {
+        match self.taken {
+            Move::Leave { by, answer, .. } => Some((&self.before.actors[by.actor], answer)),
+            _ => None,
+        }
+    }
+
+    fn decided(&self) -> Option<&Decided> {
+        match self.taken {
+            Move::Decide(decided) => Some(decided),
+            _ => None,
+        }
+    }
+
+    /// A refresh with nothing wrong in it, decided with a known answer on a grant that was alive.
+    fn refresh(&self) -> Option<&Decided> {
+        let decided = self.decided().filter(|decided| matches!(decided.ask, Ask::Refresh(..)) && !decided.ask.is_flawed())?;
+        let alive = self.before.page() == Some(decided.basis.standing) && !was_revoked(self.history(decided));
+        alive.then_some(decided)
+    }
+
+    /// The writes that made the record a decision was made on.
+    fn history(&self, decided: &Decided) -> &[Entry] {
+        self.before.history_of(decided.basis.grant.as_ref().map(|stored| stored.version))
+    }
+
+    fn place(&self, decided: &Decided) -> Place {
+        let history = self.history(decided);
+        let now = history.last().map_or(decided.basis.now, |last| last.at.max(decided.basis.now));
+        let within = |entry: &Entry| now < entry.at + self.world.window;
+        let mut rotations = history.iter().rev().filter(|entry| entry.wrote == GrantState::Active);
+        let (last, before) = (rotations.next(), rotations.next());
+        let is_ours = |entry: &&Entry| entry.rotated == decided.presented;
+        match (last.filter(is_ours), before) {
+            _ if !history.iter().any(|entry| entry.rotated == decided.presented) => Place::Current,
+            (Some(last), _) if last.by == decided.by => Place::Own,
+            (Some(last), _) if within(last) => Place::InWindow,
+            (_, Some(before)) if within(before) => Place::Crowded,
+            _ => Place::Past,
+        }
+    }
+}
+
+fn redeemers(state: &State) -> impl Iterator<Item = &Actor> {
+    state.actors.iter().filter(|actor| actor.redeems())
+}
+
+fn was_revoked(history: &[Entry]) -> bool {
+    history.iter().any(|entry| matches!(entry.wrote, GrantState::Revoked(_)))
+}

@@ -1,0 +1,227 @@
+//! The requests: what is asked and with which credential, as bytes on the way in; what an answer discloses, on the way out.
+//!
+//! The library's own parse functions read the bytes, and its own `Operation` and `Decision` do the rest. Both are used here
+//! without their types, so that one step machine serves every kind of request.
+
+use std::fmt;
+
+use grantcore::{
+    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Commit, ConsentDecision, Decision, Entropy,
+    Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, Surface, TokenRequest, Tokens, Write,
+};
+
+use crate::support::params::Params;
+use crate::support::{ALICE, Granted, param};
+
+/// What a request asks for. The last two are the host's own: they raise an epoch, in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ask {
+    Authorize,
+    Approve,
+    Deny,
+    Redeem(Flaw),
+    Refresh(Which, Flaw),
+    Check,
+    RaiseClient,
+    RaiseAccount,
+}
+
+/// What is wrong with a token request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flaw {
+    None,
+    Verifier,
+    Client,
+    Redirect,
+    /// A family secret that is not the grant's: a forged refresh token.
+    Family,
+}
+
+/// Which of the refresh tokens the clients hold when the request begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Which {
+    First,
+    Newest,
+}
+
+/// A kind of credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Ticket,
+    Code,
+    Access,
+    Refresh,
+}
+
+/// A credential by its kind and the order in which the search met it; the [`World`](crate::world::World) knows its text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Credential {
+    pub kind: Kind,
+    pub number: usize,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}#{}", self.kind, self.number)
+    }
+}
+
+impl Ask {
+    /// The kind of credential it presents.
+    pub fn presents(self) -> Option<Kind> {
+        match self {
+            Self::Approve | Self::Deny => Some(Kind::Ticket),
+            Self::Redeem(_) => Some(Kind::Code),
+            Self::Refresh(..) => Some(Kind::Refresh),
+            Self::Check => Some(Kind::Access),
+            Self::Authorize | Self::RaiseClient | Self::RaiseAccount => None,
+        }
+    }
+
+    pub fn is_flawed(self) -> bool {
+        matches!(self, Self::Redeem(flaw) | Self::Refresh(_, flaw) if flaw != Flaw::None)
+    }
+
+    pub fn raises(self) -> bool {
+        matches!(self, Self::RaiseClient | Self::RaiseAccount)
+    }
+
+    /// The request's bytes: a query, a form, a header or a ticket.
+    pub fn bytes(self, presented: &str) -> String {
+        let form = |params: Params, flaw| match flaw {
+            Flaw::None => params.encode(),
+            Flaw::Verifier => params.set("code_verifier", &"v".repeat(43)).encode(),
+            Flaw::Client => params.set("client_id", "other").encode(),
+            Flaw::Redirect => params.set("redirect_uri", "https://app.example/elsewhere").encode(),
+            Flaw::Family => params.set("refresh_token", &forged(presented)).encode(),
+        };
+        match self {
+            Self::Authorize => Params::authorize().encode(),
+            Self::Redeem(flaw) => form(Params::redeem(presented), flaw),
+            Self::Refresh(_, flaw) => form(Params::refresh(presented), flaw),
+            Self::Check => format!("Bearer {presented}"),
+            Self::Approve | Self::Deny | Self::RaiseClient | Self::RaiseAccount => presented.to_owned(),
+        }
+    }
+
+    /// The request that the library reads from its bytes.
+    pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
+        let form: &[u8] = b"application/x-www-form-urlencoded";
+        let needs = Needs { resource: &policy.resources()[0], scopes: &[] };
+        match self {
+            Self::Authorize => {
+                let incoming = Incoming { method: "GET", query: bytes.as_bytes(), ..Incoming::default() };
+                Box::new(AuthorizationRequest::parse(&incoming, Some(ALICE), policy).expect("a request"))
+            }
+            Self::Approve => Box::new(ConsentDecision::new(bytes, ALICE, Choice::Allow).expect("a ticket")),
+            Self::Deny => Box::new(ConsentDecision::new(bytes, ALICE, Choice::Deny).expect("a ticket")),
+            Self::Redeem(_) | Self::Refresh(..) => {
+                let incoming = Incoming { method: "POST", content_type: Some(form), body: bytes.as_bytes(), ..Incoming::default() };
+                Box::new(TokenRequest::parse(&incoming, policy).expect("a form"))
+            }
+            Self::Check => Box::new(AccessCheck::parse(&Authorization::One(bytes.as_bytes()), needs).expect("a header")),
+            Self::RaiseClient | Self::RaiseAccount => unreachable!("no request"),
+        }
+    }
+}
+
+/// The same refresh token with another letter in the middle of its family secret.
+fn forged(token: &str) -> String {
+    const IN_FAMILY: usize = 40;
+    let other = if token.as_bytes()[IN_FAMILY] == b'A' { "B" } else { "A" };
+    let mut forged = token.to_owned();
+    forged.replace_range(IN_FAMILY..=IN_FAMILY, other);
+    forged
+}
+
+/// The randomness of one request: each of its parts is one byte, repeated. All consent pages are drawn the same grant id.
+pub fn entropy(seed: u8) -> Entropy {
+    let mut bytes = [0; 128];
+    for (position, byte) in bytes.iter_mut().enumerate() {
+        let part = [0, 1, 2, 2, 3, 3, 4, 4][position / 16];
+        *byte = seed * 5 + part;
+    }
+    Entropy::from_bytes(bytes)
+}
+
+/// [`entropy`], with the one grant id of the model.
+pub fn entropy_of_page(seed: u8) -> Entropy {
+    let mut bytes = [seed * 5; 128];
+    bytes[16..32].fill(u8::MAX);
+    Entropy::from_bytes(bytes)
+}
+
+/// [`Operation`] without its response's type.
+pub trait Request {
+    fn names(&self, moment: &Moment) -> Keys<'_>;
+    fn decision(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Box<dyn Sealed>;
+    fn face(&self) -> Surface;
+}
+
+impl<O: Operation<Response: Disclosing + 'static>> Request for O {
+    fn names(&self, moment: &Moment) -> Keys<'_> {
+        self.keys(moment)
+    }
+
+    fn decision(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Box<dyn Sealed> {
+        Box::new(self.decide(loaded, policy, moment))
+    }
+
+    fn face(&self) -> Surface {
+        self.surface()
+    }
+}
+
+/// [`Decision`] without its response's type.
+pub trait Sealed {
+    fn to_write(&self) -> Option<&Write>;
+    fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>>;
+    fn give_up(self: Box<Self>, surface: Surface) -> Refusal;
+}
+
+impl<T: Disclosing> Sealed for Decision<T> {
+    fn to_write(&self) -> Option<&Write> {
+        self.write()
+    }
+
+    fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>> {
+        self.settle(commit).map(|settled| settled.outcome.map(Disclosing::credentials))
+    }
+
+    fn give_up(self: Box<Self>, surface: Surface) -> Refusal {
+        self.abandon(surface)
+    }
+}
+
+/// The credentials that an answer gives to whoever reads it.
+pub trait Disclosing {
+    fn credentials(self) -> Vec<(Kind, String)>;
+}
+
+impl Disclosing for AuthorizationStep {
+    fn credentials(self) -> Vec<(Kind, String)> {
+        match self {
+            Self::NeedsLogin(_) => Vec::new(),
+            Self::NeedsConsent(page) => vec![(Kind::Ticket, page.into_ticket())],
+        }
+    }
+}
+
+impl Disclosing for Redirect {
+    fn credentials(self) -> Vec<(Kind, String)> {
+        vec![(Kind::Code, param(&self.into_location(), "code").expect("a code"))]
+    }
+}
+
+impl Disclosing for Tokens {
+    fn credentials(self) -> Vec<(Kind, String)> {
+        let Granted { access, refresh, .. } = Granted::of(&self.reply());
+        vec![(Kind::Refresh, refresh.expect("a refresh token")), (Kind::Access, access)]
+    }
+}
+
+impl Disclosing for Access {
+    fn credentials(self) -> Vec<(Kind, String)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,114 @@
+//! Every state that can be reached, each visited once, in breadth: the first trace found to a broken invariant is a shortest one.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::invariants::{INVARIANTS, Seen, Verdict};
+use crate::scenario::Scenario;
+use crate::state::{Answer, State, Step};
+use crate::step::{Move, successors};
+use crate::world::World;
+
+/// What one exploration found.
+pub struct Report {
+    pub scenario: &'static Scenario,
+    pub window: u64,
+    pub states: usize,
+    pub moves: usize,
+    /// By invariant: how often it had something to judge, and the first trace that breaks it.
+    pub judged: BTreeMap<&'static str, usize>,
+    pub broken: BTreeMap<&'static str, String>,
+    /// Every reason for a refusal that was given, `ok` for an answer that was none, and every fate of a commit.
+    pub outcomes: HashSet<String>,
+}
+
+/// How a state was first reached.
+struct Node {
+    parent: usize,
+    taken: Option<Move>,
+}
+
+pub fn explore(scenario: &'static Scenario, window: u64) -> Report {
+    let raises = scenario.racers.iter().any(|ask| ask.raises());
+    let world = World::new(window, scenario.ticks, raises);
+    let start = Arc::new(prepare(&world, scenario));
+    let mut report = Report {
+        scenario,
+        window,
+        states: 1,
+        moves: 0,
+        judged: BTreeMap::new(),
+        broken: BTreeMap::new(),
+        outcomes: HashSet::new(),
+    };
+    let mut nodes = vec![Node { parent: 0, taken: None }];
+    let mut visited = HashSet::from([Arc::clone(&start)]);
+    let mut open = VecDeque::from([(0, start)]);
+    while let Some((index, before)) = open.pop_front() {
+        for (taken, after) in successors(&world, &before) {
+            report.moves += 1;
+            report.note(&taken);
+            let seen = Seen { world: &world, before: &before, taken: &taken, after: &after };
+            for (name, verdict) in INVARIANTS.map(|(name, judge)| (name, judge(&seen))) {
+                match verdict {
+                    Verdict::Silent => {}
+                    Verdict::Holds => *report.judged.entry(name).or_default() += 1,
+                    Verdict::Broken(what) => {
+                        let tell = || trace(&nodes, index, &taken, &what);
+                        report.broken.entry(name).or_insert_with(tell);
+                    }
+                }
+            }
+            let after = Arc::new(after);
+            if visited.insert(Arc::clone(&after)) {
+                open.push_back((nodes.len(), after));
+                nodes.push(Node { parent: index, taken: Some(taken) });
+            }
+        }
+    }
+    report.states = visited.len();
+    report
+}
+
+/// The state the race begins in: what comes before it has happened, one request after the other and without a fault.
+fn prepare(world: &World, scenario: &Scenario) -> State {
+    let asks: Vec<_> = scenario.before.iter().chain(scenario.racers).copied().collect();
+    let mut state = State::new(&asks, 0, 0);
+    for index in 0..scenario.before.len() {
+        while state.actors[index].step != Step::Over {
+            let by = state.name(index);
+            let mut next = successors(world, &state).into_iter();
+            state = next.find(|(taken, _)| taken.by() == Some(by)).expect("it goes on").1;
+        }
+        assert!(state.actors[index].answers().all(|answer| matches!(answer, Answer::Yes(_))), "what comes before the race is granted");
+    }
+    State { faults: scenario.faults, ticks: scenario.moves_of_clock, ..state }
+}
+
+impl Report {
+    fn note(&mut self, taken: &Move) {
+        if let Move::Leave { answer, .. } = taken {
+            self.outcomes.insert(match answer {
+                Answer::Yes(_) => "ok".to_owned(),
+                Answer::No(reason) => reason.name().to_owned(),
+            });
+        }
+        if let Move::Decide(decided) = taken {
+            self.outcomes.insert(format!("{:?}", decided.fate));
+        }
+    }
+}
+
+fn trace(nodes: &[Node], mut index: usize, last: &Move, what: &str) -> String {
+    let mut moves = vec![last];
+    while let Some(taken) = &nodes[index].taken {
+        moves.push(taken);
+        index = nodes[index].parent;
+    }
+    let mut text = String::new();
+    for (number, taken) in moves.iter().rev().enumerate() {
+        let _ = writeln!(text, "    {:2}. {taken}", number + 1);
+    }
+    text + "    so " + what
+}

@@ -1,0 +1,221 @@
+//! One state of the model: the record, the clock, the requests under way, what the clients hold, and the history so far.
+//!
+//! The history is the model's own account of what happened. The predicates judge by it, and never by what the record says of
+//! itself.
+
+use std::fmt;
+
+use grantcore::{Code, GrantState, Reason, Stored, Version, Write};
+
+use crate::request::{Ask, Credential, Flaw, Kind, Which};
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub record: Option<Stored>,
+    pub standing: Standing,
+    /// Seconds since the beginning, by the server's clock.
+    pub clock: i64,
+    pub actors: Vec<Actor>,
+    /// Writes whose fate was not known when their requests went on.
+    pub pending: Vec<(Write, Entry)>,
+    /// Every write that was applied; the entry of version `n` is the one before index `n`.
+    pub history: Vec<Entry>,
+    /// What the clients hold, in the order they came to it.
+    pub hand: Vec<Credential>,
+    pub faults: u8,
+    pub ticks: u8,
+}
+
+/// The epochs of client and account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Standing {
+    pub client: u64,
+    pub account: u64,
+}
+
+/// One write of the record: by whom, at what record time, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    pub by: Name,
+    /// The latest time that any write up to this one was decided at.
+    pub at: i64,
+    pub wrote: GrantState,
+    /// The refresh token whose first use this was.
+    pub rotated: Option<Credential>,
+    /// The epochs its request had read.
+    pub standing: Standing,
+}
+
+/// A request: an actor, and whether it is its client's second try. Each has entropy of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name {
+    pub actor: usize,
+    pub retried: bool,
+}
+
+/// Somebody who makes one request, and may make it once more if it was not answered.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Actor {
+    pub ask: Ask,
+    pub presented: Option<Credential>,
+    pub retried: bool,
+    /// How often the request was decided before.
+    pub attempt: u8,
+    pub step: Step,
+    /// The answers that left: of the request, and of its retry.
+    pub left: [Option<Answer>; 2],
+    /// Whether the request began after a revocation had been acknowledged.
+    pub began_revoked: bool,
+    /// Whether a refresh token was ever presented after the window of its first use.
+    pub began_outside: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    Ready,
+    /// Has read the clock and the grant.
+    HasGrant {
+        grant: Option<Stored>,
+        now: i64,
+    },
+    /// Has read all that the decision is made on.
+    Loaded(Basis),
+    /// Has an answer that may leave.
+    Answering(Answer),
+    Over,
+}
+
+/// What a decision is made on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Basis {
+    pub grant: Option<Stored>,
+    pub now: i64,
+    pub standing: Standing,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    Yes(Vec<Credential>),
+    No(Reason),
+}
+
+impl Answer {
+    /// A refusal after which the same request may be sent again.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::No(reason) if reason.code(grantcore::Surface::Token) == Code::TemporarilyUnavailable)
+    }
+
+    pub fn disclosed(&self) -> &[Credential] {
+        match self {
+            Self::Yes(credentials) => credentials,
+            Self::No(_) => &[],
+        }
+    }
+}
+
+impl Actor {
+    pub fn new(ask: Ask) -> Self {
+        Self {
+            ask,
+            presented: None,
+            retried: false,
+            attempt: 0,
+            step: Step::Ready,
+            left: [None, None],
+            began_revoked: false,
+            began_outside: false,
+        }
+    }
+
+    /// Whether it is a redemption, or a refresh, with nothing wrong in the request itself.
+    pub fn redeems(&self) -> bool {
+        self.ask == Ask::Redeem(Flaw::None)
+    }
+
+    pub fn refreshes(&self) -> bool {
+        matches!(self.ask, Ask::Refresh(_, Flaw::None))
+    }
+
+    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+        self.left.iter().flatten()
+    }
+}
+
+impl State {
+    pub fn new(actors: &[Ask], faults: u8, ticks: u8) -> Self {
+        Self {
+            record: None,
+            standing: Standing::default(),
+            clock: 0,
+            actors: actors.iter().copied().map(Actor::new).collect(),
+            pending: Vec::new(),
+            history: Vec::new(),
+            hand: Vec::new(),
+            faults,
+            ticks,
+        }
+    }
+
+    pub fn name(&self, actor: usize) -> Name {
+        Name { actor, retried: self.actors[actor].retried }
+    }
+
+    /// The credential that this would present now, if the clients hold one.
+    pub fn pick(&self, ask: Ask) -> Option<Credential> {
+        let mut held = self.hand.iter().copied().filter(|credential| Some(credential.kind) == ask.presents());
+        match ask {
+            Ask::Refresh(Which::Newest, _) => held.last(),
+            _ => held.next(),
+        }
+    }
+
+    /// Every credential of this kind that has left the server, whether or not it arrived.
+    pub fn disclosed(&self, kind: Kind) -> impl Iterator<Item = Credential> {
+        let left = self.actors.iter().flat_map(Actor::answers).flat_map(Answer::disclosed);
+        let mut all: Vec<_> = left.copied().filter(|credential| credential.kind == kind).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter()
+    }
+
+    pub fn is_revoked(&self) -> bool {
+        self.record.as_ref().is_some_and(|stored| matches!(stored.grant.state(), GrantState::Revoked(_)))
+    }
+
+    /// The epochs that stood when the consent page was built.
+    pub fn page(&self) -> Option<Standing> {
+        self.history.first().map(|page| page.standing)
+    }
+
+    /// Whether somebody has been told that the grant is over, or an epoch was raised after its consent page.
+    pub fn is_revocation_acknowledged(&self) -> bool {
+        let tells = |answer: &Answer| matches!(answer, Answer::No(reason) if reason.revokes() || *reason == Reason::GrantRevoked);
+        let denied = |answer: &Answer| *answer == Answer::No(Reason::AccessDenied);
+        self.actors.iter().flat_map(Actor::answers).any(|answer| tells(answer) || denied(answer))
+            || self.page().is_some_and(|page| page != self.standing)
+    }
+
+    /// The history of the record as it was at this version.
+    pub fn history_of(&self, version: Option<Version>) -> &[Entry] {
+        let length = version.map_or(0, |version| usize::try_from(version.0).unwrap_or(usize::MAX));
+        &self.history[..length]
+    }
+
+    /// Applies a write if the version still matches, and says whether it did.
+    pub fn apply(&mut self, write: &Write, entry: Entry) -> bool {
+        if self.record.as_ref().map(|stored| stored.version) != write.seen() {
+            return false;
+        }
+        self.record = Some(Stored { grant: write.grant().clone(), version: write.version() });
+        self.history.push(entry);
+        // Whatever was pending had seen an older version, and can never land.
+        self.pending.clear();
+        true
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request {}{}", self.actor, if self.retried { ", retried" } else { "" })
+    }
+}

@@ -1,0 +1,254 @@
+//! One request as a step machine, and all that can happen next in a state.
+//!
+//! A request reads the clock and the grant, then client and account, decides and commits, and its answer leaves. Between any two
+//! of these steps everything else may happen: other requests, a late commit, the clock. Nothing here judges.
+
+use std::fmt;
+
+use grantcore::{Commit, GrantState, Reason, Version, Write};
+
+use crate::request::{Ask, Credential};
+use crate::state::{Answer, Basis, Entry, Name, State, Step};
+use crate::world::World;
+
+/// As often as the library's own driver decides one request.
+const ATTEMPTS: u8 = 4;
+
+/// What became of a commit, and what the request was told. All but the first three are faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// There was nothing to write.
+    Unwritten,
+    Done,
+    /// The version had moved.
+    Conflict,
+    /// Applied, but reported as a conflict: a client library retried its own write.
+    AppliedConflict,
+    /// Applied, but the acknowledgement was lost; or the server crashed before the answer.
+    AppliedError,
+    /// Not applied; or the server crashed before the commit.
+    Dropped,
+    /// Not applied yet; the request saw an error.
+    LateError,
+    /// Not applied yet; the request saw a conflict.
+    LateConflict,
+}
+
+/// One thing that happened.
+#[derive(Clone)]
+pub enum Move {
+    ReadGrant { by: Name, ask: Ask, presented: Option<Credential>, now: i64, version: Option<Version> },
+    ReadStanding { by: Name },
+    Decide(Box<Decided>),
+    Leave { by: Name, answer: Answer, arrives: bool },
+    Land { by: Name },
+    Tick(i64),
+    Raise(Ask),
+}
+
+/// A decision and its commit.
+#[derive(Clone)]
+pub struct Decided {
+    pub by: Name,
+    pub ask: Ask,
+    pub presented: Option<Credential>,
+    pub basis: Basis,
+    pub again: bool,
+    pub wrote: Option<GrantState>,
+    pub fate: Fate,
+    /// What may leave now; nothing if the request is decided again.
+    pub answer: Option<Answer>,
+}
+
+/// Every move that is possible in this state, and where it leads.
+pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
+    let mut next = Vec::new();
+    for (index, actor) in state.actors.iter().enumerate() {
+        match &actor.step {
+            Step::Ready if actor.ask.raises() => next.push(raise(state, index)),
+            Step::Ready => next.extend(read_grant(world, state, index)),
+            Step::HasGrant { .. } => next.push(read_standing(state, index)),
+            Step::Loaded(basis) => decide(world, state, index, basis, &mut next),
+            Step::Answering(answer) => leave(state, index, answer, &mut next),
+            Step::Over => {}
+        }
+    }
+    for (index, (write, entry)) in state.pending.iter().enumerate() {
+        let mut after = state.clone();
+        after.pending.remove(index);
+        if after.apply(write, entry.clone()) {
+            next.push((Move::Land { by: entry.by }, after));
+        }
+    }
+    if state.ticks > 0 && state.actors.iter().any(|actor| actor.step != Step::Over) {
+        next.extend(world.ticks.iter().map(|seconds| {
+            let after = State { clock: state.clock + seconds, ticks: state.ticks - 1, ..state.clone() };
+            (Move::Tick(*seconds), after)
+        }));
+    }
+    next
+}
+
+fn raise(state: &State, index: usize) -> (Move, State) {
+    let mut after = state.clone();
+    let ask = after.actors[index].ask;
+    match ask {
+        Ask::RaiseClient => after.standing.client += 1,
+        _ => after.standing.account += 1,
+    }
+    after.actors[index].step = Step::Over;
+    (Move::Raise(ask), after)
+}
+
+/// Begins an attempt: nothing if the clients do not hold yet what the request presents.
+fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State)> {
+    let (by, now) = (state.name(index), state.clock);
+    let mut after = state.clone();
+    let actor = &mut after.actors[index];
+    let ask = actor.ask;
+    if ask.presents().is_some() && actor.presented.is_none() {
+        actor.presented = Some(state.pick(ask)?);
+    }
+    if actor.attempt == 0 {
+        actor.began_revoked = state.is_revocation_acknowledged();
+        let first_use = state.history.iter().find(|entry| entry.rotated.is_some() && entry.rotated == actor.presented);
+        let record_time = state.history.last().map_or(now, |last| last.at.max(now));
+        actor.began_outside |= first_use.is_some_and(|first| record_time >= first.at + world.window);
+    }
+    let grant = world.load_grant(ask, actor.presented, &World::moment(ask, by, actor.attempt, now), state.record.as_ref());
+    let read = Move::ReadGrant { by, ask, presented: actor.presented, now, version: grant.as_ref().map(|stored| stored.version) };
+    // Where no epoch is ever raised it does not matter when client and account are read.
+    actor.step = match world.raises {
+        true => Step::HasGrant { grant, now },
+        false => Step::Loaded(Basis { grant, now, standing: state.standing }),
+    };
+    Some((read, after))
+}
+
+fn read_standing(state: &State, index: usize) -> (Move, State) {
+    let mut after = state.clone();
+    let actor = &mut after.actors[index];
+    if let Step::HasGrant { grant, now } = &actor.step {
+        actor.step = Step::Loaded(Basis { grant: grant.clone(), now: *now, standing: state.standing });
+    }
+    (Move::ReadStanding { by: state.name(index) }, after)
+}
+
+/// Decides, and commits in every way that can go.
+fn decide(world: &World, state: &State, index: usize, basis: &Basis, next: &mut Vec<(Move, State)>) {
+    let (actor, by) = (&state.actors[index], state.name(index));
+    let (ask, presented) = (actor.ask, actor.presented);
+    let moment = World::moment(ask, by, actor.attempt, basis.now);
+    let decision = || world.decide(ask, presented, &moment, basis);
+    let write = decision().to_write().cloned();
+    for fate in fates(state, write.as_ref()) {
+        let mut after = state.clone();
+        let sealed = decision();
+        assert_eq!(sealed.to_write(), write.as_ref(), "equal arguments give equal decisions");
+        if let Some(write) = &write {
+            settle_write(&mut after, fate, write, entry(state, index, basis, write));
+        }
+        let answer = match fate {
+            Fate::Unwritten | Fate::Done => world.open(sealed, Commit::Done),
+            Fate::AppliedError | Fate::Dropped | Fate::LateError => Some(world.give_up(ask, presented, sealed)),
+            Fate::Conflict | Fate::AppliedConflict | Fate::LateConflict => {
+                assert!(world.open(sealed, Commit::Conflict).is_none(), "the outcome of a lost race stays sealed");
+                (actor.attempt + 1 >= ATTEMPTS).then_some(Answer::No(Reason::Contended))
+            }
+        };
+        (after.actors[index].step, after.actors[index].attempt) = match &answer {
+            Some(answer) => (Step::Answering(answer.clone()), 0),
+            None => (Step::Ready, actor.attempt + 1),
+        };
+        let wrote = write.as_ref().map(|write| write.grant().state());
+        let again = actor.attempt > 0;
+        let decided = Decided { by, ask, presented, basis: basis.clone(), again, wrote, fate, answer };
+        next.push((Move::Decide(Box::new(decided)), after));
+    }
+}
+
+/// In which ways this commit can go. An unasked conflict is not one of them: a store never reports one (LAW 2).
+fn fates(state: &State, write: Option<&Write>) -> Vec<Fate> {
+    let version = state.record.as_ref().map(|stored| stored.version);
+    let (sound, faulty): (Fate, &[Fate]) = match write {
+        None => (Fate::Unwritten, &[]),
+        Some(write) if write.seen() != version => (Fate::Conflict, &[Fate::Dropped]),
+        Some(_) => (
+            Fate::Done,
+            &[Fate::AppliedConflict, Fate::AppliedError, Fate::Dropped, Fate::LateError, Fate::LateConflict],
+        ),
+    };
+    let faulty = if state.faults > 0 { faulty } else { &[] };
+    [sound].iter().chain(faulty).copied().collect()
+}
+
+fn settle_write(after: &mut State, fate: Fate, write: &Write, entry: Entry) {
+    match fate {
+        Fate::Unwritten | Fate::Done | Fate::Conflict => {}
+        _ => after.faults -= 1,
+    }
+    match fate {
+        Fate::Done | Fate::AppliedConflict | Fate::AppliedError => assert!(after.apply(write, entry), "the version matched"),
+        Fate::LateError | Fate::LateConflict => after.pending.push((write.clone(), entry)),
+        Fate::Unwritten | Fate::Conflict | Fate::Dropped => {}
+    }
+}
+
+/// What the history will say of this write when it is applied.
+fn entry(state: &State, index: usize, basis: &Basis, write: &Write) -> Entry {
+    let wrote = write.grant().state();
+    let actor = &state.actors[index];
+    let rotated = actor.presented.filter(|_| matches!(actor.ask, Ask::Refresh(..)) && wrote == GrantState::Active);
+    let before = state.history_of(write.seen()).last();
+    let at = before.map_or(basis.now, |before| before.at.max(basis.now));
+    Entry { by: state.name(index), at, wrote, rotated, standing: basis.standing }
+}
+
+/// The answer leaves: it arrives, or is lost. A client that was not answered may send the same request once more.
+fn leave(state: &State, index: usize, answer: &Answer, next: &mut Vec<(Move, State)>) {
+    let (by, can_be_lost) = (state.name(index), state.faults > 0 && state.actors[index].ask != Ask::Check);
+    for arrives in [true, false].into_iter().filter(|arrives| *arrives || can_be_lost) {
+        let mut after = state.clone();
+        let actor = &mut after.actors[index];
+        actor.left[usize::from(by.retried)] = Some(answer.clone());
+        actor.step = Step::Over;
+        if !by.retried && (!arrives || answer.is_retryable()) {
+            actor.step = Step::Ready;
+            actor.retried = true;
+        }
+        if arrives {
+            let new = answer.disclosed().iter().filter(|credential| !state.hand.contains(credential));
+            after.hand.extend(new);
+        } else {
+            after.faults -= 1;
+        }
+        next.push((Move::Leave { by, answer: answer.clone(), arrives }, after));
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadGrant { by, ask, presented, now, version } => {
+                let found = version.map_or("no record".to_owned(), |version| format!("version {}", version.0));
+                write!(f, "{by:?}: {ask:?} with {presented:?} reads the clock ({now} s) and the grant ({found})")
+            }
+            Self::ReadStanding { by } => write!(f, "{by:?}: reads client and account"),
+            Self::Decide(decided) => {
+                let again = if decided.again { " again" } else { "" };
+                write!(f, "{:?}: decides{again}", decided.by)?;
+                match decided.wrote {
+                    Some(wrote) => write!(f, ", commits {wrote:?}: {:?}", decided.fate)?,
+                    None => write!(f, ", nothing to write")?,
+                }
+                decided.answer.as_ref().map_or(Ok(()), |answer| write!(f, " -> {answer:?}"))
+            }
+            Self::Leave { by, answer, arrives } => {
+                write!(f, "{by:?}: {answer:?} leaves{}", if *arrives { "" } else { " and is lost" })
+            }
+            Self::Land { by } => write!(f, "the late commit of {by:?} lands"),
+            Self::Tick(seconds) => write!(f, "the clock moves by {seconds} s"),
+            Self::Raise(ask) => write!(f, "{ask:?}, acknowledged"),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! AUTHZ-01 to -14: how an authorization request is read, whom it is from, and where its answer may go.
+
+use std::sync::atomic::Ordering;
+
+use grantcore::{Answer, AuthorizationStep, Choice, Client, Incoming, Reason, Refusal};
+
+use crate::support::params::Params;
+use crate::support::refused::{assert_page, assert_redir, assert_redir_to, refused, wire};
+use crate::support::store::Broken;
+use crate::support::{ALICE, CALLBACK, MCP, World, app, param, policy};
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+fn get(world: &World, query: &[u8]) -> Result<AuthorizationStep, Refusal> {
+    let answer: Answer<_, Broken> = world.server.authorize(&Incoming { method: "GET", query, ..Incoming::default() }, Some(ALICE));
+    answer.expect("the store works")
+}
+
+fn post(world: &World, body: &[u8]) -> Result<AuthorizationStep, Refusal> {
+    let incoming = Incoming { method: "POST", content_type: Some(FORM), body, ..Incoming::default() };
+    world.server.authorize(&incoming, Some(ALICE)).expect("the store works")
+}
+
+/// The error of a request that is expected to be bad.
+#[track_caller]
+fn error(answer: Result<AuthorizationStep, Refusal>) -> Refusal {
+    answer.map(|step| panic!("not refused but {step:?}")).unwrap_err()
+}
+
+/// All that an answer says, record and ticket included.
+fn told(world: &World, answer: Result<AuthorizationStep, Refusal>) -> String {
+    match answer {
+        Ok(AuthorizationStep::NeedsConsent(page)) => format!("{page:?} ") + &page.into_ticket(),
+        Ok(step) => format!("{step:?}"),
+        Err(refusal) => wire(&refusal.reply(world.server.policy())),
+    }
+}
+
+/// The location of a request that is expected to be good and is allowed.
+fn allowed(world: &World, params: &Params) -> String {
+    let ticket = world.page(params).into_ticket();
+    world.decide(&ticket, Choice::Allow).expect("allowed").into_location()
+}
+
+/// A query of the good request, padded with unknown parameters.
+fn padded(pads: &[usize]) -> Params {
+    pads.iter().fold(Params::authorize(), |params, length| params.and("pad", &"x".repeat(*length)))
+}
+
+#[test]
+fn authz_01_get_and_post_are_equal() {
+    let good = Params::authorize();
+    for params in [
+        good.clone(),
+        good.clone().set("client_id", "ghost"),
+        good.clone().set("redirect_uri", "https://evil.example/"),
+        good.clone().without("code_challenge"),
+        good.clone().set("state", "a b+c&d=%20é"),
+    ] {
+        let (first, second, query) = (World::new(), World::new(), params.encode());
+        let by_get = told(&first, get(&first, query.as_bytes()));
+        assert_eq!(by_get, told(&second, post(&second, query.as_bytes())));
+    }
+}
+
+#[test]
+fn authz_01_other_methods_are_not_allowed() {
+    let query = Params::authorize().encode();
+    for method in ["PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"] {
+        let world = World::new();
+        let incoming = Incoming { method, query: query.as_bytes(), content_type: Some(FORM), body: b"x=1", ..Incoming::default() };
+        let refusal = error(world.server.authorize(&incoming, Some(ALICE)).unwrap());
+        assert_page(&world, &refusal, 405, "invalid_request", Reason::MethodNotAllowed);
+        assert_eq!(refusal.reply(world.server.policy()).header("allow"), Some("GET, POST"), "{method}");
+    }
+}
+
+#[test]
+fn authz_02_what_cannot_be_decoded_is_told_to_the_user() {
+    let world = World::new();
+    for bad in ["x=%ZZ", "x=%", "x=%4", "x=a%", "%ZZ=x", "x=%FF", "x=%C3%28", "x=%ED%A0%80", "state=%00%", "\u{e9}=%g0"] {
+        let query = format!("{}&{bad}", Params::authorize().encode());
+        assert_page(&world, &error(get(&world, query.as_bytes())), 400, "invalid_request", Reason::RequestUndecodable);
+        assert_page(&world, &error(post(&world, query.as_bytes())), 400, "invalid_request", Reason::RequestUndecodable);
+    }
+    let raw = [Params::authorize().encode().as_bytes(), b"&x=\xff"].concat();
+    assert_page(&world, &error(get(&world, &raw)), 400, "invalid_request", Reason::RequestUndecodable);
+}
+
+#[test]
+fn authz_02_values_are_decoded_exactly_once() {
+    let world = World::new();
+    for (sent, meant) in [("a%2520b", "a%20b"), ("a%20b", "a b"), ("a+b", "a b"), ("a%2Bb", "a+b"), ("%C3%A9", "é"), ("é", "é")]
+    {
+        let query = format!("{}&state={sent}", Params::authorize().without("state").encode());
+        let Ok(AuthorizationStep::NeedsConsent(page)) = get(&world, query.as_bytes()) else { panic!("{sent}") };
+        let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
+        assert_eq!(param(&location, "state").as_deref(), Some(meant));
+    }
+}
+
+#[test]
+fn authz_03_unknown_parameters_change_nothing() {
+    let answer = |params: Params| {
+        let world = World::new();
+        told(&world, world.authorize(&params))
+    };
+    for params in [Params::authorize(), Params::authorize().without("code_challenge")] {
+        let without = answer(params.clone());
+        assert_eq!(without, answer(params.clone().and("foo", "1")));
+        assert_eq!(without, answer(params.and("foo", "1").and("foo", "2").and("Scope", "admin")));
+    }
+}
+
+#[test]
+fn authz_03_an_empty_value_is_an_absent_one() {
+    for name in [
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "resource",
+        "request",
+        "request_uri",
+        "code_challenge",
+        "code_challenge_method",
+    ] {
+        let (absent, empty) = (World::new(), World::new());
+        let without = absent.authorize(&Params::authorize().without(name));
+        let with = empty.authorize(&Params::authorize().set(name, ""));
+        assert_eq!(told(&absent, without), told(&empty, with), "{name}");
+        assert_eq!(absent.reason(), empty.reason(), "{name}");
+    }
+    let location = allowed(&World::new(), &Params::authorize().set("state", ""));
+    assert_eq!(param(&location, "state"), None);
+}
+
+#[test]
+fn authz_04_input_over_a_cap_is_refused_before_any_work() {
+    let base = Params::authorize().encode().len();
+    let last = 16 * 1024 - base - 3 * (4096 + "&pad=".len()) - "&pad=".len();
+    let cases = [
+        (padded(&[4096, 4096, 4096, last]), padded(&[4096, 4096, 4096, last + 1])),
+        (padded(&[1; 57]), padded(&[1; 58])),
+        (padded(&[4096]), padded(&[4097])),
+        (Params::authorize().set("state", &"é".repeat(2048)), Params::authorize().set("state", &"é".repeat(2049))),
+    ];
+    assert_eq!((cases[0].0.encode().len(), cases[1].0.0.len()), (16 * 1024, 64));
+    for (at, over) in cases {
+        let world = World::new();
+        let refusal = refused(&world, &over);
+        assert_page(&world, &refusal, 400, "invalid_request", Reason::RequestTooLarge);
+        assert_eq!((world.store.reads.load(Ordering::SeqCst), world.store.commits()), (0, 0));
+        let by_post = error(post(&world, over.encode().as_bytes()));
+        assert_page(&world, &by_post, 400, "invalid_request", Reason::RequestTooLarge);
+        world.page(&at);
+    }
+}
+
+#[test]
+fn authz_04_the_caps_are_configured() {
+    let world = World::with(policy().limits(|limits| limits.value_bytes = 43));
+    world.page(&Params::authorize().set("state", &"x".repeat(43)));
+    let refusal = refused(&world, &Params::authorize().set("state", &"x".repeat(44)));
+    assert_page(&world, &refusal, 400, "invalid_request", Reason::RequestTooLarge);
+}
+
+#[test]
+fn authz_06_a_client_named_not_exactly_once_is_told_to_the_user() {
+    let good = Params::authorize();
+    for (params, reason) in [
+        (good.clone().without("client_id"), Reason::ClientIdMissing),
+        (good.clone().set("client_id", ""), Reason::ClientIdMissing),
+        (good.clone().and("client_id", "app"), Reason::ClientIdRepeated),
+        (good.and("client_id", "web"), Reason::ClientIdRepeated),
+    ] {
+        let world = World::new();
+        assert_page(&world, &refused(&world, &params), 400, "invalid_request", reason);
+        assert_eq!(world.store.commits(), 0);
+    }
+}
+
+#[test]
+fn authz_07_unknown_client_gets_a_page() {
+    for unknown in ["ghost", "APP", "app ", " app", "app\n", "\u{430}pp", &"a".repeat(4096)] {
+        let world = World::new();
+        let refusal = refused(&world, &Params::authorize().set("client_id", unknown));
+        assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
+        assert!(world.events().last().unwrap().claimed.is_some());
+        assert_eq!(world.store.commits(), 0);
+    }
+}
+
+/// Byte-equal, for nobody outside may learn that there was such a client.
+#[test]
+fn authz_08_a_deactivated_client_looks_unknown() {
+    let world = World::new();
+    world.put(app().deactivated());
+    let deactivated = refused(&world, &Params::authorize());
+    assert_page(&world, &deactivated, 400, "invalid_client", Reason::ClientDeactivated);
+    let unknown = refused(&world, &Params::authorize().set("client_id", "ghost"));
+    assert_page(&world, &unknown, 400, "invalid_client", Reason::ClientUnknown);
+    let policy = world.server.policy();
+    assert_eq!(wire(&deactivated.reply(policy)), wire(&unknown.reply(policy)));
+    assert_eq!(deactivated.problem(policy), unknown.problem(policy));
+}
+
+#[test]
+fn authz_09_a_bad_redirect_uri_is_told_to_the_user() {
+    let world = World::new();
+    for bad in
+        ["https://evil.example/cb", "https://app.example/", "nonsense", "//app.example/cb", "<script>alert(1)</script>", "\n"]
+    {
+        let refusal = refused(&world, &Params::authorize().set("redirect_uri", bad));
+        let problem = assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+        assert_eq!(problem.received.as_deref(), Some(if bad == "\n" { "\\n" } else { bad }), "as plain text");
+    }
+    for second in [CALLBACK, "https://evil.example/cb"] {
+        let refusal = refused(&world, &Params::authorize().and("redirect_uri", second));
+        assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriRepeated);
+    }
+    assert_eq!(world.store.commits(), 0);
+}
+
+#[test]
+fn authz_10_redirect_uri_may_be_omitted_if_one_is_registered() {
+    let world = World::new();
+    world.put(Client::public("two").redirect_uri(CALLBACK).redirect_uri("https://app.example/cb2").build().unwrap());
+    world.put(Client::public("loopback").redirect_uri("http://127.0.0.1/cb").build().unwrap());
+    world.put(Client::public("port").redirect_uri("http://127.0.0.1:8123/cb").build().unwrap());
+    let omitted = |client: &str| Params::authorize().without("redirect_uri").set("client_id", client);
+    assert!(allowed(&world, &omitted("app")).starts_with("https://app.example/cb?code="));
+    assert!(allowed(&world, &omitted("port")).starts_with("http://127.0.0.1:8123/cb?code="));
+    for client in ["two", "loopback"] {
+        assert_page(&world, &refused(&world, &omitted(client)), 400, "invalid_request", Reason::RedirectUriMissing);
+    }
+}
+
+#[test]
+fn authz_12_a_repeated_parameter_is_an_error() {
+    let world = World::new();
+    for (name, value) in [
+        ("response_type", "code"),
+        ("scope", "read"),
+        ("code_challenge", "x"),
+        ("code_challenge_method", "S256"),
+        ("response_mode", "query"),
+        ("request", "x"),
+        ("request_uri", "x"),
+    ] {
+        let once = Params::authorize().set(name, value);
+        assert_redir(&world, &refused(&world, &once.and(name, value)), "invalid_request", Reason::ParameterRepeated);
+    }
+    assert_eq!(world.store.commits(), 0);
+}
+
+#[test]
+fn authz_12_resource_alone_may_repeat() {
+    let files = "https://files.example/";
+    let twice = Params::authorize().and("resource", MCP).and("resource", files);
+    let world = World::with(policy().resource(files, "read"));
+    assert_eq!(world.page(&twice).resources().collect::<Vec<_>>(), [MCP, files]);
+    assert_eq!(world.page(&twice.clone().and("resource", MCP)).resources().collect::<Vec<_>>(), [MCP, files]);
+    let world = World::new();
+    assert_redir(&world, &refused(&world, &twice), "invalid_target", Reason::ResourceUnknown);
+}
+
+#[test]
+fn authz_13_a_repeated_state_is_not_sent_back() {
+    let world = World::new();
+    for second in ["xyz", "other"] {
+        let refusal = refused(&world, &Params::authorize().and("state", second));
+        assert_redir_to(&world, &refusal, CALLBACK, None, "invalid_request", Reason::ParameterRepeated);
+    }
+}
+
+#[test]
+fn authz_14_state_is_returned_byte_for_byte() {
+    let world = World::new();
+    for state in ["a b+c&d=%20é~\"<", "%", "#", "?code=1", "a\r\nb\0", "'; -- \u{1f980}", &"s".repeat(4096)] {
+        let params = Params::authorize().set("state", state);
+        assert_eq!(param(&allowed(&world, &params), "state").as_deref(), Some(state));
+        let denied = world.decide(&world.page(&params).into_ticket(), Choice::Deny).unwrap_err();
+        assert_redir_to(&world, &denied, CALLBACK, Some(state), "access_denied", Reason::AccessDenied);
+        let refusal = refused(&world, &params.without("code_challenge"));
+        assert_redir_to(&world, &refusal, CALLBACK, Some(state), "invalid_request", Reason::PkceMissing);
+    }
+}
+
+#[test]
+fn authz_14_no_state_is_returned_if_none_came() {
+    let world = World::new();
+    let params = Params::authorize().without("state");
+    assert_eq!(param(&allowed(&world, &params), "state"), None);
+    let refusal = refused(&world, &params.without("code_challenge"));
+    assert_redir_to(&world, &refusal, CALLBACK, None, "invalid_request", Reason::PkceMissing);
+}

@@ -1,0 +1,328 @@
+//! AUTHZ-15 to -25: what a request may ask for, and how the answer reaches the client or the user.
+
+use std::sync::Arc;
+
+use grantcore::{
+    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, GrantTypes, Incoming, PAGE_HEADERS, Policy, PolicyBuilder,
+    Reason, Refusal, Registration, Reply, Scope, Server, Timestamp,
+};
+
+use crate::support::params::Params;
+use crate::support::refused::{assert_error_url, assert_page, assert_redir, refused, states};
+use crate::support::store::{Broken, Fault};
+use crate::support::{ALICE, CALLBACK, Granted, ISSUER, MCP, T, World, json, param, policy};
+
+const FILES: &str = "https://files.example/";
+
+/// A world that knows two resources, and no default scope.
+fn strict() -> PolicyBuilder {
+    Policy::builder(ISSUER).scope("read", "Read").scope("write", "Write").resource(MCP, "read write").resource(FILES, "read")
+}
+
+/// The client `app`, registered by itself.
+fn stranger(registration: Registration) -> Client {
+    Client::public("app").redirect_uri(CALLBACK).registration(registration).build().unwrap()
+}
+
+fn scope(world: &World, params: &Params) -> String {
+    let page = world.page(params);
+    page.scopes(world.server.policy()).map(|(token, _)| token).collect::<Vec<_>>().join(" ")
+}
+
+fn resources(world: &World, params: &Params) -> Vec<String> {
+    world.page(params).resources().map(str::to_owned).collect()
+}
+
+#[test]
+fn authz_15_only_response_type_code() {
+    let world = World::new();
+    let missing = refused(&world, &Params::authorize().without("response_type"));
+    assert_redir(&world, &missing, "invalid_request", Reason::ResponseTypeMissing);
+    for other in ["token", "id_token", "code token", "Code", "code ", "none"] {
+        let refusal = refused(&world, &Params::authorize().set("response_type", other));
+        assert_redir(&world, &refusal, "unsupported_response_type", Reason::ResponseTypeUnsupported);
+    }
+}
+
+#[test]
+fn authz_16_a_client_without_the_code_flow_is_refused() {
+    let world = World::new();
+    let none = GrantTypes { authorization_code: false, refresh_token: false };
+    world.put(Client::public("codeless").redirect_uri(CALLBACK).grant_types(none).build().unwrap());
+    let refusal = refused(&world, &Params::authorize().set("client_id", "codeless"));
+    assert_redir(&world, &refusal, "unauthorized_client", Reason::CodeFlowUnauthorized);
+}
+
+#[test]
+fn authz_17_no_other_response_mode_and_no_request_object() {
+    let world = World::new();
+    for (name, value, code, reason) in [
+        ("response_mode", "fragment", "invalid_request", Reason::ResponseModeUnsupported),
+        ("response_mode", "form_post", "invalid_request", Reason::ResponseModeUnsupported),
+        ("response_mode", "Query", "invalid_request", Reason::ResponseModeUnsupported),
+        ("request", "eyJhbGciOiJub25lIn0..", "request_not_supported", Reason::RequestObject),
+        ("request_uri", "urn:ietf:params:oauth:request_uri:x", "request_uri_not_supported", Reason::RequestUri),
+    ] {
+        assert_redir(&world, &refused(&world, &Params::authorize().set(name, value)), code, reason);
+    }
+    world.page(&Params::authorize().set("response_mode", "query"));
+}
+
+#[test]
+fn authz_18_a_bad_scope_is_refused() {
+    let world = World::new();
+    let narrow = Client::public("narrow").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap());
+    world.put(narrow.build().unwrap());
+    for (scope, client, reason) in [
+        ("a\"b", "app", Reason::ScopeMalformed),
+        ("read\\", "app", Reason::ScopeMalformed),
+        ("read\twrite", "app", Reason::ScopeMalformed),
+        ("réad", "app", Reason::ScopeMalformed),
+        ("x", "app", Reason::ScopeUnknown),
+        ("read x", "app", Reason::ScopeUnknown),
+        ("READ", "app", Reason::ScopeUnknown),
+        ("read,write", "app", Reason::ScopeUnknown),
+        ("write", "narrow", Reason::ScopeForbidden),
+        ("read write", "narrow", Reason::ScopeForbidden),
+    ] {
+        let refusal = refused(&world, &Params::authorize().set("scope", scope).set("client_id", client));
+        assert_redir(&world, &refusal, "invalid_scope", reason);
+    }
+}
+
+#[test]
+fn authz_18_scope_is_a_set() {
+    let world = World::new();
+    for (sent, meant) in [
+        ("read write", "read write"),
+        ("write read", "read write"),
+        (" read  write ", "read write"),
+        ("read read", "read"),
+        ("read offline_access", "read"),
+        ("offline_access", "read"),
+    ] {
+        assert_eq!(scope(&world, &Params::authorize().set("scope", sent)), meant, "{sent:?}");
+    }
+    let world = World::with(policy().scope("offline_access", "Stay signed in"));
+    assert_eq!(scope(&world, &Params::authorize().set("scope", "read offline_access")), "offline_access read");
+    let world = World::with(policy().drop_unknown_scopes(true));
+    assert_eq!(scope(&world, &Params::authorize().set("scope", "read x")), "read");
+    let cased = World::with(policy().scope("Read", "Another scope"));
+    assert_eq!(scope(&cased, &Params::authorize().set("scope", "Read")), "Read");
+}
+
+#[test]
+fn authz_19_an_omitted_scope_is_the_default() {
+    let world = World::new();
+    let params = Params::authorize().without("scope");
+    assert_eq!(scope(&world, &params), "read");
+    assert_eq!(Granted::of(&world.token(&Params::redeem(&world.code(&params)))).scope, "read");
+}
+
+#[test]
+fn authz_19_without_a_default_an_omitted_scope_is_refused() {
+    let world = World::with(strict());
+    for params in [Params::authorize().without("scope"), Params::authorize().set("scope", " ")] {
+        assert_redir(&world, &refused(&world, &params), "invalid_scope", Reason::ScopeMissing);
+    }
+    let world = World::new();
+    let writer = Client::public("writer").redirect_uri(CALLBACK).scope(Scope::parse("write").unwrap());
+    world.put(writer.build().unwrap());
+    let params = Params::authorize().without("scope").set("client_id", "writer");
+    assert_redir(&world, &refused(&world, &params), "invalid_scope", Reason::ScopeMissing);
+}
+
+#[test]
+fn authz_20_a_bad_resource_is_refused() {
+    let world = World::new();
+    for (resource, reason) in [
+        ("mcp.example.com", Reason::ResourceMalformed),
+        ("/mcp", Reason::ResourceMalformed),
+        ("https://x#f", Reason::ResourceMalformed),
+        ("https://mcp.example/mcp#", Reason::ResourceMalformed),
+        ("https://mcp.example/other", Reason::ResourceUnknown),
+        ("https://mcp.example/mcp/", Reason::ResourceUnknown),
+        ("https://mcp.example/MCP", Reason::ResourceUnknown),
+        ("https://mcp.example.evil/mcp", Reason::ResourceUnknown),
+    ] {
+        let refusal = refused(&world, &Params::authorize().set("resource", resource));
+        assert_redir(&world, &refusal, "invalid_target", reason);
+    }
+}
+
+#[test]
+fn authz_20_an_omitted_resource_is_the_only_one() {
+    let omitted = Params::authorize();
+    assert_eq!(resources(&World::new(), &omitted), [MCP]);
+    assert_eq!(resources(&World::new(), &omitted.clone().and("resource", "HTTPS://MCP.Example/mcp")), [MCP], "AMB-10");
+    let two = World::with(policy().resource(FILES, "read"));
+    assert_redir(&two, &refused(&two, &omitted), "invalid_target", Reason::ResourceMissing);
+    let defaulted = World::with(policy().resource(FILES, "read").default_resource(FILES));
+    assert_eq!(resources(&defaulted, &omitted), [FILES]);
+    let required = World::with(policy().require_resource(true));
+    assert_redir(&required, &refused(&required, &omitted), "invalid_target", Reason::ResourceMissing);
+}
+
+#[test]
+fn authz_21_iss_is_the_issuer() {
+    for issuer in [ISSUER, "https://auth.example/tenant%20a/", "https://auth.example:8443/a+b&c=d"] {
+        let builder = Policy::builder(issuer).scope("read", "Read").scope("write", "Write").resource(MCP, "read");
+        let world = World::with(builder);
+        let ticket = |params| world.page(&params).into_ticket();
+        let approved = world.decide(&ticket(Params::authorize()), Choice::Allow).unwrap().into_location();
+        let denied = world.decide(&ticket(Params::authorize()), Choice::Deny).unwrap_err();
+        let wrong = refused(&world, &Params::authorize().without("code_challenge"));
+        let policy = world.server.policy();
+        for location in [approved, denied.location(policy).unwrap(), wrong.location(policy).unwrap()] {
+            assert_eq!(param(&location, "iss").as_deref(), Some(issuer));
+        }
+        let metadata = json(&policy.server_metadata());
+        assert_eq!(metadata["issuer"], issuer);
+        assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
+        let page = refused(&world, &Params::authorize().without("client_id")).reply(policy);
+        assert!(!page.body.contains(issuer));
+    }
+}
+
+#[test]
+fn authz_22_errors_are_redirected_only_to_a_trusted_client_of_a_signed_in_user() {
+    use ErrorDelivery::{AlwaysBanner, AlwaysRedirect, Auto};
+    use Registration::{Dynamic, MetadataDocument, Operator};
+    let vouched = Client::public("app").redirect_uri(CALLBACK).registration(Dynamic).trusted(true).build().unwrap();
+    for (client, user, delivery, redirects) in [
+        (stranger(Operator), Some(ALICE), Auto, true),
+        (stranger(Operator), None, Auto, false),
+        (stranger(Dynamic), Some(ALICE), Auto, false),
+        (stranger(MetadataDocument), Some(ALICE), Auto, false),
+        (vouched.clone(), Some(ALICE), Auto, true),
+        (vouched, None, Auto, false),
+        (stranger(Dynamic), Some(ALICE), AlwaysRedirect, true),
+        (stranger(Operator), None, AlwaysRedirect, false),
+        (stranger(Operator), Some(ALICE), AlwaysBanner, false),
+    ] {
+        let world = World::with(policy().error_delivery(delivery));
+        world.put(client);
+        let refusal = world.authorize_as(&Params::authorize().without("code_challenge"), user).unwrap_err();
+        assert_eq!(world.reason(), Some(Reason::PkceMissing));
+        if redirects {
+            assert_redir(&world, &refusal, "invalid_request", Reason::PkceMissing);
+        } else {
+            assert_banner(&world, &refusal, "invalid_request", Reason::PkceMissing);
+        }
+    }
+}
+
+/// `Banner{error, continue_url}`: no redirect, the exact error response behind a link.
+#[track_caller]
+fn assert_banner(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
+    let policy = world.server.policy();
+    let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
+    assert_eq!((reply.status, reply.header("location"), refusal.location(policy)), (400, None, None));
+    assert_eq!((problem.status, problem.code, problem.description), (400, code, reason.description()));
+    let link = problem.continue_url.unwrap();
+    assert_error_url(&link, CALLBACK, Some("xyz"), code, reason);
+    assert!(reply.body.contains(&link) && !reply.body.contains("gct_"), "{}", reply.body);
+}
+
+#[test]
+fn authz_22_a_suspended_account_is_told_by_the_same_rule() {
+    for (registration, redirects) in [(Registration::Operator, true), (Registration::Dynamic, false)] {
+        let world = World::new();
+        world.put(stranger(registration));
+        world.store.suspend("alice", true);
+        let refusal = refused(&world, &Params::authorize());
+        if redirects {
+            assert_redir(&world, &refusal, "access_denied", Reason::AccountSuspended);
+        } else {
+            assert_banner(&world, &refusal, "access_denied", Reason::AccountSuspended);
+        }
+    }
+}
+
+/// A page, a banner, an error redirect, a denial and a success.
+fn replies() -> Vec<Reply> {
+    let world = World::new();
+    let policy = world.server.policy();
+    let page = refused(&world, &Params::authorize().without("client_id")).reply(policy);
+    let redirect = refused(&world, &Params::authorize().set("scope", "x")).reply(policy);
+    let denied = world.decide(&world.page(&Params::authorize()).into_ticket(), Choice::Deny).unwrap_err().reply(policy);
+    let allowed = world.decide(&world.page(&Params::authorize()).into_ticket(), Choice::Allow).unwrap().reply();
+    world.put(stranger(Registration::Dynamic));
+    let banner = refused(&world, &Params::authorize().set("scope", "x")).reply(policy);
+    vec![page, banner, redirect, denied, allowed]
+}
+
+#[test]
+fn authz_23_redirects_are_303_without_a_body() {
+    let replies = replies();
+    let redirects: Vec<_> = replies.iter().filter(|reply| reply.header("location").is_some()).collect();
+    assert_eq!(redirects.len(), 3);
+    for reply in redirects {
+        assert_eq!((reply.status, &*reply.body), (303, ""));
+    }
+}
+
+#[test]
+fn authz_24_pages_are_not_framed_not_cached_and_not_cors() {
+    let wanted = [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("content-security-policy", "frame-ancestors 'none'"),
+    ];
+    for reply in replies() {
+        for (name, value) in wanted {
+            assert_eq!(reply.header(name), Some(value));
+        }
+        assert!(!reply.headers.iter().any(|(name, _)| name.starts_with("access-control")));
+    }
+    for header in wanted {
+        assert!(PAGE_HEADERS.contains(&header), "for the pages the host renders: {header:?}");
+    }
+    assert!(!PAGE_HEADERS.iter().any(|(name, _)| name.starts_with("access-control")));
+}
+
+#[test]
+fn authz_25_a_failure_before_the_redirect_uri_is_known_is_a_page() {
+    let world = World::new();
+    world.store.break_reads(true);
+    let failure = world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err();
+    assert_eq!(failure.error, Broken);
+    assert_page(&world, &failure.refusal, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+    assert_eq!(failure.refusal.reply(world.server.policy()).header("retry-after"), Some("1"));
+}
+
+#[test]
+fn authz_25_a_failure_to_save_the_request_is_told_to_the_client() {
+    for fault in [Fault::Dropped, Fault::Unacknowledged] {
+        let world = World::new();
+        world.store.fail([fault]);
+        let failure = world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err();
+        assert_eq!(failure.error, Broken);
+        assert_redir(&world, &failure.refusal, "temporarily_unavailable", Reason::StorageUnavailable);
+    }
+}
+
+/// A store that always says `Conflict` has failed after step 3 like any other.
+#[test]
+fn authz_25_endless_conflicts_are_told_to_the_client() {
+    let world = World::new();
+    world.store.fail([Fault::Conflict; 16]);
+    let refusal = refused(&world, &Params::authorize());
+    assert_redir(&world, &refusal, "temporarily_unavailable", Reason::Contended);
+    assert_eq!(states(&world), []);
+}
+
+#[test]
+fn authz_25_without_randomness_there_is_no_page_to_allow() {
+    let world = World::new();
+    let store = Arc::clone(&world.store);
+    let clock = || Timestamp::from_unix_seconds(T);
+    let server = Server::with(world.server.policy().clone(), store, clock, || Err(EntropyError));
+    let query = Params::authorize().encode();
+    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let answer: Result<AuthorizationStep, Refusal> = server.authorize(&incoming, Some(ALICE)).unwrap();
+    let reply = answer.unwrap_err().reply(server.policy());
+    assert_eq!((reply.status, reply.header("location"), world.store.commits()), (503, None, 0));
+    assert!(reply.body.contains("temporarily_unavailable"));
+}

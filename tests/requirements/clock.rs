@@ -1,0 +1,262 @@
+//! CLOCK: time is an argument, lifetimes are half open, and a clock that steps back revives nothing.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use grantcore::{Choice, Event, PolicyBuilder, PolicyError, Reason, Timestamp, TokenRequest, drive};
+
+use crate::support::params::Params;
+use crate::support::sources::sources;
+use crate::support::steps::{DAY, form};
+use crate::support::store::Fault;
+use crate::support::{Granted, T, World, entropy, param, policy};
+
+#[test]
+fn clock_01_deciding_knows_no_store_no_driver_and_no_clock() {
+    let modules = ["store", "drive", "server", "memory", "rate"];
+    let ambient = ["Clock", "EntropySource", "SystemEntropy", "std::time::SystemTime", "std::time::Instant"];
+    for (file, code) in sources("src/decide") {
+        for module in modules {
+            let paths = [format!("crate::{module}::"), format!("crate::{module};"), format!("crate::{module},")];
+            assert!(!paths.iter().any(|path| code.contains(path)), "{file} imports {module}");
+        }
+        for name in ambient {
+            assert!(!code.contains(name), "{file} names {name}");
+        }
+    }
+}
+
+#[test]
+fn clock_01_time_and_randomness_are_read_in_one_file() {
+    let mut files = 0;
+    for (file, code) in sources("src") {
+        let ambient = ["SystemTime::now", "Instant::now", "getrandom", "now_utc", "thread_rng"];
+        let found = ambient.iter().filter(|name| code.contains(**name)).count();
+        assert!(found == 0 || file.ends_with("src/moment.rs"), "{file}");
+        files += usize::from(found > 0);
+    }
+    assert_eq!(files, 1, "the system's clock and randomness are offered in src/moment.rs");
+}
+
+/// A whole flow, refusals and all: what was answered, what is stored and what was logged.
+fn story() -> (Vec<String>, String, Vec<Event>) {
+    let world = World::with(policy().replay_window(Duration::from_secs(30)));
+    let code = world.code(&Params::authorize());
+    let mut said = vec![code.clone()];
+    let mut send = |params: &Params| {
+        let reply = world.token(params);
+        said.push(format!("{} {:?} {}", reply.status, reply.headers, reply.body));
+        (reply.status == 200).then(|| Granted::of(&reply).refresh().to_owned())
+    };
+    let first = send(&Params::redeem(&code)).unwrap();
+    let second = send(&Params::refresh(&first)).unwrap();
+    world.at(29);
+    assert_eq!(send(&Params::refresh(&first)), Some(second.clone()));
+    assert_eq!(send(&Params::refresh(&second).set("scope", "admin")), None);
+    world.at(60);
+    assert_eq!(send(&Params::refresh(&first)), None);
+    let records: Vec<_> = world.grants().iter().map(|stored| serde_json::to_string(&*stored.grant).unwrap()).collect();
+    (said, records.concat(), world.events())
+}
+
+#[test]
+fn clock_01_a_flow_is_the_same_at_the_same_times() {
+    let (said, records, events) = story();
+    assert_eq!((said.len(), events.len()), (6, 7));
+    assert_eq!(events.iter().map(|event| event.at.unix_seconds() - T).max(), Some(60));
+    assert_eq!((said, records, events), story());
+}
+
+#[test]
+fn clock_01_the_clock_is_read_once_per_attempt() {
+    for conflicts in 0..4 {
+        let world = World::new();
+        let body = Params::redeem(&world.code(&Params::authorize())).encode();
+        let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
+        let readings = Cell::new(0);
+        let clock = || {
+            readings.set(readings.get() + 1);
+            Timestamp::from_unix_seconds(T + 10 * readings.get())
+        };
+        world.store.fail(vec![Fault::Conflict; usize::try_from(conflicts).unwrap()]);
+        let settled = drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
+        assert_eq!((readings.get(), settled.event.at.unix_seconds()), (conflicts + 1, T + 10 * (conflicts + 1)));
+        assert!(settled.outcome.is_ok());
+    }
+}
+
+/// Something that expires: its name, its lifetime, and whether it still works at this age.
+type Expiring = (&'static str, u64, fn(PolicyBuilder, u64) -> bool);
+
+const EXPIRING: [Expiring; 5] = [
+    ("consent ticket", 600, |policy, age| {
+        let world = World::with(policy);
+        let ticket = world.page(&Params::authorize()).into_ticket();
+        world.at(age);
+        let decided = world.decide(&ticket, Choice::Allow);
+        assert_eq!(decided.as_ref().err().map(grantcore::Refusal::reason), (age >= 600).then_some(Reason::ConsentExpired));
+        decided.is_ok()
+    }),
+    ("code", 600, |policy, age| {
+        let world = World::with(policy);
+        let code = world.code(&Params::authorize());
+        world.at(age);
+        world.token(&Params::redeem(&code)).status == 200
+    }),
+    ("access token", 3600, |policy, age| {
+        let world = World::with(policy);
+        let tokens = world.tokens();
+        world.at(age);
+        world.works(&tokens.access)
+    }),
+    ("idle refresh token", 30 * DAY, |policy, age| {
+        let world = World::with(policy);
+        let tokens = world.tokens();
+        world.at(age);
+        world.token(&Params::refresh(tokens.refresh())).status == 200
+    }),
+    ("family", 180 * DAY, |policy, age| {
+        let world = World::with(policy);
+        let mut tokens = world.tokens();
+        for day in (20..=160).step_by(20) {
+            world.at(day * DAY);
+            tokens = world.refreshed(tokens.refresh());
+        }
+        world.at(age);
+        world.token(&Params::refresh(tokens.refresh())).status == 200
+    }),
+];
+
+#[test]
+fn clock_02_a_lifetime_is_half_open() {
+    for (name, lifetime, works) in EXPIRING {
+        for (age, expected) in [(lifetime - 1, true), (lifetime, false), (lifetime + 1, false)] {
+            assert_eq!(works(policy(), age), expected, "{name} after {age} s");
+        }
+    }
+}
+
+#[test]
+fn clock_03_a_clock_behind_the_record_is_no_reason_to_refuse() {
+    for back in [1, 3600, T] {
+        let world = World::new();
+        let ticket = world.page(&Params::authorize()).into_ticket();
+        world.at_unix(T - back);
+        let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
+        world.at_unix(T - back / 2);
+        let first = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
+        world.at_unix(T - back);
+        let second = world.refreshed(first.refresh());
+        assert!(world.works(&first.access) && world.works(&second.access));
+        assert_eq!((first.expires_in, second.expires_in), (3600, 3600));
+        for tokens in [first, second] {
+            assert_eq!(world.access(&tokens.access).expires().unix_seconds(), T + 3600, "counted from the latest time seen");
+        }
+    }
+}
+
+#[test]
+fn clock_03_a_clock_that_steps_back_neither_lengthens_nor_revives() {
+    let world = World::new();
+    let (code, first) = (world.code(&Params::authorize()), world.tokens());
+    world.at(3600);
+    let second = world.refreshed(first.refresh());
+    world.at(10);
+    world.dead(&first.access, Reason::TokenExpired);
+    let third = world.refreshed(second.refresh());
+    assert_eq!(world.access(&third.access).expires().unix_seconds(), T + 7200);
+    world.at(600);
+    world.invalid_grant(&Params::redeem(&code), Reason::CodeExpired);
+    world.at_unix(0);
+    world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
+    world.at_unix(u64::MAX);
+    world.dead(&third.access, Reason::TokenRevoked);
+}
+
+#[test]
+fn clock_03_no_time_wraps() {
+    let world = World::with(policy().refresh_absolute_lifetime(None));
+    world.at_unix(u64::MAX - 5);
+    let tokens = world.tokens();
+    assert_eq!(tokens.expires_in, 5, "the end of time is the latest expiry");
+    assert!(world.works(&tokens.access));
+    world.refreshed(tokens.refresh());
+    world.at_unix(u64::MAX);
+    assert!(!world.works(&tokens.access));
+}
+
+/// There is no leeway to set; no other setting gives any.
+#[test]
+fn clock_04_no_setting_gives_a_records_expiry_leeway() {
+    let settings: [fn(PolicyBuilder) -> PolicyBuilder; 3] = [
+        |policy| policy.replay_window(Duration::from_secs(3600)),
+        |policy| policy.lenient_on_method(true).terse_errors(true),
+        |policy| policy.revoke_previous_access(true),
+    ];
+    for set in settings {
+        for (name, lifetime, works) in EXPIRING {
+            assert!(works(set(policy()), lifetime - 1) && !works(set(policy()), lifetime), "{name}");
+        }
+    }
+}
+
+#[test]
+fn clock_05_expires_in_is_what_is_left_of_the_stored_expiry() {
+    let lived = |world: &World, tokens: &Granted| {
+        let left = world.access(&tokens.access).expires().seconds_from(world.now());
+        assert_eq!(tokens.expires_in, left);
+        left
+    };
+    let world = World::with(policy().replay_window(Duration::from_secs(30)));
+    world.at(7);
+    let first = world.tokens();
+    assert_eq!(lived(&world, &first), 3600);
+    let second = world.refreshed(first.refresh());
+    world.at(36);
+    let again = world.refreshed(first.refresh());
+    assert_eq!((again.access == second.access, lived(&world, &again)), (true, 3571));
+    let short = Duration::from_secs(3600);
+    let world = World::with(policy().refresh_absolute_lifetime(Some(short)));
+    let mut tokens = world.tokens();
+    for at in [1, 1800, 3598, 3599] {
+        world.at(at);
+        tokens = world.refreshed(tokens.refresh());
+        assert_eq!(lived(&world, &tokens), 3600 - at, "at least 1");
+    }
+    world.at(3600);
+    world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::RefreshAbsoluteExpired);
+}
+
+#[test]
+fn clock_05_fractions_of_a_second_are_dropped_from_both() {
+    let world = World::with(policy().access_lifetime(Duration::from_millis(1999)));
+    let tokens = world.tokens();
+    assert_eq!((tokens.expires_in, world.access(&tokens.access).expires().unix_seconds()), (1, T + 1));
+    world.at(1);
+    world.dead(&tokens.access, Reason::TokenExpired);
+}
+
+#[test]
+fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
+    type Set = fn(PolicyBuilder, Duration) -> PolicyBuilder;
+    let lifetimes: [Set; 5] = [
+        PolicyBuilder::consent_lifetime,
+        PolicyBuilder::code_lifetime,
+        PolicyBuilder::access_lifetime,
+        PolicyBuilder::refresh_idle_lifetime,
+        |policy, lifetime| policy.refresh_absolute_lifetime(Some(lifetime)),
+    ];
+    let bad = [Duration::ZERO, Duration::from_millis(999), Duration::from_secs(u64::MAX), Duration::MAX];
+    for set in lifetimes {
+        for lifetime in bad {
+            assert_eq!(set(policy(), lifetime).build().map(|_| ()), Err(PolicyError::Lifetime), "{lifetime:?}");
+        }
+    }
+    let seconds = Duration::from_secs;
+    let shorter = [policy().refresh_idle_lifetime(seconds(3599)), policy().refresh_absolute_lifetime(Some(seconds(3599)))];
+    for policy in shorter {
+        assert_eq!(policy.build().map(|_| ()), Err(PolicyError::RefreshLifetime));
+    }
+    assert!(policy().refresh_idle_lifetime(seconds(3600)).refresh_absolute_lifetime(Some(seconds(3600))).build().is_ok());
+    assert_eq!(policy().replay_window(Duration::MAX).build().map(|_| ()), Err(PolicyError::ReplayWindow));
+}

@@ -1,0 +1,196 @@
+//! CONSENT-12 to -14 and -16: what the consent page says, and that nothing can be allowed on an error page.
+
+use grantcore::{AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal, Registration};
+
+use crate::authz_order::{Ask, FAULTS};
+use crate::support::params::Params;
+use crate::support::refused::states;
+use crate::support::{CALLBACK, MCP, World, app};
+
+fn page_of(client: Client, uri: &str) -> ConsentPage {
+    let world = World::new();
+    let params = Params::authorize().set("client_id", client.id().as_str()).set("redirect_uri", uri);
+    world.put(client);
+    world.page(&params)
+}
+
+fn dynamic() -> ClientBuilder {
+    Client::public("app").redirect_uri(CALLBACK).registration(Registration::Dynamic)
+}
+
+/// The page of a client with this record, its `uri` taken as it is.
+fn page_of_stored_uri(uri: &str) -> ConsentPage {
+    let mut record = serde_json::to_value(app()).unwrap();
+    record["uri"] = uri.into();
+    page_of(serde_json::from_value(record).unwrap(), CALLBACK)
+}
+
+#[test]
+fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
+    let world = World::new();
+    world.put(dynamic().name("Notes Helper").uri("https://notes.example/about").build().unwrap());
+    let (page, policy) = (world.page(&Params::authorize()), world.server.policy());
+    assert_eq!((page.client_name(), page.client_id(), page.client_id_host()), ("Notes Helper".to_owned(), "app", None));
+    assert_eq!((page.registration(), page.client_uri()), (Registration::Dynamic, Some("https://notes.example/about")));
+    let scopes: Vec<_> = page.scopes(policy).collect();
+    assert_eq!(scopes, [("read", "Read your notes"), ("write", "Change your notes")]);
+    assert_eq!((page.resources().collect::<Vec<_>>(), page.subject()), (vec![MCP], "alice"));
+    let lifetimes = policy.lifetimes();
+    assert_eq!((lifetimes.access.as_secs(), lifetimes.refresh_idle.as_secs()), (3600, 30 * 86_400));
+}
+
+#[test]
+fn consent_12_of_a_metadata_document_the_host_is_named() {
+    for (id, host) in [
+        ("https://client.example/meta.json", "client.example"),
+        ("https://client.example:8443/meta?v=1", "client.example:8443"),
+        ("https://client.example", "client.example"),
+    ] {
+        let client = Client::public(id).redirect_uri(CALLBACK).registration(Registration::MetadataDocument).build().unwrap();
+        let page = page_of(client, CALLBACK);
+        assert_eq!((page.client_id(), page.client_id_host()), (id, Some(host)));
+        assert_eq!(page.registration(), Registration::MetadataDocument);
+    }
+}
+
+/// The host is the one part of such an identity that is proven: nothing before an `@` may be taken for it.
+#[test]
+fn consent_12_the_host_of_a_client_id_cannot_be_feigned() {
+    for id in
+        ["https://bank.example@evil.example/", "https://bank.example:pw@evil.example/", "https://bank.example\\@evil.example/"]
+    {
+        let built = Client::public(id).redirect_uri(CALLBACK).registration(Registration::MetadataDocument).build();
+        let Ok(client) = built else { continue };
+        let page = page_of(client, CALLBACK);
+        assert!(!page.client_id_host().is_some_and(|host| host.contains("bank.example")), "{id} as {:?}", page.client_id_host());
+    }
+}
+
+#[test]
+fn consent_13_the_redirect_host_is_always_there() {
+    for (uri, asked, host) in [
+        (CALLBACK, CALLBACK, "app.example"),
+        ("https://app.example:8443/cb", "https://app.example:8443/cb", "app.example:8443"),
+        ("https://app.example?x=a/b@c", "https://app.example?x=a/b@c", "app.example"),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb", "127.0.0.1:51004"),
+        ("http://[::1]/cb", "http://[::1]:51004/cb", "[::1]:51004"),
+        ("http://localhost/cb", "http://localhost/cb", "localhost"),
+        ("com.example.app:/cb", "com.example.app:/cb", "com.example.app"),
+    ] {
+        let client = Client::public("app").redirect_uri(uri).build().unwrap();
+        assert_eq!(page_of(client, asked).redirect_host(), host);
+    }
+}
+
+/// Only an application that claims the scheme gets the answer; what stands where the host would be proves nothing.
+#[test]
+fn consent_13_a_private_use_uri_is_named_by_its_scheme() {
+    let uri = "com.evil.app://accounts.bank.example/cb";
+    let client = Client::public("app").redirect_uri(uri).build().unwrap();
+    assert_eq!(page_of(client, uri).redirect_host(), "com.evil.app");
+}
+
+#[test]
+fn consent_13_loopback_only_clients_are_flagged() {
+    let loopback = ["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:3000/cb"];
+    for (uris, only) in [
+        (&loopback[..1], true),
+        (&loopback[..], true),
+        (&["http://127.0.0.1/cb", CALLBACK][..], false),
+        (&[CALLBACK][..], false),
+        (&["com.example.app:/cb"][..], false),
+        (&["https://127.0.0.1/cb"][..], false),
+    ] {
+        let client = uris.iter().fold(Client::public("app"), |client, uri| client.redirect_uri(*uri)).build().unwrap();
+        let page = page_of(client, uris[0]);
+        assert_eq!((page.loopback_only(), page.redirects_to_loopback()), (only, uris[0].starts_with("http:")), "{uris:?}");
+        assert!(!page.redirect_host().is_empty());
+    }
+}
+
+#[test]
+fn consent_14_the_name_is_cleaned() {
+    let long = "x".repeat(101);
+    for (name, shown) in [
+        ("Bank\u{202e}knaB", "BankknaB"),
+        ("Bank\nof\r\tExample\0", "BankofExample"),
+        ("\u{2066}a\u{2069}\u{200b}\u{200f}\u{feff}b\u{61c}", "ab"),
+        ("\u{1b}[31mred", "[31mred"),
+        ("\u{85}\u{2028}\u{2029}x", "x"),
+        ("  padded  ", "padded"),
+        ("Größe 学习", "Größe 学习"),
+        (&long, &long[..100]),
+        (&"é".repeat(200), &"é".repeat(100)),
+        ("\u{202e}\n", "app"),
+        ("", "app"),
+    ] {
+        assert_eq!(page_of(dynamic().name(name).build().unwrap(), CALLBACK).client_name(), shown, "{name:?}");
+    }
+    assert_eq!(page_of(dynamic().build().unwrap(), CALLBACK).client_name(), "app");
+}
+
+#[test]
+fn consent_14_the_login_page_cleans_the_name_too() {
+    let world = World::new();
+    world.put(dynamic().name("Bank\u{202e}\nknaB").build().unwrap());
+    let step = world.authorize_as(&Params::authorize(), None);
+    let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
+    assert_eq!(page.client_name(), "BankknaB");
+}
+
+#[test]
+fn consent_14_urls_are_https() {
+    for uri in [
+        "http://notes.example/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//notes.example/",
+        "notes.example",
+        " https://a.example",
+    ] {
+        assert_eq!(dynamic().uri(uri).build().err(), Some(ClientError::Uri), "{uri}");
+        assert_eq!(page_of_stored_uri(uri).client_uri(), None, "stored {uri}");
+    }
+}
+
+#[test]
+fn consent_14_urls_hold_no_character_that_hides_something() {
+    for uri in [
+        "https://bank.example/\u{202e}",
+        "https://a.example/\n",
+        "https://a.example/\"onclick=x",
+        "https://a.example/<b>",
+        "https://",
+    ] {
+        assert_eq!(dynamic().uri(uri).build().err(), Some(ClientError::Uri), "{uri:?}");
+        assert_eq!(page_of_stored_uri(uri).client_uri(), None, "stored {uri:?}");
+    }
+}
+
+#[test]
+fn consent_16_an_error_page_allows_nothing() {
+    for fault in FAULTS {
+        let (world, answer) = (fault.add)(Ask::good()).send();
+        assert_nothing_to_allow(&world, answer);
+    }
+}
+
+#[test]
+fn consent_16_nor_does_the_banner_of_a_client_that_is_not_trusted() {
+    for fault in FAULTS {
+        let (world, answer) = (fault.add)(Ask::good()).send_as(Registration::Dynamic);
+        let problem = assert_nothing_to_allow(&world, answer);
+        assert_eq!((problem.status, problem.continue_url.is_some()), (400, fault.step > 3), "{:?}", fault.reason);
+    }
+}
+
+/// No ticket in any form, and no record that one could belong to.
+#[track_caller]
+fn assert_nothing_to_allow(world: &World, answer: Result<AuthorizationStep, Refusal>) -> Problem {
+    let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();
+    let (reply, problem) = (refusal.reply(world.server.policy()), refusal.problem(world.server.policy()));
+    let all = format!("{refusal:?} {problem:?} {} {:?}", reply.body, reply.headers);
+    assert!(!all.contains("gct_"), "{all}");
+    assert_eq!((world.store.commits(), states(world)), (0, vec![]));
+    problem
+}

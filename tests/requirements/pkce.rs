@@ -1,0 +1,248 @@
+//! PKCE: the challenge at the authorization endpoint, the verifier at the token endpoint (RFC 7636).
+
+use grantcore::{Client, Digest, Grant, Reason};
+use serde_json::Value;
+
+use crate::support::params::Params;
+use crate::support::refused::{self, assert_redir_to};
+use crate::support::sources::sources;
+use crate::support::{CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json};
+
+/// Asserts that the request is refused by a redirect with `invalid_request`, for this reason, and that nothing was written.
+#[track_caller]
+fn refused(world: &World, params: &Params, reason: Reason) {
+    let (commits, refusal) = (world.store.commits(), refused::refused(world, params));
+    let (_, uri) = params.0.iter().find(|(name, _)| name == "redirect_uri").unwrap();
+    assert_redir_to(world, &refusal, uri, Some("xyz"), "invalid_request", reason);
+    assert_eq!(world.store.commits(), commits);
+}
+
+/// `BASE64URL(SHA-256(verifier))`: a digest is written so.
+fn challenge_of(verifier: &str) -> String {
+    match serde_json::to_value(Digest::of(verifier.as_bytes())) {
+        Ok(Value::String(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the token endpoint says of this verifier, for a code with this challenge.
+fn redeemed(challenge: &str, verifier: &str) -> (World, grantcore::Reply) {
+    let world = World::new();
+    let code = world.code(&Params::authorize().set("code_challenge", challenge));
+    let reply = world.token(&Params::redeem(&code).set("code_verifier", verifier));
+    (world, reply)
+}
+
+#[track_caller]
+fn mismatched(challenge: &str, verifier: &str, reason: Reason) {
+    let (world, reply) = redeemed(challenge, verifier);
+    assert_refused(&world, &reply, 400, "invalid_grant", reason);
+}
+
+#[test]
+fn pkce_01_no_client_goes_without_a_challenge() {
+    let world = World::new();
+    for request in [Params::authorize(), Params::authorize().by_web()] {
+        refused(&world, &request.clone().without("code_challenge"), Reason::PkceMissing);
+        refused(&world, &request.clone().set("code_challenge", ""), Reason::PkceMissing);
+        refused(&world, &request.without("code_challenge").without("code_challenge_method"), Reason::PkceMissing);
+    }
+    let told = Reason::PkceMissing.description();
+    assert!(told.contains("code challenge is required") && told.contains("code_challenge_method=S256"), "{told}");
+}
+
+#[test]
+fn pkce_02_only_s256_is_supported() {
+    let world = World::new();
+    for method in ["plain", "s256", "S512", "S256 ", "PLAIN", "none"] {
+        refused(&world, &Params::authorize().set("code_challenge_method", method), Reason::PkceMethod);
+    }
+}
+
+#[test]
+fn pkce_03_no_method_means_plain_and_is_refused() {
+    let world = World::new();
+    refused(&world, &Params::authorize().without("code_challenge_method"), Reason::PkceMethodMissing);
+    refused(&world, &Params::authorize().set("code_challenge_method", ""), Reason::PkceMethodMissing);
+    let told = Reason::PkceMethodMissing.description();
+    assert!(told.contains("plain") && told.contains("code_challenge_method=S256"), "{told}");
+}
+
+#[test]
+fn pkce_04_a_challenge_is_43_base64url_characters() {
+    let world = World::new();
+    let with = |last: &str| format!("{}{last}", &CHALLENGE[..42]);
+    let bad = [with(""), with("MA"), with("="), with("+"), with("/"), with("."), with("~"), with(" "), with("é"), with("M=")];
+    for challenge in bad {
+        refused(&world, &Params::authorize().set("code_challenge", &challenge), Reason::PkceMalformed);
+    }
+    world.code(&Params::authorize().set("code_challenge", CHALLENGE));
+}
+
+#[test]
+fn pkce_05_a_method_in_the_token_request_means_nothing() {
+    let world = World::new();
+    let code = world.code(&Params::authorize());
+    for method in ["plain", "S256", "S512"] {
+        let plain = Params::redeem(&code).set("code_verifier", CHALLENGE).and("code_challenge_method", method);
+        world.invalid_grant(&plain.and("code_challenge", CHALLENGE), Reason::VerifierIsChallenge);
+    }
+    Granted::of(&world.token(&Params::redeem(&code).and("code_challenge_method", "plain")));
+}
+
+#[test]
+fn pkce_06_the_verifiers_hash_is_the_challenge() {
+    assert_eq!(challenge_of(VERIFIER), CHALLENGE, "RFC 7636, appendix B");
+    Granted::of(&redeemed(CHALLENGE, VERIFIER).1);
+    for position in 0..VERIFIER.len() {
+        let mut changed = VERIFIER.to_owned();
+        changed.replace_range(position..=position, if &changed[position..=position] == "A" { "B" } else { "A" });
+        mismatched(CHALLENGE, &changed, Reason::VerifierMismatch);
+        let mut changed = CHALLENGE.to_owned();
+        changed.replace_range(position..=position, if &changed[position..=position] == "A" { "B" } else { "A" });
+        mismatched(&changed, VERIFIER, Reason::VerifierMismatch);
+    }
+}
+
+#[test]
+fn pkce_07_a_malformed_verifier_never_verifies() {
+    let of = |length| "aZ9-._~x".repeat(16)[..length].to_owned();
+    for length in [43, 128] {
+        Granted::of(&redeemed(&challenge_of(&of(length)), &of(length)).1);
+    }
+    let bad =
+        [of(42), format!("{}x", of(128)), format!("{}=", of(43)), format!("{} x", of(43)), format!("{}%", of(43)), "é".repeat(30)];
+    for verifier in bad {
+        mismatched(&challenge_of(&verifier), &verifier, Reason::VerifierMalformed);
+    }
+}
+
+#[test]
+fn pkce_08_a_verifier_is_required() {
+    let world = World::new();
+    let code = world.code(&Params::authorize());
+    for params in [Params::redeem(&code).without("code_verifier"), Params::redeem(&code).set("code_verifier", "")] {
+        world.refused(&params, 400, "invalid_request", Reason::VerifierMissing);
+    }
+    Granted::of(&world.token(&Params::redeem(&code)));
+}
+
+/// All that a record says, with the member of this name taken out wherever it is; and how often it was there.
+fn without(record: &mut Value, name: &str) -> usize {
+    match record {
+        Value::Object(members) => {
+            let found = usize::from(members.remove(name).is_some());
+            found + members.values_mut().map(|member| without(member, name)).sum::<usize>()
+        }
+        Value::Array(items) => items.iter_mut().map(|item| without(item, name)).sum(),
+        _ => 0,
+    }
+}
+
+/// Asserts that none of the stored records decodes with another challenge than an S256 one, or without.
+#[track_caller]
+fn decode_with_a_challenge_only(world: &World, records: usize) {
+    let grants = world.grants();
+    assert_eq!(grants.len(), records);
+    for stored in grants {
+        let whole = serde_json::to_value(&*stored.grant).unwrap();
+        assert_eq!(serde_json::from_value::<Grant>(whole.clone()).unwrap(), *stored.grant);
+        for other in [Value::Null, Value::from(""), Value::from("plain"), Value::from(VERIFIER.replace('-', "~"))] {
+            let text = whole.to_string().replace(&format!("\"{CHALLENGE}\""), &other.to_string());
+            assert!(serde_json::from_str::<Grant>(&text).is_err(), "{text}");
+        }
+        let mut bare = whole;
+        assert_eq!(without(&mut bare, "challenge"), 1);
+        assert!(serde_json::from_value::<Grant>(bare).is_err());
+    }
+}
+
+#[test]
+fn pkce_09_no_record_of_a_code_lacks_a_challenge() {
+    let world = World::new();
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    decode_with_a_challenge_only(&world, 1);
+    drop(world.decide(&ticket, grantcore::Choice::Allow).unwrap());
+    decode_with_a_challenge_only(&world, 1);
+    world.tokens();
+    decode_with_a_challenge_only(&world, 2);
+}
+
+/// A provider skipped PKCE at the token endpoint where no challenge was stored.
+#[test]
+fn ghsa_qgp8_v765_qxx9_there_is_nothing_to_redeem_without_a_challenge() {
+    let world = World::new();
+    refused(&world, &Params::authorize().without("code_challenge"), Reason::PkceMissing);
+    assert!(world.grants().is_empty());
+}
+
+/// Whoever strips the challenge from a confidential client's request gets no code, though the client has a secret.
+#[test]
+fn ghsa_x637_x8p3_5p22_a_secret_does_not_replace_the_verifier() {
+    let world = World::new();
+    let request = Params::authorize().by_web();
+    refused(&world, &request.clone().without("code_challenge").without("code_challenge_method"), Reason::PkceMissing);
+    let redeem = Params::redeem(&world.code(&request)).by_web();
+    world.refused(&redeem.clone().without("code_verifier"), 400, "invalid_request", Reason::VerifierMissing);
+    Granted::of(&world.token(&redeem));
+}
+
+/// By default nothing but S256 is offered, and nothing else accepted.
+#[test]
+fn ghsa_9h47_pqcx_hjr4_plain_is_neither_offered_nor_taken() {
+    let world = World::new();
+    let metadata = json(&world.server.policy().server_metadata());
+    assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+    let plain = Params::authorize().set("code_challenge", VERIFIER).set("code_challenge_method", "plain");
+    refused(&world, &plain, Reason::PkceMethod);
+}
+
+#[test]
+fn pkce_10_the_hash_in_place_of_the_verifier_is_told_so() {
+    mismatched(CHALLENGE, CHALLENGE, Reason::VerifierIsChallenge);
+    assert!(Reason::VerifierIsChallenge.description().contains("Send the original verifier, not its hash"));
+}
+
+#[test]
+fn pkce_11_comparison_finds_every_difference() {
+    let digest = Digest::of(VERIFIER.as_bytes());
+    assert!(digest.matches(&Digest::of(VERIFIER.as_bytes())));
+    let bytes = serde_json::to_string(&digest).unwrap();
+    for position in 1..=43 {
+        // The last character holds two bits that must be zero.
+        let other = if &bytes[position..=position] == "A" { "E" } else { "A" };
+        let mut changed = bytes.clone();
+        changed.replace_range(position..=position, other);
+        assert!(!digest.matches(&serde_json::from_str(&changed).unwrap()), "{position}");
+    }
+}
+
+#[test]
+fn pkce_11_secrets_are_compared_with_the_constant_time_primitive() {
+    let values = sources("src/value");
+    let source = |file: &str| &values.iter().find(|(path, _)| path.ends_with(file)).unwrap().1;
+    for (file, function) in [("pkce.rs", "fn verify("), ("secret.rs", "pub fn matches(")] {
+        let body = source(file).split_once(function).unwrap().1.split("\n    }").next().unwrap();
+        assert!(body.contains("same(") && !body.contains("self.0 =="), "{file}: {body}");
+    }
+    assert!(source("secret.rs").split_once("fn same<").unwrap().1.split("\n}").next().unwrap().contains("ct_eq"));
+    for (file, code) in sources("src/decide") {
+        for line in code.lines().filter(|line| line.contains("digest") || line.contains("secret")) {
+            assert!(!line.contains("==") && !line.contains("!="), "{file}: {line}");
+        }
+    }
+}
+
+/// Both limits are in real use: one client draws 128 characters over the whole alphabet, the others 43 to 64.
+#[test]
+fn pkce_07_every_client_type_has_its_verifier_checked() {
+    let world = World::new();
+    world.put(Client::public("cli").redirect_uri(CALLBACK).build().unwrap());
+    let request = Params::authorize().set("client_id", "cli");
+    let redeem = Params::redeem(&world.code(&request)).set("client_id", "cli");
+    world.invalid_grant(&redeem.clone().set("code_verifier", &"0".repeat(43)), Reason::VerifierMismatch);
+    Granted::of(&world.token(&redeem));
+    let redeem = Params::redeem(&world.code(&Params::authorize().by_web())).by_web();
+    world.invalid_grant(&redeem.clone().set("code_verifier", &"0".repeat(43)), Reason::VerifierMismatch);
+    Granted::of(&world.token(&redeem));
+}

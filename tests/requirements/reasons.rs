@@ -1,0 +1,187 @@
+//! The error table: what stands in it, and what is told at each face of the server. That each row can happen is in
+//! `reasons_reached.rs`.
+
+use std::collections::BTreeSet;
+
+use grantcore::{Reason, Surface};
+
+/// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a protected resource (R). A status
+/// at A is the page's, where the error is no redirect.
+const GOLDEN: &str = "
+A method_not_allowed invalid_request 405
+T method_not_allowed invalid_request 405
+A request_too_large invalid_request 400
+T request_too_large invalid_request 413
+A request_undecodable invalid_request 400
+T request_undecodable invalid_request 400
+A parameter_repeated invalid_request 400
+T parameter_repeated invalid_request 400
+A storage_unavailable temporarily_unavailable 503
+T storage_unavailable temporarily_unavailable 503
+R storage_unavailable temporarily_unavailable 503
+A contended temporarily_unavailable 503
+T contended temporarily_unavailable 503
+A client_id_missing invalid_request 400
+T client_id_missing invalid_request 400
+A client_id_repeated invalid_request 400
+A client_unknown invalid_client 400
+T client_unknown invalid_client 401
+A client_deactivated invalid_client 400
+T client_deactivated invalid_client 401
+R client_deactivated invalid_token 401
+A redirect_uri_missing invalid_request 400
+A redirect_uri_repeated invalid_request 400
+A redirect_uri_mismatch invalid_request 400
+A redirect_uri_forbidden invalid_request 400
+A request_object request_not_supported 400
+A request_uri request_uri_not_supported 400
+A response_type_missing invalid_request 400
+A response_type_unsupported unsupported_response_type 400
+A code_flow_unauthorized unauthorized_client 400
+A response_mode_unsupported invalid_request 400
+A pkce_missing invalid_request 400
+A pkce_method_missing invalid_request 400
+A pkce_method invalid_request 400
+A pkce_malformed invalid_request 400
+A scope_missing invalid_scope 400
+A scope_malformed invalid_scope 400
+A scope_unknown invalid_scope 400
+A scope_forbidden invalid_scope 400
+A resource_malformed invalid_target 400
+A resource_unknown invalid_target 400
+A resource_missing invalid_target 400
+A account_suspended access_denied 400
+T account_suspended invalid_grant 400
+R account_suspended invalid_token 401
+A access_denied access_denied 400
+A consent_ticket_missing invalid_request 400
+A consent_ticket_unknown invalid_request 400
+A consent_session_mismatch invalid_request 400
+A consent_nonce_expired consent_expired 400
+A consent_used consent_used 400
+A consent_scope invalid_scope 400
+A content_type invalid_request 400
+T content_type invalid_request 400
+T secret_in_url invalid_request 400
+T several_authentications invalid_request 400
+T client_credentials_malformed invalid_client 401
+T client_secret_missing invalid_client 401
+T client_secret_wrong invalid_client 401
+T client_secret_unexpected invalid_client 401
+T client_method_mismatch invalid_client 401
+T rate_limited too_many_requests 429
+T authentications_throttled too_many_requests 429
+T grant_type_missing invalid_request 400
+T grant_type_unsupported unsupported_grant_type 400
+T grant_type_unauthorized unauthorized_client 400
+T code_missing invalid_request 400
+T code_unknown invalid_grant 400
+T code_expired invalid_grant 400
+T code_reused invalid_grant 400
+T code_client_mismatch invalid_grant 400
+T token_redirect_uri_missing invalid_grant 400
+T token_redirect_uri_mismatch invalid_grant 400
+T pkce_verifier_missing invalid_request 400
+T pkce_verifier_malformed invalid_grant 400
+T pkce_mismatch invalid_grant 400
+T pkce_verifier_is_challenge invalid_grant 400
+T refresh_token_missing invalid_request 400
+T refresh_unknown invalid_grant 400
+T refresh_forged invalid_grant 400
+T refresh_client_mismatch invalid_grant 400
+T refresh_idle_expired invalid_grant 400
+T refresh_absolute_expired invalid_grant 400
+T refresh_reused invalid_grant 400
+T refresh_superseded invalid_grant 400
+T grant_revoked invalid_grant 400
+T grant_ended invalid_grant 400
+T scope_beyond_grant invalid_scope 400
+T resource_beyond_grant invalid_target 400
+R token_missing - 401
+R bearer_malformed invalid_request 400
+R token_unknown invalid_token 401
+R token_expired invalid_token 401
+R token_revoked invalid_token 401
+R audience_mismatch invalid_token 401
+R scope_insufficient insufficient_scope 403
+";
+
+fn by_name(name: &str) -> Reason {
+    let reason = Reason::ALL.iter().find(|reason| reason.name() == name);
+    *reason.unwrap_or_else(|| panic!("no reason is named {name}"))
+}
+
+#[test]
+fn token_19_each_reason_has_its_code_and_status_at_each_face() {
+    let mut named = BTreeSet::new();
+    for line in GOLDEN.lines().filter(|line| !line.is_empty()) {
+        let [face, name, code, status] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let surface = match face {
+            "A" => Surface::Authorization,
+            "T" => Surface::Token,
+            _ => Surface::Resource,
+        };
+        let reason = by_name(name);
+        let told = (reason.code(surface).as_str(), reason.status(surface).to_string());
+        assert_eq!(told, (if code == "-" { "" } else { code }, status.to_owned()), "{line}");
+        named.insert(reason.name());
+    }
+    assert_eq!(named, Reason::ALL.iter().map(|reason| reason.name()).collect());
+}
+
+#[test]
+fn token_19_names_are_unique_and_in_snake_case() {
+    let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    assert_eq!(names.len(), Reason::ALL.len());
+    for name in names {
+        let snake = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        assert!(snake && !name.starts_with('_') && !name.ends_with('_') && !name.contains("__"), "{name}");
+    }
+}
+
+#[test]
+fn token_18_descriptions_keep_to_their_characters() {
+    for reason in Reason::ALL {
+        let told = reason.description();
+        assert!(told.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)), "{reason:?}: {told}");
+        assert_eq!(told.is_empty(), *reason == Reason::TokenMissing, "{reason:?}: only a missing token is answered without words");
+    }
+}
+
+#[test]
+fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
+    for reason in Reason::ALL {
+        for sentence in [reason.cause(), reason.fix()] {
+            assert!(sentence.len() > 3 && sentence.ends_with('.') && sentence.trim() == sentence, "{reason:?}: {sentence}");
+        }
+        let section = reason.section();
+        assert!(section.starts_with("OAuth 2.1 ") || section.starts_with("RFC "), "{reason:?}: {section}");
+    }
+}
+
+#[test]
+fn token_14_every_failed_authentication_is_told_in_one_sentence() {
+    let failures = [
+        Reason::ClientUnknown,
+        Reason::ClientDeactivated,
+        Reason::ClientSecretMissing,
+        Reason::ClientSecretWrong,
+        Reason::ClientSecretUnexpected,
+        Reason::ClientMethodMismatch,
+        Reason::CredentialsMalformed,
+    ];
+    for reason in failures {
+        for surface in [Surface::Authorization, Surface::Token] {
+            let told = |reason: Reason| (reason.description(), reason.code(surface), reason.status(surface));
+            assert_eq!(told(reason), told(failures[0]), "{reason:?}");
+        }
+    }
+    let throttled = [Reason::RateLimited, Reason::AuthenticationsThrottled].map(Reason::description);
+    assert_eq!(throttled[0], throttled[1], "or it would tell that someone is guessing");
+}
+
+#[test]
+fn code_05_and_refresh_03_are_all_that_revokes() {
+    let revoking: Vec<_> = Reason::ALL.iter().filter(|reason| reason.revokes()).collect();
+    assert_eq!(revoking, [&Reason::CodeReused, &Reason::RefreshReused]);
+}

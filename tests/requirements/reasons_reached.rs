@@ -1,0 +1,254 @@
+//! Every row of the error table happens: each reason with a request that provokes it. A new reason needs a new line here.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use grantcore::{Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Scope, User};
+
+use crate::support::params::Params;
+use crate::support::steps::{DAY, form};
+use crate::support::store::Fault;
+use crate::support::{ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, World, app, policy};
+
+/// A good request with one thing wrong.
+type Spoilt = fn(Params) -> Params;
+/// The same, or something that happens before it is sent.
+type Overtaken = fn(&World, Params) -> Params;
+/// A world in which it has just been refused.
+type Provoked = fn() -> World;
+
+/// Authorization requests with one thing wrong.
+const AUTHORIZE: &[(Reason, Spoilt)] = &[
+    (Reason::RequestTooLarge, |request| request.set("state", &"x".repeat(5000))),
+    (Reason::ClientIdMissing, |request| request.without("client_id")),
+    (Reason::ClientIdRepeated, |request| request.and("client_id", "app")),
+    (Reason::ClientUnknown, |request| request.set("client_id", "nobody")),
+    (Reason::RedirectUriRepeated, |request| request.and("redirect_uri", CALLBACK)),
+    (Reason::RedirectUriMismatch, |request| request.set("redirect_uri", "https://app.example/cb/")),
+    (Reason::ParameterRepeated, |request| request.and("scope", "read")),
+    (Reason::RequestObject, |request| request.and("request", "x")),
+    (Reason::RequestUri, |request| request.and("request_uri", "x")),
+    (Reason::ResponseTypeMissing, |request| request.without("response_type")),
+    (Reason::ResponseTypeUnsupported, |request| request.set("response_type", "token")),
+    (Reason::ResponseModeUnsupported, |request| request.and("response_mode", "fragment")),
+    (Reason::PkceMissing, |request| request.without("code_challenge")),
+    (Reason::PkceMethodMissing, |request| request.without("code_challenge_method")),
+    (Reason::PkceMethod, |request| request.set("code_challenge_method", "plain")),
+    (Reason::PkceMalformed, |request| request.set("code_challenge", "short")),
+    (Reason::ScopeMalformed, |request| request.set("scope", "a\"b")),
+    (Reason::ScopeUnknown, |request| request.set("scope", "x")),
+    (Reason::ResourceMalformed, |request| request.and("resource", "mcp.example")),
+    (Reason::ResourceUnknown, |request| request.and("resource", "https://x.example")),
+];
+
+/// Redemptions of a good code with one thing wrong.
+const REDEEM: &[(Reason, Spoilt)] = &[
+    (Reason::ClientSecretWrong, |redeem| redeem.by_web().set("client_secret", "x")),
+    (Reason::ClientSecretMissing, |redeem| redeem.by_web().without("client_secret")),
+    (Reason::ClientSecretUnexpected, |redeem| redeem.and("client_secret", "x")),
+    (Reason::GrantTypeMissing, |redeem| redeem.without("grant_type")),
+    (Reason::GrantTypeUnsupported, |redeem| redeem.set("grant_type", "password")),
+    (Reason::CodeMissing, |redeem| redeem.without("code")),
+    (Reason::CodeUnknown, |redeem| redeem.set("code", "x")),
+    (Reason::CodeClientMismatch, Params::by_web),
+    (Reason::TokenRedirectUriMissing, |redeem| redeem.without("redirect_uri")),
+    (Reason::TokenRedirectUriMismatch, |redeem| redeem.set("redirect_uri", "https://app.example/")),
+    (Reason::VerifierMissing, |redeem| redeem.without("code_verifier")),
+    (Reason::VerifierMalformed, |redeem| redeem.set("code_verifier", "short")),
+    (Reason::VerifierMismatch, |redeem| redeem.set("code_verifier", "0000000000000000000000000000000000000000000")),
+    (Reason::VerifierIsChallenge, |redeem| redeem.set("code_verifier", CHALLENGE)),
+    (Reason::ResourceBeyondGrant, |redeem| redeem.and("resource", "https://x.example")),
+];
+
+/// What happens between the first tokens and a refresh with them, or is wrong with it.
+const REFRESH: &[(Reason, Overtaken)] = &[
+    (Reason::RefreshMissing, |_, refresh| refresh.without("refresh_token")),
+    (Reason::RefreshUnknown, |_, refresh| refresh.set("refresh_token", "x")),
+    (Reason::RefreshForged, |world, refresh| {
+        let id = world.grants()[0].grant.id();
+        refresh.set("refresh_token", &format!("grt_{}", URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &[0; 64]].concat())))
+    }),
+    (Reason::RefreshClientMismatch, |_, refresh| refresh.by_web()),
+    (Reason::ScopeBeyondGrant, |_, refresh| refresh.and("scope", "admin")),
+    (Reason::RefreshIdleExpired, |world, refresh| after(|| world.at(30 * DAY), refresh)),
+    (Reason::RefreshAbsoluteExpired, |world, refresh| after(|| world.at(180 * DAY), refresh)),
+    (Reason::RefreshReused, |world, refresh| after(|| drop(world.token(&refresh)), refresh.clone())),
+    (Reason::GrantRevoked, |world, refresh| after(|| drop([world.token(&refresh), world.token(&refresh)]), refresh.clone())),
+    (Reason::GrantEnded, |world, refresh| after(|| world.put(app().with_grants_ended()), refresh)),
+    (Reason::ClientDeactivated, |world, refresh| after(|| world.put(app().deactivated()), refresh)),
+    (Reason::AccountSuspended, |world, refresh| after(|| world.store.suspend("alice", true), refresh)),
+    (Reason::Contended, |world, refresh| after(|| world.store.fail([Fault::Conflict; 4]), refresh)),
+    (Reason::RateLimited, |world, refresh| after(|| (0..60).for_each(|_| drop(world.token(&Params::refresh("x")))), refresh)),
+    (Reason::GrantTypeUnauthorized, |world, refresh| {
+        let only_codes = GrantTypes { authorization_code: true, refresh_token: false };
+        world.put(Client::public("app").redirect_uri(CALLBACK).grant_types(only_codes).build().unwrap());
+        refresh
+    }),
+    (Reason::AuthenticationsThrottled, |world, _| {
+        let wrong = Params::refresh("x").by_web().set("client_secret", "x");
+        after(|| (0..10).for_each(|_| drop(world.token(&wrong))), Params::refresh("x").by_web())
+    }),
+];
+
+fn after(happening: impl FnOnce(), refresh: Params) -> Params {
+    happening();
+    refresh
+}
+
+/// Requests that need more than a changed parameter, each in a world of its own.
+const OTHERS: &[(Reason, Provoked)] = &[
+    (Reason::MethodNotAllowed, || sent(|incoming| Incoming { method: "GET", ..incoming })),
+    (Reason::ContentType, || sent(|incoming| Incoming { content_type: None, ..incoming })),
+    (Reason::RequestUndecodable, || sent(|incoming| Incoming { body: b"%", ..incoming })),
+    (Reason::SecretInUrl, || sent(|incoming| Incoming { query: b"code=x", ..incoming })),
+    (Reason::SeveralAuthentications, || sent(|incoming| Incoming { authorization: Authorization::Several, ..incoming })),
+    (Reason::CredentialsMalformed, || sent(|incoming| Incoming { authorization: Authorization::One(b"Basic !"), ..incoming })),
+    (Reason::ClientMethodMismatch, || {
+        let header = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
+        let world = World::new();
+        drop(world.token_with(&Params::refresh("x").set("client_id", "web"), header.as_bytes()));
+        world
+    }),
+    (Reason::CodeExpired, || redeemed(|world, _| world.at(600))),
+    (Reason::CodeReused, || redeemed(|world, redeem| drop(world.token(redeem)))),
+    (Reason::StorageUnavailable, || {
+        let world = World::new();
+        world.store.break_reads(true);
+        drop(world.try_token(&Params::refresh("x"), Authorization::None));
+        world
+    }),
+    (Reason::RefreshSuperseded, || {
+        let world = World::with(policy().replay_window(Duration::from_secs(30)));
+        let first = world.tokens();
+        world.refreshed(world.refreshed(first.refresh()).refresh());
+        drop(world.token(&Params::refresh(first.refresh())));
+        world
+    }),
+    (Reason::RedirectUriMissing, || {
+        asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).redirect_uri("https://app.example/2")), &["redirect_uri"])
+    }),
+    (Reason::RedirectUriForbidden, || {
+        // A record that is older than the rule.
+        let world = World::new();
+        let old = serde_json::to_string(&app()).unwrap().replace(CALLBACK, "javascript:alert(1)");
+        world.put(serde_json::from_str(&old).unwrap());
+        drop(world.authorize(&Params::authorize().set("redirect_uri", "javascript:alert(1)")));
+        world
+    }),
+    (Reason::CodeFlowUnauthorized, || {
+        let none = GrantTypes { authorization_code: false, refresh_token: false };
+        asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).grant_types(none)), &[])
+    }),
+    (Reason::ScopeForbidden, || {
+        asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap())), &[])
+    }),
+    (Reason::ScopeMissing, || asked(Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"), None, &["scope"])),
+    (Reason::ResourceMissing, || asked(policy().require_resource(true), None, &[])),
+    (Reason::AccessDenied, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::Deny))),
+    (Reason::TicketMissing, || decided(|_| {}, |_| (String::new(), ALICE, Choice::Allow))),
+    (Reason::TicketUnknown, || decided(|_| {}, |_| (format!("gct_{}", URL_SAFE_NO_PAD.encode([7; 48])), ALICE, Choice::Allow))),
+    (Reason::ConsentSessionMismatch, || {
+        decided(|_| {}, |ticket| (ticket, User { session: b"another browser", ..ALICE }, Choice::Allow))
+    }),
+    (Reason::ConsentExpired, || decided(|world| world.at(600), |ticket| (ticket, ALICE, Choice::Allow))),
+    (Reason::ConsentScope, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::AllowOnly("admin")))),
+    (Reason::ConsentUsed, || {
+        let world = World::new();
+        let ticket = world.page(&Params::authorize()).into_ticket();
+        drop([world.decide(&ticket, Choice::Allow), world.decide(&ticket, Choice::Deny)]);
+        world
+    }),
+    (Reason::TokenMissing, || checked(|_| Authorization::None, &[])),
+    (Reason::BearerMalformed, || checked(|_| Authorization::Several, &[])),
+    (Reason::TokenUnknown, || checked(|_| Authorization::One(b"Bearer x"), &[])),
+    (Reason::ScopeInsufficient, || checked(|header| Authorization::One(header), &["admin"])),
+    (Reason::TokenExpired, || called(|world| world.at(3600))),
+    (Reason::TokenRevoked, || called(|world| world.put(app().with_grants_ended()))),
+    (Reason::AudienceMismatch, || {
+        let world = World::with(policy().resource("https://files.example", "read"));
+        let code = world.code(&Params::authorize().and("resource", "https://files.example"));
+        let _ = world.works(&Granted::of(&world.token(&Params::redeem(&code))).access);
+        world
+    }),
+];
+
+fn sent(change: fn(Incoming<'_>) -> Incoming<'_>) -> World {
+    let world = World::new();
+    let body = Params::refresh("x").encode();
+    drop(world.server.token(&change(form(&body))));
+    world
+}
+
+fn redeemed(happening: fn(&World, &Params)) -> World {
+    let world = World::new();
+    let redeem = Params::redeem(&world.code(&Params::authorize()));
+    happening(&world, &redeem);
+    drop(world.token(&redeem));
+    world
+}
+
+fn asked(policy: grantcore::PolicyBuilder, client: Option<grantcore::ClientBuilder>, without: &[&str]) -> World {
+    let world = World::with(policy);
+    if let Some(client) = client {
+        world.put(client.build().unwrap());
+    }
+    drop(world.authorize(&without.iter().fold(Params::authorize(), |request, name| request.without(name))));
+    world
+}
+
+fn decided(happening: fn(&World), decision: fn(String) -> (String, User<'static>, Choice<'static>)) -> World {
+    let world = World::new();
+    let (ticket, user, choice) = decision(world.page(&Params::authorize()).into_ticket());
+    happening(&world);
+    drop(world.server.consent(&ticket, user, choice));
+    world
+}
+
+fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> World {
+    let world = World::new();
+    let header = format!("Bearer {}", world.tokens().access);
+    let needs = grantcore::Needs { resource: &world.server.policy().resources()[0], scopes };
+    drop(world.server.check(&authorization(header.as_bytes()), needs));
+    world
+}
+
+fn called(happening: fn(&World)) -> World {
+    let world = World::new();
+    let tokens = world.tokens();
+    happening(&world);
+    let _ = world.works(&tokens.access);
+    world
+}
+
+#[test]
+fn token_19_every_reason_is_reached_and_told_to_the_operator() {
+    let mut seen = BTreeSet::new();
+    let mut check = |expected: Reason, world: &World| {
+        let event = world.events().pop().unwrap();
+        assert_eq!((event.reason, event.kind), (Some(expected), grantcore::EventKind::Refused));
+        assert!(seen.insert(expected.name()), "{expected:?} is provoked twice");
+    };
+    for (reason, change) in AUTHORIZE {
+        let world = World::new();
+        let refusal = world.authorize(&change(Params::authorize())).unwrap_err();
+        assert_eq!(refusal.reason(), *reason);
+        check(*reason, &world);
+    }
+    for (reason, change) in REDEEM {
+        let world = World::new();
+        drop(world.token(&change(Params::redeem(&world.code(&Params::authorize())))));
+        check(*reason, &world);
+    }
+    for (reason, change) in REFRESH {
+        let world = World::new();
+        let refresh = Params::refresh(world.tokens().refresh());
+        drop(world.token(&change(&world, refresh)));
+        check(*reason, &world);
+    }
+    for (reason, provoke) in OTHERS {
+        check(*reason, &provoke());
+    }
+    assert_eq!(seen, Reason::ALL.iter().map(|reason| reason.name()).collect(), "every reason has a line above");
+}

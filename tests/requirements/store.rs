@@ -1,0 +1,371 @@
+//! STORE: what is written, when, how often it is tried, and what may be read from it.
+
+use std::future::Future;
+use std::sync::{Arc, Barrier};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use grantcore::{
+    AsyncStore, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision, Decision, EntropyError, Failure,
+    GrantId, GrantState, Incoming, MemoryStore, Operation, Reason, Server, Store, Stored, Timestamp, TokenRequest, Tokens, Write,
+    drive, drive_async,
+};
+
+use crate::support::params::Params;
+use crate::support::steps::{DAY, form};
+use crate::support::store::{Broken, Fault, TestStore};
+use crate::support::{ALICE, Granted, T, World, assert_refused, entropy, json, param, policy};
+
+/// The writes that these requests would make now, each with entropy of its own.
+fn writes<O: Operation>(world: &World, operation: &O, number: u64) -> Vec<Write> {
+    let decide = |seed| world.decision(operation, &world.moment(entropy(seed)));
+    (0..number).map(|seed| decide(seed).write().expect("it writes").clone()).collect()
+}
+
+#[test]
+fn store_01_of_many_commits_on_one_version_one_is_done() {
+    let one_wins = |store: &MemoryStore, writes: &[Write]| {
+        let barrier = Barrier::new(writes.len());
+        let commit = |write| {
+            barrier.wait();
+            store.commit(write).unwrap()
+        };
+        let commits: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = writes.iter().map(|write| scope.spawn(move || commit(write))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let done: Vec<_> = (0..writes.len()).filter(|at| commits[*at] == Commit::Done).collect();
+        assert_eq!(done.len(), 1, "{commits:?}");
+        let write = &writes[done[0]];
+        let stored = store.grant(write.id()).unwrap().unwrap();
+        assert_eq!((&stored.grant, stored.version), (write.grant(), write.version()));
+    };
+    for _ in 0..10 {
+        let world = World::new();
+        let query = Params::authorize().encode();
+        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let authorize = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
+        // The same record created by all, then one consent decided by all, then one refresh made by all.
+        one_wins(&world.store.inner, &vec![writes(&world, &authorize, 1).remove(0); 20]);
+        let ticket = world.page(&Params::authorize()).into_ticket();
+        one_wins(&world.store.inner, &writes(&world, &ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap(), 20));
+        let body = Params::refresh(world.tokens().refresh()).encode();
+        let refresh = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
+        one_wins(&world.store.inner, &writes(&world, &refresh, 20));
+    }
+}
+
+#[test]
+fn store_02_a_crash_leaves_either_the_old_token_live_or_the_new() {
+    for committed in [false, true] {
+        let crashed = || {
+            let world = World::new();
+            let old = world.tokens();
+            let body = Params::refresh(old.refresh()).encode();
+            let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
+            let decide = || world.decision(&request, &world.moment(entropy(9)));
+            // What would have been answered, had the process lived on.
+            let new = Granted::of(&decide().settle(Commit::Done).unwrap().outcome.unwrap().reply());
+            if committed {
+                assert_eq!(world.store.commit(decide().write().unwrap()), Ok(Commit::Done));
+            }
+            (world, old, new)
+        };
+        let (world, old, new) = crashed();
+        assert_eq!((world.works(&old.access), world.works(&new.access)), (true, committed));
+        assert_eq!(world.token(&Params::refresh(old.refresh())).status, if committed { 400 } else { 200 });
+        let (world, _, new) = crashed();
+        assert_eq!(world.token(&Params::refresh(new.refresh())).status, if committed { 200 } else { 400 });
+    }
+}
+
+/// A token request taken apart: it decides, then commits, and begins again on a conflict.
+struct Stepwise<'a> {
+    request: TokenRequest<'a>,
+    seed: u64,
+    again: bool,
+    decided: Option<Decision<Tokens>>,
+    outcome: Option<Result<Granted, Reason>>,
+}
+
+impl Stepwise<'_> {
+    fn step(&mut self, world: &World) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let Some(decision) = self.decided.take() else {
+            let moment = world.moment(entropy(self.seed));
+            let moment = if self.again { moment.again(world.now()) } else { moment };
+            self.decided = Some(world.decision(&self.request, &moment));
+            return;
+        };
+        let commit = decision.write().map_or(Commit::Done, |write| world.store.commit(write).unwrap());
+        self.again = true;
+        let settled = decision.settle(commit);
+        self.outcome = settled.map(|settled| settled.outcome.map(|tokens| Granted::of(&tokens.reply())).map_err(|no| no.reason()));
+    }
+}
+
+#[test]
+fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
+    for (window, replays_code) in [(0, false), (0, true), (30, true)] {
+        for order in 0..=u8::MAX {
+            let world = World::with(policy().replay_window(Duration::from_secs(window)));
+            let code = world.code(&Params::authorize());
+            let first = Granted::of(&world.token(&Params::redeem(&code)));
+            let second = world.refreshed(first.refresh());
+            world.at(60);
+            let replay = if replays_code { Params::redeem(&code) } else { Params::refresh(first.refresh()) };
+            let bodies = [Params::refresh(second.refresh()).encode(), replay.encode()];
+            let mut actors = [0, 1].map(|at: usize| Stepwise {
+                request: TokenRequest::parse(&form(&bodies[at]), world.server.policy()).unwrap(),
+                seed: 70 + u64::try_from(at).unwrap(),
+                again: false,
+                decided: None,
+                outcome: None,
+            });
+            (0..8).for_each(|bit| actors[usize::from(order >> bit & 1)].step(&world));
+            (0..8).for_each(|at| actors[at % 2].step(&world));
+            let [refreshed, replayed] = actors.map(|actor| actor.outcome.expect("it ended"));
+            assert!(matches!(replayed, Err(Reason::RefreshReused | Reason::CodeReused)), "{order:b}: {replayed:?}");
+            for tokens in [first, second].iter().chain(refreshed.as_ref().ok()) {
+                world.dead(&tokens.access, Reason::TokenRevoked);
+                world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
+            }
+        }
+    }
+}
+
+/// How each step that writes tells that its write failed.
+fn failures(world: &World, fault: Fault) -> [Failure<Broken>; 4] {
+    let fail = || world.store.fail([fault]);
+    let page = || world.page(&Params::authorize()).into_ticket();
+    let token = |params: Params| {
+        fail();
+        world.try_token(&params, Authorization::None).unwrap_err()
+    };
+    let authorize = || {
+        fail();
+        world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err()
+    };
+    let approve = |ticket: String| {
+        fail();
+        world.server.consent(&ticket, ALICE, Choice::Allow).unwrap_err()
+    };
+    let (redeem, refresh) = (world.code(&Params::authorize()), world.tokens());
+    [authorize(), approve(page()), token(Params::redeem(&redeem)), token(Params::refresh(refresh.refresh()))]
+}
+
+#[test]
+fn store_05_nothing_leaves_before_its_write_is_durable() {
+    for fault in [Fault::Dropped, Fault::Unacknowledged] {
+        let world = World::new();
+        for failure in failures(&world, fault) {
+            let reply = failure.refusal.reply(world.server.policy());
+            let out = format!("{failure:?} {} {:?} {}", failure.refusal, reply.headers, reply.body);
+            assert!(matches!(reply.status, 503 | 303) && out.contains("temporarily_unavailable"), "{out}");
+            assert!(!["gct_", "gac_", "gat_", "grt_"].iter().any(|prefix| out.contains(prefix)), "{out}");
+        }
+    }
+}
+
+#[test]
+fn store_05_without_randomness_nothing_is_written() {
+    let world = World::new();
+    let token = world.tokens();
+    let dry = Server::with(policy().build().unwrap(), &*world.store, || Timestamp::from_unix_seconds(T), || Err(EntropyError));
+    let commits = world.store.commits();
+    let body = Params::refresh(token.refresh()).encode();
+    let reply = dry.token(&form(&body)).unwrap();
+    assert_eq!((reply.status, &json(&reply)["error"]), (503, &"temporarily_unavailable".into()));
+    assert_eq!(world.store.commits(), commits);
+    world.refreshed(token.refresh());
+}
+
+#[test]
+fn store_06_a_conflict_is_decided_again_a_few_times() {
+    for conflicts in 0..4 {
+        let world = World::new();
+        let (code, before) = (world.code(&Params::authorize()), world.store.commits());
+        world.store.fail(vec![Fault::Conflict; conflicts]);
+        assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code))).access));
+        assert_eq!(world.store.commits() - before, conflicts + 1);
+    }
+    let world = World::new();
+    let (code, before) = (world.code(&Params::authorize()), world.store.commits());
+    world.store.fail([Fault::Conflict; 4]);
+    let reply = world.token(&Params::redeem(&code));
+    assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
+    assert_eq!((reply.header("retry-after"), world.store.commits() - before), (Some("1"), 4));
+    Granted::of(&world.token(&Params::redeem(&code)));
+}
+
+#[test]
+fn store_06_each_decision_is_made_on_fresh_facts() {
+    let world = World::new();
+    let body = Params::redeem(&world.code(&Params::authorize())).encode();
+    let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
+    let (reads, before) = (std::cell::Cell::new(0), world.store.commits());
+    // The account is suspended between the first attempt and the second.
+    let clock = || {
+        reads.set(reads.get() + 1);
+        world.store.suspend("alice", reads.get() > 1);
+        world.now()
+    };
+    world.store.fail([Fault::Conflict]);
+    let settled = drive(&request, &*world.store, world.server.policy(), &clock, entropy(5)).unwrap();
+    assert_eq!(settled.outcome.unwrap_err().reason(), Reason::AccountSuspended);
+    assert_eq!((reads.get(), world.store.commits() - before), (2, 1));
+}
+
+#[test]
+fn store_06_an_error_reaches_the_host_whole_and_is_not_retried() {
+    for faults in [vec![Fault::Dropped], vec![Fault::Conflict, Fault::Unacknowledged]] {
+        let world = World::new();
+        let (code, before) = (world.code(&Params::authorize()), world.store.commits());
+        let expected = faults.len();
+        world.store.fail(faults);
+        let failure = world.try_token(&Params::redeem(&code), Authorization::None).unwrap_err();
+        assert_eq!((failure.error, failure.refusal.reason()), (Broken, Reason::StorageUnavailable));
+        assert_eq!(world.store.commits() - before, expected);
+    }
+    let world = World::new();
+    let tokens = world.tokens();
+    world.store.break_reads(true);
+    let reads = world.store.reads.load(std::sync::atomic::Ordering::SeqCst);
+    let refresh = world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
+    assert_eq!((refresh.error, refresh.refusal.status()), (Broken, 503));
+    assert_eq!(world.store.reads.load(std::sync::atomic::Ordering::SeqCst) - reads, 1);
+}
+
+/// The test store as one that is awaited.
+struct Awaited<'a>(&'a TestStore);
+
+impl AsyncStore for Awaited<'_> {
+    type Error = Broken;
+
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Broken> {
+        self.0.client(id)
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored>, Broken> {
+        self.0.grant(id)
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit, Broken> {
+        self.0.commit(write)
+    }
+
+    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Broken> {
+        self.0.grants_of(subject)
+    }
+}
+
+#[test]
+fn store_06_the_driver_that_awaits_does_the_same() {
+    use Fault::{AppliedThenConflict, Conflict, Dropped, Unacknowledged};
+    let faults: [&[Fault]; 6] =
+        [&[], &[Conflict; 3], &[Conflict; 4], &[Dropped], &[Conflict, Unacknowledged], &[AppliedThenConflict]];
+    for faults in faults {
+        let [waited, awaited] = [false, true].map(|awaits| {
+            let world = World::new();
+            let body = Params::redeem(&world.code(&Params::authorize())).encode();
+            let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
+            let (policy, clock, before) = (world.server.policy(), || world.now(), world.store.commits());
+            world.store.fail(faults.iter().copied());
+            let result = if awaits {
+                let store = Awaited(&world.store);
+                let mut future = std::pin::pin!(drive_async(&request, &store, policy, &clock, entropy(5)));
+                match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => panic!("the store answers at once"),
+                }
+            } else {
+                drive(&request, &*world.store, policy, &clock, entropy(5))
+            };
+            let answer = result.map_err(|failure| (failure.error, failure.refusal.reason()));
+            let answer = answer.map(|settled| settled.outcome.map_or_else(|no| no.reply(policy), Tokens::reply).body);
+            (answer, world.store.commits() - before, world.grants())
+        });
+        assert_eq!(waited, awaited, "{faults:?}");
+    }
+}
+
+/// A commit that was applied though the store said otherwise is recognized at every step, and answered as what it is.
+#[test]
+fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
+    let world = World::new();
+    let applied = || world.store.fail([Fault::AppliedThenConflict]);
+    applied();
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    applied();
+    let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
+    applied();
+    let tokens = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
+    assert_eq!((tokens.scope.as_str(), tokens.expires_in), ("read write", 3600));
+    applied();
+    let next = world.refreshed(tokens.refresh());
+    assert!(world.works(&tokens.access) && world.works(&next.access));
+    assert_eq!(world.grants().len(), 1);
+}
+
+#[test]
+fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
+    let world = World::new();
+    let pages: Vec<_> = (0..150).map(|_| world.page(&Params::authorize())).collect();
+    let end = Timestamp::from_unix_seconds(T + 600 + DAY);
+    assert!(world.grants().iter().all(|stored| stored.grant.drop_after() == end));
+    let sweep = |seconds| world.store.inner.sweep(Timestamp::from_unix_seconds(T + seconds), 100);
+    assert_eq!((sweep(600 + DAY - 1), world.store.inner.grants()), (0, 150));
+    assert_eq!((sweep(600 + DAY), world.grants().len()), (100, 50));
+    assert_eq!((sweep(600 + DAY), sweep(600 + DAY), world.grants().len()), (50, 0, 0));
+    drop(pages);
+}
+
+#[test]
+fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
+    let old = |replay_at: u64| {
+        let world = World::new();
+        let code = world.code(&Params::authorize());
+        let first = Granted::of(&world.token(&Params::redeem(&code)));
+        let second = world.refreshed(first.refresh());
+        world.at(replay_at);
+        for seconds in (0..=replay_at).step_by(usize::try_from(DAY / 2).unwrap()).chain([replay_at]) {
+            world.store.inner.sweep(Timestamp::from_unix_seconds(T + seconds), usize::MAX);
+        }
+        (world, code, first, second)
+    };
+    for replay_at in [0, 1, 3600, DAY, 30 * DAY - 1] {
+        let (world, _, first, second) = old(replay_at);
+        world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
+        world.invalid_grant(&Params::refresh(second.refresh()), Reason::GrantRevoked);
+        world.store.inner.sweep(world.now(), usize::MAX);
+        assert_eq!(world.grants()[0].grant.state(), GrantState::Revoked(grantcore::Cause::Replay));
+        let (world, code, ..) = old(replay_at);
+        world.invalid_grant(&Params::redeem(&code), Reason::CodeReused);
+    }
+    let (world, _, first, second) = old(0);
+    world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
+    world.at(30 * DAY - 1);
+    world.store.inner.sweep(world.now(), usize::MAX);
+    world.invalid_grant(&Params::refresh(second.refresh()), Reason::GrantRevoked);
+    let (world, code, first, second) = old(31 * DAY);
+    assert!(world.grants().is_empty());
+    for token in [first.refresh(), second.refresh()] {
+        world.invalid_grant(&Params::refresh(token), Reason::RefreshUnknown);
+    }
+    world.invalid_grant(&Params::redeem(&code), Reason::CodeUnknown);
+    assert!(world.store.client("app").unwrap().is_some(), "no client is swept");
+}
+
+#[test]
+fn store_08_a_record_dropped_early_fails_closed() {
+    let world = World::new();
+    let (ticket, code, tokens) = (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()), world.tokens());
+    assert_eq!(world.store.inner.sweep(Timestamp::NEVER, usize::MAX), 3);
+    world.invalid_grant(&Params::redeem(&code), Reason::CodeUnknown);
+    world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::RefreshUnknown);
+    world.dead(&tokens.access, Reason::TokenUnknown);
+    assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
+    assert!(world.grants().is_empty());
+}

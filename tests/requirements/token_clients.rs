@@ -1,0 +1,331 @@
+//! TOKEN: who is asking at the token endpoint (OAuth 2.1 §2.4): TOKEN-08 to -15, and every grant by every kind of client.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use grantcore::{Authorization, Client, Digest, Incoming, Reason, Reply, SecretMethod, StoredSecret};
+
+use crate::support::params::Params;
+use crate::support::refused::wire;
+use crate::support::steps::form;
+use crate::support::{CALLBACK, Granted, ISSUER, SECRET, World, assert_refused, json, policy};
+
+/// The value of a Basic header: each half form-encoded, then both in base64.
+fn basic(id: &str, secret: &str) -> Vec<u8> {
+    let half = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    pair(&format!("{}:{}", half(id), half(secret)))
+}
+
+fn pair(text: &str) -> Vec<u8> {
+    format!("Basic {}", STANDARD.encode(text)).into_bytes()
+}
+
+fn confidential(id: &str, method: SecretMethod, secret: &str) -> Client {
+    Client::confidential(id, method, StoredSecret::Digest(Digest::of(secret.as_bytes()))).redirect_uri(CALLBACK).build().unwrap()
+}
+
+/// A world with the client `basic` as well, which registered `client_secret_basic`.
+fn world() -> World {
+    let world = World::new();
+    world.put(confidential("basic", SecretMethod::Basic, SECRET));
+    world
+}
+
+/// A refresh that fails for its token only once its client has been authenticated.
+fn probe(client: &str) -> Params {
+    Params::refresh("x").set("client_id", client)
+}
+
+#[track_caller]
+fn authenticated(world: &World, reply: &Reply) {
+    assert_refused(world, reply, 400, "invalid_grant", Reason::RefreshUnknown);
+}
+
+#[track_caller]
+fn unauthenticated(world: &World, reply: &Reply, reason: Reason) {
+    assert_refused(world, reply, 401, "invalid_client", reason);
+}
+
+#[test]
+fn token_08_confidential_clients_authenticate_as_registered() {
+    let world = world();
+    for client in ["web", "basic"] {
+        unauthenticated(&world, &world.token(&probe(client)), Reason::ClientSecretMissing);
+        unauthenticated(&world, &world.token(&probe(client).set("client_secret", "")), Reason::ClientSecretMissing);
+    }
+    unauthenticated(&world, &world.token_with(&probe("web"), &basic("web", SECRET)), Reason::ClientMethodMismatch);
+    unauthenticated(&world, &world.token(&probe("basic").set("client_secret", SECRET)), Reason::ClientMethodMismatch);
+    let lenient = World::with(policy().lenient_on_method(true));
+    authenticated(&lenient, &lenient.token_with(&probe("web"), &basic("web", SECRET)));
+    unauthenticated(&lenient, &lenient.token_with(&probe("web"), &basic("web", "wrong")), Reason::ClientSecretWrong);
+}
+
+#[test]
+fn token_09_a_secret_in_the_body_authenticates() {
+    let world = World::new();
+    authenticated(&world, &world.token(&probe("web").set("client_secret", SECRET)));
+    for wrong in ["wrong", "A-SECRET-OF-A-CONFIDENTIAL-CLIENT-0123456789", &SECRET[1..], &format!("{SECRET} ")] {
+        unauthenticated(&world, &world.token(&probe("web").set("client_secret", wrong)), Reason::ClientSecretWrong);
+    }
+}
+
+#[test]
+fn token_10_both_halves_of_basic_are_form_encoded() {
+    let world = World::new();
+    let (id, secret) = ("a:b%c+d e", "s:e%c+r e/é=");
+    world.put(confidential(id, SecretMethod::Basic, secret));
+    let bare = Params::refresh("x").without("client_id");
+    authenticated(&world, &world.token_with(&bare, &basic(id, secret)));
+    // Some clients escape whatever is not a letter or digit, some write a space as %20; the first colon separates.
+    let all = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<Vec<_>>().concat();
+    authenticated(&world, &world.token_with(&bare, &pair(&format!("{}:{}", all(id), all(secret)))));
+    authenticated(&world, &world.token_with(&bare, &pair("a%3Ab%25c%2Bd%20e:s:e%25c%2Br+e/é=")));
+    for scheme in ["basic", "BASIC", "bAsIc", "Basic "] {
+        let header = String::from_utf8(basic(id, secret)).unwrap().replace("Basic", scheme);
+        authenticated(&world, &world.token_with(&bare, header.as_bytes()));
+    }
+    unauthenticated(&world, &world.token_with(&bare, &basic("é", "x")), Reason::ClientUnknown);
+    assert_eq!(world.events().last().unwrap().claimed.as_deref(), Some("\\u{e9}"), "decoded, and escaped for the log");
+}
+
+#[test]
+fn token_10_credentials_that_cannot_be_read_fail_authentication() {
+    let world = world();
+    let text = |text: &str| text.as_bytes().to_vec();
+    let raw = STANDARD.encode(b"basic:\xFF\xFE");
+    let bad = [text("Basic !!!"), text("Basic"), text("Basic "), pair("no colon"), pair("a:%zz"), pair("%zz:a"), pair("a:%FF")];
+    let others = [text(&format!("Basic {raw}")), text("Bearer x"), text("BasicYTpi"), text(""), text("Basic YTpi YTpi")];
+    for header in bad.into_iter().chain(others) {
+        let reply = world.token_with(&probe("basic"), &header);
+        unauthenticated(&world, &reply, Reason::CredentialsMalformed);
+        assert!(reply.header("www-authenticate").is_some());
+    }
+}
+
+#[test]
+fn token_11_one_mechanism_and_one_client() {
+    let world = world();
+    let header = basic("basic", SECRET);
+    let mixed = |params: &Params| {
+        let reply = world.token_with(params, &header);
+        assert_refused(&world, &reply, 400, "invalid_request", Reason::SeveralAuthentications);
+    };
+    mixed(&probe("basic").set("client_secret", SECRET));
+    mixed(&probe("web"));
+    mixed(&probe("Basic"));
+    // One client names itself in the body as well: the same id, no second secret.
+    authenticated(&world, &world.token_with(&probe("basic"), &header));
+    authenticated(&world, &world.token_with(&probe("basic").without("client_id"), &header));
+    let body = probe("basic").encode();
+    let twice = Incoming { authorization: Authorization::Several, ..form(&body) };
+    assert_refused(&world, &world.server.token(&twice).unwrap(), 400, "invalid_request", Reason::SeveralAuthentications);
+}
+
+#[test]
+fn token_12_a_public_client_names_itself_and_has_no_secret() {
+    let world = World::new();
+    for params in [probe("app").without("client_id"), probe(""), probe("").and("client_secret", SECRET)] {
+        world.refused(&params, 400, "invalid_request", Reason::ClientIdMissing);
+    }
+    unauthenticated(&world, &world.token(&probe("app").set("client_secret", SECRET)), Reason::ClientSecretUnexpected);
+    for secret in [SECRET, ""] {
+        let reply = world.token_with(&probe("app"), &basic("app", secret));
+        unauthenticated(&world, &reply, Reason::ClientSecretUnexpected);
+    }
+    authenticated(&world, &world.token(&probe("app")));
+    // Its id proves nothing: another client that names it gets no further with a code of its own.
+    let code = world.code(&Params::authorize().by_web());
+    world.invalid_grant(&Params::redeem(&code), Reason::CodeClientMismatch);
+}
+
+#[test]
+fn token_13_failed_authentication_carries_a_basic_challenge() {
+    let world = world();
+    let challenge = format!("Basic realm=\"{ISSUER}\"");
+    let failed = [
+        world.token_with(&probe("basic"), &basic("basic", "wrong")),
+        world.token_with(&probe("basic"), b"Basic !!!"),
+        world.token(&probe("web").set("client_secret", "wrong")),
+        world.token(&probe("unknown")),
+    ];
+    for reply in failed {
+        assert_eq!((reply.status, json(&reply)["error"].as_str()), (401, Some("invalid_client")));
+        assert_eq!(reply.headers.iter().filter(|(name, _)| *name == "www-authenticate").count(), 1);
+        assert_eq!(reply.header("www-authenticate"), Some(challenge.as_str()));
+    }
+    assert_eq!(world.token(&probe("app")).header("www-authenticate"), None);
+}
+
+/// What a stranger can send to learn whether there is such a client, and why it fails; it is sent thirteen times.
+fn probes(world: &World) -> Vec<(Params, Reason)> {
+    let secret = |client: &str, secret: &str| probe(client).set("client_secret", secret);
+    let public = |id: &str| Client::public(id).redirect_uri(CALLBACK).build().unwrap().deactivated();
+    world.put(confidential("gone", SecretMethod::Post, SECRET).deactivated());
+    world.put(confidential("gone without", SecretMethod::Post, SECRET).deactivated());
+    world.put(public("public gone"));
+    world.put(public("public gone with"));
+    vec![
+        (secret("unknown", SECRET), Reason::ClientUnknown),
+        (probe("unknown without"), Reason::ClientUnknown),
+        (secret("web", "wrong"), Reason::ClientSecretWrong),
+        (secret("gone", SECRET), Reason::ClientDeactivated),
+        (probe("gone without"), Reason::ClientDeactivated),
+        (probe("public gone"), Reason::ClientDeactivated),
+    ]
+}
+
+#[test]
+fn token_14_unknown_deactivated_and_wrong_look_the_same_from_outside() {
+    let world = World::new();
+    let answers = probes(&world).into_iter().map(|(params, reason)| {
+        let first = world.token(&params);
+        unauthenticated(&world, &first, reason);
+        let rest = (0..12).map(|_| wire(&world.token(&params)));
+        (reason, std::iter::once(wire(&first)).chain(rest).collect::<Vec<_>>())
+    });
+    let answers: Vec<_> = answers.collect();
+    for (reason, answer) in &answers {
+        assert_eq!(*answer, answers[0].1, "{reason:?}");
+    }
+}
+
+/// A public client that is gone and is sent a secret is as unknown as any other, and as soon throttled.
+#[test]
+fn token_14_a_deactivated_public_client_is_not_given_away_by_its_throttle() {
+    let world = World::new();
+    probes(&world);
+    let sent = |client: &str| {
+        let params = probe(client).set("client_secret", SECRET);
+        (0..13).map(|_| wire(&world.token(&params))).collect::<Vec<_>>()
+    };
+    assert!(sent("public gone with") == sent("unknown"), "one is throttled and the other is not");
+}
+
+#[test]
+fn token_15_after_ten_failures_even_the_right_secret_waits() {
+    let world = world();
+    let right = probe("web").set("client_secret", SECRET);
+    for second in 0..10 {
+        world.at(second);
+        authenticated(&world, &world.token(&right));
+        unauthenticated(&world, &world.token(&probe("web").set("client_secret", "wrong")), Reason::ClientSecretWrong);
+    }
+    for (at, wait) in [(9, "51"), (30, "30"), (59, "1")] {
+        world.at(at);
+        let reply = world.token(&right);
+        assert_refused(&world, &reply, 429, "too_many_requests", Reason::AuthenticationsThrottled);
+        assert_eq!(reply.header("retry-after"), Some(wait));
+    }
+    authenticated(&world, &world.token_with(&probe("basic"), &basic("basic", SECRET)));
+    authenticated(&world, &world.token(&probe("app")));
+    world.at(60);
+    authenticated(&world, &world.token(&right));
+}
+
+#[test]
+fn token_15_the_number_of_failures_is_the_policys() {
+    let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
+    unauthenticated(&world, &world.token(&probe("web")), Reason::ClientSecretMissing);
+    let reply = world.token(&probe("web").set("client_secret", SECRET));
+    assert_refused(&world, &reply, 429, "too_many_requests", Reason::AuthenticationsThrottled);
+}
+
+/// Beyond ten thousand names the count of failures is shared, not given up.
+#[test]
+fn token_15_a_flood_of_names_does_not_end_the_throttle() {
+    let world = World::new();
+    for name in 0..10_000 {
+        assert_eq!(world.token(&probe(&format!("stranger {name}"))).status, 401);
+    }
+    for _ in 0..10 {
+        unauthenticated(&world, &world.token(&probe("web").set("client_secret", "wrong")), Reason::ClientSecretWrong);
+    }
+    let reply = world.token(&probe("web").set("client_secret", SECRET));
+    assert_refused(&world, &reply, 429, "too_many_requests", Reason::AuthenticationsThrottled);
+}
+
+/// How a request authenticates, each with the right secret and a wrong one.
+const PROOFS: [&str; 5] = ["nothing", "wrong post", "wrong basic", "right post", "right basic"];
+
+/// For each kind of client, what comes of each proof in turn: served, or refused for this reason.
+const KINDS: [(&str, [Option<Reason>; 5]); 4] = {
+    use Reason::{
+        ClientMethodMismatch as Method, ClientSecretMissing as Missing, ClientSecretUnexpected as Unexpected,
+        ClientSecretWrong as Wrong,
+    };
+    [
+        ("app", [None, Some(Unexpected), Some(Unexpected), Some(Unexpected), Some(Unexpected)]),
+        ("post", [Some(Missing), Some(Wrong), Some(Wrong), None, Some(Method)]),
+        ("basic", [Some(Missing), Some(Wrong), Some(Wrong), Some(Method), None]),
+        ("slow", [Some(Missing), Some(Wrong), Some(Wrong), None, Some(Method)]),
+    ]
+};
+
+/// Sends the request with this proof, as this client.
+fn proven(world: &World, params: Params, client: &str, proof: &str) -> Reply {
+    let params = params.set("client_id", client);
+    match proof.split_once(' ') {
+        None => world.token(&params),
+        Some((secret, method)) => {
+            let secret = if secret == "right" { SECRET } else { "wrong" };
+            if method == "post" {
+                world.token(&params.set("client_secret", secret))
+            } else {
+                world.token_with(&params, &basic(client, secret))
+            }
+        }
+    }
+}
+
+/// A provider looked at the secret for codes and forgot it for refresh tokens.
+#[test]
+fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
+    let policy = || {
+        let limits = policy().slow_hash(|secret, hash| hash == "slow" && secret == SECRET.as_bytes());
+        limits.limits(|limits| limits.failed_authentications_per_minute = 60)
+    };
+    for (client, outcomes) in KINDS {
+        let world = World::with(policy());
+        world.put(confidential("post", SecretMethod::Post, SECRET));
+        world.put(confidential("basic", SecretMethod::Basic, SECRET));
+        let slow = Client::confidential("slow", SecretMethod::Post, StoredSecret::SlowHash("slow".into()));
+        world.put(slow.redirect_uri(CALLBACK).build().unwrap());
+        let right = PROOFS[outcomes.iter().position(Option::is_none).unwrap()];
+        let code = || world.code(&Params::authorize().set("client_id", client));
+        for (proof, outcome) in PROOFS.into_iter().zip(outcomes) {
+            let redeem = Params::redeem(&code());
+            let tokens = Granted::of(&proven(&world, Params::redeem(&code()), client, right));
+            let refresh = Params::refresh(tokens.refresh());
+            let unsupported = ["client_credentials", "password"].map(|name| refresh.clone().set("grant_type", name));
+            let commits = world.store.commits();
+            match outcome {
+                None => {
+                    assert_eq!((proof, proven(&world, redeem, client, proof).status), (right, 200));
+                    assert_eq!(proven(&world, refresh, client, proof).status, 200);
+                    for params in unsupported {
+                        let reply = proven(&world, params, client, proof);
+                        assert_refused(&world, &reply, 400, "unsupported_grant_type", Reason::GrantTypeUnsupported);
+                    }
+                }
+                Some(reason) => {
+                    for params in [redeem.clone(), refresh.clone()].into_iter().chain(unsupported) {
+                        unauthenticated(&world, &proven(&world, params, client, proof), reason);
+                    }
+                    assert_eq!(world.store.commits(), commits, "{client} with {proof}");
+                    assert_eq!(proven(&world, redeem, client, right).status, 200);
+                    assert_eq!(proven(&world, refresh, client, right).status, 200);
+                }
+            }
+        }
+    }
+}
+
+/// A provider took the verifier in place of the secret.
+#[test]
+fn ghsa_q9xg_f2v2_695g_a_verifier_does_not_replace_the_secret() {
+    let world = World::new();
+    let redeem = Params::redeem(&world.code(&Params::authorize().by_web())).by_web();
+    world.refused(&redeem.clone().without("client_secret"), 401, "invalid_client", Reason::ClientSecretMissing);
+    // Nor does another client's id: the code is for the one that must authenticate.
+    world.invalid_grant(&redeem.clone().set("client_id", "app").without("client_secret"), Reason::CodeClientMismatch);
+    Granted::of(&world.token(&redeem));
+}
