@@ -1,5 +1,6 @@
 //! The driver: load, decide, commit, and again on a conflict. It knows no operation and no protocol.
 
+use crate::event::{Event, EventKind};
 use crate::moment::{Clock, Entropy, Moment};
 use crate::operation::{Commit, Decision, Operation, Settled};
 use crate::policy::Policy;
@@ -18,6 +19,8 @@ pub struct Failure<E> {
     pub error: E,
     /// How to tell the client, which may retry: 503, or at the authorization endpoint `temporarily_unavailable`.
     pub refusal: Refusal,
+    /// What happened, for the trail.
+    pub event: Box<Event>,
 }
 
 /// Runs one operation against a store.
@@ -33,7 +36,7 @@ pub fn drive<O: Operation, S: Store>(
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
     let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
     loop {
-        let loaded = store.load(&operation.keys(&moment)).map_err(|error| unread(operation, error))?;
+        let loaded = store.load(&operation.keys(&moment)).map_err(|error| unread(operation, &moment, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = decision.write().map_or(Ok(Commit::Done), |write| store.commit(write));
         if let Some(end) = conclude(operation, decision, commit, attempt) {
@@ -59,7 +62,7 @@ where
 {
     let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
     loop {
-        let loaded = store.load(&operation.keys(&moment)).await.map_err(|error| unread(operation, error))?;
+        let loaded = store.load(&operation.keys(&moment)).await.map_err(|error| unread(operation, &moment, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = match decision.write() {
             Some(write) => store.commit(write).await,
@@ -80,12 +83,22 @@ fn conclude<O: Operation, E>(
     attempt: u32,
 ) -> Option<Result<Settled<O::Response>, Failure<E>>> {
     match commit {
-        Err(error) => Some(Err(Failure { error, refusal: decision.abandon(operation.surface()) })),
-        Ok(Commit::Conflict) if attempt >= ATTEMPTS => Some(Ok(decision.contended(operation.surface()))),
+        Err(error) => {
+            let (refusal, event) = decision.given_up(Reason::StorageUnavailable, operation.surface());
+            Some(Err(Failure { error, refusal, event: Box::new(event) }))
+        }
+        Ok(Commit::Conflict) if attempt >= ATTEMPTS => {
+            let (refusal, event) = decision.given_up(Reason::Contended, operation.surface());
+            Some(Ok(Settled { outcome: Err(refusal), event }))
+        }
         Ok(commit) => decision.settle(commit).map(Ok),
     }
 }
 
-fn unread<E>(operation: &impl Operation, error: E) -> Failure<E> {
-    Failure { error, refusal: Refusal::plain(Reason::StorageUnavailable, operation.surface()) }
+fn unread<E>(operation: &impl Operation, moment: &Moment, error: E) -> Failure<E> {
+    let reason = Reason::StorageUnavailable;
+    let mut event = Event::new(EventKind::Refused, Some(reason), moment);
+    event.flow = operation.keys(moment).grant;
+    event.claim(operation.keys(moment).client.unwrap_or_default());
+    Failure { error, refusal: Refusal::plain(reason, operation.surface()), event: Box::new(event) }
 }

@@ -73,7 +73,7 @@ impl Event {
     }
 
     pub(crate) fn claim(&mut self, client_id: &str) {
-        if self.client.is_none() {
+        if self.client.is_none() && !client_id.is_empty() {
             self.claimed = Some(log_text(client_id));
         }
     }

@@ -250,16 +250,14 @@ impl<T> Decision<T> {
         }
     }
 
-    /// The decision lost its last race: nothing was written. Told as a write that failed is, and the trail keeps its client.
-    pub(crate) fn contended(self, surface: Surface) -> Settled<T> {
-        let refusal =
-            self.unsaved.map_or_else(|| Refusal::plain(Reason::Contended, surface), |unsaved| unsaved.because(Reason::Contended));
-        let event = Event { kind: EventKind::Refused, reason: Some(Reason::Contended), ..self.settled.event };
-        Settled { outcome: Err(refusal), event }
-    }
-
     /// Gives the decision up because the fate of its write is not known: how to say so. The outcome stays sealed for ever.
     pub fn abandon(self, surface: Surface) -> Refusal {
-        self.unsaved.map_or_else(|| Refusal::plain(Reason::StorageUnavailable, surface), |refusal| *refusal)
+        self.given_up(Reason::StorageUnavailable, surface).0
+    }
+
+    /// Gives the decision up: how to say so, and the event, which keeps the flow it belongs to.
+    pub(crate) fn given_up(self, reason: Reason, surface: Surface) -> (Refusal, Event) {
+        let refusal = self.unsaved.map_or_else(|| Refusal::plain(reason, surface), |unsaved| unsaved.because(reason));
+        (refusal, Event { kind: EventKind::Refused, reason: Some(reason), ..self.settled.event })
     }
 }

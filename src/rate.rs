@@ -72,10 +72,10 @@ impl Keys {
     }
 
     fn entry(&mut self, key: &str) -> &mut Hits {
+        let earlier = self.old.remove(key);
         if !self.young.contains_key(key) && self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
-        let earlier = self.old.remove(key);
         self.young.entry(key.into()).or_insert_with(|| earlier.unwrap_or_default())
     }
 }

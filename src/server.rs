@@ -48,6 +48,8 @@ struct Core {
     entropy: Box<dyn EntropySource + Send + Sync>,
     requests: Limiter,
     failures: Limiter,
+    /// Failures of names that no client has, apart, so that a flood of them makes nobody's be forgotten.
+    strangers: Limiter,
     observer: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -218,8 +220,9 @@ impl Core {
     fn new(policy: Policy, clock: Box<dyn Clock + Send + Sync>, entropy: Box<dyn EntropySource + Send + Sync>) -> Self {
         let limits = policy.limits();
         let requests = Limiter::new(limits.token_requests_per_minute);
-        let failures = Limiter::new(limits.failed_authentications_per_minute);
-        Self { policy, clock, entropy, requests, failures, observer: Box::new(|_| {}) }
+        let failures = || Limiter::new(limits.failed_authentications_per_minute);
+        let (failures, strangers) = (failures(), failures());
+        Self { policy, clock, entropy, requests, failures, strangers, observer: Box::new(|_| {}) }
     }
 
     /// The operation and its randomness, drawn once.
@@ -238,7 +241,10 @@ impl Core {
                 (self.observer)(&event);
                 Ok(outcome.map_err(|refusal| refusal.correlated(event.correlation)))
             }
-            Err(Failure { error, refusal }) => Err(Failure { error, refusal: self.refuse(refusal, None) }),
+            Err(Failure { error, refusal, event }) => {
+                (self.observer)(&event);
+                Err(Failure { error, refusal: refusal.correlated(event.correlation), event })
+            }
         }
     }
 
@@ -263,7 +269,7 @@ impl Core {
         if let Err(wait) = self.requests.admit(client, now) {
             return Err(refuse(Refusal::later(Reason::RateLimited, wait), Some(client)));
         }
-        if let Some(wait) = self.failures.wait(client, now) {
+        if let Some(wait) = self.failures.wait(client, now).or_else(|| self.strangers.wait(client, now)) {
             return Err(refuse(Refusal::later(Reason::AuthenticationsThrottled, wait), Some(client)));
         }
         Ok(request)
@@ -275,8 +281,14 @@ impl Core {
         match outcome {
             Ok(tokens) => tokens.reply(),
             Err(refusal) => {
-                if refusal.code() == Code::InvalidClient && refusal.reason() != Reason::ClientSecretUnexpected {
-                    self.failures.count(request.claimed_client(), self.clock.now());
+                let failures = match (refusal.code(), refusal.reason()) {
+                    (_, Reason::ClientSecretUnexpected) => None,
+                    (_, Reason::ClientUnknown) => Some(&self.strangers),
+                    (Code::InvalidClient, _) => Some(&self.failures),
+                    _ => None,
+                };
+                if let Some(failures) = failures {
+                    failures.count(request.claimed_client(), self.clock.now());
                 }
                 refusal.reply(&self.policy)
             }

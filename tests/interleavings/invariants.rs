@@ -5,8 +5,8 @@
 
 use grantcore::{Cause, GrantState, Reason};
 
-use crate::request::{Ask, Kind};
-use crate::state::{Actor, Answer, Entry, State};
+use crate::request::{Ask, Flaw, Kind};
+use crate::state::{Actor, Answer, Entry, Record, State};
 use crate::step::{Decided, Move};
 use crate::world::World;
 
@@ -55,7 +55,7 @@ fn i3(seen: &Seen<'_>) -> Verdict {
     let Some((actor, _)) = seen.leaving().filter(|(actor, _)| matches!(actor.ask, Ask::Approve | Ask::Deny)) else { return Silent };
     let codes = seen.after.disclosed(Kind::Code).count();
     let told_denied = seen.after.actors.iter().flat_map(Actor::answers).any(|answer| *answer == Answer::No(Reason::AccessDenied));
-    let is_denied = seen.after.record.as_ref().is_some_and(|stored| stored.grant.state() == GrantState::Revoked(Cause::Denied));
+    let is_denied = seen.after.record.as_ref().is_some_and(|record| record.state() == GrantState::Revoked(Cause::Denied));
     must(codes + usize::from(told_denied) <= 1 && (!told_denied || is_denied), || {
         format!("{:?}: {codes} codes left, and a denial: {told_denied}", actor.ask)
     })
@@ -63,37 +63,40 @@ fn i3(seen: &Seen<'_>) -> Verdict {
 
 /// I6: at most one token pair is ever disclosed for one code.
 fn i6(seen: &Seen<'_>) -> Verdict {
-    let Some((_, Answer::Yes(_))) = seen.leaving().filter(|(actor, _)| actor.redeems()) else { return Silent };
-    let mut pairs: Vec<_> = redeemers(seen.after).flat_map(Actor::answers).filter(|answer| matches!(answer, Answer::Yes(_))).collect();
-    pairs.dedup();
-    must(pairs.len() <= 1, || format!("the code was good for {pairs:?}"))
+    let Some((_, Answer::Yes(pair))) = seen.leaving().filter(|(actor, _)| actor.redeems()) else { return Silent };
+    let mut answers = redeemers(seen.after).flat_map(Actor::answers);
+    let other = answers.find(|answer| matches!(answer, Answer::Yes(other) if other != pair));
+    must(other.is_none(), || format!("one code was good for {pair:?} and for {other:?}"))
 }
 
 /// I8: a second redemption that is valid in all else is refused, and the grant is revoked in the store before any answer but the
 /// retryable one leaves.
 fn i8(seen: &Seen<'_>) -> Verdict {
-    if let Some((actor, answer)) = seen.leaving().filter(|(actor, _)| actor.redeems()) {
-        let _ = actor;
-        // What was expired or ended when it was judged is not valid in all else.
-        let refused = |answer: &Answer| match answer {
-            Answer::No(reason) => !answer.is_retryable() && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded),
-            Answer::Yes(_) => false,
+    if let Some(decided) = seen.decided().filter(|decided| decided.ask == Ask::Redeem(Flaw::None)) {
+        let history = seen.history(decided);
+        let redeemed = history.iter().find(|entry| entry.wrote == GrantState::Active);
+        return match redeemed {
+            Some(first) if first.by != decided.by && !was_revoked(history) => {
+                must(decided.replays(), || format!("a redeemed code was presented, and {:?} was written", decided.wrote))
+            }
+            _ => Silent,
         };
-        let both = |is: &dyn Fn(&Answer) -> bool| redeemers(seen.after).flat_map(Actor::answers).any(is);
-        if refused(answer) || both(&refused) && both(&|answer| matches!(answer, Answer::Yes(_))) {
-            let dead = seen.after.is_revoked() && seen.world.is_dead(seen.after);
-            return must(dead, || "the code was used twice, and the grant lives".to_owned());
-        }
     }
-    let Some(decided) = seen.decided().filter(|decided| decided.ask == Ask::Redeem(crate::request::Flaw::None)) else { return Silent };
-    let redeemed = seen.history(decided).iter().find(|entry| entry.wrote == GrantState::Active);
-    match redeemed {
-        Some(redeemed) if redeemed.by != decided.by && !was_revoked(seen.history(decided)) => {
-            let revokes = matches!(decided.wrote, Some(GrantState::Revoked(Cause::Replay)));
-            must(revokes, || format!("a redeemed code was presented, and {:?} was written", decided.wrote))
-        }
-        _ => Silent,
+    if !seen.leaving().is_some_and(|(actor, _)| actor.redeems()) {
+        return Silent;
     }
+    let told = |is: fn(&Answer) -> bool| redeemers(seen.after).flat_map(Actor::answers).any(is);
+    let told_replay = told(|answer| *answer == Answer::No(Reason::CodeReused));
+    let granted = told(|answer| matches!(answer, Answer::Yes(_)));
+    // A code that had expired or ended when it was judged was not valid in all else.
+    let refused = told(|answer| match answer {
+        Answer::No(reason) => !answer.is_retryable() && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded),
+        Answer::Yes(_) => false,
+    });
+    if !(told_replay || granted && refused) {
+        return Silent;
+    }
+    must(seen.after.is_revoked() && seen.world.is_dead(seen.after), || "the code was used twice, and the grant lives".to_owned())
 }
 
 /// I9: an invalid attempt (wrong verifier, client, redirect; a forged or foreign refresh token) changes nothing.
@@ -107,6 +110,9 @@ fn i9(seen: &Seen<'_>) -> Verdict {
 
 /// I10: at any instant at most one refresh token of a grant can advance it.
 fn i10(seen: &Seen<'_>) -> Verdict {
+    if seen.changes_nothing() {
+        return Silent;
+    }
     let advancing: Vec<_> = seen.after.disclosed(Kind::Refresh).filter(|token| seen.world.advances(seen.after, *token)).collect();
     match advancing.len() {
         0 => Silent,
@@ -136,13 +142,13 @@ fn i12(seen: &Seen<'_>) -> Verdict {
         return must(dead, || "a replay was told, and the grant lives".to_owned());
     }
     let Some(decided) = seen.refresh() else { return Silent };
-    let (place, replayed) = (seen.place(decided), matches!(decided.wrote, Some(GrantState::Revoked(Cause::Replay))));
+    let place = seen.place(decided);
     let told = || format!("a token that is {place:?} wrote {:?} and was told {:?}", decided.wrote, decided.answer);
     match place {
         Place::InWindow => must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_))), told),
         Place::Crowded => must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), told),
         Place::Past if decided.again && seen.world.window > 0 => Silent,
-        Place::Past => must(replayed, told),
+        Place::Past => must(decided.replays(), told),
         Place::Current | Place::Own => Silent,
     }
 }
@@ -153,19 +159,22 @@ fn i13(seen: &Seen<'_>) -> Verdict {
     let answered_again = decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_)));
     match seen.place(decided) {
         Place::InWindow => must(seen.world.window > 0, || "there is a window".to_owned()),
-        place @ (Place::Crowded | Place::Past) => must(!answered_again, || format!("a token that is {place:?} got {:?}", decided.answer)),
+        place @ (Place::Crowded | Place::Past) => {
+            must(!answered_again, || format!("a token that is {place:?} got {:?}", decided.answer))
+        }
         Place::Current | Place::Own => Silent,
     }
 }
 
-/// I14: with W > 0, no thief, and clients that present a token only within W of its first use, the grant is never revoked.
+/// I14: once there are tokens, with W > 0, no thief, and clients that present a token only within W of its first use, the grant is
+/// never revoked.
 fn i14(seen: &Seen<'_>) -> Verdict {
-    // Once tokens were issued, a code that is presented again is a thief's.
     let tokens = seen.before.history.iter().any(|entry| entry.wrote == GrantState::Active);
-    let thief = seen.after.actors.iter().any(|actor| actor.redeems() && !seen.history_names(actor));
-    let honest = tokens && !thief && !seen.after.actors.iter().any(|actor| actor.began_outside);
+    // A client that has tokens does not present its code again.
+    let thief = redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
+    let honest = !thief && !seen.after.actors.iter().any(|actor| actor.began_outside);
     let wrote = seen.before.record != seen.after.record;
-    if seen.world.window == 0 || !honest || !wrote {
+    if seen.world.window == 0 || !tokens || !honest || !wrote {
         return Silent;
     }
     must(!seen.after.is_revoked(), || "an honest user was logged out".to_owned())
@@ -175,9 +184,10 @@ fn i14(seen: &Seen<'_>) -> Verdict {
 /// W > 0 a refresh decided again never writes a replay.
 fn i17(seen: &Seen<'_>) -> Verdict {
     let Some(decided) = seen.decided().filter(|decided| decided.again) else { return Silent };
-    let (history, replays) = (seen.history(decided), matches!(decided.wrote, Some(GrantState::Revoked(Cause::Replay))));
+    let (history, replays) = (seen.history(decided), decided.replays());
     let told = || format!("{:?} wrote {:?} and was told {:?}", decided.by, decided.wrote, decided.answer);
-    if let Some(own) = history.iter().position(|entry| entry.by == decided.by && entry.wrote != GrantState::Revoked(Cause::Replay)) {
+    if let Some(own) = history.iter().position(|entry| entry.by == decided.by && entry.wrote != GrantState::Revoked(Cause::Replay))
+    {
         let ended = seen.before.page().is_some_and(|page| page != decided.basis.standing);
         let succeeds = match decided.ask {
             Ask::Deny => decided.answer == Some(Answer::No(Reason::AccessDenied)),
@@ -193,11 +203,11 @@ fn i17(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-/// I18: no transition leaves Revoked or denied.
+/// I18: no transition leaves Revoked, denied or expired, on record time.
 fn i18(seen: &Seen<'_>) -> Verdict {
     match seen.taken {
-        Move::Decide(decided) if was_revoked(seen.history(decided)) => {
-            must(decided.wrote.is_none(), || format!("{:?} was written over a revoked record", decided.wrote))
+        Move::Decide(decided) if was_revoked(seen.history(decided)) || seen.has_expired(decided) => {
+            must(decided.wrote.is_none(), || format!("{:?} was written over a record that was over", decided.wrote))
         }
         Move::Decide(_) | Move::Land { .. } if seen.before.is_revoked() => {
             must(seen.before.record == seen.after.record, || "a revoked record was changed".to_owned())
@@ -219,11 +229,14 @@ fn i19(seen: &Seen<'_>) -> Verdict {
 /// I20: tokens whose answer leaves after an acknowledged revocation of their grant do not validate; likewise of their app or user,
 /// for grants whose consent page was built before it.
 fn i20(seen: &Seen<'_>) -> Verdict {
-    if !seen.after.is_revocation_acknowledged() || seen.after.disclosed(Kind::Access).next().is_none() {
+    if seen.changes_nothing() || !seen.after.is_revocation_acknowledged() || seen.after.disclosed(Kind::Access).next().is_none() {
         return Silent;
     }
     must(seen.world.is_dead(seen.after), || "a token of a revoked grant is good".to_owned())
 }
+
+/// How long a consent page and a code live, in seconds.
+const LIFETIME: i64 = 600;
 
 /// Where a refresh token stood in the record that a decision was made on, by the history of that record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,6 +262,15 @@ impl Seen<'_> {
         }
     }
 
+    /// Whether nothing has changed that a credential is judged by, and none has left.
+    fn changes_nothing(&self) -> bool {
+        match self.taken {
+            Move::ReadGrant { .. } | Move::ReadStanding { .. } => true,
+            Move::Decide(_) => self.before.record == self.after.record,
+            Move::Leave { .. } | Move::Land { .. } | Move::Tick(_) | Move::Raise(_) => false,
+        }
+    }
+
     fn decided(&self) -> Option<&Decided> {
         match self.taken {
             Move::Decide(decided) => Some(decided),
@@ -256,7 +278,7 @@ impl Seen<'_> {
         }
     }
 
-    /// A refresh with nothing wrong in it, decided with a known answer on a grant that was alive.
+    /// A refresh with nothing wrong in it, decided on a grant that was alive.
     fn refresh(&self) -> Option<&Decided> {
         let decided = self.decided().filter(|decided| matches!(decided.ask, Ask::Refresh(..)) && !decided.ask.is_flawed())?;
         let alive = self.before.page() == Some(decided.basis.standing) && !was_revoked(self.history(decided));
@@ -265,12 +287,23 @@ impl Seen<'_> {
 
     /// The writes that made the record a decision was made on.
     fn history(&self, decided: &Decided) -> &[Entry] {
-        self.before.history_of(decided.basis.grant.as_ref().map(|stored| stored.version))
+        self.before.history_of(decided.basis.grant.as_ref().map(Record::version))
+    }
+
+    /// The clock's reading, or the latest time that the record had seen.
+    fn record_time(&self, decided: &Decided) -> i64 {
+        self.history(decided).last().map_or(decided.basis.now, |last| last.at.max(decided.basis.now))
+    }
+
+    /// Whether the record was a consent page or a code that nobody had used in time.
+    fn has_expired(&self, decided: &Decided) -> bool {
+        let waits = |entry: &&Entry| matches!(entry.wrote, GrantState::ConsentPending | GrantState::CodeIssued);
+        let last = self.history(decided).last().filter(waits);
+        last.is_some_and(|last| self.record_time(decided) >= last.at + LIFETIME)
     }
 
     fn place(&self, decided: &Decided) -> Place {
-        let history = self.history(decided);
-        let now = history.last().map_or(decided.basis.now, |last| last.at.max(decided.basis.now));
+        let (history, now) = (self.history(decided), self.record_time(decided));
         let within = |entry: &Entry| now < entry.at + self.world.window;
         let mut rotations = history.iter().rev().filter(|entry| entry.wrote == GrantState::Active);
         let (last, before) = (rotations.next(), rotations.next());

@@ -11,7 +11,15 @@
 //! - [`search`]: the exploration
 //! - [`invariants`]: the predicates, one for each invariant
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail loudly"
+)]
 
 mod invariants;
 mod request;
@@ -23,28 +31,29 @@ mod step;
 mod support;
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use scenario::{SCENARIOS, WINDOWS};
+use scenario::SCENARIOS;
 use search::{Report, explore};
 
-/// Every scenario under every window, explored once for all tests, on two threads.
+/// Every scenario under each of its windows, explored once for all tests, on two threads.
 fn reports() -> &'static [Report] {
     static REPORTS: OnceLock<Vec<Report>> = OnceLock::new();
     REPORTS.get_or_init(|| {
-        let next = AtomicUsize::new(0);
+        let rows = SCENARIOS.iter().flat_map(|scenario| scenario.floors.iter().map(move |floor| (scenario, *floor)));
+        let (rows, next): (Vec<_>, _) = (rows.collect(), AtomicUsize::new(0));
         let work = || {
             let mut done = Vec::new();
-            while let Some(scenario) = SCENARIOS.get(next.load(Ordering::SeqCst) / 2) {
+            loop {
                 let turn = next.fetch_add(1, Ordering::SeqCst);
-                let Some(scenario) = SCENARIOS.get(turn / 2) else { break };
-                done.push((turn, explore(scenario, WINDOWS[turn % 2])));
+                let Some((scenario, (window, floor))) = rows.get(turn) else { return done };
+                done.push((turn, explore(scenario, *window, *floor)));
             }
-            done
         };
         let mut done: Vec<_> = std::thread::scope(|threads| {
-            let workers: Vec<_> = (0..2).map(|_| threads.spawn(work)).collect();
+            let workers = [(); 2].map(|()| threads.spawn(work));
             workers.into_iter().flat_map(|worker| worker.join().expect("an exploration ends")).collect()
         });
         done.sort_by_key(|(turn, _)| *turn);
@@ -52,9 +61,63 @@ fn reports() -> &'static [Report] {
     })
 }
 
+/// No move of any exploration breaks the invariant, and it had something to judge.
+#[track_caller]
+fn assert_holds(invariant: &str) {
+    let traces: Vec<_> = reports().iter().filter_map(|report| Some((report, report.broken.get(invariant)?))).collect();
+    let told = traces.iter().map(|(report, trace)| format!("\n  {}, W = {} s\n{trace}\n", report.scenario.name, report.window));
+    assert!(traces.is_empty(), "{invariant} is broken in {} explorations:{}", traces.len(), told.collect::<String>());
+    let judged: usize = reports().iter().filter_map(|report| report.judged.get(invariant)).sum();
+    println!("{invariant}: {judged} moves judged");
+    assert!(judged >= 1000, "{invariant} judged only {judged} moves");
+}
+
+/// One test for each invariant, named after it.
+macro_rules! hold {
+    ($($test:ident $invariant:literal)*) => {
+        $(#[test]
+        fn $test() {
+            assert_holds($invariant);
+        })*
+    };
+}
+
+hold! {
+    i3_a_consent_reaches_one_of_code_and_denied "I3"
+    i6_one_token_pair_for_one_code "I6"
+    i8_a_second_redemption_revokes "I8"
+    i9_an_invalid_attempt_changes_nothing "I9"
+    i10_one_refresh_token_can_advance_the_grant "I10"
+    i11_one_successor_for_each_generation "I11"
+    i12_a_replayed_refresh_token_revokes "I12"
+    i13_the_window_is_bounded "I13"
+    i14_an_honest_user_is_never_logged_out "I14"
+    i17_an_own_commit_is_no_replay "I17"
+    i18_nothing_leaves_revoked_denied_expired "I18"
+    i19_a_check_after_a_revocation_says_inactive "I19"
+    i20_tokens_that_leave_after_a_revocation_are_dead "I20"
+}
+
+/// An exploration that shrinks proves less, however green it is.
 #[test]
-fn t() {
-    for r in reports() {
-        println!("{:45} W={:2} {:7} states {:8} moves {:?}", r.scenario.name, r.window, r.states, r.moves, r.broken.keys());
+fn the_exploration_does_not_shrink() {
+    for report in reports() {
+        let (name, window, states, moves) = (report.scenario.name, report.window, report.states, report.moves);
+        println!("{name:40} W = {window:2} s {states:8} states {moves:8} moves");
     }
+    let shrunk: Vec<_> =
+        reports().iter().filter(|report| report.states < report.floor).map(|report| report.scenario.name).collect();
+    assert!(shrunk.is_empty(), "fewer states than there were: {shrunk:?}");
+}
+
+/// Every way a commit can go, and every answer that a race can end in, is met.
+#[test]
+fn every_outcome_is_met() {
+    let met: BTreeSet<_> = reports().iter().flat_map(|report| &report.outcomes).map(String::as_str).collect();
+    let commits = "AppliedConflict AppliedError Conflict Done Dropped LateConflict LateError Unwritten";
+    let answers = "ok access_denied consent_used consent_nonce_expired code_expired code_reused refresh_reused refresh_superseded \
+                   grant_revoked grant_ended token_revoked contended storage_unavailable pkce_mismatch code_client_mismatch \
+                   token_redirect_uri_mismatch refresh_client_mismatch refresh_forged";
+    let missing: Vec<_> = commits.split(' ').chain(answers.split_whitespace()).filter(|outcome| !met.contains(outcome)).collect();
+    assert!(missing.is_empty(), "never met: {missing:?}");
 }

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use grantcore::{
-    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Commit, ConsentDecision, Decision, Entropy,
-    Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, Surface, TokenRequest, Tokens, Write,
+    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Commit, ConsentDecision, Decision,
+    Entropy, Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, Surface, TokenRequest, Tokens, Write,
 };
 
 use crate::support::params::Params;
@@ -63,6 +63,22 @@ pub struct Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}#{}", self.kind, self.number)
+    }
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, flaw) = match self {
+            Self::Authorize => ("authorize", Flaw::None),
+            Self::Approve => ("approve", Flaw::None),
+            Self::Deny => ("deny", Flaw::None),
+            Self::Redeem(flaw) => ("redeem", *flaw),
+            Self::Refresh(_, flaw) => ("refresh", *flaw),
+            Self::Check => ("check", Flaw::None),
+            Self::RaiseClient => ("raise the client's epoch", Flaw::None),
+            Self::RaiseAccount => ("raise the account's epoch", Flaw::None),
+        };
+        if flaw == Flaw::None { f.write_str(verb) } else { write!(f, "{verb} (wrong {flaw:?})") }
     }
 }
 

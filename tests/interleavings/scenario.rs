@@ -11,16 +11,12 @@ pub struct Scenario {
     /// Begin whenever they like, once the clients hold what they present.
     pub racers: &'static [Ask],
     /// How the clock may move, in seconds, and how often.
-    pub ticks: &'static [i64],
-    pub moves_of_clock: u8,
+    pub clock: (&'static [i64], u8),
     /// How many faults one run may have.
     pub faults: u8,
-    /// States that are there at least, without and with a replay window.
-    pub floors: [usize; 2],
+    /// The replay windows to explore it under, in seconds, and how many states are there at least.
+    pub floors: &'static [(u64, usize)],
 }
-
-/// The replay windows, in seconds: none, and one.
-pub const WINDOWS: [u64; 2] = [0, 30];
 
 const REDEEM: Ask = Ask::Redeem(Flaw::None);
 const FIRST: Ask = Ask::Refresh(Which::First, Flaw::None);
@@ -31,57 +27,55 @@ const CODE: &[Ask] = &[Authorize, Approve];
 const TOKENS: &[Ask] = &[Authorize, Approve, REDEEM];
 const ROTATED: &[Ask] = &[Authorize, Approve, REDEEM, FIRST];
 
-/// To and back from the end of a consent page or code.
+/// To the end of a consent page or code, a little back, and both.
 const EXPIRY: &[i64] = &[600, -5];
-/// To the end of the window, a little on, a little back.
-const WINDOW: &[i64] = &[30, 5, -5];
+/// To the end of a window, a little back, and both.
+const WINDOW: &[i64] = &[30, -5];
 
-const fn race(name: &'static str, before: &'static [Ask], racers: &'static [Ask]) -> Scenario {
-    Scenario { name, before, racers, ticks: &[], moves_of_clock: 0, faults: 2, floors: [1, 1] }
+const fn race(name: &'static str, before: &'static [Ask], racers: &'static [Ask], floors: &'static [(u64, usize)]) -> Scenario {
+    Scenario { name, before, racers, clock: (&[], 0), faults: 2, floors }
 }
 
 impl Scenario {
-    const fn clock(self, ticks: &'static [i64], moves_of_clock: u8) -> Self {
-        Self { ticks, moves_of_clock, ..self }
+    const fn clock(self, moves: &'static [i64], times: u8) -> Self {
+        Self { clock: (moves, times), ..self }
     }
 
     const fn faults(self, faults: u8) -> Self {
         Self { faults, ..self }
     }
-
-    const fn states(self, floors: [usize; 2]) -> Self {
-        Self { floors, ..self }
-    }
 }
 
+#[rustfmt::skip]
 pub static SCENARIOS: &[Scenario] = &[
-    // One consent page. All pages of the model are drawn the same grant id.
-    race("authorize || authorize", &[], &[Authorize, Authorize]).clock(EXPIRY, 1).states([1, 1]),
-    race("approve || approve", PAGE, &[Approve, Approve]).clock(EXPIRY, 2).states([1, 1]),
-    race("approve || deny", PAGE, &[Approve, Deny]).clock(EXPIRY, 2).states([1, 1]),
-    race("deny || deny", PAGE, &[Deny, Deny]).clock(EXPIRY, 2).states([1, 1]),
-    race("approve || deny, then redeem", PAGE, &[Approve, Deny, REDEEM]).faults(1).states([1, 1]),
+    // One consent page, which knows no window. All pages of the model are drawn the same grant id.
+    race("authorize || authorize", &[], &[Authorize, Authorize], &[(0, 1_900)]),
+    race("approve || approve", PAGE, &[Approve, Approve], &[(0, 9_200)]).clock(EXPIRY, 1),
+    race("approve || deny", PAGE, &[Approve, Deny], &[(0, 9_200)]).clock(EXPIRY, 1),
+    race("deny || deny", PAGE, &[Deny, Deny], &[(0, 9_100)]).clock(EXPIRY, 1),
+    race("approve || deny, then redeem", PAGE, &[Approve, Deny, REDEEM], &[(0, 3_400), (30, 3_400)]),
     // One code.
-    race("redeem || redeem", CODE, &[REDEEM, REDEEM]).clock(EXPIRY, 2).states([1, 1]),
-    race("redeem || redeem || check", CODE, &[REDEEM, REDEEM, Check]).faults(1).states([1, 1]),
-    race("redeem || wrong verifier", CODE, &[REDEEM, Ask::Redeem(Flaw::Verifier)]).states([1, 1]),
-    race("redeem || wrong client", CODE, &[REDEEM, Ask::Redeem(Flaw::Client)]).states([1, 1]),
-    race("redeem || wrong redirect", CODE, &[REDEEM, Ask::Redeem(Flaw::Redirect)]).states([1, 1]),
+    race("redeem || redeem", CODE, &[REDEEM, REDEEM], &[(0, 24_000), (30, 24_000)]).clock(EXPIRY, 1),
+    race("redeem || redeem || check", CODE, &[REDEEM, REDEEM, Check], &[(0, 5_900), (30, 5_900)]),
+    race("redeem || redeem, then refresh", CODE, &[REDEEM, REDEEM, NEWEST], &[(0, 12_000), (30, 11_000)]),
+    race("redeem || wrong verifier", CODE, &[REDEEM, Ask::Redeem(Flaw::Verifier)], &[(0, 760), (30, 760)]),
+    race("redeem || wrong client", CODE, &[REDEEM, Ask::Redeem(Flaw::Client)], &[(0, 760), (30, 760)]),
+    race("redeem || wrong redirect URI", CODE, &[REDEEM, Ask::Redeem(Flaw::Redirect)], &[(0, 760), (30, 760)]),
     // One family of refresh tokens.
-    race("refresh || same refresh", TOKENS, &[FIRST, FIRST]).clock(WINDOW, 2).states([1, 1]),
-    race("refresh || refresh with the old token", ROTATED, &[NEWEST, FIRST]).clock(WINDOW, 2).states([1, 1]),
-    race("three tabs, one goes on", TOKENS, &[FIRST, FIRST, NEWEST]).clock(WINDOW, 1).faults(1).states([1, 1]),
-    race("refresh || check", TOKENS, &[FIRST, Check]).clock(WINDOW, 1).states([1, 1]),
-    race("refresh || forged refresh", TOKENS, &[FIRST, Ask::Refresh(Which::First, Flaw::Family)]).states([1, 1]),
-    race("refresh || another client's", ROTATED, &[NEWEST, Ask::Refresh(Which::First, Flaw::Client)]).states([1, 1]),
-    // Revocation.
-    race("refresh || code again", TOKENS, &[FIRST, REDEEM]).clock(WINDOW, 1).states([1, 1]),
-    race("refresh || code again || check", TOKENS, &[FIRST, REDEEM, Check]).faults(1).states([1, 1]),
-    race("old refresh || check", ROTATED, &[FIRST, NEWEST, Check]).clock(&[30], 1).faults(1).states([1, 1]),
-    race("refresh || client ended || check", TOKENS, &[FIRST, RaiseClient, Check]).faults(1).states([1, 1]),
-    race("refresh || account ended || check", TOKENS, &[FIRST, RaiseAccount, Check]).faults(1).states([1, 1]),
-    race("redeem || client ended || check", CODE, &[REDEEM, RaiseClient, Check]).faults(1).states([1, 1]),
-    race("redeem || account ended || check", CODE, &[REDEEM, RaiseAccount, Check]).faults(1).states([1, 1]),
-    race("approve || client ended, then redeem", PAGE, &[Approve, RaiseClient, REDEEM]).faults(1).states([1, 1]),
-    race("authorize || account ended, to tokens", &[], &[Authorize, RaiseAccount, Approve, REDEEM]).faults(1).states([1, 1]),
+    race("refresh || the same refresh", TOKENS, &[FIRST, FIRST], &[(0, 26_000), (30, 17_000)]).clock(WINDOW, 1),
+    race("refresh || refresh with the old token", ROTATED, &[NEWEST, FIRST], &[(0, 78_000), (30, 66_000)]).clock(WINDOW, 2),
+    race("three tabs, one goes on", TOKENS, &[FIRST, FIRST, NEWEST], &[(0, 65_000), (30, 85_000)]).clock(&[30], 1).faults(1),
+    race("refresh || check", TOKENS, &[FIRST, Check], &[(0, 3_700), (30, 2_500)]).clock(WINDOW, 1),
+    race("refresh || a forged one", TOKENS, &[FIRST, Ask::Refresh(Which::First, Flaw::Family)], &[(0, 760), (30, 520)]),
+    race("refresh || another client's", ROTATED, &[NEWEST, Ask::Refresh(Which::First, Flaw::Client)], &[(0, 760), (30, 520)]),
+    // Revocation: by a replay, or of the client or the account.
+    race("refresh || the code again", TOKENS, &[FIRST, REDEEM], &[(0, 18_000), (30, 17_000)]).clock(WINDOW, 1),
+    race("refresh || the code again || check", TOKENS, &[FIRST, REDEEM, Check], &[(0, 22_000), (30, 19_000)]),
+    race("refresh || old token || check", ROTATED, &[FIRST, NEWEST, Check], &[(0, 17_000), (30, 14_000)]).clock(&[30], 1).faults(1),
+    race("refresh || client ended || check", TOKENS, &[FIRST, RaiseClient, Check], &[(0, 4_700), (30, 3_300)]),
+    race("refresh || account ended || check", TOKENS, &[FIRST, RaiseAccount, Check], &[(0, 4_700), (30, 3_300)]),
+    race("redeem || client ended || check", CODE, &[REDEEM, RaiseClient, Check], &[(0, 480), (30, 480)]),
+    race("redeem || account ended || check", CODE, &[REDEEM, RaiseAccount, Check], &[(0, 480), (30, 480)]),
+    race("approve || client ended, then redeem", PAGE, &[Approve, RaiseClient, REDEEM], &[(0, 840), (30, 840)]),
+    race("authorize || account ended, to tokens", &[], &[Authorize, RaiseAccount, Approve, REDEEM], &[(0, 1_800), (30, 1_800)]),
 ];

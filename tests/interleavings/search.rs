@@ -1,19 +1,24 @@
 //! Every state that can be reached, each visited once, in breadth: the first trace found to a broken invariant is a shortest one.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::invariants::{INVARIANTS, Seen, Verdict};
 use crate::scenario::Scenario;
 use crate::state::{Answer, State, Step};
-use crate::step::{Move, successors};
+use crate::step::{Move, steps_of, successors};
 use crate::world::World;
+
+pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
+type Set<T> = HashSet<T, BuildHasherDefault<Quick>>;
 
 /// What one exploration found.
 pub struct Report {
     pub scenario: &'static Scenario,
     pub window: u64,
+    pub floor: usize,
     pub states: usize,
     pub moves: usize,
     /// By invariant: how often it had something to judge, and the first trace that breaks it.
@@ -29,13 +34,14 @@ struct Node {
     taken: Option<Move>,
 }
 
-pub fn explore(scenario: &'static Scenario, window: u64) -> Report {
+pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report {
     let raises = scenario.racers.iter().any(|ask| ask.raises());
-    let world = World::new(window, scenario.ticks, raises);
+    let world = World::new(window, scenario.clock.0, raises);
     let start = Arc::new(prepare(&world, scenario));
     let mut report = Report {
         scenario,
         window,
+        floor,
         states: 1,
         moves: 0,
         judged: BTreeMap::new(),
@@ -43,15 +49,16 @@ pub fn explore(scenario: &'static Scenario, window: u64) -> Report {
         outcomes: HashSet::new(),
     };
     let mut nodes = vec![Node { parent: 0, taken: None }];
-    let mut visited = HashSet::from([Arc::clone(&start)]);
+    let mut visited = Set::with_capacity_and_hasher(2 * floor, BuildHasherDefault::default());
+    visited.insert(Arc::clone(&start));
     let mut open = VecDeque::from([(0, start)]);
     while let Some((index, before)) = open.pop_front() {
         for (taken, after) in successors(&world, &before) {
             report.moves += 1;
             report.note(&taken);
             let seen = Seen { world: &world, before: &before, taken: &taken, after: &after };
-            for (name, verdict) in INVARIANTS.map(|(name, judge)| (name, judge(&seen))) {
-                match verdict {
+            for (name, judge) in INVARIANTS {
+                match judge(&seen) {
                     Verdict::Silent => {}
                     Verdict::Holds => *report.judged.entry(name).or_default() += 1,
                     Verdict::Broken(what) => {
@@ -77,13 +84,14 @@ fn prepare(world: &World, scenario: &Scenario) -> State {
     let mut state = State::new(&asks, 0, 0);
     for index in 0..scenario.before.len() {
         while state.actors[index].step != Step::Over {
-            let by = state.name(index);
-            let mut next = successors(world, &state).into_iter();
-            state = next.find(|(taken, _)| taken.by() == Some(by)).expect("it goes on").1;
+            state = steps_of(world, &state, index).remove(0).1;
         }
-        assert!(state.actors[index].answers().all(|answer| matches!(answer, Answer::Yes(_))), "what comes before the race is granted");
+        assert!(
+            state.actors[index].answers().all(|answer| matches!(answer, Answer::Yes(_))),
+            "what comes before the race is granted"
+        );
     }
-    State { faults: scenario.faults, ticks: scenario.moves_of_clock, ..state }
+    State { faults: scenario.faults, ticks: scenario.clock.1, ..state }
 }
 
 impl Report {
@@ -111,4 +119,32 @@ fn trace(nodes: &[Node], mut index: usize, last: &Move, what: &str) -> String {
         let _ = writeln!(text, "    {:2}. {taken}", number + 1);
     }
     text + "    so " + what
+}
+
+/// A hash of few steps, for a build without optimization; the standard one takes most of the search's time there.
+#[derive(Default)]
+pub struct Quick(u64);
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u8(*byte);
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(value.into());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }

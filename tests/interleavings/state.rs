@@ -4,27 +4,36 @@
 //! itself.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use grantcore::{Code, GrantState, Reason, Stored, Version, Write};
+use grantcore::{Code, GrantState, Reason, Stored, Surface, Version, Write};
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
-    pub record: Option<Stored>,
+    pub record: Option<Record>,
     pub standing: Standing,
     /// Seconds since the beginning, by the server's clock.
     pub clock: i64,
     pub actors: Vec<Actor>,
     /// Writes whose fate was not known when their requests went on.
-    pub pending: Vec<(Write, Entry)>,
-    /// Every write that was applied; the entry of version `n` is the one before index `n`.
+    pub pending: Vec<Late>,
+    /// Every write that was applied; that of version `n` is the `n`th.
     pub history: Vec<Entry>,
     /// What the clients hold, in the order they came to it.
     pub hand: Vec<Credential>,
     pub faults: u8,
     pub ticks: u8,
 }
+
+/// A record and its version. Equal if all of it is; hashed by the version alone, for the history beside it says nearly as much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record(pub Stored);
+
+/// A write that may still be applied, and what the history will then say of it. Hashed by the latter alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Late(pub Write, pub Entry);
 
 /// The epochs of client and account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,7 +55,8 @@ pub struct Entry {
     pub standing: Standing,
 }
 
-/// A request: an actor, and whether it is its client's second try. Each has entropy of its own.
+/// A request: an actor, and whether it is its second try. Each has entropy of its own. Traces call the actors A, B, C, in the
+/// order of the scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name {
     pub actor: usize,
@@ -75,7 +85,7 @@ pub enum Step {
     Ready,
     /// Has read the clock and the grant.
     HasGrant {
-        grant: Option<Stored>,
+        grant: Option<Record>,
         now: i64,
     },
     /// Has read all that the decision is made on.
@@ -88,7 +98,7 @@ pub enum Step {
 /// What a decision is made on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Basis {
-    pub grant: Option<Stored>,
+    pub grant: Option<Record>,
     pub now: i64,
     pub standing: Standing,
 }
@@ -99,10 +109,32 @@ pub enum Answer {
     No(Reason),
 }
 
+impl Record {
+    pub fn version(&self) -> Version {
+        self.0.version
+    }
+
+    pub fn state(&self) -> GrantState {
+        self.0.grant.state()
+    }
+}
+
+impl Hash for Record {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.version().hash(hasher);
+    }
+}
+
+impl Hash for Late {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.1.hash(hasher);
+    }
+}
+
 impl Answer {
     /// A refusal after which the same request may be sent again.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::No(reason) if reason.code(grantcore::Surface::Token) == Code::TemporarilyUnavailable)
+        matches!(self, Self::No(reason) if reason.code(Surface::Token) == Code::TemporarilyUnavailable)
     }
 
     pub fn disclosed(&self) -> &[Credential] {
@@ -164,7 +196,7 @@ impl State {
     pub fn pick(&self, ask: Ask) -> Option<Credential> {
         let mut held = self.hand.iter().copied().filter(|credential| Some(credential.kind) == ask.presents());
         match ask {
-            Ask::Refresh(Which::Newest, _) => held.last(),
+            Ask::Refresh(Which::Newest, _) => held.next_back(),
             _ => held.next(),
         }
     }
@@ -179,7 +211,7 @@ impl State {
     }
 
     pub fn is_revoked(&self) -> bool {
-        self.record.as_ref().is_some_and(|stored| matches!(stored.grant.state(), GrantState::Revoked(_)))
+        self.record.as_ref().is_some_and(|record| matches!(record.state(), GrantState::Revoked(_)))
     }
 
     /// The epochs that stood when the consent page was built.
@@ -203,10 +235,10 @@ impl State {
 
     /// Applies a write if the version still matches, and says whether it did.
     pub fn apply(&mut self, write: &Write, entry: Entry) -> bool {
-        if self.record.as_ref().map(|stored| stored.version) != write.seen() {
+        if self.record.as_ref().map(Record::version) != write.seen() {
             return false;
         }
-        self.record = Some(Stored { grant: write.grant().clone(), version: write.version() });
+        self.record = Some(Record(Stored { grant: write.grant().clone(), version: write.version() }));
         self.history.push(entry);
         // Whatever was pending had seen an older version, and can never land.
         self.pending.clear();
@@ -216,6 +248,7 @@ impl State {
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "request {}{}", self.actor, if self.retried { ", retried" } else { "" })
+        let letter = char::from(b'A' + u8::try_from(self.actor).unwrap_or(b'?'));
+        write!(f, "{letter}{}", if self.retried { " (retried)" } else { "" })
     }
 }

@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use grantcore::{Commit, GrantState, Reason, Version, Write};
+use grantcore::{Cause, GrantState, Reason, Version, Write};
 
 use crate::request::{Ask, Credential};
-use crate::state::{Answer, Basis, Entry, Name, State, Step};
-use crate::world::World;
+use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};
+use crate::world::{Question, World};
 
 /// As often as the library's own driver decides one request.
 const ATTEMPTS: u8 = 4;
@@ -62,20 +62,9 @@ pub struct Decided {
 
 /// Every move that is possible in this state, and where it leads.
 pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
-    let mut next = Vec::new();
-    for (index, actor) in state.actors.iter().enumerate() {
-        match &actor.step {
-            Step::Ready if actor.ask.raises() => next.push(raise(state, index)),
-            Step::Ready => next.extend(read_grant(world, state, index)),
-            Step::HasGrant { .. } => next.push(read_standing(state, index)),
-            Step::Loaded(basis) => decide(world, state, index, basis, &mut next),
-            Step::Answering(answer) => leave(state, index, answer, &mut next),
-            Step::Over => {}
-        }
-    }
-    for (index, (write, entry)) in state.pending.iter().enumerate() {
+    let mut next: Vec<_> = (0..state.actors.len()).flat_map(|index| steps_of(world, state, index)).collect();
+    for Late(write, entry) in &state.pending {
         let mut after = state.clone();
-        after.pending.remove(index);
         if after.apply(write, entry.clone()) {
             next.push((Move::Land { by: entry.by }, after));
         }
@@ -87,6 +76,19 @@ pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
         }));
     }
     next
+}
+
+/// Every move of this actor; where nothing goes wrong, the first.
+pub fn steps_of(world: &World, state: &State, index: usize) -> Vec<(Move, State)> {
+    let actor = &state.actors[index];
+    match &actor.step {
+        Step::Ready if actor.ask.raises() => vec![raise(state, index)],
+        Step::Ready => read_grant(world, state, index).into_iter().collect(),
+        Step::HasGrant { .. } => vec![read_standing(state, index)],
+        Step::Loaded(basis) => decide(world, state, index, basis),
+        Step::Answering(answer) => leave(state, index, answer),
+        Step::Over => Vec::new(),
+    }
 }
 
 fn raise(state: &State, index: usize) -> (Move, State) {
@@ -110,19 +112,23 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         actor.presented = Some(state.pick(ask)?);
     }
     if actor.attempt == 0 {
-        actor.began_revoked = state.is_revocation_acknowledged();
-        let first_use = state.history.iter().find(|entry| entry.rotated.is_some() && entry.rotated == actor.presented);
-        let record_time = state.history.last().map_or(now, |last| last.at.max(now));
-        actor.began_outside |= first_use.is_some_and(|first| record_time >= first.at + world.window);
+        actor.began_revoked = ask == Ask::Check && state.is_revocation_acknowledged();
+        actor.began_outside |= world.window > 0 && is_outside(state, actor.presented, world.window);
     }
-    let grant = world.load_grant(ask, actor.presented, &World::moment(ask, by, actor.attempt, now), state.record.as_ref());
-    let read = Move::ReadGrant { by, ask, presented: actor.presented, now, version: grant.as_ref().map(|stored| stored.version) };
+    let nothing = Basis { grant: None, now, standing: state.standing };
+    let question = Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
+    let grant = world.load_grant(&question, state.record.as_ref());
+    let read = Move::ReadGrant { by, ask, presented: actor.presented, now, version: grant.as_ref().map(Record::version) };
     // Where no epoch is ever raised it does not matter when client and account are read.
-    actor.step = match world.raises {
-        true => Step::HasGrant { grant, now },
-        false => Step::Loaded(Basis { grant, now, standing: state.standing }),
-    };
+    actor.step = if world.raises { Step::HasGrant { grant, now } } else { Step::Loaded(Basis { grant, ..question.basis }) };
     Some((read, after))
+}
+
+/// Whether W has passed, on record time, since the first use of this refresh token.
+fn is_outside(state: &State, presented: Option<Credential>, window: i64) -> bool {
+    let first_use = state.history.iter().find(|entry| entry.rotated.is_some() && entry.rotated == presented);
+    let record_time = state.history.last().map_or(state.clock, |last| last.at.max(state.clock));
+    first_use.is_some_and(|first| record_time >= first.at + window)
 }
 
 fn read_standing(state: &State, index: usize) -> (Move, State) {
@@ -135,48 +141,40 @@ fn read_standing(state: &State, index: usize) -> (Move, State) {
 }
 
 /// Decides, and commits in every way that can go.
-fn decide(world: &World, state: &State, index: usize, basis: &Basis, next: &mut Vec<(Move, State)>) {
+fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Move, State)> {
     let (actor, by) = (&state.actors[index], state.name(index));
-    let (ask, presented) = (actor.ask, actor.presented);
-    let moment = World::moment(ask, by, actor.attempt, basis.now);
-    let decision = || world.decide(ask, presented, &moment, basis);
-    let write = decision().to_write().cloned();
-    for fate in fates(state, write.as_ref()) {
+    let (ask, presented, attempt) = (actor.ask, actor.presented, actor.attempt);
+    let decision = world.decide(Question { ask, presented, by, attempt, basis: basis.clone() });
+    let wrote = decision.write.as_ref().map(|write| write.grant().state());
+    let each = fates(state, decision.write.as_ref()).into_iter().map(|fate| {
         let mut after = state.clone();
-        let sealed = decision();
-        assert_eq!(sealed.to_write(), write.as_ref(), "equal arguments give equal decisions");
-        if let Some(write) = &write {
+        if let Some(write) = &decision.write {
             settle_write(&mut after, fate, write, entry(state, index, basis, write));
         }
         let answer = match fate {
-            Fate::Unwritten | Fate::Done => world.open(sealed, Commit::Done),
-            Fate::AppliedError | Fate::Dropped | Fate::LateError => Some(world.give_up(ask, presented, sealed)),
+            Fate::Unwritten | Fate::Done => Some(decision.done.clone()),
+            Fate::AppliedError | Fate::Dropped | Fate::LateError => Some(decision.unknown.clone()),
             Fate::Conflict | Fate::AppliedConflict | Fate::LateConflict => {
-                assert!(world.open(sealed, Commit::Conflict).is_none(), "the outcome of a lost race stays sealed");
-                (actor.attempt + 1 >= ATTEMPTS).then_some(Answer::No(Reason::Contended))
+                (attempt + 1 >= ATTEMPTS).then_some(Answer::No(Reason::Contended))
             }
         };
         (after.actors[index].step, after.actors[index].attempt) = match &answer {
             Some(answer) => (Step::Answering(answer.clone()), 0),
-            None => (Step::Ready, actor.attempt + 1),
+            None => (Step::Ready, attempt + 1),
         };
-        let wrote = write.as_ref().map(|write| write.grant().state());
-        let again = actor.attempt > 0;
-        let decided = Decided { by, ask, presented, basis: basis.clone(), again, wrote, fate, answer };
-        next.push((Move::Decide(Box::new(decided)), after));
-    }
+        let decided = Decided { by, ask, presented, basis: basis.clone(), again: attempt > 0, wrote, fate, answer };
+        (Move::Decide(Box::new(decided)), after)
+    });
+    each.collect()
 }
 
 /// In which ways this commit can go. An unasked conflict is not one of them: a store never reports one (LAW 2).
 fn fates(state: &State, write: Option<&Write>) -> Vec<Fate> {
-    let version = state.record.as_ref().map(|stored| stored.version);
+    let version = state.record.as_ref().map(Record::version);
     let (sound, faulty): (Fate, &[Fate]) = match write {
         None => (Fate::Unwritten, &[]),
         Some(write) if write.seen() != version => (Fate::Conflict, &[Fate::Dropped]),
-        Some(_) => (
-            Fate::Done,
-            &[Fate::AppliedConflict, Fate::AppliedError, Fate::Dropped, Fate::LateError, Fate::LateConflict],
-        ),
+        Some(_) => (Fate::Done, &[Fate::AppliedConflict, Fate::AppliedError, Fate::Dropped, Fate::LateError, Fate::LateConflict]),
     };
     let faulty = if state.faults > 0 { faulty } else { &[] };
     [sound].iter().chain(faulty).copied().collect()
@@ -189,23 +187,23 @@ fn settle_write(after: &mut State, fate: Fate, write: &Write, entry: Entry) {
     }
     match fate {
         Fate::Done | Fate::AppliedConflict | Fate::AppliedError => assert!(after.apply(write, entry), "the version matched"),
-        Fate::LateError | Fate::LateConflict => after.pending.push((write.clone(), entry)),
+        Fate::LateError | Fate::LateConflict => after.pending.push(Late(write.clone(), entry)),
         Fate::Unwritten | Fate::Conflict | Fate::Dropped => {}
     }
 }
 
 /// What the history will say of this write when it is applied.
 fn entry(state: &State, index: usize, basis: &Basis, write: &Write) -> Entry {
-    let wrote = write.grant().state();
-    let actor = &state.actors[index];
-    let rotated = actor.presented.filter(|_| matches!(actor.ask, Ask::Refresh(..)) && wrote == GrantState::Active);
+    let (actor, reached) = (&state.actors[index], write.grant().state());
+    let rotated = actor.presented.filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
     let before = state.history_of(write.seen()).last();
     let at = before.map_or(basis.now, |before| before.at.max(basis.now));
-    Entry { by: state.name(index), at, wrote, rotated, standing: basis.standing }
+    Entry { by: state.name(index), at, wrote: reached, rotated, standing: basis.standing }
 }
 
 /// The answer leaves: it arrives, or is lost. A client that was not answered may send the same request once more.
-fn leave(state: &State, index: usize, answer: &Answer, next: &mut Vec<(Move, State)>) {
+fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
+    let mut next = Vec::new();
     let (by, can_be_lost) = (state.name(index), state.faults > 0 && state.actors[index].ask != Ask::Check);
     for arrives in [true, false].into_iter().filter(|arrives| *arrives || can_be_lost) {
         let mut after = state.clone();
@@ -224,6 +222,14 @@ fn leave(state: &State, index: usize, answer: &Answer, next: &mut Vec<(Move, Sta
         }
         next.push((Move::Leave { by, answer: answer.clone(), arrives }, after));
     }
+    next
+}
+
+impl Decided {
+    /// Whether it takes the request for a replay, and revokes.
+    pub fn replays(&self) -> bool {
+        self.wrote == Some(GrantState::Revoked(Cause::Replay))
+    }
 }
 
 impl fmt::Display for Move {
@@ -231,7 +237,7 @@ impl fmt::Display for Move {
         match self {
             Self::ReadGrant { by, ask, presented, now, version } => {
                 let found = version.map_or("no record".to_owned(), |version| format!("version {}", version.0));
-                write!(f, "{by:?}: {ask:?} with {presented:?} reads the clock ({now} s) and the grant ({found})")
+                write!(f, "{by:?}: {ask} with {:?}; reads the clock ({now} s) and {found}", presented.as_slice())
             }
             Self::ReadStanding { by } => write!(f, "{by:?}: reads client and account"),
             Self::Decide(decided) => {
@@ -248,7 +254,7 @@ impl fmt::Display for Move {
             }
             Self::Land { by } => write!(f, "the late commit of {by:?} lands"),
             Self::Tick(seconds) => write!(f, "the clock moves by {seconds} s"),
-            Self::Raise(ask) => write!(f, "{ask:?}, acknowledged"),
+            Self::Raise(ask) => write!(f, "{ask}: done, acknowledged"),
         }
     }
 }

@@ -2,14 +2,15 @@
 //! decisions, made on a state.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{Account, Client, Commit, Entropy, Grant, GrantState, Loaded, Moment, Policy, Stored, Timestamp, Version};
+use grantcore::{Account, Client, Commit, GrantId, GrantState, Keys, Loaded, Moment, Policy, Timestamp, Write};
 
-use crate::request::{Ask, Credential, Flaw, Kind, Sealed, Which, entropy, entropy_of_page};
-use crate::state::{Answer, Basis, Name, Standing, State};
+use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
+use crate::search::Map;
+use crate::state::{Answer, Basis, Name, Record, State};
 use crate::support::{T, app, policy};
 
 pub struct World {
@@ -20,14 +21,46 @@ pub struct World {
     policy: Policy,
     other: Arc<Client>,
     texts: RefCell<Vec<(Credential, String)>>,
-    probes: RefCell<HashMap<Probe, bool>>,
+    keys: RefCell<Map<Question, Option<GrantId>>>,
+    decisions: RefCell<Map<Question, Rc<Decision>>>,
 }
 
-/// The entropy of the model's own questions; no request has it.
-const PROBE: u8 = 50;
+/// Who asks when the model itself does; no scenario has so many actors.
+const PROBE: usize = 20;
 
-/// A question to the record, its time and its surroundings: what would be said to this credential?
-type Probe = (Arc<Grant>, i64, Standing, Credential);
+/// All that a decision is a function of.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    pub ask: Ask,
+    pub presented: Option<Credential>,
+    pub by: Name,
+    pub attempt: u8,
+    pub basis: Basis,
+}
+
+/// A decision: what it writes, and what it answers when that is done, or when nobody knows.
+pub struct Decision {
+    pub write: Option<Write>,
+    pub done: Answer,
+    pub unknown: Answer,
+}
+
+impl Question {
+    /// The model's own: what would be said to this credential now?
+    fn probe(ask: Ask, presented: Credential, state: &State) -> Self {
+        let by = Name { actor: PROBE, retried: false };
+        let basis = Basis { grant: state.record.clone(), now: state.clock, standing: state.standing };
+        Self { ask, presented: Some(presented), by, attempt: 0, basis }
+    }
+
+    /// The moment of a request's attempt: the same entropy at each, the clock as read.
+    fn moment(&self) -> Moment {
+        let seed = u8::try_from(self.by.actor * 2 + usize::from(self.by.retried)).expect("few requests");
+        let entropy = if self.ask == Ask::Authorize { entropy_of_page(seed) } else { entropy(seed) };
+        let now = Timestamp::from_unix_seconds(T.saturating_add_signed(self.basis.now));
+        (0..self.attempt).fold(Moment::new(now, entropy), |moment, _| moment.again(now))
+    }
+}
 
 impl World {
     pub fn new(window: u64, ticks: &'static [i64], raises: bool) -> Self {
@@ -38,86 +71,75 @@ impl World {
             policy: policy().replay_window(Duration::from_secs(window)).build().expect("a policy"),
             other: Arc::new(Client::public("other").redirect_uri(crate::support::CALLBACK).build().expect("a client")),
             texts: RefCell::default(),
-            probes: RefCell::default(),
+            keys: RefCell::default(),
+            decisions: RefCell::default(),
         }
     }
 
-    /// The moment of a request's attempt: the same entropy at each, the clock as read.
-    pub fn moment(ask: Ask, name: Name, attempt: u8, now: i64) -> Moment {
-        let seed = u8::try_from(name.actor * 2 + usize::from(name.retried)).expect("few requests");
-        let entropy = if ask == Ask::Authorize { entropy_of_page(seed) } else { entropy(seed) };
-        (0..attempt).fold(at(now, entropy), |moment, _| moment.again(timestamp(now)))
+    /// The grant that the request's real keys name, if that is the one on record.
+    pub fn load_grant(&self, question: &Question, record: Option<&Record>) -> Option<Record> {
+        let known = self.keys.borrow().get(question).copied();
+        let named = known.unwrap_or_else(|| {
+            let bytes = question.ask.bytes(&self.text(question.presented));
+            let named = question.ask.parse(&bytes, &self.policy).names(&question.moment()).grant;
+            self.keys.borrow_mut().insert(question.clone(), named);
+            named
+        });
+        record.filter(|record| Some(record.0.grant.id()) == named).cloned()
     }
 
-    /// What the request's keys name, of the record.
-    pub fn load_grant(&self, ask: Ask, presented: Option<Credential>, moment: &Moment, record: Option<&Stored>) -> Option<Stored> {
-        let bytes = ask.bytes(&self.text(presented));
-        let named = ask.parse(&bytes, &self.policy).names(moment).grant;
-        record.filter(|stored| Some(stored.grant.id()) == named).cloned()
+    /// The real decision of this request on what it has loaded, for each report that the store can make of its write. Equal
+    /// arguments give equal decisions, so it is kept; the step machine takes of it only what the report allows.
+    pub fn decide(&self, question: Question) -> Rc<Decision> {
+        if let Some(known) = self.decisions.borrow().get(&question) {
+            return Rc::clone(known);
+        }
+        let bytes = question.ask.bytes(&self.text(question.presented));
+        let request = question.ask.parse(&bytes, &self.policy);
+        let moment = question.moment();
+        let loaded = self.load(&request.names(&moment), &question.basis);
+        let [done, conflict, unknown] = [(); 3].map(|()| request.decision(&loaded, &self.policy, &moment));
+        let write = done.to_write().cloned();
+        assert!(conflict.to_write() == write.as_ref() && unknown.to_write() == write.as_ref(), "equal decisions");
+        assert!(conflict.open(Commit::Conflict).is_none(), "the outcome of a lost race stays sealed");
+        let done = match done.open(Commit::Done).expect("an outcome") {
+            Ok(credentials) => Answer::Yes(credentials.into_iter().map(|(kind, text)| self.credential(kind, text)).collect()),
+            Err(refusal) => Answer::No(refusal.reason()),
+        };
+        let unknown = Answer::No(unknown.give_up(request.face()).reason());
+        assert!(unknown.is_retryable(), "nothing is concluded from a store's error");
+        let decision = Rc::new(Decision { write, done, unknown });
+        self.decisions.borrow_mut().insert(question, Rc::clone(&decision));
+        decision
     }
 
-    /// The real decision of this request on what it has loaded.
-    pub fn decide(&self, ask: Ask, presented: Option<Credential>, moment: &Moment, basis: &Basis) -> Box<dyn Sealed> {
-        let bytes = ask.bytes(&self.text(presented));
-        let request = ask.parse(&bytes, &self.policy);
-        let keys = request.names(moment);
-        let of_grant = basis.grant.as_ref().map(|stored| stored.grant.client_id().as_str());
+    fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
+        let of_grant = basis.grant.as_ref().map(|record| record.0.grant.client_id().as_str());
         let client = match keys.client.or(of_grant) {
             Some("app") => Some(Arc::new((0..basis.standing.client).fold(app(), |client, _| client.with_grants_ended()))),
             Some("other") => Some(Arc::clone(&self.other)),
             _ => None,
         };
         let account = Some(Account { suspended: false, epoch: basis.standing.account });
-        request.decision(&Loaded { grant: basis.grant.clone(), client, account }, &self.policy, moment)
-    }
-
-    /// How the request is told that the fate of its write is not known.
-    pub fn give_up(&self, ask: Ask, presented: Option<Credential>, sealed: Box<dyn Sealed>) -> Answer {
-        let bytes = ask.bytes(&self.text(presented));
-        Answer::No(sealed.give_up(ask.parse(&bytes, &self.policy).face()).reason())
-    }
-
-    /// Opens a decision whose write is done; nothing on a conflict.
-    pub fn open(&self, sealed: Box<dyn Sealed>, commit: Commit) -> Option<Answer> {
-        Some(match sealed.open(commit)? {
-            Ok(credentials) => Answer::Yes(credentials.into_iter().map(|(kind, text)| self.credential(kind, text)).collect()),
-            Err(refusal) => Answer::No(refusal.reason()),
-        })
+        let grant = basis.grant.clone().map(|Record(stored)| stored);
+        Loaded { grant, client, account }
     }
 
     /// Whether the resource check accepts this access token in this state.
     pub fn validates(&self, state: &State, token: Credential) -> bool {
-        self.probe(state, token, |basis| {
-            let sealed = self.decide(Ask::Check, Some(token), &at(state.clock, entropy(PROBE)), basis);
-            matches!(self.open(sealed, Commit::Done), Some(Answer::Yes(_)))
-        })
+        matches!(self.decide(Question::probe(Ask::Check, token, state)).done, Answer::Yes(_))
     }
 
     /// Whether a refresh with this token would advance the grant in this state.
     pub fn advances(&self, state: &State, token: Credential) -> bool {
-        self.probe(state, token, |basis| {
-            let refresh = Ask::Refresh(Which::First, Flaw::None);
-            let sealed = self.decide(refresh, Some(token), &at(state.clock, entropy(PROBE)), basis);
-            sealed.to_write().is_some_and(|write| write.grant().state() == GrantState::Active)
-        })
+        let probe = self.decide(Question::probe(Ask::Refresh(Which::First, Flaw::None), token, state));
+        probe.write.as_ref().is_some_and(|write| write.grant().state() == GrantState::Active)
     }
 
     /// Whether no access token that ever left validates and no refresh token advances the grant.
     pub fn is_dead(&self, state: &State) -> bool {
         !state.disclosed(Kind::Access).any(|token| self.validates(state, token))
             && !state.disclosed(Kind::Refresh).any(|token| self.advances(state, token))
-    }
-
-    fn probe(&self, state: &State, token: Credential, ask: impl Fn(&Basis) -> bool) -> bool {
-        let Some(stored) = &state.record else { return false };
-        let key = (Arc::clone(&stored.grant), state.clock, state.standing, token);
-        if let Some(known) = self.probes.borrow().get(&key) {
-            return *known;
-        }
-        let grant = Some(Stored { grant: Arc::clone(&stored.grant), version: Version::FIRST });
-        let found = ask(&Basis { grant, now: state.clock, standing: state.standing });
-        self.probes.borrow_mut().insert(key, found);
-        found
     }
 
     fn text(&self, presented: Option<Credential>) -> String {
@@ -136,12 +158,4 @@ impl World {
         texts.push((Credential { kind, number }, text));
         Credential { kind, number }
     }
-}
-
-fn at(now: i64, entropy: Entropy) -> Moment {
-    Moment::new(timestamp(now), entropy)
-}
-
-fn timestamp(now: i64) -> Timestamp {
-    Timestamp::from_unix_seconds(T.saturating_add_signed(now))
 }
