@@ -2,6 +2,8 @@
 //!
 //! Never here: registration over the wire; that is an endpoint of its own, and ends in the same builder.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 mod builder;
@@ -10,7 +12,9 @@ pub use builder::ClientBuilder;
 
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::value::redirect_uri::{LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous};
+use crate::value::redirect_uri::{
+    LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous, record,
+};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, ClientIdError};
@@ -20,6 +24,7 @@ use crate::value::text::{ClientId, ClientIdError};
 pub struct Client {
     id: ClientId,
     authentication: Authentication,
+    #[serde(with = "record::list")]
     redirect_uris: Vec<RegisteredRedirectUri>,
     grant_types: GrantTypes,
     /// What it may ask for; nothing means whatever the policy knows.
@@ -57,12 +62,22 @@ pub enum SecretMethod {
 }
 
 /// What is kept of a client secret.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StoredSecret {
     /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
     Digest(Digest),
     /// A slow hash, for secrets a person chose. Verified by [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
     SlowHash(String),
+}
+
+/// A slow hash is still a lead to what a person chose: it is not shown.
+impl fmt::Debug for StoredSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => digest.fmt(f),
+            Self::SlowHash(_) => f.write_str("SlowHash(redacted)"),
+        }
+    }
 }
 
 /// The grant types a client registered for. Every client may redeem codes unless it says otherwise.
@@ -188,6 +203,12 @@ impl Client {
     /// Whether every redirect URI is an `http` loopback one, which any program on the user's computer can claim.
     pub fn is_loopback_only(&self) -> bool {
         self.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
+    }
+
+    /// Starts a changed version of this client. Its status and epoch stay: a client built anew in its place would bring ended grants
+    /// back to life.
+    pub fn edit(self) -> ClientBuilder {
+        ClientBuilder::editing(self)
     }
 
     /// The same client, refused everywhere from when this is stored.

@@ -100,5 +100,6 @@ fn unread<E>(operation: &impl Operation, moment: &Moment, error: E) -> Failure<E
     let mut event = Event::new(EventKind::Refused, Some(reason), moment);
     event.flow = operation.keys(moment).grant;
     event.claim(operation.keys(moment).client.unwrap_or_default());
-    Failure { error, refusal: Refusal::plain(reason, operation.surface()), event: Box::new(event) }
+    let refusal = Refusal::plain(reason, operation.surface()).correlated(event.correlation);
+    Failure { error, refusal, event: Box::new(event) }
 }

@@ -154,6 +154,8 @@ pub enum GrantState {
 
 /// Records are kept this long past their last credential, so that a late answer can still say what happened.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Consent pages are made by the mere opening of a link, so theirs are kept for less.
+const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
 
 impl Grant {
     /// The record's key, which names the whole flow in the trail.
@@ -203,7 +205,8 @@ impl Grant {
 
     /// From when on the record may be dropped.
     pub fn drop_after(&self) -> Timestamp {
-        self.last_use().after(KEPT)
+        let kept = if matches!(self.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
+        self.last_use().after(kept)
     }
 
     pub(crate) fn terms(&self) -> &Arc<Terms> {

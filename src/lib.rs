@@ -82,7 +82,6 @@ pub use crate::operation::{Account, Commit, Decision, Keys, Loaded, Operation, S
 pub use crate::policy::{
     ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, Resource, ScopeInfo, TokenRedirectUri,
 };
-pub use crate::rate::Hits;
 pub use crate::reason::{Code, Reason, Surface};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
@@ -99,13 +98,12 @@ pub use crate::response::token::Tokens;
 pub use crate::server::{Answer, AsyncServer, Server};
 #[doc(inline)]
 pub use crate::store::{AsyncStore, Store};
-pub use crate::value::credential::{GrantId, Issued};
-pub use crate::value::pkce::CodeChallenge;
+pub use crate::value::credential::GrantId;
 pub use crate::value::redirect_uri::{
     LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri,
 };
 pub use crate::value::scope::{Scope, ScopeError};
-pub use crate::value::secret::{Digest, Secret};
+pub use crate::value::secret::Digest;
 pub use crate::value::text::{ClientId, ClientIdError, Subject};
 
 #[cfg(doctest)]

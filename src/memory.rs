@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crate::client::Client;
 use crate::moment::Timestamp;
 use crate::operation::{Account, Commit, Stored, Write};
-use crate::store::Store;
+use crate::store::{AsyncStore, Store};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
@@ -105,6 +105,31 @@ impl Store for MemoryStore {
     fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(accounts.get(subject).copied().unwrap_or(Account::ACTIVE)))
+    }
+}
+
+/// It never waits, so it serves an [`AsyncServer`](crate::AsyncServer) as well.
+impl AsyncStore for MemoryStore {
+    type Error = Infallible;
+
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Infallible> {
+        Store::client(self, id)
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored>, Infallible> {
+        Store::grant(self, id)
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
+        Store::commit(self, write)
+    }
+
+    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Infallible> {
+        Store::grants_of(self, subject)
+    }
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
+        Store::account(self, subject)
     }
 }
 

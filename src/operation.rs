@@ -17,7 +17,7 @@ use crate::value::credential::GrantId;
 ///
 /// [`drive`](crate::drive()) runs one against a store. A host may as well do what it does: load what [`keys`](Self::keys) names,
 /// call [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) it, and on a conflict begin again
-/// with [`Moment::again`].
+/// with [`Moment::again`]. The operations are this crate's; only it can make a [`Decision`].
 pub trait Operation {
     /// What it answers when the protocol says yes.
     type Response;
@@ -215,6 +215,7 @@ impl<T> Decision<T> {
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
         let event = loaded.event(EventKind::Refused, Some(refusal.reason()), moment);
+        let refusal = refusal.correlated(event.correlation);
         Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None }
     }
 
@@ -258,6 +259,7 @@ impl<T> Decision<T> {
     /// Gives the decision up: how to say so, and the event, which keeps the flow it belongs to.
     pub(crate) fn given_up(self, reason: Reason, surface: Surface) -> (Refusal, Event) {
         let refusal = self.unsaved.map_or_else(|| Refusal::plain(reason, surface), |unsaved| unsaved.because(reason));
+        let refusal = refusal.correlated(self.settled.event.correlation);
         (refusal, Event { kind: EventKind::Refused, reason: Some(reason), ..self.settled.event })
     }
 }

@@ -13,11 +13,11 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// The hits of one key within the last minute, counted by the second: at most 60 entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Hits(Vec<(Timestamp, u32)>);
+pub(crate) struct Hits(Vec<(Timestamp, u32)>);
 
 impl Hits {
     /// Whole seconds until another hit is admissible, 1 to 60; nothing if it is now.
-    pub fn wait(&self, limit: u32, now: Timestamp) -> Option<u32> {
+    pub(crate) fn wait(&self, limit: u32, now: Timestamp) -> Option<u32> {
         let now = self.not_before_last(now);
         let mut kept: u32 = self.0.iter().filter(|(at, _)| now < at.after(WINDOW)).map(|(_, count)| count).sum();
         for (at, count) in self.0.iter().filter(|(at, _)| now < at.after(WINDOW)) {
@@ -33,7 +33,7 @@ impl Hits {
     }
 
     /// Counts a hit.
-    pub fn add(&mut self, now: Timestamp) {
+    pub(crate) fn add(&mut self, now: Timestamp) {
         let now = self.not_before_last(now);
         self.0.retain(|(at, _)| now < at.after(WINDOW));
         match self.0.last_mut() {
@@ -64,7 +64,7 @@ struct Keys {
 }
 
 /// How many keys a generation has: a few megabytes at worst.
-const GENERATION: usize = 8_192;
+const GENERATION: usize = 4_096;
 
 impl Keys {
     fn get(&self, key: &str) -> Option<&Hits> {
@@ -80,9 +80,10 @@ impl Keys {
     }
 }
 
-/// So much of a stranger's text is kept as a key.
+/// So much of a stranger's text is kept as a key: 128 bytes, or a little less of text that is not ASCII.
 fn cut(key: &str) -> &str {
-    key.char_indices().nth(256).and_then(|(end, _)| key.get(..end)).unwrap_or(key)
+    let end = (0..=key.len().min(128)).rev().find(|end| key.is_char_boundary(*end)).unwrap_or(0);
+    key.get(..end).unwrap_or_default()
 }
 
 impl Limiter {

@@ -11,7 +11,7 @@ use crate::value::text::log_text;
 /// A refusal at the authorization endpoint is for a page the host renders ([`problem`](Self::problem)), or a redirect
 /// ([`location`](Self::location)); one at the token endpoint or a resource is a [`reply`](Self::reply).
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {} [{}]", self.code().as_str(), reason.description(), reason.name())]
+#[error("{}: {}", reason.name(), reason.cause())]
 #[must_use = "a refusal is an answer"]
 pub struct Refusal {
     reason: Reason,

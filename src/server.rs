@@ -239,11 +239,11 @@ impl Core {
         match result {
             Ok(Settled { outcome, event }) => {
                 (self.observer)(&event);
-                Ok(outcome.map_err(|refusal| refusal.correlated(event.correlation)))
+                Ok(outcome)
             }
-            Err(Failure { error, refusal, event }) => {
-                (self.observer)(&event);
-                Err(Failure { error, refusal: refusal.correlated(event.correlation), event })
+            Err(failure) => {
+                (self.observer)(&failure.event);
+                Err(failure)
             }
         }
     }

@@ -9,8 +9,10 @@
 //!   twice.
 //! - [`Commit::Conflict`] means nothing was written. A result that is not known (a time-out, a lost connection) is an error; the
 //!   core concludes nothing from it and the client is told to retry.
-//! - A record that cannot be decoded is an error, never absent.
+//! - A record that cannot be decoded is an error, never absent. Keep it as text or bytes: a column type that looks inside, such as
+//!   PostgreSQL's `jsonb`, refuses characters that a client may have sent in its `state`.
 //! - Nothing is assumed between records: no transaction, no order, no shared clock.
+//! - The epoch of a client or an account never goes back: to change a client, [`edit`](Client::edit) it.
 //! - A grant may be dropped after [`Write::drop_after`]; nothing depends on its being dropped. A client outlives its grants.
 
 use std::future::Future;
@@ -26,7 +28,7 @@ pub trait Store {
     /// What can go wrong in the storage itself. It reaches the host whole and is never mixed with a refusal.
     type Error;
 
-    /// The client of this `client_id`, which may be any text a stranger sent.
+    /// The client of this `client_id`: 1 to 2,048 printable ASCII characters, as a stranger sent them.
     ///
     /// # Errors
     /// If it cannot be known whether there is one.
@@ -163,3 +165,31 @@ macro_rules! forward {
 
 forward!(&S);
 forward!(Arc<S>);
+
+impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
+    type Error = S::Error;
+
+    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, S::Error> {
+        (**self).client(id).await
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored>, S::Error> {
+        (**self).grant(id).await
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
+        (**self).commit(write).await
+    }
+
+    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, S::Error> {
+        (**self).grants_of(subject).await
+    }
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {
+        (**self).account(subject).await
+    }
+
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
+        (**self).load(keys).await
+    }
+}

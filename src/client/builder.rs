@@ -5,7 +5,7 @@ use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RedirectUriError,
 use crate::value::scope::Scope;
 use crate::value::text::ClientId;
 
-/// Builds a [`Client`]. Made by [`Client::public`] and [`Client::confidential`]; [`build`](Self::build) checks it.
+/// Builds a [`Client`]. Made by [`Client::public`], [`Client::confidential`] and [`Client::edit`]; [`build`](Self::build) checks it.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
@@ -19,6 +19,8 @@ pub struct ClientBuilder {
     uri: Option<String>,
     registration: Registration,
     trusted: Option<bool>,
+    status: ClientStatus,
+    epoch: u64,
 }
 
 impl ClientBuilder {
@@ -34,7 +36,52 @@ impl ClientBuilder {
             uri: None,
             registration: Registration::Operator,
             trusted: None,
+            status: ClientStatus::Active,
+            epoch: 0,
         }
+    }
+
+    pub(super) fn editing(client: Client) -> Self {
+        let Client {
+            id,
+            authentication,
+            redirect_uris,
+            grant_types,
+            scope,
+            loopback_ports,
+            name,
+            uri,
+            registration,
+            trusted,
+            status,
+            epoch,
+        } = client;
+        Self {
+            id: id.into(),
+            authentication,
+            redirect_uris: redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            grant_types,
+            scope,
+            loopback_ports,
+            name,
+            uri,
+            registration,
+            trusted: Some(trusted),
+            status,
+            epoch,
+        }
+    }
+
+    /// Drops the redirect URIs, to name others.
+    pub fn without_redirect_uris(mut self) -> Self {
+        self.redirect_uris.clear();
+        self
+    }
+
+    /// Replaces the way it authenticates, for example by a new secret.
+    pub fn authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = authentication;
+        self
     }
 
     /// Adds a redirect URI; requests must name it byte for byte. One that is there already is not added twice.
@@ -127,8 +174,8 @@ impl ClientBuilder {
             uri: self.uri,
             registration: self.registration,
             trusted: self.trusted.unwrap_or(self.registration == Registration::Operator),
-            status: ClientStatus::Active,
-            epoch: 0,
+            status: self.status,
+            epoch: self.epoch,
         })
     }
 }

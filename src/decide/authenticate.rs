@@ -12,41 +12,48 @@ pub(crate) fn authenticate<'a>(
     credentials: &Credentials<'_>,
     policy: &Policy,
 ) -> Result<&'a Client, Reason> {
-    let Some(client) = client else {
-        if let Presented::Basic(secret) | Presented::Post(secret) = &credentials.secret {
-            // An unknown client costs the hash and comparison that a known one costs.
-            let _ = Digest::of(secret.as_bytes()).matches(&Digest::of(b""));
-        }
-        return Err(Reason::ClientUnknown);
-    };
-    let proof = match (client.authentication(), &credentials.secret) {
-        (Authentication::Public, Presented::None) => Ok(()),
-        (Authentication::Public, _) => Err(Reason::ClientSecretUnexpected),
-        (Authentication::Confidential { .. }, Presented::None) => Err(Reason::ClientSecretMissing),
-        (Authentication::Confidential { method, secret }, presented) => presented.check(*method, secret, policy),
-    };
+    let proof = client.ok_or(Reason::ClientUnknown).and_then(|client| prove(client, &credentials.secret, policy));
+    if proof.is_err() {
+        level(client, &credentials.secret, policy);
+    }
     // Whatever was proved: one that is deactivated is refused as an unknown one is.
-    match client.status() {
-        ClientStatus::Active => proof.map(|()| client),
-        ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+    match client.map(Client::status) {
+        Some(ClientStatus::Deactivated) => Err(Reason::ClientDeactivated),
+        _ => proof,
     }
 }
 
-impl Presented<'_> {
-    fn check(&self, registered: SecretMethod, stored: &StoredSecret, policy: &Policy) -> Result<(), Reason> {
-        let (method, secret) = match self {
-            Self::Basic(secret) => (SecretMethod::Basic, secret),
-            Self::Post(secret) => (SecretMethod::Post, secret),
-            Self::None => return Err(Reason::ClientSecretMissing),
-        };
-        let right = match stored {
-            StoredSecret::Digest(digest) => Digest::of(secret.as_bytes()).matches(digest),
-            StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret.as_bytes(), hash),
-        };
-        match right {
-            false => Err(Reason::ClientSecretWrong),
-            true if method != registered && !policy.is_lenient_on_method() => Err(Reason::ClientMethodMismatch),
-            true => Ok(()),
+fn prove<'a>(client: &'a Client, presented: &Presented<'_>, policy: &Policy) -> Result<&'a Client, Reason> {
+    let (registered, stored) = match (client.authentication(), presented) {
+        (Authentication::Public, Presented::None) => return Ok(client),
+        (Authentication::Public, _) => return Err(Reason::ClientSecretUnexpected),
+        (Authentication::Confidential { method, secret }, _) => (*method, secret),
+    };
+    let (method, secret) = match presented {
+        Presented::None => return Err(Reason::ClientSecretMissing),
+        Presented::Basic(secret) => (SecretMethod::Basic, secret.as_bytes()),
+        Presented::Post(secret) => (SecretMethod::Post, secret.as_bytes()),
+    };
+    let right = match stored {
+        StoredSecret::Digest(digest) => Digest::of(secret).matches(digest),
+        StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret, hash),
+    };
+    match right {
+        false => Err(Reason::ClientSecretWrong),
+        true if method != registered && !policy.is_lenient_on_method() => Err(Reason::ClientMethodMismatch),
+        true => Ok(client),
+    }
+}
+
+/// The work of a failure that was too quick: unknown clients, and those without a slow hash, cost what the dearest one costs.
+fn level(client: Option<&Client>, presented: &Presented<'_>, policy: &Policy) {
+    let (Presented::Basic(secret) | Presented::Post(secret)) = presented else { return };
+    match client.map(Client::authentication) {
+        Some(Authentication::Confidential { secret: StoredSecret::SlowHash(_), .. }) => {}
+        Some(Authentication::Confidential { .. }) => policy.waste_slow_hash(secret.as_bytes()),
+        Some(Authentication::Public) | None => {
+            let _ = Digest::of(secret.as_bytes()).matches(&Digest::of(b""));
+            policy.waste_slow_hash(secret.as_bytes());
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::value::pkce::CodeChallenge;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
+use crate::value::text::{ClientId, Subject};
 
 /// What a request asks for, once nothing is wrong with it.
 struct Asked {
@@ -35,7 +36,7 @@ impl Operation for AuthorizationRequest<'_> {
         Keys {
             // Only a request that lost a race can find a record under an id it has just drawn.
             grant: moment.again.then(|| moment.entropy.grant_id()),
-            client: Some(&self.client_id),
+            client: ClientId::can_be(&self.client_id),
             subject: self.user.as_ref().map(|user| user.subject),
         }
     }
@@ -160,7 +161,7 @@ fn pending(
 ) -> Grant {
     let terms = Terms {
         client: client.id().clone(),
-        subject: crate::value::text::Subject::new(user.subject),
+        subject: Subject::new(user.subject),
         redirect_uri,
         redirect_uri_sent: request.redirect_uri.get().is_some(),
         scope: asked.scope,

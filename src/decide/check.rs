@@ -40,10 +40,11 @@ fn check(request: &AccessCheck<'_>, loaded: &Loaded, moment: &Moment) -> Decisio
         Phase::ConsentPending(_) | Phase::CodeIssued(_) => return refuse(Reason::TokenUnknown),
     };
     let Some(live) = active.find(&token.secret.digest()) else { return refuse(Reason::TokenExpired) };
-    match stands(live, grant, loaded, grant.now(moment.now)).and_then(|()| serves(live, grant, &request.needs)) {
-        Err(reason) => refuse(reason),
-        Ok(()) => Decision::allow(EventKind::AccessAllowed, Access { grant: Arc::clone(grant), live: *live }, loaded, moment),
+    if let Err(reason) = stands(live, grant, loaded, grant.now(moment.now)).and_then(|()| serves(live, grant, &request.needs)) {
+        return refuse(reason);
     }
+    let access = Access { grant: Arc::clone(grant), live: *live, correlation: moment.entropy.correlation() };
+    Decision::allow(EventKind::AccessAllowed, access, loaded, moment)
 }
 
 /// Whether the token, its client and its account are alive.

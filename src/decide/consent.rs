@@ -55,7 +55,8 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
         Refusal::redirectable(reason, to)
     };
     let tell = |reason| refuse(told(reason));
-    if !loaded.account_in_standing() {
+    // A denial needs no standing: it grants nothing, and must last.
+    if !loaded.account_in_standing() && !matches!(request.choice, Choice::Deny) {
         return tell(Reason::AccountSuspended);
     }
     let code = moment.entropy.secret().digest();

@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::request::token::{Asked, TokenRequest};
 use crate::response::token::Tokens;
+use crate::value::text::ClientId;
 
 impl Operation for TokenRequest<'_> {
     type Response = Tokens;
@@ -19,7 +20,7 @@ impl Operation for TokenRequest<'_> {
             Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
             Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
         };
-        Keys { grant, client: Some(&self.credentials.id), subject: None }
+        Keys { grant, client: ClientId::can_be(&self.credentials.id), subject: None }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {

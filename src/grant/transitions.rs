@@ -79,10 +79,9 @@ impl Grant {
         if !policy.revokes_previous_access() {
             live.extend(active.live.iter().filter(|live| now < live.expires));
         }
-        if live.len() >= policy.limits().live_access_tokens {
-            // The entries are in the order they were issued, and so in the order they expire.
-            live.remove(0);
-        }
+        // The entries are in the order they were issued, and so in the order they expire.
+        let surplus = (live.len() + 1).saturating_sub(policy.limits().live_access_tokens);
+        live.drain(..surplus);
         live.push(self.live(minted, policy, now));
         let window = (!policy.replay_window().is_zero()).then(|| Window {
             salt: Some(salt),

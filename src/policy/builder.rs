@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ErrorDelivery, Lifetimes, Limits, Policy, Resource, ScopeInfo, TokenRedirectUri};
+use super::{ErrorDelivery, Lifetimes, Limits, Policy, Resource, ScopeInfo, SlowHash, TokenRedirectUri};
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;
@@ -29,14 +29,14 @@ pub enum PolicyError {
     /// No resource: tokens would be for nothing.
     #[error("a policy names at least one resource")]
     NoResource,
-    /// A resource that is not an absolute URI without fragment, or is named twice.
-    #[error("a resource is an absolute URI without fragment, named once, and named if it is the default")]
+    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is named twice, or is one of more than 64.
+    #[error("a resource is an https URL without fragment, named once, and named if it is the default; there are at most 64")]
     Resource,
     /// A scope that is not one token, is named twice, or is used but not declared.
     #[error("a scope is one token, declared once, and declared if a default or a resource uses it")]
     Scope,
-    /// A lifetime under one second, or too long to count.
-    #[error("a lifetime is at least one second and at most a thousand years")]
+    /// A lifetime that is not whole seconds, is none, or is too long to count.
+    #[error("a lifetime is whole seconds, at least one, and at most a thousand years")]
     Lifetime,
     /// A code that would outlive ten minutes (OAuth 2.1 §4.1.2).
     #[error("a code lives at most 600 seconds")]
@@ -54,6 +54,8 @@ pub enum PolicyError {
 
 /// Longer than any grant, short enough for every clock and database.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
+/// A token keeps which of them it is for as bits of one word.
+const MOST_RESOURCES: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl PolicyBuilder {
@@ -90,7 +92,7 @@ impl PolicyBuilder {
             terse_errors: false,
             lenient_on_method: false,
             revoke_previous_access: false,
-            slow_hash: |_, _| false,
+            slow_hash: None,
         };
         Self { policy, default_scope: None, loopback_http: false }
     }
@@ -235,10 +237,14 @@ impl PolicyBuilder {
         self
     }
 
-    /// Verifies client secrets that people chose: `(secret, stored hash) -> right?`, for example with Argon2. Without it, a
-    /// [`StoredSecret::SlowHash`](crate::StoredSecret::SlowHash) never verifies.
-    pub fn slow_hash(mut self, verify: fn(&[u8], &str) -> bool) -> Self {
-        self.policy.slow_hash = verify;
+    /// Verifies client secrets that people chose: `verify(secret, stored hash)` says whether it is right, for example by Argon2.
+    /// Without it, a [`StoredSecret::SlowHash`](crate::StoredSecret::SlowHash) never verifies.
+    ///
+    /// `dummy` is a hash of the same cost that nobody's secret has; it is verified in vain wherever a client is unknown or has no
+    /// slow hash, so that time does not tell which clients exist. The work is done while deciding: an [`AsyncServer`](crate::AsyncServer)
+    /// then belongs on threads that may block.
+    pub fn slow_hash(mut self, verify: fn(&[u8], &str) -> bool, dummy: impl Into<String>) -> Self {
+        self.policy.slow_hash = Some(SlowHash { verify, dummy: dummy.into() });
         self
     }
 
@@ -255,7 +261,7 @@ impl PolicyBuilder {
             return Err(PolicyError::Endpoint);
         }
         check_scopes(&policy)?;
-        check_resources(&policy)?;
+        check_resources(&policy, loopback_http)?;
         check_lifetimes(&policy)?;
         check_limits(&policy.limits)?;
         if let Some(tokens) = default_scope {
@@ -274,8 +280,11 @@ fn is_server_url(text: &str, loopback_http: bool) -> bool {
         "http" => loopback_http && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
         _ => false,
     };
+    // The parser forgives a missing slash or two; what is published must not need it.
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let has_host = url.has_host() && !authority.is_empty() && !authority.starts_with(['/', '?']);
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
-    scheme_ok && plain && url.has_host() && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    scheme_ok && plain && has_host && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
 
 fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
@@ -289,14 +298,17 @@ fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn check_resources(policy: &Policy) -> Result<(), PolicyError> {
+fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
     if policy.resources.is_empty() {
         return Err(PolicyError::NoResource);
+    }
+    if policy.resources.len() > MOST_RESOURCES {
+        return Err(PolicyError::Resource);
     }
     for (position, own) in policy.resources.iter().enumerate() {
         let named_before =
             policy.resources.iter().take(position).any(|earlier| resource::same(&earlier.identifier, &own.identifier));
-        if named_before || !resource::is_resource(&own.identifier) || own.identifier.contains(['"', '\\']) {
+        if named_before || !is_server_url(&own.identifier, loopback_http) {
             return Err(PolicyError::Resource);
         }
         if !own.scopes.iter().all(|scope| policy.knows_scope(scope)) {
@@ -311,7 +323,7 @@ fn check_resources(policy: &Policy) -> Result<(), PolicyError> {
 
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
     let Lifetimes { consent, code, access, refresh_idle, refresh_absolute } = policy.lifetimes;
-    let countable = |lifetime: Duration| (Duration::from_secs(1)..=LONGEST).contains(&lifetime);
+    let countable = |lifetime: Duration| lifetime.subsec_nanos() == 0 && (Duration::from_secs(1)..=LONGEST).contains(&lifetime);
     if ![consent, code, access, refresh_idle, refresh_absolute.unwrap_or(refresh_idle)].into_iter().all(countable) {
         return Err(PolicyError::Lifetime);
     }
@@ -320,6 +332,9 @@ fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
     }
     if refresh_idle < access || refresh_absolute.is_some_and(|absolute| absolute < access) {
         return Err(PolicyError::RefreshLifetime);
+    }
+    if policy.replay_window.subsec_nanos() != 0 {
+        return Err(PolicyError::Lifetime);
     }
     if policy.replay_window > access || policy.replay_window >= refresh_idle {
         return Err(PolicyError::ReplayWindow);

@@ -170,7 +170,7 @@ reasons! {
     // Token endpoint: the request
     ContentType "content_type" InvalidRequest "OAuth 2.1 §3.2.2"
         "The body must be application/x-www-form-urlencoded."
-        "The token request has another content type, or none."
+        "The request has another content type, or none."
         "Send the parameters as a form body, not as JSON."
     SecretInUrl "secret_in_url" InvalidRequest "OAuth 2.1 §2.4.1"
         "Credentials must not be in the URL. Send them in the body."

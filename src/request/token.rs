@@ -86,7 +86,7 @@ impl<'a> TokenRequest<'a> {
         }
         refuse_secrets_in_query(incoming.query, limits)?;
         let form = Form::read(incoming.form(limits)?, limits)?;
-        let credentials = Credentials::read(&incoming.authorization, form.client_id.value, form.client_secret.value)?;
+        let credentials = Credentials::read(&incoming.authorization, form.client_id.value, form.client_secret.value, limits)?;
         let asked = match form.grant_type.value.as_deref() {
             None => Asked::Refused(Reason::GrantTypeMissing),
             Some("authorization_code") => {
@@ -136,11 +136,17 @@ fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Reason> 
 }
 
 impl<'a> Credentials<'a> {
-    fn read(header: &Authorization<'a>, id: Option<Cow<'a, str>>, secret: Option<Cow<'a, str>>) -> Result<Self, Reason> {
+    fn read(
+        header: &Authorization<'a>,
+        id: Option<Cow<'a, str>>,
+        secret: Option<Cow<'a, str>>,
+        limits: &Limits,
+    ) -> Result<Self, Reason> {
         match (header, secret) {
             (Authorization::Several, _) | (Authorization::One(_), Some(_)) => Err(Reason::SeveralAuthentications),
             (Authorization::One(_), None) => {
-                let (basic_id, secret) = header.credentials("Basic").and_then(basic).ok_or(Reason::CredentialsMalformed)?;
+                let encoded = header.credentials("Basic").filter(|encoded| encoded.len() <= limits.value_bytes);
+                let (basic_id, secret) = encoded.and_then(basic).ok_or(Reason::CredentialsMalformed)?;
                 if id.is_some_and(|id| id != basic_id) {
                     return Err(Reason::SeveralAuthentications);
                 }

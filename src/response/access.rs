@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::grant::{Grant, Live};
-use crate::moment::Timestamp;
+use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
@@ -12,6 +12,7 @@ use crate::value::text::{ClientId, Subject};
 pub struct Access {
     pub(crate) grant: Arc<Grant>,
     pub(crate) live: Live,
+    pub(crate) correlation: CorrelationId,
 }
 
 impl Access {
@@ -38,6 +39,11 @@ impl Access {
     /// The resources the token is for.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.live.resources.of(self.grant.resources())
+    }
+
+    /// The name of this call in the trail.
+    pub fn correlation(&self) -> CorrelationId {
+        self.correlation
     }
 
     /// When the token expires.

@@ -67,7 +67,10 @@ impl Refusal {
     pub fn reply(&self, policy: &Policy) -> Reply {
         let mut reply = match self.surface() {
             Surface::Authorization => self.page(policy),
-            Surface::Token | Surface::Resource => Reply::json(self.status(), self.error_body(policy)),
+            Surface::Token | Surface::Resource => match self.error_body(policy) {
+                None => Reply { status: self.status(), headers: vec![("cache-control", "no-store".into())], body: String::new() },
+                Some(body) => Reply::json(self.status(), body),
+            },
         };
         if let Some(challenge) = self.authenticate_header(policy) {
             reply.headers.push(("www-authenticate", challenge));
@@ -93,13 +96,14 @@ impl Refusal {
         }
     }
 
-    fn error_body(&self, policy: &Policy) -> String {
+    /// The body, but for the one refusal that has none: no credentials, no error (OAuth 2.1 §5.3.2).
+    fn error_body(&self, policy: &Policy) -> Option<String> {
         let error = self.code();
         if error == Code::None {
-            return String::new();
+            return None;
         }
         let error_description = (!policy.is_terse()).then(|| self.reason().description());
-        serde_json::to_string(&ErrorBody { error: error.as_str(), error_description }).unwrap_or_default()
+        serde_json::to_string(&ErrorBody { error: error.as_str(), error_description }).ok()
     }
 
     fn page(&self, policy: &Policy) -> Reply {

@@ -130,7 +130,7 @@ fn encode(kind: Kind, bytes: &[u8], out: &mut String) {
 
 /// A credential on its way out. It is written once, into the one response it belongs to; it has no `Clone`, no `Display` and a
 /// redacted `Debug`.
-pub struct Issued(pub(crate) Outgoing);
+pub(crate) struct Issued(pub(crate) Outgoing);
 
 pub(crate) enum Outgoing {
     One(Kind, Credential),
@@ -147,7 +147,7 @@ impl Issued {
     }
 
     /// Appends the text. For the response of this one request and nothing else.
-    pub fn reveal_into(&self, out: &mut String) {
+    pub(crate) fn reveal_into(&self, out: &mut String) {
         match &self.0 {
             Outgoing::One(kind, credential) => credential.write(*kind, out),
             Outgoing::Refresh(credential) => credential.write(out),
@@ -155,7 +155,7 @@ impl Issued {
     }
 
     /// The text. For the response of this one request and nothing else.
-    pub fn reveal(self) -> String {
+    pub(crate) fn reveal(self) -> String {
         let mut text = String::with_capacity(112);
         self.reveal_into(&mut text);
         text

@@ -10,11 +10,11 @@ use super::secret::{Digest, same};
 
 /// An S256 code challenge: exactly 43 base64url characters (RFC 7636 §4.2). There is no other method and no way to have none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CodeChallenge([u8; 43]);
+pub(crate) struct CodeChallenge([u8; 43]);
 
 impl CodeChallenge {
     /// The challenge of this text, or nothing if it is not 43 characters of `A-Z a-z 0-9 - _`.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 43] = text.as_bytes().try_into().ok()?;
         bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(bytes))
     }

@@ -127,8 +127,7 @@ const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://[::1]", "http://localho
 const RESERVED: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
 
 /// A redirect URI a client registered, kept as the bytes it sent.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RegisteredRedirectUri(Box<str>);
 
 impl RegisteredRedirectUri {
@@ -205,7 +204,8 @@ impl RegisteredRedirectUri {
 
 /// Whether a registered URI breaks a rule that no configuration lifts: a record can be older than the rule.
 pub(crate) fn is_dangerous(uri: &str) -> bool {
-    scheme(uri).is_none_or(is_forbidden) || !uri.bytes().all(|b| b.is_ascii_graphic())
+    let insecure = |scheme: &str| scheme.eq_ignore_ascii_case("http") && split_loopback(uri).is_none();
+    scheme(uri).is_none_or(|scheme| is_forbidden(scheme) || insecure(scheme)) || !uri.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// A redirect URI that was matched against the client's registered ones. Only that makes one; only with one can a redirect be
@@ -262,11 +262,24 @@ impl fmt::Debug for VerifiedRedirectUri {
     }
 }
 
-/// A record's field: the only way back in. Kept off the public type, so that no text becomes a verified URI by deserializing it.
+/// The fields of records: the only way back in. Kept off the public types, so that no text becomes a registered or a verified URI
+/// by deserializing it.
 pub(crate) mod record {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::VerifiedRedirectUri;
+    use super::{RegisteredRedirectUri, VerifiedRedirectUri};
+
+    pub(crate) mod list {
+        use super::{Deserialize, Deserializer, RegisteredRedirectUri, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(uris: &[RegisteredRedirectUri], serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(uris.iter().map(RegisteredRedirectUri::as_str))
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RegisteredRedirectUri>, D::Error> {
+            Ok(Vec::<Box<str>>::deserialize(deserializer)?.into_iter().map(RegisteredRedirectUri).collect())
+        }
+    }
 
     pub(crate) fn serialize<S: Serializer>(uri: &VerifiedRedirectUri, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&uri.0)
@@ -285,6 +298,10 @@ fn judge_network(text: &str, scheme: &str, authority: &str) -> Result<(), Redire
     if authority.contains('*') {
         return Err(RedirectUriError::Wildcard);
     }
+    if authority.contains('%') {
+        // A browser decodes it, and would go to another host than the consent page names.
+        return Err(RedirectUriError::Character);
+    }
     let host_end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     if let Some((_, port)) = authority.get(host_end..).unwrap_or_default().split_once(':') {
         if !is_port(port) {
@@ -301,7 +318,9 @@ fn judge_private(scheme: &str, rules: &PrivateUseSchemes) -> Result<(), Redirect
     let admitted = match rules {
         PrivateUseSchemes::Deny => false,
         PrivateUseSchemes::ReverseDomain => scheme.contains('.'),
-        PrivateUseSchemes::ReverseDomainAnd(named) => scheme.contains('.') || named.iter().any(|name| name == scheme),
+        PrivateUseSchemes::ReverseDomainAnd(named) => {
+            scheme.contains('.') || named.iter().any(|name| name.eq_ignore_ascii_case(scheme))
+        }
     };
     if admitted { Ok(()) } else { Err(RedirectUriError::PrivateUseScheme) }
 }

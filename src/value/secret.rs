@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 /// 256 random bits that only their holder knows.
-pub struct Secret([u8; 32]);
+pub(crate) struct Secret([u8; 32]);
 
 /// What a successor is derived for. The labels keep the two derivations of one rotation apart.
 #[derive(Clone, Copy)]
@@ -22,13 +22,13 @@ pub(crate) enum Successor {
 }
 
 impl Secret {
-    /// A secret of these bytes. Tests and models may choose small ones; a server draws them from [`Entropy`](crate::Entropy).
-    pub fn new(bytes: [u8; 32]) -> Self {
+    /// A secret of these bytes, drawn or presented.
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// `SHA-256(secret)`: all that a record keeps.
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Digest(Sha256::digest(self.0).into())
     }
 

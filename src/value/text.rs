@@ -22,9 +22,13 @@ impl ClientId {
     /// # Errors
     /// [`ClientIdError`] if it is empty, longer than 2,048 bytes or not printable ASCII.
     pub fn new(text: impl AsRef<str>) -> Result<Self, ClientIdError> {
-        let text = text.as_ref();
+        Self::can_be(text.as_ref()).map(|text| Self(text.into())).ok_or(ClientIdError)
+    }
+
+    /// The text, if it can be an identifier at all: only then is a store asked for it.
+    pub(crate) fn can_be(text: &str) -> Option<&str> {
         let valid = (1..=2048).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7E).contains(&b));
-        if valid { Ok(Self(text.into())) } else { Err(ClientIdError) }
+        valid.then_some(text)
     }
 
     /// The identifier as sent and stored.

@@ -228,8 +228,11 @@ fn clock_05_expires_in_is_what_is_left_of_the_stored_expiry() {
 }
 
 #[test]
-fn clock_05_fractions_of_a_second_are_dropped_from_both() {
-    let world = World::with(policy().access_lifetime(Duration::from_millis(1999)));
+fn clock_05_a_lifetime_has_no_fraction_that_one_side_could_drop() {
+    for policy in [policy().access_lifetime(Duration::from_millis(1999)), policy().replay_window(Duration::from_millis(900))] {
+        assert_eq!(policy.build().map(|_| ()), Err(PolicyError::Lifetime));
+    }
+    let world = World::with(policy().access_lifetime(Duration::from_secs(1)));
     let tokens = world.tokens();
     assert_eq!((tokens.expires_in, world.access(&tokens.access).expires().unix_seconds()), (1, T + 1));
     world.at(1);
@@ -258,5 +261,5 @@ fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
         assert_eq!(policy.build().map(|_| ()), Err(PolicyError::RefreshLifetime));
     }
     assert!(policy().refresh_idle_lifetime(seconds(3600)).refresh_absolute_lifetime(Some(seconds(3600))).build().is_ok());
-    assert_eq!(policy().replay_window(Duration::MAX).build().map(|_| ()), Err(PolicyError::ReplayWindow));
+    assert_eq!(policy().replay_window(seconds(u64::MAX)).build().map(|_| ()), Err(PolicyError::ReplayWindow));
 }

@@ -287,7 +287,7 @@ fn proven(world: &World, params: Params, client: &str, proof: &str) -> Reply {
 #[test]
 fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
     let policy = || {
-        let limits = policy().slow_hash(|secret, hash| hash == "slow" && secret == SECRET.as_bytes());
+        let limits = policy().slow_hash(|secret, hash| hash == "slow" && secret == SECRET.as_bytes(), "");
         limits.limits(|limits| limits.failed_authentications_per_minute = 60)
     };
     for (client, outcomes) in KINDS {

@@ -83,37 +83,37 @@ impl AsyncStore for Backend {
 
     async fn client(&self, id: &str) -> Result<Option<Arc<Client>>> {
         match self {
-            Self::Memory(store) => Ok(store.client(id)?),
+            Self::Memory(store) => Ok(AsyncStore::client(store, id).await?),
             Self::Sqlite(store) => {
                 let id = id.to_owned();
-                blocking(store, move |store| store.client(&id)).await
+                blocking(store, move |store| Store::client(store, &id)).await
             }
         }
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored>> {
         match self {
-            Self::Memory(store) => Ok(store.grant(id)?),
+            Self::Memory(store) => Ok(AsyncStore::grant(store, id).await?),
             Self::Sqlite(store) => blocking(store, move |store| store.grant(id)).await,
         }
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
         match self {
-            Self::Memory(store) => Ok(store.commit(write)?),
+            Self::Memory(store) => Ok(AsyncStore::commit(store, write).await?),
             Self::Sqlite(store) => {
                 let write = write.clone();
-                blocking(store, move |store| store.commit(&write)).await
+                blocking(store, move |store| Store::commit(store, &write)).await
             }
         }
     }
 
     async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>> {
         match self {
-            Self::Memory(store) => Ok(store.grants_of(subject)?),
+            Self::Memory(store) => Ok(AsyncStore::grants_of(store, subject).await?),
             Self::Sqlite(store) => {
                 let subject = subject.to_owned();
-                blocking(store, move |store| store.grants_of(&subject)).await
+                blocking(store, move |store| Store::grants_of(store, &subject)).await
             }
         }
     }
@@ -121,7 +121,7 @@ impl AsyncStore for Backend {
     /// One hop to another thread for all that an attempt needs.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         match self {
-            Self::Memory(store) => Ok(store.load(keys)?),
+            Self::Memory(store) => Ok(AsyncStore::load(store, keys).await?),
             Self::Sqlite(store) => {
                 let (grant, client, subject) = (keys.grant, keys.client.map(str::to_owned), keys.subject.map(str::to_owned));
                 blocking(store, move |store| store.load(&Keys { grant, client: client.as_deref(), subject: subject.as_deref() }))
