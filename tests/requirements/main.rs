@@ -12,6 +12,7 @@ mod clock;
 mod code;
 mod consent;
 mod consent_page;
+mod edges;
 mod pkce;
 mod reasons;
 mod reasons_reached;

@@ -130,7 +130,8 @@ fn store_04_secrets_that_people_chose_need_a_slow_hash() {
     let without = World::new();
     without.put(chosen().redirect_uri(CALLBACK).build().unwrap());
     without.refused(&probe, 401, "invalid_client", Reason::ClientSecretWrong);
-    let with = World::with(policy().slow_hash(|secret, hash| hash.strip_prefix("$slow$").map(str::as_bytes) == Some(secret), "$slow$"));
+    let with =
+        World::with(policy().slow_hash(|secret, hash| hash.strip_prefix("$slow$").map(str::as_bytes) == Some(secret), "$slow$"));
     with.put(chosen().redirect_uri(CALLBACK).build().unwrap());
     with.refused(&probe, 400, "invalid_grant", Reason::RefreshUnknown);
     with.refused(&probe.set("client_secret", "hunter3"), 401, "invalid_client", Reason::ClientSecretWrong);

@@ -1,0 +1,145 @@
+//! Where two rules meet: found by reading the code against the rows, kept so that they stay found.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use grantcore::{AsyncServer, Choice, Client, ClientError, MemoryStore, Policy, PolicyError, Reason, RedirectUriError};
+
+use crate::support::params::Params;
+use crate::support::{CALLBACK, SECRET, World, app, assert_refused, param, policy};
+
+#[test]
+fn i18_changing_a_client_brings_no_ended_grant_back() {
+    let world = World::new();
+    let tokens = world.tokens();
+    let ended = app().with_grants_ended();
+    world.put(ended.clone());
+    assert!(!world.works(&tokens.access));
+    let renamed =
+        ended.edit().name("Another name").without_redirect_uris().redirect_uri("https://app.example/other").build().unwrap();
+    assert_eq!((renamed.name(), renamed.redirect_uris().len()), (Some("Another name"), 1));
+    world.put(renamed);
+    assert!(!world.works(&tokens.access));
+    let gone = app().deactivated().edit().redirect_uri("https://app.example/more").build().unwrap();
+    world.put(gone);
+    assert_eq!(world.authorize(&Params::authorize()).map(|_| ()).unwrap_err().reason(), Reason::ClientDeactivated);
+}
+
+#[test]
+fn authz_07_a_text_that_can_be_no_client_id_is_not_looked_up() {
+    let world = World::new();
+    for id in ["\0", "a\nb", "é", &"x".repeat(2049)] {
+        world.store.break_reads(true);
+        let refusal = world.authorize_as(&Params::authorize().set("client_id", id), None).unwrap_err();
+        assert_eq!((refusal.reason(), refusal.status()), (Reason::ClientUnknown, 400), "{id:?}");
+        let reply = world.token(&Params::refresh("x").set("client_id", id));
+        assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
+    }
+}
+
+#[test]
+fn token_05_credentials_in_the_header_are_capped_as_those_in_the_body() {
+    let world = World::new();
+    let header = |length: usize| format!("Basic {}", STANDARD.encode(format!("{}:{SECRET}", "x".repeat(length))));
+    world.store.break_reads(true);
+    let reply = world.token_with(&Params::refresh("x").without("client_id"), header(4096).as_bytes());
+    assert_refused(&world, &reply, 401, "invalid_client", Reason::CredentialsMalformed);
+    world.store.break_reads(false);
+    let reply = world.token_with(&Params::refresh("x").without("client_id"), header(2000).as_bytes());
+    assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
+}
+
+#[test]
+fn redir_07_no_escape_hides_the_host() {
+    for uri in ["https://good.example%2eevil.example/cb", "https://good.example%2F@evil.example/cb"] {
+        assert!(Client::public("x").redirect_uri(uri).build().is_err(), "{uri}");
+    }
+    let escaped = Client::public("x").redirect_uri("https://good.example%2eevil.example/cb").build();
+    assert_eq!(escaped, Err(ClientError::RedirectUri(RedirectUriError::Character)));
+    assert!(Client::public("x").redirect_uri("https://good.example/c%2eb").build().is_ok());
+}
+
+#[test]
+fn meta_01_a_server_url_stands_as_it_is() {
+    for issuer in
+        ["https:auth.example", "https:/auth.example", "https:///auth.example", "http://auth.example", "https://u@auth.example"]
+    {
+        let built = Policy::builder(issuer).resource("https://mcp.example/mcp", "").build();
+        assert_eq!(built.map(|_| ()), Err(PolicyError::Issuer), "{issuer}");
+    }
+    for resource in ["urn:x:y", "mailto:a@b", "ftp://x", "https:h", "http://mcp.example/mcp", "https://u@h/mcp", "https://h/mcp#f"]
+    {
+        let built = Policy::builder("https://auth.example").resource(resource, "").build();
+        assert_eq!(built.map(|_| ()), Err(PolicyError::Resource), "{resource}");
+    }
+    let many =
+        (0..65).fold(Policy::builder("https://auth.example"), |policy, n| policy.resource(format!("https://mcp.example/{n}"), ""));
+    assert_eq!(many.build().map(|_| ()), Err(PolicyError::Resource));
+}
+
+#[test]
+fn i3_a_denial_lasts_though_the_account_is_suspended() {
+    let world = World::new();
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    world.store.suspend("alice", true);
+    let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
+    let location = refusal.location(world.server.policy()).unwrap();
+    assert!(location.starts_with(CALLBACK));
+    assert_eq!(param(&location, "error").as_deref(), Some("access_denied"));
+    world.store.suspend("alice", false);
+    assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
+}
+
+#[test]
+fn refresh_16_a_lower_cap_shrinks_a_record_at_its_next_refresh() {
+    let world = World::with(policy().limits(|limits| limits.live_access_tokens = 2));
+    let first = world.tokens();
+    let (mut refresh, mut access) = (first.refresh().to_owned(), vec![first.access.clone()]);
+    for _ in 0..3 {
+        let next = crate::support::Granted::of(&world.token(&Params::refresh(&refresh)));
+        access.push(next.access.clone());
+        next.refresh().clone_into(&mut refresh);
+    }
+    let alive: Vec<_> = access.iter().map(|token| world.works(token)).collect();
+    assert_eq!(alive, [false, false, true, true]);
+}
+
+#[test]
+fn token_14_unknown_clients_cost_a_slow_hash_where_known_ones_do() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static HASHED: AtomicUsize = AtomicUsize::new(0);
+    let verify = |_: &[u8], _: &str| {
+        HASHED.fetch_add(1, Ordering::SeqCst);
+        false
+    };
+    let world = World::with(policy().slow_hash(verify, "dummy"));
+    let person = grantcore::StoredSecret::SlowHash("hash".into());
+    world.put(Client::confidential("person", grantcore::SecretMethod::Post, person).redirect_uri(CALLBACK).build().unwrap());
+    let cost = |client: &str| {
+        let before = HASHED.load(Ordering::SeqCst);
+        assert_eq!(world.token(&Params::refresh("x").set("client_id", client).set("client_secret", "wrong")).status, 401);
+        HASHED.load(Ordering::SeqCst) - before
+    };
+    assert_eq!(["person", "web", "app", "nobody"].map(cost), [1, 1, 1, 1]);
+}
+
+/// Nothing in it waits, so polling it once is enough.
+#[test]
+fn store_06_the_reference_store_serves_both_servers() {
+    let store = MemoryStore::new();
+    store.put_client(app());
+    let clock = || grantcore::Timestamp::from_unix_seconds(crate::support::T);
+    let server = AsyncServer::with(
+        policy().consent_lifetime(Duration::from_secs(60)).build().unwrap(),
+        store,
+        clock,
+        crate::support::seeded(7),
+    );
+    let query = Params::authorize().encode();
+    let incoming = grantcore::Incoming { method: "GET", query: query.as_bytes(), ..Default::default() };
+    let mut future = std::pin::pin!(server.authorize(&incoming, Some(crate::support::ALICE)));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) else { panic!("it waits") };
+    assert!(matches!(answer.unwrap().unwrap(), grantcore::AuthorizationStep::NeedsConsent(_)));
+}
