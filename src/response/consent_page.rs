@@ -25,7 +25,8 @@ pub struct LoginPage {
     pub(crate) client: Arc<Client>,
 }
 
-/// What the consent page shows, and the ticket its form sends back (OAuth 2.1 §7.9; RFC 6749 §10.12).
+/// What the consent page shows, and the ticket its form sends back (OAuth 2.1 §7.9; RFC 6749 §10.12). Send the page with
+/// [`PAGE_HEADERS`](crate::PAGE_HEADERS): what can be framed can be clicked by somebody else.
 #[derive(Debug)]
 pub struct ConsentPage {
     pub(crate) ticket: Issued,

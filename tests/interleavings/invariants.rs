@@ -188,12 +188,11 @@ fn i17(seen: &Seen<'_>) -> Verdict {
     let told = || format!("{:?} wrote {:?} and was told {:?}", decided.by, decided.wrote, decided.answer);
     if let Some(own) = history.iter().position(|entry| entry.by == decided.by && entry.wrote != GrantState::Revoked(Cause::Replay))
     {
-        let ended = seen.before.page().is_some_and(|page| page != decided.basis.standing);
         let succeeds = match decided.ask {
             Ask::Deny => decided.answer == Some(Answer::No(Reason::AccessDenied)),
             _ => matches!(decided.answer, Some(Answer::Yes(_))),
         };
-        return must(!replays && (own + 1 < history.len() || ended || decided.wrote.is_none() && succeeds), told);
+        return must(!replays && (own + 1 < history.len() || seen.has_ended(decided) || decided.wrote.is_none() && succeeds), told);
     }
     match decided.ask {
         Ask::Refresh(..) if seen.world.window > 0 => must(!replays, told),
@@ -227,8 +226,12 @@ fn i19(seen: &Seen<'_>) -> Verdict {
 }
 
 /// I20: tokens whose answer leaves after an acknowledged revocation of their grant do not validate; likewise of their app or user,
-/// for grants whose consent page was built before it.
+/// for grants whose consent page was built before it. Nor does a request that has read a raised epoch move such a grant on.
 fn i20(seen: &Seen<'_>) -> Verdict {
+    if let Some(decided) = seen.decided().filter(|decided| seen.has_ended(decided)) {
+        let moves_on = matches!(decided.wrote, Some(GrantState::CodeIssued | GrantState::Active));
+        return must(!moves_on, || format!("{:?} was written for a grant that had ended", decided.wrote));
+    }
     if seen.changes_nothing() || !seen.after.is_revocation_acknowledged() || seen.after.disclosed(Kind::Access).next().is_none() {
         return Silent;
     }
@@ -281,13 +284,17 @@ impl Seen<'_> {
     /// A refresh with nothing wrong in it, decided on a grant that was alive.
     fn refresh(&self) -> Option<&Decided> {
         let decided = self.decided().filter(|decided| matches!(decided.ask, Ask::Refresh(..)) && !decided.ask.is_flawed())?;
-        let alive = self.before.page() == Some(decided.basis.standing) && !was_revoked(self.history(decided));
-        alive.then_some(decided)
+        (!self.has_ended(decided) && !was_revoked(self.history(decided))).then_some(decided)
     }
 
     /// The writes that made the record a decision was made on.
     fn history(&self, decided: &Decided) -> &[Entry] {
         self.before.history_of(decided.basis.grant.as_ref().map(Record::version))
+    }
+
+    /// Whether the decision was made on a grant, and on other epochs than its consent page was built with.
+    fn has_ended(&self, decided: &Decided) -> bool {
+        self.history(decided).first().is_some_and(|page| page.standing != decided.basis.standing)
     }
 
     /// The clock's reading, or the latest time that the record had seen.

@@ -93,7 +93,7 @@ pub(crate) fn log_event(event: &Event) {
 }
 
 fn log_failure(failure: &Failure<BackendError>) {
-    tracing::error!(error = %failure.error, "the store failed");
+    tracing::error!(error = %failure.error, correlation = %failure.event.correlation, "the store failed");
 }
 
 /// The time to quote to support, to the second.

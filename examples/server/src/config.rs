@@ -4,7 +4,7 @@
 //! are the text of `--help`. What never does: the laws between lifetimes, which the library's policy knows and checks,
 //! and the opening of anything that is named here.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -196,7 +196,7 @@ impl Issuer {
         let url = Url::parse(text).map_err(IssuerError::NoUrl)?;
         let local = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv4(ip)) => ip == Ipv4Addr::LOCALHOST,
             Some(Host::Ipv6(ip)) => ip.is_loopback(),
             None => false,
         };

@@ -37,6 +37,8 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 /// How many browsers may be signed in at once; the longest signed in make room.
 const MOST_SESSIONS: usize = 100_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How long requests may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -89,13 +91,19 @@ impl Running {
         &self.issuer
     }
 
-    /// Stops it: no new requests, those under way are answered.
+    /// Stops it: no new requests, those under way are answered if they do not take too long.
     ///
     /// # Errors
     /// If serving failed before.
     pub async fn stop(self) -> Result<(), StartError> {
         self.stop.cancel();
-        Ok(self.task.await??)
+        let mut task = self.task;
+        if let Ok(ended) = tokio::time::timeout(DRAIN, &mut task).await {
+            return Ok(ended??);
+        }
+        tracing::warn!("some requests were not answered in time");
+        task.abort();
+        Ok(())
     }
 }
 
@@ -107,10 +115,19 @@ async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationTo
 async fn sweep(backend: Backend, stop: CancellationToken) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(turns.tick()).await.is_some() {
-        match backend.sweep(SystemTime::now().into()).await {
-            Ok(0) => {}
-            Ok(dropped) => tracing::info!(dropped, "swept"),
-            Err(error) => tracing::error!(%error, "the sweep failed"),
+        while let Some(dropped) = swept(&backend).await {
+            tracing::debug!(dropped, "swept");
+        }
+    }
+}
+
+/// How many were dropped, if there may be more to drop.
+async fn swept(backend: &Backend) -> Option<usize> {
+    match backend.sweep(SystemTime::now().into()).await {
+        Ok(dropped) => Some(dropped).filter(|dropped| *dropped >= store::SWEPT_AT_ONCE.into()),
+        Err(error) => {
+            tracing::error!(%error, "the sweep failed");
+            None
         }
     }
 }
@@ -125,8 +142,8 @@ pub async fn main() -> Result<(), StartError> {
     let running = Running::start_with(config).await?;
     welcome(&running.issuer);
     shutdown().await;
-    tracing::info!("stopping");
-    running.stop().await
+    tracing::info!("stopping; once more to stop at once");
+    tokio::select! { ended = running.stop() => ended, () = shutdown() => Ok(()) }
 }
 
 /// What the person who started it wants to know first. If nobody reads it, that is no reason to stop.
@@ -136,7 +153,7 @@ fn welcome(issuer: &str) {
         std::io::stdout(),
         "grantcore example server at {issuer}
 
-  MCP endpoint         {issuer}/mcp    (point an MCP client here)
+  MCP endpoint         {issuer}/mcp    (clients do not register themselves yet: give yours the id below)
   JSON API             {issuer}/api
   Log in as            {}
   Public client        {}    redirect http://127.0.0.1:PORT/callback

@@ -1,6 +1,15 @@
 //! Starts the example server. Everything is in the library beside it, so that tests can start one too.
 
+use std::io::Write as _;
+use std::process::ExitCode;
+
 #[tokio::main]
-async fn main() -> Result<(), grantcore_server::StartError> {
-    grantcore_server::main().await
+async fn main() -> ExitCode {
+    match grantcore_server::main().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "grantcore-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -83,8 +83,6 @@ pub(crate) struct Login {
     pub(crate) username: String,
     /// Whether the last attempt failed; the page does not tell at what.
     pub(crate) failed: bool,
-    /// The application that waits for this sign-in, by the name it gave itself.
-    pub(crate) client_name: Option<String>,
     /// Accounts to hint at, name and password; none, and the hint is gone.
     pub(crate) users: Vec<(String, String)>,
 }
@@ -116,7 +114,7 @@ pub(crate) struct Consent {
     pub(crate) verified: bool,
     /// The host (or private-use scheme) that either answer is sent to.
     pub(crate) redirect_host: String,
-    /// Whether every redirect URI of the client is on this computer, which shows a warning.
+    /// Whether the answer goes to this computer, where any program could be listening: shows a warning.
     pub(crate) loopback_only: bool,
     /// What is asked for.
     pub(crate) scopes: Vec<Scope>,
@@ -204,14 +202,7 @@ mod tests {
     }
 
     fn login(text: &str) -> Login {
-        Login {
-            next: text.into(),
-            csrf: text.into(),
-            username: text.into(),
-            failed: true,
-            client_name: Some(text.into()),
-            users: pairs(text),
-        }
+        Login { next: text.into(), csrf: text.into(), username: text.into(), failed: true, users: pairs(text) }
     }
 
     fn consent(text: &str, verified: bool) -> Consent {

@@ -5,15 +5,17 @@ mod authorize;
 mod login;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
+use tower_http::timeout::TimeoutLayer;
 
 use self::api::Guarded;
 use crate::app::{App, not_found, respond};
@@ -32,7 +34,11 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         .route("/assets/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }))
         .layer(DefaultBodyLimit::max(64 * 1024));
 
-    let machines = documents(app).route("/oauth/token", any(api::token)).layer(cors());
+    let machines = documents(app).route("/oauth/token", any(api::token)).layer(cors().expose_headers([
+        header::RETRY_AFTER,
+        header::WWW_AUTHENTICATE,
+        header::HeaderName::from_static("x-correlation-id"),
+    ]));
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
         let (path, scope, route) = match path_of(resource.identifier()) {
@@ -45,7 +51,9 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
     let resources =
         resources.layer(cors().expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static("mcp-session-id")]));
 
-    pages.merge(machines).with_state(Arc::clone(app)).merge(resources).fallback(not_found).layer(telemetry::http())
+    // A request whose body does not come holds a connection and a stop of the server no longer than this.
+    let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
+    pages.merge(machines).with_state(Arc::clone(app)).merge(resources).fallback(not_found).layer(timeout).layer(telemetry::http())
 }
 
 /// The discovery documents, at the addresses that challenges and clients expect.

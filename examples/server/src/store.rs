@@ -3,6 +3,9 @@
 mod sqlite;
 
 use std::convert::Infallible;
+#[cfg(unix)]
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::sync::Arc;
 
 use grantcore::{AsyncStore, Client, Commit, GrantId, Keys, Loaded, MemoryStore, Store, Stored, Timestamp, Write};
@@ -22,6 +25,8 @@ pub(crate) enum Backend {
 pub(crate) enum BackendError {
     #[error(transparent)]
     Sqlite(#[from] SqliteError),
+    #[error(transparent)]
+    File(#[from] std::io::Error),
     #[error("the database thread ended before it answered")]
     Thread(#[from] tokio::task::JoinError),
 }
@@ -35,13 +40,16 @@ impl From<Infallible> for BackendError {
 type Result<T> = std::result::Result<T, BackendError>;
 
 /// What one sweep drops at most, so that it holds no lock for long.
-const SWEPT_AT_ONCE: u16 = 1000;
+pub(crate) const SWEPT_AT_ONCE: u16 = 1000;
 
 impl Backend {
     pub(crate) fn open(database: &Database) -> Result<Self> {
         Ok(match database {
             Database::Memory => Self::Memory(Arc::default()),
-            Database::Sqlite(path) => Self::Sqlite(Arc::new(SqliteStore::open(path)?)),
+            Database::Sqlite(path) => {
+                keep_private(path)?;
+                Self::Sqlite(Arc::new(SqliteStore::open(path)?))
+            }
         })
     }
 
@@ -61,6 +69,18 @@ impl Backend {
             Self::Sqlite(store) => blocking(store, move |store| store.sweep(now, SWEPT_AT_ONCE.into())).await,
         }
     }
+}
+
+/// Makes a new file one that only this user can read: digests are no secrets, but whose grants there are is nobody else's business.
+#[cfg(unix)]
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the call still runs to its end; its

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -76,5 +76,48 @@ async fn grants_survive_a_restart_and_the_program_stops_when_told() {
         .await
         .unwrap();
     assert_eq!(api.json::<Value>().await.unwrap()["subject"], "alice");
+    assert!(program.stop());
+}
+
+/// A request whose body never comes keeps no operator waiting: the second signal ends the program.
+#[test]
+fn a_second_signal_stops_it_at_once() {
+    let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
+    let (mut program, _) = Program::start(port, directory.path());
+    let mut stuck = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stuck.write_all(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
+    let ended = loop {
+        Command::new("kill").args(["-TERM", &program.0.id().to_string()]).status().unwrap();
+        match program.0.try_wait().unwrap() {
+            Some(status) => break status,
+            None => std::thread::sleep(std::time::Duration::from_millis(50)),
+        }
+    };
+    assert!(ended.success());
+    drop(stuck);
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said_in_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = |arguments: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_grantcore-server")).args(arguments).current_dir(directory.path()).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let window = started(&["--listen", "127.0.0.1:0", "--database", "memory:", "--replay-window", "2h"]);
+    assert_eq!(window, "grantcore-server: the replay window is at most the access lifetime and shorter than the idle lifetime\n");
+    assert!(started(&["--database", "cloud:x"]).contains("sqlite:PATH"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_database_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let (program, _) = Program::start(free_port(), directory.path());
+    let mode = std::fs::metadata(directory.path().join("grantcore.sqlite")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
     assert!(program.stop());
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, Policy, Reason, Refusal, Registration, Surface};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Refusal, Registration, Surface};
 use url::form_urlencoded;
 
-use crate::app::App;
+use crate::app::{App, respond};
 use crate::pages::{self, Notice, Page};
 
 /// Far above what the library reads, so that it is the library that refuses a request for its size.
@@ -29,7 +29,7 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     match app.oauth.authorize(&incoming, session.as_ref().map(|session| session.user())).await {
         Ok(Ok(AuthorizationStep::NeedsLogin(_))) => {
             let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", &again()).finish();
-            Redirect::to(&format!("/login?{next}")).into_response()
+            (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
         }
         Ok(Ok(AuthorizationStep::NeedsConsent(page))) => Page(consent_page(page, again(), &app)).into_response(),
         Ok(Err(refusal)) => app.refused(&refusal, None),
@@ -55,7 +55,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, headers: HeaderMap, bod
         _ => return app.refused(&Refusal::plain(Reason::TicketMissing, Surface::Authorization), None),
     };
     match app.oauth.consent(&ticket, session.user(), choice).await {
-        Ok(Ok(redirect)) => Redirect::to(&redirect.into_location()).into_response(),
+        Ok(Ok(redirect)) => respond(redirect.reply()),
         Ok(Err(refusal)) => app.refused(&refusal, field("reload").map(|target| crate::sessions::next(&target).to_owned())),
         Err(failure) => app.failed(&failure),
     }

@@ -81,7 +81,7 @@ pub(crate) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap, Form
 }
 
 fn login_page(next: String, csrf: String, username: String, failed: bool) -> Login {
-    Login { next, csrf, username, failed, client_name: None, users: accounts() }
+    Login { next, csrf, username, failed, users: accounts() }
 }
 
 fn accounts() -> Vec<(String, String)> {

@@ -2,17 +2,16 @@
 //! `synchronous=FULL` keeps every acknowledged commit over a power loss; each statement is a transaction of its own.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use grantcore::{Client, Commit, GrantId, Store, Stored, Timestamp, Version, Write};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Clients and grants in one SQLite file.
+/// Clients and grants in one SQLite file. Writes have a connection of their own: one that waits for the file holds up no read.
 pub struct SqliteStore {
-    connections: Vec<Mutex<Connection>>,
-    turn: AtomicUsize,
+    reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
 }
 
 /// The database failed, or holds a record it cannot read.
@@ -42,7 +41,7 @@ impl SqliteStore {
             connection.execute_batch(include_str!("../../migrations/0001_init.sql"))?;
             Ok(Mutex::new(connection))
         };
-        Ok(Self { connections: (0..4).map(|_| open()).collect::<Result<_>>()?, turn: AtomicUsize::new(0) })
+        Ok(Self { reader: open()?, writer: open()? })
     }
 
     /// Adds a client unless there is one of its id.
@@ -51,7 +50,7 @@ impl SqliteStore {
     /// If it cannot be known whether it was added.
     pub fn add_client(&self, client: &Client) -> Result<()> {
         let body = serde_json::to_string(client)?;
-        self.connection()
+        lock(&self.writer)
             .execute("INSERT INTO clients VALUES (?, ?) ON CONFLICT DO NOTHING", params![client.id().as_str(), body])?;
         Ok(())
     }
@@ -62,14 +61,13 @@ impl SqliteStore {
     /// If the database fails.
     pub fn sweep(&self, now: Timestamp, most: u32) -> Result<usize> {
         const SQL: &str = "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE drop_after <= ? LIMIT ?)";
-        Ok(self.connection().execute(SQL, params![end(now), most])?)
+        Ok(lock(&self.writer).execute(SQL, params![end(now), most])?)
     }
+}
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len();
-        #[expect(clippy::indexing_slicing, reason = "the remainder of its length is within it")]
-        self.connections[turn].lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A connection is as good as before, whatever became of the thread that used it.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seconds as SQLite counts them, to 2^63.
@@ -81,14 +79,14 @@ impl Store for SqliteStore {
     type Error = SqliteError;
 
     fn client(&self, id: &str) -> Result<Option<Arc<Client>>> {
-        let connection = self.connection();
+        let connection = lock(&self.reader);
         let mut query = connection.prepare_cached("SELECT body FROM clients WHERE id = ?")?;
         let body = query.query_row([id], |row| row.get::<_, String>(0)).optional()?;
         Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored>> {
-        let connection = self.connection();
+        let connection = lock(&self.reader);
         let mut query = connection.prepare_cached("SELECT version, body FROM grants WHERE id = ?")?;
         let row: Option<(i64, String)> = query.query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((version, body)) = row else { return Ok(None) };
@@ -98,7 +96,7 @@ impl Store for SqliteStore {
     fn commit(&self, write: &Write) -> Result<Commit> {
         let body = serde_json::to_string(write.grant())?;
         let (id, version, drop_after) = (write.id(), write.version().0.cast_signed(), end(write.drop_after()));
-        let connection = self.connection();
+        let connection = lock(&self.writer);
         let changed = match write.seen() {
             None => connection
                 .prepare_cached("INSERT INTO grants VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")?
@@ -111,7 +109,7 @@ impl Store for SqliteStore {
     }
 
     fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>> {
-        let connection = self.connection();
+        let connection = lock(&self.reader);
         let mut query = connection.prepare_cached("SELECT id FROM grants WHERE subject = ?")?;
         let ids = query.query_map([subject], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
