@@ -35,6 +35,7 @@ pub struct Policy {
     terse_errors: bool,
     lenient_on_method: bool,
     revoke_previous_access: bool,
+    refuse_reused_challenges: bool,
     slow_hash: Option<SlowHash>,
 }
 
@@ -238,6 +239,10 @@ impl Policy {
 
     pub(crate) fn revokes_previous_access(&self) -> bool {
         self.revoke_previous_access
+    }
+
+    pub(crate) fn refuses_reused_challenges(&self) -> bool {
+        self.refuse_reused_challenges
     }
 
     pub(crate) fn verify_slow_hash(&self, secret: &[u8], hash: &str) -> bool {

@@ -34,8 +34,8 @@ impl Operation for AuthorizationRequest<'_> {
 
     fn keys(&self, moment: &Moment) -> Keys<'_> {
         Keys {
-            // Only a request that lost a race can find a record under an id it has just drawn.
-            grant: moment.again.then(|| moment.entropy.grant_id()),
+            // Under an id it has just drawn, only a request that lost a race can find a record.
+            grant: (moment.again || self.challenge_once && self.user.is_some()).then(|| self.grant_id(moment)),
             client: ClientId::can_be(&self.client_id),
             subject: self.user.as_ref().map(|user| user.subject),
         }
@@ -78,19 +78,47 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
         return refuse(tell(Reason::AccountSuspended));
     }
     let ticket = moment.entropy.secret();
-    let id = moment.entropy.grant_id();
+    let id = request.grant_id(moment);
     let page = |grant| {
         let page = ConsentPage { ticket: Issued::one(Kind::Ticket, id, ticket), client: Arc::clone(client), grant };
         Decision::allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page), loaded, moment)
     };
     if let Some(stored) = &loaded.grant {
-        // This request's own record come back late, or another's under the same 128 random bits.
-        let own = matches!(stored.grant.phase(), Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()));
-        return if own { page(Arc::clone(&stored.grant)) } else { refuse(tell(Reason::Contended)) };
+        match found(&stored.grant, user, moment) {
+            Found::Own => return page(Arc::clone(&stored.grant)),
+            Found::Reload if request.challenge_once => {}
+            _ if request.challenge_once => return refuse(tell(Reason::PkceChallengeReused)),
+            _ => return refuse(tell(Reason::Contended)),
+        }
     }
     let grant = pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
-    let write = Write::create(id, grant);
+    let write = match &loaded.grant {
+        None => Write::create(id, grant),
+        Some(stored) => Write::replace(id, stored.version, grant),
+    };
     page(Arc::clone(write.grant())).writing(write).or_unsaved(tell(Reason::StorageUnavailable))
+}
+
+/// What a record is that stands where this request would put its own.
+enum Found {
+    /// This very request's, come back late.
+    Own,
+    /// A page of the same browser that nobody has answered.
+    Reload,
+    Other,
+}
+
+fn found(grant: &Grant, user: &User<'_>, moment: &Moment) -> Found {
+    match grant.phase() {
+        Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()) => Found::Own,
+        Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Found::Reload,
+        _ => Found::Other,
+    }
+}
+
+/// Whether a page was made for this user in this browser session.
+pub(super) fn is_of(prompt: &Prompt, grant: &Grant, user: &User<'_>) -> bool {
+    user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&prompt.session)
 }
 
 /// The client, if there is one and it is served.
@@ -159,6 +187,7 @@ fn pending(
     policy: &Policy,
     moment: &Moment,
 ) -> Grant {
+    let now = loaded.grant.as_ref().map_or(moment.now, |stored| stored.grant.now(moment.now));
     let terms = Terms {
         client: client.id().clone(),
         subject: Subject::new(user.subject),
@@ -168,14 +197,14 @@ fn pending(
         resources: asked.resources,
         client_epoch: client.epoch(),
         account_epoch: loaded.account.map_or(0, |account| account.epoch),
-        created: moment.now,
+        created: now,
     };
     let prompt = Prompt {
         ticket: moment.entropy.secret().digest(),
         session: Digest::of(user.session),
         challenge: asked.challenge,
         state: state.map(Into::into),
-        expires: moment.now.after(policy.lifetimes().consent),
+        expires: now.after(policy.lifetimes().consent),
     };
-    Grant::pending(moment.entropy.grant_id(), terms, prompt, moment.now)
+    Grant::pending(request.grant_id(moment), terms, prompt, now)
 }

@@ -1,6 +1,6 @@
 //! approve, deny: the one answer of one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
 
-use super::authorize::active;
+use super::authorize::{active, is_of};
 use crate::event::EventKind;
 use crate::grant::{Cause, Grant, Phase, Prompt};
 use crate::moment::Moment;
@@ -12,7 +12,6 @@ use crate::request::consent::{Choice, ConsentDecision};
 use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
 use crate::value::scope::Scope;
-use crate::value::secret::Digest;
 
 impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
@@ -91,12 +90,7 @@ fn is_asked(request: &ConsentDecision<'_>, grant: &Grant, prompt: &Prompt) -> Re
     if !request.ticket.secret.digest().matches(&prompt.ticket) {
         return Err(Reason::TicketUnknown);
     }
-    let same_user = request.user.subject == grant.subject().as_str();
-    if same_user && Digest::of(request.user.session).matches(&prompt.session) {
-        Ok(())
-    } else {
-        Err(Reason::ConsentSessionMismatch)
-    }
+    if is_of(prompt, grant, &request.user) { Ok(()) } else { Err(Reason::ConsentSessionMismatch) }
 }
 
 /// Whether the client is still served and still registered for the redirect URI.

@@ -92,6 +92,7 @@ impl PolicyBuilder {
             terse_errors: false,
             lenient_on_method: false,
             revoke_previous_access: false,
+            refuse_reused_challenges: false,
             slow_hash: None,
         };
         Self { policy, default_scope: None, loopback_http: false }
@@ -234,6 +235,13 @@ impl PolicyBuilder {
     /// Ends earlier access tokens of a grant when it is refreshed, instead of leaving them to expire.
     pub fn revoke_previous_access(mut self, revoke: bool) -> Self {
         self.policy.revoke_previous_access = revoke;
+        self
+    }
+
+    /// Refuses a code challenge that the same client has sent before, as far back as records are kept (RFC 9700 §2.1.1). The user may
+    /// still reload the page. What it costs: whoever sees a challenge and is faster can spoil that one request.
+    pub fn refuse_reused_challenges(mut self, refuse: bool) -> Self {
+        self.policy.refuse_reused_challenges = refuse;
         self
     }
 

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use super::incoming::Incoming;
 use super::parameters::{Slot, each};
+use crate::moment::Moment;
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
+use crate::value::credential::GrantId;
 
 /// An authorization request whose client is named and whose bytes could be decoded. All else is judged when the client is
 /// known, for only then is it known where an error may be sent.
@@ -23,6 +25,8 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) request: Slot<'a>,
     pub(crate) request_uri: Slot<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
+    /// Whether the policy lets each code challenge of a client be used once only.
+    pub(crate) challenge_once: bool,
 }
 
 /// The user that the host has authenticated, and in which browser session.
@@ -64,6 +68,7 @@ impl<'a> AuthorizationRequest<'a> {
             request: Slot::default(),
             request_uri: Slot::default(),
             resources: Vec::new(),
+            challenge_once: policy.refuses_reused_challenges(),
         };
         each(input, policy.limits(), |name, value| match name {
             "client_id" => client_id.put(value),
@@ -84,6 +89,17 @@ impl<'a> AuthorizationRequest<'a> {
         }
         read.client_id = client_id.value.ok_or(Reason::ClientIdMissing)?;
         Ok(read)
+    }
+
+    /// The id of the grant this request makes: drawn, or, where challenges are for one use, made of client and challenge, so that
+    /// creating the record is what finds a second use.
+    pub(crate) fn grant_id(&self, moment: &Moment) -> GrantId {
+        match self.code_challenge.get() {
+            Some(challenge) if self.challenge_once => {
+                GrantId::of(&[self.client_id.as_bytes(), b"\n", challenge.as_bytes()].concat())
+            }
+            _ => moment.entropy.grant_id(),
+        }
     }
 
     /// Whether a parameter other than client, redirect URI and resource came twice.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::secret::{Secret, serde_bytes};
+use super::secret::{Digest, Secret, serde_bytes};
 
 /// The 128-bit key of a grant's record. It is no secret: whoever knows it can redeem, refresh and revoke nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,11 @@ impl GrantId {
     /// The id of these bytes, as a store keeps them.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
+    }
+
+    /// The id that stands for this text.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        Self(Digest::of(text).bytes().first_chunk().copied().unwrap_or_default())
     }
 
     /// The bytes to store.

@@ -1,12 +1,13 @@
 //! PKCE: the challenge at the authorization endpoint, the verifier at the token endpoint (RFC 7636).
 
-use grantcore::{Client, Digest, Grant, Reason};
+use grantcore::{Choice, Client, Digest, Grant, Reason, User};
 use serde_json::Value;
 
 use crate::support::params::Params;
 use crate::support::refused::{self, assert_redir_to};
 use crate::support::sources::sources;
-use crate::support::{CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json};
+use crate::support::store::Fault;
+use crate::support::{CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json, param, policy};
 
 /// Asserts that the request is refused by a redirect with `invalid_request`, for this reason, and that nothing was written.
 #[track_caller]
@@ -162,7 +163,7 @@ fn pkce_09_no_record_of_a_code_lacks_a_challenge() {
     let world = World::new();
     let ticket = world.page(&Params::authorize()).into_ticket();
     decode_with_a_challenge_only(&world, 1);
-    drop(world.decide(&ticket, grantcore::Choice::Allow).unwrap());
+    drop(world.decide(&ticket, Choice::Allow).unwrap());
     decode_with_a_challenge_only(&world, 1);
     world.tokens();
     decode_with_a_challenge_only(&world, 2);
@@ -245,4 +246,43 @@ fn pkce_07_every_client_type_has_its_verifier_checked() {
     let redeem = Params::redeem(&world.code(&Params::authorize().by_web())).by_web();
     world.invalid_grant(&redeem.clone().set("code_verifier", &"0".repeat(43)), Reason::VerifierMismatch);
     Granted::of(&world.token(&redeem));
+}
+
+#[test]
+fn pkce_12_a_challenge_is_used_once_where_the_policy_says_so() {
+    let world = World::with(policy().refuse_reused_challenges(true));
+    let other = Params::authorize().set("code_challenge", &"A".repeat(43));
+    let first = world.page(&Params::authorize()).into_ticket();
+    // Reloading the page is not a second use: the newer page is the one that counts.
+    let reloaded = world.page(&Params::authorize()).into_ticket();
+    assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
+    let stranger = world.authorize_as(&Params::authorize(), Some(User { subject: "bob", session: b"bob's browser" }));
+    assert_eq!(stranger.map(|_| ()).unwrap_err().reason(), Reason::PkceChallengeReused);
+    let location = world.decide(&reloaded, Choice::Allow).unwrap().into_location();
+    refused(&world, &Params::authorize(), Reason::PkceChallengeReused);
+    let tokens = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
+    refused(&world, &Params::authorize(), Reason::PkceChallengeReused);
+    assert!(world.works(&tokens.access), "a refusal changes nothing");
+    world.code(&other);
+    world.put(Client::public("cli").redirect_uri(CALLBACK).build().unwrap());
+    world.code(&other.set("client_id", "cli"));
+}
+
+#[test]
+fn pkce_12_is_off_by_default() {
+    let world = World::new();
+    let codes = [world.code(&Params::authorize()), world.code(&Params::authorize())];
+    for code in codes {
+        Granted::of(&world.token(&Params::redeem(&code)));
+    }
+}
+
+#[test]
+fn pkce_12_a_requests_own_commit_is_no_second_use() {
+    for fault in [Fault::AppliedThenConflict, Fault::Conflict] {
+        let world = World::with(policy().refuse_reused_challenges(true));
+        world.store.fail([fault]);
+        assert!(world.authorize(&Params::authorize()).is_ok(), "{fault:?}");
+        assert_eq!(world.store.inner.grants(), 1);
+    }
 }

@@ -43,6 +43,7 @@ A pkce_missing invalid_request 400
 A pkce_method_missing invalid_request 400
 A pkce_method invalid_request 400
 A pkce_malformed invalid_request 400
+A pkce_challenge_reused invalid_request 400
 A scope_missing invalid_scope 400
 A scope_malformed invalid_scope 400
 A scope_unknown invalid_scope 400

@@ -146,6 +146,12 @@ const OTHERS: &[(Reason, Provoked)] = &[
     }),
     (Reason::ScopeMissing, || asked(Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"), None, &["scope"])),
     (Reason::ResourceMissing, || asked(policy().require_resource(true), None, &[])),
+    (Reason::PkceChallengeReused, || {
+        let world = World::with(policy().refuse_reused_challenges(true));
+        drop([world.code(&Params::authorize()), world.code(&Params::authorize().set("code_challenge", &"A".repeat(43)))]);
+        let _ = world.authorize(&Params::authorize());
+        world
+    }),
     (Reason::AccessDenied, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::Deny))),
     (Reason::TicketMissing, || decided(|_| {}, |_| (String::new(), ALICE, Choice::Allow))),
     (Reason::TicketUnknown, || decided(|_| {}, |_| (format!("gct_{}", URL_SAFE_NO_PAD.encode([7; 48])), ALICE, Choice::Allow))),
