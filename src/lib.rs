@@ -47,6 +47,7 @@
 //!
 //! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the crate.
 //! - `http`: conversions from and to the `http` crate's types.
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod client;

@@ -1,4 +1,4 @@
-//! refresh: a refresh token becomes its successor (OAuth 2.1 §4.3). The rows are those of the decision table, in its order.
+//! refresh: a refresh token becomes its successor (OAuth 2.1 §4.3). The steps are the rows of the decision table, in its order.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ pub(crate) fn refresh(
     moment: &Moment,
 ) -> Decision<Tokens> {
     let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment);
-    let Some(Stored { grant, version }) = &loaded.grant else { return refuse(Reason::RefreshUnknown) };
+    let Some(stored) = &loaded.grant else { return refuse(Reason::RefreshUnknown) };
+    let grant = &stored.grant;
     let active = match grant.phase() {
         Phase::Active(active) => active,
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
@@ -43,85 +44,118 @@ pub(crate) fn refresh(
     if !loaded.is_of_epoch(grant) {
         return refuse(Reason::GrantEnded);
     }
-    let presented = &request.token.current;
-    let asked = || fits(request, active, grant, loaded, now);
+    OfFamily { request, stored, active, loaded, policy, moment, now }.decide()
+}
 
-    if presented.digest().matches(&active.current) {
-        return match asked() {
-            Err(reason) => refuse(reason),
-            Ok((scope, resources)) => {
-                let salt = moment.entropy.salt();
-                let (refresh, access) =
-                    (presented.successor(Successor::Refresh, &salt), presented.successor(Successor::Access, &salt));
-                let minted = Minted { refresh: refresh.digest(), access: access.digest(), scope, resources };
-                let next = grant.rotated(active, &minted, salt, policy, now);
-                let expires_in = now.after(policy.lifetimes().access).min(grant.expires()).seconds_from(now);
-                let tokens = tokens(request, grant, refresh, access, scope, expires_in);
-                Decision::allow(EventKind::TokensRefreshed, tokens, loaded, moment).writing(Write::replace(
-                    grant.id(),
-                    *version,
-                    next,
-                ))
-            }
-        };
-    }
+/// A refresh token of the grant's family, presented by the grant's client while the grant is alive: current, or rotated before.
+struct OfFamily<'a> {
+    request: &'a Refreshing<'a>,
+    stored: &'a Stored,
+    active: &'a Active,
+    loaded: &'a Loaded,
+    policy: &'a Policy,
+    moment: &'a Moment,
+    /// By the record's time.
+    now: Timestamp,
+}
 
-    // Not the current one: its successor again, if that is current and this request made it or the window is open.
-    let window = policy.replay_window();
-    let recent = active.window.filter(|last| now < last.rotated.after(window)).and_then(|last| last.salt);
-    let own = Some((moment.entropy.salt(), EventKind::TokensRefreshed)).filter(|_| moment.again);
-    for (salt, kind) in own.into_iter().chain(recent.map(|salt| (salt, EventKind::RefreshReplayedInWindow))) {
-        let successor = presented.successor(Successor::Refresh, &salt);
-        if successor.digest().matches(&active.current) {
-            return match asked() {
-                Err(reason) => refuse(reason),
-                Ok(_) => Decision::allow(kind, recorded(request, grant, active, successor, &salt, now), loaded, moment),
-            };
+impl OfFamily<'_> {
+    fn decide(&self) -> Decision<Tokens> {
+        if self.request.token.current.digest().matches(&self.active.current) {
+            return self.rotate();
+        }
+        match self.current_successor() {
+            Some((successor, salt, kind)) => self.answer_again(successor, &salt, kind),
+            None => self.replayed(),
         }
     }
-    if active.window.is_some_and(|last| now < last.before.after(window)) {
-        return refuse(Reason::RefreshSuperseded);
-    }
-    if moment.again && !window.is_zero() {
-        return refuse(Reason::Contended);
-    }
-    refuse(Reason::RefreshReused).writing(Write::replace(grant.id(), *version, grant.revoked(Cause::Replay, now)))
-}
 
-/// What is judged only of a token that would otherwise be answered: a replay is one whatever else is wrong with the request.
-fn fits(
-    request: &Refreshing<'_>,
-    active: &Active,
-    grant: &Grant,
-    loaded: &Loaded,
-    now: Timestamp,
-) -> Result<(Subset, Subset), Reason> {
-    if now >= active.idle {
-        return Err(Reason::RefreshIdleExpired);
+    /// The current token: it becomes its successor.
+    fn rotate(&self) -> Decision<Tokens> {
+        let (scope, resources) = match self.asked() {
+            Ok(asked) => asked,
+            Err(reason) => return self.refuse(reason),
+        };
+        let (grant, presented, salt) = (self.grant(), &self.request.token.current, self.moment.entropy.salt());
+        let (refresh, access) = (presented.successor(Successor::Refresh, &salt), presented.successor(Successor::Access, &salt));
+        let minted = Minted { refresh: refresh.digest(), access: access.digest(), scope, resources };
+        let next = grant.rotated(self.active, &minted, salt, self.policy, self.now);
+        let expires = self.now.after(self.policy.lifetimes().access).min(grant.expires());
+        let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now));
+        let write = Write::replace(grant.id(), self.stored.version, next);
+        Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment).writing(write)
     }
-    if !loaded.account_in_standing() {
-        return Err(Reason::AccountSuspended);
+
+    /// The successor of a rotated token, if it is the current one: made by this very request, whose commit came back late, or by
+    /// the last rotation while the replay window is open.
+    fn current_successor(&self) -> Option<(Secret, Salt, EventKind)> {
+        let window = self.policy.replay_window();
+        let own = self.moment.again.then(|| (self.moment.entropy.salt(), EventKind::TokensRefreshed));
+        let last = self.active.window.filter(|last| self.now < last.rotated.after(window)).and_then(|last| last.salt);
+        let last = last.map(|salt| (salt, EventKind::RefreshReplayedInWindow));
+        own.into_iter().chain(last).find_map(|(salt, kind)| {
+            let successor = self.request.token.current.successor(Successor::Refresh, &salt);
+            successor.digest().matches(&self.active.current).then_some((successor, salt, kind))
+        })
     }
-    let scope = narrowed_scope(request.scope.as_deref(), grant.terms())?;
-    let resources = narrowed_resources(&request.resources, grant.terms())?;
-    Ok((scope, resources))
-}
 
-/// The answer of the last rotation again: its tokens derived anew, their scope and lifetime from the record.
-fn recorded(request: &Refreshing<'_>, grant: &Grant, active: &Active, refresh: Secret, salt: &Salt, now: Timestamp) -> Tokens {
-    let access = request.token.current.successor(Successor::Access, salt);
-    // An access token that was revoked by itself stays dead; the client finds out at its first use and refreshes.
-    let (scope, expires) = active.find(&access.digest()).map_or((Subset::ALL, now), |live| (live.scope, live.expires));
-    tokens(request, grant, refresh, access, scope, expires.seconds_from(now).max(1))
-}
+    /// The answer of that rotation again: its tokens derived anew, their scope and lifetime from the record.
+    fn answer_again(&self, refresh: Secret, salt: &Salt, kind: EventKind) -> Decision<Tokens> {
+        if let Err(reason) = self.asked() {
+            return self.refuse(reason);
+        }
+        let access = self.request.token.current.successor(Successor::Access, salt);
+        // An access token that was revoked by itself stays dead; the client finds out at its first use and refreshes.
+        let recorded = self.active.find(&access.digest());
+        let (scope, expires) = recorded.map_or((Subset::ALL, self.now), |live| (live.scope, live.expires));
+        let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now).max(1));
+        Decision::allow(kind, tokens, self.loaded, self.moment)
+    }
 
-fn tokens(request: &Refreshing<'_>, grant: &Grant, refresh: Secret, access: Secret, scope: Subset, expires_in: u64) -> Tokens {
-    let family = Secret::new(*request.token.family.bytes());
-    Tokens {
-        access: Issued::one(Kind::Access, grant.id(), access),
-        refresh: Some(Issued::refresh(grant.id(), family, refresh)),
-        expires_in,
-        terms: Arc::clone(grant.terms()),
-        scope,
+    /// A rotated token that gets no answer: whether that is a replay.
+    fn replayed(&self) -> Decision<Tokens> {
+        let window = self.policy.replay_window();
+        // Two rotations within one window: two tabs, not a thief.
+        if self.active.window.is_some_and(|last| self.now < last.before.after(window)) {
+            return self.refuse(Reason::RefreshSuperseded);
+        }
+        // What was decided again may have rotated the token itself, in a commit that is still on its way.
+        if self.moment.again && !window.is_zero() {
+            return self.refuse(Reason::Contended);
+        }
+        let revoked = self.grant().revoked(Cause::Replay, self.now);
+        self.refuse(Reason::RefreshReused).writing(Write::replace(revoked.id(), self.stored.version, revoked))
+    }
+
+    /// What is judged only of a token that would otherwise be answered: a replay is one whatever else is wrong with the request.
+    fn asked(&self) -> Result<(Subset, Subset), Reason> {
+        if self.now >= self.active.idle {
+            return Err(Reason::RefreshIdleExpired);
+        }
+        if !self.loaded.account_in_standing() {
+            return Err(Reason::AccountSuspended);
+        }
+        let scope = narrowed_scope(self.request.scope.as_deref(), self.grant().terms())?;
+        let resources = narrowed_resources(&self.request.resources, self.grant().terms())?;
+        Ok((scope, resources))
+    }
+
+    fn tokens(&self, refresh: Secret, access: Secret, scope: Subset, expires_in: u64) -> Tokens {
+        let (id, family) = (self.grant().id(), Secret::new(*self.request.token.family.bytes()));
+        Tokens {
+            access: Issued::one(Kind::Access, id, access),
+            refresh: Some(Issued::refresh(id, family, refresh)),
+            expires_in,
+            terms: Arc::clone(self.grant().terms()),
+            scope,
+        }
+    }
+
+    fn grant(&self) -> &Grant {
+        &self.stored.grant
+    }
+
+    fn refuse(&self, reason: Reason) -> Decision<Tokens> {
+        Decision::refuse(reason, Surface::Token, self.loaded, self.moment)
     }
 }
