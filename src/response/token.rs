@@ -1,6 +1,5 @@
 //! The successful token response (OAuth 2.1 §3.2.3).
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::reply::Reply;
@@ -36,21 +35,28 @@ impl Tokens {
         let mut body = String::with_capacity(320 + self.terms.scope.as_str().len());
         body.push_str("{\"access_token\":\"");
         self.access.reveal_into(&mut body);
-        // Writing to a string cannot fail.
-        let _ = write!(body, "\",\"token_type\":\"Bearer\",\"expires_in\":{}", self.expires_in);
+        body.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
+        body.push_str(itoa::Buffer::new().format(self.expires_in));
         if let Some(refresh) = &self.refresh {
             body.push_str(",\"refresh_token\":\"");
             refresh.reveal_into(&mut body);
             body.push('"');
         }
         body.push_str(",\"scope\":\"");
+        self.push_scope(&mut body);
+        body.push_str("\"}");
+        Reply::json(200, body)
+    }
+
+    fn push_scope(&self, body: &mut String) {
+        if self.scope == Subset::ALL {
+            return body.push_str(self.terms.scope.as_str());
+        }
         for (position, token) in self.scope().enumerate() {
             if position > 0 {
                 body.push(' ');
             }
             body.push_str(token);
         }
-        body.push_str("\"}");
-        Reply::json(200, body)
     }
 }

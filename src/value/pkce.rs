@@ -60,7 +60,11 @@ pub(crate) struct CodeVerifier<'a>(&'a str);
 
 impl<'a> CodeVerifier<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-        ((43..=128).contains(&text.len()) && text.bytes().all(unreserved)).then_some(Self(text))
+        ((43..=128).contains(&text.len()) && text.bytes().all(is_unreserved)).then_some(Self(text))
     }
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(b: u8) -> bool {
+    matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
 }
