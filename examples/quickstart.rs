@@ -28,7 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
          &code_challenge={CHALLENGE}&code_challenge_method=S256"
     );
     let request = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))?? else { unreachable!() };
+    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))?? else {
+        return Err("alice is signed in".into());
+    };
     println!("   {:?} asks {} for {:?}", page.client_name(), page.subject(), page.scopes(server.policy()).collect::<Vec<_>>());
 
     println!("2. Alice presses Allow.");

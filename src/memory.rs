@@ -1,8 +1,7 @@
 //! The reference store: everything in memory, sharded by grant id. The shortest honest one; gone when the process is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::client::Client;
@@ -12,7 +11,8 @@ use crate::store::{AsyncStore, Store};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
-type Shard = RwLock<HashMap<GrantId, Stored, BuildHasherDefault<IdHasher>>>;
+/// Ordered rather than hashed: an id may come from what a client chose, and nobody can make a tree slow.
+type Shard = RwLock<BTreeMap<GrantId, Stored>>;
 
 /// Clients, grants and accounts in memory.
 #[derive(Debug, Default)]
@@ -130,23 +130,5 @@ impl AsyncStore for MemoryStore {
 
     async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
         Store::account(self, subject)
-    }
-}
-
-/// Grant ids are random bits already and only the server makes them, so eight of their bytes are as good a hash as any.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some((_, tail)) = bytes.split_last_chunk::<8>().map(|(head, tail)| (head, u64::from_ne_bytes(*tail))) {
-            self.0 = tail;
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

@@ -220,9 +220,10 @@ impl<T> Decision<T> {
     }
 
     pub(crate) fn writing(mut self, write: Write) -> Self {
-        // The flow of a request that creates its grant begins with it.
-        self.settled.event.flow = Some(write.id());
-        self.settled.event.subject = Some(write.grant().subject().clone());
+        // The flow of a request that creates its grant begins with it; any other's was in the record it loaded.
+        let event = &mut self.settled.event;
+        event.flow.get_or_insert(write.id());
+        event.subject.get_or_insert_with(|| write.grant().subject().clone());
         Self { write: Some(write), ..self }
     }
 

@@ -19,12 +19,13 @@ impl Hits {
     /// Whole seconds until another hit is admissible, 1 to 60; nothing if it is now.
     pub(crate) fn wait(&self, limit: u32, now: Timestamp) -> Option<u32> {
         let now = self.not_before_last(now);
-        let mut kept: u32 = self.0.iter().filter(|(at, _)| now < at.after(WINDOW)).map(|(_, count)| count).sum();
-        for (at, count) in self.0.iter().filter(|(at, _)| now < at.after(WINDOW)) {
+        let recent = || self.0.iter().filter(|(at, _)| now < at.after(WINDOW));
+        let mut kept = recent().fold(0, |kept: u32, (_, count)| kept.saturating_add(*count));
+        for (at, count) in recent() {
             if kept < limit {
                 break;
             }
-            kept -= count;
+            kept = kept.saturating_sub(*count);
             if kept < limit {
                 return u32::try_from(at.after(WINDOW).seconds_from(now)).ok();
             }
@@ -71,12 +72,16 @@ impl Keys {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
-    fn entry(&mut self, key: &str) -> &mut Hits {
-        let earlier = self.old.remove(key);
-        if !self.young.contains_key(key) && self.young.len() >= GENERATION {
+    /// Acts on the hits of a key; one that is there already costs no allocation.
+    fn with<T>(&mut self, key: &str, act: impl FnOnce(&mut Hits) -> T) -> T {
+        if let Some(hits) = self.young.get_mut(key) {
+            return act(hits);
+        }
+        let earlier = self.old.remove(key).unwrap_or_default();
+        if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.entry(key.into()).or_insert_with(|| earlier.unwrap_or_default())
+        act(self.young.entry(key.into()).or_insert(earlier))
     }
 }
 
@@ -93,13 +98,13 @@ impl Limiter {
 
     /// Counts a hit if it is admissible, else says how long to wait; a refused hit is not counted.
     pub(crate) fn admit(&self, key: &str, now: Timestamp) -> Result<(), u32> {
-        let mut keys = self.keys();
-        let hits = keys.entry(cut(key));
-        if let Some(wait) = hits.wait(self.limit, now) {
-            return Err(wait);
-        }
-        hits.add(now);
-        Ok(())
+        self.keys().with(cut(key), |hits| {
+            let wait = hits.wait(self.limit, now);
+            if wait.is_none() {
+                hits.add(now);
+            }
+            wait.map_or(Ok(()), Err)
+        })
     }
 
     /// Says how long to wait, without counting.
@@ -109,7 +114,7 @@ impl Limiter {
 
     /// Counts a hit.
     pub(crate) fn count(&self, key: &str, now: Timestamp) {
-        self.keys().entry(cut(key)).add(now);
+        self.keys().with(cut(key), |hits| hits.add(now));
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {

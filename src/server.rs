@@ -113,7 +113,7 @@ impl<S: Store> Server<S> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn authorize(&self, incoming: &Incoming<'_>, user: Option<User<'_>>) -> Answer<AuthorizationStep, S::Error> {
-        self.run(AuthorizationRequest::parse(incoming, user, &self.core.policy))
+        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy))
     }
 
     /// The submitted consent page: its ticket, the user who is signed in, and the choice.
@@ -121,7 +121,7 @@ impl<S: Store> Server<S> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn consent(&self, ticket: &str, user: User<'_>, choice: Choice<'_>) -> Answer<Redirect, S::Error> {
-        self.run(ConsentDecision::new(ticket, user, choice))
+        self.answer(ConsentDecision::new(ticket, user, choice))
     }
 
     /// The token endpoint (OAuth 2.1 §3.2), its limits included: a whole response.
@@ -133,7 +133,7 @@ impl<S: Store> Server<S> {
             Ok(request) => request,
             Err(refused) => return Ok(refused),
         };
-        let outcome = self.run(Ok(&request))?;
+        let outcome = self.run(&request)?;
         Ok(self.core.token_reply(&request, outcome))
     }
 
@@ -142,14 +142,19 @@ impl<S: Store> Server<S> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
-        self.run(AccessCheck::parse(authorization, needs))
+        self.answer(AccessCheck::parse(authorization, needs))
     }
 
     /// Runs any operation with this server's parts.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub fn run<O: Operation>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error> {
+    pub fn run<O: Operation>(&self, operation: O) -> Answer<O::Response, S::Error> {
+        self.answer(Ok(operation))
+    }
+
+    /// Runs an operation, or tells of why there is none.
+    fn answer<O: Operation>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error> {
         match self.core.begin(parsed) {
             Ok((operation, entropy)) => {
                 let result = drive(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy);
@@ -166,7 +171,7 @@ impl<S: AsyncStore> AsyncServer<S> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn authorize(&self, incoming: &Incoming<'_>, user: Option<User<'_>>) -> Answer<AuthorizationStep, S::Error> {
-        self.run(AuthorizationRequest::parse(incoming, user, &self.core.policy)).await
+        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy)).await
     }
 
     /// See [`Server::consent`].
@@ -174,7 +179,7 @@ impl<S: AsyncStore> AsyncServer<S> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn consent(&self, ticket: &str, user: User<'_>, choice: Choice<'_>) -> Answer<Redirect, S::Error> {
-        self.run(ConsentDecision::new(ticket, user, choice)).await
+        self.answer(ConsentDecision::new(ticket, user, choice)).await
     }
 
     /// See [`Server::token`].
@@ -186,7 +191,7 @@ impl<S: AsyncStore> AsyncServer<S> {
             Ok(request) => request,
             Err(refused) => return Ok(refused),
         };
-        let outcome = self.run(Ok(&request)).await?;
+        let outcome = self.run(&request).await?;
         Ok(self.core.token_reply(&request, outcome))
     }
 
@@ -195,14 +200,21 @@ impl<S: AsyncStore> AsyncServer<S> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
-        self.run(AccessCheck::parse(authorization, needs)).await
+        self.answer(AccessCheck::parse(authorization, needs)).await
     }
 
     /// See [`Server::run`].
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub async fn run<O: Operation + Sync>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error>
+    pub async fn run<O: Operation + Sync>(&self, operation: O) -> Answer<O::Response, S::Error>
+    where
+        O::Response: Send,
+    {
+        self.answer(Ok(operation)).await
+    }
+
+    async fn answer<O: Operation + Sync>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error>
     where
         O::Response: Send,
     {

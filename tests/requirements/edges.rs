@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use grantcore::{AsyncServer, Choice, Client, ClientError, MemoryStore, Policy, PolicyError, Reason, RedirectUriError};
+use grantcore::{
+    AsyncServer, Authorization, Choice, Client, ClientError, Incoming, MemoryStore, Needs, Policy, PolicyError, Reason,
+    RedirectUriError,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::support::params::Params;
-use crate::support::{CALLBACK, SECRET, World, app, assert_refused, param, policy};
+use crate::support::property;
+use crate::support::{ALICE, CALLBACK, SECRET, World, app, assert_refused, param, policy};
 
 #[test]
 fn i18_changing_a_client_brings_no_ended_grant_back() {
@@ -137,9 +144,44 @@ fn store_06_the_reference_store_serves_both_servers() {
         crate::support::seeded(7),
     );
     let query = Params::authorize().encode();
-    let incoming = grantcore::Incoming { method: "GET", query: query.as_bytes(), ..Default::default() };
-    let mut future = std::pin::pin!(server.authorize(&incoming, Some(crate::support::ALICE)));
+    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Default::default() };
+    let mut future = std::pin::pin!(server.authorize(&incoming, Some(ALICE)));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) else { panic!("it waits") };
     assert!(matches!(answer.unwrap().unwrap(), grantcore::AuthorizationStep::NeedsConsent(_)));
+}
+
+/// What strangers send: noise, and noise in the shape of a form.
+#[test]
+fn i30_no_input_makes_an_endpoint_panic() {
+    let world = World::new();
+    let names = ["client_id", "redirect_uri", "scope", "resource", "code", "refresh_token", "grant_type", "code_verifier", "state"];
+    let values =
+        ["app", "web", CALLBACK, "authorization_code", "refresh_token", "%zz", "%00", "a b", "gac_", "grt_", "https://x#y"];
+    let pair = (select(names.to_vec()), select(values.to_vec())).prop_map(|(name, value)| format!("{name}={value}"));
+    let form = vec(pair, 0..12).prop_map(|pairs| pairs.join("&").into_bytes());
+    let bytes = || vec(any::<u8>(), 0..200);
+    let header = prop_oneof![
+        bytes(),
+        bytes().prop_map(|noise| [&b"Basic "[..], &noise].concat()),
+        bytes().prop_map(|noise| [&b"Bearer "[..], &noise].concat())
+    ];
+    let seen = std::cell::Cell::new(0);
+    property::check(&(prop_oneof![bytes(), form], header, any::<String>()), |(input, header, text)| {
+        let form: &[u8] = b"application/x-www-form-urlencoded";
+        for (method, content_type) in [("GET", None), ("POST", Some(form)), ("POST", Some(&header[..]))] {
+            let authorization = if input.len() % 2 == 0 { Authorization::None } else { Authorization::One(&header) };
+            let incoming = Incoming { method, query: &input, content_type, authorization, body: &input };
+            let answer = world.server.authorize(&incoming, Some(ALICE)).unwrap();
+            prop_assert!(answer.is_err_and(|refusal| refusal.reply(world.server.policy()).status < 500));
+            prop_assert!((400..500).contains(&world.server.token(&incoming).unwrap().status));
+        }
+        let resource = &world.server.policy().resources()[0];
+        let check = world.server.check(&Authorization::One(&header), Needs { resource, scopes: &[&text] }).unwrap();
+        prop_assert!(check.is_err_and(|refusal| (400..500).contains(&refusal.reply(world.server.policy()).status)));
+        prop_assert!(world.decide(&text, Choice::AllowOnly(&text)).is_err());
+        seen.set(seen.get() + 1);
+        Ok(())
+    });
+    assert!(seen.get() >= 256 && world.store.commits() == 0);
 }
