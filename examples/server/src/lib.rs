@@ -10,6 +10,7 @@ mod pages;
 mod routes;
 mod sessions;
 mod setup;
+mod signals;
 mod store;
 mod telemetry;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::Config;
 use crate::sessions::{Cookie, Sessions};
+use crate::signals::Signals;
 use crate::store::Backend;
 pub use crate::store::{SqliteError, SqliteStore};
 
@@ -139,11 +141,13 @@ async fn swept(backend: &Backend) -> Option<usize> {
 pub async fn main() -> Result<(), StartError> {
     let config = Config::parse();
     telemetry::init(config.log_format, &config.log)?;
+    // Before anyone is told that it runs: whoever was may tell it to stop.
+    let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;
     welcome(&running.issuer);
-    shutdown().await;
+    signals.next().await;
     tracing::info!("stopping; once more to stop at once");
-    tokio::select! { ended = running.stop() => ended, () = shutdown() => Ok(()) }
+    tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
 }
 
 /// What the person who started it wants to know first. If nobody reads it, that is no reason to stop.
@@ -165,19 +169,4 @@ Stop with Ctrl-C. Settings: --help",
         setup::CONFIDENTIAL_CLIENT,
         setup::DEMO_SECRET,
     );
-}
-
-/// Ctrl-C, or what a service manager sends.
-async fn shutdown() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
-            return;
-        }
-    }
-    if let Err(error) = interrupt.await {
-        tracing::error!(%error, "no signal can be waited for");
-    }
 }
