@@ -1,27 +1,35 @@
 //! The client's record, what it may do, and how it proves who it is (OAuth 2.1 §2).
 //!
-//! Never here: registration over the wire; that is an endpoint of its own, and ends in the same builder.
+//! Never here: registration over the wire, or a document about a client; those are requests, and end in the same builder.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod about;
 mod builder;
+mod life;
 
+pub(crate) use about::is_page;
+pub use about::{About, ApplicationType};
 pub use builder::ClientBuilder;
 
-use crate::policy::Policy;
+use crate::moment::Timestamp;
+use crate::policy::{AuthMethod, Policy};
 use crate::reason::Reason;
+use crate::schema::Schema;
 use crate::value::redirect_uri::{
     LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous, record,
 };
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
-use crate::value::text::{ClientId, ClientIdError};
+use crate::value::text::{ClientId, ClientIdError, Subject};
 
-/// A registered client. Plain data for a store; built with [`Client::public`] or [`Client::confidential`], checked when built.
+/// A registered client. Plain data for a store: `serde` writes it, versioned; an older reader refuses a newer record. Built with
+/// [`Client::public`] or [`Client::confidential`], checked when built.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Client {
+    schema: Schema,
     id: ClientId,
     authentication: Authentication,
     #[serde(with = "record::list")]
@@ -30,12 +38,30 @@ pub struct Client {
     /// What it may ask for; nothing means whatever the policy knows.
     scope: Option<Scope>,
     loopback_ports: Option<LoopbackPorts>,
-    name: Option<String>,
-    uri: Option<String>,
-    registration: Registration,
+    about: About,
+    origin: Origin,
+    /// The account that answers for it, if one does.
+    owner: Option<Subject>,
     trusted: bool,
     status: ClientStatus,
     epoch: u64,
+    created: Timestamp,
+    /// When it is unknown again, unless it is used before.
+    expires: Timestamp,
+}
+
+/// How it came to be known, and what only such a client has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Origin {
+    Operator,
+    Dynamic {
+        /// Of the token that reads, changes and deletes the registration (RFC 7592 §3).
+        management: Option<Digest>,
+    },
+    MetadataDocument {
+        /// When the document must be fetched again before the next authorization.
+        fresh_until: Timestamp,
+    },
 }
 
 /// How a client authenticates at the token endpoint. A public client with a secret does not exist as a value.
@@ -123,9 +149,18 @@ pub enum ClientError {
     /// `refresh_token` without `authorization_code`: there would be nothing to refresh (RFC 7591 §2.1).
     #[error("a client that refreshes uses the code flow")]
     GrantTypes,
-    /// A client URI that is not `https`.
-    #[error("a client's own page is an https URL")]
+    /// A page or logo of the client that is not at an `https` URL.
+    #[error("a client's pages and its logo are at https URLs")]
     Uri,
+}
+
+impl Authentication {
+    pub(crate) fn method(&self) -> AuthMethod {
+        match self {
+            Self::Public => AuthMethod::None,
+            Self::Confidential { method, .. } => AuthMethod::Secret(*method),
+        }
+    }
 }
 
 impl Client {
@@ -150,19 +185,28 @@ impl Client {
         &self.id
     }
 
-    /// Its name as it or the operator gave it; not cleaned for display.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// Its own page, an `https` URL.
-    pub fn uri(&self) -> Option<&str> {
-        self.uri.as_deref().filter(|uri| is_page(uri))
+    /// What it or the operator says of it; not cleaned for display.
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// How it was registered.
     pub fn registration(&self) -> Registration {
-        self.registration
+        match self.origin {
+            Origin::Operator => Registration::Operator,
+            Origin::Dynamic { .. } => Registration::Dynamic,
+            Origin::MetadataDocument { .. } => Registration::MetadataDocument,
+        }
+    }
+
+    /// The account that answers for it: while that is suspended, so is the client.
+    pub fn owner(&self) -> Option<&Subject> {
+        self.owner.as_ref()
+    }
+
+    /// When it was registered; the epoch's beginning if it was the operator who did.
+    pub fn created(&self) -> Timestamp {
+        self.created
     }
 
     /// Whether it is served at all.
@@ -211,21 +255,6 @@ impl Client {
         ClientBuilder::editing(self)
     }
 
-    /// The same client, refused everywhere from when this is stored.
-    pub fn deactivated(self) -> Self {
-        Self { status: ClientStatus::Deactivated, ..self }
-    }
-
-    /// The same client, served again.
-    pub fn reactivated(self) -> Self {
-        Self { status: ClientStatus::Active, ..self }
-    }
-
-    /// The same client in its next epoch: when this is stored, every grant that captured an older one is dead.
-    pub fn with_grants_ended(self) -> Self {
-        Self { epoch: self.epoch.saturating_add(1), ..self }
-    }
-
     /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).
     pub(crate) fn verify_redirect(&self, requested: Option<&str>, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
         let verified = match (requested, self.redirect_uris.as_slice()) {
@@ -238,10 +267,4 @@ impl Client {
         };
         if is_dangerous(verified.as_str()) { Err(Reason::RedirectUriForbidden) } else { Ok(verified) }
     }
-}
-
-/// Whether this can be shown as a client's own page: `https`, a host, URI characters only. A record can be older than the rule.
-fn is_page(uri: &str) -> bool {
-    let plain = uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
-    plain && uri.strip_prefix("https://").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
 }

@@ -1,14 +1,16 @@
-//! The driver: load, decide, commit, and again on a conflict. It knows no operation and no protocol.
+//! The driver: load, decide, commit, and again where that has not settled it. It knows no operation and no protocol.
 
 use crate::event::{Event, EventKind};
 use crate::moment::{Clock, Entropy, Moment};
-use crate::operation::{Commit, Decision, Operation, Settled};
+use crate::operation::{Decision, Operation, Settled};
 use crate::policy::Policy;
 use crate::reason::Reason;
+use crate::record::Commit;
 use crate::refusal::Refusal;
 use crate::store::{AsyncStore, Store};
 
-/// How often one request is decided before it is told to come back. Each conflict means that another request made progress.
+/// How often one request is decided before it is told to come back. Each conflict means that another request made progress; the
+/// rare write that only prepares takes one turn as well.
 const ATTEMPTS: u32 = 4;
 
 /// The store failed, or cannot say what became of a write. Nothing was concluded from it and no secret left.
@@ -75,7 +77,7 @@ where
     }
 }
 
-/// What an attempt ends in; nothing if it lost its race and there is another.
+/// What an attempt ends in; nothing if it has not settled the request and there is another.
 fn conclude<O: Operation, E>(
     operation: &O,
     decision: Decision<O::Response>,
@@ -87,7 +89,7 @@ fn conclude<O: Operation, E>(
             let (refusal, event) = decision.given_up(Reason::StorageUnavailable, operation.surface());
             Some(Err(Failure { error, refusal, event: Box::new(event) }))
         }
-        Ok(Commit::Conflict) if attempt >= ATTEMPTS => {
+        Ok(commit) if attempt >= ATTEMPTS && decision.is_undecided(commit) => {
             let (refusal, event) = decision.given_up(Reason::Contended, operation.surface());
             Some(Ok(Settled { outcome: Err(refusal), event }))
         }
@@ -99,7 +101,7 @@ fn unread<E>(operation: &impl Operation, moment: &Moment, error: E) -> Failure<E
     let reason = Reason::StorageUnavailable;
     let mut event = Event::new(EventKind::Refused, Some(reason), moment);
     event.flow = operation.keys(moment).grant;
-    event.claim(operation.keys(moment).client.unwrap_or_default());
+    event.claim(&operation.keys(moment).client.unwrap_or_default());
     let refusal = Refusal::plain(reason, operation.surface()).correlated(event.correlation);
     Failure { error, refusal, event: Box::new(event) }
 }

@@ -45,6 +45,20 @@ pub enum EventKind {
     RefreshReplayedInWindow,
     /// An access token was accepted.
     AccessAllowed,
+    /// A client registered itself.
+    ClientRegistered,
+    /// A client read its registration.
+    ClientRead,
+    /// A client changed its registration.
+    ClientUpdated,
+    /// A client deleted its registration; its grants are dead.
+    ClientDeleted,
+    /// An administrator deactivated a client.
+    ClientDeactivated,
+    /// An administrator let a client be served again.
+    ClientReactivated,
+    /// A client named itself by a URL, and the document there must be fetched.
+    DocumentNeeded,
     /// The request was refused; the event's reason says why.
     Refused,
 }
@@ -60,6 +74,13 @@ impl EventKind {
             Self::TokensRefreshed => "tokens_refreshed",
             Self::RefreshReplayedInWindow => "refresh_replayed_in_window",
             Self::AccessAllowed => "access_allowed",
+            Self::ClientRegistered => "client_registered",
+            Self::ClientRead => "client_read",
+            Self::ClientUpdated => "client_updated",
+            Self::ClientDeleted => "client_deleted",
+            Self::ClientDeactivated => "client_deactivated",
+            Self::ClientReactivated => "client_reactivated",
+            Self::DocumentNeeded => "document_needed",
             Self::Refused => "refused",
         }
     }

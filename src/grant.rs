@@ -3,7 +3,6 @@
 //! Its phase is a state machine, and its transitions are all in `grant/transitions.rs`: nothing else makes or changes a grant.
 //! A record holds digests, never a secret.
 
-mod schema;
 mod transitions;
 
 use std::sync::Arc;
@@ -11,9 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::schema::Schema;
 pub(crate) use self::transitions::Minted;
 use crate::moment::Timestamp;
+use crate::schema::Schema;
 use crate::value::credential::GrantId;
 use crate::value::pkce::CodeChallenge;
 use crate::value::redirect_uri::{self, VerifiedRedirectUri};
@@ -153,7 +152,7 @@ pub enum GrantState {
 }
 
 /// Records are kept this long past their last credential, so that a late answer can still say what happened.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Consent pages are made by the mere opening of a link, so theirs are kept for less.
 const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
 
@@ -223,7 +222,7 @@ impl Grant {
     }
 
     /// The last moment at which any credential of it could matter.
-    fn last_use(&self) -> Timestamp {
+    pub(crate) fn last_use(&self) -> Timestamp {
         match &self.phase {
             Phase::ConsentPending(prompt) => prompt.expires,
             Phase::CodeIssued(issued) => issued.expires,

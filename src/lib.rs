@@ -61,16 +61,19 @@ mod operation;
 mod policy;
 mod rate;
 mod reason;
+mod record;
 mod refusal;
 mod request;
 mod response;
+mod schema;
 mod server;
 pub mod store;
 mod value;
 
 // The public face: everything a host names, in the order it meets it.
 pub use crate::client::{
-    Authentication, Client, ClientBuilder, ClientError, ClientStatus, GrantTypes, Registration, SecretMethod, StoredSecret,
+    About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, GrantTypes, Registration,
+    SecretMethod, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
 pub use crate::event::{Event, EventKind};
@@ -79,21 +82,28 @@ pub use crate::memory::MemoryStore;
 pub use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp};
 #[cfg(feature = "system")]
 pub use crate::moment::{SystemClock, SystemEntropy};
-pub use crate::operation::{Account, Commit, Decision, Keys, Loaded, Operation, Settled, Stored, Version, Write};
+pub use crate::operation::{Account, Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
-    ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, Resource, ScopeInfo, TokenRedirectUri,
+    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, RegistrationRules, Resource,
+    ScopeInfo, TokenRedirectUri,
 };
 pub use crate::reason::{Code, Reason, Surface};
+pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
 pub use crate::request::authorization::{AuthorizationRequest, User};
 pub use crate::request::consent::{Choice, ConsentDecision};
+pub use crate::request::document::{DocumentRequest, FetchedDocument};
 pub use crate::request::incoming::{Authorization, Incoming};
+pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
+pub use crate::request::standing::{Standing, StandingChange};
 pub use crate::request::token::TokenRequest;
 pub use crate::response::access::Access;
 pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
+pub use crate::response::metadata::WellKnown;
 pub use crate::response::problem::Problem;
 pub use crate::response::redirect::Redirect;
+pub use crate::response::registration::{Managed, Registered};
 pub use crate::response::reply::{PAGE_HEADERS, Reply};
 pub use crate::response::token::Tokens;
 pub use crate::server::{Answer, AsyncServer, Server};

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::credential::GrantId;
+use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret};
+use crate::value::text::ClientId;
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, as the protocol counts (RFC 7519 §2, `NumericDate`).
 ///
@@ -114,6 +115,26 @@ impl Entropy {
     /// The id of the grant this request creates.
     pub(crate) fn grant_id(&self) -> GrantId {
         GrantId::from_bytes(self.id)
+    }
+
+    /// The `client_id` of the client this request registers; such a request creates no grant.
+    pub(crate) fn client_id(&self) -> ClientId {
+        credential::client_id(&self.id)
+    }
+
+    /// The secret of a client that is registered or changed. It is no grant's.
+    pub(crate) fn client_secret(&self) -> Issued {
+        Issued::plain(Kind::ClientSecret, self.secret())
+    }
+
+    /// The token that manages a registration.
+    pub(crate) fn management_token(&self) -> Issued {
+        Issued::plain(Kind::Management, self.refresh_secret())
+    }
+
+    /// The first epoch of a client this request makes known.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.secrets[2].first_chunk().copied().map_or(0, u64::from_be_bytes)
     }
 
     /// The salt of the rotation this request makes; a request that rotates creates no grant.

@@ -2,22 +2,24 @@
 //!
 //! Never here: how anything is loaded or written. That is [`store`](crate::Store) and the driver, or a host that does both itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::client::Client;
+use crate::client::{Client, ClientStatus};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
+use crate::record::{Commit, Stored, Write};
 use crate::refusal::Refusal;
 use crate::value::credential::GrantId;
 
 /// One request, parsed: a pure function from what is stored and the moment to a decision.
 ///
 /// [`drive`](crate::drive()) runs one against a store. A host may as well do what it does: load what [`keys`](Self::keys) names,
-/// call [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) it, and on a conflict begin again
-/// with [`Moment::again`]. The operations are this crate's; only it can make a [`Decision`].
+/// call [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) it, and where that gives nothing begin
+/// again with [`Moment::again`]. The operations are this crate's; only it can make a [`Decision`].
 pub trait Operation {
     /// What it answers when the protocol says yes.
     type Response;
@@ -50,12 +52,13 @@ impl<O: Operation> Operation for &O {
 }
 
 /// What to load: the grant first, then the client (this one, or else the grant's) and the account (this one, or else the grant's).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// If the client has an owner, that account's standing as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys<'a> {
     /// The grant, if the request names one.
     pub grant: Option<GrantId>,
     /// The client the request claims, as it spelled it.
-    pub client: Option<&'a str>,
+    pub client: Option<Cow<'a, str>>,
     /// The user the host has authenticated.
     pub subject: Option<&'a str>,
 }
@@ -64,34 +67,13 @@ pub struct Keys<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The grant.
-    pub grant: Option<Stored>,
+    pub grant: Option<Stored<Grant>>,
     /// The client.
-    pub client: Option<Arc<Client>>,
+    pub client: Option<Stored<Client>>,
     /// The account's standing.
     pub account: Option<Account>,
-}
-
-/// A grant as stored, with the version it was read at.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Stored {
-    /// Its record.
-    pub grant: Arc<Grant>,
-    /// The version to compare when it is replaced.
-    pub version: Version,
-}
-
-/// A record's version: moves at every write, so that equal versions mean an unchanged record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(pub u64);
-
-impl Version {
-    /// The version of a record just created.
-    pub const FIRST: Self = Self(1);
-
-    /// The version after this one.
-    pub fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
-    }
+    /// The standing of the account that owns the client, if one does.
+    pub owner: Option<Account>,
 }
 
 /// How an account stands with the host, and the epoch its grants capture.
@@ -109,79 +91,43 @@ impl Account {
 }
 
 impl Loaded {
+    /// The client, if there is one and it is served: neither deactivated nor, as far as it was registered for a time, over it.
+    pub(crate) fn client(&self, now: Timestamp) -> Result<&Arc<Client>, Reason> {
+        match &self.client {
+            Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
+            Some(stored) if stored.record.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+            Some(stored) => Ok(&stored.record),
+            None => Err(Reason::ClientUnknown),
+        }
+    }
+
     /// Whether client and account still have the epochs the grant captured. A missing one is a moved one.
     pub(crate) fn is_of_epoch(&self, grant: &Grant) -> bool {
-        let client = self.client.as_ref().is_some_and(|client| client.epoch() == grant.terms().client_epoch);
+        let client = self.client.as_ref().is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
         client && self.account.is_some_and(|account| account.epoch == grant.terms().account_epoch)
+    }
+
+    /// Whether the accounts behind this stand well: the user's, and the client's owner's if it has one.
+    pub(crate) fn standing(&self) -> Result<(), Reason> {
+        let good = |account: Option<Account>| account.is_some_and(|account| !account.suspended);
+        let owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
+        match (good(self.account), owned) {
+            (false, _) => Err(Reason::AccountSuspended),
+            (true, true) if !good(self.owner) => Err(Reason::OwnerSuspended),
+            (true, _) => Ok(()),
+        }
     }
 
     /// A step of the flow that these records belong to.
     fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
-        let grant = self.grant.as_ref().map(|stored| &stored.grant);
+        let grant = self.grant.as_ref().map(|stored| &stored.record);
         Event {
             flow: grant.map(|grant| grant.id()),
-            client: self.client.as_ref().map(|client| client.id().clone()),
+            client: self.client.as_ref().map(|client| client.record.id().clone()),
             subject: grant.map(|grant| grant.subject().clone()),
             ..Event::new(kind, reason, moment)
         }
     }
-
-    pub(crate) fn account_in_standing(&self) -> bool {
-        self.account.is_some_and(|account| !account.suspended)
-    }
-}
-
-/// One compare-and-set of one grant's record.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[must_use = "an outcome may leave only when its write is durable"]
-pub struct Write {
-    id: GrantId,
-    seen: Option<Version>,
-    grant: Arc<Grant>,
-}
-
-impl Write {
-    pub(crate) fn create(id: GrantId, grant: Grant) -> Self {
-        Self { id, seen: None, grant: Arc::new(grant) }
-    }
-
-    pub(crate) fn replace(id: GrantId, seen: Version, grant: Grant) -> Self {
-        Self { id, seen: Some(seen), grant: Arc::new(grant) }
-    }
-
-    /// The record's key.
-    pub fn id(&self) -> GrantId {
-        self.id
-    }
-
-    /// The version the stored record must have; nothing if there must be no record.
-    pub fn seen(&self) -> Option<Version> {
-        self.seen
-    }
-
-    /// The version to store with the new record.
-    pub fn version(&self) -> Version {
-        self.seen.map_or(Version::FIRST, Version::next)
-    }
-
-    /// The new record.
-    pub fn grant(&self) -> &Arc<Grant> {
-        &self.grant
-    }
-
-    /// From when on the record may be dropped; nothing ever depends on its having been.
-    pub fn drop_after(&self) -> Timestamp {
-        self.grant.drop_after()
-    }
-}
-
-/// What a store says of a write. A result it cannot know, such as a time-out, is neither: it is the store's error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Commit {
-    /// It is durable.
-    Done,
-    /// The record was not as seen; nothing was written.
-    Conflict,
 }
 
 /// A decision: what to write, and an outcome that stays sealed until that is durable (LAW 1).
@@ -191,6 +137,8 @@ pub struct Decision<T> {
     write: Option<Write>,
     settled: Settled<T>,
     unsaved: Option<Box<Refusal>>,
+    /// Whether the write only prepares: the request is decided again when it is done.
+    prepares: bool,
 }
 
 /// An outcome that may leave, and the event that tells of it.
@@ -206,7 +154,7 @@ pub struct Settled<T> {
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-        Self { write: None, settled, unsaved: None }
+        Self { write: None, settled, unsaved: None, prepares: false }
     }
 
     pub(crate) fn refuse(reason: Reason, surface: Surface, loaded: &Loaded, moment: &Moment) -> Self {
@@ -216,15 +164,28 @@ impl<T> Decision<T> {
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
         let event = loaded.event(EventKind::Refused, Some(refusal.reason()), moment);
         let refusal = refusal.correlated(event.correlation);
-        Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None }
+        Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None, prepares: false }
     }
 
     pub(crate) fn writing(mut self, write: Write) -> Self {
-        // The flow of a request that creates its grant begins with it; any other's was in the record it loaded.
+        // The trail of a request that creates its record begins with it; any other's was in what it loaded.
         let event = &mut self.settled.event;
-        event.flow.get_or_insert(write.id());
-        event.subject.get_or_insert_with(|| write.grant().subject().clone());
+        match &write {
+            Write::Grant(change) => {
+                event.flow.get_or_insert(change.id());
+                event.subject.get_or_insert_with(|| change.record().subject().clone());
+            }
+            Write::Client(change) => {
+                event.client.get_or_insert_with(|| change.id().clone());
+            }
+        }
         Self { write: Some(write), ..self }
+    }
+
+    /// A write that must be durable before this request can be decided at all: of the client, before a grant of it. There is no
+    /// outcome yet; when the write is done, the request is decided again, with the same entropy.
+    pub(crate) fn prepare(write: Write, surface: Surface, loaded: &Loaded, moment: &Moment) -> Self {
+        Self { prepares: true, ..Self::refuse(Reason::Contended, surface, loaded, moment).writing(write) }
     }
 
     /// How to tell that the write could not be made, where that is not the plain way of the operation's surface.
@@ -243,13 +204,18 @@ impl<T> Decision<T> {
         self.write.as_ref()
     }
 
-    /// Opens the outcome once the write is done, or nothing on a conflict: load and decide again, with the same entropy. Without
-    /// a write, pass [`Commit::Done`].
+    /// Opens the outcome once the write is done. Nothing on a conflict, or when the write was of the client and the request is to be
+    /// decided on that: load and decide again, with the same entropy. Without a write, pass [`Commit::Done`].
     pub fn settle(self, commit: Commit) -> Option<Settled<T>> {
         match commit {
-            Commit::Done => Some(self.settled),
-            Commit::Conflict => None,
+            Commit::Done if !self.prepares => Some(self.settled),
+            Commit::Done | Commit::Conflict => None,
         }
+    }
+
+    /// Whether nothing but the write can come of it.
+    pub(crate) fn is_undecided(&self, commit: Commit) -> bool {
+        self.prepares || commit == Commit::Conflict
     }
 
     /// Gives the decision up because the fate of its write is not known: how to say so. The outcome stays sealed for ever.

@@ -3,15 +3,22 @@
 //! A policy is checked when it is built: what cannot work or would be a false promise is refused then, not at a request.
 
 mod builder;
+mod check;
+mod clients;
 
-pub use builder::{PolicyBuilder, PolicyError};
+pub use builder::PolicyBuilder;
+pub use check::PolicyError;
+pub(crate) use clients::AuthMethod;
+pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::client::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;
+use crate::value::text::ClientId;
 
 /// The rules of one authorization server. Immutable; made by [`Policy::builder`].
 #[derive(Clone, Debug)]
@@ -20,6 +27,13 @@ pub struct Policy {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
+    registration_endpoint: String,
+    registration: Option<RegistrationRules>,
+    documents: Option<DocumentRules>,
+    auth_methods: AuthMethods,
+    unverified_scope: Option<Scope>,
+    default_grant_types: GrantTypes,
+    openid_alias: bool,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
     default_scope: Option<Scope>,
@@ -65,6 +79,9 @@ pub struct Lifetimes {
     pub refresh_idle: Duration,
     /// A family of refresh tokens from its consent on, however often it is used. Default 180 days; `None` is for ever.
     pub refresh_absolute: Option<Duration>,
+    /// A client that registered itself, or is known by a document, and that nobody has authorized. Default 24 h. One that is used
+    /// lives at least as long as its grants.
+    pub unused_client: Duration,
 }
 
 /// Caps on what arrives and on what is kept. Each bounds the work that a stranger can cause.
@@ -83,6 +100,11 @@ pub struct Limits {
     pub token_requests_per_minute: u32,
     /// Failed authentications in any 60 s by one `client_id`, after which even the right secret is refused. Default 10.
     pub failed_authentications_per_minute: u32,
+    /// Bytes of a registration's body. Default 16 KiB.
+    pub registration_bytes: usize,
+    /// Registrations in any 60 s from one source, which the host names (an address, say). Default 300: many users share an address,
+    /// and some clients register at each connection.
+    pub registrations_per_minute: u32,
 }
 
 /// How an error reaches a client whose redirect URI is verified (OAuth 2.1 §4.1.2.1, §7.13).
@@ -172,6 +194,42 @@ impl Policy {
         &self.token_endpoint
     }
 
+    /// The registration endpoint's URL, below which each registration has its own. Default: the issuer and `/oauth/register`. It is
+    /// there only if [`registration`](Self::registration) is.
+    pub fn registration_endpoint(&self) -> &str {
+        &self.registration_endpoint
+    }
+
+    /// The endpoint of one registration (RFC 7592 §3): the registration endpoint's URL, a slash and the `client_id`.
+    pub(crate) fn management_url(&self, client: &ClientId) -> String {
+        format!("{}/{client}", self.registration_endpoint)
+    }
+
+    /// The rules by which clients may register themselves, if they may.
+    pub fn registration(&self) -> Option<&RegistrationRules> {
+        self.registration.as_ref()
+    }
+
+    /// The rules of Client ID Metadata Documents, if they are used.
+    pub fn documents(&self) -> Option<&DocumentRules> {
+        self.documents.as_ref()
+    }
+
+    /// The ways in which clients may authenticate.
+    pub fn auth_methods(&self) -> AuthMethods {
+        self.auth_methods
+    }
+
+    /// The most that a client may ask for that the operator did not register; nothing means whatever the policy knows.
+    pub(crate) fn unverified_scope(&self) -> Option<&Scope> {
+        self.unverified_scope.as_ref()
+    }
+
+    /// What a client gets that names no grant types.
+    pub(crate) fn default_grant_types(&self) -> GrantTypes {
+        self.default_grant_types
+    }
+
     /// The resources it issues tokens for.
     pub fn resources(&self) -> &[Resource] {
         &self.resources
@@ -207,6 +265,20 @@ impl Policy {
         self.terse_errors
     }
 
+    /// Whether the metadata is found where OpenID Connect clients look, too.
+    pub(crate) fn has_openid_alias(&self) -> bool {
+        self.openid_alias
+    }
+
+    /// The resource that callers mean who name none: the default, or else the only one.
+    pub(crate) fn main_resource(&self) -> Option<&Resource> {
+        match (self.resources.as_slice(), &self.default_resource) {
+            (_, Some(default)) => self.resources.iter().find(|own| own.identifier == *default),
+            ([only], None) => Some(only),
+            (_, None) => None,
+        }
+    }
+
     pub(crate) fn default_scope(&self) -> Option<&Scope> {
         self.default_scope.as_ref()
     }
@@ -217,12 +289,7 @@ impl Policy {
 
     /// The resource of a request that names none: the default, or else the only one; none if the policy demands a name.
     pub(crate) fn assumed_resource(&self) -> Option<&str> {
-        match (self.resources.as_slice(), &self.default_resource) {
-            _ if self.require_resource => None,
-            (_, Some(default)) => Some(default),
-            ([only], None) => Some(&only.identifier),
-            (_, None) => None,
-        }
+        self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
     }
 
     pub(crate) fn error_delivery(&self) -> ErrorDelivery {

@@ -3,6 +3,8 @@
 //! Names, sections, public codes, sentences for the client and sentences for the operator stand here and nowhere else. What a
 //! client may learn is its code and description; cause and fix are for whoever runs the server or the client.
 
+use crate::value::redirect_uri::RedirectUriError;
+
 /// A public error code, as it goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -31,6 +33,10 @@ pub enum Code {
     RequestNotSupported,
     /// RFC 9101 §7.
     RequestUriNotSupported,
+    /// RFC 7591 §3.2.2.
+    InvalidRedirectUri,
+    /// RFC 7591 §3.2.2.
+    InvalidClientMetadata,
     /// OAuth 2.1 §5.3.2.
     InvalidToken,
     /// OAuth 2.1 §5.3.2.
@@ -61,6 +67,8 @@ impl Code {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::TooManyRequests => "too_many_requests",
@@ -78,8 +86,14 @@ pub enum Surface {
     Authorization,
     /// The token endpoint: a client is reading.
     Token,
+    /// The registration endpoint: a client is reading.
+    Registration,
+    /// The endpoint of one registration: a client is reading.
+    Management,
     /// A protected resource: a client is reading.
     Resource,
+    /// The operator's own doing: nobody else is reading.
+    Operator,
 }
 
 /// One row of the table.
@@ -124,6 +138,27 @@ macro_rules! reasons {
 mod table;
 pub use table::Reason;
 
+/// Why a redirect URI cannot be registered, as the rule of the registration that it breaks.
+impl From<RedirectUriError> for Reason {
+    fn from(error: RedirectUriError) -> Self {
+        match error {
+            RedirectUriError::Missing => Self::RedirectUrisMissing,
+            RedirectUriError::TooMany => Self::RedirectUrisTooMany,
+            RedirectUriError::TooLong => Self::RegisteredUriLong,
+            RedirectUriError::Character => Self::RegisteredUriCharacter,
+            RedirectUriError::NotAbsolute => Self::RegisteredUriRelative,
+            RedirectUriError::Fragment => Self::RegisteredUriFragment,
+            RedirectUriError::Userinfo => Self::RegisteredUriUserinfo,
+            RedirectUriError::ForbiddenScheme => Self::RegisteredUriForbidden,
+            RedirectUriError::PrivateUseScheme => Self::RegisteredUriPrivateUse,
+            RedirectUriError::InsecureHost => Self::RegisteredUriInsecure,
+            RedirectUriError::Wildcard => Self::RegisteredUriWildcard,
+            RedirectUriError::ReservedParameter => Self::RegisteredUriReserved,
+            RedirectUriError::Port => Self::RegisteredUriPort,
+        }
+    }
+}
+
 impl Reason {
     /// Its stable name in events and logs.
     pub fn name(self) -> &'static str {
@@ -161,8 +196,8 @@ impl Reason {
     /// The public code. It depends on the face only where one rule holds at several.
     pub fn code(self, surface: Surface) -> Code {
         match (self, surface) {
-            (Self::ClientDeactivated | Self::AccountSuspended, Surface::Resource) => Code::InvalidToken,
-            (Self::AccountSuspended, Surface::Authorization) => Code::AccessDenied,
+            (Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended, Surface::Resource) => Code::InvalidToken,
+            (Self::AccountSuspended | Self::OwnerSuspended, Surface::Authorization) => Code::AccessDenied,
             _ => self.row().code,
         }
     }
@@ -171,12 +206,21 @@ impl Reason {
     pub fn status(self, surface: Surface) -> u16 {
         match (self, self.code(surface), surface) {
             (Self::MethodNotAllowed, ..) => 405,
-            (Self::RequestTooLarge, _, Surface::Token) => 413,
+            (Self::RequestTooLarge, _, Surface::Token | Surface::Registration | Surface::Management) => 413,
             (_, Code::TooManyRequests, _) => 429,
             (_, Code::TemporarilyUnavailable, _) => 503,
             (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => 401,
-            (_, Code::InsufficientScope, _) => 403,
+            (Self::RegistrationOff, ..) | (_, Code::InsufficientScope, _) => 403,
             _ => 400,
+        }
+    }
+
+    /// The methods of an endpoint of this face, as `Allow` names them.
+    pub(crate) fn allowed_methods(surface: Surface) -> &'static str {
+        match surface {
+            Surface::Authorization => "GET, POST",
+            Surface::Management => "GET, PUT, DELETE",
+            Surface::Token | Surface::Registration | Surface::Resource | Surface::Operator => "POST",
         }
     }
 

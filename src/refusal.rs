@@ -99,8 +99,8 @@ impl Refusal {
         Self::told(reason, Surface::Resource, Manner::Challenge(Box::new(Challenge::of(resource, scopes))))
     }
 
-    pub(crate) fn later(reason: Reason, seconds: u32) -> Self {
-        Self::told(reason, Surface::Token, Manner::Later(seconds))
+    pub(crate) fn later(reason: Reason, surface: Surface, seconds: u32) -> Self {
+        Self::told(reason, surface, Manner::Later(seconds))
     }
 
     pub(crate) fn manner(&self) -> &Manner {

@@ -6,6 +6,10 @@
 pub(crate) mod access;
 pub(crate) mod authorization;
 pub(crate) mod consent;
+pub(crate) mod document;
 pub(crate) mod incoming;
+pub(crate) mod metadata;
 pub(crate) mod parameters;
+pub(crate) mod registration;
+pub(crate) mod standing;
 pub(crate) mod token;

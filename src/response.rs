@@ -8,5 +8,6 @@ pub(crate) mod consent_page;
 pub(crate) mod metadata;
 pub(crate) mod problem;
 pub(crate) mod redirect;
+pub(crate) mod registration;
 pub(crate) mod reply;
 pub(crate) mod token;

@@ -1,5 +1,8 @@
 //! What a host writes: three reads and one conditional write. And what it must keep for the rest to hold.
 //!
+//! There are two tables, grants and clients, and a [`Write`] is of one row of one of them. Clients that the operator adds need no
+//! write of this crate's; those that register themselves do.
+//!
 //! # The laws of a store
 //!
 //! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and [`grant`](Store::grant) reads what the last
@@ -12,36 +15,41 @@
 //! - A record that cannot be decoded is an error, never absent. Keep it as text or bytes: a column type that looks inside, such as
 //!   PostgreSQL's `jsonb`, refuses characters that a client may have sent in its `state`.
 //! - Nothing is assumed between records: no transaction, no order, no shared clock.
-//! - The epoch of a client or an account never goes back: to change a client, [`edit`](Client::edit) it.
-//! - A grant may be dropped after [`Write::drop_after`]; nothing depends on its being dropped. A client outlives its grants.
+//! - The epoch of a client or an account never goes back: to change a client, [`edit`](Client::edit) it, and write it only over the
+//!   version that was read ([`Write::client`]), for it may have been deactivated meanwhile.
+//! - A record may be dropped after its `drop_after`, and not before; nothing depends on its being dropped. What it names already
+//!   has a client outlive its grants.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use crate::client::Client;
 use crate::grant::Grant;
-use crate::operation::{Account, Commit, Keys, Loaded, Stored, Write};
+use crate::operation::{Account, Keys, Loaded};
+use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
+use crate::value::text::Subject;
 
 /// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) in this module's documentation.
 pub trait Store {
     /// What can go wrong in the storage itself. It reaches the host whole and is never mixed with a refusal.
     type Error;
 
-    /// The client of this `client_id`: 1 to 2,048 printable ASCII characters, as a stranger sent them.
+    /// The client of this `client_id`, 1 to 2,048 printable ASCII characters as a stranger sent them, with its version; where clients
+    /// are never written by this crate, any constant version will do.
     ///
     /// # Errors
     /// If it cannot be known whether there is one.
-    fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Self::Error>;
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Self::Error>;
 
     /// The grant of this id, with its version.
     ///
     /// # Errors
     /// If it cannot be known whether there is one, or its record cannot be decoded.
-    fn grant(&self, id: GrantId) -> Result<Option<Stored>, Self::Error>;
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error>;
 
-    /// Writes the record if the stored version is [`Write::seen`] (or there is none, if that is nothing), together with
-    /// [`Write::version`].
+    /// Writes the record if the stored version is [`Change::seen`](crate::Change::seen) (or there is none, if that is nothing),
+    /// together with [`Change::version`](crate::Change::version).
     ///
     /// # Errors
     /// If it cannot be known whether it was written.
@@ -69,10 +77,11 @@ pub trait Store {
     /// If one of them cannot be known.
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
-        let of_grant = grant.as_ref().map(|stored| &*stored.grant);
+        let of_grant = grant.as_ref().map(|stored| &*stored.record);
         let client = client_key(keys, of_grant).map(|id| self.client(id)).transpose()?.flatten();
         let account = subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
-        Ok(Loaded { grant, client, account })
+        let owner = owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
+        Ok(Loaded { grant, client, account, owner })
     }
 }
 
@@ -82,10 +91,10 @@ pub trait AsyncStore: Sync {
     type Error: Send;
 
     /// See [`Store::client`].
-    fn client(&self, id: &str) -> impl Future<Output = Result<Option<Arc<Client>>, Self::Error>> + Send;
+    fn client(&self, id: &str) -> impl Future<Output = Result<Option<Stored<Client>>, Self::Error>> + Send;
 
     /// See [`Store::grant`].
-    fn grant(&self, id: GrantId) -> impl Future<Output = Result<Option<Stored>, Self::Error>> + Send;
+    fn grant(&self, id: GrantId) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
 
     /// See [`Store::commit`].
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
@@ -106,7 +115,7 @@ pub trait AsyncStore: Sync {
                 Some(id) => self.grant(id).await?,
                 None => None,
             };
-            let of_grant = grant.as_ref().map(|stored| &*stored.grant);
+            let of_grant = grant.as_ref().map(|stored| &*stored.record);
             let client = match client_key(keys, of_grant) {
                 Some(id) => self.client(id).await?,
                 None => None,
@@ -115,19 +124,28 @@ pub trait AsyncStore: Sync {
                 Some(subject) => self.account(subject).await?,
                 None => None,
             };
-            Ok(Loaded { grant, client, account })
+            let owner = match owner_key(client.as_ref()) {
+                Some(owner) => self.account(owner).await?,
+                None => None,
+            };
+            Ok(Loaded { grant, client, account, owner })
         }
     }
 }
 
 /// The request's client, or else the grant's.
-fn client_key<'a>(keys: &Keys<'a>, grant: Option<&'a Grant>) -> Option<&'a str> {
-    keys.client.or_else(|| grant.map(|grant| grant.client_id().as_str()))
+fn client_key<'a>(keys: &'a Keys<'_>, grant: Option<&'a Grant>) -> Option<&'a str> {
+    keys.client.as_deref().or_else(|| grant.map(|grant| grant.client_id().as_str()))
 }
 
 /// The request's user, or else the grant's.
 fn subject_key<'a>(keys: &Keys<'a>, grant: Option<&'a Grant>) -> Option<&'a str> {
     keys.subject.or_else(|| grant.map(|grant| grant.subject().as_str()))
+}
+
+/// Whose client it is.
+fn owner_key(client: Option<&Stored<Client>>) -> Option<&str> {
+    client.and_then(|stored| stored.record.owner()).map(Subject::as_str)
 }
 
 /// A pointer to a store is a store.
@@ -136,11 +154,11 @@ macro_rules! forward {
         impl<S: Store> Store for $pointer {
             type Error = S::Error;
 
-            fn client(&self, id: &str) -> Result<Option<Arc<Client>>, S::Error> {
+            fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
                 (**self).client(id)
             }
 
-            fn grant(&self, id: GrantId) -> Result<Option<Stored>, S::Error> {
+            fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
                 (**self).grant(id)
             }
 
@@ -169,11 +187,11 @@ forward!(Arc<S>);
 impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
     type Error = S::Error;
 
-    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, S::Error> {
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
         (**self).client(id).await
     }
 
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored>, S::Error> {
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
         (**self).grant(id).await
     }
 

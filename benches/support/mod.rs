@@ -4,11 +4,10 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use grantcore::{
-    AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Entropy, GrantId,
-    Incoming, MemoryStore, Needs, Operation, Policy, Store, Stored, Timestamp, TokenRequest, User, Write, drive,
+    AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Entropy, Grant,
+    GrantId, Incoming, MemoryStore, Needs, Operation, Policy, Store, Stored, Timestamp, TokenRequest, User, Write, drive,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -125,11 +124,11 @@ impl Bench {
 impl Store for Bench {
     type Error = Infallible;
 
-    fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Infallible> {
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
         self.store.client(id)
     }
 
-    fn grant(&self, id: GrantId) -> Result<Option<Stored>, Infallible> {
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
         self.store.grant(id)
     }
 

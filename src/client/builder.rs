@@ -1,9 +1,12 @@
 //! Builds a client and checks it: no client exists whose redirect URIs were not judged.
 
-use super::{Authentication, Client, ClientError, ClientStatus, GrantTypes, Registration};
+use super::{About, Authentication, Client, ClientError, ClientStatus, GrantTypes, Origin, Registration};
+use crate::moment::Timestamp;
+use crate::schema::Schema;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RedirectUriError, RegisteredRedirectUri};
 use crate::value::scope::Scope;
-use crate::value::text::ClientId;
+use crate::value::secret::Digest;
+use crate::value::text::{ClientId, Subject};
 
 /// Builds a [`Client`]. Made by [`Client::public`], [`Client::confidential`] and [`Client::edit`]; [`build`](Self::build) checks it.
 #[derive(Clone, Debug)]
@@ -15,12 +18,14 @@ pub struct ClientBuilder {
     grant_types: GrantTypes,
     scope: Option<Scope>,
     loopback_ports: Option<LoopbackPorts>,
-    name: Option<String>,
-    uri: Option<String>,
-    registration: Registration,
+    about: About,
+    origin: Origin,
+    owner: Option<Subject>,
     trusted: Option<bool>,
     status: ClientStatus,
     epoch: u64,
+    created: Timestamp,
+    expires: Timestamp,
 }
 
 impl ClientBuilder {
@@ -32,12 +37,14 @@ impl ClientBuilder {
             grant_types: GrantTypes { authorization_code: true, refresh_token: true },
             scope: None,
             loopback_ports: None,
-            name: None,
-            uri: None,
-            registration: Registration::Operator,
+            about: About::default(),
+            origin: Origin::Operator,
+            owner: None,
             trusted: None,
             status: ClientStatus::Active,
             epoch: 0,
+            created: Timestamp::EPOCH,
+            expires: Timestamp::NEVER,
         }
     }
 
@@ -49,12 +56,15 @@ impl ClientBuilder {
             grant_types,
             scope,
             loopback_ports,
-            name,
-            uri,
-            registration,
+            about,
+            origin,
+            owner,
             trusted,
             status,
             epoch,
+            created,
+            expires,
+            schema: _,
         } = client;
         Self {
             id: id.into(),
@@ -63,12 +73,14 @@ impl ClientBuilder {
             grant_types,
             scope,
             loopback_ports,
-            name,
-            uri,
-            registration,
+            about,
+            origin,
+            owner,
             trusted: Some(trusted),
             status,
             epoch,
+            created,
+            expires,
         }
     }
 
@@ -105,6 +117,12 @@ impl ClientBuilder {
         self
     }
 
+    /// The most it may ask for, or whatever the policy knows.
+    pub(crate) fn limited_to(mut self, scope: Option<Scope>) -> Self {
+        self.scope = scope;
+        self
+    }
+
     /// For this client alone, whose loopback port may vary. Default: the policy's rule.
     pub fn loopback_ports(mut self, ports: LoopbackPorts) -> Self {
         self.loopback_ports = Some(ports);
@@ -113,19 +131,54 @@ impl ClientBuilder {
 
     /// The name the consent page shows, cleaned there.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.about.name = Some(name.into());
         self
     }
 
     /// Its own page; `https` only.
     pub fn uri(mut self, uri: impl Into<String>) -> Self {
-        self.uri = Some(uri.into());
+        self.about.uri = Some(uri.into());
+        self
+    }
+
+    /// All that it says of itself, name and page included.
+    pub fn about(mut self, about: About) -> Self {
+        self.about = about;
         self
     }
 
     /// How the server came to know it. Default: [`Registration::Operator`].
     pub fn registration(mut self, registration: Registration) -> Self {
-        self.registration = registration;
+        self.origin = match registration {
+            Registration::Operator => Origin::Operator,
+            Registration::Dynamic => Origin::Dynamic { management: None },
+            Registration::MetadataDocument => Origin::MetadataDocument { fresh_until: Timestamp::EPOCH },
+        };
+        self
+    }
+
+    /// The account that answers for it: while that is suspended, so is the client. Default: none.
+    pub fn owner(mut self, owner: Subject) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// It registered itself: now, and until then it is known unless it is used. Its epoch is drawn, so that a record that was dropped
+    /// and comes back has another one, and grants of the old one stay dead.
+    pub(crate) fn registered(mut self, management: Option<Digest>, now: Timestamp, until: Timestamp, epoch: u64) -> Self {
+        (self.origin, self.created, self.expires, self.epoch) = (Origin::Dynamic { management }, now, until, epoch);
+        self
+    }
+
+    /// It is known by a document that was fetched now.
+    pub(crate) fn documented(mut self, fresh_until: Timestamp, until: Timestamp) -> Self {
+        (self.origin, self.expires) = (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
+        self
+    }
+
+    /// It is known from now on, under this epoch.
+    pub(crate) fn new_at(mut self, now: Timestamp, epoch: u64) -> Self {
+        (self.created, self.epoch, self.expires) = (now, epoch, Timestamp::EPOCH);
         self
     }
 
@@ -158,24 +211,27 @@ impl ClientBuilder {
         if self.redirect_uris.len() > rules.most {
             return Err(RedirectUriError::TooMany.into());
         }
-        if self.uri.as_deref().is_some_and(|uri| !super::is_page(uri)) {
+        if !self.about.is_sound() {
             return Err(ClientError::Uri);
         }
         let redirect_uris =
             self.redirect_uris.iter().map(|uri| RegisteredRedirectUri::parse(uri, rules)).collect::<Result<_, _>>()?;
         Ok(Client {
+            schema: Schema,
             id,
             authentication: self.authentication,
             redirect_uris,
             grant_types: self.grant_types,
             scope: self.scope,
             loopback_ports: self.loopback_ports,
-            name: self.name,
-            uri: self.uri,
-            registration: self.registration,
-            trusted: self.trusted.unwrap_or(self.registration == Registration::Operator),
+            about: self.about,
+            trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator)),
+            origin: self.origin,
+            owner: self.owner,
             status: self.status,
             epoch: self.epoch,
+            created: self.created,
+            expires: self.expires,
         })
     }
 }

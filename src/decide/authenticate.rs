@@ -1,6 +1,8 @@
 //! Who is asking at the token endpoint (OAuth 2.1 §2.4).
 
-use crate::client::{Authentication, Client, ClientStatus, SecretMethod, StoredSecret};
+use crate::client::{Authentication, Client, SecretMethod, StoredSecret};
+use crate::moment::Timestamp;
+use crate::operation::Loaded;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::request::token::{Credentials, Presented};
@@ -8,19 +10,18 @@ use crate::value::secret::Digest;
 
 /// The client, if it proves to be the one it claims. All failures look alike from outside and take comparable work.
 pub(crate) fn authenticate<'a>(
-    client: Option<&'a Client>,
+    loaded: &'a Loaded,
     credentials: &Credentials<'_>,
     policy: &Policy,
+    now: Timestamp,
 ) -> Result<&'a Client, Reason> {
+    let client = loaded.client.as_ref().map(|stored| &*stored.record);
     let proof = client.ok_or(Reason::ClientUnknown).and_then(|client| prove(client, &credentials.secret, policy));
     if proof.is_err() {
         level(client, &credentials.secret, policy);
     }
-    // Whatever was proved: one that is deactivated is refused as an unknown one is.
-    match client.map(Client::status) {
-        Some(ClientStatus::Deactivated) => Err(Reason::ClientDeactivated),
-        _ => proof,
-    }
+    // Whatever was proved: one that is deactivated, or over, is refused as an unknown one is.
+    loaded.client(now).and(proof)
 }
 
 fn prove<'a>(client: &'a Client, presented: &Presented<'_>, policy: &Policy) -> Result<&'a Client, Reason> {

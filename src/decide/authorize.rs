@@ -2,16 +2,19 @@
 //!
 //! The order is fixed (AUTHZ-05). Until client and redirect URI are verified, errors are told to the user only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::document::{Found, find};
 use super::terms::{requested_resources, requested_scope};
-use crate::client::{Client, ClientStatus};
+use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Grant, Phase, Prompt, Terms};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation, Write};
+use crate::operation::{Decision, Keys, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
+use crate::record::Write;
 use crate::refusal::{Redirectable, Refusal};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
@@ -36,7 +39,7 @@ impl Operation for AuthorizationRequest<'_> {
         Keys {
             // Under an id it has just drawn, only a request that lost a race can find a record.
             grant: (moment.again || self.challenge_once && self.user.is_some()).then(|| self.grant_id(moment)),
-            client: ClientId::can_be(&self.client_id),
+            client: ClientId::can_be(&self.client_id).map(Cow::Borrowed),
             subject: self.user.as_ref().map(|user| user.subject),
         }
     }
@@ -52,9 +55,14 @@ impl Operation for AuthorizationRequest<'_> {
 
 fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
     let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment).claimed_by(&request.client_id);
-    let client = match active(loaded.client.as_ref()) {
-        Ok(client) => client,
-        Err(reason) => return refuse(Refusal::plain(reason, Surface::Authorization)),
+    let client = match find(request, loaded, policy, moment) {
+        Ok(Found::Client(client)) => client,
+        Ok(Found::Unread(document)) => {
+            let step = AuthorizationStep::NeedMetadata(document);
+            return Decision::allow(EventKind::DocumentNeeded, step, loaded, moment).claimed_by(&request.client_id);
+        }
+        Ok(Found::Read(write)) => return Decision::prepare(write, Surface::Authorization, loaded, moment),
+        Err(refusal) => return refuse(refusal),
     };
     let redirect_uri = match redirect_uri(request, client, policy) {
         Ok(uri) => uri,
@@ -74,8 +82,8 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
         let page = LoginPage { client: Arc::clone(client) };
         return Decision::allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page), loaded, moment);
     };
-    if !loaded.account_in_standing() {
-        return refuse(tell(Reason::AccountSuspended));
+    if let Err(reason) = loaded.standing() {
+        return refuse(tell(reason));
     }
     let ticket = moment.entropy.secret();
     let id = request.grant_id(moment);
@@ -84,23 +92,21 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
         Decision::allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page), loaded, moment)
     };
     if let Some(stored) = &loaded.grant {
-        match found(&stored.grant, user, moment) {
-            Found::Own => return page(Arc::clone(&stored.grant)),
-            Found::Reload if request.challenge_once => {}
+        match standing_record(&stored.record, user, moment) {
+            Standing::Own => return page(Arc::clone(&stored.record)),
+            Standing::Reload if request.challenge_once => {}
             _ if request.challenge_once => return refuse(tell(Reason::PkceChallengeReused)),
             _ => return refuse(tell(Reason::Contended)),
         }
     }
     let grant = pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
-    let write = match &loaded.grant {
-        None => Write::create(id, grant),
-        Some(stored) => Write::replace(id, stored.version, grant),
-    };
-    page(Arc::clone(write.grant())).writing(write).or_unsaved(tell(Reason::StorageUnavailable))
+    let next = Arc::new(grant);
+    let write = Write::grant(loaded.grant.as_ref(), Arc::clone(&next));
+    page(next).writing(write).or_unsaved(tell(Reason::StorageUnavailable))
 }
 
 /// What a record is that stands where this request would put its own.
-enum Found {
+enum Standing {
     /// This very request's, come back late.
     Own,
     /// A page of the same browser that nobody has answered.
@@ -108,26 +114,17 @@ enum Found {
     Other,
 }
 
-fn found(grant: &Grant, user: &User<'_>, moment: &Moment) -> Found {
+fn standing_record(grant: &Grant, user: &User<'_>, moment: &Moment) -> Standing {
     match grant.phase() {
-        Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()) => Found::Own,
-        Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Found::Reload,
-        _ => Found::Other,
+        Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()) => Standing::Own,
+        Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Standing::Reload,
+        _ => Standing::Other,
     }
 }
 
 /// Whether a page was made for this user in this browser session.
 pub(super) fn is_of(prompt: &Prompt, grant: &Grant, user: &User<'_>) -> bool {
     user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&prompt.session)
-}
-
-/// The client, if there is one and it is served.
-pub(super) fn active(client: Option<&Arc<Client>>) -> Result<&Arc<Client>, Reason> {
-    match client {
-        None => Err(Reason::ClientUnknown),
-        Some(client) if client.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
-        Some(client) => Ok(client),
-    }
 }
 
 fn redirect_uri(request: &AuthorizationRequest<'_>, client: &Client, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
@@ -187,7 +184,7 @@ fn pending(
     policy: &Policy,
     moment: &Moment,
 ) -> Grant {
-    let now = loaded.grant.as_ref().map_or(moment.now, |stored| stored.grant.now(moment.now));
+    let now = loaded.grant.as_ref().map_or(moment.now, |stored| stored.record.now(moment.now));
     let terms = Terms {
         client: client.id().clone(),
         subject: Subject::new(user.subject),

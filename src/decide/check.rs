@@ -33,7 +33,7 @@ fn check(request: &AccessCheck<'_>, loaded: &Loaded, moment: &Moment) -> Decisio
     let refuse =
         |reason| Decision::refuse_by(Refusal::challenge(reason, request.needs.resource, request.needs.scopes), loaded, moment);
     let (Some(token), Some(stored)) = (&request.token, &loaded.grant) else { return refuse(Reason::TokenUnknown) };
-    let grant = &stored.grant;
+    let grant = &stored.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
         Phase::Revoked(_) => return refuse(Reason::TokenRevoked),
@@ -55,10 +55,10 @@ fn stands(live: &Live, grant: &Grant, loaded: &Loaded, now: Timestamp) -> Result
     if !loaded.is_of_epoch(grant) {
         return Err(Reason::TokenRevoked);
     }
-    if !loaded.client.as_ref().is_some_and(|client| client.status() == ClientStatus::Active) {
+    if !loaded.client.as_ref().is_some_and(|client| client.record.status() == ClientStatus::Active) {
         return Err(Reason::ClientDeactivated);
     }
-    if loaded.account_in_standing() { Ok(()) } else { Err(Reason::AccountSuspended) }
+    loaded.standing()
 }
 
 /// Whether the token is for this resource, and reaches far enough.

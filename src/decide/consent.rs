@@ -1,12 +1,14 @@
 //! approve, deny: the one answer of one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
 
-use super::authorize::{active, is_of};
+use super::authorize::is_of;
+use super::renew::renewal;
 use crate::event::EventKind;
 use crate::grant::{Cause, Grant, Phase, Prompt};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation, Stored, Write};
+use crate::operation::{Decision, Keys, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
+use crate::record::Write;
 use crate::refusal::{Redirectable, Refusal};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::response::redirect::Redirect;
@@ -32,7 +34,8 @@ impl Operation for ConsentDecision<'_> {
 fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
     let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment);
     let page = |reason| refuse(Refusal::plain(reason, Surface::Authorization));
-    let Some(Stored { grant, version }) = &loaded.grant else { return page(Reason::TicketUnknown) };
+    let Some(stored) = &loaded.grant else { return page(Reason::TicketUnknown) };
+    let grant = &*stored.record;
     // The page that was made, whatever has become of it since.
     let (prompt, pending) = match grant.phase() {
         Phase::ConsentPending(prompt) => (prompt, true),
@@ -46,7 +49,7 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
     if let Err(reason) = is_asked(request, grant, prompt) {
         return page(reason);
     }
-    if let Err(reason) = client_fits(grant, loaded, policy) {
+    if let Err(reason) = client_fits(grant, loaded, policy, moment) {
         return page(reason);
     }
     let told = |reason| {
@@ -55,8 +58,8 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
     };
     let tell = |reason| refuse(told(reason));
     // A denial needs no standing: it grants nothing, and must last.
-    if !loaded.account_in_standing() && !matches!(request.choice, Choice::Deny) {
-        return tell(Reason::AccountSuspended);
+    if let (Err(reason), Choice::Allow | Choice::AllowOnly(_)) = (loaded.standing(), request.choice) {
+        return tell(reason);
     }
     let code = moment.entropy.secret().digest();
     let approved = || {
@@ -76,13 +79,23 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
     if now >= prompt.expires || !loaded.is_of_epoch(grant) {
         return page(Reason::ConsentExpired);
     }
-    let (decision, next) = match granted_scope(request.choice, grant) {
+    let part = match granted_scope(request.choice, grant) {
         Err(reason) => return page(reason),
-        Ok(Granted::Nothing) => (tell(Reason::AccessDenied), grant.denied(prompt, now)),
-        Ok(Granted::All) => (approved(), grant.approved(prompt, code, None, policy, now)),
-        Ok(Granted::Part(scope)) => (approved(), grant.approved(prompt, code, Some(scope), policy, now)),
+        Ok(Granted::Nothing) => {
+            let denied = Write::grant(Some(stored), grant.denied(prompt, now));
+            return tell(Reason::AccessDenied).writing(denied).or_unsaved(told(Reason::StorageUnavailable));
+        }
+        Ok(Granted::All) => None,
+        Ok(Granted::Part(scope)) => Some(scope),
     };
-    decision.writing(Write::replace(grant.id(), *version, next)).or_unsaved(told(Reason::StorageUnavailable))
+    let next = grant.approved(prompt, code, part, policy, now);
+    // The code may be redeemed at its last moment, and the tokens then be used for their whole life.
+    let last_use = now.after(policy.lifetimes().code).after(policy.lifetimes().refresh_idle).min(next.expires());
+    let decision = match renewal(loaded, last_use, policy) {
+        Some(renewed) => Decision::prepare(renewed, Surface::Authorization, loaded, moment),
+        None => approved().writing(Write::grant(Some(stored), next)),
+    };
+    decision.or_unsaved(told(Reason::StorageUnavailable))
 }
 
 /// Whether this is the page's ticket, sent by the user and from the session it was made for.
@@ -94,8 +107,8 @@ fn is_asked(request: &ConsentDecision<'_>, grant: &Grant, prompt: &Prompt) -> Re
 }
 
 /// Whether the client is still served and still registered for the redirect URI.
-fn client_fits(grant: &Grant, loaded: &Loaded, policy: &Policy) -> Result<(), Reason> {
-    let client = active(loaded.client.as_ref())?;
+fn client_fits(grant: &Grant, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Result<(), Reason> {
+    let client = loaded.client(moment.now)?;
     let named = grant.terms().redirect_uri_sent.then(|| grant.terms().redirect_uri.as_str());
     let still = client.verify_redirect(named, policy)?;
     if still == grant.terms().redirect_uri { Ok(()) } else { Err(Reason::RedirectUriMismatch) }

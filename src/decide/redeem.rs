@@ -7,9 +7,10 @@ use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Cause, Grant, IssuedCode, Minted, Phase, Terms};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Stored, Write};
+use crate::operation::{Decision, Loaded};
 use crate::policy::{Policy, TokenRedirectUri};
 use crate::reason::{Reason, Surface};
+use crate::record::Write;
 use crate::request::token::Redemption;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
@@ -24,7 +25,8 @@ pub(crate) fn redeem(
     moment: &Moment,
 ) -> Decision<Tokens> {
     let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment);
-    let Some(Stored { grant, version }) = &loaded.grant else { return refuse(Reason::CodeUnknown) };
+    let Some(stored) = &loaded.grant else { return refuse(Reason::CodeUnknown) };
+    let grant = &*stored.record;
     let (code, challenge) = match grant.phase() {
         Phase::ConsentPending(_) => return refuse(Reason::CodeUnknown),
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
@@ -48,8 +50,8 @@ pub(crate) fn redeem(
             return Decision::allow(EventKind::CodeRedeemed, tokens(client, grant, scope, expires_in, moment), loaded, moment);
         }
         _ => {
-            let revoke = Write::replace(grant.id(), *version, grant.revoked(Cause::Replay, now));
-            return refuse(Reason::CodeReused).writing(revoke);
+            let revoked = grant.revoked(Cause::Replay, now);
+            return refuse(Reason::CodeReused).writing(Write::grant(Some(stored), revoked));
         }
     };
     let resources = match is_alive(request, issued, grant, loaded, now) {
@@ -66,7 +68,7 @@ pub(crate) fn redeem(
     let next = grant.redeemed(issued, family, &minted, client.grant_types().refresh_token, policy, now);
     let expires_in = now.after(policy.lifetimes().access).min(grant.expires()).seconds_from(now);
     let tokens = tokens(client, grant, Subset::ALL, expires_in, moment);
-    Decision::allow(EventKind::CodeRedeemed, tokens, loaded, moment).writing(Write::replace(grant.id(), *version, next))
+    Decision::allow(EventKind::CodeRedeemed, tokens, loaded, moment).writing(Write::grant(Some(stored), next))
 }
 
 /// Whether the code was this client's to redeem: client, redirect URI and verifier (OAuth 2.1 §4.1.3, §7.5.2).
@@ -110,9 +112,7 @@ fn is_alive(
     if !loaded.is_of_epoch(grant) {
         return Err(Reason::GrantEnded);
     }
-    if !loaded.account_in_standing() {
-        return Err(Reason::AccountSuspended);
-    }
+    loaded.standing()?;
     narrowed_resources(&request.resources, grant.terms())
 }
 

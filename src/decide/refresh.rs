@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::renew::renewal;
 use super::terms::{narrowed_resources, narrowed_scope};
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Active, Cause, Grant, Minted, Phase};
 use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded, Stored, Write};
+use crate::operation::{Decision, Loaded};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
+use crate::record::{Stored, Write};
 use crate::request::token::Refreshing;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
@@ -25,7 +27,7 @@ pub(crate) fn refresh(
 ) -> Decision<Tokens> {
     let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment);
     let Some(stored) = &loaded.grant else { return refuse(Reason::RefreshUnknown) };
-    let grant = &stored.grant;
+    let grant = &stored.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
@@ -50,7 +52,7 @@ pub(crate) fn refresh(
 /// A refresh token of the grant's family, presented by the grant's client while the grant is alive: current, or rotated before.
 struct OfFamily<'a> {
     request: &'a Refreshing<'a>,
-    stored: &'a Stored,
+    stored: &'a Stored<Grant>,
     active: &'a Active,
     loaded: &'a Loaded,
     policy: &'a Policy,
@@ -82,7 +84,10 @@ impl OfFamily<'_> {
         let next = grant.rotated(self.active, &minted, salt, self.policy, self.now);
         let expires = self.now.after(self.policy.lifetimes().access).min(grant.expires());
         let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now));
-        let write = Write::replace(grant.id(), self.stored.version, next);
+        if let Some(renewed) = renewal(self.loaded, next.last_use(), self.policy) {
+            return Decision::prepare(renewed, Surface::Token, self.loaded, self.moment);
+        }
+        let write = Write::grant(Some(self.stored), next);
         Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment).writing(write)
     }
 
@@ -124,7 +129,7 @@ impl OfFamily<'_> {
             return self.refuse(Reason::Contended);
         }
         let revoked = self.grant().revoked(Cause::Replay, self.now);
-        self.refuse(Reason::RefreshReused).writing(Write::replace(revoked.id(), self.stored.version, revoked))
+        self.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
     }
 
     /// What is judged only of a token that would otherwise be answered: a replay is one whatever else is wrong with the request.
@@ -132,9 +137,7 @@ impl OfFamily<'_> {
         if self.now >= self.active.idle {
             return Err(Reason::RefreshIdleExpired);
         }
-        if !self.loaded.account_in_standing() {
-            return Err(Reason::AccountSuspended);
-        }
+        self.loaded.standing()?;
         let scope = narrowed_scope(self.request.scope.as_deref(), self.grant().terms())?;
         let resources = narrowed_resources(&self.request.resources, self.grant().terms())?;
         Ok((scope, resources))
@@ -152,7 +155,7 @@ impl OfFamily<'_> {
     }
 
     fn grant(&self) -> &Grant {
-        &self.stored.grant
+        &self.stored.record
     }
 
     fn refuse(&self, reason: Reason) -> Decision<Tokens> {

@@ -1,5 +1,7 @@
 //! The token request: who asks, then whether they may ask for this at all, then the verb it is for (TOKEN-06).
 
+use std::borrow::Cow;
+
 use super::authenticate::authenticate;
 use super::redeem::redeem;
 use super::refresh::refresh;
@@ -20,12 +22,12 @@ impl Operation for TokenRequest<'_> {
             Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
             Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
         };
-        Keys { grant, client: ClientId::can_be(&self.credentials.id), subject: None }
+        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), subject: None }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
         let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_deref(), &self.credentials, policy) {
+        let client = match authenticate(loaded, &self.credentials, policy, moment.now) {
             Ok(client) => client,
             Err(reason) => return refuse(reason),
         };

@@ -1,8 +1,13 @@
-//! Builds a policy and refuses one that could not be kept.
+//! Builds a policy: every setting, what it is for and what it costs.
 
 use std::time::Duration;
 
-use super::{ErrorDelivery, Lifetimes, Limits, Policy, Resource, ScopeInfo, SlowHash, TokenRedirectUri};
+use super::check::{PolicyError, check};
+use super::{
+    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, RegistrationRules, Resource, ScopeInfo, SlowHash,
+    TokenRedirectUri,
+};
+use crate::client::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;
@@ -13,49 +18,10 @@ use crate::value::scope::Scope;
 pub struct PolicyBuilder {
     policy: Policy,
     default_scope: Option<String>,
+    unverified_scope: Option<String>,
     loopback_http: bool,
 }
 
-/// Why a policy cannot be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// The issuer.
-    #[error("an issuer is an https URL without query and fragment (loopback http only if allowed)")]
-    Issuer,
-    /// An endpoint that is not an `https` URL without fragment, or loopback `http` if allowed (OAuth 2.1 §1.5, §3.1).
-    #[error("an endpoint is an https URL without fragment")]
-    Endpoint,
-    /// No resource: tokens would be for nothing.
-    #[error("a policy names at least one resource")]
-    NoResource,
-    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is named twice, or is one of more than 64.
-    #[error("a resource is an https URL without fragment, named once, and named if it is the default; there are at most 64")]
-    Resource,
-    /// A scope that is not one token, is named twice, or is used but not declared.
-    #[error("a scope is one token, declared once, and declared if a default or a resource uses it")]
-    Scope,
-    /// A lifetime that is not whole seconds, is none, or is too long to count.
-    #[error("a lifetime is whole seconds, at least one, and at most a thousand years")]
-    Lifetime,
-    /// A code that would outlive ten minutes (OAuth 2.1 §4.1.2).
-    #[error("a code lives at most 600 seconds")]
-    CodeLifetime,
-    /// A refresh token that would die before the access token it renews.
-    #[error("refresh tokens live at least as long as access tokens")]
-    RefreshLifetime,
-    /// A replay window longer than an access token, or not shorter than the idle lifetime.
-    #[error("the replay window is at most the access lifetime and shorter than the idle lifetime")]
-    ReplayWindow,
-    /// A cap of zero.
-    #[error("a limit is at least one")]
-    Limit,
-}
-
-/// Longer than any grant, short enough for every clock and database.
-const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
-/// A token keeps which of them it is for as bits of one word.
-const MOST_RESOURCES: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl PolicyBuilder {
@@ -63,7 +29,14 @@ impl PolicyBuilder {
         let policy = Policy {
             authorization_endpoint: format!("{}/oauth/authorize", issuer.trim_end_matches('/')),
             token_endpoint: format!("{}/oauth/token", issuer.trim_end_matches('/')),
+            registration_endpoint: format!("{}/oauth/register", issuer.trim_end_matches('/')),
             issuer,
+            registration: None,
+            documents: None,
+            auth_methods: AuthMethods::default(),
+            unverified_scope: None,
+            default_grant_types: GrantTypes { authorization_code: true, refresh_token: false },
+            openid_alias: true,
             resources: Vec::new(),
             scopes: Vec::new(),
             default_scope: None,
@@ -76,6 +49,7 @@ impl PolicyBuilder {
                 access: Duration::from_secs(3600),
                 refresh_idle: DAY * 30,
                 refresh_absolute: Some(DAY * 180),
+                unused_client: DAY,
             },
             replay_window: Duration::ZERO,
             limits: Limits {
@@ -85,6 +59,8 @@ impl PolicyBuilder {
                 live_access_tokens: 32,
                 token_requests_per_minute: 60,
                 failed_authentications_per_minute: 10,
+                registration_bytes: 16 * 1024,
+                registrations_per_minute: 300,
             },
             redirect_rules: RedirectRules::default(),
             error_delivery: ErrorDelivery::default(),
@@ -95,7 +71,7 @@ impl PolicyBuilder {
             refuse_reused_challenges: false,
             slow_hash: None,
         };
-        Self { policy, default_scope: None, loopback_http: false }
+        Self { policy, default_scope: None, unverified_scope: None, loopback_http: false }
     }
 
     /// Declares a scope token and what it lets a client do, in the words the consent page shows.
@@ -147,6 +123,59 @@ impl PolicyBuilder {
     /// The token endpoint's URL.
     pub fn token_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.token_endpoint = url.into();
+        self
+    }
+
+    /// Lets clients register themselves (RFC 7591), as those that have never heard of this server must. Default: they may not.
+    pub fn registration(mut self, rules: RegistrationRules) -> Self {
+        self.policy.registration = Some(rules);
+        self
+    }
+
+    /// The registration endpoint's URL.
+    pub fn registration_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.policy.registration_endpoint = url.into();
+        self
+    }
+
+    /// Takes a `client_id` that is a URL for a client whose metadata document is there. The host must then fetch what
+    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. Default: such clients are unknown.
+    pub fn client_documents(mut self, rules: DocumentRules) -> Self {
+        self.policy.documents = Some(rules);
+        self
+    }
+
+    /// The ways in which clients may authenticate: what is advertised, and what one that registers itself can get. A client that the
+    /// operator adds authenticates as it was built.
+    pub fn auth_methods(mut self, methods: AuthMethods) -> Self {
+        self.policy.auth_methods = methods;
+        self
+    }
+
+    /// The most that a client may ever ask for that the operator did not register, by scope tokens separated by spaces. Default:
+    /// whatever the policy knows.
+    pub fn unverified_scope(mut self, tokens: impl Into<String>) -> Self {
+        self.unverified_scope = Some(tokens.into());
+        self
+    }
+
+    /// What a client gets that registers itself, or is known by a document, and names no grant types. Default: `authorization_code`
+    /// alone, as RFC 7591 §2 has it; with `refresh_token`, one that forgot to ask for it can be refreshed all the same.
+    pub fn default_grant_types(mut self, grant_types: GrantTypes) -> Self {
+        self.policy.default_grant_types = grant_types;
+        self
+    }
+
+    /// Whether the server's metadata is found at `openid-configuration` too, where some clients look first. It makes no claim of
+    /// OpenID Connect. Default: yes; a host that is an OpenID provider as well says no.
+    pub fn openid_alias(mut self, alias: bool) -> Self {
+        self.policy.openid_alias = alias;
+        self
+    }
+
+    /// How long a client is known that registered itself, or is known by a document, and is never used.
+    pub fn unused_client_lifetime(mut self, lifetime: Duration) -> Self {
+        self.policy.lifetimes.unused_client = lifetime;
         self
     }
 
@@ -261,98 +290,10 @@ impl PolicyBuilder {
     /// # Errors
     /// [`PolicyError`], the first promise that could not be kept.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let Self { mut policy, default_scope, loopback_http } = self;
-        if !is_server_url(&policy.issuer, loopback_http) || policy.issuer.contains('?') {
-            return Err(PolicyError::Issuer);
-        }
-        if ![&policy.authorization_endpoint, &policy.token_endpoint].iter().all(|url| is_server_url(url, loopback_http)) {
-            return Err(PolicyError::Endpoint);
-        }
-        check_scopes(&policy)?;
-        check_resources(&policy, loopback_http)?;
-        check_lifetimes(&policy)?;
-        check_limits(&policy.limits)?;
-        if let Some(tokens) = default_scope {
-            let scope = Scope::parse(&tokens).ok().filter(|scope| scope.tokens().all(|token| policy.knows_scope(token)));
-            policy.default_scope = Some(scope.ok_or(PolicyError::Scope)?);
-        }
+        let Self { mut policy, default_scope, unverified_scope, loopback_http } = self;
+        let scope = |tokens: Option<String>| tokens.map(|tokens| Scope::parse(&tokens)).transpose().map_err(|_| PolicyError::Scope);
+        (policy.default_scope, policy.unverified_scope) = (scope(default_scope)?, scope(unverified_scope)?);
+        check(&policy, loopback_http)?;
         Ok(policy)
     }
-}
-
-/// `https`, or `http` on a loopback host where that is allowed; a host, no userinfo, no fragment.
-fn is_server_url(text: &str, loopback_http: bool) -> bool {
-    let Ok(url) = url::Url::parse(text) else { return false };
-    let scheme_ok = match url.scheme() {
-        "https" => true,
-        "http" => loopback_http && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
-        _ => false,
-    };
-    // The parser forgives a missing slash or two; what is published must not need it.
-    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
-    let has_host = url.has_host() && !authority.is_empty() && !authority.starts_with(['/', '?']);
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
-    scheme_ok && plain && has_host && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
-}
-
-fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
-    for (position, scope) in policy.scopes.iter().enumerate() {
-        let one_token = Scope::parse(&scope.name).is_ok_and(|parsed| parsed.as_str() == scope.name) && !scope.name.contains(' ');
-        let named_before = policy.scopes.iter().take(position).any(|earlier| earlier.name == scope.name);
-        if !one_token || named_before {
-            return Err(PolicyError::Scope);
-        }
-    }
-    Ok(())
-}
-
-fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
-    if policy.resources.is_empty() {
-        return Err(PolicyError::NoResource);
-    }
-    if policy.resources.len() > MOST_RESOURCES {
-        return Err(PolicyError::Resource);
-    }
-    for (position, own) in policy.resources.iter().enumerate() {
-        let named_before =
-            policy.resources.iter().take(position).any(|earlier| resource::same(&earlier.identifier, &own.identifier));
-        if named_before || !is_server_url(&own.identifier, loopback_http) {
-            return Err(PolicyError::Resource);
-        }
-        if !own.scopes.iter().all(|scope| policy.knows_scope(scope)) {
-            return Err(PolicyError::Scope);
-        }
-    }
-    match &policy.default_resource {
-        Some(default) if !policy.resources.iter().any(|own| own.identifier == *default) => Err(PolicyError::Resource),
-        _ => Ok(()),
-    }
-}
-
-fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
-    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute } = policy.lifetimes;
-    let countable = |lifetime: Duration| lifetime.subsec_nanos() == 0 && (Duration::from_secs(1)..=LONGEST).contains(&lifetime);
-    if ![consent, code, access, refresh_idle, refresh_absolute.unwrap_or(refresh_idle)].into_iter().all(countable) {
-        return Err(PolicyError::Lifetime);
-    }
-    if code > Duration::from_secs(600) {
-        return Err(PolicyError::CodeLifetime);
-    }
-    if refresh_idle < access || refresh_absolute.is_some_and(|absolute| absolute < access) {
-        return Err(PolicyError::RefreshLifetime);
-    }
-    if policy.replay_window.subsec_nanos() != 0 {
-        return Err(PolicyError::Lifetime);
-    }
-    if policy.replay_window > access || policy.replay_window >= refresh_idle {
-        return Err(PolicyError::ReplayWindow);
-    }
-    Ok(())
-}
-
-fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
-    let Limits { request_bytes, parameters, value_bytes, live_access_tokens, .. } = *limits;
-    let rates = [limits.token_requests_per_minute, limits.failed_authentications_per_minute];
-    let zero = [request_bytes, parameters, value_bytes, live_access_tokens].contains(&0) || rates.contains(&0);
-    if zero { Err(PolicyError::Limit) } else { Ok(()) }
 }

@@ -57,14 +57,29 @@ impl<'a> Authorization<'a> {
 impl<'a> Incoming<'a> {
     /// The form body, if the media type is one; its parameters and letter case do not matter (OAuth 2.1 §3.2.2).
     pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
-        let media_type = self.content_type.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
-        if !media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        if !self.is_of_type(b"application/x-www-form-urlencoded") {
             return Err(Reason::ContentType);
         }
         if self.body.len() > limits.request_bytes {
             return Err(Reason::RequestTooLarge);
         }
         Ok(self.body)
+    }
+
+    /// The body, if it says that it is JSON (RFC 7591 §3.1).
+    pub(crate) fn json(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
+        if !self.is_of_type(b"application/json") {
+            return Err(Reason::MetadataNotJson);
+        }
+        if self.body.len() > limits.registration_bytes {
+            return Err(Reason::RequestTooLarge);
+        }
+        Ok(self.body)
+    }
+
+    fn is_of_type(&self, wanted: &[u8]) -> bool {
+        let media_type = self.content_type.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
+        media_type.trim_ascii().eq_ignore_ascii_case(wanted)
     }
 }
 

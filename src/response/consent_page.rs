@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::client::{Client, Registration};
+use crate::client::{Client, Registration, is_page};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
+use crate::request::document::DocumentRequest;
 use crate::value::credential::Issued;
 use crate::value::text::display_text;
 
@@ -17,6 +18,10 @@ pub enum AuthorizationStep {
     NeedsLogin(LoginPage),
     /// Ask the user.
     NeedsConsent(ConsentPage),
+    /// The client is known by a document that must be fetched first; then send the very same request again, with what came of it
+    /// ([`Server::authorize_with`](crate::Server::authorize_with)). Only where the policy
+    /// [takes such clients](crate::PolicyBuilder::client_documents).
+    NeedMetadata(DocumentRequest),
 }
 
 /// What a login page may say of the client that sent the user.
@@ -58,9 +63,24 @@ impl ConsentPage {
         rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty() && !host.contains(['@', '\\']))
     }
 
-    /// The client's own page, an `https` URL.
+    /// The client's own page, an `https` URL. A claim like its name, unless the operator registered it.
     pub fn client_uri(&self) -> Option<&str> {
-        self.client.uri()
+        shown_page(self.client.about().uri.as_ref())
+    }
+
+    /// The client's logo, an `https` URL. Whoever shows it has the user's browser call a host that the client chose.
+    pub fn logo_uri(&self) -> Option<&str> {
+        shown_page(self.client.about().logo_uri.as_ref())
+    }
+
+    /// The client's terms of service, an `https` URL.
+    pub fn tos_uri(&self) -> Option<&str> {
+        shown_page(self.client.about().tos_uri.as_ref())
+    }
+
+    /// How the client says it uses what it gets, an `https` URL.
+    pub fn policy_uri(&self) -> Option<&str> {
+        shown_page(self.client.about().policy_uri.as_ref())
     }
 
     /// How the client came to be known.
@@ -112,7 +132,12 @@ impl ConsentPage {
     }
 }
 
+/// A record can be older than the rule.
+fn shown_page(uri: Option<&String>) -> Option<&str> {
+    uri.map(String::as_str).filter(|uri| is_page(uri))
+}
+
 fn shown_name(client: &Client) -> String {
-    let name = client.name().map(display_text).unwrap_or_default();
+    let name = client.about().name.as_deref().map(display_text).unwrap_or_default();
     if name.is_empty() { display_text(client.id().as_str()) } else { name }
 }

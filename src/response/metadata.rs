@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::reply::Reply;
-use crate::policy::{Policy, Resource, ScopeInfo};
-use crate::value::resource::well_known;
+use crate::policy::{AuthMethod, Policy, Resource, ScopeInfo};
+use crate::value::resource::{self, well_known};
 
 /// RFC 8414 §2.
 #[derive(Serialize)]
@@ -12,14 +12,18 @@ struct ServerMetadata<'a> {
     issuer: &'a str,
     authorization_endpoint: &'a str,
     token_endpoint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
     response_types_supported: [&'a str; 1],
     response_modes_supported: [&'a str; 1],
     grant_types_supported: [&'a str; 2],
-    token_endpoint_auth_methods_supported: [&'a str; 3],
+    token_endpoint_auth_methods_supported: Vec<&'a str>,
     code_challenge_methods_supported: [&'a str; 1],
     authorization_response_iss_parameter_supported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id_metadata_document_supported: Option<bool>,
     protected_resources: Vec<&'a str>,
 }
 
@@ -33,6 +37,22 @@ struct ResourceMetadata<'a> {
     bearer_methods_supported: [&'a str; 1],
 }
 
+/// A discovery document, where clients look for it.
+#[derive(Clone, Debug)]
+pub struct WellKnown {
+    /// Its address.
+    pub url: String,
+    /// What to answer there.
+    pub reply: Reply,
+}
+
+impl WellKnown {
+    /// What of its address comes after the origin, the query included: where to mount it on that host.
+    pub fn path(&self) -> &str {
+        resource::path(&self.url)
+    }
+}
+
 impl Policy {
     /// The authorization server's metadata document (RFC 8414 §3.2).
     pub fn server_metadata(&self) -> Reply {
@@ -40,15 +60,47 @@ impl Policy {
             issuer: self.issuer(),
             authorization_endpoint: self.authorization_endpoint(),
             token_endpoint: self.token_endpoint(),
+            registration_endpoint: self.registration().map(|_| self.registration_endpoint()),
             scopes_supported: self.scopes().iter().map(ScopeInfo::name).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],
-            token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
+            token_endpoint_auth_methods_supported: self.auth_methods().offered().map(AuthMethod::name).collect(),
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
+            client_id_metadata_document_supported: self.documents().map(|_| true),
             protected_resources: self.resources().iter().map(Resource::identifier).collect(),
         })
+    }
+
+    /// Every address at which clients look for these documents, with what to answer there: mount them all, and no client's probing ends
+    /// in a 404. GET only. Of the server's document that is the well-known suffix between host and path (RFC 8414 §3.1), after the
+    /// path, and at the root, each under its OpenID name too unless the [alias](crate::PolicyBuilder::openid_alias) is off; of each
+    /// resource's, the suffix between host and path (RFC 9728 §3.1), and at its root for the main resource: the default one, or the
+    /// only one.
+    ///
+    /// Resources on other hosts than the issuer's have their documents there.
+    pub fn well_known(&self) -> Vec<WellKnown> {
+        let suffixes = ["oauth-authorization-server", "openid-configuration"];
+        let suffixes = suffixes.into_iter().take(if self.has_openid_alias() { 2 } else { 1 });
+        let servers = suffixes.flat_map(|suffix| {
+            let root = resource::at_root(self.issuer(), suffix);
+            let appended = format!("{}/.well-known/{suffix}", self.issuer().trim_end_matches('/'));
+            [well_known(self.issuer(), suffix), appended, root].map(|url| WellKnown { url, reply: self.server_metadata() })
+        });
+        let resources = self.resources().iter().flat_map(|own| {
+            let is_main = self.main_resource() == Some(own);
+            let root = is_main.then(|| resource::at_root(own.identifier(), "oauth-protected-resource"));
+            let urls = [own.metadata_url().to_owned()].into_iter().chain(root);
+            urls.map(|url| WellKnown { url, reply: self.resource_metadata(own) })
+        });
+        let mut found: Vec<WellKnown> = Vec::new();
+        for document in servers.chain(resources) {
+            if !found.iter().any(|own| own.url == document.url) {
+                found.push(document);
+            }
+        }
+        found
     }
 
     /// Where the server's document is: the well-known suffix between host and path (RFC 8414 §3.1).
@@ -61,7 +113,7 @@ impl Policy {
         document(&ResourceMetadata {
             resource: resource.identifier(),
             authorization_servers: [self.issuer()],
-            scopes_supported: resource.scopes().filter(|scope| *scope != "offline_access").collect(),
+            scopes_supported: resource.scopes().collect(),
             bearer_methods_supported: ["header"],
         })
     }

@@ -67,7 +67,7 @@ impl Refusal {
     pub fn reply(&self, policy: &Policy) -> Reply {
         let mut reply = match self.surface() {
             Surface::Authorization => self.page(policy),
-            Surface::Token | Surface::Resource => match self.error_body(policy) {
+            _ => match self.error_body(policy) {
                 None => Reply { status: self.status(), headers: vec![("cache-control", "no-store".into())], body: String::new() },
                 Some(body) => Reply::json(self.status(), body),
             },
@@ -82,8 +82,7 @@ impl Refusal {
             reply.headers.push(("x-correlation-id", correlation.to_string().into()));
         }
         if self.reason() == Reason::MethodNotAllowed {
-            let allowed = if self.surface() == Surface::Token { "POST" } else { "GET, POST" };
-            reply.headers.push(("allow", allowed.into()));
+            reply.headers.push(("allow", Reason::allowed_methods(self.surface()).into()));
         }
         reply
     }
@@ -92,6 +91,13 @@ impl Refusal {
         match (self.manner(), self.surface(), self.code()) {
             (Manner::Challenge(challenge), ..) if self.status() < 500 => Some(challenge.header(self.reason(), policy).into()),
             (_, Surface::Token, Code::InvalidClient) => Some(format!("Basic realm=\"{}\"", policy.issuer()).into()),
+            // The tokens of registration are bearer tokens too, but for no resource (RFC 6750 §3).
+            (_, Surface::Registration | Surface::Management, Code::None) => {
+                Some(format!("Bearer realm=\"{}\"", policy.issuer()).into())
+            }
+            (_, Surface::Registration | Surface::Management, Code::InvalidToken) => {
+                Some(format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.issuer()).into())
+            }
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::secret::{Digest, Secret, serde_bytes};
+use super::text::ClientId;
 
 /// The 128-bit key of a grant's record. It is no secret: whoever knows it can redeem, refresh and revoke nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,13 +50,20 @@ impl fmt::Debug for GrantId {
     }
 }
 
-/// The four kinds of credential. None is ever accepted in another's place (INVARIANTS I22).
+/// The `client_id` of these bytes: its prefix keeps it apart from user names and from clients that are known by a URL.
+pub(crate) fn client_id(bytes: &[u8; 16]) -> ClientId {
+    ClientId::made("gcl_", &URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The kinds of credential. None is ever accepted in another's place (INVARIANTS I22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ticket,
     Code,
     Access,
     Refresh,
+    ClientSecret,
+    Management,
 }
 
 impl Kind {
@@ -65,6 +73,8 @@ impl Kind {
             Self::Code => "gac_",
             Self::Access => "gat_",
             Self::Refresh => "grt_",
+            Self::ClientSecret => "gcs_",
+            Self::Management => "gcm_",
         }
     }
 }
@@ -140,6 +150,8 @@ pub(crate) struct Issued(pub(crate) Outgoing);
 pub(crate) enum Outgoing {
     One(Kind, Credential),
     Refresh(RefreshCredential),
+    /// A secret of a client's, which names no grant.
+    Plain(Kind, Secret),
 }
 
 impl Issued {
@@ -151,11 +163,23 @@ impl Issued {
         Self(Outgoing::Refresh(RefreshCredential { id, family, current }))
     }
 
+    pub(crate) fn plain(kind: Kind, secret: Secret) -> Self {
+        Self(Outgoing::Plain(kind, secret))
+    }
+
+    /// What the record keeps of a client's secret: the digest of its text, for as such it comes back.
+    pub(crate) fn text_digest(&self) -> Digest {
+        let mut text = String::with_capacity(48);
+        self.reveal_into(&mut text);
+        Digest::of(text.as_bytes())
+    }
+
     /// Appends the text. For the response of this one request and nothing else.
     pub(crate) fn reveal_into(&self, out: &mut String) {
         match &self.0 {
             Outgoing::One(kind, credential) => credential.write(*kind, out),
             Outgoing::Refresh(credential) => credential.write(out),
+            Outgoing::Plain(kind, secret) => encode(*kind, secret.bytes(), out),
         }
     }
 

@@ -29,11 +29,22 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 /// `https://host/.well-known/SUFFIX/path`, the terminating slash removed.
 pub(crate) fn well_known(identifier: &str, suffix: &str) -> String {
-    let authority = identifier.find("://").map_or(0, |at| at + 3);
-    let path = identifier.get(authority..).and_then(|rest| rest.find(['/', '?'])).map_or(identifier.len(), |at| authority + at);
-    let (origin, path) = identifier.split_at(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    format!("{origin}/.well-known/{suffix}{path}")
+    let path = path(identifier);
+    format!("{}{}", at_root(identifier, suffix), path.strip_suffix('/').unwrap_or(path))
+}
+
+/// `https://host/.well-known/SUFFIX`.
+pub(crate) fn at_root(identifier: &str, suffix: &str) -> String {
+    let path = path(identifier);
+    let origin = identifier.strip_suffix(path).unwrap_or(identifier);
+    format!("{origin}/.well-known/{suffix}")
+}
+
+/// What of a URL comes after its origin.
+pub(crate) fn path(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let at = url.get(authority..).and_then(|rest| rest.find(['/', '?'])).map(|at| authority + at);
+    at.and_then(|at| url.get(at..)).unwrap_or_default()
 }
 
 #[cfg(test)]

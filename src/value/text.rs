@@ -25,6 +25,11 @@ impl ClientId {
         Self::can_be(text.as_ref()).map(|text| Self(text.into())).ok_or(ClientIdError)
     }
 
+    /// Puts a server's own identifier together.
+    pub(crate) fn made(prefix: &str, random: &str) -> Self {
+        Self([prefix, random].concat().into())
+    }
+
     /// The text, if it can be an identifier at all: only then is a store asked for it.
     pub(crate) fn can_be(text: &str) -> Option<&str> {
         let valid = (1..=2048).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7E).contains(&b));

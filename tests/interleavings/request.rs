@@ -6,8 +6,8 @@
 use std::fmt;
 
 use grantcore::{
-    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Commit, ConsentDecision, Decision,
-    Entropy, Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, Surface, TokenRequest, Tokens, Write,
+    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice, Commit, ConsentDecision, Decision,
+    Entropy, Grant, Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, Surface, TokenRequest, Tokens,
 };
 
 use crate::support::params::Params;
@@ -190,14 +190,14 @@ impl<O: Operation<Response: Disclosing + 'static>> Request for O {
 
 /// [`Decision`] without its response's type.
 pub trait Sealed {
-    fn to_write(&self) -> Option<&Write>;
+    fn to_write(&self) -> Option<&Change<Grant>>;
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>>;
     fn give_up(self: Box<Self>, surface: Surface) -> Refusal;
 }
 
 impl<T: Disclosing> Sealed for Decision<T> {
-    fn to_write(&self) -> Option<&Write> {
-        self.write()
+    fn to_write(&self) -> Option<&Change<Grant>> {
+        self.write().map(|write| write.as_grant().expect("the clients here are the operator's, and live for ever"))
     }
 
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>> {
@@ -217,7 +217,7 @@ pub trait Disclosing {
 impl Disclosing for AuthorizationStep {
     fn credentials(self) -> Vec<(Kind, String)> {
         match self {
-            Self::NeedsLogin(_) => Vec::new(),
+            Self::NeedsLogin(_) | Self::NeedMetadata(_) => Vec::new(),
             Self::NeedsConsent(page) => vec![(Kind::Ticket, page.into_ticket())],
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use grantcore::{Code, GrantState, Reason, Stored, Surface, Version, Write};
+use grantcore::{Change, Code, Grant, GrantState, Reason, Stored, Surface, Version};
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which};
 
@@ -29,11 +29,11 @@ pub struct State {
 
 /// A record and its version. Equal if all of it is; hashed by the version alone, for the history beside it says nearly as much.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record(pub Stored);
+pub struct Record(pub Stored<Grant>);
 
 /// A write that may still be applied, and what the history will then say of it. Hashed by the latter alone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Late(pub Write, pub Entry);
+pub struct Late(pub Change<Grant>, pub Entry);
 
 /// The epochs of client and account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -115,7 +115,7 @@ impl Record {
     }
 
     pub fn state(&self) -> GrantState {
-        self.0.grant.state()
+        self.0.record.state()
     }
 }
 
@@ -234,11 +234,11 @@ impl State {
     }
 
     /// Applies a write if the version still matches, and says whether it did.
-    pub fn apply(&mut self, write: &Write, entry: Entry) -> bool {
+    pub fn apply(&mut self, write: &Change<Grant>, entry: Entry) -> bool {
         if self.record.as_ref().map(Record::version) != write.seen() {
             return false;
         }
-        self.record = Some(Record(Stored { grant: write.grant().clone(), version: write.version() }));
+        self.record = Some(Record(write.stored()));
         self.history.push(entry);
         // Whatever was pending had seen an older version, and can never land.
         self.pending.clear();

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use grantcore::{Cause, GrantState, Reason, Version, Write};
+use grantcore::{Cause, Change, Grant, GrantState, Reason, Version};
 
 use crate::request::{Ask, Credential};
 use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};
@@ -145,7 +145,7 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     let (actor, by) = (&state.actors[index], state.name(index));
     let (ask, presented, attempt) = (actor.ask, actor.presented, actor.attempt);
     let decision = world.decide(Question { ask, presented, by, attempt, basis: basis.clone() });
-    let wrote = decision.write.as_ref().map(|write| write.grant().state());
+    let wrote = decision.write.as_ref().map(|write| write.record().state());
     let each = fates(state, decision.write.as_ref()).into_iter().map(|fate| {
         let mut after = state.clone();
         if let Some(write) = &decision.write {
@@ -169,7 +169,7 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
 }
 
 /// In which ways this commit can go. An unasked conflict is not one of them: a store never reports one (LAW 2).
-fn fates(state: &State, write: Option<&Write>) -> Vec<Fate> {
+fn fates(state: &State, write: Option<&Change<Grant>>) -> Vec<Fate> {
     let version = state.record.as_ref().map(Record::version);
     let (sound, faulty): (Fate, &[Fate]) = match write {
         None => (Fate::Unwritten, &[]),
@@ -180,7 +180,7 @@ fn fates(state: &State, write: Option<&Write>) -> Vec<Fate> {
     [sound].iter().chain(faulty).copied().collect()
 }
 
-fn settle_write(after: &mut State, fate: Fate, write: &Write, entry: Entry) {
+fn settle_write(after: &mut State, fate: Fate, write: &Change<Grant>, entry: Entry) {
     match fate {
         Fate::Unwritten | Fate::Done | Fate::Conflict => {}
         _ => after.faults -= 1,
@@ -193,8 +193,8 @@ fn settle_write(after: &mut State, fate: Fate, write: &Write, entry: Entry) {
 }
 
 /// What the history will say of this write when it is applied.
-fn entry(state: &State, index: usize, basis: &Basis, write: &Write) -> Entry {
-    let (actor, reached) = (&state.actors[index], write.grant().state());
+fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> Entry {
+    let (actor, reached) = (&state.actors[index], write.record().state());
     let rotated = actor.presented.filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
     let before = state.history_of(write.seen()).last();
     let at = before.map_or(basis.now, |before| before.at.max(basis.now));

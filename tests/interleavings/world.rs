@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{Account, Client, Commit, GrantId, GrantState, Keys, Loaded, Moment, Policy, Timestamp, Write};
+use grantcore::{
+    Account, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Moment, Policy, Stored, Timestamp, Version,
+};
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
 use crate::search::Map;
@@ -40,7 +42,7 @@ pub struct Question {
 
 /// A decision: what it writes, and what it answers when that is done, or when nobody knows.
 pub struct Decision {
-    pub write: Option<Write>,
+    pub write: Option<Change<Grant>>,
     pub done: Answer,
     pub unknown: Answer,
 }
@@ -85,7 +87,7 @@ impl World {
             self.keys.borrow_mut().insert(question.clone(), named);
             named
         });
-        record.filter(|record| Some(record.0.grant.id()) == named).cloned()
+        record.filter(|record| Some(record.0.record.id()) == named).cloned()
     }
 
     /// The real decision of this request on what it has loaded, for each report that the store can make of its write. Equal
@@ -114,15 +116,16 @@ impl World {
     }
 
     fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
-        let of_grant = basis.grant.as_ref().map(|record| record.0.grant.client_id().as_str());
-        let client = match keys.client.or(of_grant) {
+        let of_grant = basis.grant.as_ref().map(|record| record.0.record.client_id().as_str());
+        let client = match keys.client.as_deref().or(of_grant) {
             Some("app") => Some(Arc::new((0..basis.standing.client).fold(app(), |client, _| client.with_grants_ended()))),
             Some("other") => Some(Arc::clone(&self.other)),
             _ => None,
         };
+        let client = client.map(|record| Stored { record, version: Version::FIRST });
         let account = Some(Account { suspended: false, epoch: basis.standing.account });
         let grant = basis.grant.clone().map(|Record(stored)| stored);
-        Loaded { grant, client, account }
+        Loaded { grant, client, account, owner: None }
     }
 
     /// Whether the resource check accepts this access token in this state.
@@ -133,7 +136,7 @@ impl World {
     /// Whether a refresh with this token would advance the grant in this state.
     pub fn advances(&self, state: &State, token: Credential) -> bool {
         let probe = self.decide(Question::probe(Ask::Refresh(Which::First, Flaw::None), token, state));
-        probe.write.as_ref().is_some_and(|write| write.grant().state() == GrantState::Active)
+        probe.write.as_ref().is_some_and(|write| write.record().state() == GrantState::Active)
     }
 
     /// Whether no access token that ever left validates and no refresh token advances the grant.

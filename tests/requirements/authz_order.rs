@@ -261,7 +261,7 @@ fn urls(world: &World, params: &Params) -> Vec<String> {
         Ok(AuthorizationStep::NeedsConsent(page)) => {
             vec![world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location()]
         }
-        Ok(AuthorizationStep::NeedsLogin(_)) => Vec::new(),
+        Ok(AuthorizationStep::NeedsLogin(_) | AuthorizationStep::NeedMetadata(_)) => Vec::new(),
         Err(refusal) => of(&refusal),
     }
 }

@@ -55,7 +55,7 @@ fn story() -> (Vec<String>, String, Vec<Event>) {
     assert_eq!(send(&Params::refresh(&second).set("scope", "admin")), None);
     world.at(60);
     assert_eq!(send(&Params::refresh(&first)), None);
-    let records: Vec<_> = world.grants().iter().map(|stored| serde_json::to_string(&*stored.grant).unwrap()).collect();
+    let records: Vec<_> = world.grants().iter().map(|stored| serde_json::to_string(&*stored.record).unwrap()).collect();
     (said, records.concat(), world.events())
 }
 

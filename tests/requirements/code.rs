@@ -31,7 +31,7 @@ fn code_01_a_code_is_256_drawn_bits_beside_the_id_of_its_grant() {
     assert!(text.bytes().all(|b| (0x21..=0x7E).contains(&b)), "{text}");
     let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix("gac_").unwrap()).unwrap();
     let (id, secret) = bytes.split_at(16);
-    assert_eq!(id, world.grants()[0].grant.id().as_bytes());
+    assert_eq!(id, world.grants()[0].record.id().as_bytes());
     assert!(secret.len() == 32 && drawn.windows(32).any(|window| window == secret));
     assert_ne!(text, code(drawn.map(|byte| byte ^ 0xFF)));
 }
@@ -40,7 +40,7 @@ fn code_01_a_code_is_256_drawn_bits_beside_the_id_of_its_grant() {
 fn code_01_the_grant_id_alone_redeems_nothing() {
     let world = World::new();
     let code = world.code(&Params::authorize());
-    let id = world.grants()[0].grant.id();
+    let id = world.grants()[0].record.id();
     let guessed = URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &[0; 32]].concat());
     for text in [id.to_string(), format!("gac_{id}"), format!("gac_{guessed}")] {
         world.invalid_grant(&Params::redeem(&text), Reason::CodeUnknown);
@@ -303,6 +303,6 @@ fn code_14_what_ends_between_consent_and_redemption_ends_the_code() {
     for (end, reason) in cases {
         let (redeem, world) = ended(end);
         world.invalid_grant(&redeem, reason);
-        assert_eq!(world.grants()[0].grant.state(), GrantState::CodeIssued, "a refusal writes nothing");
+        assert_eq!(world.grants()[0].record.state(), GrantState::CodeIssued, "a refusal writes nothing");
     }
 }

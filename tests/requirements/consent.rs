@@ -337,7 +337,7 @@ fn consent_11_less_may_be_granted() {
         let world = World::new();
         let redirect = world.decide(&ticket(&world), Choice::AllowOnly(granted)).unwrap();
         let code = param(&redirect.into_location(), "code").unwrap();
-        assert_eq!(world.grants()[0].grant.scope().as_str(), scope);
+        assert_eq!(world.grants()[0].record.scope().as_str(), scope);
         assert_eq!(Granted::of(&world.token(&Params::redeem(&code))).scope, scope);
     }
 }

@@ -25,7 +25,7 @@ fn i18_changing_a_client_brings_no_ended_grant_back() {
     assert!(!world.works(&tokens.access));
     let renamed =
         ended.edit().name("Another name").without_redirect_uris().redirect_uri("https://app.example/other").build().unwrap();
-    assert_eq!((renamed.name(), renamed.redirect_uris().len()), (Some("Another name"), 1));
+    assert_eq!((renamed.about().name.as_deref(), renamed.redirect_uris().len()), (Some("Another name"), 1));
     world.put(renamed);
     assert!(!world.works(&tokens.access));
     let gone = app().deactivated().edit().redirect_uri("https://app.example/more").build().unwrap();

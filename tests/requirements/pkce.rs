@@ -146,8 +146,8 @@ fn decode_with_a_challenge_only(world: &World, records: usize) {
     let grants = world.grants();
     assert_eq!(grants.len(), records);
     for stored in grants {
-        let whole = serde_json::to_value(&*stored.grant).unwrap();
-        assert_eq!(serde_json::from_value::<Grant>(whole.clone()).unwrap(), *stored.grant);
+        let whole = serde_json::to_value(&*stored.record).unwrap();
+        assert_eq!(serde_json::from_value::<Grant>(whole.clone()).unwrap(), *stored.record);
         for other in [Value::Null, Value::from(""), Value::from("plain"), Value::from(VERIFIER.replace('-', "~"))] {
             let text = whole.to_string().replace(&format!("\"{CHALLENGE}\""), &other.to_string());
             assert!(serde_json::from_str::<Grant>(&text).is_err(), "{text}");

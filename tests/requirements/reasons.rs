@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use grantcore::{Reason, Surface};
 
-/// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a protected resource (R). A status
-/// at A is the page's, where the error is no redirect.
+/// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a protected resource (R), the
+/// registration endpoint (G), that of one registration (M). A status at A is the page's, where the error is no redirect.
 const GOLDEN: &str = "
 A method_not_allowed invalid_request 405
 T method_not_allowed invalid_request 405
@@ -105,6 +105,54 @@ R token_expired invalid_token 401
 R token_revoked invalid_token 401
 R audience_mismatch invalid_token 401
 R scope_insufficient insufficient_scope 403
+A cimd_client_id invalid_client 400
+A cimd_unreachable invalid_client 400
+A cimd_invalid invalid_client 400
+A cimd_metadata invalid_client 400
+G method_not_allowed invalid_request 405
+G request_too_large invalid_request 413
+G storage_unavailable temporarily_unavailable 503
+G registration_off access_denied 403
+G initial_token_missing - 401
+G initial_token_wrong invalid_token 401
+G registration_limited too_many_requests 429
+G metadata_not_json invalid_client_metadata 400
+G redirect_uris_missing invalid_redirect_uri 400
+G redirect_uris_too_many invalid_redirect_uri 400
+G registered_uri_long invalid_redirect_uri 400
+G registered_uri_character invalid_redirect_uri 400
+G registered_uri_relative invalid_redirect_uri 400
+G registered_uri_fragment invalid_redirect_uri 400
+G registered_uri_userinfo invalid_redirect_uri 400
+G registered_uri_forbidden invalid_redirect_uri 400
+G registered_uri_private_use invalid_redirect_uri 400
+G registered_uri_insecure invalid_redirect_uri 400
+G registered_uri_wildcard invalid_redirect_uri 400
+G registered_uri_reserved invalid_redirect_uri 400
+G registered_uri_port invalid_redirect_uri 400
+G registered_uri_loopback invalid_redirect_uri 400
+G metadata_redirect_uris invalid_client_metadata 400
+G metadata_auth_method invalid_client_metadata 400
+G metadata_grant_types invalid_client_metadata 400
+G metadata_response_types invalid_client_metadata 400
+G metadata_scope invalid_client_metadata 400
+G metadata_name invalid_client_metadata 400
+G metadata_page invalid_client_metadata 400
+G metadata_contacts invalid_client_metadata 400
+G metadata_keys invalid_client_metadata 400
+G metadata_application_type invalid_client_metadata 400
+G metadata_software invalid_client_metadata 400
+M method_not_allowed invalid_request 405
+M request_too_large invalid_request 413
+M registration_off access_denied 403
+M management_token_missing - 401
+M management_token_wrong invalid_token 401
+M metadata_client_id invalid_client_metadata 400
+M metadata_read_only invalid_client_metadata 400
+M metadata_secret invalid_client_metadata 400
+A owner_suspended access_denied 400
+T owner_suspended invalid_grant 400
+R owner_suspended invalid_token 401
 ";
 
 fn by_name(name: &str) -> Reason {
@@ -120,6 +168,8 @@ fn token_19_each_reason_has_its_code_and_status_at_each_face() {
         let surface = match face {
             "A" => Surface::Authorization,
             "T" => Surface::Token,
+            "G" => Surface::Registration,
+            "M" => Surface::Management,
             _ => Surface::Resource,
         };
         let reason = by_name(name);
@@ -145,7 +195,9 @@ fn token_18_descriptions_keep_to_their_characters() {
     for reason in Reason::ALL {
         let told = reason.description();
         assert!(told.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)), "{reason:?}: {told}");
-        assert_eq!(told.is_empty(), *reason == Reason::TokenMissing, "{reason:?}: only a missing token is answered without words");
+        let is_missing_token =
+            matches!(reason, Reason::TokenMissing | Reason::InitialTokenMissing | Reason::ManagementTokenMissing);
+        assert_eq!(told.is_empty(), is_missing_token, "{reason:?}: only a missing token is answered without words");
     }
 }
 
@@ -156,7 +208,8 @@ fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
             assert!(sentence.len() > 3 && sentence.ends_with('.') && sentence.trim() == sentence, "{reason:?}: {sentence}");
         }
         let section = reason.section();
-        assert!(section.starts_with("OAuth 2.1 ") || section.starts_with("RFC "), "{reason:?}: {section}");
+        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Registration "].iter().any(|source| section.starts_with(source));
+        assert!(named, "{reason:?}: {section}");
     }
 }
 

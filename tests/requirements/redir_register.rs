@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use grantcore::{
     Account, Choice, Client, ClientError, ConsentDecision, Grant, Loaded, Operation, PrivateUseSchemes, Reason, RedirectRules,
-    RedirectUriError, Stored,
+    RedirectUriError, Stored, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -170,11 +170,12 @@ fn cve_2026_67333_the_consent_page_navigates_to_no_stored_script() {
     let (world, script) = (World::new(), "javascript:alert(1)");
     let ticket = world.page(&Params::authorize()).into_ticket();
     let stored = world.grants().remove(0);
-    let grant: Grant = stored_as(&*stored.grant, CALLBACK, script);
+    let grant: Grant = stored_as(&*stored.record, CALLBACK, script);
     let loaded = Loaded {
-        grant: Some(Stored { grant: Arc::new(grant), ..stored }),
-        client: Some(Arc::new(stored_as(&app(), CALLBACK, script))),
+        grant: Some(Stored { record: Arc::new(grant), ..stored }),
+        client: Some(Stored { record: Arc::new(stored_as(&app(), CALLBACK, script)), version: Version::FIRST }),
         account: Some(Account::ACTIVE),
+        owner: None,
     };
     for choice in [Choice::Allow, Choice::Deny] {
         let operation = ConsentDecision::new(&ticket, ALICE, choice).unwrap();

@@ -101,7 +101,7 @@ fn refresh_04_a_revoked_family_stays_dead() {
         world.dead(&first.access, Reason::TokenRevoked);
         world.dead(&second.access, Reason::TokenRevoked);
     }
-    let old = world.grants()[0].grant.id();
+    let old = world.grants()[0].record.id();
     let fresh = world.tokens();
     assert_ne!(world.access(&fresh.access).grant_id(), old);
     assert_eq!(world.grants().len(), 2);
@@ -300,7 +300,7 @@ fn refresh_15_the_kinds_of_credential_are_never_mixed_up() {
     let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 1000));
     let ticket = world.page(&Params::authorize()).into_ticket();
     // The right length and the right grant, but the grant has no refresh token yet.
-    let early = format!("grt_{}", URL_SAFE_NO_PAD.encode([world.grants()[0].grant.id().as_bytes().as_slice(), &[7; 64]].concat()));
+    let early = format!("grt_{}", URL_SAFE_NO_PAD.encode([world.grants()[0].record.id().as_bytes().as_slice(), &[7; 64]].concat()));
     mix_up(&world, &[&ticket]);
     world.invalid_grant(&Params::refresh(&early), Reason::RefreshUnknown);
     let code = param(&world.decide(&ticket, Choice::Allow).unwrap().into_location(), "code").unwrap();
@@ -320,7 +320,7 @@ fn refresh_15_both_secrets_have_256_bits_and_a_forgery_changes_nothing() {
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text.strip_prefix("grt_").unwrap()).unwrap();
     let bytes = decode(token.refresh());
     let (id, secrets) = bytes.split_at(16);
-    assert_eq!((id, secrets.len()), (world.grants()[0].grant.id().as_bytes().as_slice(), 64));
+    assert_eq!((id, secrets.len()), (world.grants()[0].record.id().as_bytes().as_slice(), 64));
     assert_ne!(secrets[..32], secrets[32..]);
     for bit in [0, 7, 100, 255] {
         let mut forged = bytes.clone();
@@ -366,7 +366,7 @@ fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     let bob = User { subject: "bob", session: b"bob's browser" };
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
-        grantcore::AuthorizationStep::NeedsLogin(page) => panic!("{page:?}"),
+        other => panic!("{other:?}"),
     };
     let location = world.server.consent(&page, bob, Choice::Allow).unwrap().unwrap().into_location();
     let bobs = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));

@@ -1,14 +1,14 @@
 //! STORE: what is written, when, how often it is tried, and what may be read from it.
 
 use std::future::Future;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use grantcore::{
     AsyncStore, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision, Decision, EntropyError, Failure,
-    GrantId, GrantState, Incoming, MemoryStore, Operation, Reason, Server, Store, Stored, Timestamp, TokenRequest, Tokens, Write,
-    drive, drive_async,
+    Grant, GrantId, GrantState, Incoming, MemoryStore, Operation, Reason, Server, Store, Stored, Timestamp, TokenRequest, Tokens,
+    Write, drive, drive_async,
 };
 
 use crate::support::params::Params;
@@ -37,8 +37,9 @@ fn store_01_of_many_commits_on_one_version_one_is_done() {
         let done: Vec<_> = (0..writes.len()).filter(|at| commits[*at] == Commit::Done).collect();
         assert_eq!(done.len(), 1, "{commits:?}");
         let write = &writes[done[0]];
-        let stored = Store::grant(&store, write.id()).unwrap().unwrap();
-        assert_eq!((&stored.grant, stored.version), (write.grant(), write.version()));
+        let change = write.as_grant().unwrap();
+        let stored = Store::grant(&store, change.id()).unwrap().unwrap();
+        assert_eq!(stored, change.stored());
     };
     for _ in 0..10 {
         let world = World::new();
@@ -244,11 +245,11 @@ struct Awaited<'a>(&'a TestStore);
 impl AsyncStore for Awaited<'_> {
     type Error = Broken;
 
-    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Broken> {
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
         self.0.client(id)
     }
 
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored>, Broken> {
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
         self.0.grant(id)
     }
 
@@ -316,7 +317,7 @@ fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
     // A page is made by the mere opening of a link: its record is kept for an hour more, others for a day.
     let kept = 600 + 3600;
     let end = Timestamp::from_unix_seconds(T + kept);
-    assert!(world.grants().iter().all(|stored| stored.grant.drop_after() == end));
+    assert!(world.grants().iter().all(|stored| stored.record.drop_after() == end));
     let sweep = |seconds| world.store.inner.sweep(Timestamp::from_unix_seconds(T + seconds), 100);
     assert_eq!((sweep(kept - 1), world.store.inner.grants()), (0, 150));
     assert_eq!((sweep(kept), world.grants().len()), (100, 50));
@@ -342,7 +343,7 @@ fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
         world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
         world.invalid_grant(&Params::refresh(second.refresh()), Reason::GrantRevoked);
         world.store.inner.sweep(world.now(), usize::MAX);
-        assert_eq!(world.grants()[0].grant.state(), GrantState::Revoked(grantcore::Cause::Replay));
+        assert_eq!(world.grants()[0].record.state(), GrantState::Revoked(grantcore::Cause::Replay));
         let (world, code, ..) = old(replay_at);
         world.invalid_grant(&Params::redeem(&code), Reason::CodeReused);
     }

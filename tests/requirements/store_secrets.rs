@@ -36,7 +36,7 @@ fn found(shown: &str, secrets: &[Vec<u8>]) -> Vec<String> {
 fn stored(world: &World) -> String {
     let clients = [app(), web()].map(|client| format!("{} {client:?}", serde_json::to_string(&client).unwrap()));
     let grants = world.grants().into_iter().map(|stored| {
-        let grant = &*stored.grant;
+        let grant = &*stored.record;
         format!("{} {grant:?} {grant:#?} {stored:?}", serde_json::to_string(grant).unwrap())
     });
     let trail = format!("{:?} {:?} {:?}", world.store.inner, world.events(), world.server.policy());
@@ -118,8 +118,8 @@ fn store_04_look_up_is_by_the_grants_id() {
         let body = params.encode();
         let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
         let keys = request.keys(&world.moment(entropy(1)));
-        assert!(world.grants().iter().any(|stored| Some(stored.grant.id()) == keys.grant));
-        assert_eq!((keys.client, keys.subject), (Some("app"), None));
+        assert!(world.grants().iter().any(|stored| Some(stored.record.id()) == keys.grant));
+        assert_eq!((keys.client.as_deref(), keys.subject), (Some("app"), None));
     }
 }
 

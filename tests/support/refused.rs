@@ -73,7 +73,7 @@ pub fn wire(reply: &Reply) -> String {
 
 /// Where alice's grants stand.
 pub fn states(world: &World) -> Vec<GrantState> {
-    world.grants().iter().map(|stored| stored.grant.state()).collect()
+    world.grants().iter().map(|stored| stored.record.state()).collect()
 }
 
 /// How many codes alice's decisions have issued.

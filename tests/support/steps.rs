@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 
 use grantcore::{
-    Access, Authorization, Decision, Entropy, Incoming, Moment, Operation, Reason, Reply, Server, Store, Stored, Timestamp,
+    Access, Authorization, Decision, Entropy, Grant, Incoming, Moment, Operation, Reason, Reply, Server, Store, Stored, Timestamp,
 };
 
 use super::params::Params;
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// The records of alice's grants.
-    pub fn grants(&self) -> Vec<Stored> {
+    pub fn grants(&self) -> Vec<Stored<Grant>> {
         let ids = self.store.inner.grants_of("alice").unwrap();
         ids.into_iter().map(|id| self.store.inner.grant(id).unwrap().unwrap()).collect()
     }

@@ -1,10 +1,10 @@
 //! The reference store with faults on order and a count of its calls.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
-use grantcore::{Account, Client, Commit, GrantId, MemoryStore, Store, Stored, Subject, Write};
+use grantcore::{Account, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Write};
 
 /// What the next commit does instead of working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,11 @@ impl TestStore {
 impl Store for TestStore {
     type Error = Broken;
 
-    fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Broken> {
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
         self.read(self.inner.client(id))
     }
 
-    fn grant(&self, id: GrantId) -> Result<Option<Stored>, Broken> {
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
         self.read(self.inner.grant(id))
     }
 

@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for Schema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u16::deserialize(deserializer)? {
             CURRENT => Ok(Self),
-            other => Err(de::Error::custom(format_args!("a grant of schema {other}, this version reads {CURRENT}"))),
+            other => Err(de::Error::custom(format_args!("a record of schema {other}, this version reads {CURRENT}"))),
         }
     }
 }

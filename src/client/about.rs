@@ -1,0 +1,50 @@
+//! What a client says of itself (RFC 7591 §2): for the consent page and for people, never for a decision.
+
+use serde::{Deserialize, Serialize};
+
+/// A client's description. Of a client that registered itself every word is its own claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct About {
+    /// `client_name`: cleaned where it is shown.
+    pub name: Option<String>,
+    /// `client_uri`: its own page; `https` only, as are the following three.
+    pub uri: Option<String>,
+    /// `logo_uri`: a page that shows it makes the user's browser call the client.
+    pub logo_uri: Option<String>,
+    /// `tos_uri`: its terms of service.
+    pub tos_uri: Option<String>,
+    /// `policy_uri`: how it uses what it gets.
+    pub policy_uri: Option<String>,
+    /// `contacts`: whom to ask, usually e-mail addresses.
+    pub contacts: Vec<String>,
+    /// `application_type`: where it runs.
+    pub application_type: Option<ApplicationType>,
+    /// `software_id`: the same for each registration of one program.
+    pub software_id: Option<String>,
+    /// `software_version`.
+    pub software_version: Option<String>,
+}
+
+/// Where an application says it runs (OpenID Connect Dynamic Client Registration §2; MCP, client registration).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationType {
+    /// On the user's own device.
+    Native,
+    /// On a web server.
+    Web,
+}
+
+impl About {
+    /// Whether each of its URLs can be shown.
+    pub(crate) fn is_sound(&self) -> bool {
+        [&self.uri, &self.logo_uri, &self.tos_uri, &self.policy_uri].into_iter().flatten().all(|uri| is_page(uri))
+    }
+}
+
+/// Whether this can be shown as a page of a client's: `https`, a host, URI characters only. A record can be older than the rule.
+pub(crate) fn is_page(uri: &str) -> bool {
+    let plain = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
+    plain && uri.strip_prefix("https://").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+}

@@ -1,0 +1,77 @@
+//! A client's life: how its status changes, and how long a client that nobody registered by hand is known (CLIENT-21, -23).
+//!
+//! A client that registered itself is forgotten unless it is used, and one that is used outlives its grants: before a grant begins
+//! or is prolonged beyond the client's own end, the client is renewed. No grant is ever without its client.
+
+use std::time::Duration;
+
+use super::{Client, ClientStatus, Origin, StoredSecret};
+use crate::moment::Timestamp;
+use crate::value::secret::Digest;
+
+impl Client {
+    /// The same client, refused everywhere from when this is stored.
+    pub fn deactivated(self) -> Self {
+        Self { status: ClientStatus::Deactivated, ..self }
+    }
+
+    /// The same client, served again.
+    pub fn reactivated(self) -> Self {
+        Self { status: ClientStatus::Active, ..self }
+    }
+
+    /// The same client in its next epoch: when this is stored, every grant that captured an older one is dead.
+    pub fn with_grants_ended(self) -> Self {
+        Self { epoch: self.epoch.wrapping_add(1), ..self }
+    }
+
+    /// The same client, unknown from when this is stored, whatever the clock says, and its grants dead. The record may be dropped.
+    pub fn deleted(self) -> Self {
+        Self { expires: Timestamp::EPOCH, ..self.with_grants_ended() }
+    }
+
+    /// When it is unknown again: of one that the operator registered never, of another when it was not used for so long.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// Whether it is unknown again.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires
+    }
+
+    /// From when on the record may be dropped. One that is deactivated never may: a client that names itself by a URL would come back
+    /// to life at its next request.
+    pub fn drop_after(&self) -> Timestamp {
+        match self.status {
+            ClientStatus::Active => self.expires,
+            ClientStatus::Deactivated => Timestamp::NEVER,
+        }
+    }
+
+    /// The same client with a longer life, if it would not outlive a grant that may be used until then. Its new end is some time
+    /// beyond, so that this is seldom asked for.
+    pub(crate) fn outliving(&self, grant: Timestamp, beyond: Duration) -> Option<Self> {
+        let kept = grant.after(crate::grant::KEPT);
+        (self.expires < kept).then(|| Self { expires: kept.after(beyond), ..self.clone() })
+    }
+
+    /// Whether the document it is known by need not be fetched yet.
+    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
+        match self.origin {
+            Origin::MetadataDocument { fresh_until } => now < fresh_until,
+            Origin::Operator | Origin::Dynamic { .. } => true,
+        }
+    }
+
+    /// Whether this is the digest of its management token. A client without one has none that is right.
+    pub(crate) fn is_managed_by(&self, token: &Digest) -> bool {
+        matches!(&self.origin, Origin::Dynamic { management: Some(own) } if own.matches(token))
+    }
+
+    /// Whether this is the digest of its secret. Nothing that a person chose is told so: that takes a slow hash.
+    pub(crate) fn has_secret(&self, digest: &Digest) -> bool {
+        use super::Authentication::Confidential;
+        matches!(&self.authentication, Confidential { secret: StoredSecret::Digest(own), .. } if own.matches(digest))
+    }
+}

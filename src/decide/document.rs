@@ -1,0 +1,82 @@
+//! Whose an authorization request is: a client on record, or one that names itself by the URL of a document about it (CIMD).
+//!
+//! The record of such a client is the document as it was last read. Fetching is the host's; judging what it fetched is this file's.
+
+use std::sync::Arc;
+
+use crate::client::{Authentication, Client, ClientBuilder, ClientStatus, Registration};
+use crate::moment::Moment;
+use crate::operation::Loaded;
+use crate::policy::{DocumentRules, Policy};
+use crate::reason::{Reason, Surface};
+use crate::record::{Stored, Write};
+use crate::refusal::Refusal;
+use crate::request::authorization::{AuthorizationRequest, Fetched};
+use crate::request::document::{DocumentRequest, FetchedDocument, claims_document, is_document_url};
+use crate::request::metadata::ClientMetadata;
+
+/// What is known of the client.
+pub(super) enum Found<'a> {
+    Client(&'a Arc<Client>),
+    /// Its document must be fetched.
+    Unread(DocumentRequest),
+    /// Its document was fetched: the record to keep.
+    Read(Write),
+}
+
+pub(super) fn find<'a>(
+    request: &AuthorizationRequest<'_>,
+    loaded: &'a Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Result<Found<'a>, Refusal> {
+    let refuse = |reason| Refusal::plain(reason, Surface::Authorization);
+    let Some(rules) = policy.documents().filter(|_| is_due(request, loaded, moment)) else {
+        return loaded.client(moment.now).map(Found::Client).map_err(refuse);
+    };
+    if !is_document_url(&request.client_id, rules) {
+        return Err(Refusal::received(Reason::DocumentUrl, &request.client_id));
+    }
+    match &request.fetched {
+        None => Ok(Found::Unread(DocumentRequest::of(&request.client_id, rules))),
+        Some(Fetched::Nothing) => Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id)),
+        Some(Fetched::Document(document)) => {
+            let client = read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
+            let client = client.map_err(|(reason, part)| Refusal::received(reason, part))?;
+            Ok(Found::Read(Write::client(loaded.client.as_ref(), client)))
+        }
+    }
+}
+
+/// Whether a document must be read first: the `client_id` is a URL, and on record is neither another client under that name nor a
+/// document that is fresh. One that is deactivated stays so, and nothing is fetched.
+fn is_due(request: &AuthorizationRequest<'_>, loaded: &Loaded, moment: &Moment) -> bool {
+    let Some(Stored { record: client, .. }) = &loaded.client else { return claims_document(&request.client_id) };
+    let has_just_been_read = moment.again && request.fetched.is_some();
+    let is_current = has_just_been_read || client.is_fresh(moment.now) && !client.is_expired(moment.now);
+    client.registration() == Registration::MetadataDocument && client.status() == ClientStatus::Active && !is_current
+}
+
+/// The client that this document is about. What the operator has decided of it stays.
+fn read(
+    document: &FetchedDocument<'_>,
+    url: &str,
+    known: Option<&Stored<Client>>,
+    policy: &Policy,
+    rules: &DocumentRules,
+    moment: &Moment,
+) -> Result<Client, (Reason, &'static str)> {
+    let metadata = document.read(url, policy)?;
+    let builder = match known {
+        Some(known) => Client::clone(&known.record).edit(),
+        None => Client::public(url).new_at(moment.now, moment.entropy.epoch()),
+    };
+    let fresh_until = moment.now.after(document.freshness(rules));
+    let builder = builder.documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
+    describe(metadata, builder, policy).map_err(|reason| (Reason::DocumentMetadata, reason.description()))
+}
+
+fn describe(metadata: ClientMetadata, builder: ClientBuilder, policy: &Policy) -> Result<Client, Reason> {
+    let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
+    metadata.describe(builder.authentication(Authentication::Public).grant_types(grant_types), policy)
+}

@@ -1,0 +1,77 @@
+//! manage: a client reads, changes or deletes its registration (RFC 7592 §2). Whoever cannot show its token learns nothing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::register::authentication;
+use crate::client::{Authentication, Client};
+use crate::event::EventKind;
+use crate::moment::Moment;
+use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
+use crate::record::{Stored, Write};
+use crate::request::registration::{Action, ManagementRequest, Update};
+use crate::response::registration::{Managed, Shown};
+use crate::value::secret::Digest;
+
+impl Operation for ManagementRequest<'_> {
+    type Response = Managed;
+
+    fn keys(&self, _: &Moment) -> Keys<'_> {
+        Keys { client: Some(Cow::Borrowed(self.client_id)), ..Keys::default() }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
+        let refuse = |reason| Decision::refuse(reason, Surface::Management, loaded, moment).claimed_by(self.client_id);
+        let Some(stored) = managed(self, loaded, moment) else { return refuse(Reason::ManagementTokenWrong) };
+        let shown = |client, secret| Managed { shown: Some(Shown { client, secret, token: self.token.into() }) };
+        match &self.action {
+            Action::Read => Decision::allow(EventKind::ClientRead, shown(Arc::clone(&stored.record), None), loaded, moment),
+            Action::Delete => {
+                let deleted = Write::client(Some(stored), Client::clone(&stored.record).deleted());
+                Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment).writing(deleted)
+            }
+            Action::Update(Err(reason)) => refuse(*reason),
+            Action::Update(Ok(update)) => match updated(update, &stored.record, policy, moment) {
+                Err(reason) => refuse(reason),
+                Ok(client) => {
+                    let client = Arc::new(client);
+                    let is_new = client.has_secret(&moment.entropy.client_secret().text_digest());
+                    let shown = shown(Arc::clone(&client), is_new.then(|| moment.entropy.client_secret()));
+                    Decision::allow(EventKind::ClientUpdated, shown, loaded, moment).writing(Write::client(Some(stored), client))
+                }
+            },
+        }
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Management
+    }
+}
+
+/// The registration, if it is served and this is its token. The digest is taken in any case.
+fn managed<'a>(request: &ManagementRequest<'_>, loaded: &'a Loaded, moment: &Moment) -> Option<&'a Stored<Client>> {
+    let token = Digest::of(request.token.as_bytes());
+    loaded.client(moment.now).ok()?;
+    loaded.client.as_ref().filter(|stored| stored.record.is_managed_by(&token))
+}
+
+/// The client with these metadata in place of its own. How it authenticates and what it is registered for stay if the update does
+/// not name them: nobody loses a secret by leaving a member out.
+fn updated(update: &Update, client: &Client, policy: &Policy, moment: &Moment) -> Result<Client, Reason> {
+    if update.secret.as_ref().is_some_and(|sent| !client.has_secret(sent)) {
+        return Err(Reason::MetadataSecret);
+    }
+    let metadata = update.metadata.clone();
+    let method = metadata.auth_method.map_or(client.authentication().method(), |asked| policy.auth_methods().nearest(asked));
+    let authentication = match (client.authentication(), authentication(method, moment)) {
+        // The same secret, sent another way.
+        (Authentication::Confidential { secret, .. }, Authentication::Confidential { method, .. }) => {
+            Authentication::Confidential { method, secret: secret.clone() }
+        }
+        (_, new) => new,
+    };
+    let grant_types = metadata.grant_types.unwrap_or(client.grant_types());
+    metadata.describe(client.clone().edit().authentication(authentication).grant_types(grant_types), policy)
+}

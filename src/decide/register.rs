@@ -1,0 +1,84 @@
+//! register: a client asks to be known, and is told what it is known as (RFC 7591 §3). Nothing is kept of one that is refused.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::client::{Authentication, Client, SecretMethod, StoredSecret};
+use crate::event::EventKind;
+use crate::moment::Moment;
+use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::policy::{AuthMethod, Policy};
+use crate::reason::{Reason, Surface};
+use crate::record::Write;
+use crate::refusal::Refusal;
+use crate::request::registration::RegistrationRequest;
+use crate::response::registration::Registered;
+
+impl Operation for RegistrationRequest {
+    type Response = Registered;
+
+    fn keys(&self, moment: &Moment) -> Keys<'_> {
+        // Under a name it has just drawn, only a request that lost a race can find a record: its own.
+        let client = moment.again.then(|| Cow::Owned(moment.entropy.client_id().into()));
+        Keys { client, ..Keys::default() }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
+        let refuse = |reason| Decision::refuse_by(Refusal::plain(reason, Surface::Registration), loaded, moment);
+        let client = match client(self, policy, moment) {
+            Ok(client) => Arc::new(client),
+            Err(reason) => return refuse(reason),
+        };
+        match &loaded.client {
+            None => {
+                let registered = registered(&client, policy, moment);
+                let write = Write::client(None, client);
+                Decision::allow(EventKind::ClientRegistered, registered, loaded, moment).writing(write)
+            }
+            // Its own commit come back late.
+            Some(stored) if stored.record.epoch() == client.epoch() => {
+                let registered = registered(&stored.record, policy, moment);
+                Decision::allow(EventKind::ClientRegistered, registered, loaded, moment)
+            }
+            Some(_) => refuse(Reason::Contended),
+        }
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Registration
+    }
+}
+
+fn client(request: &RegistrationRequest, policy: &Policy, moment: &Moment) -> Result<Client, Reason> {
+    let metadata = request.metadata.clone();
+    let asked = metadata.auth_method.unwrap_or(AuthMethod::Secret(SecretMethod::Basic));
+    let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
+    let management = policy.registration().is_some_and(|rules| rules.management);
+    let management = management.then(|| moment.entropy.management_token().text_digest());
+    let until = moment.now.after(policy.lifetimes().unused_client);
+    let builder = Client::public(moment.entropy.client_id())
+        .authentication(authentication(policy.auth_methods().nearest(asked), moment))
+        .grant_types(grant_types)
+        .registered(management, moment.now, until, moment.entropy.epoch());
+    metadata.describe(builder, policy)
+}
+
+/// A client that authenticates in this way, by a secret of this request's if it takes one.
+pub(super) fn authentication(method: AuthMethod, moment: &Moment) -> Authentication {
+    match method {
+        AuthMethod::None => Authentication::Public,
+        AuthMethod::Secret(method) => {
+            Authentication::Confidential { method, secret: StoredSecret::Digest(moment.entropy.client_secret().text_digest()) }
+        }
+    }
+}
+
+fn registered(client: &Arc<Client>, policy: &Policy, moment: &Moment) -> Registered {
+    let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
+    let management = policy.registration().is_some_and(|rules| rules.management);
+    Registered {
+        client: Arc::clone(client),
+        secret: has_secret.then(|| moment.entropy.client_secret()),
+        management: management.then(|| moment.entropy.management_token()),
+    }
+}

@@ -1,0 +1,145 @@
+//! What a store keeps: records with a version each, and the one way of changing them, a compare-and-set of one record.
+
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::grant::Grant;
+use crate::moment::Timestamp;
+use crate::value::credential::GrantId;
+use crate::value::text::ClientId;
+
+/// A record as stored, with the version it was read at.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Stored<T> {
+    /// The record.
+    pub record: Arc<T>,
+    /// The version to compare when it is replaced.
+    pub version: Version,
+}
+
+impl<T> Clone for Stored<T> {
+    fn clone(&self) -> Self {
+        Self { record: Arc::clone(&self.record), version: self.version }
+    }
+}
+
+/// A record's version: moves at every write, so that equal versions mean an unchanged record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// The version of a record just created.
+    pub const FIRST: Self = Self(1);
+
+    /// The version after this one.
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+/// One compare-and-set of one record, in one of the two tables.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use = "an outcome may leave only when its write is durable"]
+pub enum Write {
+    /// Of a grant.
+    Grant(Change<Grant>),
+    /// Of a client. Only registration, its management and what [`Server::deactivate`](crate::Server::deactivate) and the like ask
+    /// for make these: a server whose operator registers every client has none.
+    Client(Change<Client>),
+}
+
+/// The next state of one record, and which state of it this was decided on.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Change<T> {
+    seen: Option<Version>,
+    record: Arc<T>,
+}
+
+impl<T> Clone for Change<T> {
+    fn clone(&self) -> Self {
+        Self { seen: self.seen, record: Arc::clone(&self.record) }
+    }
+}
+
+impl Write {
+    /// The next state of a grant that was read, or a new one where there was none.
+    pub(crate) fn grant(seen: Option<&Stored<Grant>>, grant: impl Into<Arc<Grant>>) -> Self {
+        Self::Grant(Change { seen: seen.map(|stored| stored.version), record: grant.into() })
+    }
+
+    /// A change of a client by the host itself, to hand to its store: of the record it has read, or a new one where there was none.
+    pub fn client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
+        Self::Client(Change { seen: seen.map(|stored| stored.version), record: client.into() })
+    }
+
+    /// The change, if it is one of a grant.
+    pub fn as_grant(&self) -> Option<&Change<Grant>> {
+        match self {
+            Self::Grant(change) => Some(change),
+            Self::Client(_) => None,
+        }
+    }
+
+    /// The change, if it is one of a client.
+    pub fn as_client(&self) -> Option<&Change<Client>> {
+        match self {
+            Self::Client(change) => Some(change),
+            Self::Grant(_) => None,
+        }
+    }
+}
+
+impl<T> Change<T> {
+    /// The version the stored record must have; nothing if there must be no record.
+    pub fn seen(&self) -> Option<Version> {
+        self.seen
+    }
+
+    /// The version to store with the new record.
+    pub fn version(&self) -> Version {
+        self.seen.map_or(Version::FIRST, Version::next)
+    }
+
+    /// The new record.
+    pub fn record(&self) -> &Arc<T> {
+        &self.record
+    }
+
+    /// What a store then has.
+    pub fn stored(&self) -> Stored<T> {
+        Stored { record: Arc::clone(&self.record), version: self.version() }
+    }
+}
+
+impl Change<Grant> {
+    /// The record's key.
+    pub fn id(&self) -> GrantId {
+        self.record.id()
+    }
+
+    /// From when on the record may be dropped; nothing ever depends on its having been.
+    pub fn drop_after(&self) -> Timestamp {
+        self.record.drop_after()
+    }
+}
+
+impl Change<Client> {
+    /// The record's key.
+    pub fn id(&self) -> &ClientId {
+        self.record.id()
+    }
+
+    /// From when on the record may be dropped; nothing ever depends on its having been.
+    pub fn drop_after(&self) -> Timestamp {
+        self.record.drop_after()
+    }
+}
+
+/// What a store says of a write. A result it cannot know, such as a time-out, is neither: it is the store's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// It is durable.
+    Done,
+    /// The record was not as seen; nothing was written.
+    Conflict,
+}

@@ -1,0 +1,123 @@
+//! The endpoints over a [`Store`]: one call each.
+
+use super::{Answer, Server};
+use crate::drive::{Failure, drive};
+use crate::operation::Operation;
+use crate::refusal::Refusal;
+use crate::request::access::{AccessCheck, Needs};
+use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::consent::{Choice, ConsentDecision};
+use crate::request::document::FetchedDocument;
+use crate::request::incoming::{Authorization, Incoming};
+use crate::request::registration::ManagementRequest;
+use crate::request::standing::{Standing, StandingChange};
+use crate::response::access::Access;
+use crate::response::consent_page::AuthorizationStep;
+use crate::response::redirect::Redirect;
+use crate::response::reply::Reply;
+use crate::store::Store;
+
+impl<S: Store> Server<S> {
+    /// The authorization endpoint (OAuth 2.1 §3.1), GET or POST; `user` is whoever the host has authenticated, if anyone.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn authorize(&self, incoming: &Incoming<'_>, user: Option<User<'_>>) -> Answer<AuthorizationStep, S::Error> {
+        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy))
+    }
+
+    /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of fetching the client's document, or nothing
+    /// if it could not be fetched.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn authorize_with(
+        &self,
+        incoming: &Incoming<'_>,
+        user: Option<User<'_>>,
+        fetched: Option<FetchedDocument<'_>>,
+    ) -> Answer<AuthorizationStep, S::Error> {
+        let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
+        self.answer(request.map(|request| request.with_document(fetched)))
+    }
+
+    /// The submitted consent page: its ticket, the user who is signed in, and the choice.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn consent(&self, ticket: &str, user: User<'_>, choice: Choice<'_>) -> Answer<Redirect, S::Error> {
+        self.answer(ConsentDecision::new(ticket, user, choice))
+    }
+
+    /// The token endpoint (OAuth 2.1 §3.2), its limits included: a whole response.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send.
+    pub fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.token_request(incoming) {
+            Ok(request) => request,
+            Err(refused) => return Ok(refused),
+        };
+        let outcome = self.run(&request)?;
+        Ok(self.core.token_reply(&request, outcome))
+    }
+
+    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. `source` is what the limit goes by, such as the
+    /// caller's network address; nothing ("") makes it one limit for all.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send.
+    pub fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.registration_request(incoming, source) {
+            Ok(request) => request,
+            Err(refused) => return Ok(refused),
+        };
+        let outcome = self.run(request)?;
+        Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
+    }
+
+    /// The endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this `client_id`: a whole response.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send.
+    pub fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let outcome = self.answer(ManagementRequest::parse(client_id, incoming, &self.core.policy))?;
+        Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
+    }
+
+    /// Has a client refused everywhere from now on, or served again. That it may be done is the host's to know. An unknown client is
+    /// a refusal.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub fn set_standing(&self, client_id: &str, standing: Standing) -> Answer<(), S::Error> {
+        self.run(StandingChange::new(client_id, standing))
+    }
+
+    /// A call to a protected resource: whether its bearer token is good for what it needs (OAuth 2.1 §5.2).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+        self.answer(AccessCheck::parse(authorization, needs))
+    }
+
+    /// Runs any operation with this server's parts.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn run<O: Operation>(&self, operation: O) -> Answer<O::Response, S::Error> {
+        self.answer(Ok(operation))
+    }
+
+    /// Runs an operation, or tells of why there is none.
+    fn answer<O: Operation>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error> {
+        match self.core.begin(parsed) {
+            Ok((operation, entropy)) => {
+                let result = drive(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy);
+                self.core.end(result)
+            }
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Clients that come by themselves: registration, its management, and documents about clients.
+
+use std::time::Duration;
+
+use grantcore::{
+    Authorization, AuthorizationStep, Client, DocumentRequest, DocumentRules, FetchedDocument, Incoming, Reason, Refusal,
+    RegistrationRules, Reply, Store,
+};
+use serde_json::{Value, json};
+
+use super::params::Params;
+use super::{ALICE, CALLBACK, Granted, World, json as body, param, policy};
+
+/// The URL of a document about a client.
+pub const DOCUMENT: &str = "https://client.example/oauth/meta.json";
+
+/// What a public client with one redirect URI registers, as most clients of MCP do.
+pub fn metadata() -> Value {
+    json!({
+        "client_name": "Notes Helper",
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    })
+}
+
+/// The document about the client at [`DOCUMENT`].
+pub fn document() -> Value {
+    with(metadata(), "client_id", DOCUMENT)
+}
+
+/// The same with this member at this value.
+pub fn with(mut metadata: Value, member: &str, value: impl Into<Value>) -> Value {
+    metadata[member] = value.into();
+    metadata
+}
+
+/// The same without this member.
+pub fn without(mut metadata: Value, member: &str) -> Value {
+    metadata.as_object_mut().unwrap().remove(member);
+    metadata
+}
+
+/// A response with this document, fresh for a minute.
+pub fn fetched(document: &[u8]) -> FetchedDocument<'_> {
+    FetchedDocument {
+        status: 200,
+        content_type: Some(b"application/json"),
+        fresh_for: Some(Duration::from_secs(60)),
+        body: document,
+    }
+}
+
+impl World {
+    /// A world in which anybody may register, or be known by a document.
+    pub fn open() -> Self {
+        Self::with(policy().registration(RegistrationRules::open()).client_documents(DocumentRules::default()))
+    }
+
+    /// Sends these bytes as JSON to the registration endpoint.
+    pub fn register_bytes(&self, body: &[u8], authorization: Authorization<'_>) -> Reply {
+        let incoming =
+            Incoming { method: "POST", content_type: Some(b"application/json"), body, authorization, ..Incoming::default() };
+        self.server.register(&incoming, "192.0.2.1").expect("the store works")
+    }
+
+    /// Registers with these metadata.
+    pub fn register(&self, metadata: &Value) -> Reply {
+        self.register_bytes(metadata.to_string().as_bytes(), Authorization::None)
+    }
+
+    /// The answer to a registration that is expected to be good.
+    #[track_caller]
+    pub fn registered(&self, metadata: &Value) -> Value {
+        let reply = self.register(metadata);
+        assert_eq!(reply.status, 201, "{}", reply.body);
+        body(&reply)
+    }
+
+    /// Asserts that the registration is refused so, and that nothing came of it.
+    #[track_caller]
+    pub fn not_registered(&self, metadata: &Value, code: &str, reason: Reason) {
+        let (clients, commits) = (self.store.inner.client_count(), self.store.commits());
+        let reply = self.register(metadata);
+        super::assert_refused(self, &reply, 400, code, reason);
+        assert_eq!((self.store.inner.client_count(), self.store.commits()), (clients, commits), "nothing is created");
+    }
+
+    /// Sends a request to the endpoint of a registration.
+    pub fn manage(&self, method: &str, client_id: &str, token: &str, body: &Value) -> Reply {
+        let (header, body) = (format!("Bearer {token}"), body.to_string());
+        let incoming = Incoming {
+            method,
+            content_type: Some(b"application/json"),
+            authorization: Authorization::One(header.as_bytes()),
+            body: body.as_bytes(),
+            ..Incoming::default()
+        };
+        self.server.manage(client_id, &incoming).expect("the store works")
+    }
+
+    /// The record of a client.
+    pub fn client(&self, id: &str) -> Option<Client> {
+        self.store.inner.client(id).unwrap().map(|stored| Client::clone(&stored.record))
+    }
+
+    /// What must be fetched before this request can be decided.
+    #[track_caller]
+    pub fn needed(&self, params: &Params) -> DocumentRequest {
+        match self.authorize(params) {
+            Ok(AuthorizationStep::NeedMetadata(needed)) => needed,
+            other => panic!("no document is needed: {other:?}"),
+        }
+    }
+
+    /// Sends an authorization request again, with what came of the fetch.
+    pub fn authorize_with(&self, params: &Params, fetched: Option<FetchedDocument<'_>>) -> Result<AuthorizationStep, Refusal> {
+        let query = params.encode();
+        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        self.server.authorize_with(&incoming, Some(ALICE), fetched).expect("the store works")
+    }
+
+    /// The tokens of a whole flow of this client, which is public.
+    #[track_caller]
+    pub fn tokens_of(&self, client_id: &str) -> Granted {
+        let code = self.code(&Params::authorize().set("client_id", client_id));
+        Granted::of(&self.token(&Params::redeem(&code).set("client_id", client_id)))
+    }
+}
+
+/// An authorization request of this client.
+pub fn ask(client_id: &str) -> Params {
+    Params::authorize().set("client_id", client_id)
+}
+
+/// The code in the answer to an approval.
+pub fn code_in(location: &str) -> String {
+    param(location, "code").expect("a code")
+}
