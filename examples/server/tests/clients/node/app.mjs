@@ -1,0 +1,99 @@
+// What an application has of its own around either SDK: a provider that keeps everything in memory, a user to send to a page,
+// and the story that `clients.rs` follows, a line of standard output for each step.
+import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
+
+const say = (step, text) => console.log(`${step} ${text}`);
+
+/** For one server, one client and one user. */
+export class Provider {
+  redirectUrl;
+  #client;
+  #tokens;
+  #verifier;
+  #state = crypto.randomUUID();
+
+  constructor(redirectUrl) {
+    this.redirectUrl = redirectUrl;
+  }
+
+  get clientMetadata() {
+    return {
+      client_name: 'Interoperability test',
+      redirect_uris: [this.redirectUrl],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+    };
+  }
+
+  state() {
+    return this.#state;
+  }
+
+  clientInformation() {
+    return this.#client;
+  }
+
+  saveClientInformation(client) {
+    this.#client = client;
+  }
+
+  tokens() {
+    return this.#tokens;
+  }
+
+  saveTokens(tokens) {
+    this.#tokens = tokens;
+    this.expiry = Date.now() + tokens.expires_in * 1000;
+  }
+
+  saveCodeVerifier(verifier) {
+    this.#verifier = verifier;
+  }
+
+  codeVerifier() {
+    return this.#verifier;
+  }
+
+  redirectToAuthorization(url) {
+    say('authorize', url);
+  }
+}
+
+/** Connects, has the user asked, calls a tool, lets the access token expire and calls again. */
+export async function story({ Client, Transport, UnauthorizedError, finishAuth, provider, requestInit }) {
+  const input = createInterface({ input: process.stdin });
+  const lines = input[Symbol.asyncIterator]();
+  const open = () => new Transport(new URL(process.argv[2]), { authProvider: provider, requestInit });
+  const connect = async (transport) => {
+    const client = new Client({ name: 'interoperability-test', version: '1.0.0' });
+    await client.connect(transport);
+    return client;
+  };
+
+  const refused = open();
+  const error = await connect(refused).then(() => new Error('connected without a token'), (error) => error);
+  if (!(error instanceof UnauthorizedError)) throw error;
+  const answer = new URL((await lines.next()).value).searchParams;
+  input.close();
+  // Both SDKs leave this comparison to the application.
+  if (answer.get('state') !== provider.state()) throw new Error('the answer has another state');
+  try {
+    await finishAuth(refused, answer);
+  } catch (error) {
+    say('denied', `${error.code ?? error.message} ${provider.tokens() ? 'with' : 'without'} tokens`);
+    return;
+  }
+
+  const client = await connect(open());
+  say('tools', (await client.listTools()).tools.map((tool) => tool.name).join(' '));
+  const call = async () => (await client.callTool({ name: 'whoami', arguments: {} })).content[0].text;
+  say('call', await call());
+  const before = provider.tokens();
+  await setTimeout(provider.expiry + 1000 - Date.now());
+  say('again', await call());
+  const after = provider.tokens();
+  say('refreshed', before.access_token !== after.access_token && before.refresh_token !== after.refresh_token);
+  await client.close();
+}
