@@ -20,6 +20,8 @@ use crate::support::{ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, W
 type Spoilt = fn(Params) -> Params;
 /// The same, or something that happens before it is sent.
 type Overtaken = fn(&World, Params) -> Params;
+/// The same for metadata.
+type Misdescribed = fn(Value) -> Value;
 /// A world in which it has just been refused.
 type Provoked = fn() -> World;
 
@@ -102,7 +104,7 @@ fn after(happening: impl FnOnce(), refresh: Params) -> Params {
 }
 
 /// Metadata of a good registration with one thing wrong.
-const REGISTER: &[(Reason, fn(Value) -> Value)] = &[
+const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::RedirectUrisMissing, |metadata| without(metadata, "redirect_uris")),
     (Reason::RedirectUrisTooMany, |metadata| {
         with(metadata, "redirect_uris", (0..11).map(|n| format!("{CALLBACK}/{n}")).collect::<Vec<_>>())

@@ -4,15 +4,19 @@
 //! are the text of `--help`. What never does: the laws between lifetimes, which the library's policy knows and checks,
 //! and the opening of anything that is named here.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use url::{Host, Url};
 
+mod clients;
+mod issuer;
+
+pub(crate) use self::clients::{Clients, Switch};
+pub(crate) use self::issuer::{Issuer, IssuerError};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
@@ -59,6 +63,9 @@ pub(crate) struct Config {
     #[arg(long, env = "GRANTCORE_DATABASE", value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
     pub(crate) database: Database,
+
+    #[command(flatten)]
+    pub(crate) clients: Clients,
 
     #[command(flatten)]
     pub(crate) lifetimes: Lifetimes,
@@ -126,6 +133,13 @@ pub(crate) struct Lifetimes {
     #[arg(default_value = "0s", value_parser = seconds)]
     pub(crate) replay_window: Duration,
 
+    /// How long a client that registered itself, or is known by a document, is remembered without being used.
+    ///
+    /// One that a user has connected is kept at least as long as the connection.
+    #[arg(long, env = "GRANTCORE_UNUSED_CLIENT_LIFETIME", value_name = "DURATION")]
+    #[arg(default_value = "24h", value_parser = seconds)]
+    pub(crate) unused_client_lifetime: Duration,
+
     /// How long a user stays logged in to this server in one browser.
     ///
     /// Applications that are connected already do not notice its end.
@@ -151,6 +165,13 @@ pub(crate) struct Limits {
     #[arg(long, env = "GRANTCORE_AUTH_FAILURES", value_name = "COUNT")]
     #[arg(default_value = "10")]
     pub(crate) auth_failures: NonZeroU32,
+
+    /// Registrations per minute and network address; more are answered 429 with `Retry-After`.
+    ///
+    /// Many users share an address, and behind a reverse proxy all of them do.
+    #[arg(long, env = "GRANTCORE_REGISTRATION_RATE", value_name = "COUNT")]
+    #[arg(default_value = "300")]
+    pub(crate) registration_rate: NonZeroU32,
 }
 
 impl Config {
@@ -164,76 +185,6 @@ impl Config {
             None => Err(IssuerError::Missing(bound)),
         }
     }
-}
-
-/// The authorization server's name: an origin, `https` or on this machine, in its one canonical spelling.
-///
-/// A path is not offered: this server answers at the root of its origin, and its cookies cover all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Issuer {
-    origin: String,
-    url: Url,
-}
-
-impl Issuer {
-    /// As it stands in metadata and in `iss`.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.origin
-    }
-
-    /// The host as it stands in a `Host` header, without the port.
-    pub(crate) fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
-    }
-
-    /// Whether cookies can be `Secure`.
-    pub(crate) fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
-    }
-
-    /// The origin that `text` is within, if tokens may travel there.
-    fn of(text: &str) -> Result<Self, IssuerError> {
-        let url = Url::parse(text).map_err(IssuerError::NoUrl)?;
-        let local = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip == Ipv4Addr::LOCALHOST,
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        if !matches!((url.scheme(), local), ("https", _) | ("http", true)) {
-            return Err(IssuerError::NotSafe);
-        }
-        let origin = url.origin().ascii_serialization();
-        Ok(Self { origin, url })
-    }
-}
-
-impl FromStr for Issuer {
-    type Err = IssuerError;
-
-    fn from_str(text: &str) -> Result<Self, IssuerError> {
-        match Self::of(text)? {
-            issuer if issuer.origin == text => Ok(issuer),
-            issuer => Err(IssuerError::NotAnOrigin(issuer.origin)),
-        }
-    }
-}
-
-/// Why an issuer is refused.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IssuerError {
-    /// It cannot be parsed.
-    #[error("not a URL ({0}); write it like https://auth.example.com")]
-    NoUrl(url::ParseError),
-    /// Tokens would travel in the clear.
-    #[error("must be https; http is for this machine only (127.0.0.1, [::1], localhost)")]
-    NotSafe,
-    /// It says more than an origin, or says it in another spelling.
-    #[error("must be an origin in its one spelling, without path, query or slash at the end: {0}")]
-    NotAnOrigin(String),
-    /// There is none to derive.
-    #[error("--listen {0} can be reached from other machines: name its --issuer https://...")]
-    Missing(SocketAddr),
 }
 
 /// Where clients and grants are kept.
@@ -329,7 +280,7 @@ mod tests {
         }
         let help = command.render_long_help().to_string();
         assert!(help.starts_with("An OAuth 2.1 authorization server"), "{help}");
-        for heading in ["Place:", "Lifetimes:", "Limits:", "Log:", "Examples:"] {
+        for heading in ["Place:", "Clients:", "Lifetimes:", "Limits:", "Log:", "Examples:"] {
             assert!(help.lines().any(|line| line == heading), "{heading}");
         }
     }

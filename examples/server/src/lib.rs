@@ -1,10 +1,12 @@
 //! The example server: an OAuth 2.1 authorization server and two protected resources, one of them an MCP endpoint, in one process.
 //!
 //! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything is), `routes/authorize.rs`
-//! (login and consent between the library's calls), `routes/api.rs` (the token endpoint and the guard), `store/sqlite.rs` (a store).
+//! (login and consent between the library's calls), `routes/api.rs` (the token endpoint and the guard), `routes/clients.rs` and `documents.rs`
+//! (clients that nobody has heard of), `store/sqlite.rs` (a store).
 
 mod app;
 mod config;
+mod documents;
 mod mcp;
 mod pages;
 mod routes;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::documents::Fetcher;
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
 use crate::store::Backend;
@@ -67,7 +70,14 @@ impl Running {
         let policy = setup::policy(&config, &issuer)?;
         let backend = Backend::open(&config.database)?;
         for client in setup::clients()? {
-            backend.add_client(client)?;
+            backend.add_client(client).await?;
+        }
+        let clients = &config.clients;
+        let documents = Fetcher::new(clients.allow_loopback_documents, clients.document_authority.as_deref())?;
+        if clients.allow_loopback_documents {
+            tracing::warn!(
+                "client documents are fetched from this very machine: any stranger can make this server call its neighbours here"
+            );
         }
         let stop = CancellationToken::new();
         tokio::spawn(sweep(backend.clone(), stop.clone()));
@@ -77,6 +87,7 @@ impl Running {
             session_cookie: Cookie::session(issuer.is_https(), config.lifetimes.session_lifetime),
             form_cookie: Cookie::form(issuer.is_https()),
             issuer: issuer.clone(),
+            documents,
         });
         let router = routes::router(&app, &stop);
         let task = tokio::spawn(serve(listener, router, stop.clone()));
@@ -110,7 +121,9 @@ impl Running {
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 /// Drops what nobody can use any more, a bounded bit at a time.
@@ -157,7 +170,7 @@ fn welcome(issuer: &str) {
         std::io::stdout(),
         "grantcore example server at {issuer}
 
-  MCP endpoint         {issuer}/mcp    (clients do not register themselves yet: give yours the id below)
+  MCP endpoint         {issuer}/mcp    (give any MCP client this address; it finds and registers itself)
   JSON API             {issuer}/api
   Log in as            {}
   Public client        {}    redirect http://127.0.0.1:PORT/callback

@@ -2,6 +2,7 @@
 
 mod api;
 mod authorize;
+mod clients;
 mod login;
 
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware;
-use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
@@ -34,11 +34,15 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         .route("/assets/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }))
         .layer(DefaultBodyLimit::max(64 * 1024));
 
-    let machines = documents(app).route("/oauth/token", any(api::token)).layer(cors().expose_headers([
-        header::RETRY_AFTER,
-        header::WWW_AUTHENTICATE,
-        header::HeaderName::from_static("x-correlation-id"),
-    ]));
+    let machines = documents(app)
+        .route("/oauth/token", any(api::token))
+        .route("/oauth/register", any(clients::register))
+        .route("/oauth/register/{client_id}", any(clients::manage))
+        .layer(cors().expose_headers([
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            header::HeaderName::from_static("x-correlation-id"),
+        ]));
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
         let (path, scope, route) = match path_of(resource.identifier()) {
@@ -48,8 +52,11 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         let guarded = Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope });
         resources = resources.route(path, route.layer(middleware::from_fn_with_state(guarded, api::guard)));
     }
-    let resources =
-        resources.layer(cors().expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static("mcp-session-id")]));
+    let resources = resources.layer(cors().expose_headers([
+        header::WWW_AUTHENTICATE,
+        header::HeaderName::from_static("mcp-session-id"),
+        header::HeaderName::from_static("x-correlation-id"),
+    ]));
 
     // A request whose body does not come holds a connection and a stop of the server no longer than this.
     let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
@@ -58,16 +65,12 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
 
 /// The discovery documents, at the addresses that challenges and clients expect.
 fn documents(app: &App) -> Router<Arc<App>> {
-    let policy = app.oauth.policy();
-    let mut router = Router::new().route(path_of(&policy.server_metadata_url()), document(policy.server_metadata()));
-    for resource in policy.resources() {
-        router = router.route(path_of(resource.metadata_url()), document(policy.resource_metadata(resource)));
-    }
-    router
-}
-
-fn document(reply: grantcore::Reply) -> axum::routing::MethodRouter<Arc<App>> {
-    get(move || async move { respond(reply).into_response() })
+    // Elsewhere a client that probes must be told 404, and by a browser be let to read it.
+    let nothing_else = Router::new().route("/.well-known/{*name}", any(|| async { StatusCode::NOT_FOUND }));
+    app.oauth.policy().well_known().into_iter().fold(nothing_else, |router, document| {
+        let path = document.path().to_owned();
+        router.route(&path, get(move || async move { respond(document.reply) }))
+    })
 }
 
 /// What of a URL comes after its origin.
@@ -78,7 +81,7 @@ fn path_of(url: &str) -> &str {
 
 /// Any origin may read these: no cookie is looked at, so a page can do no more than the credentials it sends.
 fn cors() -> CorsLayer {
-    CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST, Method::DELETE]).allow_headers([
+    CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE]).allow_headers([
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
         header::ACCEPT,

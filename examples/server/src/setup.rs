@@ -1,8 +1,11 @@
 //! What this server protects, for whom, and who may log in: the part that every host writes for itself.
 
-use grantcore::{Client, ClientError, Digest, Policy, PolicyError, SecretMethod, StoredSecret};
+use grantcore::{
+    Client, ClientError, Digest, DocumentRules, Policy, PolicyBuilder, PolicyError, PrivateUseSchemes, RedirectRules,
+    RegistrationRules, SecretMethod, StoredSecret,
+};
 
-use crate::config::{Config, Issuer};
+use crate::config::{Clients, Config, Issuer, Switch};
 
 /// The client that keeps no secret: a native application on the user's own computer.
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
@@ -20,7 +23,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
     let (lifetimes, limits) = (&config.lifetimes, &config.limits);
     let absolute = Some(lifetimes.refresh_absolute).filter(|absolute| !absolute.is_zero());
     let base = issuer.as_str();
-    Policy::builder(base)
+    let policy = Policy::builder(base)
         .allow_loopback_http(!issuer.is_https())
         .scope(MCP_SCOPE, "Read the notes on your note pad and add to them")
         .scope(API_SCOPE, "See who you are on this server")
@@ -38,8 +41,31 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         .limits(|caps| {
             caps.token_requests_per_minute = limits.rate_limit.get();
             caps.failed_authentications_per_minute = limits.auth_failures.get();
+            caps.registrations_per_minute = limits.registration_rate.get();
         })
-        .build()
+        .unused_client_lifetime(lifetimes.unused_client_lifetime);
+    strangers(policy, &config.clients).build()
+}
+
+/// The rules for clients that the operator has never heard of.
+fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
+    let named = clients.private_use_schemes.clone();
+    let mut policy = policy.redirect_rules(RedirectRules {
+        private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named),
+        ..RedirectRules::default()
+    });
+    if clients.registration == Switch::On {
+        policy = policy.registration(match &clients.registration_token {
+            None => RegistrationRules::open(),
+            Some(token) => RegistrationRules::with_tokens([Digest::of(token.as_bytes())]),
+        });
+    }
+    if clients.client_documents == Switch::On {
+        let mut rules = DocumentRules::default();
+        rules.allow_loopback = clients.allow_loopback_documents;
+        policy = policy.client_documents(rules);
+    }
+    policy
 }
 
 /// The clients that are there from the start.

@@ -2,13 +2,14 @@
 
 mod sqlite;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 #[cfg(unix)]
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use grantcore::{AsyncStore, Client, Commit, GrantId, Keys, Loaded, MemoryStore, Store, Stored, Timestamp, Write};
+use grantcore::{AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Store, Stored, Timestamp, Write};
 
 pub use self::sqlite::{SqliteError, SqliteStore};
 use crate::config::Database;
@@ -53,13 +54,9 @@ impl Backend {
         })
     }
 
-    /// Adds a client unless it is there already.
-    pub(crate) fn add_client(&self, client: Client) -> Result<()> {
-        match self {
-            Self::Memory(store) => store.put_client(client),
-            Self::Sqlite(store) => store.add_client(&client)?,
-        }
-        Ok(())
+    /// Adds a client unless it is there already, whatever has become of it meanwhile.
+    pub(crate) async fn add_client(&self, client: Client) -> Result<()> {
+        AsyncStore::commit(self, &Write::client(None, client)).await.map(drop)
     }
 
     /// Drops some of what may be dropped. Nothing depends on it but the size of the database.
@@ -101,7 +98,7 @@ where
 impl AsyncStore for Backend {
     type Error = BackendError;
 
-    async fn client(&self, id: &str) -> Result<Option<Arc<Client>>> {
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
         match self {
             Self::Memory(store) => Ok(AsyncStore::client(store, id).await?),
             Self::Sqlite(store) => {
@@ -111,7 +108,7 @@ impl AsyncStore for Backend {
         }
     }
 
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored>> {
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
         match self {
             Self::Memory(store) => Ok(AsyncStore::grant(store, id).await?),
             Self::Sqlite(store) => blocking(store, move |store| store.grant(id)).await,
@@ -143,9 +140,9 @@ impl AsyncStore for Backend {
         match self {
             Self::Memory(store) => Ok(AsyncStore::load(store, keys).await?),
             Self::Sqlite(store) => {
-                let (grant, client, subject) = (keys.grant, keys.client.map(str::to_owned), keys.subject.map(str::to_owned));
-                blocking(store, move |store| store.load(&Keys { grant, client: client.as_deref(), subject: subject.as_deref() }))
-                    .await
+                let client = keys.client.as_ref().map(|id| Cow::Owned(id.to_string()));
+                let (grant, subject) = (keys.grant, keys.subject.map(str::to_owned));
+                blocking(store, move |store| store.load(&Keys { grant, client, subject: subject.as_deref() })).await
             }
         }
     }

@@ -9,8 +9,10 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Refusal, Registration, Surface};
 use url::form_urlencoded;
 
+use super::clients::with_document;
 use crate::app::{App, respond};
 use crate::pages::{self, Notice, Page};
+use crate::sessions::Session;
 
 /// Far above what the library reads, so that it is the library that refuses a request for its size.
 const MOST_BODY: usize = 64 * 1024;
@@ -26,12 +28,21 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
         let sent = if parts.method == Method::POST { &body } else { incoming.query };
         format!("/oauth/authorize?{}", String::from_utf8_lossy(sent))
     };
-    match app.oauth.authorize(&incoming, session.as_ref().map(|session| session.user())).await {
+    let user = session.as_ref().map(Session::user);
+    let mut answer = app.oauth.authorize(&incoming, user).await;
+    if let Ok(Ok(AuthorizationStep::NeedMetadata(needed))) = &answer {
+        answer = with_document(&app, needed, &incoming, user).await;
+    }
+    match answer {
         Ok(Ok(AuthorizationStep::NeedsLogin(_))) => {
             let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", &again()).finish();
             (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
         }
         Ok(Ok(AuthorizationStep::NeedsConsent(page))) => Page(consent_page(page, again(), &app)).into_response(),
+        // It has been fetched just now; a request with its document is never asked for it again.
+        Ok(Ok(AuthorizationStep::NeedMetadata(_))) => {
+            app.refused(&Refusal::plain(Reason::DocumentUnreachable, Surface::Authorization), None)
+        }
         Ok(Err(refusal)) => app.refused(&refusal, None),
         Err(failure) => app.failed(&failure),
     }

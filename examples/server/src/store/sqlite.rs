@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Client, Commit, GrantId, Store, Stored, Timestamp, Version, Write};
-use rusqlite::{Connection, OptionalExtension, params};
+use grantcore::{Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
+use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
+use serde::de::DeserializeOwned;
 
 /// Clients and grants in one SQLite file. Writes have a connection of their own: one that waits for the file holds up no read.
 pub struct SqliteStore {
@@ -23,46 +24,99 @@ pub enum SqliteError {
     /// A record that does not decode: written by a newer version, or damaged.
     #[error("a record cannot be decoded: {0}")]
     Record(#[from] serde_json::Error),
+    /// The file was made by a newer version of this program.
+    #[error("the database is of version {0}, which this program does not know")]
+    Newer(u32),
 }
 
 type Result<T> = std::result::Result<T, SqliteError>;
+
+/// Each brings the file from the version that is its place in the list to the next.
+const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/0001_init.sql"), include_str!("../../migrations/0002_clients.sql")];
 
 impl SqliteStore {
     /// Opens the file, and makes it if need be.
     ///
     /// # Errors
-    /// If it is not such a database.
+    /// If it is not such a database, or one of a newer version.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || -> Result<_> {
-            let connection = Connection::open(path)?;
+            let mut connection = Connection::open(path)?;
             connection.busy_timeout(Duration::from_secs(5))?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(include_str!("../../migrations/0001_init.sql"))?;
+            migrate(&mut connection)?;
             Ok(Mutex::new(connection))
         };
         Ok(Self { reader: open()?, writer: open()? })
     }
 
-    /// Adds a client unless there is one of its id.
-    ///
-    /// # Errors
-    /// If it cannot be known whether it was added.
-    pub fn add_client(&self, client: &Client) -> Result<()> {
-        let body = serde_json::to_string(client)?;
-        lock(&self.writer)
-            .execute("INSERT INTO clients VALUES (?, ?) ON CONFLICT DO NOTHING", params![client.id().as_str(), body])?;
-        Ok(())
-    }
-
-    /// Drops at most `most` grants whose time is over, and says how many.
+    /// Drops at most `most` grants and as many clients whose time is over, and says how many of both.
     ///
     /// # Errors
     /// If the database fails.
     pub fn sweep(&self, now: Timestamp, most: u32) -> Result<usize> {
-        const SQL: &str = "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE drop_after <= ? LIMIT ?)";
-        Ok(lock(&self.writer).execute(SQL, params![end(now), most])?)
+        let connection = lock(&self.writer);
+        let delete = |sql| -> rusqlite::Result<usize> { connection.prepare_cached(sql)?.execute(params![end(now), most]) };
+        let grants = delete("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE drop_after <= ? LIMIT ?)")?;
+        let clients = delete("DELETE FROM clients WHERE id IN (SELECT id FROM clients WHERE drop_after <= ? LIMIT ?)")?;
+        Ok(grants + clients)
     }
+
+    fn read<R: DeserializeOwned>(&self, sql: &str, key: impl Params) -> Result<Option<Stored<R>>> {
+        let connection = lock(&self.reader);
+        let mut query = connection.prepare_cached(sql)?;
+        let row: Option<(i64, String)> = query.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((version, body)) = row else { return Ok(None) };
+        Ok(Some(Stored { record: Arc::new(serde_json::from_str(&body)?), version: Version(version.cast_unsigned()) }))
+    }
+
+    /// One row changed, or somebody else was faster.
+    fn write(&self, sql: &str, values: impl Params) -> Result<Commit> {
+        let changed = lock(&self.writer).prepare_cached(sql)?.execute(values)?;
+        Ok(if changed == 1 { Commit::Done } else { Commit::Conflict })
+    }
+
+    fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
+        let (id, version, body) = (change.id(), number(change.version()), serde_json::to_string(change.record())?);
+        let (subject, drop_after) = (change.record().subject().as_str(), end(change.drop_after()));
+        match change.seen() {
+            None => self.write(
+                "INSERT INTO grants VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                params![id.as_bytes(), version, subject, drop_after, body],
+            ),
+            Some(seen) => self.write(
+                "UPDATE grants SET version = ?, drop_after = ?, body = ? WHERE id = ? AND version = ?",
+                params![version, drop_after, body, id.as_bytes(), number(seen)],
+            ),
+        }
+    }
+
+    fn commit_client(&self, change: &Change<Client>) -> Result<Commit> {
+        let (id, version, body) = (change.id().as_str(), number(change.version()), serde_json::to_string(change.record())?);
+        let drop_after = end(change.drop_after());
+        match change.seen() {
+            None => {
+                self.write("INSERT INTO clients VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", params![id, version, drop_after, body])
+            }
+            Some(seen) => self.write(
+                "UPDATE clients SET version = ?, drop_after = ?, body = ? WHERE id = ? AND version = ?",
+                params![version, drop_after, body, id, number(seen)],
+            ),
+        }
+    }
+}
+
+/// Brings the file to this program's version, once, whoever else is opening it.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    for migration in MIGRATIONS.get(done..).ok_or(SqliteError::Newer(version))? {
+        change.execute_batch(migration)?;
+    }
+    change.pragma_update(None, "user_version", u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))?;
+    Ok(change.commit()?)
 }
 
 /// A connection is as good as before, whatever became of the thread that used it.
@@ -75,37 +129,26 @@ fn end(time: Timestamp) -> i64 {
     i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
 }
 
+fn number(version: Version) -> i64 {
+    version.0.cast_signed()
+}
+
 impl Store for SqliteStore {
     type Error = SqliteError;
 
-    fn client(&self, id: &str) -> Result<Option<Arc<Client>>> {
-        let connection = lock(&self.reader);
-        let mut query = connection.prepare_cached("SELECT body FROM clients WHERE id = ?")?;
-        let body = query.query_row([id], |row| row.get::<_, String>(0)).optional()?;
-        Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
+        self.read("SELECT version, body FROM clients WHERE id = ?", [id])
     }
 
-    fn grant(&self, id: GrantId) -> Result<Option<Stored>> {
-        let connection = lock(&self.reader);
-        let mut query = connection.prepare_cached("SELECT version, body FROM grants WHERE id = ?")?;
-        let row: Option<(i64, String)> = query.query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((version, body)) = row else { return Ok(None) };
-        Ok(Some(Stored { grant: serde_json::from_str(&body)?, version: Version(version.cast_unsigned()) }))
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
+        self.read("SELECT version, body FROM grants WHERE id = ?", [id.as_bytes()])
     }
 
     fn commit(&self, write: &Write) -> Result<Commit> {
-        let body = serde_json::to_string(write.grant())?;
-        let (id, version, drop_after) = (write.id(), write.version().0.cast_signed(), end(write.drop_after()));
-        let connection = lock(&self.writer);
-        let changed = match write.seen() {
-            None => connection
-                .prepare_cached("INSERT INTO grants VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")?
-                .execute(params![id.as_bytes(), version, write.grant().subject().as_str(), drop_after, body])?,
-            Some(seen) => connection
-                .prepare_cached("UPDATE grants SET version = ?, drop_after = ?, body = ? WHERE id = ? AND version = ?")?
-                .execute(params![version, drop_after, body, id.as_bytes(), seen.0.cast_signed()])?,
-        };
-        Ok(if changed == 1 { Commit::Done } else { Commit::Conflict })
+        match write {
+            Write::Grant(change) => self.commit_grant(change),
+            Write::Client(change) => self.commit_client(change),
+        }
     }
 
     fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>> {

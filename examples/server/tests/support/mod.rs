@@ -61,6 +61,8 @@ impl Browser {
 
 /// A client that follows no redirect.
 pub fn plain_client(cookies: bool) -> Client {
+    // The server does so when it starts; some tests run it as a program of its own.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     Client::builder().redirect(Policy::none()).cookie_store(cookies).build().unwrap()
 }
 
