@@ -24,6 +24,7 @@ use rmcp::transport::auth::{AuthClient, AuthError, AuthorizationRequest, OAuthSt
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{Peer, ServiceExt as _};
 use serde_json::{Value, json};
+use support::publisher::Publisher;
 use support::{Browser, CALLBACK, param};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -60,12 +61,16 @@ fn logged(kind: &str, client: &str) -> usize {
 
 /// A server, and the URL that is all its clients are given.
 async fn start() -> (Running, String) {
+    start_with(&[]).await
+}
+
+async fn start_with(more: &[&str]) -> (Running, String) {
     static LOGGING: Once = Once::new();
     LOGGING.call_once(|| tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Log).init());
     let lifetime = format!("{}s", LIFETIME.as_secs());
     let arguments =
         ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:", "--access-lifetime", lifetime.as_str()];
-    let server = Running::start(arguments).await.unwrap();
+    let server = Running::start(arguments.iter().chain(more).copied()).await.unwrap();
     let resource = format!("{}/mcp", server.issuer());
     (server, resource)
 }
@@ -94,22 +99,22 @@ struct Script {
 
 impl Script {
     /// One for Node.js; nothing if it is not installed. The scripts are laid below the packages, where they find them.
-    fn node(name: &str, resource: &str) -> Option<Self> {
+    fn node(name: &str, arguments: &[&str]) -> Option<Self> {
         let place = installed("node", include_str!("clients/node/package-lock.json"))?;
         let directory = tempfile::tempdir_in(place).unwrap();
         for file in ["app.mjs", name] {
             std::fs::copy(sources("node").join(file), directory.path().join(file)).unwrap();
         }
         let mut command = Command::new("node");
-        command.args([name, resource]);
+        command.arg(name).args(arguments);
         Some(Self::start(command, directory))
     }
 
     /// The one for Python; nothing if it is not installed.
-    fn python(resource: &str) -> Option<Self> {
+    fn python(arguments: &[&str]) -> Option<Self> {
         let place = installed("python", include_str!("clients/python/requirements.txt"))?;
         let mut command = Command::new(place.join("bin/python"));
-        command.arg(sources("python").join("client.py")).arg(resource);
+        command.arg(sources("python").join("client.py")).args(arguments);
         Some(Self::start(command, tempfile::tempdir().unwrap()))
     }
 
@@ -163,9 +168,25 @@ fn installed(kind: &str, wanted: &str) -> Option<PathBuf> {
 }
 
 /// The whole story of one script.
-async fn connects(start_script: impl FnOnce(&str) -> Option<Script>) {
+async fn connects(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
     let (server, resource) = start().await;
-    let Some(mut script) = start_script(&resource) else { return };
+    let Some(script) = start_script(&[&resource]) else { return };
+    let client = goes_its_way(script).await;
+    assert_eq!(logged("client_registered", &client), 1);
+    server.stop().await.unwrap();
+}
+
+/// The same of one that is known by a document and does not register.
+async fn connects_by_its_document(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
+    let publisher = Publisher::start(&["http://127.0.0.1/callback", "http://localhost/callback"]).await;
+    let authority = publisher.authority();
+    let (server, resource) = start_with(&["--allow-loopback-documents", "--document-authority", authority.to_str().unwrap()]).await;
+    let Some(script) = start_script(&[&resource, &publisher.url()]) else { return };
+    assert_eq!(goes_its_way(script).await, publisher.url());
+    server.stop().await.unwrap();
+}
+
+async fn goes_its_way(mut script: Script) -> String {
     let client = script.authorize("allow").await;
     assert_eq!(script.step("tools").await.split(' ').collect::<Vec<_>>(), ["note_add", "note_list", "whoami"]);
     check_identity(&script.step("call").await, &client);
@@ -175,13 +196,13 @@ async fn connects(start_script: impl FnOnce(&str) -> Option<Script>) {
     assert_eq!(script.step("refreshed").await, "true");
     assert_eq!((logged("code_redeemed", &client), logged("tokens_refreshed", &client)), (1, refreshed + 1));
     script.end().await;
-    server.stop().await.unwrap();
+    client
 }
 
 /// The user presses Deny: the client is told so and has nothing.
-async fn is_denied(start_script: impl FnOnce(&str) -> Option<Script>) {
+async fn is_denied(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
     let (server, resource) = start().await;
-    let Some(mut script) = start_script(&resource) else { return };
+    let Some(mut script) = start_script(&[&resource]) else { return };
     let client = script.authorize("deny").await;
     assert_eq!(script.step("denied").await, "access_denied without tokens");
     assert_eq!((logged("consent_shown", &client), logged("code_redeemed", &client)), (1, 0));
@@ -191,12 +212,12 @@ async fn is_denied(start_script: impl FnOnce(&str) -> Option<Script>) {
 
 #[tokio::test]
 async fn npm_sdk_1_connects_from_the_resource_url_alone() {
-    connects(|resource| Script::node("sdk1.mjs", resource)).await;
+    connects(|arguments| Script::node("sdk1.mjs", arguments)).await;
 }
 
 #[tokio::test]
 async fn npm_client_2_connects_from_the_resource_url_alone() {
-    connects(|resource| Script::node("sdk2.mjs", resource)).await;
+    connects(|arguments| Script::node("sdk2.mjs", arguments)).await;
 }
 
 #[tokio::test]
@@ -205,13 +226,28 @@ async fn python_mcp_connects_from_the_resource_url_alone() {
 }
 
 #[tokio::test]
+async fn npm_sdk_1_connects_by_its_document() {
+    connects_by_its_document(|arguments| Script::node("sdk1.mjs", arguments)).await;
+}
+
+#[tokio::test]
+async fn npm_client_2_connects_by_its_document() {
+    connects_by_its_document(|arguments| Script::node("sdk2.mjs", arguments)).await;
+}
+
+#[tokio::test]
+async fn python_mcp_connects_by_its_document() {
+    connects_by_its_document(Script::python).await;
+}
+
+#[tokio::test]
 async fn npm_sdk_1_is_told_that_the_user_denied() {
-    is_denied(|resource| Script::node("sdk1.mjs", resource)).await;
+    is_denied(|arguments| Script::node("sdk1.mjs", arguments)).await;
 }
 
 #[tokio::test]
 async fn npm_client_2_is_told_that_the_user_denied() {
-    is_denied(|resource| Script::node("sdk2.mjs", resource)).await;
+    is_denied(|arguments| Script::node("sdk2.mjs", arguments)).await;
 }
 
 #[tokio::test]

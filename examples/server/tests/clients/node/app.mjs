@@ -15,6 +15,8 @@ export class Provider {
 
   constructor(redirectUrl) {
     this.redirectUrl = redirectUrl;
+    // Where a document about this client is, if it need not register.
+    this.clientMetadataUrl = process.argv[3];
   }
 
   get clientMetadata() {

@@ -37,7 +37,8 @@ class Memory(TokenStorage):
         self.client = client_info
 
 
-async def main(url: str) -> None:
+async def main(url: str, document: str | None = None) -> None:
+    """`document` is where one about this client is, if it need not register."""
     memory = Memory()
     error = None
 
@@ -57,7 +58,7 @@ async def main(url: str) -> None:
         redirect_uris=["http://localhost:51004/callback"],
         token_endpoint_auth_method="none",
     )
-    provider = OAuthClientProvider(url, metadata, memory, redirect, callback)
+    provider = OAuthClientProvider(url, metadata, memory, redirect, callback, client_metadata_url=document)
     async with httpx2.AsyncClient(auth=provider, timeout=30) as http:
         try:
             async with Client(streamable_http_client(url, http_client=http)) as client:
@@ -76,4 +77,4 @@ async def main(url: str) -> None:
             say("denied", f"{error} {'with' if memory.tokens else 'without'} tokens")
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
