@@ -13,6 +13,8 @@ pub struct Event {
     pub kind: EventKind,
     /// Why it was refused, or nothing if it was not.
     pub reason: Option<Reason>,
+    /// Which part of the rule was broken, where it has several.
+    pub detail: Option<&'static str>,
     /// When, by the server's clock.
     pub at: Timestamp,
     /// The request; its response can name it too.
@@ -90,7 +92,7 @@ impl Event {
     /// A step of a flow that is not known (yet).
     pub(crate) fn new(kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Self {
         let (at, correlation) = (moment.now, moment.entropy.correlation());
-        Self { kind, reason, at, correlation, flow: None, client: None, claimed: None, subject: None }
+        Self { kind, reason, detail: None, at, correlation, flow: None, client: None, claimed: None, subject: None }
     }
 
     pub(crate) fn claim(&mut self, client_id: &str) {

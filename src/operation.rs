@@ -162,7 +162,7 @@ impl<T> Decision<T> {
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
-        let event = loaded.event(EventKind::Refused, Some(refusal.reason()), moment);
+        let event = Event { detail: refusal.detail(), ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment) };
         let refusal = refusal.correlated(event.correlation);
         Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None, prepares: false }
     }

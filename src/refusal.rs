@@ -26,6 +26,8 @@ pub(crate) enum Manner {
     Plain,
     /// On a page, with what was received as text.
     Received(Box<str>),
+    /// On a page, with which part of the rule was broken.
+    Part(&'static str),
     /// At the client's verified redirect URI.
     Redirectable(Box<Redirectable>),
     /// With a challenge (RFC 6750 §3).
@@ -91,6 +93,10 @@ impl Refusal {
         Self::told(reason, Surface::Authorization, manner)
     }
 
+    pub(crate) fn part(reason: Reason, part: &'static str) -> Self {
+        Self::told(reason, Surface::Authorization, Manner::Part(part))
+    }
+
     pub(crate) fn redirectable(reason: Reason, to: Redirectable) -> Self {
         Self::told(reason, Surface::Authorization, Manner::Redirectable(Box::new(to)))
     }
@@ -115,6 +121,14 @@ impl Refusal {
     /// Which rule was broken, for the operator.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// Which part of the rule was broken, where the rule has several: of a client's document, say.
+    pub fn detail(&self) -> Option<&'static str> {
+        match self.manner {
+            Manner::Part(part) => Some(part),
+            _ => None,
+        }
     }
 
     /// The same, with the name of the request it answers.

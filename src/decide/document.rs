@@ -42,7 +42,7 @@ pub(super) fn find<'a>(
         Some(Fetched::Nothing) => Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id)),
         Some(Fetched::Document(document)) => {
             let client = read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
-            let client = client.map_err(|(reason, part)| Refusal::received(reason, part))?;
+            let client = client.map_err(|(reason, part)| Refusal::part(reason, part))?;
             Ok(Found::Read(Write::client(loaded.client.as_ref(), client)))
         }
     }

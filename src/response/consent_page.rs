@@ -59,7 +59,8 @@ impl ConsentPage {
 
     /// The host of a `client_id` that is a URL: the one part of such a client's identity that is proven.
     pub fn client_id_host(&self) -> Option<&str> {
-        let rest = self.client.id().as_str().strip_prefix("https://")?;
+        let id = self.client.id().as_str();
+        let rest = id.strip_prefix("https://").or_else(|| id.strip_prefix("http://"))?;
         rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty() && !host.contains(['@', '\\']))
     }
 
@@ -86,6 +87,11 @@ impl ConsentPage {
     /// How the client came to be known.
     pub fn registration(&self) -> Registration {
         self.client.registration()
+    }
+
+    /// When the client registered itself, or its document was first read: nobody knows one that is minutes old.
+    pub fn registered(&self) -> Timestamp {
+        self.client.created()
     }
 
     /// The user the page is for.

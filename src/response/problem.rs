@@ -16,6 +16,8 @@ pub struct Problem {
     pub description: &'static str,
     /// What happened, for whoever runs the client or the server.
     pub cause: &'static str,
+    /// Which part of the rule was broken, where it has several.
+    pub detail: Option<&'static str>,
     /// What to do about it.
     pub fix: &'static str,
     /// What was received, to show as text and never as a link.
@@ -38,7 +40,7 @@ impl Refusal {
         let (received, continue_url) = match self.manner() {
             Manner::Received(text) => (Some(text.to_string()), None),
             Manner::Redirectable(to) => (None, Some(error_location(to, self.reason(), policy))),
-            Manner::Plain | Manner::Challenge(_) | Manner::Later(_) => (None, None),
+            Manner::Plain | Manner::Part(_) | Manner::Challenge(_) | Manner::Later(_) => (None, None),
         };
         let shown = self.reason().shown();
         Problem {
@@ -46,6 +48,7 @@ impl Refusal {
             code: self.code().as_str(),
             description: shown.description(),
             cause: shown.cause(),
+            detail: self.detail(),
             fix: shown.fix(),
             received,
             continue_url,

@@ -122,7 +122,8 @@ impl Refusal {
         let problem = self.problem(policy);
         let mut body =
             format!("Authorization failed: {}\n{}\n{}\n{}\n", problem.code, problem.description, problem.cause, problem.fix);
-        for (label, text) in [("Received", problem.received), ("Continue", problem.continue_url)] {
+        let detail = problem.detail.map(str::to_owned);
+        for (label, text) in [("In detail", detail), ("Received", problem.received), ("Continue", problem.continue_url)] {
             if let Some(text) = text {
                 body.extend([label, ": ", &text, "\n"]);
             }

@@ -43,6 +43,7 @@ impl App {
             code: problem.code.into(),
             description: problem.description.into(),
             cause: problem.cause.into(),
+            detail: problem.detail.map(Into::into),
             fix: problem.fix.into(),
             received: problem.received,
             continue_url: problem.continue_url,
@@ -88,7 +89,7 @@ pub(crate) fn log_event(event: &Event) {
     let reason = event.reason.map(grantcore::Reason::name);
     let client = event.client.as_ref().map(grantcore::ClientId::as_str).or(event.claimed.as_deref());
     let (flow, subject) = (event.flow.map(|flow| flow.to_string()), event.subject.as_ref().map(grantcore::Subject::as_str));
-    tracing::info!(kind = event.kind.name(), reason, client, subject, flow, correlation = %event.correlation, "oauth");
+    tracing::info!(kind = event.kind.name(), reason, detail = event.detail, client, subject, flow, correlation = %event.correlation, "oauth");
     if let Some(reason) = event.reason {
         tracing::debug!(correlation = %event.correlation, cause = reason.cause(), fix = reason.fix(), section = reason.section(), "refused");
     }

@@ -106,10 +106,10 @@ pub(crate) struct Consent {
     pub(crate) client_id: String,
     /// The host of a client identifier that is a URL.
     pub(crate) client_host: Option<String>,
-    /// The client's own website; `https` only.
-    pub(crate) client_uri: Option<String>,
+    /// The client's own pages, each with what it is; `https` only.
+    pub(crate) client_pages: Vec<(&'static str, String)>,
     /// How this server came to know the client: a sentence without its full stop.
-    pub(crate) registration: &'static str,
+    pub(crate) registration: String,
     /// Whether somebody other than the client stands for its name.
     pub(crate) verified: bool,
     /// The host (or private-use scheme) that either answer is sent to.
@@ -153,6 +153,8 @@ pub(crate) struct Problem {
     pub(crate) description: String,
     /// Why, in a sentence.
     pub(crate) cause: String,
+    /// Which part of a rule was broken, in a sentence, where it has several.
+    pub(crate) detail: Option<String>,
     /// What helps, in a sentence.
     pub(crate) fix: String,
     /// What arrived (a redirect URI, say); shown as text and never as a link.
@@ -214,8 +216,8 @@ mod tests {
             client_name: text.into(),
             client_id: text.into(),
             client_host: Some(text.into()),
-            client_uri: Some(text.into()),
-            registration: "Registered itself, unverified",
+            client_pages: vec![("Website", text.into())],
+            registration: text.into(),
             verified,
             redirect_host: text.into(),
             loopback_only: true,
@@ -234,6 +236,7 @@ mod tests {
             code: text.into(),
             description: text.into(),
             cause: text.into(),
+            detail: Some(text.into()),
             fix: text.into(),
             received: Some(text.into()),
             continue_url: Some(text.into()),

@@ -85,12 +85,8 @@ fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent 
         client_name: page.client_name(),
         client_id: page.client_id().into(),
         client_host: page.client_id_host().map(Into::into),
-        client_uri: page.client_uri().map(Into::into),
-        registration: match page.registration() {
-            Registration::Operator => "Registered by the operator of this server",
-            Registration::MetadataDocument => "Known by a document it publishes about itself",
-            _ => "Registered itself, unverified",
-        },
+        client_pages: client_pages(&page),
+        registration: registration(&page, app),
         verified: page.registration() == Registration::Operator,
         redirect_host: page.redirect_host().into(),
         loopback_only: page.redirects_to_loopback(),
@@ -102,6 +98,29 @@ fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent 
         ticket: page.into_ticket(),
         reload,
     }
+}
+
+/// What the client shows of itself. Its logo is not among them: the user's browser would call whoever the client names.
+fn client_pages(page: &ConsentPage) -> Vec<(&'static str, String)> {
+    let pages = [("Website", page.client_uri()), ("Privacy policy", page.policy_uri()), ("Terms of service", page.tos_uri())];
+    pages.into_iter().filter_map(|(what, uri)| Some((what, uri?.to_owned()))).collect()
+}
+
+/// How the client came to be known. That one is minutes old says much to whoever did not just set it up.
+fn registration(page: &ConsentPage, app: &App) -> String {
+    let age = spoken_roughly(app.oauth.now().seconds_from(page.registered()));
+    match page.registration() {
+        Registration::Operator => "Registered by the operator of this server".into(),
+        Registration::MetadataDocument => format!("Known by a document it publishes about itself, first read {age}"),
+        _ => format!("Registered itself {age}, unverified"),
+    }
+}
+
+/// A length of time gone by, in its largest unit.
+fn spoken_roughly(seconds: u64) -> String {
+    let units = [86_400, 3600, 60];
+    let unit = units.into_iter().find(|unit| seconds >= *unit);
+    unit.map_or("just now".into(), |unit| format!("{} ago", spoken(seconds / unit * unit)))
 }
 
 fn grant_lifetime(policy: &Policy) -> String {
