@@ -17,7 +17,7 @@ const CALLS: u32 = 64;
 #[expect(clippy::print_stdout, reason = "it is what this program is for")]
 fn main() {
     let wanted = std::env::args().nth(1).filter(|argument| argument != "--bench");
-    for operation in ["authorize", "redeem", "refresh", "check"] {
+    for operation in ["authorize", "redeem", "refresh", "check", "register"] {
         if wanted.as_deref().is_none_or(|wanted| wanted == operation) {
             let allocations = u32::try_from(run(operation).count_total).unwrap_or(u32::MAX);
             println!("{operation:>10}: {:.2} allocations each in {CALLS} calls", f64::from(allocations) / f64::from(CALLS));
@@ -33,6 +33,7 @@ fn run(operation: &str) -> AllocationInfo {
             "redeem" => bench.redeem_form(),
             "refresh" => bench.refresh_form().0,
             "check" => bench.refresh_form().1,
+            "register" => Bench::register_form(),
             _ => Bench::authorize_form(),
         })
         .collect();
@@ -43,6 +44,9 @@ fn run(operation: &str) -> AllocationInfo {
             |form| bench.authorization(form),
             |request, entropy| bench.run_authorization(&request, entropy),
         ),
+        "register" => {
+            calls(&bench, &prepared, |form| bench.registration(form), |request, entropy| bench.run_registration(&request, entropy))
+        }
         "check" => calls(&bench, &prepared, |form| bench.check(form), |request, entropy| bench.run_check(&request, entropy)),
         _ => calls(&bench, &prepared, |form| bench.token(form), |request, entropy| bench.run_token(&request, entropy)),
     }

@@ -14,7 +14,7 @@ fn operations(criterion: &mut Criterion) {
     let bench = Bench::new();
     let (authorize, redeem, (refresh, header)) = (Bench::authorize_form(), bench.redeem_form(), bench.refresh_form());
     let (authorization, redemption, refreshing) = (bench.authorization(&authorize), bench.token(&redeem), bench.token(&refresh));
-    let check = bench.check(&header);
+    let (check, registration) = (bench.check(&header), bench.registration(&Bench::register_form()));
     bench.frozen.set(true);
     let entropy = || bench.entropy();
     let size = BatchSize::SmallInput;
@@ -29,6 +29,9 @@ fn operations(criterion: &mut Criterion) {
     });
     criterion.bench_function("check", |timer| {
         timer.iter_batched(entropy, |entropy| black_box(bench.run_check(&check, entropy)), size);
+    });
+    criterion.bench_function("register", |timer| {
+        timer.iter_batched(entropy, |entropy| black_box(bench.run_registration(&registration, entropy)), size);
     });
 }
 

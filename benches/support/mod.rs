@@ -7,7 +7,8 @@ use std::convert::Infallible;
 
 use grantcore::{
     AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Entropy, Grant,
-    GrantId, Incoming, MemoryStore, Needs, Operation, Policy, Store, Stored, Timestamp, TokenRequest, User, Write, drive,
+    GrantId, Incoming, MemoryStore, Needs, Operation, Policy, RegistrationRequest, RegistrationRules, Store, Stored, Timestamp,
+    TokenRequest, User, Write, drive,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -33,6 +34,7 @@ impl Bench {
             .scope("write", "Write")
             .default_scope("read")
             .resource("https://mcp.example/mcp", "read write")
+            .registration(RegistrationRules::open())
             .build();
         let store = MemoryStore::new();
         store.put_client(Client::public("app").redirect_uri("https://app.example/cb").build().unwrap());
@@ -110,6 +112,23 @@ impl Bench {
     pub fn check<'a>(&'a self, header: &Form) -> AccessCheck<'a> {
         let needs = Needs { resource: &self.policy.resources()[0], scopes: &["read"] };
         AccessCheck::parse(&Authorization::One(header.0.as_bytes()), needs).unwrap()
+    }
+
+    /// What most clients of MCP register with.
+    pub fn register_form() -> Form {
+        let redirect = r#""redirect_uris":["http://127.0.0.1:33418/callback"],"token_endpoint_auth_method":"none""#;
+        let flow = r#""grant_types":["authorization_code","refresh_token"],"response_types":["code"],"application_type":"native""#;
+        Form(format!(r#"{{"client_name":"Notes Helper",{redirect},{flow}}}"#))
+    }
+
+    pub fn registration(&self, form: &Form) -> RegistrationRequest {
+        let content_type: Option<&[u8]> = Some(b"application/json");
+        let incoming = Incoming { method: "POST", content_type, body: form.0.as_bytes(), ..Incoming::default() };
+        RegistrationRequest::parse(&incoming, &self.policy).unwrap()
+    }
+
+    pub fn run_registration(&self, request: &RegistrationRequest, entropy: Entropy) -> String {
+        self.run(request, entropy).reply(&self.policy).body
     }
 
     pub fn run_check(&self, request: &AccessCheck<'_>, entropy: Entropy) -> bool {
