@@ -19,7 +19,8 @@
 //!
 //! Build a [`Policy`], open a [`Store`] (or an [`AsyncStore`]), put them into a [`Server`] (or an [`AsyncServer`]), and call it once
 //! per endpoint: [`authorize`](Server::authorize), [`consent`](Server::consent), [`token`](Server::token),
-//! [`check`](Server::check). The README mounts them, writes a store and says where login and consent go; `examples/quickstart.rs`
+//! [`check`](Server::check), and for clients that come by themselves [`register`](Server::register) and
+//! [`manage`](Server::manage). [`Policy::well_known`] is what they discover it by. The README mounts them, writes a store and says where login and consent go; `examples/quickstart.rs`
 //! is the whole story in one `main`, and `examples/server` a server to read.
 //!
 //! # One grant, one record, one compare-and-set
@@ -32,6 +33,9 @@
 //!
 //! The successor of a refresh token is derived from it and a salt of the rotation, so that within a
 //! [replay window](PolicyBuilder::replay_window) the same token yields the same successor again, with nothing in the clear at rest.
+//!
+//! Beside it stands the [`Client`]'s record, which changes in the same way. The two are never written together: where a grant is about
+//! to outlive its client, the client is renewed first, by a decision that has no outcome yet, and the request is decided again.
 //!
 //! # What holds
 //!

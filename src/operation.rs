@@ -94,8 +94,8 @@ impl Loaded {
     /// The client, if there is one and it is served: neither deactivated nor, as far as it was registered for a time, over it.
     pub(crate) fn client(&self, now: Timestamp) -> Result<&Arc<Client>, Reason> {
         match &self.client {
-            Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
             Some(stored) if stored.record.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+            Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
             Some(stored) => Ok(&stored.record),
             None => Err(Reason::ClientUnknown),
         }

@@ -50,6 +50,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Running {
     address: SocketAddr,
     issuer: String,
+    /// Whether strangers can make it call what listens on this machine.
+    is_exposed: bool,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -72,9 +74,9 @@ impl Running {
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }
-        let clients = &config.clients;
-        let documents = Fetcher::new(clients.allow_loopback_documents, clients.document_authority.as_deref())?;
-        if clients.allow_loopback_documents {
+        let is_exposed = config.clients.allow_loopback_documents;
+        let documents = Fetcher::new(is_exposed, config.clients.document_authority.as_deref())?;
+        if is_exposed {
             tracing::warn!(
                 "client documents are fetched from this very machine: any stranger can make this server call its neighbours here"
             );
@@ -91,7 +93,7 @@ impl Running {
         });
         let router = routes::router(&app, &stop);
         let task = tokio::spawn(serve(listener, router, stop.clone()));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), stop, task })
+        Ok(Self { address, issuer: issuer.as_str().to_owned(), is_exposed, stop, task })
     }
 
     /// The address it listens on.
@@ -157,14 +159,15 @@ pub async fn main() -> Result<(), StartError> {
     // Before anyone is told that it runs: whoever was may tell it to stop.
     let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;
-    welcome(&running.issuer);
+    welcome(&running);
     signals.next().await;
     tracing::info!("stopping; once more to stop at once");
     tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
 }
 
 /// What the person who started it wants to know first. If nobody reads it, that is no reason to stop.
-fn welcome(issuer: &str) {
+fn welcome(running: &Running) {
+    let issuer = &running.issuer;
     let users: Vec<String> = sessions::ACCOUNTS.iter().map(|(name, password)| format!("{name} / {password}")).collect();
     let _ = writeln!(
         std::io::stdout(),
@@ -182,4 +185,10 @@ Stop with Ctrl-C. Settings: --help",
         setup::CONFIDENTIAL_CLIENT,
         setup::DEMO_SECRET,
     );
+    if running.is_exposed {
+        let _ = writeln!(
+            std::io::stdout(),
+            "\nDANGER: client documents are fetched from this very machine. Any stranger can make it call itself."
+        );
+    }
 }
