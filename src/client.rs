@@ -15,9 +15,11 @@ pub use about::{About, ApplicationType};
 pub use builder::ClientBuilder;
 
 use crate::moment::Timestamp;
-use crate::policy::{AuthMethod, Policy};
+use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::schema::Schema;
+use crate::value::auth_method::{AuthMethod, SecretMethod};
+use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{
     LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous, record,
 };
@@ -78,15 +80,6 @@ pub enum Authentication {
     },
 }
 
-/// Where a confidential client sends its secret (OAuth 2.1 §2.4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SecretMethod {
-    /// `client_secret_basic`: in the `Authorization` header.
-    Basic,
-    /// `client_secret_post`: in the form body.
-    Post,
-}
-
 /// What is kept of a client secret.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StoredSecret {
@@ -104,15 +97,6 @@ impl fmt::Debug for StoredSecret {
             Self::SlowHash(_) => f.write_str("SlowHash(redacted)"),
         }
     }
-}
-
-/// The grant types a client registered for. Every client may redeem codes unless it says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct GrantTypes {
-    /// `authorization_code`.
-    pub authorization_code: bool,
-    /// `refresh_token`: without it, no refresh token is issued (OAuth 2.1 §3.2.3).
-    pub refresh_token: bool,
 }
 
 /// How the server came to know a client: what the consent page says of it.

@@ -76,8 +76,7 @@ mod value;
 
 // The public face: everything a host names, in the order it meets it.
 pub use crate::client::{
-    About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, GrantTypes, Registration,
-    SecretMethod, StoredSecret,
+    About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, Registration, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
 pub use crate::event::{Event, EventKind};
@@ -97,13 +96,14 @@ pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
 pub use crate::request::authorization::{AuthorizationRequest, User};
 pub use crate::request::consent::{Choice, ConsentDecision};
-pub use crate::request::document::{DocumentRequest, FetchedDocument};
+pub use crate::request::document::FetchedDocument;
 pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::standing::{Standing, StandingChange};
 pub use crate::request::token::TokenRequest;
 pub use crate::response::access::Access;
 pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
+pub use crate::response::document::DocumentRequest;
 pub use crate::response::metadata::WellKnown;
 pub use crate::response::problem::Problem;
 pub use crate::response::redirect::Redirect;
@@ -113,7 +113,9 @@ pub use crate::response::token::Tokens;
 pub use crate::server::{Answer, AsyncServer, Server};
 #[doc(inline)]
 pub use crate::store::{AsyncStore, Store};
+pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::GrantId;
+pub use crate::value::grant_types::GrantTypes;
 pub use crate::value::redirect_uri::{
     LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri,
 };

@@ -8,13 +8,12 @@ mod clients;
 
 pub use builder::PolicyBuilder;
 pub use check::PolicyError;
-pub(crate) use clients::AuthMethod;
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::client::GrantTypes;
+use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;

@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod challenge;
 pub(crate) mod consent_page;
+pub(crate) mod document;
 pub(crate) mod metadata;
 pub(crate) mod problem;
 pub(crate) mod redirect;

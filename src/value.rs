@@ -2,7 +2,10 @@
 //!
 //! Never here: a decision, a record, a response.
 
+pub(crate) mod auth_method;
 pub(crate) mod credential;
+pub(crate) mod document_url;
+pub(crate) mod grant_types;
 pub(crate) mod pkce;
 pub(crate) mod redirect_uri;
 pub(crate) mod resource;

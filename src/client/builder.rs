@@ -1,8 +1,9 @@
 //! Builds a client and checks it: no client exists whose redirect URIs were not judged.
 
-use super::{About, Authentication, Client, ClientError, ClientStatus, GrantTypes, Origin, Registration};
+use super::{About, Authentication, Client, ClientError, ClientStatus, Origin, Registration};
 use crate::moment::Timestamp;
 use crate::schema::Schema;
+use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RedirectUriError, RegisteredRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;

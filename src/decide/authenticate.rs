@@ -1,11 +1,12 @@
 //! Who is asking at the token endpoint (OAuth 2.1 §2.4).
 
-use crate::client::{Authentication, Client, SecretMethod, StoredSecret};
+use crate::client::{Authentication, Client, StoredSecret};
 use crate::moment::Timestamp;
 use crate::operation::Loaded;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::request::token::{Credentials, Presented};
+use crate::value::auth_method::SecretMethod;
 use crate::value::secret::Digest;
 
 /// The client, if it proves to be the one it claims. All failures look alike from outside and take comparable work.

@@ -12,8 +12,10 @@ use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
 use crate::refusal::Refusal;
 use crate::request::authorization::{AuthorizationRequest, Fetched};
-use crate::request::document::{DocumentRequest, FetchedDocument, claims_document, is_document_url};
+use crate::request::document::FetchedDocument;
 use crate::request::metadata::ClientMetadata;
+use crate::response::document::DocumentRequest;
+use crate::value::document_url::{claims_document, is_document_url};
 
 /// What is known of the client.
 pub(super) enum Found<'a> {
@@ -34,7 +36,7 @@ pub(super) fn find<'a>(
     let Some(rules) = policy.documents().filter(|_| is_due(request, loaded, moment)) else {
         return loaded.client(moment.now).map(Found::Client).map_err(refuse);
     };
-    if !is_document_url(&request.client_id, rules) {
+    if !is_document_url(&request.client_id, rules.allow_loopback) {
         return Err(Refusal::received(Reason::DocumentUrl, &request.client_id));
     }
     match &request.fetched {

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::client::{Authentication, Client, SecretMethod, StoredSecret};
+use crate::client::{Authentication, Client, StoredSecret};
 use crate::event::EventKind;
 use crate::moment::Moment;
 use crate::operation::{Decision, Keys, Loaded, Operation};
-use crate::policy::{AuthMethod, Policy};
+use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
 use crate::refusal::Refusal;
 use crate::request::registration::RegistrationRequest;
 use crate::response::registration::Registered;
+use crate::value::auth_method::{AuthMethod, SecretMethod};
 
 impl Operation for RegistrationRequest {
     type Response = Registered;

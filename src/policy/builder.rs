@@ -7,7 +7,7 @@ use super::{
     AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, RegistrationRules, Resource, ScopeInfo, SlowHash,
     TokenRedirectUri,
 };
-use crate::client::GrantTypes;
+use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;

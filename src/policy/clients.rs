@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::SecretMethod;
+use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::secret::Digest;
 
 /// The rules of dynamic client registration (RFC 7591) and its management (RFC 7592).
@@ -70,31 +70,6 @@ pub struct AuthMethods {
 impl Default for AuthMethods {
     fn default() -> Self {
         Self { none: true, basic: true, post: true }
-    }
-}
-
-/// One of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AuthMethod {
-    None,
-    Secret(SecretMethod),
-}
-
-impl AuthMethod {
-    const ALL: [Self; 3] = [Self::None, Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post)];
-
-    /// Its name in metadata.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Secret(SecretMethod::Basic) => "client_secret_basic",
-            Self::Secret(SecretMethod::Post) => "client_secret_post",
-        }
-    }
-
-    /// The method of this name, if the crate knows it.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 }
 

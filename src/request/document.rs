@@ -1,36 +1,13 @@
-//! A client's metadata document (draft-ietf-oauth-client-id-metadata-document): which URL can name a client, what to fetch, and
-//! whether what came back is a document about that client. Nothing is fetched here.
+//! A client's metadata document, as it was fetched (draft-ietf-oauth-client-id-metadata-document): whether it is one, about the client
+//! that named it.
 
 use std::time::Duration;
 
-use url::{Host, Url};
-
 use super::metadata::{ClientMetadata, Members, Source};
-use crate::policy::{AuthMethod, DocumentRules, Policy};
+use crate::policy::{DocumentRules, Policy};
 use crate::reason::Reason;
-
-/// The most bytes of a document that are read (CIMD, SSRF).
-const MOST: usize = 5 * 1024;
-
-/// What the host is asked to fetch before an authorization request can be decided (CIMD, Client Information Discovery).
-///
-/// With GET, an `Accept` of `application/json`, and no credentials. The URL was named by a stranger: resolve its host once, call no
-/// address but the one that was resolved and looked at, wait for some seconds only, and do not fetch many at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DocumentRequest {
-    /// Where the document is: the `client_id`, byte for byte.
-    pub url: String,
-    /// How much of the body to read at most: one byte more tells that it is too long.
-    pub max_bytes: usize,
-    /// Whether redirects are to be left alone: a 301 is an answer that is handed back.
-    pub no_redirects: bool,
-    /// Whether special-purpose addresses (RFC 6890: private, link-local, loopback and the like) must not be called. Unless the policy
-    /// [allows loopback](DocumentRules::allow_loopback), when loopback ones may.
-    pub forbid_special_ips: bool,
-    /// Whether addresses of this very machine may be called, for trials.
-    pub allow_loopback: bool,
-}
+use crate::value::auth_method::AuthMethod;
+use crate::value::document_url::MOST_BYTES;
 
 /// What came back from a client's URL.
 #[derive(Clone, Copy, Debug)]
@@ -46,38 +23,6 @@ pub struct FetchedDocument<'a> {
     pub body: &'a [u8],
 }
 
-impl DocumentRequest {
-    pub(crate) fn of(url: &str, rules: &DocumentRules) -> Self {
-        let allow_loopback = rules.allow_loopback;
-        Self { url: url.to_owned(), max_bytes: MOST, no_redirects: true, forbid_special_ips: true, allow_loopback }
-    }
-}
-
-/// Whether a `client_id` claims to be a URL, and so is no name that this server gave.
-pub(crate) fn claims_document(client_id: &str) -> bool {
-    ["https://", "http://"].iter().any(|scheme| client_id.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)))
-}
-
-/// Whether a `client_id` is the URL of a document: `https`, a host, a path, none of what could make two spellings of one (CIMD,
-/// Client Identifier). What is fetched is then exactly what is compared.
-pub(crate) fn is_document_url(client_id: &str, rules: &DocumentRules) -> bool {
-    let Ok(url) = Url::parse(client_id) else { return false };
-    let scheme_ok = url.scheme() == "https" || url.scheme() == "http" && rules.allow_loopback && is_loopback(&url);
-    let has_path = url.path() != "/";
-    let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    // The parser removes dot segments, default ports, upper case in hosts and the like: a URL it would change is another's spelling.
-    scheme_ok && has_path && is_bare && url.as_str() == client_id
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 impl FetchedDocument<'_> {
     /// The metadata in it, if it is a document about the client of this URL; or the rule it breaks, and in which part.
     pub(crate) fn read(&self, url: &str, policy: &Policy) -> Result<ClientMetadata, (Reason, &'static str)> {
@@ -88,7 +33,7 @@ impl FetchedDocument<'_> {
         if !is_json(self.content_type.unwrap_or_default()) {
             return Err(invalid("The response's Content-Type is not application/json."));
         }
-        if self.body.len() > MOST {
+        if self.body.len() > MOST_BYTES {
             return Err(invalid("The document is over 5,120 bytes."));
         }
         let members =

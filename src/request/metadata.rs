@@ -5,9 +5,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{About, ApplicationType, Client, ClientBuilder, ClientError, GrantTypes, is_page};
-use crate::policy::{AuthMethod, Policy};
+use crate::client::{About, ApplicationType, Client, ClientBuilder, ClientError, is_page};
+use crate::policy::Policy;
 use crate::reason::Reason;
+use crate::value::auth_method::AuthMethod;
+use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{RedirectUriError, RegisteredRedirectUri};
 use crate::value::scope::{Scope, ScopeError};
 

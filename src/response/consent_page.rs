@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::document::DocumentRequest;
 use crate::client::{Client, Registration, is_page};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
-use crate::request::document::DocumentRequest;
 use crate::value::credential::Issued;
 use crate::value::text::display_text;
 

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::reply::Reply;
-use crate::policy::{AuthMethod, Policy, Resource, ScopeInfo};
+use crate::policy::{Policy, Resource, ScopeInfo};
+use crate::value::auth_method::AuthMethod;
 use crate::value::resource::{self, well_known};
 
 /// RFC 8414 §2.

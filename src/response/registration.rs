@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::reply::Reply;
 use crate::client::{About, ApplicationType, Client};
-use crate::policy::{AuthMethod, Policy, ScopeInfo};
+use crate::policy::{Policy, ScopeInfo};
+use crate::value::auth_method::AuthMethod;
 use crate::value::credential::Issued;
 use crate::value::redirect_uri::RegisteredRedirectUri;
 

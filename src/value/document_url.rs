@@ -1,0 +1,31 @@
+//! A `client_id` that is the URL of a document about the client (CIMD, Client Identifier).
+
+use url::{Host, Url};
+
+/// The most bytes of a document that are read (CIMD, SSRF).
+pub(crate) const MOST_BYTES: usize = 5 * 1024;
+
+/// Whether a `client_id` claims to be a URL, and so is no name that this server gave.
+pub(crate) fn claims_document(client_id: &str) -> bool {
+    ["https://", "http://"].iter().any(|scheme| client_id.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)))
+}
+
+/// Whether a `client_id` is the URL of a document: `https`, a host, a path, none of what could make two spellings of one (CIMD,
+/// Client Identifier). What is fetched is then exactly what is compared.
+pub(crate) fn is_document_url(client_id: &str, allow_loopback: bool) -> bool {
+    let Ok(url) = Url::parse(client_id) else { return false };
+    let scheme_ok = url.scheme() == "https" || url.scheme() == "http" && allow_loopback && is_loopback(&url);
+    let has_path = url.path() != "/";
+    let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    // The parser removes dot segments, default ports, upper case in hosts and the like: a URL it would change is another's spelling.
+    scheme_ok && has_path && is_bare && url.as_str() == client_id
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

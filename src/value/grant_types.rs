@@ -1,0 +1,12 @@
+//! What a client may ask the token endpoint for (OAuth 2.1 §1.3).
+
+use serde::{Deserialize, Serialize};
+
+/// The grant types a client registered for. Every client may redeem codes unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GrantTypes {
+    /// `authorization_code`.
+    pub authorization_code: bool,
+    /// `refresh_token`: without it, no refresh token is issued (OAuth 2.1 §3.2.3).
+    pub refresh_token: bool,
+}
