@@ -148,8 +148,11 @@ impl ClientBuilder {
         self
     }
 
-    /// How the server came to know it. Default: [`Registration::Operator`].
+    /// How the server came to know it. Default: [`Registration::Operator`]. One that the operator adopts is known for good.
     pub fn registration(mut self, registration: Registration) -> Self {
+        if registration == Registration::Operator {
+            self.expires = Timestamp::NEVER;
+        }
         self.origin = match registration {
             Registration::Operator => Origin::Operator,
             Registration::Dynamic => Origin::Dynamic { management: None },

@@ -64,6 +64,11 @@ impl Client {
         }
     }
 
+    /// Whether the other is this client in all but when it was last read about, and how long it is known.
+    pub(crate) fn is_described_as(&self, other: &Self) -> bool {
+        *self == Self { origin: self.origin.clone(), expires: self.expires, ..other.clone() }
+    }
+
     /// Whether this is the digest of its management token. A client without one has none that is right.
     pub(crate) fn is_managed_by(&self, token: &Digest) -> bool {
         matches!(&self.origin, Origin::Dynamic { management: Some(own) } if own.matches(token))

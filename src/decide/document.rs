@@ -45,7 +45,13 @@ pub(super) fn find<'a>(
         Some(Fetched::Document(document)) => {
             let client = read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
             let client = client.map_err(|(reason, part)| Refusal::part(reason, part))?;
-            Ok(Found::Read(Write::client(loaded.client.as_ref(), client)))
+            match &loaded.client {
+                // Kept by this very request, however long that took. Whatever else stands there was read from an older document.
+                Some(stored) if moment.again && stored.record.is_described_as(&client) => {
+                    loaded.client(moment.now).map(Found::Client).map_err(refuse)
+                }
+                seen => Ok(Found::Read(Write::client(seen.as_ref(), client))),
+            }
         }
     }
 }
@@ -54,8 +60,7 @@ pub(super) fn find<'a>(
 /// document that is fresh. One that is deactivated stays so, and nothing is fetched.
 fn is_due(request: &AuthorizationRequest<'_>, loaded: &Loaded, moment: &Moment) -> bool {
     let Some(Stored { record: client, .. }) = &loaded.client else { return claims_document(&request.client_id) };
-    let has_just_been_read = moment.again && request.fetched.is_some();
-    let is_current = has_just_been_read || client.is_fresh(moment.now) && !client.is_expired(moment.now);
+    let is_current = client.is_fresh(moment.now) && !client.is_expired(moment.now);
     client.registration() == Registration::MetadataDocument && client.status() == ClientStatus::Active && !is_current
 }
 

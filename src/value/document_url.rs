@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use super::text::ClientId;
+
 /// The most bytes of a document that are read (CIMD, SSRF).
 pub(crate) const MOST_BYTES: usize = 5 * 1024;
 
@@ -13,12 +15,14 @@ pub(crate) fn claims_document(client_id: &str) -> bool {
 /// Whether a `client_id` is the URL of a document: `https`, a host, a path, none of what could make two spellings of one (CIMD,
 /// Client Identifier). What is fetched is then exactly what is compared.
 pub(crate) fn is_document_url(client_id: &str, allow_loopback: bool) -> bool {
-    let Ok(url) = Url::parse(client_id) else { return false };
+    let Some(Ok(url)) = ClientId::can_be(client_id).map(Url::parse) else { return false };
     let scheme_ok = url.scheme() == "https" || url.scheme() == "http" && allow_loopback && is_loopback(&url);
     let has_path = url.path() != "/";
     let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     // The parser removes dot segments, default ports, upper case in hosts and the like: a URL it would change is another's spelling.
-    scheme_ok && has_path && is_bare && url.as_str() == client_id
+    // It leaves the dot that ends a host's full name, and so says the same host once more.
+    let is_one_spelling = url.as_str() == client_id && url.host_str().is_some_and(|host| !host.ends_with('.'));
+    scheme_ok && has_path && is_bare && is_one_spelling
 }
 
 fn is_loopback(url: &Url) -> bool {

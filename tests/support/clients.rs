@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use grantcore::{
-    Authorization, AuthorizationStep, Client, DocumentRequest, DocumentRules, FetchedDocument, Incoming, Reason, Refusal,
-    RegistrationRules, Reply, Store,
+    Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, FetchedDocument, Incoming, MemoryStore,
+    Reason, Refusal, RegistrationRules, Reply, Server, Store,
 };
 use serde_json::{Value, json};
 
@@ -119,6 +119,21 @@ impl World {
         let query = params.encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
         self.server.authorize_with(&incoming, Some(ALICE), fetched).expect("the store works")
+    }
+
+    /// The consent page of a request that comes with its client's document, which is expected to be good.
+    #[track_caller]
+    pub fn page_with(&self, params: &Params, document: &Value) -> ConsentPage {
+        match self.authorize_with(params, Some(fetched(document.to_string().as_bytes()))) {
+            Ok(AuthorizationStep::NeedsConsent(page)) => page,
+            other => panic!("no consent page but {other:?}, {:?}", self.reason()),
+        }
+    }
+
+    /// Has this be done by another server on the same store, just before the next commit for which nothing is planned yet.
+    pub fn meanwhile(&self, act: impl FnOnce(&Server<&MemoryStore>) + Send + 'static) {
+        let (policy, now) = (self.server.policy().clone(), self.now());
+        self.store.meanwhile(move |store| act(&Server::with(policy, store, move || now, super::seeded(7))));
     }
 
     /// The tokens of a whole flow of this client, which is public.

@@ -19,6 +19,9 @@ pub enum Fault {
     AppliedThenConflict,
 }
 
+/// What somebody else does to the store just before a commit.
+type Meanwhile = Box<dyn FnOnce(&MemoryStore) + Send>;
+
 /// The store's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken;
@@ -28,6 +31,8 @@ pub struct TestStore {
     pub inner: MemoryStore,
     /// Faults of the next commits, in order.
     pub faults: Mutex<VecDeque<Fault>>,
+    /// What happens before the next commits, in order.
+    meanwhile: Mutex<VecDeque<Meanwhile>>,
     /// Whether reads of clients, of grants and of accounts fail.
     pub broken_reads: Mutex<bool>,
     pub commits: AtomicUsize,
@@ -37,6 +42,11 @@ pub struct TestStore {
 impl TestStore {
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// Has this happen just before the next commit for which nothing is in store yet: between what was read and what is written.
+    pub fn meanwhile(&self, act: impl FnOnce(&MemoryStore) + Send + 'static) {
+        self.meanwhile.lock().unwrap().push_back(Box::new(act));
     }
 
     pub fn break_reads(&self, broken: bool) {
@@ -70,6 +80,10 @@ impl Store for TestStore {
 
     fn commit(&self, write: &Write) -> Result<Commit, Broken> {
         self.commits.fetch_add(1, Ordering::SeqCst);
+        let meanwhile = self.meanwhile.lock().unwrap().pop_front();
+        if let Some(act) = meanwhile {
+            act(&self.inner);
+        }
         let fault = self.faults.lock().unwrap().pop_front();
         let apply = || self.inner.commit(write).unwrap_or_else(|never| match never {});
         match fault {

@@ -1,0 +1,217 @@
+//! Documents about clients when the store fails, when others write at the same time, and when an operator has said no (zeroid#241).
+
+use std::cell::Cell;
+
+use grantcore::{
+    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Incoming, Reason, Standing, Timestamp, drive,
+};
+use serde_json::{Value, json};
+
+use crate::support::clients::{DOCUMENT, ask, code_in, document, fetched, with};
+use crate::support::params::Params;
+use crate::support::refused::{assert_page, refused};
+use crate::support::steps::DAY;
+use crate::support::store::Fault;
+use crate::support::{ALICE, CALLBACK, Granted, T, World, entropy};
+
+const OLD: &str = "https://app.example/old";
+
+/// The document as it was, with one redirect URI more.
+fn earlier() -> Value {
+    with(document(), "redirect_uris", json!([CALLBACK, OLD]))
+}
+
+fn status(world: &World) -> ClientStatus {
+    world.client(DOCUMENT).unwrap().status()
+}
+
+/// Asserts that the client is refused as an unknown one is, that nothing is to be fetched, and that nothing is written.
+#[track_caller]
+fn refused_for_good(world: &World) {
+    let before = (world.store.commits(), world.client(DOCUMENT));
+    assert_page(world, &refused(world, &ask(DOCUMENT)), 400, "invalid_client", Reason::ClientDeactivated);
+    let body = document().to_string();
+    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("whatever is fetched");
+    assert_page(world, &refusal, 400, "invalid_client", Reason::ClientDeactivated);
+    assert_eq!((world.store.commits(), world.client(DOCUMENT)), before);
+}
+
+#[test]
+fn client_15_nothing_goes_on_before_the_document_is_kept() {
+    for (fault, kept) in [(Fault::Dropped, false), (Fault::Unacknowledged, true)] {
+        let world = World::open();
+        let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
+        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        world.store.fail([fault]);
+        let failure = world.server.authorize_with(&incoming, Some(ALICE), Some(fetched(body.as_bytes()))).expect_err("it fails");
+        assert_page(&world, &failure.refusal, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+        assert_eq!(failure.refusal.reply(world.server.policy()).header("retry-after"), Some("1"));
+        assert_eq!((world.client(DOCUMENT).is_some(), world.grants().len()), (kept, 0), "{fault:?}");
+        world.page_with(&ask(DOCUMENT), &document());
+    }
+}
+
+#[test]
+fn client_15_a_conflict_is_decided_again() {
+    for faults in
+        [vec![Fault::Conflict], vec![Fault::Conflict; 2], vec![Fault::AppliedThenConflict], vec![Fault::AppliedThenConflict; 2]]
+    {
+        let world = World::open();
+        world.store.fail(faults.iter().copied());
+        let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
+        assert!(world.decide(&ticket, Choice::Allow).is_ok(), "{faults:?}");
+        assert_eq!((world.store.inner.client_count(), world.grants().len()), (3, 1), "{faults:?}");
+    }
+    let world = World::open();
+    world.store.fail([Fault::Conflict; 4]);
+    let body = document().to_string();
+    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("contended");
+    assert_page(&world, &refusal, 503, "temporarily_unavailable", Reason::Contended);
+}
+
+#[test]
+fn client_15_two_requests_at_once_come_to_one_client() {
+    let world = World::open();
+    world.meanwhile(|other| {
+        let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
+        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let step = other.authorize_with(&incoming, Some(ALICE), Some(fetched(body.as_bytes()))).unwrap();
+        assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
+    });
+    let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
+    let code = code_in(&world.decide(&ticket, Choice::Allow).unwrap().into_location());
+    let tokens = Granted::of(&world.token(&Params::redeem(&code).set("client_id", DOCUMENT)));
+    assert!(world.works(&tokens.access));
+    assert_eq!((world.store.inner.client_count(), world.grants().len()), (3, 2));
+}
+
+/// A clock that is read once per attempt and moves by so much each time.
+#[test]
+fn client_18_a_document_just_read_is_used_however_long_that_took() {
+    for step in [1, 60, 3600] {
+        let world = World::open();
+        let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
+        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let request = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
+        let request = request.with_document(Some(fetched(body.as_bytes())));
+        let readings = Cell::new(0);
+        let clock = || {
+            readings.set(readings.get() + 1);
+            Timestamp::from_unix_seconds(T + step * readings.get())
+        };
+        let settled = drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
+        assert!(matches!(settled.outcome, Ok(AuthorizationStep::NeedsConsent(_))), "{:?}", settled.outcome);
+        assert_eq!((readings.get(), world.store.commits()), (2, 2));
+    }
+}
+
+/// Another's page is approved while the document is kept, which renews the client as it was: that record is none of this document.
+#[test]
+fn client_19_a_removed_redirect_uri_leads_nowhere_though_the_record_was_renewed_meanwhile() {
+    let world = World::open();
+    let (asked, ticket) = (ask(DOCUMENT).set("redirect_uri", OLD), world.page_with(&ask(DOCUMENT), &earlier()).into_ticket());
+    world.at(60);
+    let before = world.client(DOCUMENT).unwrap().expires();
+    world.meanwhile(move |other| {
+        assert!(other.consent(&ticket, ALICE, Choice::Allow).unwrap().is_ok());
+    });
+    let body = document().to_string();
+    let step = world.authorize_with(&asked, Some(fetched(body.as_bytes())));
+    let client = world.client(DOCUMENT).unwrap();
+    assert!(client.expires() > before, "it was renewed");
+    let refusal = step.expect_err("the URI is not in the document that was read");
+    assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+    assert_eq!(client.redirect_uris().iter().map(|uri| uri.as_str()).collect::<Vec<_>>(), [CALLBACK]);
+}
+
+#[test]
+fn zeroid_241_a_deactivated_client_is_not_read_anew() {
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &document());
+    let tokens = world.tokens_of(DOCUMENT);
+    world.server.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
+    // Fresh; stale; over; long over.
+    for at in [0, 59, 60, DAY, 33 * DAY, 400 * DAY] {
+        world.at(at);
+        refused_for_good(&world);
+        world.store.inner.sweep(world.now(), usize::MAX);
+        assert_eq!(status(&world), ClientStatus::Deactivated, "after {at} s");
+        let refresh = Params::refresh(tokens.refresh()).set("client_id", DOCUMENT);
+        assert_eq!(world.token(&refresh).status, 401);
+    }
+    world.server.set_standing(DOCUMENT, Standing::Active).unwrap().unwrap();
+    assert_eq!(world.needed(&ask(DOCUMENT)).url, DOCUMENT, "an operator's yes brings it back");
+}
+
+#[test]
+fn zeroid_241_a_record_that_an_operator_put_there_bars_the_url() {
+    let world = World::open();
+    let barred = Client::public(DOCUMENT).redirect_uri(CALLBACK).build().unwrap().deactivated();
+    world.put(barred);
+    for at in [0, 60, DAY, 400 * DAY] {
+        world.at(at);
+        refused_for_good(&world);
+    }
+}
+
+#[test]
+fn zeroid_241_a_client_deactivated_while_its_document_is_fetched_stays_so() {
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &document());
+    world.at(60);
+    world.needed(&ask(DOCUMENT));
+    world.server.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
+    refused_for_good(&world);
+}
+
+#[test]
+fn zeroid_241_nor_is_one_revived_that_is_deactivated_while_its_document_is_kept() {
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &document());
+    world.at(60);
+    world.meanwhile(|admin| {
+        admin.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
+    });
+    let body = document().to_string();
+    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("deactivated meanwhile");
+    assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientDeactivated);
+    refused_for_good(&world);
+}
+
+#[test]
+fn zeroid_241_an_operators_own_client_is_never_fetched() {
+    for id in [DOCUMENT, "https://client.example", "http://localhost/c"] {
+        let world = World::open();
+        world.put(Client::public(id).name("Ours").redirect_uri(CALLBACK).build().unwrap());
+        let before = world.client(id);
+        for at in [0, 60, DAY, 400 * DAY] {
+            world.at(at);
+            assert_eq!(world.page(&ask(id)).client_name(), "Ours");
+            let page = world.page_with(&ask(id), &with(document(), "client_id", id));
+            assert_eq!((&*page.client_name(), world.client(id)), ("Ours", before.clone()));
+        }
+    }
+}
+
+/// A record that is gone comes back with another epoch: what was granted to the old one is dead.
+#[test]
+fn i28_a_client_whose_record_was_dropped_comes_back_without_its_grants() {
+    for dropped in [false, true] {
+        let world = World::open();
+        world.page_with(&ask(DOCUMENT), &document());
+        let (tokens, code) = (world.tokens_of(DOCUMENT), world.code(&ask(DOCUMENT)));
+        let ticket = world.page(&ask(DOCUMENT)).into_ticket();
+        world.put(world.client(DOCUMENT).unwrap().deleted());
+        if dropped {
+            world.store.inner.sweep(world.now(), usize::MAX);
+        }
+        assert_eq!(world.client(DOCUMENT).is_none(), dropped);
+        world.dead(&tokens.access, Reason::TokenRevoked);
+        world.page_with(&ask(DOCUMENT), &document());
+        world.dead(&tokens.access, Reason::TokenRevoked);
+        world.invalid_grant(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT), Reason::GrantEnded);
+        world.invalid_grant(&Params::redeem(&code).set("client_id", DOCUMENT), Reason::GrantEnded);
+        assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentExpired);
+        assert!(world.works(&world.tokens_of(DOCUMENT).access));
+    }
+}

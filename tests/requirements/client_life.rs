@@ -1,0 +1,349 @@
+//! CLIENT-23 and STORE-08: a client that nobody uses is forgotten, and one that is used outlives its grants.
+
+use std::time::Duration;
+
+use grantcore::{
+    Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration, RegistrationRules, Standing, Timestamp,
+};
+
+use crate::support::clients::{DOCUMENT, ask, document, metadata};
+use crate::support::params::Params;
+use crate::support::refused::{assert_page, refused};
+use crate::support::steps::{DAY, form};
+use crate::support::store::Fault;
+use crate::support::{ALICE, Granted, T, World, assert_refused, policy};
+
+const IDLE: u64 = 30 * DAY;
+
+fn open(policy: PolicyBuilder) -> World {
+    World::with(policy.registration(RegistrationRules::open()).client_documents(DocumentRules::default()))
+}
+
+/// A world with one client that registered itself at the beginning.
+fn registered(policy: PolicyBuilder) -> (World, String) {
+    let world = open(policy);
+    let id = world.registered(&metadata())["client_id"].as_str().unwrap().to_owned();
+    (world, id)
+}
+
+fn sweep(world: &World) -> usize {
+    world.store.inner.sweep(world.now(), usize::MAX)
+}
+
+fn refresh(world: &World, id: &str, tokens: &Granted) -> Granted {
+    Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", id)))
+}
+
+/// When the client is over, in seconds from the beginning.
+fn end(world: &World, id: &str) -> u64 {
+    world.client(id).unwrap().expires().unix_seconds() - T
+}
+
+#[test]
+fn client_23_a_client_that_nobody_uses_is_unknown_after_a_day() {
+    for (at, known) in [(0, true), (DAY - 1, true), (DAY, false), (DAY + 1, false)] {
+        let (world, id) = registered(policy());
+        world.at(at);
+        assert_eq!(world.authorize(&ask(&id)).is_ok(), known, "after {at} s, with no sweep");
+        let reason = if known { Reason::RefreshUnknown } else { Reason::ClientUnknown };
+        let (status, code) = if known { (400, "invalid_grant") } else { (401, "invalid_client") };
+        world.refused(&Params::refresh("x").set("client_id", &id), status, code, reason);
+        let (world, id) = registered(policy());
+        world.at(at);
+        assert_eq!((sweep(&world), world.client(&id).is_some()), (usize::from(!known), known), "swept after {at} s");
+    }
+    let (world, id) = registered(policy());
+    world.at(DAY);
+    assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
+}
+
+#[test]
+fn client_23_the_day_is_the_policys() {
+    let (world, id) = registered(policy().unused_client_lifetime(Duration::from_secs(600)));
+    world.at(599);
+    world.page(&ask(&id));
+    world.at(600);
+    assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
+}
+
+#[test]
+fn client_23_approving_renews_and_nothing_else_does() {
+    type Use = fn(&World, &str, String);
+    let uses: [(&str, Use, bool); 4] = [
+        ("approved", |world, _, ticket| assert!(world.decide(&ticket, Choice::Allow).is_ok()), true),
+        ("approved in part", |world, _, ticket| assert!(world.decide(&ticket, Choice::AllowOnly("read")).is_ok()), true),
+        ("denied", |world, _, ticket| assert!(world.decide(&ticket, Choice::Deny).is_err()), false),
+        ("only shown", |world, id, _| drop(world.page(&ask(id))), false),
+    ];
+    for (name, act, renews) in uses {
+        let (world, id) = registered(policy());
+        world.at(DAY - 1);
+        let ticket = world.page(&ask(&id)).into_ticket();
+        act(&world, &id, ticket);
+        world.at(DAY);
+        assert_eq!(world.authorize(&ask(&id)).is_ok(), renews, "{name}");
+    }
+}
+
+/// A page that is made in time is too late all the same when the client is over.
+#[test]
+fn client_23_what_is_over_is_not_approved() {
+    let (world, id) = registered(policy());
+    world.at(DAY - 1);
+    let ticket = world.page(&ask(&id)).into_ticket();
+    world.at(DAY);
+    let refusal = world.decide(&ticket, Choice::Allow).expect_err("it is over");
+    assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
+    assert_eq!(end(&world, &id), DAY);
+}
+
+/// Refreshes at the last moment, again and again, and sweeps whenever a record may be dropped.
+fn live_on(policy: PolicyBuilder, id: impl Fn(&World) -> String, until: u64) -> (World, String, Granted) {
+    let world = open(policy);
+    let id = id(&world);
+    let mut tokens = world.tokens_of(&id);
+    let mut at = 0;
+    while at + IDLE - 1 < until {
+        for hour in (at..at + IDLE - 1).step_by(12 * 3600) {
+            world.at(hour);
+            sweep(&world);
+        }
+        at += IDLE - 1;
+        world.at(at);
+        assert_eq!(sweep(&world), 0, "at {at} s");
+        tokens = refresh(&world, &id, &tokens);
+        assert!(world.works(&tokens.access), "at {at} s");
+        assert_outlived(&world, &id);
+    }
+    (world, id, tokens)
+}
+
+/// The client's record outlives those of its grants.
+#[track_caller]
+fn assert_outlived(world: &World, id: &str) {
+    let client = world.client(id).unwrap();
+    for stored in world.grants() {
+        assert!(stored.record.drop_after() <= client.drop_after().min(client.expires()), "{stored:?}");
+    }
+}
+
+fn a_registration(world: &World) -> String {
+    world.registered(&metadata())["client_id"].as_str().unwrap().to_owned()
+}
+
+fn a_document(world: &World) -> String {
+    drop(world.page_with(&ask(DOCUMENT), &document()));
+    DOCUMENT.to_owned()
+}
+
+#[test]
+fn client_23_a_refresh_never_finds_its_client_gone() {
+    for kind in [a_registration, a_document] {
+        let (world, id, tokens) = live_on(policy(), kind, 180 * DAY);
+        world.at(180 * DAY - 1);
+        let last = refresh(&world, &id, &tokens);
+        assert!(world.works(&last.access), "to the last second of the family");
+        world.at(180 * DAY);
+        world.invalid_grant(&Params::refresh(last.refresh()).set("client_id", &id), Reason::RefreshAbsoluteExpired);
+        world.at(181 * DAY - 1);
+        sweep(&world);
+        assert!(world.client(&id).is_some() && !world.grants().is_empty());
+        world.at(214 * DAY);
+        sweep(&world);
+        assert_eq!((world.client(&id), world.grants().len()), (None, 0), "then both may go");
+    }
+}
+
+#[test]
+fn client_23_nor_in_a_family_without_an_end() {
+    for kind in [a_registration, a_document] {
+        let (world, id, _) = live_on(policy().refresh_absolute_lifetime(None), kind, 1000 * DAY);
+        assert!(world.client(&id).is_some());
+    }
+}
+
+#[test]
+fn client_23_a_grant_that_is_used_every_day_keeps_its_client() {
+    let (world, id) = registered(policy());
+    let mut tokens = world.tokens_of(&id);
+    for day in 1..=170 {
+        world.at(day * DAY);
+        sweep(&world);
+        tokens = refresh(&world, &id, &tokens);
+        assert_outlived(&world, &id);
+    }
+    world.page(&ask(&id));
+    assert!(world.works(&tokens.access));
+}
+
+#[test]
+fn client_23_several_grants_keep_it_as_long_as_the_longest() {
+    let (world, id) = registered(policy());
+    let short = world.tokens_of(&id);
+    world.at(20 * DAY);
+    let long = world.tokens_of(&id);
+    world.at(25 * DAY);
+    let short = refresh(&world, &id, &short);
+    world.at(49 * DAY);
+    let long = refresh(&world, &id, &long);
+    assert_outlived(&world, &id);
+    world.at(56 * DAY);
+    sweep(&world);
+    world.invalid_grant(&Params::refresh(short.refresh()).set("client_id", &id), Reason::RefreshUnknown);
+    world.at(79 * DAY - 1);
+    sweep(&world);
+    assert!(world.works(&refresh(&world, &id, &long).access));
+}
+
+/// Approved at 0; the first renewal is when a token could outlive what that was good for, each next a day and no less later.
+#[test]
+fn client_23_a_renewal_is_a_write_now_and_then() {
+    for kind in [a_registration, a_document] {
+        let world = open(policy());
+        let id = kind(&world);
+        let before = world.store.commits();
+        let mut tokens = world.tokens_of(&id);
+        assert_eq!(world.store.commits() - before, 4, "a page, a renewal, an approval, a redemption");
+        let (mut renewals, mut last) = (Vec::new(), end(&world, &id));
+        for minute in 1..=10_000 {
+            world.at(minute * 60);
+            let before = world.store.commits();
+            tokens = refresh(&world, &id, &tokens);
+            let renewed = end(&world, &id) != last;
+            assert_eq!(world.store.commits() - before, 1 + usize::from(renewed));
+            if renewed {
+                renewals.push(minute * 60);
+                last = end(&world, &id);
+            }
+        }
+        let expected: Vec<_> = (0..6).map(|n| 87_060 + n * (DAY + 60)).collect();
+        assert_eq!(renewals, expected);
+    }
+}
+
+#[test]
+fn client_23_a_client_of_the_operator_is_never_written_and_never_dropped() {
+    let world = World::new();
+    let (before, mut tokens) = (world.client("app"), world.tokens());
+    for day in 1..=170 {
+        world.at(day * DAY);
+        let commits = world.store.commits();
+        tokens = world.refreshed(tokens.refresh());
+        assert_eq!(world.store.commits() - commits, 1);
+    }
+    assert_eq!(world.client("app"), before);
+    assert_eq!(before.unwrap().drop_after(), Timestamp::NEVER);
+    world.at_unix(u64::MAX - 1);
+    sweep(&world);
+    assert_eq!((world.store.inner.client_count(), world.grants().len()), (2, 0));
+}
+
+/// One that registered itself and that the operator makes one of his own is known for good.
+#[test]
+fn client_23_an_operator_may_adopt_a_client() {
+    for kind in [a_registration, a_document] {
+        let world = open(policy());
+        let id = kind(&world);
+        let adopted = world.client(&id).unwrap().edit().registration(Registration::Operator).build().unwrap();
+        world.put(adopted);
+        world.at(400 * DAY);
+        sweep(&world);
+        world.page(&ask(&id));
+        assert_eq!(world.client(&id).unwrap().expires(), Timestamp::NEVER);
+    }
+}
+
+/// Everything up to the moment when a refresh must renew the client first.
+fn due() -> (World, String, Granted) {
+    let (world, id) = registered(policy().access_lifetime(Duration::from_secs(3 * DAY)));
+    let tokens = world.tokens_of(&id);
+    world.at(2 * DAY);
+    (world, id, tokens)
+}
+
+#[test]
+fn client_23_a_renewal_that_fails_costs_nothing() {
+    for fault in [Fault::Dropped, Fault::Unacknowledged] {
+        let (world, id, tokens) = due();
+        let params = Params::refresh(tokens.refresh()).set("client_id", &id);
+        world.store.fail([fault]);
+        let failure = world.try_token(&params, Authorization::None).expect_err("the store fails");
+        let reply = failure.refusal.reply(world.server.policy());
+        assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+        assert!(world.works(&refresh(&world, &id, &tokens).access), "{fault:?}: the same token");
+        assert_outlived(&world, &id);
+    }
+    for faults in [[Fault::Conflict, Fault::Conflict], [Fault::AppliedThenConflict, Fault::AppliedThenConflict]] {
+        let (world, id, tokens) = due();
+        world.store.fail(faults);
+        assert!(world.works(&refresh(&world, &id, &tokens).access), "{faults:?}");
+        assert_outlived(&world, &id);
+    }
+    let (world, id) = registered(policy());
+    let ticket = world.page(&ask(&id)).into_ticket();
+    world.store.fail([Fault::Dropped]);
+    let failure = world.server.consent(&ticket, ALICE, Choice::Allow).expect_err("the store fails");
+    let location = failure.refusal.location(world.server.policy()).expect("told to the client");
+    assert!(location.contains("error=temporarily_unavailable") && location.contains("state=xyz"), "{location}");
+    assert_eq!(end(&world, &id), DAY);
+    assert!(world.decide(&ticket, Choice::Allow).is_ok(), "the same page");
+}
+
+/// The administrator is faster: before the renewal is written, or before the tokens are.
+#[test]
+fn client_23_no_renewal_undoes_a_deactivation() {
+    for commits_before in [0, 1] {
+        for approves in [false, true] {
+            let (world, id, tokens) = due();
+            let ticket = world.page(&ask(&id)).into_ticket();
+            let target = id.clone();
+            for _ in 0..commits_before {
+                world.store.meanwhile(|_| {});
+            }
+            world.meanwhile(move |admin| admin.set_standing(&target, Standing::Deactivated).unwrap().unwrap());
+            let params = Params::refresh(tokens.refresh()).set("client_id", &id);
+            if approves {
+                drop(world.decide(&ticket, Choice::Allow));
+            } else {
+                drop(world.token(&params));
+            }
+            let case = format!("{commits_before} {approves}");
+            assert_eq!(world.client(&id).unwrap().status(), ClientStatus::Deactivated, "{case}");
+            world.dead(&tokens.access, Reason::ClientDeactivated);
+            assert_eq!(world.token(&params).status, 401, "{case}");
+            assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientDeactivated);
+        }
+    }
+}
+
+/// The other way round: renewed between what the administrator's request read and what it writes.
+#[test]
+fn client_23_no_renewal_swallows_a_deactivation() {
+    let (world, id, tokens) = due();
+    let (target, before) = (id.clone(), end(&world, &id));
+    world.meanwhile(move |other| {
+        let body = Params::refresh(tokens.refresh()).set("client_id", &target).encode();
+        assert_eq!(other.token(&form(&body)).unwrap().status, 200);
+    });
+    world.server.set_standing(&id, Standing::Deactivated).unwrap().unwrap();
+    assert_eq!(world.client(&id).unwrap().status(), ClientStatus::Deactivated);
+    assert!(end(&world, &id) > before, "both are kept");
+}
+
+#[test]
+fn client_23_a_clock_that_steps_back_ends_no_client() {
+    let (world, id) = registered(policy());
+    world.at(DAY / 2);
+    let tokens = world.tokens_of(&id);
+    world.at_unix(T - 1000 * DAY);
+    let next = refresh(&world, &id, &tokens);
+    assert_outlived(&world, &id);
+    world.at(DAY / 2 + IDLE - 1);
+    sweep(&world);
+    refresh(&world, &id, &next);
+    let (world, id) = registered(policy());
+    world.at(DAY);
+    sweep(&world);
+    world.at(0);
+    assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
+}
