@@ -12,6 +12,7 @@ mod redeem;
 mod refresh;
 mod register;
 mod renew;
+mod revoke;
 mod standing;
 mod terms;
 mod token;

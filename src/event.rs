@@ -45,6 +45,12 @@ pub enum EventKind {
     TokensRefreshed,
     /// A rotated refresh token got the same successor again, within the replay window.
     RefreshReplayedInWindow,
+    /// A client gave a refresh token back: its grant is over.
+    GrantRevoked,
+    /// A client gave an access token back.
+    TokenRevoked,
+    /// A client gave something back that was over already, or never a token of its own.
+    NothingRevoked,
     /// An access token was accepted.
     AccessAllowed,
     /// A client registered itself.
@@ -75,6 +81,9 @@ impl EventKind {
             Self::CodeRedeemed => "code_redeemed",
             Self::TokensRefreshed => "tokens_refreshed",
             Self::RefreshReplayedInWindow => "refresh_replayed_in_window",
+            Self::GrantRevoked => "grant_revoked",
+            Self::TokenRevoked => "token_revoked",
+            Self::NothingRevoked => "nothing_revoked",
             Self::AccessAllowed => "access_allowed",
             Self::ClientRegistered => "client_registered",
             Self::ClientRead => "client_read",

@@ -88,7 +88,7 @@ pub use crate::moment::{SystemClock, SystemEntropy};
 pub use crate::operation::{Account, Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
     AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, RegistrationRules, Resource,
-    ScopeInfo, TokenRedirectUri,
+    RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::reason::{Code, Reason, Surface};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
@@ -99,6 +99,7 @@ pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::FetchedDocument;
 pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
+pub use crate::request::revocation::RevocationRequest;
 pub use crate::request::standing::{Standing, StandingChange};
 pub use crate::request::token::TokenRequest;
 pub use crate::response::access::Access;
@@ -109,6 +110,7 @@ pub use crate::response::problem::Problem;
 pub use crate::response::redirect::Redirect;
 pub use crate::response::registration::{Managed, Registered};
 pub use crate::response::reply::{PAGE_HEADERS, Reply};
+pub use crate::response::revocation::Revoked;
 pub use crate::response::token::Tokens;
 pub use crate::server::{Answer, AsyncServer, Server};
 #[doc(inline)]

@@ -5,10 +5,12 @@
 mod builder;
 mod check;
 mod clients;
+mod revocation;
 
 pub use builder::PolicyBuilder;
 pub use check::PolicyError;
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
+pub use revocation::RevocationRules;
 
 use std::fmt;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub struct Policy {
     token_endpoint: String,
     registration_endpoint: String,
     registration: Option<RegistrationRules>,
+    revocation_endpoint: String,
+    revocation: Option<RevocationRules>,
     documents: Option<DocumentRules>,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
@@ -207,6 +211,16 @@ impl Policy {
     /// The rules by which clients may register themselves, if they may.
     pub fn registration(&self) -> Option<&RegistrationRules> {
         self.registration.as_ref()
+    }
+
+    /// The revocation endpoint's URL. Default: the issuer and `/oauth/revoke`. It is there only if [`revocation`](Self::revocation) is.
+    pub fn revocation_endpoint(&self) -> &str {
+        &self.revocation_endpoint
+    }
+
+    /// The rules by which clients may give tokens back, if they may.
+    pub fn revocation(&self) -> Option<&RevocationRules> {
+        self.revocation.as_ref()
     }
 
     /// The rules of Client ID Metadata Documents, if they are used.

@@ -11,5 +11,6 @@ pub(crate) mod incoming;
 pub(crate) mod metadata;
 pub(crate) mod parameters;
 pub(crate) mod registration;
+pub(crate) mod revocation;
 pub(crate) mod standing;
 pub(crate) mod token;

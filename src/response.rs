@@ -11,4 +11,5 @@ pub(crate) mod problem;
 pub(crate) mod redirect;
 pub(crate) mod registration;
 pub(crate) mod reply;
+pub(crate) mod revocation;
 pub(crate) mod token;

@@ -97,6 +97,12 @@ impl Grant {
         self.next(now, Phase::Revoked(Revoked { cause, until: self.last_use(), denied: None }))
     }
 
+    /// revoke one access token: the others and the family stay.
+    pub(crate) fn without(&self, active: &Active, token: &Digest, now: Timestamp) -> Self {
+        let live = active.live.iter().filter(|live| now < live.expires && !live.digest.matches(token)).copied().collect();
+        self.next(now, Phase::Active(Active { live, ..*active }))
+    }
+
     fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
         let expires = now.after(policy.lifetimes().access).min(self.expires);
         Live { digest: minted.access, expires, scope: minted.scope, resources: minted.resources }

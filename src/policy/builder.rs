@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::check::{PolicyError, check};
 use super::{
-    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, RegistrationRules, Resource, ScopeInfo, SlowHash,
-    TokenRedirectUri,
+    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, RegistrationRules, Resource, RevocationRules, ScopeInfo,
+    SlowHash, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -30,6 +30,8 @@ impl PolicyBuilder {
             authorization_endpoint: format!("{}/oauth/authorize", issuer.trim_end_matches('/')),
             token_endpoint: format!("{}/oauth/token", issuer.trim_end_matches('/')),
             registration_endpoint: format!("{}/oauth/register", issuer.trim_end_matches('/')),
+            revocation_endpoint: format!("{}/oauth/revoke", issuer.trim_end_matches('/')),
+            revocation: None,
             issuer,
             registration: None,
             documents: None,
@@ -135,6 +137,18 @@ impl PolicyBuilder {
     /// The registration endpoint's URL.
     pub fn registration_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.registration_endpoint = url.into();
+        self
+    }
+
+    /// Lets clients give tokens back (RFC 7009), public ones too. Default: they cannot.
+    pub fn revocation(mut self, rules: RevocationRules) -> Self {
+        self.policy.revocation = Some(rules);
+        self
+    }
+
+    /// The revocation endpoint's URL.
+    pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.policy.revocation_endpoint = url.into();
         self
     }
 

@@ -77,7 +77,9 @@ fn check_urls(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
     }
     let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
     let own = |url: &String| is_server_url(url, loopback_http) && origin(url) == origin(&policy.issuer);
-    if [&policy.authorization_endpoint, &policy.token_endpoint, &policy.registration_endpoint].into_iter().all(own)
+    if [&policy.authorization_endpoint, &policy.token_endpoint, &policy.registration_endpoint, &policy.revocation_endpoint]
+        .into_iter()
+        .all(own)
         && !policy.registration_endpoint.contains('?')
     {
         Ok(())

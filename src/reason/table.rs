@@ -343,6 +343,20 @@ reasons! {
         "A token request names a resource that the user did not consent to."
         "Leave resource out, or authorize again for it."
 
+    // Revocation endpoint
+    RevocationOff "revocation_off" AccessDenied "RFC 7009 §2"
+        "Tokens cannot be revoked here."
+        "The policy has no revocation endpoint."
+        "Let the token expire, or turn revocation on in the policy."
+    RevocationTokenMissing "revocation_token_missing" InvalidRequest "RFC 7009 §2.1"
+        "The token parameter is missing."
+        "token was left out."
+        "Send the token that is to end."
+    RevocationClientMismatch "revocation_client_mismatch" InvalidGrant "RFC 7009 §2.1"
+        "The token was issued to another client."
+        "A client tried to revoke a token that was issued to another one. Nothing was changed."
+        "Revoke the token with the client_id it was issued to."
+
     // Registration endpoint: who may, and what can be read
     RegistrationOff "registration_off" AccessDenied "RFC 7591 §3"
         "Clients are registered by the operator of this server."

@@ -129,14 +129,14 @@ impl<'a> Form<'a> {
 }
 
 /// What is in a URL is in logs and histories: such a request is refused, so that its author notices (OAuth 2.1 §2.4.1).
-fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Reason> {
+pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Reason> {
     let mut found = false;
-    each(query, limits, |name, _| found |= matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier"))?;
+    each(query, limits, |name, _| found |= matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token"))?;
     if found { Err(Reason::SecretInUrl) } else { Ok(()) }
 }
 
 impl<'a> Credentials<'a> {
-    fn read(
+    pub(super) fn read(
         header: &Authorization<'a>,
         id: Option<Cow<'a, str>>,
         secret: Option<Cow<'a, str>>,

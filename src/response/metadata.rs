@@ -15,12 +15,16 @@ struct ServerMetadata<'a> {
     token_endpoint: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
     response_types_supported: [&'a str; 1],
     response_modes_supported: [&'a str; 1],
     grant_types_supported: [&'a str; 2],
     token_endpoint_auth_methods_supported: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
     code_challenge_methods_supported: [&'a str; 1],
     authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,16 +61,19 @@ impl WellKnown {
 impl Policy {
     /// The authorization server's metadata document (RFC 8414 §3.2).
     pub fn server_metadata(&self) -> Reply {
+        let methods = || self.auth_methods().offered().map(AuthMethod::name).collect();
         document(&ServerMetadata {
             issuer: self.issuer(),
             authorization_endpoint: self.authorization_endpoint(),
             token_endpoint: self.token_endpoint(),
+            revocation_endpoint: self.revocation().map(|_| self.revocation_endpoint()),
             registration_endpoint: self.registration().map(|_| self.registration_endpoint()),
             scopes_supported: self.scopes().iter().map(ScopeInfo::name).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],
-            token_endpoint_auth_methods_supported: self.auth_methods().offered().map(AuthMethod::name).collect(),
+            revocation_endpoint_auth_methods_supported: self.revocation().map(|_| methods()),
+            token_endpoint_auth_methods_supported: methods(),
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
             client_id_metadata_document_supported: self.documents().map(|_| true),

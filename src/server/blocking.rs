@@ -15,6 +15,8 @@ use crate::response::access::Access;
 use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
+use crate::response::revocation::Revoked;
+use crate::response::token::Tokens;
 use crate::store::Store;
 
 impl<S: Store> Server<S> {
@@ -59,7 +61,20 @@ impl<S: Store> Server<S> {
             Err(refused) => return Ok(refused),
         };
         let outcome = self.run(&request)?;
-        Ok(self.core.token_reply(&request, outcome))
+        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
+    }
+
+    /// The revocation endpoint (RFC 7009 §2): a whole response. Its 200 says that the token does not work, whether it ever did or not.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work still.
+    pub fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.revocation_request(incoming) {
+            Ok(request) => request,
+            Err(refused) => return Ok(refused),
+        };
+        let outcome = self.run(&request)?;
+        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
     }
 
     /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. `source` is what the limit goes by, such as the

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Answer;
 use crate::drive::Failure;
 use crate::event::{Event, EventKind};
-use crate::moment::{Clock, Entropy, EntropySource, Moment};
+use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
 use crate::operation::{Operation, Settled};
 use crate::policy::Policy;
 use crate::rate::Limiter;
@@ -13,9 +13,9 @@ use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::incoming::Incoming;
 use crate::request::registration::RegistrationRequest;
+use crate::request::revocation::RevocationRequest;
 use crate::request::token::TokenRequest;
 use crate::response::reply::Reply;
-use crate::response::token::Tokens;
 
 /// What both have but the store.
 pub(super) struct Core {
@@ -90,17 +90,29 @@ impl Core {
         if let Err(wait) = self.requests.admit(client, now) {
             return Err(refuse(Refusal::later(Reason::RateLimited, Surface::Token, wait), Some(client)));
         }
-        if let Some(wait) = self.failures.wait(client, now).or_else(|| self.strangers.wait(client, now)) {
-            return Err(refuse(Refusal::later(Reason::AuthenticationsThrottled, Surface::Token, wait), Some(client)));
-        }
+        self.throttle(client, now)?;
         Ok(request)
+    }
+
+    /// Reads a revocation and holds it to the limit of failed authentications: secrets could be guessed here as well.
+    pub(super) fn revocation_request<'a>(&self, incoming: &Incoming<'a>) -> Result<RevocationRequest<'a>, Reply> {
+        let request = RevocationRequest::parse(incoming, &self.policy);
+        let request = request.map_err(|refusal| self.refuse(refusal, None).reply(&self.policy))?;
+        self.throttle(request.claimed_client(), self.clock.now())?;
+        Ok(request)
+    }
+
+    fn throttle(&self, client: &str, now: Timestamp) -> Result<(), Reply> {
+        let wait = self.failures.wait(client, now).or_else(|| self.strangers.wait(client, now));
+        let refuse = |wait| Refusal::later(Reason::AuthenticationsThrottled, Surface::Token, wait);
+        wait.map_or(Ok(()), |wait| Err(self.refuse(refuse(wait), Some(client)).reply(&self.policy)))
     }
 
     /// The response, and a note of an authentication that failed. That a public client sent a secret is not one: it has none to
     /// guess, and others would share its throttle.
-    pub(super) fn token_reply(&self, request: &TokenRequest<'_>, outcome: Result<Tokens, Refusal>) -> Reply {
+    pub(super) fn authenticated_reply(&self, client: &str, outcome: Result<Reply, Refusal>) -> Reply {
         match outcome {
-            Ok(tokens) => tokens.reply(),
+            Ok(reply) => reply,
             Err(refusal) => {
                 let failures = match (refusal.code(), refusal.reason()) {
                     (_, Reason::ClientSecretUnexpected) => None,
@@ -109,7 +121,7 @@ impl Core {
                     _ => None,
                 };
                 if let Some(failures) = failures {
-                    failures.count(request.claimed_client(), self.clock.now());
+                    failures.count(client, self.clock.now());
                 }
                 refusal.reply(&self.policy)
             }

@@ -15,6 +15,8 @@ use crate::response::access::Access;
 use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
+use crate::response::revocation::Revoked;
+use crate::response::token::Tokens;
 use crate::store::AsyncStore;
 
 impl<S: AsyncStore> AsyncServer<S> {
@@ -58,7 +60,20 @@ impl<S: AsyncStore> AsyncServer<S> {
             Err(refused) => return Ok(refused),
         };
         let outcome = self.run(&request).await?;
-        Ok(self.core.token_reply(&request, outcome))
+        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
+    }
+
+    /// See [`Server::revoke`].
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work still.
+    pub async fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.revocation_request(incoming) {
+            Ok(request) => request,
+            Err(refused) => return Ok(refused),
+        };
+        let outcome = self.run(&request).await?;
+        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
     }
 
     /// See [`Server::register`].

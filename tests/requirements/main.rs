@@ -28,6 +28,7 @@ mod redir;
 mod redir_register;
 mod refresh;
 mod refresh_window;
+mod revoke;
 mod seed_consent;
 mod seed_invalid_grant;
 mod smoke;

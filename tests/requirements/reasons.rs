@@ -98,6 +98,9 @@ T grant_revoked invalid_grant 400
 T grant_ended invalid_grant 400
 T scope_beyond_grant invalid_scope 400
 T resource_beyond_grant invalid_target 400
+T revocation_off access_denied 403
+T revocation_token_missing invalid_request 400
+T revocation_client_mismatch invalid_grant 400
 R token_missing - 401
 R bearer_malformed invalid_request 400
 R token_unknown invalid_token 401

@@ -6,7 +6,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::{
-    Authorization, Choice, Client, Digest, GrantTypes, Incoming, Policy, Reason, RegistrationRules, Scope, Subject, User,
+    Authorization, Choice, Client, Digest, GrantTypes, Incoming, Policy, Reason, RegistrationRules, RevocationRules, Scope,
+    Subject, User,
 };
 use serde_json::Value;
 
@@ -181,6 +182,12 @@ const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::DocumentUnreachable, || documented(DOCUMENT, None)),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
     (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
+    (Reason::RevocationOff, || revoked(|revoke| revoke, policy())),
+    (Reason::RevocationTokenMissing, || revoked(|revoke| revoke.without("token"), policy().revocation(RevocationRules::default()))),
+    (Reason::RevocationClientMismatch, || {
+        let by_web = |revoke: Params| revoke.set("client_id", "web").and("client_secret", SECRET);
+        revoked(by_web, policy().revocation(RevocationRules::default()))
+    }),
     (Reason::OwnerSuspended, || {
         let world = World::new();
         world.put(Client::public("app").redirect_uri(CALLBACK).owner(Subject::new("mallory")).build().unwrap());
@@ -189,6 +196,14 @@ const CLIENTS: &[(Reason, Provoked)] = &[
         world
     }),
 ];
+
+fn revoked(by: fn(Params) -> Params, policy: grantcore::PolicyBuilder) -> World {
+    let world = World::with(policy);
+    let revoke = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &world.tokens().access);
+    let body = by(revoke).encode();
+    drop(world.server.revoke(&form(&body)));
+    world
+}
 
 fn closed(authorization: Authorization<'_>) -> World {
     let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));

@@ -36,6 +36,7 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
 
     let machines = documents(app)
         .route("/oauth/token", any(api::token))
+        .route("/oauth/revoke", any(api::revoke))
         .route("/oauth/register", any(clients::register))
         .route("/oauth/register/{client_id}", any(clients::manage))
         .layer(cors().expose_headers([

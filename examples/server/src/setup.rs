@@ -2,7 +2,7 @@
 
 use grantcore::{
     Client, ClientError, Digest, DocumentRules, Policy, PolicyBuilder, PolicyError, PrivateUseSchemes, RedirectRules,
-    RegistrationRules, SecretMethod, StoredSecret,
+    RegistrationRules, RevocationRules, SecretMethod, StoredSecret,
 };
 
 use crate::config::{Clients, Config, Issuer, Switch};
@@ -43,6 +43,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
             caps.failed_authentications_per_minute = limits.auth_failures.get();
             caps.registrations_per_minute = limits.registration_rate.get();
         })
+        .revocation(RevocationRules::default())
         .unused_client_lifetime(lifetimes.unused_client_lifetime);
     strangers(policy, &config.clients).build()
 }

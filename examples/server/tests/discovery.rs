@@ -73,6 +73,7 @@ async fn meta_04_other_origins_may_read_and_call_but_never_authorize() {
     assert_eq!((missing.status().as_u16(), header(&missing, "access-control-allow-origin")), (404, "*"));
     for (path, method, headers) in [
         ("/oauth/token", "POST", "authorization"),
+        ("/oauth/revoke", "POST", "authorization"),
         ("/oauth/register", "POST", "content-type"),
         ("/oauth/register/gcl_x", "PUT", "authorization,content-type"),
         ("/oauth/register/gcl_x", "DELETE", "authorization"),

@@ -1,4 +1,4 @@
-//! What programs call: the token endpoint, and the guard in front of each protected resource.
+//! What programs call: the token and revocation endpoints, and the guard in front of each protected resource.
 
 use std::sync::Arc;
 
@@ -27,6 +27,18 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
         return respond(Refusal::plain(Reason::RequestTooLarge, Surface::Token).reply(app.oauth.policy()));
     };
     match app.oauth.token(&Incoming::from_http(&parts, &body)).await {
+        Ok(reply) => respond(reply),
+        Err(failure) => app.failed_reply(&failure),
+    }
+}
+
+/// `/oauth/revoke` (RFC 7009).
+pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(body) = read(body).await else {
+        return respond(Refusal::plain(Reason::RequestTooLarge, Surface::Token).reply(app.oauth.policy()));
+    };
+    match app.oauth.revoke(&Incoming::from_http(&parts, &body)).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }

@@ -1,0 +1,92 @@
+//! revoke: a client gives a token back (RFC 7009 §2). A refresh token ends its grant, an access token ends alone.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::authenticate::authenticate;
+use crate::client::Client;
+use crate::event::EventKind;
+use crate::grant::{Active, Cause, Grant, Phase};
+use crate::moment::Moment;
+use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::policy::Policy;
+use crate::reason::{Reason, Surface};
+use crate::record::{Stored, Write};
+use crate::request::revocation::{Revocable, RevocationRequest};
+use crate::response::revocation::Revoked;
+use crate::value::text::ClientId;
+
+impl Operation for RevocationRequest<'_> {
+    type Response = Revoked;
+
+    fn keys(&self, _: &Moment) -> Keys<'_> {
+        let grant = match &self.token {
+            Ok(Revocable::Refresh(token)) => Some(token.id),
+            Ok(Revocable::Access(token)) => Some(token.id),
+            Ok(Revocable::Nothing) | Err(_) => None,
+        };
+        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), subject: None }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
+        let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
+        let client = match authenticate(loaded, &self.credentials, policy, moment.now) {
+            Ok(client) => client,
+            Err(reason) => return refuse(reason),
+        };
+        let token = match (&self.token, policy.revocation()) {
+            (_, None) => return refuse(Reason::RevocationOff),
+            (Err(reason), _) => return refuse(*reason),
+            (Ok(token), Some(_)) => token,
+        };
+        match revoke(token, client, loaded, policy, moment) {
+            Err(Reason::RevocationClientMismatch) if policy.revocation().is_some_and(|rules| rules.silent) => {
+                Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment)
+            }
+            Err(reason) => refuse(reason),
+            Ok(None) => Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment),
+            Ok(Some((kind, write))) => Decision::allow(kind, Revoked, loaded, moment).writing(write),
+        }
+    }
+
+    fn surface(&self) -> Surface {
+        Surface::Token
+    }
+}
+
+/// The write that ends the token; nothing if it is over already, was never ours, or is of another family.
+fn revoke(
+    token: &Revocable,
+    client: &Client,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Result<Option<(EventKind, Write)>, Reason> {
+    let Some((stored, active)) = loaded.grant.as_ref().and_then(in_use) else { return Ok(None) };
+    let grant = &*stored.record;
+    let is_of_grant = match token {
+        Revocable::Refresh(token) => token.family.digest().matches(&active.family),
+        Revocable::Access(token) => active.find(&token.secret.digest()).is_some_and(|live| grant.now(moment.now) < live.expires),
+        Revocable::Nothing => false,
+    };
+    if !is_of_grant {
+        return Ok(None);
+    }
+    if client.id() != grant.client_id() {
+        return Err(Reason::RevocationClientMismatch);
+    }
+    let now = grant.now(moment.now);
+    let cascades = policy.revocation().is_some_and(|rules| rules.cascade_from_access);
+    let (kind, next) = match token {
+        Revocable::Access(token) if !cascades => (EventKind::TokenRevoked, grant.without(active, &token.secret.digest(), now)),
+        _ => (EventKind::GrantRevoked, grant.revoked(Cause::Asked, now)),
+    };
+    Ok(Some((kind, Write::grant(Some(stored), Arc::new(next)))))
+}
+
+fn in_use(stored: &Stored<Grant>) -> Option<(&Stored<Grant>, &Active)> {
+    match stored.record.phase() {
+        Phase::Active(active) => Some((stored, active)),
+        Phase::ConsentPending(_) | Phase::CodeIssued(_) | Phase::Revoked(_) => None,
+    }
+}
