@@ -99,7 +99,7 @@ impl Grant {
 
     /// revoke one access token: the others and the family stay.
     pub(crate) fn without(&self, active: &Active, token: &Digest, now: Timestamp) -> Self {
-        let live = active.live.iter().filter(|live| now < live.expires && !live.digest.matches(token)).copied().collect();
+        let live = active.live.iter().filter(|live| !live.digest.matches(token)).copied().collect();
         self.next(now, Phase::Active(Active { live, ..*active }))
     }
 
