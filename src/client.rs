@@ -239,6 +239,13 @@ impl Client {
         ClientBuilder::editing(self)
     }
 
+    /// Whether a scope token is open to it: within its own scope and, unless the operator registered it, the policy's for such
+    /// clients, which may have been narrowed since.
+    pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
+        let ceiling = policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
+        [self.scope(), ceiling].into_iter().flatten().all(|allowed| allowed.contains(token))
+    }
+
     /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).
     pub(crate) fn verify_redirect(&self, requested: Option<&str>, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
         let verified = match (requested, self.redirect_uris.as_slice()) {

@@ -30,6 +30,11 @@ impl Client {
         Self { expires: Timestamp::EPOCH, ..self.with_grants_ended() }
     }
 
+    /// Whether it was deleted, and is not only over.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.expires == Timestamp::EPOCH
+    }
+
     /// When it is unknown again: of one that the operator registered never, of another when it was not used for so long.
     pub fn expires(&self) -> Timestamp {
         self.expires

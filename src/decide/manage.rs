@@ -24,7 +24,13 @@ impl Operation for ManagementRequest<'_> {
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
         let refuse = |reason| Decision::refuse(reason, Surface::Management, loaded, moment).claimed_by(self.client_id);
-        let Some(stored) = managed(self, loaded, moment) else { return refuse(Reason::ManagementTokenWrong) };
+        let Some(stored) = managed(self, loaded, moment) else {
+            return if is_gone(self, loaded, moment) {
+                Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
+            } else {
+                refuse(Reason::ManagementTokenWrong)
+            };
+        };
         let shown = |client, secret| Managed { shown: Some(Shown { client, secret, token: self.token.into() }) };
         match &self.action {
             Action::Read => Decision::allow(EventKind::ClientRead, shown(Arc::clone(&stored.record), None), loaded, moment),
@@ -57,12 +63,16 @@ fn managed<'a>(request: &ManagementRequest<'_>, loaded: &'a Loaded, moment: &Mom
     loaded.client.as_ref().filter(|stored| stored.record.is_managed_by(&token))
 }
 
+/// Whether this is a deletion that has been done: its own commit come back late.
+fn is_gone(request: &ManagementRequest<'_>, loaded: &Loaded, moment: &Moment) -> bool {
+    let is_late = moment.again && matches!(request.action, Action::Delete);
+    let token = Digest::of(request.token.as_bytes());
+    is_late && loaded.client.as_ref().is_some_and(|stored| stored.record.is_deleted() && stored.record.is_managed_by(&token))
+}
+
 /// The client with these metadata in place of its own. How it authenticates and what it is registered for stay if the update does
 /// not name them: nobody loses a secret by leaving a member out.
 fn updated(update: &Update, client: &Client, policy: &Policy, moment: &Moment) -> Result<Client, Reason> {
-    if update.secret.as_ref().is_some_and(|sent| !client.has_secret(sent)) {
-        return Err(Reason::MetadataSecret);
-    }
     let metadata = update.metadata.clone();
     let method = metadata.auth_method.map_or(client.authentication().method(), |asked| policy.auth_methods().nearest(asked));
     let authentication = match (client.authentication(), authentication(method, moment)) {
@@ -73,5 +83,11 @@ fn updated(update: &Update, client: &Client, policy: &Policy, moment: &Moment) -
         (_, new) => new,
     };
     let grant_types = metadata.grant_types.unwrap_or(client.grant_types());
-    metadata.describe(client.clone().edit().authentication(authentication).grant_types(grant_types), policy)
+    let next = metadata.describe(client.clone().edit().authentication(authentication).grant_types(grant_types), policy)?;
+    // Its own commit come back late may have ended the secret that came along.
+    let is_done = moment.again && next == *client;
+    match &update.secret {
+        Some(sent) if !is_done && !client.has_secret(sent) => Err(Reason::MetadataSecret),
+        _ => Ok(next),
+    }
 }

@@ -27,17 +27,14 @@ pub(crate) fn requested_scope(asked: Option<&str>, client: &Client, policy: &Pol
     if !scope.tokens().all(|token| policy.knows_scope(token)) {
         return Err(Reason::ScopeUnknown);
     }
-    match client.scope() {
-        Some(allowed) if !allowed.covers(&scope) => Err(Reason::ScopeForbidden),
-        _ => Ok(scope),
-    }
+    let is_open = scope.tokens().all(|token| client.may_ask_for(token, policy));
+    if is_open { Ok(scope) } else { Err(Reason::ScopeForbidden) }
 }
 
 /// The configured default, as far as it is open to this client.
 fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
     let default = policy.default_scope().ok_or(Reason::ScopeMissing)?;
-    let open = |token: &&str| client.scope().is_none_or(|allowed| allowed.contains(token));
-    Scope::from_tokens(default.tokens().filter(open)).map_err(|_| Reason::ScopeMissing)
+    Scope::from_tokens(default.tokens().filter(|token| client.may_ask_for(token, policy))).map_err(|_| Reason::ScopeMissing)
 }
 
 /// The resources of an authorization request (RFC 8707 §2), as the policy spells them.

@@ -2,6 +2,8 @@
 //!
 //! Read from JSON, each member judged by itself, so that a refusal names the member. What a server does not know is ignored.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -80,7 +82,7 @@ impl Members {
                 logo_uri: page(self.logo_uri)?,
                 tos_uri: page(self.tos_uri)?,
                 policy_uri: page(self.policy_uri)?,
-                contacts: texts(self.contacts, Reason::MetadataContacts)?.unwrap_or_default(),
+                contacts: contacts(self.contacts)?,
                 application_type: application_type(self.application_type)?,
                 software_id: text(self.software_id, Reason::MetadataSoftware)?,
                 software_version: text(self.software_version, Reason::MetadataSoftware)?,
@@ -94,6 +96,10 @@ impl ClientMetadata {
     pub(crate) fn check_redirects(&self, policy: &Policy) -> Result<(), Reason> {
         if self.redirect_uris.is_empty() {
             return Err(RedirectUriError::Missing.into());
+        }
+        // One that is named twice is registered once.
+        if self.redirect_uris.iter().collect::<BTreeSet<_>>().len() > policy.redirect_rules().most {
+            return Err(RedirectUriError::TooMany.into());
         }
         let strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
         let loopback_forbidden = strict && self.about.application_type == Some(ApplicationType::Web);
@@ -139,6 +145,11 @@ fn text(value: Option<Value>, wrong: Reason) -> Result<Option<String>, Reason> {
 
 fn texts(value: Option<Value>, wrong: Reason) -> Result<Option<Vec<String>>, Reason> {
     value.map(|value| serde_json::from_value(value).map_err(|_| wrong)).transpose()
+}
+
+fn contacts(value: Option<Value>) -> Result<Vec<String>, Reason> {
+    let named = texts(value, Reason::MetadataContacts)?.unwrap_or_default();
+    Ok(named.into_iter().filter(|contact| !contact.is_empty()).collect())
 }
 
 fn page(value: Option<Value>) -> Result<Option<String>, Reason> {

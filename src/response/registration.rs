@@ -63,6 +63,7 @@ struct ClientInformation<'a> {
     token_endpoint_auth_method: &'a str,
     grant_types: Vec<&'a str>,
     response_types: [&'a str; 1],
+    #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<&'a str>,
@@ -145,8 +146,9 @@ fn information(client: &Client, secret: Option<Issued>, management: Option<&str>
 
 /// What the client may ask for; where nothing narrows it, all that the server knows.
 fn effective_scope(client: &Client, policy: &Policy) -> String {
-    match client.scope() {
-        Some(scope) => scope.as_str().to_owned(),
-        None => policy.scopes().iter().map(ScopeInfo::name).collect::<Vec<_>>().join(" "),
-    }
+    let named: Vec<_> = match client.scope() {
+        Some(scope) => scope.tokens().collect(),
+        None => policy.scopes().iter().map(ScopeInfo::name).collect(),
+    };
+    named.into_iter().filter(|token| client.may_ask_for(token, policy)).collect::<Vec<_>>().join(" ")
 }
