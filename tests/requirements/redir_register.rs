@@ -40,7 +40,73 @@ fn stored_as<R: Serialize + DeserializeOwned>(record: &R, from: &str, to: &str) 
     serde_json::from_str(&text.replace(&from, &to)).unwrap()
 }
 
-const DANGEROUS: &[&str] = &[
+/// Relative, or without what must follow the scheme.
+pub(crate) const RELATIVE: &[&str] = &[
+    "/cb",
+    "example.com/cb",
+    "//example.com/cb",
+    "",
+    "cb",
+    ":",
+    "://example.com/cb",
+    "1http://a.example/cb",
+    "https:",
+    "https:cb",
+    "https:/a.example/cb",
+    "https:///cb",
+    "https://",
+    "https://?x",
+    "http:127.0.0.1/cb",
+];
+
+pub(crate) const FRAGMENTS: &[&str] =
+    &["https://a.example/cb#x", "https://a.example/cb#", "http://127.0.0.1/cb#", "com.example.app:/cb#x"];
+
+/// `http`, and not to one of the three loopback hosts in their one spelling.
+pub(crate) const INSECURE: &[&str] = &[
+    "http://a.example/cb",
+    "http://192.168.0.5/cb",
+    "http://127.0.0.1.a.example/cb",
+    "http://localhost.a.example/cb",
+    "http://localhost./cb",
+    "http://127.0.0.2/cb",
+    "http://127.1/cb",
+    "http://0x7f000001/cb",
+    "http://2130706433/cb",
+    "http://0.0.0.0/cb",
+    "http://[::]/cb",
+    "http://[0:0:0:0:0:0:0:1]/cb",
+    "http://[::ffff:127.0.0.1]/cb",
+];
+
+pub(crate) const LOOPBACK: &[&str] =
+    &["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "http://localhost:3000/callback", "http://127.0.0.1"];
+
+pub(crate) const REVERSED: &[&str] = &["com.example.app:/cb", "com.example.app://cb", "com.example.app:cb", "COM.Example.App:/cb"];
+
+/// Private-use schemes that any application could claim.
+pub(crate) const UNREVERSED: &[&str] =
+    &["myapp:/cb", "myapp://cb", "cursor://anysphere.cursor-deeplink/mcp/auth", "urn:ietf:wg:oauth:2.0:oob"];
+
+pub(crate) const USERINFO: &[&str] = &[
+    "https://user@a.example/cb",
+    "https://user:pw@a.example/cb",
+    "https://@a.example/cb",
+    "https://a@b@c.example/",
+    "http://127.0.0.1@evil.example/cb",
+    "com.example.app://user@host/cb",
+];
+
+/// Characters that no URI has.
+pub(crate) const STRANGE: &[&str] = &[" ", "\t", "\n", "\r", "\0", "\u{7f}", "\\", "é", "\u{202e}", "\u{ff0f}"];
+
+pub(crate) const WILDCARDS: &[&str] =
+    &["https://*.a.example/cb", "https://*/cb", "https://a.*/cb", "https://a.example:*/cb", "http://127.0.0.1:*/cb"];
+
+/// The parameters that only a response adds.
+pub(crate) const RESERVED: &[&str] = &["code", "state", "iss", "error", "error_description", "error_uri"];
+
+pub(crate) const DANGEROUS: &[&str] = &[
     "javascript",
     "data",
     "vbscript",
@@ -57,7 +123,7 @@ const DANGEROUS: &[&str] = &[
 ];
 
 /// The scheme in lower, upper and mixed case.
-fn spellings(scheme: &str) -> [String; 3] {
+pub(crate) fn spellings(scheme: &str) -> [String; 3] {
     let mixed = scheme.char_indices().map(|(i, c)| if i % 2 == 0 { c.to_ascii_uppercase() } else { c });
     [scheme.to_owned(), scheme.to_ascii_uppercase(), mixed.collect()]
 }
@@ -69,17 +135,14 @@ fn redir_01_a_client_registers_at_least_one() {
 
 #[test]
 fn redir_02_the_uri_is_absolute() {
-    for uri in ["/cb", "example.com/cb", "//example.com/cb", "", "cb", ":", "://example.com/cb", "1http://a.example/cb"] {
-        assert_not_registered(uri, E::NotAbsolute);
-    }
-    for uri in ["https:", "https:cb", "https:/a.example/cb", "https:///cb", "https://", "https://?x", "http:127.0.0.1/cb"] {
+    for uri in RELATIVE {
         assert_not_registered(uri, E::NotAbsolute);
     }
 }
 
 #[test]
 fn redir_03_a_fragment_is_refused() {
-    for uri in ["https://a.example/cb#x", "https://a.example/cb#", "http://127.0.0.1/cb#", "com.example.app:/cb#x"] {
+    for uri in FRAGMENTS {
         assert_not_registered(uri, E::Fragment);
     }
     let world = World::new();
@@ -91,26 +154,10 @@ fn redir_03_a_fragment_is_refused() {
 
 #[test]
 fn redir_04_http_is_for_loopback() {
-    for uri in [
-        "http://a.example/cb",
-        "http://192.168.0.5/cb",
-        "http://127.0.0.1.a.example/cb",
-        "http://localhost.a.example/cb",
-        "http://localhost./cb",
-        "http://127.0.0.2/cb",
-        "http://127.1/cb",
-        "http://0x7f000001/cb",
-        "http://2130706433/cb",
-        "http://0.0.0.0/cb",
-        "http://[::]/cb",
-        "http://[0:0:0:0:0:0:0:1]/cb",
-        "http://[::ffff:127.0.0.1]/cb",
-    ] {
+    for uri in INSECURE {
         assert_not_registered(uri, E::InsecureHost);
     }
-    for uri in
-        ["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "http://localhost:3000/callback", "http://127.0.0.1"]
-    {
+    for uri in LOOPBACK {
         assert_registers(uri);
     }
     assert_registers("https://192.168.0.5/cb");
@@ -188,10 +235,10 @@ fn cve_2026_67333_the_consent_page_navigates_to_no_stored_script() {
 
 #[test]
 fn redir_06_private_use_schemes_are_reversed_domain_names() {
-    for uri in ["com.example.app:/cb", "com.example.app://cb", "com.example.app:cb", "COM.Example.App:/cb"] {
+    for uri in REVERSED {
         assert_registers(uri);
     }
-    for uri in ["myapp:/cb", "myapp://cb", "cursor://anysphere.cursor-deeplink/mcp/auth", "urn:ietf:wg:oauth:2.0:oob"] {
+    for uri in UNREVERSED {
         assert_not_registered(uri, E::PrivateUseScheme);
     }
     let named = PrivateUseSchemes::ReverseDomainAnd(vec!["cursor".to_owned()]);
@@ -206,13 +253,10 @@ fn redir_06_private_use_schemes_are_reversed_domain_names() {
 
 #[test]
 fn redir_07_userinfo_and_strange_characters_are_refused() {
-    for userinfo in ["https://user@a.example/cb", "https://user:pw@a.example/cb", "https://@a.example/cb", "https://a@b@c.example/"]
-    {
-        assert_not_registered(userinfo, E::Userinfo);
+    for uri in USERINFO {
+        assert_not_registered(uri, E::Userinfo);
     }
-    assert_not_registered("http://127.0.0.1@evil.example/cb", E::Userinfo);
-    assert_not_registered("com.example.app://user@host/cb", E::Userinfo);
-    for character in [" ", "\t", "\n", "\r", "\0", "\u{7f}", "\\", "é", "\u{202e}", "\u{ff0f}"] {
+    for character in STRANGE {
         for uri in [format!("https://a.example/{character}cb"), format!("{character}{CALLBACK}"), format!("{CALLBACK}{character}")]
         {
             assert_not_registered(&uri, E::Character);
@@ -232,7 +276,7 @@ fn redir_07_at_most_2048_bytes() {
 
 #[test]
 fn redir_08_there_are_no_wildcards() {
-    for uri in ["https://*.a.example/cb", "https://*/cb", "https://a.*/cb", "https://a.example:*/cb", "http://127.0.0.1:*/cb"] {
+    for uri in WILDCARDS {
         let error = build_under(uri, &RedirectRules::default()).err();
         assert!(matches!(error, Some(ClientError::RedirectUri(E::Wildcard | E::Port))), "{uri}: {error:?}");
     }
@@ -247,8 +291,8 @@ fn redir_08_there_are_no_wildcards() {
 
 #[test]
 fn redir_09_the_query_holds_no_parameter_of_the_response() {
-    for name in ["code", "state", "iss", "error", "error_description", "error_uri"] {
-        for query in [format!("{name}=1"), format!("x=1&{name}=1"), name.to_owned(), format!("{name}="), format!("&&{name}=1")] {
+    for name in RESERVED {
+        for query in [format!("{name}=1"), format!("x=1&{name}=1"), (*name).to_owned(), format!("{name}="), format!("&&{name}=1")] {
             assert_not_registered(&format!("https://a.example/cb?{query}"), E::ReservedParameter);
             assert_not_registered(&format!("com.example.app:/cb?{query}"), E::ReservedParameter);
         }

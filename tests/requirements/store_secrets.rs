@@ -28,7 +28,7 @@ fn secrets_of(credential: &str) -> Vec<Vec<u8>> {
     std::iter::once(credential.as_bytes().to_vec()).chain(parts).collect()
 }
 
-fn found(shown: &str, secrets: &[Vec<u8>]) -> Vec<String> {
+pub(crate) fn found(shown: &str, secrets: &[Vec<u8>]) -> Vec<String> {
     secrets.iter().flat_map(|secret| spellings(secret)).filter(|spelling| shown.contains(spelling.as_str())).collect()
 }
 

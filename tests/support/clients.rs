@@ -52,6 +52,42 @@ pub fn fetched(document: &[u8]) -> FetchedDocument<'_> {
     }
 }
 
+/// A registration as its client knows it.
+pub struct Own {
+    pub id: String,
+    pub secret: Option<String>,
+    pub token: String,
+    /// The whole response.
+    pub told: Value,
+}
+
+impl Own {
+    pub fn of(told: Value) -> Self {
+        let text = |member: &str| told.get(member).map(|value| value.as_str().unwrap().to_owned());
+        let (id, token) = (text("client_id").unwrap(), text("registration_access_token").unwrap());
+        Self { id, secret: text("client_secret"), token, told }
+    }
+
+    /// A token request of this client, with its secret in the form if it has one.
+    pub fn proven(&self, params: Params) -> Params {
+        let params = params.set("client_id", &self.id);
+        match &self.secret {
+            Some(secret) => params.set("client_secret", secret),
+            None => params,
+        }
+    }
+
+    /// These metadata as the body of an update: with its own id.
+    pub fn update(&self, metadata: Value) -> Value {
+        with(metadata, "client_id", &*self.id)
+    }
+}
+
+/// A POST of this JSON.
+pub fn posting(body: &[u8]) -> Incoming<'_> {
+    Incoming { method: "POST", content_type: Some(b"application/json"), body, ..Incoming::default() }
+}
+
 impl World {
     /// A world in which anybody may register, or be known by a document.
     pub fn open() -> Self {
@@ -60,9 +96,12 @@ impl World {
 
     /// Sends these bytes as JSON to the registration endpoint.
     pub fn register_bytes(&self, body: &[u8], authorization: Authorization<'_>) -> Reply {
-        let incoming =
-            Incoming { method: "POST", content_type: Some(b"application/json"), body, authorization, ..Incoming::default() };
-        self.server.register(&incoming, "192.0.2.1").expect("the store works")
+        self.post_registration(&Incoming { authorization, ..posting(body) })
+    }
+
+    /// Sends this request to the registration endpoint.
+    pub fn post_registration(&self, incoming: &Incoming<'_>) -> Reply {
+        self.server.register(incoming, "192.0.2.1").expect("the store works")
     }
 
     /// Registers with these metadata.
@@ -78,12 +117,24 @@ impl World {
         body(&reply)
     }
 
+    /// A registration that is expected to be good, as its client knows it.
+    #[track_caller]
+    pub fn own(&self, metadata: &Value) -> Own {
+        Own::of(self.registered(metadata))
+    }
+
     /// Asserts that the registration is refused so, and that nothing came of it.
     #[track_caller]
     pub fn not_registered(&self, metadata: &Value, code: &str, reason: Reason) {
+        self.registration_refused(&posting(metadata.to_string().as_bytes()), 400, code, reason);
+    }
+
+    /// Asserts that this request to the registration endpoint is refused so, and that nothing came of it.
+    #[track_caller]
+    pub fn registration_refused(&self, incoming: &Incoming<'_>, status: u16, code: &str, reason: Reason) {
         let (clients, commits) = (self.store.inner.client_count(), self.store.commits());
-        let reply = self.register(metadata);
-        super::assert_refused(self, &reply, 400, code, reason);
+        let reply = self.post_registration(incoming);
+        super::assert_refused(self, &reply, status, code, reason);
         assert_eq!((self.store.inner.client_count(), self.store.commits()), (clients, commits), "nothing is created");
     }
 
@@ -98,6 +149,22 @@ impl World {
             ..Incoming::default()
         };
         self.server.manage(client_id, &incoming).expect("the store works")
+    }
+
+    /// Asserts that the request to the endpoint of a registration is refused so, and that nothing came of it.
+    #[track_caller]
+    pub fn not_managed(&self, method: &str, own: &Own, body: &Value, code: &str, reason: Reason) {
+        let (client, commits) = (self.client(&own.id), self.store.commits());
+        super::assert_refused(self, &self.manage(method, &own.id, &own.token, body), 400, code, reason);
+        assert_eq!((self.client(&own.id), self.store.commits()), (client, commits), "nothing is changed");
+    }
+
+    /// The answer to an update that is expected to be good.
+    #[track_caller]
+    pub fn updated(&self, own: &Own, metadata: Value) -> Value {
+        let reply = self.manage("PUT", &own.id, &own.token, &own.update(metadata));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        body(&reply)
     }
 
     /// The record of a client.
@@ -134,6 +201,12 @@ impl World {
     pub fn meanwhile(&self, act: impl FnOnce(&Server<&MemoryStore>) + Send + 'static) {
         let (policy, now) = (self.server.policy().clone(), self.now());
         self.store.meanwhile(move |store| act(&Server::with(policy, store, move || now, super::seeded(7))));
+    }
+
+    /// The tokens of a whole flow of this client.
+    #[track_caller]
+    pub fn tokens_by(&self, own: &Own) -> Granted {
+        Granted::of(&self.token(&own.proven(Params::redeem(&self.code(&ask(&own.id))))))
     }
 
     /// The tokens of a whole flow of this client, which is public.

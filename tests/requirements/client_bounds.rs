@@ -1,0 +1,330 @@
+//! CLIENT-08 and -09: how much anybody may register, who may, and how far what is registered reaches. And what a failing store leaves.
+
+use std::sync::Arc;
+
+use grantcore::{
+    Authorization, Client, Digest, EntropyError, Incoming, Limits, MemoryStore, Policy, PolicyBuilder, PolicyError, Reason,
+    Registration, RegistrationRules, Reply, Server, Timestamp,
+};
+use serde_json::json;
+
+use crate::client_metadata::to;
+use crate::support::clients::{Own, ask, metadata, posting, with, without};
+use crate::support::refused::{assert_error_url, refused, wire};
+use crate::support::store::{Broken, Fault};
+use crate::support::{CALLBACK, ISSUER, MCP, T, World, assert_refused, json as body, policy};
+
+fn open() -> PolicyBuilder {
+    policy().registration(RegistrationRules::open())
+}
+
+/// Registers from this source.
+fn from(world: &World, source: &str) -> Reply {
+    world.server.register(&posting(metadata().to_string().as_bytes()), source).expect("the store works")
+}
+
+#[track_caller]
+fn assert_later(world: &World, source: &str, wait: &str) {
+    let clients = world.store.inner.client_count();
+    let reply = from(world, source);
+    assert_refused(world, &reply, 429, "too_many_requests", Reason::RegistrationLimited);
+    assert_eq!((reply.header("retry-after"), world.store.inner.client_count()), (Some(wait), clients));
+}
+
+/// Metadata of exactly so many bytes.
+fn sized(bytes: usize) -> Vec<u8> {
+    let empty = with(metadata(), "software_id", "").to_string().len();
+    let sent = with(metadata(), "software_id", "x".repeat(bytes - empty)).to_string().into_bytes();
+    assert_eq!(sent.len(), bytes);
+    sent
+}
+
+#[test]
+fn client_08_a_body_is_at_most_16_kib() {
+    for (world, most) in [
+        (World::open(), 16 * 1024),
+        (World::with(open().limits(|limits| limits.registration_bytes = 1000)), 1000),
+        (World::with(open().limits(|limits| limits.request_bytes = 100)), 16 * 1024),
+    ] {
+        assert_eq!(world.register_bytes(&sized(most), Authorization::None).status, 201);
+        world.registration_refused(&posting(&sized(most + 1)), 413, "invalid_request", Reason::RequestTooLarge);
+        world.registration_refused(&posting(&vec![b'['; 1 << 20]), 413, "invalid_request", Reason::RequestTooLarge);
+    }
+}
+
+#[test]
+fn client_08_over_the_rate_a_source_waits() {
+    let world = World::with(open().limits(|limits| limits.registrations_per_minute = 3));
+    for second in [0, 0, 10] {
+        world.at(second);
+        assert_eq!(from(&world, "192.0.2.1").status, 201);
+    }
+    for (second, wait) in [(10, "50"), (20, "40"), (59, "1")] {
+        world.at(second);
+        assert_later(&world, "192.0.2.1", wait);
+    }
+    for other in ["192.0.2.2", "2001:db8::1", ""] {
+        assert_eq!(from(&world, other).status, 201, "each source has its own");
+    }
+    world.at(60);
+    for _ in 0..2 {
+        assert_eq!(from(&world, "192.0.2.1").status, 201, "what was refused did not count");
+    }
+    assert_later(&world, "192.0.2.1", "10");
+}
+
+#[test]
+fn client_08_one_source_registers_three_hundred_in_a_minute() {
+    let world = World::open();
+    for n in 0..300 {
+        assert_eq!(from(&world, "192.0.2.1").status, 201, "{n}");
+    }
+    assert_later(&world, "192.0.2.1", "60");
+}
+
+#[test]
+fn client_08_what_is_refused_costs_no_turn() {
+    let world = World::with(
+        policy()
+            .registration(RegistrationRules::with_tokens([Digest::of(b"right")]))
+            .limits(|limits| limits.registrations_per_minute = 1),
+    );
+    let good = metadata().to_string();
+    let right = |body: &[u8]| world.register_bytes(body, Authorization::One(b"Bearer right")).status;
+    let many: Vec<_> = (0..11).map(|n| format!("https://a.example/{n}")).collect();
+    let bad = [
+        "[]".to_owned(),
+        to(&["javascript:alert(1)"]).to_string(),
+        to(&many.iter().map(String::as_str).collect::<Vec<_>>()).to_string(),
+        without(metadata(), "redirect_uris").to_string(),
+        with(metadata(), "client_uri", "http://a.example").to_string(),
+        with(metadata(), "grant_types", vec!["refresh_token"]).to_string(),
+        with(metadata(), "software_id", "x".repeat(16 * 1024)).to_string(),
+    ];
+    for body in &bad {
+        assert!((400..=413).contains(&right(body.as_bytes())), "{body}");
+    }
+    for authorization in [Authorization::None, Authorization::One(b"Bearer wrong")] {
+        assert_eq!(world.register_bytes(good.as_bytes(), authorization).status, 401);
+    }
+    let reply = world.server.register(&Incoming { method: "GET", ..Incoming::default() }, "192.0.2.1").unwrap();
+    assert_eq!((reply.status, right(good.as_bytes()), right(good.as_bytes())), (405, 201, 429));
+}
+
+#[test]
+fn client_08_closed_registration_asks_for_a_token() {
+    let tokens = ["first", "second-token_~+/=", "third"];
+    let world =
+        World::with(policy().registration(RegistrationRules::with_tokens(tokens.map(|token| Digest::of(token.as_bytes())))));
+    let asked = metadata().to_string();
+    let clients = world.store.inner.client_count();
+    let send = |authorization| world.register_bytes(asked.as_bytes(), authorization);
+    for none in [
+        Authorization::None,
+        Authorization::Several,
+        Authorization::One(b""),
+        Authorization::One(b"Bearer"),
+        Authorization::One(b"Bearer "),
+        Authorization::One(b"Basic Zmlyc3Q6"),
+        Authorization::One(b"first"),
+        Authorization::One(b"Bearerfirst"),
+    ] {
+        let reply = send(none);
+        assert_eq!((reply.status, &*reply.body, world.reason()), (401, "", Some(Reason::InitialTokenMissing)));
+        assert_eq!(reply.header("www-authenticate"), Some(&*format!("Bearer realm=\"{ISSUER}\"")));
+        assert_eq!((reply.header("content-type"), reply.header("cache-control")), (None, Some("no-store")));
+    }
+    for wrong in ["Bearer wrong", "Bearer First", "Bearer first2", "Bearer firs", "Bearer first second-token_~+/=", "Bearer gcm_x"]
+    {
+        let reply = send(Authorization::One(wrong.as_bytes()));
+        assert_refused(&world, &reply, 401, "invalid_token", Reason::InitialTokenWrong);
+        let challenge = format!("Bearer realm=\"{ISSUER}\", error=\"invalid_token\"");
+        assert_eq!(reply.header("www-authenticate"), Some(&*challenge));
+    }
+    assert_eq!(world.store.inner.client_count(), clients, "nothing is created");
+    for token in tokens {
+        for scheme in ["Bearer", "bearer", "BEARER "] {
+            let header = format!("{scheme} {token}");
+            assert_eq!(world.register_bytes(asked.as_bytes(), Authorization::One(header.as_bytes())).status, 201, "{header}");
+        }
+    }
+}
+
+/// Nor is it told what is wrong with the metadata to who may not register.
+#[test]
+fn client_08_the_token_is_looked_at_before_the_body() {
+    let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
+    let send = |body: &[u8]| wire(&world.register_bytes(body, Authorization::One(b"Bearer wrong")));
+    let good = send(metadata().to_string().as_bytes());
+    for body in [&b"{"[..], b"", &sized(20_000), to(&["javascript:x"]).to_string().as_bytes()] {
+        assert_eq!(send(body), good);
+    }
+    let open = World::open();
+    let asked = metadata().to_string();
+    assert_eq!(open.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer whatever")).status, 201, "none is asked for");
+    let management = Own::of(body(&world.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer right")))).token;
+    let reply = world.register_bytes(asked.as_bytes(), Authorization::One(format!("Bearer {management}").as_bytes()));
+    assert_refused(&world, &reply, 401, "invalid_token", Reason::InitialTokenWrong);
+}
+
+#[test]
+fn client_08_a_policy_that_takes_nobody_in_is_none() {
+    assert_eq!(policy().registration(RegistrationRules::with_tokens([])).build().err(), Some(PolicyError::Registration));
+    assert!(policy().registration(RegistrationRules::with_tokens([Digest::of(b"x")])).build().is_ok());
+    for cap in [|limits: &mut Limits| limits.registration_bytes = 0, |limits: &mut Limits| limits.registrations_per_minute = 0] {
+        assert_eq!(open().limits(cap).build().err(), Some(PolicyError::Limit));
+    }
+    let world = World::new();
+    let sent = metadata().to_string();
+    world.registration_refused(&posting(sent.as_bytes()), 403, "access_denied", Reason::RegistrationOff);
+}
+
+#[test]
+fn client_09_a_registered_client_is_marked_and_not_trusted() {
+    let world = World::open();
+    let own = world.own(&metadata());
+    let client = world.client(&own.id).unwrap();
+    assert_eq!((client.registration(), client.is_trusted()), (Registration::Dynamic, false));
+    assert_eq!(world.page(&ask(&own.id)).registration(), Registration::Dynamic);
+    // An error is shown with a link, and not sent by redirect.
+    let refusal = refused(&world, &ask(&own.id).set("scope", "x"));
+    let problem = refusal.problem(world.server.policy());
+    assert_eq!((refusal.location(world.server.policy()), problem.status, problem.code), (None, 400, "invalid_scope"));
+    assert_error_url(problem.continue_url.as_deref().unwrap(), CALLBACK, Some("xyz"), "invalid_scope", Reason::ScopeUnknown);
+    assert!(refused(&world, &ask("app").set("scope", "x")).location(world.server.policy()).is_some(), "the operator's client's is");
+}
+
+type Ceiling = (Option<&'static str>, &'static str, &'static [&'static str], &'static [&'static str]);
+
+/// What is asked for, what is told, and what a later authorization may ask for or may not, where the ceiling is `read write`.
+const CEILING: [Ceiling; 6] = [
+    (None, "read write", &["read", "write", "read write"], &["admin", "read admin"]),
+    (Some(""), "read write", &["read write"], &["admin"]),
+    (Some("read"), "read", &["read"], &["write", "read write", "admin"]),
+    (Some("admin read x"), "read", &["read"], &["write", "admin", "read admin"]),
+    (Some("admin"), "read write", &["read write"], &["admin"]),
+    (Some("offline_access write"), "write", &["write"], &["read", "admin"]),
+];
+
+#[test]
+fn client_09_the_scope_is_narrowed_to_the_ceiling() {
+    let world = World::with(open().unverified_scope("read write"));
+    for (asked, told, may, may_not) in CEILING {
+        let own = world.own(&with(metadata(), "scope", asked));
+        assert_eq!(own.told["scope"], told, "{asked:?}");
+        assert_eq!(world.client(&own.id).unwrap().scope().unwrap().as_str(), told);
+        for scope in may {
+            world.page(&ask(&own.id).set("scope", scope));
+        }
+        for scope in may_not {
+            let refusal = refused(&world, &ask(&own.id).set("scope", scope));
+            let problem = refusal.problem(world.server.policy());
+            assert_eq!((problem.code, refusal.reason()), ("invalid_scope", Reason::ScopeForbidden), "{asked:?}, then {scope}");
+        }
+    }
+    world.page(&ask("app").set("scope", "admin"));
+}
+
+#[test]
+fn client_09_without_a_ceiling_a_client_is_held_to_what_it_registered() {
+    let world = World::open();
+    for (asked, told) in
+        [(None, "read write admin"), (Some("admin"), "admin"), (Some("x"), "read write admin"), (Some("write x"), "write")]
+    {
+        let own = world.own(&with(metadata(), "scope", asked));
+        assert_eq!(own.told["scope"], told);
+        for scope in ["read", "write", "admin"] {
+            let open = told.split(' ').any(|token| token == scope);
+            assert_eq!(world.authorize(&ask(&own.id).set("scope", scope)).is_ok(), open, "{asked:?}, then {scope}");
+        }
+    }
+}
+
+/// The ceiling is the most that such a client may ever ask for: one that registered under a higher one is held to it too.
+#[test]
+fn client_09_a_ceiling_that_is_lowered_holds_for_earlier_clients() {
+    let before = World::open();
+    let own = [None, Some("read admin")].map(|scope| before.own(&with(metadata(), "scope", scope)));
+    let after = World::with(open().unverified_scope("read"));
+    for own in &own {
+        after.put(before.client(&own.id).unwrap());
+        assert_eq!(refused(&after, &ask(&own.id).set("scope", "admin")).reason(), Reason::ScopeForbidden);
+        assert_eq!(refused(&after, &ask(&own.id).set("scope", "read admin")).reason(), Reason::ScopeForbidden);
+        after.page(&ask(&own.id).set("scope", "read"));
+        assert_eq!(body(&after.manage("GET", &own.id, &own.token, &json!({})))["scope"], "read", "and is told so");
+    }
+    after.page(&ask("app").set("scope", "admin"));
+}
+
+#[test]
+fn client_09_a_ceiling_is_of_known_scopes_and_leaves_something_of_the_default() {
+    let built = |ceiling: &str| open().unverified_scope(ceiling).build().err();
+    assert_eq!([built("read"), built("read admin")], [None, None]);
+    assert_eq!(
+        [built("x"), built(""), built("write")],
+        [Some(PolicyError::Scope), Some(PolicyError::Scope), Some(PolicyError::Registration)]
+    );
+    assert!(Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::open()).build().is_ok());
+}
+
+/// Registers while the store fails.
+#[track_caller]
+fn assert_unavailable(world: &World) {
+    let failure = world.server.register(&posting(metadata().to_string().as_bytes()), "").expect_err("the store fails");
+    assert_eq!(failure.error, Broken);
+    let reply = failure.refusal.reply(world.server.policy());
+    assert_refused(world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+    assert_eq!(reply.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn store_05_no_registration_is_told_before_it_is_durable() {
+    let world = World::open();
+    let clients = world.store.inner.client_count();
+    for (fault, created) in [(Fault::Dropped, 0), (Fault::Unacknowledged, 1)] {
+        world.store.fail([fault]);
+        assert_unavailable(&world);
+        assert_eq!(world.store.inner.client_count(), clients + created, "{fault:?}");
+    }
+    world.registered(&metadata());
+}
+
+#[test]
+fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
+    let world = World::open();
+    let (clients, asked) = (world.store.inner.client_count(), with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
+    world.store.fail([Fault::AppliedThenConflict]);
+    let own = world.own(&asked);
+    assert_eq!((world.store.inner.client_count(), world.store.commits()), (clients + 1, 1), "one client, written once");
+    assert!(world.works(&world.tokens_by(&own).access));
+    assert_eq!(world.manage("GET", &own.id, &own.token, &json!({})).status, 200);
+    world.store.fail([Fault::Conflict, Fault::Conflict, Fault::AppliedThenConflict]);
+    assert!(world.client(&world.own(&asked).id).is_some());
+    world.store.fail([Fault::Conflict; 4]);
+    let sent = asked.to_string();
+    let reply = world.post_registration(&posting(sent.as_bytes()));
+    assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
+    assert_eq!(world.store.inner.client_count(), clients + 2);
+}
+
+/// A client that stands where a new one would be put is nobody's but its own, whoever drew its name again.
+#[test]
+fn store_06_a_name_that_is_taken_is_not_taken_over() {
+    let (first, second) = (World::open(), World::open());
+    let own = first.own(&metadata());
+    let taken = Client::public(&own.id).redirect_uri("https://other.example/cb").build().unwrap();
+    second.put(taken.clone());
+    let sent = metadata().to_string();
+    let reply = second.post_registration(&posting(sent.as_bytes()));
+    assert_refused(&second, &reply, 503, "temporarily_unavailable", Reason::Contended);
+    assert_eq!(second.client(&own.id), Some(taken));
+}
+
+#[test]
+fn client_08_without_randomness_nothing_is_registered() {
+    let store = Arc::new(MemoryStore::new());
+    let clock = || Timestamp::from_unix_seconds(T);
+    let server = Server::with(open().build().unwrap(), Arc::clone(&store), clock, || Err(EntropyError));
+    let reply = server.register(&posting(metadata().to_string().as_bytes()), "").unwrap();
+    assert_eq!((reply.status, body(&reply)["error"].as_str(), store.client_count()), (503, Some("temporarily_unavailable"), 0));
+}

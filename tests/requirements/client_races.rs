@@ -1,0 +1,221 @@
+//! CLIENT-12, -13 and -21 at once: whoever changes a registration while another does decides again on what the other has made of it.
+
+use grantcore::{
+    Authorization, Choice, ClientStatus, EventKind, Incoming, MemoryStore, Reason, Reply, Server, Standing, Timestamp,
+};
+use serde_json::{Value, json};
+
+use crate::support::clients::{Own, ask, metadata, posting, with};
+use crate::support::params::Params;
+use crate::support::refused::{assert_page, codes, refused};
+use crate::support::steps::DAY;
+use crate::support::store::{Broken, Fault};
+use crate::support::{CALLBACK, T, World, assert_refused, json as body};
+
+const MOVED: &str = "https://app.example/moved";
+
+fn confidential() -> Value {
+    with(metadata(), "token_endpoint_auth_method", "client_secret_post")
+}
+
+fn managed(metadata: &Value) -> (World, Own) {
+    let world = World::open();
+    let own = world.own(metadata);
+    (world, own)
+}
+
+/// The same registration, managed by another request.
+fn sent_by(server: &Server<&MemoryStore>, method: &str, own: &(String, String), sent: &Value) -> Reply {
+    let (bearer, sent) = (format!("Bearer {}", own.1), with(sent.clone(), "client_id", &*own.0).to_string());
+    let incoming = Incoming { method, authorization: Authorization::One(bearer.as_bytes()), ..posting(sent.as_bytes()) };
+    server.manage(&own.0, &incoming).unwrap()
+}
+
+/// What another request needs of a registration.
+fn key(own: &Own) -> (String, String) {
+    (own.id.clone(), own.token.clone())
+}
+
+fn status(world: &World, own: &Own) -> ClientStatus {
+    world.client(&own.id).unwrap().status()
+}
+
+#[test]
+fn client_21_an_update_does_not_undo_a_deactivation() {
+    for conflicts in 0..3 {
+        let (world, own) = managed(&metadata());
+        world.store.fail(vec![Fault::Conflict; conflicts]);
+        let id = own.id.clone();
+        world.meanwhile(move |server| server.set_standing(&id, Standing::Deactivated).unwrap().unwrap());
+        let reply = world.manage("PUT", &own.id, &own.token, &own.update(with(metadata(), "client_name", "Other")));
+        assert_refused(&world, &reply, 401, "invalid_token", Reason::ManagementTokenWrong);
+        assert_eq!(status(&world, &own), ClientStatus::Deactivated);
+        assert_eq!(world.client(&own.id).unwrap().about().name.as_deref(), Some("Notes Helper"));
+        let problem = refused(&world, &ask(&own.id)).problem(world.server.policy());
+        assert_eq!((problem.status, problem.code, world.reason()), (400, "invalid_client", Some(Reason::ClientDeactivated)));
+    }
+}
+
+#[test]
+fn client_21_a_deactivation_holds_over_an_update() {
+    let (world, own) = managed(&metadata());
+    let tokens = world.tokens_by(&own);
+    let other = key(&own);
+    world.meanwhile(move |server| {
+        assert_eq!(sent_by(server, "PUT", &other, &with(metadata(), "client_name", "Other")).status, 200);
+    });
+    world.server.set_standing(&own.id, Standing::Deactivated).unwrap().unwrap();
+    let client = world.client(&own.id).unwrap();
+    assert_eq!((client.status(), client.about().name.as_deref()), (ClientStatus::Deactivated, Some("Other")));
+    assert!(!world.works(&tokens.access));
+    assert_eq!(world.manage("PUT", &own.id, &own.token, &own.update(metadata())).status, 401);
+    assert_eq!(status(&world, &own), ClientStatus::Deactivated);
+}
+
+#[test]
+fn client_21_a_deactivation_that_was_applied_unseen_is_recognized() {
+    let (world, own) = managed(&metadata());
+    world.store.fail([Fault::AppliedThenConflict]);
+    world.server.set_standing(&own.id, Standing::Deactivated).unwrap().unwrap();
+    assert_eq!(status(&world, &own), ClientStatus::Deactivated);
+}
+
+/// What is decided on the client, and written just after another request has deleted it.
+type Late = fn(&World, &Own, &str);
+
+#[test]
+fn client_13_nothing_undoes_a_deletion() {
+    let late: [Late; 5] = [
+        |world, own, _| assert_eq!(world.manage("PUT", &own.id, &own.token, &own.update(confidential())).status, 401),
+        |world, own, _| assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204),
+        |world, own, _| drop(world.server.set_standing(&own.id, Standing::Deactivated).unwrap()),
+        |world, own, _| {
+            // Reactivating is written only if it changes something.
+            drop(world.server.set_standing(&own.id, Standing::Deactivated).unwrap());
+            drop(world.server.set_standing(&own.id, Standing::Active).unwrap());
+        },
+        |world, _, ticket| {
+            // The approval prolongs the client's life first.
+            let refusal = world.decide(ticket, Choice::Allow).unwrap_err();
+            assert_page(world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
+        },
+    ];
+    for (n, act) in late.into_iter().enumerate() {
+        let (world, own) = managed(&metadata());
+        let (ticket, other) = (world.page(&ask(&own.id)).into_ticket(), key(&own));
+        world.meanwhile(move |server| assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204));
+        act(&world, &own, &ticket);
+        let reply = refused(&world, &ask(&own.id)).reply(world.server.policy());
+        assert!(reply.status == 400 && reply.body.contains("invalid_client") && codes(&world) == 0, "act {n}: {}", reply.body);
+        world.server.set_standing(&own.id, Standing::Active).unwrap().unwrap();
+        assert_eq!(refused(&world, &ask(&own.id)).reason(), Reason::ClientUnknown, "act {n}");
+        assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, 401);
+    }
+}
+
+#[test]
+fn client_13_a_deletion_holds_over_an_update() {
+    let (world, own) = managed(&metadata());
+    let other = key(&own);
+    world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &confidential()).status, 200));
+    assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
+    assert_eq!(refused(&world, &ask(&own.id)).reason(), Reason::ClientUnknown);
+}
+
+#[test]
+fn client_12_of_two_updates_the_later_decides_on_the_earlier() {
+    let (world, own) = managed(&metadata());
+    let other = key(&own);
+    let earlier = with(with(metadata(), "redirect_uris", vec![MOVED]), "software_id", "earlier");
+    world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &earlier).status, 200));
+    let told = world.updated(&own, with(metadata(), "client_name", "Later"));
+    assert_eq!(
+        (&told["client_name"], &told["redirect_uris"], told.get("software_id")),
+        (&json!("Later"), &json!([CALLBACK]), None)
+    );
+    assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), told);
+}
+
+/// The secret is issued to the one whose update is written first; the other's does not replace it unseen.
+#[test]
+fn client_12_of_two_updates_one_issues_the_secret() {
+    let (world, public) = managed(&metadata());
+    let (other, told) = (key(&public), std::sync::Arc::new(std::sync::Mutex::new(None)));
+    let first = std::sync::Arc::clone(&told);
+    world.meanwhile(move |server| *first.lock().unwrap() = Some(body(&sent_by(server, "PUT", &other, &confidential()))));
+    assert_eq!(world.updated(&public, confidential()).get("client_secret"), None);
+    let own = Own::of(told.lock().unwrap().take().unwrap());
+    assert!(own.secret.is_some() && world.works(&world.tokens_by(&own).access));
+}
+
+/// A secret that was right when the request came is judged again on what is in force.
+#[test]
+fn client_12_a_secret_that_has_ended_meanwhile_is_refused() {
+    let (world, own) = managed(&confidential());
+    let other = key(&own);
+    world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &metadata()).status, 200));
+    let sent = with(with(confidential(), "client_name", "Later"), "client_secret", own.secret.as_deref());
+    let reply = world.manage("PUT", &own.id, &own.token, &own.update(sent));
+    assert_refused(&world, &reply, 400, "invalid_client_metadata", Reason::MetadataSecret);
+    assert_eq!(world.client(&own.id).unwrap().about().name.as_deref(), Some("Notes Helper"));
+}
+
+#[test]
+fn client_12_an_update_that_was_applied_unseen_is_recognized() {
+    // To a secret, which is told although the record has it already.
+    let (world, public) = managed(&metadata());
+    world.store.fail([Fault::AppliedThenConflict]);
+    let own = Own::of(world.updated(&public, confidential()));
+    assert!(world.works(&world.tokens_by(&own).access));
+    // And from one, which came along and was right until the update was applied.
+    world.store.fail([Fault::AppliedThenConflict]);
+    let told = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
+    assert_eq!((told.get("client_secret"), &told["token_endpoint_auth_method"]), (None, &json!("none")));
+    assert_eq!(world.events().pop().map(|event| event.kind), Some(EventKind::ClientUpdated));
+}
+
+#[test]
+fn client_12_a_pending_consent_is_judged_on_the_update() {
+    let (world, own) = managed(&metadata());
+    let (ticket, other) = (world.page(&ask(&own.id)).into_ticket(), key(&own));
+    // The approval renews the client before it is given: that write shows the update.
+    let moved = with(metadata(), "redirect_uris", vec![MOVED]);
+    world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &moved).status, 200));
+    let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
+    assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+    assert_eq!(codes(&world), 0);
+}
+
+/// An approval meanwhile has prolonged the client's life: the update keeps that.
+#[test]
+fn client_12_an_update_takes_no_life_away() {
+    let (world, own) = managed(&metadata());
+    let ticket = world.page(&ask(&own.id)).into_ticket();
+    world.meanwhile(move |server| drop(server.consent(&ticket, crate::support::ALICE, Choice::Allow).unwrap().unwrap()));
+    world.updated(&own, with(metadata(), "client_name", "Other"));
+    let client = world.client(&own.id).unwrap();
+    assert!(client.expires() > Timestamp::from_unix_seconds(T + 30 * DAY), "{client:?}");
+    assert_eq!((client.about().name.as_deref(), codes(&world)), (Some("Other"), 1));
+}
+
+#[test]
+fn store_05_no_update_is_told_before_it_is_durable() {
+    for (fault, secret) in [(Fault::Dropped, false), (Fault::Unacknowledged, true)] {
+        let (world, own) = managed(&metadata());
+        world.store.fail([fault]);
+        let (bearer, sent) = (format!("Bearer {}", own.token), own.update(confidential()).to_string());
+        let authorization = Authorization::One(bearer.as_bytes());
+        let incoming = Incoming { method: "PUT", authorization, ..posting(sent.as_bytes()) };
+        let failure = world.server.manage(&own.id, &incoming).expect_err("the store fails");
+        assert_eq!(failure.error, Broken);
+        let reply = failure.refusal.reply(world.server.policy());
+        assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+        assert_eq!((reply.header("retry-after"), body(&reply).get("client_secret")), (Some("1"), None));
+        let reply = world.token(&Params::refresh("x").set("client_id", &own.id));
+        assert_eq!(reply.status == 401, secret, "{fault:?}");
+    }
+    let (world, own) = managed(&metadata());
+    world.store.fail([Fault::Conflict; 4]);
+    let reply = world.manage("PUT", &own.id, &own.token, &own.update(confidential()));
+    assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
+}

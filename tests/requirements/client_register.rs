@@ -1,0 +1,308 @@
+//! CLIENT-01 to -04 and -06: what a client is told that registers itself.
+
+use std::collections::BTreeSet;
+
+use grantcore::{
+    AuthMethods, Authorization, ClientStatus, EventKind, GrantTypes, Incoming, Policy, Reason, Registration, RegistrationRules,
+};
+use serde_json::{Value, json};
+
+use crate::support::clients::{metadata, posting, with, without};
+use crate::support::params::Params;
+use crate::support::{CALLBACK, ISSUER, MCP, T, World, assert_refused, json as body, policy};
+
+/// All that can be registered.
+fn everything() -> Value {
+    json!({
+        "client_name": "Notes Helper",
+        "client_uri": "https://notes.example/",
+        "logo_uri": "https://notes.example/logo.png",
+        "tos_uri": "https://notes.example/terms",
+        "policy_uri": "https://notes.example/privacy",
+        "redirect_uris": [CALLBACK, "http://127.0.0.1/cb", "com.example.notes:/cb"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "client_secret_post",
+        "scope": "read write",
+        "contacts": ["ada@notes.example", "bob@notes.example"],
+        "application_type": "native",
+        "software_id": "notes-helper",
+        "software_version": "2.1",
+    })
+}
+
+/// The nothing but a redirect URI that a registration can be.
+fn least() -> Value {
+    json!({ "redirect_uris": [CALLBACK] })
+}
+
+/// Where in a value there is a null or an empty string.
+fn blanks(value: &Value, path: &str) -> Vec<String> {
+    match value {
+        Value::Null => vec![path.to_owned()],
+        Value::String(text) if text.is_empty() => vec![path.to_owned()],
+        Value::Array(list) => list.iter().flat_map(|value| blanks(value, &format!("{path}[]"))).collect(),
+        Value::Object(members) => members.iter().flat_map(|(name, value)| blanks(value, &format!("{path}.{name}"))).collect(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![],
+    }
+}
+
+#[test]
+fn client_01_a_registration_is_answered_with_json_that_no_cache_keeps() {
+    let world = World::open();
+    let clients = world.store.inner.client_count();
+    let reply = world.register(&metadata());
+    assert_eq!(reply.status, 201);
+    let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
+    assert_eq!(headers, [("content-type", "application/json"), ("cache-control", "no-store"), ("pragma", "no-cache")]);
+    assert!(body(&reply).is_object());
+    assert_eq!((world.store.inner.client_count(), world.store.commits()), (clients + 1, 1));
+    let event = world.events().pop().unwrap();
+    assert_eq!((event.kind, event.reason, event.at.unix_seconds()), (EventKind::ClientRegistered, None, T));
+    assert_eq!(event.client.unwrap().as_str(), body(&reply)["client_id"]);
+}
+
+#[test]
+fn client_01_only_by_post() {
+    let (world, sent) = (World::open(), metadata().to_string());
+    for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "post", "POST ", ""] {
+        let incoming = Incoming { method, ..posting(sent.as_bytes()) };
+        world.registration_refused(&incoming, 405, "invalid_request", Reason::MethodNotAllowed);
+        assert_eq!(world.post_registration(&incoming).header("allow"), Some("POST"), "{method}");
+    }
+}
+
+#[test]
+fn client_01_the_body_is_one_json_object() {
+    let world = World::open();
+    let sent = metadata().to_string();
+    let bodies = [
+        "",
+        "{",
+        "null",
+        "true",
+        "1",
+        "\"redirect_uris\"",
+        "[]",
+        "[[\"https://app.example/cb\"]]",
+        "[{\"redirect_uris\":[\"https://app.example/cb\"]}]",
+        "redirect_uris=https%3A%2F%2Fapp.example%2Fcb",
+        "{redirect_uris:[\"https://app.example/cb\"]}",
+        "{'redirect_uris':['https://app.example/cb']}",
+        "{\"redirect_uris\":[\"https://app.example/cb\"],}",
+        "{\"redirect_uris\":[\"https://app.example/cb\"]} {}",
+        "\u{feff}{\"redirect_uris\":[\"https://app.example/cb\"]}",
+        "{\"redirect_uris\":[\"https://app.example/cb\"],\"client_name\":\"\\ud800\"}",
+    ];
+    let not_text = b"{\"redirect_uris\":[\"https://app.example/cb\"],\"client_name\":\"\xFF\"}";
+    let deep = format!("{{\"jwks\":{}", "[".repeat(8000));
+    let cut = [&sent[..sent.len() - 1], &deep];
+    for bytes in bodies.iter().chain(&cut).map(|body| body.as_bytes()).chain([not_text.as_slice()]) {
+        world.registration_refused(&posting(bytes), 400, "invalid_client_metadata", Reason::MetadataNotJson);
+    }
+    assert_eq!(world.register_bytes(format!(" \r\n\t{sent}\n").as_bytes(), Authorization::None).status, 201);
+}
+
+/// Two parsers that differ on which of the two is meant would differ on what was registered.
+#[test]
+fn client_01_each_member_is_there_once() {
+    let world = World::open();
+    for twice in [
+        r#""redirect_uris":["https://app.example/cb"]"#,
+        r#""redirect_uris":null"#,
+        r#""redirect_\u0075ris":["https://evil.example/cb"]"#,
+        r#""scope":"read","scope":"admin""#,
+        r#""client_name":null,"client_name":"x""#,
+        r#""token_endpoint_auth_method":"none","token_endpoint_auth_method":"none""#,
+        r#""client_id":"a","client_id":"b""#,
+    ] {
+        let sent = format!(r#"{{"redirect_uris":["https://app.example/cb"],{twice}}}"#);
+        world.registration_refused(&posting(sent.as_bytes()), 400, "invalid_client_metadata", Reason::MetadataNotJson);
+    }
+}
+
+#[test]
+fn client_01_the_body_says_that_it_is_json() {
+    let (world, sent) = (World::open(), metadata().to_string());
+    let types: [Option<&[u8]>; 9] = [
+        None,
+        Some(b""),
+        Some(b"text/plain"),
+        Some(b"text/json"),
+        Some(b"application/x-www-form-urlencoded"),
+        Some(b"application/jsonp"),
+        Some(b"application/jwk+json"),
+        Some(b"application/json, text/plain"),
+        Some(b"charset=utf-8; application/json"),
+    ];
+    for content_type in types {
+        let incoming = Incoming { content_type, ..posting(sent.as_bytes()) };
+        world.registration_refused(&incoming, 400, "invalid_client_metadata", Reason::MetadataNotJson);
+    }
+    for content_type in
+        ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=UTF-8", " application/json "]
+    {
+        let incoming = Incoming { content_type: Some(content_type.as_bytes()), ..posting(sent.as_bytes()) };
+        assert_eq!(world.post_registration(&incoming).status, 201, "{content_type}");
+    }
+}
+
+#[test]
+fn client_02_every_registered_value_is_told() {
+    let world = World::open();
+    world.at(5);
+    let own = world.own(&everything());
+    let uri = format!("https://auth.example/oauth/register/{}", own.id);
+    let mut told = everything();
+    for (member, value) in [
+        ("client_id", json!(own.id)),
+        ("client_id_issued_at", json!(T + 5)),
+        ("client_secret", json!(own.secret)),
+        ("client_secret_expires_at", json!(0)),
+        ("registration_access_token", json!(own.token)),
+        ("registration_client_uri", json!(uri)),
+    ] {
+        told[member] = value;
+    }
+    assert_eq!(own.told, told);
+    let client = world.client(&own.id).unwrap();
+    let uris: Vec<_> = client.redirect_uris().iter().map(|uri| uri.as_str().to_owned()).collect();
+    assert_eq!((json!(uris), json!(client.scope().unwrap().as_str())), (told["redirect_uris"].clone(), told["scope"].clone()));
+    assert_eq!((client.about().name.as_deref(), client.created().unix_seconds()), (Some("Notes Helper"), T + 5));
+}
+
+#[test]
+fn client_02_and_so_is_every_replaced_one() {
+    let methods = AuthMethods { none: true, basic: false, post: false };
+    let world = World::with(policy().registration(RegistrationRules::open()).unverified_scope("read").auth_methods(methods));
+    let twice = with(everything(), "redirect_uris", vec![CALLBACK, "http://[::1]/cb", CALLBACK]);
+    let asked =
+        with(with(twice, "grant_types", vec!["refresh_token", "authorization_code", "refresh_token"]), "scope", "  write  read x");
+    let told = world.registered(&asked);
+    assert_eq!(told["redirect_uris"], json!([CALLBACK, "http://[::1]/cb"]));
+    assert_eq!(told["grant_types"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!((&told["scope"], &told["token_endpoint_auth_method"]), (&json!("read"), &json!("none")));
+}
+
+#[test]
+fn client_02_equal_requests_make_different_clients() {
+    let world = World::open();
+    let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
+    let all: Vec<_> = (0..20).map(|_| world.own(&asked)).collect();
+    let mut issued: BTreeSet<_> = all.iter().flat_map(|own| [&own.id, &own.token]).collect();
+    issued.extend(all.iter().filter_map(|own| own.secret.as_ref()));
+    assert_eq!((issued.len(), all.iter().filter(|own| world.client(&own.id).is_some()).count()), (60, 20));
+}
+
+#[test]
+fn client_03_a_secret_exactly_if_there_is_one() {
+    let world = World::open();
+    for (method, secret) in [("none", false), ("client_secret_basic", true), ("client_secret_post", true), ("", true)] {
+        let told = world.registered(&with(metadata(), "token_endpoint_auth_method", method));
+        assert_eq!(told.get("client_secret").is_some_and(Value::is_string), secret, "{method}");
+        assert_eq!(told.get("client_secret_expires_at"), secret.then_some(&json!(0)), "{method}");
+    }
+}
+
+#[test]
+fn client_03_the_secret_authenticates_and_nothing_else_does() {
+    let world = World::open();
+    let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
+    let (own, other) = (world.own(&asked), world.own(&asked));
+    let probe = |secret: &str| world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", secret));
+    assert_refused(&world, &probe(own.secret.as_deref().unwrap()), 400, "invalid_grant", Reason::RefreshUnknown);
+    for wrong in [other.secret.as_deref().unwrap(), &own.token, &own.id, "x"] {
+        assert_refused(&world, &probe(wrong), 401, "invalid_client", Reason::ClientSecretWrong);
+    }
+}
+
+/// Clients die of a null, and of an empty string where a URL should be.
+#[test]
+fn client_03_no_member_is_null_or_empty() {
+    let world = World::open();
+    let texts = ["client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri", "software_id", "software_version"];
+    let more = ["application_type", "scope", "jwks_uri", "token_endpoint_auth_method"];
+    for nothing in [json!(""), Value::Null] {
+        let blank = texts.iter().chain(&more).fold(metadata(), |metadata, member| with(metadata, member, nothing.clone()));
+        for contacts in [json!([]), json!([""]), json!(["", "ada@notes.example"]), Value::Null] {
+            let told = world.registered(&with(blank.clone(), "contacts", contacts));
+            assert_eq!(blanks(&told, ""), [""; 0]);
+            assert_eq!(texts.iter().find(|member| told.get(**member).is_some()), None);
+        }
+    }
+    for told in [world.registered(&least()), world.registered(&metadata()), world.registered(&everything())] {
+        assert_eq!(blanks(&told, ""), [""; 0]);
+    }
+    let unscoped = World::with(Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::open()));
+    assert_eq!(blanks(&unscoped.registered(&metadata()), ""), [""; 0]);
+    assert_eq!(blanks(&json!({ "a": [null], "b": "" }), ""), [".a[]", ".b"], "the search finds what is there");
+}
+
+#[test]
+fn client_04_what_is_left_out_has_its_default() {
+    let own = World::open().own(&least());
+    let told =
+        ["client_id", "client_secret", "registration_access_token", "registration_client_uri"].iter().fold(own.told, without_one);
+    let defaults = json!({
+        "client_id_issued_at": T,
+        "client_secret_expires_at": 0,
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "client_secret_basic",
+        "grant_types": ["authorization_code"],
+        "response_types": ["code"],
+        "scope": "read write admin",
+    });
+    assert_eq!(told, defaults);
+}
+
+fn without_one(metadata: Value, member: &&str) -> Value {
+    assert!(metadata.get(*member).is_some(), "{member} is in {metadata}");
+    without(metadata, member)
+}
+
+/// AMB-11: the server may give refresh tokens to a client that forgot to ask, and says so.
+#[test]
+fn client_04_the_default_grant_types_are_the_policys() {
+    let asked = without(metadata(), "grant_types");
+    for refresh_token in [false, true] {
+        let grants = GrantTypes { authorization_code: true, refresh_token };
+        let world = World::with(policy().registration(RegistrationRules::open()).default_grant_types(grants));
+        let own = world.own(&asked);
+        let names = if refresh_token { json!(["authorization_code", "refresh_token"]) } else { json!(["authorization_code"]) };
+        assert_eq!(own.told["grant_types"], names);
+        assert_eq!(world.tokens_by(&own).refresh.is_some(), refresh_token);
+        let told = world.registered(&with(metadata(), "grant_types", vec!["authorization_code"]));
+        assert_eq!(told["grant_types"], json!(["authorization_code"]), "named, so no default");
+    }
+}
+
+#[test]
+fn client_06_nothing_that_is_the_servers_can_be_chosen() {
+    let world = World::open();
+    let chosen = json!({
+        "foo": 1, "nested": { "client_id": "x" }, "client_id": "app", "client_secret": "chosen", "client_secret_expires_at": 99,
+        "client_id_issued_at": 1, "registration_access_token": "chosen", "registration_client_uri": "https://evil.example/",
+        "status": "Deactivated", "trusted": true, "registration": "Operator", "registration_kind": "Operator", "origin": "Operator",
+        "owner": "alice", "epoch": 7, "created": 1, "expires": 1, "loopback_ports": "Off", "jwks": { "keys": [] },
+    });
+    for method in ["none", "client_secret_post"] {
+        let asked = with(everything(), "token_endpoint_auth_method", method);
+        let mut more = asked.clone();
+        more.as_object_mut().unwrap().extend(chosen.as_object().unwrap().clone());
+        let (plain, own) = (world.own(&asked), world.own(&more));
+        let names = |told: &Value| told.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&own.told), names(&plain.told), "nothing more is told");
+        let server = ["client_id", "client_secret", "registration_access_token", "registration_client_uri"];
+        for (member, value) in own.told.as_object().unwrap() {
+            let same = plain.told[member] == *value;
+            assert_eq!(same, !server.contains(&member.as_str()), "{member}");
+            assert!(!server.contains(&member.as_str()) || *value != chosen[member], "{member} was chosen");
+        }
+        let client = world.client(&own.id).unwrap();
+        assert_eq!((client.registration(), client.is_trusted()), (Registration::Dynamic, false));
+        assert_eq!((client.status(), client.owner()), (ClientStatus::Active, None));
+        let refused = world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", "chosen"));
+        assert_eq!(refused.status, 401);
+    }
+    assert_eq!(world.client("app").unwrap(), crate::support::app(), "the operator's client is as it was");
+}
