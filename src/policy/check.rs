@@ -21,7 +21,8 @@ pub enum PolicyError {
     /// No resource: tokens would be for nothing.
     #[error("a policy names at least one resource")]
     NoResource,
-    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is named twice, or is one of more than 64.
+    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is named twice, be it with a closing slash,
+    /// or is one of more than 64.
     #[error("a resource is an https URL without fragment, named once, and named if it is the default; there are at most 64")]
     Resource,
     /// A scope that is not one token, is named twice, or is used but not declared; or a resource that lists `offline_access`, which is
@@ -34,9 +35,9 @@ pub enum PolicyError {
     /// Registration is advertised, but no client could use it: nobody may register, or what is registered can ask for nothing.
     #[error("registration takes somebody in, gives the code flow, and leaves something of the default scope")]
     Registration,
-    /// Client documents are advertised, but clients known by them could not connect: they are public, and listen on ports that no
-    /// document can name.
-    #[error("client documents need the method none, loopback ports that may vary, and bounds of freshness in order")]
+    /// Client documents are advertised, but clients known by them could not connect: they are public, listen on ports that no document
+    /// can name, and need the code flow and something of the default scope.
+    #[error("client documents need the method none, the code flow, some scope, varying loopback ports, freshness bounds in order")]
     Documents,
     /// A lifetime that is not whole seconds, is none, or is too long to count.
     #[error("a lifetime is whole seconds, at least one, and at most a thousand years")]
@@ -127,8 +128,9 @@ fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyErr
         return Err(PolicyError::Resource);
     }
     for (position, own) in policy.resources.iter().enumerate() {
+        // Nor may they differ in a closing slash alone: both would have their document at one address.
         let named_before =
-            policy.resources.iter().take(position).any(|earlier| resource::same(&earlier.identifier, &own.identifier));
+            policy.resources.iter().take(position).any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url));
         if named_before || !is_server_url(&own.identifier, loopback_http) {
             return Err(PolicyError::Resource);
         }
@@ -173,15 +175,16 @@ fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
     }
     let Some(rules) = &policy.registration else { return Ok(()) };
     let takes_somebody = rules.initial_access_tokens.as_ref().is_none_or(|tokens| !tokens.is_empty());
+    if takes_somebody && serves_strangers(policy) { Ok(()) } else { Err(PolicyError::Registration) }
+}
+
+/// Whether a client that the operator did not register can do anything, if it asks for nothing in particular.
+fn serves_strangers(policy: &Policy) -> bool {
     let leaves_something = match (&policy.unverified_scope, &policy.default_scope) {
         (Some(ceiling), Some(default)) => default.tokens().any(|token| ceiling.contains(token)),
         _ => true,
     };
-    if takes_somebody && leaves_something && policy.default_grant_types.authorization_code {
-        Ok(())
-    } else {
-        Err(PolicyError::Registration)
-    }
+    leaves_something && policy.default_grant_types.authorization_code
 }
 
 fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
@@ -189,7 +192,8 @@ fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
     let in_order =
         is_countable(rules.fresh_at_least) && is_countable(rules.fresh_at_most) && rules.fresh_at_least <= rules.fresh_at_most;
     let ports_vary = policy.redirect_rules.loopback_ports != LoopbackPorts::Off;
-    if in_order && ports_vary && policy.auth_methods.none { Ok(()) } else { Err(PolicyError::Documents) }
+    let can_connect = ports_vary && policy.auth_methods.none && serves_strangers(policy);
+    if in_order && can_connect { Ok(()) } else { Err(PolicyError::Documents) }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), PolicyError> {

@@ -96,14 +96,13 @@ impl Policy {
             let appended = format!("{}/.well-known/{suffix}", self.issuer().trim_end_matches('/'));
             [well_known(self.issuer(), suffix), appended, root].map(|url| WellKnown { url, reply: self.server_metadata() })
         });
-        let resources = self.resources().iter().flat_map(|own| {
-            let is_main = self.main_resource() == Some(own);
-            let root = is_main.then(|| resource::at_root(own.identifier(), "oauth-protected-resource"));
-            let urls = [own.metadata_url().to_owned()].into_iter().chain(root);
-            urls.map(|url| WellKnown { url, reply: self.resource_metadata(own) })
-        });
+        let of_resource = |url, own| WellKnown { url, reply: self.resource_metadata(own) };
+        let resources = self.resources().iter().map(|own| of_resource(own.metadata_url().to_owned(), own));
+        // After them: where a resource is a whole origin, its own document is at the root.
+        let root =
+            self.main_resource().map(|own| of_resource(resource::at_root(own.identifier(), "oauth-protected-resource"), own));
         let mut found: Vec<WellKnown> = Vec::new();
-        for document in servers.chain(resources) {
+        for document in servers.chain(resources).chain(root) {
             if !found.iter().any(|own| own.url == document.url) {
                 found.push(document);
             }

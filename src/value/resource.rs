@@ -27,10 +27,11 @@ fn split(text: &str) -> Option<(&str, &str)> {
     Some((origin, if path.is_empty() { "/" } else { path }))
 }
 
-/// `https://host/.well-known/SUFFIX/path`, the terminating slash removed.
+/// `https://host/.well-known/SUFFIX/path?query`, the path's terminating slash removed.
 pub(crate) fn well_known(identifier: &str, suffix: &str) -> String {
     let path = path(identifier);
-    format!("{}{}", at_root(identifier, suffix), path.strip_suffix('/').unwrap_or(path))
+    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+    format!("{}{}{query}", at_root(identifier, suffix), path.strip_suffix('/').unwrap_or(path))
 }
 
 /// `https://host/.well-known/SUFFIX`.
