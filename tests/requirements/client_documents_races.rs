@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use grantcore::{
-    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Incoming, Reason, Standing, Timestamp, drive,
+    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Incoming, Reason, RegisteredRedirectUri, Standing,
+    Timestamp, drive,
 };
 use serde_json::{Value, json};
 
@@ -121,7 +122,7 @@ fn client_19_a_removed_redirect_uri_leads_nowhere_though_the_record_was_renewed_
     assert!(client.expires() > before, "it was renewed");
     let refusal = step.expect_err("the URI is not in the document that was read");
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
-    assert_eq!(client.redirect_uris().iter().map(grantcore::RegisteredRedirectUri::as_str).collect::<Vec<_>>(), [CALLBACK]);
+    assert_eq!(client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect::<Vec<_>>(), [CALLBACK]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! CONSENT-12 to -14 and -16: what the consent page says, and that nothing can be allowed on an error page.
 
-use grantcore::{AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal, Registration};
+use grantcore::{AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal, Registration, Timestamp};
+use serde_json::Value;
 
 use crate::authz_order::{Ask, FAULTS};
+use crate::support::clients::{DOCUMENT, ask, document, metadata, with};
 use crate::support::params::Params;
 use crate::support::refused::states;
-use crate::support::{CALLBACK, MCP, World, app};
+use crate::support::{CALLBACK, MCP, T, World, app};
 
 fn page_of(client: Client, uri: &str) -> ConsentPage {
     let world = World::new();
@@ -18,11 +20,23 @@ fn dynamic() -> ClientBuilder {
     Client::public("app").redirect_uri(CALLBACK).registration(Registration::Dynamic)
 }
 
-/// The page of a client with this record, its `uri` taken as it is.
+/// What a page gives of the client's own pages: itself, its logo, its terms, its privacy policy.
+fn links(page: &ConsentPage) -> [Option<&str>; 4] {
+    [page.client_uri(), page.logo_uri(), page.tos_uri(), page.policy_uri()]
+}
+
+/// The page of a client whose record has this in place of each of its URLs, as an older version might have stored it.
 fn page_of_stored_uri(uri: &str) -> ConsentPage {
-    let mut record = serde_json::to_value(app()).unwrap();
-    record["uri"] = uri.into();
-    page_of(serde_json::from_value(record).unwrap(), CALLBACK)
+    let stored = |uri: &str| {
+        let mut record = serde_json::to_value(app()).unwrap();
+        for member in ["uri", "logo_uri", "tos_uri", "policy_uri"] {
+            record["about"][member] = uri.into();
+        }
+        page_of(serde_json::from_value(record).unwrap(), CALLBACK)
+    };
+    let good = "https://notes.example/x";
+    assert_eq!(links(&stored(good)), [Some(good); 4], "these are the members of a record");
+    stored(uri)
 }
 
 #[test]
@@ -37,6 +51,38 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     assert_eq!((page.resources().collect::<Vec<_>>(), page.subject()), (vec![MCP], "alice"));
     let lifetimes = policy.lifetimes();
     assert_eq!((lifetimes.access.as_secs(), lifetimes.refresh_idle.as_secs()), (3600, 30 * 86_400));
+}
+
+/// Each in its place, of whichever way the client came.
+#[test]
+fn consent_12_the_page_has_the_clients_own_pages() {
+    let urls = ["https://a.example/", "https://a.example/logo.svg", "https://a.example/tos", "https://b.example/policy?v=1"];
+    let members = ["client_uri", "logo_uri", "tos_uri", "policy_uri"];
+    let described = |own: Value| members.iter().zip(urls).fold(own, |own, (member, url)| with(own, member, url));
+    let world = World::open();
+    let registered = world.registered(&described(metadata()));
+    let page = world.page(&ask(registered["client_id"].as_str().unwrap()));
+    assert_eq!((links(&page), page.registration()), (urls.map(Some), Registration::Dynamic));
+    let page = world.page_with(&ask(DOCUMENT), &described(document()));
+    assert_eq!((links(&page), page.registration()), (urls.map(Some), Registration::MetadataDocument));
+    assert_eq!(links(&world.page(&Params::authorize())), [None; 4], "one that says nothing");
+    for (at, member) in members.iter().enumerate() {
+        let id = world.registered(&with(metadata(), member, urls[at]))["client_id"].as_str().unwrap().to_owned();
+        let mut only = [None; 4];
+        only[at] = Some(urls[at]);
+        assert_eq!(links(&world.page(&ask(&id))), only, "{member}");
+    }
+}
+
+/// A name that was not there an hour ago is worth a look.
+#[test]
+fn consent_12_the_page_says_since_when_the_client_is_known() {
+    let world = World::open();
+    let id = world.registered(&metadata())["client_id"].as_str().unwrap().to_owned();
+    world.page_with(&ask(DOCUMENT), &document());
+    world.at(3600);
+    assert_eq!(world.page(&ask(&id)).registered(), Timestamp::from_unix_seconds(T));
+    assert_eq!(world.page_with(&ask(DOCUMENT), &document()).registered(), Timestamp::from_unix_seconds(T), "first read");
 }
 
 #[test]
@@ -149,7 +195,7 @@ fn consent_14_urls_are_https() {
         " https://a.example",
     ] {
         assert_eq!(dynamic().uri(uri).build().err(), Some(ClientError::Uri), "{uri}");
-        assert_eq!(page_of_stored_uri(uri).client_uri(), None, "stored {uri}");
+        assert_eq!(links(&page_of_stored_uri(uri)), [None; 4], "stored {uri}");
     }
 }
 
@@ -163,7 +209,7 @@ fn consent_14_urls_hold_no_character_that_hides_something() {
         "https://",
     ] {
         assert_eq!(dynamic().uri(uri).build().err(), Some(ClientError::Uri), "{uri:?}");
-        assert_eq!(page_of_stored_uri(uri).client_uri(), None, "stored {uri:?}");
+        assert_eq!(links(&page_of_stored_uri(uri)), [None; 4], "stored {uri:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grantcore::{
     AuthMethods, Digest, DocumentRules, GrantTypes, LoopbackPorts, Policy, PolicyBuilder, PolicyError, RedirectRules,
-    RegistrationRules, Reply,
+    RegistrationRules, Reply, RevocationRules,
 };
 use serde_json::{Value, json};
 
@@ -30,7 +30,8 @@ fn one_scope(issuer: &str) -> PolicyBuilder {
 
 /// Everything that can be switched on.
 fn everything() -> PolicyBuilder {
-    policy().registration(RegistrationRules::open()).client_documents(DocumentRules::default())
+    let policy = policy().registration(RegistrationRules::open()).revocation(RevocationRules::default());
+    policy.client_documents(DocumentRules::default())
 }
 
 #[test]
@@ -100,9 +101,15 @@ fn assert_said(value: &Value, at: &str) {
         Value::String(text) => assert!(!text.is_empty(), "{at} is empty"),
         Value::Array(items) => {
             assert!(!items.is_empty(), "{at} is empty");
-            items.iter().for_each(|item| assert_said(item, at));
+            for item in items {
+                assert_said(item, at);
+            }
         }
-        Value::Object(members) => members.iter().for_each(|(name, member)| assert_said(member, &format!("{at}.{name}"))),
+        Value::Object(members) => {
+            for (name, member) in members {
+                assert_said(member, &format!("{at}.{name}"));
+            }
+        }
         Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -177,10 +184,15 @@ fn meta_07_a_feature_is_advertised_if_it_is_there() {
         assert_eq!(with.get(member), Some(&value));
         assert_eq!(with.as_object().unwrap().len(), without.as_object().unwrap().len() + 1, "{member} and nothing else");
     }
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let (without, with) = (server(bare()), server(bare().revocation(RevocationRules::default())));
+    assert_eq!(with["revocation_endpoint"], "https://auth.example/oauth/revoke");
+    assert_eq!(with["revocation_endpoint_auth_methods_supported"], json!(methods));
+    assert_eq!(with.as_object().unwrap().len(), without.as_object().unwrap().len() + 2, "revocation and nothing else");
     let endpoint = policy().registration(RegistrationRules::open()).registration_endpoint("https://auth.example/r");
     assert_eq!(server(endpoint)["registration_endpoint"], "https://auth.example/r");
     assert_eq!(server(policy().resource("https://b.example", ""))["protected_resources"], json!([MCP, "https://b.example"]));
-    for absent in ["revocation_endpoint", "introspection_endpoint", "jwks_uri", "userinfo_endpoint"] {
+    for absent in ["introspection_endpoint", "jwks_uri", "userinfo_endpoint"] {
         assert_eq!(server(everything()).get(absent), None, "{absent}: there is none");
     }
     for (none, basic, post) in [(true, false, false), (false, true, false), (false, false, true), (true, false, true)] {
@@ -235,10 +247,11 @@ fn meta_07_clients_that_come_by_themselves_can_do_something() {
 #[test]
 fn meta_05_endpoints_are_of_the_issuers_origin() {
     type Set = fn(PolicyBuilder, &str) -> PolicyBuilder;
-    let endpoints: [Set; 3] = [
+    let endpoints: [Set; 4] = [
         |policy, url| policy.authorization_endpoint(url),
         |policy, url| policy.token_endpoint(url),
         |policy, url| policy.registration(RegistrationRules::open()).registration_endpoint(url),
+        |policy, url| policy.revocation(RevocationRules::default()).revocation_endpoint(url),
     ];
     for set in endpoints {
         for url in [
@@ -294,13 +307,15 @@ fn meta_10_a_resource_lists_its_scopes_and_only_the_header() {
 /// The shortest documents that every client observed takes, byte for byte.
 #[test]
 fn meta_05_the_whole_documents() {
-    let policy = policy().registration(RegistrationRules::open()).build().unwrap();
+    let policy = policy().registration(RegistrationRules::open()).revocation(RevocationRules::default()).build().unwrap();
     let server = concat!(
         r#"{"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth/authorize","#,
         r#""token_endpoint":"https://auth.example/oauth/token","registration_endpoint":"https://auth.example/oauth/register","#,
+        r#""revocation_endpoint":"https://auth.example/oauth/revoke","#,
         r#""scopes_supported":["read","write","admin"],"response_types_supported":["code"],"response_modes_supported":["query"],"#,
         r#""grant_types_supported":["authorization_code","refresh_token"],"#,
         r#""token_endpoint_auth_methods_supported":["none","client_secret_basic","client_secret_post"],"#,
+        r#""revocation_endpoint_auth_methods_supported":["none","client_secret_basic","client_secret_post"],"#,
         r#""code_challenge_methods_supported":["S256"],"authorization_response_iss_parameter_supported":true,"#,
         r#""protected_resources":["https://mcp.example/mcp"]}"#,
     );
