@@ -166,13 +166,14 @@ fn i13(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-/// I14: once there are tokens, with W > 0, no thief, and clients that present a token only within W of its first use, the grant is
+/// I14: once there are tokens, with W > 0, no thief, nobody who asks for it, and clients that present a token only within W of its first use, the grant is
 /// never revoked.
 fn i14(seen: &Seen<'_>) -> Verdict {
     let tokens = seen.before.history.iter().any(|entry| entry.wrote == GrantState::Active);
     // A client that has tokens does not present its code again.
     let thief = redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
-    let honest = !thief && !seen.after.actors.iter().any(|actor| actor.began_outside);
+    let asked = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke);
+    let honest = !thief && !asked && !seen.after.actors.iter().any(|actor| actor.began_outside);
     let wrote = seen.before.record != seen.after.record;
     if seen.world.window == 0 || !tokens || !honest || !wrote {
         return Silent;

@@ -7,7 +7,8 @@ use std::fmt;
 
 use grantcore::{
     Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice, Commit, ConsentDecision, Decision,
-    Entropy, Grant, Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, Surface, TokenRequest, Tokens,
+    Entropy, Grant, Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, RevocationRequest, Revoked,
+    Surface, TokenRequest, Tokens,
 };
 
 use crate::support::params::Params;
@@ -21,6 +22,8 @@ pub enum Ask {
     Deny,
     Redeem(Flaw),
     Refresh(Which, Flaw),
+    /// With the first refresh token, whatever has become of it.
+    Revoke,
     Check,
     RaiseClient,
     RaiseAccount,
@@ -74,6 +77,7 @@ impl fmt::Display for Ask {
             Self::Deny => ("deny", Flaw::None),
             Self::Redeem(flaw) => ("redeem", *flaw),
             Self::Refresh(_, flaw) => ("refresh", *flaw),
+            Self::Revoke => ("revoke", Flaw::None),
             Self::Check => ("check", Flaw::None),
             Self::RaiseClient => ("raise the client's epoch", Flaw::None),
             Self::RaiseAccount => ("raise the account's epoch", Flaw::None),
@@ -88,7 +92,7 @@ impl Ask {
         match self {
             Self::Approve | Self::Deny => Some(Kind::Ticket),
             Self::Redeem(_) => Some(Kind::Code),
-            Self::Refresh(..) => Some(Kind::Refresh),
+            Self::Refresh(..) | Self::Revoke => Some(Kind::Refresh),
             Self::Check => Some(Kind::Access),
             Self::Authorize | Self::RaiseClient | Self::RaiseAccount => None,
         }
@@ -115,6 +119,7 @@ impl Ask {
             Self::Authorize => Params::authorize().encode(),
             Self::Redeem(flaw) => form(Params::redeem(presented), flaw),
             Self::Refresh(_, flaw) => form(Params::refresh(presented), flaw),
+            Self::Revoke => Params::refresh("").without("refresh_token").and("token", presented).encode(),
             Self::Check => format!("Bearer {presented}"),
             Self::Approve | Self::Deny | Self::RaiseClient | Self::RaiseAccount => presented.to_owned(),
         }
@@ -123,6 +128,7 @@ impl Ask {
     /// The request that the library reads from its bytes.
     pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
         let form: &[u8] = b"application/x-www-form-urlencoded";
+        let post = Incoming { method: "POST", content_type: Some(form), body: bytes.as_bytes(), ..Incoming::default() };
         let needs = Needs { resource: &policy.resources()[0], scopes: &[] };
         match self {
             Self::Authorize => {
@@ -131,10 +137,8 @@ impl Ask {
             }
             Self::Approve => Box::new(ConsentDecision::new(bytes, ALICE, Choice::Allow).expect("a ticket")),
             Self::Deny => Box::new(ConsentDecision::new(bytes, ALICE, Choice::Deny).expect("a ticket")),
-            Self::Redeem(_) | Self::Refresh(..) => {
-                let incoming = Incoming { method: "POST", content_type: Some(form), body: bytes.as_bytes(), ..Incoming::default() };
-                Box::new(TokenRequest::parse(&incoming, policy).expect("a form"))
-            }
+            Self::Redeem(_) | Self::Refresh(..) => Box::new(TokenRequest::parse(&post, policy).expect("a form")),
+            Self::Revoke => Box::new(RevocationRequest::parse(&post, policy).expect("a form")),
             Self::Check => Box::new(AccessCheck::parse(&Authorization::One(bytes.as_bytes()), needs).expect("a header")),
             Self::RaiseClient | Self::RaiseAccount => unreachable!("no request"),
         }
@@ -233,6 +237,12 @@ impl Disclosing for Tokens {
     fn credentials(self) -> Vec<(Kind, String)> {
         let Granted { access, refresh, .. } = Granted::of(&self.reply());
         vec![(Kind::Refresh, refresh.expect("a refresh token")), (Kind::Access, access)]
+    }
+}
+
+impl Disclosing for Revoked {
+    fn credentials(self) -> Vec<(Kind, String)> {
+        Vec::new()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who races whom: the table of explorations.
 
-use crate::request::Ask::{self, Approve, Authorize, Check, Deny, RaiseAccount, RaiseClient};
+use crate::request::Ask::{self, Approve, Authorize, Check, Deny, RaiseAccount, RaiseClient, Revoke};
 use crate::request::{Flaw, Which};
 
 /// One row: what has happened, who then races, and what else may go wrong.
@@ -72,6 +72,9 @@ pub static SCENARIOS: &[Scenario] = &[
     race("refresh || the code again", TOKENS, &[FIRST, REDEEM], &[(0, 18_000), (30, 17_000)]).clock(WINDOW, 1),
     race("refresh || the code again || check", TOKENS, &[FIRST, REDEEM, Check], &[(0, 22_000), (30, 19_000)]),
     race("refresh || old token || check", ROTATED, &[FIRST, NEWEST, Check], &[(0, 17_000), (30, 14_000)]).clock(&[30], 1).faults(1),
+    race("refresh || revoke with the old token", ROTATED, &[NEWEST, Revoke], &[(0, 17_000), (30, 18_000)]).clock(WINDOW, 1),
+    race("refresh || revoke || check", TOKENS, &[FIRST, Revoke, Check], &[(0, 20_000), (30, 17_000)]),
+    race("the code again || revoke || check", TOKENS, &[REDEEM, Revoke, Check], &[(0, 12_000), (30, 12_000)]),
     race("refresh || client ended || check", TOKENS, &[FIRST, RaiseClient, Check], &[(0, 4_700), (30, 3_300)]),
     race("refresh || account ended || check", TOKENS, &[FIRST, RaiseAccount, Check], &[(0, 4_700), (30, 3_300)]),
     race("redeem || client ended || check", CODE, &[REDEEM, RaiseClient, Check], &[(0, 480), (30, 480)]),

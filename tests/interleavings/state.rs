@@ -223,7 +223,9 @@ impl State {
     pub fn is_revocation_acknowledged(&self) -> bool {
         let tells = |answer: &Answer| matches!(answer, Answer::No(reason) if reason.revokes() || *reason == Reason::GrantRevoked);
         let denied = |answer: &Answer| *answer == Answer::No(Reason::AccessDenied);
+        let done = |actor: &Actor| actor.ask == Ask::Revoke && actor.answers().any(|answer| matches!(answer, Answer::Yes(_)));
         self.actors.iter().flat_map(Actor::answers).any(|answer| tells(answer) || denied(answer))
+            || self.actors.iter().any(done)
             || self.page().is_some_and(|page| page != self.standing)
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{
-    Account, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Moment, Policy, Stored, Timestamp, Version,
+    Account, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Moment, Policy, RevocationRules, Stored, Timestamp,
+    Version,
 };
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
@@ -70,7 +71,11 @@ impl World {
             window: window.try_into().expect("a short window"),
             ticks,
             raises,
-            policy: policy().replay_window(Duration::from_secs(window)).build().expect("a policy"),
+            policy: policy()
+                .replay_window(Duration::from_secs(window))
+                .revocation(RevocationRules::default())
+                .build()
+                .expect("a policy"),
             other: Arc::new(Client::public("other").redirect_uri(crate::support::CALLBACK).build().expect("a client")),
             texts: RefCell::default(),
             keys: RefCell::default(),
