@@ -43,8 +43,8 @@ impl Version {
 pub enum Write {
     /// Of a grant.
     Grant(Change<Grant>),
-    /// Of a client. Only registration, its management and what [`Server::deactivate`](crate::Server::deactivate) and the like ask
-    /// for make these: a server whose operator registers every client has none.
+    /// Of a client: made by registration, its management, client documents, renewals of such clients, and
+    /// [`Server::set_standing`](crate::Server::set_standing). A server whose operator registers every client has none but the last.
     Client(Change<Client>),
 }
 

@@ -16,14 +16,14 @@ use crate::refusal::Refusal;
 /// Outside, the host's storage; inside, the protocol.
 pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
 
-/// An authorization server over a [`Store`].
+/// An authorization server over a [`Store`](crate::Store).
 #[derive(Debug)]
 pub struct Server<S> {
     core: Core,
     store: S,
 }
 
-/// An authorization server over an [`AsyncStore`].
+/// An authorization server over an [`AsyncStore`](crate::AsyncStore).
 #[derive(Debug)]
 pub struct AsyncServer<S> {
     core: Core,

@@ -20,7 +20,7 @@ use crate::response::token::Tokens;
 use crate::store::AsyncStore;
 
 impl<S: AsyncStore> AsyncServer<S> {
-    /// See [`Server::authorize`].
+    /// See [`Server::authorize`](crate::Server::authorize).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
@@ -28,7 +28,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy)).await
     }
 
-    /// See [`Server::authorize_with`].
+    /// See [`Server::authorize_with`](crate::Server::authorize_with).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
@@ -42,7 +42,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         self.answer(request.map(|request| request.with_document(fetched))).await
     }
 
-    /// See [`Server::consent`].
+    /// See [`Server::consent`](crate::Server::consent).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
@@ -50,7 +50,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         self.answer(ConsentDecision::new(ticket, user, choice)).await
     }
 
-    /// See [`Server::token`].
+    /// See [`Server::token`](crate::Server::token).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
@@ -63,7 +63,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
     }
 
-    /// See [`Server::revoke`].
+    /// See [`Server::revoke`](crate::Server::revoke).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work still.
@@ -76,7 +76,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
     }
 
-    /// See [`Server::register`].
+    /// See [`Server::register`](crate::Server::register).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
@@ -89,7 +89,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
     }
 
-    /// See [`Server::manage`].
+    /// See [`Server::manage`](crate::Server::manage).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
@@ -98,7 +98,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 
-    /// See [`Server::set_standing`].
+    /// See [`Server::set_standing`](crate::Server::set_standing).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
@@ -106,7 +106,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         self.run(StandingChange::new(client_id, standing)).await
     }
 
-    /// See [`Server::check`].
+    /// See [`Server::check`](crate::Server::check).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
@@ -114,7 +114,7 @@ impl<S: AsyncStore> AsyncServer<S> {
         self.answer(AccessCheck::parse(authorization, needs)).await
     }
 
-    /// See [`Server::run`].
+    /// See [`Server::run`](crate::Server::run).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
