@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use grantcore::{
-    Authorization, Client, Digest, EntropyError, Incoming, Limits, MemoryStore, Policy, PolicyBuilder, PolicyError, Reason,
-    Registration, RegistrationRules, Reply, Server, Timestamp,
+    Authorization, Client, Commit, Digest, EntropyError, Incoming, Limits, MemoryStore, Policy, PolicyBuilder, PolicyError, Reason,
+    Registration, RegistrationRequest, RegistrationRules, Reply, Server, Store, Timestamp,
 };
 use serde_json::json;
 
-use crate::client_metadata::to;
+use crate::client_metadata::{bad_members, to};
 use crate::support::clients::{Own, ask, metadata, posting, with, without};
 use crate::support::refused::{assert_error_url, refused, wire};
 use crate::support::store::{Broken, Fault};
-use crate::support::{CALLBACK, ISSUER, MCP, T, World, assert_refused, json as body, policy};
+use crate::support::{CALLBACK, ISSUER, MCP, T, World, assert_refused, entropy, json as body, policy};
 
 fn open() -> PolicyBuilder {
     policy().registration(RegistrationRules::open())
@@ -101,7 +101,9 @@ fn client_08_what_is_refused_costs_no_turn() {
         with(metadata(), "grant_types", vec!["refresh_token"]).to_string(),
         with(metadata(), "software_id", "x".repeat(16 * 1024)).to_string(),
     ];
-    for body in &bad {
+    let members = bad_members().into_iter().flat_map(|(member, values, _)| values.into_iter().map(move |value| (member, value)));
+    let members = members.map(|(member, value)| with(metadata(), member, value).to_string());
+    for body in bad.into_iter().chain(members) {
         assert!((400..=413).contains(&right(body.as_bytes())), "{body}");
     }
     for authorization in [Authorization::None, Authorization::One(b"Bearer wrong")] {
@@ -305,6 +307,21 @@ fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
     let reply = world.post_registration(&posting(sent.as_bytes()));
     assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
     assert_eq!(world.store.inner.client_count(), clients + 2);
+}
+
+/// What is told is what is stored: the moment of the first attempt, not of the one that found it.
+#[test]
+fn store_06_what_was_applied_unseen_is_told_as_it_is_stored() {
+    let (world, asked) = (World::open(), metadata().to_string());
+    let request = RegistrationRequest::parse(&posting(asked.as_bytes()), world.server.policy()).unwrap();
+    let moment = world.moment(entropy(50));
+    let decision = world.decision(&request, &moment);
+    world.store.commit(decision.write().unwrap()).unwrap();
+    let again = world.decision(&request, &moment.again(Timestamp::from_unix_seconds(T + 5)));
+    assert_eq!(again.write(), None);
+    let told = body(&again.settle(Commit::Done).unwrap().outcome.unwrap().reply(world.server.policy()));
+    let client = world.client(told["client_id"].as_str().unwrap()).unwrap();
+    assert_eq!((&told["client_id_issued_at"], client.created().unix_seconds()), (&json!(T), T));
 }
 
 /// A client that stands where a new one would be put is nobody's but its own, whoever drew its name again.

@@ -156,6 +156,21 @@ fn client_11_a_wrong_token_tells_nothing() {
     assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, 200);
 }
 
+/// What can be no client's id is not asked of the store, which need not cope with it.
+#[test]
+fn client_11_a_text_that_can_be_no_client_id_is_not_looked_up() {
+    let (world, own) = managed();
+    let read = || world.store.reads.load(std::sync::atomic::Ordering::SeqCst);
+    let before = read();
+    for id in ["", "\u{e9}", "a\0b", "a\nb", &"x".repeat(2049)] {
+        for method in ["GET", "PUT", "DELETE"] {
+            assert_eq!(world.manage(method, id, &own.token, &Value::Null).status, 401);
+        }
+    }
+    assert_eq!(read(), before);
+    assert_eq!((world.manage("GET", &"x".repeat(2048), &own.token, &Value::Null).status, read()), (401, before + 1));
+}
+
 /// A deactivated client that is served again can be managed again: its token was not lost.
 #[test]
 fn client_11_a_deactivated_client_is_managed_again_when_it_is_served_again() {
@@ -174,6 +189,8 @@ fn client_11_management_may_be_off() {
     let told = off.registered(&metadata());
     assert_eq!((told.get("registration_access_token"), told.get("registration_client_uri")), (None, None));
     let id = told["client_id"].as_str().unwrap();
+    let record = serde_json::to_value(off.client(id).unwrap()).unwrap();
+    assert_eq!(record["origin"], json!({ "Dynamic": { "management": null } }), "nor is one kept");
     let own = on.own(&metadata());
     off.put(on.client(&own.id).unwrap());
     for (world, id) in [(&off, id), (&off, &*own.id), (&World::new(), "app")] {

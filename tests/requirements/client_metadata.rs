@@ -9,7 +9,7 @@ use crate::support::refused::refused;
 use crate::support::{CALLBACK, World, policy};
 
 /// The members, what cannot stand there, and the rule that says so. The description names the member.
-fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
+pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
     let not_text = || vec![json!(1), json!(true), json!([]), json!(["x"]), json!({}), json!({ "x": "y" })];
     let not_texts =
         || vec![json!("x"), json!(""), json!(1), json!(false), json!({}), json!([1]), json!(["x", null]), json!([["x"]])];
