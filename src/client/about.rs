@@ -46,5 +46,7 @@ impl About {
 /// Whether this can be shown as a page of a client's: `https`, a host, URI characters only. A record can be older than the rule.
 pub(crate) fn is_page(uri: &str) -> bool {
     let plain = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
-    plain && uri.strip_prefix("https://").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+    let host = uri.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    // What stands before an at sign would be taken for the host.
+    plain && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') && !host.contains('@')
 }

@@ -20,6 +20,11 @@ impl Client {
         Self { status: ClientStatus::Active, ..self }
     }
 
+    /// The same client, to which errors are not sent without the user's doing.
+    pub(crate) fn untrusted(self) -> Self {
+        Self { trusted: false, ..self }
+    }
+
     /// The same client in its next epoch: when this is stored, every grant that captured an older one is dead.
     pub fn with_grants_ended(self) -> Self {
         Self { epoch: self.epoch.wrapping_add(1), ..self }

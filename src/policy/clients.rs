@@ -29,7 +29,8 @@ impl RegistrationRules {
         Self { initial_access_tokens: None, management: true, strict_application_type: false }
     }
 
-    /// Only who presents a token of one of these digests, [`Digest::of`] its text, may register.
+    /// Only who presents a token of one of these digests, [`Digest::of`] its text, may register. Wrong ones are not counted, so give
+    /// each at least 128 random bits.
     pub fn with_tokens(tokens: impl IntoIterator<Item = Digest>) -> Self {
         Self { initial_access_tokens: Some(tokens.into_iter().collect()), ..Self::open() }
     }

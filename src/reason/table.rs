@@ -375,7 +375,7 @@ reasons! {
         "One source registered more clients in a minute than the policy allows."
         "Look for a client that registers anew instead of keeping its client_id. Many users may share one source."
     MetadataNotJson "metadata_not_json" InvalidClientMetadata "RFC 7591 §3.1"
-        "The body must be one JSON object with each member once, sent as application/json."
+        "The body must be one JSON object, no member of it repeated, sent as application/json."
         "The body is not JSON, is no object, has a member twice, or has another content type."
         "Send the metadata as a JSON object with Content-Type: application/json."
 

@@ -28,6 +28,8 @@ pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
         "a.example",
         "https://",
         "https:///x",
+        "https://bank.example@evil.example/",
+        "https://user:pw@a.example/",
         "https:a.example",
         " https://a.example/",
         "https://a.example/\n",

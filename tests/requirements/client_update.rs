@@ -241,3 +241,14 @@ fn client_12_status_epoch_owner_and_grants_survive() {
     assert!(world.works(&tokens.access));
     Granted::of(&world.token(&own.proven(Params::refresh(tokens.refresh()))));
 }
+
+/// Whoever vouched for a client vouched for where its answers go.
+#[test]
+fn client_12_trust_ends_where_other_redirect_uris_begin() {
+    let (world, own) = managed(&metadata());
+    world.put(world.client(&own.id).unwrap().edit().trusted(true).build().unwrap());
+    world.updated(&own, with(metadata(), "client_name", "Renamed"));
+    assert!(world.client(&own.id).unwrap().is_trusted(), "another name");
+    world.updated(&own, with(metadata(), "redirect_uris", vec![CALLBACK, MOVED]));
+    assert!(!world.client(&own.id).unwrap().is_trusted(), "another place");
+}
