@@ -177,6 +177,19 @@ fn client_23_a_grant_that_is_used_every_day_keeps_its_client() {
 }
 
 #[test]
+fn client_23_a_document_read_again_does_not_shorten_its_clients_life() {
+    let world = open(policy());
+    let id = a_document(&world);
+    let (tokens, before) = (world.tokens_of(&id), end(&world, &id));
+    world.at(60);
+    a_document(&world);
+    assert_eq!(end(&world, &id), before);
+    world.at(IDLE - 1);
+    sweep(&world);
+    assert!(world.works(&refresh(&world, &id, &tokens).access));
+}
+
+#[test]
 fn client_23_several_grants_keep_it_as_long_as_the_longest() {
     let (world, id) = registered(policy());
     let short = world.tokens_of(&id);
