@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::renew::renewal;
 use super::terms::narrowed_resources;
 use crate::client::Client;
 use crate::event::EventKind;
@@ -66,6 +67,10 @@ pub(crate) fn redeem(
     };
     let family = moment.entropy.secret().digest();
     let next = grant.redeemed(issued, family, &minted, client.grant_types().refresh_token, policy, now);
+    // Already done when it was approved, unless the policy's lifetimes have grown since.
+    if let Some(renewed) = renewal(loaded, next.last_use(), policy) {
+        return Decision::prepare(renewed, Surface::Token, loaded, moment);
+    }
     let expires_in = now.after(policy.lifetimes().access).min(grant.expires()).seconds_from(now);
     let tokens = tokens(client, grant, Subset::ALL, expires_in, moment);
     Decision::allow(EventKind::CodeRedeemed, tokens, loaded, moment).writing(Write::grant(Some(stored), next))

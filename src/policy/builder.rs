@@ -153,7 +153,8 @@ impl PolicyBuilder {
     }
 
     /// Takes a `client_id` that is a URL for a client whose metadata document is there. The host must then fetch what
-    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. Default: such clients are unknown.
+    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. Default: such clients are unknown, but for
+    /// those whose documents were read while it was on, until they are forgotten.
     pub fn client_documents(mut self, rules: DocumentRules) -> Self {
         self.policy.documents = Some(rules);
         self

@@ -1,9 +1,11 @@
 //! CLIENT-23 and STORE-08: a client that nobody uses is forgotten, and one that is used outlives its grants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{
-    Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration, RegistrationRules, Standing, Timestamp,
+    Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration, RegistrationRules, Server, Standing,
+    Timestamp,
 };
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
@@ -11,7 +13,7 @@ use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
-use crate::support::{ALICE, Granted, T, World, assert_refused, policy};
+use crate::support::{ALICE, Granted, T, World, assert_refused, policy, seeded};
 
 const IDLE: u64 = 30 * DAY;
 
@@ -359,4 +361,17 @@ fn client_23_a_clock_that_steps_back_ends_no_client() {
     sweep(&world);
     world.at(0);
     assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
+}
+
+/// The policy's lifetimes may grow while a code waits: what was enough at the approval no longer is.
+#[test]
+fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
+    let (world, id) = registered(policy());
+    let body = Params::redeem(&world.code(&ask(&id))).set("client_id", &id).encode();
+    let (before, now) = (end(&world, &id), world.now());
+    let longer = policy().refresh_idle_lifetime(Duration::from_secs(3 * IDLE)).build().unwrap();
+    let server = Server::with(longer, Arc::clone(&world.store), move || now, seeded(2));
+    assert_eq!(server.token(&form(&body)).unwrap().status, 200);
+    let grant = world.grants().remove(0).record;
+    assert!(before < end(&world, &id) && world.client(&id).unwrap().drop_after() >= grant.drop_after());
 }
