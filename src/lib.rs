@@ -96,7 +96,7 @@ pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
 pub use crate::request::authorization::{AuthorizationRequest, User};
 pub use crate::request::consent::{Choice, ConsentDecision};
-pub use crate::request::document::FetchedDocument;
+pub use crate::request::document::{Fetch, FetchedDocument};
 pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;

@@ -204,8 +204,8 @@ impl<T> Decision<T> {
         self.write.as_ref()
     }
 
-    /// Opens the outcome once the write is done. Nothing on a conflict, or when the write was of the client and the request is to be
-    /// decided on that: load and decide again, with the same entropy. Without a write, pass [`Commit::Done`].
+    /// Opens the outcome once the write is done. Nothing on a conflict, or when the write only prepared and the request is to be decided
+    /// on that: load and decide again, with the same entropy. Without a write, pass [`Commit::Done`].
     pub fn settle(self, commit: Commit) -> Option<Settled<T>> {
         match commit {
             Commit::Done if !self.prepares => Some(self.settled),

@@ -2,11 +2,13 @@
 //!
 //! [`Hits`] is the state of one key and could live in any store; [`Limiter`] keeps a bounded number of them in memory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::moment::Timestamp;
+use crate::value::credential::GrantId;
 
 /// The length of the sliding window.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -85,10 +87,9 @@ impl Keys {
     }
 }
 
-/// So much of a stranger's text is kept as a key: 128 bytes, or a little less of text that is not ASCII.
-fn cut(key: &str) -> &str {
-    let end = (0..=key.len().min(128)).rev().find(|end| key.is_char_boundary(*end)).unwrap_or(0);
-    key.get(..end).unwrap_or_default()
+/// So much of a stranger's text is kept as a key: 128 bytes. What is longer is known by its digest.
+fn cut(key: &str) -> Cow<'_, str> {
+    if key.len() <= 128 { Cow::Borrowed(key) } else { Cow::Owned(GrantId::of(key.as_bytes()).to_string()) }
 }
 
 impl Limiter {
@@ -98,7 +99,7 @@ impl Limiter {
 
     /// Counts a hit if it is admissible, else says how long to wait; a refused hit is not counted.
     pub(crate) fn admit(&self, key: &str, now: Timestamp) -> Result<(), u32> {
-        self.keys().with(cut(key), |hits| {
+        self.keys().with(&cut(key), |hits| {
             let wait = hits.wait(self.limit, now);
             if wait.is_none() {
                 hits.add(now);
@@ -109,12 +110,12 @@ impl Limiter {
 
     /// Says how long to wait, without counting.
     pub(crate) fn wait(&self, key: &str, now: Timestamp) -> Option<u32> {
-        self.keys().get(cut(key)).and_then(|hits| hits.wait(self.limit, now))
+        self.keys().get(&cut(key)).and_then(|hits| hits.wait(self.limit, now))
     }
 
     /// Counts a hit.
     pub(crate) fn count(&self, key: &str, now: Timestamp) {
-        self.keys().with(cut(key), |hits| hits.add(now));
+        self.keys().with(&cut(key), |hits| hits.add(now));
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {

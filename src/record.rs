@@ -28,7 +28,7 @@ impl<T> Clone for Stored<T> {
 pub struct Version(pub u64);
 
 impl Version {
-    /// The version of a record just created.
+    /// The version of a grant just created, and of a client that the operator adds.
     pub const FIRST: Self = Self(1);
 
     /// The version after this one.
@@ -52,24 +52,29 @@ pub enum Write {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Change<T> {
     seen: Option<Version>,
+    version: Version,
     record: Arc<T>,
 }
 
 impl<T> Clone for Change<T> {
     fn clone(&self) -> Self {
-        Self { seen: self.seen, record: Arc::clone(&self.record) }
+        Self { seen: self.seen, version: self.version, record: Arc::clone(&self.record) }
     }
 }
 
 impl Write {
     /// The next state of a grant that was read, or a new one where there was none.
     pub(crate) fn grant(seen: Option<&Stored<Grant>>, grant: impl Into<Arc<Grant>>) -> Self {
-        Self::Grant(Change { seen: seen.map(|stored| stored.version), record: grant.into() })
+        Self::Grant(Change::over(seen, Version::FIRST, grant.into()))
     }
 
     /// A change of a client by the host itself, to hand to its store: of the record it has read, or a new one where there was none.
     pub fn client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
-        Self::Client(Change { seen: seen.map(|stored| stored.version), record: client.into() })
+        let client = client.into();
+        // A client known by a URL can be dropped and come back. Its versions then go on from elsewhere, so that no write that was
+        // decided on the old record and lands late fits the new one.
+        let first = Version(client.epoch()).next();
+        Self::Client(Change::over(seen, first, client))
     }
 
     /// The change, if it is one of a grant.
@@ -90,6 +95,11 @@ impl Write {
 }
 
 impl<T> Change<T> {
+    fn over(seen: Option<&Stored<T>>, first: Version, record: Arc<T>) -> Self {
+        let seen = seen.map(|stored| stored.version);
+        Self { seen, version: seen.map_or(first, Version::next), record }
+    }
+
     /// The version the stored record must have; nothing if there must be no record.
     pub fn seen(&self) -> Option<Version> {
         self.seen
@@ -97,7 +107,7 @@ impl<T> Change<T> {
 
     /// The version to store with the new record.
     pub fn version(&self) -> Version {
-        self.seen.map_or(Version::FIRST, Version::next)
+        self.version
     }
 
     /// The new record.

@@ -8,8 +8,9 @@
 //! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and [`grant`](Store::grant) reads what the last
 //!   one wrote: on the primary, never from a replica or a cache that can lag. A stale read tells an honest client
 //!   `invalid_grant`, and clients throw their tokens away on it.
-//! - [`client`](Store::client) and [`account`](Store::account) may lag, if the host can bear that what was deactivated, suspended or
-//!   deleted is served for so long. A client that has just registered must be found, or its first request fails.
+//! - [`client`](Store::client) reads what the last commit of that client wrote, too. A cache before it must be written through, or
+//!   each renewal of a client that many share conflicts until the cache forgets. Only what the host itself changes elsewhere, such
+//!   as an [`account`](Store::account), may lag for as long as the host can bear.
 //! - [`Commit::Done`] means durable: still there after a crash. A store that forgets acknowledged writes lets codes be redeemed
 //!   twice.
 //! - [`Commit::Conflict`] means nothing was written. A result that is not known (a time-out, a lost connection) is an error; the

@@ -91,6 +91,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Replaces the redirect URIs by those the client names. Who vouched for the client vouched for where its answers go, and for no
+    /// other place.
+    pub(crate) fn redirecting_to(mut self, uris: Vec<String>) -> Self {
+        let before = std::mem::take(&mut self.redirect_uris);
+        let mut next = uris.into_iter().fold(self, Self::redirect_uri);
+        next.trusted = next.trusted.map(|trusted| trusted && next.redirect_uris == before);
+        next
+    }
+
     /// Replaces the way it authenticates, for example by a new secret.
     pub fn authentication(mut self, authentication: Authentication) -> Self {
         self.authentication = authentication;
@@ -149,6 +158,7 @@ impl ClientBuilder {
     }
 
     /// How the server came to know it. Default: [`Registration::Operator`]. One that the operator adopts is known for good.
+    /// A changed one loses what only its former kind has, such as the token that manages a registration.
     pub fn registration(mut self, registration: Registration) -> Self {
         if registration == Registration::Operator {
             self.expires = Timestamp::NEVER;

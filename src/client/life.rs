@@ -20,17 +20,13 @@ impl Client {
         Self { status: ClientStatus::Active, ..self }
     }
 
-    /// The same client, to which errors are not sent without the user's doing.
-    pub(crate) fn untrusted(self) -> Self {
-        Self { trusted: false, ..self }
-    }
-
     /// The same client in its next epoch: when this is stored, every grant that captured an older one is dead.
     pub fn with_grants_ended(self) -> Self {
         Self { epoch: self.epoch.wrapping_add(1), ..self }
     }
 
-    /// The same client, unknown from when this is stored, whatever the clock says, and its grants dead. The record may be dropped.
+    /// The same client, unknown from when this is stored, whatever the clock says, and its grants dead. The record may be dropped,
+    /// unless it is the operator's own.
     pub fn deleted(self) -> Self {
         Self { expires: Timestamp::EPOCH, ..self.with_grants_ended() }
     }
@@ -51,11 +47,12 @@ impl Client {
     }
 
     /// From when on the record may be dropped. One that is deactivated never may: a client that names itself by a URL would come back
-    /// to life at its next request.
+    /// to life at its next request. Nor may the operator's own, even if deleted: under the same name again, it would bring ended
+    /// grants back.
     pub fn drop_after(&self) -> Timestamp {
-        match self.status {
-            ClientStatus::Active => self.expires,
-            ClientStatus::Deactivated => Timestamp::NEVER,
+        match (self.status, &self.origin) {
+            (ClientStatus::Active, Origin::Dynamic { .. } | Origin::MetadataDocument { .. }) => self.expires,
+            (ClientStatus::Deactivated, _) | (_, Origin::Operator) => Timestamp::NEVER,
         }
     }
 
@@ -66,10 +63,11 @@ impl Client {
         (self.expires < kept).then(|| Self { expires: kept.after(beyond), ..self.clone() })
     }
 
-    /// Whether the document it is known by need not be fetched yet.
-    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
+    /// Whether the document it is known by need not be fetched yet. What was read by a clock that was ahead, or under a longer bound,
+    /// is not believed for longer than that.
+    pub(crate) fn is_fresh(&self, now: Timestamp, at_most: Duration) -> bool {
         match self.origin {
-            Origin::MetadataDocument { fresh_until } => now < fresh_until,
+            Origin::MetadataDocument { fresh_until } => now < fresh_until && fresh_until <= now.after(at_most),
             Origin::Operator | Origin::Dynamic { .. } => true,
         }
     }

@@ -11,8 +11,8 @@ use crate::policy::{DocumentRules, Policy};
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
 use crate::refusal::Refusal;
-use crate::request::authorization::{AuthorizationRequest, Fetched};
-use crate::request::document::FetchedDocument;
+use crate::request::authorization::AuthorizationRequest;
+use crate::request::document::{Fetch, FetchedDocument};
 use crate::request::metadata::ClientMetadata;
 use crate::response::document::DocumentRequest;
 use crate::value::document_url::{claims_document, is_document_url};
@@ -33,7 +33,7 @@ pub(super) fn find<'a>(
     moment: &Moment,
 ) -> Result<Found<'a>, Refusal> {
     let refuse = |reason| Refusal::plain(reason, Surface::Authorization);
-    let Some(rules) = policy.documents().filter(|_| is_due(request, loaded, moment)) else {
+    let Some(rules) = policy.documents().filter(|rules| is_due(request, loaded, rules, moment)) else {
         return loaded.client(moment.now).map(Found::Client).map_err(refuse);
     };
     if !is_document_url(&request.client_id, rules.allow_loopback) {
@@ -41,8 +41,9 @@ pub(super) fn find<'a>(
     }
     match &request.fetched {
         None => Ok(Found::Unread(DocumentRequest::of(&request.client_id, rules))),
-        Some(Fetched::Nothing) => Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id)),
-        Some(Fetched::Document(document)) => {
+        Some(Fetch::Failed) => Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id)),
+        Some(Fetch::Busy) => Err(refuse(Reason::DocumentsBusy)),
+        Some(Fetch::Document(document)) => {
             let client = read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
             let client = client.map_err(|(reason, part)| Refusal::part(reason, part))?;
             match &loaded.client {
@@ -58,9 +59,9 @@ pub(super) fn find<'a>(
 
 /// Whether a document must be read first: the `client_id` is a URL, and on record is neither another client under that name nor a
 /// document that is fresh. One that is deactivated stays so, and nothing is fetched.
-fn is_due(request: &AuthorizationRequest<'_>, loaded: &Loaded, moment: &Moment) -> bool {
+fn is_due(request: &AuthorizationRequest<'_>, loaded: &Loaded, rules: &DocumentRules, moment: &Moment) -> bool {
     let Some(Stored { record: client, .. }) = &loaded.client else { return claims_document(&request.client_id) };
-    let is_current = client.is_fresh(moment.now) && !client.is_expired(moment.now);
+    let is_current = client.is_fresh(moment.now, rules.fresh_at_most) && !client.is_expired(moment.now);
     client.registration() == Registration::MetadataDocument && client.status() == ClientStatus::Active && !is_current
 }
 

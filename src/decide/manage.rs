@@ -84,8 +84,6 @@ fn updated(update: &Update, client: &Client, policy: &Policy, moment: &Moment) -
     };
     let grant_types = metadata.grant_types.unwrap_or(client.grant_types());
     let next = metadata.describe(client.clone().edit().authentication(authentication).grant_types(grant_types), policy)?;
-    // Who vouched for the client vouched for where its answers go.
-    let next = if next.redirect_uris() == client.redirect_uris() { next } else { next.untrusted() };
     // Its own commit come back late may have ended the secret that came along.
     let is_done = moment.again && next == *client;
     match &update.secret {

@@ -20,7 +20,7 @@ impl Operation for StandingChange<'_> {
 
     /// One that stands so already is left as it is, which makes the request good to be sent twice.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) = &loaded.client else {
+        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted()) else {
             return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment).claimed_by(self.client_id);
         };
         let client = Client::clone(&stored.record);

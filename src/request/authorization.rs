@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::document::FetchedDocument;
+use super::document::Fetch;
 use super::incoming::Incoming;
 use super::parameters::{Slot, each};
 use crate::moment::Moment;
@@ -27,15 +27,9 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) request_uri: Slot<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
     /// What came of fetching the client's metadata document, if the host was asked to.
-    pub(crate) fetched: Option<Fetched<'a>>,
+    pub(crate) fetched: Option<Fetch<'a>>,
     /// Whether the policy lets each code challenge of a client be used once only.
     pub(crate) challenge_once: bool,
-}
-
-/// What came of a fetch.
-pub(crate) enum Fetched<'a> {
-    Document(FetchedDocument<'a>),
-    Nothing,
 }
 
 /// The user that the host has authenticated, and in which browser session.
@@ -57,9 +51,9 @@ impl<'a> AuthorizationRequest<'a> {
         Self::read(incoming, user, policy).map_err(|reason| Refusal::plain(reason, Surface::Authorization))
     }
 
-    /// The same request, with what came of fetching the client's document: nothing if it could not be fetched.
-    pub fn with_document(self, fetched: Option<FetchedDocument<'a>>) -> Self {
-        Self { fetched: Some(fetched.map_or(Fetched::Nothing, Fetched::Document)), ..self }
+    /// The same request, with what came of fetching the client's document.
+    pub fn with_document(self, fetch: Fetch<'a>) -> Self {
+        Self { fetched: Some(fetch), ..self }
     }
 
     fn read(incoming: &Incoming<'a>, user: Option<User<'a>>, policy: &Policy) -> Result<Self, Reason> {

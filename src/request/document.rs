@@ -9,6 +9,17 @@ use crate::reason::Reason;
 use crate::value::auth_method::AuthMethod;
 use crate::value::document_url::MOST_BYTES;
 
+/// What came of fetching a client's document.
+#[derive(Clone, Copy, Debug)]
+pub enum Fetch<'a> {
+    /// Something came back.
+    Document(FetchedDocument<'a>),
+    /// Nothing did, or the host must not be called. Why is for the operator's log: a stranger could map a network by it.
+    Failed,
+    /// The host is fetching as much as it will at once. The user is told to come back.
+    Busy,
+}
+
 /// What came back from a client's URL.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchedDocument<'a> {
@@ -44,7 +55,9 @@ impl FetchedDocument<'_> {
         if members.client_secret.is_some() || members.client_secret_expires_at.is_some() {
             return Err((Reason::DocumentMetadata, "client_secret: what is published is no secret."));
         }
-        let metadata = members.judge(Source::Document).and_then(|metadata| metadata.check_redirects(policy).map(|()| metadata));
+        let metadata = members
+            .judge(Source::Document)
+            .and_then(|metadata| metadata.check_redirects(Source::Document, policy).map(|()| metadata));
         let metadata = metadata.map_err(|reason| (Reason::DocumentMetadata, reason.description()))?;
         if metadata.about.name.is_none() {
             return Err((Reason::DocumentMetadata, "client_name is missing."));

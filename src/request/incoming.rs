@@ -90,11 +90,17 @@ impl<'a> Incoming<'a> {
         Self {
             method: parts.method.as_str(),
             query: parts.uri.query().unwrap_or_default().as_bytes(),
-            content_type: parts.headers.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes),
+            content_type: only(parts.headers.get_all(http::header::CONTENT_TYPE).iter().map(http::HeaderValue::as_bytes)),
             authorization: parts.headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect(),
             body,
         }
     }
+}
+
+/// The one value of a header; of several, none is the one.
+#[cfg(feature = "http")]
+fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    values.next().filter(|_| values.next().is_none())
 }
 
 impl From<Malformed> for Reason {

@@ -93,7 +93,7 @@ impl Members {
 
 impl ClientMetadata {
     /// Holds it to the rules for redirect URIs, which have an error code of their own.
-    pub(crate) fn check_redirects(&self, policy: &Policy) -> Result<(), Reason> {
+    pub(crate) fn check_redirects(&self, from: Source, policy: &Policy) -> Result<(), Reason> {
         if self.redirect_uris.is_empty() {
             return Err(RedirectUriError::Missing.into());
         }
@@ -102,6 +102,7 @@ impl ClientMetadata {
             return Err(RedirectUriError::TooMany.into());
         }
         let strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
+        let strict = strict && from == Source::Registration;
         let loopback_forbidden = strict && self.about.application_type == Some(ApplicationType::Web);
         for uri in &self.redirect_uris {
             let uri = RegisteredRedirectUri::parse(uri, policy.redirect_rules())?;
@@ -112,8 +113,9 @@ impl ClientMetadata {
         Ok(())
     }
 
-    /// The scope such a client may ask for: what it named, as far as that is open to it, or else all that is. What it named in vain
-    /// is no reason to refuse it; asking for it at the authorization endpoint will be.
+    /// The scope such a client may ask for: what it named, as far as that is open to it, or else all that is. What it named wholly in
+    /// vain is no reason to refuse it, nor to hold it to less than its next request may need: some register with `offline_access`
+    /// alone, and then ask for what the resource lists. The user decides in any case.
     pub(crate) fn narrowed_scope(&self, policy: &Policy) -> Option<Scope> {
         let ceiling = policy.unverified_scope();
         let is_open = |token: &&str| ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token));
@@ -124,7 +126,7 @@ impl ClientMetadata {
     /// Makes it the metadata of a client.
     pub(crate) fn describe(self, client: ClientBuilder, policy: &Policy) -> Result<Client, Reason> {
         let scope = self.narrowed_scope(policy);
-        let client = self.redirect_uris.into_iter().fold(client.without_redirect_uris(), ClientBuilder::redirect_uri);
+        let client = client.redirecting_to(self.redirect_uris);
         client.about(self.about).limited_to(scope).build_under(policy.redirect_rules()).map_err(|error| match error {
             ClientError::RedirectUri(error) => error.into(),
             ClientError::Uri => Reason::MetadataPage,

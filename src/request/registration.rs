@@ -61,7 +61,7 @@ impl RegistrationRequest {
             }
         }
         let metadata = Members::read(incoming.json(policy.limits())?)?.judge(Source::Registration)?;
-        metadata.check_redirects(policy)?;
+        metadata.check_redirects(Source::Registration, policy)?;
         Ok(Self { metadata })
     }
 }
@@ -114,7 +114,7 @@ impl Update {
             Some(_) => return Err(Reason::MetadataSecret),
         };
         let metadata = members.judge(Source::Registration)?;
-        metadata.check_redirects(policy)?;
+        metadata.check_redirects(Source::Registration, policy)?;
         Ok(Self { metadata, secret })
     }
 }

@@ -52,7 +52,8 @@ pub struct WellKnown {
 }
 
 impl WellKnown {
-    /// What of its address comes after the origin, the query included: where to mount it on that host.
+    /// What of its address comes after the origin: where to mount it, on the host that the address names. A resource whose identifier
+    /// has a query has it here too.
     pub fn path(&self) -> &str {
         resource::path(&self.url)
     }

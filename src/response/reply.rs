@@ -62,8 +62,8 @@ impl std::fmt::Debug for Reply {
 }
 
 impl Refusal {
-    /// The refusal as a whole response: JSON at the token endpoint and at resources; at the authorization endpoint the redirect, or
-    /// a plain text page for hosts that render none of their own.
+    /// The refusal as a whole response: JSON wherever a client reads it; at the authorization endpoint the redirect, or a plain text
+    /// page for hosts that render none of their own.
     pub fn reply(&self, policy: &Policy) -> Reply {
         let mut reply = match self.surface() {
             Surface::Authorization => self.page(policy),

@@ -7,9 +7,8 @@ use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::consent::{Choice, ConsentDecision};
-use crate::request::document::FetchedDocument;
+use crate::request::document::Fetch;
 use crate::request::incoming::{Authorization, Incoming};
-use crate::request::registration::ManagementRequest;
 use crate::request::standing::{Standing, StandingChange};
 use crate::response::access::Access;
 use crate::response::consent_page::AuthorizationStep;
@@ -28,8 +27,8 @@ impl<S: Store> Server<S> {
         self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy))
     }
 
-    /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of fetching the client's document, or nothing
-    /// if it could not be fetched.
+    /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of fetching the client's document. Whoever is
+    /// not signed in can make it be fetched: bound how much that is, by source and in all.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
@@ -37,10 +36,10 @@ impl<S: Store> Server<S> {
         &self,
         incoming: &Incoming<'_>,
         user: Option<User<'_>>,
-        fetched: Option<FetchedDocument<'_>>,
+        fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
-        self.answer(request.map(|request| request.with_document(fetched)))
+        self.answer(request.map(|request| request.with_document(fetch)))
     }
 
     /// The submitted consent page: its ticket, the user who is signed in, and the choice.
@@ -96,7 +95,11 @@ impl<S: Store> Server<S> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
     pub fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
-        let outcome = self.answer(ManagementRequest::parse(client_id, incoming, &self.core.policy))?;
+        let request = match self.core.management_request(client_id, incoming) {
+            Ok(request) => request,
+            Err(refused) => return Ok(refused),
+        };
+        let outcome = self.run(request)?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 

@@ -12,7 +12,7 @@ use crate::rate::Limiter;
 use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::incoming::Incoming;
-use crate::request::registration::RegistrationRequest;
+use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
 use crate::request::token::TokenRequest;
 use crate::response::reply::Reply;
@@ -135,6 +135,12 @@ impl Core {
         let later = |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
         self.registrations.admit(source, self.clock.now()).map_err(later)?;
         Ok(request)
+    }
+
+    /// Reads a request to the endpoint of a registration.
+    pub(super) fn management_request<'a>(&self, id: &'a str, incoming: &Incoming<'a>) -> Result<ManagementRequest<'a>, Reply> {
+        let refuse = |refusal| self.refuse(refusal, Some(id)).reply(&self.policy);
+        ManagementRequest::parse(id, incoming, &self.policy).map_err(refuse)
     }
 
     /// The response, or the refusal as one.

@@ -7,9 +7,8 @@ use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::consent::{Choice, ConsentDecision};
-use crate::request::document::FetchedDocument;
+use crate::request::document::Fetch;
 use crate::request::incoming::{Authorization, Incoming};
-use crate::request::registration::ManagementRequest;
 use crate::request::standing::{Standing, StandingChange};
 use crate::response::access::Access;
 use crate::response::consent_page::AuthorizationStep;
@@ -36,10 +35,10 @@ impl<S: AsyncStore> AsyncServer<S> {
         &self,
         incoming: &Incoming<'_>,
         user: Option<User<'_>>,
-        fetched: Option<FetchedDocument<'_>>,
+        fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
-        self.answer(request.map(|request| request.with_document(fetched))).await
+        self.answer(request.map(|request| request.with_document(fetch))).await
     }
 
     /// See [`Server::consent`](crate::Server::consent).
@@ -94,7 +93,11 @@ impl<S: AsyncStore> AsyncServer<S> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
     pub async fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
-        let outcome = self.answer(ManagementRequest::parse(client_id, incoming, &self.core.policy)).await?;
+        let request = match self.core.management_request(client_id, incoming) {
+            Ok(request) => request,
+            Err(refused) => return Ok(refused),
+        };
+        let outcome = self.run(request).await?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 

@@ -190,7 +190,7 @@ fn client_15_whoever_is_not_signed_in_signs_in_after_the_fetch() {
     assert!(matches!(step, Ok(AuthorizationStep::NeedMetadata(_))), "{step:?}");
     let (query, body) = (params.encode(), document().to_string());
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let step = world.server.authorize_with(&incoming, None, Some(fetched(body.as_bytes()))).unwrap();
+    let step = world.server.authorize_with(&incoming, None, grantcore::Fetch::Document(fetched(body.as_bytes()))).unwrap();
     let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
     assert_eq!((&*page.client_name(), world.grants().len()), ("Notes Helper", 0));
     world.page(&params);

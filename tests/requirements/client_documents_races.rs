@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use grantcore::{
-    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Incoming, Reason, RegisteredRedirectUri, Standing,
-    Timestamp, drive,
+    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Fetch, Incoming, Reason, RegisteredRedirectUri,
+    Standing, Timestamp, drive,
 };
 use serde_json::{Value, json};
 
@@ -44,7 +44,8 @@ fn client_15_nothing_goes_on_before_the_document_is_kept() {
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
         world.store.fail([fault]);
-        let failure = world.server.authorize_with(&incoming, Some(ALICE), Some(fetched(body.as_bytes()))).expect_err("it fails");
+        let failure =
+            world.server.authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes()))).expect_err("it fails");
         assert_page(&world, &failure.refusal, 503, "temporarily_unavailable", Reason::StorageUnavailable);
         assert_eq!(failure.refusal.reply(world.server.policy()).header("retry-after"), Some("1"));
         assert_eq!((world.client(DOCUMENT).is_some(), world.grants().len()), (kept, 0), "{fault:?}");
@@ -76,7 +77,7 @@ fn client_15_two_requests_at_once_come_to_one_client() {
     world.meanwhile(|other| {
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let step = other.authorize_with(&incoming, Some(ALICE), Some(fetched(body.as_bytes()))).unwrap();
+        let step = other.authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes()))).unwrap();
         assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
     });
     let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
@@ -94,7 +95,7 @@ fn client_18_a_document_just_read_is_used_however_long_that_took() {
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
         let request = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
-        let request = request.with_document(Some(fetched(body.as_bytes())));
+        let request = request.with_document(Fetch::Document(fetched(body.as_bytes())));
         let readings = Cell::new(0);
         let clock = || {
             readings.set(readings.get() + 1);

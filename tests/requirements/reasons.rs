@@ -110,6 +110,7 @@ R audience_mismatch invalid_token 401
 R scope_insufficient insufficient_scope 403
 A cimd_client_id invalid_client 400
 A cimd_unreachable invalid_client 400
+A cimd_busy temporarily_unavailable 503
 A cimd_invalid invalid_client 400
 A cimd_metadata invalid_client 400
 G method_not_allowed invalid_request 405

@@ -180,6 +180,13 @@ const CLIENTS: &[(Reason, Provoked)] = &[
     }),
     (Reason::DocumentUrl, || documented("https://client.example", None)),
     (Reason::DocumentUnreachable, || documented(DOCUMENT, None)),
+    (Reason::DocumentsBusy, || {
+        let world = World::open();
+        let query = ask(DOCUMENT).encode();
+        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        drop(world.server.authorize_with(&incoming, Some(ALICE), grantcore::Fetch::Busy));
+        world
+    }),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
     (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
     (Reason::RevocationOff, || revoked(|revoke| revoke, policy())),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use grantcore::{
-    Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, FetchedDocument, Incoming, MemoryStore,
-    Reason, Refusal, RegistrationRules, Reply, Server, Store,
+    Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, Fetch, FetchedDocument, Incoming,
+    MemoryStore, Reason, Refusal, RegistrationRules, Reply, Server, Store,
 };
 use serde_json::{Value, json};
 
@@ -185,7 +185,7 @@ impl World {
     pub fn authorize_with(&self, params: &Params, fetched: Option<FetchedDocument<'_>>) -> Result<AuthorizationStep, Refusal> {
         let query = params.encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        self.server.authorize_with(&incoming, Some(ALICE), fetched).expect("the store works")
+        self.server.authorize_with(&incoming, Some(ALICE), fetched.map_or(Fetch::Failed, Fetch::Document)).expect("the store works")
     }
 
     /// The consent page of a request that comes with its client's document, which is expected to be good.

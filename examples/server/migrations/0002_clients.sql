@@ -1,5 +1,5 @@
 -- Clients change by the same compare-and-set as grants, and may be dropped when nobody has used them for long. Until here all of
--- them were the operator's, who adds them again at each start.
+-- them were this program's own, which it adds again when it starts.
 DROP TABLE clients;
 
 CREATE TABLE clients (

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use grantcore::{AsyncServer, Event, Failure, Refusal, Reply, User};
 
 use crate::config::Issuer;
-use crate::documents::Fetcher;
+use crate::documents::{Fetcher, Strangers};
 use crate::pages::{Page, Problem};
 use crate::sessions::{Cookie, Session, Sessions};
 use crate::store::{Backend, BackendError};
@@ -21,6 +21,7 @@ pub(crate) struct App {
     pub(crate) form_cookie: Cookie,
     pub(crate) issuer: Issuer,
     pub(crate) documents: Fetcher,
+    pub(crate) strangers: Strangers,
 }
 
 impl App {

@@ -9,6 +9,7 @@ mod address;
 mod exchange;
 mod freshness;
 mod slots;
+mod strangers;
 mod trust;
 
 #[cfg(test)]
@@ -28,8 +29,9 @@ use url::{Host, Url};
 
 pub(crate) use self::address::Forbidden;
 pub(crate) use self::exchange::Fetched;
-pub(crate) use self::slots::Busy;
+pub(crate) use self::slots::{Asker, Busy};
 use self::slots::{Slot, Slots};
+pub(crate) use self::strangers::{Strangers, source};
 pub(crate) use self::trust::TrustError;
 
 /// Fetches documents.
@@ -83,13 +85,13 @@ impl Fetcher {
     }
 
     /// Gets what is at `url`, whatever its status. Of a body longer than `max_bytes`, one byte more comes back, which tells.
-    pub(crate) async fn fetch(&self, url: &str, max_bytes: usize) -> Result<Fetched, FetchError> {
+    pub(crate) async fn fetch(&self, url: &str, max_bytes: usize, asker: Asker) -> Result<Fetched, FetchError> {
         let url = Url::parse(url)?;
         let fetched = url.scheme() == "https" || (url.scheme() == "http" && self.loopback);
         if !fetched {
             return Err(FetchError::NotHttps);
         }
-        let slot = self.slots.take(url.host_str().unwrap_or_default().trim_end_matches('.'))?;
+        let slot = self.slots.take(url.host_str().unwrap_or_default().trim_end_matches('.'), asker)?;
         let limit = self.times.total;
         let answer = timeout(limit, self.fetch_from(url, Arc::new(slot), max_bytes)).await;
         answer.map_err(|_| FetchError::TimedOut(limit))?

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::documents::Fetcher;
+use crate::documents::{Fetcher, Strangers};
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
 use crate::store::Backend;
@@ -90,6 +90,7 @@ impl Running {
             form_cookie: Cookie::form(issuer.is_https()),
             issuer: issuer.clone(),
             documents,
+            strangers: Strangers::default(),
         });
         let router = routes::router(&app, &stop);
         let task = tokio::spawn(serve(listener, router, stop.clone()));

@@ -114,6 +114,8 @@ async fn client_11_a_registration_is_managed_over_http() {
     let updated: Value = http.put(url).bearer_auth(token).json(&changed).send().await.unwrap().json().await.unwrap();
     assert_eq!(updated["client_name"], "Renamed");
     assert_eq!(http.post(url).bearer_auth(token).send().await.unwrap().status(), 405);
+    let no_text = http.get(format!("{}/oauth/register/%FF", server.issuer())).bearer_auth(token).send().await.unwrap();
+    assert_eq!((no_text.status().as_u16(), header(&no_text, "x-correlation-id").len()), (401, 32));
     assert_eq!(http.delete(url).bearer_auth(token).send().await.unwrap().status(), 204);
     assert_eq!(http.get(url).bearer_auth(token).send().await.unwrap().status(), 401);
     server.stop().await.unwrap();

@@ -164,3 +164,22 @@ async fn without_the_authority_or_the_feature_there_is_no_such_client() {
     assert_eq!(publisher.connections(), fetched);
     off.stop().await.unwrap();
 }
+
+/// Whoever is not signed in can have so much fetched and no more; signing in first is all that is asked of them then.
+#[tokio::test]
+async fn strangers_can_make_it_fetch_so_much_and_then_sign_in_first() {
+    let publisher = Publisher::start(&[PORTLESS]).await;
+    let server = start_for(&publisher).await;
+    let made_up = |n: usize| ask(&server, &publisher.url().replace("client.json", &format!("{n}.json")));
+    let http = plain_client(false);
+    for n in 0..20 {
+        assert_eq!(http.get(made_up(n)).send().await.unwrap().status(), 400, "another document than asked for");
+    }
+    let later = http.get(made_up(20)).send().await.unwrap();
+    assert_eq!(later.status(), 303);
+    assert!(later.headers()["location"].to_str().unwrap().starts_with("/login?next=%2Foauth%2Fauthorize%3F"));
+    assert_eq!(publisher.connections(), 20);
+    assert!(Browser::new("alice").consent_page(ask(&server, &publisher.url()).as_str()).await.contains("Allow access"));
+    assert_eq!(publisher.connections(), 21);
+    server.stop().await.unwrap();
+}

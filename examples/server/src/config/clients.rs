@@ -17,9 +17,10 @@ pub(crate) struct Clients {
     #[arg(default_value = "on")]
     pub(crate) registration: Switch,
 
-    /// A token without which nobody may register, at least 20 characters; none lets anybody.
+    /// A token without which nobody may register, at least 22 characters; none lets anybody.
     ///
-    /// Give it by the variable: what is on a command line, every user of the machine can read.
+    /// Wrong ones are not counted, so draw it: 22 random letters and digits are 128 bits. Give it by the variable: what is on a
+    /// command line, every user of the machine can read.
     #[arg(long, env = "GRANTCORE_REGISTRATION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) registration_token: Option<RegistrationToken>,
 
@@ -68,8 +69,8 @@ impl FromStr for RegistrationToken {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let is_token = text.len() >= 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
-        is_token.then(|| Self(text.to_owned())).ok_or("must be 20 characters or more, of letters, digits and -._~+/=")
+        let is_token = text.len() >= 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
+        is_token.then(|| Self(text.to_owned())).ok_or("must be 22 characters or more, of letters, digits and -._~+/=")
     }
 }
 

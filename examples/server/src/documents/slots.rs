@@ -7,11 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// All in all, and from hosts of one name: one that is slow leaves slots for the others.
 const MOST: usize = 16;
 const MOST_PER_HOST: usize = 2;
+/// Of these, for those who are not signed in: they can be many, and cannot take all.
+const MOST_FOR_STRANGERS: usize = 8;
+
+/// For whom something is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    User,
+    Stranger,
+}
 
 /// Why there is no slot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Busy {
-    #[error("{MOST} documents are being fetched already")]
+    #[error("as many documents are being fetched already as may be")]
     Everywhere,
     #[error("{MOST_PER_HOST} documents are being fetched from {0} already")]
     At(String),
@@ -29,15 +38,16 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub(super) fn take(&self, host: &str) -> Result<Slot, Busy> {
-        let mut asked = self.lock();
-        if asked.len() >= MOST {
+    pub(super) fn take(&self, host: &str, asker: Asker) -> Result<Slot, Busy> {
+        let mut held = self.lock();
+        let most = if asker == Asker::User { MOST } else { MOST_FOR_STRANGERS };
+        if held.len() >= most {
             return Err(Busy::Everywhere);
         }
-        if asked.iter().filter(|other| *other == host).count() >= MOST_PER_HOST {
+        if held.iter().filter(|other| *other == host).count() >= MOST_PER_HOST {
             return Err(Busy::At(host.to_owned()));
         }
-        asked.push(host.to_owned());
+        held.push(host.to_owned());
         Ok(Slot { host: host.to_owned(), slots: Self(Arc::clone(&self.0)) })
     }
 
@@ -62,13 +72,23 @@ mod tests {
     #[test]
     fn one_host_takes_two_and_all_together_sixteen() {
         let slots = Slots::default();
-        let mut held: Vec<_> = (0..2).map(|_| slots.take("slow.example").unwrap()).collect();
-        assert_eq!(slots.take("slow.example").err(), Some(Busy::At("slow.example".to_owned())));
-        held.extend((2..16).map(|n| slots.take(&format!("{n}.example")).unwrap()));
-        assert_eq!(slots.take("other.example").err(), Some(Busy::Everywhere));
+        let take = |host: &str| slots.take(host, Asker::User);
+        let mut held: Vec<_> = (0..2).map(|_| take("slow.example").unwrap()).collect();
+        assert_eq!(take("slow.example").err(), Some(Busy::At("slow.example".to_owned())));
+        held.extend((2..16).map(|n| take(&format!("{n}.example")).unwrap()));
+        assert_eq!(take("other.example").err(), Some(Busy::Everywhere));
         drop(held.remove(0));
-        assert!(slots.take("slow.example").is_ok());
+        assert!(take("slow.example").is_ok());
         held.clear();
         assert!(slots.lock().is_empty());
+    }
+
+    #[test]
+    fn strangers_leave_half_to_users() {
+        let slots = Slots::default();
+        let take = |n: usize, asker| slots.take(&format!("{n}.example"), asker);
+        let held: Vec<_> = (0..16).map(|n| take(n, Asker::Stranger)).collect();
+        assert_eq!(held.iter().filter(|slot| slot.is_ok()).count(), 8);
+        assert!((16..24).map(|n| take(n, Asker::User)).collect::<Vec<_>>().iter().all(Result::is_ok));
     }
 }

@@ -80,7 +80,7 @@ fn head(stream: &mut impl Read) -> String {
 #[tokio::test]
 async fn a_document_comes_with_what_the_library_judges_it_by() {
     let (address, _) = host("127.0.0.1:0", answering(DOCUMENT));
-    let fetched = for_trials().fetch(&format!("http://{address}/client"), 100).await.unwrap();
+    let fetched = for_trials().fetch(&format!("http://{address}/client"), 100, Asker::User).await.unwrap();
     assert_eq!(fetched.status, 200);
     assert_eq!(fetched.content_type.as_deref(), Some("application/json"));
     assert_eq!(fetched.fresh_for, Some(Duration::from_secs(60)));
@@ -97,7 +97,7 @@ async fn a_request_says_what_is_wanted_and_nothing_about_anybody() {
     });
     let fetcher = for_trials();
     for _ in 0..2 {
-        fetcher.fetch(&format!("http://user:password@{address}/a%20b?c=d#e"), 100).await.unwrap();
+        fetcher.fetch(&format!("http://user:password@{address}/a%20b?c=d#e"), 100, Asker::User).await.unwrap();
     }
     let mut expected = [
         "GET /a%20b?c=d HTTP/1.1".to_owned(),
@@ -147,7 +147,7 @@ async fn forbidden_addresses_are_not_connected_to_however_they_are_written() {
         "localhost",
         "LOCALHOST",
     ] {
-        let refusal = fetcher.fetch(&format!("https://{host}:{port}/"), 100).await.unwrap_err();
+        let refusal = fetcher.fetch(&format!("https://{host}:{port}/"), 100, Asker::User).await.unwrap_err();
         assert!(matches!(refusal, FetchError::Forbidden(_)), "{host}: {refusal}");
     }
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody came");
@@ -159,18 +159,18 @@ async fn only_https_is_fetched_and_from_this_machine_http_if_allowed() {
     let port = address.port();
     let strict = Fetcher::new(false, None).unwrap();
     for url in [format!("http://{address}/"), format!("http://localhost:{port}/"), "ftp://a.example/".into(), "data:,{}".into()] {
-        assert!(matches!(strict.fetch(&url, 100).await, Err(FetchError::NotHttps)), "{url}");
+        assert!(matches!(strict.fetch(&url, 100, Asker::User).await, Err(FetchError::NotHttps)), "{url}");
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 
-    assert!(for_trials().fetch(&format!("http://localhost:{port}/"), 100).await.is_ok());
+    assert!(for_trials().fetch(&format!("http://localhost:{port}/"), 100, Asker::User).await.is_ok());
     for url in ["http://1.1.1.1/", "http://a.example/", "file:///etc/passwd"] {
         let (names, _) = dns(&[&["127.0.0.1", "1.1.1.1"]]);
-        let refusal = Fetcher { names, ..for_trials() }.fetch(url, 100).await.unwrap_err();
+        let refusal = Fetcher { names, ..for_trials() }.fetch(url, 100, Asker::User).await.unwrap_err();
         assert!(matches!(refusal, FetchError::NotHttps), "{url}: {refusal}");
     }
     for url in ["", "client", "https://", "https://a b/", "https://256.0.0.1/"] {
-        assert!(matches!(strict.fetch(url, 100).await, Err(FetchError::Url(_))), "{url}");
+        assert!(matches!(strict.fetch(url, 100, Asker::User).await, Err(FetchError::Url(_))), "{url}");
     }
 }
 
@@ -179,12 +179,13 @@ async fn one_forbidden_address_spoils_a_name() {
     let (address, connections) = host("127.0.0.1:0", answering(DOCUMENT));
     for answer in [["127.0.0.1", "10.0.0.7"], ["10.0.0.7", "127.0.0.1"], ["127.0.0.1", "::ffff:127.0.0.1"]] {
         let (names, _) = dns(&[&answer]);
-        let refusal = Fetcher { names, ..for_trials() }.fetch(&format!("http://a.example:{}/", address.port()), 100).await;
+        let refusal =
+            Fetcher { names, ..for_trials() }.fetch(&format!("http://a.example:{}/", address.port()), 100, Asker::User).await;
         assert!(matches!(refusal, Err(FetchError::Forbidden(_))), "{answer:?}: {refusal:?}");
     }
     let (names, _) = dns(&[&["1.1.1.1", "127.0.0.1"]]);
     let strict = Fetcher { names, ..Fetcher::new(false, None).unwrap() };
-    let refusal = strict.fetch(&format!("https://a.example:{}/", address.port()), 100).await.unwrap_err();
+    let refusal = strict.fetch(&format!("https://a.example:{}/", address.port()), 100, Asker::User).await.unwrap_err();
     assert_eq!(refusal.to_string(), "127.0.0.1 is not an address of the public internet: 127.0.0.0/8 is loopback");
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }
@@ -195,11 +196,11 @@ async fn a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was
     let (_, elsewhere) = host(("127.0.0.2", first.port()), answering(DOCUMENT));
     let (names, asked) = dns(&[&["127.0.0.1"], &["127.0.0.2"]]);
     let fetcher = Fetcher { names, ..for_trials() };
-    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100).await.unwrap();
+    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100, Asker::User).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     assert_eq!(elsewhere.load(Ordering::SeqCst), 0);
-    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100).await.unwrap();
+    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100, Asker::User).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 2, "no address is remembered");
     assert_eq!(elsewhere.load(Ordering::SeqCst), 1);
 }
@@ -209,11 +210,11 @@ async fn of_several_addresses_the_first_that_answers_is_used() {
     let (address, _) = host("127.0.0.3:0", answering(DOCUMENT));
     let url = format!("http://a.example:{}/", address.port());
     let (names, _) = dns(&[&["::1", "127.0.0.9", "127.0.0.3"]]);
-    assert!(Fetcher { names, ..for_trials() }.fetch(&url, 100).await.is_ok());
+    assert!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await.is_ok());
     let (names, _) = dns(&[&["127.0.0.9"]]);
-    assert!(matches!(Fetcher { names, ..for_trials() }.fetch(&url, 100).await, Err(FetchError::Http(_))));
+    assert!(matches!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await, Err(FetchError::Http(_))));
     let (names, _) = dns(&[&[]]);
-    assert!(matches!(Fetcher { names, ..for_trials() }.fetch(&url, 100).await, Err(FetchError::Http(_))));
+    assert!(matches!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await, Err(FetchError::Http(_))));
 }
 
 #[tokio::test]
@@ -222,7 +223,7 @@ async fn redirects_come_back_as_they_are() {
     for status in [301, 302, 303, 307, 308] {
         let redirect = format!("HTTP/1.1 {status} There\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
         let (address, _) = host("127.0.0.1:0", answering(redirect));
-        let fetched = for_trials().fetch(&format!("http://{address}/"), 100).await.unwrap();
+        let fetched = for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await.unwrap();
         assert_eq!(fetched.status, status);
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
@@ -235,7 +236,7 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
     let (address, _) = host("127.0.0.1:0", answering(whole));
     let url = format!("http://{address}/");
     for (limit, length) in [(0, 1), (10, 11), (99_999, 100_000), (100_000, 100_000), (usize::MAX, 100_000)] {
-        let fetched = for_trials().fetch(&url, limit).await.unwrap();
+        let fetched = for_trials().fetch(&url, limit, Asker::User).await.unwrap();
         assert_eq!(fetched.body.len(), length, "{limit}");
     }
     let (endless, _) = host("127.0.0.1:0", |mut stream| {
@@ -243,13 +244,13 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
         while stream.write_all(b"4\r\nxxxx\r\n").is_ok() {}
     });
-    assert_eq!(for_trials().fetch(&format!("http://{endless}/"), 5120).await.unwrap().body.len(), 5121);
+    assert_eq!(for_trials().fetch(&format!("http://{endless}/"), 5120, Asker::User).await.unwrap().body.len(), 5121);
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_an_error() {
     let (address, _) = host("127.0.0.1:0", answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"));
-    let fetched = for_trials().fetch(&format!("http://{address}/"), 100).await;
+    let fetched = for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await;
     assert!(matches!(fetched, Err(FetchError::Http(_))), "{fetched:?}");
 }
 
@@ -265,7 +266,7 @@ async fn a_host_that_never_answers_or_dribbles_is_given_up() {
     });
     for url in [format!("http://{silent}/"), format!("https://{silent}/"), format!("http://{dribbling}/")] {
         let start = Instant::now();
-        let refusal = for_trials().fetch(&url, 1000).await.unwrap_err();
+        let refusal = for_trials().fetch(&url, 1000, Asker::User).await.unwrap_err();
         assert!(matches!(refusal, FetchError::TimedOut(_)), "{url}: {refusal}");
         assert!(start.elapsed() < 4 * TOTAL, "{url}");
     }
@@ -276,11 +277,15 @@ async fn a_slow_host_keeps_two_slots_until_it_is_given_up() {
     let (slow, connections) = host("127.0.0.1:0", std::mem::forget);
     let fetcher = for_trials();
     let url = format!("http://{slow}/");
-    let (one, two, three) = tokio::join!(fetcher.fetch(&url, 100), fetcher.fetch(&url, 100), fetcher.fetch(&url, 100));
+    let (one, two, three) = tokio::join!(
+        fetcher.fetch(&url, 100, Asker::User),
+        fetcher.fetch(&url, 100, Asker::User),
+        fetcher.fetch(&url, 100, Asker::User)
+    );
     assert!(matches!((one, two), (Err(FetchError::TimedOut(_)), Err(FetchError::TimedOut(_)))));
     assert!(matches!(three, Err(FetchError::Busy(Busy::At(_)))));
     assert_eq!(connections.load(Ordering::SeqCst), 2);
-    assert!(matches!(fetcher.fetch(&url, 100).await, Err(FetchError::TimedOut(_))), "free again");
+    assert!(matches!(fetcher.fetch(&url, 100, Asker::User).await, Err(FetchError::TimedOut(_))), "free again");
 }
 
 #[tokio::test]
@@ -293,12 +298,12 @@ async fn a_look_up_that_hangs_keeps_its_slot() {
     };
     let fetcher = Fetcher { names: Box::new(names), ..for_trials() };
     for url in ["https://a.example/", "https://A.example.:8443/"] {
-        assert!(matches!(fetcher.fetch(url, 100).await, Err(FetchError::TimedOut(_))));
+        assert!(matches!(fetcher.fetch(url, 100, Asker::User).await, Err(FetchError::TimedOut(_))));
     }
-    assert!(matches!(fetcher.fetch("https://a.example/", 100).await, Err(FetchError::Busy(_))));
+    assert!(matches!(fetcher.fetch("https://a.example/", 100, Asker::User).await, Err(FetchError::Busy(_))));
     gate.close();
     tokio::task::yield_now().await;
-    assert!(matches!(fetcher.fetch("https://a.example/", 100).await, Err(FetchError::Name(_))));
+    assert!(matches!(fetcher.fetch("https://a.example/", 100, Asker::User).await, Err(FetchError::Name(_))));
 }
 
 /// A host with a certificate for `client.test` and 127.0.0.1, and the file of the authority that issued it.
@@ -339,12 +344,12 @@ async fn https_needs_a_certificate_for_the_host_from_a_trusted_authority() {
     };
     let trusting = fetcher(Some(&authority));
     for host in ["client.test", "client.test.", "127.0.0.1"] {
-        assert_eq!(trusting.fetch(&at(host), 100).await.unwrap().body, b"{}", "{host}");
+        assert_eq!(trusting.fetch(&at(host), 100, Asker::User).await.unwrap().body, b"{}", "{host}");
     }
     for host in ["other.test", "127.0.0.1.client.test"] {
-        assert!(matches!(trusting.fetch(&at(host), 100).await, Err(FetchError::Http(_))), "{host}");
+        assert!(matches!(trusting.fetch(&at(host), 100, Asker::User).await, Err(FetchError::Http(_))), "{host}");
     }
-    let refusal = fetcher(None).fetch(&at("client.test"), 100).await.unwrap_err();
+    let refusal = fetcher(None).fetch(&at("client.test"), 100, Asker::User).await.unwrap_err();
     assert!(refusal.to_string().contains("UnknownIssuer"), "{refusal}");
 }
 

@@ -31,13 +31,13 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     let user = session.as_ref().map(Session::user);
     let mut answer = app.oauth.authorize(&incoming, user).await;
     if let Ok(Ok(AuthorizationStep::NeedMetadata(needed))) = &answer {
-        answer = with_document(&app, needed, &incoming, user).await;
+        match with_document(&app, needed, &parts, &incoming, user).await {
+            Some(decided) => answer = decided,
+            None => return log_in_first(&again()),
+        }
     }
     match answer {
-        Ok(Ok(AuthorizationStep::NeedsLogin(_))) => {
-            let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", &again()).finish();
-            (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
-        }
+        Ok(Ok(AuthorizationStep::NeedsLogin(_))) => log_in_first(&again()),
         Ok(Ok(AuthorizationStep::NeedsConsent(page))) => Page(consent_page(page, again(), &app)).into_response(),
         // It has been fetched just now; a request with its document is never asked for it again.
         Ok(Ok(AuthorizationStep::NeedMetadata(_))) => {
@@ -46,6 +46,12 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
         Ok(Err(refusal)) => app.refused(&refusal, None),
         Err(failure) => app.failed(&failure),
     }
+}
+
+/// To the login page, which leads back to the same request.
+fn log_in_first(request: &str) -> Response {
+    let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", request).finish();
+    (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
 }
 
 /// The submitted form: its ticket, the scopes to leave out, and the decision. The request itself is in the grant's record.

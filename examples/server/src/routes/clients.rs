@@ -2,31 +2,39 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::request::Parts;
 use axum::response::Response;
-use grantcore::{Answer, AuthorizationStep, DocumentRequest, FetchedDocument, Incoming, Reason, Refusal, Surface, User};
+use grantcore::{Answer, AuthorizationStep, DocumentRequest, Fetch, FetchedDocument, Incoming, Reason, Refusal, Surface, User};
 
 use super::authorize::read;
 use crate::app::{App, respond};
+use crate::documents::{self, Asker, FetchError};
 use crate::store::BackendError;
 
 /// `/oauth/register` (RFC 7591).
 pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return too_large(&app, Surface::Registration) };
-    // Behind a reverse proxy this is the proxy, and the limit one for all.
-    let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip().to_string()).unwrap_or_default();
-    match app.oauth.register(&Incoming::from_http(&parts, &body), &source).await {
+    match app.oauth.register(&Incoming::from_http(&parts, &body), &source(&parts)).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
 }
 
 /// `/oauth/register/CLIENT_ID` (RFC 7592).
-pub(crate) async fn manage(State(app): State<Arc<App>>, Path(client_id): Path<String>, request: Request) -> Response {
+pub(crate) async fn manage(
+    State(app): State<Arc<App>>,
+    client_id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return too_large(&app, Surface::Management) };
+    // A path that is no text names no client.
+    let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
     match app.oauth.manage(&client_id, &Incoming::from_http(&parts, &body)).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
@@ -37,26 +45,38 @@ fn too_large(app: &App, surface: Surface) -> Response {
     respond(Refusal::plain(Reason::RequestTooLarge, surface).reply(app.oauth.policy()))
 }
 
-/// The same authorization request once more, with the document that it needs. Why there is none is for the log only: a stranger
-/// could map this server's network by it.
+/// Where a request comes from, as far as a limit goes by it. Behind a reverse proxy that is the proxy, and the limit one for all.
+fn source(parts: &Parts) -> String {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| documents::source(from.0.ip())).unwrap_or_default()
+}
+
+/// The same authorization request once more, with the document that it needs; nothing if whoever asks must sign in first. Why a
+/// document cannot be fetched is for the log only: a stranger could map this server's network by it.
 pub(crate) async fn with_document(
     app: &App,
     needed: &DocumentRequest,
+    parts: &Parts,
     incoming: &Incoming<'_>,
     user: Option<User<'_>>,
-) -> Answer<AuthorizationStep, BackendError> {
-    let fetched = match app.documents.fetch(&needed.url, needed.max_bytes).await {
-        Ok(fetched) => Some(fetched),
-        Err(error) => {
-            tracing::warn!(url = needed.url, %error, "a client's document could not be fetched");
-            None
-        }
+) -> Option<Answer<AuthorizationStep, BackendError>> {
+    let asker = if user.is_some() { Asker::User } else { Asker::Stranger };
+    if asker == Asker::Stranger && !app.strangers.admit(&source(parts), SystemTime::now()) {
+        return None;
+    }
+    let fetched = app.documents.fetch(&needed.url, needed.max_bytes, asker).await;
+    if let Err(error) = &fetched {
+        tracing::warn!(url = needed.url, %error, "a client's document could not be fetched");
+    }
+    let fetch = match &fetched {
+        Ok(fetched) => Fetch::Document(FetchedDocument {
+            status: fetched.status,
+            content_type: fetched.content_type.as_deref().map(str::as_bytes),
+            fresh_for: fetched.fresh_for,
+            body: &fetched.body,
+        }),
+        Err(FetchError::Busy(_)) if asker == Asker::Stranger => return None,
+        Err(FetchError::Busy(_)) => Fetch::Busy,
+        Err(_) => Fetch::Failed,
     };
-    let document = fetched.as_ref().map(|fetched| FetchedDocument {
-        status: fetched.status,
-        content_type: fetched.content_type.as_deref().map(str::as_bytes),
-        fresh_for: fetched.fresh_for,
-        body: &fetched.body,
-    });
-    app.oauth.authorize_with(incoming, user, document).await
+    Some(app.oauth.authorize_with(incoming, user, fetch).await)
 }

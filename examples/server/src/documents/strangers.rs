@@ -1,0 +1,84 @@
+//! How often somebody who is not signed in can make this server fetch: by their address, so much a minute.
+//!
+//! What lives here: counting. Whoever has used it up is no worse off than by signing in first, so this can be strict.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Many users may share an address, and few of them meet an application that nobody has met before.
+const MOST_A_MINUTE: u32 = 20;
+/// More addresses than this within a minute are one crowd, and sign in first.
+const MOST_ADDRESSES: usize = 10_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The addresses of this minute.
+#[derive(Default)]
+pub(crate) struct Strangers(Mutex<Minute>);
+
+#[derive(Default)]
+struct Minute {
+    since: Option<SystemTime>,
+    asked: HashMap<String, u32>,
+}
+
+impl Strangers {
+    /// Whether this one may have something fetched, which counts.
+    pub(crate) fn admit(&self, source: &str, now: SystemTime) -> bool {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = minute.since.and_then(|since| now.duration_since(since).ok());
+        if age.is_none_or(|age| age >= MINUTE) {
+            *minute = Minute { since: Some(now), asked: HashMap::new() };
+        }
+        let room = minute.asked.len() < MOST_ADDRESSES || minute.asked.contains_key(source);
+        if !room {
+            return false;
+        }
+        let asked = minute.asked.entry(source.to_owned()).or_default();
+        *asked += 1;
+        *asked <= MOST_A_MINUTE
+    }
+}
+
+/// What counts as one address: of IPv6 the network, for whoever has one of its addresses has them all.
+pub(crate) fn source(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{:x}/64", address.to_bits() >> 64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn so_much_a_minute_by_address() {
+        let strangers = Strangers::default();
+        let admitted = |source, seconds| (0..100).filter(|_| strangers.admit(source, at(seconds))).count();
+        assert_eq!((admitted("a", 0), admitted("b", 1), admitted("a", 59)), (20, 20, 0));
+        assert_eq!((admitted("a", 60), admitted("a", 0)), (20, 20), "the next minute, and a clock set back");
+    }
+
+    #[test]
+    fn a_crowd_takes_no_more_room() {
+        let strangers = Strangers::default();
+        let admitted = (0..20_000).filter(|n| strangers.admit(&n.to_string(), at(0))).count();
+        assert_eq!(admitted, MOST_ADDRESSES);
+        assert!(strangers.admit("1", at(0)), "whoever was there before");
+    }
+
+    #[test]
+    fn a_network_is_one_source() {
+        let of = |address: &str| source(address.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+    }
+}

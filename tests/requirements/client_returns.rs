@@ -1,0 +1,91 @@
+//! What has been dropped or deleted does not come back: CLIENT-13, -18, -19, -21 where a name is used again, by a document or by the
+//! operator, and where a write or a clock comes from another time.
+
+use grantcore::{Client, Commit, Reason, Standing, Store, Write};
+use serde_json::Value;
+
+use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with};
+use crate::support::refused::refused;
+use crate::support::steps::DAY;
+use crate::support::{CALLBACK, World, app};
+
+/// The client as it is stored, and a write that was decided on it and has not landed.
+fn stored(world: &World, id: &str) -> (Client, Write) {
+    let seen = world.store.inner.client(id).unwrap().unwrap();
+    let client = Client::clone(&seen.record);
+    (client.clone(), Write::client(Some(&seen), client))
+}
+
+fn commit(world: &World, write: &Write) -> Commit {
+    world.store.inner.commit(write).unwrap()
+}
+
+/// A renewal that timed out lands when the client has been deleted, dropped, and read from its document again.
+#[test]
+fn client_13_a_write_from_before_the_deletion_fits_no_later_record() {
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &document());
+    let old = world.tokens_of(DOCUMENT);
+    let (client, late) = stored(&world, DOCUMENT);
+    let seen = world.store.inner.client(DOCUMENT).unwrap().unwrap();
+    assert_eq!(commit(&world, &Write::client(Some(&seen), client.deleted())), Commit::Done);
+    assert!(!world.works(&old.access));
+    assert_eq!(world.store.inner.sweep(world.now(), 10), 1);
+    world.page_with(&ask(DOCUMENT), &document());
+    // As many writes as the old record had.
+    let new = world.tokens_of(DOCUMENT);
+    assert_eq!(commit(&world, &late), Commit::Conflict);
+    assert!(!world.works(&old.access) && world.works(&new.access));
+}
+
+/// The example server adds its clients at each start: what the operator deleted must not be dropped, or it would bring its grants back.
+#[test]
+fn client_13_a_deleted_client_of_the_operator_is_kept() {
+    let world = World::new();
+    let tokens = world.tokens();
+    let seen = world.store.inner.client("app").unwrap().unwrap();
+    assert_eq!(commit(&world, &Write::client(Some(&seen), app().deleted())), Commit::Done);
+    assert_eq!((world.works(&tokens.access), world.store.inner.sweep(world.now(), 10)), (false, 0));
+    assert_eq!(commit(&world, &Write::client(None, app())), Commit::Conflict);
+    assert_eq!(refused(&world, &ask("app")).reason(), Reason::ClientUnknown);
+}
+
+#[test]
+fn client_21_a_deleted_client_has_no_standing() {
+    let world = World::open();
+    let own = world.own(&metadata());
+    assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
+    for standing in [Standing::Active, Standing::Deactivated] {
+        let refusal = world.server.set_standing(&own.id, standing).unwrap().unwrap_err();
+        assert_eq!(refusal.reason(), Reason::ClientUnknown);
+    }
+    assert_eq!(world.store.inner.sweep(world.now(), 10), 1, "it may be dropped as before");
+}
+
+/// Who vouched for a client vouched for where its answers go.
+#[test]
+fn client_19_trust_ends_where_a_document_names_another_place() {
+    const ELSEWHERE: &str = "https://evil.example/cb";
+    for (uri, trusted) in [(CALLBACK, true), (ELSEWHERE, false)] {
+        let world = World::open();
+        world.page_with(&ask(DOCUMENT), &document());
+        world.put(world.client(DOCUMENT).unwrap().edit().trusted(true).build().unwrap());
+        world.at(DAY / 2);
+        let moved = with(document(), "redirect_uris", vec![uri]).to_string();
+        let bad = ask(DOCUMENT).set("redirect_uri", uri).set("scope", "nope");
+        let refusal = world.authorize_with(&bad, Some(fetched(moved.as_bytes()))).unwrap_err();
+        assert_eq!((refusal.reason(), refusal.location(world.server.policy()).is_some()), (Reason::ScopeUnknown, trusted), "{uri}");
+    }
+}
+
+/// A document that was read while the clock was years ahead.
+#[test]
+fn client_18_no_clock_keeps_a_document_fresh_for_longer_than_the_bound() {
+    let world = World::open();
+    world.at(3_650 * DAY);
+    world.page_with(&ask(DOCUMENT), &document());
+    world.at(30 * DAY);
+    assert_eq!(world.needed(&ask(DOCUMENT)).url, DOCUMENT);
+    world.page_with(&ask(DOCUMENT), &document());
+    world.page(&ask(DOCUMENT));
+}
