@@ -32,6 +32,7 @@ mod meta;
 mod meta_paths;
 mod pkce;
 mod reasons;
+mod reasons_clients;
 mod reasons_reached;
 mod redir;
 mod redir_register;

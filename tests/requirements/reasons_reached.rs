@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use grantcore::{
-    Authorization, Choice, Client, Digest, GrantTypes, Incoming, Policy, Reason, RegistrationRules, RevocationRules, Scope,
-    Subject, User,
-};
-use serde_json::Value;
+use grantcore::{Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Scope, User};
 
-use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with, without};
+use crate::reasons_clients::{CLIENTS, REGISTER};
+use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
@@ -21,10 +18,8 @@ use crate::support::{ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, W
 type Spoilt = fn(Params) -> Params;
 /// The same, or something that happens before it is sent.
 type Overtaken = fn(&World, Params) -> Params;
-/// The same for metadata.
-type Misdescribed = fn(Value) -> Value;
 /// A world in which it has just been refused.
-type Provoked = fn() -> World;
+pub(crate) type Provoked = fn() -> World;
 
 /// Authorization requests with one thing wrong.
 const AUTHORIZE: &[(Reason, Spoilt)] = &[
@@ -102,137 +97,6 @@ const REFRESH: &[(Reason, Overtaken)] = &[
 fn after(happening: impl FnOnce(), refresh: Params) -> Params {
     happening();
     refresh
-}
-
-/// Metadata of a good registration with one thing wrong.
-const REGISTER: &[(Reason, Misdescribed)] = &[
-    (Reason::RedirectUrisMissing, |metadata| without(metadata, "redirect_uris")),
-    (Reason::RedirectUrisTooMany, |metadata| {
-        with(metadata, "redirect_uris", (0..11).map(|n| format!("{CALLBACK}/{n}")).collect::<Vec<_>>())
-    }),
-    (Reason::RegisteredUriLong, |metadata| redirecting(metadata, &format!("{CALLBACK}?{}", "x".repeat(2048)))),
-    (Reason::RegisteredUriCharacter, |metadata| redirecting(metadata, "https://a.example/ cb")),
-    (Reason::RegisteredUriRelative, |metadata| redirecting(metadata, "/cb")),
-    (Reason::RegisteredUriFragment, |metadata| redirecting(metadata, "https://a.example/cb#")),
-    (Reason::RegisteredUriUserinfo, |metadata| redirecting(metadata, "https://a@b.example/cb")),
-    (Reason::RegisteredUriForbidden, |metadata| redirecting(metadata, "javascript:alert(1)")),
-    (Reason::RegisteredUriPrivateUse, |metadata| redirecting(metadata, "myapp:/cb")),
-    (Reason::RegisteredUriInsecure, |metadata| redirecting(metadata, "http://a.example/cb")),
-    (Reason::RegisteredUriWildcard, |metadata| redirecting(metadata, "https://*.a.example/cb")),
-    (Reason::RegisteredUriReserved, |metadata| redirecting(metadata, "https://a.example/cb?code=1")),
-    (Reason::RegisteredUriPort, |metadata| redirecting(metadata, "https://a.example:0/cb")),
-    (Reason::MetadataRedirectUris, |metadata| with(metadata, "redirect_uris", CALLBACK)),
-    (Reason::MetadataAuthMethod, |metadata| with(metadata, "token_endpoint_auth_method", "private_key_jwt")),
-    (Reason::MetadataGrantTypes, |metadata| with(metadata, "grant_types", vec!["password"])),
-    (Reason::MetadataResponseTypes, |metadata| with(metadata, "response_types", vec!["token"])),
-    (Reason::MetadataScope, |metadata| with(metadata, "scope", "a\"b")),
-    (Reason::MetadataName, |metadata| with(metadata, "client_name", 1)),
-    (Reason::MetadataPage, |metadata| with(metadata, "client_uri", "http://a.example")),
-    (Reason::MetadataContacts, |metadata| with(metadata, "contacts", "a@a.example")),
-    (Reason::MetadataKeys, |metadata| with(metadata, "jwks_uri", "http://127.0.0.1/keys")),
-    (Reason::MetadataApplicationType, |metadata| with(metadata, "application_type", "desktop")),
-    (Reason::MetadataSoftware, |metadata| with(metadata, "software_id", 1)),
-];
-
-fn redirecting(metadata: Value, uri: &str) -> Value {
-    with(metadata, "redirect_uris", vec![uri])
-}
-
-/// Requests about clients that come by themselves, each in a world of its own.
-const CLIENTS: &[(Reason, Provoked)] = &[
-    (Reason::RegistrationOff, || {
-        let world = World::new();
-        drop(world.register(&metadata()));
-        world
-    }),
-    (Reason::MetadataNotJson, || {
-        let world = World::open();
-        drop(world.register(&Value::Array(vec![])));
-        world
-    }),
-    (Reason::InitialTokenMissing, || closed(Authorization::None)),
-    (Reason::InitialTokenWrong, || closed(Authorization::One(b"Bearer wrong"))),
-    (Reason::RegistrationLimited, || {
-        let world =
-            World::with(policy().registration(RegistrationRules::open()).limits(|limits| limits.registrations_per_minute = 1));
-        drop([world.register(&metadata()), world.register(&metadata())]);
-        world
-    }),
-    (Reason::RegisteredUriLoopback, || {
-        let mut rules = RegistrationRules::open();
-        rules.strict_application_type = true;
-        let world = World::with(policy().registration(rules));
-        drop(world.register(&redirecting(with(metadata(), "application_type", "web"), "http://127.0.0.1/cb")));
-        world
-    }),
-    (Reason::ManagementTokenMissing, || {
-        let world = World::open();
-        drop(world.server.manage("app", &Incoming { method: "GET", ..Incoming::default() }));
-        world
-    }),
-    (Reason::ManagementTokenWrong, || managed(|_, token| (format!("{token}x"), metadata()))),
-    (Reason::MetadataClientId, || managed(|_, token| (token.into(), metadata()))),
-    (Reason::MetadataReadOnly, || {
-        managed(|id, token| (token.into(), with(with(metadata(), "client_id", id), "client_id_issued_at", 1)))
-    }),
-    (Reason::MetadataSecret, || {
-        managed(|id, token| (token.into(), with(with(metadata(), "client_id", id), "client_secret", "chosen")))
-    }),
-    (Reason::DocumentUrl, || documented("https://client.example", None)),
-    (Reason::DocumentUnreachable, || documented(DOCUMENT, None)),
-    (Reason::DocumentsBusy, || {
-        let world = World::open();
-        let query = ask(DOCUMENT).encode();
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        drop(world.server.authorize_with(&incoming, Some(ALICE), grantcore::Fetch::Busy));
-        world
-    }),
-    (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
-    (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
-    (Reason::RevocationOff, || revoked(|revoke| revoke, policy())),
-    (Reason::RevocationTokenMissing, || revoked(|revoke| revoke.without("token"), policy().revocation(RevocationRules::default()))),
-    (Reason::RevocationClientMismatch, || {
-        let by_web = |revoke: Params| revoke.set("client_id", "web").and("client_secret", SECRET);
-        revoked(by_web, policy().revocation(RevocationRules::default()))
-    }),
-    (Reason::OwnerSuspended, || {
-        let world = World::new();
-        world.put(Client::public("app").redirect_uri(CALLBACK).owner(Subject::new("mallory")).build().unwrap());
-        world.store.suspend("mallory", true);
-        drop(world.authorize(&Params::authorize()));
-        world
-    }),
-];
-
-fn revoked(by: fn(Params) -> Params, policy: grantcore::PolicyBuilder) -> World {
-    let world = World::with(policy);
-    let revoke = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &world.tokens().access);
-    let body = by(revoke).encode();
-    drop(world.server.revoke(&form(&body)));
-    world
-}
-
-fn closed(authorization: Authorization<'_>) -> World {
-    let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
-    drop(world.register_bytes(metadata().to_string().as_bytes(), authorization));
-    world
-}
-
-/// An update of a registration by its `client_id` and token.
-fn managed(update: fn(&str, &str) -> (String, Value)) -> World {
-    let world = World::open();
-    let client = world.registered(&metadata());
-    let (id, token) = (client["client_id"].as_str().unwrap(), client["registration_access_token"].as_str().unwrap());
-    let (token, body) = update(id, token);
-    drop(world.manage("PUT", id, &token, &body));
-    world
-}
-
-fn documented(url: &str, document: Option<&Value>) -> World {
-    let world = World::open();
-    let body = document.map(Value::to_string);
-    drop(world.authorize_with(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes()))));
-    world
 }
 
 /// Requests that need more than a changed parameter, each in a world of its own.
