@@ -101,9 +101,9 @@ impl ClientMetadata {
         if self.redirect_uris.iter().collect::<BTreeSet<_>>().len() > policy.redirect_rules().most {
             return Err(RedirectUriError::TooMany.into());
         }
-        let strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
-        let strict = strict && from == Source::Registration;
-        let loopback_forbidden = strict && self.about.application_type == Some(ApplicationType::Web);
+        let is_strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
+        let loopback_forbidden =
+            is_strict && from == Source::Registration && self.about.application_type == Some(ApplicationType::Web);
         for uri in &self.redirect_uris {
             let uri = RegisteredRedirectUri::parse(uri, policy.redirect_rules())?;
             if loopback_forbidden && uri.is_loopback() {
