@@ -122,3 +122,19 @@ impl Limiter {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limiter;
+    use crate::moment::Timestamp;
+
+    /// Clients known by long URLs of one host share no bucket, and a stranger's text takes no more room than a short one.
+    #[test]
+    fn long_keys_are_kept_apart_and_short() {
+        let (limiter, now) = (Limiter::new(1), Timestamp::from_unix_seconds(1));
+        let url = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
+        assert_eq!((limiter.admit(&url("a"), now), limiter.admit(&url("b"), now)), (Ok(()), Ok(())));
+        assert_eq!((limiter.admit(&url("a"), now), limiter.wait(&url("b"), now)), (Err(60), Some(60)));
+        assert!(limiter.keys().young.keys().all(|key| key.len() <= 128));
+    }
+}

@@ -1,10 +1,10 @@
 //! CLIENT-05, -07 and -10: what cannot be registered, and which rule it breaks.
 
-use grantcore::{Reason, RegistrationRules};
+use grantcore::{DocumentRules, Reason, RegistrationRules};
 use serde_json::{Value, json};
 
 use crate::redir_register::LOOPBACK;
-use crate::support::clients::{ask, metadata, with, without};
+use crate::support::clients::{DOCUMENT, ask, document, metadata, with, without};
 use crate::support::refused::refused;
 use crate::support::{CALLBACK, World, policy};
 
@@ -238,4 +238,14 @@ fn client_10_a_strict_server_has_no_web_application_on_loopback() {
         }
     }
     assert_eq!(world.registered(&web(&[CALLBACK, "https://127.0.0.1/cb"]))["application_type"], "web");
+}
+
+/// A document is written for every server, and for clients that listen on a user's device whatever they call themselves.
+#[test]
+fn client_10_strictness_is_for_those_who_register() {
+    let mut rules = RegistrationRules::open();
+    rules.strict_application_type = true;
+    let world = World::with(policy().registration(rules).client_documents(DocumentRules::default()));
+    let web = with(with(document(), "application_type", "web"), "redirect_uris", vec![CALLBACK, "http://127.0.0.1/cb"]);
+    assert!(!world.page_with(&ask(DOCUMENT), &web).loopback_only());
 }
