@@ -92,9 +92,9 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
         Decision::allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page), loaded, moment)
     };
     if let Some(stored) = &loaded.grant {
-        match standing_record(&stored.record, user, moment) {
-            Standing::Own => return page(Arc::clone(&stored.record)),
-            Standing::Reload if request.challenge_once => {}
+        match occupant(&stored.record, user, moment) {
+            Occupant::Own => return page(Arc::clone(&stored.record)),
+            Occupant::Reload if request.challenge_once => {}
             _ if request.challenge_once => return refuse(tell(Reason::PkceChallengeReused)),
             _ => return refuse(tell(Reason::Contended)),
         }
@@ -106,7 +106,7 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
 }
 
 /// What a record is that stands where this request would put its own.
-enum Standing {
+enum Occupant {
     /// This very request's, come back late.
     Own,
     /// A page of the same browser that nobody has answered.
@@ -114,11 +114,11 @@ enum Standing {
     Other,
 }
 
-fn standing_record(grant: &Grant, user: &User<'_>, moment: &Moment) -> Standing {
+fn occupant(grant: &Grant, user: &User<'_>, moment: &Moment) -> Occupant {
     match grant.phase() {
-        Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()) => Standing::Own,
-        Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Standing::Reload,
-        _ => Standing::Other,
+        Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()) => Occupant::Own,
+        Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Occupant::Reload,
+        _ => Occupant::Other,
     }
 }
 

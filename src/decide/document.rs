@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::client::{Authentication, Client, ClientBuilder, ClientStatus, Registration};
+use crate::client::{Authentication, Client, ClientStatus, Registration};
 use crate::moment::Moment;
 use crate::operation::Loaded;
 use crate::policy::{DocumentRules, Policy};
@@ -13,7 +13,6 @@ use crate::record::{Stored, Write};
 use crate::refusal::Refusal;
 use crate::request::authorization::AuthorizationRequest;
 use crate::request::document::{Fetch, FetchedDocument};
-use crate::request::metadata::ClientMetadata;
 use crate::response::document::DocumentRequest;
 use crate::value::document_url::{claims_document, is_document_url};
 
@@ -79,12 +78,11 @@ fn read(
         Some(known) => Client::clone(&known.record).edit(),
         None => Client::public(url).new_at(moment.now, moment.entropy.epoch()),
     };
-    let fresh_until = moment.now.after(document.freshness(rules));
-    let builder = builder.documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
-    describe(metadata, builder, policy).map_err(|reason| (Reason::DocumentMetadata, reason.description()))
-}
-
-fn describe(metadata: ClientMetadata, builder: ClientBuilder, policy: &Policy) -> Result<Client, Reason> {
     let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
-    metadata.describe(builder.authentication(Authentication::Public).grant_types(grant_types), policy)
+    let fresh_until = moment.now.after(document.freshness(rules));
+    let builder = builder
+        .authentication(Authentication::Public)
+        .grant_types(grant_types)
+        .documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
+    metadata.describe(builder, policy).map_err(|reason| (Reason::DocumentMetadata, reason.description()))
 }

@@ -92,8 +92,6 @@ impl AuthMethods {
     /// another way is nearer than none.
     pub(crate) fn nearest(self, asked: AuthMethod) -> AuthMethod {
         let is_near = |method: &AuthMethod| (*method == AuthMethod::None) == (asked == AuthMethod::None);
-        let mut offered = self.offered().collect::<Vec<_>>();
-        offered.sort_by_key(|method| (*method != asked, !is_near(method)));
-        offered.first().copied().unwrap_or(AuthMethod::None)
+        self.offered().min_by_key(|method| (*method != asked, !is_near(method))).unwrap_or(AuthMethod::None)
     }
 }

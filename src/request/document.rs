@@ -48,7 +48,7 @@ impl FetchedDocument<'_> {
             return Err(invalid("The document is over 5,120 bytes."));
         }
         let members =
-            Members::read(self.body).map_err(|_| invalid("The document is not one JSON object with each member once."))?;
+            Members::read(self.body).map_err(|_| invalid("The document is not one JSON object, or a member of it is repeated."))?;
         if members.client_id.as_ref().and_then(serde_json::Value::as_str) != Some(url) {
             return Err(invalid("The document's client_id is not the URL it was fetched from, byte for byte."));
         }

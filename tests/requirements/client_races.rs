@@ -5,24 +5,12 @@ use grantcore::{
 };
 use serde_json::{Value, json};
 
-use crate::support::clients::{Own, ask, metadata, posting, with};
+use crate::support::clients::{MOVED, Own, ask, confidential, managed, metadata, posting, with};
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, codes, refused};
 use crate::support::steps::DAY;
 use crate::support::store::{Broken, Fault};
 use crate::support::{CALLBACK, T, World, assert_refused, json as body};
-
-const MOVED: &str = "https://app.example/moved";
-
-fn confidential() -> Value {
-    with(metadata(), "token_endpoint_auth_method", "client_secret_post")
-}
-
-fn managed(metadata: &Value) -> (World, Own) {
-    let world = World::open();
-    let own = world.own(metadata);
-    (world, own)
-}
 
 /// The same registration, managed by another request.
 fn sent_by(server: &Server<&MemoryStore>, method: &str, own: &(String, String), sent: &Value) -> Reply {

@@ -3,22 +3,10 @@
 use grantcore::{Authorization, Choice, ClientStatus, EventKind, Incoming, Reason, RegistrationRules, Reply, Subject};
 use serde_json::{Value, json};
 
-use crate::support::clients::{Own, ask, metadata, posting, with, without};
+use crate::support::clients::{MOVED, Own, ask, confidential, managed, metadata, posting, with, without};
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::{CALLBACK, Granted, World, assert_refused, json as body, policy};
-
-const MOVED: &str = "https://app.example/moved";
-
-fn confidential() -> Value {
-    with(metadata(), "token_endpoint_auth_method", "client_secret_post")
-}
-
-fn managed(metadata: &Value) -> (World, Own) {
-    let world = World::open();
-    let own = world.own(metadata);
-    (world, own)
-}
 
 #[test]
 fn client_12_an_update_replaces_what_was_registered() {

@@ -25,6 +25,21 @@ pub fn metadata() -> Value {
     })
 }
 
+/// The same for a confidential client.
+pub fn confidential() -> Value {
+    with(metadata(), "token_endpoint_auth_method", "client_secret_post")
+}
+
+/// Another redirect URI, to move to.
+pub const MOVED: &str = "https://app.example/moved";
+
+/// A world in which anybody may register, and one who has.
+pub fn managed(metadata: &Value) -> (World, Own) {
+    let world = World::open();
+    let own = world.own(metadata);
+    (world, own)
+}
+
 /// The document about the client at [`DOCUMENT`].
 pub fn document() -> Value {
     with(metadata(), "client_id", DOCUMENT)

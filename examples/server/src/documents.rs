@@ -87,8 +87,8 @@ impl Fetcher {
     /// Gets what is at `url`, whatever its status. Of a body longer than `max_bytes`, one byte more comes back, which tells.
     pub(crate) async fn fetch(&self, url: &str, max_bytes: usize, asker: Asker) -> Result<Fetched, FetchError> {
         let url = Url::parse(url)?;
-        let fetched = url.scheme() == "https" || (url.scheme() == "http" && self.loopback);
-        if !fetched {
+        let is_allowed = url.scheme() == "https" || (url.scheme() == "http" && self.loopback);
+        if !is_allowed {
             return Err(FetchError::NotHttps);
         }
         let slot = self.slots.take(url.host_str().unwrap_or_default().trim_end_matches('.'), asker)?;
