@@ -38,11 +38,11 @@ pub fn drive<O: Operation, S: Store>(
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
     let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
     loop {
-        let loaded = store.load(&operation.keys(&moment)).map_err(|error| unread(operation, &moment, error))?;
+        let loaded = store.load(&operation.keys(&moment)).map_err(|error| unread(operation, policy, &moment, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = decision.write().map_or(Ok(Commit::Done), |write| store.commit(write));
         if let Some(end) = conclude(operation, decision, commit, attempt) {
-            return end;
+            return told(end, policy);
         }
         (moment, attempt) = (moment.again(clock.now()), attempt + 1);
     }
@@ -64,14 +64,14 @@ where
 {
     let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
     loop {
-        let loaded = store.load(&operation.keys(&moment)).await.map_err(|error| unread(operation, &moment, error))?;
+        let loaded = store.load(&operation.keys(&moment)).await.map_err(|error| unread(operation, policy, &moment, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = match decision.write() {
             Some(write) => store.commit(write).await,
             None => Ok(Commit::Done),
         };
         if let Some(end) = conclude(operation, decision, commit, attempt) {
-            return end;
+            return told(end, policy);
         }
         (moment, attempt) = (moment.again(clock.now()), attempt + 1);
     }
@@ -97,11 +97,23 @@ fn conclude<O: Operation, E>(
     }
 }
 
-fn unread<E>(operation: &impl Operation, moment: &Moment, error: E) -> Failure<E> {
+/// Notes in the event what is about to be answered.
+fn told<T, E>(end: Result<Settled<T>, Failure<E>>, policy: &Policy) -> Result<Settled<T>, Failure<E>> {
+    match end {
+        Ok(settled) => Ok(settled.told(policy)),
+        Err(mut failure) => {
+            failure.event.sent = Some(Box::new(failure.refusal.sent(policy)));
+            Err(failure)
+        }
+    }
+}
+
+fn unread<E>(operation: &impl Operation, policy: &Policy, moment: &Moment, error: E) -> Failure<E> {
     let reason = Reason::StorageUnavailable;
     let mut event = Event::new(EventKind::Refused, Some(reason), moment);
     event.flow = operation.keys(moment).grant;
     event.claim(&operation.keys(moment).client.unwrap_or_default());
     let refusal = Refusal::plain(reason, operation.surface()).correlated(event.correlation);
+    event.sent = Some(Box::new(refusal.sent(policy)));
     Failure { error, refusal, event: Box::new(event) }
 }

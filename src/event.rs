@@ -27,6 +27,24 @@ pub struct Event {
     pub claimed: Option<Box<str>>,
     /// The user.
     pub subject: Option<Subject>,
+    /// What a refusal said, byte for byte. Filled in when the answer is about to leave: by the driver, or by whoever settles
+    /// decisions without it ([`Refusal::sent`](crate::Refusal::sent)).
+    pub sent: Option<Box<Sent>>,
+    /// What an administrator gave as the reason: escaped, cut at 256 bytes.
+    pub note: Option<Box<str>>,
+}
+
+/// What a client or user was told when a request was refused: what they can quote to support.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The status of the response.
+    pub status: u16,
+    /// `error`; empty where a resource was called without credentials.
+    pub error: &'static str,
+    /// `error_description`; nothing where none was sent.
+    pub description: Option<&'static str>,
+    /// `WWW-Authenticate`, where it was sent.
+    pub challenge: Option<Box<str>>,
 }
 
 /// The kinds of step.
@@ -45,7 +63,7 @@ pub enum EventKind {
     TokensRefreshed,
     /// A rotated refresh token got the same successor again, within the replay window.
     RefreshReplayedInWindow,
-    /// A client gave a refresh token back: its grant is over.
+    /// A grant was ended: by its client, its user or an administrator.
     GrantRevoked,
     /// A client gave an access token back.
     TokenRevoked,
@@ -53,6 +71,10 @@ pub enum EventKind {
     NothingRevoked,
     /// An access token was accepted.
     AccessAllowed,
+    /// A resource server asked about an access token, and it is active.
+    TokenIntrospected,
+    /// A resource server asked about a token that is not active for it; the event's reason says why.
+    InactiveIntrospected,
     /// A client registered itself.
     ClientRegistered,
     /// A client read its registration.
@@ -65,6 +87,10 @@ pub enum EventKind {
     ClientDeactivated,
     /// An administrator let a client be served again.
     ClientReactivated,
+    /// An administrator ended all grants of a client.
+    ClientGrantsEnded,
+    /// All grants of a user were ended.
+    AccountGrantsEnded,
     /// A client named itself by a URL, and the document there must be fetched.
     DocumentNeeded,
     /// The request was refused; the event's reason says why.
@@ -72,6 +98,11 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Whether it is what happens all the time where all is well.
+    pub(crate) fn is_routine(self) -> bool {
+        matches!(self, Self::AccessAllowed | Self::TokenIntrospected)
+    }
+
     /// Its stable name in logs.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,12 +116,16 @@ impl EventKind {
             Self::TokenRevoked => "token_revoked",
             Self::NothingRevoked => "nothing_revoked",
             Self::AccessAllowed => "access_allowed",
+            Self::TokenIntrospected => "token_introspected",
+            Self::InactiveIntrospected => "inactive_introspected",
             Self::ClientRegistered => "client_registered",
             Self::ClientRead => "client_read",
             Self::ClientUpdated => "client_updated",
             Self::ClientDeleted => "client_deleted",
             Self::ClientDeactivated => "client_deactivated",
             Self::ClientReactivated => "client_reactivated",
+            Self::ClientGrantsEnded => "client_grants_ended",
+            Self::AccountGrantsEnded => "account_grants_ended",
             Self::DocumentNeeded => "document_needed",
             Self::Refused => "refused",
         }
@@ -101,7 +136,29 @@ impl Event {
     /// A step of a flow that is not known (yet).
     pub(crate) fn new(kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Self {
         let (at, correlation) = (moment.now, moment.entropy.correlation());
-        Self { kind, reason, detail: None, at, correlation, flow: None, client: None, claimed: None, subject: None }
+        Self {
+            kind,
+            reason,
+            detail: None,
+            at,
+            correlation,
+            flow: None,
+            client: None,
+            claimed: None,
+            subject: None,
+            sent: None,
+            note: None,
+        }
+    }
+
+    /// The public error code that was sent; nothing if the step was no refusal.
+    pub fn error(&self) -> Option<&'static str> {
+        self.sent.as_ref().map(|sent| sent.error)
+    }
+
+    /// The client: the one that is known, or else what it called itself.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client.as_ref().map(ClientId::as_str).or(self.claimed.as_deref())
     }
 
     pub(crate) fn claim(&mut self, client_id: &str) {

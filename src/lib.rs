@@ -73,6 +73,7 @@ mod response;
 mod schema;
 mod server;
 pub mod store;
+mod trail;
 mod value;
 
 // The public face: everything a host names, in the order it meets it.
@@ -80,7 +81,7 @@ pub use crate::client::{
     About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, Registration, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
-pub use crate::event::{Event, EventKind};
+pub use crate::event::{Event, EventKind, Sent};
 pub use crate::grant::{Cause, Grant, GrantState};
 pub use crate::memory::MemoryStore;
 pub use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp};
@@ -116,6 +117,7 @@ pub use crate::response::token::Tokens;
 pub use crate::server::{Answer, AsyncServer, Server};
 #[doc(inline)]
 pub use crate::store::{AsyncStore, Store};
+pub use crate::trail::{AsyncTrail, MemoryTrail, Query, Trail, TrailRules, Unrecorded};
 pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::GrantId;
 pub use crate::value::grant_types::GrantTypes;

@@ -14,6 +14,7 @@ use crate::reason::{Reason, Surface};
 use crate::record::{Commit, Stored, Write};
 use crate::refusal::Refusal;
 use crate::value::credential::GrantId;
+use crate::value::text::log_text;
 
 /// One request, parsed: a pure function from what is stored and the moment to a decision.
 ///
@@ -151,6 +152,14 @@ pub struct Settled<T> {
     pub event: Event,
 }
 
+impl<T> Settled<T> {
+    /// Notes in the event what a refusal says.
+    pub(crate) fn told(mut self, policy: &Policy) -> Self {
+        self.event.sent = self.outcome.as_ref().err().map(|refusal| Box::new(refusal.sent(policy)));
+        self
+    }
+}
+
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
@@ -196,6 +205,12 @@ impl<T> Decision<T> {
     /// Keeps what the client called itself in the event, when there is no such client.
     pub(crate) fn claimed_by(mut self, client_id: &str) -> Self {
         self.settled.event.claim(client_id);
+        self
+    }
+
+    /// Keeps in the event what an administrator gave as the reason.
+    pub(crate) fn noted(mut self, note: Option<&str>) -> Self {
+        self.settled.event.note = note.map(log_text);
         self
     }
 

@@ -12,22 +12,25 @@ use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::trail::TrailRules;
 
 /// Outside, the host's storage; inside, the protocol.
 pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
 
-/// An authorization server over a [`Store`](crate::Store).
+/// An authorization server over a [`Store`](crate::Store), with a [`Trail`](crate::Trail) if it was given one.
 #[derive(Debug)]
-pub struct Server<S> {
+pub struct Server<S, T = ()> {
     core: Core,
     store: S,
+    trail: T,
 }
 
-/// An authorization server over an [`AsyncStore`](crate::AsyncStore).
+/// An authorization server over an [`AsyncStore`](crate::AsyncStore), with an [`AsyncTrail`](crate::AsyncTrail) if it was given one.
 #[derive(Debug)]
-pub struct AsyncServer<S> {
+pub struct AsyncServer<S, T = ()> {
     core: Core,
     store: S,
+    trail: T,
 }
 
 /// The parts that do not wait, for both servers.
@@ -47,7 +50,20 @@ macro_rules! common {
                 clock: impl Clock + Send + Sync + 'static,
                 entropy: impl EntropySource + Send + Sync + 'static,
             ) -> Self {
-                Self { core: Core::new(policy, Box::new(clock), Box::new(entropy)), store }
+                Self { core: Core::new(policy, Box::new(clock), Box::new(entropy)), store, trail: () }
+            }
+        }
+
+        impl<S, T> $name<S, T> {
+            /// Has every event recorded in `trail` before the answer is returned, by these rules.
+            #[must_use = "the server with the trail is the one returned"]
+            pub fn record<U>(self, trail: U, rules: TrailRules) -> $name<S, U> {
+                $name { core: self.core.recording(rules), store: self.store, trail }
+            }
+
+            /// The trail.
+            pub fn trail(&self) -> &T {
+                &self.trail
             }
 
             /// Hands every event to `observer` before the answer is returned: one for each call of an endpoint.

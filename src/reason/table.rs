@@ -28,6 +28,10 @@ reasons! {
         "The server is busy with this grant. Try again."
         "Other requests changed the same grant at the same time, at every attempt."
         "Nothing was concluded from it. The client should retry with backoff and keep its tokens."
+    TrailUnavailable "trail_unavailable" TemporarilyUnavailable "OAuth 2.1 §4.1.2.1"
+        "The server cannot answer now. Try again later."
+        "The trail did not record this step, and its rules say that then nothing is answered. What the step wrote stays written."
+        "Look at why the trail fails. The client should retry with backoff; a replay window keeps its tokens alive meanwhile."
 
     // Authorization endpoint: told to the user, never by redirect
     ClientIdMissing "client_id_missing" InvalidRequest "OAuth 2.1 §4.1.1, §3.2.1"

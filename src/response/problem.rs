@@ -35,6 +35,11 @@ impl Refusal {
         }
     }
 
+    /// Whether it goes straight to the client, with no page between.
+    pub(crate) fn goes_to_client(&self) -> bool {
+        matches!(self.manner(), Manner::Redirectable(to) if to.at_once)
+    }
+
     /// What to show, if it does not go straight to the client.
     pub fn problem(&self, policy: &Policy) -> Problem {
         let (received, continue_url) = match self.manner() {

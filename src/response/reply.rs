@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::event::Sent;
 use crate::policy::Policy;
 use crate::reason::{Code, Reason, Surface};
 use crate::refusal::{Manner, Refusal};
@@ -85,6 +86,16 @@ impl Refusal {
             reply.headers.push(("allow", Reason::allowed_methods(self.surface()).into()));
         }
         reply
+    }
+
+    /// What the answer says, for the trail: the bytes of [`reply`](Self::reply), or of the page or redirect in its place.
+    pub fn sent(&self, policy: &Policy) -> Sent {
+        let error = self.code().as_str();
+        let is_page = self.surface() == Surface::Authorization && !self.goes_to_client();
+        let described = !error.is_empty() && (is_page || !policy.is_terse());
+        let status = if self.goes_to_client() { 303 } else { self.status() };
+        let challenge = self.authenticate_header(policy).map(|header| header.into_owned().into());
+        Sent { status, error, description: described.then(|| self.reason().shown().description()), challenge }
     }
 
     fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {

@@ -1,8 +1,10 @@
 //! The endpoints over a [`Store`]: one call each.
 
+use super::core::Early;
 use super::{Answer, Server};
 use crate::drive::{Failure, drive};
-use crate::operation::Operation;
+use crate::operation::{Operation, Settled};
+use crate::reason::Surface;
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
@@ -17,8 +19,9 @@ use crate::response::reply::Reply;
 use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::Store;
+use crate::trail::Trail;
 
-impl<S: Store> Server<S> {
+impl<S: Store, T: Trail> Server<S, T> {
     /// The authorization endpoint (OAuth 2.1 §3.1), GET or POST; `user` is whoever the host has authenticated, if anyone.
     ///
     /// # Errors
@@ -57,7 +60,7 @@ impl<S: Store> Server<S> {
     pub fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.token_request(incoming) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early),
         };
         let outcome = self.run(&request)?;
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
@@ -70,7 +73,7 @@ impl<S: Store> Server<S> {
     pub fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early),
         };
         let outcome = self.run(&request)?;
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
@@ -84,7 +87,7 @@ impl<S: Store> Server<S> {
     pub fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.registration_request(incoming, source) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early),
         };
         let outcome = self.run(request)?;
         Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
@@ -97,7 +100,7 @@ impl<S: Store> Server<S> {
     pub fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early),
         };
         let outcome = self.run(request)?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
@@ -120,6 +123,12 @@ impl<S: Store> Server<S> {
         self.answer(AccessCheck::parse(authorization, needs))
     }
 
+    /// Records a refusal of the host's own and gives it the name of its request: of what it will not read, such as a body that is too
+    /// large, or of a call that was let through and cannot be paid after all ([`Refusal::plain`]).
+    pub fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
+        self.told(self.core.of_host(refusal, access))
+    }
+
     /// Runs any operation with this server's parts.
     ///
     /// # Errors
@@ -133,9 +142,31 @@ impl<S: Store> Server<S> {
         match self.core.begin(parsed) {
             Ok((operation, entropy)) => {
                 let result = drive(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy);
-                self.core.end(result)
+                self.tell(result, operation.surface())
             }
-            Err(refused) => Ok(Err(refused)),
+            Err(early) => Ok(Err(self.told(early))),
         }
+    }
+
+    /// Tells observer and trail of what happened, and opens the outcome.
+    fn tell<R>(&self, result: Result<Settled<R>, Failure<S::Error>>, surface: Surface) -> Answer<R, S::Error> {
+        let event = match &result {
+            Ok(settled) => &settled.event,
+            Err(failure) => &*failure.event,
+        };
+        let kept = if self.core.observe(event) { self.trail.record(event) } else { Ok(()) };
+        result.map(|Settled { outcome, event }| self.core.recorded(outcome, &event, kept, surface))
+    }
+
+    /// Tells of a refusal that no operation made.
+    fn told(&self, early: Early) -> Refusal {
+        let kept = if self.core.observe(&early.event) { self.trail.record(&early.event) } else { Ok(()) };
+        let Settled { outcome, event } = *early;
+        let surface = outcome.as_ref().map_or_else(Refusal::surface, |never| match *never {});
+        self.core.recorded(outcome, &event, kept, surface).map_or_else(|refusal| refusal, |never| match never {})
+    }
+
+    fn refused(&self, early: Early) -> Result<Reply, Failure<S::Error>> {
+        Ok(self.told(early).reply(&self.core.policy))
     }
 }

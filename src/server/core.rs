@@ -1,9 +1,8 @@
 //! What both servers have but the store: policy, clock, randomness, the limits, and the observer of events.
 
+use std::convert::Infallible;
 use std::fmt;
 
-use super::Answer;
-use crate::drive::Failure;
 use crate::event::{Event, EventKind};
 use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
 use crate::operation::{Operation, Settled};
@@ -15,7 +14,9 @@ use crate::request::incoming::Incoming;
 use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
 use crate::request::token::TokenRequest;
+use crate::response::access::Access;
 use crate::response::reply::Reply;
+use crate::trail::{TrailRules, Unrecorded};
 
 /// What both have but the store.
 pub(super) struct Core {
@@ -28,7 +29,11 @@ pub(super) struct Core {
     strangers: Limiter,
     registrations: Limiter,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
+    pub(super) trail: TrailRules,
 }
+
+/// A refusal that no operation made, and its event: told like any other.
+pub(super) type Early = Box<Settled<Infallible>>;
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,48 +48,82 @@ impl Core {
         let failures = || Limiter::new(limits.failed_authentications_per_minute);
         let (failures, strangers) = (failures(), failures());
         let registrations = Limiter::new(limits.registrations_per_minute);
-        Self { policy, clock, entropy, requests, failures, strangers, registrations, observer: Box::new(|_| {}) }
+        Self {
+            policy,
+            clock,
+            entropy,
+            requests,
+            failures,
+            strangers,
+            registrations,
+            observer: Box::new(|_| {}),
+            trail: TrailRules::default(),
+        }
+    }
+
+    pub(super) fn recording(self, trail: TrailRules) -> Self {
+        Self { trail, ..self }
     }
 
     /// The operation and its randomness, drawn once.
-    pub(super) fn begin<O: Operation>(&self, parsed: Result<O, Refusal>) -> Result<(O, Entropy), Refusal> {
-        let operation = parsed.map_err(|refusal| self.refuse(refusal, None))?;
+    pub(super) fn begin<O: Operation>(&self, parsed: Result<O, Refusal>) -> Result<(O, Entropy), Early> {
+        let operation = parsed.map_err(|refusal| self.early(refusal, None))?;
         match self.entropy.draw() {
             Ok(entropy) => Ok((operation, entropy)),
-            Err(_) => Err(self.refuse(Refusal::plain(Reason::StorageUnavailable, operation.surface()), None)),
+            Err(_) => Err(self.early(Refusal::plain(Reason::StorageUnavailable, operation.surface()), None)),
         }
     }
 
-    /// Tells of what happened and opens the outcome.
-    pub(super) fn end<T, E>(&self, result: Result<Settled<T>, Failure<E>>) -> Answer<T, E> {
-        match result {
-            Ok(Settled { outcome, event }) => {
-                (self.observer)(&event);
-                Ok(outcome)
+    /// Whether the trail is to keep this event. The observer is told of every one.
+    pub(super) fn observe(&self, event: &Event) -> bool {
+        (self.observer)(event);
+        self.trail.keeps(event.kind)
+    }
+
+    /// What may be answered after the trail was told: the outcome, or that there is none without a record of it.
+    pub(super) fn recorded<T>(
+        &self,
+        outcome: Result<T, Refusal>,
+        event: &Event,
+        kept: Result<(), Unrecorded>,
+        surface: Surface,
+    ) -> Result<T, Refusal> {
+        match kept {
+            Err(Unrecorded) if self.trail.fail_closed => {
+                Err(Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation))
             }
-            Err(failure) => {
-                (self.observer)(&failure.event);
-                Err(failure)
-            }
+            _ => outcome,
         }
     }
 
-    /// Tells of a refusal that no operation made.
-    fn refuse(&self, refusal: Refusal, claimed: Option<&str>) -> Refusal {
+    /// A refusal that no operation made, with its event.
+    pub(super) fn early(&self, refusal: Refusal, claimed: Option<&str>) -> Early {
         // A request that got no randomness is still told of, if without a name of its own.
         let entropy = self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128]));
         let moment = Moment::new(self.clock.now(), entropy);
-        let mut event = Event::new(EventKind::Refused, Some(refusal.reason()), &moment);
+        let mut event = Event { detail: refusal.detail(), ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment) };
         if let Some(claimed) = claimed {
             event.claim(claimed);
         }
-        (self.observer)(&event);
-        refusal.correlated(event.correlation)
+        let refusal = refusal.correlated(event.correlation);
+        Box::new(Settled { outcome: Err(refusal), event }.told(&self.policy))
+    }
+
+    /// A refusal of the host's own: of a call that was let through, or of what came before any endpoint.
+    pub(super) fn of_host(&self, refusal: Refusal, access: Option<&Access>) -> Early {
+        let mut early = self.early(refusal, None);
+        if let Some(access) = access {
+            let event = &mut early.event;
+            event.flow = Some(access.grant_id());
+            event.client = Some(access.client_id().clone());
+            event.subject = Some(access.subject().clone());
+        }
+        early
     }
 
     /// Reads a token request and holds it to the limits, before any of the store's work (TOKEN-06).
-    pub(super) fn token_request<'a>(&self, incoming: &Incoming<'a>) -> Result<TokenRequest<'a>, Reply> {
-        let refuse = |refusal, claimed| self.refuse(refusal, claimed).reply(&self.policy);
+    pub(super) fn token_request<'a>(&self, incoming: &Incoming<'a>) -> Result<TokenRequest<'a>, Early> {
+        let refuse = |refusal, claimed| self.early(refusal, claimed);
         let request = TokenRequest::parse(incoming, &self.policy).map_err(|refusal| refuse(refusal, None))?;
         let (client, now) = (request.claimed_client(), self.clock.now());
         if let Err(wait) = self.requests.admit(client, now) {
@@ -95,17 +134,17 @@ impl Core {
     }
 
     /// Reads a revocation and holds it to the limit of failed authentications: secrets could be guessed here as well.
-    pub(super) fn revocation_request<'a>(&self, incoming: &Incoming<'a>) -> Result<RevocationRequest<'a>, Reply> {
+    pub(super) fn revocation_request<'a>(&self, incoming: &Incoming<'a>) -> Result<RevocationRequest<'a>, Early> {
         let request = RevocationRequest::parse(incoming, &self.policy);
-        let request = request.map_err(|refusal| self.refuse(refusal, None).reply(&self.policy))?;
+        let request = request.map_err(|refusal| self.early(refusal, None))?;
         self.throttle(request.claimed_client(), self.clock.now())?;
         Ok(request)
     }
 
-    fn throttle(&self, client: &str, now: Timestamp) -> Result<(), Reply> {
+    fn throttle(&self, client: &str, now: Timestamp) -> Result<(), Early> {
         let wait = self.failures.wait(client, now).or_else(|| self.strangers.wait(client, now));
         let refuse = |wait| Refusal::later(Reason::AuthenticationsThrottled, Surface::Token, wait);
-        wait.map_or(Ok(()), |wait| Err(self.refuse(refuse(wait), Some(client)).reply(&self.policy)))
+        wait.map_or(Ok(()), |wait| Err(self.early(refuse(wait), Some(client))))
     }
 
     /// The response, and a note of an authentication that failed. That a public client sent a secret is not one: it has none to
@@ -129,8 +168,8 @@ impl Core {
     }
 
     /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves nothing behind.
-    pub(super) fn registration_request(&self, incoming: &Incoming<'_>, source: &str) -> Result<RegistrationRequest, Reply> {
-        let refuse = |refusal| self.refuse(refusal, None).reply(&self.policy);
+    pub(super) fn registration_request(&self, incoming: &Incoming<'_>, source: &str) -> Result<RegistrationRequest, Early> {
+        let refuse = |refusal| self.early(refusal, None);
         let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
         let later = |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
         self.registrations.admit(source, self.clock.now()).map_err(later)?;
@@ -138,8 +177,8 @@ impl Core {
     }
 
     /// Reads a request to the endpoint of a registration.
-    pub(super) fn management_request<'a>(&self, id: &'a str, incoming: &Incoming<'a>) -> Result<ManagementRequest<'a>, Reply> {
-        let refuse = |refusal| self.refuse(refusal, Some(id)).reply(&self.policy);
+    pub(super) fn management_request<'a>(&self, id: &'a str, incoming: &Incoming<'a>) -> Result<ManagementRequest<'a>, Early> {
+        let refuse = |refusal| self.early(refusal, Some(id));
         ManagementRequest::parse(id, incoming, &self.policy).map_err(refuse)
     }
 

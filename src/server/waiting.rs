@@ -1,8 +1,10 @@
 //! The endpoints over an [`AsyncStore`]: the same calls, awaited.
 
+use super::core::Early;
 use super::{Answer, AsyncServer};
 use crate::drive::{Failure, drive_async};
-use crate::operation::Operation;
+use crate::operation::{Operation, Settled};
+use crate::reason::Surface;
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
@@ -17,8 +19,9 @@ use crate::response::reply::Reply;
 use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::AsyncStore;
+use crate::trail::AsyncTrail;
 
-impl<S: AsyncStore> AsyncServer<S> {
+impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// See [`Server::authorize`](crate::Server::authorize).
     ///
     /// # Errors
@@ -56,7 +59,7 @@ impl<S: AsyncStore> AsyncServer<S> {
     pub async fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.token_request(incoming) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early).await,
         };
         let outcome = self.run(&request).await?;
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
@@ -69,7 +72,7 @@ impl<S: AsyncStore> AsyncServer<S> {
     pub async fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early).await,
         };
         let outcome = self.run(&request).await?;
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
@@ -82,7 +85,7 @@ impl<S: AsyncStore> AsyncServer<S> {
     pub async fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.registration_request(incoming, source) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early).await,
         };
         let outcome = self.run(request).await?;
         Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
@@ -95,7 +98,7 @@ impl<S: AsyncStore> AsyncServer<S> {
     pub async fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
-            Err(refused) => return Ok(refused),
+            Err(early) => return self.refused(early).await,
         };
         let outcome = self.run(request).await?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
@@ -117,6 +120,11 @@ impl<S: AsyncStore> AsyncServer<S> {
         self.answer(AccessCheck::parse(authorization, needs)).await
     }
 
+    /// See [`Server::refuse`](crate::Server::refuse).
+    pub async fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
+        self.told(self.core.of_host(refusal, access)).await
+    }
+
     /// See [`Server::run`](crate::Server::run).
     ///
     /// # Errors
@@ -135,9 +143,31 @@ impl<S: AsyncStore> AsyncServer<S> {
         match self.core.begin(parsed) {
             Ok((operation, entropy)) => {
                 let result = drive_async(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy).await;
-                self.core.end(result)
+                self.tell(result, operation.surface()).await
             }
-            Err(refused) => Ok(Err(refused)),
+            Err(early) => Ok(Err(self.told(early).await)),
         }
+    }
+
+    /// Tells observer and trail of what happened, and opens the outcome.
+    async fn tell<R>(&self, result: Result<Settled<R>, Failure<S::Error>>, surface: Surface) -> Answer<R, S::Error> {
+        let event = match &result {
+            Ok(settled) => &settled.event,
+            Err(failure) => &*failure.event,
+        };
+        let kept = if self.core.observe(event) { self.trail.record(event).await } else { Ok(()) };
+        result.map(|Settled { outcome, event }| self.core.recorded(outcome, &event, kept, surface))
+    }
+
+    /// Tells of a refusal that no operation made.
+    async fn told(&self, early: Early) -> Refusal {
+        let kept = if self.core.observe(&early.event) { self.trail.record(&early.event).await } else { Ok(()) };
+        let Settled { outcome, event } = *early;
+        let surface = outcome.as_ref().map_or_else(Refusal::surface, |never| match *never {});
+        self.core.recorded(outcome, &event, kept, surface).map_or_else(|refusal| refusal, |never| match never {})
+    }
+
+    async fn refused(&self, early: Early) -> Result<Reply, Failure<S::Error>> {
+        Ok(self.told(early).await.reply(&self.core.policy))
     }
 }
