@@ -6,6 +6,7 @@ mod authenticate;
 mod authorize;
 mod check;
 mod consent;
+mod disconnect;
 mod document;
 mod manage;
 mod redeem;

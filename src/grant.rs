@@ -94,6 +94,9 @@ pub(crate) struct Active {
     /// The secret of the one refresh token that can advance the grant.
     pub(crate) current: Digest,
     pub(crate) idle: Timestamp,
+    /// When the code was redeemed, and when tokens were last issued.
+    pub(crate) redeemed: Timestamp,
+    pub(crate) rotated: Timestamp,
     pub(crate) live: Vec<Live>,
     /// Kept only under a replay window.
     pub(crate) window: Option<Window>,
@@ -103,16 +106,16 @@ pub(crate) struct Active {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Live {
     pub(crate) digest: Digest,
+    pub(crate) issued: Timestamp,
     pub(crate) expires: Timestamp,
     pub(crate) scope: Subset,
     pub(crate) resources: Subset,
 }
 
-/// What the replay window needs: the salt of the last rotation (none before the first), its time and that of the one before.
+/// What the replay window needs: the salt of the last rotation (none before the first), and the time of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) salt: Option<Salt>,
-    pub(crate) rotated: Timestamp,
     pub(crate) before: Timestamp,
 }
 
@@ -134,8 +137,14 @@ pub enum Cause {
     Denied,
     /// Its code or one of its refresh tokens was used twice.
     Replay,
-    /// Its client, its user or an administrator asked for it.
+    /// Its client gave a token of it back (RFC 7009).
     Asked,
+    /// Its user ended it, on a page of connected apps.
+    User,
+    /// An administrator ended it.
+    Administrator,
+    /// The host reported a security event: a changed password, a lost device.
+    SecurityEvent,
 }
 
 /// Where a grant stands.

@@ -159,10 +159,18 @@ impl Store for MemoryStore {
         })
     }
 
-    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Infallible> {
-        let first = (Subject::new(subject), GrantId::from_bytes([0; 16]));
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+        let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
         let by_subject = self.by_subject.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(by_subject.range(first..).take_while(|(own, _)| own.as_str() == subject).map(|(_, id)| *id).collect())
+        let own = by_subject.range(first..).take_while(|(own, _)| own.as_str() == subject).map(|(_, id)| *id);
+        Ok(own.filter(|id| Some(*id) != after).take(most).collect())
+    }
+
+    fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE);
+        account.epoch = account.epoch.wrapping_add(1);
+        Ok(true)
     }
 
     fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
@@ -187,8 +195,12 @@ impl AsyncStore for MemoryStore {
         Store::commit(self, write)
     }
 
-    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Infallible> {
-        Store::grants_of(self, subject)
+    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+        Store::grants_of(self, subject, after, most)
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
+        Store::raise_epoch(self, subject)
     }
 
     async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {

@@ -206,6 +206,7 @@ impl Reason {
     pub fn status(self, surface: Surface) -> u16 {
         match (self, self.code(surface), surface) {
             (Self::MethodNotAllowed, ..) => 405,
+            (Self::ConnectionUnknown, ..) => 404,
             (Self::RequestTooLarge, _, Surface::Token | Surface::Registration | Surface::Management) => 413,
             (_, Code::TooManyRequests, _) => 429,
             (_, Code::TemporarilyUnavailable, _) => 503,

@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 pub(crate) mod authorization;
+pub(crate) mod connection;
 pub(crate) mod consent;
 pub(crate) mod document;
 pub(crate) mod incoming;

@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod challenge;
+pub(crate) mod connection;
 pub(crate) mod consent_page;
 pub(crate) mod document;
 pub(crate) mod metadata;

@@ -14,6 +14,9 @@ use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::trail::TrailRules;
 
+/// How many of a user's grants are read at once to be ended.
+const AT_ONCE: usize = 256;
+
 /// Outside, the host's storage; inside, the protocol.
 pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
 

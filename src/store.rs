@@ -58,11 +58,23 @@ pub trait Store {
     /// If it cannot be known whether it was written.
     fn commit(&self, write: &Write) -> Result<Commit, Self::Error>;
 
-    /// The ids of this user's grants, for a page of connected apps.
+    /// The ids of this user's grants in their order, at most so many of those after this one: for a page of connected apps, and for
+    /// ending all of them.
     ///
     /// # Errors
     /// If they cannot be known.
-    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Self::Error>;
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Self::Error>;
+
+    /// Raises the [epoch](Account::epoch) of this user's account, durably, and says that it did: every grant that captured the one before
+    /// is dead from then on, those included whose consent page is being made at this very moment. Left as it is, accounts have no
+    /// epoch to raise, and a user's grants are ended one by one.
+    ///
+    /// # Errors
+    /// If it cannot be known whether it was raised.
+    fn raise_epoch(&self, subject: &str) -> Result<bool, Self::Error> {
+        let _ = subject;
+        Ok(false)
+    }
 
     /// How this user's account stands; nothing if there is no such account, whose grants are then dead. Left as it is, accounts
     /// always stand well.
@@ -72,6 +84,14 @@ pub trait Store {
     fn account(&self, subject: &str) -> Result<Option<Account>, Self::Error> {
         let _ = subject;
         Ok(Some(Account::ACTIVE))
+    }
+
+    /// All that is known of these grants, in this order: [`load`](Self::load) of each. Override it where one round trip can bring many.
+    ///
+    /// # Errors
+    /// If one of them cannot be known.
+    fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Self::Error> {
+        ids.iter().map(|id| self.load(&Keys { grant: Some(*id), ..Keys::default() })).collect()
     }
 
     /// All that an attempt needs. Override it where one round trip can bring the three.
@@ -103,7 +123,29 @@ pub trait AsyncStore: Sync {
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
 
     /// See [`Store::grants_of`].
-    fn grants_of(&self, subject: &str) -> impl Future<Output = Result<Vec<GrantId>, Self::Error>> + Send;
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<GrantId>, Self::Error>> + Send;
+
+    /// See [`Store::raise_epoch`].
+    fn raise_epoch(&self, subject: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        let _ = subject;
+        async { Ok(false) }
+    }
+
+    /// See [`Store::load_grants`].
+    fn load_grants(&self, ids: &[GrantId]) -> impl Future<Output = Result<Vec<Loaded>, Self::Error>> + Send {
+        async move {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.push(self.load(&Keys { grant: Some(*id), ..Keys::default() }).await?);
+            }
+            Ok(found)
+        }
+    }
 
     /// See [`Store::account`].
     fn account(&self, subject: &str) -> impl Future<Output = Result<Option<Account>, Self::Error>> + Send {
@@ -169,8 +211,16 @@ macro_rules! forward {
                 (**self).commit(write)
             }
 
-            fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, S::Error> {
-                (**self).grants_of(subject)
+            fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, S::Error> {
+                (**self).grants_of(subject, after, most)
+            }
+
+            fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
+                (**self).raise_epoch(subject)
+            }
+
+            fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
+                (**self).load_grants(ids)
             }
 
             fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {
@@ -202,8 +252,16 @@ impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
         (**self).commit(write).await
     }
 
-    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, S::Error> {
-        (**self).grants_of(subject).await
+    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, S::Error> {
+        (**self).grants_of(subject, after, most).await
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
+        (**self).raise_epoch(subject).await
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
+        (**self).load_grants(ids).await
     }
 
     async fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {

@@ -155,7 +155,7 @@ impl Store for Bench {
         if self.frozen.get() { Ok(Commit::Done) } else { self.store.commit(write) }
     }
 
-    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Infallible> {
-        self.store.grants_of(subject)
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+        self.store.grants_of(subject, after, most)
     }
 }

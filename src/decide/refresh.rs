@@ -30,6 +30,7 @@ pub(crate) fn refresh(
     let grant = &stored.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
+        Phase::Revoked(revoked) if revoked.cause == Cause::SecurityEvent => return refuse(Reason::RevokedSecurityEvent),
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
         Phase::ConsentPending(_) | Phase::CodeIssued(_) => return refuse(Reason::RefreshUnknown),
     };
@@ -96,7 +97,8 @@ impl OfFamily<'_> {
     fn current_successor(&self) -> Option<(Secret, Salt, EventKind)> {
         let window = self.policy.replay_window();
         let own = self.moment.again.then(|| (self.moment.entropy.salt(), EventKind::TokensRefreshed));
-        let last = self.active.window.filter(|last| self.now < last.rotated.after(window)).and_then(|last| last.salt);
+        let is_open = self.now < self.active.rotated.after(window);
+        let last = self.active.window.filter(|_| is_open).and_then(|last| last.salt);
         let last = last.map(|salt| (salt, EventKind::RefreshReplayedInWindow));
         own.into_iter().chain(last).find_map(|(salt, kind)| {
             let successor = self.request.token.current.successor(Successor::Refresh, &salt);

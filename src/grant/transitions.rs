@@ -60,13 +60,15 @@ impl Grant {
     ) -> Self {
         let access = self.live(minted, policy, now);
         let idle = if refreshes { self.idle(policy, now) } else { access.expires };
-        let window = (!policy.replay_window().is_zero()).then_some(Window { salt: None, rotated: now, before: now });
+        let window = (!policy.replay_window().is_zero()).then_some(Window { salt: None, before: now });
         let active = Active {
             code: issued.code,
             challenge: issued.prompt.challenge,
             family,
             current: minted.refresh,
             idle,
+            redeemed: now,
+            rotated: now,
             live: vec![access],
             window,
         };
@@ -83,12 +85,9 @@ impl Grant {
         let surplus = (live.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         live.drain(..surplus);
         live.push(self.live(minted, policy, now));
-        let window = (!policy.replay_window().is_zero()).then(|| Window {
-            salt: Some(salt),
-            rotated: now,
-            before: active.window.map_or(Timestamp::EPOCH, |window| window.rotated),
-        });
-        let next = Active { current: minted.refresh, idle: self.idle(policy, now), live, window, ..*active };
+        let window = (!policy.replay_window().is_zero())
+            .then(|| Window { salt: Some(salt), before: active.window.map_or(Timestamp::EPOCH, |_| active.rotated) });
+        let next = Active { current: minted.refresh, idle: self.idle(policy, now), rotated: now, live, window, ..*active };
         self.next(now, Phase::Active(next))
     }
 
@@ -105,7 +104,7 @@ impl Grant {
 
     fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
         let expires = now.after(policy.lifetimes().access).min(self.expires);
-        Live { digest: minted.access, expires, scope: minted.scope, resources: minted.resources }
+        Live { digest: minted.access, issued: now, expires, scope: minted.scope, resources: minted.resources }
     }
 
     fn idle(&self, policy: &Policy, now: Timestamp) -> Timestamp {

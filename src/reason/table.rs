@@ -342,6 +342,10 @@ reasons! {
         "The connection was ended. Authorize again."
         "All grants of this client or account were ended at once, after a security event or by an administrator."
         "Authorize again."
+    RevokedSecurityEvent "revoked_security_event" InvalidGrant "OAuth 2.1 §4.3.3"
+        "The connection was revoked. Authorize again."
+        "The grant was ended after a security event that the host reported, such as a changed password."
+        "Authorize again from the consent screen."
     ScopeBeyondGrant "scope_beyond_grant" InvalidScope "OAuth 2.1 §4.3.1"
         "The scope exceeds the scope of the grant."
         "A refresh asked for more than the user granted."
@@ -364,6 +368,12 @@ reasons! {
         "The token was issued to another client."
         "A client tried to revoke a token that was issued to another one. Nothing was changed."
         "Revoke the token with the client_id it was issued to."
+
+    // Connected apps
+    ConnectionUnknown "connection_unknown" InvalidRequest "OAuth 2.1 §7.9"
+        "There is no such connection."
+        "The user has no grant of this id: it is another user's, or long gone."
+        "Reload the page of connected apps."
 
     // Registration endpoint: who may, and what can be read
     RegistrationOff "registration_off" AccessDenied "RFC 7591 §3"

@@ -1,5 +1,6 @@
 //! The endpoints over a [`Store`]: one call each.
 
+use super::AT_ONCE;
 use super::core::Early;
 use super::{Answer, Server};
 use crate::drive::{Failure, drive};
@@ -8,11 +9,13 @@ use crate::reason::Surface;
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
 use crate::request::incoming::{Authorization, Incoming};
 use crate::request::standing::{Standing, StandingChange};
 use crate::response::access::Access;
+use crate::response::connection::Connections;
 use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
@@ -20,6 +23,7 @@ use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::Store;
 use crate::trail::Trail;
+use crate::value::credential::GrantId;
 
 impl<S: Store, T: Trail> Server<S, T> {
     /// The authorization endpoint (OAuth 2.1 §3.1), GET or POST; `user` is whoever the host has authenticated, if anyone.
@@ -121,6 +125,86 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::parse(authorization, needs))
+    }
+
+    /// Some of a user's connections, for a page of connected apps: those of at most `most` grants after this one.
+    ///
+    /// # Errors
+    /// The store's own error.
+    pub fn connections(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Connections, S::Error> {
+        let ids = self.store.grants_of(subject, after, most)?;
+        let loaded = self.store.load_grants(&ids)?;
+        Ok(Connections::of(&ids, &loaded, most, self.core.clock.now()))
+    }
+
+    /// Ends one of a user's connections, at once and for good: its next call is refused. One that is over stays so; another user's is
+    /// refused as unknown.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub fn revoke_connection(&self, subject: &str, grant: GrantId) -> Answer<(), S::Error> {
+        self.run(GrantRevocation::by_user(grant, subject))
+    }
+
+    /// Ends one grant, whoever's it is. That it may be done is the host's to know, here and below.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub fn revoke_grant(&self, grant: GrantId, motive: Motive<'_>) -> Answer<(), S::Error> {
+        self.run(GrantRevocation::by(motive, grant))
+    }
+
+    /// Ends all grants of a client, in one write: those included that are being made at this moment. New ones can be made at once.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub fn revoke_client(&self, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+        self.run(ClientRevocation::by(motive, client_id))
+    }
+
+    /// Ends all grants of a user: their account's epoch is [raised](Store::raise_epoch), and then each record says why it is over. Where
+    /// accounts have no epoch, a consent page that is being made at this very moment is not among them.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub fn revoke_user(&self, subject: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+        let raised = self.core.epoch_raised(subject, motive, self.store.raise_epoch(subject));
+        match self.tell(raised, Surface::Operator)? {
+            Ok(()) => self.revoke_each(subject, None, motive),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Ends all grants of a user for one client.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub fn revoke_user_client(&self, subject: &str, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+        self.revoke_each(subject, Some(client_id), motive)
+    }
+
+    fn revoke_each(&self, subject: &str, client: Option<&str>, motive: Motive<'_>) -> Answer<(), S::Error> {
+        let mut after = None;
+        loop {
+            let read = match self.store.grants_of(subject, after, AT_ONCE) {
+                Ok(ids) => self.store.load_grants(&ids).map(|loaded| (ids, loaded)),
+                Err(error) => Err(error),
+            };
+            let (ids, loaded) = match read {
+                Ok(read) => read,
+                Err(error) => return self.tell(Err(self.core.failure(error)), Surface::Operator),
+            };
+            let grants = loaded.iter().filter_map(|loaded| Some(&loaded.grant.as_ref()?.record));
+            for grant in grants.filter(|grant| GrantRevocation::concerns(grant, client)) {
+                if let Err(refusal) = self.revoke_grant(grant.id(), motive)? {
+                    return Ok(Err(refusal));
+                }
+            }
+            match ids.last() {
+                Some(last) if ids.len() >= AT_ONCE => after = Some(*last),
+                _ => return Ok(Ok(())),
+            }
+        }
     }
 
     /// Records a refusal of the host's own and gives it the name of its request: of what it will not read, such as a body that is too

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use crate::drive::Failure;
 use crate::event::{Event, EventKind};
 use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
 use crate::operation::{Operation, Settled};
@@ -10,6 +11,7 @@ use crate::policy::Policy;
 use crate::rate::Limiter;
 use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Refusal;
+use crate::request::connection::Motive;
 use crate::request::incoming::Incoming;
 use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
@@ -17,6 +19,7 @@ use crate::request::token::TokenRequest;
 use crate::response::access::Access;
 use crate::response::reply::Reply;
 use crate::trail::{TrailRules, Unrecorded};
+use crate::value::text::{Subject, log_text};
 
 /// What both have but the store.
 pub(super) struct Core {
@@ -96,17 +99,41 @@ impl Core {
         }
     }
 
+    /// The moment of a step that is no operation. One that got no randomness is still told of, if without a name of its own.
+    fn moment(&self) -> Moment {
+        Moment::new(self.clock.now(), self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128])))
+    }
+
     /// A refusal that no operation made, with its event.
     pub(super) fn early(&self, refusal: Refusal, claimed: Option<&str>) -> Early {
-        // A request that got no randomness is still told of, if without a name of its own.
-        let entropy = self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128]));
-        let moment = Moment::new(self.clock.now(), entropy);
+        let moment = self.moment();
         let mut event = Event { detail: refusal.detail(), ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment) };
         if let Some(claimed) = claimed {
             event.claim(claimed);
         }
         let refusal = refusal.correlated(event.correlation);
         Box::new(Settled { outcome: Err(refusal), event }.told(&self.policy))
+    }
+
+    /// What to tell of a user's epoch.
+    pub(super) fn epoch_raised<E>(
+        &self,
+        subject: &str,
+        motive: Motive<'_>,
+        raised: Result<bool, E>,
+    ) -> Result<Settled<()>, Failure<E>> {
+        raised.map_err(|error| self.failure(error))?;
+        let moment = self.moment();
+        let (subject, note) = (Some(Subject::new(subject)), Some(log_text(motive.note())));
+        let event = Event { subject, note, ..Event::new(EventKind::AccountGrantsEnded, None, &moment) };
+        Ok(Settled { outcome: Ok(()), event })
+    }
+
+    /// The store failed outside of any operation.
+    pub(super) fn failure<E>(&self, error: E) -> Failure<E> {
+        let Settled { outcome, event } = *self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
+        let refusal = outcome.map_or_else(|refusal| refusal, |never| match never {});
+        Failure { error, refusal, event: Box::new(event) }
     }
 
     /// A refusal of the host's own: of a call that was let through, or of what came before any endpoint.

@@ -1,5 +1,6 @@
 //! The endpoints over an [`AsyncStore`]: the same calls, awaited.
 
+use super::AT_ONCE;
 use super::core::Early;
 use super::{Answer, AsyncServer};
 use crate::drive::{Failure, drive_async};
@@ -8,11 +9,13 @@ use crate::reason::Surface;
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
 use crate::request::incoming::{Authorization, Incoming};
 use crate::request::standing::{Standing, StandingChange};
 use crate::response::access::Access;
+use crate::response::connection::Connections;
 use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
@@ -20,6 +23,7 @@ use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::AsyncStore;
 use crate::trail::AsyncTrail;
+use crate::value::credential::GrantId;
 
 impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// See [`Server::authorize`](crate::Server::authorize).
@@ -118,6 +122,84 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::parse(authorization, needs)).await
+    }
+
+    /// See [`Server::connections`](crate::Server::connections).
+    ///
+    /// # Errors
+    /// The store's own error.
+    pub async fn connections(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Connections, S::Error> {
+        let ids = self.store.grants_of(subject, after, most).await?;
+        let loaded = self.store.load_grants(&ids).await?;
+        Ok(Connections::of(&ids, &loaded, most, self.core.clock.now()))
+    }
+
+    /// See [`Server::revoke_connection`](crate::Server::revoke_connection).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub async fn revoke_connection(&self, subject: &str, grant: GrantId) -> Answer<(), S::Error> {
+        self.run(GrantRevocation::by_user(grant, subject)).await
+    }
+
+    /// See [`Server::revoke_grant`](crate::Server::revoke_grant).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub async fn revoke_grant(&self, grant: GrantId, motive: Motive<'_>) -> Answer<(), S::Error> {
+        self.run(GrantRevocation::by(motive, grant)).await
+    }
+
+    /// See [`Server::revoke_client`](crate::Server::revoke_client).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub async fn revoke_client(&self, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+        self.run(ClientRevocation::by(motive, client_id)).await
+    }
+
+    /// See [`Server::revoke_user`](crate::Server::revoke_user).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub async fn revoke_user(&self, subject: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+        let raised = self.core.epoch_raised(subject, motive, self.store.raise_epoch(subject).await);
+        match self.tell(raised, Surface::Operator).await? {
+            Ok(()) => self.revoke_each(subject, None, motive).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// See [`Server::revoke_user_client`](crate::Server::revoke_user_client).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the refusal is inside.
+    pub async fn revoke_user_client(&self, subject: &str, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+        self.revoke_each(subject, Some(client_id), motive).await
+    }
+
+    async fn revoke_each(&self, subject: &str, client: Option<&str>, motive: Motive<'_>) -> Answer<(), S::Error> {
+        let mut after = None;
+        loop {
+            let read = match self.store.grants_of(subject, after, AT_ONCE).await {
+                Ok(ids) => self.store.load_grants(&ids).await.map(|loaded| (ids, loaded)),
+                Err(error) => Err(error),
+            };
+            let (ids, loaded) = match read {
+                Ok(read) => read,
+                Err(error) => return self.tell(Err(self.core.failure(error)), Surface::Operator).await,
+            };
+            let grants = loaded.iter().filter_map(|loaded| Some(&loaded.grant.as_ref()?.record));
+            for grant in grants.filter(|grant| GrantRevocation::concerns(grant, client)) {
+                if let Err(refusal) = self.revoke_grant(grant.id(), motive).await? {
+                    return Ok(Err(refusal));
+                }
+            }
+            match ids.last() {
+                Some(last) if ids.len() >= AT_ONCE => after = Some(*last),
+                _ => return Ok(Ok(())),
+            }
+        }
     }
 
     /// See [`Server::refuse`](crate::Server::refuse).

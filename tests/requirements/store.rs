@@ -257,8 +257,8 @@ impl AsyncStore for Awaited<'_> {
         self.0.commit(write)
     }
 
-    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Broken> {
-        self.0.grants_of(subject)
+    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Broken> {
+        self.0.grants_of(subject, after, most)
     }
 }
 

@@ -77,7 +77,7 @@ impl World {
 
     /// The records of alice's grants.
     pub fn grants(&self) -> Vec<Stored<Grant>> {
-        let ids = self.store.inner.grants_of("alice").unwrap();
+        let ids = self.store.inner.grants_of("alice", None, usize::MAX).unwrap();
         ids.into_iter().map(|id| self.store.inner.grant(id).unwrap().unwrap()).collect()
     }
 

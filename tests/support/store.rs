@@ -101,8 +101,12 @@ impl Store for TestStore {
         }
     }
 
-    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>, Broken> {
-        self.read(self.inner.grants_of(subject))
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Broken> {
+        self.read(self.inner.grants_of(subject, after, most))
+    }
+
+    fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
+        self.read(self.inner.raise_epoch(subject))
     }
 
     fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {

@@ -125,12 +125,12 @@ impl AsyncStore for Backend {
         }
     }
 
-    async fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>> {
+    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
         match self {
-            Self::Memory(store) => Ok(AsyncStore::grants_of(store, subject).await?),
+            Self::Memory(store) => Ok(AsyncStore::grants_of(store, subject, after, most).await?),
             Self::Sqlite(store) => {
                 let subject = subject.to_owned();
-                blocking(store, move |store| Store::grants_of(store, &subject)).await
+                blocking(store, move |store| Store::grants_of(store, &subject, after, most)).await
             }
         }
     }

@@ -151,10 +151,13 @@ impl Store for SqliteStore {
         }
     }
 
-    fn grants_of(&self, subject: &str) -> Result<Vec<GrantId>> {
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
         let connection = lock(&self.reader);
-        let mut query = connection.prepare_cached("SELECT id FROM grants WHERE subject = ?")?;
-        let ids = query.query_map([subject], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
+        let mut query = connection.prepare_cached("SELECT id FROM grants WHERE subject = ? AND id > ? ORDER BY id LIMIT ?")?;
+        // Every id is greater than no bytes at all.
+        let after = after.map(|id| *id.as_bytes());
+        let after = after.as_ref().map_or(&[][..], |id| id);
+        let ids = query.query_map(params![subject, after, most], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
 }

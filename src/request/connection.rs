@@ -1,0 +1,74 @@
+//! What a user or an administrator asks of connections: that one ends, or all of a client. Who may ask is the host's to know.
+
+use crate::grant::{Cause, Grant, GrantState};
+use crate::value::credential::GrantId;
+
+/// Has one grant ended, for its user or an administrator.
+pub struct GrantRevocation<'a> {
+    pub(crate) grant: GrantId,
+    /// The user who asks: then only a grant of their own is one.
+    pub(crate) user: Option<&'a str>,
+    /// Only if it is of this client.
+    pub(crate) client: Option<&'a str>,
+    pub(crate) cause: Cause,
+    pub(crate) note: Option<&'a str>,
+}
+
+/// Has all grants of one client ended, whoever granted them.
+pub struct ClientRevocation<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) note: &'a str,
+}
+
+/// Why somebody else than their user ends grants. The text is the administrator's own words, for the trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Motive<'a> {
+    /// An administrator decided so.
+    Administrator(&'a str),
+    /// The host saw a security event: a changed password, a lost device (OAuth 2.1 §4.3.3).
+    SecurityEvent(&'a str),
+}
+
+impl<'a> Motive<'a> {
+    pub(crate) fn cause(self) -> Cause {
+        match self {
+            Self::Administrator(_) => Cause::Administrator,
+            Self::SecurityEvent(_) => Cause::SecurityEvent,
+        }
+    }
+
+    pub(crate) fn note(self) -> &'a str {
+        let (Self::Administrator(note) | Self::SecurityEvent(note)) = self;
+        note
+    }
+}
+
+impl<'a> GrantRevocation<'a> {
+    /// For this user, if the grant is theirs.
+    pub fn by_user(grant: GrantId, user: &'a str) -> Self {
+        Self { grant, user: Some(user), client: None, cause: Cause::User, note: None }
+    }
+
+    /// For an administrator.
+    pub fn by(motive: Motive<'a>, grant: GrantId) -> Self {
+        Self { grant, user: None, client: None, cause: motive.cause(), note: Some(motive.note()) }
+    }
+
+    /// Whether a grant that was read is one to end.
+    pub(crate) fn concerns(grant: &Grant, client: Option<&str>) -> bool {
+        client.is_none_or(|client| grant.client_id().as_str() == client) && !matches!(grant.state(), GrantState::Revoked(_))
+    }
+
+    /// Only if the grant is of this client.
+    #[must_use = "the narrower request is the one returned"]
+    pub fn only_of_client(self, client_id: &'a str) -> Self {
+        Self { client: Some(client_id), ..self }
+    }
+}
+
+impl<'a> ClientRevocation<'a> {
+    /// All grants of the client of this id.
+    pub fn by(motive: Motive<'a>, client_id: &'a str) -> Self {
+        Self { client_id, note: motive.note() }
+    }
+}
