@@ -89,8 +89,8 @@ pub use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySour
 pub use crate::moment::{SystemClock, SystemEntropy};
 pub use crate::operation::{Account, Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
-    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, RegistrationRules, Resource,
-    RevocationRules, ScopeInfo, TokenRedirectUri,
+    AuthMethods, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError,
+    RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::reason::{Code, Reason, Surface};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
@@ -101,6 +101,7 @@ pub use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
 pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::{Fetch, FetchedDocument};
 pub use crate::request::incoming::{Authorization, Incoming};
+pub use crate::request::introspection::IntrospectionRequest;
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;
 pub use crate::request::standing::{Standing, StandingChange};
@@ -109,6 +110,7 @@ pub use crate::response::access::Access;
 pub use crate::response::connection::{Connection, ConnectionState, Connections};
 pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 pub use crate::response::document::DocumentRequest;
+pub use crate::response::introspection::Introspected;
 pub use crate::response::metadata::WellKnown;
 pub use crate::response::problem::Problem;
 pub use crate::response::redirect::Redirect;

@@ -5,11 +5,13 @@
 mod builder;
 mod check;
 mod clients;
+mod introspection;
 mod revocation;
 
 pub use builder::PolicyBuilder;
 pub use check::PolicyError;
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
+pub use introspection::IntrospectionRules;
 pub use revocation::RevocationRules;
 
 use std::fmt;
@@ -32,6 +34,8 @@ pub struct Policy {
     registration: Option<RegistrationRules>,
     revocation_endpoint: String,
     revocation: Option<RevocationRules>,
+    introspection_endpoint: String,
+    introspection: Option<IntrospectionRules>,
     documents: Option<DocumentRules>,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
@@ -221,6 +225,17 @@ impl Policy {
     /// The rules by which clients may give tokens back, if they may.
     pub fn revocation(&self) -> Option<&RevocationRules> {
         self.revocation.as_ref()
+    }
+
+    /// The introspection endpoint's URL. Default: the issuer and `/oauth/introspect`. It is there only if
+    /// [`introspection`](Self::introspection) is.
+    pub fn introspection_endpoint(&self) -> &str {
+        &self.introspection_endpoint
+    }
+
+    /// Who may ask about tokens, if anybody may.
+    pub fn introspection(&self) -> Option<&IntrospectionRules> {
+        self.introspection.as_ref()
     }
 
     /// The rules of Client ID Metadata Documents, if they are used.

@@ -211,7 +211,7 @@ impl Reason {
             (_, Code::TooManyRequests, _) => 429,
             (_, Code::TemporarilyUnavailable, _) => 503,
             (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => 401,
-            (Self::RegistrationOff | Self::RevocationOff, ..) | (_, Code::InsufficientScope, _) => 403,
+            (Self::RegistrationOff | Self::RevocationOff | Self::IntrospectionOff, ..) | (_, Code::InsufficientScope, _) => 403,
             _ => 400,
         }
     }

@@ -104,7 +104,8 @@ pub trait Store {
         let client = client_key(keys, of_grant).map(|id| self.client(id)).transpose()?.flatten();
         let account = subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
         let owner = owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
-        Ok(Loaded { grant, client, account, owner })
+        let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
+        Ok(Loaded { grant, client, account, owner, caller })
     }
 }
 
@@ -173,7 +174,11 @@ pub trait AsyncStore: Sync {
                 Some(owner) => self.account(owner).await?,
                 None => None,
             };
-            Ok(Loaded { grant, client, account, owner })
+            let caller = match keys.caller {
+                Some(id) => self.client(id).await?,
+                None => None,
+            };
+            Ok(Loaded { grant, client, account, owner, caller })
         }
     }
 }

@@ -7,21 +7,22 @@ use crate::event::EventKind;
 use crate::grant::{Grant, Live, Phase};
 use crate::moment::{Moment, Timestamp};
 use crate::operation::{Decision, Keys, Loaded, Operation};
-use crate::policy::Policy;
+use crate::policy::{Policy, Resource};
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::response::access::Access;
+use crate::value::credential::Credential;
 
 impl Operation for AccessCheck<'_> {
     type Response = Access;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { grant: self.token.as_ref().map(|token| token.id), client: None, subject: None }
+        Keys { grant: self.token.as_ref().map(|token| token.id), ..Keys::default() }
     }
 
-    fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<Access> {
-        check(self, loaded, moment)
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
+        check(self, loaded, policy, moment)
     }
 
     fn surface(&self) -> Surface {
@@ -29,22 +30,37 @@ impl Operation for AccessCheck<'_> {
     }
 }
 
-fn check(request: &AccessCheck<'_>, loaded: &Loaded, moment: &Moment) -> Decision<Access> {
-    let refuse =
-        |reason| Decision::refuse_by(Refusal::challenge(reason, request.needs.resource, request.needs.scopes), loaded, moment);
-    let (Some(token), Some(stored)) = (&request.token, &loaded.grant) else { return refuse(Reason::TokenUnknown) };
-    let grant = &stored.record;
+fn check(request: &AccessCheck<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
+    let needs = &request.needs;
+    let accepted = request.token.as_ref().ok_or(Reason::TokenUnknown);
+    let accepted = accepted.and_then(|token| accept(token, needs.resource, loaded, policy, moment.now));
+    match accepted.and_then(|(grant, live)| reaches(live, grant, needs).map(|()| (grant, live))) {
+        Ok((grant, live)) => {
+            let access = Access { grant: Arc::clone(grant), live: *live, correlation: moment.entropy.correlation() };
+            Decision::allow(EventKind::AccessAllowed, access, loaded, moment)
+        }
+        Err(reason) => Decision::refuse_by(Refusal::challenge(reason, needs.resource, needs.scopes), loaded, moment),
+    }
+}
+
+/// The grant and the live entry of a token that is good at this resource: all that is asked before scope and balance, in that
+/// order: the token, its client and account, its audience. Introspection asks the same (RFC 7662 §2.2).
+pub(crate) fn accept<'g>(
+    token: &Credential,
+    resource: &Resource,
+    loaded: &'g Loaded,
+    _: &Policy,
+    clock: Timestamp,
+) -> Result<(&'g Arc<Grant>, &'g Live), Reason> {
+    let grant = &loaded.grant.as_ref().ok_or(Reason::TokenUnknown)?.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
-        Phase::Revoked(_) => return refuse(Reason::TokenRevoked),
-        Phase::ConsentPending(_) | Phase::CodeIssued(_) => return refuse(Reason::TokenUnknown),
+        Phase::Revoked(_) => return Err(Reason::TokenRevoked),
+        Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::TokenUnknown),
     };
-    let Some(live) = active.find(&token.secret.digest()) else { return refuse(Reason::TokenExpired) };
-    if let Err(reason) = stands(live, grant, loaded, grant.now(moment.now)).and_then(|()| serves(live, grant, &request.needs)) {
-        return refuse(reason);
-    }
-    let access = Access { grant: Arc::clone(grant), live: *live, correlation: moment.entropy.correlation() };
-    Decision::allow(EventKind::AccessAllowed, access, loaded, moment)
+    let live = active.find(&token.secret.digest()).ok_or(Reason::TokenExpired)?;
+    stands(live, grant, loaded, grant.now(clock))?;
+    if live.is_for(grant.terms(), resource.identifier()) { Ok((grant, live)) } else { Err(Reason::AudienceMismatch) }
 }
 
 /// Whether the token, its client and its account are alive.
@@ -61,11 +77,8 @@ fn stands(live: &Live, grant: &Grant, loaded: &Loaded, now: Timestamp) -> Result
     loaded.standing()
 }
 
-/// Whether the token is for this resource, and reaches far enough.
-fn serves(live: &Live, grant: &Grant, needs: &Needs<'_>) -> Result<(), Reason> {
-    if !live.is_for(grant.terms(), needs.resource.identifier()) {
-        return Err(Reason::AudienceMismatch);
-    }
+/// Whether the token reaches as far as the operation needs.
+fn reaches(live: &Live, grant: &Grant, needs: &Needs<'_>) -> Result<(), Reason> {
     let granted = |needed: &&str| live.scope.of(grant.scope().tokens()).any(|own| own == *needed);
     if needs.scopes.iter().all(granted) { Ok(()) } else { Err(Reason::ScopeInsufficient) }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::check::{PolicyError, check};
 use super::{
-    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, RegistrationRules, Resource, RevocationRules, ScopeInfo,
-    SlowHash, TokenRedirectUri,
+    AuthMethods, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RegistrationRules, Resource,
+    RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -32,6 +32,8 @@ impl PolicyBuilder {
             registration_endpoint: format!("{}/oauth/register", issuer.trim_end_matches('/')),
             revocation_endpoint: format!("{}/oauth/revoke", issuer.trim_end_matches('/')),
             revocation: None,
+            introspection_endpoint: format!("{}/oauth/introspect", issuer.trim_end_matches('/')),
+            introspection: None,
             issuer,
             registration: None,
             documents: None,
@@ -149,6 +151,18 @@ impl PolicyBuilder {
     /// The revocation endpoint's URL.
     pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.revocation_endpoint = url.into();
+        self
+    }
+
+    /// Lets resource servers ask about tokens (RFC 7662). Default: nobody may.
+    pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
+        self.policy.introspection = Some(rules);
+        self
+    }
+
+    /// The introspection endpoint's URL.
+    pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.policy.introspection_endpoint = url.into();
         self
     }
 

@@ -1,6 +1,5 @@
 //! What both servers have but the store: policy, clock, randomness, the limits, and the observer of events.
 
-use std::convert::Infallible;
 use std::fmt;
 
 use crate::drive::Failure;
@@ -13,6 +12,7 @@ use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::connection::Motive;
 use crate::request::incoming::Incoming;
+use crate::request::introspection::IntrospectionRequest;
 use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
 use crate::request::token::TokenRequest;
@@ -36,7 +36,10 @@ pub(super) struct Core {
 }
 
 /// A refusal that no operation made, and its event: told like any other.
-pub(super) type Early = Box<Settled<Infallible>>;
+pub(super) struct Early {
+    pub(super) refusal: Refusal,
+    pub(super) event: Box<Event>,
+}
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,20 +86,10 @@ impl Core {
         self.trail.keeps(event.kind)
     }
 
-    /// What may be answered after the trail was told: the outcome, or that there is none without a record of it.
-    pub(super) fn recorded<T>(
-        &self,
-        outcome: Result<T, Refusal>,
-        event: &Event,
-        kept: Result<(), Unrecorded>,
-        surface: Surface,
-    ) -> Result<T, Refusal> {
-        match kept {
-            Err(Unrecorded) if self.trail.fail_closed => {
-                Err(Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation))
-            }
-            _ => outcome,
-        }
+    /// What to answer instead, where nothing is answered that was not recorded.
+    pub(super) fn instead(&self, kept: Result<(), Unrecorded>, event: &Event, surface: Surface) -> Option<Refusal> {
+        let unrecorded = || Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation);
+        (kept.is_err() && self.trail.fail_closed).then(unrecorded)
     }
 
     /// The moment of a step that is no operation. One that got no randomness is still told of, if without a name of its own.
@@ -112,7 +105,8 @@ impl Core {
             event.claim(claimed);
         }
         let refusal = refusal.correlated(event.correlation);
-        Box::new(Settled { outcome: Err(refusal), event }.told(&self.policy))
+        event.sent = Some(Box::new(refusal.sent(&self.policy)));
+        Early { refusal, event: Box::new(event) }
     }
 
     /// What to tell of a user's epoch.
@@ -131,9 +125,8 @@ impl Core {
 
     /// The store failed outside of any operation.
     pub(super) fn failure<E>(&self, error: E) -> Failure<E> {
-        let Settled { outcome, event } = *self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
-        let refusal = outcome.map_or_else(|refusal| refusal, |never| match never {});
-        Failure { error, refusal, event: Box::new(event) }
+        let Early { refusal, event } = self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
+        Failure { error, refusal, event }
     }
 
     /// A refusal of the host's own: of a call that was let through, or of what came before any endpoint.
@@ -164,6 +157,13 @@ impl Core {
     pub(super) fn revocation_request<'a>(&self, incoming: &Incoming<'a>) -> Result<RevocationRequest<'a>, Early> {
         let request = RevocationRequest::parse(incoming, &self.policy);
         let request = request.map_err(|refusal| self.early(refusal, None))?;
+        self.throttle(request.claimed_client(), self.clock.now())?;
+        Ok(request)
+    }
+
+    /// Reads an introspection and holds it to the same.
+    pub(super) fn introspection_request<'a>(&self, incoming: &Incoming<'a>) -> Result<IntrospectionRequest<'a>, Early> {
+        let request = IntrospectionRequest::parse(incoming, &self.policy).map_err(|refusal| self.early(refusal, None))?;
         self.throttle(request.claimed_client(), self.clock.now())?;
         Ok(request)
     }

@@ -28,6 +28,7 @@ mod code;
 mod consent;
 mod consent_page;
 mod edges;
+mod introspect;
 mod meta;
 mod meta_paths;
 mod pkce;
