@@ -25,6 +25,7 @@ mod client_standing;
 mod client_update;
 mod clock;
 mod code;
+mod connected;
 mod consent;
 mod consent_page;
 mod edges;
