@@ -229,7 +229,7 @@ fn introspect_04_introspection_and_check_agree() {
                 }
                 Turn::Replay => drop(world.token(&Params::refresh(all[0].refresh()))),
                 Turn::Suspend(suspended) => {
-                    world.store.inner.put_account(Subject::new("alice"), Account { suspended, epoch, ..Account::ACTIVE });
+                    world.store.inner.put_account(Subject::new("alice"), Account { suspended, epoch });
                 }
                 Turn::Stand(active) => {
                     let standing = if active { Standing::Active } else { Standing::Deactivated };

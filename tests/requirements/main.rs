@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod authz;
 mod authz_errors;
 mod authz_order;
@@ -36,6 +37,7 @@ mod pkce;
 mod reasons;
 mod reasons_clients;
 mod reasons_reached;
+mod reasons_running;
 mod redir;
 mod redir_register;
 mod redir_wire;
