@@ -55,6 +55,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod account;
 mod client;
 mod decide;
 mod drive;
@@ -77,6 +78,7 @@ mod trail;
 mod value;
 
 // The public face: everything a host names, in the order it meets it.
+pub use crate::account::{Account, Balance};
 pub use crate::client::{
     About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, Registration, StoredSecret,
 };
@@ -87,10 +89,10 @@ pub use crate::memory::MemoryStore;
 pub use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp};
 #[cfg(feature = "system")]
 pub use crate::moment::{SystemClock, SystemEntropy};
-pub use crate::operation::{Account, Decision, Keys, Loaded, Operation, Settled};
+pub use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
-    AuthMethods, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError,
-    RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
+    Audience, AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, PolicyBuilder,
+    PolicyError, RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::reason::{Code, Reason, Surface};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
@@ -106,7 +108,7 @@ pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;
 pub use crate::request::standing::{Standing, StandingChange};
 pub use crate::request::token::TokenRequest;
-pub use crate::response::access::Access;
+pub use crate::response::access::{Access, Warning};
 pub use crate::response::connection::{Connection, ConnectionState, Connections};
 pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 pub use crate::response::document::DocumentRequest;

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::account::{Account, Balance};
 use crate::client::{Client, ClientStatus};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
@@ -64,6 +65,8 @@ pub struct Keys<'a> {
     pub subject: Option<&'a str>,
     /// A client that asks about the grant of another (RFC 7662).
     pub caller: Option<&'a str>,
+    /// Whether the account's balance matters, too.
+    pub balance: bool,
 }
 
 /// What was found. Nothing for a record that does not exist; a record that cannot be read is the store's error.
@@ -79,20 +82,8 @@ pub struct Loaded {
     pub owner: Option<Account>,
     /// The client that asks about the grant of another.
     pub caller: Option<Stored<Client>>,
-}
-
-/// How an account stands with the host, and the epoch its grants capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Account {
-    /// Whether it is suspended. Its connections are then inactive until the suspension is lifted.
-    pub suspended: bool,
-    /// Raised to end every grant that captured an older one: at a password change, or a security event.
-    pub epoch: u64,
-}
-
-impl Account {
-    /// An account in good standing whose grants were never ended.
-    pub const ACTIVE: Self = Self { suspended: false, epoch: 0 };
+    /// The balance of the grant's account, if it was asked for.
+    pub balance: Option<Balance>,
 }
 
 /// The client, if there is one and it is served: neither deactivated nor, as far as it was registered for a time, over it.

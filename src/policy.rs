@@ -4,12 +4,14 @@
 
 mod builder;
 mod check;
+mod checks;
 mod clients;
 mod introspection;
 mod revocation;
 
 pub use builder::PolicyBuilder;
 pub use check::PolicyError;
+pub use checks::{Audience, CheckRules};
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
 pub use introspection::IntrospectionRules;
 pub use revocation::RevocationRules;
@@ -43,6 +45,9 @@ pub struct Policy {
     openid_alias: bool,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// Each scope token with one that it includes, directly or through others.
+    implied: Vec<(String, String)>,
+    checks: CheckRules,
     default_scope: Option<Scope>,
     drop_unknown_scopes: bool,
     default_resource: Option<String>,
@@ -355,8 +360,32 @@ impl Policy {
         self.scopes.iter().any(|scope| scope.name == token)
     }
 
+    /// The rules of the resource check.
+    pub fn checks(&self) -> &CheckRules {
+        &self.checks
+    }
+
+    /// Whether a scope token includes another, as the host declared it (MCP, Step-Up Authorization Flow).
+    pub fn implies(&self, granted: &str, needed: &str) -> bool {
+        self.implied.iter().any(|(own, included)| own == granted && included == needed)
+    }
+
     /// The resource that this indicator names, if the server knows it.
     pub fn resource(&self, indicator: &str) -> Option<&Resource> {
-        self.resources.iter().find(|known| resource::same(&known.identifier, indicator))
+        self.resources.iter().find(|known| self.is_same_resource(&known.identifier, indicator))
+    }
+
+    /// Whether two indicators name one resource.
+    pub(crate) fn is_same_resource(&self, own: &str, other: &str) -> bool {
+        match self.checks.audience {
+            Audience::Exact => own == other,
+            Audience::Canonical | Audience::PathPrefix => resource::same(own, other),
+        }
+    }
+
+    /// Whether a token for the one resource is good at the other.
+    pub(crate) fn is_good_at(&self, token_for: &str, called: &str) -> bool {
+        let is_below = || self.checks.audience == Audience::PathPrefix && resource::covers(token_for, called);
+        self.is_same_resource(token_for, called) || is_below()
     }
 }

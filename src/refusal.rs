@@ -72,7 +72,14 @@ pub(crate) struct Challenge {
 
 impl Challenge {
     fn of(resource: &Resource, scopes: &[&str]) -> Self {
-        let scope = if scopes.is_empty() { resource.scopes.join(" ") } else { scopes.join(" ") };
+        let mut scope = String::new();
+        let all = resource.scopes.iter().map(String::as_str).filter(|_| scopes.is_empty()).chain(scopes.iter().copied());
+        for token in all {
+            if scope.split(' ').all(|named| named != token) {
+                scope.push_str(if scope.is_empty() { "" } else { " " });
+                scope.push_str(token);
+            }
+        }
         Self { resource_metadata: resource.metadata_url.clone(), scope }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::check::{PolicyError, check};
 use super::{
-    AuthMethods, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RegistrationRules, Resource,
-    RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
+    AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RegistrationRules,
+    Resource, RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -43,6 +43,8 @@ impl PolicyBuilder {
             openid_alias: true,
             resources: Vec::new(),
             scopes: Vec::new(),
+            implied: Vec::new(),
+            checks: CheckRules::default(),
             default_scope: None,
             drop_unknown_scopes: false,
             default_resource: None,
@@ -151,6 +153,19 @@ impl PolicyBuilder {
     /// The revocation endpoint's URL.
     pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.revocation_endpoint = url.into();
+        self
+    }
+
+    /// Declares that a scope token includes another: whoever has `admin` may `read`. What includes what is followed through. It is looked at
+    /// where a resource is called, so that users are asked once for what includes the rest (MCP, Step-Up Authorization Flow).
+    pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
+        self.policy.implied.push((scope.into(), included.into()));
+        self
+    }
+
+    /// How resources judge calls, where the specifications leave it open.
+    pub fn checks(mut self, set: impl FnOnce(&mut CheckRules)) -> Self {
+        set(&mut self.policy.checks);
         self
     }
 
@@ -323,6 +338,22 @@ impl PolicyBuilder {
         let scope = |tokens: Option<String>| tokens.map(|tokens| Scope::parse(&tokens)).transpose().map_err(|_| PolicyError::Scope);
         (policy.default_scope, policy.unverified_scope) = (scope(default_scope)?, scope(unverified_scope)?);
         check(&policy, loopback_http)?;
+        policy.implied = followed_through(policy.implied);
         Ok(policy)
+    }
+}
+
+/// What includes what, directly or through others.
+fn followed_through(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    loop {
+        let through = |(scope, included): &(String, String)| {
+            let further = pairs.iter().filter(move |(next, _)| next == included);
+            further.map(|(_, further)| (scope.clone(), further.clone())).collect::<Vec<_>>()
+        };
+        let found = pairs.iter().flat_map(through).find(|pair| !pairs.contains(pair));
+        match found {
+            Some(pair) => pairs.push(pair),
+            None => return pairs,
+        }
     }
 }

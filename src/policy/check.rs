@@ -122,6 +122,10 @@ fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
             return Err(PolicyError::Scope);
         }
     }
+    let mut implied = policy.implied.iter().flat_map(|(scope, included)| [scope, included]);
+    if !implied.all(|scope| policy.knows_scope(scope)) {
+        return Err(PolicyError::Scope);
+    }
     let is_known = |scope: &Scope| scope.tokens().all(|token| policy.knows_scope(token));
     if [policy.default_scope.as_ref(), policy.unverified_scope.as_ref()].into_iter().flatten().all(is_known) {
         Ok(())

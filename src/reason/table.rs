@@ -570,4 +570,12 @@ reasons! {
         "The access token lacks a scope this operation needs."
         "The token is good, but the user has not granted what the operation needs."
         "Authorize again, asking for the scopes in the challenge as well."
+    AccountForbidden "account_forbidden" AccessDenied "OAuth 2.1 §5.3.2"
+        "The account behind this connection is not active. Contact support."
+        "The user's account, or that of the client's owner, is suspended or gone, and the policy answers that with 403."
+        "Lift the suspension. Tokens that have not expired or been revoked then work again."
+    BalanceInsufficient "insufficient_balance" InsufficientBalance "RFC 9110 §15.5.3"
+        "The balance of the account does not suffice. Top it up and retry."
+        "The call costs something and the account's balance is used up. All connections of an account share one balance."
+        "Top up the account. The same token works again at once."
 }

@@ -43,7 +43,7 @@ struct ResourceMetadata<'a> {
     authorization_servers: [&'a str; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
-    bearer_methods_supported: [&'a str; 1],
+    bearer_methods_supported: &'a [&'a str],
 }
 
 /// A discovery document, where clients look for it.
@@ -132,7 +132,7 @@ impl Policy {
             resource: resource.identifier(),
             authorization_servers: [self.issuer()],
             scopes_supported: resource.scopes().collect(),
-            bearer_methods_supported: ["header"],
+            bearer_methods_supported: if self.checks().bearer_in_body { &["header", "body"] } else { &["header"] },
         })
     }
 }

@@ -141,6 +141,14 @@ impl<S: Store, T: Trail> Server<S, T> {
         self.answer(AccessCheck::parse(authorization, needs))
     }
 
+    /// The same for a whole request: where the policy [allows it](crate::CheckRules::bearer_in_body), the token may be in a form body.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn check_request(&self, incoming: &Incoming<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy))
+    }
+
     /// Some of a user's connections, for a page of connected apps: those of at most `most` grants after this one.
     ///
     /// # Errors

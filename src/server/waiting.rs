@@ -137,6 +137,14 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         self.answer(AccessCheck::parse(authorization, needs)).await
     }
 
+    /// See [`Server::check_request`](crate::Server::check_request).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub async fn check_request(&self, incoming: &Incoming<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy)).await
+    }
+
     /// See [`Server::connections`](crate::Server::connections).
     ///
     /// # Errors

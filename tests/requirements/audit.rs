@@ -100,7 +100,7 @@ fn audit_01_each_refusal_is_one_event() {
     world.refreshed(tokens.refresh());
     refuses(&world, Reason::RefreshReused, |world| drop(world.token(&Params::refresh(tokens.refresh()))));
     refuses(&world, Reason::TokenMissing, |world| {
-        let needs = Needs { resource: &world.server.policy().resources()[0], scopes: &[] };
+        let needs = Needs::of(&world.server.policy().resources()[0]);
         drop(world.server.check(&Authorization::None, needs));
     });
     let busy = Params::refresh("x").set("client_id", "nobody");
@@ -189,7 +189,7 @@ fn post<U: Trail>(server: &Server<Arc<TestStore>, U>, params: &Params) -> Reply 
 
 fn check<U: Trail>(server: &Server<Arc<TestStore>, U>, token: &str) -> Result<grantcore::Access, Refusal> {
     let header = format!("Bearer {token}");
-    let needs = Needs { resource: &server.policy().resources()[0], scopes: &[] };
+    let needs = Needs::of(&server.policy().resources()[0]);
     server.check(&Authorization::One(header.as_bytes()), needs).unwrap()
 }
 
@@ -298,7 +298,7 @@ fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
             assert_sent(&last(&world), &reply);
             assert!(last(&world).sent.unwrap().challenge.is_some());
         }
-        let needs = Needs { resource: &policy.resources()[0], scopes: &[] };
+        let needs = Needs::of(&policy.resources()[0]);
         let reply = world.server.check(&Authorization::None, needs).unwrap().unwrap_err().reply(policy);
         assert_sent(&last(&world), &reply);
         *world.store.broken_reads.lock().unwrap() = true;

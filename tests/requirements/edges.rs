@@ -177,7 +177,7 @@ fn i30_no_input_makes_an_endpoint_panic() {
             prop_assert!((400..500).contains(&world.server.token(&incoming).unwrap().status));
         }
         let resource = &world.server.policy().resources()[0];
-        let check = world.server.check(&Authorization::One(&header), Needs { resource, scopes: &[&text] }).unwrap();
+        let check = world.server.check(&Authorization::One(&header), Needs::of(resource).scopes(&[&text])).unwrap();
         prop_assert!(check.is_err_and(|refusal| (400..500).contains(&refusal.reply(world.server.policy()).status)));
         prop_assert!(world.decide(&text, Choice::AllowOnly(&text)).is_err());
         seen.set(seen.get() + 1);

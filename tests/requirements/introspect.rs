@@ -248,7 +248,7 @@ fn introspect_04_introspection_and_check_agree() {
                 for (caller, resource) in [("mcp-server", 0), ("api-server", 1)] {
                     let told = json(&send(&world, &asking(token).set("client_id", caller)));
                     let header = format!("Bearer {token}");
-                    let needs = grantcore::Needs { resource: &world.server.policy().resources()[resource], scopes: &[] };
+                    let needs = grantcore::Needs::of(&world.server.policy().resources()[resource]);
                     let checked = world.server.check(&grantcore::Authorization::One(header.as_bytes()), needs).unwrap();
                     prop_assert_eq!(&told["active"], &Value::Bool(checked.is_ok()));
                     if let Ok(access) = checked {

@@ -218,7 +218,7 @@ fn decided(happening: fn(&World), decision: fn(String) -> (String, User<'static>
 fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> World {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
-    let needs = grantcore::Needs { resource: &world.server.policy().resources()[0], scopes };
+    let needs = grantcore::Needs::of(&world.server.policy().resources()[0]).scopes(scopes);
     drop(world.server.check(&authorization(header.as_bytes()), needs));
     world
 }

@@ -167,7 +167,7 @@ impl World {
     pub fn check(&self, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
         let header = format!("Bearer {token}");
         let resource = &self.server.policy().resources()[0];
-        self.server.check(&Authorization::One(header.as_bytes()), Needs { resource, scopes }).expect("the store works")
+        self.server.check(&Authorization::One(header.as_bytes()), Needs::of(resource).scopes(scopes)).expect("the store works")
     }
 
     /// Whether the access token works at the default resource.
