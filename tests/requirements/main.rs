@@ -44,6 +44,8 @@ mod redir_wire;
 mod refresh;
 mod refresh_window;
 mod revoke;
+mod rs;
+mod rs_balance;
 mod seed_consent;
 mod seed_invalid_grant;
 mod smoke;

@@ -163,6 +163,8 @@ T introspection_off access_denied 403
 T introspection_unauthenticated invalid_client 401
 T introspection_unauthorized unauthorized_client 400
 T introspection_token_missing invalid_request 400
+R account_forbidden access_denied 403
+R insufficient_balance insufficient_balance 402
 O connection_unknown invalid_request 404
 ";
 

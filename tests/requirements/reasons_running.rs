@@ -1,6 +1,6 @@
 //! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
 
-use grantcore::{IntrospectionRules, Motive, Reason};
+use grantcore::{Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject};
 
 use crate::reasons_reached::Provoked;
 use crate::support::params::Params;
@@ -17,6 +17,21 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         world.tokens();
         let grant = world.grants()[0].record.id();
         assert!(world.server.revoke_connection("bob", grant).unwrap().is_err());
+        world
+    }),
+    (Reason::AccountForbidden, || {
+        let world = World::with(policy().checks(|rules| rules.suspended_is_forbidden = true));
+        let token = world.tokens().access;
+        world.store.suspend("alice", true);
+        assert!(!world.works(&token));
+        world
+    }),
+    (Reason::BalanceInsufficient, || {
+        let world = World::new();
+        let header = format!("Bearer {}", world.tokens().access);
+        world.store.inner.put_balance(Subject::new("alice"), Balance::Insufficient);
+        let needs = Needs::of(&world.server.policy().resources()[0]).billed();
+        assert!(world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().is_err());
         world
     }),
     (Reason::RevokedSecurityEvent, || {
