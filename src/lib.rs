@@ -92,8 +92,10 @@ pub use crate::moment::{SystemClock, SystemEntropy};
 pub use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
     Audience, AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, PolicyBuilder,
-    PolicyError, RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
+    PolicyError, RateBucket, RateHit, RateKey, RateRules, RegistrationRules, Resource, RevocationRules, ScopeInfo,
+    TokenRedirectUri,
 };
+pub use crate::rate::RateWindow;
 pub use crate::reason::{Code, Reason, Surface};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;

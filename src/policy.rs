@@ -7,6 +7,7 @@ mod check;
 mod checks;
 mod clients;
 mod introspection;
+mod rates;
 mod revocation;
 
 pub use builder::PolicyBuilder;
@@ -14,6 +15,7 @@ pub use check::PolicyError;
 pub use checks::{Audience, CheckRules};
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
 pub use introspection::IntrospectionRules;
+pub use rates::{RateBucket, RateHit, RateKey, RateRules};
 pub use revocation::RevocationRules;
 
 use std::fmt;
@@ -55,6 +57,7 @@ pub struct Policy {
     lifetimes: Lifetimes,
     replay_window: Duration,
     limits: Limits,
+    rates: RateRules,
     redirect_rules: RedirectRules,
     error_delivery: ErrorDelivery,
     token_redirect_uri: TokenRedirectUri,

@@ -91,6 +91,12 @@ impl Refusal {
         Self::told(reason, surface, Manner::Plain)
     }
 
+    /// The refusal of a token request that is over a limit: 429, with `Retry-After`. For hosts that keep the
+    /// [windows](crate::RateWindow) themselves.
+    pub fn rate_limited(seconds: u32) -> Self {
+        Self::later(Reason::RateLimited, Surface::Token, seconds)
+    }
+
     fn told(reason: Reason, surface: Surface, manner: Manner) -> Self {
         Self { reason, surface, manner, correlation: None }
     }

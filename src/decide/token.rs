@@ -17,12 +17,7 @@ impl Operation for TokenRequest<'_> {
     type Response = Tokens;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        let grant = match &self.asked {
-            Asked::Code(Ok(redemption)) => Some(redemption.code.id),
-            Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
-            Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
-        };
-        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), ..Keys::default() }
+        Keys { grant: self.grant(), client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::check::{PolicyError, check};
 use super::{
-    AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RegistrationRules,
-    Resource, RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
+    AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RateRules,
+    RegistrationRules, Resource, RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -68,6 +68,7 @@ impl PolicyBuilder {
                 registration_bytes: 16 * 1024,
                 registrations_per_minute: 300,
             },
+            rates: RateRules::default(),
             redirect_rules: RedirectRules::default(),
             error_delivery: ErrorDelivery::default(),
             token_redirect_uri: TokenRedirectUri::default(),
@@ -160,6 +161,12 @@ impl PolicyBuilder {
     /// where a resource is called, so that users are asked once for what includes the rest (MCP, Step-Up Authorization Flow).
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
+        self
+    }
+
+    /// What token requests share a limit, and which clients have one of their own.
+    pub fn rates(mut self, set: impl FnOnce(&mut RateRules)) -> Self {
+        set(&mut self.policy.rates);
         self
     }
 

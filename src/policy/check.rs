@@ -71,6 +71,9 @@ pub(super) fn check(policy: &Policy, loopback_http: bool) -> Result<(), PolicyEr
     check_resources(policy, loopback_http)?;
     check_lifetimes(policy)?;
     check_limits(&policy.limits)?;
+    if policy.rates.clients.values().any(|limit| *limit == 0) {
+        return Err(PolicyError::Limit);
+    }
     check_introspection(policy)?;
     check_registration(policy)?;
     check_documents(policy)

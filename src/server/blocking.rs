@@ -67,7 +67,7 @@ impl<S: Store, T: Trail> Server<S, T> {
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(&request)?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
+        Ok(self.core.token_reply(&request, incoming.source, outcome.map(Tokens::reply)))
     }
 
     /// The revocation endpoint (RFC 7009 §2): a whole response. Its 200 says that the token does not work, whether it ever did or not.
@@ -97,13 +97,13 @@ impl<S: Store, T: Trail> Server<S, T> {
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome))
     }
 
-    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. `source` is what the limit goes by, such as the
-    /// caller's network address; nothing ("") makes it one limit for all.
+    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit goes by
+    /// [`Incoming::source`]; where that is empty it is one limit for all.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.registration_request(incoming, source) {
+    pub fn register(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.registration_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };

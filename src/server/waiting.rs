@@ -66,7 +66,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(&request).await?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
+        Ok(self.core.token_reply(&request, incoming.source, outcome.map(Tokens::reply)))
     }
 
     /// See [`Server::revoke`](crate::Server::revoke).
@@ -99,8 +99,8 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub async fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.registration_request(incoming, source) {
+    pub async fn register(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.registration_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };

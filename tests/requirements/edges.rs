@@ -171,7 +171,7 @@ fn i30_no_input_makes_an_endpoint_panic() {
         let form: &[u8] = b"application/x-www-form-urlencoded";
         for (method, content_type) in [("GET", None), ("POST", Some(form)), ("POST", Some(&header[..]))] {
             let authorization = if input.len() % 2 == 0 { Authorization::None } else { Authorization::One(&header) };
-            let incoming = Incoming { method, query: &input, content_type, authorization, body: &input };
+            let incoming = Incoming { method, query: &input, content_type, authorization, body: &input, source: "" };
             let answer = world.server.authorize(&incoming, Some(ALICE)).unwrap();
             prop_assert!(answer.is_err_and(|refusal| refusal.reply(world.server.policy()).status < 500));
             prop_assert!((400..500).contains(&world.server.token(&incoming).unwrap().status));

@@ -34,6 +34,7 @@ mod introspect;
 mod meta;
 mod meta_paths;
 mod pkce;
+mod rate;
 mod reasons;
 mod reasons_clients;
 mod reasons_reached;

@@ -152,8 +152,7 @@ impl World {
 
     pub fn try_token(&self, params: &Params, authorization: Authorization<'_>) -> Result<Reply, Failure<Broken>> {
         let body = params.encode();
-        let form: &[u8] = b"application/x-www-form-urlencoded";
-        let incoming = Incoming { method: "POST", query: b"", content_type: Some(form), authorization, body: body.as_bytes() };
+        let incoming = Incoming { authorization, ..steps::form(&body) };
         self.server.token(&incoming)
     }
 
