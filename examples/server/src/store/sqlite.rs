@@ -157,6 +157,7 @@ impl Store for SqliteStore {
         // Every id is greater than no bytes at all.
         let after = after.map(|id| *id.as_bytes());
         let after = after.as_ref().map_or(&[][..], |id| id);
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         let ids = query.query_map(params![subject, after, most], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
