@@ -343,7 +343,7 @@ fn revoke_09_the_next_check_knows_and_a_new_consent_works() {
 }
 
 #[test]
-fn s49_an_app_that_does_not_refresh_leaves_the_active_list_after_an_hour() {
+fn seed_s49_an_app_that_does_not_refresh_leaves_the_active_list_after_an_hour() {
     let world = world();
     world.tokens();
     let active = |world: &World| listed(world, "alice").iter().filter(|own| own.state() == ConnectionState::Active).count();
@@ -354,7 +354,7 @@ fn s49_an_app_that_does_not_refresh_leaves_the_active_list_after_an_hour() {
 }
 
 #[test]
-fn s50_an_app_that_refreshes_before_each_expiry_stays() {
+fn seed_s50_an_app_that_refreshes_before_each_expiry_stays() {
     let world = world();
     let mut token = world.tokens();
     for hour in 1..50u64 {
@@ -366,7 +366,7 @@ fn s50_an_app_that_refreshes_before_each_expiry_stays() {
 }
 
 #[test]
-fn s51_a_refresh_that_fails_is_seen_beside_the_expiry_it_leads_to() {
+fn seed_s51_a_refresh_that_fails_is_seen_beside_the_expiry_it_leads_to() {
     let world = world();
     let tokens = world.tokens();
     world.at(3000);
@@ -379,7 +379,7 @@ fn s51_a_refresh_that_fails_is_seen_beside_the_expiry_it_leads_to() {
 }
 
 #[test]
-fn s52_a_connector_that_was_disabled_on_the_clients_side_surfaces_on_next_use() {
+fn seed_s52_a_connector_that_was_disabled_on_the_clients_side_surfaces_on_next_use() {
     let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
     let tokens = world.tokens();
     // The client forgets, and says nothing: the server cannot know.

@@ -49,6 +49,7 @@ mod rs;
 mod rs_balance;
 mod seed_consent;
 mod seed_invalid_grant;
+mod seed_invalid_token;
 mod smoke;
 mod store;
 mod store_secrets;

@@ -332,7 +332,7 @@ fn rate_08_a_retry_storm_is_seen_in_the_trail() {
 }
 
 #[test]
-fn s31_sixty_per_minute_and_client() {
+fn seed_s31_sixty_per_minute_and_client() {
     let world = World::new();
     spent(&world, 60);
     let reply = spend(&world, "app");
@@ -341,7 +341,7 @@ fn s31_sixty_per_minute_and_client() {
 }
 
 #[test]
-fn s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
+fn seed_s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
     let world = World::new();
     let tokens = world.tokens();
     spent(&world, 59);
@@ -353,7 +353,7 @@ fn s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
 
 /// A client that retries at every 5xx: it keeps its tokens, is slowed down, and is recognized.
 #[test]
-fn s34_a_refresh_loop_on_a_failing_store_loses_nothing_and_shows() {
+fn seed_s34_a_refresh_loop_on_a_failing_store_loses_nothing_and_shows() {
     let world = World::new();
     let tokens = world.tokens();
     world.store.break_reads(true);

@@ -98,7 +98,7 @@ fn rs_16_the_balance_is_the_accounts_whichever_client_calls() {
 }
 
 #[test]
-fn s45_a_call_is_402_or_comes_with_a_warning() {
+fn seed_s45_a_call_is_402_or_comes_with_a_warning() {
     let world = World::new();
     let token = world.tokens().access;
     balance(&world, Balance::Low { left: 1 });
@@ -110,7 +110,7 @@ fn s45_a_call_is_402_or_comes_with_a_warning() {
 }
 
 #[test]
-fn s47_after_a_top_up_the_same_call_goes_through() {
+fn seed_s47_after_a_top_up_the_same_call_goes_through() {
     let world = World::new();
     let token = world.tokens().access;
     balance(&world, Balance::Insufficient);
