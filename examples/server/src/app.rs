@@ -12,10 +12,12 @@ use crate::documents::{Fetcher, Strangers};
 use crate::pages::{Page, Problem};
 use crate::sessions::{Cookie, Session, Sessions};
 use crate::store::{Backend, BackendError};
+use crate::trail::Trail;
 
 /// The server's state, shared by all requests.
 pub(crate) struct App {
-    pub(crate) oauth: AsyncServer<Backend>,
+    pub(crate) oauth: AsyncServer<Backend, Trail>,
+    pub(crate) trail: Trail,
     pub(crate) sessions: Sessions,
     pub(crate) session_cookie: Cookie,
     pub(crate) form_cookie: Cookie,

@@ -15,6 +15,7 @@ mod setup;
 mod signals;
 mod store;
 mod telemetry;
+mod trail;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
-use grantcore::AsyncServer;
+use grantcore::{AsyncServer, TrailRules};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,7 @@ use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
 use crate::store::Backend;
 pub use crate::store::{SqliteError, SqliteStore};
+use crate::trail::Trail;
 
 /// What can keep the server from starting, to be shown to whoever started it.
 pub type StartError = Box<dyn Error + Send + Sync>;
@@ -74,6 +76,10 @@ impl Running {
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }
+        for (subject, _) in sessions::ACCOUNTS {
+            backend.add_account(subject, 1000).await?;
+        }
+        let trail = Trail::in_memory();
         let is_exposed = config.clients.allow_loopback_documents;
         let documents = Fetcher::new(is_exposed, config.clients.document_authority.as_deref())?;
         if is_exposed {
@@ -84,7 +90,8 @@ impl Running {
         let stop = CancellationToken::new();
         tokio::spawn(sweep(backend.clone(), stop.clone()));
         let app = Arc::new(App {
-            oauth: AsyncServer::new(policy, backend).observe(app::log_event),
+            oauth: AsyncServer::new(policy, backend).observe(app::log_event).record(trail.clone(), TrailRules::default()),
+            trail,
             sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
             session_cookie: Cookie::session(issuer.is_https(), config.lifetimes.session_lifetime),
             form_cookie: Cookie::form(issuer.is_https()),

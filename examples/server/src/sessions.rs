@@ -15,7 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// Names and passwords. This is where a real host plugs in its own login: an identity provider, passkeys, or stored
 /// password hashes made by a slow function such as Argon2, with a limit on attempts.
-pub(crate) const ACCOUNTS: [(&str, &str); 2] = [("alice", "alice"), ("bob", "bob")];
+pub(crate) const ACCOUNTS: [(&str, &str); 3] = [("alice", "alice"), ("bob", "bob"), ("admin", "admin")];
 
 /// The account that `name` and `password` open.
 ///

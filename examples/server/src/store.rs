@@ -1,5 +1,7 @@
 //! Which store the server runs on, by the URL it was given. Another backend is another variant.
 
+mod accounts;
+mod memory;
 mod sqlite;
 
 use std::borrow::Cow;
@@ -9,15 +11,17 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use grantcore::{AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Store, Stored, Timestamp, Write};
+use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Timestamp, Write};
 
+pub(crate) use self::accounts::AccountRow;
+use self::memory::Memory;
 pub use self::sqlite::{SqliteError, SqliteStore};
 use crate::config::Database;
 
 /// An open database.
 #[derive(Clone)]
 pub(crate) enum Backend {
-    Memory(Arc<MemoryStore>),
+    Memory(Arc<Memory>),
     Sqlite(Arc<SqliteStore>),
 }
 
@@ -100,7 +104,7 @@ impl AsyncStore for Backend {
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
         match self {
-            Self::Memory(store) => Ok(AsyncStore::client(store, id).await?),
+            Self::Memory(store) => Ok(Store::client(store, id)?),
             Self::Sqlite(store) => {
                 let id = id.to_owned();
                 blocking(store, move |store| Store::client(store, &id)).await
@@ -110,14 +114,14 @@ impl AsyncStore for Backend {
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
         match self {
-            Self::Memory(store) => Ok(AsyncStore::grant(store, id).await?),
+            Self::Memory(store) => Ok(Store::grant(store, id)?),
             Self::Sqlite(store) => blocking(store, move |store| store.grant(id)).await,
         }
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
         match self {
-            Self::Memory(store) => Ok(AsyncStore::commit(store, write).await?),
+            Self::Memory(store) => Ok(Store::commit(store, write)?),
             Self::Sqlite(store) => {
                 let write = write.clone();
                 blocking(store, move |store| Store::commit(store, &write)).await
@@ -127,7 +131,7 @@ impl AsyncStore for Backend {
 
     async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
         match self {
-            Self::Memory(store) => Ok(AsyncStore::grants_of(store, subject, after, most).await?),
+            Self::Memory(store) => Ok(Store::grants_of(store, subject, after, most)?),
             Self::Sqlite(store) => {
                 let subject = subject.to_owned();
                 blocking(store, move |store| Store::grants_of(store, &subject, after, most)).await
@@ -138,7 +142,7 @@ impl AsyncStore for Backend {
     /// One hop to another thread for all that an attempt needs.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         match self {
-            Self::Memory(store) => Ok(AsyncStore::load(store, keys).await?),
+            Self::Memory(store) => Ok(Store::load(store, keys)?),
             Self::Sqlite(store) => {
                 let client = keys.client.as_ref().map(|id| Cow::Owned(id.to_string()));
                 let (grant, balance) = (keys.grant, keys.balance);
@@ -148,6 +152,38 @@ impl AsyncStore for Backend {
                     store.load(&Keys { grant, client, subject, caller, balance })
                 })
                 .await
+            }
+        }
+    }
+
+    /// See `load`: it never comes alone.
+    async fn account(&self, subject: &str) -> Result<Option<Account>> {
+        match self {
+            Self::Memory(store) => Ok(Store::account(store, subject)?),
+            Self::Sqlite(store) => {
+                let subject = subject.to_owned();
+                blocking(store, move |store| Store::account(store, &subject)).await
+            }
+        }
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        match self {
+            Self::Memory(store) => Ok(Store::raise_epoch(store, subject)?),
+            Self::Sqlite(store) => {
+                let subject = subject.to_owned();
+                blocking(store, move |store| Store::raise_epoch(store, &subject)).await
+            }
+        }
+    }
+
+    /// One hop for a whole page of connected apps.
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
+        match self {
+            Self::Memory(store) => Ok(Store::load_grants(store, ids)?),
+            Self::Sqlite(store) => {
+                let ids = ids.to_vec();
+                blocking(store, move |store| Store::load_grants(store, &ids)).await
             }
         }
     }

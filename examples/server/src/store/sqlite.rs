@@ -1,11 +1,13 @@
 //! The store on SQLite: one table of clients, one of grants, and a conditional `UPDATE`. There is no protocol in it. WAL with
 //! `synchronous=FULL` keeps every acknowledged commit over a power loss; each statement is a transaction of its own.
 
+mod accounts;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
+use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
 use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
@@ -32,7 +34,11 @@ pub enum SqliteError {
 type Result<T> = std::result::Result<T, SqliteError>;
 
 /// Each brings the file from the version that is its place in the list to the next.
-const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/0001_init.sql"), include_str!("../../migrations/0002_clients.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001_init.sql"),
+    include_str!("../../migrations/0002_clients.sql"),
+    include_str!("../../migrations/0003_accounts_and_trail.sql"),
+];
 
 impl SqliteStore {
     /// Opens the file, and makes it if need be.
@@ -129,6 +135,11 @@ fn end(time: Timestamp) -> i64 {
     i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
 }
 
+/// As many rows as SQLite counts, to 2^63.
+fn count(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
 fn number(version: Version) -> i64 {
     version.0.cast_signed()
 }
@@ -157,8 +168,15 @@ impl Store for SqliteStore {
         // Every id is greater than no bytes at all.
         let after = after.map(|id| *id.as_bytes());
         let after = after.as_ref().map_or(&[][..], |id| id);
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let ids = query.query_map(params![subject, after, most], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
+        let ids = query.query_map(params![subject, after, count(most)], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn account(&self, subject: &str) -> Result<Option<Account>> {
+        Ok(self.account_row(subject)?.map(|row| row.account()))
+    }
+
+    fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        self.raise(subject)
     }
 }
