@@ -127,7 +127,7 @@ pub use crate::server::{Answer, AsyncServer, Server};
 pub use crate::store::{AsyncStore, Store};
 pub use crate::trail::{AsyncTrail, MemoryTrail, Query, Trail, TrailRules, Unrecorded};
 pub use crate::value::auth_method::SecretMethod;
-pub use crate::value::credential::GrantId;
+pub use crate::value::credential::{GrantId, GrantIdError};
 pub use crate::value::grant_types::GrantTypes;
 pub use crate::value::redirect_uri::{
     LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri,

@@ -20,6 +20,8 @@ pub struct Problem {
     pub detail: Option<&'static str>,
     /// What to do about it.
     pub fix: &'static str,
+    /// The name of what is said here of the reason: its anchor in the troubleshooting page.
+    pub anchor: &'static str,
     /// What was received, to show as text and never as a link.
     pub received: Option<String>,
     /// The exact error response at the client's verified redirect URI, for a link to continue.
@@ -55,6 +57,7 @@ impl Refusal {
             cause: shown.cause(),
             detail: self.detail(),
             fix: shown.fix(),
+            anchor: shown.name(),
             received,
             continue_url,
         }

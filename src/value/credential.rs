@@ -44,6 +44,22 @@ impl fmt::Display for GrantId {
     }
 }
 
+/// A text that is not a [`GrantId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a grant is 22 characters of base64url")]
+pub struct GrantIdError;
+
+/// Reads what `Display` writes, and nothing else.
+impl std::str::FromStr for GrantId {
+    type Err = GrantIdError;
+
+    fn from_str(text: &str) -> Result<Self, GrantIdError> {
+        let mut bytes = [0; 16];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).map_err(|_| GrantIdError)?;
+        if length == bytes.len() { Ok(Self(bytes)) } else { Err(GrantIdError) }
+    }
+}
+
 impl fmt::Debug for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GrantId({self})")

@@ -48,11 +48,12 @@ impl App {
             cause: problem.cause.into(),
             detail: problem.detail.map(Into::into),
             fix: problem.fix.into(),
+            anchor: problem.anchor,
             received: problem.received,
             continue_url: problem.continue_url,
             reload_url,
             correlation_id: refusal.correlation().map(|id| id.to_string()).unwrap_or_default(),
-            at: utc_now(),
+            at: crate::pages::utc(SystemTime::now().into()),
         };
         let mut response = Page(page).into_response();
         // The page is the host's own; what the library says beside it (how long to wait, which methods there are) is kept.
@@ -100,12 +101,6 @@ pub(crate) fn log_event(event: &Event) {
 
 fn log_failure(failure: &Failure<BackendError>) {
     tracing::error!(error = %failure.error, correlation = %failure.event.correlation, "the store failed");
-}
-
-/// The time to quote to support, to the second.
-fn utc_now() -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    time::UtcDateTime::now().format(format).unwrap_or_default()
 }
 
 /// A small page for what is not there.

@@ -4,11 +4,19 @@
 //! together by hand; every value passes askama's escaping. Answers to OAuth 2.1 §7.11 (no framing), §7.13 (no
 //! open redirection by way of an error page) and §7.12 (hostile input).
 
+mod admin;
+mod connected;
+
 use askama::Template;
 use axum::{
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use grantcore::Timestamp;
+
+pub(crate) use self::admin::{Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail};
+pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
+use crate::sessions::ADMIN;
 
 /// The stylesheet, to be served as `text/css` at `/assets/style.css`.
 pub(crate) const STYLE: &str = include_str!("../assets/style.css");
@@ -53,6 +61,26 @@ impl<T: Screen> IntoResponse for Page<T> {
     }
 }
 
+/// A time, as people quote it to support.
+pub(crate) fn utc(at: Timestamp) -> String {
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let seconds = i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
+    time::UtcDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(format).ok()).unwrap_or_else(|| "never".into())
+}
+
+/// The ways through the pages, for whoever is signed in.
+#[derive(Clone, Debug)]
+pub(crate) struct Nav {
+    pub(crate) subject: Option<String>,
+    pub(crate) is_admin: bool,
+}
+
+impl Nav {
+    pub(crate) fn of(subject: Option<&str>) -> Self {
+        Self { subject: subject.map(str::to_owned), is_admin: subject == Some(ADMIN) }
+    }
+}
+
 /// The front page: what runs here, what to point a client at, who can sign in.
 #[derive(Debug, Template)]
 #[template(path = "home.html", whitespace = "minimize")]
@@ -63,8 +91,8 @@ pub(crate) struct Home {
     pub(crate) resources: Vec<(String, String)>,
     /// Each demonstration account: its name and its password.
     pub(crate) users: Vec<(String, String)>,
-    /// Who is signed in, if anybody.
-    pub(crate) signed_in: Option<String>,
+    /// Who is signed in, and where they can go.
+    pub(crate) nav: Nav,
     /// For the hidden `csrf` field of the sign-out form.
     pub(crate) csrf: String,
 }
@@ -157,6 +185,8 @@ pub(crate) struct Problem {
     pub(crate) detail: Option<String>,
     /// What helps, in a sentence.
     pub(crate) fix: String,
+    /// Where more is said of it, on the troubleshooting page.
+    pub(crate) anchor: &'static str,
     /// What arrived (a redirect URI, say); shown as text and never as a link.
     pub(crate) received: Option<String>,
     /// The error response at a *verified* redirect URI; the only address from a request that is ever a link.
@@ -200,7 +230,7 @@ mod tests {
     }
 
     fn home(text: &str) -> Home {
-        Home { issuer: text.into(), resources: pairs(text), users: pairs(text), signed_in: Some(text.into()), csrf: text.into() }
+        Home { issuer: text.into(), resources: pairs(text), users: pairs(text), nav: Nav::of(Some(text)), csrf: text.into() }
     }
 
     fn login(text: &str) -> Login {
@@ -238,6 +268,7 @@ mod tests {
             cause: text.into(),
             detail: Some(text.into()),
             fix: text.into(),
+            anchor: "pkce_missing",
             received: Some(text.into()),
             continue_url: Some(text.into()),
             reload_url: Some(text.into()),
@@ -251,7 +282,7 @@ mod tests {
     }
 
     /// Every page, with `text` wherever a value goes.
-    fn every_page(text: &str) -> Result<[String; 6]> {
+    fn every_page(text: &str) -> Result<[String; 14]> {
         Ok([
             home(text).render()?,
             login(text).render()?,
@@ -259,6 +290,14 @@ mod tests {
             consent(text, false).render()?,
             problem(text).render()?,
             notice(text).render()?,
+            connected::tests::connected(text).render()?,
+            connected::tests::troubleshooting(text).render()?,
+            admin::tests::home(text).render()?,
+            admin::tests::clients(text).render()?,
+            admin::tests::accounts(text).render()?,
+            admin::tests::account(text).render()?,
+            admin::tests::trail(text).render()?,
+            admin::tests::flow(text).render()?,
         ])
     }
 
@@ -331,10 +370,10 @@ mod tests {
         for banned in ["<form", "<button", "<input", "Allow", "allow"] {
             assert!(!html.contains(banned), "{banned}: {html}");
         }
-        assert_eq!(html.matches("<a ").count(), 2, "what was received is no link");
+        assert_eq!(html.matches("<a ").count(), 3, "what was received is no link");
         page.continue_url = None;
         page.reload_url = None;
-        assert!(!page.render()?.contains("<a "));
+        assert_eq!(page.render()?.matches("<a ").count(), 1, "to what helps, and nowhere else");
         Ok(())
     }
 

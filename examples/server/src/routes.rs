@@ -1,8 +1,11 @@
 //! Where everything is mounted, and which of it other origins may call.
 
+mod admin;
 mod api;
 mod authorize;
 mod clients;
+mod connected;
+mod help;
 mod login;
 
 use std::sync::Arc;
@@ -29,6 +32,16 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         .route("/", get(login::home))
         .route("/login", get(login::page).post(login::submit))
         .route("/logout", post(login::logout))
+        .route("/settings/connected-apps", get(connected::list))
+        .route("/settings/connected-apps/{grant}/revoke", get(connected::confirm).post(connected::revoke))
+        .route("/admin", get(admin::home))
+        .route("/admin/clients", get(admin::clients))
+        .route("/admin/accounts", get(admin::accounts))
+        .route("/admin/accounts/{subject}", get(admin::account))
+        .route("/admin/trail", get(admin::trail))
+        .route("/admin/flow/{flow}", get(admin::flow))
+        .route("/admin/act", post(admin::act))
+        .route("/troubleshooting", get(help::troubleshooting))
         .route("/oauth/authorize", any(authorize::authorize))
         .route("/oauth/consent", post(authorize::consent))
         .route("/assets/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }))

@@ -15,7 +15,9 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// Names and passwords. This is where a real host plugs in its own login: an identity provider, passkeys, or stored
 /// password hashes made by a slow function such as Argon2, with a limit on attempts.
-pub(crate) const ACCOUNTS: [(&str, &str); 3] = [("alice", "alice"), ("bob", "bob"), ("admin", "admin")];
+pub(crate) const ACCOUNTS: [(&str, &str); 3] = [("alice", "alice"), ("bob", "bob"), (ADMIN, "admin")];
+/// The account that sees everything.
+pub(crate) const ADMIN: &str = "admin";
 
 /// The account that `name` and `password` open.
 ///
@@ -215,12 +217,14 @@ impl Cookie {
     }
 }
 
-/// Where to go after logging in: back to the authorization request that asked for it, or to the front page.
+/// Where to go after logging in: back to the authorization request that asked for it, or to a page of this server's own, or else to the
+/// front page.
 ///
 /// Nothing else, so a link to the login page cannot send anybody off this server.
 pub(crate) fn next(target: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
-    let ours = target.starts_with("/oauth/authorize?") && target.bytes().all(plain);
+    let pages = ["/oauth/authorize?", "/settings/connected-apps", "/admin"];
+    let ours = pages.iter().any(|page| target.starts_with(page)) && target.bytes().all(plain);
     if ours { target } else { "/" }
 }
 

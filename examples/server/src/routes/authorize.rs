@@ -49,7 +49,7 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
 }
 
 /// To the login page, which leads back to the same request.
-fn log_in_first(request: &str) -> Response {
+pub(super) fn log_in_first(request: &str) -> Response {
     let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", request).finish();
     (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
 }

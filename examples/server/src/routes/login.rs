@@ -9,7 +9,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::pages::{Home, Login, Notice, Page};
+use crate::pages::{Home, Login, Nav, Notice, Page};
 use crate::sessions::{self, ACCOUNTS};
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub(crate) struct Credentials {
 #[derive(Deserialize)]
 pub(crate) struct Signed {
     #[serde(default)]
-    csrf: String,
+    pub(super) csrf: String,
 }
 
 pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
@@ -41,7 +41,8 @@ pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     let resources = policy.resources().iter().map(|own| (own.identifier().to_owned(), own.scopes().collect::<Vec<_>>().join(" ")));
     let (resources, signed_in) = (resources.collect(), app.session(&headers).map(|session| session.subject));
     with_form_cookie(&app, &headers, |csrf| {
-        Page(Home { issuer: policy.issuer().into(), resources, users: accounts(), signed_in, csrf }).into_response()
+        Page(Home { issuer: policy.issuer().into(), resources, users: accounts(), nav: Nav::of(signed_in.as_deref()), csrf })
+            .into_response()
     })
 }
 
@@ -89,7 +90,7 @@ fn accounts() -> Vec<(String, String)> {
 }
 
 /// Makes a page whose form is bound to this browser by a cookie with the same value.
-fn with_form_cookie(app: &App, headers: &HeaderMap, page: impl FnOnce(String) -> Response) -> Response {
+pub(super) fn with_form_cookie(app: &App, headers: &HeaderMap, page: impl FnOnce(String) -> Response) -> Response {
     match app.form_cookie.read_or_draw(headers) {
         Ok(token) => (AppendHeaders([(header::SET_COOKIE, app.form_cookie.set(&token))]), page(token.reveal())).into_response(),
         Err(error) => no_randomness(error),

@@ -1,0 +1,228 @@
+//! The pages of the administrator: clients, accounts, the trail and one flow of it.
+
+use askama::Template;
+use axum::http::StatusCode;
+
+use super::connected::App;
+use super::{Nav, Screen};
+use crate::trail::Entry;
+
+/// Where to go, and the search.
+#[derive(Debug, Template)]
+#[template(path = "admin.html", whitespace = "minimize")]
+pub(crate) struct AdminHome {
+    pub(crate) nav: Nav,
+    pub(crate) form: SearchForm,
+}
+
+impl Screen for AdminHome {}
+
+/// The clients, some at a time.
+#[derive(Debug, Template)]
+#[template(path = "admin_clients.html", whitespace = "minimize")]
+pub(crate) struct Clients {
+    pub(crate) nav: Nav,
+    pub(crate) csrf: String,
+    /// What has just been done.
+    pub(crate) done: bool,
+    pub(crate) listed: Vec<Client>,
+    pub(crate) next: Option<String>,
+}
+
+impl Screen for Clients {}
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) registration: &'static str,
+    pub(crate) created: Option<String>,
+    pub(crate) active: bool,
+}
+
+/// The accounts.
+#[derive(Debug, Template)]
+#[template(path = "admin_accounts.html", whitespace = "minimize")]
+pub(crate) struct Accounts {
+    pub(crate) nav: Nav,
+    pub(crate) csrf: String,
+    pub(crate) done: bool,
+    /// Each subject, with whether it is suspended and its balance.
+    pub(crate) listed: Vec<(String, bool, u64)>,
+}
+
+impl Screen for Accounts {}
+
+/// One account and its connections.
+#[derive(Debug, Template)]
+#[template(path = "admin_account.html", whitespace = "minimize")]
+pub(crate) struct Account {
+    pub(crate) nav: Nav,
+    pub(crate) csrf: String,
+    pub(crate) done: bool,
+    pub(crate) subject: String,
+    pub(crate) suspended: bool,
+    pub(crate) balance: u64,
+    pub(crate) apps: Vec<App>,
+}
+
+impl Screen for Account {}
+
+/// What is looked for, as typed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SearchForm {
+    pub(crate) error: String,
+    pub(crate) client: String,
+    pub(crate) at: String,
+    pub(crate) reference: String,
+    pub(crate) subject: String,
+    /// Whether the time cannot be read.
+    pub(crate) bad_time: bool,
+}
+
+/// What was found.
+#[derive(Debug, Template)]
+#[template(path = "admin_trail.html", whitespace = "minimize")]
+pub(crate) struct Trail {
+    pub(crate) nav: Nav,
+    pub(crate) form: SearchForm,
+    pub(crate) steps: Vec<Step>,
+    /// Whether there is more than is shown.
+    pub(crate) cut: bool,
+}
+
+impl Screen for Trail {}
+
+/// One step, as it is shown.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) at: String,
+    /// How long after the one before, on a time line.
+    pub(crate) after: Option<String>,
+    pub(crate) entry: Entry,
+    /// What is known of its reason: cause and fix.
+    pub(crate) meaning: Option<(String, String)>,
+}
+
+/// A whole flow on one time line.
+#[derive(Debug, Template)]
+#[template(path = "admin_flow.html", whitespace = "minimize")]
+pub(crate) struct Flow {
+    pub(crate) nav: Nav,
+    pub(crate) csrf: String,
+    pub(crate) done: bool,
+    /// Its id.
+    pub(crate) id: String,
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Screen for Flow {}
+
+/// Asks once more before something that cannot be undone.
+#[derive(Debug, Template)]
+#[template(path = "confirm.html", whitespace = "minimize")]
+pub(crate) struct Confirm {
+    pub(crate) nav: Nav,
+    /// What is about to happen, as a question.
+    pub(crate) question: String,
+    pub(crate) consequence: String,
+    /// What the button says.
+    pub(crate) button: &'static str,
+    pub(crate) action: String,
+    /// What is sent.
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) back: String,
+}
+
+impl Screen for Confirm {}
+
+/// A page that is not for whoever asks.
+#[derive(Debug, Template)]
+#[template(path = "refused.html", whitespace = "minimize")]
+pub(crate) struct Refused {
+    pub(crate) nav: Nav,
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+    pub(crate) message: &'static str,
+}
+
+impl Screen for Refused {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::connected::tests::app;
+    use super::*;
+
+    fn form(text: &str) -> SearchForm {
+        SearchForm {
+            error: text.into(),
+            client: text.into(),
+            at: text.into(),
+            reference: text.into(),
+            subject: text.into(),
+            bad_time: true,
+        }
+    }
+
+    fn step(text: &str) -> Step {
+        let some = || Some(text.to_owned());
+        let entry = Entry {
+            at: 0,
+            correlation: text.into(),
+            flow: some(),
+            kind: text.into(),
+            reason: some(),
+            detail: some(),
+            client: some(),
+            subject: some(),
+            status: Some(400),
+            error: some(),
+            description: some(),
+            challenge: some(),
+            note: some(),
+        };
+        Step { at: text.into(), after: some(), entry, meaning: Some((text.into(), text.into())) }
+    }
+
+    pub(crate) fn home(text: &str) -> AdminHome {
+        AdminHome { nav: Nav::of(Some(text)), form: form(text) }
+    }
+
+    pub(crate) fn clients(text: &str) -> Clients {
+        let one =
+            |active| Client { id: text.into(), name: text.into(), registration: "dynamic", created: Some(text.into()), active };
+        let clients = vec![one(true), one(false)];
+        Clients { nav: Nav::of(Some(text)), csrf: text.into(), done: true, listed: clients, next: Some(text.into()) }
+    }
+
+    pub(crate) fn accounts(text: &str) -> Accounts {
+        let accounts = vec![(text.into(), true, 7), (text.into(), false, 0)];
+        Accounts { nav: Nav::of(Some(text)), csrf: text.into(), done: true, listed: accounts }
+    }
+
+    pub(crate) fn account(text: &str) -> Account {
+        let apps = vec![app(text)];
+        Account {
+            nav: Nav::of(Some(text)),
+            csrf: text.into(),
+            done: true,
+            subject: text.into(),
+            suspended: false,
+            balance: 1,
+            apps,
+        }
+    }
+
+    pub(crate) fn trail(text: &str) -> Trail {
+        Trail { nav: Nav::of(Some(text)), form: form(text), steps: vec![step(text)], cut: true }
+    }
+
+    pub(crate) fn flow(text: &str) -> Flow {
+        Flow { nav: Nav::of(Some(text)), csrf: text.into(), done: true, id: text.into(), steps: vec![step(text), step(text)] }
+    }
+}

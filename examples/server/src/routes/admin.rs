@@ -1,0 +1,246 @@
+//! `/admin`: who the clients and accounts are, how they stand, and the trail. What is done to them is in `admin/act.rs`.
+
+mod act;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use grantcore::{ClientStatus, Reason, Registration, Timestamp};
+use serde::Deserialize;
+
+pub(crate) use self::act::act;
+use super::authorize::log_in_first;
+use super::connected::by_app;
+use super::login::with_form_cookie;
+use crate::app::App;
+use crate::pages::{self, Accounts, AdminHome, Clients, Flow, Nav, Page, Refused, SearchForm, Step, Trail, utc};
+use crate::sessions::ADMIN;
+use crate::store::BackendError;
+use crate::trail::{Entry, Search};
+
+const CLIENTS_AT_ONCE: usize = 50;
+const STEPS_AT_ONCE: usize = 200;
+const CONNECTIONS_AT_ONCE: usize = 500;
+
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    after: Option<String>,
+    #[serde(default)]
+    done: String,
+}
+
+pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match admin(&app, &headers) {
+        Ok(nav) => Page(AdminHome { nav, form: SearchForm { at: minute(SystemTime::now().into()), ..SearchForm::default() } })
+            .into_response(),
+        Err(refused) => *refused,
+    }
+}
+
+pub(crate) async fn clients(State(app): State<Arc<App>>, Query(shown): Query<Shown>, headers: HeaderMap) -> Response {
+    let nav = match admin(&app, &headers) {
+        Ok(nav) => nav,
+        Err(refused) => return *refused,
+    };
+    let found = match app.oauth.store().clients(shown.after.as_deref(), CLIENTS_AT_ONCE).await {
+        Ok(found) => found,
+        Err(error) => return failed(nav, &error),
+    };
+    let next = found.last().filter(|_| found.len() >= CLIENTS_AT_ONCE).map(|last| last.record.id().to_string());
+    let clients = found.iter().map(|stored| {
+        let client = &stored.record;
+        let is_own = client.registration() == Registration::Operator;
+        pages::Client {
+            id: client.id().to_string(),
+            name: client.about().name.clone().unwrap_or_else(|| client.id().to_string()),
+            registration: match client.registration() {
+                Registration::Operator => "registered by the operator",
+                Registration::Dynamic => "registered itself",
+                _ => "known by its document",
+            },
+            created: (!is_own).then(|| utc(client.created())),
+            active: client.status() == ClientStatus::Active,
+        }
+    });
+    let (listed, done) = (clients.collect(), !shown.done.is_empty());
+    with_form_cookie(&app, &headers, |csrf| Page(Clients { nav, csrf, done, listed, next }).into_response())
+}
+
+pub(crate) async fn accounts(State(app): State<Arc<App>>, Query(shown): Query<Shown>, headers: HeaderMap) -> Response {
+    let nav = match admin(&app, &headers) {
+        Ok(nav) => nav,
+        Err(refused) => return *refused,
+    };
+    match app.oauth.store().accounts().await {
+        Ok(found) => {
+            let listed = found.into_iter().map(|row| (row.subject, row.suspended, row.balance)).collect();
+            let done = !shown.done.is_empty();
+            with_form_cookie(&app, &headers, |csrf| Page(Accounts { nav, csrf, done, listed }).into_response())
+        }
+        Err(error) => failed(nav, &error),
+    }
+}
+
+pub(crate) async fn account(
+    State(app): State<Arc<App>>,
+    Path(subject): Path<String>,
+    Query(shown): Query<Shown>,
+    headers: HeaderMap,
+) -> Response {
+    let nav = match admin(&app, &headers) {
+        Ok(nav) => nav,
+        Err(refused) => return *refused,
+    };
+    let row = match app.oauth.store().account_row(&subject).await {
+        Ok(Some(row)) => row,
+        Ok(None) => return refused(nav, StatusCode::NOT_FOUND, "No such account", "There is no account of this name."),
+        Err(error) => return failed(nav, &error),
+    };
+    let found = match app.oauth.connections(&subject, None, CONNECTIONS_AT_ONCE).await {
+        Ok(found) => found,
+        Err(error) => return failed(nav, &error),
+    };
+    let (apps, done) = (by_app(found.entries.iter(), app.oauth.policy()), !shown.done.is_empty());
+    with_form_cookie(&app, &headers, |csrf| {
+        let (suspended, balance) = (row.suspended, row.balance);
+        Page(pages::Account { nav, csrf, done, subject, suspended, balance, apps }).into_response()
+    })
+}
+
+/// What is looked for, as typed.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    client: String,
+    #[serde(default)]
+    at: String,
+    #[serde(default)]
+    reference: String,
+    #[serde(default)]
+    subject: String,
+}
+
+pub(crate) async fn trail(State(app): State<Arc<App>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    let nav = match admin(&app, &headers) {
+        Ok(nav) => nav,
+        Err(refused) => return *refused,
+    };
+    let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let (around, at) = (time(&asked.at), some(&asked.at));
+    let bad_time = at.is_some() && around.is_none();
+    let search = Search {
+        error: some(&asked.error),
+        client: some(&asked.client),
+        around,
+        correlation: some(&asked.reference),
+        subject: some(&asked.subject),
+        flow: None,
+    };
+    let Asked { error, client, at, reference, subject } = asked;
+    let form = SearchForm { error, client, at, reference, subject, bad_time };
+    if bad_time {
+        return Page(Trail { nav, form, steps: Vec::new(), cut: false }).into_response();
+    }
+    match app.trail.find(&search, STEPS_AT_ONCE).await {
+        Ok(found) => {
+            let cut = found.len() >= STEPS_AT_ONCE;
+            let steps = found.into_iter().map(|entry| step(entry, None)).collect();
+            Page(Trail { nav, form, steps, cut }).into_response()
+        }
+        Err(error) => failed(nav, &error),
+    }
+}
+
+pub(crate) async fn flow(
+    State(app): State<Arc<App>>,
+    Path(flow): Path<String>,
+    Query(shown): Query<Shown>,
+    headers: HeaderMap,
+) -> Response {
+    let nav = match admin(&app, &headers) {
+        Ok(nav) => nav,
+        Err(refused) => return *refused,
+    };
+    match app.trail.flow(&flow).await {
+        Ok(found) => {
+            let mut before = None;
+            let steps = found.into_iter().map(|entry| {
+                let at = entry.at;
+                step(entry, before.replace(at))
+            });
+            let (steps, done) = (steps.collect(), !shown.done.is_empty());
+            with_form_cookie(&app, &headers, |csrf| Page(Flow { nav, csrf, done, id: flow, steps }).into_response())
+        }
+        Err(error) => failed(nav, &error),
+    }
+}
+
+fn step(entry: Entry, before: Option<u64>) -> Step {
+    let known = Reason::ALL.iter().find(|reason| entry.reason.as_deref() == Some(reason.name()));
+    let after = before.map(|before| humantime::format_duration(Duration::from_secs(entry.at.saturating_sub(before))).to_string());
+    Step {
+        at: utc(Timestamp::from_unix_seconds(entry.at)),
+        after,
+        meaning: known.map(|reason| (reason.cause().to_owned(), reason.fix().to_owned())),
+        entry,
+    }
+}
+
+/// A time as people write it: to the minute, or with seconds; with a space or a `T`, with or without UTC or Z.
+fn time(text: &str) -> Option<u64> {
+    let text = text.trim().trim_end_matches("UTC").trim_end_matches('Z').trim_end().replacen('T', " ", 1);
+    let to_the_second = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let text = if text.matches(':').count() == 1 { format!("{text}:00") } else { text };
+    let read = time::PrimitiveDateTime::parse(&text, to_the_second).ok()?;
+    u64::try_from(read.assume_utc().unix_timestamp()).ok()
+}
+
+/// The minute of a time, as the search takes it.
+fn minute(at: Timestamp) -> String {
+    utc(at).get(..16).unwrap_or_default().to_owned()
+}
+
+/// Who may see these pages: the administrator, signed in.
+fn admin(app: &App, headers: &HeaderMap) -> Result<Nav, Box<Response>> {
+    match app.session(headers) {
+        Some(session) if session.subject == ADMIN => Ok(Nav::of(Some(&session.subject))),
+        Some(session) => {
+            let nav = Nav::of(Some(&session.subject));
+            let message = "This page is for the administrator.";
+            Err(Box::new(refused(nav, StatusCode::FORBIDDEN, "Not for you", message)))
+        }
+        None => Err(Box::new(log_in_first("/admin"))),
+    }
+}
+
+fn refused(nav: Nav, status: StatusCode, title: &'static str, message: &'static str) -> Response {
+    Page(Refused { nav, status, title, message }).into_response()
+}
+
+fn failed(nav: Nav, error: &BackendError) -> Response {
+    tracing::error!(%error, "the store failed");
+    refused(nav, StatusCode::SERVICE_UNAVAILABLE, "Not now", "The store cannot answer now. The log says why.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_as_people_write_it() {
+        let noon = Some(1_795_523_640);
+        for text in ["2026-11-24 12:34", " 2026-11-24T12:34 ", "2026-11-24 12:34 UTC", "2026-11-24T12:34Z", "2026-11-24 12:34:00"] {
+            assert_eq!(time(text), noon, "{text}");
+        }
+        assert_eq!(time("2026-11-24T12:34:56Z"), noon.map(|noon| noon + 56));
+        for bad in ["", "12:34", "2026-11-24", "2026-13-24 12:34", "1969-01-01 00:00", "now"] {
+            assert_eq!(time(bad), None, "{bad}");
+        }
+        assert_eq!(minute(Timestamp::from_unix_seconds(1_795_523_690)), "2026-11-24 12:34");
+    }
+}

@@ -1,0 +1,133 @@
+//! What an administrator does: one form each, vouched for by the browser's cookie, and confirmed where it cannot be undone.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use grantcore::{Motive, Standing};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+use super::{admin, failed, refused};
+use crate::app::App;
+use crate::pages::{Confirm, Nav, Page};
+use crate::routes::connected::forged;
+use crate::sessions::ADMIN;
+use crate::store::BackendError;
+
+/// What is to be done.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+enum Act {
+    Deactivate { client_id: String },
+    Reactivate { client_id: String },
+    EndClient { client_id: String, reason: String },
+    Suspend { subject: String },
+    Lift { subject: String },
+    TopUp { subject: String, by: String },
+    EndUser { subject: String, reason: String, security: Option<String> },
+    EndUserClient { subject: String, client_id: String, reason: String },
+    EndGrant { grant: String, reason: String, subject: Option<String> },
+}
+
+/// `/admin/act`.
+pub(crate) async fn act(State(app): State<Arc<App>>, headers: HeaderMap, body: String) -> Response {
+    let nav = match admin(&app, &headers) {
+        Ok(nav) => nav,
+        Err(refused) => return *refused,
+    };
+    let field = |name: &str| form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value);
+    if !app.form_cookie.vouches_for(&headers, &field("csrf").unwrap_or_default()) {
+        return forged(Some(ADMIN));
+    }
+    let Ok(act) = read(&body) else { return unreadable(nav) };
+    if let (Some((question, consequence)), None) = (act.question(), field("confirmed")) {
+        return confirm(nav, question, consequence, act.back(), &body);
+    }
+    match act.run(&app).await {
+        Ok(true) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
+        Ok(false) => refused(nav, StatusCode::NOT_FOUND, "Nothing was changed", "What it was to be done to is not there."),
+        Err(error) => failed(nav, &error),
+    }
+}
+
+/// The form as what it asks for. Numbers are read where they are used: a tagged form knows text only.
+fn read(body: &str) -> Result<Act, serde_json::Error> {
+    let fields = form_urlencoded::parse(body.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+    serde_json::from_value(serde_json::Value::Object(fields.collect()))
+}
+
+fn unreadable(nav: Nav) -> Response {
+    refused(nav, StatusCode::BAD_REQUEST, "Nothing was changed", "The form is not complete. Go back, reload and try again.")
+}
+
+/// The same form once more, with a button that means it.
+fn confirm(nav: Nav, question: String, consequence: &str, back: String, body: &str) -> Response {
+    let sent = form_urlencoded::parse(body.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let fields = sent.chain([("confirmed".into(), "yes".into())]).collect();
+    let (button, action, consequence) = ("End", "/admin/act".into(), consequence.into());
+    Page(Confirm { nav, question, consequence, button, action, fields, back }).into_response()
+}
+
+impl Act {
+    /// What to ask before, and what comes of it, where it cannot be undone.
+    fn question(&self) -> Option<(String, &'static str)> {
+        let consequence = "Its tokens stop working at once and for good. Users can connect anew.";
+        match self {
+            Self::EndClient { client_id, .. } => Some((format!("End all connections of the client “{client_id}”?"), consequence)),
+            Self::EndUser { subject, .. } => Some((format!("End all connections of “{subject}”?"), consequence)),
+            Self::EndUserClient { subject, client_id, .. } => {
+                Some((format!("End the connections of “{subject}” with “{client_id}”?"), consequence))
+            }
+            Self::EndGrant { .. } => Some(("End this connection?".into(), consequence)),
+            Self::Deactivate { .. } | Self::Reactivate { .. } | Self::Suspend { .. } | Self::Lift { .. } | Self::TopUp { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Where to go afterwards.
+    fn back(&self) -> String {
+        let account = |subject: &str| {
+            let subject: String = form_urlencoded::byte_serialize(subject.as_bytes()).collect();
+            format!("/admin/accounts/{}", subject.replace('+', "%20"))
+        };
+        match self {
+            Self::Deactivate { .. } | Self::Reactivate { .. } | Self::EndClient { .. } => "/admin/clients".into(),
+            Self::Suspend { .. } | Self::Lift { .. } | Self::TopUp { .. } => "/admin/accounts".into(),
+            Self::EndUser { subject, .. } | Self::EndUserClient { subject, .. } | Self::EndGrant { subject: Some(subject), .. } => {
+                account(subject)
+            }
+            Self::EndGrant { grant, .. } => format!("/admin/flow/{grant}"),
+        }
+    }
+
+    /// Does it; says no if what it is to be done to is not there.
+    async fn run(&self, app: &App) -> Result<bool, BackendError> {
+        let (oauth, store) = (&app.oauth, app.oauth.store());
+        let answer = match self {
+            Self::Suspend { subject } => return store.set_suspended(subject, true).await,
+            Self::Lift { subject } => return store.set_suspended(subject, false).await,
+            Self::TopUp { subject, by } => {
+                let Ok(by) = by.parse::<u32>() else { return Ok(false) };
+                return Ok(store.top_up(subject, by.into()).await?.is_some());
+            }
+            Self::Deactivate { client_id } => oauth.set_standing(client_id, Standing::Deactivated).await,
+            Self::Reactivate { client_id } => oauth.set_standing(client_id, Standing::Active).await,
+            Self::EndClient { client_id, reason } => oauth.revoke_client(client_id, Motive::Administrator(reason)).await,
+            Self::EndUser { subject, reason, security } => {
+                let motive = if security.is_some() { Motive::SecurityEvent(reason) } else { Motive::Administrator(reason) };
+                oauth.revoke_user(subject, motive).await
+            }
+            Self::EndUserClient { subject, client_id, reason } => {
+                oauth.revoke_user_client(subject, client_id, Motive::Administrator(reason)).await
+            }
+            Self::EndGrant { grant, reason, .. } => {
+                let Ok(grant) = grant.parse() else { return Ok(false) };
+                oauth.revoke_grant(grant, Motive::Administrator(reason)).await
+            }
+        };
+        Ok(answer.map_err(|failure| failure.error)?.is_ok())
+    }
+}

@@ -1,0 +1,162 @@
+//! `/settings/connected-apps`: what a user has connected, and the end of it (OAuth 2.1 §7.9).
+
+use std::sync::Arc;
+
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use grantcore::{Connection, ConnectionState, GrantId, Policy, Registration};
+use serde::Deserialize;
+
+use super::authorize::log_in_first;
+use super::login::{Signed, with_form_cookie};
+use crate::app::App;
+use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
+use crate::sessions::Session;
+
+/// So many grants are looked at for one page.
+const MOST: usize = 100;
+const HERE: &str = "/settings/connected-apps";
+
+#[derive(Deserialize)]
+pub(crate) struct Shown {
+    after: Option<String>,
+    #[serde(default)]
+    active: String,
+    #[serde(default)]
+    ended: String,
+}
+
+pub(crate) async fn list(State(app): State<Arc<App>>, Query(shown): Query<Shown>, headers: HeaderMap) -> Response {
+    let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
+    let after = shown.after.as_deref().and_then(|id| id.parse().ok());
+    let found = match app.oauth.connections(&session.subject, after, MOST).await {
+        Ok(found) => found,
+        Err(error) => return unavailable(&app, &session, &error),
+    };
+    let active_only = !shown.active.is_empty();
+    let listed = found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
+    Page(Connected {
+        nav: Nav::of(Some(&session.subject)),
+        apps: by_app(listed, app.oauth.policy()),
+        active_only,
+        ended: !shown.ended.is_empty(),
+        next: found.next.map(|id| id.to_string()),
+    })
+    .into_response()
+}
+
+/// Asks once more. The page says nothing of the connection that its user could not see in the list.
+pub(crate) async fn confirm(State(app): State<Arc<App>>, Path(grant): Path<String>, headers: HeaderMap) -> Response {
+    let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
+    let Some(own) = find(&app, &session, &grant).await else { return unknown(&session) };
+    with_form_cookie(&app, &headers, |csrf| {
+        Page(Confirm {
+            nav: Nav::of(Some(&session.subject)),
+            question: format!("End the connection of “{}”?", own.client_name()),
+            consequence: "Its tokens stop working at once. To use it again you will have to allow it again.".into(),
+            button: "Revoke",
+            action: format!("{HERE}/{grant}/revoke"),
+            fields: vec![("csrf".into(), csrf)],
+            back: HERE.into(),
+        })
+        .into_response()
+    })
+}
+
+pub(crate) async fn revoke(
+    State(app): State<Arc<App>>,
+    Path(grant): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<Signed>,
+) -> Response {
+    let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
+    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+        return forged(Some(&session.subject));
+    }
+    let Ok(id) = grant.parse() else { return unknown(&session) };
+    match app.oauth.revoke_connection(&session.subject, id).await {
+        Ok(Ok(())) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
+        Ok(Err(_)) => unknown(&session),
+        Err(failure) => unavailable(&app, &session, &failure.error),
+    }
+}
+
+/// A form that was not opened in this browser, or not lately.
+pub(super) fn forged(subject: Option<&str>) -> Response {
+    Page(Refused {
+        nav: Nav::of(subject),
+        status: StatusCode::FORBIDDEN,
+        title: "Nothing was changed",
+        message: "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.",
+    })
+    .into_response()
+}
+
+/// The one connection, if it is this user's.
+async fn find(app: &App, session: &Session, grant: &str) -> Option<Connection> {
+    let id: GrantId = grant.parse().ok()?;
+    let mut after = None;
+    loop {
+        let found = app.oauth.connections(&session.subject, after, MOST).await.ok()?;
+        if let Some(own) = found.entries.into_iter().find(|own| own.grant_id() == id) {
+            return Some(own);
+        }
+        after = Some(found.next?);
+    }
+}
+
+fn unknown(session: &Session) -> Response {
+    Page(Refused {
+        nav: Nav::of(Some(&session.subject)),
+        status: StatusCode::NOT_FOUND,
+        title: "No such connection",
+        message: "You have no connection at this address. It may be over already.",
+    })
+    .into_response()
+}
+
+fn unavailable(app: &App, session: &Session, error: &crate::store::BackendError) -> Response {
+    tracing::error!(%error, "the store failed");
+    let _ = app;
+    Page(Refused {
+        nav: Nav::of(Some(&session.subject)),
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Not now",
+        message: "The server cannot answer now. Try again later.",
+    })
+    .into_response()
+}
+
+/// Connections by application, the latest first.
+pub(super) fn by_app<'a>(connections: impl Iterator<Item = &'a Connection>, policy: &Policy) -> Vec<pages::App> {
+    let mut all: Vec<_> = connections.collect();
+    all.sort_by_key(|own| (own.client_name(), own.client_id().clone(), std::cmp::Reverse(own.last_refreshed_at())));
+    let mut apps: Vec<pages::App> = Vec::new();
+    for own in all {
+        let client_id = own.client_id().to_string();
+        let verified = own.client().registration() == Registration::Operator;
+        match apps.last_mut() {
+            Some(app) if app.client_id == client_id => app.entries.push(entry(own, policy)),
+            _ => apps.push(pages::App { name: own.client_name(), client_id, verified, entries: vec![entry(own, policy)] }),
+        }
+    }
+    apps
+}
+
+fn entry(own: &Connection, policy: &Policy) -> Entry {
+    let meaning = |name: &str| {
+        let known = policy.scopes().iter().find(|known| known.name() == name);
+        (name.to_owned(), known.map_or_else(String::new, |known| known.description().to_owned()))
+    };
+    Entry {
+        grant: own.grant_id().to_string(),
+        scopes: own.scope().map(meaning).collect(),
+        resources: own.resources().map(Into::into).collect(),
+        connected: utc(own.created()),
+        refreshed: utc(own.last_refreshed_at()),
+        until: own.access_expires_at().map(utc),
+        expires: utc(own.expires()),
+        active: own.state() == ConnectionState::Active,
+    }
+}

@@ -1,0 +1,24 @@
+//! `/troubleshooting`: what every refusal means and what helps, from the library's error table.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use grantcore::{Reason, Surface};
+
+use crate::app::App;
+use crate::pages::{self, Nav, Page, Troubleshooting};
+
+pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let subject = app.session(&headers).map(|session| session.subject);
+    let reasons = Reason::ALL.iter().map(|reason| pages::Reason {
+        name: reason.name().into(),
+        code: reason.code(Surface::Token).as_str().into(),
+        description: reason.description().into(),
+        cause: reason.cause().into(),
+        fix: reason.fix().into(),
+        section: reason.section().into(),
+    });
+    Page(Troubleshooting { nav: Nav::of(subject.as_deref()), reasons: reasons.collect() }).into_response()
+}
