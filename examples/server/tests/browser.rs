@@ -1,0 +1,386 @@
+//! The pages in a real browser, over real HTTP: each way a connection can stop working, made to happen on a page, seen by the client,
+//! found again in the trail by what its user can quote, and cured.
+//!
+//! It needs Chromium and its driver. Without them it says so and is skipped, unless `GRANTCORE_REQUIRE_BROWSER` is set. Screenshots
+//! are left in `browser/` under the target directory's `tmp`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use grantcore_server::Running;
+use reqwest::{StatusCode, Url};
+use serde_json::{Value, json};
+use support::{CHALLENGE, VERIFIER, param, plain_client};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// The driver's process, and a browser of its own for each user.
+struct Driver {
+    process: Child,
+    url: String,
+    shots: PathBuf,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Driver {
+    /// Nothing if there is none here.
+    fn start() -> Option<Self> {
+        let mut process = match Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn() {
+            Ok(process) => process,
+            Err(error) => {
+                assert!(std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(), "chromedriver: {error}");
+                eprintln!("skipped: chromedriver is not here ({error})");
+                return None;
+            }
+        };
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.split("on port ").nth(1).map(|port| port.trim_end_matches('.').to_owned()));
+        let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
+        std::fs::create_dir_all(&shots).unwrap();
+        Some(Self { process, url: format!("http://127.0.0.1:{}", port.expect("it says its port")), shots })
+    }
+
+    async fn browser(&self, issuer: &str, user: &'static str, dark: bool) -> Browser {
+        let scheme = format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 });
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1000,1300",
+            &scheme,
+        ];
+        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let client =
+            ClientBuilder::rustls().unwrap().capabilities(options.as_object().unwrap().clone()).connect(&self.url).await.unwrap();
+        let theme = if dark { "dark" } else { "light" };
+        Browser { client, issuer: issuer.to_owned(), user, shots: self.shots.clone(), theme }
+    }
+}
+
+/// Somebody at a browser.
+struct Browser {
+    client: Client,
+    issuer: String,
+    user: &'static str,
+    shots: PathBuf,
+    theme: &'static str,
+}
+
+impl Browser {
+    /// Opens a page of the server, signing in if it asks for that.
+    async fn open(&self, path: &str) -> &Self {
+        self.client.goto(&format!("{}{path}", self.issuer)).await.unwrap();
+        if self.client.current_url().await.unwrap().path() == "/login" {
+            self.fill("username", self.user).await;
+            self.fill("password", self.user).await;
+            self.press("Sign in").await;
+        }
+        self
+    }
+
+    async fn fill(&self, name: &str, value: &str) {
+        let field = self.client.find(Locator::Css(&format!("[name={name}]:not([type=hidden])"))).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    /// Presses the first button or link with this text.
+    async fn press(&self, text: &str) {
+        let path = format!("(//button[normalize-space()='{text}'] | //a[normalize-space()='{text}'])[1]");
+        let found = self.client.find(Locator::XPath(&path)).await;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => panic!("{text}: {error} in {}", self.text().await),
+        };
+        found.click().await.unwrap();
+    }
+
+    /// Presses a button of the form that holds this hidden value, the reason filled in if it asks for one.
+    async fn act(&self, act: &str, value: &str, reason: Option<&str>) {
+        let form = format!("//form[input[@value='{act}']][input[@value='{value}']]");
+        if let Some(reason) = reason {
+            let field =
+                self.client.find(Locator::XPath(&format!("({form}//input[@name='reason' or @name='by'])[1]"))).await.unwrap();
+            field.send_keys(reason).await.unwrap();
+        }
+        self.client.find(Locator::XPath(&format!("({form}//button)[1]"))).await.unwrap().click().await.unwrap();
+    }
+
+    async fn text(&self) -> String {
+        self.client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
+    async fn shot(&self, name: &str) {
+        let png = self.client.screenshot().await.unwrap();
+        std::fs::write(self.shots.join(format!("{name}-{}.png", self.theme)), png).unwrap();
+    }
+
+    /// The code that the client gets when the user allows this request.
+    async fn allow(&self, request: &str, shot: Option<&str>) -> String {
+        self.open(request).await;
+        if let Some(name) = shot {
+            self.shot(name).await;
+        }
+        self.press("Allow access").await;
+        let answer = self.client.current_url().await.unwrap();
+        param(&Url::parse(answer.as_str()).unwrap(), "code").unwrap_or_else(|| panic!("no code in {answer}"))
+    }
+
+    /// Looks the case up as support does, by what its user quotes, and gives the reasons found.
+    async fn find(&self, error: &str, client: &str, minute: &str) -> Vec<String> {
+        self.open("/admin").await;
+        for (field, value) in [("error", error), ("client", client), ("at", minute)] {
+            self.fill(field, value).await;
+        }
+        self.press("Search the trail").await;
+        let links = self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();
+        let mut found = Vec::new();
+        for link in links {
+            found.push(link.text().await.unwrap());
+        }
+        found
+    }
+}
+
+/// A client on the user's own computer: it listens for the redirect and keeps its tokens.
+struct Application {
+    issuer: String,
+    redirect_uri: String,
+}
+
+#[derive(Clone)]
+struct Tokens {
+    access: String,
+    refresh: String,
+}
+
+/// What a call of the API was answered.
+struct Told {
+    status: u16,
+    error: String,
+    challenge: String,
+}
+
+impl Application {
+    async fn start(issuer: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let redirect_uri = format!("http://127.0.0.1:{}/callback", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut request = [0; 2048];
+                let _ = socket.read(&mut request).await;
+                let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ndone").await;
+            }
+        });
+        Self { issuer: issuer.to_owned(), redirect_uri }
+    }
+
+    fn request(&self, resource: &str, scope: &str) -> String {
+        let url = Url::parse_with_params(
+            "http://x/oauth/authorize",
+            [
+                ("response_type", "code"),
+                ("client_id", "demo-public"),
+                ("redirect_uri", &self.redirect_uri),
+                ("state", "xyz"),
+                ("code_challenge", CHALLENGE),
+                ("code_challenge_method", "S256"),
+                ("scope", scope),
+                ("resource", &format!("{}{resource}", self.issuer)),
+            ],
+        );
+        url.unwrap().as_str().trim_start_matches("http://x").to_owned()
+    }
+
+    async fn token(&self, fields: &[(&str, &str)]) -> (u16, Value) {
+        let answer = plain_client(false).post(format!("{}/oauth/token", self.issuer)).form(fields).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    async fn redeem(&self, code: &str) -> Tokens {
+        let (status, body) = self
+            .token(&[
+                ("grant_type", "authorization_code"),
+                ("client_id", "demo-public"),
+                ("redirect_uri", &self.redirect_uri),
+                ("code", code),
+                ("code_verifier", VERIFIER),
+            ])
+            .await;
+        assert_eq!(status, 200, "{body}");
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Tokens { access: text("access_token"), refresh: text("refresh_token") }
+    }
+
+    async fn refresh(&self, tokens: &Tokens) -> (u16, Value) {
+        self.token(&[("grant_type", "refresh_token"), ("client_id", "demo-public"), ("refresh_token", &tokens.refresh)]).await
+    }
+
+    async fn call(&self, path: &str, token: &str) -> Told {
+        let answer = plain_client(false).get(format!("{}{path}", self.issuer)).bearer_auth(token).send().await.unwrap();
+        let challenge =
+            answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let status = answer.status();
+        let body: Value = if status == StatusCode::OK { Value::Null } else { answer.json().await.unwrap_or_default() };
+        Told { status: status.as_u16(), error: body["error"].as_str().unwrap_or_default().to_owned(), challenge }
+    }
+
+    /// The call goes through.
+    async fn works(&self, tokens: &Tokens) {
+        assert_eq!(self.call("/api", &tokens.access).await.status, 200);
+    }
+
+    /// The call is answered 401 `invalid_token`, with the way to the authorization server first.
+    async fn is_dead(&self, tokens: &Tokens) {
+        let told = self.call("/api", &tokens.access).await;
+        assert_eq!((told.status, &*told.error), (401, "invalid_token"));
+        assert!(told.challenge.starts_with("Bearer resource_metadata=\"http"), "{}", told.challenge);
+    }
+}
+
+/// The present minute, as somebody writes it to support.
+fn minute() -> String {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    now[..16].replace('T', " ")
+}
+
+async fn start(arguments: &[&str]) -> Running {
+    Running::start([&["test", "--listen", "127.0.0.1:0", "--database", "memory:"], arguments].concat()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
+    let Some(driver) = Driver::start() else { return };
+    let server = start(&[]).await;
+    let app = Application::start(server.issuer()).await;
+    let alice = driver.browser(server.issuer(), "alice", false).await;
+    let admin = driver.browser(server.issuer(), "admin", true).await;
+
+    // Revoked by its user, on the page; found by the three pieces; authorized again.
+    let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
+    app.works(&tokens).await;
+    alice.open("/settings/connected-apps").await.shot("connected").await;
+    assert!(alice.text().await.contains("Active"));
+    alice.press("Revoke").await;
+    alice.shot("revoke").await;
+    alice.press("Revoke").await;
+    assert!(alice.text().await.contains("The connection is ended") && alice.text().await.contains("No application is connected"));
+    alice.shot("ended").await;
+    app.is_dead(&tokens).await;
+    assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_grant");
+    assert_eq!(admin.find("invalid_token", "demo-public", &minute()).await, ["token_revoked"]);
+    assert_eq!(admin.find("invalid_grant", "demo-public", &minute()).await, ["grant_revoked"]);
+    admin.shot("trail").await;
+    admin.press("Whole flow").await;
+    let flow = admin.text().await;
+    let steps = ["consent_shown", "consent_approved", "code_redeemed", "grant_revoked", "token_revoked"];
+    let mut rest = &*flow;
+    for step in steps {
+        rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in its place: {flow}")).1;
+    }
+    admin.shot("flow").await;
+
+    // Revoked by an administrator, with a reason.
+    let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
+    app.works(&tokens).await;
+    admin.open("/admin/accounts/alice").await.shot("account").await;
+    admin.act("end-user", "alice", Some("lost laptop")).await;
+    admin.shot("confirm").await;
+    admin.press("End").await;
+    app.is_dead(&tokens).await;
+    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["token_revoked".to_owned()]));
+    admin.open("/admin/trail?subject=alice").await;
+    assert!(admin.text().await.contains("account_grants_ended"));
+
+    // Client deactivated and served again.
+    let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
+    admin.open("/admin/clients").await.shot("clients").await;
+    admin.act("deactivate", "demo-public", None).await;
+    app.is_dead(&tokens).await;
+    assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_client");
+    alice.open(&app.request("/api", "profile")).await.shot("unknown-client").await;
+    assert!(alice.text().await.contains("unknown"), "{}", alice.text().await);
+    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["client_deactivated".to_owned()]));
+    admin.open("/admin/clients").await.act("reactivate", "demo-public", None).await;
+    app.works(&tokens).await;
+
+    // Account suspended, and lifted: the same token works again.
+    admin.open("/admin/accounts").await.shot("accounts").await;
+    admin.act("suspend", "alice", None).await;
+    app.is_dead(&tokens).await;
+    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["account_suspended".to_owned()]));
+    admin.open("/admin/accounts").await.act("lift", "alice", None).await;
+    app.works(&tokens).await;
+
+    // A token for the other resource.
+    let mcp = app.redeem(&alice.allow(&app.request("/mcp", "notes"), None).await).await;
+    app.is_dead(&mcp).await;
+    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["audience_mismatch".to_owned()]));
+
+    // Too little scope, and the step up.
+    let little = app.redeem(&alice.allow(&app.request("/api", "notes"), None).await).await;
+    let told = app.call("/api", &little.access).await;
+    assert_eq!((told.status, &*told.error), (403, "insufficient_scope"));
+    assert!(told.challenge.contains("scope=\"profile\""), "{}", told.challenge);
+    assert_eq!(admin.find("insufficient_scope", "demo-public", &minute()).await, ["scope_insufficient"]);
+    let enough = app.redeem(&alice.allow(&app.request("/api", "notes profile"), None).await).await;
+    app.works(&enough).await;
+
+    for (path, name) in [("/", "home"), ("/admin", "admin"), ("/troubleshooting#pkce_missing", "troubleshooting")] {
+        admin.open(path).await.shot(name).await;
+    }
+    alice.open("/admin").await.shot("not-for-alice").await;
+    assert!(alice.text().await.contains("Not for you"));
+    alice.open("/oauth/authorize?client_id=demo-public&redirect_uri=https://x.example").await.shot("problem").await;
+    for browser in [alice, admin] {
+        browser.client.close().await.unwrap();
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dormant() {
+    let Some(driver) = Driver::start() else { return };
+    let server = start(&["--access-lifetime", "2s"]).await;
+    let app = Application::start(server.issuer()).await;
+    let alice = driver.browser(server.issuer(), "alice", true).await;
+    let admin = driver.browser(server.issuer(), "admin", false).await;
+    let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
+    app.works(&tokens).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    app.is_dead(&tokens).await;
+    assert_eq!(admin.find("invalid_token", "demo-public", &minute()).await, ["token_expired"]);
+    admin.shot("trail").await;
+    alice.open("/settings/connected-apps").await.shot("dormant").await;
+    assert!(alice.text().await.contains("Dormant"));
+    alice.open("/settings/connected-apps?active=1").await;
+    assert!(alice.text().await.contains("No application is connected and in use"), "off the active list");
+    let (status, body) = app.refresh(&tokens).await;
+    assert_eq!(status, 200, "{body}");
+    let renewed = Tokens { access: body["access_token"].as_str().unwrap().into(), ..tokens };
+    app.works(&renewed).await;
+    alice.open("/settings/connected-apps?active=1").await;
+    assert!(alice.text().await.contains("Active"));
+    for browser in [alice, admin] {
+        browser.client.close().await.unwrap();
+    }
+    server.stop().await.unwrap();
+}
