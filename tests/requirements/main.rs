@@ -33,6 +33,7 @@ mod meta_paths;
 mod pkce;
 mod reasons;
 mod reasons_clients;
+mod reasons_faces;
 mod reasons_reached;
 mod redir;
 mod redir_register;
