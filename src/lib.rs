@@ -46,7 +46,7 @@
 //! - A redirect is built from a [`VerifiedRedirectUri`] and nothing else. Secrets have no `Clone`, no `Display` and a redacted
 //!   `Debug`. Digests compare in constant time. Time and randomness are arguments.
 //! - Every rule that a request can break is one [`Reason`]: its section, its public code, what the client is told, and for the
-//!   operator the cause and the fix.
+//!   operator the cause and the fix. [`troubleshooting()`] is all of it as a page, by symptom.
 //!
 //! # Features
 //!
@@ -91,7 +91,7 @@ pub use crate::policy::{
     AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, RegistrationRules, Resource,
     RevocationRules, ScopeInfo, TokenRedirectUri,
 };
-pub use crate::reason::{Code, Reason, Surface};
+pub use crate::reason::{Code, Reason, Surface, troubleshooting};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};

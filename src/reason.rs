@@ -154,7 +154,9 @@ macro_rules! reasons {
 }
 
 mod table;
+mod troubleshooting;
 pub use table::Reason;
+pub use troubleshooting::troubleshooting;
 
 /// Why a redirect URI cannot be registered, as the rule of the registration that it breaks.
 impl From<RedirectUriError> for Reason {
@@ -178,7 +180,8 @@ impl From<RedirectUriError> for Reason {
 }
 
 impl Reason {
-    /// Its stable name in events and logs.
+    /// Its stable name in events and logs, and the anchor of its entry in `docs/troubleshooting.md`: the one for
+    /// [`PkceMissing`](Self::PkceMissing) is `docs/troubleshooting.md#pkce_missing`.
     pub fn name(self) -> &'static str {
         self.row().name
     }
