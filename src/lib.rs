@@ -52,6 +52,8 @@
 //!
 //! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the crate.
 //! - `http`: conversions from and to the `http` crate's types.
+//! - `tracing`: `Event::trace`, which hands the trail to `tracing`: `server.observe(Event::trace)`. A refusal comes with its cause and
+//!   the place in `docs/troubleshooting.md` where it is explained.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

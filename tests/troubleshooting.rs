@@ -1,6 +1,6 @@
 //! `docs/troubleshooting.md` is the error table: current, complete, and clear about what looks alike.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -140,7 +140,7 @@ the app let its connection run out. Look at the trail of its `flow`:
 
 - **No `tokens_refreshed` ever.** The client does not call the token endpoint with `grant_type=refresh_token` before its access
   token expires (1 hour), so there is nothing left to use. Either it never tries, or it has no refresh token: a client gets one only
-  if its `grant_types` include `refresh_token`, which they do not unless it registers with it.
+  if its `grant_types` include `refresh_token`; one that registers without `grant_types` is taken to want `authorization_code` alone.
 - **Refreshes, then silence for 30 days.** The idle lifetime is over: [`refresh_idle_expired`](#refresh_idle_expired) at the next
   try. The user did not use the app, or had turned the connector off on the client's side, which some clients notice only at the
   next use.
@@ -173,7 +173,8 @@ sentences in detail.
 const EVERYWHERE: &str = "\
 Symptom: a request that cannot be read at any endpoint, or an answer of 503.
 
-A 503 concludes nothing: tokens stay as they were. Keep them, and repeat the very same request after `Retry-After`.
+A 503 does not end anything: keep all tokens, and repeat the same request after `Retry-After`. Should a refresh be told
+[`refresh_reused`](#refresh_reused) after a 503, its first try was stored all the same; a replay window in the policy forgives that.
 ";
 
 pub(super) const STUCK: &str = "\
