@@ -1,5 +1,7 @@
 //! The feature `tracing`: what the trail looks like to a subscriber.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
 mod support;
 
 use std::io;
