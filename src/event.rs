@@ -1,5 +1,8 @@
 //! What happened, for the audit trail. No secret is ever in it, and no text that was not bounded and cleaned.
 
+#[cfg(feature = "tracing")]
+mod trace;
+
 use crate::moment::{CorrelationId, Moment, Timestamp};
 use crate::reason::Reason;
 use crate::value::credential::GrantId;

@@ -46,12 +46,14 @@
 //! - A redirect is built from a [`VerifiedRedirectUri`] and nothing else. Secrets have no `Clone`, no `Display` and a redacted
 //!   `Debug`. Digests compare in constant time. Time and randomness are arguments.
 //! - Every rule that a request can break is one [`Reason`]: its section, its public code, what the client is told, and for the
-//!   operator the cause and the fix.
+//!   operator the cause and the fix. [`troubleshooting()`] is all of it as a page, by symptom.
 //!
 //! # Features
 //!
 //! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the crate.
 //! - `http`: conversions from and to the `http` crate's types.
+//! - `tracing`: `Event::trace`, which hands the trail to `tracing`: `server.observe(Event::trace)`. A refusal comes with its cause and
+//!   the place in `docs/troubleshooting.md` where it is explained.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -96,7 +98,7 @@ pub use crate::policy::{
     TokenRedirectUri,
 };
 pub use crate::rate::RateWindow;
-pub use crate::reason::{Code, Reason, Surface};
+pub use crate::reason::{Code, Reason, Surface, troubleshooting};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};

@@ -110,28 +110,46 @@ struct Row {
 }
 
 macro_rules! reasons {
-    ($($variant:ident $name:literal $code:ident $section:literal $description:literal $cause:literal $fix:literal)*) => {
+    (@redirects) => { false };
+    (@redirects $also:ident) => { true };
+    (=> $(at $($surface:ident),+ $(; $also:ident by redirect)? {
+        $($variant:ident $name:literal $code:ident $section:literal $description:literal $cause:literal $fix:literal)*
+    })*) => {
         /// Which rule a request broke. For the operator and the log; the client is told [`Code`] and description only.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
-            $(#[doc = concat!("`", $name, "`: ", $cause, " (", $section, ")")] $variant,)*
+            $($(#[doc = concat!("`", $name, "`: ", $cause, " (", $section, ")")] $variant,)*)*
         }
 
         impl Reason {
             /// Every reason, in the table's order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            pub const ALL: &'static [Self] = &[$($(Self::$variant),*),*];
+
+            /// The faces of the server where this can happen; the code and the status may differ between them.
+            pub fn surfaces(self) -> &'static [Surface] {
+                match self {
+                    $($(Self::$variant)|* => &[$(Surface::$surface),+],)*
+                }
+            }
+
+            /// Whether the authorization endpoint may tell it by redirect, at the client's verified URI, and not on its page only.
+            pub fn is_redirectable(self) -> bool {
+                match self {
+                    $($(Self::$variant)|* => reasons!(@redirects $($also)?),)*
+                }
+            }
 
             pub(super) fn row(self) -> Row {
                 match self {
-                    $(Self::$variant => Row {
+                    $($(Self::$variant => Row {
                         name: $name,
                         section: $section,
                         code: Code::$code,
                         description: $description,
                         cause: $cause,
                         fix: $fix,
-                    },)*
+                    },)*)*
                 }
             }
         }
@@ -139,7 +157,9 @@ macro_rules! reasons {
 }
 
 mod table;
+mod troubleshooting;
 pub use table::Reason;
+pub use troubleshooting::troubleshooting;
 
 /// Why a redirect URI cannot be registered, as the rule of the registration that it breaks.
 impl From<RedirectUriError> for Reason {
@@ -163,7 +183,8 @@ impl From<RedirectUriError> for Reason {
 }
 
 impl Reason {
-    /// Its stable name in events and logs.
+    /// Its stable name in events and logs, and the anchor of its entry in `docs/troubleshooting.md`: the one for
+    /// [`PkceMissing`](Self::PkceMissing) is `docs/troubleshooting.md#pkce_missing`.
     pub fn name(self) -> &'static str {
         self.row().name
     }

@@ -37,6 +37,7 @@ mod pkce;
 mod rate;
 mod reasons;
 mod reasons_clients;
+mod reasons_faces;
 mod reasons_reached;
 mod reasons_running;
 mod redir;

@@ -187,6 +187,7 @@ fn token_19_each_reason_has_its_code_and_status_at_each_face() {
             _ => Surface::Resource,
         };
         let reason = by_name(name);
+        assert!(reason.surfaces().contains(&surface), "{line}");
         let told = (reason.code(surface).as_str(), reason.status(surface).to_string());
         assert_eq!(told, (if code == "-" { "" } else { code }, status.to_owned()), "{line}");
         named.insert(reason.name());

@@ -2,11 +2,11 @@
 //! `reasons_reached.rs`.
 
 use grantcore::{
-    Authorization, Client, Digest, Fetch, Incoming, PolicyBuilder, Reason, RegistrationRules, RevocationRules, Subject,
+    Authorization, Client, Digest, Fetch, Incoming, PolicyBuilder, Reason, RegistrationRules, RevocationRules, Subject, Surface,
 };
 use serde_json::Value;
 
-use crate::reasons_reached::Provoked;
+use crate::reasons_reached::{Provoked, Told};
 use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with, without};
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -54,12 +54,12 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::RegistrationOff, || {
         let world = World::new();
         drop(world.register(&metadata()));
-        world
+        (world, Told::At(Surface::Registration))
     }),
     (Reason::MetadataNotJson, || {
         let world = World::open();
         drop(world.register(&Value::Array(vec![])));
-        world
+        (world, Told::At(Surface::Registration))
     }),
     (Reason::InitialTokenMissing, || closed(Authorization::None)),
     (Reason::InitialTokenWrong, || closed(Authorization::One(b"Bearer wrong"))),
@@ -67,19 +67,19 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         let world =
             World::with(policy().registration(RegistrationRules::open()).limits(|limits| limits.registrations_per_minute = 1));
         drop([world.register(&metadata()), world.register(&metadata())]);
-        world
+        (world, Told::At(Surface::Registration))
     }),
     (Reason::RegisteredUriLoopback, || {
         let mut rules = RegistrationRules::open();
         rules.strict_application_type = true;
         let world = World::with(policy().registration(rules));
         drop(world.register(&redirecting(with(metadata(), "application_type", "web"), "http://127.0.0.1/cb")));
-        world
+        (world, Told::At(Surface::Registration))
     }),
     (Reason::ManagementTokenMissing, || {
         let world = World::open();
         drop(world.server.manage("app", &Incoming { method: "GET", ..Incoming::default() }));
-        world
+        (world, Told::At(Surface::Management))
     }),
     (Reason::ManagementTokenWrong, || managed(|_, token| (format!("{token}x"), metadata()))),
     (Reason::MetadataClientId, || managed(|_, token| (token.into(), metadata()))),
@@ -95,8 +95,8 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         let world = World::open();
         let query = ask(DOCUMENT).encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        drop(world.server.authorize_with(&incoming, Some(ALICE), Fetch::Busy));
-        world
+        let refusal = world.server.authorize_with(&incoming, Some(ALICE), Fetch::Busy).unwrap().unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
     (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
@@ -110,38 +110,38 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         let world = World::new();
         world.put(Client::public("app").redirect_uri(CALLBACK).owner(Subject::new("mallory")).build().unwrap());
         world.store.suspend("mallory", true);
-        drop(world.authorize(&Params::authorize()));
-        world
+        let refusal = world.authorize(&Params::authorize()).unwrap_err();
+        (world, Told::By(refusal))
     }),
 ];
 
-fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> World {
+fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
     let world = World::with(policy);
     let revoke = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &world.tokens().access);
     let body = by(revoke).encode();
     drop(world.server.revoke(&form(&body)));
-    world
+    (world, Told::At(Surface::Token))
 }
 
-fn closed(authorization: Authorization<'_>) -> World {
+fn closed(authorization: Authorization<'_>) -> (World, Told) {
     let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
     drop(world.register_bytes(metadata().to_string().as_bytes(), authorization));
-    world
+    (world, Told::At(Surface::Registration))
 }
 
 /// An update of a registration by its `client_id` and token.
-fn managed(update: fn(&str, &str) -> (String, Value)) -> World {
+pub(crate) fn managed(update: fn(&str, &str) -> (String, Value)) -> (World, Told) {
     let world = World::open();
     let client = world.registered(&metadata());
     let (id, token) = (client["client_id"].as_str().unwrap(), client["registration_access_token"].as_str().unwrap());
     let (token, body) = update(id, token);
     drop(world.manage("PUT", id, &token, &body));
-    world
+    (world, Told::At(Surface::Management))
 }
 
-fn documented(url: &str, document: Option<&Value>) -> World {
+fn documented(url: &str, document: Option<&Value>) -> (World, Told) {
     let world = World::open();
     let body = document.map(Value::to_string);
-    drop(world.authorize_with(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes()))));
-    world
+    let refusal = world.authorize_with(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes()))).unwrap_err();
+    (world, Told::By(refusal))
 }

@@ -1,11 +1,12 @@
-//! Every row of the error table happens: each reason with a request that provokes it. A new reason needs a new line here.
+//! Every row of the error table happens: each reason with a request that provokes it. A new reason needs a new line here. At which
+//! other faces it can happen is in `reasons_faces.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use grantcore::{Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Scope, User};
+use grantcore::{Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Refusal, Scope, Surface, User};
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_running::RUNNING;
@@ -19,8 +20,23 @@ use crate::support::{ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, W
 type Spoilt = fn(Params) -> Params;
 /// The same, or something that happens before it is sent.
 type Overtaken = fn(&World, Params) -> Params;
-/// A world in which it has just been refused.
-pub(crate) type Provoked = fn() -> World;
+/// A world in which it has just been refused, and how that was told.
+pub(crate) type Provoked = fn() -> (World, Told);
+
+/// How a refusal came out: as itself, or, where an endpoint answers with a whole response, by which one.
+pub(crate) enum Told {
+    By(Refusal),
+    At(Surface),
+}
+
+impl Told {
+    pub(crate) fn surface(&self) -> Surface {
+        match self {
+            Self::By(refusal) => refusal.surface(),
+            Self::At(surface) => *surface,
+        }
+    }
+}
 
 /// Authorization requests with one thing wrong.
 const AUTHORIZE: &[(Reason, Spoilt)] = &[
@@ -112,22 +128,22 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let header = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
         let world = World::new();
         drop(world.token_with(&Params::refresh("x").set("client_id", "web"), header.as_bytes()));
-        world
+        (world, Told::At(Surface::Token))
     }),
     (Reason::CodeExpired, || redeemed(|world, _| world.at(600))),
     (Reason::CodeReused, || redeemed(|world, redeem| drop(world.token(redeem)))),
     (Reason::StorageUnavailable, || {
         let world = World::new();
         world.store.break_reads(true);
-        drop(world.try_token(&Params::refresh("x"), Authorization::None));
-        world
+        let failure = world.try_token(&Params::refresh("x"), Authorization::None).unwrap_err();
+        (world, Told::By(failure.refusal))
     }),
     (Reason::RefreshSuperseded, || {
         let world = World::with(policy().replay_window(Duration::from_secs(30)));
         let first = world.tokens();
         world.refreshed(world.refreshed(first.refresh()).refresh());
         drop(world.token(&Params::refresh(first.refresh())));
-        world
+        (world, Told::At(Surface::Token))
     }),
     (Reason::RedirectUriMissing, || {
         asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).redirect_uri("https://app.example/2")), &["redirect_uri"])
@@ -137,8 +153,8 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let world = World::new();
         let old = serde_json::to_string(&app()).unwrap().replace(CALLBACK, "javascript:alert(1)");
         world.put(serde_json::from_str(&old).unwrap());
-        drop(world.authorize(&Params::authorize().set("redirect_uri", "javascript:alert(1)")));
-        world
+        let refusal = world.authorize(&Params::authorize().set("redirect_uri", "javascript:alert(1)")).unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::CodeFlowUnauthorized, || {
         let none = GrantTypes { authorization_code: false, refresh_token: false };
@@ -152,8 +168,8 @@ const OTHERS: &[(Reason, Provoked)] = &[
     (Reason::PkceChallengeReused, || {
         let world = World::with(policy().refuse_reused_challenges(true));
         drop([world.code(&Params::authorize()), world.code(&Params::authorize().set("code_challenge", &"A".repeat(43)))]);
-        let _ = world.authorize(&Params::authorize());
-        world
+        let refusal = world.authorize(&Params::authorize()).unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::AccessDenied, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::Deny))),
     (Reason::TicketMissing, || decided(|_| {}, |_| (String::new(), ALICE, Choice::Allow))),
@@ -166,8 +182,9 @@ const OTHERS: &[(Reason, Provoked)] = &[
     (Reason::ConsentUsed, || {
         let world = World::new();
         let ticket = world.page(&Params::authorize()).into_ticket();
-        drop([world.decide(&ticket, Choice::Allow), world.decide(&ticket, Choice::Deny)]);
-        world
+        drop(world.decide(&ticket, Choice::Allow));
+        let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::TokenMissing, || checked(|_| Authorization::None, &[])),
     (Reason::BearerMalformed, || checked(|_| Authorization::Several, &[])),
@@ -178,92 +195,106 @@ const OTHERS: &[(Reason, Provoked)] = &[
     (Reason::AudienceMismatch, || {
         let world = World::with(policy().resource("https://files.example", "read"));
         let code = world.code(&Params::authorize().and("resource", "https://files.example"));
-        let _ = world.works(&Granted::of(&world.token(&Params::redeem(&code))).access);
-        world
+        let refusal = world.check(&Granted::of(&world.token(&Params::redeem(&code))).access, &[]).unwrap_err();
+        (world, Told::By(refusal))
     }),
 ];
 
-fn sent(change: fn(Incoming<'_>) -> Incoming<'_>) -> World {
+fn sent(change: fn(Incoming<'_>) -> Incoming<'_>) -> (World, Told) {
     let world = World::new();
     let body = Params::refresh("x").encode();
     drop(world.server.token(&change(form(&body))));
-    world
+    (world, Told::At(Surface::Token))
 }
 
-fn redeemed(happening: fn(&World, &Params)) -> World {
+fn redeemed(happening: fn(&World, &Params)) -> (World, Told) {
     let world = World::new();
     let redeem = Params::redeem(&world.code(&Params::authorize()));
     happening(&world, &redeem);
     drop(world.token(&redeem));
-    world
+    (world, Told::At(Surface::Token))
 }
 
-fn asked(policy: grantcore::PolicyBuilder, client: Option<grantcore::ClientBuilder>, without: &[&str]) -> World {
+fn asked(policy: grantcore::PolicyBuilder, client: Option<grantcore::ClientBuilder>, without: &[&str]) -> (World, Told) {
     let world = World::with(policy);
     if let Some(client) = client {
         world.put(client.build().unwrap());
     }
-    drop(world.authorize(&without.iter().fold(Params::authorize(), |request, name| request.without(name))));
-    world
+    let request = without.iter().fold(Params::authorize(), |request, name| request.without(name));
+    let refusal = world.authorize(&request).unwrap_err();
+    (world, Told::By(refusal))
 }
 
-fn decided(happening: fn(&World), decision: fn(String) -> (String, User<'static>, Choice<'static>)) -> World {
+pub(crate) fn decided(happening: fn(&World), decision: fn(String) -> (String, User<'static>, Choice<'static>)) -> (World, Told) {
     let world = World::new();
     let (ticket, user, choice) = decision(world.page(&Params::authorize()).into_ticket());
     happening(&world);
-    drop(world.server.consent(&ticket, user, choice));
-    world
+    let refusal = match world.server.consent(&ticket, user, choice) {
+        Ok(outcome) => outcome.unwrap_err(),
+        Err(failure) => failure.refusal,
+    };
+    (world, Told::By(refusal))
 }
 
-fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> World {
+fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> (World, Told) {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     let needs = grantcore::Needs::of(&world.server.policy().resources()[0]).scopes(scopes);
-    drop(world.server.check(&authorization(header.as_bytes()), needs));
-    world
+    let refusal = world.server.check(&authorization(header.as_bytes()), needs).unwrap().unwrap_err();
+    (world, Told::By(refusal))
 }
 
-fn called(happening: fn(&World)) -> World {
+pub(crate) fn called(happening: fn(&World)) -> (World, Told) {
     let world = World::new();
-    let tokens = world.tokens();
+    let header = format!("Bearer {}", world.tokens().access);
     happening(&world);
-    let _ = world.works(&tokens.access);
-    world
+    let needs = grantcore::Needs::of(&world.server.policy().resources()[0]);
+    let refusal = match world.server.check(&Authorization::One(header.as_bytes()), needs) {
+        Ok(outcome) => outcome.unwrap_err(),
+        Err(failure) => failure.refusal,
+    };
+    (world, Told::By(refusal))
+}
+
+/// Every reason, provoked once.
+pub(crate) fn reached() -> Vec<(Reason, World, Told)> {
+    let authorize = AUTHORIZE.iter().map(|(reason, change)| {
+        let world = World::new();
+        let refusal = world.authorize(&change(Params::authorize())).unwrap_err();
+        assert_eq!(refusal.reason(), *reason);
+        (*reason, world, Told::By(refusal))
+    });
+    let redeem = REDEEM.iter().map(|(reason, change)| {
+        let world = World::new();
+        drop(world.token(&change(Params::redeem(&world.code(&Params::authorize())))));
+        (*reason, world, Told::At(Surface::Token))
+    });
+    let refresh = REFRESH.iter().map(|(reason, change)| {
+        let world = World::new();
+        let refresh = Params::refresh(world.tokens().refresh());
+        drop(world.token(&change(&world, refresh)));
+        (*reason, world, Told::At(Surface::Token))
+    });
+    let register = REGISTER.iter().map(|(reason, change)| {
+        let world = World::open();
+        world.not_registered(&change(metadata()), reason.code(Surface::Registration).as_str(), *reason);
+        (*reason, world, Told::At(Surface::Registration))
+    });
+    let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).map(|(reason, provoke)| {
+        let (world, told) = provoke();
+        (*reason, world, told)
+    });
+    authorize.chain(redeem).chain(refresh).chain(register).chain(others).collect()
 }
 
 #[test]
 fn token_19_every_reason_is_reached_and_told_to_the_operator() {
     let mut seen = BTreeSet::new();
-    let mut check = |expected: Reason, world: &World| {
+    for (expected, world, _) in reached() {
         let event = world.events().pop().unwrap();
         assert_eq!((event.reason, event.kind), (Some(expected), grantcore::EventKind::Refused));
         assert!(event.sent.is_some(), "{expected:?}");
         assert!(seen.insert(expected.name()), "{expected:?} is provoked twice");
-    };
-    for (reason, change) in AUTHORIZE {
-        let world = World::new();
-        let refusal = world.authorize(&change(Params::authorize())).unwrap_err();
-        assert_eq!(refusal.reason(), *reason);
-        check(*reason, &world);
-    }
-    for (reason, change) in REDEEM {
-        let world = World::new();
-        drop(world.token(&change(Params::redeem(&world.code(&Params::authorize())))));
-        check(*reason, &world);
-    }
-    for (reason, change) in REFRESH {
-        let world = World::new();
-        let refresh = Params::refresh(world.tokens().refresh());
-        drop(world.token(&change(&world, refresh)));
-        check(*reason, &world);
-    }
-    for (reason, change) in REGISTER {
-        let world = World::open();
-        world.not_registered(&change(metadata()), reason.code(grantcore::Surface::Registration).as_str(), *reason);
-        check(*reason, &world);
-    }
-    for (reason, provoke) in CLIENTS.iter().chain(OTHERS).chain(RUNNING) {
-        check(*reason, &provoke());
     }
     // The one that no event can tell of: it is what is answered when none is kept (AUDIT-08).
     assert!(seen.insert(Reason::TrailUnavailable.name()));

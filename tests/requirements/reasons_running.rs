@@ -1,8 +1,8 @@
 //! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
 
-use grantcore::{Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject};
+use grantcore::{Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject, Surface};
 
-use crate::reasons_reached::Provoked;
+use crate::reasons_reached::{Provoked, Told};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{MCP, SECRET, World, policy};
@@ -16,30 +16,30 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let world = World::new();
         world.tokens();
         let grant = world.grants()[0].record.id();
-        assert!(world.server.revoke_connection("bob", grant).unwrap().is_err());
-        world
+        let refusal = world.server.revoke_connection("bob", grant).unwrap().unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::AccountForbidden, || {
         let world = World::with(policy().checks(|rules| rules.suspended_is_forbidden = true));
         let token = world.tokens().access;
         world.store.suspend("alice", true);
-        assert!(!world.works(&token));
-        world
+        let refusal = world.check(&token, &[]).unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::BalanceInsufficient, || {
         let world = World::new();
         let header = format!("Bearer {}", world.tokens().access);
         world.store.inner.put_balance(Subject::new("alice"), Balance::Insufficient);
         let needs = Needs::of(&world.server.policy().resources()[0]).billed();
-        assert!(world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().is_err());
-        world
+        let refusal = world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().unwrap_err();
+        (world, Told::By(refusal))
     }),
     (Reason::RevokedSecurityEvent, || {
         let world = World::new();
         let tokens = world.tokens();
         world.server.revoke_user("alice", Motive::SecurityEvent("password changed")).unwrap().unwrap();
         drop(world.token(&Params::refresh(tokens.refresh())));
-        world
+        (world, Told::At(Surface::Token))
     }),
 ];
 
@@ -48,9 +48,9 @@ fn introspected(caller: &str) -> World {
 }
 
 /// Asks about a token as this client, which sends its secret if it has one.
-fn asked(world: World, client: &str, token: &str) -> World {
+fn asked(world: World, client: &str, token: &str) -> (World, Told) {
     let params = Params::refresh("x").without("grant_type").without("refresh_token").and("token", token).set("client_id", client);
     let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
     drop(world.server.introspect(&form(&body)).unwrap());
-    world
+    (world, Told::At(Surface::Token))
 }

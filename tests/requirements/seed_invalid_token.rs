@@ -1,4 +1,4 @@
-//! The seed's sections "MCP tool call returns invalid_token" and "Still stuck?": each symptom as the client sees it, its cause, its cure,
+//! The sections of the seed on `invalid_token` and on support: each symptom as the client sees it, its cause, its cure,
 //! and how support finds it again.
 
 use grantcore::{Authorization, Choice, Event, Needs, Query, Reason, Reply, Standing, User};

@@ -1,0 +1,137 @@
+//! `docs/troubleshooting.md` is the error table: current, complete, and clear about what looks alike.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use grantcore::{Policy, Reason, Surface, troubleshooting};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
+
+/// Reasons that a client is meant not to tell apart.
+const ALIKE: &[&[Reason]] = &[
+    // Whether a client exists is nobody's business, nor how near a secret came.
+    &[
+        Reason::ClientUnknown,
+        Reason::ClientDeactivated,
+        Reason::CredentialsMalformed,
+        Reason::ClientSecretMissing,
+        Reason::ClientSecretWrong,
+        Reason::ClientSecretUnexpected,
+        Reason::ClientMethodMismatch,
+        Reason::IntrospectionUnauthenticated,
+    ],
+    // Or it would tell that someone is guessing.
+    &[Reason::RateLimited, Reason::AuthenticationsThrottled],
+    // Whose account it is that is suspended is told to nobody.
+    &[Reason::AccountSuspended, Reason::OwnerSuspended],
+    // What failed behind the server is none of the client's business.
+    &[Reason::StorageUnavailable, Reason::TrailUnavailable],
+    // Nor what happened to the user.
+    &[Reason::GrantRevoked, Reason::RevokedSecurityEvent],
+    // Two endpoints that name one token each.
+    &[Reason::RevocationTokenMissing, Reason::IntrospectionTokenMissing],
+    // A forger learns nothing of the grant.
+    &[Reason::RefreshUnknown, Reason::RefreshForged],
+];
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the page is a file, and whether to write it is asked in the environment")]
+fn the_page_is_current() {
+    let page = troubleshooting();
+    if std::env::var("GRANTCORE_BLESS").is_ok_and(|bless| bless == "1") {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    let stored = std::fs::read_to_string(PAGE).unwrap_or_default();
+    let differs = stored.lines().zip(page.lines()).position(|(stored, page)| stored != page);
+    let line = differs.unwrap_or_else(|| stored.lines().count().min(page.lines().count())) + 1;
+    assert!(
+        stored == page,
+        "docs/troubleshooting.md is not current from line {line} on. Write it anew with\n\n    \
+         GRANTCORE_BLESS=1 cargo test -p grantcore --test troubleshooting\n\nand look at what has changed."
+    );
+}
+
+/// The part of the page from this anchor to the next.
+fn entry<'a>(page: &'a str, anchor: &str) -> &'a str {
+    let start = format!("<a id=\"{anchor}\"></a>\n");
+    let parts: Vec<_> = page.split(&*start).collect();
+    assert_eq!(parts.len(), 2, "{anchor} must have exactly one anchor");
+    parts[1].split("<a id=").next().unwrap()
+}
+
+#[test]
+fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
+    let page = troubleshooting();
+    for reason in Reason::ALL {
+        let entry = entry(&page, reason.name());
+        for text in [reason.description(), reason.cause(), reason.fix(), reason.section()] {
+            assert!(entry.contains(text), "{reason:?} lacks {text:?} in {entry}");
+        }
+        for surface in reason.surfaces() {
+            let (code, status) = (reason.code(*surface).as_str(), reason.status(*surface).to_string());
+            assert!(entry.contains(code) && entry.contains(&status), "{reason:?} at {surface:?} in {entry}");
+        }
+        let (redirect, page) = (entry.contains("in the redirect"), entry.contains("on the authorization page"));
+        assert_eq!(page, reason.surfaces().contains(&Surface::Authorization), "{reason:?}");
+        assert_eq!(redirect, reason.is_redirectable(), "{reason:?}");
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere_and_every_entry_is_linked() {
+    let page = troubleshooting();
+    let targets: Vec<_> = page.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
+    for target in &targets {
+        entry(&page, target);
+    }
+    for reason in Reason::ALL {
+        assert!(targets.contains(&reason.name()), "no chapter leads to {reason:?}");
+    }
+}
+
+#[test]
+fn only_what_is_meant_to_look_alike_looks_alike() {
+    let group = |reason: &Reason| ALIKE.iter().position(|group| group.contains(reason));
+    let page = troubleshooting();
+    let mut seen: BTreeMap<_, Vec<&Reason>> = BTreeMap::new();
+    for reason in Reason::ALL {
+        for surface in reason.surfaces() {
+            let told = (format!("{surface:?}"), reason.status(*surface), reason.code(*surface).as_str(), reason.description());
+            seen.entry(told).or_default().push(reason);
+        }
+    }
+    let mut alike = vec![Vec::new(); ALIKE.len()];
+    for (told, reasons) in seen.iter().filter(|(_, reasons)| reasons.len() > 1) {
+        let wanted = group(reasons[0]).unwrap_or_else(|| panic!("{reasons:?} are all told as {told:?}"));
+        assert!(reasons.iter().all(|reason| group(reason) == Some(wanted)), "{reasons:?} are all told as {told:?}");
+        alike[wanted].extend(reasons);
+        for reason in reasons {
+            let entry = entry(&page, reason.name());
+            assert!(reasons.iter().all(|other| entry.contains(&format!("`{}`", other.name()))), "{entry}");
+        }
+    }
+    for (listed, alike) in ALIKE.iter().zip(alike) {
+        assert!(listed.iter().all(|reason| alike.contains(&reason)), "{listed:?} do not look alike any more");
+    }
+}
+
+/// What the page calls the defaults are the policy's.
+#[test]
+fn lifetimes_and_limits_are_the_defaults() {
+    let policy = Policy::builder("https://auth.example").scope("read", "Read").resource("https://mcp.example", "read");
+    let policy = policy.build().unwrap();
+    let (lifetimes, limits, page) = (policy.lifetimes(), policy.limits(), troubleshooting());
+    let says = |text: String| assert!(page.contains(&text), "the page does not say {text:?}");
+    let (minutes, hours) = (|time: Duration| time.as_secs() / 60, |time: Duration| time.as_secs() / 3600);
+    says(format!("A consent page is good for {} minutes", minutes(lifetimes.consent)));
+    says(format!("the code is too old ({} minutes)", minutes(lifetimes.code)));
+    says(format!("An access token lives for {} hour.", hours(lifetimes.access)));
+    says(format!("silence for {} days", hours(lifetimes.refresh_idle) / 24));
+    says(format!("Refreshes for {} days", hours(lifetimes.refresh_absolute.unwrap()) / 24));
+    says(format!("forgotten after {} hours", hours(lifetimes.unused_client)));
+    says(format!("admits {} requests by one `client_id`", limits.token_requests_per_minute));
+    says(format!("and {} failed authentications", limits.failed_authentications_per_minute));
+    says(format!("{} registrations from one source", limits.registrations_per_minute));
+}
