@@ -14,9 +14,11 @@ use clap::{Args, Parser};
 
 mod clients;
 mod issuer;
+mod records;
 
 pub(crate) use self::clients::{Clients, Switch};
 pub(crate) use self::issuer::{Issuer, IssuerError};
+pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
@@ -57,7 +59,7 @@ pub(crate) struct Config {
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
 
-    /// Where clients and grants are kept: `sqlite:PATH`, created if missing, or `memory:`, gone at exit.
+    /// Where clients, grants, accounts and the trail are kept: `sqlite:PATH`, created if missing, or `memory:`, gone at exit.
     ///
     /// Losing it disconnects every application. It holds digests of tokens, never tokens.
     #[arg(long, env = "GRANTCORE_DATABASE", value_name = "URL")]
@@ -72,6 +74,12 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) limits: Limits,
+
+    #[command(flatten)]
+    pub(crate) balances: Balances,
+
+    #[command(flatten)]
+    pub(crate) records: Records,
 
     /// How log lines look: `text` for people, `json` for machines, one object per line.
     #[arg(long, env = "GRANTCORE_LOG_FORMAT", value_name = "FORMAT")]
@@ -187,7 +195,7 @@ impl Config {
     }
 }
 
-/// Where clients and grants are kept.
+/// Where clients, grants, accounts and the trail are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
     /// A file.
@@ -265,6 +273,9 @@ mod tests {
         assert_eq!(lifetimes.session_lifetime, 12 * HOUR);
         assert_eq!(config.limits.rate_limit.get(), 60);
         assert_eq!(config.limits.auth_failures.get(), 10);
+        assert_eq!((config.balances.opening_balance, config.balances.low_balance), (1000, 10));
+        assert_eq!(config.records.trail_retention, 90 * 24 * HOUR);
+        assert!(!config.records.trail_fail_closed);
     }
 
     #[test]
@@ -280,7 +291,7 @@ mod tests {
         }
         let help = command.render_long_help().to_string();
         assert!(help.starts_with("An OAuth 2.1 authorization server"), "{help}");
-        for heading in ["Place:", "Clients:", "Lifetimes:", "Limits:", "Log:", "Examples:"] {
+        for heading in ["Place:", "Clients:", "Lifetimes:", "Limits:", "Balance:", "Trail:", "Log:", "Examples:"] {
             assert!(help.lines().any(|line| line == heading), "{heading}");
         }
     }
@@ -332,6 +343,8 @@ mod tests {
             ("--access-lifetime", "99999999999999y", "too large"),
             ("--session-lifetime", "0s", "at least 1s"),
             ("--rate-limit", "0", "zero"),
+            ("--low-balance", "-1", "invalid digit"),
+            ("--trail-retention", "0s", "at least 1s"),
             ("--log-format", "xml", "[possible values: text, json]"),
         ] {
             let refusal = parse(&[flag, bad]).unwrap_err().to_string();

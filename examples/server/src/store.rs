@@ -86,7 +86,7 @@ fn keep_private(_: &Path) -> std::io::Result<()> {
 
 /// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the call still runs to its end; its
 /// result is then one that nobody knows, which the library expects.
-async fn blocking<T, E>(
+pub(crate) async fn blocking<T, E>(
     store: &Arc<SqliteStore>,
     call: impl FnOnce(&SqliteStore) -> std::result::Result<T, E> + Send + 'static,
 ) -> Result<T>

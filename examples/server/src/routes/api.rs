@@ -7,7 +7,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use grantcore::{Authorization, Incoming, Needs, Reason, Refusal, Resource, Surface};
+use grantcore::{Authorization, Incoming, Needs, Resource, Surface};
 use serde::Serialize;
 
 use super::authorize::read;
@@ -23,9 +23,7 @@ pub(crate) struct Guarded {
 
 pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else {
-        return respond(Refusal::plain(Reason::RequestTooLarge, Surface::Token).reply(app.oauth.policy()));
-    };
+    let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
     match app.oauth.token(&Incoming::from_http(&parts, &body)).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
@@ -35,9 +33,7 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
 /// `/oauth/revoke` (RFC 7009).
 pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else {
-        return respond(Refusal::plain(Reason::RequestTooLarge, Surface::Token).reply(app.oauth.policy()));
-    };
+    let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
     match app.oauth.revoke(&Incoming::from_http(&parts, &body)).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),

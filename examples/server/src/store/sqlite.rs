@@ -2,6 +2,7 @@
 //! `synchronous=FULL` keeps every acknowledged commit over a power loss; each statement is a transaction of its own.
 
 mod accounts;
+mod trail;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +12,12 @@ use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, 
 use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
-/// Clients and grants in one SQLite file. Writes have a connection of their own: one that waits for the file holds up no read.
+/// Clients, grants, accounts and the trail in one SQLite file. Writes have a connection of their own: one that waits for the file holds
+/// up no read. So have searches of the trail, which may be long.
 pub struct SqliteStore {
     reader: Mutex<Connection>,
     writer: Mutex<Connection>,
+    searcher: Mutex<Connection>,
 }
 
 /// The database failed, or holds a record it cannot read.
@@ -54,7 +57,7 @@ impl SqliteStore {
             migrate(&mut connection)?;
             Ok(Mutex::new(connection))
         };
-        Ok(Self { reader: open()?, writer: open()? })
+        Ok(Self { reader: open()?, writer: open()?, searcher: open()? })
     }
 
     /// Drops at most `most` grants and as many clients whose time is over, and says how many of both.
