@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("4. It calls the resource.");
     let mcp = server.policy().resource("https://mcp.example/mcp").ok_or("the policy names it")?;
     let header = format!("Bearer {access}");
-    let call = || server.check(&Authorization::One(header.as_bytes()), Needs { resource: mcp, scopes: &["notes"] });
+    let call = || server.check(&Authorization::One(header.as_bytes()), Needs::of(mcp).scopes(&["notes"]));
     println!("   served to {}", call()??.subject());
 
     println!("5. It refreshes.");

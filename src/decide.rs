@@ -8,6 +8,7 @@ mod check;
 mod consent;
 mod disconnect;
 mod document;
+mod introspect;
 mod manage;
 mod redeem;
 mod refresh;

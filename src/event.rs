@@ -30,7 +30,7 @@ pub struct Event {
     /// What a refusal said, byte for byte. Filled in when the answer is about to leave: by the driver, or by whoever settles
     /// decisions without it ([`Refusal::sent`](crate::Refusal::sent)).
     pub sent: Option<Box<Sent>>,
-    /// What an administrator gave as the reason: escaped, cut at 256 bytes.
+    /// What an administrator gave as the reason, or which resource server asked: escaped, cut at 256 bytes.
     pub note: Option<Box<str>>,
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::transitions::Minted;
 use crate::moment::Timestamp;
+use crate::policy::Policy;
 use crate::schema::Schema;
 use crate::value::credential::GrantId;
 use crate::value::pkce::CodeChallenge;
@@ -242,9 +243,9 @@ impl Grant {
 }
 
 impl Live {
-    /// Whether it is for this resource, one of the grant's.
-    pub(crate) fn is_for(&self, terms: &Terms, resource: &str) -> bool {
-        self.resources.of(terms.resources.iter()).any(|own| crate::value::resource::same(own, resource))
+    /// Whether it is good at this resource.
+    pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
+        self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
     }
 }
 

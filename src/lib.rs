@@ -55,6 +55,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod account;
 mod client;
 mod decide;
 mod drive;
@@ -77,6 +78,7 @@ mod trail;
 mod value;
 
 // The public face: everything a host names, in the order it meets it.
+pub use crate::account::{Account, Balance};
 pub use crate::client::{
     About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, Registration, StoredSecret,
 };
@@ -87,11 +89,13 @@ pub use crate::memory::MemoryStore;
 pub use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp};
 #[cfg(feature = "system")]
 pub use crate::moment::{SystemClock, SystemEntropy};
-pub use crate::operation::{Account, Decision, Keys, Loaded, Operation, Settled};
+pub use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
-    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, PolicyBuilder, PolicyError, RegistrationRules, Resource,
-    RevocationRules, ScopeInfo, TokenRedirectUri,
+    Audience, AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, PolicyBuilder,
+    PolicyError, RateBucket, RateHit, RateKey, RateRules, RegistrationRules, Resource, RevocationRules, ScopeInfo,
+    TokenRedirectUri,
 };
+pub use crate::rate::RateWindow;
 pub use crate::reason::{Code, Reason, Surface};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
@@ -101,14 +105,16 @@ pub use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
 pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::{Fetch, FetchedDocument};
 pub use crate::request::incoming::{Authorization, Incoming};
+pub use crate::request::introspection::IntrospectionRequest;
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;
 pub use crate::request::standing::{Standing, StandingChange};
 pub use crate::request::token::TokenRequest;
-pub use crate::response::access::Access;
+pub use crate::response::access::{Access, Warning};
 pub use crate::response::connection::{Connection, ConnectionState, Connections};
 pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 pub use crate::response::document::DocumentRequest;
+pub use crate::response::introspection::Introspected;
 pub use crate::response::metadata::WellKnown;
 pub use crate::response::problem::Problem;
 pub use crate::response::redirect::Redirect;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
+use crate::account::{Account, Balance};
 use crate::client::Client;
 use crate::grant::Grant;
 use crate::moment::Timestamp;
-use crate::operation::Account;
 use crate::record::{Change, Commit, Stored, Version, Write};
 use crate::store::{AsyncStore, Store};
 use crate::value::credential::GrantId;
@@ -28,6 +28,7 @@ struct Clients {
 pub struct MemoryStore {
     clients: RwLock<Clients>,
     accounts: RwLock<BTreeMap<Subject, Account>>,
+    balances: RwLock<BTreeMap<Subject, Balance>>,
     shards: [Shard; 32],
     by_subject: Mutex<BTreeSet<(Subject, GrantId)>>,
 }
@@ -48,6 +49,11 @@ impl MemoryStore {
     /// Says how an account stands. One that was never mentioned stands well.
     pub fn put_account(&self, subject: Subject, account: Account) {
         self.accounts.write().unwrap_or_else(PoisonError::into_inner).insert(subject, account);
+    }
+
+    /// Says whether an account can pay. One that was never mentioned can.
+    pub fn put_balance(&self, subject: Subject, balance: Balance) {
+        self.balances.write().unwrap_or_else(PoisonError::into_inner).insert(subject, balance);
     }
 
     /// Drops at most `most` grants and clients that may be dropped, and says how many it did.
@@ -177,6 +183,10 @@ impl Store for MemoryStore {
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(accounts.get(subject).copied().unwrap_or(Account::ACTIVE)))
     }
+    fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
+        let balances = self.balances.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(balances.get(subject).copied().unwrap_or(Balance::Sufficient))
+    }
 }
 
 /// It never waits, so it serves an [`AsyncServer`](crate::AsyncServer) as well.
@@ -205,5 +215,8 @@ impl AsyncStore for MemoryStore {
 
     async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
         Store::account(self, subject)
+    }
+    async fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
+        Store::balance(self, subject)
     }
 }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::account::{Account, Balance};
 use crate::client::{Client, ClientStatus};
 use crate::event::{Event, EventKind};
 use crate::grant::Grant;
@@ -62,6 +63,10 @@ pub struct Keys<'a> {
     pub client: Option<Cow<'a, str>>,
     /// The user the host has authenticated.
     pub subject: Option<&'a str>,
+    /// A client that asks about the grant of another (RFC 7662).
+    pub caller: Option<&'a str>,
+    /// Whether the account's balance matters, too.
+    pub balance: bool,
 }
 
 /// What was found. Nothing for a record that does not exist; a record that cannot be read is the store's error.
@@ -75,31 +80,26 @@ pub struct Loaded {
     pub account: Option<Account>,
     /// The standing of the account that owns the client, if one does.
     pub owner: Option<Account>,
+    /// The client that asks about the grant of another.
+    pub caller: Option<Stored<Client>>,
+    /// The balance of the grant's account, if it was asked for.
+    pub balance: Option<Balance>,
 }
 
-/// How an account stands with the host, and the epoch its grants capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Account {
-    /// Whether it is suspended. Its connections are then inactive until the suspension is lifted.
-    pub suspended: bool,
-    /// Raised to end every grant that captured an older one: at a password change, or a security event.
-    pub epoch: u64,
-}
-
-impl Account {
-    /// An account in good standing whose grants were never ended.
-    pub const ACTIVE: Self = Self { suspended: false, epoch: 0 };
+/// The client, if there is one and it is served: neither deactivated nor, as far as it was registered for a time, over it.
+pub(crate) fn served(client: Option<&Stored<Client>>, now: Timestamp) -> Result<&Arc<Client>, Reason> {
+    match client {
+        Some(stored) if stored.record.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+        Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
+        Some(stored) => Ok(&stored.record),
+        None => Err(Reason::ClientUnknown),
+    }
 }
 
 impl Loaded {
-    /// The client, if there is one and it is served: neither deactivated nor, as far as it was registered for a time, over it.
+    /// The client, if it is [`served`].
     pub(crate) fn client(&self, now: Timestamp) -> Result<&Arc<Client>, Reason> {
-        match &self.client {
-            Some(stored) if stored.record.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
-            Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
-            Some(stored) => Ok(&stored.record),
-            None => Err(Reason::ClientUnknown),
-        }
+        served(self.client.as_ref(), now)
     }
 
     /// Whether client and account still have the epochs the grant captured. A missing one is a moved one.
@@ -205,6 +205,12 @@ impl<T> Decision<T> {
     /// Keeps what the client called itself in the event, when there is no such client.
     pub(crate) fn claimed_by(mut self, client_id: &str) -> Self {
         self.settled.event.claim(client_id);
+        self
+    }
+
+    /// Keeps in the event why nothing was done, where that is no refusal.
+    pub(crate) fn because(mut self, reason: Reason) -> Self {
+        self.settled.event.reason = Some(reason);
         self
     }
 

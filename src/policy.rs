@@ -4,12 +4,18 @@
 
 mod builder;
 mod check;
+mod checks;
 mod clients;
+mod introspection;
+mod rates;
 mod revocation;
 
 pub use builder::PolicyBuilder;
 pub use check::PolicyError;
+pub use checks::{Audience, CheckRules};
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
+pub use introspection::IntrospectionRules;
+pub use rates::{RateBucket, RateHit, RateKey, RateRules};
 pub use revocation::RevocationRules;
 
 use std::fmt;
@@ -32,6 +38,8 @@ pub struct Policy {
     registration: Option<RegistrationRules>,
     revocation_endpoint: String,
     revocation: Option<RevocationRules>,
+    introspection_endpoint: String,
+    introspection: Option<IntrospectionRules>,
     documents: Option<DocumentRules>,
     auth_methods: AuthMethods,
     unverified_scope: Option<Scope>,
@@ -39,6 +47,9 @@ pub struct Policy {
     openid_alias: bool,
     resources: Vec<Resource>,
     scopes: Vec<ScopeInfo>,
+    /// Each scope token with one that it includes, directly or through others.
+    implied: Vec<(String, String)>,
+    checks: CheckRules,
     default_scope: Option<Scope>,
     drop_unknown_scopes: bool,
     default_resource: Option<String>,
@@ -46,6 +57,7 @@ pub struct Policy {
     lifetimes: Lifetimes,
     replay_window: Duration,
     limits: Limits,
+    rates: RateRules,
     redirect_rules: RedirectRules,
     error_delivery: ErrorDelivery,
     token_redirect_uri: TokenRedirectUri,
@@ -223,6 +235,17 @@ impl Policy {
         self.revocation.as_ref()
     }
 
+    /// The introspection endpoint's URL. Default: the issuer and `/oauth/introspect`. It is there only if
+    /// [`introspection`](Self::introspection) is.
+    pub fn introspection_endpoint(&self) -> &str {
+        &self.introspection_endpoint
+    }
+
+    /// Who may ask about tokens, if anybody may.
+    pub fn introspection(&self) -> Option<&IntrospectionRules> {
+        self.introspection.as_ref()
+    }
+
     /// The rules of Client ID Metadata Documents, if they are used.
     pub fn documents(&self) -> Option<&DocumentRules> {
         self.documents.as_ref()
@@ -340,8 +363,32 @@ impl Policy {
         self.scopes.iter().any(|scope| scope.name == token)
     }
 
+    /// The rules of the resource check.
+    pub fn checks(&self) -> &CheckRules {
+        &self.checks
+    }
+
+    /// Whether a scope token includes another, as the host declared it (MCP, Step-Up Authorization Flow).
+    pub fn implies(&self, granted: &str, needed: &str) -> bool {
+        self.implied.iter().any(|(own, included)| own == granted && included == needed)
+    }
+
     /// The resource that this indicator names, if the server knows it.
     pub fn resource(&self, indicator: &str) -> Option<&Resource> {
-        self.resources.iter().find(|known| resource::same(&known.identifier, indicator))
+        self.resources.iter().find(|known| self.is_same_resource(&known.identifier, indicator))
+    }
+
+    /// Whether two indicators name one resource.
+    pub(crate) fn is_same_resource(&self, own: &str, other: &str) -> bool {
+        match self.checks.audience {
+            Audience::Exact => own == other,
+            Audience::Canonical | Audience::PathPrefix => resource::same(own, other),
+        }
+    }
+
+    /// Whether a token for the one resource is good at the other.
+    pub(crate) fn is_good_at(&self, token_for: &str, called: &str) -> bool {
+        let is_below = || self.checks.audience == Audience::PathPrefix && resource::covers(token_for, called);
+        self.is_same_resource(token_for, called) || is_below()
     }
 }

@@ -41,6 +41,8 @@ pub enum Code {
     InvalidToken,
     /// OAuth 2.1 §5.3.2.
     InsufficientScope,
+    /// Not registered: the account behind the token cannot pay.
+    InsufficientBalance,
     /// Not registered; the field's word for a 429.
     TooManyRequests,
     /// Not registered: shown on a page, never sent to a client. The consent page was left open too long.
@@ -71,6 +73,7 @@ impl Code {
             Self::InvalidClientMetadata => "invalid_client_metadata",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InsufficientBalance => "insufficient_balance",
             Self::TooManyRequests => "too_many_requests",
             Self::ConsentExpired => "consent_expired",
             Self::ConsentUsed => "consent_used",
@@ -209,9 +212,11 @@ impl Reason {
             (Self::ConnectionUnknown, ..) => 404,
             (Self::RequestTooLarge, _, Surface::Token | Surface::Registration | Surface::Management) => 413,
             (_, Code::TooManyRequests, _) => 429,
+            (_, Code::InsufficientBalance, _) => 402,
             (_, Code::TemporarilyUnavailable, _) => 503,
             (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => 401,
-            (Self::RegistrationOff | Self::RevocationOff, ..) | (_, Code::InsufficientScope, _) => 403,
+            (Self::RegistrationOff | Self::RevocationOff | Self::IntrospectionOff | Self::AccountForbidden, ..)
+            | (_, Code::InsufficientScope, _) => 403,
             _ => 400,
         }
     }

@@ -72,7 +72,14 @@ pub(crate) struct Challenge {
 
 impl Challenge {
     fn of(resource: &Resource, scopes: &[&str]) -> Self {
-        let scope = if scopes.is_empty() { resource.scopes.join(" ") } else { scopes.join(" ") };
+        let mut scope = String::new();
+        let all = resource.scopes.iter().map(String::as_str).filter(|_| scopes.is_empty()).chain(scopes.iter().copied());
+        for token in all {
+            if scope.split(' ').all(|named| named != token) {
+                scope.push_str(if scope.is_empty() { "" } else { " " });
+                scope.push_str(token);
+            }
+        }
         Self { resource_metadata: resource.metadata_url.clone(), scope }
     }
 }
@@ -82,6 +89,12 @@ impl Refusal {
     /// such as a body it will not read.
     pub fn plain(reason: Reason, surface: Surface) -> Self {
         Self::told(reason, surface, Manner::Plain)
+    }
+
+    /// The refusal of a token request that is over a limit: 429, with `Retry-After`. For hosts that keep the
+    /// [windows](crate::RateWindow) themselves.
+    pub fn rate_limited(seconds: u32) -> Self {
+        Self::later(Reason::RateLimited, Surface::Token, seconds)
     }
 
     fn told(reason: Reason, surface: Surface, manner: Manner) -> Self {

@@ -7,6 +7,7 @@ pub(crate) mod challenge;
 pub(crate) mod connection;
 pub(crate) mod consent_page;
 pub(crate) mod document;
+pub(crate) mod introspection;
 pub(crate) mod metadata;
 pub(crate) mod problem;
 pub(crate) mod redirect;

@@ -69,6 +69,13 @@ macro_rules! common {
                 &self.trail
             }
 
+            /// Leaves the limit of token requests to the host, which shares it among several servers, say: [`RateWindow`](crate::RateWindow).
+            #[must_use = "the server without the limit is the one returned"]
+            pub fn without_rate_limit(mut self) -> Self {
+                self.core = self.core.without_rate_limit();
+                self
+            }
+
             /// Hands every event to `observer` before the answer is returned: one for each call of an endpoint.
             #[must_use = "the server with the observer is the one returned"]
             pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {

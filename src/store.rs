@@ -26,9 +26,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::account::{Account, Balance};
 use crate::client::Client;
 use crate::grant::Grant;
-use crate::operation::{Account, Keys, Loaded};
+use crate::operation::{Keys, Loaded};
 use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
 use crate::value::text::Subject;
@@ -86,6 +87,16 @@ pub trait Store {
         Ok(Some(Account::ACTIVE))
     }
 
+    /// Whether this user's account can pay for one more call. It is asked only for calls that cost something
+    /// ([`Needs::billed`](crate::Needs::billed)), and by account alone: all connections share it. Left as it is, it always can.
+    ///
+    /// # Errors
+    /// If it cannot be known.
+    fn balance(&self, subject: &str) -> Result<Balance, Self::Error> {
+        let _ = subject;
+        Ok(Balance::Sufficient)
+    }
+
     /// All that is known of these grants, in this order: [`load`](Self::load) of each. Override it where one round trip can bring many.
     ///
     /// # Errors
@@ -104,7 +115,10 @@ pub trait Store {
         let client = client_key(keys, of_grant).map(|id| self.client(id)).transpose()?.flatten();
         let account = subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
         let owner = owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
-        Ok(Loaded { grant, client, account, owner })
+        let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
+        let payer = keys.balance.then_some(of_grant).flatten().map(|grant| grant.subject().as_str());
+        let balance = payer.map(|subject| self.balance(subject)).transpose()?;
+        Ok(Loaded { grant, client, account, owner, caller, balance })
     }
 }
 
@@ -134,6 +148,12 @@ pub trait AsyncStore: Sync {
     fn raise_epoch(&self, subject: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send {
         let _ = subject;
         async { Ok(false) }
+    }
+
+    /// See [`Store::balance`].
+    fn balance(&self, subject: &str) -> impl Future<Output = Result<Balance, Self::Error>> + Send {
+        let _ = subject;
+        async { Ok(Balance::Sufficient) }
     }
 
     /// See [`Store::load_grants`].
@@ -173,7 +193,15 @@ pub trait AsyncStore: Sync {
                 Some(owner) => self.account(owner).await?,
                 None => None,
             };
-            Ok(Loaded { grant, client, account, owner })
+            let caller = match keys.caller {
+                Some(id) => self.client(id).await?,
+                None => None,
+            };
+            let balance = match keys.balance.then_some(of_grant).flatten() {
+                Some(grant) => Some(self.balance(grant.subject().as_str()).await?),
+                None => None,
+            };
+            Ok(Loaded { grant, client, account, owner, caller, balance })
         }
     }
 }
@@ -219,6 +247,10 @@ macro_rules! forward {
                 (**self).raise_epoch(subject)
             }
 
+            fn balance(&self, subject: &str) -> Result<Balance, S::Error> {
+                (**self).balance(subject)
+            }
+
             fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
                 (**self).load_grants(ids)
             }
@@ -258,6 +290,10 @@ impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
         (**self).raise_epoch(subject).await
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Balance, S::Error> {
+        (**self).balance(subject).await
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {

@@ -94,7 +94,7 @@ impl Scenario {
 
     fn decide(&self, index: usize, actor: &Actor, client: &Stored<Client>, grant: &Stored<Grant>) -> Decided {
         let account = Some(Account::ACTIVE);
-        let loaded = Loaded { grant: Some(grant.clone()), client: Some(client.clone()), account, owner: None };
+        let loaded = Loaded { grant: Some(grant.clone()), client: Some(client.clone()), account, ..Loaded::default() };
         let moment = Moment::new(self.now, entropy(1000 + index as u64));
         let moment = (0..actor.attempt).fold(moment, |moment, _| moment.again(self.now));
         let bearer = format!("Bearer {}", self.token);

@@ -110,7 +110,7 @@ impl Bench {
     }
 
     pub fn check<'a>(&'a self, header: &Form) -> AccessCheck<'a> {
-        let needs = Needs { resource: &self.policy.resources()[0], scopes: &["read"] };
+        let needs = Needs::of(&self.policy.resources()[0]).scopes(&["read"]);
         AccessCheck::parse(&Authorization::One(header.0.as_bytes()), needs).unwrap()
     }
 

@@ -2,27 +2,28 @@
 
 use crate::client::{Authentication, Client, StoredSecret};
 use crate::moment::Timestamp;
-use crate::operation::Loaded;
+use crate::operation::served;
 use crate::policy::Policy;
 use crate::reason::Reason;
+use crate::record::Stored;
 use crate::request::token::{Credentials, Presented};
 use crate::value::auth_method::SecretMethod;
 use crate::value::secret::Digest;
 
 /// The client, if it proves to be the one it claims. All failures look alike from outside and take comparable work.
 pub(crate) fn authenticate<'a>(
-    loaded: &'a Loaded,
+    stored: Option<&'a Stored<Client>>,
     credentials: &Credentials<'_>,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<&'a Client, Reason> {
-    let client = loaded.client.as_ref().map(|stored| &*stored.record);
+    let client = stored.map(|stored| &*stored.record);
     let proof = client.ok_or(Reason::ClientUnknown).and_then(|client| prove(client, &credentials.secret, policy));
     if proof.is_err() {
         level(client, &credentials.secret, policy);
     }
     // Whatever was proved: one that is deactivated, or over, is refused as an unknown one is.
-    loaded.client(now).and(proof)
+    served(stored, now).and(proof)
 }
 
 fn prove<'a>(client: &'a Client, presented: &Presented<'_>, policy: &Policy) -> Result<&'a Client, Reason> {

@@ -41,6 +41,7 @@ impl Operation for AuthorizationRequest<'_> {
             grant: (moment.again || self.challenge_once && self.user.is_some()).then(|| self.grant_id(moment)),
             client: ClientId::can_be(&self.client_id).map(Cow::Borrowed),
             subject: self.user.as_ref().map(|user| user.subject),
+            ..Keys::default()
         }
     }
 

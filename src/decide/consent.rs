@@ -19,7 +19,7 @@ impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { grant: Some(self.ticket.id), client: None, subject: None }
+        Keys { grant: Some(self.ticket.id), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {

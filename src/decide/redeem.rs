@@ -55,7 +55,7 @@ pub(crate) fn redeem(
             return refuse(Reason::CodeReused).writing(Write::grant(Some(stored), revoked));
         }
     };
-    let resources = match is_alive(request, issued, grant, loaded, now) {
+    let resources = match is_alive(request, issued, grant, loaded, policy, now) {
         Ok(resources) => resources,
         Err(reason) => return refuse(reason),
     };
@@ -109,6 +109,7 @@ fn is_alive(
     issued: &IssuedCode,
     grant: &Grant,
     loaded: &Loaded,
+    policy: &Policy,
     now: crate::moment::Timestamp,
 ) -> Result<Subset, Reason> {
     if now >= issued.expires || now >= grant.expires() {
@@ -118,7 +119,7 @@ fn is_alive(
         return Err(Reason::GrantEnded);
     }
     loaded.standing()?;
-    narrowed_resources(&request.resources, grant.terms())
+    narrowed_resources(&request.resources, grant.terms(), policy)
 }
 
 fn tokens(client: &Client, grant: &Grant, scope: Subset, expires_in: u64, moment: &Moment) -> Tokens {

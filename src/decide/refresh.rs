@@ -141,7 +141,7 @@ impl OfFamily<'_> {
         }
         self.loaded.standing()?;
         let scope = narrowed_scope(self.request.scope.as_deref(), self.grant().terms())?;
-        let resources = narrowed_resources(&self.request.resources, self.grant().terms())?;
+        let resources = narrowed_resources(&self.request.resources, self.grant().terms(), self.policy)?;
         Ok((scope, resources))
     }
 

@@ -25,12 +25,12 @@ impl Operation for RevocationRequest<'_> {
             Ok(Revocable::Access(token)) => Some(token.id),
             Ok(Revocable::Nothing) | Err(_) => None,
         };
-        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), subject: None }
+        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
         let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded, &self.credentials, policy, moment.now) {
+        let client = match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
             Ok(client) => client,
             Err(reason) => return refuse(reason),
         };
@@ -41,7 +41,8 @@ impl Operation for RevocationRequest<'_> {
         };
         match revoke(token, client, loaded, policy, moment) {
             Err(Reason::RevocationClientMismatch) if policy.revocation().is_some_and(|rules| rules.silent) => {
-                Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment)
+                let decision = Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment);
+                decision.because(Reason::RevocationClientMismatch)
             }
             Err(reason) => refuse(reason),
             Ok(None) => Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment),

@@ -69,12 +69,12 @@ pub(crate) fn narrowed_scope(asked: Option<&str>, terms: &Terms) -> Result<Subse
 }
 
 /// The part of a grant's resources that a token request names; all of them if it names none (RFC 8707 §2.2).
-pub(crate) fn narrowed_resources(asked: &[Cow<'_, str>], terms: &Terms) -> Result<Subset, Reason> {
+pub(crate) fn narrowed_resources(asked: &[Cow<'_, str>], terms: &Terms, policy: &Policy) -> Result<Subset, Reason> {
     if asked.is_empty() {
         return Ok(Subset::ALL);
     }
     asked.iter().try_fold(Subset::NONE, |subset, indicator| {
-        let position = terms.resources.iter().position(|own| resource::same(own, indicator));
+        let position = terms.resources.iter().position(|own| policy.is_same_resource(own, indicator));
         Ok(subset.with(position.ok_or(Reason::ResourceBeyondGrant)?))
     })
 }

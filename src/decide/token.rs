@@ -17,17 +17,12 @@ impl Operation for TokenRequest<'_> {
     type Response = Tokens;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        let grant = match &self.asked {
-            Asked::Code(Ok(redemption)) => Some(redemption.code.id),
-            Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
-            Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
-        };
-        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), subject: None }
+        Keys { grant: self.grant(), client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
         let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded, &self.credentials, policy, moment.now) {
+        let client = match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
             Ok(client) => client,
             Err(reason) => return refuse(reason),
         };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::check::{PolicyError, check};
 use super::{
-    AuthMethods, DocumentRules, ErrorDelivery, Lifetimes, Limits, Policy, RegistrationRules, Resource, RevocationRules, ScopeInfo,
-    SlowHash, TokenRedirectUri,
+    AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RateRules,
+    RegistrationRules, Resource, RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
@@ -32,6 +32,8 @@ impl PolicyBuilder {
             registration_endpoint: format!("{}/oauth/register", issuer.trim_end_matches('/')),
             revocation_endpoint: format!("{}/oauth/revoke", issuer.trim_end_matches('/')),
             revocation: None,
+            introspection_endpoint: format!("{}/oauth/introspect", issuer.trim_end_matches('/')),
+            introspection: None,
             issuer,
             registration: None,
             documents: None,
@@ -41,6 +43,8 @@ impl PolicyBuilder {
             openid_alias: true,
             resources: Vec::new(),
             scopes: Vec::new(),
+            implied: Vec::new(),
+            checks: CheckRules::default(),
             default_scope: None,
             drop_unknown_scopes: false,
             default_resource: None,
@@ -64,6 +68,7 @@ impl PolicyBuilder {
                 registration_bytes: 16 * 1024,
                 registrations_per_minute: 300,
             },
+            rates: RateRules::default(),
             redirect_rules: RedirectRules::default(),
             error_delivery: ErrorDelivery::default(),
             token_redirect_uri: TokenRedirectUri::default(),
@@ -149,6 +154,37 @@ impl PolicyBuilder {
     /// The revocation endpoint's URL.
     pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.revocation_endpoint = url.into();
+        self
+    }
+
+    /// Declares that a scope token includes another: whoever has `admin` may `read`. What includes what is followed through. It is looked at
+    /// where a resource is called, so that users are asked once for what includes the rest (MCP, Step-Up Authorization Flow).
+    pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
+        self.policy.implied.push((scope.into(), included.into()));
+        self
+    }
+
+    /// What token requests share a limit, and which clients have one of their own.
+    pub fn rates(mut self, set: impl FnOnce(&mut RateRules)) -> Self {
+        set(&mut self.policy.rates);
+        self
+    }
+
+    /// How resources judge calls, where the specifications leave it open.
+    pub fn checks(mut self, set: impl FnOnce(&mut CheckRules)) -> Self {
+        set(&mut self.policy.checks);
+        self
+    }
+
+    /// Lets resource servers ask about tokens (RFC 7662). Default: nobody may.
+    pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
+        self.policy.introspection = Some(rules);
+        self
+    }
+
+    /// The introspection endpoint's URL.
+    pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.policy.introspection_endpoint = url.into();
         self
     }
 
@@ -309,6 +345,22 @@ impl PolicyBuilder {
         let scope = |tokens: Option<String>| tokens.map(|tokens| Scope::parse(&tokens)).transpose().map_err(|_| PolicyError::Scope);
         (policy.default_scope, policy.unverified_scope) = (scope(default_scope)?, scope(unverified_scope)?);
         check(&policy, loopback_http)?;
+        policy.implied = followed_through(policy.implied);
         Ok(policy)
+    }
+}
+
+/// What includes what, directly or through others.
+fn followed_through(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    loop {
+        let through = |(scope, included): &(String, String)| {
+            let further = pairs.iter().filter(move |(next, _)| next == included);
+            further.map(|(_, further)| (scope.clone(), further.clone())).collect::<Vec<_>>()
+        };
+        let found = pairs.iter().flat_map(through).find(|pair| !pairs.contains(pair));
+        match found {
+            Some(pair) => pairs.push(pair),
+            None => return pairs,
+        }
     }
 }

@@ -35,6 +35,9 @@ pub enum PolicyError {
     /// Registration is advertised, but no client could use it: nobody may register, or what is registered can ask for nothing.
     #[error("registration takes somebody in, gives the code flow, and leaves something of the default scope")]
     Registration,
+    /// Introspection is advertised, but nobody may ask, or about a resource that is not the policy's, or no client can have a secret.
+    #[error("introspection names at least one client with a secret, and resources of the policy")]
+    Introspection,
     /// Client documents are advertised, but clients known by them could not connect: they are public, listen on ports that no document
     /// can name, and need the code flow and something of the default scope.
     #[error("client documents need the method none, the code flow, some scope, varying loopback ports, freshness bounds in order")]
@@ -68,6 +71,10 @@ pub(super) fn check(policy: &Policy, loopback_http: bool) -> Result<(), PolicyEr
     check_resources(policy, loopback_http)?;
     check_lifetimes(policy)?;
     check_limits(&policy.limits)?;
+    if policy.rates.clients.values().any(|limit| *limit == 0) {
+        return Err(PolicyError::Limit);
+    }
+    check_introspection(policy)?;
     check_registration(policy)?;
     check_documents(policy)
 }
@@ -78,9 +85,15 @@ fn check_urls(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
     }
     let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
     let own = |url: &String| is_server_url(url, loopback_http) && origin(url) == origin(&policy.issuer);
-    if [&policy.authorization_endpoint, &policy.token_endpoint, &policy.registration_endpoint, &policy.revocation_endpoint]
-        .into_iter()
-        .all(own)
+    if [
+        &policy.authorization_endpoint,
+        &policy.token_endpoint,
+        &policy.registration_endpoint,
+        &policy.revocation_endpoint,
+        &policy.introspection_endpoint,
+    ]
+    .into_iter()
+    .all(own)
         && !policy.registration_endpoint.contains('?')
     {
         Ok(())
@@ -111,6 +124,10 @@ fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
         if !one_token || named_before {
             return Err(PolicyError::Scope);
         }
+    }
+    let mut implied = policy.implied.iter().flat_map(|(scope, included)| [scope, included]);
+    if !implied.all(|scope| policy.knows_scope(scope)) {
+        return Err(PolicyError::Scope);
     }
     let is_known = |scope: &Scope| scope.tokens().all(|token| policy.knows_scope(token));
     if [policy.default_scope.as_ref(), policy.unverified_scope.as_ref()].into_iter().flatten().all(is_known) {
@@ -185,6 +202,17 @@ fn serves_strangers(policy: &Policy) -> bool {
         _ => true,
     };
     leaves_something && policy.default_grant_types.authorization_code
+}
+
+fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
+    let Some(rules) = &policy.introspection else { return Ok(()) };
+    let is_known = |(_, resource): &(String, String)| policy.resource(resource).is_some();
+    let has_method = policy.auth_methods.basic || policy.auth_methods.post;
+    if has_method && !rules.callers.is_empty() && rules.callers.iter().all(is_known) {
+        Ok(())
+    } else {
+        Err(PolicyError::Introspection)
+    }
 }
 
 fn check_documents(policy: &Policy) -> Result<(), PolicyError> {

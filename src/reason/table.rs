@@ -369,6 +369,24 @@ reasons! {
         "A client tried to revoke a token that was issued to another one. Nothing was changed."
         "Revoke the token with the client_id it was issued to."
 
+    // Introspection endpoint
+    IntrospectionOff "introspection_off" AccessDenied "RFC 7662 §2"
+        "Tokens cannot be introspected here."
+        "The policy has no introspection endpoint."
+        "Check tokens in process, or turn introspection on in the policy."
+    IntrospectionUnauthenticated "introspection_unauthenticated" InvalidClient "RFC 7662 §2.1"
+        "The client is unknown or its authentication failed. Register the client again."
+        "A public client asked, which proves nothing about who it is."
+        "Give the resource server a client with a secret."
+    IntrospectionUnauthorized "introspection_unauthorized" UnauthorizedClient "RFC 7662 §2.1"
+        "The client may not introspect tokens."
+        "The client proved who it is, but the policy does not name it as a resource server."
+        "Name it in the policy's introspection rules, with its resource."
+    IntrospectionTokenMissing "introspection_token_missing" InvalidRequest "RFC 7662 §2.1"
+        "The token parameter is missing."
+        "token was left out."
+        "Send the access token that the resource was called with."
+
     // Connected apps
     ConnectionUnknown "connection_unknown" InvalidRequest "OAuth 2.1 §7.9"
         "There is no such connection."
@@ -552,4 +570,12 @@ reasons! {
         "The access token lacks a scope this operation needs."
         "The token is good, but the user has not granted what the operation needs."
         "Authorize again, asking for the scopes in the challenge as well."
+    AccountForbidden "account_forbidden" AccessDenied "OAuth 2.1 §5.3.2"
+        "The account behind this connection is not active. Contact support."
+        "The user's account, or that of the client's owner, is suspended or gone, and the policy answers that with 403."
+        "Lift the suspension. Tokens that have not expired or been revoked then work again."
+    BalanceInsufficient "insufficient_balance" InsufficientBalance "RFC 9110 §15.5.3"
+        "The balance of the account does not suffice. Top it up and retry."
+        "The call costs something and the account's balance is used up. All connections of an account share one balance."
+        "Top up the account. The same token works again at once."
 }

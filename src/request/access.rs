@@ -1,7 +1,8 @@
 //! A call to a protected resource (OAuth 2.1 §5.1.1): the bearer token it carries and what it is needed for.
 
-use super::incoming::Authorization;
-use crate::policy::Resource;
+use super::incoming::{Authorization, Incoming};
+use super::parameters::{Slot, each};
+use crate::policy::{Policy, Resource};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, Kind};
@@ -19,6 +20,27 @@ pub struct Needs<'a> {
     pub resource: &'a Resource,
     /// The scope tokens it needs, all of them; none if any token for the resource will do.
     pub scopes: &'a [&'a str],
+    /// Whether it costs the account something, so that its [balance](crate::Store::balance) must suffice.
+    pub billed: bool,
+}
+
+impl<'a> Needs<'a> {
+    /// Any token for this resource will do, and the call is free.
+    pub const fn of(resource: &'a Resource) -> Self {
+        Self { resource, scopes: &[], billed: false }
+    }
+
+    /// It needs these scope tokens.
+    #[must_use = "the narrower needs are the ones returned"]
+    pub const fn scopes(self, scopes: &'a [&'a str]) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// It costs the account something.
+    #[must_use = "the needs of a billed call are the ones returned"]
+    pub const fn billed(self) -> Self {
+        Self { billed: true, ..self }
+    }
 }
 
 impl<'a> AccessCheck<'a> {
@@ -27,15 +49,55 @@ impl<'a> AccessCheck<'a> {
     /// # Errors
     /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one.
     pub fn parse(authorization: &Authorization<'_>, needs: Needs<'a>) -> Result<Self, Refusal> {
-        let refuse = |reason| Refusal::challenge(reason, needs.resource, needs.scopes);
-        let token = match authorization.credentials("Bearer") {
-            None if matches!(authorization, Authorization::Several) => return Err(refuse(Reason::BearerMalformed)),
-            None => return Err(refuse(Reason::TokenMissing)),
-            Some(token) if !is_token68(token) => return Err(refuse(Reason::BearerMalformed)),
-            Some(token) => std::str::from_utf8(token).ok().and_then(|token| Credential::parse(Kind::Access, token)),
-        };
+        match authorization.credentials("Bearer") {
+            None if matches!(authorization, Authorization::Several) => Err(refuse(Reason::BearerMalformed, &needs)),
+            None => Err(refuse(Reason::TokenMissing, &needs)),
+            Some(token) => Self::of(token, needs),
+        }
+    }
+
+    /// Reads the `Authorization` header, or else, if the policy [allows it](crate::CheckRules::bearer_in_body), `access_token` in the form
+    /// body of a request whose method has one (OAuth 2.1 §5.1.2). Never the query.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one, or one in both places.
+    pub fn of_request(incoming: &Incoming<'_>, needs: Needs<'a>, policy: &Policy) -> Result<Self, Refusal> {
+        let slot = token_in_body(incoming, policy);
+        match (&slot.value, &incoming.authorization) {
+            (None, _) => Self::parse(&incoming.authorization, needs),
+            (Some(token), Authorization::None) if !slot.repeated => Self::of(token.as_bytes(), needs),
+            (Some(_), _) => Err(refuse(Reason::BearerMalformed, &needs)),
+        }
+    }
+
+    fn of(token: &[u8], needs: Needs<'a>) -> Result<Self, Refusal> {
+        if !is_token68(token) {
+            return Err(refuse(Reason::BearerMalformed, &needs));
+        }
+        let token = std::str::from_utf8(token).ok().and_then(|token| Credential::parse(Kind::Access, token));
         Ok(Self { token, needs })
     }
+}
+
+fn refuse(reason: Reason, needs: &Needs<'_>) -> Refusal {
+    Refusal::challenge(reason, needs.resource, needs.scopes)
+}
+
+/// What a form says of `access_token`, where it may say anything. A body that is none of ours to read says nothing.
+fn token_in_body<'a>(incoming: &Incoming<'a>, policy: &Policy) -> Slot<'a> {
+    let mut slot = Slot::default();
+    let has_body = matches!(incoming.method, "POST" | "PUT" | "PATCH");
+    if let (true, true, Ok(body)) = (policy.checks().bearer_in_body, has_body, incoming.form(policy.limits())) {
+        let read = each(body, policy.limits(), |name, value| {
+            if name == "access_token" {
+                slot.put(value);
+            }
+        });
+        if read.is_err() {
+            return Slot::default();
+        }
+    }
+    slot
 }
 
 /// A run of token characters, then any padding (RFC 9110 §11.2).

@@ -16,6 +16,8 @@ pub struct Incoming<'a> {
     pub content_type: Option<&'a [u8]>,
     /// The value of `Authorization`.
     pub authorization: Authorization<'a>,
+    /// Where it comes from, as far as limits go by that: the caller's network address, say. Empty if the host does not say.
+    pub source: &'a str,
     /// The body. A host should not read more than [`Limits::request_bytes`] and one.
     pub body: &'a [u8],
 }
@@ -85,13 +87,14 @@ impl<'a> Incoming<'a> {
 
 #[cfg(feature = "http")]
 impl<'a> Incoming<'a> {
-    /// The request of these parts and this body.
+    /// The request of these parts and this body. They do not say where it comes from: `Incoming { source, ..Incoming::from_http(..) }`.
     pub fn from_http(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
         Self {
             method: parts.method.as_str(),
             query: parts.uri.query().unwrap_or_default().as_bytes(),
             content_type: only(parts.headers.get_all(http::header::CONTENT_TYPE).iter().map(http::HeaderValue::as_bytes)),
             authorization: parts.headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect(),
+            source: "",
             body,
         }
     }

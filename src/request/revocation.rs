@@ -1,9 +1,9 @@
 //! The revocation request (RFC 7009 §2.1): who asks, and which token is to end.
 
 use super::incoming::Incoming;
-use super::parameters::{Slot, each};
-use super::token::{Credentials, refuse_secrets_in_query};
-use crate::policy::{Limits, Policy};
+use super::token::Credentials;
+use super::token_form::TokenForm;
+use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, Kind, RefreshCredential};
@@ -28,35 +28,14 @@ impl<'a> RevocationRequest<'a> {
     /// # Errors
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it comes from.
     pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Token))
+        let form = TokenForm::read(incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Token))?;
+        let token = form.token.map(|token| Revocable::parse(&token)).ok_or(Reason::RevocationTokenMissing);
+        Ok(Self { credentials: form.credentials, token })
     }
 
     /// The `client_id` it claims.
     pub fn claimed_client(&self) -> &str {
         &self.credentials.id
-    }
-
-    fn read(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Reason> {
-        if incoming.method != "POST" {
-            return Err(Reason::MethodNotAllowed);
-        }
-        let limits: &Limits = policy.limits();
-        refuse_secrets_in_query(incoming.query, limits)?;
-        let (mut client_id, mut client_secret, mut token) = (Slot::default(), Slot::default(), Slot::default());
-        let mut hint = Slot::default();
-        each(incoming.form(limits)?, limits, |name, value| match name {
-            "client_id" => client_id.put(value),
-            "client_secret" => client_secret.put(value),
-            "token" => token.put(value),
-            "token_type_hint" => hint.put(value),
-            _ => {}
-        })?;
-        if [&client_id, &client_secret, &token, &hint].iter().any(|slot| slot.repeated) {
-            return Err(Reason::ParameterRepeated);
-        }
-        let credentials = Credentials::read(&incoming.authorization, client_id.value, client_secret.value, limits)?;
-        let token = token.get().map(Revocable::parse).ok_or(Reason::RevocationTokenMissing);
-        Ok(Self { credentials, token })
     }
 }
 

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::incoming::{Authorization, Incoming};
 use super::parameters::{Slot, decode, each};
-use crate::policy::{Limits, Policy};
+use crate::policy::{Limits, Policy, RateHit};
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
-use crate::value::credential::{Credential, Kind, RefreshCredential};
+use crate::value::credential::{Credential, GrantId, Kind, RefreshCredential};
 
 /// A token request. What is wrong with its grant is kept inside until the client has proved who it is (TOKEN-06).
 pub struct TokenRequest<'a> {
@@ -64,6 +64,22 @@ struct Form<'a> {
     refresh_token: Slot<'a>,
     scope: Slot<'a>,
     resources: Vec<Cow<'a, str>>,
+}
+
+impl TokenRequest<'_> {
+    /// What a rate limit can go by; `source` as the host has it.
+    pub fn rate_hit<'s>(&'s self, source: &'s str) -> RateHit<'s> {
+        RateHit { client: self.claimed_client(), grant: self.grant(), source }
+    }
+
+    /// The grant that its code or refresh token names.
+    pub(crate) fn grant(&self) -> Option<GrantId> {
+        match &self.asked {
+            Asked::Code(Ok(redemption)) => Some(redemption.code.id),
+            Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
+            Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
+        }
+    }
 }
 
 impl<'a> TokenRequest<'a> {

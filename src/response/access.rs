@@ -13,10 +13,22 @@ pub struct Access {
     pub(crate) grant: Arc<Grant>,
     pub(crate) live: Live,
     pub(crate) correlation: CorrelationId,
+    pub(crate) warning: Option<Warning>,
+}
+
+/// What the host should tell beside its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The account's balance is low: so much is left, in the host's own units.
+    LowBalance {
+        /// What is left.
+        left: u64,
+    },
 }
 
 impl Access {
-    /// The user on whose behalf the client calls.
+    /// The user on whose behalf the client calls, and whose account pays.
     pub fn subject(&self) -> &Subject {
         self.grant.subject()
     }
@@ -44,6 +56,11 @@ impl Access {
     /// The name of this call in the trail.
     pub fn correlation(&self) -> CorrelationId {
         self.correlation
+    }
+
+    /// What to tell beside the answer.
+    pub fn warnings(&self) -> impl Iterator<Item = Warning> {
+        self.warning.into_iter()
     }
 
     /// When the token expires.

@@ -16,6 +16,9 @@ impl Challenge {
             header.push('"');
         };
         let code = reason.code(Surface::Resource);
+        if code == Code::InvalidToken && !policy.checks().error_in_header {
+            return header;
+        }
         if code != Code::None {
             add("error", code.as_str());
             if !policy.is_terse() {

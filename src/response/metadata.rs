@@ -17,6 +17,8 @@ struct ServerMetadata<'a> {
     registration_endpoint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
     response_types_supported: [&'a str; 1],
@@ -25,6 +27,8 @@ struct ServerMetadata<'a> {
     token_endpoint_auth_methods_supported: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint_auth_methods_supported: Option<Vec<&'a str>>,
     code_challenge_methods_supported: [&'a str; 1],
     authorization_response_iss_parameter_supported: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +43,7 @@ struct ResourceMetadata<'a> {
     authorization_servers: [&'a str; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
-    bearer_methods_supported: [&'a str; 1],
+    bearer_methods_supported: &'a [&'a str],
 }
 
 /// A discovery document, where clients look for it.
@@ -68,12 +72,18 @@ impl Policy {
             authorization_endpoint: self.authorization_endpoint(),
             token_endpoint: self.token_endpoint(),
             revocation_endpoint: self.revocation().map(|_| self.revocation_endpoint()),
+            introspection_endpoint: self.introspection().map(|_| self.introspection_endpoint()),
             registration_endpoint: self.registration().map(|_| self.registration_endpoint()),
             scopes_supported: self.scopes().iter().map(ScopeInfo::name).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],
             revocation_endpoint_auth_methods_supported: self.revocation().map(|_| methods()),
+            // A resource server proves who it is.
+            introspection_endpoint_auth_methods_supported: self.introspection().map(|_| {
+                let methods = self.auth_methods().offered().filter(|method| *method != AuthMethod::None);
+                methods.map(AuthMethod::name).collect()
+            }),
             token_endpoint_auth_methods_supported: methods(),
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
@@ -122,7 +132,7 @@ impl Policy {
             resource: resource.identifier(),
             authorization_servers: [self.issuer()],
             scopes_supported: resource.scopes().collect(),
-            bearer_methods_supported: ["header"],
+            bearer_methods_supported: if self.checks().bearer_in_body { &["header", "body"] } else { &["header"] },
         })
     }
 }

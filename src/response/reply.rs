@@ -90,12 +90,23 @@ impl Refusal {
 
     /// What the answer says, for the trail: the bytes of [`reply`](Self::reply), or of the page or redirect in its place.
     pub fn sent(&self, policy: &Policy) -> Sent {
-        let error = self.code().as_str();
         let is_page = self.surface() == Surface::Authorization && !self.goes_to_client();
-        let described = !error.is_empty() && (is_page || !policy.is_terse());
+        let (error, description) = self.error(policy).unwrap_or_default();
+        let description = (is_page || !policy.is_terse()).then_some(description).filter(|_| !error.is_empty());
         let status = if self.goes_to_client() { 303 } else { self.status() };
         let challenge = self.authenticate_header(policy).map(|header| header.into_owned().into());
-        Sent { status, error, description: described.then(|| self.reason().shown().description()), challenge }
+        Sent { status, error, description, challenge }
+    }
+
+    /// Code and description, but for the one refusal that has none: no credentials, no error (OAuth 2.1 §5.3.2).
+    fn error(&self, policy: &Policy) -> Option<(&'static str, &'static str)> {
+        match self.code() {
+            Code::None if self.surface() == Surface::Resource && policy.checks().body_error_without_token => {
+                Some((Code::InvalidToken.as_str(), "The request has no access token."))
+            }
+            Code::None => None,
+            code => Some((code.as_str(), self.reason().shown().description())),
+        }
     }
 
     fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
@@ -113,14 +124,10 @@ impl Refusal {
         }
     }
 
-    /// The body, but for the one refusal that has none: no credentials, no error (OAuth 2.1 §5.3.2).
     fn error_body(&self, policy: &Policy) -> Option<String> {
-        let error = self.code();
-        if error == Code::None {
-            return None;
-        }
-        let error_description = (!policy.is_terse()).then(|| self.reason().description());
-        serde_json::to_string(&ErrorBody { error: error.as_str(), error_description }).ok()
+        let (error, description) = self.error(policy)?;
+        let error_description = (!policy.is_terse()).then_some(description);
+        serde_json::to_string(&ErrorBody { error, error_description }).ok()
     }
 
     fn page(&self, policy: &Policy) -> Reply {

@@ -64,10 +64,10 @@ impl<S: Store, T: Trail> Server<S, T> {
     pub fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.token_request(incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early),
+            Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(&request)?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
+        Ok(self.core.token_reply(&request, incoming.source, outcome.map(Tokens::reply)))
     }
 
     /// The revocation endpoint (RFC 7009 §2): a whole response. Its 200 says that the token does not work, whether it ever did or not.
@@ -77,21 +77,35 @@ impl<S: Store, T: Trail> Server<S, T> {
     pub fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early),
+            Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(&request)?;
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
     }
 
-    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. `source` is what the limit goes by, such as the
-    /// caller's network address; nothing ("") makes it one limit for all.
+    /// The introspection endpoint (RFC 7662 §2): a whole response. A token that is not active for the resource of who asks is told of as
+    /// `{"active":false}` and nothing else.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known of the token.
+    pub fn introspect(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.introspection_request(incoming) {
+            Ok(request) => request,
+            Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
+        };
+        let outcome = self.run(&request)?.map(|introspected| introspected.reply(&self.core.policy));
+        Ok(self.core.authenticated_reply(request.claimed_client(), outcome))
+    }
+
+    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit goes by
+    /// [`Incoming::source`]; where that is empty it is one limit for all.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.registration_request(incoming, source) {
+    pub fn register(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.registration_request(incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early),
+            Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(request)?;
         Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
@@ -104,7 +118,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     pub fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early),
+            Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(request)?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
@@ -125,6 +139,14 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::parse(authorization, needs))
+    }
+
+    /// The same for a whole request: where the policy [allows it](crate::CheckRules::bearer_in_body), the token may be in a form body.
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub fn check_request(&self, incoming: &Incoming<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy))
     }
 
     /// Some of a user's connections, for a page of connected apps: those of at most `most` grants after this one.
@@ -239,18 +261,16 @@ impl<S: Store, T: Trail> Server<S, T> {
             Err(failure) => &*failure.event,
         };
         let kept = if self.core.observe(event) { self.trail.record(event) } else { Ok(()) };
-        result.map(|Settled { outcome, event }| self.core.recorded(outcome, &event, kept, surface))
+        result.map(|Settled { outcome, event }| match self.core.instead(kept, &event, surface) {
+            Some(refusal) => Err(refusal),
+            None => outcome,
+        })
     }
 
     /// Tells of a refusal that no operation made.
     fn told(&self, early: Early) -> Refusal {
         let kept = if self.core.observe(&early.event) { self.trail.record(&early.event) } else { Ok(()) };
-        let Settled { outcome, event } = *early;
-        let surface = outcome.as_ref().map_or_else(Refusal::surface, |never| match *never {});
-        self.core.recorded(outcome, &event, kept, surface).map_or_else(|refusal| refusal, |never| match never {})
-    }
-
-    fn refused(&self, early: Early) -> Result<Reply, Failure<S::Error>> {
-        Ok(self.told(early).reply(&self.core.policy))
+        let instead = self.core.instead(kept, &early.event, early.refusal.surface());
+        instead.unwrap_or(early.refusal)
     }
 }

@@ -1,6 +1,5 @@
 //! What both servers have but the store: policy, clock, randomness, the limits, and the observer of events.
 
-use std::convert::Infallible;
 use std::fmt;
 
 use crate::drive::Failure;
@@ -13,6 +12,7 @@ use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::connection::Motive;
 use crate::request::incoming::Incoming;
+use crate::request::introspection::IntrospectionRequest;
 use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
 use crate::request::token::TokenRequest;
@@ -26,7 +26,8 @@ pub(super) struct Core {
     pub(super) policy: Policy,
     pub(super) clock: Box<dyn Clock + Send + Sync>,
     entropy: Box<dyn EntropySource + Send + Sync>,
-    requests: Limiter,
+    /// Nothing where the host limits by itself.
+    requests: Option<Limiter>,
     failures: Limiter,
     /// Failures of names that no client has, apart, so that a flood of them makes nobody's be forgotten.
     strangers: Limiter,
@@ -36,7 +37,10 @@ pub(super) struct Core {
 }
 
 /// A refusal that no operation made, and its event: told like any other.
-pub(super) type Early = Box<Settled<Infallible>>;
+pub(super) struct Early {
+    pub(super) refusal: Refusal,
+    pub(super) event: Box<Event>,
+}
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,11 +50,8 @@ impl fmt::Debug for Core {
 
 impl Core {
     pub(super) fn new(policy: Policy, clock: Box<dyn Clock + Send + Sync>, entropy: Box<dyn EntropySource + Send + Sync>) -> Self {
-        let limits = policy.limits();
-        let requests = Limiter::new(limits.token_requests_per_minute);
-        let failures = || Limiter::new(limits.failed_authentications_per_minute);
-        let (failures, strangers) = (failures(), failures());
-        let registrations = Limiter::new(limits.registrations_per_minute);
+        let requests = Some(Limiter::default());
+        let (failures, strangers, registrations) = (Limiter::default(), Limiter::default(), Limiter::default());
         Self {
             policy,
             clock,
@@ -62,6 +63,10 @@ impl Core {
             observer: Box::new(|_| {}),
             trail: TrailRules::default(),
         }
+    }
+
+    pub(super) fn without_rate_limit(self) -> Self {
+        Self { requests: None, ..self }
     }
 
     pub(super) fn recording(self, trail: TrailRules) -> Self {
@@ -83,20 +88,10 @@ impl Core {
         self.trail.keeps(event.kind)
     }
 
-    /// What may be answered after the trail was told: the outcome, or that there is none without a record of it.
-    pub(super) fn recorded<T>(
-        &self,
-        outcome: Result<T, Refusal>,
-        event: &Event,
-        kept: Result<(), Unrecorded>,
-        surface: Surface,
-    ) -> Result<T, Refusal> {
-        match kept {
-            Err(Unrecorded) if self.trail.fail_closed => {
-                Err(Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation))
-            }
-            _ => outcome,
-        }
+    /// What to answer instead, where nothing is answered that was not recorded.
+    pub(super) fn instead(&self, kept: Result<(), Unrecorded>, event: &Event, surface: Surface) -> Option<Refusal> {
+        let unrecorded = || Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation);
+        (kept.is_err() && self.trail.fail_closed).then(unrecorded)
     }
 
     /// The moment of a step that is no operation. One that got no randomness is still told of, if without a name of its own.
@@ -112,7 +107,8 @@ impl Core {
             event.claim(claimed);
         }
         let refusal = refusal.correlated(event.correlation);
-        Box::new(Settled { outcome: Err(refusal), event }.told(&self.policy))
+        event.sent = Some(Box::new(refusal.sent(&self.policy)));
+        Early { refusal, event: Box::new(event) }
     }
 
     /// What to tell of a user's epoch.
@@ -131,9 +127,8 @@ impl Core {
 
     /// The store failed outside of any operation.
     pub(super) fn failure<E>(&self, error: E) -> Failure<E> {
-        let Settled { outcome, event } = *self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
-        let refusal = outcome.map_or_else(|refusal| refusal, |never| match never {});
-        Failure { error, refusal, event: Box::new(event) }
+        let Early { refusal, event } = self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
+        Failure { error, refusal, event }
     }
 
     /// A refusal of the host's own: of a call that was let through, or of what came before any endpoint.
@@ -153,11 +148,22 @@ impl Core {
         let refuse = |refusal, claimed| self.early(refusal, claimed);
         let request = TokenRequest::parse(incoming, &self.policy).map_err(|refusal| refuse(refusal, None))?;
         let (client, now) = (request.claimed_client(), self.clock.now());
-        if let Err(wait) = self.requests.admit(client, now) {
-            return Err(refuse(Refusal::later(Reason::RateLimited, Surface::Token, wait), Some(client)));
+        if let Some(requests) = &self.requests {
+            let bucket = self.policy.rate_bucket(&request.rate_hit(incoming.source));
+            let admitted = requests.admit(&bucket.key, bucket.limit, now);
+            admitted.map_err(|wait| refuse(Refusal::rate_limited(wait), Some(client)))?;
         }
         self.throttle(client, now)?;
         Ok(request)
+    }
+
+    /// The response, after the limits have learnt of it.
+    pub(super) fn token_reply(&self, request: &TokenRequest<'_>, source: &str, outcome: Result<Reply, Refusal>) -> Reply {
+        let is_unproved = outcome.as_ref().is_err_and(|refusal| refusal.code() == Code::InvalidClient);
+        if let (Some(requests), true, true) = (&self.requests, is_unproved, self.policy.rates().authenticated_only) {
+            requests.give_back(&self.policy.rate_bucket(&request.rate_hit(source)).key);
+        }
+        self.authenticated_reply(request.claimed_client(), outcome)
     }
 
     /// Reads a revocation and holds it to the limit of failed authentications: secrets could be guessed here as well.
@@ -168,8 +174,16 @@ impl Core {
         Ok(request)
     }
 
+    /// Reads an introspection and holds it to the same.
+    pub(super) fn introspection_request<'a>(&self, incoming: &Incoming<'a>) -> Result<IntrospectionRequest<'a>, Early> {
+        let request = IntrospectionRequest::parse(incoming, &self.policy).map_err(|refusal| self.early(refusal, None))?;
+        self.throttle(request.claimed_client(), self.clock.now())?;
+        Ok(request)
+    }
+
     fn throttle(&self, client: &str, now: Timestamp) -> Result<(), Early> {
-        let wait = self.failures.wait(client, now).or_else(|| self.strangers.wait(client, now));
+        let limit = self.policy.limits().failed_authentications_per_minute;
+        let wait = self.failures.wait(client, limit, now).or_else(|| self.strangers.wait(client, limit, now));
         let refuse = |wait| Refusal::later(Reason::AuthenticationsThrottled, Surface::Token, wait);
         wait.map_or(Ok(()), |wait| Err(self.early(refuse(wait), Some(client))))
     }
@@ -195,11 +209,13 @@ impl Core {
     }
 
     /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves nothing behind.
-    pub(super) fn registration_request(&self, incoming: &Incoming<'_>, source: &str) -> Result<RegistrationRequest, Early> {
+    pub(super) fn registration_request(&self, incoming: &Incoming<'_>) -> Result<RegistrationRequest, Early> {
         let refuse = |refusal| self.early(refusal, None);
         let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
         let later = |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
-        self.registrations.admit(source, self.clock.now()).map_err(later)?;
+        self.registrations
+            .admit(incoming.source, self.policy.limits().registrations_per_minute, self.clock.now())
+            .map_err(later)?;
         Ok(request)
     }
 

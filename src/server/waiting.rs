@@ -63,10 +63,10 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     pub async fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.token_request(incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early).await,
+            Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(&request).await?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Tokens::reply)))
+        Ok(self.core.token_reply(&request, incoming.source, outcome.map(Tokens::reply)))
     }
 
     /// See [`Server::revoke`](crate::Server::revoke).
@@ -76,20 +76,33 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     pub async fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early).await,
+            Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(&request).await?;
         Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
+    }
+
+    /// See [`Server::introspect`](crate::Server::introspect).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known of the token.
+    pub async fn introspect(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.introspection_request(incoming) {
+            Ok(request) => request,
+            Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
+        };
+        let outcome = self.run(&request).await?.map(|introspected| introspected.reply(&self.core.policy));
+        Ok(self.core.authenticated_reply(request.claimed_client(), outcome))
     }
 
     /// See [`Server::register`](crate::Server::register).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub async fn register(&self, incoming: &Incoming<'_>, source: &str) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.registration_request(incoming, source) {
+    pub async fn register(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+        let request = match self.core.registration_request(incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early).await,
+            Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(request).await?;
         Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
@@ -102,7 +115,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     pub async fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
-            Err(early) => return self.refused(early).await,
+            Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(request).await?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
@@ -122,6 +135,14 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::parse(authorization, needs)).await
+    }
+
+    /// See [`Server::check_request`](crate::Server::check_request).
+    ///
+    /// # Errors
+    /// [`Failure`] if the store failed; the protocol's refusals are inside.
+    pub async fn check_request(&self, incoming: &Incoming<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy)).await
     }
 
     /// See [`Server::connections`](crate::Server::connections).
@@ -238,18 +259,16 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Err(failure) => &*failure.event,
         };
         let kept = if self.core.observe(event) { self.trail.record(event).await } else { Ok(()) };
-        result.map(|Settled { outcome, event }| self.core.recorded(outcome, &event, kept, surface))
+        result.map(|Settled { outcome, event }| match self.core.instead(kept, &event, surface) {
+            Some(refusal) => Err(refusal),
+            None => outcome,
+        })
     }
 
     /// Tells of a refusal that no operation made.
     async fn told(&self, early: Early) -> Refusal {
         let kept = if self.core.observe(&early.event) { self.trail.record(&early.event).await } else { Ok(()) };
-        let Settled { outcome, event } = *early;
-        let surface = outcome.as_ref().map_or_else(Refusal::surface, |never| match *never {});
-        self.core.recorded(outcome, &event, kept, surface).map_or_else(|refusal| refusal, |never| match never {})
-    }
-
-    async fn refused(&self, early: Early) -> Result<Reply, Failure<S::Error>> {
-        Ok(self.told(early).await.reply(&self.core.policy))
+        let instead = self.core.instead(kept, &early.event, early.refusal.surface());
+        instead.unwrap_or(early.refusal)
     }
 }

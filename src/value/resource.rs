@@ -19,6 +19,18 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
     a_origin.eq_ignore_ascii_case(b_origin) && a_path == b_path
 }
 
+/// Whether what is below one identifier's path includes the other: the same server, the path on a boundary of its segments. A path with
+/// a query, or with dot segments in any spelling, covers and is covered by nothing.
+pub(crate) fn covers(above: &str, below: &str) -> bool {
+    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(above), split(below)) else { return false };
+    let rest = b_path.strip_prefix(a_path.strip_suffix('/').unwrap_or(a_path));
+    let is_plain = |path: &str| !path.contains(['?', '%', '\\']) && path.split('/').all(|segment| !matches!(segment, "." | ".."));
+    a_origin.eq_ignore_ascii_case(b_origin)
+        && rest.is_some_and(|rest| rest.starts_with('/'))
+        && is_plain(a_path)
+        && is_plain(b_path)
+}
+
 /// Scheme and authority, and what follows them.
 fn split(text: &str) -> Option<(&str, &str)> {
     let authority = text.find("://")? + 3;
@@ -50,7 +62,7 @@ pub(crate) fn path(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_resource, same};
+    use super::{covers, is_resource, same};
 
     #[test]
     fn same_ignores_case_of_scheme_and_host_and_an_empty_path() {
@@ -60,6 +72,31 @@ mod tests {
         assert!(!same("https://mcp.example.com/mcp", "https://mcp.example.com/mcp/"));
         assert!(!same("https://mcp.example.com", "https://mcp.example.com.evil"));
         assert!(!same("urn:a", "urn:A"));
+    }
+
+    #[test]
+    fn a_path_covers_what_is_below_it_and_nothing_beside_it() {
+        let mcp = "https://mcp.example.com/mcp";
+        for below in ["https://mcp.example.com/mcp/tools", "HTTPS://MCP.example.com/mcp/a/b", "https://mcp.example.com/mcp/"] {
+            assert!(covers(mcp, below), "{below}");
+        }
+        assert!(
+            covers("https://mcp.example.com", "https://mcp.example.com/mcp")
+                && covers("https://a.example/x/", "https://a.example/x/y")
+        );
+        for other in [
+            "https://mcp.example.com/mcp-other",
+            "https://mcp.example.com/MCP/tools",
+            "https://mcp.example.com/",
+            "https://mcp.example.com.evil/mcp/tools",
+            "http://mcp.example.com/mcp/tools",
+            "https://mcp.example.com/mcp/../admin",
+            "https://mcp.example.com/mcp/%2e%2e/admin",
+            "https://mcp.example.com/mcp?a=/mcp/x",
+            "urn:mcp:tools",
+        ] {
+            assert!(!covers(mcp, other), "{other}");
+        }
     }
 
     #[test]

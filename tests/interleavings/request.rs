@@ -129,7 +129,7 @@ impl Ask {
     pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
         let form: &[u8] = b"application/x-www-form-urlencoded";
         let post = Incoming { method: "POST", content_type: Some(form), body: bytes.as_bytes(), ..Incoming::default() };
-        let needs = Needs { resource: &policy.resources()[0], scopes: &[] };
+        let needs = Needs::of(&policy.resources()[0]);
         match self {
             Self::Authorize => {
                 let incoming = Incoming { method: "GET", query: bytes.as_bytes(), ..Incoming::default() };

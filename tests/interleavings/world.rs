@@ -130,7 +130,7 @@ impl World {
         let client = client.map(|record| Stored { record, version: Version::FIRST });
         let account = Some(Account { suspended: false, epoch: basis.standing.account });
         let grant = basis.grant.clone().map(|Record(stored)| stored);
-        Loaded { grant, client, account, owner: None }
+        Loaded { grant, client, account, ..Loaded::default() }
     }
 
     /// Whether the resource check accepts this access token in this state.

@@ -20,7 +20,7 @@ fn open() -> PolicyBuilder {
 
 /// Registers from this source.
 fn from(world: &World, source: &str) -> Reply {
-    world.server.register(&posting(metadata().to_string().as_bytes()), source).expect("the store works")
+    world.server.register(&Incoming { source, ..posting(metadata().to_string().as_bytes()) }).expect("the store works")
 }
 
 #[track_caller]
@@ -109,7 +109,7 @@ fn client_08_what_is_refused_costs_no_turn() {
     for authorization in [Authorization::None, Authorization::One(b"Bearer wrong")] {
         assert_eq!(world.register_bytes(good.as_bytes(), authorization).status, 401);
     }
-    let reply = world.server.register(&Incoming { method: "GET", ..Incoming::default() }, "192.0.2.1").unwrap();
+    let reply = world.server.register(&Incoming { method: "GET", source: "192.0.2.1", ..Incoming::default() }).unwrap();
     assert_eq!((reply.status, right(good.as_bytes()), right(good.as_bytes())), (405, 201, 429));
 }
 
@@ -272,7 +272,7 @@ fn client_09_a_ceiling_is_of_known_scopes_and_leaves_something_of_the_default() 
 /// Registers while the store fails.
 #[track_caller]
 fn assert_unavailable(world: &World) {
-    let failure = world.server.register(&posting(metadata().to_string().as_bytes()), "").expect_err("the store fails");
+    let failure = world.server.register(&posting(metadata().to_string().as_bytes())).expect_err("the store fails");
     assert_eq!(failure.error, Broken);
     let reply = failure.refusal.reply(world.server.policy());
     assert_refused(world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
@@ -342,6 +342,6 @@ fn client_08_without_randomness_nothing_is_registered() {
     let store = Arc::new(MemoryStore::new());
     let clock = || Timestamp::from_unix_seconds(T);
     let server = Server::with(open().build().unwrap(), Arc::clone(&store), clock, || Err(EntropyError));
-    let reply = server.register(&posting(metadata().to_string().as_bytes()), "").unwrap();
+    let reply = server.register(&posting(metadata().to_string().as_bytes())).unwrap();
     assert_eq!((reply.status, body(&reply)["error"].as_str(), store.client_count()), (503, Some("temporarily_unavailable"), 0));
 }

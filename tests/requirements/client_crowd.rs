@@ -32,7 +32,7 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
     let body = metadata().to_string();
     let content_type: &[u8] = b"application/json";
     let incoming = Incoming { method: "POST", content_type: Some(content_type), body: body.as_bytes(), ..Incoming::default() };
-    let ids: Vec<_> = (0..MANY).map(|_| id_in(&server.register(&incoming, "").unwrap().body)).collect();
+    let ids: Vec<_> = (0..MANY).map(|_| id_in(&server.register(&incoming).unwrap().body)).collect();
     assert_eq!(store.client_count(), MANY);
 
     let used: Vec<_> = ids.iter().step_by(MANY / USED).collect();

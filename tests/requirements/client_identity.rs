@@ -21,7 +21,7 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
             || Timestamp::from_unix_seconds(T),
             move || Ok(Entropy::from_bytes(bytes)),
         );
-        Own::of(body(&server.register(&posting(confidential.to_string().as_bytes()), "").unwrap()))
+        Own::of(body(&server.register(&posting(confidential.to_string().as_bytes())).unwrap()))
     };
     let mut seen = BTreeSet::new();
     for bit in 0..1024 {

@@ -83,7 +83,7 @@ fn store_04_a_registration_keeps_digests_only() {
     shown.extend([world.token(&own.proven(Params::refresh("x"))).body]);
     shown.extend([world.token(&own.proven(Params::refresh("x")).set("client_secret", &own.token)).body]);
     world.store.fail([Fault::Dropped]);
-    let failure = world.server.register(&posting(sent.as_bytes()), "").unwrap_err();
+    let failure = world.server.register(&posting(sent.as_bytes())).unwrap_err();
     shown.extend([format!("{failure:?} {failure:#?}")]);
     shown.extend([kept(&world, &own.id)]);
 

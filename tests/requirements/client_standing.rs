@@ -246,7 +246,7 @@ fn client_22_an_account_that_is_gone_is_not_in_standing() {
     let world = owned();
     let tokens = world.tokens();
     let header = format!("Bearer {}", tokens.access);
-    let needs = Needs { resource: &world.server.policy().resources()[0], scopes: &[] };
+    let needs = Needs::of(&world.server.policy().resources()[0]);
     let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), needs).unwrap();
     let moment = world.moment(entropy(3));
     let found = grantcore::Store::load(&*world.store, &check.keys(&moment)).unwrap();

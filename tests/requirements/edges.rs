@@ -171,13 +171,13 @@ fn i30_no_input_makes_an_endpoint_panic() {
         let form: &[u8] = b"application/x-www-form-urlencoded";
         for (method, content_type) in [("GET", None), ("POST", Some(form)), ("POST", Some(&header[..]))] {
             let authorization = if input.len() % 2 == 0 { Authorization::None } else { Authorization::One(&header) };
-            let incoming = Incoming { method, query: &input, content_type, authorization, body: &input };
+            let incoming = Incoming { method, query: &input, content_type, authorization, body: &input, source: "" };
             let answer = world.server.authorize(&incoming, Some(ALICE)).unwrap();
             prop_assert!(answer.is_err_and(|refusal| refusal.reply(world.server.policy()).status < 500));
             prop_assert!((400..500).contains(&world.server.token(&incoming).unwrap().status));
         }
         let resource = &world.server.policy().resources()[0];
-        let check = world.server.check(&Authorization::One(&header), Needs { resource, scopes: &[&text] }).unwrap();
+        let check = world.server.check(&Authorization::One(&header), Needs::of(resource).scopes(&[&text])).unwrap();
         prop_assert!(check.is_err_and(|refusal| (400..500).contains(&refusal.reply(world.server.policy()).status)));
         prop_assert!(world.decide(&text, Choice::AllowOnly(&text)).is_err());
         seen.set(seen.get() + 1);

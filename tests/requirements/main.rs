@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod authz;
 mod authz_errors;
 mod authz_order;
@@ -25,23 +26,30 @@ mod client_standing;
 mod client_update;
 mod clock;
 mod code;
+mod connected;
 mod consent;
 mod consent_page;
 mod edges;
+mod introspect;
 mod meta;
 mod meta_paths;
 mod pkce;
+mod rate;
 mod reasons;
 mod reasons_clients;
 mod reasons_reached;
+mod reasons_running;
 mod redir;
 mod redir_register;
 mod redir_wire;
 mod refresh;
 mod refresh_window;
 mod revoke;
+mod rs;
+mod rs_balance;
 mod seed_consent;
 mod seed_invalid_grant;
+mod seed_invalid_token;
 mod smoke;
 mod store;
 mod store_secrets;

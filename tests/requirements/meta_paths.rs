@@ -186,7 +186,7 @@ fn meta_09_two_resources_with_one_address_do_not_build() {
 /// What a client of MCP does that knows the resource's URL and nothing else.
 fn follow(world: &World, resource: usize) -> Value {
     let policy = world.server.policy();
-    let needs = grantcore::Needs { resource: &policy.resources()[resource], scopes: &[] };
+    let needs = grantcore::Needs::of(&policy.resources()[resource]);
     let refusal = world.server.check(&Authorization::None, needs).unwrap().expect_err("no token");
     let reply = refusal.reply(policy);
     let challenge = reply.header("www-authenticate").unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use grantcore::{Reason, Surface};
 
 /// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a protected resource (R), the
-/// registration endpoint (G), that of one registration (M). A status at A is the page's, where the error is no redirect.
+/// registration endpoint (G), that of one registration (M), the operator's own calls (O). A status at A is the page's, where the error is no redirect.
 const GOLDEN: &str = "
 A method_not_allowed invalid_request 405
 T method_not_allowed invalid_request 405
@@ -157,6 +157,15 @@ M metadata_secret invalid_client_metadata 400
 A owner_suspended access_denied 400
 T owner_suspended invalid_grant 400
 R owner_suspended invalid_token 401
+T trail_unavailable temporarily_unavailable 503
+T revoked_security_event invalid_grant 400
+T introspection_off access_denied 403
+T introspection_unauthenticated invalid_client 401
+T introspection_unauthorized unauthorized_client 400
+T introspection_token_missing invalid_request 400
+R account_forbidden access_denied 403
+R insufficient_balance insufficient_balance 402
+O connection_unknown invalid_request 404
 ";
 
 fn by_name(name: &str) -> Reason {
@@ -174,6 +183,7 @@ fn token_19_each_reason_has_its_code_and_status_at_each_face() {
             "T" => Surface::Token,
             "G" => Surface::Registration,
             "M" => Surface::Management,
+            "O" => Surface::Operator,
             _ => Surface::Resource,
         };
         let reason = by_name(name);

@@ -222,7 +222,7 @@ fn cve_2026_67333_the_consent_page_navigates_to_no_stored_script() {
         grant: Some(Stored { record: Arc::new(grant), ..stored }),
         client: Some(Stored { record: Arc::new(stored_as(&app(), CALLBACK, script)), version: Version::FIRST }),
         account: Some(Account::ACTIVE),
-        owner: None,
+        ..Loaded::default()
     };
     for choice in [Choice::Allow, Choice::Deny] {
         let operation = ConsentDecision::new(&ticket, ALICE, choice).unwrap();

@@ -272,7 +272,7 @@ fn ghsa_p2fr_6hmx_4528_a_token_for_one_resource_is_refused_at_another() {
     let tokens = Granted::of(&world.token(&Params::redeem(&world.code(&Params::authorize().and("resource", MCP)))));
     let header = format!("Bearer {}", tokens.access);
     let outcomes = [0, 1].map(|at: usize| {
-        let needs = Needs { resource: &world.server.policy().resources()[at], scopes: &[] };
+        let needs = Needs::of(&world.server.policy().resources()[at]);
         world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().map(|_| ()).map_err(|refusal| {
             let reply = refusal.reply(world.server.policy());
             (reply.status, json(&reply)["error"].clone(), refusal.reason())

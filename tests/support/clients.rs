@@ -116,7 +116,7 @@ impl World {
 
     /// Sends this request to the registration endpoint.
     pub fn post_registration(&self, incoming: &Incoming<'_>) -> Reply {
-        self.server.register(incoming, "192.0.2.1").expect("the store works")
+        self.server.register(&Incoming { source: "192.0.2.1", ..*incoming }).expect("the store works")
     }
 
     /// Registers with these metadata.

@@ -152,8 +152,7 @@ impl World {
 
     pub fn try_token(&self, params: &Params, authorization: Authorization<'_>) -> Result<Reply, Failure<Broken>> {
         let body = params.encode();
-        let form: &[u8] = b"application/x-www-form-urlencoded";
-        let incoming = Incoming { method: "POST", query: b"", content_type: Some(form), authorization, body: body.as_bytes() };
+        let incoming = Incoming { authorization, ..steps::form(&body) };
         self.server.token(&incoming)
     }
 
@@ -167,7 +166,7 @@ impl World {
     pub fn check(&self, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
         let header = format!("Bearer {token}");
         let resource = &self.server.policy().resources()[0];
-        self.server.check(&Authorization::One(header.as_bytes()), Needs { resource, scopes }).expect("the store works")
+        self.server.check(&Authorization::One(header.as_bytes()), Needs::of(resource).scopes(scopes)).expect("the store works")
     }
 
     /// Whether the access token works at the default resource.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use grantcore::{Account, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Write};
+use grantcore::{Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Write};
 
 /// What the next commit does instead of working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct TestStore {
     pub broken_reads: Mutex<bool>,
     pub commits: AtomicUsize,
     pub reads: AtomicUsize,
+    calls: Mutex<Vec<&'static str>>,
 }
 
 impl TestStore {
@@ -61,6 +62,15 @@ impl TestStore {
         self.commits.load(Ordering::SeqCst)
     }
 
+    /// The calls since this was asked last, in their order.
+    pub fn calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    fn called(&self, what: &'static str) {
+        self.calls.lock().unwrap().push(what);
+    }
+
     fn read<T>(&self, value: Result<T, std::convert::Infallible>) -> Result<T, Broken> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         if *self.broken_reads.lock().unwrap() { Err(Broken) } else { Ok(value.unwrap_or_else(|never| match never {})) }
@@ -71,14 +81,17 @@ impl Store for TestStore {
     type Error = Broken;
 
     fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
+        self.called("client");
         self.read(self.inner.client(id))
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
+        self.called("grant");
         self.read(self.inner.grant(id))
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Broken> {
+        self.called("commit");
         self.commits.fetch_add(1, Ordering::SeqCst);
         let meanwhile = self.meanwhile.lock().unwrap().pop_front();
         if let Some(act) = meanwhile {
@@ -102,14 +115,22 @@ impl Store for TestStore {
     }
 
     fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Broken> {
+        self.called("grants_of");
         self.read(self.inner.grants_of(subject, after, most))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
-        self.read(self.inner.raise_epoch(subject))
+        self.read(Ok(()))?;
+        Ok(self.inner.raise_epoch(subject).unwrap_or_else(|never| match never {}))
     }
 
     fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {
+        self.called("account");
         self.read(self.inner.account(subject))
+    }
+
+    fn balance(&self, subject: &str) -> Result<Balance, Broken> {
+        self.called("balance");
+        self.read(self.inner.balance(subject))
     }
 }

@@ -145,8 +145,13 @@ impl AsyncStore for Backend {
             Self::Memory(store) => Ok(Store::load(store, keys)?),
             Self::Sqlite(store) => {
                 let client = keys.client.as_ref().map(|id| Cow::Owned(id.to_string()));
-                let (grant, subject) = (keys.grant, keys.subject.map(str::to_owned));
-                blocking(store, move |store| store.load(&Keys { grant, client, subject: subject.as_deref() })).await
+                let (grant, balance) = (keys.grant, keys.balance);
+                let (subject, caller) = (keys.subject.map(str::to_owned), keys.caller.map(str::to_owned));
+                blocking(store, move |store| {
+                    let (subject, caller) = (subject.as_deref(), caller.as_deref());
+                    store.load(&Keys { grant, client, subject, caller, balance })
+                })
+                .await
             }
         }
     }

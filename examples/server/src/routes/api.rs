@@ -45,7 +45,7 @@ pub(crate) async fn guard(State(guarded): State<Arc<Guarded>>, mut request: Requ
     let Guarded { app, resource, scope } = &*guarded;
     let values = request.headers().get_all(header::AUTHORIZATION);
     let authorization: Authorization<'_> = values.iter().map(HeaderValue::as_bytes).collect();
-    let access = match app.oauth.check(&authorization, Needs { resource, scopes: &[scope] }).await {
+    let access = match app.oauth.check(&authorization, Needs::of(resource).scopes(&[scope])).await {
         Ok(Ok(access)) => access,
         Ok(Err(refusal)) => return respond(refusal.reply(app.oauth.policy())),
         Err(failure) => return app.failed_reply(&failure),

@@ -19,7 +19,8 @@ use crate::store::BackendError;
 pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Registration).await };
-    match app.oauth.register(&Incoming::from_http(&parts, &body), &source(&parts)).await {
+    let source = source(&parts);
+    match app.oauth.register(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }

@@ -174,6 +174,7 @@ impl Store for SqliteStore {
         let ids = query.query_map(params![subject, after, count(most)], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
+
     fn account(&self, subject: &str) -> Result<Option<Account>> {
         Ok(self.account_row(subject)?.map(|row| row.account()))
     }

@@ -1,0 +1,471 @@
+//! AUDIT-01 to -08: what is told of each step, to whom it leads back, and what never is in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grantcore::{
+    Authorization, Choice, Event, EventKind, Incoming, IntrospectionRules, MemoryTrail, Motive, Needs, Query, Reason, Refusal,
+    RegistrationRules, Reply, RevocationRules, Server, Standing, Surface, Timestamp, Trail, TrailRules, Unrecorded,
+};
+
+use crate::store_secrets::found;
+use crate::support::clients::metadata;
+use crate::support::params::Params;
+use crate::support::steps::form;
+use crate::support::store::{Broken, Fault, TestStore};
+use crate::support::{ALICE, Granted, SECRET, T, VERIFIER, World, app, json, policy, seeded, web};
+
+fn world() -> World {
+    let rules = IntrospectionRules::new().resource_server("web", crate::support::MCP);
+    let policy = policy().revocation(RevocationRules::default()).registration(RegistrationRules::open()).introspection(rules);
+    World::with(policy)
+}
+
+/// A form that names this token, by the client `app`.
+fn naming(token: &str) -> Params {
+    Params::refresh("x").without("grant_type").without("refresh_token").and("token", token)
+}
+
+/// The one event that this step makes.
+#[track_caller]
+fn one(world: &World, step: impl FnOnce(&World)) -> Event {
+    let before = world.events().len();
+    step(world);
+    let mut told = world.events().split_off(before);
+    assert_eq!(told.len(), 1, "{told:?}");
+    told.remove(0)
+}
+
+/// A step that succeeds is one event of this kind.
+#[track_caller]
+fn does(world: &World, kind: EventKind, step: impl FnOnce(&World)) {
+    let event = one(world, step);
+    assert_eq!((event.kind, event.reason, &event.sent), (kind, None, &None));
+}
+
+/// A step that is refused is one event that says why.
+#[track_caller]
+fn refuses(world: &World, reason: Reason, step: impl FnOnce(&World)) {
+    let event = one(world, step);
+    assert_eq!((event.kind, event.reason), (EventKind::Refused, Some(reason)));
+    assert!(event.sent.is_some());
+}
+
+#[test]
+fn audit_01_each_step_of_a_flow_is_one_event() {
+    let world = world();
+    let (mut ticket, mut code, mut tokens) = (String::new(), String::new(), None);
+    does(&world, EventKind::ClientRegistered, |world| drop(world.registered(&metadata())));
+    does(&world, EventKind::LoginNeeded, |world| drop(world.authorize_as(&Params::authorize(), None)));
+    does(&world, EventKind::ConsentShown, |world| ticket = world.page(&Params::authorize()).into_ticket());
+    does(&world, EventKind::ConsentApproved, |world| {
+        code = crate::support::param(&world.decide(&ticket, Choice::Allow).unwrap().into_location(), "code").unwrap();
+    });
+    does(&world, EventKind::CodeRedeemed, |world| tokens = Some(Granted::of(&world.token(&Params::redeem(&code)))));
+    let first = tokens.unwrap();
+    does(&world, EventKind::AccessAllowed, |world| assert!(world.works(&first.access)));
+    let mut second = None;
+    does(&world, EventKind::TokensRefreshed, |world| second = Some(world.refreshed(first.refresh())));
+    let second = second.unwrap();
+    let introspect = |world: &World, token: &str| {
+        let body = naming(token).set("client_id", "web").and("client_secret", SECRET).encode();
+        assert_eq!(world.server.introspect(&form(&body)).unwrap().status, 200);
+    };
+    does(&world, EventKind::TokenIntrospected, |world| introspect(world, &second.access));
+    let revoke = |world: &World, token: &str| {
+        let body = naming(token).encode();
+        assert_eq!(world.server.revoke(&form(&body)).unwrap().status, 200);
+    };
+    does(&world, EventKind::TokenRevoked, |world| revoke(world, &second.access));
+    does(&world, EventKind::NothingRevoked, |world| revoke(world, "nothing"));
+    let event = one(&world, |world| introspect(world, &second.access));
+    assert_eq!((event.kind, event.reason), (EventKind::InactiveIntrospected, Some(Reason::TokenExpired)));
+    does(&world, EventKind::GrantRevoked, |world| revoke(world, second.refresh()));
+}
+
+#[test]
+fn audit_01_each_refusal_is_one_event() {
+    let world = world();
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    refuses(&world, Reason::AccessDenied, |world| drop(world.decide(&ticket, Choice::Deny)));
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    world.at(600);
+    refuses(&world, Reason::ConsentExpired, |world| drop(world.decide(&ticket, Choice::Allow)));
+    refuses(&world, Reason::ClientUnknown, |world| drop(world.authorize(&Params::authorize().set("client_id", "x"))));
+    let code = world.code(&Params::authorize());
+    let tokens = Granted::of(&world.token(&Params::redeem(&code)));
+    refuses(&world, Reason::CodeReused, |world| drop(world.token(&Params::redeem(&code))));
+    refuses(&world, Reason::TokenRevoked, |world| assert!(!world.works(&tokens.access)));
+    let tokens = world.tokens();
+    world.refreshed(tokens.refresh());
+    refuses(&world, Reason::RefreshReused, |world| drop(world.token(&Params::refresh(tokens.refresh()))));
+    refuses(&world, Reason::TokenMissing, |world| {
+        let needs = Needs::of(&world.server.policy().resources()[0]);
+        drop(world.server.check(&Authorization::None, needs));
+    });
+    let busy = Params::refresh("x").set("client_id", "nobody");
+    for _ in 0..10 {
+        let _ = world.token(&busy);
+    }
+    refuses(&world, Reason::AuthenticationsThrottled, |world| drop(world.token(&busy)));
+    for _ in 0..60 {
+        let _ = world.token(&Params::refresh("x"));
+    }
+    refuses(&world, Reason::RateLimited, |world| drop(world.token(&Params::refresh("x"))));
+    world.store.fail([Fault::Dropped]);
+    refuses(&world, Reason::StorageUnavailable, |world| drop(world.try_authorize(&Params::authorize(), Some(ALICE))));
+}
+
+#[test]
+fn audit_01_what_administrators_do_is_one_event_each() {
+    let world = world();
+    world.tokens();
+    let admin = Motive::Administrator("because");
+    does(&world, EventKind::ClientDeactivated, |world| world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap());
+    does(&world, EventKind::ClientReactivated, |world| world.server.set_standing("app", Standing::Active).unwrap().unwrap());
+    does(&world, EventKind::ClientGrantsEnded, |world| world.server.revoke_client("app", admin).unwrap().unwrap());
+    let grant = world.grants()[0].record.id();
+    does(&world, EventKind::GrantRevoked, |world| world.server.revoke_grant(grant, admin).unwrap().unwrap());
+    does(&world, EventKind::AccountGrantsEnded, |world| world.server.revoke_user("alice", admin).unwrap().unwrap());
+}
+
+/// What the host refuses by itself is a step too.
+#[test]
+fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
+    let world = world();
+    let access = world.access(&world.tokens().access);
+    refuses(&world, Reason::RequestTooLarge, |world| {
+        let refusal = world.server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
+        assert_eq!(refusal.reply(world.server.policy()).status, 413);
+        assert_eq!(refusal.correlation(), world.events().last().map(|event| event.correlation));
+    });
+    let event = one(&world, |world| drop(world.server.refuse(Refusal::plain(Reason::Contended, Surface::Resource), Some(&access))));
+    assert_eq!(
+        (event.flow, event.client_id(), event.subject.as_ref()),
+        (Some(access.grant_id()), Some("app"), Some(access.subject()))
+    );
+}
+
+#[test]
+fn audit_02_all_of_one_grant_share_its_flow_and_no_two_requests_their_name() {
+    let world = world();
+    let first = world.tokens();
+    let second = world.refreshed(first.refresh());
+    assert!(world.works(&second.access));
+    world.at(3600);
+    assert!(!world.works(&second.access));
+    let other = world.tokens();
+    let all = world.events();
+    let (own, others) = all.split_at(6);
+    let kinds: Vec<_> = own.iter().map(|event| event.kind.name()).collect();
+    let expected = ["consent_shown", "consent_approved", "code_redeemed", "tokens_refreshed", "access_allowed", "refused"];
+    assert_eq!(kinds, expected);
+    let flow = own[0].flow;
+    assert!(flow.is_some() && own.iter().all(|event| event.flow == flow), "the denial leads back to the consent page");
+    assert!(others.iter().all(|event| event.flow.is_some() && event.flow != flow));
+    assert!(own.iter().all(|event| event.client_id() == Some("app") && event.subject.as_ref().unwrap().as_str() == "alice"));
+    let mut names: Vec<_> = all.iter().map(|event| event.correlation.to_string()).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all.len());
+    assert!(world.works(&other.access));
+}
+
+/// A server of these rules with a trail, and its clock in seconds since the beginning.
+fn recorded<U: Trail>(trail: U, rules: TrailRules) -> (Server<Arc<TestStore>, U>, Arc<AtomicU64>) {
+    let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
+    store.inner.put_client(app());
+    store.inner.put_client(web());
+    let time = Arc::clone(&clock);
+    let policy = policy().limits(|limits| limits.token_requests_per_minute = 1000).build().unwrap();
+    let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
+    (Server::with(policy, store, now, seeded(1)).record(trail, rules), clock)
+}
+
+fn post<U: Trail>(server: &Server<Arc<TestStore>, U>, params: &Params) -> Reply {
+    let body = params.encode();
+    server.token(&form(&body)).unwrap()
+}
+
+fn check<U: Trail>(server: &Server<Arc<TestStore>, U>, token: &str) -> Result<grantcore::Access, Refusal> {
+    let header = format!("Bearer {token}");
+    let needs = Needs::of(&server.policy().resources()[0]);
+    server.check(&Authorization::One(header.as_bytes()), needs).unwrap()
+}
+
+fn tokens<U: Trail>(server: &Server<Arc<TestStore>, U>) -> Granted {
+    let query = Params::authorize().encode();
+    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let ticket = match server.authorize(&incoming, Some(ALICE)).unwrap().unwrap() {
+        grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
+        other => panic!("{other:?}"),
+    };
+    let location = server.consent(&ticket, ALICE, Choice::Allow).unwrap().unwrap().into_location();
+    Granted::of(&post(server, &Params::redeem(&crate::support::param(&location, "code").unwrap())))
+}
+
+#[test]
+fn audit_03_a_case_is_found_by_client_minute_and_error() {
+    let (server, clock) = recorded(MemoryTrail::new(1000), TrailRules::default());
+    // 12:34 UTC of some day.
+    let noon = T / 86_400 * 86_400 + 12 * 3600 + 34 * 60;
+    let refuse_at = |seconds: u64, client: &str, token: &str| {
+        clock.store(seconds, Ordering::SeqCst);
+        drop(post(&server, &Params::refresh(token).set("client_id", client)));
+    };
+    for seconds in [noon - 61, noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119, noon + 120] {
+        refuse_at(seconds, "app", "no token");
+    }
+    refuse_at(noon + 1, "app", "");
+    refuse_at(noon + 2, "nobody", "no token");
+    let around = |second: u64| Some(Timestamp::from_unix_seconds(second));
+    for told in [noon, noon + 17, noon + 59] {
+        let query = Query { client: Some("app"), error: Some("invalid_grant"), around: around(told), ..Query::default() };
+        let found: Vec<_> = server.trail().find(&query, 100).iter().map(|event| event.at.unix_seconds()).collect();
+        assert_eq!(found, [noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119], "12:33:00 to 12:35:59, in order");
+    }
+    let find = |query: &Query<'_>| server.trail().find(query, 100).len();
+    assert_eq!(find(&Query { client: Some("app"), error: Some("invalid_request"), around: around(noon), ..Query::default() }), 1);
+    assert_eq!(find(&Query { client: Some("nobody"), around: around(noon), ..Query::default() }), 1, "by the name it claimed");
+    assert_eq!(find(&Query { client: Some("app"), around: around(noon + 7200), ..Query::default() }), 0);
+    assert_eq!(find(&Query { error: Some("invalid_grant"), ..Query::default() }), 8);
+    assert_eq!(server.trail().find(&Query::default(), 3).len(), 3, "the latest");
+}
+
+#[test]
+fn audit_03_from_the_case_to_its_whole_flow() {
+    let (server, clock) = recorded(MemoryTrail::new(1000), TrailRules::default());
+    let first = tokens(&server);
+    tokens(&server);
+    clock.fetch_add(3600, Ordering::SeqCst);
+    let told = check(&server, &first.access).unwrap_err().sent(server.policy());
+    let query = Query { client: Some("app"), error: Some(told.error), around: Some(server.now()), ..Query::default() };
+    let found = server.trail().find(&query, 10);
+    assert_eq!((found.len(), found[0].reason), (1, Some(Reason::TokenExpired)));
+    let flow = server.trail().find(&Query { flow: found[0].flow, ..Query::default() }, 10);
+    let kinds: Vec<_> = flow.iter().map(|event| event.kind.name()).collect();
+    assert_eq!(kinds, ["consent_shown", "consent_approved", "code_redeemed", "refused"]);
+    let one = server.trail().find(&Query { correlation: Some(found[0].correlation), ..Query::default() }, 10);
+    assert_eq!(one, found);
+}
+
+#[test]
+fn audit_03_the_trail_in_memory_forgets_the_oldest() {
+    let (server, _) = recorded(MemoryTrail::new(5), TrailRules::default());
+    for number in 0..9 {
+        drop(post(&server, &Params::refresh("x").set("client_id", &format!("c{number}"))));
+    }
+    let kept: Vec<_> = server.trail().find(&Query::default(), 100);
+    let names: Vec<_> = kept.iter().map(|event| event.client_id().unwrap()).collect();
+    assert_eq!(names, ["c4", "c5", "c6", "c7", "c8"]);
+}
+
+/// The bytes of a reply, as an event has them.
+#[track_caller]
+fn assert_sent(event: &Event, reply: &Reply) {
+    let sent = event.sent.as_ref().expect("a refusal");
+    assert_eq!(sent.status, reply.status);
+    assert_eq!(sent.challenge.as_deref(), reply.header("www-authenticate"));
+    let body = if reply.body.is_empty() { serde_json::json!({}) } else { json(reply) };
+    assert_eq!(body.get("error").and_then(|error| error.as_str()).unwrap_or_default(), sent.error);
+    assert_eq!(body.get("error_description").and_then(|text| text.as_str()), sent.description);
+    assert_eq!(event.error(), Some(sent.error));
+}
+
+#[test]
+fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
+    for terse in [false, true] {
+        let world = World::with(policy().terse_errors(terse).registration(RegistrationRules::open()));
+        let tokens = world.tokens();
+        let last = |world: &World| world.events().pop().unwrap();
+        for params in [
+            Params::refresh("x"),
+            Params::refresh("x").set("client_id", "nobody"),
+            Params::refresh("x").without("grant_type"),
+            Params::redeem("x").by_web().set("client_secret", "wrong"),
+        ] {
+            let reply = world.token(&params);
+            assert_sent(&last(&world), &reply);
+        }
+        let reply = world.register(&serde_json::json!({ "redirect_uris": [] }));
+        assert_sent(&last(&world), &reply);
+        let own = world.registered(&metadata());
+        let reply = world.manage("GET", own["client_id"].as_str().unwrap(), "wrong", &serde_json::json!({}));
+        assert_sent(&last(&world), &reply);
+        let policy = world.server.policy();
+        for (token, scopes) in [("x", &[][..]), (&*tokens.access, &["write", "admin"]), ("a b", &[])] {
+            let reply = world.check(token, scopes).unwrap_err().reply(policy);
+            assert_sent(&last(&world), &reply);
+            assert!(last(&world).sent.unwrap().challenge.is_some());
+        }
+        let needs = Needs::of(&policy.resources()[0]);
+        let reply = world.server.check(&Authorization::None, needs).unwrap().unwrap_err().reply(policy);
+        assert_sent(&last(&world), &reply);
+        *world.store.broken_reads.lock().unwrap() = true;
+        let failure = world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
+        assert_sent(&last(&world), &failure.refusal.reply(policy));
+        assert_eq!(failure.event.sent, last(&world).sent);
+    }
+}
+
+#[test]
+fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them() {
+    let world = World::new();
+    let refusal = world.authorize(&Params::authorize().set("redirect_uri", "https://x.example")).unwrap_err();
+    let (problem, sent) = (refusal.problem(world.server.policy()), world.events().pop().unwrap().sent.unwrap());
+    assert_eq!((sent.status, sent.error, sent.description), (400, problem.code, Some(problem.description)));
+    // Of a deactivated client the user is told what they are told of an unknown one; the reason is the operator's.
+    world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+    drop(world.authorize(&Params::authorize()));
+    let event = world.events().pop().unwrap();
+    assert_eq!(
+        (event.reason, event.sent.unwrap().description),
+        (Some(Reason::ClientDeactivated), Some(Reason::ClientUnknown.description()))
+    );
+    world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
+    let reply = refusal.reply(world.server.policy());
+    let sent = world.events().pop().unwrap().sent.unwrap();
+    let location = reply.header("location").unwrap();
+    assert_eq!((sent.status, reply.status), (303, 303));
+    assert_eq!(crate::support::param(location, "error").as_deref(), Some(sent.error));
+    assert_eq!(crate::support::param(location, "error_description").as_deref(), sent.description);
+}
+
+#[test]
+fn audit_05_each_answer_has_the_name_of_its_event() {
+    let world = world();
+    let tokens = world.tokens();
+    let name = |world: &World| world.events().pop().unwrap().correlation.to_string();
+    let reply = world.token(&Params::refresh("x"));
+    assert_eq!(reply.header("x-correlation-id"), Some(&*name(&world)));
+    let refusal = world.check("x", &[]).unwrap_err();
+    assert_eq!(refusal.correlation().unwrap().to_string(), name(&world));
+    let access = world.access(&tokens.access);
+    assert_eq!(access.correlation().to_string(), name(&world));
+    let names: Vec<_> = world.events().iter().map(|event| event.correlation.to_string()).collect();
+    assert!(names.iter().all(|name| name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit())));
+}
+
+/// Every flow with marked secrets: none of them is in an event or in what is printed.
+#[test]
+fn audit_06_no_secret_is_in_any_event() {
+    let world = world();
+    let mut secrets: Vec<String> = vec![VERIFIER.into(), SECRET.into()];
+    let own = json(&world.register(&crate::support::clients::confidential()));
+    for member in ["client_secret", "registration_access_token"] {
+        secrets.push(own[member].as_str().unwrap().to_owned());
+    }
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
+    let code = crate::support::param(&location, "code").unwrap();
+    let first = Granted::of(&world.token(&Params::redeem(&code)));
+    let second = world.refreshed(first.refresh());
+    for token in [&code, &ticket, &first.access, &second.access, first.refresh(), second.refresh()] {
+        secrets.push(token.to_owned());
+        // Sent where they do not belong.
+        drop(world.token(&Params::redeem(token)));
+        drop(world.token(&Params::refresh(token).set("client_id", "web")));
+        drop(world.authorize(&Params::authorize().and("resource", token)));
+        drop(world.check(token, &["admin"]));
+        let body = naming(token).set("client_id", "web").and("client_secret", SECRET).encode();
+        drop(world.server.introspect(&form(&body)).unwrap());
+        drop(world.server.revoke(&form(&body)).unwrap());
+        drop(world.server.consent(token, ALICE, Choice::Allow).unwrap());
+        let header = format!("Bearer {token}");
+        drop(world.register_bytes(b"{}", Authorization::One(header.as_bytes())));
+        drop(world.manage("GET", own["client_id"].as_str().unwrap(), token, &serde_json::json!({})));
+    }
+    drop(world.token(&Params::redeem(&code).by_web().set("client_secret", "a-wrong-secret-that-is-marked")));
+    secrets.push("a-wrong-secret-that-is-marked".into());
+    let grant = world.grants()[0].record.id();
+    world.server.revoke_grant(grant, Motive::Administrator("x")).unwrap().unwrap();
+    let events = world.events();
+    assert!(events.len() > 60, "{}", events.len());
+    let shown = format!("{events:?} {events:#?}");
+    let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect();
+    assert_eq!(found(&shown, &secrets), [""; 0]);
+    assert!(!found(&format!("{shown}{}", first.access), &secrets).is_empty(), "the search finds what is there");
+}
+
+#[test]
+fn audit_07_what_a_stranger_calls_itself_is_kept_escaped_and_cut() {
+    let world = World::new();
+    let claimed = |client: &str| {
+        drop(world.token(&Params::refresh("x").set("client_id", client)));
+        world.events().pop().unwrap().claimed.unwrap()
+    };
+    assert_eq!(&*claimed("who\n\u{1b}[31mis\u{202e}it"), "who\\n\\u{1b}[31mis\\u{202e}it");
+    let long = claimed(&"x".repeat(4000));
+    assert_eq!((long.len(), long.ends_with('…')), (256 + '…'.len_utf8(), true));
+    assert!(claimed(&"\u{1}".repeat(4000)).len() < 300, "cut after it is escaped");
+    drop(world.authorize(&Params::authorize().set("client_id", "a\r\nb")));
+    assert_eq!(world.events().pop().unwrap().client_id(), Some("a\\r\\nb"));
+}
+
+#[test]
+fn audit_08_times_are_the_servers_clock() {
+    let world = World::new();
+    for seconds in [0, 1, 59, 3600] {
+        world.at(seconds);
+        drop(world.token(&Params::refresh("x")));
+        assert_eq!(world.events().pop().unwrap().at.unix_seconds(), T + seconds);
+    }
+}
+
+/// A trail that never keeps anything.
+struct Lost;
+
+impl Trail for Lost {
+    fn record(&self, _: &Event) -> Result<(), Unrecorded> {
+        Err(Unrecorded)
+    }
+}
+
+#[test]
+fn audit_08_a_lost_trail_changes_no_answer() {
+    let (kept, _) = recorded(MemoryTrail::new(100), TrailRules::default());
+    let (lost, _) = recorded(Lost, TrailRules::default());
+    let (one, other) = (tokens(&kept), tokens(&lost));
+    assert_eq!(one, other, "the same entropy gives the same answers");
+    assert!(check(&lost, &other.access).is_ok());
+    let bad = Params::refresh("x");
+    let (kept, lost) = (post(&kept, &bad), post(&lost, &bad));
+    assert_eq!((kept.status, kept.body), (lost.status, lost.body));
+}
+
+#[test]
+fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
+    let mut rules = TrailRules::default();
+    rules.fail_closed = true;
+    let (server, _) = recorded(Lost, rules);
+    let unrecorded = |reply: &Reply| {
+        assert_eq!((reply.status, json(reply)["error"].as_str()), (503, Some("temporarily_unavailable")));
+        assert_eq!(json(reply)["error_description"], Reason::TrailUnavailable.description());
+        assert!(reply.header("retry-after").is_some() && reply.header("x-correlation-id").is_some());
+    };
+    unrecorded(&post(&server, &Params::refresh("x")));
+    unrecorded(&post(&server, &Params::refresh("x").without("grant_type")));
+    let query = Params::authorize().encode();
+    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let refusal = server.authorize(&incoming, Some(ALICE)).unwrap().unwrap_err();
+    assert_eq!((refusal.reason(), refusal.status()), (Reason::TrailUnavailable, 503));
+    // A failing store stays the host's to see.
+    server.store().fail([Fault::Dropped]);
+    assert_eq!(server.authorize(&incoming, Some(ALICE)).unwrap_err().error, Broken);
+}
+
+/// What happens all the time where all is well is recorded only if asked for; refusals always.
+#[test]
+fn audit_01_accepted_calls_are_recorded_by_setting() {
+    for routine in [false, true] {
+        let mut rules = TrailRules::default();
+        rules.routine = routine;
+        let (server, _) = recorded(Arc::new(MemoryTrail::new(100)), rules);
+        let tokens = tokens(&server);
+        assert!(check(&server, &tokens.access).is_ok() && check(&server, "x").is_err());
+        let kinds: Vec<_> = server.trail().find(&Query::default(), 100).iter().map(|event| event.kind).collect();
+        assert_eq!((kinds.contains(&EventKind::AccessAllowed), kinds.contains(&EventKind::Refused)), (routine, true));
+    }
+}

@@ -1,0 +1,263 @@
+//! INTROSPECT-01 to -04: a resource server asks about a token.
+
+use grantcore::{
+    Account, Client, Digest, EventKind, Incoming, IntrospectionRules, Reason, Reply, SecretMethod, Standing, StoredSecret, Subject,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json as value};
+
+use crate::support::clients::posting;
+use crate::support::params::Params;
+use crate::support::property::check;
+use crate::support::steps::form;
+use crate::support::{Granted, ISSUER, MCP, SECRET, T, World, app, assert_refused, json, policy};
+
+const API: &str = "https://api.example/v1";
+
+/// A server with two resources, each with a server of its own that may ask.
+fn world() -> World {
+    let rules = IntrospectionRules::new().resource_server("mcp-server", MCP).resource_server("api-server", API);
+    let world = World::with(policy().resource(API, "read").default_resource(MCP).introspection(rules));
+    for id in ["mcp-server", "api-server", "stranger"] {
+        let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+        world.put(Client::confidential(id, SecretMethod::Post, secret).redirect_uri("https://rs.example/").build().unwrap());
+    }
+    world
+}
+
+/// The question of the server of the first resource.
+fn asking(token: &str) -> Params {
+    Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .set("client_id", "mcp-server")
+        .and("client_secret", SECRET)
+        .and("token", token)
+}
+
+fn send(world: &World, params: &Params) -> Reply {
+    let body = params.encode();
+    world.server.introspect(&form(&body)).expect("the store works")
+}
+
+/// Asserts that nothing but `active: false` is told.
+#[track_caller]
+fn inactive(world: &World, params: &Params, reason: Reason) {
+    let reply = send(world, params);
+    assert_eq!((reply.status, &*reply.body, reply.header("cache-control")), (200, r#"{"active":false}"#, Some("no-store")));
+    let event = world.events().pop().unwrap();
+    assert_eq!((event.kind, event.reason, event.sent), (EventKind::InactiveIntrospected, Some(reason), None));
+}
+
+#[track_caller]
+fn refused(world: &World, params: &Params, status: u16, code: &str, reason: Reason) {
+    let reply = send(world, params);
+    assert_refused(world, &reply, status, code, reason);
+    assert_eq!(json(&reply).get("active"), None);
+}
+
+#[test]
+fn introspect_01_the_caller_proves_who_it_is_and_names_a_token() {
+    let world = world();
+    let token = world.tokens().access;
+    let good = asking(&token);
+    assert_eq!(json(&send(&world, &good))["active"], true);
+    refused(&world, &good.clone().without("client_secret"), 401, "invalid_client", Reason::ClientSecretMissing);
+    refused(&world, &good.clone().set("client_secret", "x"), 401, "invalid_client", Reason::ClientSecretWrong);
+    refused(&world, &good.clone().set("client_id", "nobody"), 401, "invalid_client", Reason::ClientUnknown);
+    let public = good.clone().set("client_id", "app").without("client_secret");
+    refused(&world, &public, 401, "invalid_client", Reason::IntrospectionUnauthenticated);
+    let stranger = good.clone().set("client_id", "stranger");
+    refused(&world, &stranger, 400, "unauthorized_client", Reason::IntrospectionUnauthorized);
+    refused(&world, &good.clone().without("token"), 400, "invalid_request", Reason::IntrospectionTokenMissing);
+    refused(&world, &good.clone().set("token", ""), 400, "invalid_request", Reason::IntrospectionTokenMissing);
+    refused(&world, &good.clone().and("token", "x"), 400, "invalid_request", Reason::ParameterRepeated);
+    let body = good.encode();
+    let get = world.server.introspect(&Incoming { method: "GET", ..form(&body) }).unwrap();
+    assert_eq!((get.status, get.header("allow")), (405, Some("POST")));
+    assert_eq!(world.server.introspect(&posting(body.as_bytes())).unwrap().status, 400, "not a form");
+}
+
+#[test]
+fn introspect_01_guessing_a_resource_servers_secret_is_throttled() {
+    let world = world();
+    let wrong = asking("x").set("client_secret", "x");
+    for _ in 0..10 {
+        assert_eq!(send(&world, &wrong).status, 401);
+    }
+    refused(&world, &wrong, 429, "too_many_requests", Reason::AuthenticationsThrottled);
+}
+
+#[test]
+fn introspect_01_it_is_off_unless_the_policy_says_who_may_ask() {
+    let world = World::new();
+    let reply = send(&world, &asking("x").set("client_id", "web"));
+    assert_refused(&world, &reply, 403, "access_denied", Reason::IntrospectionOff);
+    for rules in [IntrospectionRules::new(), IntrospectionRules::new().resource_server("web", "https://elsewhere.example")] {
+        assert_eq!(policy().introspection(rules).build().unwrap_err(), grantcore::PolicyError::Introspection);
+    }
+}
+
+/// The store failed: nothing is known of the token, so that no resource server takes it for dead.
+#[test]
+fn introspect_01_a_broken_store_is_no_inactive_token() {
+    let world = world();
+    let token = world.tokens().access;
+    *world.store.broken_reads.lock().unwrap() = true;
+    let body = asking(&token).encode();
+    let failure = world.server.introspect(&form(&body)).unwrap_err();
+    assert_eq!(failure.refusal.reply(world.server.policy()).status, 503);
+}
+
+#[test]
+fn introspect_02_nothing_is_told_of_a_token_that_is_not_good_for_the_caller() {
+    let world = world();
+    let tokens = world.tokens();
+    inactive(&world, &asking("garbage"), Reason::TokenUnknown);
+    inactive(&world, &asking(tokens.refresh()), Reason::TokenUnknown);
+    inactive(&world, &asking(&tokens.access).set("client_id", "api-server"), Reason::AudienceMismatch);
+    world.store.suspend("alice", true);
+    inactive(&world, &asking(&tokens.access), Reason::AccountSuspended);
+    world.store.suspend("alice", false);
+    world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+    inactive(&world, &asking(&tokens.access), Reason::ClientDeactivated);
+    world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+    assert_eq!(json(&send(&world, &asking(&tokens.access)))["active"], true);
+    world.at(3600);
+    inactive(&world, &asking(&tokens.access), Reason::TokenExpired);
+    let again = world.refreshed(tokens.refresh());
+    world.refused(&Params::refresh(tokens.refresh()), 400, "invalid_grant", Reason::RefreshReused);
+    inactive(&world, &asking(&again.access), Reason::TokenRevoked);
+}
+
+#[test]
+fn introspect_02_a_deactivated_caller_learns_nothing() {
+    let world = world();
+    let token = world.tokens().access;
+    world.server.set_standing("mcp-server", Standing::Deactivated).unwrap().unwrap();
+    refused(&world, &asking(&token), 401, "invalid_client", Reason::ClientDeactivated);
+    assert!(world.works(&token), "the token is none of its business");
+}
+
+#[test]
+fn introspect_03_an_active_token_is_told_of_as_the_grant_has_it() {
+    let world = world();
+    let code = world.code(&Params::authorize().set("scope", "read write"));
+    world.at(7);
+    let tokens = Granted::of(&world.token(&Params::redeem(&code)));
+    world.at(50);
+    let reply = send(&world, &asking(&tokens.access));
+    let expected = value!({
+        "active": true, "scope": "read write", "client_id": "app", "token_type": "Bearer",
+        "exp": T + 7 + 3600, "iat": T + 7, "sub": "alice", "aud": MCP, "iss": ISSUER,
+    });
+    assert_eq!(json(&reply), expected);
+    assert_eq!((reply.header("cache-control"), reply.header("content-type")), (Some("no-store"), Some("application/json")));
+    let event = world.events().pop().unwrap();
+    assert_eq!((event.kind, event.client_id()), (EventKind::TokenIntrospected, Some("app")));
+    assert_eq!(event.note.as_deref(), Some("mcp-server"));
+    let narrowed = Granted::of(&world.token(&Params::refresh(tokens.refresh()).and("scope", "read")));
+    let told = json(&send(&world, &asking(&narrowed.access)));
+    assert_eq!((&told["scope"], &told["iat"]), (&value!("read"), &value!(T + 50)));
+}
+
+#[test]
+fn introspect_03_a_token_for_several_resources_names_them_all() {
+    let world = world();
+    let code = world.code(&Params::authorize().and("resource", MCP).and("resource", API));
+    let tokens = Granted::of(&world.token(&Params::redeem(&code)));
+    for caller in ["mcp-server", "api-server"] {
+        let told = json(&send(&world, &asking(&tokens.access).set("client_id", caller)));
+        assert_eq!((&told["active"], &told["aud"]), (&Value::Bool(true), &value!([MCP, API])));
+    }
+}
+
+#[test]
+fn introspect_03_the_metadata_says_where_and_how() {
+    let told: Value = json(&world().server.policy().server_metadata());
+    assert_eq!(told["introspection_endpoint"], format!("{ISSUER}/oauth/introspect"));
+    let methods = value!(["client_secret_basic", "client_secret_post"]);
+    assert_eq!(told["introspection_endpoint_auth_methods_supported"], methods);
+    let told = json(&World::new().server.policy().server_metadata());
+    assert_eq!((told.get("introspection_endpoint"), told.get("introspection_endpoint_auth_methods_supported")), (None, None));
+}
+
+/// What can become of a connection between two questions.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Wait(u64),
+    Refresh,
+    Replay,
+    Suspend(bool),
+    Stand(bool),
+    Epoch(u64),
+    Revoke,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        prop_oneof![Just(1), Just(1800), Just(3599), Just(3600), Just(40 * 86_400)].prop_map(Turn::Wait),
+        Just(Turn::Refresh),
+        Just(Turn::Replay),
+        any::<bool>().prop_map(Turn::Suspend),
+        any::<bool>().prop_map(Turn::Stand),
+        (0..2u64).prop_map(Turn::Epoch),
+        Just(Turn::Revoke),
+    ]
+}
+
+/// Whatever happened before: a token is active for a resource server exactly if the check there would let it through.
+#[test]
+fn introspect_04_introspection_and_check_agree() {
+    check(&(prop::collection::vec(turn(), 0..10), any::<bool>()), |(turns, both)| {
+        let world = world();
+        let asked = Params::authorize().and("resource", MCP);
+        let code = world.code(&if both { asked.and("resource", API) } else { asked });
+        let mut all = vec![Granted::of(&world.token(&Params::redeem(&code)))];
+        let (mut clock, mut epoch) = (0, 0);
+        for turn in turns {
+            match turn {
+                Turn::Wait(seconds) => {
+                    clock += seconds;
+                    world.at(clock);
+                }
+                Turn::Refresh => {
+                    let reply = world.token(&Params::refresh(all.last().unwrap().refresh()));
+                    if reply.status == 200 {
+                        all.push(Granted::of(&reply));
+                    }
+                }
+                Turn::Replay => drop(world.token(&Params::refresh(all[0].refresh()))),
+                Turn::Suspend(suspended) => {
+                    world.store.inner.put_account(Subject::new("alice"), Account { suspended, epoch });
+                }
+                Turn::Stand(active) => {
+                    let standing = if active { Standing::Active } else { Standing::Deactivated };
+                    world.server.set_standing(app().id().as_str(), standing).unwrap().unwrap();
+                }
+                Turn::Epoch(to) => {
+                    epoch = to;
+                    world.store.inner.put_account(Subject::new("alice"), Account { epoch, ..Account::ACTIVE });
+                }
+                Turn::Revoke => {
+                    let grant = world.grants()[0].record.id();
+                    world.server.revoke_connection("alice", grant).unwrap().unwrap();
+                }
+            }
+            for token in all.iter().flat_map(|tokens| [&*tokens.access, tokens.refresh()]) {
+                for (caller, resource) in [("mcp-server", 0), ("api-server", 1)] {
+                    let told = json(&send(&world, &asking(token).set("client_id", caller)));
+                    let header = format!("Bearer {token}");
+                    let needs = grantcore::Needs::of(&world.server.policy().resources()[resource]);
+                    let checked = world.server.check(&grantcore::Authorization::One(header.as_bytes()), needs).unwrap();
+                    prop_assert_eq!(&told["active"], &Value::Bool(checked.is_ok()));
+                    if let Ok(access) = checked {
+                        prop_assert_eq!(&told["exp"], &value!(access.expires().unix_seconds()));
+                        prop_assert_eq!(&told["scope"], &value!(access.scope().collect::<Vec<_>>().join(" ")));
+                    }
+                }
+            }
+        }
+        Ok(())
+    });
+}

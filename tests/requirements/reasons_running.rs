@@ -1,0 +1,56 @@
+//! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
+
+use grantcore::{Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject};
+
+use crate::reasons_reached::Provoked;
+use crate::support::params::Params;
+use crate::support::steps::form;
+use crate::support::{MCP, SECRET, World, policy};
+
+pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
+    (Reason::IntrospectionOff, || asked(World::new(), "web", "x")),
+    (Reason::IntrospectionUnauthenticated, || asked(introspected("web"), "app", "x")),
+    (Reason::IntrospectionUnauthorized, || asked(introspected("another"), "web", "x")),
+    (Reason::IntrospectionTokenMissing, || asked(introspected("web"), "web", "")),
+    (Reason::ConnectionUnknown, || {
+        let world = World::new();
+        world.tokens();
+        let grant = world.grants()[0].record.id();
+        assert!(world.server.revoke_connection("bob", grant).unwrap().is_err());
+        world
+    }),
+    (Reason::AccountForbidden, || {
+        let world = World::with(policy().checks(|rules| rules.suspended_is_forbidden = true));
+        let token = world.tokens().access;
+        world.store.suspend("alice", true);
+        assert!(!world.works(&token));
+        world
+    }),
+    (Reason::BalanceInsufficient, || {
+        let world = World::new();
+        let header = format!("Bearer {}", world.tokens().access);
+        world.store.inner.put_balance(Subject::new("alice"), Balance::Insufficient);
+        let needs = Needs::of(&world.server.policy().resources()[0]).billed();
+        assert!(world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().is_err());
+        world
+    }),
+    (Reason::RevokedSecurityEvent, || {
+        let world = World::new();
+        let tokens = world.tokens();
+        world.server.revoke_user("alice", Motive::SecurityEvent("password changed")).unwrap().unwrap();
+        drop(world.token(&Params::refresh(tokens.refresh())));
+        world
+    }),
+];
+
+fn introspected(caller: &str) -> World {
+    World::with(policy().introspection(IntrospectionRules::new().resource_server(caller, MCP)))
+}
+
+/// Asks about a token as this client, which sends its secret if it has one.
+fn asked(world: World, client: &str, token: &str) -> World {
+    let params = Params::refresh("x").without("grant_type").without("refresh_token").and("token", token).set("client_id", client);
+    let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
+    drop(world.server.introspect(&form(&body)).unwrap());
+    world
+}
