@@ -73,7 +73,7 @@ impl Running {
         let address = listener.local_addr()?;
         let issuer = config.issuer_at(address)?;
         let policy = setup::policy(&config, &issuer)?;
-        let backend = Backend::open(&config.database)?;
+        let backend = Backend::open(&config.database, config.balances.low_balance)?;
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }

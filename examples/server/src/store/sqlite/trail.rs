@@ -109,3 +109,35 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         note: row.get(12)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_user_can_quote_is_looked_up_by_an_index_and_nothing_is_sorted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("grants.sqlite"), 10).unwrap();
+        let (text, base) = (Some("x".to_owned()), Search::default());
+        let pieces = Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
+        for (search, index) in [
+            (pieces, "trail_by_client"),
+            (Search { client: text.clone(), ..base.clone() }, "trail_by_client"),
+            (Search { subject: text.clone(), ..base.clone() }, "trail_by_subject"),
+            (Search { correlation: text.clone(), ..base.clone() }, "trail_by_correlation"),
+            (Search { flow: text.clone(), ..base.clone() }, "trail_by_flow"),
+            (Search { error: text, around: Some(1), ..base.clone() }, "trail_by_time"),
+            (base, "trail_by_time"),
+        ] {
+            let (conditions, values) = conditions(&search);
+            let sql = format!("EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9");
+            let connection = lock(&store.searcher);
+            let mut query = connection.prepare(&sql).unwrap();
+            let rows = query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();
+            assert!(plan[0].contains(index), "{search:?}: {plan:?}");
+            let few = search.flow.is_some() || search.correlation.is_some();
+            assert!(few || plan.len() == 1, "{search:?}: {plan:?}");
+        }
+    }
+}
