@@ -19,7 +19,7 @@ const AT_ONCE: usize = 512;
 /// How often it is said that events are being lost.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-pub(super) struct Queue {
+pub(crate) struct Queue {
     pub(super) store: Arc<SqliteStore>,
     sender: mpsc::Sender<Queued>,
     /// Whether recording waits for the disk.

@@ -193,6 +193,7 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
     for waits in [true, false] {
         let fixture = Fixture::on_disk(waits);
         fixture.record(&event(1, |_| {})).await;
+        fixture.trail.flush().await;
         let other = fixture.other();
         other.execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
         assert_eq!(fixture.trail.record(&event(2, |_| {})).await.is_err(), waits);
