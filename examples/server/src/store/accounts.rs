@@ -2,7 +2,7 @@
 
 use grantcore::{Account, Balance, Client, Stored};
 
-use super::{Backend, Result, blocking};
+use super::{Backend, Result, SqliteStore, blocking};
 
 /// An account as stored: who it is, how it stands, what its applications have to spend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Backend {
     pub(crate) async fn accounts(&self) -> Result<Vec<AccountRow>> {
         match self {
             Self::Memory(store) => Ok(store.accounts()),
-            Self::Sqlite(store) => blocking(store, |store| store.accounts()).await,
+            Self::Sqlite(store) => blocking(store, SqliteStore::accounts).await,
         }
     }
 
