@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use grantcore::{AsyncServer, Event, Failure, Refusal, Reply, User};
+use grantcore::{AsyncServer, Event, Failure, Reason, Refusal, Reply, Surface, User};
 
 use crate::config::Issuer;
 use crate::documents::{Fetcher, Strangers};
@@ -63,6 +63,18 @@ impl App {
         response
     }
 
+    /// A request that is too large to be read, for a program.
+    pub(crate) async fn too_large(&self, surface: Surface) -> Response {
+        let refusal = self.oauth.refuse(Refusal::plain(Reason::RequestTooLarge, surface), None).await;
+        respond(refusal.reply(self.oauth.policy()))
+    }
+
+    /// A refusal of the host's own at the authorization endpoint.
+    pub(crate) async fn refuse(&self, reason: Reason) -> Response {
+        let refusal = self.oauth.refuse(Refusal::plain(reason, Surface::Authorization), None).await;
+        self.refused(&refusal, None)
+    }
+
     /// The store failed while a page was asked for.
     pub(crate) fn failed(&self, failure: &Failure<BackendError>) -> Response {
         log_failure(failure);
@@ -88,15 +100,13 @@ pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
-/// The trail: one line for each call of an endpoint. The event has no secret in it.
+/// The log's line for each call of an endpoint; of a refusal, where its cause and fix are told. The event has no secret in it.
 pub(crate) fn log_event(event: &Event) {
-    let reason = event.reason.map(grantcore::Reason::name);
-    let client = event.client.as_ref().map(grantcore::ClientId::as_str).or(event.claimed.as_deref());
+    let reason = event.reason.map(Reason::name);
+    let see = reason.map(|reason| format!("/troubleshooting#{reason}"));
     let (flow, subject) = (event.flow.map(|flow| flow.to_string()), event.subject.as_ref().map(grantcore::Subject::as_str));
-    tracing::info!(kind = event.kind.name(), reason, detail = event.detail, client, subject, flow, correlation = %event.correlation, "oauth");
-    if let Some(reason) = event.reason {
-        tracing::debug!(correlation = %event.correlation, cause = reason.cause(), fix = reason.fix(), section = reason.section(), "refused");
-    }
+    let (kind, client, error) = (event.kind.name(), event.client_id(), event.error());
+    tracing::info!(kind, reason, detail = event.detail, error, client, subject, flow, correlation = %event.correlation, see, "oauth");
 }
 
 fn log_failure(failure: &Failure<BackendError>) {

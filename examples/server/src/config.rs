@@ -14,9 +14,13 @@ use clap::{Args, Parser};
 
 mod clients;
 mod issuer;
+mod records;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::clients::{Clients, Switch};
 pub(crate) use self::issuer::{Issuer, IssuerError};
+pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
@@ -57,7 +61,7 @@ pub(crate) struct Config {
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
 
-    /// Where clients and grants are kept: `sqlite:PATH`, created if missing, or `memory:`, gone at exit.
+    /// Where clients, grants, accounts and the trail are kept: `sqlite:PATH`, created if missing, or `memory:`, gone at exit.
     ///
     /// Losing it disconnects every application. It holds digests of tokens, never tokens.
     #[arg(long, env = "GRANTCORE_DATABASE", value_name = "URL")]
@@ -72,6 +76,12 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) limits: Limits,
+
+    #[command(flatten)]
+    pub(crate) balances: Balances,
+
+    #[command(flatten)]
+    pub(crate) records: Records,
 
     /// How log lines look: `text` for people, `json` for machines, one object per line.
     #[arg(long, env = "GRANTCORE_LOG_FORMAT", value_name = "FORMAT")]
@@ -187,7 +197,7 @@ impl Config {
     }
 }
 
-/// Where clients and grants are kept.
+/// Where clients, grants, accounts and the trail are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
     /// A file.
@@ -233,109 +243,5 @@ fn some_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("must be at least 1s".to_owned()),
         duration => Ok(duration),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
-        Config::try_parse_from([&["grantcore-server"], arguments].concat())
-    }
-
-    #[test]
-    fn nothing_has_to_be_said() {
-        let config = parse(&[]).unwrap();
-        let issuer = config.issuer_at(config.listen).unwrap();
-        assert_eq!(issuer.as_str(), "http://127.0.0.1:8080");
-        assert_eq!(config.database, Database::Sqlite("grantcore.sqlite".into()));
-        assert_eq!(config.log_format, LogFormat::Text);
-        let lifetimes = config.lifetimes;
-        assert_eq!(lifetimes.access_lifetime, HOUR);
-        assert_eq!(lifetimes.code_lifetime, HOUR / 6);
-        assert_eq!(lifetimes.consent_lifetime, HOUR / 6);
-        assert_eq!(lifetimes.refresh_idle, 30 * 24 * HOUR);
-        assert_eq!(lifetimes.refresh_absolute, 180 * 24 * HOUR);
-        assert_eq!(lifetimes.replay_window, Duration::ZERO);
-        assert_eq!(lifetimes.session_lifetime, 12 * HOUR);
-        assert_eq!(config.limits.rate_limit.get(), 60);
-        assert_eq!(config.limits.auth_failures.get(), 10);
-    }
-
-    #[test]
-    fn every_setting_has_a_variable_a_heading_and_an_explanation() {
-        let mut command = Config::command();
-        for argument in command.get_arguments() {
-            let flag = argument.get_long().unwrap();
-            let variable = argument.get_env().unwrap().to_str().unwrap();
-            let expected = format!("GRANTCORE_{}", flag.to_uppercase().replace('-', "_"));
-            assert!(variable == expected || variable == "RUST_LOG", "{flag}");
-            assert!(argument.get_help_heading().is_some(), "{flag}");
-            assert!(argument.get_help().is_some(), "{flag}");
-        }
-        let help = command.render_long_help().to_string();
-        assert!(help.starts_with("An OAuth 2.1 authorization server"), "{help}");
-        for heading in ["Place:", "Clients:", "Lifetimes:", "Limits:", "Log:", "Examples:"] {
-            assert!(help.lines().any(|line| line == heading), "{heading}");
-        }
-    }
-
-    #[test]
-    fn an_issuer_is_the_one_given_or_a_derived_one_on_this_machine() {
-        let at = |config: &Config, bound: &str| config.issuer_at(bound.parse().unwrap());
-        for given in ["https://auth.example.com:8443", "http://[::1]:8080"] {
-            let config = parse(&["--issuer", given]).unwrap();
-            let issuer = at(&config, "0.0.0.0:8080").unwrap();
-            assert_eq!(issuer.as_str(), given);
-            assert_eq!(issuer.is_https(), given.starts_with("https"));
-        }
-        let config = parse(&[]).unwrap();
-        assert_eq!(at(&config, "127.0.0.1:80").unwrap().as_str(), "http://127.0.0.1");
-        assert_eq!(at(&config, "[::1]:9000").unwrap().host(), "[::1]");
-        let refusal = at(&config, "0.0.0.0:8080").unwrap_err().to_string();
-        assert!(refusal.contains("--issuer https://"), "{refusal}");
-    }
-
-    #[test]
-    fn values_are_read_as_people_write_them() {
-        for (text, path) in [("sqlite:/b/a.db", "/b/a.db"), ("sqlite://a.db", "a.db")] {
-            let config = parse(&["--database", text]).unwrap();
-            assert_eq!(config.database, Database::Sqlite(path.into()));
-        }
-        let config = parse(&["--database", "memory:", "--replay-window", "1m 30s"]).unwrap();
-        assert_eq!(config.database, Database::Memory);
-        assert_eq!(config.lifetimes.replay_window.as_secs(), 90);
-    }
-
-    #[test]
-    fn bad_values_are_refused_with_what_to_write_instead() {
-        for (flag, bad, why) in [
-            ("--listen", "localhost:8080", "like 127.0.0.1:8080"),
-            ("--issuer", "auth.example.com", "like https://"),
-            ("--issuer", "http://auth.example.com", "be https"),
-            ("--issuer", "http://127.0.0.1.example.com", "be https"),
-            ("--issuer", "https://a.example/", "end: https://a.example\n"),
-            ("--issuer", "https://a.example/x", ": https://a.example\n"),
-            ("--issuer", "https://u@a.example", ": https://a.example\n"),
-            ("--issuer", "https://A.example:443", ": https://a.example\n"),
-            ("--database", "grants.db", "`memory:`"),
-            ("--database", "postgres://db", "store trait"),
-            ("--database", "sqlite:", "`sqlite:PATH`"),
-            ("--database", "sqlite::memory:", "`memory:`"),
-            ("--access-lifetime", "3600", "like 90s"),
-            ("--access-lifetime", "1500ms", "whole seconds"),
-            ("--access-lifetime", "99999999999999y", "too large"),
-            ("--session-lifetime", "0s", "at least 1s"),
-            ("--rate-limit", "0", "zero"),
-            ("--log-format", "xml", "[possible values: text, json]"),
-        ] {
-            let refusal = parse(&[flag, bad]).unwrap_err().to_string();
-            assert!(refusal.contains(flag) && refusal.contains(why), "{refusal}");
-        }
     }
 }

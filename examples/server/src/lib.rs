@@ -2,7 +2,7 @@
 //!
 //! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything is), `routes/authorize.rs`
 //! (login and consent between the library's calls), `routes/api.rs` (the token endpoint and the guard), `routes/clients.rs` and `documents.rs`
-//! (clients that nobody has heard of), `store/sqlite.rs` (a store).
+//! (clients that nobody has heard of), `store/sqlite.rs` (a store), `trail.rs` (what happened).
 
 mod app;
 mod config;
@@ -54,6 +54,7 @@ pub struct Running {
     issuer: String,
     /// Whether strangers can make it call what listens on this machine.
     is_exposed: bool,
+    trail: Trail,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -72,14 +73,17 @@ impl Running {
         let address = listener.local_addr()?;
         let issuer = config.issuer_at(address)?;
         let policy = setup::policy(&config, &issuer)?;
-        let backend = Backend::open(&config.database)?;
+        let backend = Backend::open(&config.database, config.balances.low_balance)?;
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }
         for (subject, _) in sessions::ACCOUNTS {
-            backend.add_account(subject, 1000).await?;
+            backend.add_account(subject, config.balances.opening_balance).await?;
         }
-        let trail = Trail::in_memory();
+        let records = &config.records;
+        let trail = Trail::open(&backend, records.trail_fail_closed)?;
+        let mut rules = TrailRules::default();
+        rules.fail_closed = records.trail_fail_closed;
         let is_exposed = config.clients.allow_loopback_documents;
         let documents = Fetcher::new(is_exposed, config.clients.document_authority.as_deref())?;
         if is_exposed {
@@ -88,10 +92,10 @@ impl Running {
             );
         }
         let stop = CancellationToken::new();
-        tokio::spawn(sweep(backend.clone(), stop.clone()));
+        tokio::spawn(sweep(backend.clone(), trail.clone(), records.trail_retention, stop.clone()));
         let app = Arc::new(App {
-            oauth: AsyncServer::new(policy, backend).observe(app::log_event).record(trail.clone(), TrailRules::default()),
-            trail,
+            oauth: AsyncServer::new(policy, backend).observe(app::log_event).record(trail.clone(), rules),
+            trail: trail.clone(),
             sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
             session_cookie: Cookie::session(issuer.is_https(), config.lifetimes.session_lifetime),
             form_cookie: Cookie::form(issuer.is_https()),
@@ -101,7 +105,7 @@ impl Running {
         });
         let router = routes::router(&app, &stop);
         let task = tokio::spawn(serve(listener, router, stop.clone()));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), is_exposed, stop, task })
+        Ok(Self { address, issuer: issuer.as_str().to_owned(), is_exposed, trail, stop, task })
     }
 
     /// The address it listens on.
@@ -114,19 +118,20 @@ impl Running {
         &self.issuer
     }
 
-    /// Stops it: no new requests, those under way are answered if they do not take too long.
+    /// Stops it: no new requests, those under way are answered if they do not take too long, and what happened is written down.
     ///
     /// # Errors
     /// If serving failed before.
     pub async fn stop(self) -> Result<(), StartError> {
         self.stop.cancel();
         let mut task = self.task;
-        if let Ok(ended) = tokio::time::timeout(DRAIN, &mut task).await {
-            return Ok(ended??);
+        let ended = tokio::time::timeout(DRAIN, &mut task).await;
+        if ended.is_err() {
+            tracing::warn!("some requests were not answered in time");
+            task.abort();
         }
-        tracing::warn!("some requests were not answered in time");
-        task.abort();
-        Ok(())
+        self.trail.flush().await;
+        ended.map_or(Ok(()), |ended| Ok(ended??))
     }
 }
 
@@ -137,18 +142,23 @@ async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationTo
 }
 
 /// Drops what nobody can use any more, a bounded bit at a time.
-async fn sweep(backend: Backend, stop: CancellationToken) {
+async fn sweep(backend: Backend, trail: Trail, retention: Duration, stop: CancellationToken) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(turns.tick()).await.is_some() {
-        while let Some(dropped) = swept(&backend).await {
+        while let Some(dropped) = swept(&backend, &trail, retention).await {
             tracing::debug!(dropped, "swept");
         }
     }
 }
 
 /// How many were dropped, if there may be more to drop.
-async fn swept(backend: &Backend) -> Option<usize> {
-    match backend.sweep(SystemTime::now().into()).await {
+async fn swept(backend: &Backend, trail: &Trail, retention: Duration) -> Option<usize> {
+    let now = SystemTime::now().into();
+    let dropped = match (backend.sweep(now).await, trail.sweep(now, retention).await) {
+        (Ok(records), Ok(events)) => Ok(records + events),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
+    match dropped {
         Ok(dropped) => Some(dropped).filter(|dropped| *dropped >= store::SWEPT_AT_ONCE.into()),
         Err(error) => {
             tracing::error!(%error, "the sweep failed");

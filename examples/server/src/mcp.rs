@@ -45,6 +45,9 @@ pub(crate) struct Identity {
     pub(crate) client_id: String,
     /// What the user allowed it to do.
     pub(crate) scopes: Vec<String>,
+    /// What the user should know beside the answer: that little is left to spend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
 }
 
 impl FromContextPart<ToolCallContext<'_, Tools>> for Identity {
@@ -100,6 +103,9 @@ struct NewNote {
 struct Notes {
     /// Oldest first.
     notes: Vec<String>,
+    /// What the user should know beside the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 #[allow(clippy::unused_async, reason = "the macro's contract")]
@@ -114,13 +120,14 @@ impl Tools {
     /// Adds a note to the user's note pad, which keeps the latest 32.
     #[tool(annotations(destructive_hint = false, open_world_hint = false))]
     async fn note_add(&self, caller: Identity, Parameters(note): Parameters<NewNote>) -> Result<Json<Notes>, String> {
-        self.notes.add(caller.subject, note.text).map(Json)
+        let notes = self.notes.add(caller.subject, note.text)?;
+        Ok(Json(Notes { notes, warning: caller.warning }))
     }
 
     /// Lists the notes on the user's note pad.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
     async fn note_list(&self, caller: Identity) -> Json<Notes> {
-        Json(self.notes.list(&caller.subject))
+        Json(Notes { notes: self.notes.list(&caller.subject), warning: caller.warning })
     }
 }
 
@@ -139,7 +146,7 @@ impl NotePad {
     const NOTES: usize = 32;
     const BYTES: usize = 500;
 
-    fn add(&self, subject: String, text: String) -> Result<Notes, String> {
+    fn add(&self, subject: String, text: String) -> Result<Vec<String>, String> {
         if text.is_empty() || text.len() > Self::BYTES {
             return Err(format!("a note has 1 to {} bytes", Self::BYTES));
         }
@@ -152,13 +159,13 @@ impl NotePad {
             pad.pop_front();
         }
         pad.push_back(text);
-        Ok(Notes { notes: pad.iter().cloned().collect() })
+        Ok(pad.iter().cloned().collect())
     }
 
-    fn list(&self, subject: &str) -> Notes {
+    fn list(&self, subject: &str) -> Vec<String> {
         let pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pad = pads.get(subject);
-        Notes { notes: pad.into_iter().flatten().cloned().collect() }
+        pad.into_iter().flatten().cloned().collect()
     }
 }
 
@@ -174,7 +181,7 @@ mod tests {
     use super::*;
 
     fn identity(subject: &str) -> Identity {
-        Identity { subject: subject.to_owned(), client_id: "c1".to_owned(), scopes: vec!["notes".to_owned()] }
+        Identity { subject: subject.to_owned(), client_id: "c1".to_owned(), scopes: vec!["notes".to_owned()], warning: None }
     }
 
     fn app() -> Router {
@@ -193,9 +200,13 @@ mod tests {
     }
 
     async fn call(app: &Router, subject: &str, tool: &str, arguments: Value) -> Value {
+        call_as(app, identity(subject), tool, arguments).await
+    }
+
+    async fn call_as(app: &Router, caller: Identity, tool: &str, arguments: Value) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
         let mut request = request("127.0.0.1:8080", "tools/call", &params);
-        request.extensions_mut().insert(identity(subject));
+        request.extensions_mut().insert(caller);
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -208,6 +219,18 @@ mod tests {
         let result = call(&app(), "alice", "whoami", json!({})).await;
         let expected = json!({"subject": "alice", "client_id": "c1", "scopes": ["notes"]});
         assert_eq!(result["structuredContent"], expected);
+    }
+
+    #[tokio::test]
+    async fn every_tool_passes_a_warning_on() {
+        let app = app();
+        for (tool, arguments) in [("whoami", json!({})), ("note_add", json!({"text": "x"})), ("note_list", json!({}))] {
+            let caller = Identity { warning: Some("little is left".to_owned()), ..identity("alice") };
+            let result = call_as(&app, caller, tool, arguments.clone()).await;
+            assert_eq!(result["structuredContent"]["warning"], "little is left", "{tool}");
+            let result = call(&app, "alice", tool, arguments).await;
+            assert_eq!(result["structuredContent"].get("warning"), None, "{tool}");
+        }
     }
 
     #[tokio::test]

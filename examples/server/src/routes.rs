@@ -5,6 +5,7 @@ mod api;
 mod authorize;
 mod clients;
 mod connected;
+mod guard;
 mod help;
 mod login;
 
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
-use self::api::Guarded;
+use self::guard::{Billed, Guarded};
 use crate::app::{App, not_found, respond};
 use crate::setup::{API_SCOPE, MCP_SCOPE};
 use crate::{mcp, pages, telemetry};
@@ -59,17 +60,18 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         ]));
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
-        let (path, scope, route) = match path_of(resource.identifier()) {
-            path @ "/mcp" => (path, MCP_SCOPE, mcp::service([app.issuer.host().to_owned()], stop.clone())),
-            path => (path, API_SCOPE, get(api::whoami)),
+        let (path, scope, billed, route) = match path_of(resource.identifier()) {
+            path @ "/mcp" => (path, MCP_SCOPE, Billed::Tools, mcp::service([app.issuer.host().to_owned()], stop.clone())),
+            path => (path, API_SCOPE, Billed::All, get(api::whoami)),
         };
-        let guarded = Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope });
-        resources = resources.route(path, route.layer(middleware::from_fn_with_state(guarded, api::guard)));
+        let guarded = Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope, billed });
+        resources = resources.route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
     }
     let resources = resources.layer(cors().expose_headers([
         header::WWW_AUTHENTICATE,
         header::HeaderName::from_static("mcp-session-id"),
         header::HeaderName::from_static("x-correlation-id"),
+        guard::LOW_BALANCE,
     ]));
 
     // A request whose body does not come holds a connection and a stop of the server no longer than this.

@@ -3,6 +3,8 @@
 mod accounts;
 mod memory;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -11,7 +13,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
-use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Timestamp, Write};
+use grantcore::{Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Timestamp, Write};
 
 pub(crate) use self::accounts::AccountRow;
 use self::memory::Memory;
@@ -48,12 +50,13 @@ type Result<T> = std::result::Result<T, BackendError>;
 pub(crate) const SWEPT_AT_ONCE: u16 = 1000;
 
 impl Backend {
-    pub(crate) fn open(database: &Database) -> Result<Self> {
+    /// Opens it. Balances below `low_balance` are low.
+    pub(crate) fn open(database: &Database, low_balance: u64) -> Result<Self> {
         Ok(match database {
-            Database::Memory => Self::Memory(Arc::default()),
+            Database::Memory => Self::Memory(Arc::new(Memory::new(low_balance))),
             Database::Sqlite(path) => {
                 keep_private(path)?;
-                Self::Sqlite(Arc::new(SqliteStore::open(path)?))
+                Self::Sqlite(Arc::new(SqliteStore::open(path, low_balance)?))
             }
         })
     }
@@ -86,7 +89,7 @@ fn keep_private(_: &Path) -> std::io::Result<()> {
 
 /// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the call still runs to its end; its
 /// result is then one that nobody knows, which the library expects.
-async fn blocking<T, E>(
+pub(crate) async fn blocking<T, E>(
     store: &Arc<SqliteStore>,
     call: impl FnOnce(&SqliteStore) -> std::result::Result<T, E> + Send + 'static,
 ) -> Result<T>
@@ -163,6 +166,17 @@ impl AsyncStore for Backend {
             Self::Sqlite(store) => {
                 let subject = subject.to_owned();
                 blocking(store, move |store| Store::account(store, &subject)).await
+            }
+        }
+    }
+
+    /// See `account`.
+    async fn balance(&self, subject: &str) -> Result<Balance> {
+        match self {
+            Self::Memory(store) => Ok(Store::balance(store, subject)?),
+            Self::Sqlite(store) => {
+                let subject = subject.to_owned();
+                blocking(store, move |store| Store::balance(store, &subject)).await
             }
         }
     }

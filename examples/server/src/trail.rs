@@ -1,10 +1,19 @@
 //! The trail: every step of every flow, kept so that support finds a case by what its user can quote: the client, the error, the minute.
+//!
+//! What lives here: how an event is kept and asked for. How it gets to the disk is `trail/queue.rs`'s, the SQL is the store's.
 
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use grantcore::{AsyncTrail, Event, MemoryTrail, Query, Timestamp, Unrecorded};
 
-use crate::store::BackendError;
+use self::queue::Queue;
+use crate::store::{Backend, BackendError, SWEPT_AT_ONCE, blocking};
 
 type Result<T> = std::result::Result<T, BackendError>;
 
@@ -13,7 +22,10 @@ const IN_MEMORY: usize = 10_000;
 
 /// Where events are kept: with the grants.
 #[derive(Clone)]
-pub(crate) struct Trail(Arc<MemoryTrail>);
+pub(crate) enum Trail {
+    Memory(Arc<MemoryTrail>),
+    Sqlite(Arc<Queue>),
+}
 
 /// Which events are asked for: all that fit every part that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,53 +66,93 @@ pub(crate) struct Entry {
 }
 
 impl Trail {
-    pub(crate) fn in_memory() -> Self {
-        Self(Arc::new(MemoryTrail::new(IN_MEMORY)))
+    /// A trail in this database. If it `waits`, no event is recorded before it is on the disk.
+    pub(crate) fn open(backend: &Backend, waits: bool) -> Result<Self> {
+        Ok(match backend {
+            Backend::Memory(_) => Self::Memory(Arc::new(MemoryTrail::new(IN_MEMORY))),
+            Backend::Sqlite(store) => Self::Sqlite(Arc::new(Queue::start(Arc::clone(store), waits)?)),
+        })
     }
 
     /// The events that fit, in the order they happened; the latest `most` of them.
     pub(crate) async fn find(&self, search: &Search, most: usize) -> Result<Vec<Entry>> {
         self.flush().await;
-        let all = self.0.find(&Query::default(), usize::MAX);
-        let mut found: Vec<_> = all.iter().rev().map(Entry::of).filter(|entry| search.fits(entry)).take(most).collect();
-        found.reverse();
-        Ok(found)
+        match self {
+            Self::Memory(trail) => Ok(search.among(&trail.find(&Query::default(), usize::MAX), most)),
+            Self::Sqlite(queue) => {
+                let search = search.clone();
+                blocking(&queue.store, move |store| store.find_events(&search, most)).await
+            }
+        }
     }
 
-    /// A whole flow, from its consent page to its last step.
+    /// A whole flow in order, from its consent page to its last step.
     pub(crate) async fn flow(&self, flow_id: &str) -> Result<Vec<Entry>> {
-        let search = Search { flow: Some(flow_id.to_owned()), ..Search::default() };
-        self.find(&search, usize::MAX).await
+        match self {
+            Self::Memory(_) => self.find(&Search { flow: Some(flow_id.to_owned()), ..Search::default() }, usize::MAX).await,
+            Self::Sqlite(queue) => {
+                queue.flush().await;
+                let flow = flow_id.to_owned();
+                blocking(&queue.store, move |store| store.flow_events(&flow)).await
+            }
+        }
     }
 
-    /// Returns when all that was recorded before can be found.
-    #[allow(clippy::unused_async, reason = "what is queued must be waited for")]
-    pub(crate) async fn flush(&self) {}
+    /// Returns when all that was recorded before is on the disk, as far as it ever will be.
+    pub(crate) async fn flush(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Sqlite(queue) => queue.flush().await,
+        }
+    }
+
+    /// Drops some of the events that are older than `retention`, and says how many.
+    pub(crate) async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<usize> {
+        let Self::Sqlite(queue) = self else { return Ok(0) };
+        queue.tell_losses();
+        let before = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(retention.as_secs()));
+        blocking(&queue.store, move |store| store.sweep_events(before, SWEPT_AT_ONCE.into())).await
+    }
+}
+
+/// Nothing of what is kept is shown.
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trail")
+    }
 }
 
 impl AsyncTrail for Trail {
     async fn record(&self, event: &Event) -> std::result::Result<(), Unrecorded> {
-        AsyncTrail::record(&self.0, event).await
+        match self {
+            Self::Memory(trail) => AsyncTrail::record(trail, event).await,
+            Self::Sqlite(queue) => queue.record(event).await,
+        }
     }
 }
 
 impl Search {
-    /// The seconds asked for, the end not included.
-    fn span(&self) -> (u64, u64) {
-        let around = self.around.map(Timestamp::from_unix_seconds);
-        let (from, until) = Query { around, ..Query::default() }.span();
-        (from.unix_seconds(), until.unix_seconds())
+    /// The seconds asked for, the end not included; nothing if no time was named.
+    pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let around = Some(Timestamp::from_unix_seconds(self.around?));
+        Some(Query { around, ..Query::default() }.span())
     }
 
     fn fits(&self, entry: &Entry) -> bool {
-        let (from, until) = self.span();
         let is = |wanted: &Option<String>, own: Option<&String>| wanted.is_none() || wanted.as_ref() == own;
-        (from..until).contains(&entry.at)
+        let at = Timestamp::from_unix_seconds(entry.at);
+        self.span().is_none_or(|(from, until)| (from..until).contains(&at))
             && is(&self.client, entry.client.as_ref())
             && is(&self.error, entry.error.as_ref())
             && is(&self.flow, entry.flow.as_ref())
             && is(&self.correlation, Some(&entry.correlation))
             && is(&self.subject, entry.subject.as_ref())
+    }
+
+    fn among(&self, events: &[Event], most: usize) -> Vec<Entry> {
+        let mut found: Vec<_> = events.iter().rev().map(Entry::of).filter(|entry| self.fits(entry)).take(most).collect();
+        found.reverse();
+        found
     }
 }
 

@@ -56,7 +56,7 @@ impl Driver {
     }
 
     async fn browser(&self, issuer: &str, user: &'static str, dark: bool) -> Browser {
-        let scheme = format!("--blink-settings=preferredColorScheme={}", if dark { 0 } else { 1 });
+        let scheme = format!("--blink-settings=preferredColorScheme={}", i32::from(!dark));
         let arguments = [
             "--headless=new",
             "--no-sandbox",

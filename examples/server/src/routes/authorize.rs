@@ -6,7 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Refusal, Registration, Surface};
+use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Registration};
 use url::form_urlencoded;
 
 use super::clients::with_document;
@@ -19,9 +19,7 @@ const MOST_BODY: usize = 64 * 1024;
 
 pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else {
-        return app.refused(&Refusal::plain(Reason::RequestTooLarge, Surface::Authorization), None);
-    };
+    let Some(body) = read(body).await else { return app.refuse(Reason::RequestTooLarge).await };
     let incoming = Incoming::from_http(&parts, &body);
     let session = app.session(&parts.headers);
     let again = || {
@@ -40,9 +38,7 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
         Ok(Ok(AuthorizationStep::NeedsLogin(_))) => log_in_first(&again()),
         Ok(Ok(AuthorizationStep::NeedsConsent(page))) => Page(consent_page(page, again(), &app)).into_response(),
         // It has been fetched just now; a request with its document is never asked for it again.
-        Ok(Ok(AuthorizationStep::NeedMetadata(_))) => {
-            app.refused(&Refusal::plain(Reason::DocumentUnreachable, Surface::Authorization), None)
-        }
+        Ok(Ok(AuthorizationStep::NeedMetadata(_))) => app.refuse(Reason::DocumentUnreachable).await,
         Ok(Err(refusal)) => app.refused(&refusal, None),
         Err(failure) => app.failed(&failure),
     }
@@ -69,7 +65,7 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, headers: HeaderMap, bod
         Some("allow") if without.is_empty() => Choice::Allow,
         Some("allow") => Choice::AllowOnly(&granted),
         Some("deny") => Choice::Deny,
-        _ => return app.refused(&Refusal::plain(Reason::TicketMissing, Surface::Authorization), None),
+        _ => return app.refuse(Reason::TicketMissing).await,
     };
     match app.oauth.consent(&ticket, session.user(), choice).await {
         Ok(Ok(redirect)) => respond(redirect.reply()),

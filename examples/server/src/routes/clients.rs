@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use grantcore::{Answer, AuthorizationStep, DocumentRequest, Fetch, FetchedDocument, Incoming, Reason, Refusal, Surface, User};
+use grantcore::{Answer, AuthorizationStep, DocumentRequest, Fetch, FetchedDocument, Incoming, Surface, User};
 
 use super::authorize::read;
 use crate::app::{App, respond};
@@ -18,7 +18,7 @@ use crate::store::BackendError;
 /// `/oauth/register` (RFC 7591).
 pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return too_large(&app, Surface::Registration) };
+    let Some(body) = read(body).await else { return app.too_large(Surface::Registration).await };
     let source = source(&parts);
     match app.oauth.register(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
         Ok(reply) => respond(reply),
@@ -33,17 +33,13 @@ pub(crate) async fn manage(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return too_large(&app, Surface::Management) };
+    let Some(body) = read(body).await else { return app.too_large(Surface::Management).await };
     // A path that is no text names no client.
     let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
     match app.oauth.manage(&client_id, &Incoming::from_http(&parts, &body)).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
-}
-
-fn too_large(app: &App, surface: Surface) -> Response {
-    respond(Refusal::plain(Reason::RequestTooLarge, surface).reply(app.oauth.policy()))
 }
 
 /// Where a request comes from, as far as a limit goes by it. Behind a reverse proxy that is the proxy, and the limit one for all.

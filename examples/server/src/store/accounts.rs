@@ -1,6 +1,6 @@
 //! What this host keeps of its own: accounts, their balances, and the lists for its pages.
 
-use grantcore::{Account, Client, Stored};
+use grantcore::{Account, Balance, Client, Stored};
 
 use super::{Backend, Result, SqliteStore, blocking};
 
@@ -19,6 +19,15 @@ impl AccountRow {
     /// What the library wants to know of it.
     pub(super) fn account(&self) -> Account {
         Account { suspended: self.suspended, epoch: self.epoch }
+    }
+
+    /// Whether it can pay for a call, and whether little is left: less than `low`.
+    pub(super) fn balance(&self, low: u64) -> Balance {
+        match self.balance {
+            0 => Balance::Insufficient,
+            left if left < low => Balance::Low { left },
+            _ => Balance::Sufficient,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use grantcore::{Account, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Timestamp, Write};
+use grantcore::{Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Timestamp, Write};
 
 use super::AccountRow;
 
@@ -18,9 +18,15 @@ pub(crate) struct Memory {
     accounts: Mutex<BTreeMap<String, AccountRow>>,
     /// The ids of the clients that were ever written and not swept since.
     clients: Mutex<BTreeSet<String>>,
+    /// Below how much a balance is low.
+    low_balance: u64,
 }
 
 impl Memory {
+    pub(crate) fn new(low_balance: u64) -> Self {
+        Self { low_balance, ..Self::default() }
+    }
+
     /// Adds an account, unless it is there already.
     pub(crate) fn put_account(&self, account: AccountRow) {
         self.lock().entry(account.subject.clone()).or_insert(account);
@@ -106,6 +112,10 @@ impl Store for Memory {
 
     fn account(&self, subject: &str) -> Result<Option<Account>> {
         Ok(self.account_row(subject).map(|row| row.account()))
+    }
+
+    fn balance(&self, subject: &str) -> Result<Balance> {
+        Ok(self.account_row(subject).map_or(Balance::Insufficient, |row| row.balance(self.low_balance)))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool> {

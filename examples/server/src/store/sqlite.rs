@@ -2,19 +2,24 @@
 //! `synchronous=FULL` keeps every acknowledged commit over a power loss; each statement is a transaction of its own.
 
 mod accounts;
+mod trail;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
+use grantcore::{Account, Balance, Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
 use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
-/// Clients and grants in one SQLite file. Writes have a connection of their own: one that waits for the file holds up no read.
+/// Clients, grants, accounts and the trail in one SQLite file. Writes have a connection of their own: one that waits for the file holds
+/// up no read. So have searches of the trail, which may be long.
 pub struct SqliteStore {
     reader: Mutex<Connection>,
     writer: Mutex<Connection>,
+    searcher: Mutex<Connection>,
+    /// Below how much a balance is low.
+    low_balance: u64,
 }
 
 /// The database failed, or holds a record it cannot read.
@@ -41,11 +46,11 @@ const MIGRATIONS: [&str; 3] = [
 ];
 
 impl SqliteStore {
-    /// Opens the file, and makes it if need be.
+    /// Opens the file, and makes it if need be. Balances below `low_balance` are low.
     ///
     /// # Errors
     /// If it is not such a database, or one of a newer version.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, low_balance: u64) -> Result<Self> {
         let open = || -> Result<_> {
             let mut connection = Connection::open(path)?;
             connection.busy_timeout(Duration::from_secs(5))?;
@@ -54,7 +59,7 @@ impl SqliteStore {
             migrate(&mut connection)?;
             Ok(Mutex::new(connection))
         };
-        Ok(Self { reader: open()?, writer: open()? })
+        Ok(Self { reader: open()?, writer: open()?, searcher: open()?, low_balance })
     }
 
     /// Drops at most `most` grants and as many clients whose time is over, and says how many of both.
@@ -174,6 +179,11 @@ impl Store for SqliteStore {
 
     fn account(&self, subject: &str) -> Result<Option<Account>> {
         Ok(self.account_row(subject)?.map(|row| row.account()))
+    }
+
+    fn balance(&self, subject: &str) -> Result<Balance> {
+        let row = self.account_row(subject)?;
+        Ok(row.map_or(Balance::Insufficient, |row| row.balance(self.low_balance)))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool> {

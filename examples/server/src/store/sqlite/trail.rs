@@ -1,0 +1,143 @@
+//! The trail in SQLite: appended to many events at a time, searched by what is indexed, dropped from its old end.
+
+use rusqlite::types::Value;
+use rusqlite::{Row, TransactionBehavior, params, params_from_iter};
+
+use super::{Result, SqliteStore, count, end, lock};
+use crate::trail::{Entry, Search};
+use grantcore::Timestamp;
+
+const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
+    challenge, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
+    note FROM trail";
+
+impl SqliteStore {
+    /// Keeps these events, all of them or none: one wait for the disk, however many they are.
+    pub(crate) fn append(&self, entries: impl Iterator<Item = Entry>) -> Result<()> {
+        let mut connection = lock(&self.writer);
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for entry in entries {
+            change.prepare_cached(INSERT)?.execute(params![
+                end(Timestamp::from_unix_seconds(entry.at)),
+                entry.correlation,
+                entry.flow,
+                entry.kind,
+                entry.reason,
+                entry.detail,
+                entry.client,
+                entry.subject,
+                entry.status,
+                entry.error,
+                entry.description,
+                entry.challenge,
+                entry.note,
+            ])?;
+        }
+        Ok(change.commit()?)
+    }
+
+    /// The events that fit, in the order of their time; the latest `most` of them.
+    pub(crate) fn find_events(&self, search: &Search, most: usize) -> Result<Vec<Entry>> {
+        let (conditions, mut values) = conditions(search);
+        values.push(count(most).into());
+        let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
+        let connection = lock(&self.searcher);
+        let mut query = connection.prepare_cached(&sql)?;
+        let rows = query.query_map(params_from_iter(values), entry)?;
+        let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        found.reverse();
+        Ok(found)
+    }
+
+    /// All events of a flow, in the order they were recorded.
+    pub(crate) fn flow_events(&self, flow: &str) -> Result<Vec<Entry>> {
+        let connection = lock(&self.searcher);
+        let mut query = connection.prepare_cached(&format!("{SELECT} WHERE flow = ? ORDER BY id"))?;
+        let rows = query.query_map([flow], entry)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Drops at most `most` events from before this time, the oldest first, and says how many.
+    pub(crate) fn sweep_events(&self, before: Timestamp, most: usize) -> Result<usize> {
+        let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
+        Ok(lock(&self.writer).prepare_cached(sql)?.execute(params![end(before), count(most)])?)
+    }
+}
+
+/// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it is looked for from the latest event
+/// back.
+fn conditions(search: &Search) -> (String, Vec<Value>) {
+    let (mut sql, mut values) = (String::new(), Vec::<Value>::new());
+    let mut add = |condition: &str, value: Value| {
+        sql.extend([if values.is_empty() { " WHERE " } else { " AND " }, condition]);
+        values.push(value);
+    };
+    let columns = [
+        ("correlation = ?", &search.correlation),
+        ("flow = ?", &search.flow),
+        ("client = ?", &search.client),
+        ("subject = ?", &search.subject),
+        ("error = ?", &search.error),
+    ];
+    for (condition, wanted) in columns {
+        if let Some(wanted) = wanted {
+            add(condition, wanted.clone().into());
+        }
+    }
+    if let Some((from, until)) = search.span() {
+        add("at >= ?", end(from).into());
+        add("at < ?", end(until).into());
+    }
+    (sql, values)
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        at: row.get::<_, i64>(0)?.cast_unsigned(),
+        correlation: row.get(1)?,
+        flow: row.get(2)?,
+        kind: row.get(3)?,
+        reason: row.get(4)?,
+        detail: row.get(5)?,
+        client: row.get(6)?,
+        subject: row.get(7)?,
+        status: row.get(8)?,
+        error: row.get(9)?,
+        description: row.get(10)?,
+        challenge: row.get(11)?,
+        note: row.get(12)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_user_can_quote_is_looked_up_by_an_index_and_nothing_is_sorted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("grants.sqlite"), 10).unwrap();
+        let (text, base) = (Some("x".to_owned()), Search::default());
+        let pieces = Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
+        for (search, index) in [
+            (pieces, "trail_by_client"),
+            (Search { client: text.clone(), ..base.clone() }, "trail_by_client"),
+            (Search { subject: text.clone(), ..base.clone() }, "trail_by_subject"),
+            (Search { correlation: text.clone(), ..base.clone() }, "trail_by_correlation"),
+            (Search { flow: text.clone(), ..base.clone() }, "trail_by_flow"),
+            (Search { error: text, around: Some(1), ..base.clone() }, "trail_by_time"),
+            (base, "trail_by_time"),
+        ] {
+            let (conditions, values) = conditions(&search);
+            let sql = format!("EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9");
+            let connection = lock(&store.searcher);
+            let mut query = connection.prepare(&sql).unwrap();
+            let rows = query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();
+            assert!(plan[0].contains(index), "{search:?}: {plan:?}");
+            let few = search.flow.is_some() || search.correlation.is_some();
+            assert!(few || plan.len() == 1, "{search:?}: {plan:?}");
+        }
+    }
+}

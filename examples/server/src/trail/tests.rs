@@ -1,0 +1,245 @@
+//! The trail, in memory and on the disk: what is found, and what happens when it cannot be kept.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use grantcore::{GrantId, MemoryStore, Policy, Reason, Refusal, Sent, Server, Subject, Surface};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::Database;
+
+/// 2027-01-15 12:34:00 UTC.
+const MINUTE: u64 = 1_800_016_440;
+
+/// Events as a server makes them: those of a test differ in what it says.
+fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
+    let seen = Arc::new(Mutex::new(None));
+    let copy = Arc::clone(&seen);
+    let policy = Policy::builder("https://auth.example").scope("a", "A").resource("https://mcp.example/mcp", "a").build().unwrap();
+    let server = Server::new(policy, MemoryStore::new()).observe(move |event| *copy.lock().unwrap() = Some(event.clone()));
+    let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
+    let mut event = seen.lock().unwrap().take().unwrap();
+    event.at = Timestamp::from_unix_seconds(at);
+    event.sent = None;
+    change(&mut event);
+    event
+}
+
+fn refused(at: u64, client: &str, error: &'static str) -> Event {
+    event(at, |event| {
+        event.claimed = Some(client.into());
+        event.sent = Some(Box::new(Sent { status: 400, error, description: None, challenge: None }));
+    })
+}
+
+struct Fixture {
+    trail: Trail,
+    directory: TempDir,
+}
+
+impl Fixture {
+    fn on_disk(waits: bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = Backend::open(&Database::Sqlite(file(&directory)), 10).unwrap();
+        Self { trail: Trail::open(&backend, waits).unwrap(), directory }
+    }
+
+    fn both() -> [Self; 2] {
+        let memory = Backend::open(&Database::Memory, 10).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        [Self { trail: Trail::open(&memory, false).unwrap(), directory }, Self::on_disk(false)]
+    }
+
+    /// Somebody else's connection to the file.
+    fn other(&self) -> Connection {
+        Connection::open(file(&self.directory)).unwrap()
+    }
+
+    async fn record(&self, event: &Event) {
+        self.trail.record(event).await.unwrap();
+    }
+
+    async fn found(&self, search: &Search) -> Vec<Entry> {
+        self.trail.find(search, usize::MAX).await.unwrap()
+    }
+}
+
+fn file(directory: &TempDir) -> PathBuf {
+    directory.path().join("grants.sqlite")
+}
+
+fn times(entries: &[Entry]) -> Vec<u64> {
+    entries.iter().map(|entry| entry.at).collect()
+}
+
+#[tokio::test]
+async fn audit_03_a_case_is_found_by_client_minute_and_error() {
+    for fixture in Fixture::both() {
+        for second in [MINUTE - 61, MINUTE - 60, MINUTE + 30, MINUTE + 119, MINUTE + 120] {
+            fixture.record(&refused(second, "app", "invalid_grant")).await;
+        }
+        fixture.record(&refused(MINUTE, "other", "invalid_grant")).await;
+        fixture.record(&refused(MINUTE, "app", "invalid_client")).await;
+        let (client, error) = (Some("app".to_owned()), Some("invalid_grant".to_owned()));
+        for around in [MINUTE, MINUTE + 17, MINUTE + 59] {
+            let search = Search { client: client.clone(), error: error.clone(), around: Some(around), ..Search::default() };
+            assert_eq!(times(&fixture.found(&search).await), [MINUTE - 60, MINUTE + 30, MINUTE + 119]);
+            let latest = fixture.trail.find(&search, 2).await.unwrap();
+            assert_eq!(times(&latest), [MINUTE + 30, MINUTE + 119]);
+        }
+        let of_client = Search { client, ..Search::default() };
+        assert_eq!(fixture.found(&of_client).await.len(), 6);
+        let of_error = Search { error, around: Some(MINUTE), ..Search::default() };
+        assert_eq!(fixture.found(&of_error).await.len(), 4);
+        assert_eq!(fixture.found(&Search::default()).await.len(), 7);
+    }
+}
+
+#[tokio::test]
+async fn a_flow_is_found_whole_and_in_order_and_a_request_by_its_name() {
+    let flows = [1, 2].map(|byte| GrantId::from_bytes([byte; 16]));
+    for fixture in Fixture::both() {
+        let mut all = Vec::new();
+        for number in 0..6_u64 {
+            let flow = Some(flows[usize::from(number % 2 == 1)]);
+            // The clock of the host may be set back within a flow.
+            all.push(event(MINUTE - number, |event| event.flow = flow));
+            fixture.record(&all[usize::try_from(number).unwrap()]).await;
+        }
+        let own = fixture.trail.flow(&flows[0].to_string()).await.unwrap();
+        assert_eq!(times(&own), [MINUTE, MINUTE - 2, MINUTE - 4]);
+        assert!(own.iter().all(|entry| entry.flow == Some(flows[0].to_string())));
+        let third = all[2].correlation.to_string();
+        let named = fixture.found(&Search { correlation: Some(third.clone()), ..Search::default() }).await;
+        assert_eq!((times(&named), &named[0].correlation), (vec![MINUTE - 2], &third));
+        assert_eq!(fixture.trail.flow("nothing").await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn audit_04_an_event_is_kept_as_it_was() {
+    let full = event(MINUTE, |event| {
+        event.detail = Some("redirect_uris");
+        event.flow = Some(GrantId::from_bytes([7; 16]));
+        event.claimed = Some("'; DROP TABLE trail; --".into());
+        event.subject = Some(Subject::new("ålice"));
+        event.note = Some("asked for\\n by mail".into());
+        let (description, challenge) = (Some("Too \"much\"."), Some("Bearer error=\"invalid_token\"".into()));
+        event.sent = Some(Box::new(Sent { status: 401, error: "invalid_token", description, challenge }));
+    });
+    for fixture in Fixture::both() {
+        fixture.record(&full).await;
+        let search = Search { subject: Some("ålice".to_owned()), ..Search::default() };
+        let found = fixture.found(&search).await;
+        assert_eq!(found, [Entry::of(&full)]);
+        let entry = &found[0];
+        assert_eq!((entry.kind.as_str(), entry.reason.as_deref()), ("refused", Some(Reason::RequestTooLarge.name())));
+        assert_eq!(
+            (entry.status, entry.error.as_deref(), entry.note.as_deref()),
+            (Some(401), Some("invalid_token"), Some("asked for\\n by mail"))
+        );
+        assert_eq!(entry.challenge.as_deref(), Some("Bearer error=\"invalid_token\""));
+        assert_eq!((entry.client.as_deref(), entry.detail.as_deref()), (Some("'; DROP TABLE trail; --"), Some("redirect_uris")));
+    }
+}
+
+#[tokio::test]
+async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
+    let fixture = Fixture::on_disk(false);
+    let now = Timestamp::from_unix_seconds(MINUTE);
+    for age in [0, 99, 100, 101, 500] {
+        fixture.record(&event(MINUTE - age, |_| {})).await;
+    }
+    let most = usize::from(SWEPT_AT_ONCE);
+    for _ in 0..most {
+        fixture.record(&event(MINUTE - 1000, |_| {})).await;
+    }
+    fixture.trail.flush().await;
+    let retention = Duration::from_secs(100);
+    assert_eq!(fixture.trail.sweep(now, retention).await.unwrap(), most);
+    let left = fixture.found(&Search::default()).await;
+    assert_eq!(times(&left), [MINUTE - 500, MINUTE - 101, MINUTE - 100, MINUTE - 99, MINUTE]);
+    assert_eq!(fixture.trail.sweep(now, retention).await.unwrap(), 2);
+    assert_eq!(fixture.trail.sweep(now, retention).await.unwrap(), 0);
+    assert_eq!(fixture.found(&Search::default()).await.len(), 3);
+    let since_ever = Duration::from_secs(u64::MAX);
+    assert_eq!(fixture.trail.sweep(now, since_ever).await.unwrap(), 0);
+}
+
+/// The writer is held up while events queue up; one of them cannot be written, and takes those of its transaction with it.
+#[tokio::test]
+async fn what_has_queued_up_is_written_in_one_transaction() {
+    let fixture = Fixture::on_disk(false);
+    let other = fixture.other();
+    let poison = "CREATE TRIGGER poison BEFORE INSERT ON trail WHEN NEW.note = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END";
+    other.execute_batch(poison).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fixture.record(&event(1, |_| {})).await;
+    // The writer has taken the first and waits for the file.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for second in 2..100 {
+        fixture.record(&event(second, |event| event.note = (second == 50).then(|| "poison".into()))).await;
+    }
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(times(&fixture.found(&Search::default()).await), [1]);
+    fixture.record(&event(100, |_| {})).await;
+    assert_eq!(times(&fixture.found(&Search::default()).await), [1, 100], "and it goes on");
+}
+
+#[tokio::test]
+async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
+    for waits in [true, false] {
+        let fixture = Fixture::on_disk(waits);
+        fixture.record(&event(1, |_| {})).await;
+        fixture.trail.flush().await;
+        let other = fixture.other();
+        other.execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
+        assert_eq!(fixture.trail.record(&event(2, |_| {})).await.is_err(), waits);
+        fixture.trail.flush().await;
+        other.execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
+        fixture.record(&event(3, |_| {})).await;
+        if waits {
+            let written: i64 = other.query_row("SELECT count(*) FROM trail", [], |row| row.get(0)).unwrap();
+            assert_eq!(written, 2, "it is on the disk before it is recorded");
+        }
+        assert_eq!(times(&fixture.found(&Search::default()).await), [1, 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
+    let fixture = Fixture::on_disk(false);
+    let other = fixture.other();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let event = event(1, |_| {});
+    let mut taken = 0;
+    while fixture.trail.record(&event).await.is_ok() {
+        taken += 1;
+        assert!(taken < 10_000, "the queue has no end");
+    }
+    assert!(taken >= 4096);
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(fixture.found(&Search::default()).await.len(), taken);
+    fixture.record(&event).await;
+    assert_eq!(fixture.found(&Search::default()).await.len(), taken + 1);
+}
+
+#[tokio::test]
+async fn what_is_queued_is_written_when_the_trail_is_dropped() {
+    let Fixture { trail, directory } = Fixture::on_disk(false);
+    for second in 0..1000 {
+        trail.record(&event(second, |_| {})).await.unwrap();
+    }
+    drop(trail);
+    let other = Connection::open(file(&directory)).unwrap();
+    let written = || other.query_row("SELECT count(*) FROM trail", [], |row| row.get::<_, i64>(0)).unwrap();
+    for _ in 0..100 {
+        if written() == 1000 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} of 1000", written());
+}
