@@ -12,6 +12,7 @@ mod support;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use grantcore_server::Running;
@@ -20,6 +21,9 @@ use serde_json::{Value, json};
 use support::{CHALLENGE, VERIFIER, param, plain_client};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The driver's process, and a browser of its own for each user.
 struct Driver {
@@ -49,7 +53,7 @@ impl Driver {
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let port = lines
             .map_while(Result::ok)
-            .find_map(|line| line.split("on port ").nth(1).map(|port| port.trim_end_matches('.').to_owned()));
+            .find_map(|line| line.split("successfully on port ").nth(1).map(|port| port.trim_end_matches('.').to_owned()));
         let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
         std::fs::create_dir_all(&shots).unwrap();
         Some(Self { process, url: format!("http://127.0.0.1:{}", port.expect("it says its port")), shots })
@@ -92,6 +96,7 @@ impl Browser {
             self.fill("username", self.user).await;
             self.fill("password", self.user).await;
             self.press("Sign in").await;
+            self.arrives("it is signed in", |url| url.path() != "/login").await;
         }
         self
     }
@@ -125,7 +130,39 @@ impl Browser {
     }
 
     async fn text(&self) -> String {
-        self.client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+        // Between two pages there is none.
+        for _ in 0..100 {
+            if let Ok(body) = self.client.find(Locator::Css("body")).await
+                && let Ok(text) = body.text().await
+            {
+                return text;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("there is no page")
+    }
+
+    /// Waits until the page says so.
+    async fn says(&self, expected: &str) {
+        for _ in 0..100 {
+            if self.text().await.contains(expected) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("{expected} is not in {}", self.text().await)
+    }
+
+    /// Waits until the browser is where it should be.
+    async fn arrives(&self, what: &str, is_there: impl Fn(&Url) -> bool) -> Url {
+        for _ in 0..100 {
+            let url = Url::parse(self.client.current_url().await.unwrap().as_str()).unwrap();
+            if is_there(&url) {
+                return url;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("{what}: {}", self.client.current_url().await.unwrap())
     }
 
     async fn shot(&self, name: &str) {
@@ -140,8 +177,8 @@ impl Browser {
             self.shot(name).await;
         }
         self.press("Allow access").await;
-        let answer = self.client.current_url().await.unwrap();
-        param(&Url::parse(answer.as_str()).unwrap(), "code").unwrap_or_else(|| panic!("no code in {answer}"))
+        let answer = self.arrives("a code", |url| param(url, "code").is_some()).await;
+        param(&answer, "code").unwrap()
     }
 
     /// Looks the case up as support does, by what its user quotes, and gives the reasons found.
@@ -151,6 +188,8 @@ impl Browser {
             self.fill(field, value).await;
         }
         self.press("Search the trail").await;
+        self.arrives("the results", |url| url.path() == "/admin/trail").await;
+        self.says("Time").await;
         let links = self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();
         let mut found = Vec::new();
         for link in links {
@@ -278,11 +317,13 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
     app.works(&tokens).await;
     alice.open("/settings/connected-apps").await.shot("connected").await;
-    assert!(alice.text().await.contains("Active"));
+    alice.says("Active").await;
     alice.press("Revoke").await;
+    alice.says("End the connection of").await;
     alice.shot("revoke").await;
     alice.press("Revoke").await;
-    assert!(alice.text().await.contains("The connection is ended") && alice.text().await.contains("No application is connected"));
+    alice.says("The connection is ended").await;
+    alice.says("No application is connected").await;
     alice.shot("ended").await;
     app.is_dead(&tokens).await;
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_grant");
@@ -290,6 +331,7 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     assert_eq!(admin.find("invalid_grant", "demo-public", &minute()).await, ["grant_revoked"]);
     admin.shot("trail").await;
     admin.press("Whole flow").await;
+    admin.arrives("the flow", |url| url.path().starts_with("/admin/flow/")).await;
     let flow = admin.text().await;
     let steps = ["consent_shown", "consent_approved", "code_redeemed", "grant_revoked", "token_revoked"];
     let mut rest = &*flow;
@@ -303,32 +345,59 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     app.works(&tokens).await;
     admin.open("/admin/accounts/alice").await.shot("account").await;
     admin.act("end-user", "alice", Some("lost laptop")).await;
+    admin.says("End all connections of").await;
     admin.shot("confirm").await;
     admin.press("End").await;
+    admin.says("Done").await;
     app.is_dead(&tokens).await;
     assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["token_revoked".to_owned()]));
     admin.open("/admin/trail?subject=alice").await;
-    assert!(admin.text().await.contains("account_grants_ended"));
+    admin.says("account_grants_ended").await;
 
     // Client deactivated and served again.
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     admin.open("/admin/clients").await.shot("clients").await;
     admin.act("deactivate", "demo-public", None).await;
+    admin.says("Done").await;
     app.is_dead(&tokens).await;
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_client");
     alice.open(&app.request("/api", "profile")).await.shot("unknown-client").await;
-    assert!(alice.text().await.contains("unknown"), "{}", alice.text().await);
+    alice.says("unknown").await;
     assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["client_deactivated".to_owned()]));
     admin.open("/admin/clients").await.act("reactivate", "demo-public", None).await;
+    admin.says("Done").await;
     app.works(&tokens).await;
 
     // Account suspended, and lifted: the same token works again.
     admin.open("/admin/accounts").await.shot("accounts").await;
     admin.act("suspend", "alice", None).await;
+    admin.says("Done").await;
     app.is_dead(&tokens).await;
     assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["account_suspended".to_owned()]));
     admin.open("/admin/accounts").await.act("lift", "alice", None).await;
+    admin.says("Done").await;
     app.works(&tokens).await;
+
+    // The balance used up, and topped up: the same token.
+    let other = start(&["--opening-balance", "2", "--low-balance", "2"]).await;
+    let paying = Application::start(other.issuer()).await;
+    let (payer, cashier) =
+        (driver.browser(other.issuer(), "alice", false).await, driver.browser(other.issuer(), "admin", false).await);
+    let spent = paying.redeem(&payer.allow(&paying.request("/api", "profile"), None).await).await;
+    for _ in 0..2 {
+        paying.works(&spent).await;
+    }
+    let told = paying.call("/api", &spent.access).await;
+    assert_eq!((told.status, &*told.error, &*told.challenge), (402, "insufficient_balance", ""));
+    assert_eq!(cashier.find("insufficient_balance", "demo-public", &minute()).await, ["insufficient_balance"]);
+    cashier.open("/admin/accounts").await.act("top-up", "alice", Some("5")).await;
+    cashier.says("Done").await;
+    cashier.shot("topped-up").await;
+    paying.works(&spent).await;
+    for browser in [payer, cashier] {
+        browser.client.close().await.unwrap();
+    }
+    other.stop().await.unwrap();
 
     // A token for the other resource.
     let mcp = app.redeem(&alice.allow(&app.request("/mcp", "notes"), None).await).await;
@@ -348,7 +417,7 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
         admin.open(path).await.shot(name).await;
     }
     alice.open("/admin").await.shot("not-for-alice").await;
-    assert!(alice.text().await.contains("Not for you"));
+    alice.says("Not for you").await;
     alice.open("/oauth/authorize?client_id=demo-public&redirect_uri=https://x.example").await.shot("problem").await;
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();
@@ -365,20 +434,20 @@ async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dorma
     let admin = driver.browser(server.issuer(), "admin", false).await;
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     app.works(&tokens).await;
-    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
     app.is_dead(&tokens).await;
     assert_eq!(admin.find("invalid_token", "demo-public", &minute()).await, ["token_expired"]);
     admin.shot("trail").await;
     alice.open("/settings/connected-apps").await.shot("dormant").await;
-    assert!(alice.text().await.contains("Dormant"));
+    alice.says("Dormant").await;
     alice.open("/settings/connected-apps?active=1").await;
-    assert!(alice.text().await.contains("No application is connected and in use"), "off the active list");
+    alice.says("No application is connected and in use").await;
     let (status, body) = app.refresh(&tokens).await;
     assert_eq!(status, 200, "{body}");
     let renewed = Tokens { access: body["access_token"].as_str().unwrap().into(), ..tokens };
     app.works(&renewed).await;
     alice.open("/settings/connected-apps?active=1").await;
-    assert!(alice.text().await.contains("Active"));
+    alice.says("Active").await;
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();
     }
