@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 
 mod clients;
 mod issuer;
@@ -152,12 +152,21 @@ pub(crate) struct Lifetimes {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Token requests per minute and client id; more are answered 429 with `Retry-After`.
+    /// Token requests per minute and client id, or what --rate-key says; more are answered 429 with `Retry-After`.
     ///
-    /// Users of one product may share a client id: allow for all of them.
+    /// Users of one product may share a client id: allow for all of them, or choose another key.
     #[arg(long, env = "GRANTCORE_RATE_LIMIT", value_name = "COUNT")]
     #[arg(default_value = "60")]
     pub(crate) rate_limit: NonZeroU32,
+
+    /// What token requests share the limit of --rate-limit.
+    ///
+    /// A client id is often shared by all users of a product, always where it is known by a document: `client-and-grant` gives each
+    /// of their connections a limit, and whoever makes tokens up has none. `client-and-source` goes by the network address, which
+    /// behind a reverse proxy is the proxy's.
+    #[arg(long, env = "GRANTCORE_RATE_KEY", value_name = "KEY")]
+    #[arg(default_value = "client")]
+    pub(crate) rate_key: RateKey,
 
     /// Failed client authentications per minute and client id, before even a right secret is answered 429.
     ///
@@ -172,6 +181,24 @@ pub(crate) struct Limits {
     #[arg(long, env = "GRANTCORE_REGISTRATION_RATE", value_name = "COUNT")]
     #[arg(default_value = "300")]
     pub(crate) registration_rate: NonZeroU32,
+}
+
+/// What token requests share a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RateKey {
+    Client,
+    ClientAndGrant,
+    ClientAndSource,
+}
+
+impl From<RateKey> for grantcore::RateKey {
+    fn from(key: RateKey) -> Self {
+        match key {
+            RateKey::Client => Self::Client,
+            RateKey::ClientAndGrant => Self::ClientAndGrant,
+            RateKey::ClientAndSource => Self::ClientAndSource,
+        }
+    }
 }
 
 impl Config {
@@ -264,6 +291,7 @@ mod tests {
         assert_eq!(lifetimes.replay_window, Duration::ZERO);
         assert_eq!(lifetimes.session_lifetime, 12 * HOUR);
         assert_eq!(config.limits.rate_limit.get(), 60);
+        assert_eq!(config.limits.rate_key, RateKey::Client);
         assert_eq!(config.limits.auth_failures.get(), 10);
     }
 
@@ -310,6 +338,9 @@ mod tests {
         let config = parse(&["--database", "memory:", "--replay-window", "1m 30s"]).unwrap();
         assert_eq!(config.database, Database::Memory);
         assert_eq!(config.lifetimes.replay_window.as_secs(), 90);
+        let keys = ["client", "client-and-grant", "client-and-source"];
+        let keys = keys.map(|key| grantcore::RateKey::from(parse(&["--rate-key", key]).unwrap().limits.rate_key));
+        assert_eq!(keys, [grantcore::RateKey::Client, grantcore::RateKey::ClientAndGrant, grantcore::RateKey::ClientAndSource]);
     }
 
     #[test]
@@ -332,6 +363,7 @@ mod tests {
             ("--access-lifetime", "99999999999999y", "too large"),
             ("--session-lifetime", "0s", "at least 1s"),
             ("--rate-limit", "0", "zero"),
+            ("--rate-key", "source", "[possible values: client, client-and-grant, client-and-source]"),
             ("--log-format", "xml", "[possible values: text, json]"),
         ] {
             let refusal = parse(&[flag, bad]).unwrap_err().to_string();

@@ -11,6 +11,7 @@ use grantcore::{Authorization, Incoming, Needs, Reason, Refusal, Resource, Surfa
 use serde::Serialize;
 
 use super::authorize::read;
+use super::clients::source;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 
@@ -26,7 +27,8 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
     let Some(body) = read(body).await else {
         return respond(Refusal::plain(Reason::RequestTooLarge, Surface::Token).reply(app.oauth.policy()));
     };
-    match app.oauth.token(&Incoming::from_http(&parts, &body)).await {
+    let source = source(&parts);
+    match app.oauth.token(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
@@ -38,7 +40,8 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     let Some(body) = read(body).await else {
         return respond(Refusal::plain(Reason::RequestTooLarge, Surface::Token).reply(app.oauth.policy()));
     };
-    match app.oauth.revoke(&Incoming::from_http(&parts, &body)).await {
+    let source = source(&parts);
+    match app.oauth.revoke(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
