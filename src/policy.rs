@@ -111,7 +111,7 @@ pub struct Limits {
     /// Access tokens of one grant that may be alive at once; the one that expires first makes room. Default 32. It bounds the
     /// record of a client that refreshes far more often than it needs to.
     pub live_access_tokens: usize,
-    /// Requests to the token endpoint in any 60 s by one `client_id`. Default 60.
+    /// Requests to the token endpoint in any 60 s by one `client_id`, or by what else [`RateRules::key`] has share a limit. Default 60.
     pub token_requests_per_minute: u32,
     /// Failed authentications in any 60 s by one `client_id`, after which even the right secret is refused. Default 10.
     pub failed_authentications_per_minute: u32,

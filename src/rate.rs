@@ -6,46 +6,101 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::moment::Timestamp;
 use crate::value::credential::GrantId;
 
-/// The length of the sliding window.
-const WINDOW: Duration = Duration::from_secs(60);
+/// The length of the sliding window, in seconds.
+const WINDOW: u64 = 60;
 
-/// The requests of one bucket within the last minute, counted by the second: at most 60 entries of plain data.
+/// The requests of one bucket within the last minute, counted by the second: plain data of at most 60 entries, under a kilobyte and a half
+/// as JSON.
 ///
-/// Servers that share a limit keep it where they share the rest, and change it as they change a grant: by compare-and-set.
+/// Servers that share a limit take their own away ([`without_rate_limit`](crate::Server::without_rate_limit)), keep the windows where they
+/// share the rest, and change them as they change a grant: by compare-and-set.
 ///
 /// ```
-/// # use grantcore::{RateWindow, Timestamp};
-/// # let mut stored = serde_json::to_string(&RateWindow::default()).unwrap();
-/// # let now = Timestamp::from_unix_seconds(1_800_000_000);
-/// let answer = loop {
-///     let seen = stored.clone();                                     // read it, by the bucket's key
-///     let mut window: RateWindow = serde_json::from_str(&seen).unwrap();
-///     let admitted = window.admit(60, now);
-///     let next = serde_json::to_string(&window).unwrap();
-///     if stored == seen {                                            // write it, if nobody else has
-///         stored = next;
-///         break admitted;                                            // Err: `Refusal::rate_limited(seconds)`
+/// use grantcore::{Incoming, MemoryStore, RateWindow, Reply, Server, TokenRequest};
+/// # use std::{collections::BTreeMap, sync::Mutex};
+/// # #[derive(Default)]
+/// # struct Rows(Mutex<BTreeMap<String, String>>);
+/// # impl Rows {
+/// #     fn read(&self, key: &str) -> Option<String> { self.0.lock().unwrap().get(key).cloned() }
+/// #     fn replace(&self, key: &str, seen: Option<String>, next: String) -> bool {
+/// #         let mut rows = self.0.lock().unwrap();
+/// #         let same = rows.get(key).cloned() == seen;
+/// #         if same { rows.insert(key.to_owned(), next); }
+/// #         same
+/// #     }
+/// # }
+///
+/// /// Changes the window in this row, again until nobody else was faster.
+/// fn change<T>(rows: &Rows, key: &str, act: impl Fn(&mut RateWindow) -> T) -> T {
+///     loop {
+///         let seen = rows.read(key);
+///         let mut window: RateWindow = seen.as_deref().map_or_else(RateWindow::default, |row| serde_json::from_str(row).unwrap());
+///         let told = act(&mut window);
+///         if rows.replace(key, seen, serde_json::to_string(&window).unwrap()) {
+///             return told;
+///         }
 ///     }
-/// };
-/// assert_eq!(answer, Ok(()));
+/// }
+///
+/// fn token(server: &Server<MemoryStore>, rows: &Rows, incoming: &Incoming<'_>) -> Reply {
+///     let (policy, now) = (server.policy(), server.now());
+///     let Ok(request) = TokenRequest::parse(incoming, policy) else {
+///         return server.token(incoming).unwrap(); // It says why, and costs no place.
+///     };
+///     let bucket = policy.rate_bucket(&request.rate_hit(incoming.source));
+///     if let Err(seconds) = change(rows, &bucket.key, |window| window.admit(bucket.limit, now)) {
+///         return server.rate_limited(&request, seconds);
+///     }
+///     let reply = server.token(incoming).unwrap();
+///     // Refused all the same, for authentications that failed: what is refused takes no place.
+///     if reply.status == 429 {
+///         change(rows, &bucket.key, |window| window.give_back(now));
+///     }
+///     reply
+/// }
+/// # let policy = grantcore::Policy::builder("https://auth.example").scope("a", "").resource("https://a.example", "a");
+/// # let policy = policy.limits(|limits| limits.token_requests_per_minute = 2).build().unwrap();
+/// # let (server, rows) = (Server::new(policy, MemoryStore::default()).without_rate_limit(), Rows::default());
+/// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
+/// # let incoming = Incoming { method: "POST", content_type: Some(form), body, ..Incoming::default() };
+/// # assert_eq!([(); 3].map(|()| token(&server, &rows, &incoming).status), [401, 401, 429]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+///
+/// Where only [authenticated](crate::RateRules::authenticated_only) requests are to count, a 401 gives its place back as well. A row that was
+/// not written for a minute says nothing any more and can be dropped. The servers' clocks should agree: by what one is ahead, a minute may be
+/// shorter. Each server still counts failed authentications and registrations by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct RateWindow(Vec<(Timestamp, u32)>);
+
+/// What no window can be is not taken for one: it would grow, or make somebody wait for ever.
+impl<'de> Deserialize<'de> for RateWindow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = Vec::<(Timestamp, u32)>::deserialize(deserializer)?;
+        let is_in_order = seconds.is_sorted_by(|(one, _), (next, _)| one < next);
+        let ends = seconds.first().zip(seconds.last());
+        let is_a_minute = ends.is_none_or(|((first, _), (last, _))| is_recent(*first, *last));
+        if is_in_order && is_a_minute {
+            Ok(Self(seconds))
+        } else {
+            Err(D::Error::custom("not the seconds of one minute, in order"))
+        }
+    }
+}
 
 impl RateWindow {
     /// Counts a request if it is admissible. A refused one takes no place.
     ///
     /// # Errors
-    /// Whole seconds until another is admissible if none comes between, 1 to 60.
+    /// Whole seconds until another is admissible if none comes between, 1 to 60. A limit of zero admits nothing, ever.
     pub fn admit(&mut self, limit: u32, now: Timestamp) -> Result<(), u32> {
+        self.settle(now);
         if let Some(seconds) = self.wait(limit, now) {
             return Err(seconds);
         }
@@ -55,45 +110,57 @@ impl RateWindow {
 
     /// Whole seconds until another request is admissible, 1 to 60; nothing if it is now.
     pub fn wait(&self, limit: u32, now: Timestamp) -> Option<u32> {
-        let now = self.not_before_last(now);
-        let recent = || self.0.iter().filter(|(at, _)| now < at.after(WINDOW));
+        let recent = || self.0.iter().filter(|(at, _)| is_recent(*at, now));
         let mut kept = recent().fold(0, |kept: u32, (_, count)| kept.saturating_add(*count));
+        let mut wait = (kept >= limit).then_some(WINDOW)?;
         for (at, count) in recent() {
+            kept = kept.saturating_sub(*count);
+            // One from the future counts as one of now.
+            wait = WINDOW.saturating_sub(now.seconds_from(*at));
             if kept < limit {
                 break;
             }
-            kept = kept.saturating_sub(*count);
-            if kept < limit {
-                return u32::try_from(at.after(WINDOW).seconds_from(now)).ok();
-            }
         }
-        None
+        u32::try_from(wait).ok()
     }
 
     /// Counts a request, admissible or not.
     pub fn count(&mut self, now: Timestamp) {
-        let now = self.not_before_last(now);
-        self.0.retain(|(at, _)| now < at.after(WINDOW));
+        self.settle(now);
         match self.0.last_mut() {
             Some((at, count)) if *at == now => *count = count.saturating_add(1),
             _ => self.0.push((now, 1)),
         }
     }
 
-    /// Takes the latest request back, as one that does not count after all.
-    pub fn give_back(&mut self) {
-        if let Some((_, count)) = self.0.last_mut() {
+    /// Takes a request back that was counted at this time, as one that does not count after all. Once for each that was counted; one
+    /// that is over a minute old is gone already.
+    pub fn give_back(&mut self, at: Timestamp) {
+        // It stands at an earlier second where the clock stepped back meanwhile.
+        if let Some((_, count)) = self.0.iter_mut().rev().find(|(second, _)| *second <= at) {
             *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.0.pop();
+        }
+        self.0.retain(|(_, count)| *count > 0);
+    }
+
+    /// Forgets what is over. Where the clock stepped back, what came after the time it shows now came now: nobody waits for longer than
+    /// the window, however far it stepped.
+    fn settle(&mut self, now: Timestamp) {
+        self.0.retain(|(at, _)| is_recent(*at, now));
+        let later = self.0.partition_point(|(at, _)| *at <= now);
+        if later < self.0.len() {
+            let count = self.0.drain(later..).fold(0, |all: u32, (_, count)| all.saturating_add(count));
+            match self.0.last_mut() {
+                Some((at, own)) if *at == now => *own = own.saturating_add(count),
+                _ => self.0.push((now, count)),
             }
         }
     }
+}
 
-    /// A clock that steps back stands still here, so that no wait exceeds the window.
-    fn not_before_last(&self, now: Timestamp) -> Timestamp {
-        self.0.last().map_or(now, |(at, _)| now.max(*at))
-    }
+/// Whether a request of that time still counts.
+fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    now.seconds_from(at) < WINDOW
 }
 
 /// Windows by key, for a bounded number of keys. Under a flood of made-up keys the longest silent are forgotten: nobody is refused
@@ -114,8 +181,8 @@ struct Keys {
 const GENERATION: usize = 4_096;
 
 impl Keys {
-    fn get(&self, key: &str) -> Option<&RateWindow> {
-        self.young.get(key).or_else(|| self.old.get(key))
+    fn get(&mut self, key: &str) -> Option<&mut RateWindow> {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }
 
     /// Acts on the hits of a key; one that is there already costs no allocation.
@@ -131,30 +198,37 @@ impl Keys {
     }
 }
 
-/// So much of a stranger's text is kept as a key: 128 bytes. What is longer is known by its digest.
-fn cut(key: &str) -> Cow<'_, str> {
-    if key.len() <= 128 { Cow::Borrowed(key) } else { Cow::Owned(GrantId::of(key.as_bytes()).to_string()) }
+/// So much of a stranger's text is kept as a key: 128 bytes of ASCII without control characters but the line break between two parts. What
+/// is longer, or no such text, is known by its digest.
+pub(crate) fn cut(key: Cow<'_, str>) -> Cow<'_, str> {
+    let is_plain = key.len() <= 128 && key.bytes().all(|b| matches!(b, b'\n' | b' '..=b'~'));
+    if is_plain { key } else { Cow::Owned(GrantId::of(key.as_bytes()).to_string()) }
 }
 
 impl Limiter {
     /// Counts a request if it is admissible, else says how long to wait; a refused one is not counted.
     pub(crate) fn admit(&self, key: &str, limit: u32, now: Timestamp) -> Result<(), u32> {
-        self.keys().with(&cut(key), |window| window.admit(limit, now))
+        self.keys().with(&cut(key.into()), |window| window.admit(limit, now))
     }
 
     /// Says how long to wait, without counting.
     pub(crate) fn wait(&self, key: &str, limit: u32, now: Timestamp) -> Option<u32> {
-        self.keys().get(&cut(key)).and_then(|window| window.wait(limit, now))
+        let mut keys = self.keys();
+        let window = keys.get(&cut(key.into()))?;
+        window.settle(now);
+        window.wait(limit, now)
     }
 
     /// Counts a request.
     pub(crate) fn count(&self, key: &str, now: Timestamp) {
-        self.keys().with(&cut(key), |window| window.count(now));
+        self.keys().with(&cut(key.into()), |window| window.count(now));
     }
 
-    /// Takes the latest request back.
-    pub(crate) fn give_back(&self, key: &str) {
-        self.keys().with(&cut(key), RateWindow::give_back);
+    /// Takes back a request that was counted then.
+    pub(crate) fn give_back(&self, key: &str, at: Timestamp) {
+        if let Some(window) = self.keys().get(&cut(key.into())) {
+            window.give_back(at);
+        }
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {

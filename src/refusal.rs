@@ -91,10 +91,10 @@ impl Refusal {
         Self::told(reason, surface, Manner::Plain)
     }
 
-    /// The refusal of a token request that is over a limit: 429, with `Retry-After`. For hosts that keep the
-    /// [windows](crate::RateWindow) themselves.
+    /// The refusal of a token request that is over a limit: 429, with `Retry-After` of at least a second. For hosts that keep the
+    /// [windows](crate::RateWindow) themselves; [`Server::rate_limited`](crate::Server::rate_limited) tells the trail of it as well.
     pub fn rate_limited(seconds: u32) -> Self {
-        Self::later(Reason::RateLimited, Surface::Token, seconds)
+        Self::later(Reason::RateLimited, Surface::Token, seconds.max(1))
     }
 
     fn told(reason: Reason, surface: Surface, manner: Manner) -> Self {

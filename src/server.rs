@@ -70,6 +70,7 @@ macro_rules! common {
             }
 
             /// Leaves the limit of token requests to the host, which shares it among several servers, say: [`RateWindow`](crate::RateWindow).
+            /// Failed authentications and registrations are counted here still, by each server for itself.
             #[must_use = "the server without the limit is the one returned"]
             pub fn without_rate_limit(mut self) -> Self {
                 self.core = self.core.without_rate_limit();

@@ -164,7 +164,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// What token requests share a limit, and which clients have one of their own.
+    /// What token requests share a limit, which clients have one of their own, and what a refusal is called.
     pub fn rates(mut self, set: impl FnOnce(&mut RateRules)) -> Self {
         set(&mut self.policy.rates);
         self
@@ -190,7 +190,8 @@ impl PolicyBuilder {
 
     /// Takes a `client_id` that is a URL for a client whose metadata document is there. The host must then fetch what
     /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. Default: such clients are unknown, but for
-    /// those whose documents were read while it was on, until they are forgotten.
+    /// those whose documents were read while it was on, until they are forgotten. One such id is that of all users of a product: set the
+    /// [rate limit](Self::rates) by [`ClientAndGrant`](crate::RateKey::ClientAndGrant), so that they do not use up each other's.
     pub fn client_documents(mut self, rules: DocumentRules) -> Self {
         self.policy.documents = Some(rules);
         self

@@ -54,8 +54,8 @@ pub enum PolicyError {
     /// A replay window longer than an access token, or not shorter than the idle lifetime.
     #[error("the replay window is at most the access lifetime and shorter than the idle lifetime")]
     ReplayWindow,
-    /// A cap of zero.
-    #[error("a limit is at least one")]
+    /// A cap of zero, or a code for what is over a limit that is none, or would have clients throw their tokens away.
+    #[error("a limit is at least one, and the code of a 429 is an error code that ends nothing")]
     Limit,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn check(policy: &Policy, loopback_http: bool) -> Result<(), PolicyEr
     check_resources(policy, loopback_http)?;
     check_lifetimes(policy)?;
     check_limits(&policy.limits)?;
-    if policy.rates.clients.values().any(|limit| *limit == 0) {
+    if !policy.rates.are_sound() {
         return Err(PolicyError::Limit);
     }
     check_introspection(policy)?;

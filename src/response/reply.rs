@@ -105,6 +105,7 @@ impl Refusal {
                 Some((Code::InvalidToken.as_str(), "The request has no access token."))
             }
             Code::None => None,
+            Code::TooManyRequests => Some((policy.rates().code, self.reason().description())),
             code => Some((code.as_str(), self.reason().shown().description())),
         }
     }

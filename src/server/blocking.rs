@@ -14,6 +14,7 @@ use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
 use crate::request::incoming::{Authorization, Incoming};
 use crate::request::standing::{Standing, StandingChange};
+use crate::request::token::TokenRequest;
 use crate::response::access::Access;
 use crate::response::connection::Connections;
 use crate::response::consent_page::AuthorizationStep;
@@ -62,12 +63,18 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
     pub fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.token_request(incoming) {
-            Ok(request) => request,
+        let admitted = match self.core.token_request(incoming) {
+            Ok(admitted) => admitted,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let outcome = self.run(&request)?;
-        Ok(self.core.token_reply(&request, incoming.source, outcome.map(Tokens::reply)))
+        let outcome = self.run(&admitted.request)?;
+        Ok(self.core.token_reply(&admitted, outcome.map(Tokens::reply)))
+    }
+
+    /// Tells of a token request that a limit of the host's own refuses, and is the response: 429, to be sent again after these seconds.
+    /// For hosts that [keep the windows themselves](crate::RateWindow).
+    pub fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Reply {
+        self.told(self.core.rate_limited(request, seconds)).reply(&self.core.policy)
     }
 
     /// The revocation endpoint (RFC 7009 §2): a whole response. Its 200 says that the token does not work, whether it ever did or not.
@@ -80,7 +87,7 @@ impl<S: Store, T: Trail> Server<S, T> {
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(&request)?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
+        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome.map(Revoked::reply)))
     }
 
     /// The introspection endpoint (RFC 7662 §2): a whole response. A token that is not active for the resource of who asks is told of as
@@ -94,7 +101,7 @@ impl<S: Store, T: Trail> Server<S, T> {
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(&request)?.map(|introspected| introspected.reply(&self.core.policy));
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome))
+        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome))
     }
 
     /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit goes by

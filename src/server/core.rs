@@ -42,6 +42,13 @@ pub(super) struct Early {
     pub(super) event: Box<Event>,
 }
 
+/// A token request that the limits let through: from where, and when.
+pub(super) struct Admitted<'a> {
+    pub(super) request: TokenRequest<'a>,
+    source: &'a str,
+    at: Timestamp,
+}
+
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("policy", &self.policy).finish_non_exhaustive()
@@ -144,68 +151,97 @@ impl Core {
     }
 
     /// Reads a token request and holds it to the limits, before any of the store's work (TOKEN-06).
-    pub(super) fn token_request<'a>(&self, incoming: &Incoming<'a>) -> Result<TokenRequest<'a>, Early> {
-        let refuse = |refusal, claimed| self.early(refusal, claimed);
-        let request = TokenRequest::parse(incoming, &self.policy).map_err(|refusal| refuse(refusal, None))?;
-        let (client, now) = (request.claimed_client(), self.clock.now());
-        if let Some(requests) = &self.requests {
-            let bucket = self.policy.rate_bucket(&request.rate_hit(incoming.source));
-            let admitted = requests.admit(&bucket.key, bucket.limit, now);
-            admitted.map_err(|wait| refuse(Refusal::rate_limited(wait), Some(client)))?;
+    pub(super) fn token_request<'a>(&self, incoming: &Incoming<'a>) -> Result<Admitted<'a>, Early> {
+        let request = TokenRequest::parse(incoming, &self.policy).map_err(|refusal| self.early(refusal, None))?;
+        let (source, at) = (incoming.source, self.clock.now());
+        match self.admit(&request, source, at) {
+            Ok(()) => Ok(Admitted { request, source, at }),
+            Err((reason, wait)) => Err(self.later(reason, wait, request.claimed_client())),
         }
-        self.throttle(client, now)?;
-        Ok(request)
     }
 
-    /// The response, after the limits have learnt of it.
-    pub(super) fn token_reply(&self, request: &TokenRequest<'_>, source: &str, outcome: Result<Reply, Refusal>) -> Reply {
-        let is_unproved = outcome.as_ref().is_err_and(|refusal| refusal.code() == Code::InvalidClient);
-        if let (Some(requests), true, true) = (&self.requests, is_unproved, self.policy.rates().authenticated_only) {
-            requests.give_back(&self.policy.rate_bucket(&request.rate_hit(source)).key);
+    /// Lets a token request through, or says why not and until when: both limits are then behind it.
+    fn admit(&self, request: &TokenRequest<'_>, source: &str, now: Timestamp) -> Result<(), (Reason, u32)> {
+        let throttled = self.throttled(request.claimed_client(), source, now);
+        let limited = self.requests.as_ref().and_then(|requests| {
+            let bucket = self.policy.rate_bucket(&request.rate_hit(source));
+            match throttled {
+                None => requests.admit(&bucket.key, bucket.limit, now).err(),
+                // What is refused in any case takes no place.
+                Some(_) => requests.wait(&bucket.key, bucket.limit, now),
+            }
+        });
+        match (limited, throttled) {
+            (None, None) => Ok(()),
+            (None, Some(wait)) => Err((Reason::AuthenticationsThrottled, wait)),
+            (Some(wait), throttled) => Err((Reason::RateLimited, wait.max(throttled.unwrap_or_default()))),
         }
-        self.authenticated_reply(request.claimed_client(), outcome)
+    }
+
+    /// The response, after the limits have learnt of it. A place is given back only for a failure that counts elsewhere: nothing is free.
+    pub(super) fn token_reply(&self, admitted: &Admitted<'_>, outcome: Result<Reply, Refusal>) -> Reply {
+        let Admitted { request, source, at } = admitted;
+        let counted = self.count_failure(request.claimed_client(), source, &outcome);
+        if let (Some(requests), true, true) = (&self.requests, counted, self.policy.rates().authenticated_only) {
+            requests.give_back(&self.policy.rate_bucket(&request.rate_hit(source)).key, *at);
+        }
+        self.reply(outcome)
+    }
+
+    /// A refusal of the host's own limit.
+    pub(super) fn rate_limited(&self, request: &TokenRequest<'_>, wait: u32) -> Early {
+        self.later(Reason::RateLimited, wait, request.claimed_client())
+    }
+
+    fn later(&self, reason: Reason, wait: u32, client: &str) -> Early {
+        self.early(Refusal::later(reason, Surface::Token, wait.max(1)), Some(client))
     }
 
     /// Reads a revocation and holds it to the limit of failed authentications: secrets could be guessed here as well.
     pub(super) fn revocation_request<'a>(&self, incoming: &Incoming<'a>) -> Result<RevocationRequest<'a>, Early> {
         let request = RevocationRequest::parse(incoming, &self.policy);
         let request = request.map_err(|refusal| self.early(refusal, None))?;
-        self.throttle(request.claimed_client(), self.clock.now())?;
+        self.throttle(request.claimed_client(), incoming.source)?;
         Ok(request)
     }
 
     /// Reads an introspection and holds it to the same.
     pub(super) fn introspection_request<'a>(&self, incoming: &Incoming<'a>) -> Result<IntrospectionRequest<'a>, Early> {
         let request = IntrospectionRequest::parse(incoming, &self.policy).map_err(|refusal| self.early(refusal, None))?;
-        self.throttle(request.claimed_client(), self.clock.now())?;
+        self.throttle(request.claimed_client(), incoming.source)?;
         Ok(request)
     }
 
-    fn throttle(&self, client: &str, now: Timestamp) -> Result<(), Early> {
-        let limit = self.policy.limits().failed_authentications_per_minute;
-        let wait = self.failures.wait(client, limit, now).or_else(|| self.strangers.wait(client, limit, now));
-        let refuse = |wait| Refusal::later(Reason::AuthenticationsThrottled, Surface::Token, wait);
-        wait.map_or(Ok(()), |wait| Err(self.early(refuse(wait), Some(client))))
+    fn throttle(&self, client: &str, source: &str) -> Result<(), Early> {
+        let wait = self.throttled(client, source, self.clock.now());
+        wait.map_or(Ok(()), |wait| Err(self.later(Reason::AuthenticationsThrottled, wait, client)))
     }
 
-    /// The response, and a note of an authentication that failed. That a public client sent a secret is not one: it has none to
-    /// guess, and others would share its throttle.
-    pub(super) fn authenticated_reply(&self, client: &str, outcome: Result<Reply, Refusal>) -> Reply {
-        match outcome {
-            Ok(reply) => reply,
-            Err(refusal) => {
-                let failures = match (refusal.code(), refusal.reason()) {
-                    (_, Reason::ClientSecretUnexpected) => None,
-                    (_, Reason::ClientUnknown) => Some(&self.strangers),
-                    (Code::InvalidClient, _) => Some(&self.failures),
-                    _ => None,
-                };
-                if let Some(failures) = failures {
-                    failures.count(client, self.clock.now());
-                }
-                refusal.reply(&self.policy)
-            }
+    /// How long nobody is heard under this name, if authentication failed too often.
+    fn throttled(&self, client: &str, source: &str, now: Timestamp) -> Option<u32> {
+        let (key, limit) = (self.policy.failure_key(client, source), self.policy.limits().failed_authentications_per_minute);
+        self.failures.wait(&key, limit, now).max(self.strangers.wait(&key, limit, now))
+    }
+
+    /// The response, and a note of an authentication that failed.
+    pub(super) fn authenticated_reply(&self, client: &str, source: &str, outcome: Result<Reply, Refusal>) -> Reply {
+        self.count_failure(client, source, &outcome);
+        self.reply(outcome)
+    }
+
+    /// Counts an authentication that failed, and says whether there was one. That a public client sent a secret is not one: it has none
+    /// to guess, and others would share its throttle.
+    fn count_failure(&self, client: &str, source: &str, outcome: &Result<Reply, Refusal>) -> bool {
+        let failures = match outcome.as_ref().map_err(|refusal| (refusal.code(), refusal.reason())) {
+            Ok(_) | Err((_, Reason::ClientSecretUnexpected)) => None,
+            Err((_, Reason::ClientUnknown)) => Some(&self.strangers),
+            Err((Code::InvalidClient, _)) => Some(&self.failures),
+            Err(_) => None,
+        };
+        if let Some(failures) = failures {
+            failures.count(&self.policy.failure_key(client, source), self.clock.now());
         }
+        failures.is_some()
     }
 
     /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves nothing behind.

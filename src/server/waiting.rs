@@ -14,6 +14,7 @@ use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
 use crate::request::incoming::{Authorization, Incoming};
 use crate::request::standing::{Standing, StandingChange};
+use crate::request::token::TokenRequest;
 use crate::response::access::Access;
 use crate::response::connection::Connections;
 use crate::response::consent_page::AuthorizationStep;
@@ -61,12 +62,17 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
     pub async fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.token_request(incoming) {
-            Ok(request) => request,
+        let admitted = match self.core.token_request(incoming) {
+            Ok(admitted) => admitted,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let outcome = self.run(&request).await?;
-        Ok(self.core.token_reply(&request, incoming.source, outcome.map(Tokens::reply)))
+        let outcome = self.run(&admitted.request).await?;
+        Ok(self.core.token_reply(&admitted, outcome.map(Tokens::reply)))
+    }
+
+    /// See [`Server::rate_limited`](crate::Server::rate_limited).
+    pub async fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Reply {
+        self.told(self.core.rate_limited(request, seconds)).await.reply(&self.core.policy)
     }
 
     /// See [`Server::revoke`](crate::Server::revoke).
@@ -79,7 +85,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(&request).await?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome.map(Revoked::reply)))
+        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome.map(Revoked::reply)))
     }
 
     /// See [`Server::introspect`](crate::Server::introspect).
@@ -92,7 +98,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(&request).await?.map(|introspected| introspected.reply(&self.core.policy));
-        Ok(self.core.authenticated_reply(request.claimed_client(), outcome))
+        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome))
     }
 
     /// See [`Server::register`](crate::Server::register).

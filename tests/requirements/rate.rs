@@ -1,17 +1,13 @@
-//! RATE-01 to -08 and the seed's section on 429: how many requests, what a refusal says, and whose limit it is.
+//! RATE-01 to -05, -07 and -08 at the endpoint: how many requests, what a refusal says and costs, and that servers can share a limit.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
-use grantcore::{
-    Authorization, EventKind, Incoming, Policy, RateKey, RateRules, RateWindow, Reason, Refusal, Reply, Server, Timestamp,
-    TokenRequest,
-};
-use proptest::prelude::*;
+use grantcore::{Event, EventKind, Policy, RateWindow, Reason, Refusal, Reply, Server, TokenRequest};
 
 use crate::support::params::Params;
-use crate::support::property::check;
 use crate::support::steps::form;
-use crate::support::{Granted, SECRET, T, World, app, json, policy, seeded};
+use crate::support::{T, World, json, policy, seeded};
 
 /// A token request that is cheap and refused for its grant, by this client.
 fn spend(world: &World, client: &str) -> Reply {
@@ -23,16 +19,6 @@ fn spent(world: &World, count: usize) {
     for _ in 0..count {
         assert_eq!(spend(world, "app").status, 400);
     }
-}
-
-fn limited(rules: impl FnOnce(&mut RateRules)) -> World {
-    World::with(policy().rates(rules).limits(|limits| limits.failed_authentications_per_minute = 1000))
-}
-
-/// A request from this source; the reply.
-fn from(world: &World, source: &str, params: &Params) -> Reply {
-    let body = params.encode();
-    world.server.token(&Incoming { source, ..form(&body) }).unwrap()
 }
 
 #[test]
@@ -93,49 +79,6 @@ fn rate_02_the_refusal_says_how_long_to_wait() {
     }
 }
 
-/// Requests, each so many seconds after the one before.
-fn traffic() -> impl Strategy<Value = (u32, Vec<(u64, u8)>)> {
-    (1..8u32, prop::collection::vec((0..40u64, 1..6u8), 1..40))
-}
-
-#[test]
-fn rate_03_after_the_time_that_was_told_the_next_one_is_admitted() {
-    check(&traffic(), |(limit, traffic)| {
-        let (mut window, mut now) = (RateWindow::default(), T);
-        for (pause, count) in traffic {
-            now += pause;
-            for _ in 0..count {
-                if let Err(wait) = window.admit(limit, Timestamp::from_unix_seconds(now)) {
-                    prop_assert!((1..=60).contains(&wait));
-                    let until = now + u64::from(wait);
-                    let before = Timestamp::from_unix_seconds(until - 1);
-                    prop_assert!(window.clone().admit(limit, before).is_err(), "not a second too long");
-                    prop_assert_eq!(window.clone().admit(limit, Timestamp::from_unix_seconds(until)), Ok(()));
-                }
-            }
-        }
-        Ok(())
-    });
-}
-
-/// The window against a list of every request that was let through.
-#[test]
-fn rate_03_no_more_than_the_limit_are_ever_let_through_and_no_fewer() {
-    check(&traffic(), |(limit, traffic)| {
-        let (mut window, mut now, mut through) = (RateWindow::default(), T, Vec::new());
-        for (pause, count) in traffic {
-            now += pause;
-            for _ in 0..count {
-                let recent = through.iter().filter(|at| now < **at + 60).count();
-                let admitted = window.admit(limit, Timestamp::from_unix_seconds(now)).is_ok();
-                prop_assert_eq!(admitted, recent < limit as usize);
-                through.extend(admitted.then_some(now));
-            }
-        }
-        Ok(())
-    });
-}
-
 #[test]
 fn rate_03_a_thousand_refusals_push_nothing_back() {
     let world = World::new();
@@ -148,6 +91,58 @@ fn rate_03_a_thousand_refusals_push_nothing_back() {
     }
     world.at(60);
     spent(&world, 60);
+}
+
+/// A revocation by `web`, with this secret.
+fn revoke(world: &World, secret: &str) -> u16 {
+    let body = Params(Vec::new()).set("client_id", "web").set("client_secret", secret).set("token", "x").encode();
+    world.server.revoke(&form(&body)).unwrap().status
+}
+
+#[test]
+fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
+    let right = Params::refresh("x").by_web();
+    let wait_at = |world: &World, second| {
+        world.at(second);
+        let reply = world.token(&right);
+        (reply.status, reply.header("retry-after").map(str::to_owned))
+    };
+    let limits = |requests, failures| {
+        let policy = policy().revocation(grantcore::RevocationRules::default());
+        World::with(policy.limits(|limits| {
+            (limits.token_requests_per_minute, limits.failed_authentications_per_minute) = (requests, failures);
+        }))
+    };
+    let world = limits(1, 1);
+    assert_eq!(wait_at(&world, 0), (400, None));
+    world.at(30);
+    assert_eq!(revoke(&world, "wrong"), 401);
+    assert_eq!(wait_at(&world, 40), (429, Some("50".into())), "the failure's, not the request's 20");
+    assert_eq!(wait_at(&world, 90), (400, None));
+
+    let world = limits(1, 2);
+    assert_eq!(revoke(&world, "wrong"), 401);
+    assert_eq!(wait_at(&world, 10), (400, None));
+    world.at(20);
+    assert_eq!(revoke(&world, "wrong"), 401);
+    assert_eq!(wait_at(&world, 30), (429, Some("40".into())), "the request's, not the failures' 30");
+    assert_eq!(wait_at(&world, 70), (400, None));
+}
+
+/// What the other limit refuses takes no place either.
+#[test]
+fn rate_03_a_throttled_request_takes_no_place() {
+    let world = World::with(policy().limits(|limits| {
+        (limits.token_requests_per_minute, limits.failed_authentications_per_minute) = (3, 1);
+    }));
+    let right = Params::refresh("x").by_web();
+    assert_eq!(world.token(&right.clone().set("client_secret", "wrong")).status, 401);
+    for second in 1..60 {
+        world.at(second);
+        assert_eq!((world.token(&right).status, world.reason()), (429, Some(Reason::AuthenticationsThrottled)));
+    }
+    world.at(60);
+    assert_eq!([(); 4].map(|()| world.token(&right).status), [400, 400, 400, 429]);
 }
 
 #[test]
@@ -181,127 +176,49 @@ fn rate_05_one_clients_limit_is_no_others() {
 }
 
 #[test]
-fn rate_06_by_default_the_key_is_the_claimed_client() {
-    let world = World::new();
-    for number in 0..60 {
-        assert_eq!(from(&world, &format!("192.0.2.{number}"), &Params::refresh("x")).status, 400);
-    }
-    assert_eq!(from(&world, "192.0.2.99", &Params::refresh("x")).status, 429);
-}
-
-#[test]
-fn rate_06_two_sources_of_one_client_can_have_a_limit_each() {
-    let world = limited(|rules| rules.key = RateKey::ClientAndSource);
-    for _ in 0..60 {
-        assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 400);
-    }
-    assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 429);
-    assert_eq!(from(&world, "192.0.2.2", &Params::refresh("x")).status, 400);
-}
-
-#[test]
-fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
-    let world = limited(|rules| rules.key = RateKey::ClientAndGrant);
-    let (one, two) = (world.tokens(), world.tokens());
-    let spoilt = |tokens: &Granted| Params::refresh(tokens.refresh()).and("scope", "admin");
-    // With the redemption of its code, that makes sixty.
-    for _ in 0..59 {
-        assert_eq!(world.token(&spoilt(&one)).status, 400);
-    }
-    assert_eq!(world.token(&Params::refresh(one.refresh())).status, 429);
-    world.refreshed(two.refresh());
-    spent(&world, 60);
-    assert_eq!(spend(&world, "app").status, 429, "those that name no grant share the client's");
-}
-
-#[test]
-fn rate_06_the_host_can_make_the_key() {
-    let world = limited(|rules| rules.key = RateKey::Custom(|hit| hit.source.split('.').next().unwrap_or_default().to_owned()));
-    for number in 0..60 {
-        assert_eq!(from(&world, &format!("192.{number}"), &Params::refresh("x")).status, 400);
-    }
-    assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x").by_web()).status, 429, "one limit for all of 192");
-    assert_eq!(from(&world, "198.51.100.1", &Params::refresh("x")).status, 400);
-}
-
-#[test]
-fn rate_06_strangers_cannot_use_up_the_limit_of_a_client_with_a_secret_if_only_it_counts() {
-    let wrong = Params::refresh("x").by_web().set("client_secret", "wrong");
-    for (authenticated_only, status) in [(true, 400), (false, 429)] {
-        let world = limited(|rules| rules.authenticated_only = authenticated_only);
-        for _ in 0..60 {
-            assert!([401, 429].contains(&world.token(&wrong).status));
-        }
-        assert_eq!(world.token(&Params::refresh("x").by_web()).status, status);
-    }
-    let world = limited(|rules| rules.authenticated_only = true);
-    for _ in 0..60 {
-        assert_eq!(world.token(&Params::refresh("x").by_web()).status, 400, "its own count, failed or not");
-    }
-    assert_eq!(world.token(&Params::refresh("x").by_web()).status, 429);
-}
-
-#[test]
-fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
-    check(&traffic(), |(limit, traffic)| {
-        let replay = || {
-            let (mut window, mut now) = (RateWindow::default(), T);
-            let mut told = Vec::new();
-            for (pause, count) in &traffic {
-                now += pause;
-                for _ in 0..*count {
-                    told.push(window.admit(limit, Timestamp::from_unix_seconds(now)));
-                    // Through storage and back at every step.
-                    window = serde_json::from_str(&serde_json::to_string(&window).unwrap()).unwrap();
-                }
-            }
-            (told, window)
-        };
-        prop_assert_eq!(replay(), replay());
-        prop_assert!(serde_json::to_string(&replay().1).unwrap().len() < 60 * 20, "however much came");
-        Ok(())
-    });
-}
-
-#[test]
-fn rate_07_a_clock_that_steps_back_neither_panics_nor_makes_anybody_wait_for_longer() {
-    check(&(1..4u32, prop::collection::vec(any::<u64>(), 1..60)), |(limit, times)| {
-        let mut window = RateWindow::default();
-        for now in times {
-            if let Err(wait) = window.admit(limit, Timestamp::from_unix_seconds(now)) {
-                prop_assert!((1..=60).contains(&wait));
-            }
-            window.give_back();
-            window.count(Timestamp::from_unix_seconds(now));
-        }
-        Ok(())
-    });
+fn rate_07_where_the_clock_steps_back_nobody_waits_for_longer() {
     let world = World::new();
     world.at(100);
     spent(&world, 60);
     world.at(90);
     let reply = spend(&world, "app");
     assert_eq!((reply.status, reply.header("retry-after")), (429, Some("60")));
+    world.at(149);
+    assert_eq!(spend(&world, "app").header("retry-after"), Some("1"));
+    world.at(150);
+    spent(&world, 60);
+    // A server whose clock was a day ahead has filled the window.
+    let world = World::new();
+    world.at(24 * 60 * 60);
+    spent(&world, 60);
+    world.at(0);
+    assert_eq!(spend(&world, "app").header("retry-after"), Some("60"));
+    world.at(60);
+    spent(&world, 60);
 }
 
 /// Two servers of one host, which keeps the windows for both.
 #[test]
 fn rate_07_servers_can_share_a_limit() {
     let world = World::new();
-    let now = world.now();
+    let (now, refused) = (world.now(), Arc::new(Mutex::new(Vec::new())));
     let servers = [1, 2].map(|seed| {
         let policy: Policy = world.server.policy().clone();
-        Server::with(policy, &world.store.inner, move || now, seeded(seed)).without_rate_limit()
+        let log = Arc::clone(&refused);
+        let observer =
+            move |event: &Event| log.lock().unwrap().extend((event.reason == Some(Reason::RateLimited)).then(|| event.clone()));
+        Server::with(policy, &world.store.inner, move || now, seeded(seed)).without_rate_limit().observe(observer)
     });
     let mut shared: BTreeMap<String, RateWindow> = BTreeMap::new();
     let mut send = |server: usize| {
-        let (body, policy) = (Params::refresh("x").encode(), servers[server].policy());
+        let server = &servers[server];
+        let (body, policy) = (Params::refresh("x").encode(), server.policy());
         let incoming = form(&body);
         let request = TokenRequest::parse(&incoming, policy).unwrap();
         let bucket = policy.rate_bucket(&request.rate_hit(""));
         match shared.entry(bucket.key.into_owned()).or_default().admit(bucket.limit, now) {
-            Ok(()) => servers[server].token(&incoming).unwrap(),
-            Err(wait) => servers[server].refuse(Refusal::rate_limited(wait), None).reply(policy),
+            Ok(()) => server.token(&incoming).unwrap(),
+            Err(wait) => server.rate_limited(&request, wait),
         }
     };
     for number in 0..60 {
@@ -310,64 +227,52 @@ fn rate_07_servers_can_share_a_limit() {
     for server in [0, 1] {
         let reply = send(server);
         assert_eq!((reply.status, reply.header("retry-after")), (429, Some("60")));
+        let event = refused.lock().unwrap().pop().unwrap();
+        assert_eq!((event.client_id(), event.sent.as_ref().map(|sent| sent.status)), (Some("app"), Some(429)));
+        assert_eq!(reply.header("x-correlation-id"), Some(&*event.correlation.to_string()));
     }
+    assert!(refused.lock().unwrap().is_empty(), "one event each");
+}
+
+#[test]
+fn rate_02_a_host_that_says_no_time_still_says_one_second() {
+    let world = World::new();
+    assert_eq!(Refusal::rate_limited(0).reply(world.server.policy()).header("retry-after"), Some("1"));
+    let body = Params::refresh("x").encode();
+    let request = TokenRequest::parse(&form(&body), world.server.policy()).map_err(|refusal| refusal.reason()).unwrap();
+    assert_eq!(world.server.rate_limited(&request, 0).header("retry-after"), Some("1"));
+}
+
+/// How often each client was refused in each minute, for this reason: a query as the operator would ask it of the trail.
+fn per_minute(world: &World, reasons: &[Reason]) -> BTreeMap<(String, u64), usize> {
+    let mut counts = BTreeMap::new();
+    for event in world.events().into_iter().filter(|event| event.reason.is_some_and(|reason| reasons.contains(&reason))) {
+        assert_eq!(event.kind, EventKind::Refused);
+        let client = event.client_id().unwrap().to_owned();
+        *counts.entry((client, (event.at.unix_seconds() - T) / 60)).or_default() += 1;
+    }
+    counts
 }
 
 #[test]
 fn rate_08_a_retry_storm_is_seen_in_the_trail() {
     let world = World::new();
     let tokens = world.tokens();
-    for second in 0..3 {
-        world.at(60 + second);
+    let storm = Params::refresh(tokens.refresh()).set("scope", "admin");
+    for second in [60, 61, 62, 120, 121] {
+        world.at(second);
         for _ in 0..40 {
-            let _ = world.token(&Params::refresh(tokens.refresh()).and("scope", "admin"));
+            assert!([400, 429].contains(&world.token(&storm).status));
         }
+        assert_eq!(world.token(&storm.clone().by_web()).status, 400, "another client, once each second");
     }
-    let count = |reason: Reason| {
-        let own = world.events().into_iter().filter(|event| event.client_id() == Some(app().id().as_str()));
-        own.filter(|event| event.kind == EventKind::Refused && event.reason == Some(reason) && event.at.unix_seconds() >= T + 60)
-            .count()
-    };
-    assert_eq!((count(Reason::ScopeBeyondGrant), count(Reason::RateLimited)), (60, 60), "one event each");
-}
-
-#[test]
-fn seed_s31_sixty_per_minute_and_client() {
-    let world = World::new();
-    spent(&world, 60);
-    let reply = spend(&world, "app");
-    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("60")));
-    assert_eq!(world.try_token(&Params::refresh("x").by_web(), Authorization::None).unwrap().status, 400);
-}
-
-#[test]
-fn seed_s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
-    let world = World::new();
-    let tokens = world.tokens();
-    spent(&world, 59);
-    let refused = world.token(&Params::refresh(tokens.refresh()));
-    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    world.at(wait);
-    world.refreshed(tokens.refresh());
-}
-
-/// A client that retries at every 5xx: it keeps its tokens, is slowed down, and is recognized.
-#[test]
-fn seed_s34_a_refresh_loop_on_a_failing_store_loses_nothing_and_shows() {
-    let world = World::new();
-    let tokens = world.tokens();
-    world.store.break_reads(true);
-    let mut statuses = Vec::new();
-    for _ in 0..100 {
-        match world.try_token(&Params::refresh(tokens.refresh()), Authorization::None) {
-            Ok(reply) => statuses.push(reply.status),
-            Err(failure) => statuses.push(failure.refusal.status()),
-        }
+    let of = |client: &str, minute, count| ((client.to_owned(), minute), count);
+    let limited = [of("app", 1, 60), of("app", 2, 20)];
+    assert_eq!(per_minute(&world, &[Reason::RateLimited]), BTreeMap::from(limited), "one event for each refusal");
+    // At 120 the forty of the second before last came free, and at 121 the twenty of the last.
+    assert_eq!(per_minute(&world, &[Reason::ScopeBeyondGrant]), BTreeMap::from([of("app", 1, 60), of("app", 2, 60)]));
+    assert_eq!(per_minute(&world, &[Reason::RefreshClientMismatch]), BTreeMap::from([of("web", 1, 3), of("web", 2, 2)]));
+    for event in world.events().iter().filter(|event| event.reason == Some(Reason::ScopeBeyondGrant)) {
+        assert!(event.flow.is_some() && event.subject.is_some(), "which connection, whose");
     }
-    assert_eq!((statuses.iter().filter(|status| **status == 503).count(), statuses.last()), (59, Some(&429)));
-    world.store.break_reads(false);
-    world.at(60);
-    world.refreshed(tokens.refresh());
-    let web = Params::refresh("x").by_web().set("client_secret", SECRET);
-    assert_eq!(world.token(&web).status, 400);
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, ValueEnum};
 
 mod clients;
 mod issuer;
@@ -162,12 +162,21 @@ pub(crate) struct Lifetimes {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Token requests per minute and client id; more are answered 429 with `Retry-After`.
+    /// Token requests per minute and client id, or what --rate-key says; more are answered 429 with `Retry-After`.
     ///
-    /// Users of one product may share a client id: allow for all of them.
+    /// Users of one product may share a client id: allow for all of them, or choose another key.
     #[arg(long, env = "GRANTCORE_RATE_LIMIT", value_name = "COUNT")]
     #[arg(default_value = "60")]
     pub(crate) rate_limit: NonZeroU32,
+
+    /// What token requests share the limit of --rate-limit.
+    ///
+    /// A client id is often shared by all users of a product, always where it is known by a document: `client-and-grant` gives each
+    /// of their connections a limit, and whoever makes tokens up has none. `client-and-source` goes by the network address, which
+    /// behind a reverse proxy is the proxy's.
+    #[arg(long, env = "GRANTCORE_RATE_KEY", value_name = "KEY")]
+    #[arg(default_value = "client")]
+    pub(crate) rate_key: RateKey,
 
     /// Failed client authentications per minute and client id, before even a right secret is answered 429.
     ///
@@ -182,6 +191,24 @@ pub(crate) struct Limits {
     #[arg(long, env = "GRANTCORE_REGISTRATION_RATE", value_name = "COUNT")]
     #[arg(default_value = "300")]
     pub(crate) registration_rate: NonZeroU32,
+}
+
+/// What token requests share a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RateKey {
+    Client,
+    ClientAndGrant,
+    ClientAndSource,
+}
+
+impl From<RateKey> for grantcore::RateKey {
+    fn from(key: RateKey) -> Self {
+        match key {
+            RateKey::Client => Self::Client,
+            RateKey::ClientAndGrant => Self::ClientAndGrant,
+            RateKey::ClientAndSource => Self::ClientAndSource,
+        }
+    }
 }
 
 impl Config {

@@ -43,6 +43,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
             caps.failed_authentications_per_minute = limits.auth_failures.get();
             caps.registrations_per_minute = limits.registration_rate.get();
         })
+        .rates(|rules| rules.key = limits.rate_key.into())
         .revocation(RevocationRules::default())
         .unused_client_lifetime(lifetimes.unused_client_lifetime);
     strangers(policy, &config.clients).build()

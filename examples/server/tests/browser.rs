@@ -378,27 +378,6 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     admin.says("Done").await;
     app.works(&tokens).await;
 
-    // The balance used up, and topped up: the same token.
-    let other = start(&["--opening-balance", "2", "--low-balance", "2"]).await;
-    let paying = Application::start(other.issuer()).await;
-    let (payer, cashier) =
-        (driver.browser(other.issuer(), "alice", false).await, driver.browser(other.issuer(), "admin", false).await);
-    let spent = paying.redeem(&payer.allow(&paying.request("/api", "profile"), None).await).await;
-    for _ in 0..2 {
-        paying.works(&spent).await;
-    }
-    let told = paying.call("/api", &spent.access).await;
-    assert_eq!((told.status, &*told.error, &*told.challenge), (402, "insufficient_balance", ""));
-    assert_eq!(cashier.find("insufficient_balance", "demo-public", &minute()).await, ["insufficient_balance"]);
-    cashier.open("/admin/accounts").await.act("top-up", "alice", Some("5")).await;
-    cashier.says("Done").await;
-    cashier.shot("topped-up").await;
-    paying.works(&spent).await;
-    for browser in [payer, cashier] {
-        browser.client.close().await.unwrap();
-    }
-    other.stop().await.unwrap();
-
     // A token for the other resource.
     let mcp = app.redeem(&alice.allow(&app.request("/mcp", "notes"), None).await).await;
     app.is_dead(&mcp).await;
@@ -448,6 +427,30 @@ async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dorma
     app.works(&renewed).await;
     alice.open("/settings/connected-apps?active=1").await;
     alice.says("Active").await;
+    for browser in [alice, admin] {
+        browser.client.close().await.unwrap();
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balance_that_is_used_up_is_topped_up_and_the_same_token_works() {
+    let Some(driver) = Driver::start() else { return };
+    let server = start(&["--opening-balance", "2", "--low-balance", "2"]).await;
+    let app = Application::start(server.issuer()).await;
+    let (alice, admin) =
+        (driver.browser(server.issuer(), "alice", false).await, driver.browser(server.issuer(), "admin", false).await);
+    let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
+    for _ in 0..2 {
+        app.works(&tokens).await;
+    }
+    let told = app.call("/api", &tokens.access).await;
+    assert_eq!((told.status, &*told.error, &*told.challenge), (402, "insufficient_balance", ""));
+    assert_eq!(admin.find("insufficient_balance", "demo-public", &minute()).await, ["insufficient_balance"]);
+    admin.open("/admin/accounts").await.act("top-up", "alice", Some("5")).await;
+    admin.says("Done").await;
+    admin.shot("topped-up").await;
+    app.works(&tokens).await;
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();
     }

@@ -26,6 +26,7 @@ fn nothing_has_to_be_said() {
     assert_eq!(lifetimes.replay_window, Duration::ZERO);
     assert_eq!(lifetimes.session_lifetime, 12 * HOUR);
     assert_eq!(config.limits.rate_limit.get(), 60);
+    assert_eq!(config.limits.rate_key, RateKey::Client);
     assert_eq!(config.limits.auth_failures.get(), 10);
     assert_eq!((config.balances.opening_balance, config.balances.low_balance), (1000, 10));
     assert_eq!(config.records.trail_retention, 90 * 24 * HOUR);
@@ -97,6 +98,7 @@ fn bad_values_are_refused_with_what_to_write_instead() {
         ("--access-lifetime", "99999999999999y", "too large"),
         ("--session-lifetime", "0s", "at least 1s"),
         ("--rate-limit", "0", "zero"),
+        ("--rate-key", "source", "[possible values: client, client-and-grant, client-and-source]"),
         ("--low-balance", "few", "invalid digit"),
         ("--trail-retention", "0s", "at least 1s"),
         ("--log-format", "xml", "[possible values: text, json]"),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use grantcore::{Incoming, Surface};
 
 use super::authorize::read;
+use super::clients::source;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 
@@ -15,7 +16,8 @@ use crate::mcp::Identity;
 pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
-    match app.oauth.token(&Incoming::from_http(&parts, &body)).await {
+    let source = source(&parts);
+    match app.oauth.token(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
@@ -25,7 +27,8 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
 pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
-    match app.oauth.revoke(&Incoming::from_http(&parts, &body)).await {
+    let source = source(&parts);
+    match app.oauth.revoke(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }

@@ -43,7 +43,7 @@ pub(crate) async fn manage(
 }
 
 /// Where a request comes from, as far as a limit goes by it. Behind a reverse proxy that is the proxy, and the limit one for all.
-fn source(parts: &Parts) -> String {
+pub(super) fn source(parts: &Parts) -> String {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| documents::source(from.0.ip())).unwrap_or_default()
 }
 

@@ -1,0 +1,145 @@
+//! RATE-03 and RATE-07 of the window by itself: a pure function of what is kept and of the time, whatever the clock does.
+
+use grantcore::{RateWindow, Timestamp};
+use proptest::prelude::*;
+
+use crate::support::T;
+use crate::support::property::check;
+
+/// Requests, each so many seconds after the one before.
+fn traffic() -> impl Strategy<Value = (u32, Vec<(u64, u8)>)> {
+    (1..8u32, prop::collection::vec((0..40u64, 1..6u8), 1..40))
+}
+
+#[test]
+fn rate_03_after_the_time_that_was_told_the_next_one_is_admitted() {
+    check(&traffic(), |(limit, traffic)| {
+        let (mut window, mut now) = (RateWindow::default(), T);
+        for (pause, count) in traffic {
+            now += pause;
+            for _ in 0..count {
+                if let Err(wait) = window.admit(limit, Timestamp::from_unix_seconds(now)) {
+                    prop_assert!((1..=60).contains(&wait));
+                    let until = now + u64::from(wait);
+                    let before = Timestamp::from_unix_seconds(until - 1);
+                    prop_assert!(window.clone().admit(limit, before).is_err(), "not a second too long");
+                    prop_assert_eq!(window.clone().admit(limit, Timestamp::from_unix_seconds(until)), Ok(()));
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The window against a list of every request that was let through.
+#[test]
+fn rate_03_no_more_than_the_limit_are_ever_let_through_and_no_fewer() {
+    check(&traffic(), |(limit, traffic)| {
+        let (mut window, mut now, mut through) = (RateWindow::default(), T, Vec::new());
+        for (pause, count) in traffic {
+            now += pause;
+            for _ in 0..count {
+                let recent = through.iter().filter(|at| now < **at + 60).count();
+                let admitted = window.admit(limit, Timestamp::from_unix_seconds(now)).is_ok();
+                prop_assert_eq!(admitted, recent < limit as usize);
+                through.extend(admitted.then_some(now));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
+    check(&traffic(), |(limit, traffic)| {
+        let replay = || {
+            let (mut window, mut now) = (RateWindow::default(), T);
+            let mut told = Vec::new();
+            for (pause, count) in &traffic {
+                now += pause;
+                for _ in 0..*count {
+                    told.push(window.admit(limit, Timestamp::from_unix_seconds(now)));
+                    // Through storage and back at every step.
+                    window = serde_json::from_str(&serde_json::to_string(&window).unwrap()).unwrap();
+                }
+            }
+            (told, window)
+        };
+        prop_assert_eq!(replay(), replay());
+        prop_assert!(serde_json::to_string(&replay().1).unwrap().len() < 60 * 20, "however much came");
+        Ok(())
+    });
+}
+
+#[test]
+fn rate_07_a_clock_that_steps_back_neither_panics_nor_makes_anybody_wait_for_longer() {
+    check(&(1..4u32, prop::collection::vec(any::<u64>(), 1..60)), |(limit, times)| {
+        let mut window = RateWindow::default();
+        for now in times {
+            if let Err(wait) = window.admit(limit, Timestamp::from_unix_seconds(now)) {
+                prop_assert!((1..=60).contains(&wait));
+            }
+            window.give_back(Timestamp::from_unix_seconds(now));
+            window.count(Timestamp::from_unix_seconds(now));
+        }
+        Ok(())
+    });
+}
+
+/// However far the clock steps, either way: who waits as long as was told by it is admitted.
+#[test]
+fn rate_07_after_any_step_of_the_clock_the_wait_is_kept() {
+    check(&(1..4u32, prop::collection::vec(any::<u32>(), 1..60)), |(limit, times)| {
+        let (mut window, at) = (RateWindow::default(), |seconds: u64| Timestamp::from_unix_seconds(seconds));
+        for now in times.into_iter().map(u64::from) {
+            for _ in 0..=limit {
+                if let Err(wait) = window.admit(limit, at(now)) {
+                    prop_assert_eq!(window.wait(limit, at(now)), Some(wait));
+                    prop_assert_eq!(window.clone().admit(limit, at(now + u64::from(wait))), Ok(()));
+                }
+            }
+            prop_assert!(window.admit(limit, at(now)).is_err(), "nor do more come through");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn rate_07_at_the_end_of_time_the_limit_holds() {
+    let (mut window, end) = (RateWindow::default(), Timestamp::NEVER);
+    assert_eq!([(); 3].map(|()| window.admit(2, end)), [Ok(()), Ok(()), Err(60)]);
+}
+
+#[test]
+fn rate_07_a_place_that_is_given_back_is_the_one_that_was_taken() {
+    let at = |seconds| Timestamp::from_unix_seconds(T + seconds);
+    let mut window = RateWindow::default();
+    assert_eq!((window.admit(2, at(0)), window.admit(2, at(10))), (Ok(()), Ok(())));
+    window.give_back(at(0));
+    assert_eq!((window.wait(1, at(20)), window.wait(2, at(20))), (Some(50), None));
+    // One whose minute is over is gone, and takes no other's with it.
+    assert_eq!(window.admit(2, at(69)), Ok(()));
+    assert_eq!(window.admit(2, at(70)), Ok(()));
+    window.give_back(at(10));
+    assert_eq!(window.wait(2, at(70)), Some(59));
+}
+
+#[test]
+fn rate_07_what_no_window_can_be_is_not_read_as_one() {
+    let read = |text: &str| serde_json::from_str::<RateWindow>(text);
+    assert_eq!(read("[]").unwrap(), RateWindow::default());
+    assert!(read("[[100,1],[159,7]]").is_ok());
+    let long = serde_json::to_string(&(0..100).map(|second| (second, 1)).collect::<Vec<_>>()).unwrap();
+    for bad in ["[[100,1],[160,1]]", "[[100,1],[99,1]]", "[[100,1],[100,1]]", "[[100,-1]]", "{}", "null", &long] {
+        assert!(read(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn rate_07_a_limit_of_zero_admits_nothing() {
+    let mut window = RateWindow::default();
+    for second in [0, 60, 1000] {
+        assert_eq!(window.admit(0, Timestamp::from_unix_seconds(T + second)), Err(60));
+    }
+    assert_eq!(window, RateWindow::default());
+}
