@@ -20,7 +20,9 @@
 //! Build a [`Policy`], open a [`Store`] (or an [`AsyncStore`]), put them into a [`Server`] (or an [`AsyncServer`]), and call it once
 //! per endpoint: [`authorize`](Server::authorize), [`consent`](Server::consent), [`token`](Server::token),
 //! [`check`](Server::check). For clients that come by themselves there are [`register`](Server::register) and
-//! [`manage`](Server::manage), for those that go [`revoke`](Server::revoke). [`Policy::well_known`] is what they discover all this by.
+//! [`manage`](Server::manage), for those that go [`revoke`](Server::revoke), for resource servers elsewhere
+//! [`introspect`](Server::introspect). Users see and end their [`connections`](Server::connections); a [`Trail`] keeps what happened.
+//! [`Policy::well_known`] is what clients discover all this by.
 //! The README mounts the endpoints, writes a store and says where login and consent go; `examples/quickstart.rs` is the whole story in
 //! one `main`, and `examples/server` a server to read.
 //!

@@ -51,6 +51,7 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
     let machines = documents(app)
         .route("/oauth/token", any(api::token))
         .route("/oauth/revoke", any(api::revoke))
+        .route("/oauth/introspect", any(api::introspect))
         .route("/oauth/register", any(clients::register))
         .route("/oauth/register/{client_id}", any(clients::manage))
         .layer(cors().expose_headers([

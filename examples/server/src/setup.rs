@@ -1,8 +1,8 @@
 //! What this server protects, for whom, and who may log in: the part that every host writes for itself.
 
 use grantcore::{
-    Client, ClientError, Digest, DocumentRules, Policy, PolicyBuilder, PolicyError, PrivateUseSchemes, RedirectRules,
-    RegistrationRules, RevocationRules, SecretMethod, StoredSecret,
+    Client, ClientError, Digest, DocumentRules, IntrospectionRules, Policy, PolicyBuilder, PolicyError, PrivateUseSchemes,
+    RedirectRules, RegistrationRules, RevocationRules, SecretMethod, StoredSecret,
 };
 
 use crate::config::{Clients, Config, Issuer, Switch};
@@ -45,6 +45,8 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         })
         .rates(|rules| rules.key = limits.rate_key.into())
         .revocation(RevocationRules::default())
+        // Whoever serves the API from another process asks about its tokens as this client.
+        .introspection(IntrospectionRules::new().resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
         .unused_client_lifetime(lifetimes.unused_client_lifetime);
     strangers(policy, &config.clients).build()
 }

@@ -34,6 +34,17 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     }
 }
 
+/// `/oauth/introspect` (RFC 7662): for a resource server that runs elsewhere. Those of this process call the check itself.
+pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
+    let source = source(&parts);
+    match app.oauth.introspect(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
+        Ok(reply) => respond(reply),
+        Err(failure) => app.failed_reply(&failure),
+    }
+}
+
 /// `GET /api`: who the access token speaks for.
 pub(crate) async fn whoami(Extension(caller): Extension<Identity>) -> Response {
     Json(caller).into_response()
