@@ -135,7 +135,8 @@ fn token_15_failures_can_count_by_source() {
     assert_eq!(failed("192.0.2.1"), [401, 401, 429]);
     assert_eq!((from(&world, "192.0.2.1", &right).status, from(&world, "192.0.2.2", &right).status), (429, 400));
     assert_eq!(failed("192.0.2.3"), [401, 401, 429], "one that has many addresses has the failures of each");
-    assert_eq!(from(&World::new(), "192.0.2.2", &right).status, 400);
+    let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
+    assert_eq!((from(&world, "192.0.2.1", &wrong).status, from(&world, "192.0.2.2", &right).status), (401, 429), "not by default");
 }
 
 #[test]
@@ -146,6 +147,17 @@ fn token_15_failures_by_source_are_the_same_at_the_other_endpoints() {
     assert_eq!([(); 3].map(|()| revoke("192.0.2.1")), [401, 401, 429]);
     let right = Params::refresh("x").by_web();
     assert_eq!((from(&world, "192.0.2.1", &right).status, from(&world, "192.0.2.2", &right).status), (429, 400));
+}
+
+#[test]
+fn token_15_where_the_clock_steps_back_nobody_is_kept_out_for_longer() {
+    let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
+    world.at(100);
+    assert_eq!(world.token(&Params::refresh("x").by_web().set("client_secret", "wrong")).status, 401);
+    world.at(90);
+    assert_eq!(world.token(&Params::refresh("x").by_web()).header("retry-after"), Some("60"));
+    world.at(150);
+    assert_eq!(world.token(&Params::refresh("x").by_web()).status, 400);
 }
 
 /// The bucket of a refresh by this client, from this source.
@@ -169,6 +181,8 @@ fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
     }
     let policy = policy().build().unwrap();
     assert_eq!(bucket(&policy, "app", "192.0.2.1"), ("app".into(), 60));
+    let plain = |bytes: usize| bucket(&policy, &"x".repeat(bytes), "").0.len();
+    assert!(plain(128) == 128 && plain(129) < 128, "what is longer is known by its digest");
 }
 
 #[test]
@@ -194,6 +208,17 @@ fn rate_06_users_of_one_product_do_not_use_up_each_others() {
         let tokens = world.tokens_of(product);
         let refresh = Params::refresh(tokens.refresh()).set("client_id", product);
         assert_eq!([(); 2].map(|()| world.token(&refresh).status), [200, 429], "its redemption was the first");
+    }
+}
+
+#[test]
+fn rate_06_a_key_equals_itself_and_no_other() {
+    let custom = RateKey::Custom(|hit| hit.source.to_owned());
+    let keys = [RateKey::Client, RateKey::ClientAndGrant, RateKey::ClientAndSource, custom];
+    for (one, key) in keys.iter().enumerate() {
+        for (other, another) in keys.iter().enumerate() {
+            assert_eq!(key == another, one == other, "{key:?} {another:?}");
+        }
     }
 }
 
