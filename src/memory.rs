@@ -183,6 +183,7 @@ impl Store for MemoryStore {
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(accounts.get(subject).copied().unwrap_or(Account::ACTIVE)))
     }
+
     fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
         let balances = self.balances.read().unwrap_or_else(PoisonError::into_inner);
         Ok(balances.get(subject).copied().unwrap_or(Balance::Sufficient))
@@ -216,6 +217,7 @@ impl AsyncStore for MemoryStore {
     async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
         Store::account(self, subject)
     }
+
     async fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
         Store::balance(self, subject)
     }

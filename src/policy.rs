@@ -370,7 +370,7 @@ impl Policy {
 
     /// Whether a scope token includes another, as the host declared it (MCP, Step-Up Authorization Flow).
     pub fn implies(&self, granted: &str, needed: &str) -> bool {
-        self.implied.iter().any(|(own, included)| own == granted && included == needed)
+        self.implied.binary_search_by(|(own, included)| (own.as_str(), included.as_str()).cmp(&(granted, needed))).is_ok()
     }
 
     /// The resource that this indicator names, if the server knows it.

@@ -4,6 +4,7 @@ use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy, Resource};
 use crate::reason::{Code, Reason, Surface};
 use crate::value::redirect_uri::VerifiedRedirectUri;
+use crate::value::scope::is_token;
 use crate::value::text::log_text;
 
 /// The protocol said no.
@@ -71,10 +72,11 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
+    /// Each scope token once. What is none can be neither granted nor asked for, so it is not named.
     fn of(resource: &Resource, scopes: &[&str]) -> Self {
         let mut scope = String::new();
         let all = resource.scopes.iter().map(String::as_str).filter(|_| scopes.is_empty()).chain(scopes.iter().copied());
-        for token in all {
+        for token in all.flat_map(|needed| needed.split(' ')).filter(|token| is_token(token)) {
             if scope.split(' ').all(|named| named != token) {
                 scope.push_str(if scope.is_empty() { "" } else { " " });
                 scope.push_str(token);

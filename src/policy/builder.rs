@@ -1,5 +1,6 @@
 //! Builds a policy: every setting, what it is for and what it costs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::check::{PolicyError, check};
@@ -346,22 +347,22 @@ impl PolicyBuilder {
         let scope = |tokens: Option<String>| tokens.map(|tokens| Scope::parse(&tokens)).transpose().map_err(|_| PolicyError::Scope);
         (policy.default_scope, policy.unverified_scope) = (scope(default_scope)?, scope(unverified_scope)?);
         check(&policy, loopback_http)?;
-        policy.implied = followed_through(policy.implied);
+        policy.implied = followed_through(&policy.implied);
         Ok(policy)
     }
 }
 
-/// What includes what, directly or through others.
-fn followed_through(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
-    loop {
-        let through = |(scope, included): &(String, String)| {
-            let further = pairs.iter().filter(move |(next, _)| next == included);
-            further.map(|(_, further)| (scope.clone(), further.clone())).collect::<Vec<_>>()
-        };
-        let found = pairs.iter().flat_map(through).find(|pair| !pairs.contains(pair));
-        match found {
-            Some(pair) => pairs.push(pair),
-            None => return pairs,
+/// What includes what, directly or through others, in order.
+fn followed_through(direct: &[(String, String)]) -> Vec<(String, String)> {
+    let mut found: BTreeSet<_> = direct.iter().cloned().collect();
+    let mut open = direct.to_vec();
+    while let Some((scope, included)) = open.pop() {
+        for (_, further) in direct.iter().filter(|(next, _)| *next == included) {
+            let pair = (scope.clone(), further.clone());
+            if found.insert(pair.clone()) {
+                open.push(pair);
+            }
         }
     }
+    found.into_iter().collect()
 }

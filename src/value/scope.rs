@@ -82,7 +82,7 @@ impl Scope {
 }
 
 /// Whether this is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
