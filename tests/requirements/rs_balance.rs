@@ -1,30 +1,39 @@
-//! RS-13 to -16 and the seed's section on balance: what is judged in which order, and who pays.
+//! RS-13 to -16: what is judged in which order, and who pays. And what each operation asks of the store.
 
-use grantcore::{Access, Authorization, Balance, Client, Needs, Reason, Refusal, Subject, Warning};
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use grantcore::{
+    Access, AccessCheck, AsyncStore, Authorization, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Needs,
+    Operation, Reason, Refusal, Server, Standing, Store, Stored, Subject, Warning, Write,
+};
 
 use crate::support::params::Params;
-use crate::support::{Granted, World, json};
+use crate::support::store::Broken;
+use crate::support::{Granted, MCP, World, entropy, json, policy, seeded};
 
-fn pay(world: &World, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
+pub(crate) fn pay(world: &World, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
     let header = format!("Bearer {token}");
     let needs = Needs::of(&world.server.policy().resources()[0]).scopes(scopes).billed();
     world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap()
 }
 
-fn balance(world: &World, balance: Balance) {
+pub(crate) fn balance(world: &World, balance: Balance) {
     world.store.inner.put_balance(Subject::new("alice"), balance);
 }
 
 #[track_caller]
-fn refused(world: &World, outcome: Result<Access, Refusal>, status: u16, reason: Reason) {
+pub(crate) fn refused(world: &World, outcome: Result<Access, Refusal>, status: u16, reason: Reason) {
     let reply = outcome.expect_err("refused").reply(world.server.policy());
     assert_eq!((reply.status, world.reason()), (status, Some(reason)));
 }
 
 #[test]
 fn rs_13_the_credential_comes_first_then_the_token_then_who_is_behind_it_then_where_how_far_and_who_pays() {
-    let world =
-        World::with(crate::support::policy().resource("https://files.example", "read").default_resource(crate::support::MCP));
+    let world = World::with(policy().resource("https://files.example", "read").default_resource(MCP));
     let code = world.code(&Params::authorize().and("resource", "https://files.example"));
     let elsewhere = Granted::of(&world.token(&Params::redeem(&code)));
     let tokens = world.tokens();
@@ -33,6 +42,9 @@ fn rs_13_the_credential_comes_first_then_the_token_then_who_is_behind_it_then_wh
     refused(&world, pay(&world, "a b", all_wrong), 400, Reason::BearerMalformed);
     world.store.suspend("alice", true);
     refused(&world, pay(&world, &elsewhere.access, all_wrong), 401, Reason::AccountSuspended);
+    world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+    refused(&world, pay(&world, &elsewhere.access, all_wrong), 401, Reason::ClientDeactivated);
+    world.server.set_standing("app", Standing::Active).unwrap().unwrap();
     world.store.suspend("alice", false);
     refused(&world, pay(&world, &elsewhere.access, all_wrong), 401, Reason::AudienceMismatch);
     refused(&world, pay(&world, &tokens.access, all_wrong), 403, Reason::ScopeInsufficient);
@@ -59,6 +71,73 @@ fn rs_14_without_balance_a_billed_call_is_402_and_the_token_is_untouched() {
     balance(&world, Balance::Sufficient);
     assert!(pay(&world, &tokens.access, &["read"]).is_ok());
     world.refreshed(tokens.refresh());
+}
+
+/// Hosts that load by themselves may leave it out.
+#[test]
+fn rs_14_a_balance_that_nobody_knows_does_not_suffice() {
+    let world = World::new();
+    let header = format!("Bearer {}", world.tokens().access);
+    let needs = Needs::of(&world.server.policy().resources()[0]);
+    let moment = world.moment(entropy(3));
+    let reason = |needs, balance| {
+        let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), needs).unwrap();
+        let loaded = Loaded { balance, ..Store::load(&*world.store, &check.keys(&moment)).unwrap() };
+        let decision = check.decide(&loaded, world.server.policy(), &moment);
+        decision.settle(Commit::Done).unwrap().outcome.err().map(|refusal| refusal.reason())
+    };
+    assert_eq!(reason(needs.billed(), None), Some(Reason::BalanceInsufficient));
+    assert_eq!(reason(needs.billed(), Some(Balance::Sufficient)), None);
+    assert_eq!(reason(needs, None), None, "what is free needs none");
+    assert_eq!(reason(needs, Some(Balance::Insufficient)), None);
+}
+
+#[test]
+fn rs_14_a_balance_that_cannot_be_read_is_neither_enough_nor_too_little() {
+    let world = World::new();
+    let header = format!("Bearer {}", world.tokens().access);
+    let needs = Needs::of(&world.server.policy().resources()[0]);
+    let check = |needs| world.server.check(&Authorization::One(header.as_bytes()), needs);
+    world.store.break_balances(true);
+    let failure = check(needs.billed()).unwrap_err();
+    assert_eq!((failure.error, failure.refusal.status()), (Broken, 503));
+    assert!(check(needs).unwrap().is_ok(), "what is free needs none");
+    world.store.break_balances(false);
+    assert!(check(needs.billed()).unwrap().is_ok());
+}
+
+/// A store that knows of no balances.
+struct Free<'a>(&'a MemoryStore);
+
+impl Store for Free<'_> {
+    type Error = Infallible;
+
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
+        Store::client(self.0, id)
+    }
+
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
+        Store::grant(self.0, id)
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
+        Store::commit(self.0, write)
+    }
+
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+        Store::grants_of(self.0, subject, after, most)
+    }
+}
+
+#[test]
+fn rs_14_where_there_are_no_balances_every_call_can_be_paid() {
+    let world = World::new();
+    let header = format!("Bearer {}", world.tokens().access);
+    balance(&world, Balance::Insufficient);
+    let now = world.now();
+    let server = Server::with(policy().build().unwrap(), Free(&world.store.inner), move || now, seeded(7));
+    let needs = Needs::of(&server.policy().resources()[0]).billed();
+    assert_eq!(server.check(&Authorization::One(header.as_bytes()), needs).unwrap().unwrap().warnings().count(), 0);
 }
 
 #[test]
@@ -97,32 +176,46 @@ fn rs_16_the_balance_is_the_accounts_whichever_client_calls() {
     assert!(pay(&world, &own.access, &[]).is_ok());
 }
 
-#[test]
-fn seed_s45_a_call_is_402_or_comes_with_a_warning() {
-    let world = World::new();
-    let token = world.tokens().access;
-    balance(&world, Balance::Low { left: 1 });
-    assert_eq!(pay(&world, &token, &[]).unwrap().warnings().count(), 1);
-    balance(&world, Balance::Insufficient);
-    refused(&world, pay(&world, &token, &[]), 402, Reason::BalanceInsufficient);
-    let event = world.events().pop().unwrap();
-    assert_eq!((event.error(), event.flow), (Some("insufficient_balance"), Some(world.grants()[0].record.id())));
+/// Nothing in it waits, so polling it once is enough.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
 }
 
+/// Whoever else the request names, and through whatever pointer the store is reached.
 #[test]
-fn seed_s47_after_a_top_up_the_same_call_goes_through() {
+fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
     let world = World::new();
-    let token = world.tokens().access;
-    balance(&world, Balance::Insufficient);
-    assert!(pay(&world, &token, &[]).is_err());
-    balance(&world, Balance::Sufficient);
-    assert!(pay(&world, &token, &[]).is_ok());
+    world.tokens();
+    balance(&world, Balance::Low { left: 7 });
+    world.store.inner.put_balance(Subject::new("bob"), Balance::Insufficient);
+    let grant = Some(world.grants()[0].record.id());
+    let keys = |grant, balance| Keys { grant, subject: Some("bob"), balance, ..Keys::default() };
+    let store: &MemoryStore = &world.store.inner;
+    let found = |keys: &Keys<'_>| {
+        let [one, two] = [Store::load(store, keys).unwrap().balance, ready(AsyncStore::load(store, keys)).unwrap().balance];
+        assert_eq!(one, two);
+        one
+    };
+    assert_eq!(found(&keys(grant, true)), Some(Balance::Low { left: 7 }));
+    assert_eq!(found(&keys(grant, false)), None, "it was not asked for");
+    assert_eq!(found(&keys(None, true)), None, "there is no grant, so nobody pays");
+    let shared = Arc::new(MemoryStore::new());
+    shared.put_balance(Subject::new("bob"), Balance::Insufficient);
+    let told = [
+        Store::balance(&&*shared, "bob").unwrap(),
+        Store::balance(&shared, "bob").unwrap(),
+        ready(AsyncStore::balance(&shared, "bob")).unwrap(),
+    ];
+    assert_eq!(told, [Balance::Insufficient; 3]);
 }
 
 /// What each operation asks of the store when nobody is in its way: one read of each record, and at most one write.
 #[test]
 fn l2_each_operation_reads_each_record_once_and_writes_once() {
-    let world = World::with(crate::support::policy().revocation(grantcore::RevocationRules::default()));
+    let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
     let calls = || world.store.calls();
     calls();
     let ticket = world.page(&Params::authorize()).into_ticket();
@@ -136,6 +229,10 @@ fn l2_each_operation_reads_each_record_once_and_writes_once() {
     assert_eq!(calls(), ["grant", "client", "account", "commit"], "refresh");
     assert!(world.works(&renewed.access));
     assert_eq!(calls(), ["grant", "client", "account"], "check: one load, no write");
+    assert!(pay(&world, &renewed.access, &[]).is_ok());
+    assert_eq!(calls(), ["grant", "client", "account", "balance"], "a call that costs something");
+    assert!(pay(&world, &renewed.access, &["admin"]).is_err());
+    assert_eq!(calls(), ["grant", "client", "account", "balance"], "and one that is refused");
     assert!(!world.works("x"));
     assert_eq!(calls(), [""; 0], "what cannot be a token is not looked up");
     let body = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &renewed.access).encode();

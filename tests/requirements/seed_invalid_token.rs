@@ -1,12 +1,12 @@
 //! The sections of the seed on `invalid_token` and on support: each symptom as the client sees it, its cause, its cure,
 //! and how support finds it again.
 
-use grantcore::{Authorization, Choice, Event, Needs, Query, Reason, Reply, Standing, User};
+use grantcore::{Authorization, Choice, Event, Needs, Query, Reason, Reply, Standing, Subject, User};
 
-use crate::rs::challenge;
+use crate::rs_challenge::challenge;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
-use crate::support::{ALICE, Granted, ISSUER, MCP, T, World, json};
+use crate::support::{ALICE, Granted, ISSUER, MCP, T, World, app, json};
 
 /// The gateway's answer to a call with this token, which is expected to be refused.
 fn refused(world: &World, token: &str) -> Reply {
@@ -59,15 +59,19 @@ fn seed_s39_s40_revoked_by_the_user_or_an_administrator_and_authorized_again() {
 
 #[test]
 fn seed_s41_s42_a_suspended_account_makes_the_connection_inactive_until_it_is_lifted() {
-    let world = World::new();
-    let tokens = world.tokens();
-    world.store.suspend("alice", true);
-    symptom(&refused(&world, &tokens.access));
-    assert_eq!(world.reason(), Some(Reason::AccountSuspended));
-    world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::AccountSuspended);
-    world.store.suspend("alice", false);
-    assert!(world.works(&tokens.access));
-    world.refreshed(tokens.refresh());
+    // "The client account associated with the OAuth client" may be the user's or that of whoever made the client.
+    for (who, reason) in [("alice", Reason::AccountSuspended), ("maker", Reason::OwnerSuspended)] {
+        let world = World::new();
+        world.put(app().edit().owner(Subject::new("maker")).build().unwrap());
+        let tokens = world.tokens();
+        world.store.suspend(who, true);
+        symptom(&refused(&world, &tokens.access));
+        assert_eq!(world.reason(), Some(reason));
+        world.invalid_grant(&Params::refresh(tokens.refresh()), reason);
+        world.store.suspend(who, false);
+        assert!(world.works(&tokens.access));
+        world.refreshed(tokens.refresh());
+    }
 }
 
 /// A client that knows the resource's address alone ends at this very server.

@@ -35,6 +35,7 @@ pub struct TestStore {
     meanwhile: Mutex<VecDeque<Meanwhile>>,
     /// Whether reads of clients, of grants and of accounts fail.
     pub broken_reads: Mutex<bool>,
+    broken_balances: Mutex<bool>,
     pub commits: AtomicUsize,
     pub reads: AtomicUsize,
     calls: Mutex<Vec<&'static str>>,
@@ -52,6 +53,10 @@ impl TestStore {
 
     pub fn break_reads(&self, broken: bool) {
         *self.broken_reads.lock().unwrap() = broken;
+    }
+
+    pub fn break_balances(&self, broken: bool) {
+        *self.broken_balances.lock().unwrap() = broken;
     }
 
     pub fn suspend(&self, subject: &str, suspended: bool) {
@@ -131,6 +136,7 @@ impl Store for TestStore {
 
     fn balance(&self, subject: &str) -> Result<Balance, Broken> {
         self.called("balance");
-        self.read(self.inner.balance(subject))
+        let balance = self.read(self.inner.balance(subject))?;
+        if *self.broken_balances.lock().unwrap() { Err(Broken) } else { Ok(balance) }
     }
 }
