@@ -169,8 +169,13 @@ async fn what_rmcp_cannot_read_is_refused_and_costs_nothing() {
 async fn of_many_calls_at_once_as_many_are_served_as_can_be_paid() {
     let fixture = Fixture::start(&["--opening-balance", "5"]).await;
     let (access, _) = fixture.tokens("demo-public", "bob", "/api").await;
+    // All are checked while there is something left, for none can draw before.
+    let file = fixture.file();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
     let calls: Vec<_> =
         (0..20).map(|_| tokio::spawn(plain_client(false).get(fixture.url("/api")).bearer_auth(&access).send())).collect();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    file.execute_batch("COMMIT").unwrap();
     let mut statuses = Vec::new();
     for call in calls {
         statuses.push(call.await.unwrap().unwrap().status().as_u16());
