@@ -1,0 +1,192 @@
+//! What holds of every page: nothing hostile gets through, nothing runs, and the right headers go with it.
+
+use askama::Result;
+
+use super::*;
+
+const HOSTILE: &str = r#"<script>alert(1)</script>"'& {{ 7 }} --><img src=x>"#;
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    vec![(text.into(), text.into()), (text.into(), text.into())]
+}
+
+fn home(text: &str) -> Home {
+    Home { issuer: text.into(), resources: pairs(text), users: pairs(text), nav: Nav::of(Some(text)), csrf: text.into() }
+}
+
+fn login(text: &str) -> Login {
+    Login { next: text.into(), csrf: text.into(), username: text.into(), failed: true, users: pairs(text) }
+}
+
+fn consent(text: &str, verified: bool) -> Consent {
+    let scope = || Scope { name: text.into(), description: text.into() };
+    Consent {
+        ticket: text.into(),
+        reload: text.into(),
+        subject: text.into(),
+        client_name: text.into(),
+        client_id: text.into(),
+        client_host: Some(text.into()),
+        client_pages: vec![("Website", text.into())],
+        registration: text.into(),
+        verified,
+        redirect_host: text.into(),
+        loopback_only: true,
+        scopes: vec![scope(), scope()],
+        resources: vec![text.into(), text.into()],
+        access_lifetime: text.into(),
+        grant_lifetime: text.into(),
+        expires_in: text.into(),
+    }
+}
+
+fn problem(text: &str) -> Problem {
+    Problem {
+        status: 400,
+        title: text.into(),
+        code: text.into(),
+        description: text.into(),
+        cause: text.into(),
+        detail: Some(text.into()),
+        fix: text.into(),
+        anchor: "pkce_missing",
+        received: Some(text.into()),
+        continue_url: Some(text.into()),
+        reload_url: Some(text.into()),
+        correlation_id: text.into(),
+        at: text.into(),
+    }
+}
+
+fn notice(text: &str) -> Notice {
+    Notice { title: text.into(), message: text.into() }
+}
+
+/// Every page, with `text` wherever a value goes.
+fn every_page(text: &str) -> Result<[String; 14]> {
+    Ok([
+        home(text).render()?,
+        login(text).render()?,
+        consent(text, true).render()?,
+        consent(text, false).render()?,
+        problem(text).render()?,
+        notice(text).render()?,
+        connected::tests::connected(text).render()?,
+        connected::tests::troubleshooting(text).render()?,
+        admin::tests::home(text).render()?,
+        admin::tests::clients(text).render()?,
+        admin::tests::accounts(text).render()?,
+        admin::tests::account(text).render()?,
+        admin::tests::trail(text).render()?,
+        admin::tests::flow(text).render()?,
+    ])
+}
+
+#[test]
+fn hostile_text_is_escaped_on_every_page() -> Result<()> {
+    for (plain, page) in every_page("plain")?.iter().zip(&every_page(HOSTILE)?) {
+        for mark in ['<', '>', '"', '\''] {
+            let count = |page: &str| page.matches(mark).count();
+            assert_eq!(count(plain), count(page), "{mark} got through: {page}");
+        }
+        assert!(page.contains("alert(1)") && !page.contains("& "), "{page}");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_page_runs_styles_or_loads_anything_of_its_own() -> Result<()> {
+    let banned = "<script <style <iframe style= src= onclick= http-equiv //";
+    for page in every_page("plain")? {
+        assert!(page.starts_with("<!doctype html>"), "{page}");
+        for banned in banned.split(' ') {
+            assert!(!page.contains(banned), "{banned}: {page}");
+        }
+    }
+    assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+    Ok(())
+}
+
+#[test]
+fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
+    let page = consent("plain", false).render()?;
+    let form = page.split("<form").last().unwrap_or_default();
+    let names: Vec<_> = form.split(" name=\"").skip(1).collect();
+    let starts = [
+        "ticket\"",
+        "reload\"",
+        "granted\"",
+        "without\"",
+        "granted\"",
+        "without\"",
+        "decision\" value=\"deny\"",
+        "decision\" value=\"allow\"",
+    ];
+    assert_eq!(names.len(), starts.len(), "nothing else is sent back: {form}");
+    for (name, start) in names.iter().zip(starts) {
+        assert!(name.starts_with(start), "{start} in its place: {form}");
+    }
+    assert_eq!(page.matches("<form").count(), 1);
+    assert_eq!(form.matches("<button").count(), 2, "the first submit button is Deny");
+    assert_eq!(form.matches(" checked").count(), 0, "nothing is ticked in advance");
+    Ok(())
+}
+
+#[test]
+fn consent_links_only_to_a_verified_client_and_warns_of_a_local_one() -> Result<()> {
+    let mut page = consent("plain", false);
+    let html = page.render()?;
+    assert!(!html.contains("<a ") && html.contains("runs on this computer"));
+    page.verified = true;
+    page.loopback_only = false;
+    let html = page.render()?;
+    assert!(html.contains("<a ") && !html.contains("runs on this computer"));
+    Ok(())
+}
+
+#[test]
+fn problem_has_no_form_and_nothing_to_allow() -> Result<()> {
+    let mut page = problem("https://a.example/cb");
+    let html = page.render()?;
+    for banned in ["<form", "<button", "<input", "Allow", "allow"] {
+        assert!(!html.contains(banned), "{banned}: {html}");
+    }
+    assert_eq!(html.matches("<a ").count(), 3, "what was received is no link");
+    page.continue_url = None;
+    page.reload_url = None;
+    assert_eq!(page.render()?.matches("<a ").count(), 1, "to what helps, and nowhere else");
+    Ok(())
+}
+
+#[test]
+fn login_alerts_only_after_a_failure() -> Result<()> {
+    let mut page = login("alice");
+    assert!(page.render()?.contains("role=\"alert\""));
+    page.failed = false;
+    assert!(!page.render()?.contains("alert"));
+    Ok(())
+}
+
+#[test]
+fn headers_and_status_are_those_of_a_page() {
+    let response = Page(problem("plain")).into_response();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+        frame-ancestors 'none'";
+    let expected = [
+        ("content-type", "text/html; charset=utf-8"),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", policy),
+    ];
+    for (name, value) in expected {
+        let sent: Vec<_> = response.headers().get_all(name).iter().collect();
+        assert_eq!(sent, [value], "{name}");
+    }
+    assert_eq!(response.headers().len(), expected.len());
+    assert_eq!(Page(home("plain")).into_response().status(), StatusCode::OK);
+    let missing = (StatusCode::NOT_FOUND, Page(notice("plain"))).into_response();
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+}
