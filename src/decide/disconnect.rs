@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::Phase;
+use crate::grant::{Grant, Phase};
 use crate::moment::Moment;
 use crate::operation::{Decision, Keys, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
-use crate::record::Write;
+use crate::record::{Stored, Write};
 use crate::request::connection::{ClientRevocation, GrantRevocation};
 
 impl Operation for GrantRevocation<'_> {
@@ -23,10 +23,7 @@ impl Operation for GrantRevocation<'_> {
     /// stays as it is.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
         let stored = loaded.grant.as_ref();
-        let is_own = |stored: &&crate::record::Stored<_>| {
-            let grant: &crate::grant::Grant = &stored.record;
-            self.user.is_none_or(|user| grant.subject().as_str() == user)
-        };
+        let is_own = |stored: &&Stored<Grant>| self.user.is_none_or(|user| stored.record.subject().as_str() == user);
         let Some(stored) = stored.filter(is_own) else {
             return match self.user {
                 // Another user's grant looks like none, in the event too.
@@ -35,8 +32,7 @@ impl Operation for GrantRevocation<'_> {
             };
         };
         let grant = &*stored.record;
-        let is_meant = self.client.is_none_or(|client| grant.client_id().as_str() == client);
-        if !is_meant || matches!(grant.phase(), Phase::Revoked(_)) {
+        if matches!(grant.phase(), Phase::Revoked(_)) {
             return Decision::allow(EventKind::NothingRevoked, (), loaded, moment).noted(self.note);
         }
         let revoked = Write::grant(Some(stored), grant.revoked(self.cause, grant.now(moment.now)));

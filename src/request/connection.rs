@@ -8,8 +8,6 @@ pub struct GrantRevocation<'a> {
     pub(crate) grant: GrantId,
     /// The user who asks: then only a grant of their own is one.
     pub(crate) user: Option<&'a str>,
-    /// Only if it is of this client.
-    pub(crate) client: Option<&'a str>,
     pub(crate) cause: Cause,
     pub(crate) note: Option<&'a str>,
 }
@@ -46,23 +44,17 @@ impl<'a> Motive<'a> {
 impl<'a> GrantRevocation<'a> {
     /// For this user, if the grant is theirs.
     pub fn by_user(grant: GrantId, user: &'a str) -> Self {
-        Self { grant, user: Some(user), client: None, cause: Cause::User, note: None }
+        Self { grant, user: Some(user), cause: Cause::User, note: None }
     }
 
     /// For an administrator.
     pub fn by(motive: Motive<'a>, grant: GrantId) -> Self {
-        Self { grant, user: None, client: None, cause: motive.cause(), note: Some(motive.note()) }
+        Self { grant, user: None, cause: motive.cause(), note: Some(motive.note()) }
     }
 
     /// Whether a grant that was read is one to end.
     pub(crate) fn concerns(grant: &Grant, client: Option<&str>) -> bool {
         client.is_none_or(|client| grant.client_id().as_str() == client) && !matches!(grant.state(), GrantState::Revoked(_))
-    }
-
-    /// Only if the grant is of this client.
-    #[must_use = "the narrower request is the one returned"]
-    pub fn only_of_client(self, client_id: &'a str) -> Self {
-        Self { client: Some(client_id), ..self }
     }
 }
 
