@@ -13,6 +13,7 @@ use super::login::{Signed, with_form_cookie};
 use crate::app::App;
 use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
+use crate::store::BackendError;
 
 /// So many grants are looked at for one page.
 const MOST: usize = 100;
@@ -32,7 +33,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Query(shown): Query<Shown>
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&session.subject, after, MOST).await {
         Ok(found) => found,
-        Err(error) => return unavailable(&app, &session, &error),
+        Err(error) => return unavailable(&session, &error),
     };
     let active_only = !shown.active.is_empty();
     let listed = found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
@@ -49,7 +50,11 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Query(shown): Query<Shown>
 /// Asks once more. The page says nothing of the connection that its user could not see in the list.
 pub(crate) async fn confirm(State(app): State<Arc<App>>, Path(grant): Path<String>, headers: HeaderMap) -> Response {
     let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
-    let Some(own) = find(&app, &session, &grant).await else { return unknown(&session) };
+    let own = match find(&app, &session, &grant).await {
+        Ok(Some(own)) => own,
+        Ok(None) => return unknown(&session),
+        Err(error) => return unavailable(&session, &error),
+    };
     with_form_cookie(&app, &headers, |csrf| {
         Page(Confirm {
             nav: Nav::of(Some(&session.subject)),
@@ -78,7 +83,7 @@ pub(crate) async fn revoke(
     match app.oauth.revoke_connection(&session.subject, id).await {
         Ok(Ok(())) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
         Ok(Err(_)) => unknown(&session),
-        Err(failure) => unavailable(&app, &session, &failure.error),
+        Err(failure) => unavailable(&session, &failure.error),
     }
 }
 
@@ -94,15 +99,18 @@ pub(super) fn forged(subject: Option<&str>) -> Response {
 }
 
 /// The one connection, if it is this user's.
-async fn find(app: &App, session: &Session, grant: &str) -> Option<Connection> {
-    let id: GrantId = grant.parse().ok()?;
+async fn find(app: &App, session: &Session, grant: &str) -> Result<Option<Connection>, BackendError> {
+    let Ok(id) = grant.parse::<GrantId>() else { return Ok(None) };
     let mut after = None;
     loop {
-        let found = app.oauth.connections(&session.subject, after, MOST).await.ok()?;
+        let found = app.oauth.connections(&session.subject, after, MOST).await?;
         if let Some(own) = found.entries.into_iter().find(|own| own.grant_id() == id) {
-            return Some(own);
+            return Ok(Some(own));
         }
-        after = Some(found.next?);
+        match found.next {
+            Some(next) => after = Some(next),
+            None => return Ok(None),
+        }
     }
 }
 
@@ -116,9 +124,8 @@ fn unknown(session: &Session) -> Response {
     .into_response()
 }
 
-fn unavailable(app: &App, session: &Session, error: &crate::store::BackendError) -> Response {
+fn unavailable(session: &Session, error: &BackendError) -> Response {
     tracing::error!(%error, "the store failed");
-    let _ = app;
     Page(Refused {
         nav: Nav::of(Some(&session.subject)),
         status: StatusCode::SERVICE_UNAVAILABLE,
