@@ -164,7 +164,7 @@ pub enum GrantState {
 /// Records are kept this long past their last credential, so that a late answer can still say what happened.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Consent pages are made by the mere opening of a link, so theirs are kept for less.
-const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
+pub(crate) const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
 
 impl Grant {
     /// The record's key, which names the whole flow in the trail.

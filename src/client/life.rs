@@ -63,6 +63,12 @@ impl Client {
         (self.expires < kept).then(|| Self { expires: kept.after(beyond), ..self.clone() })
     }
 
+    /// The same client, known until then.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn known_until(&self, end: Timestamp) -> Self {
+        Self { expires: end, ..self.clone() }
+    }
+
     /// Whether the document it is known by need not be fetched yet. What was read by a clock that was ahead, or under a longer bound,
     /// is not believed for longer than that.
     pub(crate) fn is_fresh(&self, now: Timestamp, at_most: Duration) -> bool {
