@@ -1,5 +1,5 @@
 //! `kill -9` of the process that writes, again and again: what it was told was done is there. The process is this program, once more.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what came of it")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
