@@ -8,10 +8,10 @@ mod clients;
 mod damage;
 mod golden;
 mod grants;
-//mod growth;
+mod growth;
 mod json;
 mod rule;
-//mod walks;
+mod walks;
 
 use grantcore::{Client, Grant};
 
