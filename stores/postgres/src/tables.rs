@@ -11,6 +11,10 @@ const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_init.sql")];
 /// The advisory lock of whoever changes the tables: `grantcor` in ASCII.
 const LOCK: i64 = 0x6772_616e_7463_6f72;
 
+/// Whether there are tables at all. Asked of the catalogue itself: `to_regclass` answers from a cache that does not yet know what was
+/// made while one waited for the lock.
+const MADE: &str = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'grantcore_migrations' AND pg_table_is_visible(oid))";
+
 /// Whether a commit of this connection is durable when it is acknowledged.
 pub(crate) async fn is_durable(connection: &Object) -> Result<bool> {
     Ok(connection.query_one("SELECT current_setting('synchronous_commit') <> 'off'", &[]).await?.try_get(0)?)
@@ -32,8 +36,7 @@ pub(crate) async fn migrate(connection: &mut Object) -> Result<()> {
 
 /// The migrations that are still to be run.
 async fn missing(connection: &impl GenericClient) -> Result<&'static [&'static str]> {
-    let made = connection.query_one("SELECT to_regclass('grantcore_migrations') IS NOT NULL", &[]).await?;
-    if !made.try_get(0)? {
+    if !connection.query_one(MADE, &[]).await?.try_get(0)? {
         return Ok(&MIGRATIONS);
     }
     let row = connection.query_one("SELECT coalesce(max(version), 0) FROM grantcore_migrations", &[]).await?;
