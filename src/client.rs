@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 mod about;
 mod builder;
@@ -17,7 +17,7 @@ pub use builder::ClientBuilder;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::reason::Reason;
-use crate::schema::Schema;
+use crate::schema::{self, Schema};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{
@@ -27,10 +27,21 @@ use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, ClientIdError, Subject};
 
-/// A registered client. Plain data for a store: `serde` writes it, versioned; an older reader refuses a newer record. Built with
-/// [`Client::public`] or [`Client::confidential`], checked when built.
+/// A registered client. Built with [`Client::public`] or [`Client::confidential`], checked when built. For a store it is a record as a
+/// [grant](crate::Grant#as-a-record) is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Client(Fields);
+
+impl<'de> Deserialize<'de> for Client {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        schema::read("Client", deserializer).map(Self)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Client {
+#[serde(rename = "Client", deny_unknown_fields)]
+struct Fields {
     schema: Schema,
     id: ClientId,
     authentication: Authentication,
@@ -38,11 +49,14 @@ pub struct Client {
     redirect_uris: Vec<RegisteredRedirectUri>,
     grant_types: GrantTypes,
     /// What it may ask for; nothing means whatever the policy knows.
+    #[serde(deserialize_with = "Option::deserialize")]
     scope: Option<Scope>,
+    #[serde(deserialize_with = "Option::deserialize")]
     loopback_ports: Option<LoopbackPorts>,
     about: About,
     origin: Origin,
     /// The account that answers for it, if one does.
+    #[serde(deserialize_with = "Option::deserialize")]
     owner: Option<Subject>,
     trusted: bool,
     status: ClientStatus,
@@ -54,10 +68,12 @@ pub struct Client {
 
 /// How it came to be known, and what only such a client has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Origin {
     Operator,
     Dynamic {
         /// Of the token that reads, changes and deletes the registration (RFC 7592 §3).
+        #[serde(deserialize_with = "Option::deserialize")]
         management: Option<Digest>,
     },
     MetadataDocument {
@@ -68,6 +84,7 @@ enum Origin {
 
 /// How a client authenticates at the token endpoint. A public client with a secret does not exist as a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Authentication {
     /// `none`: it identifies itself with its `client_id`, which proves nothing.
     Public,
@@ -82,6 +99,7 @@ pub enum Authentication {
 
 /// What is kept of a client secret.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoredSecret {
     /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
     Digest(Digest),
@@ -101,6 +119,7 @@ impl fmt::Debug for StoredSecret {
 
 /// How the server came to know a client: what the consent page says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Registration {
     /// By the operator, who vouches for it.
@@ -113,6 +132,7 @@ pub enum Registration {
 
 /// Whether a client may do anything at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientStatus {
     /// It may.
     Active,
@@ -166,17 +186,17 @@ impl Client {
 
     /// The `client_id`.
     pub fn id(&self) -> &ClientId {
-        &self.id
+        &self.0.id
     }
 
     /// What it or the operator says of it; not cleaned for display.
     pub fn about(&self) -> &About {
-        &self.about
+        &self.0.about
     }
 
     /// How it was registered.
     pub fn registration(&self) -> Registration {
-        match self.origin {
+        match self.0.origin {
             Origin::Operator => Registration::Operator,
             Origin::Dynamic { .. } => Registration::Dynamic,
             Origin::MetadataDocument { .. } => Registration::MetadataDocument,
@@ -185,52 +205,52 @@ impl Client {
 
     /// The account that answers for it: while that is suspended, so is the client.
     pub fn owner(&self) -> Option<&Subject> {
-        self.owner.as_ref()
+        self.0.owner.as_ref()
     }
 
     /// When it was registered; the epoch's beginning if it was the operator who did.
     pub fn created(&self) -> Timestamp {
-        self.created
+        self.0.created
     }
 
     /// Whether it is served at all.
     pub fn status(&self) -> ClientStatus {
-        self.status
+        self.0.status
     }
 
     /// The epoch its grants capture.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.0.epoch
     }
 
     /// How it authenticates.
     pub fn authentication(&self) -> &Authentication {
-        &self.authentication
+        &self.0.authentication
     }
 
     /// What it registered for.
     pub fn grant_types(&self) -> GrantTypes {
-        self.grant_types
+        self.0.grant_types
     }
 
     /// The scope it may ask for; nothing means whatever the policy knows.
     pub fn scope(&self) -> Option<&Scope> {
-        self.scope.as_ref()
+        self.0.scope.as_ref()
     }
 
     /// Its redirect URIs.
     pub fn redirect_uris(&self) -> &[RegisteredRedirectUri] {
-        &self.redirect_uris
+        &self.0.redirect_uris
     }
 
     /// Whether errors may be sent to it without the user's doing.
     pub fn is_trusted(&self) -> bool {
-        self.trusted
+        self.0.trusted
     }
 
     /// Whether every redirect URI is an `http` loopback one, which any program on the user's computer can claim.
     pub fn is_loopback_only(&self) -> bool {
-        self.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
+        self.0.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
     }
 
     /// Starts a changed version of this client. Its status and epoch stay: a client built anew in its place would bring ended grants
@@ -248,11 +268,11 @@ impl Client {
 
     /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).
     pub(crate) fn verify_redirect(&self, requested: Option<&str>, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
-        let verified = match (requested, self.redirect_uris.as_slice()) {
+        let verified = match (requested, self.0.redirect_uris.as_slice()) {
             (None, [only]) => only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?,
             (None, _) => return Err(Reason::RedirectUriMissing),
             (Some(requested), registered) => {
-                let ports = self.loopback_ports.unwrap_or(policy.redirect_rules().loopback_ports);
+                let ports = self.0.loopback_ports.unwrap_or(policy.redirect_rules().loopback_ports);
                 registered.iter().find_map(|uri| uri.verify(requested, ports)).ok_or(Reason::RedirectUriMismatch)?
             }
         };

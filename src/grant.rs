@@ -8,12 +8,12 @@ mod transitions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use self::transitions::Minted;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
-use crate::schema::Schema;
+use crate::schema::{self, Schema};
 use crate::value::credential::GrantId;
 use crate::value::pkce::CodeChallenge;
 use crate::value::redirect_uri::{self, VerifiedRedirectUri};
@@ -21,7 +21,7 @@ use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
 use crate::value::text::{ClientId, Subject};
 
-/// One authorization. Plain data for a store: `serde` writes it, versioned; an older reader refuses a newer record.
+/// One authorization.
 ///
 /// ```text
 /// authorize ──► ConsentPending ──approve──► CodeIssued ──redeem──► Active ──refresh──► Active
@@ -29,8 +29,25 @@ use crate::value::text::{ClientId, Subject};
 ///                    ▼                          ▼                     ▼
 ///                  (over)                     (over)               Revoked (terminal)
 /// ```
+///
+/// # As a record
+///
+/// Plain data for a store: `serde` writes it, in JSON or any other format, and the store keeps what it wrote as it is. Its first field is
+/// the number of its format, `schema`. A record is read whole or not at all: one of a newer format, with a field that is unknown, or
+/// without one that should be there is an error, which the store must report as its own. Every later version of this crate reads this format.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Grant(Fields);
+
+impl<'de> Deserialize<'de> for Grant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        schema::read("Grant", deserializer).map(Self)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Grant {
+#[serde(rename = "Grant", deny_unknown_fields)]
+struct Fields {
     schema: Schema,
     id: GrantId,
     /// What never changes after consent; shared by every version of the record.
@@ -44,6 +61,7 @@ pub struct Grant {
 
 /// Who granted what to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Terms {
     pub(crate) client: ClientId,
     pub(crate) subject: Subject,
@@ -60,6 +78,7 @@ pub(crate) struct Terms {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
     ConsentPending(Prompt),
     CodeIssued(IssuedCode),
@@ -69,16 +88,19 @@ pub(crate) enum Phase {
 
 /// A consent page: for whom it was made, and what its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Prompt {
     pub(crate) ticket: Digest,
     pub(crate) session: Digest,
     pub(crate) challenge: CodeChallenge,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) state: Option<Box<str>>,
     pub(crate) expires: Timestamp,
 }
 
 /// A code that waits to be redeemed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct IssuedCode {
     pub(crate) prompt: Prompt,
     pub(crate) code: Digest,
@@ -87,6 +109,7 @@ pub(crate) struct IssuedCode {
 
 /// A family of tokens. The code's digest and challenge stay, so that its replay is recognized as long as the grant lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Active {
     pub(crate) code: Digest,
     pub(crate) challenge: CodeChallenge,
@@ -100,11 +123,13 @@ pub(crate) struct Active {
     pub(crate) rotated: Timestamp,
     pub(crate) live: Vec<Live>,
     /// Kept only under a replay window.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) window: Option<Window>,
 }
 
 /// An access token that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Live {
     pub(crate) digest: Digest,
     pub(crate) issued: Timestamp,
@@ -115,23 +140,28 @@ pub(crate) struct Live {
 
 /// What the replay window needs: the salt of the last rotation (none before the first), and the time of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Window {
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) salt: Option<Salt>,
     pub(crate) before: Timestamp,
 }
 
 /// The end. Nothing leaves this phase.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Revoked {
     pub(crate) cause: Cause,
     /// When the last of its credentials would have ended.
     pub(crate) until: Timestamp,
     /// The page that was answered with Deny, so that a second Deny gets the same answer.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) denied: Option<Prompt>,
 }
 
 /// Why a grant was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
     /// The user denied it.
@@ -164,47 +194,47 @@ pub enum GrantState {
 /// Records are kept this long past their last credential, so that a late answer can still say what happened.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Consent pages are made by the mere opening of a link, so theirs are kept for less.
-const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
+pub(crate) const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
 
 impl Grant {
     /// The record's key, which names the whole flow in the trail.
     pub fn id(&self) -> GrantId {
-        self.id
+        self.0.id
     }
 
     /// The client it is for.
     pub fn client_id(&self) -> &ClientId {
-        &self.terms.client
+        &self.0.terms.client
     }
 
     /// The user who granted.
     pub fn subject(&self) -> &Subject {
-        &self.terms.subject
+        &self.0.terms.subject
     }
 
     /// What was granted (asked for, while the consent is pending).
     pub fn scope(&self) -> &Scope {
-        &self.terms.scope
+        &self.0.terms.scope
     }
 
     /// The resources it is for.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
-        self.terms.resources.iter().map(|resource| &**resource)
+        self.0.terms.resources.iter().map(|resource| &**resource)
     }
 
     /// When its consent page was made.
     pub fn created(&self) -> Timestamp {
-        self.terms.created
+        self.0.terms.created
     }
 
     /// When it is over whatever happens: of a grant in use, its absolute lifetime's end.
     pub fn expires(&self) -> Timestamp {
-        self.expires
+        self.0.expires
     }
 
     /// Where it stands. Expiry is not a state: it is judged at each use.
     pub fn state(&self) -> GrantState {
-        match &self.phase {
+        match &self.0.phase {
             Phase::ConsentPending(_) => GrantState::ConsentPending,
             Phase::CodeIssued(_) => GrantState::CodeIssued,
             Phase::Active(_) => GrantState::Active,
@@ -214,26 +244,26 @@ impl Grant {
 
     /// From when on the record may be dropped.
     pub fn drop_after(&self) -> Timestamp {
-        let kept = if matches!(self.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
+        let kept = if matches!(self.0.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
         self.last_use().after(kept)
     }
 
     pub(crate) fn terms(&self) -> &Arc<Terms> {
-        &self.terms
+        &self.0.terms
     }
 
     pub(crate) fn phase(&self) -> &Phase {
-        &self.phase
+        &self.0.phase
     }
 
     /// The time to judge by: the clock's, or the latest this record has seen.
     pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
-        clock.max(self.high)
+        clock.max(self.0.high)
     }
 
     /// The last moment at which any credential of it could matter.
     pub(crate) fn last_use(&self) -> Timestamp {
-        match &self.phase {
+        match &self.0.phase {
             Phase::ConsentPending(prompt) => prompt.expires,
             Phase::CodeIssued(issued) => issued.expires,
             Phase::Active(active) => active.live.iter().map(|live| live.expires).fold(active.idle, Timestamp::max),

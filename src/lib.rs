@@ -56,11 +56,14 @@
 //! - `http`: conversions from and to the `http` crate's types.
 //! - `tracing`: `Event::trace`, which hands the trail to `tracing`: `server.observe(Event::trace)`. A refusal comes with its cause and
 //!   the place in `docs/troubleshooting.md` where it is explained.
+//! - `conformance`: [the laws of a store](store) as tests that you run on your own: `conformance!`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod account;
 mod client;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decide;
 mod drive;
 mod event;

@@ -1,8 +1,13 @@
-//! The reference store: everything in memory, sharded by grant id. The shortest honest one; gone when the process is.
+//! The reference store: everything in memory, in parts that lock by themselves. The shortest honest one; gone when the process is.
+//!
+//! Never here: a lock that all requests meet at. A change of a grant holds the lock of the grant's part and, within it, that of its user's
+//! part, so that the two agree whenever either can be read. That is the one order in which two locks are ever held.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::account::{Account, Balance};
 use crate::client::Client;
@@ -13,8 +18,13 @@ use crate::store::{AsyncStore, Store};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
-/// Ordered rather than hashed: an id may come from what a client chose, and nobody can make a tree slow.
-type Shard = RwLock<BTreeMap<GrantId, Stored<Grant>>>;
+/// Clients, grants and accounts in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    clients: Parts<Clients>,
+    grants: Parts<BTreeMap<GrantId, Stored<Grant>>>,
+    users: Parts<Users>,
+}
 
 /// The clients, and those that may be dropped one day in the order of that day.
 #[derive(Debug, Default)]
@@ -23,14 +33,43 @@ struct Clients {
     by_end: BTreeSet<(Timestamp, ClientId)>,
 }
 
-/// Clients, grants and accounts in memory.
+/// What is known of users, and which grants are theirs.
 #[derive(Debug, Default)]
-pub struct MemoryStore {
-    clients: RwLock<Clients>,
-    accounts: RwLock<BTreeMap<Subject, Account>>,
-    balances: RwLock<BTreeMap<Subject, Balance>>,
-    shards: [Shard; 32],
-    by_subject: Mutex<BTreeSet<(Subject, GrantId)>>,
+struct Users {
+    accounts: BTreeMap<Subject, Account>,
+    balances: BTreeMap<Subject, Balance>,
+    grants: BTreeSet<(Subject, GrantId)>,
+}
+
+/// A table cut into parts by a hash that nobody outside can aim at: strangers choose ids. Within a part things lie in their order, for
+/// nobody can make a tree slow.
+#[derive(Debug, Default)]
+struct Parts<T> {
+    hash: RandomState,
+    parts: [RwLock<T>; 32],
+}
+
+impl<T> Parts<T> {
+    fn of(&self, key: impl Hash) -> &RwLock<T> {
+        let [byte, ..] = self.hash.hash_one(key).to_le_bytes();
+        self.parts.get(usize::from(byte) % self.parts.len()).unwrap_or(&self.parts[0])
+    }
+
+    fn read(&self, key: impl Hash) -> RwLockReadGuard<'_, T> {
+        read(self.of(key))
+    }
+
+    fn write(&self, key: impl Hash) -> RwLockWriteGuard<'_, T> {
+        write(self.of(key))
+    }
+}
+
+fn read<T>(part: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    part.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(part: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    part.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MemoryStore {
@@ -41,86 +80,85 @@ impl MemoryStore {
 
     /// Adds a client, or replaces the one of its id whatever has become of it.
     pub fn put_client(&self, client: Client) {
-        let mut clients = self.clients();
+        let mut clients = self.clients.write(client.id().as_str());
         let version = clients.rows.get(client.id()).map_or(Version::FIRST, |stored| stored.version.next());
         clients.put(Stored { record: Arc::new(client), version });
     }
 
     /// Says how an account stands. One that was never mentioned stands well.
     pub fn put_account(&self, subject: Subject, account: Account) {
-        self.accounts.write().unwrap_or_else(PoisonError::into_inner).insert(subject, account);
+        self.users.write(subject.as_str()).accounts.insert(subject, account);
     }
 
     /// Says whether an account can pay. One that was never mentioned can.
     pub fn put_balance(&self, subject: Subject, balance: Balance) {
-        self.balances.write().unwrap_or_else(PoisonError::into_inner).insert(subject, balance);
+        self.users.write(subject.as_str()).balances.insert(subject, balance);
     }
 
     /// Drops at most `most` grants and clients that may be dropped, and says how many it did.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
-        let grants = self.sweep_grants(now, most);
-        grants + self.clients().sweep(now, most - grants)
-    }
-
-    fn sweep_grants(&self, now: Timestamp, most: usize) -> usize {
-        let mut dropped = Vec::new();
-        for shard in &self.shards {
-            let mut grants = shard.write().unwrap_or_else(PoisonError::into_inner);
-            grants.retain(|_, stored| {
-                let keep = dropped.len() >= most || now < stored.record.drop_after();
-                if !keep {
-                    dropped.push(Arc::clone(&stored.record));
-                }
-                keep
-            });
-        }
-        let mut by_subject = self.by_subject.lock().unwrap_or_else(PoisonError::into_inner);
-        for grant in &dropped {
-            by_subject.remove(&(grant.subject().clone(), grant.id()));
-        }
-        dropped.len()
+        let grants = self.grants.parts.iter().fold(0, |dropped, part| dropped + self.sweep_grants(part, now, most - dropped));
+        self.clients.parts.iter().fold(grants, |dropped, part| dropped + write(part).sweep(now, most - dropped))
     }
 
     /// The number of grants kept.
     pub fn grants(&self) -> usize {
-        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.grants.parts.iter().map(|part| read(part).len()).sum()
     }
 
     /// The number of clients kept.
     pub fn client_count(&self) -> usize {
-        self.clients.read().unwrap_or_else(PoisonError::into_inner).rows.len()
+        self.clients.parts.iter().map(|part| read(part).rows.len()).sum()
     }
 
-    fn clients(&self) -> RwLockWriteGuard<'_, Clients> {
-        self.clients.write().unwrap_or_else(PoisonError::into_inner)
+    /// The clients in the order of their ids: at most so many of those after this one.
+    pub fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
+        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut found = Vec::new();
+        for part in &self.clients.parts {
+            found.extend(read(part).rows.range::<str, _>(later).take(most).map(|(_, stored)| stored.clone()));
+        }
+        found.sort_unstable_by(|one, other| one.record.id().cmp(other.record.id()));
+        found.truncate(most);
+        found
+    }
+
+    fn sweep_grants(&self, part: &RwLock<BTreeMap<GrantId, Stored<Grant>>>, now: Timestamp, most: usize) -> usize {
+        let is_over = |stored: &Stored<Grant>| now >= stored.record.drop_after();
+        // Looked for beside the readers, and looked at again when nobody else is there: it may have been prolonged, or be another.
+        let over: Vec<_> = read(part).iter().filter(|(_, stored)| is_over(stored)).take(most).map(|(id, _)| *id).collect();
+        if over.is_empty() {
+            return 0;
+        }
+        let mut grants = write(part);
+        let drop_one = |id: &GrantId| {
+            grants.get(id).filter(|stored| is_over(stored))?;
+            let subject = grants.remove(id)?.record.subject().clone();
+            Some(self.users.write(subject.as_str()).grants.remove(&(subject, *id)))
+        };
+        over.iter().filter_map(drop_one).count()
     }
 
     fn commit_grant(&self, change: &Change<Grant>) -> Commit {
-        let mut grants = self.shard(change.id()).write().unwrap_or_else(PoisonError::into_inner);
+        let mut grants = self.grants.write(change.id());
         if grants.get(&change.id()).map(|stored| stored.version) != change.seen() {
             return Commit::Conflict;
         }
         grants.insert(change.id(), change.stored());
-        drop(grants);
         if change.seen().is_none() {
-            let entry = (change.record().subject().clone(), change.id());
-            self.by_subject.lock().unwrap_or_else(PoisonError::into_inner).insert(entry);
+            let subject = change.record().subject();
+            self.users.write(subject.as_str()).grants.insert((subject.clone(), change.id()));
         }
         Commit::Done
     }
 
     fn commit_client(&self, change: &Change<Client>) -> Commit {
-        let mut clients = self.clients();
+        let mut clients = self.clients.write(change.id().as_str());
         if clients.rows.get(change.id()).map(|stored| stored.version) != change.seen() {
             return Commit::Conflict;
         }
         clients.put(change.stored());
         Commit::Done
-    }
-
-    fn shard(&self, id: GrantId) -> &Shard {
-        let [byte, ..] = id.as_bytes();
-        self.shards.get(usize::from(*byte) % self.shards.len()).unwrap_or(&self.shards[0])
     }
 }
 
@@ -151,11 +189,11 @@ impl Store for MemoryStore {
     type Error = Infallible;
 
     fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
-        Ok(self.clients.read().unwrap_or_else(PoisonError::into_inner).rows.get(id).cloned())
+        Ok(self.clients.read(id).rows.get(id).cloned())
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        Ok(self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned())
+        Ok(self.grants.read(id).get(&id).cloned())
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
@@ -167,26 +205,24 @@ impl Store for MemoryStore {
 
     fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
         let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
-        let by_subject = self.by_subject.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = by_subject.range(first..).take_while(|(own, _)| own.as_str() == subject).map(|(_, id)| *id);
+        let users = self.users.read(subject);
+        let own = users.grants.range(first..).take_while(|(own, _)| own.as_str() == subject).map(|(_, id)| *id);
         Ok(own.filter(|id| Some(*id) != after).take(most).collect())
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
-        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE);
+        let mut users = self.users.write(subject);
+        let account = users.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE);
         account.epoch = account.epoch.wrapping_add(1);
         Ok(true)
     }
 
     fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
-        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(accounts.get(subject).copied().unwrap_or(Account::ACTIVE)))
+        Ok(Some(self.users.read(subject).accounts.get(subject).copied().unwrap_or(Account::ACTIVE)))
     }
 
     fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
-        let balances = self.balances.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(balances.get(subject).copied().unwrap_or(Balance::Sufficient))
+        Ok(self.users.read(subject).balances.get(subject).copied().unwrap_or(Balance::Sufficient))
     }
 }
 

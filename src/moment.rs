@@ -5,7 +5,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret};
@@ -13,10 +14,12 @@ use crate::value::text::ClientId;
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, as the protocol counts (RFC 7519 §2, `NumericDate`).
 ///
-/// Arithmetic saturates: no time and no lifetime wraps or panics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Arithmetic saturates: no time and no lifetime wraps or panics. In records it is a number; [`NEVER`](Self::NEVER) is `never` in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
+
+/// What [`Timestamp::NEVER`] is called in text, where a number that great is not safe.
+const NEVER: &str = "never";
 
 impl Timestamp {
     /// Later than everything: the expiry of what never expires.
@@ -41,6 +44,45 @@ impl Timestamp {
     /// Whole seconds from `now` until this point, 0 if it is past.
     pub fn seconds_from(self, now: Self) -> u64 {
         self.0.saturating_sub(now.0)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() && *self == Self::NEVER {
+            serializer.serialize_str(NEVER)
+        } else {
+            serializer.serialize_u64(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "seconds since 1970, or \"{NEVER}\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Timestamp, E> {
+                Ok(Timestamp(seconds))
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Timestamp, E> {
+                let unexpected = |_| E::invalid_value(Unexpected::Signed(seconds), &self);
+                seconds.try_into().map(Timestamp).map_err(unexpected)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                if text == NEVER { Ok(Timestamp::NEVER) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+            }
+        }
+
+        if deserializer.is_human_readable() { deserializer.deserialize_any(Text) } else { u64::deserialize(deserializer).map(Self) }
     }
 }
 
@@ -132,9 +174,9 @@ impl Entropy {
         Issued::plain(Kind::Management, self.refresh_secret())
     }
 
-    /// The first epoch of a client this request makes known.
+    /// The first epoch of a client this request makes known: 53 bits, which every reader of a JSON number keeps.
     pub(crate) fn epoch(&self) -> u64 {
-        self.secrets[2].first_chunk().copied().map_or(0, u64::from_be_bytes)
+        self.secrets[2].first_chunk().copied().map_or(0, u64::from_be_bytes) >> 11
     }
 
     /// The salt of the rotation this request makes; a request that rotates creates no grant.

@@ -4,31 +4,40 @@ use serde::{Deserialize, Serialize};
 
 /// A client's description. Of a client that registered itself every word is its own claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct About {
     /// `client_name`: cleaned where it is shown.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub name: Option<String>,
     /// `client_uri`: its own page; `https` only, as are the following three.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub uri: Option<String>,
     /// `logo_uri`: a page that shows it makes the user's browser call the client.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub logo_uri: Option<String>,
     /// `tos_uri`: its terms of service.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub tos_uri: Option<String>,
     /// `policy_uri`: how it uses what it gets.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub policy_uri: Option<String>,
     /// `contacts`: whom to ask, usually e-mail addresses.
     pub contacts: Vec<String>,
     /// `application_type`: where it runs.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub application_type: Option<ApplicationType>,
     /// `software_id`: the same for each registration of one program.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub software_id: Option<String>,
     /// `software_version`.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub software_version: Option<String>,
 }
 
 /// Where an application says it runs (OpenID Connect Dynamic Client Registration §2; MCP, client registration).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum ApplicationType {
     /// On the user's own device.
     Native,

@@ -1,6 +1,6 @@
 //! Builds a client and checks it: no client exists whose redirect URIs were not judged.
 
-use super::{About, Authentication, Client, ClientError, ClientStatus, Origin, Registration};
+use super::{About, Authentication, Client, ClientError, ClientStatus, Fields, Origin, Registration};
 use crate::moment::Timestamp;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
@@ -50,7 +50,7 @@ impl ClientBuilder {
     }
 
     pub(super) fn editing(client: Client) -> Self {
-        let Client {
+        let Fields {
             id,
             authentication,
             redirect_uris,
@@ -66,7 +66,7 @@ impl ClientBuilder {
             created,
             expires,
             schema: _,
-        } = client;
+        } = client.0;
         Self {
             id: id.into(),
             authentication,
@@ -230,7 +230,7 @@ impl ClientBuilder {
         }
         let redirect_uris =
             self.redirect_uris.iter().map(|uri| RegisteredRedirectUri::parse(uri, rules)).collect::<Result<_, _>>()?;
-        Ok(Client {
+        Ok(Client(Fields {
             schema: Schema,
             id,
             authentication: self.authentication,
@@ -246,6 +246,6 @@ impl ClientBuilder {
             epoch: self.epoch,
             created: self.created,
             expires: self.expires,
-        })
+        }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Active, Cause, Grant, IssuedCode, Live, Phase, Prompt, Revoked, Schema, Terms, Window};
+use super::{Active, Cause, Fields, Grant, IssuedCode, Live, Phase, Prompt, Revoked, Schema, Terms, Window};
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::GrantId;
@@ -20,26 +20,26 @@ pub(crate) struct Minted {
 impl Grant {
     /// authorize: a consent page is made.
     pub(crate) fn pending(id: GrantId, terms: Terms, prompt: Prompt, now: Timestamp) -> Self {
-        Self {
+        Self(Fields {
             schema: Schema,
             id,
             terms: Arc::new(terms),
             high: now,
             expires: prompt.expires,
             phase: Phase::ConsentPending(prompt),
-        }
+        })
     }
 
     /// approve: a code is issued, for all that was asked or for a part of it. The absolute lifetime starts here.
     pub(crate) fn approved(&self, prompt: &Prompt, code: Digest, scope: Option<Scope>, policy: &Policy, now: Timestamp) -> Self {
         let terms = match scope {
-            None => Arc::clone(&self.terms),
-            Some(scope) => Arc::new(Terms { scope, ..(*self.terms).clone() }),
+            None => Arc::clone(&self.0.terms),
+            Some(scope) => Arc::new(Terms { scope, ..(*self.0.terms).clone() }),
         };
         let lifetimes = policy.lifetimes();
         let expires = lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
         let issued = IssuedCode { prompt: prompt.clone(), code, expires: now.after(lifetimes.code).min(expires) };
-        Self { terms, expires, ..self.next(now, Phase::CodeIssued(issued)) }
+        Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
 
     /// deny: over before it began.
@@ -103,15 +103,15 @@ impl Grant {
     }
 
     fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
-        let expires = now.after(policy.lifetimes().access).min(self.expires);
+        let expires = now.after(policy.lifetimes().access).min(self.0.expires);
         Live { digest: minted.access, issued: now, expires, scope: minted.scope, resources: minted.resources }
     }
 
     fn idle(&self, policy: &Policy, now: Timestamp) -> Timestamp {
-        now.after(policy.lifetimes().refresh_idle).min(self.expires)
+        now.after(policy.lifetimes().refresh_idle).min(self.0.expires)
     }
 
     fn next(&self, now: Timestamp, phase: Phase) -> Self {
-        Self { schema: Schema, id: self.id, terms: Arc::clone(&self.terms), high: now, expires: self.expires, phase }
+        Self(Fields { schema: Schema, id: self.0.id, terms: Arc::clone(&self.0.terms), high: now, expires: self.0.expires, phase })
     }
 }

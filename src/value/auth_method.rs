@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SecretMethod {
     /// `client_secret_basic`: in the `Authorization` header.
+    #[serde(rename = "client_secret_basic")]
     Basic,
     /// `client_secret_post`: in the form body.
+    #[serde(rename = "client_secret_post")]
     Post,
 }
 

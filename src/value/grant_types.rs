@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The grant types a client registered for. Every client may redeem codes unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GrantTypes {
     /// `authorization_code`.
     pub authorization_code: bool,

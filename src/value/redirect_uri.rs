@@ -23,6 +23,7 @@ pub struct RedirectRules {
 
 /// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12 to -15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LoopbackPorts {
     /// None: byte equality only. Native clients that listen on a fresh port each time then cannot connect.
     Off,

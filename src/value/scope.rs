@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many tokens one scope may have: a subset of it is one machine word.
 pub(crate) const MOST_TOKENS: usize = 64;
@@ -104,9 +105,9 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// Some members of an ordered list of at most 64: one bit each. An access token keeps its scope and resources this way.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Some members of an ordered list of at most 64: one bit each. An access token keeps its scope and resources this way. In text it is `all`,
+/// or the positions of the members.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Subset(u64);
 
 impl Subset {
@@ -124,5 +125,48 @@ impl Subset {
     /// The members of the list that are in this subset.
     pub(crate) fn of<T>(self, list: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
         list.enumerate().filter(move |(position, _)| self.has(*position)).map(|(_, member)| member)
+    }
+}
+
+const ALL: &str = "all";
+
+impl Serialize for Subset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (serializer.is_human_readable(), *self) {
+            (true, Self::ALL) => serializer.serialize_str(ALL),
+            (true, _) => serializer.collect_seq(self.of(0..MOST_TOKENS)),
+            (false, _) => serializer.serialize_u64(self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Subset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Subset;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "\"{ALL}\", or positions from 0 to {} in their order", MOST_TOKENS - 1)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Subset, E> {
+                if text == ALL { Ok(Subset::ALL) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut positions: A) -> Result<Subset, A::Error> {
+                let (mut subset, mut least) = (Subset::NONE, 0);
+                while let Some(position) = positions.next_element()? {
+                    if !(least..MOST_TOKENS).contains(&position) {
+                        return Err(de::Error::invalid_value(Unexpected::Unsigned(position as u64), &self));
+                    }
+                    (subset, least) = (subset.with(position), position + 1);
+                }
+                Ok(subset)
+            }
+        }
+
+        if deserializer.is_human_readable() { deserializer.deserialize_any(Text) } else { u64::deserialize(deserializer).map(Self) }
     }
 }

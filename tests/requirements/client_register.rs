@@ -284,7 +284,7 @@ fn client_06_nothing_that_is_the_servers_can_be_chosen() {
     let chosen = json!({
         "foo": 1, "nested": { "client_id": "x" }, "client_id": "app", "client_secret": "chosen", "client_secret_expires_at": 99,
         "client_id_issued_at": 1, "registration_access_token": "chosen", "registration_client_uri": "https://evil.example/",
-        "status": "Deactivated", "trusted": true, "registration": "Operator", "registration_kind": "Operator", "origin": "Operator",
+        "status": "deactivated", "trusted": true, "registration": "operator", "registration_kind": "operator", "origin": "operator",
         "owner": "alice", "epoch": 7, "created": 1, "expires": 1, "loopback_ports": "Off", "jwks": { "keys": [] },
     });
     for method in ["none", "client_secret_post"] {

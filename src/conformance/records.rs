@@ -1,0 +1,173 @@
+//! Records to write: each with keys that nobody else has, and content that tells which write it is of.
+
+use crate::client::{Client, ClientError};
+use crate::conformance::{Law, Violation};
+use crate::grant::{Grant, Prompt, Terms};
+use crate::moment::{Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp};
+use crate::policy::Policy;
+use crate::record::{Stored, Version, Write};
+use crate::value::credential::GrantId;
+use crate::value::pkce::CodeChallenge;
+use crate::value::scope::Scope;
+use crate::value::secret::Digest;
+use crate::value::text::{ClientId, Subject};
+
+/// RFC 7636, appendix B.
+pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(super) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(super) const CALLBACK: &str = "https://app.example/cb";
+const MCP: &str = "https://mcp.example/mcp";
+
+pub(super) fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+fn drawn() -> Result<Entropy, Violation> {
+    SystemEntropy.draw().map_err(|error| Law::Works.broken(error))
+}
+
+/// A grant's id that was never used.
+pub(super) fn new_id() -> Result<GrantId, Violation> {
+    Ok(drawn()?.grant_id())
+}
+
+/// A user that nobody is.
+pub(super) fn new_subject() -> Result<Subject, Violation> {
+    Ok(Subject::new(format!("conformance-{}", new_id()?)))
+}
+
+/// A grant, by what matters of it to a store. The rest is as usual.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) id: GrantId,
+    pub(super) subject: Subject,
+    pub(super) client: ClientId,
+    /// Tells which write it is of.
+    pub(super) mark: String,
+    pub(super) drop_after: Timestamp,
+}
+
+impl Draft {
+    /// Of a new grant of a new user, which may be dropped in a day.
+    pub(super) fn new() -> Result<Self, Violation> {
+        let entropy = drawn()?;
+        Ok(Self {
+            id: entropy.grant_id(),
+            subject: Subject::new(format!("conformance-{}", entropy.grant_id())),
+            client: entropy.client_id(),
+            mark: "first".to_owned(),
+            drop_after: now().after(DAY),
+        })
+    }
+
+    pub(super) fn marked(&self, mark: impl Into<String>) -> Self {
+        Self { mark: mark.into(), ..self.clone() }
+    }
+
+    pub(super) fn until(&self, drop_after: Timestamp) -> Self {
+        Self { drop_after, ..self.clone() }
+    }
+
+    pub(super) fn of(&self, subject: &Subject) -> Self {
+        Self { subject: subject.clone(), ..self.clone() }
+    }
+
+    /// The record.
+    pub(super) fn grant(&self) -> Result<Grant, Violation> {
+        let unusable = |_| Law::Works.broken("the kit's own record is not one");
+        let (policy, client) = (policy(0)?, client(self.client.as_str()).map_err(unusable)?);
+        let redirect_uri = client.verify_redirect(Some(CALLBACK), &policy).map_err(|reason| Law::Works.broken(reason.name()))?;
+        let terms = Terms {
+            client: self.client.clone(),
+            subject: self.subject.clone(),
+            redirect_uri,
+            redirect_uri_sent: true,
+            scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
+            resources: Box::new([MCP.into()]),
+            client_epoch: u64::MAX,
+            account_epoch: 7,
+            created: now(),
+        };
+        let challenge = CodeChallenge::parse(CHALLENGE).ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
+        let prompt = Prompt {
+            ticket: Digest::of(self.mark.as_bytes()),
+            session: Digest::of(b"a browser"),
+            challenge,
+            state: Some(self.mark.as_str().into()),
+            expires: before_kept(self.drop_after),
+        };
+        Ok(Grant::pending(self.id, terms, prompt, now()))
+    }
+
+    /// The commit of it over this version.
+    pub(super) fn over(&self, seen: Option<Version>) -> Result<Write, Violation> {
+        let grant = self.grant()?;
+        let seen = seen.map(|version| Stored { record: std::sync::Arc::new(grant.clone()), version });
+        Ok(Write::grant(seen.as_ref(), grant))
+    }
+}
+
+pub(super) const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// A consent page's end for its record to be dropped then.
+fn before_kept(drop_after: Timestamp) -> Timestamp {
+    if drop_after == Timestamp::NEVER {
+        return drop_after;
+    }
+    Timestamp::from_unix_seconds(drop_after.unix_seconds().saturating_sub(crate::grant::KEPT_PENDING.as_secs()))
+}
+
+/// A client of the operator's.
+pub(super) fn client(id: &str) -> Result<Client, ClientError> {
+    Client::public(id).name("A client of the conformance kit").redirect_uri(CALLBACK).build()
+}
+
+/// A client that nobody has, known until then under a random epoch, as one that registered itself.
+pub(super) fn new_client(until: Timestamp) -> Result<Client, Violation> {
+    let entropy = drawn()?;
+    client_again(entropy.client_id().as_str(), until)
+}
+
+/// The client of this id, registered anew.
+pub(super) fn client_again(id: &str, until: Timestamp) -> Result<Client, Violation> {
+    let builder = Client::public(id).redirect_uri(CALLBACK).registered(None, now(), until, drawn()?.epoch());
+    builder.build().map_err(|error| Law::Works.broken(error))
+}
+
+/// The commit of a client over this version.
+pub(super) fn over(seen: Option<Version>, client: Client) -> Write {
+    let seen = seen.map(|version| Stored { record: std::sync::Arc::new(client.clone()), version });
+    Write::client(seen.as_ref(), client)
+}
+
+/// A policy with a replay window of so many seconds.
+pub(super) fn policy(window: u64) -> Result<Policy, Violation> {
+    let policy = Policy::builder("https://auth.example")
+        .scope("notes", "Read and change your notes")
+        .default_scope("notes")
+        .resource(MCP, "notes")
+        .revocation(crate::policy::RevocationRules::default())
+        .replay_window(std::time::Duration::from_secs(window));
+    policy.build().map_err(|error| Law::Works.broken(error))
+}
+
+/// Numbers that look random and are the same at each run (SplitMix64).
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    /// A number below this one, which is not 0.
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let bound = u64::try_from(bound.max(1)).unwrap_or(u64::MAX);
+        usize::try_from((z ^ (z >> 31)) % bound).unwrap_or(0)
+    }
+
+    /// One of these.
+    pub(super) fn pick<'a, T, const N: usize>(&mut self, of: &'a [T; N]) -> &'a T {
+        // An array without a first is not asked for.
+        of.get(self.below(N)).unwrap_or(&of[0])
+    }
+}

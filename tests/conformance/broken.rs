@@ -1,0 +1,244 @@
+//! Stores that are broken on purpose, each in one of the ways in which stores are.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use grantcore::conformance::{Awaited, Blocking, Harness};
+use grantcore::{Account, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Timestamp, Write};
+
+use crate::rows::{Id, Row, Rows, split};
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    None,
+    /// `SELECT` the version, then `UPDATE` whatever it is.
+    CheckThenWrite,
+    /// `UPDATE … WHERE version`, and nobody looks whether a row was changed.
+    RowsAffectedIgnored,
+    /// Acknowledges, and writes a little later.
+    AcknowledgedBeforeWritten,
+    /// Keeps what it has read, for each handle apart.
+    StaleReadCache,
+    /// A busy database is told as a lost race.
+    ConflictForBusy,
+    /// A lost race is told as an error.
+    ErrorForConflict,
+    /// Counts versions itself, beginning with 1 for each new row.
+    VersionReset,
+    /// Leaves the record as it is, and moves the version.
+    KeepsOldBody,
+    /// Drops records a while before their end.
+    EarlyExpiry,
+    /// Gives a row its end when it is made, and not when it changes.
+    FirstEndForGood,
+    /// Sweeps all there is, whatever it is told.
+    SweepsAll,
+    /// Never sweeps clients.
+    SweepsNoClients,
+    /// A row that is not there is made when it is to be replaced.
+    Upsert,
+    /// Looks users up by a prefix.
+    SubjectByPrefix,
+    /// Forgets the index when a grant changes.
+    SubjectLost,
+    /// Lists in the order of creation.
+    SubjectUnordered,
+    /// A part of a list begins with what the part before ended with.
+    SubjectPagesOverlap,
+    /// Identifiers are the same in any letter case.
+    FoldsCase,
+    /// A column of 4,000 characters, cut without a word.
+    CutsBodies,
+    /// Brings the account of nobody.
+    LoadsNoAccount,
+    /// Says that it raised an epoch, and did not.
+    EpochNotRaised,
+}
+
+/// One handle of a broken store.
+pub struct Broken {
+    rows: Arc<Rows>,
+    bug: Bug,
+    cache: Mutex<BTreeMap<Id, Option<Row>>>,
+    /// What is acknowledged and not written, and how many calls it waits for.
+    queue: Mutex<Vec<(Id, Row)>>,
+    calls: AtomicUsize,
+    order: Arc<Mutex<Vec<GrantId>>>,
+}
+
+#[derive(Debug)]
+pub enum BrokenError {
+    Undecodable,
+    LostRace,
+}
+
+impl From<serde_json::Error> for BrokenError {
+    fn from(_: serde_json::Error) -> Self {
+        Self::Undecodable
+    }
+}
+
+type Result<T> = std::result::Result<T, BrokenError>;
+
+/// A database with this bug in the way of it, and the handles of it.
+pub fn harness(bug: Bug) -> impl Harness<Store = Awaited<Broken>> {
+    let (rows, order) = (Arc::new(Rows::default()), Arc::new(Mutex::new(Vec::new())));
+    let open = move || Broken {
+        rows: Arc::clone(&rows),
+        bug,
+        cache: Mutex::default(),
+        queue: Mutex::default(),
+        calls: AtomicUsize::new(0),
+        order: Arc::clone(&order),
+    };
+    Blocking::new(open).swept_by(Broken::sweep)
+}
+
+impl Broken {
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == bug
+    }
+
+    fn sweep(&self, now: Timestamp, most: usize) -> usize {
+        match self.bug {
+            Bug::EarlyExpiry => self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), most),
+            Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
+            Bug::SweepsNoClients => {
+                let (clients, most) = (|id: &Id| matches!(id, Id::Client(_)), most);
+                let mut rows = self.rows.lock();
+                let over: Vec<_> =
+                    rows.iter().filter(|(id, row)| !clients(id) && now >= row.drop_after).map(|(id, _)| id.clone()).collect();
+                over.iter().take(most).filter(|id| rows.remove(id).is_some()).count()
+            }
+            _ => self.rows.sweep(now, most),
+        }
+    }
+
+    fn id(&self, id: Id) -> Id {
+        match id {
+            Id::Client(id) if self.has(Bug::FoldsCase) => Id::Client(id.to_lowercase()),
+            other => other,
+        }
+    }
+
+    fn get(&self, id: Id) -> Option<Row> {
+        let id = self.id(id);
+        if self.calls.fetch_add(1, Ordering::SeqCst) % 4 == 3 {
+            self.rows.lock().extend(self.queue.lock().unwrap().drain(..));
+        }
+        if self.has(Bug::StaleReadCache) {
+            return self.cache.lock().unwrap().entry(id.clone()).or_insert_with(|| self.rows.get(&id)).clone();
+        }
+        self.rows.get(&id)
+    }
+
+    fn put(&self, write: &Write) -> Result<Commit> {
+        let (id, seen, mut row) = split(write);
+        let id = self.id(id);
+        if let (Id::Grant(id), None) = (&id, seen) {
+            self.order.lock().unwrap().push(*id);
+        }
+        // Others may come between what was read and what is written, as they do where a database is further away.
+        std::thread::yield_now();
+        if self.has(Bug::CheckThenWrite) {
+            let fits = self.rows.get(&id).map(|row| row.version) == seen;
+            std::thread::yield_now();
+            return Ok(if fits { self.write(&mut self.rows.lock(), id, row) } else { Commit::Conflict });
+        }
+        if self.has(Bug::ConflictForBusy) && self.calls.fetch_add(1, Ordering::SeqCst) % 3 == 2 {
+            return Ok(Commit::Conflict);
+        }
+        let mut rows = self.rows.lock();
+        let stored = rows.get(&id).cloned();
+        let upserts = self.has(Bug::Upsert) && stored.is_none();
+        if stored.as_ref().map(|row| row.version) != seen && !upserts {
+            return match self.bug {
+                Bug::RowsAffectedIgnored => Ok(Commit::Done),
+                Bug::ErrorForConflict => Err(BrokenError::LostRace),
+                _ => Ok(Commit::Conflict),
+            };
+        }
+        match (self.bug, &stored) {
+            (Bug::VersionReset, _) => row.version = seen.map_or(1, |seen| seen + 1),
+            (Bug::KeepsOldBody, Some(before)) => row.body.clone_from(&before.body),
+            (Bug::FirstEndForGood, Some(before)) => row.drop_after = before.drop_after,
+            (Bug::SubjectLost, Some(_)) => row.subject = None,
+            (Bug::CutsBodies, _) => row.body.truncate((0..=4000).rev().find(|at| row.body.is_char_boundary(*at)).unwrap()),
+            _ => {}
+        }
+        Ok(self.write(&mut rows, id, row))
+    }
+
+    fn write(&self, rows: &mut BTreeMap<Id, Row>, id: Id, row: Row) -> Commit {
+        if self.has(Bug::AcknowledgedBeforeWritten) {
+            self.queue.lock().unwrap().push((id, row));
+        } else {
+            self.cache.lock().unwrap().insert(id.clone(), Some(row.clone()));
+            rows.insert(id, row);
+        }
+        Commit::Done
+    }
+
+    fn is_of(&self, row: &Row, subject: &str) -> bool {
+        match &row.subject {
+            Some(own) if self.has(Bug::SubjectByPrefix) => own.starts_with(subject),
+            own => own.as_deref() == Some(subject),
+        }
+    }
+}
+
+impl Store for Broken {
+    type Error = BrokenError;
+
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
+        Ok(self.get(Id::Client(id.to_owned())).map(|row| row.client()).transpose()?)
+    }
+
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
+        Ok(self.get(Id::Grant(id)).map(|row| row.grant()).transpose()?)
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit> {
+        self.put(write)
+    }
+
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+        let rows = self.rows.lock();
+        let of = |id: &GrantId| rows.get(&Id::Grant(*id)).is_some_and(|row| self.is_of(row, subject));
+        let mut own: Vec<_> = self.order.lock().unwrap().iter().copied().filter(of).collect();
+        if self.has(Bug::SubjectUnordered) {
+            let from = after.and_then(|after| own.iter().position(|id| *id == after)).map_or(0, |at| at + 1);
+            return Ok(own.drain(from..).take(most).collect());
+        }
+        own.sort();
+        let overlaps = self.has(Bug::SubjectPagesOverlap);
+        own.retain(|id| after.is_none_or(|after| *id > after || (overlaps && *id == after)));
+        own.truncate(most);
+        Ok(own)
+    }
+
+    fn account(&self, subject: &str) -> Result<Option<Account>> {
+        Ok(Some(self.rows.account(subject)))
+    }
+
+    fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        if !self.has(Bug::EpochNotRaised) {
+            self.rows.raise(subject);
+        }
+        Ok(true)
+    }
+
+    fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
+        let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
+        let of_grant = grant.as_ref().map(|stored| Arc::clone(&stored.record));
+        let client = keys.client.as_deref().or(of_grant.as_ref().map(|grant| grant.client_id().as_str()));
+        let client = client.map(|id| self.client(id)).transpose()?.flatten();
+        let subject = keys.subject.or(of_grant.as_ref().map(|grant| grant.subject().as_str()));
+        let account = subject.filter(|_| !self.has(Bug::LoadsNoAccount)).map(|subject| self.rows.account(subject));
+        let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
+        let balance = grant.as_ref().filter(|_| keys.balance).map(|_| grantcore::Balance::Sufficient);
+        Ok(Loaded { grant, client, account, caller, balance, owner: None })
+    }
+}

@@ -1,0 +1,99 @@
+//! A plain store, right as it is: two tables of rows under one lock. What is broken on purpose is made of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use grantcore::{Account, Client, Commit, Grant, GrantId, Stored, Timestamp, Version, Write};
+
+/// A key of either table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Id {
+    Grant(GrantId),
+    Client(String),
+}
+
+/// A record of either table, as text: as a database keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub version: u64,
+    pub drop_after: Timestamp,
+    pub subject: Option<String>,
+    pub body: String,
+}
+
+#[derive(Default)]
+pub struct Rows {
+    rows: Mutex<BTreeMap<Id, Row>>,
+    epochs: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Rows {
+    pub fn lock(&self) -> MutexGuard<'_, BTreeMap<Id, Row>> {
+        self.rows.lock().unwrap()
+    }
+
+    pub fn get(&self, id: &Id) -> Option<Row> {
+        self.lock().get(id).cloned()
+    }
+
+    pub fn account(&self, subject: &str) -> Account {
+        Account { suspended: false, epoch: self.epochs.lock().unwrap().get(subject).copied().unwrap_or(0) }
+    }
+
+    pub fn raise(&self, subject: &str) {
+        *self.epochs.lock().unwrap().entry(subject.to_owned()).or_default() += 1;
+    }
+
+    /// Puts the row there if the version is the one seen.
+    pub fn put(&self, id: Id, seen: Option<u64>, row: Row) -> Commit {
+        let mut rows = self.lock();
+        if rows.get(&id).map(|row| row.version) != seen {
+            return Commit::Conflict;
+        }
+        rows.insert(id, row);
+        Commit::Done
+    }
+
+    /// The ids of this user's grants.
+    pub fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Vec<GrantId> {
+        let rows = self.lock();
+        let own = rows.iter().filter(|(_, row)| row.subject.as_deref() == Some(subject));
+        let ids = own.filter_map(|(id, _)| if let Id::Grant(id) = id { Some(*id) } else { None });
+        ids.filter(|id| Some(*id) > after).take(most).collect()
+    }
+
+    /// Drops what is over.
+    pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
+        let mut rows = self.lock();
+        let over: Vec<_> = rows.iter().filter(|(_, row)| now >= row.drop_after).map(|(id, _)| id.clone()).take(most).collect();
+        over.iter().filter(|id| rows.remove(id).is_some()).count()
+    }
+}
+
+/// The key, the version that must be there, and the row to put there.
+pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
+    let number = |version: Version| version.0;
+    match write {
+        Write::Grant(change) => {
+            let (record, subject) = (change.record(), Some(change.record().subject().to_string()));
+            let body = serde_json::to_string(record).unwrap();
+            let row = Row { version: change.version().0, drop_after: change.drop_after(), subject, body };
+            (Id::Grant(change.id()), change.seen().map(number), row)
+        }
+        Write::Client(change) => {
+            let body = serde_json::to_string(change.record()).unwrap();
+            let row = Row { version: change.version().0, drop_after: change.drop_after(), subject: None, body };
+            (Id::Client(change.id().to_string()), change.seen().map(number), row)
+        }
+    }
+}
+
+impl Row {
+    pub fn grant(&self) -> Result<Stored<Grant>, serde_json::Error> {
+        Ok(Stored { record: serde_json::from_str::<Grant>(&self.body)?.into(), version: Version(self.version) })
+    }
+
+    pub fn client(&self) -> Result<Stored<Client>, serde_json::Error> {
+        Ok(Stored { record: serde_json::from_str::<Client>(&self.body)?.into(), version: Version(self.version) })
+    }
+}

@@ -1,0 +1,177 @@
+//! The reference store by itself: what its sweep drops and leaves, its lists, and that these agree whoever else is at work.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+
+use grantcore::{
+    AuthorizationRequest, Client, Commit, Entropy, GrantId, Incoming, MemoryStore, RegistrationRequest, Store, Timestamp, Write,
+};
+use support::clients::{metadata, posting};
+use support::params::Params;
+use support::{ALICE, CALLBACK, T, World, entropy};
+
+/// Later than any record made in these tests may be dropped, other than those that never may.
+const LATER: Timestamp = Timestamp::from_unix_seconds(2 * T);
+
+/// What creates a pending grant of alice's, of the id that is in this entropy.
+fn creation(world: &World, entropy: Entropy) -> Write {
+    let query = Params::authorize().encode();
+    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let request = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
+    world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
+}
+
+/// What registers a client, of the id that is in this entropy.
+fn registration(world: &World, entropy: Entropy) -> Write {
+    let body = metadata().to_string();
+    let request = RegistrationRequest::parse(&posting(body.as_bytes()), world.server.policy()).unwrap();
+    world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
+}
+
+fn operators(id: &str) -> Client {
+    Client::public(id).redirect_uri(CALLBACK).build().unwrap()
+}
+
+fn listed(store: &MemoryStore) -> BTreeSet<GrantId> {
+    store.grants_of("alice", None, usize::MAX).unwrap().into_iter().collect()
+}
+
+/// Which of these grants there are.
+fn kept(store: &MemoryStore, writes: &[Write]) -> BTreeSet<GrantId> {
+    let ids = writes.iter().map(|write| write.as_grant().unwrap().id());
+    ids.filter(|id| Store::grant(store, *id).unwrap().is_some()).collect()
+}
+
+#[test]
+fn a_sweep_drops_as_many_as_it_is_told_and_nothing_that_is_still_kept() {
+    let (world, store) = (World::open(), MemoryStore::new());
+    let commit = |write: &Write| assert_eq!(Store::commit(&store, write), Ok(Commit::Done));
+    (0..90).for_each(|seed| commit(&creation(&world, entropy(seed))));
+    (90..100).for_each(|seed| commit(&registration(&world, entropy(seed))));
+    store.put_client(operators("app"));
+    // The grants may go an hour after the page's ten minutes, the clients after a day.
+    let at = |seconds| Timestamp::from_unix_seconds(T + seconds);
+    assert_eq!((store.sweep(at(4199), usize::MAX), store.sweep(at(4200), 0)), (0, 0));
+    world.at(4200);
+    let kept = creation(&world, entropy(1000));
+    commit(&kept);
+    let bites: Vec<_> = std::iter::repeat_with(|| store.sweep(at(4200), 7)).take(14).collect();
+    assert_eq!(bites, [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 0]);
+    assert_eq!((store.grants(), listed(&store)), (1, BTreeSet::from([kept.as_grant().unwrap().id()])));
+    assert_eq!((store.client_count(), store.sweep(at(24 * 3600), 8), store.sweep(at(24 * 3600), 8)), (11, 8, 3));
+    assert_eq!((store.grants(), store.client_count(), listed(&store)), (0, 1, BTreeSet::new()));
+    assert_eq!((store.sweep(LATER, usize::MAX), Store::client(&store, "app").unwrap().is_some()), (0, true));
+}
+
+/// A sweep and creations of the same ids: whichever comes first, the list of the user's grants says what there is.
+#[test]
+fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
+    let world = World::new();
+    let writes: Vec<_> = (0..64).map(|seed| creation(&world, entropy(seed))).collect();
+    for _ in 0..200 {
+        let (store, barrier) = (MemoryStore::new(), Barrier::new(3));
+        let create = || writes.iter().filter(|write| Store::commit(&store, write) == Ok(Commit::Done)).count();
+        assert_eq!(create(), 64);
+        std::thread::scope(|scope| {
+            let sweeps = scope.spawn(|| {
+                barrier.wait();
+                store.sweep(LATER, usize::MAX)
+            });
+            let creations = [(); 2].map(|()| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    (0..20).map(|_| create()).sum::<usize>()
+                })
+            });
+            let (dropped, created) = (sweeps.join().unwrap(), creations.map(|thread| thread.join().unwrap()));
+            assert_eq!(store.grants(), 64 + created.iter().sum::<usize>() - dropped);
+        });
+        assert_eq!(listed(&store), kept(&store, &writes));
+        assert_eq!(store.grants(), listed(&store).len());
+    }
+}
+
+/// Who creates a grant is told so only when the list has it; who finds it in the list finds the grant.
+#[test]
+fn a_grant_is_listed_from_when_it_is_acknowledged() {
+    let world = World::new();
+    let writes: Vec<_> = (0..400).map(|seed| creation(&world, entropy(seed))).collect();
+    let (store, barrier) = (MemoryStore::new(), Barrier::new(4));
+    std::thread::scope(|scope| {
+        for part in writes.chunks(200) {
+            let (store, barrier) = (&store, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for write in part {
+                    assert_eq!(Store::commit(store, write), Ok(Commit::Done));
+                    assert!(listed(store).contains(&write.as_grant().unwrap().id()));
+                }
+            });
+            scope.spawn(move || {
+                barrier.wait();
+                for _ in 0..200 {
+                    let seen = listed(store);
+                    assert!(seen.iter().all(|id| Store::grant(store, *id).unwrap().is_some()));
+                }
+            });
+        }
+    });
+    assert_eq!(listed(&store).len(), 400);
+}
+
+#[test]
+fn clients_are_listed_in_the_order_of_their_ids() {
+    let store = MemoryStore::new();
+    let list = |after: Option<&str>, most| {
+        let clients = store.clients(after, most);
+        assert!(clients.iter().all(|listed| Store::client(&store, listed.record.id().as_str()).unwrap().as_ref() == Some(listed)));
+        clients.iter().map(|stored| stored.record.id().as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, usize::MAX), Vec::<String>::new());
+    let ids: Vec<_> = (0..100).map(|number| format!("client {number:03}")).collect();
+    ids.iter().rev().for_each(|id| store.put_client(operators(id)));
+    assert_eq!(list(None, usize::MAX), ids);
+    assert_eq!(list(None, 7), ids[..7]);
+    assert_eq!(list(Some("client 006"), 7), ids[7..14]);
+    assert_eq!(list(Some("client 006!"), 7), ids[7..14], "after one that is not there");
+    assert_eq!(list(Some("client 094"), 7), ids[95..]);
+    assert_eq!(list(Some(" "), usize::MAX), ids);
+    assert_eq!((list(Some("client 099"), 7), list(None, 0)), (Vec::new(), Vec::new()));
+    store.put_client(operators("client 050").deactivated());
+    assert_eq!(list(Some("client 049"), 1), ["client 050"]);
+    assert_eq!(store.clients(Some("client 049"), 1)[0].version, grantcore::Version::FIRST.next());
+}
+
+/// No client is forgotten by the sweep, and none is dropped that came back.
+#[test]
+fn every_client_is_swept_at_last_after_sweeps_and_registrations_at_once() {
+    let world = World::open();
+    let writes: Vec<_> = (0..4).map(|seed| registration(&world, entropy(seed))).collect();
+    for _ in 0..100 {
+        let (store, barrier) = (MemoryStore::new(), Barrier::new(4));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    for write in writes.iter().cycle().take(100) {
+                        let _somebody_may_have_it = Store::commit(&store, write).unwrap();
+                        store.put_client(Client::clone(write.as_client().unwrap().record()).with_grants_ended());
+                    }
+                });
+                scope.spawn(|| {
+                    barrier.wait();
+                    for most in 0..100 {
+                        assert!(store.sweep(LATER, most % 4) <= most % 4);
+                    }
+                });
+            }
+        });
+        let there =
+            writes.iter().filter(|write| Store::client(&store, write.as_client().unwrap().id().as_str()).unwrap().is_some());
+        let there = there.count();
+        assert_eq!((store.client_count(), store.sweep(LATER, usize::MAX), store.client_count()), (there, there, 0));
+    }
+}

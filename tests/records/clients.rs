@@ -1,0 +1,101 @@
+//! A client of each kind, made as an operator, a registration or a document makes it.
+
+use grantcore::{About, ApplicationType, Client, LoopbackPorts, RegistrationRules, Scope, SecretMethod, StoredSecret, Subject};
+use serde_json::Value;
+
+use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};
+use crate::support::params::Params;
+use crate::support::{CALLBACK, Granted, World, app, policy, web};
+
+/// What a slow hash looks like; the host verifies it.
+const SLOW_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$RdescudvJCsgt3ub+b4dWRWJTmaaJObG";
+
+pub(crate) fn clients() -> Vec<(&'static str, Client)> {
+    let mut all = of_the_operator();
+    all.extend(of_themselves());
+    all
+}
+
+fn of_the_operator() -> Vec<(&'static str, Client)> {
+    let slow = || StoredSecret::SlowHash(SLOW_HASH.to_owned());
+    let by_person = Client::confidential("by-person", SecretMethod::Basic, slow()).redirect_uri(CALLBACK);
+    vec![
+        ("client-public", app()),
+        ("client-confidential", web()),
+        ("client-confidential-slow-hash", by_person.build().unwrap()),
+        ("client-described", described()),
+        ("client-deactivated", app().deactivated()),
+        ("client-grants-ended", app().with_grants_ended()),
+        ("client-deleted", app().deleted()),
+    ]
+}
+
+/// With everything that an operator can say.
+fn described() -> Client {
+    let page = |name: &str| Some(format!("https://app.example/{name}"));
+    let mut about = About::default();
+    about.name = Some("The App “Ünïcode” \u{202e}".to_owned());
+    (about.uri, about.logo_uri, about.tos_uri, about.policy_uri) = (page(""), page("logo"), page("tos"), page("privacy"));
+    about.contacts = vec!["ops@app.example".to_owned(), "+49 30 1".to_owned()];
+    about.application_type = Some(ApplicationType::Native);
+    (about.software_id, about.software_version) = (Some("the-app".to_owned()), Some("1.2.3".to_owned()));
+    Client::public("the app, described")
+        .about(about)
+        .redirect_uri("http://127.0.0.1/callback")
+        .redirect_uri("com.example.app:/cb?x=1")
+        .scope(Scope::parse("write read").unwrap())
+        .loopback_ports(LoopbackPorts::IpLiterals)
+        .owner(Subject::new("bob"))
+        .trusted(false)
+        .build()
+        .unwrap()
+}
+
+fn of_themselves() -> Vec<(&'static str, Client)> {
+    let registered = |metadata: &Value| {
+        let (world, own) = managed(metadata);
+        world.client(&own.id).unwrap()
+    };
+    vec![
+        ("client-dynamic", registered(&metadata())),
+        ("client-dynamic-confidential", registered(&confidential())),
+        ("client-dynamic-web", registered(&with(metadata(), "application_type", "web"))),
+        ("client-dynamic-unmanaged", unmanaged()),
+        ("client-dynamic-renewed", renewed()),
+        ("client-dynamic-deleted", deleted()),
+        ("client-document", documented()),
+    ]
+}
+
+/// Registered where registrations cannot be managed.
+fn unmanaged() -> Client {
+    let mut rules = RegistrationRules::open();
+    rules.management = false;
+    let world = World::with(policy().registration(rules));
+    let told = world.registered(&metadata());
+    world.client(told["client_id"].as_str().unwrap()).unwrap()
+}
+
+/// Lives longer, for it has a grant.
+fn renewed() -> Client {
+    let (world, own) = managed(&metadata());
+    let before = world.client(&own.id).unwrap();
+    world.at(60);
+    let code = world.code(&ask(&own.id));
+    assert!(Granted::of(&world.token(&own.proven(Params::redeem(&code)))).refresh.is_some());
+    let after = world.client(&own.id).unwrap();
+    assert!(after.expires() > before.expires());
+    after
+}
+
+fn deleted() -> Client {
+    let (world, own) = managed(&metadata());
+    assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
+    world.client(&own.id).unwrap()
+}
+
+fn documented() -> Client {
+    let world = World::open();
+    world.page_with(&ask(DOCUMENT), &document());
+    world.client(DOCUMENT).unwrap()
+}

@@ -1,0 +1,162 @@
+//! A grant in each phase, made as a server makes it.
+
+use std::time::Duration;
+
+use grantcore::{Choice, Client, Grant, GrantTypes, Motive, PolicyBuilder, Reason, RevocationRules};
+
+use crate::support::params::Params;
+use crate::support::steps::form;
+use crate::support::{CALLBACK, Granted, MCP, World, param, policy};
+
+/// A second resource.
+const NOTES: &str = "https://notes.example/";
+
+pub(crate) fn windowed() -> PolicyBuilder {
+    policy().replay_window(Duration::from_secs(30))
+}
+
+/// The record of the world's only grant.
+pub(crate) fn only(world: &World) -> Grant {
+    let [stored] = &*world.grants() else { panic!("one grant") };
+    Grant::clone(&stored.record)
+}
+
+/// What a flow leaves behind in a world of this policy.
+fn after(policy: PolicyBuilder, flow: impl Fn(&World)) -> Grant {
+    let world = World::with(policy);
+    flow(&world);
+    only(&world)
+}
+
+/// The same, with tokens that were just redeemed.
+fn active(policy: PolicyBuilder, flow: impl Fn(&World, Granted)) -> Grant {
+    after(policy, |world| {
+        let code = world.code(&Params::authorize());
+        world.at(20);
+        flow(world, Granted::of(&world.token(&Params::redeem(&code))));
+    })
+}
+
+fn refreshed_twice(world: &World, first: &Granted) {
+    world.at(3000);
+    let second = world.refreshed(first.refresh());
+    world.at(6000);
+    world.refreshed(second.refresh());
+}
+
+pub(crate) fn grants() -> Vec<(&'static str, Grant)> {
+    let mut all = begun();
+    all.extend(in_use());
+    all.extend(over());
+    all
+}
+
+fn begun() -> Vec<(&'static str, Grant)> {
+    vec![
+        ("grant-pending", after(policy(), |world| drop(world.page(&Params::authorize())))),
+        ("grant-pending-without-state", after(policy(), |world| drop(world.page(&Params::authorize().without("state"))))),
+        (
+            "grant-pending-with-any-state",
+            after(policy(), |world| drop(world.page(&Params::authorize().set("state", "\u{1}\n\\\"'{}\u{7f}é漢😀 %00")))),
+        ),
+        ("grant-code-issued", after(policy(), |world| drop(world.code(&Params::authorize())))),
+        (
+            "grant-code-issued-for-less",
+            after(policy(), |world| {
+                let asked = Params::authorize().without("redirect_uri").set("resource", MCP);
+                let ticket = world.page(&asked).into_ticket();
+                world.at(5);
+                let location = world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
+                assert!(param(&location, "code").is_some());
+            }),
+        ),
+    ]
+}
+
+fn in_use() -> Vec<(&'static str, Grant)> {
+    vec![
+        ("grant-active", active(policy(), |_, _| ())),
+        ("grant-active-windowed", active(windowed(), |_, _| ())),
+        ("grant-active-refreshed", active(policy(), |world, first| refreshed_twice(world, &first))),
+        ("grant-active-refreshed-windowed", active(windowed(), |world, first| refreshed_twice(world, &first))),
+        ("grant-active-for-ever", active(policy().refresh_absolute_lifetime(None), |_, _| ())),
+        ("grant-active-without-refresh", without_refresh()),
+        ("grant-active-several-tokens", several_tokens()),
+        (
+            "grant-active-without-tokens",
+            active(policy().revocation(RevocationRules::default()), |world, first| revoke(world, &first.access)),
+        ),
+    ]
+}
+
+fn over() -> Vec<(&'static str, Grant)> {
+    let id = |world: &World| only(world).id();
+    vec![
+        (
+            "grant-denied",
+            after(policy(), |world| {
+                let ticket = world.page(&Params::authorize()).into_ticket();
+                world.at(9);
+                assert_eq!(world.decide(&ticket, Choice::Deny).unwrap_err().reason(), Reason::AccessDenied);
+            }),
+        ),
+        (
+            "grant-revoked-replay",
+            active(policy(), |world, first| {
+                world.at(30);
+                world.refreshed(first.refresh());
+                world.at(99);
+                assert_eq!(world.token(&Params::refresh(first.refresh())).status, 400);
+            }),
+        ),
+        (
+            "grant-revoked-asked",
+            active(policy().revocation(RevocationRules::default()), |world, first| revoke(world, first.refresh())),
+        ),
+        ("grant-revoked-user", active(policy(), |world, _| world.server.revoke_connection("alice", id(world)).unwrap().unwrap())),
+        (
+            "grant-revoked-administrator",
+            active(policy(), |world, _| {
+                world.server.revoke_grant(id(world), Motive::Administrator("abuse")).unwrap().unwrap();
+            }),
+        ),
+        (
+            "grant-revoked-security-event",
+            active(policy(), |world, _| {
+                world.server.revoke_grant(id(world), Motive::SecurityEvent("password changed")).unwrap().unwrap();
+            }),
+        ),
+    ]
+}
+
+/// A client that registered for codes alone.
+fn without_refresh() -> Grant {
+    after(policy(), |world| {
+        let types = GrantTypes { authorization_code: true, refresh_token: false };
+        world.put(Client::public("app").redirect_uri(CALLBACK).grant_types(types).build().unwrap());
+        assert_eq!(world.tokens().refresh, None);
+    })
+}
+
+/// Access tokens for all of the grant and for parts of it, and a redirect URI with a port of its own.
+fn several_tokens() -> Grant {
+    let policy = policy().resource(NOTES, "read admin").default_resource(MCP);
+    after(policy, |world| {
+        let (own, sent) = ("http://127.0.0.1/cb", "http://127.0.0.1:50123/cb");
+        world.put(Client::public("app").redirect_uri(own).build().unwrap());
+        let asked = Params::authorize().set("redirect_uri", sent).set("scope", "read write admin");
+        let code = world.code(&asked.and("resource", MCP).and("resource", NOTES));
+        let first = Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", sent).set("resource", MCP)));
+        let narrow = Params::refresh(first.refresh()).set("scope", "read").set("resource", NOTES);
+        world.at(100);
+        let second = Granted::of(&world.token(&narrow));
+        world.at(200);
+        assert_eq!(world.token(&Params::refresh(second.refresh()).set("scope", "admin read")).status, 200);
+    })
+}
+
+fn revoke(world: &World, token: &str) {
+    world.at(50);
+    let params = Params::refresh(token).without("grant_type").without("refresh_token").and("token", token);
+    assert_eq!(world.server.revoke(&form(&params.encode())).unwrap().status, 200);
+}

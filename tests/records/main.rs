@@ -1,0 +1,72 @@
+//! I31: what a store keeps is read again as it was, today and by every later version, or not at all. The rule stands in `src/schema.rs`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod damage;
+mod golden;
+mod grants;
+mod growth;
+mod json;
+mod rule;
+mod walks;
+
+use grantcore::{Client, Grant};
+
+/// A record of either table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Record {
+    Grant(Box<Grant>),
+    Client(Box<Client>),
+}
+
+impl Record {
+    /// Reads another record of this table.
+    fn read(&self, text: &str) -> serde_json::Result<Self> {
+        match self {
+            Self::Grant(_) => serde_json::from_str(text).map(Self::Grant),
+            Self::Client(_) => serde_json::from_str(text).map(Self::Client),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Grant(grant) => serde_json::to_string(grant).unwrap(),
+            Self::Client(client) => serde_json::to_string(client).unwrap(),
+        }
+    }
+
+    fn read_binary(&self, bytes: &[u8]) -> postcard::Result<Self> {
+        match self {
+            Self::Grant(_) => postcard::from_bytes(bytes).map(Self::Grant),
+            Self::Client(_) => postcard::from_bytes(bytes).map(Self::Client),
+        }
+    }
+
+    fn write_binary(&self) -> Vec<u8> {
+        match self {
+            Self::Grant(grant) => postcard::to_allocvec(grant).unwrap(),
+            Self::Client(client) => postcard::to_allocvec(client).unwrap(),
+        }
+    }
+}
+
+impl From<Grant> for Record {
+    fn from(grant: Grant) -> Self {
+        Self::Grant(Box::new(grant))
+    }
+}
+
+impl From<Client> for Record {
+    fn from(client: Client) -> Self {
+        Self::Client(Box::new(client))
+    }
+}
+
+/// One record of each kind, by the name of its file.
+fn records() -> Vec<(&'static str, Record)> {
+    let grants = grants::grants().into_iter().map(|(name, grant)| (name, grant.into()));
+    grants.chain(clients::clients().into_iter().map(|(name, client)| (name, client.into()))).collect()
+}

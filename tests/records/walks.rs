@@ -1,0 +1,249 @@
+//! Whatever a flow makes of a record, reading what was written gives it again.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use grantcore::{Choice, Motive, PolicyBuilder, RegistrationRules, RevocationRules, Standing};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::Record;
+use crate::support::clients::{metadata, with};
+use crate::support::params::Params;
+use crate::support::steps::form;
+use crate::support::{Granted, MCP, World, json, param, policy, property};
+
+const NOTES: &str = "https://notes.example/";
+const SCOPES: [&str; 5] = ["read", "write", "read write", "admin read", "read write admin"];
+const RESOURCES: [&[&str]; 3] = [&[MCP], &[NOTES], &[MCP, NOTES]];
+
+/// One step of a walk. Tokens are named by how long ago they were had, so that replays are among them.
+#[derive(Clone, Debug)]
+enum Step {
+    Authorize { scope: usize, resources: usize, state: Option<String>, sent: bool },
+    Decide { ago: usize, choice: usize },
+    Redeem { ago: usize, resources: Option<usize> },
+    Refresh { ago: usize, scope: Option<usize>, resources: Option<usize> },
+    Revoke { ago: usize, refresh: bool },
+    End { ago: usize, by: usize },
+    Register { name: String, confidential: bool },
+    Stand { ago: usize, active: bool },
+    Delete { ago: usize },
+    At(u64),
+}
+
+/// Any characters, of any plane, controls and quotes included.
+fn text() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..12).prop_map(|chars| chars.into_iter().collect())
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let ago = || prop_oneof![8 => Just(0_usize), 2 => 0..4_usize];
+    let some = |most: usize| proptest::option::of(0..most);
+    prop_oneof![
+        4 => (0..SCOPES.len(), 0..RESOURCES.len(), proptest::option::of(text()), any::<bool>())
+            .prop_map(|(scope, resources, state, sent)| Step::Authorize { scope, resources, state, sent }),
+        4 => (ago(), 0..8_usize).prop_map(|(ago, choice)| Step::Decide { ago, choice }),
+        4 => (ago(), some(RESOURCES.len())).prop_map(|(ago, resources)| Step::Redeem { ago, resources }),
+        6 => (ago(), some(SCOPES.len()), some(RESOURCES.len()))
+            .prop_map(|(ago, scope, resources)| Step::Refresh { ago, scope, resources }),
+        1 => (ago(), any::<bool>()).prop_map(|(ago, refresh)| Step::Revoke { ago, refresh }),
+        1 => (ago(), 0..3_usize).prop_map(|(ago, by)| Step::End { ago, by }),
+        1 => (text(), any::<bool>()).prop_map(|(name, confidential)| Step::Register { name, confidential }),
+        1 => (ago(), any::<bool>()).prop_map(|(ago, active)| Step::Stand { ago, active }),
+        1 => ago().prop_map(|ago| Step::Delete { ago }),
+        3 => prop_oneof![0..60_u64, 0..10_000_u64, 0..40_000_000_u64, Just(u64::MAX / 2)].prop_map(Step::At),
+    ]
+}
+
+/// Policies that differ in what records hold.
+fn rules(windowed: bool, for_ever: bool) -> PolicyBuilder {
+    let mut rules = policy()
+        .resource(NOTES, "read admin")
+        .default_resource(MCP)
+        .registration(RegistrationRules::open())
+        .revocation(RevocationRules::default())
+        .limits(|limits| limits.token_requests_per_minute = u32::MAX);
+    if windowed {
+        rules = rules.replay_window(Duration::from_secs(3600));
+    }
+    if for_ever { rules.refresh_absolute_lifetime(None) } else { rules }
+}
+
+/// A world, and what a walk has had in it.
+struct Walk {
+    world: World,
+    tickets: Vec<String>,
+    codes: Vec<(String, bool)>,
+    refresh: Vec<String>,
+    access: Vec<String>,
+    clients: Vec<(String, String)>,
+}
+
+/// The one that was had so long ago.
+fn ago<T: Clone>(had: &[T], ago: usize) -> Option<T> {
+    had.iter().rev().nth(ago).cloned()
+}
+
+fn asking(mut params: Params, scope: Option<usize>, resources: Option<usize>) -> Params {
+    if let Some(scope) = scope {
+        params = params.set("scope", SCOPES[scope]);
+    }
+    resources.map_or(&[][..], |at| RESOURCES[at]).iter().fold(params, |params, resource| params.and("resource", resource))
+}
+
+impl Walk {
+    fn new(rules: PolicyBuilder) -> Self {
+        let world = World::with(rules);
+        let (tickets, codes, refresh, access, clients) = Default::default();
+        Self { world, tickets, codes, refresh, access, clients }
+    }
+
+    /// Takes the step, whether it is refused or not.
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Authorize { scope, resources, state, sent } => self.authorize(scope, resources, state, sent),
+            Step::Decide { ago, choice } => self.decide(ago, choice),
+            Step::Redeem { ago: when, resources } => {
+                if let Some((code, sent)) = ago(&self.codes, when) {
+                    let redeem = Params::redeem(&code);
+                    self.token(&asking(if sent { redeem } else { redeem.without("redirect_uri") }, None, resources));
+                }
+            }
+            Step::Refresh { ago: when, scope, resources } => {
+                if let Some(token) = ago(&self.refresh, when) {
+                    self.token(&asking(Params::refresh(&token), scope, resources));
+                }
+            }
+            Step::Revoke { ago: when, refresh } => {
+                if let Some(token) = ago(if refresh { &self.refresh } else { &self.access }, when) {
+                    let params = Params::refresh(&token).without("grant_type").without("refresh_token").and("token", &token);
+                    assert_eq!(self.world.server.revoke(&form(&params.encode())).unwrap().status, 200);
+                }
+            }
+            Step::End { ago: when, by } => self.end(when, by),
+            Step::At(seconds) => self.world.at(seconds),
+            Step::Register { .. } | Step::Stand { .. } | Step::Delete { .. } => self.change_clients(step),
+        }
+    }
+
+    fn authorize(&mut self, scope: usize, resources: usize, state: Option<String>, sent: bool) {
+        let params = asking(Params::authorize().without("state"), Some(scope), Some(resources));
+        let params = if sent { params } else { params.without("redirect_uri") };
+        let params = state.into_iter().fold(params, |params, state| params.and("state", &state));
+        if let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) = self.world.authorize(&params) {
+            self.tickets.push(page.into_ticket());
+            self.codes.push((String::new(), sent));
+        }
+    }
+
+    fn decide(&mut self, when: usize, choice: usize) {
+        let Some(ticket) = ago(&self.tickets, when) else { return };
+        let choice = match choice {
+            0 => Choice::Deny,
+            1 => Choice::AllowOnly("read"),
+            _ => Choice::Allow,
+        };
+        let place = self.codes.len() - 1 - when;
+        if let Some(code) = self.world.decide(&ticket, choice).ok().and_then(|redirect| param(&redirect.into_location(), "code")) {
+            self.codes[place].0 = code;
+        }
+    }
+
+    fn token(&mut self, params: &Params) {
+        let reply = self.world.token(params);
+        if reply.status == 200 {
+            let granted = Granted::of(&reply);
+            self.access.push(granted.access);
+            self.refresh.extend(granted.refresh);
+        }
+    }
+
+    fn end(&self, when: usize, by: usize) {
+        let ids: Vec<_> = self.world.grants().iter().map(|stored| stored.record.id()).collect();
+        let Some(id) = ago(&ids, when) else { return };
+        let server = &self.world.server;
+        let ended = match by {
+            0 => server.revoke_connection("alice", id),
+            1 => server.revoke_grant(id, Motive::Administrator("abuse")),
+            _ => server.revoke_grant(id, Motive::SecurityEvent("a lost device")),
+        };
+        assert!(ended.unwrap().is_ok());
+    }
+
+    fn change_clients(&mut self, step: Step) {
+        match step {
+            Step::Register { name, confidential } => {
+                let method = if confidential { "client_secret_basic" } else { "none" };
+                let reply = self.world.register(&with(with(metadata(), "client_name", name), "token_endpoint_auth_method", method));
+                if reply.status == 201 {
+                    let told = json(&reply);
+                    let text = |name: &str| told[name].as_str().unwrap().to_owned();
+                    self.clients.push((text("client_id"), text("registration_access_token")));
+                }
+            }
+            Step::Stand { ago: when, active } => {
+                let id = ago(&self.clients, when).map_or_else(|| "app".to_owned(), |(id, _)| id);
+                let standing = if active { Standing::Active } else { Standing::Deactivated };
+                let _unless_it_is_over = self.world.server.set_standing(&id, standing).unwrap();
+            }
+            Step::Delete { ago: when } => {
+                if let Some((id, token)) = ago(&self.clients, when) {
+                    let _unless_it_is_over = self.world.manage("DELETE", &id, &token, &serde_json::Value::Null);
+                }
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// Every record there is.
+    fn records(&self) -> Vec<Record> {
+        let grants = self.world.grants();
+        let grants = grants.iter().map(|stored| Record::from(grantcore::Grant::clone(&stored.record)));
+        let ids = self.clients.iter().map(|(id, _)| id.as_str()).chain(["app", "web"]);
+        grants.chain(ids.filter_map(|id| self.world.client(id)).map(Record::from)).collect()
+    }
+}
+
+/// What a walk is known to have come by.
+fn kind(record: &Record) -> String {
+    match record {
+        Record::Grant(grant) => format!("{:?}", grant.state()),
+        Record::Client(client) => format!("{:?} {:?}", client.registration(), client.status()),
+    }
+}
+
+#[test]
+fn i31_reading_what_was_written_gives_the_record_again() {
+    let seen = RefCell::new(BTreeSet::new());
+    property::check(&(any::<bool>(), any::<bool>(), vec(step(), 1..40)), |(windowed, for_ever, steps)| {
+        let mut walk = Walk::new(rules(windowed, for_ever));
+        for step in steps {
+            walk.take(step);
+            for record in walk.records() {
+                seen.borrow_mut().insert(kind(&record));
+                let (text, bytes) = (record.write(), record.write_binary());
+                prop_assert_eq!(&record.read(&text).unwrap(), &record, "{}", text);
+                prop_assert_eq!(&record.read_binary(&bytes).unwrap(), &record);
+            }
+        }
+        Ok(())
+    });
+    let kinds = [
+        "ConsentPending",
+        "CodeIssued",
+        "Active",
+        "Revoked(Denied)",
+        "Revoked(Replay)",
+        "Revoked(Asked)",
+        "Revoked(User)",
+        "Revoked(Administrator)",
+        "Revoked(SecurityEvent)",
+        "Operator Active",
+        "Operator Deactivated",
+        "Dynamic Active",
+        "Dynamic Deactivated",
+    ];
+    assert_eq!(*seen.borrow(), kinds.iter().map(|kind| (*kind).to_owned()).collect(), "what the walks came by");
+}
