@@ -28,7 +28,7 @@
 //!   on` keeps it on for this store alone. `fsync = off`, which is for the tests of a program, forgets at a power loss, and is not
 //!   looked for.
 //! - Dropping a future half way leaves the pool sound: there is no transaction to inherit, and the next user of the connection waits
-//!   for the statement that still runs. A connection that has not answered for ten seconds is closed.
+//!   for the statement that still runs. A connection that has not [answered in time](PostgresStore::answered_within) is closed.
 //!
 //! # What it needs
 //!
@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod host;
 mod queries;
 mod store;
 mod tables;
@@ -58,7 +59,6 @@ mod tables;
 use std::time::Duration;
 
 use deadpool_postgres::{BuildError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use grantcore::{Client, Stored, Timestamp};
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
@@ -68,6 +68,7 @@ use tokio_postgres::{Config, NoTls, Row};
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: Pool,
+    longest: Duration,
 }
 
 /// The database failed, did not answer, or holds a record it cannot read.
@@ -103,7 +104,7 @@ const CONNECTIONS: usize = 16;
 /// How long one may wait for a connection, and for one to be made.
 const CONNECTED: Duration = Duration::from_secs(5);
 
-/// How long a statement may take.
+/// How long a statement may take, if nothing else is said.
 const ANSWERED: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
@@ -141,7 +142,13 @@ impl PostgresStore {
         }
         tables::migrate(&mut connection).await?;
         drop(connection);
-        Ok(Self { pool })
+        Ok(Self { pool, longest: ANSWERED })
+    }
+
+    /// The same store, whose statements may take so long, with what it takes to prepare them: ten seconds, unless this says otherwise.
+    #[must_use = "the store that waits so long is the one returned"]
+    pub fn answered_within(self, longest: Duration) -> Self {
+        Self { longest, ..self }
     }
 
     /// The pool, for the host's own queries and for what it says of its state.
@@ -149,41 +156,10 @@ impl PostgresStore {
         &self.pool
     }
 
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. What is being written at this moment is
-    /// passed over, and left to the next call.
-    ///
-    /// # Errors
-    /// If the database fails. What was dropped until then stays so.
-    pub async fn sweep(&self, now: Timestamp, most: usize) -> Result<usize> {
-        // What ends later than can be counted never ends.
-        let Some(now) = queries::seconds(now) else { return Ok(0) };
-        let grants = self.rows(queries::SWEEP_GRANTS, &[&now, &queries::count(most)]).await?.len();
-        let clients = self.rows(queries::SWEEP_CLIENTS, &[&now, &queries::count(most - grants)]).await?.len();
-        Ok(grants + clients)
-    }
-
-    /// Suspends an account, or lifts its suspension. Accounts that were never mentioned stand well.
-    ///
-    /// # Errors
-    /// If it cannot be known whether it was written.
-    pub async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
-        self.write(queries::SUSPEND, &[&subject, &suspended]).await.map(|_| ())
-    }
-
-    /// The clients in the byte order of their ids: at most so many of those after this one.
-    ///
-    /// # Errors
-    /// If the database fails, or one of them cannot be decoded.
-    pub async fn clients(&self, after: Option<&str>, most: usize) -> Result<Vec<Stored<Client>>> {
-        // No `client_id` is empty.
-        let rows = self.rows(queries::CLIENTS, &[&after.unwrap_or_default(), &queries::count(most)]).await?;
-        rows.iter().map(queries::stored).collect()
-    }
-
     /// One statement, in one round trip once its connection has prepared it.
     async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
         let connection = self.pool.get().await?;
-        let answer = timeout(ANSWERED, async {
+        let answer = timeout(self.longest, async {
             let statement = connection.prepare_cached(sql).await?;
             connection.query(&statement, values).await
         });
