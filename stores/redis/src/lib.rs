@@ -71,7 +71,7 @@ mod store;
 
 use std::sync::Arc;
 
-use grantcore::GrantId;
+use grantcore::{Account, GrantId};
 pub use redis;
 use redis::aio::ConnectionManager;
 use redis::cluster_async::ClusterConnection;
@@ -144,6 +144,16 @@ impl RedisStore {
     /// If Redis fails.
     pub async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
         let set = cmd("HSET").arg(key::account(subject)).arg("s").arg(u8::from(suspended)).take();
+        Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
+    }
+
+    /// Says how an account stands, whatever it said before: to move it here from another store.
+    ///
+    /// # Errors
+    /// If Redis fails.
+    pub async fn put_account(&self, subject: &str, account: Account) -> Result<()> {
+        let set =
+            cmd("HSET").arg(key::account(subject)).arg("s").arg(u8::from(account.suspended)).arg("e").arg(account.epoch).take();
         Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
     }
 
