@@ -1,7 +1,11 @@
 //! The operators' list of clients: in pages, without those that are gone, and with all that are there.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
 use grantcore::{AsyncStore, Commit, Write};
 use grantcore_redis::RedisStore;
+use grantcore_servers::{Fault, Proxy, Redis};
 use redis::cmd;
 
 use crate::place::{Place, client, days, everywhere, now, passing, stored};
@@ -82,4 +86,22 @@ async fn one_that_is_created_while_it_is_read_is_in_it() {
         assert_eq!(paged(&reader, 100).await, all);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_entry_was_removed_before_its_record_came_is_in_it_again() {
+    let Some(server) = Redis::start(&[]) else { return };
+    let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, server.port())));
+    let writer = RedisStore::connect(&format!("redis://{}/", proxy.address())).await.unwrap();
+    let reader = Place::at(&server.url()).await;
+    // The entry is there at once, and whoever made it hears of it late.
+    proxy.arm(Fault::Delay(Duration::from_secs(1)));
+    let creating = tokio::spawn(async move { create(&writer, "late").await });
+    let entry = async || reader.raw::<Option<String>>(cmd("ZSCORE").arg("grantcore:clients").arg("late")).await;
+    while entry().await.is_none() && !creating.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    reader.store.clients(None, 10).await.unwrap();
+    creating.await.unwrap();
+    assert_eq!(paged(&reader.store, 10).await, ["late"]);
 }

@@ -61,8 +61,10 @@ fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
     }
     for node in nodes {
         let known = |told: String| proxies.iter().all(|proxy| told.contains(&format!("{}@", proxy.address())));
-        while !known(cmd("CLUSTER").arg("NODES").query(node).unwrap()) {
+        let heard = (0..3_000).any(|_| {
             sleep(Duration::from_millis(20));
-        }
+            known(cmd("CLUSTER").arg("NODES").query(node).unwrap())
+        });
+        assert!(heard, "every node hears of every proxy");
     }
 }
