@@ -1,8 +1,7 @@
-//! The store in memory: the library's, with accounts and lists beside it.
+//! The store in memory: the library's, with accounts beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grantcore::{Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Timestamp, Write};
@@ -16,8 +15,6 @@ type Result<T> = std::result::Result<T, Infallible>;
 pub(crate) struct Memory {
     store: MemoryStore,
     accounts: Mutex<BTreeMap<String, AccountRow>>,
-    /// The ids of the clients that were ever written and not swept since.
-    clients: Mutex<BTreeSet<String>>,
     /// Below how much a balance is low.
     low_balance: u64,
 }
@@ -60,19 +57,11 @@ impl Memory {
     }
 
     pub(crate) fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
-        let ids = self.client_ids();
-        let later = ids.range::<str, _>((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        later.filter_map(|id| self.find_client(id)).take(most).collect()
+        self.store.clients(after, most)
     }
 
     pub(crate) fn sweep(&self, now: Timestamp, most: usize) -> usize {
-        let dropped = self.store.sweep(now, most);
-        self.client_ids().retain(|id| self.find_client(id).is_some());
-        dropped
-    }
-
-    fn find_client(&self, id: &str) -> Option<Stored<Client>> {
-        Store::client(&self.store, id).unwrap_or_else(|never| match never {})
+        self.store.sweep(now, most)
     }
 
     fn change<T>(&self, subject: &str, change: impl FnOnce(&mut AccountRow) -> T) -> Option<T> {
@@ -81,10 +70,6 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AccountRow>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn client_ids(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,9 +85,6 @@ impl Store for Memory {
     }
 
     fn commit(&self, write: &Write) -> Result<Commit> {
-        if let Write::Client(change) = write {
-            self.client_ids().insert(change.id().as_str().to_owned());
-        }
         Store::commit(&self.store, write)
     }
 
