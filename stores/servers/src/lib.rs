@@ -1,0 +1,42 @@
+//! For tests only: real database servers on free loopback ports, and a proxy that makes their connections fail.
+//!
+//! Never here: a client of any of them. A server that is not installed is skipped, plainly, unless `GRANTCORE_REQUIRE_SERVERS=1`.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may fail loudly")]
+
+mod postgres;
+mod process;
+mod proxy;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+pub use postgres::Postgres;
+pub use proxy::{Fault, Proxy};
+
+/// A port of 127.0.0.1 that was free a moment ago: whoever takes it must be ready to find it gone.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Whether a server that is not installed fails the test instead of skipping it.
+pub fn is_required() -> bool {
+    std::env::var_os("GRANTCORE_REQUIRE_SERVERS").is_some_and(|value| value == "1")
+}
+
+/// Says that a server is not installed: on stderr, or by failing where all are required.
+pub fn skipped(server: &str) {
+    assert!(!is_required(), "{server} is not installed, and GRANTCORE_REQUIRE_SERVERS is 1");
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
+    {
+        eprintln!("skipped: {server} is not installed");
+    }
+}
+
+/// The first program of this name in `PATH`.
+pub fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}

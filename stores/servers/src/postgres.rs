@@ -1,0 +1,183 @@
+//! A PostgreSQL server in a directory of its own, which a test may crash and start again.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use std::{fs, thread};
+
+use tempfile::TempDir;
+
+use crate::process::{self, User};
+use crate::{free_port, in_path, skipped};
+
+/// Its name in what is said, and the user it runs as where the tests are run by root, whom it refuses.
+const NAME: &str = "PostgreSQL";
+const USER: &str = "postgres";
+
+/// How often it is asked whether it accepts connections, and how often it is started anew if it ends instead.
+const ASKED: usize = 600;
+const STARTED: usize = 30;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A running PostgreSQL. Everybody may connect as `postgres`; it is stopped and its directory removed when this is dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    programs: PathBuf,
+    directory: TempDir,
+    settings: Vec<String>,
+    user: Option<User>,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Postgres {
+    /// Makes a database cluster and starts a server of it with these settings. Nothing if PostgreSQL is not installed.
+    pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
+        let Some(programs) = programs() else {
+            skipped(NAME);
+            return None;
+        };
+        let user = process::is_root().then(|| User::named(USER).expect("a user for PostgreSQL, which refuses root"));
+        let directory = TempDir::new().expect("a temporary directory");
+        if let Some(user) = user {
+            chown(directory.path(), Some(user.uid), Some(user.gid)).expect("root may give a directory away");
+        }
+        let settings = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut server = Self { programs, directory, settings, user, port: free_port(), process: None };
+        server.make();
+        server.run(free_port);
+        Some(server)
+    }
+
+    /// Where it listens: `postgres://postgres@127.0.0.1:PORT/postgres`.
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends the server and all its processes at once, as a crash of the database would: nothing is flushed.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process::crash(&mut process);
+        }
+    }
+
+    /// Starts it again where it was, after a [`kill`](Self::kill) or instead of one.
+    pub fn restart(&mut self) {
+        self.kill();
+        let port = self.port;
+        self.run(|| port);
+    }
+
+    fn make(&self) {
+        let mut command = self.command("initdb");
+        command.args(["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync", "--pgdata"]);
+        let made = command.arg(self.data()).output().expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// Starts it until it accepts connections. The port can be taken meanwhile, and the memory of one that was killed be still in use:
+    /// then it ends by itself.
+    fn run(&mut self, mut port: impl FnMut() -> u16) {
+        for _ in 0..STARTED {
+            self.port = port();
+            let mut process = self.spawn();
+            let accepts = self.accepts(&mut process);
+            self.process = Some(process);
+            if accepts {
+                return;
+            }
+            self.kill();
+            thread::sleep(PAUSE);
+        }
+        panic!("PostgreSQL does not start: {}", self.log());
+    }
+
+    fn spawn(&self) -> Child {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
+        command.args(["-c", "listen_addresses=127.0.0.1", "-c"]);
+        command.arg(format!("unix_socket_directories={}", self.directory.path().display()));
+        for setting in &self.settings {
+            command.arg("-c").arg(setting);
+        }
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a file for its log");
+        command.stdout(Stdio::null()).stderr(log).spawn().expect("postgres runs")
+    }
+
+    /// Whether it came so far as to let somebody in; not, if it ended.
+    fn accepts(&self, process: &mut Child) -> bool {
+        for _ in 0..ASKED {
+            if process.try_wait().expect("a child can be waited for").is_some() {
+                return false;
+            }
+            if self.greets().unwrap_or(false) {
+                return true;
+            }
+            thread::sleep(PAUSE);
+        }
+        false
+    }
+
+    /// Says hello in its protocol, version 3: it answers `R` (authenticated) or `E` (starting up).
+    fn greets(&self) -> std::io::Result<bool> {
+        let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        connection.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0")?;
+        let mut answer = [0];
+        connection.read_exact(&mut answer)?;
+        Ok(answer == *b"R")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.current_dir(self.directory.path()).stdin(Stdio::null()).env("LC_ALL", "C").env_remove("PGDATA");
+        if let Some(user) = self.user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn log(&self) -> String {
+        let mut log = fs::read_to_string(self.log_file()).unwrap_or_default();
+        if log.is_empty() {
+            let _ = write!(log, "it says nothing");
+        }
+        log
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The directory of its programs: in `PATH`, or where Debian keeps those of the newest version.
+fn programs() -> Option<PathBuf> {
+    let both = |directory: &Path| ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file());
+    let of_path = in_path("initdb").and_then(|program| Some(program.parent()?.to_owned()));
+    of_path.filter(|directory| both(directory)).or_else(|| {
+        let versions = fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok);
+        let numbered = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
+        let installed = numbered.map(|(version, path)| (version, path.join("bin"))).filter(|(_, directory)| both(directory));
+        installed.max().map(|(_, directory)| directory)
+    })
+}
