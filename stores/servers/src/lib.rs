@@ -8,12 +8,14 @@
 mod postgres;
 mod process;
 mod proxy;
+mod redis;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
+pub use redis::{Redis, RedisCluster};
 
 /// A port of 127.0.0.1 that was free a moment ago: whoever takes it must be ready to find it gone.
 pub fn free_port() -> u16 {
