@@ -40,16 +40,10 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn on_disk(waits: bool) -> Self {
+    async fn on_disk(waits: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let backend = Backend::open(&Database::Sqlite(file(&directory)), 10).unwrap();
-        Self { trail: Trail::open(&backend, waits).unwrap(), directory }
-    }
-
-    fn both() -> [Self; 2] {
-        let memory = Backend::open(&Database::Memory, 10).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        [Self { trail: Trail::open(&memory, false).unwrap(), directory }, Self::on_disk(false)]
+        let database = Database::Sqlite(file(&directory));
+        Self { trail: trail(&database, waits).await, directory }
     }
 
     /// Somebody else's connection to the file.
@@ -66,6 +60,16 @@ impl Fixture {
     }
 }
 
+/// An empty trail in each database that can be had here.
+async fn fixtures() -> Vec<Fixture> {
+    let memory = Fixture { trail: trail(&Database::Memory, false).await, directory: tempfile::tempdir().unwrap() };
+    vec![memory, Fixture::on_disk(false).await]
+}
+
+async fn trail(database: &Database, waits: bool) -> Trail {
+    Trail::open(&Backend::open(database, 10).await.unwrap(), waits)
+}
+
 fn file(directory: &TempDir) -> PathBuf {
     directory.path().join("grants.sqlite")
 }
@@ -76,7 +80,7 @@ fn times(entries: &[Entry]) -> Vec<u64> {
 
 #[tokio::test]
 async fn audit_03_a_case_is_found_by_client_minute_and_error() {
-    for fixture in Fixture::both() {
+    for fixture in fixtures().await {
         for second in [MINUTE - 61, MINUTE - 60, MINUTE + 30, MINUTE + 119, MINUTE + 120] {
             fixture.record(&refused(second, "app", "invalid_grant")).await;
         }
@@ -100,7 +104,7 @@ async fn audit_03_a_case_is_found_by_client_minute_and_error() {
 #[tokio::test]
 async fn a_flow_is_found_whole_and_in_order_and_a_request_by_its_name() {
     let flows = [1, 2].map(|byte| GrantId::from_bytes([byte; 16]));
-    for fixture in Fixture::both() {
+    for fixture in fixtures().await {
         let mut all = Vec::new();
         for number in 0..6_u64 {
             let flow = Some(flows[usize::from(number % 2 == 1)]);
@@ -129,7 +133,7 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         let (description, challenge) = (Some("Too \"much\"."), Some("Bearer error=\"invalid_token\"".into()));
         event.sent = Some(Box::new(Sent { status: 401, error: "invalid_token", description, challenge }));
     });
-    for fixture in Fixture::both() {
+    for fixture in fixtures().await {
         fixture.record(&full).await;
         let search = Search { subject: Some("ålice".to_owned()), ..Search::default() };
         let found = fixture.found(&search).await;
@@ -147,7 +151,7 @@ async fn audit_04_an_event_is_kept_as_it_was() {
 
 #[tokio::test]
 async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
-    let fixture = Fixture::on_disk(false);
+    let fixture = Fixture::on_disk(false).await;
     let now = Timestamp::from_unix_seconds(MINUTE);
     for age in [0, 99, 100, 101, 500] {
         fixture.record(&event(MINUTE - age, |_| {})).await;
@@ -171,7 +175,7 @@ async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
 /// The writer is held up while events queue up; one of them cannot be written, and takes those of its transaction with it.
 #[tokio::test]
 async fn what_has_queued_up_is_written_in_one_transaction() {
-    let fixture = Fixture::on_disk(false);
+    let fixture = Fixture::on_disk(false).await;
     let other = fixture.other();
     let poison = "CREATE TRIGGER poison BEFORE INSERT ON trail WHEN NEW.note = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END";
     other.execute_batch(poison).unwrap();
@@ -191,7 +195,7 @@ async fn what_has_queued_up_is_written_in_one_transaction() {
 #[tokio::test]
 async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
     for waits in [true, false] {
-        let fixture = Fixture::on_disk(waits);
+        let fixture = Fixture::on_disk(waits).await;
         fixture.record(&event(1, |_| {})).await;
         fixture.trail.flush().await;
         let other = fixture.other();
@@ -210,7 +214,7 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
 
 #[tokio::test]
 async fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
-    let fixture = Fixture::on_disk(false);
+    let fixture = Fixture::on_disk(false).await;
     let other = fixture.other();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let event = event(1, |_| {});
@@ -228,7 +232,7 @@ async fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
 
 #[tokio::test]
 async fn what_is_queued_is_written_when_the_trail_is_dropped() {
-    let Fixture { trail, directory } = Fixture::on_disk(false);
+    let Fixture { trail, directory } = Fixture::on_disk(false).await;
     for second in 0..1000 {
         trail.record(&event(second, |_| {})).await.unwrap();
     }
