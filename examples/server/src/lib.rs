@@ -72,7 +72,8 @@ impl Running {
         let address = listener.local_addr()?;
         let issuer = config.issuer_at(address)?;
         let policy = setup::policy(&config, &issuer)?;
-        let backend = Backend::open(&config.database, config.balances.low_balance).await?;
+        let backend = Backend::open(&config.database, config.balances.low_balance).await;
+        let backend = backend.map_err(|error| format!("the database cannot be opened: {error}"))?;
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }

@@ -6,9 +6,11 @@ mod error;
 mod grants;
 mod ledger;
 mod memory;
+mod postgres;
+mod redis;
 mod sqlite;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
@@ -50,6 +52,8 @@ impl Backend {
         let (grants, ledger) = match database {
             Database::Memory => (Grants::Memory(Arc::default()), AnyLedger::Memory(Arc::default())),
             Database::Sqlite(path) => sqlite::open(path).await?,
+            Database::Postgres(address) => postgres::open(address).await?,
+            Database::Redis(address) => redis::open(address).await?,
         };
         Ok(Self { grants, ledger, low_balance })
     }

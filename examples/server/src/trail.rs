@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use grantcore::{AsyncTrail, Event, Query, Timestamp, Unrecorded};
 
+use serde::{Deserialize, Serialize};
+
 use self::queue::Queue;
 use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
@@ -39,7 +41,7 @@ pub(crate) struct Search {
 }
 
 /// One event, as it is kept and shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// In seconds since 1970, by the server's clock.
     pub(crate) at: u64,
@@ -108,6 +110,18 @@ impl Search {
     pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let around = Some(Timestamp::from_unix_seconds(self.around?));
         Some(Query { around, ..Query::default() }.span())
+    }
+
+    /// What must be exactly so, each with the name of its column.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let columns = [
+            ("correlation", &self.correlation),
+            ("flow", &self.flow),
+            ("client", &self.client),
+            ("subject", &self.subject),
+            ("error", &self.error),
+        ];
+        columns.into_iter().filter_map(|(column, wanted)| Some((column, wanted.as_ref()?)))
     }
 
     /// Whether an event is one of those asked for, where no database can tell.

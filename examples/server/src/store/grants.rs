@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Timestamp, Write};
+use grantcore_postgres::PostgresStore;
+use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;
 use tokio::sync::MutexGuard;
 
@@ -16,6 +18,8 @@ pub(super) enum Grants {
     Memory(Arc<MemoryGrants>),
     /// With the turn that writers to the file take.
     Sqlite(SqliteStore, Turn),
+    Postgres(PostgresStore),
+    Redis(RedisStore),
 }
 
 /// The same call of whichever store it is.
@@ -24,6 +28,8 @@ macro_rules! each {
         match $grants {
             Grants::Memory($store) => Ok($call.await?),
             Grants::Sqlite($store, _) => Ok($call.await?),
+            Grants::Postgres($store) => Ok($call.await?),
+            Grants::Redis($store) => Ok($call.await?),
         }
     };
 }
@@ -38,6 +44,8 @@ impl Grants {
                 let (store, subject) = (store.clone(), subject.to_owned());
                 blocking(move || store.set_suspended(&subject, suspended)).await?;
             }
+            Self::Postgres(store) => store.set_suspended(subject, suspended).await?,
+            Self::Redis(store) => store.set_suspended(subject, suspended).await?,
         }
         Ok(())
     }
@@ -50,6 +58,8 @@ impl Grants {
                 let (store, after) = (store.clone(), after.map(str::to_owned));
                 blocking(move || store.clients(after.as_deref(), most)).await
             }
+            Self::Postgres(store) => Ok(store.clients(after, most).await?),
+            Self::Redis(store) => Ok(store.clients(after, most).await?),
         }
     }
 
@@ -62,14 +72,17 @@ impl Grants {
                 let store = store.clone();
                 blocking(move || store.sweep(now, most)).await
             }
+            Self::Postgres(store) => Ok(store.sweep(now, most).await?),
+            // It drops them by itself.
+            Self::Redis(_) => Ok(0),
         }
     }
 
     /// The turn to write, where it takes one.
     async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
         match self {
-            Self::Memory(_) => None,
             Self::Sqlite(_, turn) => Some(turn.lock().await),
+            Self::Memory(_) | Self::Postgres(_) | Self::Redis(_) => None,
         }
     }
 }

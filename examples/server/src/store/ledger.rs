@@ -6,6 +6,8 @@ use grantcore::Timestamp;
 
 use super::Result;
 use super::memory::MemoryLedger;
+use super::postgres::PostgresLedger;
+use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
 use crate::trail::{Entry, Search};
 
@@ -45,6 +47,8 @@ pub(crate) trait Ledger {
 pub(crate) enum AnyLedger {
     Memory(Arc<MemoryLedger>),
     Sqlite(SqliteLedger),
+    Postgres(PostgresLedger),
+    Redis(RedisLedger),
 }
 
 /// The latest `most` of these events, in the order of their time; those of one second in the order they were recorded.
@@ -59,6 +63,8 @@ macro_rules! each {
         match $ledgers {
             AnyLedger::Memory($ledger) => $call.await,
             AnyLedger::Sqlite($ledger) => $call.await,
+            AnyLedger::Postgres($ledger) => $call.await,
+            AnyLedger::Redis($ledger) => $call.await,
         }
     };
 }

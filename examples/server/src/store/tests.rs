@@ -1,36 +1,29 @@
 //! Accounts, their balances and the lists, in every database that can be had here.
 
+pub(crate) mod databases;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use grantcore::{Account, Client};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use self::databases::{Databases, file};
 use super::*;
 
-/// Databases, each empty and open. Balances below 10 are low.
-struct Databases {
-    all: Vec<Backend>,
-    directory: TempDir,
-}
-
-async fn databases() -> Databases {
-    let directory = tempfile::tempdir().unwrap();
-    let mut all = Vec::new();
-    for database in [Database::Memory, Database::Sqlite(file(&directory))] {
-        all.push(Backend::open(&database, 10).await.unwrap());
+/// Every database, open. Balances below 10 are low.
+async fn backends(databases: &Databases) -> Vec<Backend> {
+    let mut backends = Vec::new();
+    for (name, database) in &databases.all {
+        backends.push(Backend::open(database, 10).await.unwrap_or_else(|error| panic!("{name}: {error}")));
     }
-    Databases { all, directory }
-}
-
-fn file(directory: &TempDir) -> PathBuf {
-    directory.path().join("grants.sqlite")
+    backends
 }
 
 #[tokio::test]
 async fn an_account_keeps_what_it_has_when_it_is_added_again() {
-    for backend in &databases().await.all {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
         let ledger = backend.ledger();
         for subject in ["bob", "alice"] {
             ledger.add_account(subject, 1000).await.unwrap();
@@ -51,7 +44,8 @@ async fn an_account_keeps_what_it_has_when_it_is_added_again() {
 
 #[tokio::test]
 async fn who_has_no_account_has_nothing_and_gets_none_by_accident() {
-    for backend in &databases().await.all {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
         for nobody in ["eve", "", "a\0b", "{x}", "' OR true --"] {
             assert_eq!(backend.account(nobody).await.unwrap(), None);
             assert_eq!(backend.balance(nobody).await.unwrap(), Balance::Insufficient);
@@ -71,7 +65,8 @@ async fn who_has_no_account_has_nothing_and_gets_none_by_accident() {
 
 #[tokio::test]
 async fn a_balance_is_drawn_to_nothing_and_topped_up_without_end() {
-    for backend in &databases().await.all {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
         let ledger = backend.ledger();
         ledger.add_account("alice", 11).await.unwrap();
         let balance = async || backend.balance("alice").await.unwrap();
@@ -96,17 +91,18 @@ async fn a_balance_is_drawn_to_nothing_and_topped_up_without_end() {
     }
 }
 
-/// Two servers on one file, so that not even the lock of one is between them.
+/// By two servers on each database, so that nothing of one process is between them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn however_many_draw_at_once_each_unit_is_drawn_once() {
-    let databases = databases().await;
-    let again = Backend::open(&Database::Sqlite(file(&databases.directory)), 10).await.unwrap();
-    for (number, backend) in databases.all.iter().enumerate() {
-        let other = if number == 1 { &again } else { backend };
-        backend.ledger().add_account("alice", 100).await.unwrap();
+    let databases = Databases::start().await;
+    let pairs = backends(&databases).await.into_iter().zip(backends(&databases).await);
+    for ((name, database), (one, other)) in databases.all.iter().zip(pairs) {
+        // Nothing is shared in memory.
+        let other = if *database == Database::Memory { one.clone() } else { other };
+        one.ledger().add_account("alice", 100).await.unwrap();
         let drawing: Vec<_> = (0..8)
             .map(|number| {
-                let ledger = [backend, other][number % 2].ledger().clone();
+                let ledger = [&one, &other][number % 2].ledger().clone();
                 tokio::spawn(async move {
                     let mut drawn = Vec::new();
                     for _ in 0..20 {
@@ -120,15 +116,16 @@ async fn however_many_draw_at_once_each_unit_is_drawn_once() {
         for draws in drawing {
             drawn.extend(draws.await.unwrap());
         }
-        assert_eq!(drawn.len(), 100);
-        assert_eq!(drawn.into_iter().collect::<BTreeSet<_>>(), (0..100).collect());
-        assert_eq!(other.ledger().balance("alice").await.unwrap(), Some(0));
+        assert_eq!(drawn.len(), 100, "{name}");
+        assert_eq!(drawn.into_iter().collect::<BTreeSet<_>>(), (0..100).collect(), "{name}");
+        assert_eq!(other.ledger().balance("alice").await.unwrap(), Some(0), "{name}");
     }
 }
 
 #[tokio::test]
 async fn clients_are_listed_by_id_and_in_parts() {
-    for backend in &databases().await.all {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
         for id in ["c", "a", "d", "b"] {
             let client = Client::public(id).redirect_uri("https://app.example/cb").build().unwrap();
             backend.add_client(client).await.unwrap();
@@ -149,7 +146,8 @@ async fn clients_are_listed_by_id_and_in_parts() {
 /// A client can have an owner, whose account must be there as well.
 #[tokio::test]
 async fn a_clients_owner_has_an_account_or_none() {
-    for backend in &databases().await.all {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
         let client = Client::public("app").owner(Subject::new("olga")).redirect_uri("https://app.example/cb").build().unwrap();
         backend.add_client(client).await.unwrap();
         let keys = Keys { client: Some("app".into()), ..Keys::default() };

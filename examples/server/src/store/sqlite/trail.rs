@@ -62,17 +62,8 @@ fn conditions(search: &Search) -> (String, Vec<Value>) {
         sql.extend([if values.is_empty() { " WHERE " } else { " AND " }, condition]);
         values.push(value);
     };
-    let columns = [
-        ("correlation = ?", &search.correlation),
-        ("flow = ?", &search.flow),
-        ("client = ?", &search.client),
-        ("subject = ?", &search.subject),
-        ("error = ?", &search.error),
-    ];
-    for (condition, wanted) in columns {
-        if let Some(wanted) = wanted {
-            add(condition, wanted.clone().into());
-        }
+    for (column, wanted) in search.columns() {
+        add(&format!("{column} = ?"), wanted.clone().into());
     }
     if let Some((from, until)) = search.span() {
         add("at >= ?", end(from).into());
