@@ -72,6 +72,7 @@ pub(crate) struct Config {
     /// `memory:`: nothing is there after a restart.
     ///
     /// `postgres://USER:PASSWORD@HOST/NAME`: keeps what it acknowledged; over a failover too, if commits wait for the replica.
+    /// It speaks no TLS: keep the way to it private.
     ///
     /// `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`: keeps what it acknowledged with
     /// `appendonly yes`, over a power loss with `appendfsync always`, and never surely over a failover. Of the trail it keeps about

@@ -141,13 +141,13 @@ async fn a_flow_is_found_whole_and_in_order_and_a_request_by_its_name() {
 #[tokio::test]
 async fn however_many_there_are_they_are_found_in_order() {
     let databases = Databases::start().await;
-    let flow = Some(GrantId::from_bytes([7; 16]));
+    let flow = GrantId::from_bytes([7; 16]);
     for (name, trail) in trails(&databases).await {
         let expected: Vec<_> = (MINUTE..MINUTE + 2500).collect();
         for second in &expected {
-            trail.keep(&event(*second, |event| event.flow = flow)).await;
+            trail.keep(&event(*second, |event| event.flow = Some(flow))).await;
         }
-        assert_eq!(times(&trail.flow(&flow.unwrap().to_string()).await.unwrap()), expected, "{name}");
+        assert_eq!(times(&trail.flow(&flow.to_string()).await.unwrap()), expected, "{name}");
         assert_eq!(times(&trail.found(&Search::default()).await), expected, "{name}");
         assert_eq!(times(&trail.find(&Search::default(), 3).await.unwrap()), expected[2497..], "{name}");
     }

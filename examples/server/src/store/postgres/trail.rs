@@ -6,6 +6,8 @@ use grantcore::Timestamp;
 use super::{PostgresLedger, Result, is_text, number};
 use crate::trail::{Entry, Search};
 
+type Value = Box<dyn ToSql + Send + Sync>;
+
 const INSERT: &str = "INSERT INTO trail (at, status, correlation, flow, kind, reason, detail, client, subject, error, description, \
     challenge, note) \
     SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, note \
@@ -70,12 +72,11 @@ impl PostgresLedger {
 
 /// What is asked for, as SQL. Only names from the source are in its text. An error alone has no index: it is looked for from the latest
 /// event back.
-fn conditions(search: &Search) -> (String, Vec<Box<dyn ToSql + Send + Sync>>) {
-    let (mut sql, mut values) = (String::new(), Vec::<Box<dyn ToSql + Send + Sync>>::new());
-    let mut add = |condition: &str, value: Box<dyn ToSql + Send + Sync>| {
+fn conditions(search: &Search) -> (String, Vec<Value>) {
+    let (mut conditions, mut values) = (Vec::new(), Vec::<Value>::new());
+    let mut add = |condition: &str, value: Value| {
         values.push(value);
-        sql.push_str(if values.len() == 1 { " WHERE " } else { " AND " });
-        sql.push_str(&format!("{condition} ${}", values.len()));
+        conditions.push(format!("{condition} ${}", values.len()));
     };
     for (column, wanted) in search.columns() {
         add(&format!("{column} ="), Box::new(wanted.clone()));
@@ -84,7 +85,8 @@ fn conditions(search: &Search) -> (String, Vec<Box<dyn ToSql + Send + Sync>>) {
         add("at >=", Box::new(number(from.unix_seconds())));
         add("at <", Box::new(number(until.unix_seconds())));
     }
-    (sql, values)
+    let start = if conditions.is_empty() { "" } else { " WHERE " };
+    (format!("{start}{}", conditions.join(" AND ")), values)
 }
 
 fn entry(row: &Row) -> Result<Entry> {
