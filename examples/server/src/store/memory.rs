@@ -1,8 +1,7 @@
-//! Everything in memory, gone at exit: the library's own store with a list of its clients, and the ledger.
+//! Everything in memory, gone at exit: the library's own store, and the ledger.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Timestamp, Write};
@@ -18,8 +17,6 @@ const MOST_EVENTS: usize = 10_000;
 #[derive(Default)]
 pub(super) struct MemoryGrants {
     store: MemoryStore,
-    /// The ids of the clients that were ever written and not swept since.
-    clients: Mutex<BTreeSet<String>>,
     /// Held where an account is changed: the library's store is told how it stands as a whole.
     standing: Mutex<()>,
 }
@@ -32,15 +29,11 @@ impl MemoryGrants {
     }
 
     pub(super) fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
-        let ids = lock(&self.clients);
-        let later = ids.range::<str, _>((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        later.filter_map(|id| known(Store::client(&self.store, id))).take(most).collect()
+        self.store.clients(after, most)
     }
 
     pub(super) fn sweep(&self, now: Timestamp, most: usize) -> usize {
-        let dropped = self.store.sweep(now, most);
-        lock(&self.clients).retain(|id| known(Store::client(&self.store, id)).is_some());
-        dropped
+        self.store.sweep(now, most)
     }
 }
 
@@ -56,9 +49,6 @@ impl AsyncStore for MemoryGrants {
     }
 
     async fn commit(&self, write: &Write) -> std::result::Result<Commit, Infallible> {
-        if let Write::Client(change) = write {
-            lock(&self.clients).insert(change.id().as_str().to_owned());
-        }
         Store::commit(&self.store, write)
     }
 

@@ -167,7 +167,8 @@ mod migrations {
         include_str!("../../migrations/0002_clients.sql"),
         include_str!("../../migrations/0003_accounts_and_trail.sql"),
     ];
-    const GRANT: &str = "INSERT INTO grants VALUES (x'00112233445566778899aabbccddeeff', 1, 'alice', 99, '{}')";
+    /// One of the library's own examples of a record.
+    const GRANT: &str = include_str!("../../../../tests/golden/v1/grant-active.json");
 
     /// A file as this program made it when it had so many migrations.
     fn of_version(directory: &TempDir, version: usize) -> Connection {
@@ -184,13 +185,18 @@ mod migrations {
     }
 
     #[tokio::test]
-    async fn grants_of_the_format_before_are_dropped_and_no_others() {
-        for (version, kept) in [(2, 0), (3, 1)] {
+    async fn grants_of_the_formats_before_are_dropped_and_no_others() {
+        let id: GrantId = "1SpCIYmXV6_1ruuzKdmXcg".parse().unwrap();
+        for (version, body, kept) in [(2, GRANT, false), (3, "{}", false), (3, GRANT, true)] {
             let directory = tempfile::tempdir().unwrap();
-            of_version(&directory, version).execute(GRANT, []).unwrap();
+            let older = of_version(&directory, version);
+            let insert = "INSERT INTO grants VALUES (?, 7, 'alice', 99, ?)";
+            older.execute(insert, (id.as_bytes(), body)).unwrap();
             for _ in 0..2 {
                 let backend = open(&directory).await.unwrap();
-                assert_eq!(backend.grants_of("alice", None, 9).await.unwrap().len(), kept);
+                let grant = backend.grant(id).await.unwrap();
+                assert_eq!(grant.map(|stored| stored.version.0), kept.then_some(7));
+                assert_eq!(backend.grants_of("alice", None, 9).await.unwrap().len(), usize::from(kept));
             }
         }
     }
@@ -201,12 +207,13 @@ mod migrations {
         let older = of_version(&directory, 3);
         let client = Client::public("app").redirect_uri("https://app.example/cb").build().unwrap();
         let body = serde_json::to_string(&client).unwrap();
-        older.execute("INSERT INTO clients VALUES ('app', 7, 99, ?)", [body]).unwrap();
+        older.execute("INSERT INTO clients VALUES ('app', 7, 99, ?), ('unreadable', 1, 99, '{}')", [body]).unwrap();
         let accounts = "INSERT INTO accounts VALUES ('alice', 1, 3, 5), ('bob', 0, 0, 0)";
         older.execute(accounts, []).unwrap();
         let backend = open(&directory).await.unwrap();
         let moved = backend.client("app").await.unwrap().unwrap();
         assert_eq!((&*moved.record, moved.version.0), (&client, 7));
+        assert_eq!(backend.client("unreadable").await.unwrap(), None);
         let alice = AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 3, balance: 5 };
         let bob = AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 0 };
         assert_eq!(backend.accounts().await.unwrap(), [alice, bob]);
