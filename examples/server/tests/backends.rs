@@ -235,3 +235,34 @@ async fn redis_may_go_down_and_come_back() {
     let Some(mut redis) = Redis::start(&[]) else { return };
     down_and_back(&redis.url(), &mut redis, Redis::kill, Redis::restart).await;
 }
+
+/// A part of the grants cannot be read meanwhile, and nothing is said of any but the truth, or "later".
+#[tokio::test]
+async fn a_node_of_a_cluster_may_go_down_and_come_back() {
+    let Some(mut cluster) = RedisCluster::start() else { return };
+    let fixture = Fixture::start(&cluster.url()).await;
+    let alice = Browser::new("alice");
+    let mut connections = Vec::new();
+    for _ in 0..6 {
+        connections.push(fixture.connect(&alice).await);
+    }
+    cluster.kill(0);
+    for (access, _) in &connections {
+        let status = fixture.api(access).await;
+        assert!([200, 503].contains(&status), "{status}");
+    }
+    cluster.restart(0);
+    for (access, refresh) in &connections {
+        let mut status = fixture.api(access).await;
+        for _ in 0..100 {
+            if status == 200 {
+                break;
+            }
+            assert_eq!(status, 503);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            status = fixture.api(access).await;
+        }
+        assert_eq!((status, fixture.refresh(refresh).await.0), (200, 200));
+    }
+    fixture.server.stop().await.unwrap();
+}
