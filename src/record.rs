@@ -68,6 +68,12 @@ impl Write {
         Self::Grant(Change::over(seen, Version::FIRST, grant.into()))
     }
 
+    /// A grant that another store has, to be written where there is none: for a host that moves from one store to another. The store it
+    /// is read from must not be written any more.
+    pub fn moved(grant: impl Into<Arc<Grant>>) -> Self {
+        Self::grant(None, grant)
+    }
+
     /// A change of a client by the host itself, to hand to its store: of the record it has read, or a new one where there was none.
     pub fn client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
         let client = client.into();

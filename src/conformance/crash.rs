@@ -54,6 +54,8 @@ impl Verdict {
     }
 }
 
+/// Of a worker that says that it is there still, and hears whether it should be.
+const AGAIN: &str = "again";
 /// How many workers there are while the database is killed.
 const WORKERS: usize = 4;
 /// How long nothing may be acknowledged after a crash.
@@ -67,12 +69,17 @@ const TURN: Duration = Duration::from_millis(1);
 pub fn acknowledged_commits_survive<H: Crash>(harness: &H, crashes: usize) -> Result<Verdict, Violation> {
     let (journal, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let note = |line: &str| {
-        lines(&journal).push(line.to_owned());
+        if line != AGAIN {
+            lines(&journal).push(line.to_owned());
+        }
         !over.load(Ordering::SeqCst)
     };
-    let client = client_on(harness)?;
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(|| work_for(harness, &client, &note))).collect();
+    let (client, noted) = (client_on(harness)?, Noted { harness, note: &note });
+    let hosts = (0..WORKERS).map(|_| Host::open(&noted, 0)).collect::<Result<Vec<_>, _>>()?;
+    let killed = std::thread::scope(|scope| {
+        for host in &hosts {
+            scope.spawn(|| work_on(host, &client, &note));
+        }
         let mut dice = Dice(u64::try_from(crashes).unwrap_or(0));
         let killed = (0..crashes).try_for_each(|number| {
             let wanted = lines(&journal).len() + 5 + dice.below(80);
@@ -84,11 +91,9 @@ pub fn acknowledged_commits_survive<H: Crash>(harness: &H, crashes: usize) -> Re
             Law::Works.holds(came, || format!("after {number} crashes nothing is acknowledged any more"))
         });
         over.store(true, Ordering::SeqCst);
-        for worker in workers {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        }
         killed
-    })?;
+    });
+    killed?;
     verify(harness, lines(&journal).iter())
 }
 
@@ -102,33 +107,26 @@ fn lines(journal: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>>
 /// # Errors
 /// A [`Violation`] if it cannot begin.
 pub fn work<H: Harness>(harness: &H, note: impl Fn(&str) -> bool + Sync) -> Result<(), Violation> {
-    let client = client_on(harness)?;
-    work_for(harness, &client, &note)
-}
-
-fn work_for<H: Harness>(harness: &H, client: &str, note: &(impl Fn(&str) -> bool + Sync)) -> Result<(), Violation> {
-    let going = AtomicBool::new(true);
-    let told = |line: &str| {
-        if !note(line) {
-            going.store(false, Ordering::SeqCst);
-        }
-    };
-    let noted = Noted { harness, note: &told };
-    let host = Host::open(&noted, 0)?;
-    let mut turn = 0_u32;
-    while going.load(Ordering::SeqCst) {
-        if flow(&host, client, &told, turn % 3 == 0).is_err() {
-            sleep(TURN);
-            // Says that it is there still, and hears whether it should be.
-            told("again");
-        }
-        turn = turn.wrapping_add(1);
-    }
+    let (client, noted) = (client_on(harness)?, Noted { harness, note: &note });
+    work_on(&Host::open(&noted, 0)?, &client, &note);
     Ok(())
 }
 
+fn work_on<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bool) {
+    let mut turn = 0_u32;
+    loop {
+        if flow(host, client, note, turn % 3 == 0).is_err() {
+            sleep(TURN);
+        }
+        if !note(AGAIN) {
+            return;
+        }
+        turn = turn.wrapping_add(1);
+    }
+}
+
 /// One flow, as far as it comes.
-fn flow<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str), revokes: bool) -> Result<(), Violation> {
+fn flow<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bool, revokes: bool) -> Result<(), Violation> {
     let code = host.code(client, &new_subject()?)?;
     let Said::Tokens(mut pair) = host.redeem(client, &code)? else { return Ok(()) };
     note(&format!("code {client} {code}"));
@@ -159,7 +157,7 @@ pub fn verify<H: Harness, L: AsRef<str>>(harness: &H, journal: impl IntoIterator
             [kind, id, version] if kind == "commit" => {
                 commits.entry(id.clone()).or_default().push(works("reading the journal", version.parse())?);
             }
-            [kind, ..] if kind == "again" => {}
+            [kind] if kind == AGAIN => {}
             _ => used.push(words),
         }
     }
@@ -195,7 +193,7 @@ struct NotedStore<'a, S, N> {
     note: &'a N,
 }
 
-impl<'a, H: Harness, N: Fn(&str) + Sync> Harness for Noted<'a, H, N> {
+impl<'a, H: Harness, N: Fn(&str) -> bool + Sync> Harness for Noted<'a, H, N> {
     type Store = NotedStore<'a, H::Store, N>;
 
     fn open(&self) -> Self::Store {
@@ -211,7 +209,7 @@ impl<'a, H: Harness, N: Fn(&str) + Sync> Harness for Noted<'a, H, N> {
     }
 }
 
-impl<S: AsyncStore, N: Fn(&str) + Sync> AsyncStore for NotedStore<'_, S, N> {
+impl<S: AsyncStore, N: Fn(&str) -> bool + Sync> AsyncStore for NotedStore<'_, S, N> {
     type Error = S::Error;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {

@@ -140,11 +140,14 @@ impl Broken {
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
         }
-        // Others may come between what was read and what is written, as they do where a database is further away.
-        std::thread::yield_now();
+        // Others come between what was read and what is written, as they do where a database is further away.
+        let far_away = || std::thread::sleep(std::time::Duration::from_micros(200));
+        if matches!(self.bug, Bug::CheckThenWrite | Bug::RowsAffectedIgnored) {
+            far_away();
+        }
         if self.has(Bug::CheckThenWrite) {
             let fits = self.rows.get(&id).map(|row| row.version) == seen;
-            std::thread::yield_now();
+            far_away();
             return Ok(if fits { self.write(&mut self.rows.lock(), id, row) } else { Commit::Conflict });
         }
         if self.has(Bug::ConflictForBusy) && self.calls.fetch_add(1, Ordering::SeqCst) % 3 == 2 {

@@ -57,7 +57,7 @@ mod tables;
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{BuildError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use grantcore::{Client, Stored, Timestamp};
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
@@ -79,7 +79,7 @@ pub enum PostgresError {
     Database(#[from] tokio_postgres::Error),
     /// No connection could be had.
     #[error(transparent)]
-    Pool(#[from] deadpool_postgres::PoolError),
+    Pool(#[from] PoolError),
     /// It did not answer in time. What was to be written may be written, now or later.
     #[error("the database did not answer in time")]
     TimedOut,
@@ -113,18 +113,20 @@ impl PostgresStore {
     /// # Errors
     /// As [`new`](Self::new), and if it is no such URL.
     pub async fn connect(url: &str) -> Result<Self> {
-        let mut config: Config = url.parse()?;
+        let (mut config, plain): (Config, _) = (url.parse()?, Config::new());
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        // A host that is gone without a word is noticed in about the time that a statement may take.
-        config.keepalives_idle(ANSWERED).keepalives_interval(ANSWERED / 4).keepalives_retries(3).tcp_user_timeout(ANSWERED * 2);
+        // An idle connection to a host that is gone without a word is found out before somebody waits for it, unless the URL knows
+        // better.
+        if config.get_keepalives_idle() == plain.get_keepalives_idle() && config.get_tcp_user_timeout().is_none() {
+            config.keepalives_idle(ANSWERED).keepalives_interval(ANSWERED / 4).keepalives_retries(3).tcp_user_timeout(ANSWERED);
+        }
         if config.get_application_name().is_none() {
             config.application_name("grantcore");
         }
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
         let pool = pool.wait_timeout(Some(CONNECTED)).create_timeout(Some(CONNECTED)).recycle_timeout(Some(CONNECTED));
-        // It fails for want of a runtime, and has one.
-        Self::new(pool.build().map_err(|_| PostgresError::TimedOut)?).await
+        Self::new(pool.build().map_err(|BuildError::NoRuntimeSpecified| PoolError::NoRuntimeSpecified)?).await
     }
 
     /// A store on the host's own pool, with its TLS, its size and its time-outs: it should have some. Brings the tables to this

@@ -154,6 +154,7 @@ async fn subjects_and_states_of_any_characters_are_kept() {
     let subjects = ["", "' OR 1=1 --", "ä", "a\u{308}", "Ä", "\u{10FFFF}\u{FEFF}", "a\nb\\\"%_", "a ", "a", &"x".repeat(2_000)];
     for subject in subjects {
         let writes = life(subject, "%00%01%7F%F0%9F%98%80%5Cu0000%22", 0);
+        assert!(serde_json::to_string(grant(&writes[0]).record()).unwrap().contains(r"\u0000"));
         done(&store, &writes).await;
         let last = grant(writes.last().unwrap());
         assert_eq!(store.grants_of(subject, None, 10).await.unwrap(), [last.id()], "{subject:?}");

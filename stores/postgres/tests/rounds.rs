@@ -25,9 +25,9 @@ async fn each_call_is_one_round_trip() {
     let ids = [grant(&lives[0][0]).id(), grant(&lives[1][0]).id()];
     let (store, proxy) = (&store, &proxy);
 
-    for step in 0..lives[0].len() {
-        let commit = |turn: usize| {
-            let write = &lives[turn][step];
+    for (step, steps) in lives[0].iter().zip(&lives[1]).enumerate() {
+        let commit = |turn| {
+            let write = [steps.0, steps.1][turn];
             async move { assert_eq!(store.commit(write).await.unwrap(), grantcore::Commit::Done) }
         };
         assert_eq!(counted(proxy, commit).await, 1, "step {step}");

@@ -83,6 +83,15 @@ async fn a_database_that_begins_to_forget_is_told_from_one_that_wrote() {
 }
 
 #[tokio::test]
+async fn no_password_is_shown() {
+    let Some(database) = Database::new().await else { return };
+    let store = connect(database.url().replace("postgres@", "postgres:hunter2@")).await.unwrap();
+    assert!(!support::shown(&store).contains("hunter2"));
+    let error = connect("postgres://postgres:hunter2@127.0.0.1:none/test".into()).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_there_is_an_error() {
     let Some(database) = Database::new().await else { return };
     let url = format!("postgres://postgres@127.0.0.1:{}/test", grantcore_servers::free_port());

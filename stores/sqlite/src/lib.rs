@@ -37,7 +37,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
+use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Subject, Timestamp, Version, Write};
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 use serde_json::from_str;
 
@@ -136,6 +136,41 @@ impl SqliteStore {
         rows.map(|row| stored(row?)).collect()
     }
 
+    /// The grants in the order of their ids, likewise: to move them to another store.
+    ///
+    /// # Errors
+    /// If the database fails, or one of them cannot be decoded.
+    pub fn grants(&self, after: Option<GrantId>, most: usize) -> Result<Vec<Stored<Grant>>> {
+        let connection = self.reader();
+        let mut query = connection.prepare_cached("SELECT version, body FROM grantcore_grants WHERE id > ? ORDER BY id LIMIT ?")?;
+        let rows = query.query_map(params![id_bytes(after.as_ref()), count(most)], versioned)?;
+        rows.map(|row| stored(row?)).collect()
+    }
+
+    /// The accounts that were ever suspended or raised to a new epoch, in the order of their names, likewise.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn accounts(&self, after: Option<&str>, most: usize) -> Result<Vec<(Subject, Account)>> {
+        let connection = self.reader();
+        let sql =
+            "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > ?1 OR ?1 IS NULL ORDER BY subject LIMIT ?2";
+        let mut query = connection.prepare_cached(sql)?;
+        let rows =
+            query.query_map(params![after, count(most)], |row| Ok((Subject::from(row.get::<_, String>(2)?), standing(row)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Says how an account stands, whatever it said before: to move it here from another store.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn put_account(&self, subject: &str, account: Account) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO grantcore_accounts VALUES (?, ?, ?)";
+        self.writer().prepare_cached(sql)?.execute(params![subject, account.suspended, account.epoch.cast_signed()])?;
+        Ok(())
+    }
+
     fn read<R: serde::de::DeserializeOwned>(&self, sql: &str, key: impl Params) -> Result<Option<Stored<R>>> {
         let connection = self.reader();
         let row = connection.prepare_cached(sql)?.query_row(key, versioned).optional()?;
@@ -209,19 +244,15 @@ impl Store for SqliteStore {
         let connection = self.reader();
         let mut query =
             connection.prepare_cached("SELECT id FROM grantcore_grants WHERE subject = ? AND id > ? ORDER BY id LIMIT ?")?;
-        // Every id is greater than no bytes at all.
-        let after = after.map(|id| *id.as_bytes());
-        let after = after.as_ref().map_or(&[][..], |id| id);
-        let ids = query.query_map(params![subject, after, count(most)], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
+        let values = params![subject, id_bytes(after.as_ref()), count(most)];
+        let ids = query.query_map(values, |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
 
     fn account(&self, subject: &str) -> Result<Option<Account>> {
         let connection = self.reader();
         let mut query = connection.prepare_cached("SELECT suspended, epoch FROM grantcore_accounts WHERE subject = ?")?;
-        let account =
-            query.query_row([subject], |row| Ok(Account { suspended: row.get(0)?, epoch: row.get::<_, i64>(1)?.cast_unsigned() }));
-        Ok(Some(account.optional()?.unwrap_or(Account::ACTIVE)))
+        Ok(Some(query.query_row([subject], standing).optional()?.unwrap_or(Account::ACTIVE)))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool> {
@@ -250,6 +281,15 @@ fn versioned(row: &Row<'_>) -> rusqlite::Result<(i64, String)> {
 
 fn stored<R: serde::de::DeserializeOwned>((version, body): (i64, String)) -> Result<Stored<R>> {
     Ok(Stored { record: Arc::new(from_str(&body)?), version: Version(version.cast_unsigned()) })
+}
+
+fn standing(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account { suspended: row.get(0)?, epoch: row.get::<_, i64>(1)?.cast_unsigned() })
+}
+
+/// No bytes at all where there is none: every id is greater.
+fn id_bytes(id: Option<&GrantId>) -> &[u8] {
+    id.map_or(&[], |id| id.as_bytes())
 }
 
 /// A connection is as good as before, whatever became of the thread that used it.

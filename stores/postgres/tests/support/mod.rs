@@ -66,7 +66,8 @@ impl Database {
     }
 }
 
-async fn connect(url: &str) -> tokio_postgres::Client {
+/// A connection beside a store's.
+pub async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
