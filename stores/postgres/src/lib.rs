@@ -28,7 +28,7 @@
 //!   on` keeps it on for this store alone. `fsync = off`, which is for the tests of a program, forgets at a power loss, and is not
 //!   looked for.
 //! - Dropping a future half way leaves the pool sound: there is no transaction to inherit, and the next user of the connection waits
-//!   for the statement that still runs. A connection that has not answered for ten seconds is closed.
+//!   for the statement that still runs. A connection that has not [answered in time](PostgresStore::answered_within) is closed.
 //!
 //! # What it needs
 //!
@@ -68,6 +68,7 @@ use tokio_postgres::{Config, NoTls, Row};
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: Pool,
+    longest: Duration,
 }
 
 /// The database failed, did not answer, or holds a record it cannot read.
@@ -103,7 +104,7 @@ const CONNECTIONS: usize = 16;
 /// How long one may wait for a connection, and for one to be made.
 const CONNECTED: Duration = Duration::from_secs(5);
 
-/// How long a statement may take.
+/// How long a statement may take, if nothing else is said.
 const ANSWERED: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
@@ -141,7 +142,13 @@ impl PostgresStore {
         }
         tables::migrate(&mut connection).await?;
         drop(connection);
-        Ok(Self { pool })
+        Ok(Self { pool, longest: ANSWERED })
+    }
+
+    /// The same store, whose statements may take so long, with what it takes to prepare them: ten seconds, unless this says otherwise.
+    #[must_use = "the store that waits so long is the one returned"]
+    pub fn answered_within(self, longest: Duration) -> Self {
+        Self { longest, ..self }
     }
 
     /// The pool, for the host's own queries and for what it says of its state.
@@ -183,7 +190,7 @@ impl PostgresStore {
     /// One statement, in one round trip once its connection has prepared it.
     async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
         let connection = self.pool.get().await?;
-        let answer = timeout(ANSWERED, async {
+        let answer = timeout(self.longest, async {
             let statement = connection.prepare_cached(sql).await?;
             connection.query(&statement, values).await
         });

@@ -1,0 +1,127 @@
+//! The laws of a store, on a real server: as it is, with answers lost on the way, and over kills.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use grantcore::Timestamp;
+use grantcore::conformance::{
+    Crash, Damaged, Fault, Faults, Harness, acknowledged_commits_survive, damage_is_an_error, doubt_is_an_error,
+    histories_with_faults_are_linearizable,
+};
+use grantcore_postgres::PostgresStore;
+use grantcore_servers::{Postgres, Proxy};
+use support::Database;
+use tokio::runtime::Runtime;
+
+/// Stores with pools of their own on the database of this URL, and what must outlive them.
+struct At<K> {
+    runtime: Runtime,
+    url: String,
+    patience: Duration,
+    kept: K,
+}
+
+impl<K> At<K> {
+    fn new(runtime: Runtime, url: String, kept: K) -> Self {
+        Self { runtime, url, patience: Duration::from_secs(10), kept }
+    }
+}
+
+impl<K: Sync> Harness for At<K> {
+    type Store = PostgresStore;
+
+    fn open(&self) -> PostgresStore {
+        self.wait(PostgresStore::connect(&self.url)).unwrap().answered_within(self.patience)
+    }
+
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn sweep(&self, store: &PostgresStore, now: Timestamp, most: usize) -> Option<usize> {
+        Some(self.wait(store.sweep(now, most)).unwrap())
+    }
+}
+
+fn database() -> Option<At<Database>> {
+    let runtime = Runtime::new().unwrap();
+    let kept = runtime.block_on(Database::new())?;
+    Some(At::new(runtime, kept.url(), kept))
+}
+
+grantcore::conformance!(database().into_iter());
+
+#[test]
+fn a_damaged_record_is_an_error() {
+    let Some(at) = database() else { return };
+    let damage = |damaged: Damaged<'_>| {
+        let changed = at.wait(async {
+            let beside = at.kept.beside().await;
+            match damaged {
+                Damaged::Grant(id) => {
+                    let damage = "UPDATE grantcore_grants SET body = substr(body, 2) WHERE id = $1";
+                    beside.execute(damage, &[&id.as_bytes().as_slice()]).await
+                }
+                Damaged::Client(id) => beside.execute("UPDATE grantcore_clients SET body = '{}' WHERE id = $1", &[&id]).await,
+            }
+        });
+        assert_eq!(changed.unwrap(), 1);
+    };
+    damage_is_an_error(&at, damage).unwrap();
+}
+
+impl Crash for At<Mutex<Postgres>> {
+    fn crash(&self) {
+        self.kept.lock().unwrap().restart();
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_ten_kills() {
+    let Some(server) = Postgres::start(&[]) else { return };
+    let at = At::new(Runtime::new().unwrap(), server.url(), Mutex::new(server));
+    let verdict = acknowledged_commits_survive(&at, 10).unwrap();
+    verdict.holds().unwrap();
+    assert!(verdict.acknowledged > 10 * 5, "{verdict:?}");
+}
+
+/// What a store waits for an answer here, and an answer that comes later.
+const PATIENCE: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_millis(500);
+
+impl Faults for At<(Database, Proxy)> {
+    fn arm(&self, fault: Fault) {
+        use grantcore_servers::Fault as Of;
+        self.kept.1.arm(match fault {
+            Fault::DropBefore => Of::DropBefore,
+            Fault::DropAfter => Of::DropAfter,
+            Fault::Delay => Of::Delay(LATE),
+            Fault::Reset => Of::Reset,
+        });
+    }
+
+    fn disarm(&self) {
+        self.kept.1.arm(grantcore_servers::Fault::None);
+    }
+}
+
+fn behind() -> Option<At<(Database, Proxy)>> {
+    let At { runtime, kept, .. } = database()?;
+    let proxy = kept.proxy();
+    Some(At { runtime, url: kept.url_by(&proxy), patience: PATIENCE, kept: (kept, proxy) })
+}
+
+#[test]
+fn doubt_is_never_told_as_an_answer() {
+    let Some(at) = behind() else { return };
+    doubt_is_an_error(&at).unwrap();
+}
+
+#[test]
+fn histories_are_linearizable_with_faults_too() {
+    let Some(at) = behind() else { return };
+    histories_with_faults_are_linearizable(&at).unwrap();
+}
