@@ -14,10 +14,8 @@ use redis::{Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisRes
 
 /// How long to wait for a connection.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// How long to wait for an answer: with `appendfsync always` each waits for a disk.
+/// How long to wait for an answer, with all that a cluster's client tries by itself. With `appendfsync always`, each waits for a disk.
 const ANSWERING: Duration = Duration::from_secs(3);
-/// The same with all that a cluster's client tries by itself.
-const ANSWERING_AT_ALL: Duration = Duration::from_secs(5);
 /// A connection on which nothing is said is looked at this often, so that one whose other end is gone is noticed.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -109,7 +107,6 @@ async fn open_cluster(scheme: &str, nodes: &str) -> RedisResult<ClusterConnectio
     let client = ClusterClient::builder(node_urls(scheme, nodes))
         .connection_timeout(CONNECTING)
         .response_timeout(ANSWERING)
-        .overall_response_timeout(Some(ANSWERING_AT_ALL))
         .tcp_settings(tcp())
         .retries(4)
         .min_retry_wait(20)

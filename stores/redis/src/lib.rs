@@ -50,7 +50,7 @@
 //!
 //! | key | what it is |
 //! |---|---|
-//! | `grantcore:g:`id | a grant: a hash of its version (`v`), its body as JSON (`b`) and the call that wrote it (`n`) |
+//! | `grantcore:g:`id | a grant: a hash of its version (`v`), its body as JSON (`b`) and the calls that last wrote it (`n`) |
 //! | `grantcore:c:`id | a client, likewise |
 //! | `grantcore:a:`subject | an account that was ever suspended (`s`) or raised to a new epoch (`e`): a hash without expiry |
 //! | `grantcore:s:`subject | the ids of a user's grants: a sorted set, by when each is over |

@@ -23,9 +23,10 @@ pub(crate) const AT_ONCE: usize = 64;
 impl RedisStore {
     /// The compare-and-set of one record.
     ///
-    /// A cluster's client sends a command again by itself when a connection is lost; the script knows such a retry by the call's
-    /// name. Only if somebody else has written over it in between does it say Conflict of a write that was made, as if that
-    /// write had come back late. The library expects such: it finds its own mark in the record, or finds the grant further on.
+    /// A cluster's client sends a command again by itself when a connection is lost. The script knows such a retry by the call's
+    /// name, which the record keeps for its next writes, so that Conflict is said only of what was not written. (Should more than
+    /// seven others write the record between a call and its retry, it is said of a write that was made. The library expects that
+    /// too: it finds its own mark in the record, or the grant further on.)
     async fn write<R: Serialize>(&self, key: &str, change: &Change<R>, drop_after: Timestamp) -> Result<Commit> {
         let seen = change.seen().map(|version| version.0.to_string()).unwrap_or_default();
         let version = change.version().0.to_string();

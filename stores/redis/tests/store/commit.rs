@@ -203,3 +203,34 @@ async fn a_script_that_the_server_forgot_is_sent_again() {
     })
     .await;
 }
+
+/// The script as a client would send it again, byte for byte.
+async fn called(place: &Place, seen: &str, version: &str, call: u8) -> u8 {
+    let script = include_str!("../../scripts/commit.lua");
+    let body = format!("written by {call}");
+    let mut command = cmd("EVAL");
+    command.arg(script).arg(1).arg("grantcore:c:app").arg(seen).arg(version).arg(body).arg(&[call; 16]).arg("");
+    place.raw(&command).await
+}
+
+#[tokio::test]
+async fn a_call_that_comes_twice_is_done_once_even_if_others_wrote_since() {
+    everywhere(async |place: Place| {
+        let body = async || place.raw::<String>(cmd("HGET").arg("grantcore:c:app").arg("b")).await;
+        assert_eq!(called(&place, "", "1", 1).await, 1);
+        assert_eq!(called(&place, "", "1", 1).await, 1);
+        assert_eq!(called(&place, "", "1", 2).await, 0, "another call");
+        for number in 1..8_u8 {
+            assert_eq!(called(&place, &number.to_string(), &(number + 1).to_string(), number + 1).await, 1);
+            for earlier in 1..=number {
+                assert_eq!(called(&place, &(earlier - 1).to_string(), &earlier.to_string(), earlier).await, 1, "{earlier} again");
+            }
+            assert_eq!(body().await, format!("written by {}", number + 1));
+        }
+        assert_eq!(called(&place, "8", "9", 9).await, 1);
+        assert_eq!(called(&place, "", "1", 1).await, 0, "that is too long ago");
+        assert_eq!(called(&place, "1", "2", 2).await, 1);
+        assert_eq!(body().await, "written by 9");
+    })
+    .await;
+}

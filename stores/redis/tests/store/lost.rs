@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use grantcore::{AsyncStore, Commit, Write};
 use grantcore_redis::{RedisStore, RedisStoreError};
-use grantcore_servers::{Fault, Proxy, Redis, RedisCluster};
+use grantcore_servers::{Fault, Proxy, Redis};
+use redis::Client;
 use redis::aio::ConnectionManagerConfig;
-use redis::{Client, Connection, cmd};
 
 use crate::place::{client, stored};
+use crate::proxies::Proxies;
 
 fn proxy(port: u16) -> Proxy {
     Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
@@ -58,59 +59,19 @@ async fn an_answer_that_is_late_is_an_error() {
     assert_eq!(direct.client("app").await.unwrap(), Some(stored(write.as_client())), "it was made all the same");
 }
 
-/// Commands that each node was sent by name, so far.
-fn calls(nodes: &mut [Connection]) -> u64 {
-    let count = |node: &mut Connection| {
-        let told: String = cmd("INFO").arg("commandstats").query(node).unwrap();
-        let calls = told.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
-        calls.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
-    };
-    nodes.iter_mut().map(count).sum()
-}
-
-/// Has each node say that its proxy is where it listens, and waits until all have heard of all.
-fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
-    for (node, proxy) in nodes.iter_mut().zip(proxies) {
-        cmd("CONFIG").arg("SET").arg("cluster-announce-port").arg(proxy.address().port()).exec(node).unwrap();
-    }
-    for node in nodes {
-        let known = |told: String| proxies.iter().all(|proxy| told.contains(&format!("{}@", proxy.address())));
-        while !known(cmd("CLUSTER").arg("NODES").query(node).unwrap()) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_cluster_a_write_that_is_sent_again_finds_itself_and_is_done() {
-    let Some(cluster) = RedisCluster::start() else { return };
-    let clients: Vec<_> = cluster.urls().iter().map(|url| Client::open(url.as_str()).unwrap()).collect();
-    let mut nodes: Vec<_> = clients.iter().map(|client| client.get_connection().unwrap()).collect();
-    let proxies: Vec<_> = clients
-        .iter()
-        .map(|client| {
-            let redis::ConnectionAddr::Tcp(_, port) = client.get_connection_info().addr() else {
-                panic!("an address of TCP");
-            };
-            proxy(*port)
-        })
-        .collect();
-    announce(&mut nodes, &proxies);
-    let places: Vec<_> = proxies.iter().map(|proxy| proxy.address().to_string()).collect();
-    let store = RedisStore::connect(&format!("redis-cluster://{}", places.join(","))).await.unwrap();
+    let Some(cluster) = Proxies::start() else { return };
+    let store = RedisStore::connect(&format!("redis-cluster://{}", cluster.addresses().join(","))).await.unwrap();
     assert_eq!(store.commit(&Write::client(None, client("app"))).await.unwrap(), Commit::Done);
 
     for (fault, sent) in [(Fault::DropAfter, 2), (Fault::DropBefore, 1), (Fault::Reset, 2)] {
-        let (write, before) = (renaming(&store, &format!("{fault:?}")).await, calls(&mut nodes));
-        for proxy in &proxies {
-            proxy.arm(fault);
-        }
+        let (write, before) = (renaming(&store, &format!("{fault:?}")).await, cluster.calls());
+        cluster.arm(fault);
         let commit = store.commit(&write).await;
-        for proxy in &proxies {
-            proxy.arm(Fault::None);
-        }
+        cluster.arm(Fault::None);
         assert_eq!(commit.unwrap(), Commit::Done, "{fault:?}");
-        assert_eq!(calls(&mut nodes) - before, sent, "{fault:?}: how often it arrived");
+        assert_eq!(cluster.calls() - before, sent, "{fault:?}: how often it arrived");
         assert_eq!(store.client("app").await.unwrap(), Some(stored(write.as_client())), "{fault:?}");
         // Another call that says the same in every byte is no retry.
         assert_eq!(store.commit(&write).await.unwrap(), Commit::Conflict);

@@ -9,6 +9,7 @@ mod flow;
 mod index;
 mod lost;
 mod place;
+mod proxies;
 mod race;
 mod risks;
 mod round_trips;

@@ -98,7 +98,7 @@ pub fn with(client: &Client, member: &str, value: Value) -> Client {
 
 /// A client that registered itself and may go at that time.
 pub fn passing(id: &str, expires: Timestamp) -> Client {
-    let dynamic = with(&client(id), "origin", serde_json::json!({"Dynamic": {"management": null}}));
+    let dynamic = with(&client(id), "origin", serde_json::json!({"dynamic": {"management": null}}));
     with(&dynamic, "expires", expires.unix_seconds().into())
 }
 

@@ -82,4 +82,16 @@ async fn while_a_node_is_down_what_it_has_is_an_error_and_then_as_before() {
         }
         assert_eq!(store.client(id).await.unwrap(), Some(stored(change.as_client())));
     }
+    for node in 0..3 {
+        cluster.kill(node);
+    }
+    for id in ids {
+        assert!(matches!(store.client(id).await, Err(RedisStoreError::Redis(_))));
+    }
+    for node in 0..3 {
+        cluster.restart(node);
+    }
+    for id in ids {
+        assert_eq!(store.client(id).await.unwrap().unwrap().record.id().as_str(), id);
+    }
 }

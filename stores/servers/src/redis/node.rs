@@ -54,6 +54,11 @@ impl Node {
         self.bus
     }
 
+    /// Whether it was not killed.
+    pub(super) fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Sends a command.
     pub(super) fn ask(&self, words: &[&str]) -> String {
         ask(self.port, words).unwrap_or_else(|error| panic!("{words:?}: {error}; {}", self.log()))
