@@ -167,7 +167,8 @@ pub fn verify<H: Harness, L: AsRef<str>>(harness: &H, journal: impl IntoIterator
         verdict.acknowledged += versions.len();
         verdict.lost += versions.iter().filter(|version| **version > stored).count();
     }
-    for words in &used {
+    // The latest first: what is refused as a replay ends its family, and would hide what came after it.
+    for words in used.iter().rev() {
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["code", client, code] => verdict.redeemed_twice += usize::from(matches!(host.redeem(client, code)?, Said::Tokens(_))),
             ["spent", client, token] => verdict.revived += usize::from(matches!(host.refresh(client, token)?, Said::Tokens(_))),

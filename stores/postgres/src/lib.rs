@@ -51,6 +51,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod host;
 mod queries;
 mod store;
 mod tables;
@@ -58,7 +59,6 @@ mod tables;
 use std::time::Duration;
 
 use deadpool_postgres::{BuildError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use grantcore::{Client, Stored, Timestamp};
 use tokio::time::timeout;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
@@ -154,37 +154,6 @@ impl PostgresStore {
     /// The pool, for the host's own queries and for what it says of its state.
     pub fn pool(&self) -> &Pool {
         &self.pool
-    }
-
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. What is being written at this moment is
-    /// passed over, and left to the next call.
-    ///
-    /// # Errors
-    /// If the database fails. What was dropped until then stays so.
-    pub async fn sweep(&self, now: Timestamp, most: usize) -> Result<usize> {
-        // What ends later than can be counted never ends.
-        let Some(now) = queries::seconds(now) else { return Ok(0) };
-        let grants = self.rows(queries::SWEEP_GRANTS, &[&now, &queries::count(most)]).await?.len();
-        let clients = self.rows(queries::SWEEP_CLIENTS, &[&now, &queries::count(most - grants)]).await?.len();
-        Ok(grants + clients)
-    }
-
-    /// Suspends an account, or lifts its suspension. Accounts that were never mentioned stand well.
-    ///
-    /// # Errors
-    /// If it cannot be known whether it was written.
-    pub async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
-        self.write(queries::SUSPEND, &[&subject, &suspended]).await.map(|_| ())
-    }
-
-    /// The clients in the byte order of their ids: at most so many of those after this one.
-    ///
-    /// # Errors
-    /// If the database fails, or one of them cannot be decoded.
-    pub async fn clients(&self, after: Option<&str>, most: usize) -> Result<Vec<Stored<Client>>> {
-        // No `client_id` is empty.
-        let rows = self.rows(queries::CLIENTS, &[&after.unwrap_or_default(), &queries::count(most)]).await?;
-        rows.iter().map(queries::stored).collect()
     }
 
     /// One statement, in one round trip once its connection has prepared it.

@@ -55,6 +55,9 @@ pub(crate) const CLIENT: &str = "SELECT version, body FROM grantcore_clients WHE
 pub(crate) const GRANT: &str = "SELECT version, body FROM grantcore_grants WHERE id = $1";
 pub(crate) const ACCOUNT: &str = "SELECT suspended, epoch FROM grantcore_accounts WHERE subject = $1";
 pub(crate) const CLIENTS: &str = "SELECT version, body FROM grantcore_clients WHERE id > $1 ORDER BY id LIMIT $2";
+pub(crate) const GRANTS: &str = "SELECT version, body FROM grantcore_grants WHERE id > $1 ORDER BY id LIMIT $2";
+pub(crate) const ACCOUNTS: &str = "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > $1 OR $1 IS NULL \
+     ORDER BY subject LIMIT $2";
 pub(crate) const GRANTS_OF: &str = "SELECT id FROM grantcore_grants WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3";
 
 pub(crate) const ADD_GRANT: &str = concat!(
@@ -75,6 +78,11 @@ pub(crate) const CHANGE_CLIENT: &str = concat!(
 pub(crate) const SUSPEND: &str = concat!(
     "INSERT INTO grantcore_accounts (subject, suspended, epoch) VALUES ($1, $2, 0) \
      ON CONFLICT (subject) DO UPDATE SET suspended = excluded.suspended",
+    durable!()
+);
+pub(crate) const PUT_ACCOUNT: &str = concat!(
+    "INSERT INTO grantcore_accounts (subject, suspended, epoch) VALUES ($1, $2, $3) \
+     ON CONFLICT (subject) DO UPDATE SET suspended = excluded.suspended, epoch = excluded.epoch",
     durable!()
 );
 pub(crate) const RAISE_EPOCH: &str = concat!(
@@ -148,14 +156,23 @@ pub(crate) fn seconds(time: Timestamp) -> Option<i64> {
     i64::try_from(time.unix_seconds()).ok()
 }
 
+/// No bytes at all where there is none: every id is greater.
+pub(crate) fn id_bytes(id: Option<&GrantId>) -> &[u8] {
+    id.map_or(&[], |id| id.as_bytes())
+}
+
 /// As many rows as PostgreSQL counts, to 2^63.
 pub(crate) fn count(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// PostgreSQL has no unsigned numbers: the same 64 bits.
 pub(crate) fn number(version: Version) -> i64 {
-    i64::from_ne_bytes(version.0.to_ne_bytes())
+    signed(version.0)
+}
+
+/// PostgreSQL has no unsigned numbers: the same 64 bits.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::from_ne_bytes(number.to_ne_bytes())
 }
 
 fn unsigned(number: i64) -> u64 {

@@ -46,10 +46,7 @@ impl AsyncStore for PostgresStore {
     }
 
     async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
-        // Every id is greater than no bytes at all.
-        let after = after.map(|id| *id.as_bytes());
-        let after = after.as_ref().map_or(&[][..], |id| id);
-        let rows = self.rows(queries::GRANTS_OF, &[&subject, &after, &queries::count(most)]).await?;
+        let rows = self.rows(queries::GRANTS_OF, &[&subject, &queries::id_bytes(after.as_ref()), &queries::count(most)]).await?;
         rows.iter().map(|row| Ok(row.try_get::<_, queries::Id>(0)?.0)).collect()
     }
 
