@@ -6,19 +6,19 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 
 mod clients;
+mod database;
 mod issuer;
 mod records;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::clients::{Clients, Switch};
+pub(crate) use self::database::{Address, Database};
 pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
@@ -37,6 +37,10 @@ Examples:
   Behind a reverse proxy that ends TLS for auth.example.com:
     grantcore-server --issuer https://auth.example.com \\
         --database sqlite:/var/lib/grantcore/grants.sqlite --log-format json
+
+  Two or more of them behind it, on one database:
+    GRANTCORE_DATABASE=postgres://auth:PASSWORD@db.internal/auth \\
+        grantcore-server --issuer https://auth.example.com
 
   Shorter-lived access, and a second chance for clients whose answers get lost:
     GRANTCORE_ACCESS_LIFETIME=10m GRANTCORE_REPLAY_WINDOW=20s grantcore-server";
@@ -61,11 +65,24 @@ pub(crate) struct Config {
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
 
-    /// Where clients, grants, accounts and the trail are kept: `sqlite:PATH`, created if missing, or `memory:`, gone at exit.
+    /// Where clients, grants, accounts and the trail are kept.
     ///
-    /// Losing it disconnects every application. It holds digests of tokens, never tokens.
-    #[arg(long, env = "GRANTCORE_DATABASE", value_name = "URL")]
-    #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite")]
+    /// `sqlite:PATH`: one file, made if missing. Keeps what it acknowledged, over a power loss too.
+    ///
+    /// `memory:`: nothing is there after a restart.
+    ///
+    /// `postgres://USER:PASSWORD@HOST/NAME`: keeps what it acknowledged; over a failover too, if commits wait for the replica.
+    /// It speaks no TLS: keep the way to it private.
+    ///
+    /// `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`: keeps what it acknowledged with
+    /// `appendonly yes`, over a power loss with `appendfsync always`, and never surely over a failover. Of the trail it keeps about
+    /// the latest 200,000 events.
+    ///
+    /// Losing it disconnects every application. It holds digests of tokens, never tokens. Several servers of one --issuer may
+    /// share any but `memory:`; a browser is logged in at one of them only. Others on this machine can see a command line: give a
+    /// password by the variable.
+    #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
+    #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite", value_parser = database::Reader)]
     pub(crate) database: Database,
 
     #[command(flatten)]
@@ -220,35 +237,6 @@ impl Config {
             Some(issuer) => Ok(issuer.clone()),
             None if bound.ip().is_loopback() => Issuer::of(&format!("http://{bound}")),
             None => Err(IssuerError::Missing(bound)),
-        }
-    }
-}
-
-/// Where clients, grants, accounts and the trail are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Database {
-    /// A file.
-    Sqlite(PathBuf),
-    /// Nowhere: gone at exit.
-    Memory,
-}
-
-const DATABASES: &str = "possible are `sqlite:PATH` (like sqlite:/var/lib/grantcore/grants.sqlite) and `memory:`; \
-    for any other database, implement the library's store trait";
-
-impl FromStr for Database {
-    type Err = &'static str;
-
-    /// `sqlite://PATH` is read too, as other programs write it.
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        if text == "memory:" {
-            return Ok(Self::Memory);
-        }
-        let path = text.strip_prefix("sqlite:").ok_or(DATABASES)?;
-        match path.strip_prefix("//").unwrap_or(path) {
-            // SQLite would take these for private databases that are gone at exit.
-            "" | ":memory:" => Err(DATABASES),
-            path => Ok(Self::Sqlite(path.into())),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything is), `routes/authorize.rs`
 //! (login and consent between the library's calls), `routes/api.rs` (the token endpoint and the guard), `routes/clients.rs` and `documents.rs`
-//! (clients that nobody has heard of), `store/sqlite.rs` (a store), `trail.rs` (what happened).
+//! (clients that nobody has heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
 
 mod app;
 mod config;
@@ -34,8 +34,7 @@ use crate::config::Config;
 use crate::documents::{Fetcher, Strangers};
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
-use crate::store::Backend;
-pub use crate::store::{SqliteError, SqliteStore};
+use crate::store::{Backend, Ledger as _};
 use crate::trail::Trail;
 
 /// What can keep the server from starting, to be shown to whoever started it.
@@ -73,15 +72,16 @@ impl Running {
         let address = listener.local_addr()?;
         let issuer = config.issuer_at(address)?;
         let policy = setup::policy(&config, &issuer)?;
-        let backend = Backend::open(&config.database, config.balances.low_balance)?;
+        let backend = Backend::open(&config.database, config.balances.low_balance).await;
+        let backend = backend.map_err(|error| format!("the database cannot be opened: {error}"))?;
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }
         for (subject, _) in sessions::ACCOUNTS {
-            backend.add_account(subject, config.balances.opening_balance).await?;
+            backend.ledger().add_account(subject, config.balances.opening_balance).await?;
         }
         let records = &config.records;
-        let trail = Trail::open(&backend, records.trail_fail_closed)?;
+        let trail = Trail::open(&backend, records.trail_fail_closed);
         let mut rules = TrailRules::default();
         rules.fail_closed = records.trail_fail_closed;
         let is_exposed = config.clients.allow_loopback_documents;

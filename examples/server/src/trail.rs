@@ -1,6 +1,6 @@
 //! The trail: every step of every flow, kept so that support finds a case by what its user can quote: the client, the error, the minute.
 //!
-//! What lives here: how an event is kept and asked for. How it gets to the disk is `trail/queue.rs`'s, the SQL is the store's.
+//! What lives here: how an event is kept and asked for. How it gets to the database is `trail/queue.rs`'s, what it is there is the ledger's.
 
 mod queue;
 #[cfg(test)]
@@ -10,22 +10,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{AsyncTrail, Event, MemoryTrail, Query, Timestamp, Unrecorded};
+use grantcore::{AsyncTrail, Event, Query, Timestamp, Unrecorded};
+
+use serde::{Deserialize, Serialize};
 
 use self::queue::Queue;
-use crate::store::{Backend, BackendError, SWEPT_AT_ONCE, blocking};
+use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
 
-/// How many events are kept where they are gone at exit anyway.
-const IN_MEMORY: usize = 10_000;
-
-/// Where events are kept: with the grants.
+/// Where events are kept: with the grants. A clone is another handle of the same.
 #[derive(Clone)]
-pub(crate) enum Trail {
-    Memory(Arc<MemoryTrail>),
-    Sqlite(Arc<Queue>),
-}
+pub(crate) struct Trail(Arc<Queue>);
 
 /// Which events are asked for: all that fit every part that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +41,7 @@ pub(crate) struct Search {
 }
 
 /// One event, as it is kept and shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// In seconds since 1970, by the server's clock.
     pub(crate) at: u64,
@@ -66,52 +62,33 @@ pub(crate) struct Entry {
 }
 
 impl Trail {
-    /// A trail in this database. If it `waits`, no event is recorded before it is on the disk.
-    pub(crate) fn open(backend: &Backend, waits: bool) -> Result<Self> {
-        Ok(match backend {
-            Backend::Memory(_) => Self::Memory(Arc::new(MemoryTrail::new(IN_MEMORY))),
-            Backend::Sqlite(store) => Self::Sqlite(Arc::new(Queue::start(Arc::clone(store), waits)?)),
-        })
+    /// A trail in this database. If it `waits`, no event is recorded before it is durable.
+    pub(crate) fn open(backend: &Backend, waits: bool) -> Self {
+        Self(Arc::new(Queue::start(backend.ledger().clone(), waits)))
     }
 
     /// The events that fit, in the order they happened; the latest `most` of them.
     pub(crate) async fn find(&self, search: &Search, most: usize) -> Result<Vec<Entry>> {
         self.flush().await;
-        match self {
-            Self::Memory(trail) => Ok(search.among(&trail.find(&Query::default(), usize::MAX), most)),
-            Self::Sqlite(queue) => {
-                let search = search.clone();
-                blocking(&queue.store, move |store| store.find_events(&search, most)).await
-            }
-        }
+        self.0.ledger.find(search, most).await
     }
 
     /// A whole flow in order, from its consent page to its last step.
     pub(crate) async fn flow(&self, flow_id: &str) -> Result<Vec<Entry>> {
-        match self {
-            Self::Memory(_) => self.find(&Search { flow: Some(flow_id.to_owned()), ..Search::default() }, usize::MAX).await,
-            Self::Sqlite(queue) => {
-                queue.flush().await;
-                let flow = flow_id.to_owned();
-                blocking(&queue.store, move |store| store.flow_events(&flow)).await
-            }
-        }
+        self.flush().await;
+        self.0.ledger.flow(flow_id).await
     }
 
-    /// Returns when all that was recorded before is on the disk, as far as it ever will be.
+    /// Returns when all that was recorded before is written, as far as it ever will be.
     pub(crate) async fn flush(&self) {
-        match self {
-            Self::Memory(_) => {}
-            Self::Sqlite(queue) => queue.flush().await,
-        }
+        self.0.flush().await;
     }
 
     /// Drops some of the events that are older than `retention`, and says how many.
     pub(crate) async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<usize> {
-        let Self::Sqlite(queue) = self else { return Ok(0) };
-        queue.tell_losses();
+        self.0.tell_losses();
         let before = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(retention.as_secs()));
-        blocking(&queue.store, move |store| store.sweep_events(before, SWEPT_AT_ONCE.into())).await
+        self.0.ledger.drop_before(before, SWEPT_AT_ONCE.into()).await
     }
 }
 
@@ -124,10 +101,7 @@ impl fmt::Debug for Trail {
 
 impl AsyncTrail for Trail {
     async fn record(&self, event: &Event) -> std::result::Result<(), Unrecorded> {
-        match self {
-            Self::Memory(trail) => AsyncTrail::record(trail, event).await,
-            Self::Sqlite(queue) => queue.record(event).await,
-        }
+        self.0.record(event).await
     }
 }
 
@@ -138,7 +112,20 @@ impl Search {
         Some(Query { around, ..Query::default() }.span())
     }
 
-    fn fits(&self, entry: &Entry) -> bool {
+    /// What must be exactly so, each with the name of its column.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let columns = [
+            ("correlation", &self.correlation),
+            ("flow", &self.flow),
+            ("client", &self.client),
+            ("subject", &self.subject),
+            ("error", &self.error),
+        ];
+        columns.into_iter().filter_map(|(column, wanted)| Some((column, wanted.as_ref()?)))
+    }
+
+    /// Whether an event is one of those asked for, where no database can tell.
+    pub(crate) fn fits(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, own: Option<&String>| wanted.is_none() || wanted.as_ref() == own;
         let at = Timestamp::from_unix_seconds(entry.at);
         self.span().is_none_or(|(from, until)| (from..until).contains(&at))
@@ -147,12 +134,6 @@ impl Search {
             && is(&self.flow, entry.flow.as_ref())
             && is(&self.correlation, Some(&entry.correlation))
             && is(&self.subject, entry.subject.as_ref())
-    }
-
-    fn among(&self, events: &[Event], most: usize) -> Vec<Entry> {
-        let mut found: Vec<_> = events.iter().rev().map(Entry::of).filter(|entry| self.fits(entry)).take(most).collect();
-        found.reverse();
-        found
     }
 }
 

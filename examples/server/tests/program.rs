@@ -114,3 +114,34 @@ fn the_database_is_for_its_owner_only() {
     assert_eq!(mode & 0o077, 0);
     assert!(program.stop());
 }
+
+/// Nothing of what was given is repeated: there may be a password in it.
+#[test]
+fn a_database_that_is_not_there_keeps_it_from_starting_and_its_password_is_not_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, by) in [
+        (format!("postgres://auth:hunter2@{nobody}/auth"), "error connecting to server"),
+        ("postgres://auth:hunter2@127.0.0.1:none/auth".to_owned(), "invalid"),
+        (format!("redis://auth:hunter2@{nobody}/"), ""),
+        ("redis://auth:hunter2@".to_owned(), ""),
+        (format!("rediss://auth:hunter2@{nobody}/"), ""),
+        (format!("redis-cluster://auth:hunter2@{nobody},{nobody}"), ""),
+        ("redis-cluster://auth:hunter2@127.0.0.1:none,b:2".to_owned(), ""),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
+        let command = command.args(["--listen", "127.0.0.1:0", "--log", "trace"]).env("GRANTCORE_DATABASE", &url);
+        let output = command.current_dir(directory.path()).output().unwrap();
+        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success() && !told.contains("hunter2"), "{told}");
+        let last = told.lines().last().unwrap();
+        assert!(last.starts_with("grantcore-server: the database cannot be opened: ") && last.contains(by), "{told}");
+        assert_eq!(told.lines().filter(|line| line.contains("grantcore-server: ")).count(), 1, "{told}");
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
+        .arg("--help")
+        .env("GRANTCORE_DATABASE", "redis://auth:hunter2@h/")
+        .output()
+        .unwrap();
+    assert!(help.status.success() && !String::from_utf8(help.stdout).unwrap().contains("hunter2"));
+}

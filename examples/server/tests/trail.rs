@@ -113,7 +113,7 @@ async fn rs_16_two_clients_of_one_account_draw_on_one_balance() {
     }
     assert_eq!(fixture.api(&alice).await.status(), 200, "another account");
 
-    fixture.file().execute("UPDATE accounts SET balance = balance + 4 WHERE subject = 'bob'", []).unwrap();
+    fixture.file().execute("UPDATE balances SET balance = balance + 4 WHERE subject = 'bob'", []).unwrap();
     let again = fixture.api(&confidential).await;
     assert_eq!((again.status().as_u16(), low_balance(&again)), (200, None), "the same token works");
     fixture.stop().await;
@@ -160,7 +160,7 @@ async fn what_rmcp_cannot_read_is_refused_and_costs_nothing() {
         assert!(status.is_client_error() && status != 401 && status != 402, "{status} for {} bytes", body.len());
     }
     let balance: i64 =
-        fixture.file().query_row("SELECT balance FROM accounts WHERE subject = 'bob'", [], |row| row.get(0)).unwrap();
+        fixture.file().query_row("SELECT balance FROM balances WHERE subject = 'bob'", [], |row| row.get(0)).unwrap();
     assert_eq!(balance, 1);
     fixture.stop().await;
 }
@@ -255,10 +255,11 @@ async fn a_suspended_account_is_refused_until_it_is_not() {
     let fixture = Fixture::start(&[]).await;
     let (access, _) = fixture.tokens("demo-public", "bob", "/api").await;
     for (suspended, status) in [(1, 401), (0, 200)] {
-        fixture.file().execute("UPDATE accounts SET suspended = ? WHERE subject = 'bob'", [suspended]).unwrap();
+        let sql = "INSERT INTO grantcore_accounts VALUES ('bob', ?, 0) ON CONFLICT DO UPDATE SET suspended = excluded.suspended";
+        fixture.file().execute(sql, [suspended]).unwrap();
         assert_eq!(fixture.api(&access).await.status(), status);
     }
-    fixture.file().execute("UPDATE accounts SET epoch = epoch + 1 WHERE subject = 'bob'", []).unwrap();
+    fixture.file().execute("UPDATE grantcore_accounts SET epoch = epoch + 1 WHERE subject = 'bob'", []).unwrap();
     assert_eq!(fixture.api(&access).await.status(), 401, "all grants ended");
     fixture.stop().await;
 }

@@ -25,9 +25,10 @@ impl RedisStore {
             let ids = self.listed(after.as_deref(), AT_ONCE.min(most - found.len())).await?;
             let Some(last) = ids.last() else { break };
             after = Some(last.clone());
-            let records = ids.iter().map(String::as_str).map(|id| async move {
-                match self.client(id).await? {
-                    None => self.unlist(id).await,
+            // Each has its id: the compiler does not see that a future is `Send` which borrows it from the list.
+            let records = ids.into_iter().map(|id| async move {
+                match self.client(&id).await? {
+                    None => self.unlist(&id).await,
                     there => Ok(there),
                 }
             });

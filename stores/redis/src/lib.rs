@@ -134,6 +134,15 @@ impl RedisStore {
         Self::over(Connection::Cluster(connection))
     }
 
+    /// Sends a command of the host's own over this store's connections: for what it keeps in the same Redis, under keys of its own. It is
+    /// sent once as far as this crate is concerned; a cluster's client may send it again by itself.
+    ///
+    /// # Errors
+    /// If Redis fails, or its answer is of another type.
+    pub async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
+        Ok(self.connection.ask(command).await?)
+    }
+
     fn over(connection: Connection) -> Result<Self> {
         Ok(Self { connection, calls: Arc::new(Calls::new()?) })
     }

@@ -10,7 +10,7 @@ use clap::Args;
 pub(crate) struct Records {
     /// How long events are kept: each step of each flow, with what was answered, and never a secret.
     ///
-    /// A case older than this cannot be traced. In `memory:` the latest 10,000 are kept instead.
+    /// A case older than this cannot be traced. In `memory:` at most the latest 10,000 are kept, in Redis about 200,000.
     #[arg(long, env = "GRANTCORE_TRAIL_RETENTION", value_name = "DURATION")]
     #[arg(default_value = "90d", value_parser = super::some_seconds)]
     pub(crate) trail_retention: Duration,

@@ -17,6 +17,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use super::authorize::read;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
+use crate::store::Ledger as _;
 
 /// How much is left, where that is little.
 pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
@@ -80,7 +81,7 @@ async fn draw(app: &App, access: &Access, is_billed: bool) -> Result<Option<u64>
     if !is_billed {
         return Ok(None);
     }
-    let reason = match app.oauth.store().spend(access.subject().as_str()).await {
+    let reason = match app.oauth.store().ledger().spend(access.subject().as_str()).await {
         Ok(Some(left)) => return Ok(Some(left)),
         // There was something when it was checked; another call was faster.
         Ok(None) => Reason::BalanceInsufficient,

@@ -1,106 +1,145 @@
-//! The store in memory: the library's, with accounts beside it.
+//! Everything in memory, gone at exit: the library's own store, and the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use grantcore::{Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Timestamp, Write};
+use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Timestamp, Write};
 
-use super::AccountRow;
+use super::ledger::latest;
+use super::{Ledger, Result};
+use crate::trail::{Entry, Search};
 
-type Result<T> = std::result::Result<T, Infallible>;
+/// How many events are kept where they are gone at exit anyway.
+const MOST_EVENTS: usize = 10_000;
 
-/// Everything, gone at exit.
+/// Grants, clients and how accounts stand.
 #[derive(Default)]
-pub(crate) struct Memory {
+pub(super) struct MemoryGrants {
     store: MemoryStore,
-    accounts: Mutex<BTreeMap<String, AccountRow>>,
-    /// Below how much a balance is low.
-    low_balance: u64,
+    /// Held where an account is changed: the library's store is told how it stands as a whole.
+    standing: Mutex<()>,
 }
 
-impl Memory {
-    pub(crate) fn new(low_balance: u64) -> Self {
-        Self { low_balance, ..Self::default() }
+impl MemoryGrants {
+    pub(super) fn set_suspended(&self, subject: &str, suspended: bool) {
+        let _standing = lock(&self.standing);
+        let account = known(Store::account(&self.store, subject)).unwrap_or(Account::ACTIVE);
+        self.store.put_account(Subject::new(subject), Account { suspended, ..account });
     }
 
-    /// Adds an account, unless it is there already.
-    pub(crate) fn put_account(&self, account: AccountRow) {
-        self.lock().entry(account.subject.clone()).or_insert(account);
-    }
-
-    pub(crate) fn account_row(&self, subject: &str) -> Option<AccountRow> {
-        self.lock().get(subject).cloned()
-    }
-
-    pub(crate) fn accounts(&self) -> Vec<AccountRow> {
-        self.lock().values().cloned().collect()
-    }
-
-    pub(crate) fn set_suspended(&self, subject: &str, suspended: bool) -> bool {
-        self.change(subject, |account| account.suspended = suspended).is_some()
-    }
-
-    pub(crate) fn top_up(&self, subject: &str, by: u64) -> Option<u64> {
-        self.change(subject, |account| {
-            account.balance = account.balance.saturating_add(by);
-            account.balance
-        })
-    }
-
-    pub(crate) fn spend(&self, subject: &str) -> Option<u64> {
-        let draw = |account: &mut AccountRow| {
-            account.balance = account.balance.checked_sub(1)?;
-            Some(account.balance)
-        };
-        self.change(subject, draw).flatten()
-    }
-
-    pub(crate) fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
+    pub(super) fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
         self.store.clients(after, most)
     }
 
-    pub(crate) fn sweep(&self, now: Timestamp, most: usize) -> usize {
+    pub(super) fn sweep(&self, now: Timestamp, most: usize) -> usize {
         self.store.sweep(now, most)
-    }
-
-    fn change<T>(&self, subject: &str, change: impl FnOnce(&mut AccountRow) -> T) -> Option<T> {
-        self.lock().get_mut(subject).map(change)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AccountRow>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Store for Memory {
+impl AsyncStore for MemoryGrants {
     type Error = Infallible;
 
-    fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
+    async fn client(&self, id: &str) -> std::result::Result<Option<Stored<Client>>, Infallible> {
         Store::client(&self.store, id)
     }
 
-    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
+    async fn grant(&self, id: GrantId) -> std::result::Result<Option<Stored<Grant>>, Infallible> {
         Store::grant(&self.store, id)
     }
 
-    fn commit(&self, write: &Write) -> Result<Commit> {
+    async fn commit(&self, write: &Write) -> std::result::Result<Commit, Infallible> {
         Store::commit(&self.store, write)
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> std::result::Result<Vec<GrantId>, Infallible> {
         Store::grants_of(&self.store, subject, after, most)
     }
 
-    fn account(&self, subject: &str) -> Result<Option<Account>> {
-        Ok(self.account_row(subject).map(|row| row.account()))
+    async fn account(&self, subject: &str) -> std::result::Result<Option<Account>, Infallible> {
+        Store::account(&self.store, subject)
     }
 
-    fn balance(&self, subject: &str) -> Result<Balance> {
-        Ok(self.account_row(subject).map_or(Balance::Insufficient, |row| row.balance(self.low_balance)))
+    async fn raise_epoch(&self, subject: &str) -> std::result::Result<bool, Infallible> {
+        let _standing = lock(&self.standing);
+        Store::raise_epoch(&self.store, subject)
+    }
+}
+
+/// Balances, and the latest events.
+#[derive(Default)]
+pub(crate) struct MemoryLedger {
+    balances: Mutex<BTreeMap<String, u64>>,
+    trail: Mutex<VecDeque<Entry>>,
+}
+
+impl MemoryLedger {
+    fn events(&self, search: &Search) -> Vec<Entry> {
+        lock(&self.trail).iter().filter(|entry| search.fits(entry)).cloned().collect()
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
+        lock(&self.balances).entry(subject.to_owned()).or_insert(balance);
+        Ok(())
     }
 
-    fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        Ok(self.change(subject, |account| account.epoch = account.epoch.wrapping_add(1)).is_some())
+    async fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        Ok(lock(&self.balances).iter().map(|(subject, balance)| (subject.clone(), *balance)).collect())
     }
+
+    async fn balance(&self, subject: &str) -> Result<Option<u64>> {
+        Ok(lock(&self.balances).get(subject).copied())
+    }
+
+    async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
+        Ok(lock(&self.balances).get_mut(subject).map(|balance| {
+            *balance = balance.saturating_add(by);
+            *balance
+        }))
+    }
+
+    async fn spend(&self, subject: &str) -> Result<Option<u64>> {
+        Ok(lock(&self.balances).get_mut(subject).and_then(|balance| {
+            *balance = balance.checked_sub(1)?;
+            Some(*balance)
+        }))
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        let mut trail = lock(&self.trail);
+        trail.extend(entries);
+        let over = trail.len().saturating_sub(MOST_EVENTS);
+        trail.drain(..over);
+        Ok(())
+    }
+
+    async fn find(&self, search: &Search, most: usize) -> Result<Vec<Entry>> {
+        Ok(latest(self.events(search), most))
+    }
+
+    async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
+        Ok(self.events(&Search { flow: Some(flow.to_owned()), ..Search::default() }))
+    }
+
+    async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize> {
+        let mut trail = lock(&self.trail);
+        let kept = trail.len();
+        let mut left = most;
+        trail.retain(|entry| {
+            let goes = left > 0 && entry.at < before.unix_seconds();
+            left -= usize::from(goes);
+            !goes
+        });
+        Ok(kept - trail.len())
+    }
+}
+
+fn known<T>(result: std::result::Result<T, Infallible>) -> T {
+    result.unwrap_or_else(|never| match never {})
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,121 +1,88 @@
-//! The store on SQLite: one table of clients, one of grants, and a conditional `UPDATE`. There is no protocol in it. WAL with
-//! `synchronous=FULL` keeps every acknowledged commit over a power loss; each statement is a transaction of its own.
+//! The host's own tables in the SQLite file, beside those of `grantcore-sqlite`. There is no grant and no client in them.
+//!
+//! WAL with `synchronous=FULL` keeps every acknowledged write over a power loss; each write is one statement or one transaction.
 
-mod accounts;
-mod trail;
+mod balances;
+pub(super) mod trail;
 
+#[cfg(unix)]
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Account, Balance, Change, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Version, Write};
-use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
+use grantcore::{Client, Grant, Timestamp};
+use grantcore_sqlite::SqliteStore;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::de::DeserializeOwned;
 
-/// Clients, grants, accounts and the trail in one SQLite file. Writes have a connection of their own: one that waits for the file holds
-/// up no read. So have searches of the trail, which may be long.
-pub struct SqliteStore {
+use super::grants::Grants;
+use super::{AnyLedger, BackendError, Ledger, Result};
+use crate::trail::{Entry, Search};
+
+/// Whose turn it is to write to the file. SQLite lets one writer wait for another by looking again and again, and unfairly; those of one
+/// process queue up here first.
+pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Balances and the trail. Writes have a connection of their own: one that waits for the file holds up no read. So have searches of the
+/// trail, which may be long.
+#[derive(Clone)]
+pub(crate) struct SqliteLedger {
+    connections: Arc<Connections>,
+    turn: Turn,
+}
+
+struct Connections {
     reader: Mutex<Connection>,
     writer: Mutex<Connection>,
     searcher: Mutex<Connection>,
-    /// Below how much a balance is low.
-    low_balance: u64,
 }
-
-/// The database failed, or holds a record it cannot read.
-#[derive(Debug, thiserror::Error)]
-pub enum SqliteError {
-    /// SQLite's own error.
-    #[error(transparent)]
-    Database(#[from] rusqlite::Error),
-    /// A record that does not decode: written by a newer version, or damaged.
-    #[error("a record cannot be decoded: {0}")]
-    Record(#[from] serde_json::Error),
-    /// The file was made by a newer version of this program.
-    #[error("the database is of version {0}, which this program does not know")]
-    Newer(u32),
-}
-
-type Result<T> = std::result::Result<T, SqliteError>;
 
 /// Each brings the file from the version that is its place in the list to the next.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_init.sql"),
     include_str!("../../migrations/0002_clients.sql"),
     include_str!("../../migrations/0003_accounts_and_trail.sql"),
+    include_str!("../../migrations/0004_store.sql"),
 ];
 
-impl SqliteStore {
-    /// Opens the file, and makes it if need be. Balances below `low_balance` are low.
-    ///
-    /// # Errors
-    /// If it is not such a database, or one of a newer version.
-    pub fn open(path: &Path, low_balance: u64) -> Result<Self> {
-        let open = || -> Result<_> {
-            let mut connection = Connection::open(path)?;
-            connection.busy_timeout(Duration::from_secs(5))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            migrate(&mut connection)?;
-            Ok(Mutex::new(connection))
-        };
-        Ok(Self { reader: open()?, writer: open()?, searcher: open()?, low_balance })
-    }
+/// The one that moves grants and clients to where the store has them.
+const MOVES: usize = 4;
 
-    /// Drops at most `most` grants and as many clients whose time is over, and says how many of both.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn sweep(&self, now: Timestamp, most: u32) -> Result<usize> {
-        let connection = lock(&self.writer);
-        let delete = |sql| -> rusqlite::Result<usize> { connection.prepare_cached(sql)?.execute(params![end(now), most]) };
-        let grants = delete("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE drop_after <= ? LIMIT ?)")?;
-        let clients = delete("DELETE FROM clients WHERE id IN (SELECT id FROM clients WHERE drop_after <= ? LIMIT ?)")?;
-        Ok(grants + clients)
-    }
+/// Opens the file, and makes it if need be: the store first, for a migration of the host's moves what older files have into its tables.
+pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
+    let path = path.to_owned();
+    blocking(move || {
+        keep_private(&path)?;
+        let (store, turn) = (SqliteStore::open(&path)?, Turn::default());
+        let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
+        let connections = Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
+        let ledger = SqliteLedger { connections, turn: Arc::clone(&turn) };
+        Ok::<_, BackendError>((Grants::Sqlite(store, turn), AnyLedger::Sqlite(ledger)))
+    })
+    .await
+}
 
-    fn read<R: DeserializeOwned>(&self, sql: &str, key: impl Params) -> Result<Option<Stored<R>>> {
-        let connection = lock(&self.reader);
-        let mut query = connection.prepare_cached(sql)?;
-        let row: Option<(i64, String)> = query.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((version, body)) = row else { return Ok(None) };
-        Ok(Some(Stored { record: Arc::new(serde_json::from_str(&body)?), version: Version(version.cast_unsigned()) }))
-    }
+/// Makes a new file one that only this user can read: digests are no secrets, but whose grants there are is nobody else's business.
+#[cfg(unix)]
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
 
-    /// One row changed, or somebody else was faster.
-    fn write(&self, sql: &str, values: impl Params) -> Result<Commit> {
-        let changed = lock(&self.writer).prepare_cached(sql)?.execute(values)?;
-        Ok(if changed == 1 { Commit::Done } else { Commit::Conflict })
-    }
+#[cfg(not(unix))]
+fn keep_private(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
 
-    fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
-        let (id, version, body) = (change.id(), number(change.version()), serde_json::to_string(change.record())?);
-        let (subject, drop_after) = (change.record().subject().as_str(), end(change.drop_after()));
-        match change.seen() {
-            None => self.write(
-                "INSERT INTO grants VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                params![id.as_bytes(), version, subject, drop_after, body],
-            ),
-            Some(seen) => self.write(
-                "UPDATE grants SET version = ?, drop_after = ?, body = ? WHERE id = ? AND version = ?",
-                params![version, drop_after, body, id.as_bytes(), number(seen)],
-            ),
-        }
-    }
-
-    fn commit_client(&self, change: &Change<Client>) -> Result<Commit> {
-        let (id, version, body) = (change.id().as_str(), number(change.version()), serde_json::to_string(change.record())?);
-        let drop_after = end(change.drop_after());
-        match change.seen() {
-            None => {
-                self.write("INSERT INTO clients VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", params![id, version, drop_after, body])
-            }
-            Some(seen) => self.write(
-                "UPDATE clients SET version = ?, drop_after = ?, body = ? WHERE id = ? AND version = ?",
-                params![version, drop_after, body, id, number(seen)],
-            ),
-        }
-    }
+fn connection(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    migrate(&mut connection)?;
+    Ok(connection)
 }
 
 /// Brings the file to this program's version, once, whoever else is opening it.
@@ -123,70 +90,119 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
-    for migration in MIGRATIONS.get(done..).ok_or(SqliteError::Newer(version))? {
+    for (number, migration) in (done + 1..).zip(MIGRATIONS.get(done..).ok_or(BackendError::Newer(version.into()))?) {
+        if number == MOVES {
+            drop_unreadable::<Grant>(&change, "grants")?;
+            drop_unreadable::<Client>(&change, "clients")?;
+        }
         change.execute_batch(migration)?;
     }
     change.pragma_update(None, "user_version", u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))?;
     Ok(change.commit()?)
 }
 
+/// Drops records of the formats that there were before the library's first release: each would be an error for as long as it is kept.
+/// Without them users are asked once more, and clients register again.
+fn drop_unreadable<R: DeserializeOwned>(change: &Transaction<'_>, table: &str) -> Result<()> {
+    let mut query = change.prepare(&format!("SELECT id, body FROM {table}"))?;
+    let rows = query.query_map([], |row| Ok((row.get::<_, Value>(0)?, row.get::<_, String>(1)?)))?;
+    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+        if serde_json::from_str::<R>(&row.1).is_err() {
+            change.execute(&format!("DELETE FROM {table} WHERE id = ?"), [row.0])?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the call still runs to its end; its
+/// result is then one that nobody knows, which the library expects.
+pub(super) async fn blocking<T, E>(call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static) -> Result<T>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    BackendError: From<E>,
+{
+    Ok(tokio::task::spawn_blocking(call).await??)
+}
+
+impl SqliteLedger {
+    async fn on<T: Send + 'static>(
+        &self,
+        which: fn(&Connections) -> &Mutex<Connection>,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let connections = Arc::clone(&self.connections);
+        blocking(move || call(&mut lock(which(&connections)))).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.on(|all| &all.reader, call).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _turn = self.turn.lock().await;
+        self.on(|all| &all.writer, call).await
+    }
+
+    async fn search<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.on(|all| &all.searcher, call).await
+    }
+}
+
+impl Ledger for SqliteLedger {
+    async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
+        let subject = subject.to_owned();
+        self.write(move |connection| balances::add(connection, &subject, balance)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        self.read(|connection| balances::all(connection)).await
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Option<u64>> {
+        let subject = subject.to_owned();
+        self.read(move |connection| balances::find(connection, &subject)).await
+    }
+
+    async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
+        let subject = subject.to_owned();
+        self.write(move |connection| balances::top_up(connection, &subject, by)).await
+    }
+
+    async fn spend(&self, subject: &str) -> Result<Option<u64>> {
+        let subject = subject.to_owned();
+        self.write(move |connection| balances::spend(connection, &subject)).await
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        self.write(move |connection| trail::append(connection, &entries)).await
+    }
+
+    async fn find(&self, search: &Search, most: usize) -> Result<Vec<Entry>> {
+        let search = search.clone();
+        self.search(move |connection| trail::find(connection, &search, most)).await
+    }
+
+    async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
+        let flow = flow.to_owned();
+        self.search(move |connection| trail::flow(connection, &flow)).await
+    }
+
+    async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize> {
+        self.write(move |connection| trail::drop_before(connection, before, most)).await
+    }
+}
+
 /// A connection is as good as before, whatever became of the thread that used it.
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Seconds as SQLite counts them, to 2^63.
-fn end(time: Timestamp) -> i64 {
-    i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
-}
-
-/// As many rows as SQLite counts, to 2^63.
-fn count(most: usize) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
-}
-
-fn number(version: Version) -> i64 {
-    version.0.cast_signed()
-}
-
-impl Store for SqliteStore {
-    type Error = SqliteError;
-
-    fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
-        self.read("SELECT version, body FROM clients WHERE id = ?", [id])
-    }
-
-    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
-        self.read("SELECT version, body FROM grants WHERE id = ?", [id.as_bytes()])
-    }
-
-    fn commit(&self, write: &Write) -> Result<Commit> {
-        match write {
-            Write::Grant(change) => self.commit_grant(change),
-            Write::Client(change) => self.commit_client(change),
-        }
-    }
-
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
-        let connection = lock(&self.reader);
-        let mut query = connection.prepare_cached("SELECT id FROM grants WHERE subject = ? AND id > ? ORDER BY id LIMIT ?")?;
-        // Every id is greater than no bytes at all.
-        let after = after.map(|id| *id.as_bytes());
-        let after = after.as_ref().map_or(&[][..], |id| id);
-        let ids = query.query_map(params![subject, after, count(most)], |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
-        Ok(ids.collect::<rusqlite::Result<_>>()?)
-    }
-
-    fn account(&self, subject: &str) -> Result<Option<Account>> {
-        Ok(self.account_row(subject)?.map(|row| row.account()))
-    }
-
-    fn balance(&self, subject: &str) -> Result<Balance> {
-        let row = self.account_row(subject)?;
-        Ok(row.map_or(Balance::Insufficient, |row| row.balance(self.low_balance)))
-    }
-
-    fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        self.raise(subject)
-    }
 }

@@ -1,7 +1,7 @@
-//! The way of events to the disk: a bounded queue, and one thread that writes all that has queued up in one transaction.
+//! The way of events to the database: a bounded queue, and one task that writes all that has queued up at once.
 //!
-//! Whoever records does not wait for the disk, unless no answer may leave without its event. A queue that is full, a disk that fails or
-//! a thread that is gone cost events, never answers; they are counted and told of.
+//! Whoever records does not wait for the database, unless no answer may leave without its event. A queue that is full, a database that
+//! fails or a task that is gone cost events, never answers; they are counted and told of.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use grantcore::{Event, Unrecorded};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Entry;
-use crate::store::SqliteStore;
+use crate::store::{AnyLedger, Ledger as _};
 
 /// How many events may wait to be written.
 const ROOM: usize = 4096;
@@ -20,9 +20,9 @@ const AT_ONCE: usize = 512;
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) struct Queue {
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) ledger: AnyLedger,
     sender: mpsc::Sender<Queued>,
-    /// Whether recording waits for the disk.
+    /// Whether recording waits for the database.
     waits: bool,
     lost: Arc<Lost>,
 }
@@ -34,13 +34,12 @@ struct Queued {
 }
 
 impl Queue {
-    /// Starts the thread that writes. It ends when this queue is gone and all that was in it is written.
-    pub(super) fn start(store: Arc<SqliteStore>, waits: bool) -> std::io::Result<Self> {
+    /// Starts the task that writes. It ends when this queue is gone and all that was in it is written.
+    pub(super) fn start(ledger: AnyLedger, waits: bool) -> Self {
         let (sender, receiver) = mpsc::channel(ROOM);
         let lost = Arc::new(Lost::default());
-        let (for_thread, tally) = (Arc::clone(&store), Arc::clone(&lost));
-        std::thread::Builder::new().name("trail".into()).spawn(move || write(&for_thread, receiver, &tally))?;
-        Ok(Self { store, sender, waits, lost })
+        tokio::spawn(write(ledger.clone(), receiver, Arc::clone(&lost)));
+        Self { ledger, sender, waits, lost }
     }
 
     pub(super) async fn record(&self, event: &Event) -> Result<(), Unrecorded> {
@@ -68,22 +67,21 @@ impl Queue {
     }
 }
 
-/// The thread.
-fn write(store: &SqliteStore, mut queue: mpsc::Receiver<Queued>, lost: &Lost) {
+/// The task.
+async fn write(ledger: AnyLedger, mut queue: mpsc::Receiver<Queued>, lost: Arc<Lost>) {
     let mut batch = Vec::with_capacity(AT_ONCE);
-    while queue.blocking_recv_many(&mut batch, AT_ONCE) > 0 {
-        let events = || batch.iter().filter_map(|queued| queued.event.as_ref());
-        let waiting = match store.append(events().map(Entry::of)) {
-            Ok(()) => batch.drain(..).filter_map(|queued| queued.done).collect(),
-            Err(error) => {
-                lost.add(events().count(), &error);
-                batch.clear();
-                Vec::new()
+    while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
+        let entries: Vec<_> = batch.iter().filter_map(|queued| queued.event.as_ref()).map(Entry::of).collect();
+        let count = entries.len();
+        let written = if count == 0 { Ok(()) } else { ledger.append(entries).await };
+        for Queued { done, .. } in batch.drain(..) {
+            // Who does not wait any more need not be told; who is not told knows that it was not written.
+            if let (Some(done), true) = (done, written.is_ok()) {
+                let _ = done.send(());
             }
-        };
-        for done in waiting {
-            // Who does not wait any more need not be told.
-            let _ = done.send(());
+        }
+        if let Err(error) = written {
+            lost.add(count, &error);
         }
     }
 }

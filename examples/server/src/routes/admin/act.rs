@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::pages::{Confirm, Nav, Page};
 use crate::routes::connected::forged;
 use crate::sessions::ADMIN;
-use crate::store::BackendError;
+use crate::store::{BackendError, Ledger as _};
 
 /// What is to be done.
 #[derive(Debug, Deserialize)]
@@ -111,7 +111,7 @@ impl Act {
             Self::Lift { subject } => return store.set_suspended(subject, false).await,
             Self::TopUp { subject, by } => {
                 let Ok(by) = by.parse::<u32>() else { return Ok(false) };
-                return Ok(store.top_up(subject, by.into()).await?.is_some());
+                return Ok(store.ledger().top_up(subject, by.into()).await?.is_some());
             }
             Self::Deactivate { client_id } => oauth.set_standing(client_id, Standing::Deactivated).await,
             Self::Reactivate { client_id } => oauth.set_standing(client_id, Standing::Active).await,

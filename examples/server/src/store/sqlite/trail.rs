@@ -1,68 +1,57 @@
 //! The trail in SQLite: appended to many events at a time, searched by what is indexed, dropped from its old end.
 
-use rusqlite::types::Value;
-use rusqlite::{Row, TransactionBehavior, params, params_from_iter};
-
-use super::{Result, SqliteStore, count, end, lock};
-use crate::trail::{Entry, Search};
 use grantcore::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Result, Row, TransactionBehavior, params, params_from_iter};
+
+use crate::trail::{Entry, Search};
 
 const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
     challenge, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
     note FROM trail";
 
-impl SqliteStore {
-    /// Keeps these events, all of them or none: one wait for the disk, however many they are.
-    pub(crate) fn append(&self, entries: impl Iterator<Item = Entry>) -> Result<()> {
-        let mut connection = lock(&self.writer);
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for entry in entries {
-            change.prepare_cached(INSERT)?.execute(params![
-                end(Timestamp::from_unix_seconds(entry.at)),
-                entry.correlation,
-                entry.flow,
-                entry.kind,
-                entry.reason,
-                entry.detail,
-                entry.client,
-                entry.subject,
-                entry.status,
-                entry.error,
-                entry.description,
-                entry.challenge,
-                entry.note,
-            ])?;
-        }
-        Ok(change.commit()?)
+/// One wait for the disk, however many they are.
+pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for entry in entries {
+        change.prepare_cached(INSERT)?.execute(params![
+            end(Timestamp::from_unix_seconds(entry.at)),
+            entry.correlation,
+            entry.flow,
+            entry.kind,
+            entry.reason,
+            entry.detail,
+            entry.client,
+            entry.subject,
+            entry.status,
+            entry.error,
+            entry.description,
+            entry.challenge,
+            entry.note,
+        ])?;
     }
+    change.commit()
+}
 
-    /// The events that fit, in the order of their time; the latest `most` of them.
-    pub(crate) fn find_events(&self, search: &Search, most: usize) -> Result<Vec<Entry>> {
-        let (conditions, mut values) = conditions(search);
-        values.push(count(most).into());
-        let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
-        let connection = lock(&self.searcher);
-        let mut query = connection.prepare_cached(&sql)?;
-        let rows = query.query_map(params_from_iter(values), entry)?;
-        let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-        found.reverse();
-        Ok(found)
-    }
+pub(super) fn find(connection: &Connection, search: &Search, most: usize) -> Result<Vec<Entry>> {
+    let (conditions, mut values) = conditions(search);
+    values.push(count(most).into());
+    let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
+    let mut query = connection.prepare_cached(&sql)?;
+    let mut found = query.query_map(params_from_iter(values), entry)?.collect::<Result<Vec<_>>>()?;
+    found.reverse();
+    Ok(found)
+}
 
-    /// All events of a flow, in the order they were recorded.
-    pub(crate) fn flow_events(&self, flow: &str) -> Result<Vec<Entry>> {
-        let connection = lock(&self.searcher);
-        let mut query = connection.prepare_cached(&format!("{SELECT} WHERE flow = ? ORDER BY id"))?;
-        let rows = query.query_map([flow], entry)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
+pub(super) fn flow(connection: &Connection, flow: &str) -> Result<Vec<Entry>> {
+    let mut query = connection.prepare_cached(&format!("{SELECT} WHERE flow = ? ORDER BY id"))?;
+    query.query_map([flow], entry)?.collect()
+}
 
-    /// Drops at most `most` events from before this time, the oldest first, and says how many.
-    pub(crate) fn sweep_events(&self, before: Timestamp, most: usize) -> Result<usize> {
-        let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
-        Ok(lock(&self.writer).prepare_cached(sql)?.execute(params![end(before), count(most)])?)
-    }
+pub(super) fn drop_before(connection: &Connection, before: Timestamp, most: usize) -> Result<usize> {
+    let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
+    connection.prepare_cached(sql)?.execute(params![end(before), count(most)])
 }
 
 /// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it is looked for from the latest event
@@ -73,17 +62,8 @@ fn conditions(search: &Search) -> (String, Vec<Value>) {
         sql.extend([if values.is_empty() { " WHERE " } else { " AND " }, condition]);
         values.push(value);
     };
-    let columns = [
-        ("correlation = ?", &search.correlation),
-        ("flow = ?", &search.flow),
-        ("client = ?", &search.client),
-        ("subject = ?", &search.subject),
-        ("error = ?", &search.error),
-    ];
-    for (condition, wanted) in columns {
-        if let Some(wanted) = wanted {
-            add(condition, wanted.clone().into());
-        }
+    for (column, wanted) in search.columns() {
+        add(&format!("{column} = ?"), wanted.clone().into());
     }
     if let Some((from, until)) = search.span() {
         add("at >= ?", end(from).into());
@@ -92,7 +72,7 @@ fn conditions(search: &Search) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+fn entry(row: &Row<'_>) -> Result<Entry> {
     Ok(Entry {
         at: row.get::<_, i64>(0)?.cast_unsigned(),
         correlation: row.get(1)?,
@@ -110,6 +90,16 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// Seconds as SQLite counts them, to 2^63.
+fn end(time: Timestamp) -> i64 {
+    i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
+}
+
+/// As many rows as SQLite counts, to 2^63.
+fn count(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +107,9 @@ mod tests {
     #[test]
     fn whatever_a_user_can_quote_is_looked_up_by_an_index_and_nothing_is_sorted() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("grants.sqlite"), 10).unwrap();
+        let path = directory.path().join("grants.sqlite");
+        let _store = grantcore_sqlite::SqliteStore::open(&path).unwrap();
+        let connection = crate::store::sqlite::connection(&path).unwrap();
         let (text, base) = (Some("x".to_owned()), Search::default());
         let pieces = Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
         for (search, index) in [
@@ -131,7 +123,6 @@ mod tests {
         ] {
             let (conditions, values) = conditions(&search);
             let sql = format!("EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9");
-            let connection = lock(&store.searcher);
             let mut query = connection.prepare(&sql).unwrap();
             let rows = query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
             let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();

@@ -1,0 +1,122 @@
+//! Where clients, grants, accounts and the trail are kept, by a URL. Nothing is opened here.
+//!
+//! A URL can have a password in it. No error says what was given, no `Debug` shows it, and `--help` does not repeat the variable.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
+
+/// Which database it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// A file.
+    Sqlite(PathBuf),
+    /// None: gone at exit.
+    Memory,
+    /// A server.
+    Postgres(Address),
+    /// A server or a cluster.
+    Redis(Address),
+}
+
+/// A URL that may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Address(String);
+
+impl Address {
+    /// All of it, for whoever connects.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.split("://").next().unwrap_or_default())
+    }
+}
+
+impl Database {
+    /// `sqlite://PATH` is read too, as other programs write it.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        if text == "memory:" {
+            return Some(Self::Memory);
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            // SQLite would take these for private databases that are gone at exit.
+            return (!["", ":memory:"].contains(&path)).then(|| Self::Sqlite(path.into()));
+        }
+        let address = Address(text.to_owned());
+        match text.split_once("://")? {
+            (_, "") => None,
+            ("postgres" | "postgresql", _) => Some(Self::Postgres(address)),
+            ("redis" | "rediss" | "redis-cluster" | "rediss-cluster", _) => Some(Self::Redis(address)),
+            _ => None,
+        }
+    }
+}
+
+const DATABASES: &str = "invalid value for '--database <URL>': possible are `sqlite:PATH` (like \
+    sqlite:/var/lib/grantcore/grants.sqlite), `memory:`, `postgres://USER:PASSWORD@HOST/NAME`, `redis://HOST:PORT`, \
+    `rediss://HOST:PORT` and `redis-cluster://HOST:PORT,HOST:PORT`; for any other database, implement the library's store trait\n";
+
+/// Reads the URL, and does not repeat what it cannot read, as clap does by itself.
+#[derive(Clone, Copy)]
+pub(super) struct Reader;
+
+impl TypedValueParser for Reader {
+    type Value = Database;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Database, clap::Error> {
+        let refused = || clap::Error::raw(ErrorKind::ValueValidation, DATABASES).with_cmd(command);
+        value.to_str().and_then(Database::read).ok_or_else(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+    use clap::Parser as _;
+
+    fn parse(url: &str) -> Result<Config, clap::Error> {
+        Config::try_parse_from(["grantcore-server", "--database", url])
+    }
+
+    #[test]
+    fn a_scheme_says_which_database_it_is() {
+        for (url, database) in [
+            ("sqlite:/b/a.db", Database::Sqlite("/b/a.db".into())),
+            ("sqlite://a.db", Database::Sqlite("a.db".into())),
+            ("memory:", Database::Memory),
+        ] {
+            assert_eq!(parse(url).unwrap().database, database);
+        }
+        for url in ["postgres://u@h:5433/n?connect_timeout=3", "postgresql:///n?host=/run/postgresql"] {
+            assert!(matches!(parse(url).unwrap().database, Database::Postgres(address) if address.reveal() == url));
+        }
+        for url in ["redis://h:6380/", "rediss://h", "redis-cluster://a:1,b:2,c:3", "rediss-cluster://a:1,b:2"] {
+            assert!(matches!(parse(url).unwrap().database, Database::Redis(address) if address.reveal() == url));
+        }
+    }
+
+    #[test]
+    fn a_password_is_in_no_error_and_in_no_debug() {
+        for url in
+            ["postgre://u:hunter2@h/n", "postgres:u:hunter2@h", "http://u:hunter2@h", "redis-sentinel://u:hunter2@h", "hunter2"]
+        {
+            let refusal = parse(url).unwrap_err();
+            assert!(!format!("{refusal} {refusal:?}").contains("hunter2"), "{refusal}");
+            assert!(refusal.to_string().contains("`redis-cluster://HOST:PORT,HOST:PORT`"), "{refusal}");
+        }
+        for url in ["postgres://u:hunter2@h/n", "redis://:hunter2@h"] {
+            let config = format!("{:?}", parse(url).unwrap());
+            assert!(config.contains("database: ") && !config.contains("hunter2"), "{config}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong in a database, each in one line with all that is known of it. None of it has an address or a password in it.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use deadpool_postgres::{PoolError, tokio_postgres};
+use grantcore_postgres::PostgresError;
+use grantcore_redis::{RedisStoreError, redis::RedisError};
+use grantcore_sqlite::SqliteError;
+
+/// The library's store, or what the host keeps beside it, failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackendError {
+    #[error("{}", line(.0))]
+    SqliteStore(#[from] SqliteError),
+    #[error("{}", line(.0))]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the file cannot be made: {0}")]
+    File(#[from] std::io::Error),
+    #[error("the thread that waited for the disk ended before it answered")]
+    Stopped(#[from] tokio::task::JoinError),
+    #[error("{}", line(.0))]
+    PostgresStore(#[from] PostgresError),
+    #[error("{}", line(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("{}", line(.0))]
+    Pool(#[from] PoolError),
+    #[error("the database did not answer in time")]
+    TimedOut,
+    #[error("{}", line(.0))]
+    RedisStore(#[from] RedisStoreError),
+    #[error("{}", line(.0))]
+    Redis(#[from] RedisError),
+    #[error("an event cannot be decoded: {0}")]
+    Event(#[from] serde_json::Error),
+    /// The host's own tables were made by a newer version of this program.
+    #[error("the database is of version {0}, which this program does not know")]
+    Newer(i64),
+}
+
+impl From<Infallible> for BackendError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// An error with its causes: the databases' clients say little in the first.
+fn line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some repeat their cause.
+        if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line.lines().collect::<Vec<_>>().join("; ")
+}
