@@ -3,6 +3,7 @@
 //!
 //! `GRANTCORE_FLOWS` says how many flows each test runs, `GRANTCORE_SEED` which choices they make; `--nocapture` shows the counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::print_stdout, reason = "the counts, for whoever wants to see them")]
 
 #[path = "support/load/mod.rs"]
 mod load;

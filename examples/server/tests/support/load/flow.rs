@@ -92,12 +92,30 @@ impl Ending {
 }
 
 /// How a refresh token is presented.
-pub const REFRESHES: [&str; 4] = [
-    "refreshes, plain",
-    "refreshes, again after the answer",
-    "refreshes, at both processes at once",
-    "refreshes, again after a connection that the client gave up",
-];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    Plain,
+    Retried,
+    Doubled,
+    GivenUp,
+}
+
+impl Refresh {
+    const ALL: [Self; 4] = [Self::Plain, Self::Retried, Self::Doubled, Self::GivenUp];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "refreshes, plain",
+            Self::Retried => "refreshes, again after the answer",
+            Self::Doubled => "refreshes, at both processes at once",
+            Self::GivenUp => "refreshes, again after the client gave up waiting",
+        }
+    }
+
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::name)
+    }
+}
 
 impl Flow<'_> {
     /// From the consent page to the end.
@@ -107,7 +125,7 @@ impl Flow<'_> {
         let answer = self.browser.decide(self.service, node, decision).await?;
         if self.ending == Ending::Denied {
             let is_denied = answer.code.is_none() && answer.error.as_deref() == Some("access_denied");
-            return self.must(is_denied, || format!("a denial gave {:?}", answer.error));
+            return must(is_denied, || format!("a denial gave {:?}", answer.error));
         }
         let Some(code) = answer.code else { return Err(violation(format!("no code but {:?}", answer.error))) };
         self.told(format!("allowed at {node}"));
@@ -172,9 +190,8 @@ impl Flow<'_> {
     async fn race(&mut self, code: &str) -> Checked<()> {
         self.told("redeem at both".into());
         let form = redemption(code, VERIFIER);
-        let (one, other) = tokio::join!(self.service.post(0, "/oauth/token", &form), self.service.post(1, "/oauth/token", &form));
-        let answers: Vec<Option<Pair>> = [&one, &other].into_iter().flatten().map(pair).collect();
-        self.pairs = answers.iter().flatten().cloned().collect();
+        let answers = self.at_both(&form).await;
+        self.pairs = answers.iter().filter_map(pair).collect();
         match (self.pairs.len(), answers.len()) {
             (2, _) => return Err(violation("two token pairs for one code (I6)".into())),
             (1, _) => {}
@@ -192,37 +209,45 @@ impl Flow<'_> {
 
     /// One of the ways in which a client refreshes; all of them must give one and the same pair (I11).
     pub async fn refresh(&mut self) -> Checked<()> {
-        let (token, used) = (self.newest().refresh.clone(), Instant::now());
-        let kind = self.random.one_of(&REFRESHES);
-        self.told(kind.into());
-        let mut answers = Vec::new();
-        if kind == REFRESHES[2] {
-            let form = refreshing(&token);
-            let (one, other) =
-                tokio::join!(self.service.post(0, "/oauth/token", &form), self.service.post(1, "/oauth/token", &form));
-            for reply in [one, other].into_iter().flatten() {
-                answers.push(successor(&reply, used)?);
+        let (token, used, kind) = (self.newest().refresh.clone(), Instant::now(), self.random.one_of(&Refresh::ALL));
+        self.told(kind.name().into());
+        let form = refreshing(&token);
+        let (mut answers, asked) = match kind {
+            Refresh::Plain => (Vec::new(), 1),
+            Refresh::Retried => (Vec::new(), 2),
+            Refresh::Doubled => (self.at_both(&form).await, 2),
+            Refresh::GivenUp => {
+                let early = self.given_up(&form).await;
+                let asked = early.len() + 1;
+                (early, asked)
             }
-        } else if kind == REFRESHES[3] {
-            let (node, patience) = (self.random.below(2), Duration::from_millis(self.random.below(6) as u64));
-            if let Ok(Ok(reply)) = timeout(patience, self.service.post(node, "/oauth/token", &refreshing(&token))).await {
-                answers.push(successor(&reply, used)?);
-            }
+        };
+        // Whatever was lost is sent again.
+        while answers.len() < asked {
+            answers.push(self.until_answered("/oauth/token", &form).await?);
         }
-        let asked = if kind == REFRESHES[1] { 2 } else { 1 };
-        // Of two at once, each that was lost is sent again; so is what was given up.
-        let more = if kind == REFRESHES[2] { 2 - answers.len() } else { asked };
-        for _ in 0..more {
-            let reply = self.until_answered("/oauth/token", &refreshing(&token)).await?;
-            answers.push(successor(&reply, used)?);
-        }
-        let pair = answers.pop().unwrap();
-        self.must(answers.iter().all(|other| *other == pair), || "two successors of one refresh token (I11)".into())?;
-        self.must(!self.pairs.contains(&pair), || "a successor that was there before (I11)".into())?;
-        self.service.tally.count(kind);
+        let pairs: Vec<Pair> = answers.iter().map(|reply| successor(reply, used)).collect::<Checked<_>>()?;
+        must(pairs.iter().all(|pair| *pair == pairs[0]), || "two successors of one refresh token (I11)".into())?;
+        self.service.tally.count(kind.name());
         self.used.push(used);
-        self.pairs.push(pair);
+        self.pairs.extend(pairs.into_iter().next());
         Ok(())
+    }
+
+    /// The same request to both processes at once: what they answer.
+    async fn at_both(&self, form: &[(&str, &str)]) -> Vec<Reply> {
+        let (one, other) = tokio::join!(self.service.post(0, "/oauth/token", form), self.service.post(1, "/oauth/token", form));
+        [one, other].into_iter().flatten().collect()
+    }
+
+    /// A request whose connection the client closes after an instant: the answer, if it was faster.
+    async fn given_up(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
+        let (node, patience) = (self.random.below(2), Duration::from_millis(self.random.below(6) as u64));
+        let answer = timeout(patience, self.service.post(node, "/oauth/token", form)).await;
+        if answer.is_err() {
+            self.service.tally.count("requests given up");
+        }
+        answer.into_iter().flatten().collect()
     }
 
     /// Two rotations lie within W: it is refused, and nobody is logged out for it (I12).
@@ -235,7 +260,7 @@ impl Flow<'_> {
         if before.elapsed() >= SURELY_WITHIN {
             return Err(End::Late);
         }
-        self.must(is_invalid_grant(&reply), || format!("a refresh token two rotations old gave {} (I12)", reply.brief()))?;
+        must(is_invalid_grant(&reply), || format!("a refresh token two rotations old gave {} (I12)", reply.brief()))?;
         self.refresh().await?;
         self.is_alive_everywhere().await
     }
@@ -246,14 +271,14 @@ impl Flow<'_> {
         let token = self.pairs[any].refresh.clone();
         self.told("revoke".into());
         let reply = self.until_answered("/oauth/revoke", &[("client_id", CLIENT), ("token", &token)]).await?;
-        self.must(reply.status == 200, || format!("a revocation gave {}", reply.brief()))?;
+        must(reply.status == 200, || format!("a revocation gave {}", reply.brief()))?;
         self.is_dead_everywhere().await
     }
 
     pub async fn is_refused(&mut self, what: &str, form: &[(&str, &str)]) -> Checked<()> {
         self.told(what.into());
         let reply = self.until_answered("/oauth/token", form).await?;
-        self.must(is_invalid_grant(&reply), || format!("{what} gave {}", reply.brief()))
+        must(is_invalid_grant(&reply), || format!("{what} gave {}", reply.brief()))
     }
 
     pub fn newest(&self) -> &Pair {
@@ -262,10 +287,6 @@ impl Flow<'_> {
 
     pub fn told(&mut self, what: String) {
         self.story.push(what);
-    }
-
-    pub fn must(&self, holds: bool, else_what: impl FnOnce() -> String) -> Checked<()> {
-        if holds { Ok(()) } else { Err(violation(else_what())) }
     }
 }
 
@@ -300,6 +321,10 @@ fn successor(reply: &Reply, used: Instant) -> Checked<Pair> {
         None if is_invalid_grant(reply) && used.elapsed() >= SURELY_WITHIN => Err(End::Late),
         None => Err(violation(format!("a refresh gave {} (I14)", reply.brief()))),
     }
+}
+
+pub fn must(holds: bool, else_what: impl FnOnce() -> String) -> Checked<()> {
+    if holds { Ok(()) } else { Err(violation(else_what())) }
 }
 
 pub fn violation(what: String) -> End {

@@ -21,7 +21,7 @@ use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 
 use self::browser::Browser;
-use self::flow::{End, Ending, Flow, Pair, REFRESHES};
+use self::flow::{End, Ending, Flow, Pair, Refresh};
 use self::random::Random;
 use self::report::Report;
 use self::service::Service;
@@ -147,7 +147,8 @@ impl Load {
     /// Kills one process while it is busy, and starts it again when the other has carried the load for a while.
     async fn crash(self: Arc<Self>) {
         let victim = Random::of(self.seed, self.flows).below(2);
-        let (at, until) = (self.flows * 2 / 5, self.flows * 2 / 5 + self.flows / 20);
+        let at = self.flows * 2 / 5;
+        let until = at + 10 + self.flows / 50;
         while !self.is_over() && (self.done.load(SeqCst) < at || self.service.under_way(victim) < 2) {
             sleep(Duration::from_millis(1)).await;
         }
@@ -182,7 +183,7 @@ impl Load {
         let counts = self.service.tally.counts();
         let lost = ["requests lost: nobody listened", "requests lost: the connection broke"];
         let mut wrong: Vec<String> = Ending::names()
-            .chain(REFRESHES)
+            .chain(Refresh::names())
             .filter(|name| !counts.contains_key(name))
             .map(|name| format!("there were no {name}"))
             .collect();

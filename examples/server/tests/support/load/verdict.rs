@@ -2,7 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::flow::{Checked, Flow, MOST_TRIES, PAUSE, refreshing, violation};
+use super::flow::{Checked, Flow, MOST_TRIES, PAUSE, must, refreshing, violation};
 use super::service::Lost;
 
 impl Flow<'_> {
@@ -10,7 +10,7 @@ impl Flow<'_> {
     pub async fn is_alive_everywhere(&mut self) -> Checked<()> {
         for node in 0..2 {
             let status = self.status_at(node, &self.newest().access.clone()).await?;
-            self.must(matches!(status, None | Some(200)), || format!("an access token gave {status:?} at {node} (I14)"))?;
+            must(matches!(status, None | Some(200)), || format!("an access token gave {status:?} at {node} (I14)"))?;
         }
         Ok(())
     }
@@ -20,7 +20,7 @@ impl Flow<'_> {
         for node in 0..2 {
             for pair in self.pairs.clone() {
                 let status = self.status_at(node, &pair.access).await?;
-                self.must(matches!(status, None | Some(401)), || format!("a dead access token gave {status:?} at {node} (I19)"))?;
+                must(matches!(status, None | Some(401)), || format!("a dead access token gave {status:?} at {node} (I19)"))?;
             }
         }
         let newest = self.newest().refresh.clone();
