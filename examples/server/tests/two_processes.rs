@@ -19,8 +19,8 @@ async fn two_processes_on(database: &str) {
     let _alone = ONE_AT_A_TIME.lock().await;
     let directory = tempfile::tempdir().unwrap();
     let report = Load::start(database, directory.path()).run().await;
-    println!("{report}");
     assert!(report.is_good(), "{database}: {report}");
+    println!("{database}: {report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

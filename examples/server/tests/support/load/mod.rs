@@ -24,7 +24,7 @@ use self::browser::Browser;
 use self::flow::{End, Ending, Flow, Pair, Refresh};
 use self::random::Random;
 use self::report::Report;
-use self::service::Service;
+use self::service::{LOST_IN_A_CRASH, Service};
 
 const WORKERS: usize = 24;
 /// Quick; who wants to be sure says more.
@@ -152,6 +152,9 @@ impl Load {
         while !self.is_over() && (self.done.load(SeqCst) < at || self.service.under_way(victim) < 2) {
             sleep(Duration::from_millis(1)).await;
         }
+        if self.is_over() {
+            return;
+        }
         self.service.tally.count("processes killed");
         block_in_place(|| self.service.kill(victim));
         while !self.is_over() && self.done.load(SeqCst) < until {
@@ -180,21 +183,21 @@ impl Load {
 
     /// What must hold of the run: nothing that it is for was left out, and no token is of two flows or generations.
     fn judge_together(&self, kept: &[Kept]) {
-        let counts = self.service.tally.counts();
-        let lost = ["requests lost: nobody listened", "requests lost: the connection broke"];
-        let mut wrong: Vec<String> = Ending::names()
-            .chain(Refresh::names())
-            .filter(|name| !counts.contains_key(name))
-            .map(|name| format!("there were no {name}"))
-            .collect();
-        if !lost.iter().any(|name| counts.contains_key(name)) {
-            wrong.push("nobody noticed the crash".into());
-        }
+        let mut violations = lock(&self.violations);
         let tokens = || kept.iter().flat_map(|kept| &kept.pairs).flat_map(|pair| [&pair.access, &pair.refresh]);
         if tokens().collect::<BTreeSet<_>>().len() != tokens().count() {
-            wrong.push("a token was given twice".into());
+            violations.push("a token was given twice".into());
         }
-        lock(&self.violations).extend(wrong);
+        // A run that was cut short left out much, and has said why.
+        if !violations.is_empty() {
+            return;
+        }
+        let counts = self.service.tally.counts();
+        let missing = Ending::names().chain(Refresh::names()).filter(|name| !counts.contains_key(name));
+        violations.extend(missing.map(|name| format!("there were no {name}")));
+        if !LOST_IN_A_CRASH.iter().any(|name| counts.contains_key(name)) {
+            violations.push("nobody noticed the crash".into());
+        }
     }
 }
 

@@ -20,6 +20,9 @@ pub const ISSUER: &str = "http://localhost";
 /// W, as the program is told.
 const REPLAY_WINDOW: &str = "30s";
 
+/// How requests are counted that had no answer because nobody was there to give it.
+pub const LOST_IN_A_CRASH: [&str; 2] = ["requests lost: nobody listened", "requests lost: the connection broke"];
+
 pub struct Service {
     nodes: [Node; 2],
     http: Client,
@@ -151,8 +154,8 @@ impl Service {
             Err(lost) => *lost,
         };
         self.tally.count(match lost {
-            Lost::Refused => "requests lost: nobody listened",
-            Lost::Broken => "requests lost: the connection broke",
+            Lost::Refused => LOST_IN_A_CRASH[0],
+            Lost::Broken => LOST_IN_A_CRASH[1],
             Lost::Unavailable => "requests lost: answered 503",
         });
         Err(lost)
