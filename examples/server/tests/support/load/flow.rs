@@ -156,17 +156,15 @@ impl Flow<'_> {
         }
     }
 
-    /// The token request, until it is answered: what is lost is sent again, to the other process.
+    /// The request, until it is answered: what is lost is sent again, to the other process.
     pub async fn until_answered(&mut self, path: &str, form: &[(&str, &str)]) -> Checked<Reply> {
         let first = self.random.below(2);
         for attempt in 0..MOST_TRIES {
             let node = (first + attempt) % 2;
-            match self.service.post(node, path, form).await {
-                Ok(reply) => {
-                    self.told(format!("{} from {node}", reply.brief()));
-                    return Ok(reply);
-                }
-                Err(lost) => self.told(format!("{lost:?} at {node}")),
+            let answer = self.service.post(node, path, form).await;
+            self.told_answer(node, &answer);
+            if let Ok(reply) = answer {
+                return Ok(reply);
             }
             self.service.tally.count("requests sent again");
             sleep(PAUSE).await;
@@ -178,9 +176,11 @@ impl Flow<'_> {
         self.told("redeem".into());
         let (form, first) = (redemption(code, VERIFIER), self.random.below(2));
         let mut reply = self.service.post(first, "/oauth/token", &form).await;
+        self.told_answer(first, &reply);
         // It was not even sent: so the code is not spent.
         if reply.as_ref().err() == Some(&Lost::Refused) {
             reply = self.service.post(1 - first, "/oauth/token", &form).await;
+            self.told_answer(1 - first, &reply);
         }
         let reply = reply.map_err(|_| End::StartOver)?;
         pair(&reply).ok_or_else(|| violation(format!("a new code gave {}", reply.brief())))
@@ -235,8 +235,11 @@ impl Flow<'_> {
     }
 
     /// The same request to both processes at once: what they answer.
-    async fn at_both(&self, form: &[(&str, &str)]) -> Vec<Reply> {
+    async fn at_both(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
         let (one, other) = tokio::join!(self.service.post(0, "/oauth/token", form), self.service.post(1, "/oauth/token", form));
+        for (node, answer) in [&one, &other].into_iter().enumerate() {
+            self.told_answer(node, answer);
+        }
         [one, other].into_iter().flatten().collect()
     }
 
@@ -244,8 +247,9 @@ impl Flow<'_> {
     async fn given_up(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
         let (node, patience) = (self.random.below(2), Duration::from_millis(self.random.below(6) as u64));
         let answer = timeout(patience, self.service.post(node, "/oauth/token", form)).await;
-        if answer.is_err() {
-            self.service.tally.count("requests given up");
+        match &answer {
+            Ok(answer) => self.told_answer(node, answer),
+            Err(_) => self.service.tally.count("requests given up"),
         }
         answer.into_iter().flatten().collect()
     }
@@ -283,6 +287,13 @@ impl Flow<'_> {
 
     pub fn newest(&self) -> &Pair {
         self.pairs.last().unwrap()
+    }
+
+    fn told_answer(&mut self, node: usize, answer: &Result<Reply, Lost>) {
+        self.told(match answer {
+            Ok(reply) => format!("{} from {node}", reply.brief()),
+            Err(lost) => format!("{lost:?} at {node}"),
+        });
     }
 
     pub fn told(&mut self, what: String) {

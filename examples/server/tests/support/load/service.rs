@@ -63,7 +63,8 @@ impl Reply {
 
     /// As it is shown when it is not the right one; no token gets there.
     pub fn brief(&self) -> String {
-        format!("{} {}", self.status, self.member("error").unwrap_or_default())
+        let error = self.member("error").map(|error| format!(" {error}")).unwrap_or_default();
+        format!("{}{error}", self.status)
     }
 }
 
