@@ -9,6 +9,7 @@
 mod load;
 mod support;
 
+use grantcore_servers::{Postgres, RedisCluster};
 use load::Load;
 use tokio::sync::Mutex;
 
@@ -27,4 +28,18 @@ async fn two_processes_on(database: &str) {
 async fn i06_i11_i14_i19_two_processes_on_one_sqlite_file() {
     let directory = tempfile::tempdir().unwrap();
     two_processes_on(&format!("sqlite:{}", directory.path().join("grants.sqlite").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i06_i11_i14_i19_two_processes_on_one_postgresql() {
+    if let Some(server) = Postgres::start(&[]) {
+        two_processes_on(&server.url()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i06_i11_i14_i19_two_processes_on_one_redis_cluster() {
+    if let Some(cluster) = RedisCluster::start() {
+        two_processes_on(&cluster.url()).await;
+    }
 }

@@ -29,7 +29,7 @@ pub enum End {
 
 pub type Checked<T> = Result<T, End>;
 
-/// How a flow ends.
+/// What a flow is for: how it ends, or what comes in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     LeftAlive,
@@ -50,7 +50,6 @@ pub struct Pair {
 
 pub struct Flow<'l> {
     pub service: &'l Service,
-    pub browser: &'l Browser,
     pub random: Random,
     pub ending: Ending,
     /// One of each generation, in their order.
@@ -119,10 +118,10 @@ impl Refresh {
 
 impl Flow<'_> {
     /// From the consent page to the end.
-    pub async fn run(&mut self) -> Checked<()> {
+    pub async fn run(&mut self, browser: &Browser) -> Checked<()> {
         let node = self.random.below(2);
         let decision = if self.ending == Ending::Denied { "deny" } else { "allow" };
-        let answer = self.browser.decide(self.service, node, decision).await?;
+        let answer = browser.decide(self.service, node, decision).await?;
         if self.ending == Ending::Denied {
             let is_denied = answer.code.is_none() && answer.error.as_deref() == Some("access_denied");
             return must(is_denied, || format!("a denial gave {:?}", answer.error));
@@ -245,7 +244,7 @@ impl Flow<'_> {
 
     /// A request whose connection the client closes after an instant: the answer, if it was faster.
     async fn given_up(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
-        let (node, patience) = (self.random.below(2), Duration::from_millis(self.random.below(6) as u64));
+        let (node, patience) = (self.random.below(2), Duration::from_millis(self.random.below(6) as u64 + 1));
         let answer = timeout(patience, self.service.post(node, "/oauth/token", form)).await;
         match &answer {
             Ok(answer) => self.told_answer(node, answer),

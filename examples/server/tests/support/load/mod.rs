@@ -112,8 +112,8 @@ impl Load {
         let mut random = Random::of(self.seed, number);
         let ending = Ending::of(number);
         for _ in 0..MOST_STARTS {
-            let mut flow = self.begin(browser, random, ending);
-            match flow.run().await {
+            let mut flow = self.begin(random, ending);
+            match flow.run(browser).await {
                 Ok(()) => {
                     self.service.tally.count(ending.name());
                     return Some(flow.kept(number)).filter(|_| ending != Ending::Denied);
@@ -130,8 +130,8 @@ impl Load {
         None
     }
 
-    fn begin<'l>(&'l self, browser: &'l Browser, random: Random, ending: Ending) -> Flow<'l> {
-        Flow { service: &self.service, browser, random, ending, pairs: Vec::new(), used: Vec::new(), story: Vec::new() }
+    fn begin(&self, random: Random, ending: Ending) -> Flow<'_> {
+        Flow { service: &self.service, random, ending, pairs: Vec::new(), used: Vec::new(), story: Vec::new() }
     }
 
     fn ended(&self, end: End, kept: &Kept) {
@@ -169,10 +169,9 @@ impl Load {
 
     /// Looks at flows that are over, at both processes: nobody is logged out without cause, and what was revoked stays so.
     async fn judge(self: Arc<Self>, all: Arc<Vec<Kept>>) {
-        let browser = Browser::new();
         while let Some(next) = self.next(all.len()) {
             let kept = &all[next];
-            let mut flow = self.begin(&browser, Random::of(!self.seed, kept.flow), kept.ending);
+            let mut flow = self.begin(Random::of(!self.seed, kept.flow), kept.ending);
             (flow.pairs, flow.used, flow.story) = (kept.pairs.clone(), kept.used.clone(), kept.story.clone());
             match flow.is_as_it_ended().await {
                 Ok(()) => self.service.tally.count("flows as they ended, at the end"),
