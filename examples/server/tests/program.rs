@@ -3,49 +3,23 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use support::program::Program;
 use support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
 
-struct Program {
-    child: Child,
-    /// As it says itself in its first line.
-    issuer: String,
-}
-
-impl Program {
-    /// Starts it and waits for its first line, which it prints when it listens.
-    fn start(listen: &str, directory: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
-        let mut child =
-            command.args(["--listen", listen]).current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let issuer = first.trim().strip_prefix("grantcore example server at ").expect("where to go").to_owned();
-        Self { child, issuer }
-    }
-
-    /// Asks it to stop as a service manager does, and says whether it ended well.
-    fn stop(mut self) -> bool {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        asked.success() && self.child.wait().unwrap().success()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Its log goes nowhere: none of these tests reads it.
+fn start(listen: &str, directory: &Path) -> Program {
+    Program::start(&["--listen", listen], directory, Stdio::null()).expect("it starts")
 }
 
 #[tokio::test]
 async fn grants_survive_a_restart_and_the_program_stops_when_told() {
     let directory = tempfile::tempdir().unwrap();
-    let program = Program::start("127.0.0.1:0", directory.path());
+    let program = start("127.0.0.1:0", directory.path());
     let issuer = program.issuer.clone();
     let url = authorization_url(&issuer, &format!("{issuer}/api"));
     let code = param(&Browser::new("alice").authorize(&url, "allow").await, "code").unwrap();
@@ -61,7 +35,7 @@ async fn grants_survive_a_restart_and_the_program_stops_when_told() {
     assert!(program.stop());
     assert!(directory.path().join("grantcore.sqlite").exists(), "the default database");
 
-    let program = Program::start(issuer.strip_prefix("http://").unwrap(), directory.path());
+    let program = start(issuer.strip_prefix("http://").unwrap(), directory.path());
     let api = plain_client(false)
         .get(format!("{issuer}/api"))
         .bearer_auth(tokens["access_token"].as_str().unwrap())
@@ -76,7 +50,7 @@ async fn grants_survive_a_restart_and_the_program_stops_when_told() {
 #[test]
 fn a_second_signal_stops_it_at_once() {
     let directory = tempfile::tempdir().unwrap();
-    let mut program = Program::start("127.0.0.1:0", directory.path());
+    let mut program = start("127.0.0.1:0", directory.path());
     let mut stuck = std::net::TcpStream::connect(program.issuer.strip_prefix("http://").unwrap()).unwrap();
     stuck.write_all(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
     let ended = loop {
@@ -109,7 +83,7 @@ fn what_keeps_it_from_starting_is_said_in_a_sentence() {
 fn the_database_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
-    let program = Program::start("127.0.0.1:0", directory.path());
+    let program = start("127.0.0.1:0", directory.path());
     let mode = std::fs::metadata(directory.path().join("grantcore.sqlite")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
     assert!(program.stop());

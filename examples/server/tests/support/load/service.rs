@@ -1,0 +1,195 @@
+//! The service that the clients see: two processes on one database, one name, an address each. What goes wrong on the way to them is a
+//! value here; what an answer means is the flow's to judge.
+
+use std::fs::{File, read_to_string};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+
+use reqwest::header::LOCATION;
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+use super::report::Tally;
+use crate::support::plain_client;
+use crate::support::program::Program;
+
+/// The name of both; nobody goes by it to find them.
+pub const ISSUER: &str = "http://localhost";
+/// W, as the program is told.
+const REPLAY_WINDOW: &str = "30s";
+
+/// How requests are counted that had no answer because nobody was there to give it.
+pub const LOST_IN_A_CRASH: [&str; 2] = ["requests lost: nobody listened", "requests lost: the connection broke"];
+
+pub struct Service {
+    nodes: [Node; 2],
+    http: Client,
+    database: String,
+    directory: PathBuf,
+    pub tally: Tally,
+}
+
+struct Node {
+    port: u16,
+    program: Mutex<Option<Program>>,
+    kills: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+/// What became of a request that has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Nobody listens: it was not even sent.
+    Refused,
+    /// The connection broke. It may have been decided, or not.
+    Broken,
+    /// 503: try again. It may have been decided, or not.
+    Unavailable,
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub location: Option<String>,
+    pub body: String,
+}
+
+impl Reply {
+    /// A member of the JSON that it is, if it is.
+    pub fn member(&self, name: &str) -> Option<String> {
+        serde_json::from_str::<Value>(&self.body).ok()?.get(name)?.as_str().map(str::to_owned)
+    }
+
+    /// As it is shown when it is not the right one; no token gets there.
+    pub fn brief(&self) -> String {
+        let error = self.member("error").map(|error| format!(" {error}")).unwrap_or_default();
+        format!("{}{error}", self.status)
+    }
+}
+
+impl Service {
+    /// Starts both, one after the other.
+    pub fn start(database: &str, directory: &Path) -> Self {
+        let node = |port| Node { port, program: Mutex::new(None), kills: AtomicUsize::new(0), under_way: AtomicUsize::new(0) };
+        let nodes = [node(free_port(0)), node(free_port(1))];
+        let (database, directory) = (database.to_owned(), directory.to_owned());
+        let service = Self { nodes, http: plain_client(false), database, directory, tally: Tally::default() };
+        service.start_node(0);
+        service.start_node(1);
+        service
+    }
+
+    /// Starts one, at the address that it has for good.
+    pub fn start_node(&self, node: usize) {
+        let listen = format!("127.0.0.1:{}", self.nodes[node].port);
+        let log = File::options().create(true).append(true).open(self.log_path(node)).unwrap();
+        let arguments = [
+            ["--listen", &listen],
+            ["--issuer", ISSUER],
+            ["--database", &self.database],
+            ["--replay-window", REPLAY_WINDOW],
+            ["--rate-limit", "1000000"],
+            ["--opening-balance", "1000000000"],
+            ["--log", "warn"],
+        ];
+        let started = Program::start(arguments.as_flattened(), &self.directory, log);
+        let program = started.unwrap_or_else(|| panic!("it did not start: {}", self.log(node)));
+        *self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner) = Some(program);
+    }
+
+    /// Ends one as a crash does.
+    pub fn kill(&self, node: usize) {
+        self.nodes[node].kills.fetch_add(1, SeqCst);
+        self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap().kill();
+    }
+
+    /// How often it was killed so far: whoever had a session there has none any more.
+    pub fn kills(&self, node: usize) -> usize {
+        self.nodes[node].kills.load(SeqCst)
+    }
+
+    pub fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// How many requests wait for its answer.
+    pub fn under_way(&self, node: usize) -> usize {
+        self.nodes[node].under_way.load(SeqCst)
+    }
+
+    pub fn url(&self, node: usize, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.nodes[node].port)
+    }
+
+    /// What it logged last.
+    pub fn log(&self, node: usize) -> String {
+        let log = read_to_string(self.log_path(node)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
+    fn log_path(&self, node: usize) -> PathBuf {
+        self.directory.join(format!("process-{node}.log"))
+    }
+
+    pub async fn post(&self, node: usize, path: &str, form: &[(&str, &str)]) -> Result<Reply, Lost> {
+        self.send(node, self.http.post(self.url(node, path)).form(form)).await
+    }
+
+    /// Calls the API with an access token.
+    pub async fn api(&self, node: usize, access: &str) -> Result<Reply, Lost> {
+        self.send(node, self.http.get(self.url(node, "/api")).bearer_auth(access)).await
+    }
+
+    /// Sends it and reads the whole answer.
+    pub async fn send(&self, node: usize, request: RequestBuilder) -> Result<Reply, Lost> {
+        let _under_way = UnderWay::new(&self.nodes[node].under_way);
+        let reply = reply(request).await.map_err(|error| if error.is_connect() { Lost::Refused } else { Lost::Broken });
+        let lost = match &reply {
+            Ok(reply) if reply.status == StatusCode::SERVICE_UNAVAILABLE => Lost::Unavailable,
+            Ok(_) => {
+                self.tally.count("requests answered");
+                return reply;
+            }
+            Err(lost) => *lost,
+        };
+        self.tally.count(match lost {
+            Lost::Refused => LOST_IN_A_CRASH[0],
+            Lost::Broken => LOST_IN_A_CRASH[1],
+            Lost::Unavailable => "requests lost: answered 503",
+        });
+        Err(lost)
+    }
+}
+
+async fn reply(request: RequestBuilder) -> reqwest::Result<Reply> {
+    let answer = request.send().await?;
+    let status = answer.status().as_u16();
+    let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
+    Ok(Reply { status, location, body: answer.text().await? })
+}
+
+/// Counts a request for as long as it lasts, also if nobody waits for its end.
+struct UnderWay<'c>(&'c AtomicUsize);
+
+impl<'c> UnderWay<'c> {
+    fn new(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// A port that stays free while its process is down: below those that outgoing connections take by themselves. There, a client that
+/// calls a dead process could be given the very port it calls, and talk to itself.
+fn free_port(place: u16) -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap() * 2 + place;
+    let mut ports = (first..32_000).chain(20_000..first).step_by(2);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}

@@ -1,0 +1,53 @@
+//! What a flow's tokens are worth, asked at both processes: during the load where a process can be reached, at the end at each for sure.
+
+use tokio::time::sleep;
+
+use super::flow::{Checked, Flow, MOST_TRIES, PAUSE, must, refreshing, violation};
+use super::service::Lost;
+
+impl Flow<'_> {
+    /// Both know the newest access token.
+    pub async fn is_alive_everywhere(&mut self) -> Checked<()> {
+        for node in 0..2 {
+            let status = self.status_at(node, &self.newest().access.clone()).await?;
+            must(matches!(status, None | Some(200)), || format!("an access token gave {status:?} at {node} (I14)"))?;
+        }
+        Ok(())
+    }
+
+    /// Neither accepts any access token of it any more (I19), and there is no way back.
+    pub async fn is_dead_everywhere(&mut self) -> Checked<()> {
+        for node in 0..2 {
+            for pair in self.pairs.clone() {
+                let status = self.status_at(node, &pair.access).await?;
+                must(matches!(status, None | Some(401)), || format!("a dead access token gave {status:?} at {node} (I19)"))?;
+            }
+        }
+        let newest = self.newest().refresh.clone();
+        self.is_refused("a dead refresh token (I19)", &refreshing(&newest)).await
+    }
+
+    /// After everything, with both processes there.
+    pub async fn is_as_it_ended(&mut self) -> Checked<()> {
+        self.told("the end".into());
+        if !self.ending.is_alive() {
+            return self.is_dead_everywhere().await;
+        }
+        self.is_alive_everywhere().await?;
+        self.refresh().await?;
+        self.is_alive_everywhere().await
+    }
+
+    /// What the API answers to an access token; nothing while the process is down.
+    async fn status_at(&self, node: usize, access: &str) -> Checked<Option<u16>> {
+        for _ in 0..MOST_TRIES {
+            match self.service.api(node, access).await {
+                Ok(reply) => return Ok(Some(reply.status)),
+                Err(Lost::Unavailable) => sleep(PAUSE).await,
+                Err(Lost::Refused | Lost::Broken) if self.service.is_up(node) => sleep(PAUSE).await,
+                Err(_) => return Ok(None),
+            }
+        }
+        Err(violation(format!("the API at {node} never answered")))
+    }
+}
