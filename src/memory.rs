@@ -90,6 +90,12 @@ impl MemoryStore {
         self.users.write(subject.as_str()).accounts.insert(subject, account);
     }
 
+    /// Suspends an account, or lifts its suspension. One that was never mentioned stands well.
+    pub fn set_suspended(&self, subject: &str, suspended: bool) {
+        let mut users = self.users.write(subject);
+        users.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE).suspended = suspended;
+    }
+
     /// Says whether an account can pay. One that was never mentioned can.
     pub fn put_balance(&self, subject: Subject, balance: Balance) {
         self.users.write(subject.as_str()).balances.insert(subject, balance);

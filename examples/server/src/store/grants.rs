@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Timestamp, Write};
+use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored, Timestamp, Write};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;
 use tokio::sync::MutexGuard;
 
-use super::memory::MemoryGrants;
 use super::sqlite::{Turn, blocking};
 use super::{BackendError, Result};
 
 /// An open store.
 #[derive(Clone)]
 pub(super) enum Grants {
-    Memory(Arc<MemoryGrants>),
+    Memory(Arc<MemoryStore>),
     /// With the turn that writers to the file take.
     Sqlite(SqliteStore, Turn),
     Postgres(PostgresStore),

@@ -1,10 +1,9 @@
-//! Everything in memory, gone at exit: the library's own store, and the ledger.
+//! The ledger in memory, gone at exit.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Timestamp, Write};
+use grantcore::Timestamp;
 
 use super::ledger::latest;
 use super::{Ledger, Result};
@@ -12,59 +11,6 @@ use crate::trail::{Entry, Search};
 
 /// How many events are kept where they are gone at exit anyway.
 const MOST_EVENTS: usize = 10_000;
-
-/// Grants, clients and how accounts stand.
-#[derive(Default)]
-pub(super) struct MemoryGrants {
-    store: MemoryStore,
-    /// Held where an account is changed: the library's store is told how it stands as a whole.
-    standing: Mutex<()>,
-}
-
-impl MemoryGrants {
-    pub(super) fn set_suspended(&self, subject: &str, suspended: bool) {
-        let _standing = lock(&self.standing);
-        let account = known(Store::account(&self.store, subject)).unwrap_or(Account::ACTIVE);
-        self.store.put_account(Subject::new(subject), Account { suspended, ..account });
-    }
-
-    pub(super) fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
-        self.store.clients(after, most)
-    }
-
-    pub(super) fn sweep(&self, now: Timestamp, most: usize) -> usize {
-        self.store.sweep(now, most)
-    }
-}
-
-impl AsyncStore for MemoryGrants {
-    type Error = Infallible;
-
-    async fn client(&self, id: &str) -> std::result::Result<Option<Stored<Client>>, Infallible> {
-        Store::client(&self.store, id)
-    }
-
-    async fn grant(&self, id: GrantId) -> std::result::Result<Option<Stored<Grant>>, Infallible> {
-        Store::grant(&self.store, id)
-    }
-
-    async fn commit(&self, write: &Write) -> std::result::Result<Commit, Infallible> {
-        Store::commit(&self.store, write)
-    }
-
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> std::result::Result<Vec<GrantId>, Infallible> {
-        Store::grants_of(&self.store, subject, after, most)
-    }
-
-    async fn account(&self, subject: &str) -> std::result::Result<Option<Account>, Infallible> {
-        Store::account(&self.store, subject)
-    }
-
-    async fn raise_epoch(&self, subject: &str) -> std::result::Result<bool, Infallible> {
-        let _standing = lock(&self.standing);
-        Store::raise_epoch(&self.store, subject)
-    }
-}
 
 /// Balances, and the latest events.
 #[derive(Default)]
@@ -134,10 +80,6 @@ impl Ledger for MemoryLedger {
         });
         Ok(kept - trail.len())
     }
-}
-
-fn known<T>(result: std::result::Result<T, Infallible>) -> T {
-    result.unwrap_or_else(|never| match never {})
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
