@@ -105,6 +105,7 @@ macro_rules! conformance {
     (@ $harnesses:expr => $($law:ident)+) => {
         $(
             #[test]
+            #[allow(for_loops_over_fallibles, reason = "an Option is one way to say that there may be none")]
             fn $law() -> ::std::result::Result<(), $crate::conformance::Violation> {
                 for harness in $harnesses {
                     $crate::conformance::$law(&harness)?;

@@ -146,3 +146,7 @@ pub use crate::value::text::{ClientId, ClientIdError, Subject};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/stores.md")]
+struct Stores;

@@ -1,18 +1,16 @@
-//! The laws of a store, on a real server: as it is, with answers lost on the way, and over kills.
+//! The laws of a store, on a real server: as it is, and with answers lost on the way. Kills are in `crash.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use grantcore::Timestamp;
 use grantcore::conformance::{
-    Crash, Damaged, Fault, Faults, Harness, acknowledged_commits_survive, damage_is_an_error, doubt_is_an_error,
-    histories_with_faults_are_linearizable,
+    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error, histories_with_faults_are_linearizable,
 };
 use grantcore_postgres::PostgresStore;
-use grantcore_servers::{Postgres, Proxy};
+use grantcore_servers::Proxy;
 use support::Database;
 use tokio::runtime::Runtime;
 
@@ -52,7 +50,7 @@ fn database() -> Option<At<Database>> {
     Some(At::new(runtime, kept.url(), kept))
 }
 
-grantcore::conformance!(database().into_iter());
+grantcore::conformance!(database());
 
 #[test]
 fn a_damaged_record_is_an_error() {
@@ -71,21 +69,6 @@ fn a_damaged_record_is_an_error() {
         assert_eq!(changed.unwrap(), 1);
     };
     damage_is_an_error(&at, damage).unwrap();
-}
-
-impl Crash for At<Mutex<Postgres>> {
-    fn crash(&self) {
-        self.kept.lock().unwrap().restart();
-    }
-}
-
-#[test]
-fn what_was_acknowledged_is_there_after_ten_kills() {
-    let Some(server) = Postgres::start(&[]) else { return };
-    let at = At::new(Runtime::new().unwrap(), server.url(), Mutex::new(server));
-    let verdict = acknowledged_commits_survive(&at, 10).unwrap();
-    verdict.holds().unwrap();
-    assert!(verdict.acknowledged > 10 * 5, "{verdict:?}");
 }
 
 /// What a store waits for an answer here, and an answer that comes later.

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use grantcore::conformance::{Blocking, Damaged, Harness, damage_is_an_error};
-use grantcore::{Store, Timestamp};
+use grantcore::Store;
+use grantcore::conformance::{Blocking, Damaged, damage_is_an_error};
 use grantcore_sqlite::SqliteStore;
 use tempfile::TempDir;
 
@@ -40,7 +40,10 @@ mod called {
 
 #[cfg(feature = "tokio")]
 mod awaited {
-    use super::{File, Harness, SqliteStore, Timestamp};
+    use grantcore::Timestamp;
+    use grantcore::conformance::Harness;
+
+    use super::{File, SqliteStore};
 
     struct Waiting(tokio::runtime::Runtime, File);
 

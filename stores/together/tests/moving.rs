@@ -1,5 +1,5 @@
 //! Moving from one store to another: every token, code and open consent page is as good afterwards, or as dead, as it was before.
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 

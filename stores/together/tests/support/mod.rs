@@ -19,13 +19,14 @@ const MCP: &str = "https://mcp.example/mcp";
 
 pub type Memory = Server<Arc<MemoryStore>>;
 
-/// The policy of a host as they are: two scopes, one resource.
+/// The policy of a host as they are: two scopes, one resource. No family ends by its age.
 pub fn policy() -> Policy {
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read the notes on your note pad and add to them")
         .scope("profile", "See who you are on this server")
         .default_scope("notes profile")
-        .resource(MCP, "notes profile");
+        .resource(MCP, "notes profile")
+        .refresh_absolute_lifetime(None);
     policy.build().unwrap()
 }
 
