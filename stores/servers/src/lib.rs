@@ -10,8 +10,11 @@ mod process;
 mod proxy;
 mod redis;
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
@@ -28,12 +31,13 @@ pub fn is_required() -> bool {
     std::env::var_os("GRANTCORE_REQUIRE_SERVERS").is_some_and(|value| value == "1")
 }
 
-/// Says that a server is not installed: on stderr, or by failing where all are required.
-pub fn skipped(server: &str) {
+/// Says that a server is not installed: on stderr, once for each program of tests, or by failing where all are required. It does not
+/// use `eprintln!`, which nobody sees of a test that passes.
+pub fn skipped(server: &'static str) {
+    static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     assert!(!is_required(), "{server} is not installed, and GRANTCORE_REQUIRE_SERVERS is 1");
-    #[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
-    {
-        eprintln!("skipped: {server} is not installed");
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(server) {
+        let _ = writeln!(std::io::stderr(), "skipped: {server} is not installed");
     }
 }
 
