@@ -26,7 +26,7 @@ pub fn a_dropped_future_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result
     let mut points = 0;
     while points < MOST_POINTS {
         let mut cut = false;
-        for key in Key::both()? {
+        for key in Key::all()? {
             cut |= drop_at(harness, (&store, &other), &key, points)?;
         }
         if !cut {

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::flows::{Host, Said, client_on};
-use super::harness::Harness;
+use super::harness::{Harness, calmly};
 use super::law::works;
 use super::records::{Dice, new_subject};
 use super::{Law, Violation};
@@ -33,6 +33,7 @@ pub trait Crash: Harness {
 
 /// What came of it all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "nothing is judged until it is asked whether it holds"]
 pub struct Verdict {
     /// The commits that were acknowledged.
     pub acknowledged: usize,
@@ -87,7 +88,10 @@ pub fn acknowledged_commits_survive<H: Crash>(harness: &H, crashes: usize) -> Re
                 sleep(TURN);
                 lines(&journal).len() >= wanted
             });
-            harness.crash();
+            calmly(|| {
+                harness.crash();
+                Ok(())
+            })?;
             Law::Works.holds(came, || format!("after {number} crashes nothing is acknowledged any more"))
         });
         over.store(true, Ordering::SeqCst);

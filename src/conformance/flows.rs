@@ -191,10 +191,9 @@ pub(super) fn client_on<H: Harness>(harness: &H) -> Result<String, Violation> {
 }
 
 /// Goes through a flow for this client, to its first tokens.
-pub(super) fn grant_of<H: Harness>(harness: &H, client: &Key) -> Result<(), Violation> {
+pub(super) fn grant_of<H: Harness>(host: &Host<'_, H>, client: &Key) -> Result<(), Violation> {
     let Key::Client(client) = client else { return Ok(()) };
-    let (host, subject) = (Host::open(harness, 0)?, new_subject()?);
-    let code = host.code(client.id().as_str(), &subject)?;
+    let code = host.code(client.id().as_str(), &new_subject()?)?;
     match host.redeem(client.id().as_str(), &code)? {
         Said::Tokens(_) => Ok(()),
         other => Err(Law::Works.broken(format_args!("a good code was answered {other:?}"))),

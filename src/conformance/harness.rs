@@ -154,10 +154,16 @@ pub(super) fn at_once<T: Send, I: Send>(
         let begin = |part| {
             scope.spawn(move || {
                 start.wait();
-                run(part)
+                calmly(|| run(part))
             })
         };
         let threads: Vec<_> = parts.into_iter().map(begin).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
+}
+
+/// What this comes to, where a panic is a failure as well: others may be waiting for whoever panics.
+pub(super) fn calmly<T>(run: impl FnOnce() -> Result<T, super::Violation>) -> Result<T, super::Violation> {
+    let panicked = |_| Err(super::Law::Works.broken("a call of the store or of its harness panicked; see above"));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }

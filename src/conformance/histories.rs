@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::faults::{Fault, Faults};
-use super::harness::{Harness, at_once};
+use super::faults::{Fault, Faults, settled};
+use super::harness::{Harness, at_once, calmly};
 use super::judge::{Call, What, judge};
 use super::keys::{Key, Record, commit};
 use super::law::works;
@@ -21,7 +21,7 @@ const CALLS: usize = 60;
 /// The first [`Violation`].
 pub fn histories_are_linearizable<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (clock, stores) = (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
-    for key in Key::both()? {
+    for key in Key::all()? {
         let first = created(harness, &key)?;
         let seen = at_once(stores.iter().enumerate(), |(worker, store)| {
             Watch { harness, store, key: &key, first, clock: &clock, failures: false }.watch(worker)
@@ -37,8 +37,9 @@ pub fn histories_are_linearizable<H: Harness>(harness: &H) -> Result<(), Violati
 /// The first [`Violation`].
 pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<(), Violation> {
     let (clock, stores) = (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
-    for key in Key::both()? {
-        let first = created(harness, &key)?;
+    for key in Key::all()? {
+        let made = settled(harness, &harness.open(), &key, None)?;
+        let first = made.version();
         let watched = AtomicUsize::new(0);
         let calls = at_once(stores.iter().map(Some).chain([None]).enumerate(), |(worker, store)| {
             let Some(store) = store else {
@@ -51,11 +52,15 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
                 harness.disarm();
                 return Ok(Vec::new());
             };
-            let seen = Watch { harness, store, key: &key, first, clock: &clock, failures: true }.watch(worker);
+            let seen = calmly(|| Watch { harness, store, key: &key, first, clock: &clock, failures: true }.watch(worker));
             watched.fetch_add(1, Ordering::SeqCst);
             seen
         })?;
-        judge((0, MARK), &calls.concat())?;
+        let calls = calls.concat();
+        let some = |wanted: fn(&What) -> bool| calls.iter().any(|call| wanted(&call.what));
+        let works = some(|what| matches!(what, What::Wrote(..))) && some(|what| matches!(what, What::Read(..)));
+        Law::Works.holds(works, || format!("while requests were lost now and then, nobody ever got anything of {key:?} done"))?;
+        judge((0, made.mark()), &calls)?;
     }
     Ok(())
 }

@@ -6,10 +6,11 @@ use super::law::works;
 use super::records::{self, Draft};
 use super::{Law, Violation};
 use crate::client::Client;
-use crate::grant::{Grant, Phase};
+use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Version, Write};
 use crate::store::AsyncStore;
+use crate::value::text::Subject;
 
 /// Where a record is.
 #[derive(Clone)]
@@ -26,10 +27,11 @@ pub(super) enum Record {
 }
 
 impl Key {
-    /// A grant and a client that nobody has.
-    pub(super) fn both() -> Result<[Self; 2], Violation> {
+    /// A consent page, a grant in use, and the client of both, that nobody has.
+    pub(super) fn all() -> Result<[Self; 3], Violation> {
         let client = records::new_client(records::now().after(records::DAY))?;
-        Ok([Self::Grant(Draft::new()?), Self::Client(Box::new(client))])
+        let draft = |in_use| Ok(Self::Grant(Draft { in_use, client: client.id().clone(), ..Draft::new()? }));
+        Ok([draft(false)?, draft(true)?, Self::Client(Box::new(client))])
     }
 
     /// A commit over this version of a record that has this mark.
@@ -62,10 +64,20 @@ impl Key {
         })
     }
 
-    /// A key that nobody has, in the same table.
+    /// A key that nobody has, of the same kind.
     pub(super) fn another(&self) -> Result<Self, Violation> {
-        let [grant, client] = Self::both()?;
-        Ok(if matches!(self, Self::Grant(_)) { grant } else { client })
+        Ok(match self {
+            Self::Grant(draft) => Self::Grant(Draft { in_use: draft.in_use, ..Draft::new()? }),
+            Self::Client(_) => Self::Client(Box::new(records::new_client(records::now().after(records::DAY))?)),
+        })
+    }
+
+    /// The accounts behind it: a grant's user, a client's owner.
+    pub(super) fn account(&self) -> Option<Subject> {
+        match self {
+            Self::Grant(draft) => Some(draft.subject.clone()),
+            Self::Client(client) => client.owner().cloned(),
+        }
     }
 
     /// What a store says is there.
@@ -115,10 +127,7 @@ impl Record {
     /// Which write it is of.
     pub(super) fn mark(&self) -> &str {
         match self {
-            Self::Grant(stored) => match stored.record.phase() {
-                Phase::ConsentPending(prompt) => prompt.state.as_deref().unwrap_or_default(),
-                _ => "(another phase)",
-            },
+            Self::Grant(stored) => stored.record.resources().nth(1).unwrap_or_default(),
             Self::Client(stored) => stored.record.about().name.as_deref().unwrap_or_default(),
         }
     }

@@ -45,14 +45,15 @@ fn sweep<H: Harness>(harness: &H, store: &H::Store) -> Result<bool, Violation> {
 /// The first [`Violation`].
 pub fn nothing_is_dropped_early<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (store, start) = (harness.open(), now());
-    let soon = start.after(Duration::from_secs(2));
+    let mut soon = start;
     let mut kept = Vec::new();
-    for key in Key::both()? {
+    for key in Key::all()? {
         // Ends in a day; never; would have ended soon, and ends in a day now; ended later, and ends in an hour now.
         kept.push((key.clone(), put(harness, &store, &key, None, "for a day")?));
         let never = key.another()?.until(Timestamp::NEVER);
         kept.push((never.clone(), put(harness, &store, &never, None, "for ever")?));
         let longer = key.another()?;
+        soon = now().after(Duration::from_secs(3));
         let short = put(harness, &store, &longer.until(soon), None, "for a moment")?;
         kept.push((longer.clone(), put(harness, &store, &longer, Some(&short), "for a day after all")?));
         let shorter = key.another()?;
@@ -81,7 +82,7 @@ fn are_kept<H: Harness>(harness: &H, store: &H::Store, kept: &[(Key, Record)]) -
 fn over_is_dropped<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violation> {
     let mut keys = Vec::new();
     for _ in 0..4 {
-        for key in Key::both()? {
+        for key in Key::all()? {
             put(harness, store, &key.until(now()), None, "over from the beginning")?;
             keys.push(key);
         }
@@ -100,7 +101,7 @@ fn over_is_dropped<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Viol
 /// The first [`Violation`].
 pub fn a_key_that_comes_back_is_another_record<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (store, other) = (harness.open(), harness.open());
-    for key in Key::both()? {
+    for key in Key::all()? {
         let first = put(harness, &store, &key, None, "the first")?;
         let over = key.until(Timestamp::from_unix_seconds(now().unix_seconds() - 10));
         let second = put(harness, &store, &over, Some(&first), "the first, over")?;
@@ -150,9 +151,10 @@ pub fn a_client_outlives_its_grants<H: Harness>(harness: &H) -> Result<(), Viola
     let (store, start) = (harness.open(), now());
     // Time enough for one flow.
     let soon = start.after(Duration::from_secs(5));
-    let [_, client] = Key::both()?;
+    let [.., client] = Key::all()?;
+    let host = super::flows::Host::open(harness, 0)?;
     let known = put(harness, &store, &client.until(soon), None, "registered")?;
-    super::flows::grant_of(harness, &client)?;
+    super::flows::grant_of(&host, &client)?;
     let renewed = harness.wait(client.read(&store))?;
     Law::NotEarly.holds(renewed.as_ref().is_some_and(|renewed| *renewed != known), || {
         format!("a client that would not have outlived its grant should have been renewed; there is {}", shown(renewed.as_ref()))

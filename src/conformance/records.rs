@@ -1,8 +1,10 @@
 //! Records to write: each with keys that nobody else has, and content that tells which write it is of.
 
+use std::time::Duration;
+
 use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
-use crate::grant::{Grant, Prompt, Terms};
+use crate::grant::{Grant, KEPT, KEPT_PENDING, Prompt, Terms};
 use crate::moment::{Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp};
 use crate::policy::Policy;
 use crate::record::{Stored, Version, Write};
@@ -44,6 +46,8 @@ pub(super) struct Draft {
     pub(super) client: ClientId,
     /// Tells which write it is of.
     pub(super) mark: String,
+    /// Whether it is in use already, and no consent page any more.
+    pub(super) in_use: bool,
     pub(super) drop_after: Timestamp,
 }
 
@@ -56,6 +60,7 @@ impl Draft {
             subject: Subject::new(format!("conformance-{}", entropy.grant_id())),
             client: entropy.client_id(),
             mark: "first".to_owned(),
+            in_use: false,
             drop_after: now().after(DAY),
         })
     }
@@ -83,7 +88,7 @@ impl Draft {
             redirect_uri,
             redirect_uri_sent: true,
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
-            resources: Box::new([MCP.into()]),
+            resources: Box::new([MCP.into(), self.mark.as_str().into()]),
             client_epoch: u64::MAX,
             account_epoch: 7,
             created: now(),
@@ -94,9 +99,10 @@ impl Draft {
             session: Digest::of(b"a browser"),
             challenge,
             state: Some(self.mark.as_str().into()),
-            expires: before_kept(self.drop_after),
+            expires: before(self.drop_after, KEPT_PENDING),
         };
-        Ok(Grant::pending(self.id, terms, prompt, now()))
+        let pending = Grant::pending(self.id, terms, prompt, now());
+        Ok(if self.in_use { pending.in_use(before(self.drop_after, KEPT)) } else { pending })
     }
 
     /// The commit of it over this version.
@@ -107,14 +113,14 @@ impl Draft {
     }
 }
 
-pub(super) const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A consent page's end for its record to be dropped then.
-fn before_kept(drop_after: Timestamp) -> Timestamp {
+/// The last use of a record that is kept so long and may be dropped then.
+fn before(drop_after: Timestamp, kept: Duration) -> Timestamp {
     if drop_after == Timestamp::NEVER {
         return drop_after;
     }
-    Timestamp::from_unix_seconds(drop_after.unix_seconds().saturating_sub(crate::grant::KEPT_PENDING.as_secs()))
+    Timestamp::from_unix_seconds(drop_after.unix_seconds().saturating_sub(kept.as_secs()))
 }
 
 /// A client of the operator's.
@@ -130,7 +136,13 @@ pub(super) fn new_client(until: Timestamp) -> Result<Client, Violation> {
 
 /// The client of this id, registered anew.
 pub(super) fn client_again(id: &str, until: Timestamp) -> Result<Client, Violation> {
-    let builder = Client::public(id).redirect_uri(CALLBACK).registered(None, now(), until, drawn()?.epoch());
+    client_of_epoch(id, until, drawn()?.epoch())
+}
+
+/// The client of this id, of an epoch that its versions are counted from.
+pub(super) fn client_of_epoch(id: &str, until: Timestamp, epoch: u64) -> Result<Client, Violation> {
+    let owner = new_subject()?;
+    let builder = Client::public(id).redirect_uri(CALLBACK).owner(owner).registered(None, now(), until, epoch);
     builder.build().map_err(|error| Law::Works.broken(error))
 }
 
@@ -147,7 +159,7 @@ pub(super) fn policy(window: u64) -> Result<Policy, Violation> {
         .default_scope("notes")
         .resource(MCP, "notes")
         .revocation(crate::policy::RevocationRules::default())
-        .replay_window(std::time::Duration::from_secs(window));
+        .replay_window(Duration::from_secs(window));
     policy.build().map_err(|error| Law::Works.broken(error))
 }
 

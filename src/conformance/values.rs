@@ -3,7 +3,7 @@
 use super::harness::Harness;
 use super::keys::{Key, Record, came_back, commit};
 use super::law::works;
-use super::records::{Draft, client, new_client, now, over};
+use super::records::{DAY, Draft, client, client_of_epoch, new_client, now, over};
 use super::{Law, Violation};
 use crate::moment::Timestamp;
 use crate::record::{Commit, Version};
@@ -38,16 +38,23 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
         Ok(Record::of(&write).version())
     };
     let large = "x\"\\é".repeat(50_000);
-    for key in Key::both()? {
+    for key in Key::all()? {
         let mut seen = None;
         for mark in TEXTS.into_iter().chain([large.as_str(), "small again"]) {
             seen = Some(round(&key, mark, seen)?);
         }
     }
     for end in [Timestamp::NEVER, Timestamp::from_unix_seconds(u64::MAX - 1), Timestamp::from_unix_seconds(1 << 40)] {
-        let [grant, client] = Key::both()?.map(|key| key.until(end));
-        round(&grant, "ends late", None)?;
-        round(&client, "ends late", None)?;
+        for key in Key::all()? {
+            round(&key.until(end), "ends late", None)?;
+        }
+    }
+    // Versions are of 64 bits, and go round.
+    let id = new_client(now())?.id().as_str().to_owned();
+    let last = Key::Client(Box::new(client_of_epoch(&id, now().after(DAY), u64::MAX - 2)?));
+    let mut seen = None;
+    for mark in ["the last but one", "the last", "the first again"] {
+        seen = Some(round(&last, mark, seen)?);
     }
     identifiers(harness, &store)
 }

@@ -102,6 +102,25 @@ impl Grant {
         self.next(now, Phase::Active(Active { live, ..*active }))
     }
 
+    /// A record of the conformance kit: in use until then.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn in_use(self, until: Timestamp) -> Self {
+        let Phase::ConsentPending(prompt) = self.0.phase else { return self };
+        let (code, high) = (prompt.ticket, self.0.high);
+        let active = Active {
+            code,
+            challenge: prompt.challenge,
+            family: prompt.session,
+            current: code,
+            idle: until,
+            redeemed: high,
+            rotated: high,
+            live: Vec::new(),
+            window: None,
+        };
+        Self(Fields { expires: until, phase: Phase::Active(active), ..self.0 })
+    }
+
     fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
         let expires = now.after(policy.lifetimes().access).min(self.0.expires);
         Live { digest: minted.access, issued: now, expires, scope: minted.scope, resources: minted.resources }

@@ -53,6 +53,12 @@ pub enum Bug {
     CutsBodies,
     /// Brings the account of nobody.
     LoadsNoAccount,
+    /// Says of every account that it stands well.
+    LoadsGoodAccounts,
+    /// Forgets the account that answers for a client.
+    LoadsNoOwner,
+    /// Looks for the client that the request names, and not for the grant's.
+    LoadsNoClientOfGrant,
     /// Says that it raised an epoch, and did not.
     EpochNotRaised,
 }
@@ -141,7 +147,7 @@ impl Broken {
             self.order.lock().unwrap().push(*id);
         }
         // Others come between what was read and what is written, as they do where a database is further away.
-        let far_away = || std::thread::sleep(std::time::Duration::from_micros(200));
+        let far_away = || std::thread::sleep(std::time::Duration::from_millis(3));
         if matches!(self.bug, Bug::CheckThenWrite | Bug::RowsAffectedIgnored) {
             far_away();
         }
@@ -236,12 +242,19 @@ impl Store for Broken {
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
         let of_grant = grant.as_ref().map(|stored| Arc::clone(&stored.record));
-        let client = keys.client.as_deref().or(of_grant.as_ref().map(|grant| grant.client_id().as_str()));
+        let client_of_grant = of_grant.as_ref().map(|grant| grant.client_id().as_str());
+        let client = keys.client.as_deref().or(client_of_grant.filter(|_| !self.has(Bug::LoadsNoClientOfGrant)));
         let client = client.map(|id| self.client(id)).transpose()?.flatten();
         let subject = keys.subject.or(of_grant.as_ref().map(|grant| grant.subject().as_str()));
-        let account = subject.filter(|_| !self.has(Bug::LoadsNoAccount)).map(|subject| self.rows.account(subject));
+        let account = |subject: &str| match self.bug {
+            Bug::LoadsGoodAccounts => Account::ACTIVE,
+            _ => self.rows.account(subject),
+        };
+        let owner = client.as_ref().and_then(|stored| stored.record.owner()).filter(|_| !self.has(Bug::LoadsNoOwner));
+        let owner = owner.map(|owner| account(owner.as_str()));
+        let account = subject.filter(|_| !self.has(Bug::LoadsNoAccount)).map(account);
         let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
         let balance = grant.as_ref().filter(|_| keys.balance).map(|_| grantcore::Balance::Sufficient);
-        Ok(Loaded { grant, client, account, caller, balance, owner: None })
+        Ok(Loaded { grant, client, account, owner, caller, balance })
     }
 }

@@ -38,6 +38,9 @@ fn by_the_map() {
             (Bug::KeepsOldBody, Law::Faithful),
             (Bug::Upsert, Law::Compares),
             (Bug::LoadsNoAccount, Law::Loads),
+            (Bug::LoadsGoodAccounts, Law::Loads),
+            (Bug::LoadsNoOwner, Law::Loads),
+            (Bug::LoadsNoClientOfGrant, Law::Loads),
         ],
     );
 }
