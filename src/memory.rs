@@ -101,7 +101,7 @@ impl MemoryStore {
         self.users.write(subject.as_str()).balances.insert(subject, balance);
     }
 
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did.
+    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. It looks at every grant to find them.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
         let grants = self.grants.parts.iter().fold(0, |dropped, part| dropped + self.sweep_grants(part, now, most - dropped));
         self.clients.parts.iter().fold(grants, |dropped, part| dropped + write(part).sweep(now, most - dropped))

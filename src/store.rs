@@ -269,42 +269,62 @@ macro_rules! forward {
 forward!(&S);
 forward!(Arc<S>);
 
-impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
+/// All calls of an [`AsyncStore`] but `commit`, passed on to another.
+macro_rules! passed_on {
+    ($self:ident => $store:expr) => {
+        async fn client(&$self, id: &str) -> Result<Option<Stored<Client>>, Self::Error> {
+            $store.client(id).await
+        }
+
+        async fn grant(&$self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error> {
+            $store.grant(id).await
+        }
+
+        async fn grants_of(&$self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Self::Error> {
+            $store.grants_of(subject, after, most).await
+        }
+
+        async fn raise_epoch(&$self, subject: &str) -> Result<bool, Self::Error> {
+            $store.raise_epoch(subject).await
+        }
+
+        async fn balance(&$self, subject: &str) -> Result<Balance, Self::Error> {
+            $store.balance(subject).await
+        }
+
+        async fn account(&$self, subject: &str) -> Result<Option<Account>, Self::Error> {
+            $store.account(subject).await
+        }
+
+        async fn load(&$self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
+            $store.load(keys).await
+        }
+
+        async fn load_grants(&$self, ids: &[GrantId]) -> Result<Vec<Loaded>, Self::Error> {
+            $store.load_grants(ids).await
+        }
+    };
+}
+
+#[cfg(feature = "conformance")]
+pub(crate) use passed_on;
+
+impl<S: AsyncStore> AsyncStore for &S {
     type Error = S::Error;
 
-    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
-        (**self).client(id).await
-    }
-
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
-        (**self).grant(id).await
-    }
+    passed_on!(self => (**self));
 
     async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
         (**self).commit(write).await
     }
+}
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, S::Error> {
-        (**self).grants_of(subject, after, most).await
-    }
+impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
+    type Error = S::Error;
 
-    async fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
-        (**self).raise_epoch(subject).await
-    }
+    passed_on!(self => (**self));
 
-    async fn balance(&self, subject: &str) -> Result<Balance, S::Error> {
-        (**self).balance(subject).await
-    }
-
-    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
-        (**self).load_grants(ids).await
-    }
-
-    async fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {
-        (**self).account(subject).await
-    }
-
-    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
-        (**self).load(keys).await
+    async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
+        (**self).commit(write).await
     }
 }

@@ -21,7 +21,7 @@ use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::operation::{Keys, Loaded};
 use crate::record::{Commit, Stored, Write};
-use crate::store::AsyncStore;
+use crate::store::{AsyncStore, passed_on};
 use crate::value::credential::GrantId;
 
 /// A database that can be killed.
@@ -217,13 +217,7 @@ impl<'a, H: Harness, N: Fn(&str) -> bool + Sync> Harness for Noted<'a, H, N> {
 impl<S: AsyncStore, N: Fn(&str) -> bool + Sync> AsyncStore for NotedStore<'_, S, N> {
     type Error = S::Error;
 
-    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
-        self.store.client(id).await
-    }
-
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
-        self.store.grant(id).await
-    }
+    passed_on!(self => self.store);
 
     async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
         let said = self.store.commit(write).await?;
@@ -231,25 +225,5 @@ impl<S: AsyncStore, N: Fn(&str) -> bool + Sync> AsyncStore for NotedStore<'_, S,
             (self.note)(&format!("commit {} {}", change.id(), change.version().0));
         }
         Ok(said)
-    }
-
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, S::Error> {
-        self.store.grants_of(subject, after, most).await
-    }
-
-    async fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
-        self.store.raise_epoch(subject).await
-    }
-
-    async fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {
-        self.store.account(subject).await
-    }
-
-    async fn balance(&self, subject: &str) -> Result<Balance, S::Error> {
-        self.store.balance(subject).await
-    }
-
-    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
-        self.store.load(keys).await
     }
 }

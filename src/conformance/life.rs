@@ -11,7 +11,7 @@ use crate::moment::Timestamp;
 use crate::record::Commit;
 
 /// How long a store that drops records by itself is given to drop one that is over.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 const TURN: Duration = Duration::from_millis(50);
 
 fn put<H: Harness>(harness: &H, store: &H::Store, key: &Key, over: Option<&Record>, mark: &str) -> Result<Record, Violation> {

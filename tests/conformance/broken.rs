@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use grantcore::conformance::{Awaited, Blocking, Harness};
-use grantcore::{Account, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Timestamp, Write};
+use grantcore::{Account, Client, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, SystemClock, Timestamp, Write};
 
 use crate::rows::{Id, Row, Rows, split};
 
@@ -31,6 +32,8 @@ pub enum Bug {
     KeepsOldBody,
     /// Drops records a while before their end.
     EarlyExpiry,
+    /// Has records go by themselves, a while before their end.
+    OwnExpiryEarly,
     /// Gives a row its end when it is made, and not when it changes.
     FirstEndForGood,
     /// Sweeps all there is, whatever it is told.
@@ -43,6 +46,8 @@ pub enum Bug {
     SubjectByPrefix,
     /// Forgets the index when a grant changes.
     SubjectLost,
+    /// Takes note of a user's grant when it begins as a consent page, and else not.
+    SubjectOfPagesOnly,
     /// Lists in the order of creation.
     SubjectUnordered,
     /// A part of a list begins with what the part before ended with.
@@ -137,7 +142,8 @@ impl Broken {
         if self.has(Bug::StaleReadCache) {
             return self.cache.lock().unwrap().entry(id.clone()).or_insert_with(|| self.rows.get(&id)).clone();
         }
-        self.rows.get(&id)
+        let early = SystemClock.now().after(Duration::from_secs(7200));
+        self.rows.get(&id).filter(|row| !self.has(Bug::OwnExpiryEarly) || early < row.drop_after)
     }
 
     fn put(&self, write: &Write) -> Result<Commit> {
@@ -147,7 +153,7 @@ impl Broken {
             self.order.lock().unwrap().push(*id);
         }
         // Others come between what was read and what is written, as they do where a database is further away.
-        let far_away = || std::thread::sleep(std::time::Duration::from_millis(3));
+        let far_away = || std::thread::sleep(Duration::from_millis(3));
         if matches!(self.bug, Bug::CheckThenWrite | Bug::RowsAffectedIgnored) {
             far_away();
         }
@@ -174,6 +180,7 @@ impl Broken {
             (Bug::KeepsOldBody, Some(before)) => row.body.clone_from(&before.body),
             (Bug::FirstEndForGood, Some(before)) => row.drop_after = before.drop_after,
             (Bug::SubjectLost, Some(_)) => row.subject = None,
+            (Bug::SubjectOfPagesOnly, None) if !row.body.contains("consent_pending") => row.subject = None,
             (Bug::CutsBodies, _) => row.body.truncate((0..=4000).rev().find(|at| row.body.is_char_boundary(*at)).unwrap()),
             _ => {}
         }

@@ -76,6 +76,7 @@ fn by_how_long_records_are_kept() {
         harness,
         &[
             (Bug::EarlyExpiry, Law::NotEarly),
+            (Bug::OwnExpiryEarly, Law::NotEarly),
             (Bug::FirstEndForGood, Law::NotEarly),
             (Bug::SweepsAll, Law::Swept),
             (Bug::SweepsNoClients, Law::Swept),
@@ -95,7 +96,7 @@ fn by_keys_that_come_back() {
 
 #[test]
 fn by_the_grants_of_a_user() {
-    let bugs = [Bug::SubjectByPrefix, Bug::SubjectLost, Bug::SubjectUnordered, Bug::SubjectPagesOverlap];
+    let bugs = [Bug::SubjectByPrefix, Bug::SubjectLost, Bug::SubjectOfPagesOnly, Bug::SubjectUnordered, Bug::SubjectPagesOverlap];
     finds(the_grants_of_a_user_are_found, harness, &bugs.map(|bug| (bug, Law::Index)));
 }
 

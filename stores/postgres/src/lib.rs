@@ -156,8 +156,12 @@ impl PostgresStore {
         &self.pool
     }
 
-    /// One statement, in one round trip once its connection has prepared it.
-    async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+    /// What one statement brings, of the host's own as well: in one round trip once its connection has prepared it, and within the time
+    /// that all of them have. Without a transaction around it nothing is left open when this future is dropped.
+    ///
+    /// # Errors
+    /// If the database fails or does not answer in time. What the statement was to write may then be written.
+    pub async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let connection = self.pool.get().await?;
         let answer = timeout(self.longest, async {
             let statement = connection.prepare_cached(sql).await?;

@@ -23,6 +23,11 @@ redis.call('HSET', key, 'v', version, 'b', body, 'n', string.sub(call .. calls, 
 if drop == '' then
     redis.call('PERSIST', key)
 else
+    -- One that may go already stays for longer than a call waits for its answer: a retry that found nothing would be told of a conflict.
+    local soon = redis.call('TIME')[1] + 4
+    if tonumber(drop) < soon then
+        drop = soon
+    end
     redis.call('EXPIREAT', key, drop)
 end
 return 1

@@ -41,7 +41,7 @@
 //! client is unknown, and a dropped account is no longer suspended and brings ended grants back. [`RedisStore::risks`] tells of what
 //! it finds of all this.
 //!
-//! Records go by Redis' own expiry, at their `drop_after` and never before it; there is nothing to sweep. The clocks of the hosts and
+//! Records go by Redis' own expiry, at their `drop_after` or some seconds later and never before it; there is nothing to sweep. The clocks of the hosts and
 //! of Redis must agree within minutes.
 //!
 //! An answer not had in time is an error, and its caller does not know what became of the call.

@@ -33,9 +33,9 @@ impl fmt::Display for Risk {
 }
 
 impl RedisStore {
-    /// What the settings of the server, or of any primary of a cluster, put at risk: for a log line at the start. Nothing is refused for
+    /// What the settings of the server, or of the primaries of a cluster, put at risk: for a log line at the start. Nothing is refused for
     /// it, and what the server does not tell is not reported: where `CONFIG` is forbidden, as managed services do, there is no
-    /// [`Risk::LateLog`].
+    /// [`Risk::LateLog`], for which only one of the primaries is asked.
     ///
     /// # Errors
     /// If Redis does not answer, or does not say how it stands (`INFO`).

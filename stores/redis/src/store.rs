@@ -43,8 +43,8 @@ impl RedisStore {
     /// The user's index is written first: it names every grant there is, and a crash between the two leaves a name of none.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
-        // Only a consent page and its approval set when the grant is over.
-        if matches!(grant.state(), GrantState::ConsentPending | GrantState::CodeIssued) {
+        // When the grant is over is set by its first write, which is of any state if it was moved here, and by its approval.
+        if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
             self.enter(grant).await?;
         }
         self.write(&key::grant(change.id()), change, change.drop_after()).await

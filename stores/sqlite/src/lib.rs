@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Subject, Timestamp, Version, Write};
-use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, TransactionBehavior, params};
 use serde_json::from_str;
 
 /// Clients, grants and how accounts stand, in one SQLite file. A clone is another handle of the same.
@@ -54,6 +54,7 @@ struct Connections {
 
 /// The database failed, or holds a record it cannot read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SqliteError {
     /// SQLite's own error.
     #[error(transparent)]
@@ -64,6 +65,9 @@ pub enum SqliteError {
     /// The tables were made by a newer version of this crate.
     #[error("the tables are of version {0}, which this program does not know")]
     Newer(i64),
+    /// SQLite cannot keep this file in WAL mode, on which its promises rest: it is in memory, or on a file system without shared memory.
+    #[error("the file cannot be kept in WAL mode, but in {0}")]
+    Journal(String),
     /// The thread that waited for the disk ended before it answered: the runtime is stopping.
     #[cfg(feature = "tokio")]
     #[error("the thread that waited for the disk ended before it answered")]
@@ -77,6 +81,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_init.sql")];
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(5);
+const TURN: Duration = Duration::from_millis(10);
 
 impl SqliteStore {
     /// Opens the file, makes it if need be, and brings its tables to this version.
@@ -87,7 +92,7 @@ impl SqliteStore {
         let open = || -> Result<_> {
             let mut connection = Connection::open(path.as_ref())?;
             connection.busy_timeout(BUSY)?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
+            log_ahead(&connection)?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             migrate(&mut connection)?;
             Ok(Mutex::new(connection))
@@ -260,6 +265,19 @@ impl Store for SqliteStore {
         self.writer().prepare_cached(sql)?.execute([subject])?;
         Ok(true)
     }
+}
+
+/// WAL, for good. While another process does the same to a new file SQLite says that it is busy, and does not wait by itself.
+fn log_ahead(connection: &Connection) -> Result<()> {
+    let set = || connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+    for _ in 0..BUSY.as_millis() / TURN.as_millis() {
+        match set() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => std::thread::sleep(TURN),
+            Ok(mode) if mode != "wal" => return Err(SqliteError::Journal(mode)),
+            set => return Ok(set.map(drop)?),
+        }
+    }
+    Ok(set().map(drop)?)
 }
 
 /// Brings the tables to this crate's version, once, whoever else is opening the file.

@@ -110,3 +110,22 @@ fn a_suspension_and_its_lifting_are_read_by_every_handle() {
     }
     assert!(!standing("bob").suspended);
 }
+
+#[test]
+fn many_who_open_a_new_file_at_once_all_can() {
+    for _ in 0..20 {
+        let file = File::new();
+        let stores: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| file.open())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(Store::raise_epoch(&stores[0], "alice").unwrap());
+        assert!(stores.iter().all(|store| Store::account(store, "alice").unwrap().unwrap().epoch == 1));
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_in_wal_mode_is_refused() {
+    let refused = SqliteStore::open(":memory:").unwrap_err();
+    assert_eq!(refused.to_string(), "the file cannot be kept in WAL mode, but in memory");
+}

@@ -78,6 +78,8 @@ struct Hands {
     /// Of mallory, who is suspended, and of carol, whose grants were ended all at once.
     suspended: Tokens,
     ended: Tokens,
+    /// Of dave, whose grants of one client are ended afterwards.
+    found: Tokens,
 }
 
 fn before(store: SqliteStore) -> Hands {
@@ -97,7 +99,8 @@ fn before(store: SqliteStore) -> Hands {
         server.store().set_suspended(&format!("user {number}"), number % 2 == 0).unwrap();
     }
     let redemption = redemption(&server, &ticket(&server, "alice"), "alice");
-    Hands { ticket: ticket(&server, "alice"), redemption, alive, spent: first.refresh, revoked, suspended, ended }
+    let found = flow(&server, "dave");
+    Hands { found, ticket: ticket(&server, "alice"), redemption, alive, spent: first.refresh, revoked, suspended, ended }
 }
 
 fn is_of(tokens: &Tokens, grant: grantcore::GrantId) -> bool {
@@ -119,13 +122,17 @@ async fn after(hands: &Hands, store: impl Target + Send) {
         assert!(works(&post(&form).await.unwrap()).await);
         assert!(post(&form).await.is_none(), "a code is good once");
     }
-    assert!(works(&hands.alive).await);
+    // Pages, codes and tokens of alice are in the index too, with what was revoked.
+    assert_eq!(server.store().grants_of("alice", None, 99).await.unwrap().len(), 4);
+    assert!(works(&hands.alive).await && works(&hands.found).await);
     let next = post(&refreshment(&hands.alive.refresh)).await.unwrap();
     assert!(works(&next).await);
     assert!(post(&refreshment(&hands.spent)).await.is_none() && !works(&next).await, "a replay is known as one");
     for dead in [&hands.revoked, &hands.suspended, &hands.ended] {
         assert!(!works(dead).await && post(&refreshment(&dead.refresh)).await.is_none());
     }
+    server.revoke_user_client("dave", support::client_id().as_str(), Motive::Administrator("asked to")).await.unwrap().unwrap();
+    assert!(!works(&hands.found).await, "a grant that is looked for by its user is found");
     server.store().put("mallory", Account::ACTIVE).await.unwrap();
     assert!(works(&hands.suspended).await, "a suspension that is lifted leaves what was there");
     let many = async |subject: &str| server.store().account(subject).await.unwrap().unwrap().suspended;

@@ -25,8 +25,6 @@ pub(crate) enum BackendError {
     Postgres(#[from] tokio_postgres::Error),
     #[error("{}", line(.0))]
     Pool(#[from] PoolError),
-    #[error("the database did not answer in time")]
-    TimedOut,
     #[error("{}", line(.0))]
     RedisStore(#[from] RedisStoreError),
     #[error("{}", line(.0))]

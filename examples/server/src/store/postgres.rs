@@ -3,10 +3,8 @@
 
 mod trail;
 
-use std::time::Duration;
-
+use deadpool_postgres::Object;
 use deadpool_postgres::tokio_postgres::{IsolationLevel, Row, types::ToSql};
-use deadpool_postgres::{Object, Pool};
 use grantcore::Timestamp;
 use grantcore_postgres::PostgresStore;
 
@@ -18,7 +16,7 @@ use crate::trail::{Entry, Search};
 /// Balances and the trail.
 #[derive(Clone)]
 pub(crate) struct PostgresLedger {
-    pool: Pool,
+    store: PostgresStore,
 }
 
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -29,14 +27,10 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_init
 /// The advisory lock of whoever changes the tables: `gcserver` in ASCII.
 const LOCK: i64 = 0x6763_7365_7276_6572;
 
-/// How long a statement may take.
-const ANSWERED: Duration = Duration::from_secs(10);
-
 pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
     let store = PostgresStore::connect(address.reveal()).await?;
-    let ledger = PostgresLedger { pool: store.pool().clone() };
-    migrate(&mut ledger.pool.get().await?).await?;
-    Ok((Grants::Postgres(store), AnyLedger::Postgres(ledger)))
+    migrate(&mut store.pool().get().await?).await?;
+    Ok((Grants::Postgres(store.clone()), AnyLedger::Postgres(PostgresLedger { store })))
 }
 
 /// Brings the tables to this program's version, once: who starts at the same time waits, and finds them ready.
@@ -56,17 +50,7 @@ async fn migrate(connection: &mut Object) -> Result<()> {
 
 impl PostgresLedger {
     async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
-        let connection = self.pool.get().await?;
-        let answer = tokio::time::timeout(ANSWERED, async {
-            let statement = connection.prepare_cached(sql).await?;
-            connection.query(&statement, values).await
-        });
-        let Ok(rows) = answer.await else {
-            // Whoever comes next need not wait for what this one waited for.
-            drop(Object::take(connection));
-            return Err(BackendError::TimedOut);
-        };
-        Ok(rows?)
+        Ok(self.store.rows(sql, values).await?)
     }
 
     /// The balance that a statement about one account gives; nothing if it found none.

@@ -57,6 +57,8 @@ async fn those_that_are_gone_leave_it() {
             assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
             let delete = Write::client(Some(&stored(create.as_client())), going.deleted());
             assert_eq!(store.commit(&delete).await.unwrap(), Commit::Done);
+            // As Redis does some seconds later.
+            assert_eq!(place.raw::<u64>(cmd("DEL").arg(format!("grantcore:c:app-{number}"))).await, 1);
         }
         create(store, "here").await;
         assert_eq!(entries().await.len(), 71);

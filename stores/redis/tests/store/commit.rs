@@ -121,13 +121,15 @@ async fn what_has_ended_is_gone() {
         // A name that is free again is taken anew.
         assert_eq!(store.commit(&Write::client(None, brief.clone())).await.unwrap(), Commit::Done);
 
-        // One that is written when it may go already is done, and gone.
+        // One that is written when it may go already is done, and soon gone.
         let deleted = passing("deleted", now().after(days(1)));
         let create = Write::client(None, deleted.clone());
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
         let delete = Write::client(Some(&stored(create.as_client())), deleted.deleted());
         assert_eq!(store.commit(&delete).await.unwrap(), Commit::Done);
-        assert!(store.client("deleted").await.unwrap().is_none());
+        let left: i64 = place.raw(cmd("PTTL").arg("grantcore:c:deleted")).await;
+        assert!((1..=5_000).contains(&left), "{left} ms");
+        assert!(store.client("deleted").await.unwrap().unwrap().record.is_expired(Timestamp::from_unix_seconds(0)));
     })
     .await;
 }

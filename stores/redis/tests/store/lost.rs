@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use grantcore::{AsyncStore, Commit, Write};
+use grantcore::{AsyncStore, Commit, Registration, Write};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_servers::{Fault, Proxy, Redis};
 use redis::Client;
@@ -76,4 +76,13 @@ async fn in_a_cluster_a_write_that_is_sent_again_finds_itself_and_is_done() {
         // Another call that says the same in every byte is no retry.
         assert_eq!(store.commit(&write).await.unwrap(), Commit::Conflict);
     }
+    // What may go at once is there still for a retry to find.
+    let passing = client("passing").edit().registration(Registration::Dynamic).build().unwrap();
+    let create = Write::client(None, passing.clone());
+    assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
+    let delete = Write::client(Some(&stored(create.as_client())), passing.deleted());
+    cluster.arm(Fault::DropAfter);
+    let commit = store.commit(&delete).await;
+    cluster.arm(Fault::None);
+    assert_eq!(commit.unwrap(), Commit::Done);
 }

@@ -26,6 +26,9 @@ use self::random::Random;
 use self::report::Report;
 use self::service::{LOST_IN_A_CRASH, Service};
 
+/// Flows of which nothing can be concluded: a machine that is too slow. They may be few.
+const TOO_LATE: &str = "flows too late for the window";
+
 const WORKERS: usize = 24;
 /// Quick; who wants to be sure says more.
 const FLOWS: usize = 210;
@@ -140,7 +143,7 @@ impl Load {
                 let (flow, ending, story) = (kept.flow, kept.ending, kept.story.join("; "));
                 lock(&self.violations).push(format!("flow {flow} ({ending:?}): {what}\n    {story}"));
             }
-            End::Late | End::StartOver => self.service.tally.count("flows too late for the window"),
+            End::Late | End::StartOver => self.service.tally.count(TOO_LATE),
         }
     }
 
@@ -196,6 +199,10 @@ impl Load {
         violations.extend(missing.map(|name| format!("there were no {name}")));
         if !LOST_IN_A_CRASH.iter().any(|name| counts.contains_key(name)) {
             violations.push("nobody noticed the crash".into());
+        }
+        let late = counts.get(TOO_LATE).copied().unwrap_or_default();
+        if late * 50 > self.flows {
+            violations.push(format!("of {late} flows nothing is known: too slow for the window"));
         }
     }
 }
