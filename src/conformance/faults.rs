@@ -28,7 +28,7 @@ impl Fault {
 }
 
 /// How often each.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// A store finds its way back within so many calls.
 const TURNS: usize = 50;
 
