@@ -35,6 +35,8 @@
 //! }
 //! ```
 //!
+//! A store that knows which accounts there are, and says of strangers that they have none, makes them in [`Harness::sign_up`].
+//!
 //! What is between the brackets of `conformance!` is run one after the other: an array of harnesses, or an `Option` where the database may
 //! not be installed. A test that fails names the [`Law`] that was broken and says what was seen. All keys are random, so tests may run at
 //! once in one database; but take one that is there for nothing else: what is written stays, and sweeps are of all there is.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::flows::{Host, Said, client_on};
 use super::harness::{Harness, calmly};
 use super::law::works;
-use super::records::{Dice, new_subject};
+use super::records::Dice;
 use super::{Law, Violation};
 use crate::account::{Account, Balance};
 use crate::client::Client;
@@ -131,7 +131,7 @@ fn work_on<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) ->
 
 /// One flow, as far as it comes.
 fn flow<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bool, revokes: bool) -> Result<(), Violation> {
-    let code = host.code(client, &new_subject()?)?;
+    let code = host.code(client, &host.new_user()?)?;
     let Said::Tokens(mut pair) = host.redeem(client, &code)? else { return Ok(()) };
     note(&format!("code {client} {code}"));
     for _ in 0..3 {
@@ -207,6 +207,10 @@ impl<'a, H: Harness, N: Fn(&str) -> bool + Sync> Harness for Noted<'a, H, N> {
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
         self.harness.wait(future)
+    }
+
+    fn sign_up(&self, store: &Self::Store, subject: &str) {
+        self.harness.sign_up(&store.store, subject);
     }
 
     fn sweep(&self, store: &Self::Store, now: Timestamp, most: usize) -> Option<usize> {

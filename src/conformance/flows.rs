@@ -68,6 +68,20 @@ impl<'a, H: Harness> Host<'a, H> {
         Ok(Self { harness, server })
     }
 
+    /// A user that nobody is, with an account.
+    pub(super) fn new_user(&self) -> Result<Subject, Violation> {
+        let subject = new_subject()?;
+        self.harness.sign_up(self.server.store(), subject.as_str());
+        Ok(subject)
+    }
+
+    /// Makes an account for the owner of a client.
+    pub(super) fn sign_up_owner(&self, client: &Key) {
+        if let Some(owner) = client.account() {
+            self.harness.sign_up(self.server.store(), owner.as_str());
+        }
+    }
+
     fn user(subject: &Subject) -> User<'_> {
         User { subject: subject.as_str(), session: SESSION }
     }
@@ -193,7 +207,7 @@ pub(super) fn client_on<H: Harness>(harness: &H) -> Result<String, Violation> {
 /// Goes through a flow for this client, to its first tokens.
 pub(super) fn grant_of<H: Harness>(host: &Host<'_, H>, client: &Key) -> Result<(), Violation> {
     let Key::Client(client) = client else { return Ok(()) };
-    let code = host.code(client.id().as_str(), &new_subject()?)?;
+    let code = host.code(client.id().as_str(), &host.new_user()?)?;
     match host.redeem(client.id().as_str(), &code)? {
         Said::Tokens(_) => Ok(()),
         other => Err(Law::Works.broken(format_args!("a good code was answered {other:?}"))),
@@ -216,7 +230,7 @@ fn pairs(said: &[Said]) -> Vec<&Pair> {
 pub fn one_code_is_redeemed_once<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (client, hosts, witness) = (client_on(harness)?, hosts(harness, 4, 0)?, Host::open(harness, 0)?);
     for _ in 0..ROUNDS {
-        let code = witness.code(&client, &new_subject()?)?;
+        let code = witness.code(&client, &witness.new_user()?)?;
         let said = at_once(&hosts, |host| host.redeem(&client, &code))?;
         let tokens = pairs(&said);
         Law::OneRedemption
@@ -259,7 +273,7 @@ pub fn one_refresh_token_has_one_successor<H: Harness>(harness: &H) -> Result<()
 }
 
 fn first_pair<H: Harness>(host: &Host<'_, H>, client: &str) -> Result<Pair, Violation> {
-    let code = host.code(client, &new_subject()?)?;
+    let code = host.code(client, &host.new_user()?)?;
     match host.redeem(client, &code)? {
         Said::Tokens(pair) => Ok(pair),
         other => Err(Law::Works.broken(format_args!("a good code was answered {other:?}"))),
@@ -276,7 +290,7 @@ pub fn revoked_stays_revoked<H: Harness>(harness: &H) -> Result<(), Violation> {
     for round in 0..ROUNDS {
         let window = if round % 2 == 0 { 0 } else { 600 };
         let (hosts, witness) = (hosts(harness, 3, window)?, Host::open(harness, window)?);
-        let subject = new_subject()?;
+        let subject = witness.new_user()?;
         let code = witness.code(&client, &subject)?;
         let Said::Tokens(first) = witness.redeem(&client, &code)? else { continue };
         // Read by all before, so that what is cached is.
@@ -312,7 +326,7 @@ pub fn revoked_stays_revoked<H: Harness>(harness: &H) -> Result<(), Violation> {
 pub fn approve_or_deny<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (client, hosts, witness) = (client_on(harness)?, hosts(harness, 4, 0)?, Host::open(harness, 0)?);
     for _ in 0..ROUNDS {
-        let subject = new_subject()?;
+        let subject = witness.new_user()?;
         let ticket = witness.page(&client, &subject)?;
         let locations = at_once(hosts.iter().enumerate(), |(at, host)| {
             host.consent(&ticket, &subject, if at % 2 == 0 { Choice::Allow } else { Choice::Deny })

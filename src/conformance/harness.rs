@@ -26,6 +26,11 @@ pub trait Harness: Sync {
     /// Runs a future to its end on this thread, while other threads run theirs.
     fn wait<F: Future>(&self, future: F) -> F::Output;
 
+    /// Makes an account of this name that stands well, where a store knows which accounts there are.
+    fn sign_up(&self, store: &Self::Store, subject: &str) {
+        let _ = (store, subject);
+    }
+
     /// Drops at most `most` records that may be dropped at `now`, and says how many it did. Nothing if the store does that by itself.
     fn sweep(&self, store: &Self::Store, now: Timestamp, most: usize) -> Option<usize> {
         let _ = (store, now, most);
@@ -42,6 +47,10 @@ impl<H: Harness> Harness for &H {
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
         (**self).wait(future)
+    }
+
+    fn sign_up(&self, store: &H::Store, subject: &str) {
+        (**self).sign_up(store, subject);
     }
 
     fn sweep(&self, store: &H::Store, now: Timestamp, most: usize) -> Option<usize> {

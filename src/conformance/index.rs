@@ -73,6 +73,9 @@ fn is_listed<H: Harness>(harness: &H, store: &H::Store, subject: &Subject, own: 
 pub fn a_raised_epoch_is_read<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (store, other) = (harness.open(), harness.open());
     let (alice, bob) = (new_subject()?, new_subject()?);
+    for subject in [&alice, &bob] {
+        harness.sign_up(&store, subject.as_str());
+    }
     let read = |handle: &H::Store, subject: &Subject| works("account", harness.wait(handle.account(subject.as_str())));
     let before = (read(&store, &alice)?, read(&other, &bob)?);
     for turn in 1..=3 {

@@ -153,6 +153,7 @@ pub fn a_client_outlives_its_grants<H: Harness>(harness: &H) -> Result<(), Viola
     let soon = start.after(Duration::from_secs(5));
     let [.., client] = Key::all()?;
     let host = super::flows::Host::open(harness, 0)?;
+    host.sign_up_owner(&client);
     let known = put(harness, &store, &client.until(soon), None, "registered")?;
     super::flows::grant_of(&host, &client)?;
     let renewed = harness.wait(client.read(&store))?;

@@ -26,6 +26,7 @@ fn walk<H: Harness>(harness: &H, seed: u64) -> Result<(), Violation> {
     let (mut dice, handles) = (Dice(seed), [harness.open(), harness.open()]);
     let keys = [Key::all()?, Key::all()?].concat();
     for subject in keys.iter().filter_map(Key::account) {
+        harness.sign_up(&handles[0], subject.as_str());
         // Where epochs can be raised, no two accounts stand alike, and one that is brought for another is seen.
         for _ in 0..dice.below(4) {
             works("raise_epoch", harness.wait(handles[0].raise_epoch(subject.as_str())))?;

@@ -1,6 +1,7 @@
 //! Accounts, their balances and the lists, in every database that can be had here.
 
 pub(crate) mod databases;
+mod laws;
 
 use std::collections::BTreeSet;
 
