@@ -5,7 +5,8 @@ mod act;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::{ClientStatus, Reason, Registration, Timestamp};
@@ -32,19 +33,16 @@ pub(crate) struct Shown {
     done: String,
 }
 
-pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    match admin(&app, &headers) {
-        Ok(nav) => Page(AdminHome { nav, form: SearchForm { at: minute(SystemTime::now().into()), ..SearchForm::default() } })
-            .into_response(),
-        Err(refused) => *refused,
-    }
+pub(crate) async fn home(Admin(nav): Admin) -> Response {
+    Page(AdminHome { nav, form: SearchForm { at: minute(SystemTime::now().into()), ..SearchForm::default() } }).into_response()
 }
 
-pub(crate) async fn clients(State(app): State<Arc<App>>, Query(shown): Query<Shown>, headers: HeaderMap) -> Response {
-    let nav = match admin(&app, &headers) {
-        Ok(nav) => nav,
-        Err(refused) => return *refused,
-    };
+pub(crate) async fn clients(
+    Admin(nav): Admin,
+    State(app): State<Arc<App>>,
+    Query(shown): Query<Shown>,
+    headers: HeaderMap,
+) -> Response {
     let found = match app.oauth.store().clients(shown.after.as_deref(), CLIENTS_AT_ONCE).await {
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
@@ -69,11 +67,12 @@ pub(crate) async fn clients(State(app): State<Arc<App>>, Query(shown): Query<Sho
     with_form_cookie(&app, &headers, |csrf| Page(Clients { nav, csrf, done, listed, next }).into_response())
 }
 
-pub(crate) async fn accounts(State(app): State<Arc<App>>, Query(shown): Query<Shown>, headers: HeaderMap) -> Response {
-    let nav = match admin(&app, &headers) {
-        Ok(nav) => nav,
-        Err(refused) => return *refused,
-    };
+pub(crate) async fn accounts(
+    Admin(nav): Admin,
+    State(app): State<Arc<App>>,
+    Query(shown): Query<Shown>,
+    headers: HeaderMap,
+) -> Response {
     match app.oauth.store().accounts().await {
         Ok(found) => {
             let listed = found.into_iter().map(|row| (row.subject, row.suspended, row.balance)).collect();
@@ -85,15 +84,12 @@ pub(crate) async fn accounts(State(app): State<Arc<App>>, Query(shown): Query<Sh
 }
 
 pub(crate) async fn account(
+    Admin(nav): Admin,
     State(app): State<Arc<App>>,
     Path(subject): Path<String>,
     Query(shown): Query<Shown>,
     headers: HeaderMap,
 ) -> Response {
-    let nav = match admin(&app, &headers) {
-        Ok(nav) => nav,
-        Err(refused) => return *refused,
-    };
     let row = match app.oauth.store().account_row(&subject).await {
         Ok(Some(row)) => row,
         Ok(None) => return refused(nav, StatusCode::NOT_FOUND, "No such account", "There is no account of this name."),
@@ -125,11 +121,7 @@ pub(crate) struct Asked {
     subject: String,
 }
 
-pub(crate) async fn trail(State(app): State<Arc<App>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
-    let nav = match admin(&app, &headers) {
-        Ok(nav) => nav,
-        Err(refused) => return *refused,
-    };
+pub(crate) async fn trail(Admin(nav): Admin, State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
     let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let (around, at) = (time(&asked.at), some(&asked.at));
     let bad_time = at.is_some() && around.is_none();
@@ -157,15 +149,12 @@ pub(crate) async fn trail(State(app): State<Arc<App>>, Query(asked): Query<Asked
 }
 
 pub(crate) async fn flow(
+    Admin(nav): Admin,
     State(app): State<Arc<App>>,
     Path(flow): Path<String>,
     Query(shown): Query<Shown>,
     headers: HeaderMap,
 ) -> Response {
-    let nav = match admin(&app, &headers) {
-        Ok(nav) => nav,
-        Err(refused) => return *refused,
-    };
     match app.trail.flow(&flow).await {
         Ok(found) => {
             let mut before = None;
@@ -205,16 +194,20 @@ fn minute(at: Timestamp) -> String {
     utc(at).get(..16).unwrap_or_default().to_owned()
 }
 
-/// Who may see these pages: the administrator, signed in.
-fn admin(app: &App, headers: &HeaderMap) -> Result<Nav, Box<Response>> {
-    match app.session(headers) {
-        Some(session) if session.subject == ADMIN => Ok(Nav::of(Some(&session.subject))),
-        Some(session) => {
-            let nav = Nav::of(Some(&session.subject));
-            let message = "This page is for the administrator.";
-            Err(Box::new(refused(nav, StatusCode::FORBIDDEN, "Not for you", message)))
+/// The administrator, signed in, as the pages' heading has them. Whoever else comes is turned away before anything of the request is read.
+pub(crate) struct Admin(Nav);
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
+        let session = app.session(&parts.headers).ok_or_else(|| log_in_first("/admin"))?;
+        let nav = Nav::of(Some(&session.subject));
+        if session.subject == ADMIN {
+            Ok(Self(nav))
+        } else {
+            Err(refused(nav, StatusCode::FORBIDDEN, "Not for you", "This page is for the administrator."))
         }
-        None => Err(Box::new(log_in_first("/admin"))),
     }
 }
 

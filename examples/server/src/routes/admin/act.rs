@@ -9,7 +9,7 @@ use grantcore::{Motive, Standing};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::{admin, failed, refused};
+use super::{Admin, failed, refused};
 use crate::app::App;
 use crate::pages::{Confirm, Nav, Page};
 use crate::routes::connected::forged;
@@ -32,11 +32,7 @@ enum Act {
 }
 
 /// `/admin/act`.
-pub(crate) async fn act(State(app): State<Arc<App>>, headers: HeaderMap, body: String) -> Response {
-    let nav = match admin(&app, &headers) {
-        Ok(nav) => nav,
-        Err(refused) => return *refused,
-    };
+pub(crate) async fn act(Admin(nav): Admin, State(app): State<Arc<App>>, headers: HeaderMap, body: String) -> Response {
     let field = |name: &str| form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value);
     if !app.form_cookie.vouches_for(&headers, &field("csrf").unwrap_or_default()) {
         return forged(Some(ADMIN));
