@@ -24,9 +24,8 @@ pub fn of_many_commits_on_one_version_one_wins<H: Harness>(harness: &H) -> Resul
     for (at, key) in keys.iter().enumerate() {
         // Two races of each key: the one to create it, and the one to replace what came of that.
         for turn in [2 * at, 2 * at + 1] {
-            let answers: Vec<_> = told.iter().filter_map(|worker| worker.get(turn)).collect();
             let mut done = Vec::new();
-            for answer in answers {
+            for answer in told.iter().filter_map(|worker| worker.get(turn)) {
                 let (write, said) = answer.as_ref().map_err(Clone::clone)?;
                 if *said == Commit::Done {
                     done.push(write);

@@ -1,4 +1,5 @@
-//! The laws of a store, on a server that stands alone and on a cluster: as they are, with answers lost on the way, and over kills.
+//! The laws of a store, on a server that stands alone and on a cluster: as they are, and with answers lost on the way. Kills
+//! are in `crash.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 #![allow(dead_code, unreachable_pub, reason = "nothing of a test crate is reachable, and not all is used in each")]
 
@@ -6,12 +7,10 @@
 mod proxies;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use grantcore::conformance::{
-    Crash, Damaged, Fault, Faults, Harness, acknowledged_commits_survive, damage_is_an_error, doubt_is_an_error,
-    histories_with_faults_are_linearizable,
+    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error, histories_with_faults_are_linearizable,
 };
 use grantcore_redis::RedisStore;
 use grantcore_servers::{Proxy, Redis, RedisCluster};
@@ -69,35 +68,6 @@ fn a_damaged_record_is_an_error() {
         cmd("HSET").arg(&key).arg("b").arg(&body[1..]).exec(&mut host).unwrap();
     };
     damage_is_an_error(&server, damage).unwrap();
-}
-
-/// Killed again and again, with each write in its log before it is answered.
-struct Killed(At<Mutex<Redis>>);
-
-impl Harness for Killed {
-    type Store = RedisStore;
-
-    fn open(&self) -> RedisStore {
-        self.0.open()
-    }
-
-    fn wait<F: Future>(&self, future: F) -> F::Output {
-        self.0.wait(future)
-    }
-}
-
-impl Crash for Killed {
-    fn crash(&self) {
-        self.0.2.lock().unwrap().restart();
-    }
-}
-
-#[test]
-fn what_was_acknowledged_is_there_after_ten_kills() {
-    let Some(server) = Redis::start(&[]) else { return };
-    let verdict = acknowledged_commits_survive(&Killed(At::new(server.url(), Mutex::new(server))), 10).unwrap();
-    verdict.holds().unwrap();
-    assert!(verdict.acknowledged > 0, "{verdict:?}");
 }
 
 /// What a store waits for an answer here, and an answer that comes later.
