@@ -1,8 +1,10 @@
-//! What each operation costs whatever the machine: heap allocations here, instructions under callgrind. From a parsed request to the
-//! text of its response, entropy handed in, commits kept in memory.
+//! What each operation costs whatever the machine: heap allocations here, instructions under
+//! callgrind. From a parsed request to the text of its response, entropy handed in, commits kept in
+//! memory.
 //!
-//! `cargo bench --bench counts` prints the allocations of each operation. For instructions, run it with the name of an operation
-//! under `valgrind --tool=callgrind --toggle-collect='*measured*'` and divide by the number of calls it prints.
+//! `cargo bench --bench counts` prints the allocations of each operation. For instructions, run it
+//! with the name of an operation under `valgrind --tool=callgrind --toggle-collect='*measured*'`
+//! and divide by the number of calls it prints.
 
 mod support;
 
@@ -20,7 +22,10 @@ fn main() {
     for operation in ["authorize", "redeem", "refresh", "check", "register"] {
         if wanted.as_deref().is_none_or(|wanted| wanted == operation) {
             let allocations = u32::try_from(run(operation).count_total).unwrap_or(u32::MAX);
-            println!("{operation:>10}: {:.2} allocations each in {CALLS} calls", f64::from(allocations) / f64::from(CALLS));
+            println!(
+                "{operation:>10}: {:.2} allocations each in {CALLS} calls",
+                f64::from(allocations) / f64::from(CALLS)
+            );
         }
     }
 }
@@ -44,11 +49,24 @@ fn run(operation: &str) -> AllocationInfo {
             |form| bench.authorization(form),
             |request, entropy| bench.run_authorization(&request, entropy),
         ),
-        "register" => {
-            calls(&bench, &prepared, |form| bench.registration(form), |request, entropy| bench.run_registration(&request, entropy))
-        }
-        "check" => calls(&bench, &prepared, |form| bench.check(form), |request, entropy| bench.run_check(&request, entropy)),
-        _ => calls(&bench, &prepared, |form| bench.token(form), |request, entropy| bench.run_token(&request, entropy)),
+        "register" => calls(
+            &bench,
+            &prepared,
+            |form| bench.registration(form),
+            |request, entropy| bench.run_registration(&request, entropy),
+        ),
+        "check" => calls(
+            &bench,
+            &prepared,
+            |form| bench.check(form),
+            |request, entropy| bench.run_check(&request, entropy),
+        ),
+        _ => calls(
+            &bench,
+            &prepared,
+            |form| bench.token(form),
+            |request, entropy| bench.run_token(&request, entropy),
+        ),
     }
 }
 
@@ -58,7 +76,8 @@ fn calls<'a, R, T>(
     parse: impl Fn(&'a support::Form) -> R,
     run: impl Fn(R, grantcore::Entropy) -> T,
 ) -> AllocationInfo {
-    let mut requests = forms.iter().map(|form| (parse(form), bench.entropy())).collect::<Vec<_>>().into_iter();
+    let mut requests =
+        forms.iter().map(|form| (parse(form), bench.entropy())).collect::<Vec<_>>().into_iter();
     let first = requests.next().map(|(request, entropy)| run(request, entropy));
     drop(black_box(first));
     allocation_counter::measure(|| measured(requests, run))
@@ -66,7 +85,10 @@ fn calls<'a, R, T>(
 
 /// What callgrind collects.
 #[inline(never)]
-fn measured<R, T>(requests: impl Iterator<Item = (R, grantcore::Entropy)>, run: impl Fn(R, grantcore::Entropy) -> T) {
+fn measured<R, T>(
+    requests: impl Iterator<Item = (R, grantcore::Entropy)>,
+    run: impl Fn(R, grantcore::Entropy) -> T,
+) {
     for (request, entropy) in requests {
         black_box(run(request, entropy));
     }

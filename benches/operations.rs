@@ -1,5 +1,6 @@
-//! Time of each operation, from a parsed request to the text of its response, entropy handed in, grants in memory. Commits are
-//! acknowledged but not kept, so that one request can be run again and again; `counts` keeps them.
+//! Time of each operation, from a parsed request to the text of its response, entropy handed in,
+//! grants in memory. Commits are acknowledged but not kept, so that one request can be run again
+//! and again; `counts` keeps them.
 //!
 //! `cargo bench --bench operations`
 
@@ -12,26 +13,44 @@ use support::Bench;
 
 fn operations(criterion: &mut Criterion) {
     let bench = Bench::new();
-    let (authorize, redeem, (refresh, header)) = (Bench::authorize_form(), bench.redeem_form(), bench.refresh_form());
-    let (authorization, redemption, refreshing) = (bench.authorization(&authorize), bench.token(&redeem), bench.token(&refresh));
+    let (authorize, redeem, (refresh, header)) =
+        (Bench::authorize_form(), bench.redeem_form(), bench.refresh_form());
+    let (authorization, redemption, refreshing) =
+        (bench.authorization(&authorize), bench.token(&redeem), bench.token(&refresh));
     let (check, registration) = (bench.check(&header), bench.registration(&Bench::register_form()));
     bench.frozen.set(true);
     let entropy = || bench.entropy();
     let size = BatchSize::SmallInput;
     criterion.bench_function("authorize", |timer| {
-        timer.iter_batched(entropy, |entropy| black_box(bench.run_authorization(&authorization, entropy)), size);
+        timer.iter_batched(
+            entropy,
+            |entropy| black_box(bench.run_authorization(&authorization, entropy)),
+            size,
+        );
     });
     criterion.bench_function("redeem", |timer| {
-        timer.iter_batched(entropy, |entropy| black_box(bench.run_token(&redemption, entropy)), size);
+        timer.iter_batched(
+            entropy,
+            |entropy| black_box(bench.run_token(&redemption, entropy)),
+            size,
+        );
     });
     criterion.bench_function("refresh", |timer| {
-        timer.iter_batched(entropy, |entropy| black_box(bench.run_token(&refreshing, entropy)), size);
+        timer.iter_batched(
+            entropy,
+            |entropy| black_box(bench.run_token(&refreshing, entropy)),
+            size,
+        );
     });
     criterion.bench_function("check", |timer| {
         timer.iter_batched(entropy, |entropy| black_box(bench.run_check(&check, entropy)), size);
     });
     criterion.bench_function("register", |timer| {
-        timer.iter_batched(entropy, |entropy| black_box(bench.run_registration(&registration, entropy)), size);
+        timer.iter_batched(
+            entropy,
+            |entropy| black_box(bench.run_registration(&registration, entropy)),
+            size,
+        );
     });
 }
 

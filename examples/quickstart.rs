@@ -4,7 +4,10 @@
 
 use std::error::Error;
 
-use grantcore::{Authorization, AuthorizationStep, Choice, Client, Incoming, MemoryStore, Needs, Policy, Server, User};
+use grantcore::{
+    Authorization, AuthorizationStep, Choice, Client, Incoming, MemoryStore, Needs, Policy, Server,
+    User,
+};
 
 /// RFC 7636, appendix B. A real client draws a fresh verifier for each request.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -12,14 +15,18 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 #[expect(clippy::print_stdout, reason = "it is what this example is for")]
 fn main() -> Result<(), Box<dyn Error>> {
-    // The host brings a policy and a store. In memory here; your own is three reads and one conditional write.
+    // The host brings a policy and a store. In memory here; your own is three reads and one
+    // conditional write.
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read and change your notes")
         .resource("https://mcp.example/mcp", "notes")
         .build()?;
     let store = MemoryStore::new();
-    store.put_client(Client::public("notes-app").name("Notes").redirect_uri("https://app.example/cb").build()?);
-    let server = Server::new(policy, store).observe(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
+    store.put_client(
+        Client::public("notes-app").name("Notes").redirect_uri("https://app.example/cb").build()?,
+    );
+    let server = Server::new(policy, store)
+        .observe(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
     let alice = User { subject: "alice", session: b"alice's browser session" };
 
     println!("1. The client sends alice's browser to the authorization endpoint.");
@@ -31,7 +38,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))?? else {
         return Err("alice is signed in".into());
     };
-    println!("   {:?} asks {} for {:?}", page.client_name(), page.subject(), page.scopes(server.policy()).collect::<Vec<_>>());
+    println!(
+        "   {:?} asks {} for {:?}",
+        page.client_name(),
+        page.subject(),
+        page.scopes(server.policy()).collect::<Vec<_>>()
+    );
 
     println!("2. Alice presses Allow.");
     let location = server.consent(&page.into_ticket(), alice, Choice::Allow)??.into_location();
@@ -45,12 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             "grant_type=authorization_code&client_id=notes-app&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}"
         ),
     )?;
-    let (access, refresh) = (between(&tokens, "access_token\":\"", "\""), between(&tokens, "refresh_token\":\"", "\""));
+    let (access, refresh) =
+        (between(&tokens, "access_token\":\"", "\""), between(&tokens, "refresh_token\":\"", "\""));
 
     println!("4. It calls the resource.");
     let mcp = server.policy().resource("https://mcp.example/mcp").ok_or("the policy names it")?;
     let header = format!("Bearer {access}");
-    let call = || server.check(&Authorization::One(header.as_bytes()), Needs::of(mcp).scopes(&["notes"]));
+    let call =
+        || server.check(&Authorization::One(header.as_bytes()), Needs::of(mcp).scopes(&["notes"]));
     println!("   served to {}", call()??.subject());
 
     println!("5. It refreshes.");
@@ -76,7 +90,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[expect(clippy::print_stdout, reason = "it is what this example is for")]
 fn post(server: &Server<MemoryStore>, body: &str) -> Result<String, Box<dyn Error>> {
     let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
-    let reply = server.token(&Incoming { method: "POST", content_type, body: body.as_bytes(), ..Incoming::default() })?;
+    let reply = server.token(&Incoming {
+        method: "POST",
+        content_type,
+        body: body.as_bytes(),
+        ..Incoming::default()
+    })?;
     println!("   {} {}", reply.status, reply.body);
     Ok(reply.body)
 }

@@ -5,7 +5,8 @@
 pub struct Account {
     /// Whether it is suspended. Its connections are then inactive until the suspension is lifted.
     pub suspended: bool,
-    /// Raised to end every grant that captured an older one: at a password change, or a security event.
+    /// Raised to end every grant that captured an older one: at a password change, or a security
+    /// event.
     pub epoch: u64,
 }
 
@@ -14,8 +15,8 @@ impl Account {
     pub const ACTIVE: Self = Self { suspended: false, epoch: 0 };
 }
 
-/// Whether an account can pay for one more call, in the host's own units. It is the account's, whichever client, grant or token draws
-/// on it.
+/// Whether an account can pay for one more call, in the host's own units. It is the account's,
+/// whichever client, grant or token draws on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Balance {
     /// It can.

@@ -1,6 +1,7 @@
 //! The client's record, what it may do, and how it proves who it is (OAuth 2.1 §2).
 //!
-//! Never here: registration over the wire, or a document about a client; those are requests, and end in the same builder.
+//! Never here: registration over the wire, or a document about a client; those are requests, and
+//! end in the same builder.
 
 use std::fmt;
 
@@ -21,14 +22,15 @@ use crate::schema::{self, Schema};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::{
-    LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous, record,
+    LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous,
+    record,
 };
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, ClientIdError, Subject};
 
-/// A registered client. Built with [`Client::public`] or [`Client::confidential`], checked when built. For a store it is a record as a
-/// [grant](crate::Grant#as-a-record) is.
+/// A registered client. Built with [`Client::public`] or [`Client::confidential`], checked when
+/// built. For a store it is a record as a [grant](crate::Grant#as-a-record) is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Client(Fields);
@@ -82,7 +84,8 @@ enum Origin {
     },
 }
 
-/// How a client authenticates at the token endpoint. A public client with a secret does not exist as a value.
+/// How a client authenticates at the token endpoint. A public client with a secret does not exist
+/// as a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Authentication {
@@ -103,7 +106,8 @@ pub enum Authentication {
 pub enum StoredSecret {
     /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
     Digest(Digest),
-    /// A slow hash, for secrets a person chose. Verified by [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
+    /// A slow hash, for secrets a person chose. Verified by
+    /// [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
     SlowHash(String),
 }
 
@@ -150,7 +154,8 @@ pub enum ClientError {
     /// One of its redirect URIs, or their number.
     #[error(transparent)]
     RedirectUri(#[from] RedirectUriError),
-    /// `refresh_token` without `authorization_code`: there would be nothing to refresh (RFC 7591 §2.1).
+    /// `refresh_token` without `authorization_code`: there would be nothing to refresh (RFC 7591
+    /// §2.1).
     #[error("a client that refreshes uses the code flow")]
     GrantTypes,
     /// A page or logo of the client that is not at an `https` URL.
@@ -180,7 +185,11 @@ impl Client {
     }
 
     /// Starts a client that proves itself with a secret.
-    pub fn confidential(id: impl Into<String>, method: SecretMethod, secret: StoredSecret) -> ClientBuilder {
+    pub fn confidential(
+        id: impl Into<String>,
+        method: SecretMethod,
+        secret: StoredSecret,
+    ) -> ClientBuilder {
         ClientBuilder::new(id.into(), Authentication::Confidential { method, secret })
     }
 
@@ -248,34 +257,47 @@ impl Client {
         self.0.trusted
     }
 
-    /// Whether every redirect URI is an `http` loopback one, which any program on the user's computer can claim.
+    /// Whether every redirect URI is an `http` loopback one, which any program on the user's
+    /// computer can claim.
     pub fn is_loopback_only(&self) -> bool {
         self.0.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
     }
 
-    /// Starts a changed version of this client. Its status and epoch stay: a client built anew in its place would bring ended grants
-    /// back to life.
+    /// Starts a changed version of this client. Its status and epoch stay: a client built anew in
+    /// its place would bring ended grants back to life.
     pub fn edit(self) -> ClientBuilder {
         ClientBuilder::editing(self)
     }
 
-    /// Whether a scope token is open to it: within its own scope and, unless the operator registered it, the policy's for such
-    /// clients, which may have been narrowed since.
+    /// Whether a scope token is open to it: within its own scope and, unless the operator
+    /// registered it, the policy's for such clients, which may have been narrowed since.
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
-        let ceiling = policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
+        let ceiling =
+            policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
         [self.scope(), ceiling].into_iter().flatten().all(|allowed| allowed.contains(token))
     }
 
     /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).
-    pub(crate) fn verify_redirect(&self, requested: Option<&str>, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
+    pub(crate) fn verify_redirect(
+        &self,
+        requested: Option<&str>,
+        policy: &Policy,
+    ) -> Result<VerifiedRedirectUri, Reason> {
         let verified = match (requested, self.0.redirect_uris.as_slice()) {
             (None, [only]) => only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?,
             (None, _) => return Err(Reason::RedirectUriMissing),
             (Some(requested), registered) => {
                 let ports = self.0.loopback_ports.unwrap_or(policy.redirect_rules().loopback_ports);
-                registered.iter().find_map(|uri| uri.verify(requested, ports)).ok_or(Reason::RedirectUriMismatch)?
+                registered
+                    .iter()
+                    .find_map(|uri| uri.verify(requested, ports))
+                    .ok_or(Reason::RedirectUriMismatch)?
             }
         };
-        if is_dangerous(verified.as_str()) { Err(Reason::RedirectUriForbidden) } else { Ok(verified) }
+        if is_dangerous(verified.as_str()) {
+            Err(Reason::RedirectUriForbidden)
+        } else {
+            Ok(verified)
+        }
     }
 }

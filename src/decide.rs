@@ -1,6 +1,8 @@
-//! Deciding: one file per verb, each one pure function from a request, the loaded records and the moment to a decision.
+//! Deciding: one file per verb, each one pure function from a request, the loaded records and the
+//! moment to a decision.
 //!
-//! Never here: a store, a driver, a clock, a source of randomness. The tables they implement are in the crate's documentation.
+//! Never here: a store, a driver, a clock, a source of randomness. The tables they implement are in
+//! the crate's documentation.
 
 mod authenticate;
 mod authorize;

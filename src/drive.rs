@@ -1,4 +1,5 @@
-//! The driver: load, decide, commit, and again where that has not settled it. It knows no operation and no protocol.
+//! The driver: load, decide, commit, and again where that has not settled it. It knows no operation
+//! and no protocol.
 
 use crate::event::{Event, EventKind};
 use crate::moment::{Clock, Entropy, Moment};
@@ -9,17 +10,19 @@ use crate::record::Commit;
 use crate::refusal::Refusal;
 use crate::store::{AsyncStore, Store};
 
-/// How often one request is decided before it is told to come back. Each conflict means that another request made progress; the
-/// rare write that only prepares takes one turn as well.
+/// How often one request is decided before it is told to come back. Each conflict means that
+/// another request made progress; the rare write that only prepares takes one turn as well.
 const ATTEMPTS: u32 = 4;
 
-/// The store failed, or cannot say what became of a write. Nothing was concluded from it and no secret left.
+/// The store failed, or cannot say what became of a write. Nothing was concluded from it and no
+/// secret left.
 #[derive(Debug, thiserror::Error)]
 #[error("the store failed: {error}")]
 pub struct Failure<E> {
     /// The store's own error.
     pub error: E,
-    /// How to tell the client, which may retry: 503, or at the authorization endpoint `temporarily_unavailable`.
+    /// How to tell the client, which may retry: 503, or at the authorization endpoint
+    /// `temporarily_unavailable`.
     pub refusal: Refusal,
     /// What happened, for the trail.
     pub event: Box<Event>,
@@ -38,7 +41,9 @@ pub fn drive<O: Operation, S: Store>(
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
     let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
     loop {
-        let loaded = store.load(&operation.keys(&moment)).map_err(|error| unread(operation, policy, &moment, error))?;
+        let loaded = store
+            .load(&operation.keys(&moment))
+            .map_err(|error| unread(operation, policy, &moment, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = decision.write().map_or(Ok(Commit::Done), |write| store.commit(write));
         if let Some(end) = conclude(operation, decision, commit, attempt) {
@@ -64,7 +69,10 @@ where
 {
     let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
     loop {
-        let loaded = store.load(&operation.keys(&moment)).await.map_err(|error| unread(operation, policy, &moment, error))?;
+        let loaded = store
+            .load(&operation.keys(&moment))
+            .await
+            .map_err(|error| unread(operation, policy, &moment, error))?;
         let decision = operation.decide(&loaded, policy, &moment);
         let commit = match decision.write() {
             Some(write) => store.commit(write).await,
@@ -86,7 +94,8 @@ fn conclude<O: Operation, E>(
 ) -> Option<Result<Settled<O::Response>, Failure<E>>> {
     match commit {
         Err(error) => {
-            let (refusal, event) = decision.given_up(Reason::StorageUnavailable, operation.surface());
+            let (refusal, event) =
+                decision.given_up(Reason::StorageUnavailable, operation.surface());
             Some(Err(Failure { error, refusal, event: Box::new(event) }))
         }
         Ok(commit) if attempt >= ATTEMPTS && decision.is_undecided(commit) => {
@@ -98,7 +107,10 @@ fn conclude<O: Operation, E>(
 }
 
 /// Notes in the event what is about to be answered.
-fn told<T, E>(end: Result<Settled<T>, Failure<E>>, policy: &Policy) -> Result<Settled<T>, Failure<E>> {
+fn told<T, E>(
+    end: Result<Settled<T>, Failure<E>>,
+    policy: &Policy,
+) -> Result<Settled<T>, Failure<E>> {
     match end {
         Ok(settled) => Ok(settled.told(policy)),
         Err(mut failure) => {

@@ -1,4 +1,5 @@
-//! What happened, for the audit trail. No secret is ever in it, and no text that was not bounded and cleaned.
+//! What happened, for the audit trail. No secret is ever in it, and no text that was not bounded
+//! and cleaned.
 
 #[cfg(feature = "tracing")]
 mod trace;
@@ -30,10 +31,12 @@ pub struct Event {
     pub claimed: Option<Box<str>>,
     /// The user.
     pub subject: Option<Subject>,
-    /// What a refusal said, byte for byte. Filled in when the answer is about to leave: by the driver, or by whoever settles
-    /// decisions without it ([`Refusal::sent`](crate::Refusal::sent)).
+    /// What a refusal said, byte for byte. Filled in when the answer is about to leave: by the
+    /// driver, or by whoever settles decisions without it
+    /// ([`Refusal::sent`](crate::Refusal::sent)).
     pub sent: Option<Box<Sent>>,
-    /// What an administrator gave as the reason, or which resource server asked: escaped, cut at 256 bytes.
+    /// What an administrator gave as the reason, or which resource server asked: escaped, cut at
+    /// 256 bytes.
     pub note: Option<Box<str>>,
 }
 
@@ -76,7 +79,8 @@ pub enum EventKind {
     AccessAllowed,
     /// A resource server asked about an access token, and it is active.
     TokenIntrospected,
-    /// A resource server asked about a token that is not active for it; the event's reason says why.
+    /// A resource server asked about a token that is not active for it; the event's reason says
+    /// why.
     InactiveIntrospected,
     /// A client registered itself.
     ClientRegistered,

@@ -1,7 +1,8 @@
-//! The grant: everything that belongs to one authorization of one client by one user, in one record.
+//! The grant: everything that belongs to one authorization of one client by one user, in one
+//! record.
 //!
-//! Its phase is a state machine, and its transitions are all in `grant/transitions.rs`: nothing else makes or changes a grant.
-//! A record holds digests, never a secret.
+//! Its phase is a state machine, and its transitions are all in `grant/transitions.rs`: nothing
+//! else makes or changes a grant. A record holds digests, never a secret.
 
 mod transitions;
 
@@ -32,9 +33,11 @@ use crate::value::text::{ClientId, Subject};
 ///
 /// # As a record
 ///
-/// Plain data for a store: `serde` writes it, in JSON or any other format, and the store keeps what it wrote as it is. Its first field is
-/// the number of its format, `schema`. A record is read whole or not at all: one of a newer format, with a field that is unknown, or
-/// without one that should be there is an error, which the store must report as its own. Every later version of this crate reads this format.
+/// Plain data for a store: `serde` writes it, in JSON or any other format, and the store keeps what
+/// it wrote as it is. Its first field is the number of its format, `schema`. A record is read whole
+/// or not at all: one of a newer format, with a field that is unknown, or without one that should
+/// be there is an error, which the store must report as its own. Every later version of this crate
+/// reads this format.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Grant(Fields);
@@ -67,7 +70,8 @@ pub(crate) struct Terms {
     pub(crate) subject: Subject,
     #[serde(with = "redirect_uri::record")]
     pub(crate) redirect_uri: VerifiedRedirectUri,
-    /// Whether the authorization request named the URI, so that the token request must too (RFC 6749 §4.1.3).
+    /// Whether the authorization request named the URI, so that the token request must too (RFC
+    /// 6749 §4.1.3).
     pub(crate) redirect_uri_sent: bool,
     pub(crate) scope: Scope,
     pub(crate) resources: Box<[Box<str>]>,
@@ -107,13 +111,15 @@ pub(crate) struct IssuedCode {
     pub(crate) expires: Timestamp,
 }
 
-/// A family of tokens. The code's digest and challenge stay, so that its replay is recognized as long as the grant lives.
+/// A family of tokens. The code's digest and challenge stay, so that its replay is recognized as
+/// long as the grant lives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Active {
     pub(crate) code: Digest,
     pub(crate) challenge: CodeChallenge,
-    /// The secret that every refresh token of this grant carries: whoever lacks it is a forger, not a replayer.
+    /// The secret that every refresh token of this grant carries: whoever lacks it is a forger,
+    /// not a replayer.
     pub(crate) family: Digest,
     /// The secret of the one refresh token that can advance the grant.
     pub(crate) current: Digest,
@@ -138,7 +144,8 @@ pub(crate) struct Live {
     pub(crate) resources: Subset,
 }
 
-/// What the replay window needs: the salt of the last rotation (none before the first), and the time of the one before.
+/// What the replay window needs: the salt of the last rotation (none before the first), and the
+/// time of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Window {
@@ -191,7 +198,8 @@ pub enum GrantState {
     Revoked(Cause),
 }
 
-/// Records are kept this long past their last credential, so that a late answer can still say what happened.
+/// Records are kept this long past their last credential, so that a late answer can still say what
+/// happened.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Consent pages are made by the mere opening of a link, so theirs are kept for less.
 pub(crate) const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
@@ -244,7 +252,8 @@ impl Grant {
 
     /// From when on the record may be dropped.
     pub fn drop_after(&self) -> Timestamp {
-        let kept = if matches!(self.0.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
+        let kept =
+            if matches!(self.0.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
         self.last_use().after(kept)
     }
 
@@ -266,7 +275,9 @@ impl Grant {
         match &self.0.phase {
             Phase::ConsentPending(prompt) => prompt.expires,
             Phase::CodeIssued(issued) => issued.expires,
-            Phase::Active(active) => active.live.iter().map(|live| live.expires).fold(active.idle, Timestamp::max),
+            Phase::Active(active) => {
+                active.live.iter().map(|live| live.expires).fold(active.idle, Timestamp::max)
+            }
             Phase::Revoked(revoked) => revoked.until,
         }
     }
@@ -282,6 +293,8 @@ impl Live {
 impl Active {
     /// The live access token of this digest. Every entry is compared, in constant time.
     pub(crate) fn find(&self, digest: &Digest) -> Option<&Live> {
-        self.live.iter().fold(None, |found, live| if live.digest.matches(digest) { Some(live) } else { found })
+        self.live
+            .iter()
+            .fold(None, |found, live| if live.digest.matches(digest) { Some(live) } else { found })
     }
 }

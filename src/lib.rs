@@ -1,6 +1,6 @@
-//! An OAuth 2.1 authorization server as pure functions. It opens no socket, reads no clock, draws no randomness, touches no file
-//! and spawns nothing: the host passes bytes in, gets a value out, and keeps one small record per authorization in whatever
-//! database it already has.
+//! An OAuth 2.1 authorization server as pure functions. It opens no socket, reads no clock, draws
+//! no randomness, touches no file and spawns nothing: the host passes bytes in, gets a value out,
+//! and keeps one small record per authorization in whatever database it already has.
 //!
 //! ```text
 //!            your server                         │              grantcore
@@ -17,45 +17,56 @@
 //!
 //! # In ten minutes
 //!
-//! Build a [`Policy`], open a [`Store`] (or an [`AsyncStore`]), put them into a [`Server`] (or an [`AsyncServer`]), and call it once
-//! per endpoint: [`authorize`](Server::authorize), [`consent`](Server::consent), [`token`](Server::token),
-//! [`check`](Server::check). For clients that come by themselves there are [`register`](Server::register) and
-//! [`manage`](Server::manage), for those that go [`revoke`](Server::revoke), for resource servers elsewhere
-//! [`introspect`](Server::introspect). Users see and end their [`connections`](Server::connections); a [`Trail`] keeps what happened.
-//! [`Policy::well_known`] is what clients discover all this by.
-//! The README mounts the endpoints, writes a store and says where login and consent go; `examples/quickstart.rs` is the whole story in
-//! one `main`, and `examples/server` a server to read.
+//! Build a [`Policy`], open a [`Store`] (or an [`AsyncStore`]), put them into a [`Server`] (or an
+//! [`AsyncServer`]), and call it once per endpoint: [`authorize`](Server::authorize),
+//! [`consent`](Server::consent), [`token`](Server::token), [`check`](Server::check). For clients
+//! that come by themselves there are [`register`](Server::register) and [`manage`](Server::manage),
+//! for those that go [`revoke`](Server::revoke), for resource servers elsewhere
+//! [`introspect`](Server::introspect). Users see and end their
+//! [`connections`](Server::connections); a [`Trail`] keeps what happened. [`Policy::well_known`] is
+//! what clients discover all this by. The README mounts the endpoints, writes a store and says
+//! where login and consent go; `examples/quickstart.rs` is the whole story in one `main`, and
+//! `examples/server` a server to read.
 //!
 //! # One grant, one record, one compare-and-set
 //!
-//! Everything that belongs to one authorization of one client by one user is one record, the [`Grant`]: the pending consent, the
-//! code, the family of refresh tokens, the digests of live access tokens, the revocation. Its phase is a state machine, and every
-//! change of it is one conditional write. Each credential is a prefix and the base64url of the grant's id and a 256-bit secret, so
-//! that the request alone says what to load; a refresh token has its family's secret between the two, which tells a replay (the
-//! family's secret is right) from a forgery (it is not) without keeping old tokens.
+//! Everything that belongs to one authorization of one client by one user is one record, the
+//! [`Grant`]: the pending consent, the code, the family of refresh tokens, the digests of live
+//! access tokens, the revocation. Its phase is a state machine, and every change of it is one
+//! conditional write. Each credential is a prefix and the base64url of the grant's id and a 256-bit
+//! secret, so that the request alone says what to load; a refresh token has its family's secret
+//! between the two, which tells a replay (the family's secret is right) from a forgery (it is not)
+//! without keeping old tokens.
 //!
 //! The successor of a refresh token is derived from it and a salt of the rotation, so that within a
-//! [replay window](PolicyBuilder::replay_window) the same token yields the same successor again, with nothing in the clear at rest.
+//! [replay window](PolicyBuilder::replay_window) the same token yields the same successor again,
+//! with nothing in the clear at rest.
 //!
-//! Beside it stands the [`Client`]'s record, which changes in the same way. The two are never written together: where a grant is about
-//! to outlive its client, the client is renewed first, by a decision that has no outcome yet, and the request is decided again.
+//! Beside it stands the [`Client`]'s record, which changes in the same way. The two are never
+//! written together: where a grant is about to outlive its client, the client is renewed first, by
+//! a decision that has no outcome yet, and the request is decided again.
 //!
 //! # What holds
 //!
-//! - A [`Decision`] keeps its outcome sealed until its write is durable, refusals included: a replay is refused *and* revokes.
-//! - A lost compare-and-set means: load again, decide again, with the same entropy. A record that holds what this very request
-//!   would mint is its own commit come back late, not a replay.
-//! - A redirect is built from a [`VerifiedRedirectUri`] and nothing else. Secrets have no `Clone`, no `Display` and a redacted
-//!   `Debug`. Digests compare in constant time. Time and randomness are arguments.
-//! - Every rule that a request can break is one [`Reason`]: its section, its public code, what the client is told, and for the
-//!   operator the cause and the fix. [`troubleshooting()`] is all of it as a page, by symptom.
+//! - A [`Decision`] keeps its outcome sealed until its write is durable, refusals included: a
+//!   replay is refused *and* revokes.
+//! - A lost compare-and-set means: load again, decide again, with the same entropy. A record that
+//!   holds what this very request would mint is its own commit come back late, not a replay.
+//! - A redirect is built from a [`VerifiedRedirectUri`] and nothing else. Secrets have no `Clone`,
+//!   no `Display` and a redacted `Debug`. Digests compare in constant time. Time and randomness are
+//!   arguments.
+//! - Every rule that a request can break is one [`Reason`]: its section, its public code, what the
+//!   client is told, and for the operator the cause and the fix. [`troubleshooting()`] is all of it
+//!   as a page, by symptom.
 //!
 //! # Features
 //!
-//! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the crate.
+//! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the
+//!   crate.
 //! - `http`: conversions from and to the `http` crate's types.
-//! - `tracing`: `Event::trace`, which hands the trail to `tracing`: `server.observe(Event::trace)`. A refusal comes with its cause and
-//!   the place in `docs/troubleshooting.md` where it is explained.
+//! - `tracing`: `Event::trace`, which hands the trail to `tracing`: `server.observe(Event::trace)`.
+//!   A refusal comes with its cause and the place in `docs/troubleshooting.md` where it is
+//!   explained.
 //! - `conformance`: [the laws of a store](store) as tests that you run on your own: `conformance!`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -87,20 +98,23 @@ mod value;
 // The public face: everything a host names, in the order it meets it.
 pub use crate::account::{Account, Balance};
 pub use crate::client::{
-    About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus, Registration, StoredSecret,
+    About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus,
+    Registration, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
 pub use crate::event::{Event, EventKind, Sent};
 pub use crate::grant::{Cause, Grant, GrantState};
 pub use crate::memory::MemoryStore;
-pub use crate::moment::{Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp};
+pub use crate::moment::{
+    Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp,
+};
 #[cfg(feature = "system")]
 pub use crate::moment::{SystemClock, SystemEntropy};
 pub use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
 pub use crate::policy::{
-    Audience, AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, PolicyBuilder,
-    PolicyError, RateBucket, RateHit, RateKey, RateRules, RegistrationRules, Resource, RevocationRules, ScopeInfo,
-    TokenRedirectUri,
+    Audience, AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes,
+    Limits, Policy, PolicyBuilder, PolicyError, RateBucket, RateHit, RateKey, RateRules,
+    RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::rate::RateWindow;
 pub use crate::reason::{Code, Reason, Surface, troubleshooting};
@@ -137,7 +151,8 @@ pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::{GrantId, GrantIdError};
 pub use crate::value::grant_types::GrantTypes;
 pub use crate::value::redirect_uri::{
-    LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri,
+    LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri,
+    VerifiedRedirectUri,
 };
 pub use crate::value::scope::{Scope, ScopeError};
 pub use crate::value::secret::Digest;

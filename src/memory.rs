@@ -1,7 +1,9 @@
-//! The reference store: everything in memory, in parts that lock by themselves. The shortest honest one; gone when the process is.
+//! The reference store: everything in memory, in parts that lock by themselves. The shortest honest
+//! one; gone when the process is.
 //!
-//! Never here: a lock that all requests meet at. A change of a grant holds the lock of the grant's part and, within it, that of its user's
-//! part, so that the two agree whenever either can be read. That is the one order in which two locks are ever held.
+//! Never here: a lock that all requests meet at. A change of a grant holds the lock of the grant's
+//! part and, within it, that of its user's part, so that the two agree whenever either can be read.
+//! That is the one order in which two locks are ever held.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -41,8 +43,9 @@ struct Users {
     grants: BTreeSet<(Subject, GrantId)>,
 }
 
-/// A table cut into parts by a hash that nobody outside can aim at: strangers choose ids. Grants need none, for this server draws theirs,
-/// and whoever makes one up finds nothing and writes nothing. Within a part things lie in their order, for nobody can make a tree slow.
+/// A table cut into parts by a hash that nobody outside can aim at: strangers choose ids. Grants
+/// need none, for this server draws theirs, and whoever makes one up finds nothing and writes
+/// nothing. Within a part things lie in their order, for nobody can make a tree slow.
 #[derive(Debug, Default)]
 struct Parts<T> {
     hash: RandomState,
@@ -85,7 +88,8 @@ impl MemoryStore {
     /// Adds a client, or replaces the one of its id whatever has become of it.
     pub fn put_client(&self, client: Client) {
         let mut clients = self.clients.write(client.id().as_str());
-        let version = clients.rows.get(client.id()).map_or(Version::FIRST, |stored| stored.version.next());
+        let version =
+            clients.rows.get(client.id()).map_or(Version::FIRST, |stored| stored.version.next());
         clients.put(Stored { record: Arc::new(client), version });
     }
 
@@ -97,7 +101,8 @@ impl MemoryStore {
     /// Suspends an account, or lifts its suspension. One that was never mentioned stands well.
     pub fn set_suspended(&self, subject: &str, suspended: bool) {
         let mut users = self.users.write(subject);
-        users.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE).suspended = suspended;
+        users.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE).suspended =
+            suspended;
     }
 
     /// Says whether an account can pay. One that was never mentioned can.
@@ -105,10 +110,18 @@ impl MemoryStore {
         self.users.write(subject.as_str()).balances.insert(subject, balance);
     }
 
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. It looks at every grant to find them.
+    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. It
+    /// looks at every grant to find them.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
-        let grants = self.grants.parts.iter().fold(0, |dropped, part| dropped + self.sweep_grants(part, now, most - dropped));
-        self.clients.parts.iter().fold(grants, |dropped, part| dropped + write(part).sweep(now, most - dropped))
+        let grants = self
+            .grants
+            .parts
+            .iter()
+            .fold(0, |dropped, part| dropped + self.sweep_grants(part, now, most - dropped));
+        self.clients
+            .parts
+            .iter()
+            .fold(grants, |dropped, part| dropped + write(part).sweep(now, most - dropped))
     }
 
     /// The number of grants kept.
@@ -126,7 +139,9 @@ impl MemoryStore {
         let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let mut found = Vec::new();
         for part in &self.clients.parts {
-            found.extend(read(part).rows.range::<str, _>(later).take(most).map(|(_, stored)| stored.clone()));
+            found.extend(
+                read(part).rows.range::<str, _>(later).take(most).map(|(_, stored)| stored.clone()),
+            );
         }
         found.sort_unstable_by(|one, other| one.record.id().cmp(other.record.id()));
         found.truncate(most);
@@ -138,10 +153,21 @@ impl MemoryStore {
         self.grants.part(*byte)
     }
 
-    fn sweep_grants(&self, part: &RwLock<BTreeMap<GrantId, Stored<Grant>>>, now: Timestamp, most: usize) -> usize {
+    fn sweep_grants(
+        &self,
+        part: &RwLock<BTreeMap<GrantId, Stored<Grant>>>,
+        now: Timestamp,
+        most: usize,
+    ) -> usize {
         let is_over = |stored: &Stored<Grant>| now >= stored.record.drop_after();
-        // Looked for beside the readers, and looked at again when nobody else is there: it may have been prolonged, or be another.
-        let over: Vec<_> = read(part).iter().filter(|(_, stored)| is_over(stored)).take(most).map(|(id, _)| *id).collect();
+        // Looked for beside the readers, and looked at again when nobody else is there: it may have
+        // been prolonged, or be another.
+        let over: Vec<_> = read(part)
+            .iter()
+            .filter(|(_, stored)| is_over(stored))
+            .take(most)
+            .map(|(id, _)| *id)
+            .collect();
         if over.is_empty() {
             return 0;
         }
@@ -218,10 +244,19 @@ impl Store for MemoryStore {
         })
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Infallible> {
         let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
         let users = self.users.read(subject);
-        let own = users.grants.range(first..).take_while(|(own, _)| own.as_str() == subject).map(|(_, id)| *id);
+        let own = users
+            .grants
+            .range(first..)
+            .take_while(|(own, _)| own.as_str() == subject)
+            .map(|(_, id)| *id);
         Ok(own.filter(|id| Some(*id) != after).take(most).collect())
     }
 
@@ -257,7 +292,12 @@ impl AsyncStore for MemoryStore {
         Store::commit(self, write)
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Infallible> {
         Store::grants_of(self, subject, after, most)
     }
 

@@ -1,4 +1,5 @@
-//! All that the world contributes to a decision: the time and some random bytes, both as plain values.
+//! All that the world contributes to a decision: the time and some random bytes, both as plain
+//! values.
 //!
 //! The crate's only ambient reads are at the end of this file, behind the feature `system`.
 
@@ -12,9 +13,11 @@ use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret};
 use crate::value::text::ClientId;
 
-/// A point in time: whole seconds since 1970-01-01T00:00:00Z, as the protocol counts (RFC 7519 §2, `NumericDate`).
+/// A point in time: whole seconds since 1970-01-01T00:00:00Z, as the protocol counts (RFC 7519 §2,
+/// `NumericDate`).
 ///
-/// Arithmetic saturates: no time and no lifetime wraps or panics. In records it is a number; [`NEVER`](Self::NEVER) is `never` in text.
+/// Arithmetic saturates: no time and no lifetime wraps or panics. In records it is a number;
+/// [`NEVER`](Self::NEVER) is `never` in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -78,11 +81,19 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
-                if text == NEVER { Ok(Timestamp::NEVER) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+                if text == NEVER {
+                    Ok(Timestamp::NEVER)
+                } else {
+                    Err(E::invalid_value(Unexpected::Str(text), &self))
+                }
             }
         }
 
-        if deserializer.is_human_readable() { deserializer.deserialize_any(Text) } else { u64::deserialize(deserializer).map(Self) }
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Text)
+        } else {
+            u64::deserialize(deserializer).map(Self)
+        }
     }
 }
 
@@ -93,7 +104,8 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// Tells the time. A server needs one that is roughly right; every lifetime is half open: valid while `now < issued + lifetime`.
+/// Tells the time. A server needs one that is roughly right; every lifetime is half open: valid
+/// while `now < issued + lifetime`.
 pub trait Clock {
     /// The time now. Read once per attempt of a request.
     fn now(&self) -> Timestamp;
@@ -107,8 +119,8 @@ impl<F: Fn() -> Timestamp> Clock for F {
 
 /// Draws randomness, once per request.
 ///
-/// What a bad source costs: every credential of the server can be guessed. There is no fallback, and an error ends the request
-/// before anything is written.
+/// What a bad source costs: every credential of the server can be guessed. There is no fallback,
+/// and an error ends the request before anything is written.
 pub trait EntropySource {
     /// 128 fresh bytes from a cryptographically secure generator.
     ///
@@ -128,7 +140,8 @@ impl<F: Fn() -> Result<Entropy, EntropyError>> EntropySource for F {
 #[error("the source of randomness failed")]
 pub struct EntropyError;
 
-/// The randomness of one request: 128 bytes, cut into all that it may need. Each part is used for one thing only.
+/// The randomness of one request: 128 bytes, cut into all that it may need. Each part is used for
+/// one thing only.
 pub struct Entropy {
     correlation: [u8; 16],
     id: [u8; 16],
@@ -141,7 +154,8 @@ impl Entropy {
         let mut entropy = Self { correlation: [0; 16], id: [0; 16], secrets: [[0; 32]; 3] };
         let mut rest = bytes.as_slice();
         let [first, second, third] = &mut entropy.secrets;
-        let parts: [&mut [u8]; 5] = [&mut entropy.correlation, &mut entropy.id, first, second, third];
+        let parts: [&mut [u8]; 5] =
+            [&mut entropy.correlation, &mut entropy.id, first, second, third];
         for part in parts {
             let (head, tail) = rest.split_at(part.len());
             part.copy_from_slice(head);
@@ -174,7 +188,8 @@ impl Entropy {
         Issued::plain(Kind::Management, self.refresh_secret())
     }
 
-    /// The first epoch of a client this request makes known: 53 bits, which every reader of a JSON number keeps.
+    /// The first epoch of a client this request makes known: 53 bits, which every reader of a JSON
+    /// number keeps.
     pub(crate) fn epoch(&self) -> u64 {
         self.secrets[2].first_chunk().copied().map_or(0, u64::from_be_bytes) >> 11
     }
@@ -184,7 +199,8 @@ impl Entropy {
         Salt(self.id)
     }
 
-    /// The one secret of a request that mints one: a ticket or a code. Of a redemption, the family's.
+    /// The one secret of a request that mints one: a ticket or a code. Of a redemption, the
+    /// family's.
     pub(crate) fn secret(&self) -> Secret {
         Secret::new(self.secrets[0])
     }
@@ -206,7 +222,8 @@ impl fmt::Debug for Entropy {
     }
 }
 
-/// Names one request in its response, its page and its event: 128 random bits, shown as 32 hexadecimal digits.
+/// Names one request in its response, its page and its event: 128 random bits, shown as 32
+/// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CorrelationId([u8; 16]);
 
@@ -227,7 +244,8 @@ impl fmt::Debug for CorrelationId {
 pub struct Moment {
     /// The clock's reading, fresh at each attempt.
     pub now: Timestamp,
-    /// The same at every attempt of one request. A request that drew anew could not recognize its own commit come back late.
+    /// The same at every attempt of one request. A request that drew anew could not recognize its
+    /// own commit come back late.
     pub entropy: Entropy,
     /// Whether this is a second or later attempt.
     pub again: bool,

@@ -1,6 +1,8 @@
-//! The boundary: what an operation asks to be loaded, what it decides, and what must be durable before its outcome may leave.
+//! The boundary: what an operation asks to be loaded, what it decides, and what must be durable
+//! before its outcome may leave.
 //!
-//! Never here: how anything is loaded or written. That is [`store`](crate::Store) and the driver, or a host that does both itself.
+//! Never here: how anything is loaded or written. That is [`store`](crate::Store) and the driver,
+//! or a host that does both itself.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,9 +21,10 @@ use crate::value::text::log_text;
 
 /// One request, parsed: a pure function from what is stored and the moment to a decision.
 ///
-/// [`drive`](crate::drive()) runs one against a store. A host may as well do what it does: load what [`keys`](Self::keys) names,
-/// call [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) it, and where that gives nothing begin
-/// again with [`Moment::again`]. The operations are this crate's; only it can make a [`Decision`].
+/// [`drive`](crate::drive()) runs one against a store. A host may as well do what it does: load
+/// what [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
+/// [`settle`](Decision::settle) it, and where that gives nothing begin again with
+/// [`Moment::again`]. The operations are this crate's; only it can make a [`Decision`].
 pub trait Operation {
     /// What it answers when the protocol says yes.
     type Response;
@@ -30,7 +33,8 @@ pub trait Operation {
     fn keys(&self, moment: &Moment) -> Keys<'_>;
 
     /// Decides. Equal arguments give equal decisions; nothing is read, drawn or written.
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Self::Response>;
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment)
+    -> Decision<Self::Response>;
 
     /// Which face of the server it belongs to: how a failure of the store is told.
     fn surface(&self) -> Surface;
@@ -53,8 +57,8 @@ impl<O: Operation> Operation for &O {
     }
 }
 
-/// What to load: the grant first, then the client (this one, or else the grant's) and the account (this one, or else the grant's).
-/// If the client has an owner, that account's standing as well.
+/// What to load: the grant first, then the client (this one, or else the grant's) and the account
+/// (this one, or else the grant's). If the client has an owner, that account's standing as well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys<'a> {
     /// The grant, if the request names one.
@@ -69,7 +73,8 @@ pub struct Keys<'a> {
     pub balance: bool,
 }
 
-/// What was found. Nothing for a record that does not exist; a record that cannot be read is the store's error.
+/// What was found. Nothing for a record that does not exist; a record that cannot be read is the
+/// store's error.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The grant.
@@ -86,10 +91,16 @@ pub struct Loaded {
     pub balance: Option<Balance>,
 }
 
-/// The client, if there is one and it is served: neither deactivated nor, as far as it was registered for a time, over it.
-pub(crate) fn served(client: Option<&Stored<Client>>, now: Timestamp) -> Result<&Arc<Client>, Reason> {
+/// The client, if there is one and it is served: neither deactivated nor, as far as it was
+/// registered for a time, over it.
+pub(crate) fn served(
+    client: Option<&Stored<Client>>,
+    now: Timestamp,
+) -> Result<&Arc<Client>, Reason> {
     match client {
-        Some(stored) if stored.record.status() == ClientStatus::Deactivated => Err(Reason::ClientDeactivated),
+        Some(stored) if stored.record.status() == ClientStatus::Deactivated => {
+            Err(Reason::ClientDeactivated)
+        }
         Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
         Some(stored) => Ok(&stored.record),
         None => Err(Reason::ClientUnknown),
@@ -102,13 +113,18 @@ impl Loaded {
         served(self.client.as_ref(), now)
     }
 
-    /// Whether client and account still have the epochs the grant captured. A missing one is a moved one.
+    /// Whether client and account still have the epochs the grant captured. A missing one is a
+    /// moved one.
     pub(crate) fn is_of_epoch(&self, grant: &Grant) -> bool {
-        let client = self.client.as_ref().is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
+        let client = self
+            .client
+            .as_ref()
+            .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
         client && self.account.is_some_and(|account| account.epoch == grant.terms().account_epoch)
     }
 
-    /// Whether the accounts behind this stand well: the user's, and the client's owner's if it has one.
+    /// Whether the accounts behind this stand well: the user's, and the client's owner's if it has
+    /// one.
     pub(crate) fn standing(&self) -> Result<(), Reason> {
         let good = |account: Option<Account>| account.is_some_and(|account| !account.suspended);
         let owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
@@ -166,18 +182,32 @@ impl<T> Decision<T> {
         Self { write: None, settled, unsaved: None, prepares: false }
     }
 
-    pub(crate) fn refuse(reason: Reason, surface: Surface, loaded: &Loaded, moment: &Moment) -> Self {
+    pub(crate) fn refuse(
+        reason: Reason,
+        surface: Surface,
+        loaded: &Loaded,
+        moment: &Moment,
+    ) -> Self {
         Self::refuse_by(Refusal::plain(reason, surface), loaded, moment)
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
-        let event = Event { detail: refusal.detail(), ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment) };
+        let event = Event {
+            detail: refusal.detail(),
+            ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
+        };
         let refusal = refusal.correlated(event.correlation);
-        Self { write: None, settled: Settled { outcome: Err(refusal), event }, unsaved: None, prepares: false }
+        Self {
+            write: None,
+            settled: Settled { outcome: Err(refusal), event },
+            unsaved: None,
+            prepares: false,
+        }
     }
 
     pub(crate) fn writing(mut self, write: Write) -> Self {
-        // The trail of a request that creates its record begins with it; any other's was in what it loaded.
+        // The trail of a request that creates its record begins with it; any other's was in what it
+        // loaded.
         let event = &mut self.settled.event;
         match &write {
             Write::Grant(change) => {
@@ -191,13 +221,23 @@ impl<T> Decision<T> {
         Self { write: Some(write), ..self }
     }
 
-    /// A write that must be durable before this request can be decided at all: of the client, before a grant of it. There is no
-    /// outcome yet; when the write is done, the request is decided again, with the same entropy.
-    pub(crate) fn prepare(write: Write, surface: Surface, loaded: &Loaded, moment: &Moment) -> Self {
-        Self { prepares: true, ..Self::refuse(Reason::Contended, surface, loaded, moment).writing(write) }
+    /// A write that must be durable before this request can be decided at all: of the client,
+    /// before a grant of it. There is no outcome yet; when the write is done, the request is
+    /// decided again, with the same entropy.
+    pub(crate) fn prepare(
+        write: Write,
+        surface: Surface,
+        loaded: &Loaded,
+        moment: &Moment,
+    ) -> Self {
+        Self {
+            prepares: true,
+            ..Self::refuse(Reason::Contended, surface, loaded, moment).writing(write)
+        }
     }
 
-    /// How to tell that the write could not be made, where that is not the plain way of the operation's surface.
+    /// How to tell that the write could not be made, where that is not the plain way of the
+    /// operation's surface.
     pub(crate) fn or_unsaved(self, refusal: Refusal) -> Self {
         Self { unsaved: Some(Box::new(refusal)), ..self }
     }
@@ -225,8 +265,9 @@ impl<T> Decision<T> {
         self.write.as_ref()
     }
 
-    /// Opens the outcome once the write is done. Nothing on a conflict, or when the write only prepared and the request is to be decided
-    /// on that: load and decide again, with the same entropy. Without a write, pass [`Commit::Done`].
+    /// Opens the outcome once the write is done. Nothing on a conflict, or when the write only
+    /// prepared and the request is to be decided on that: load and decide again, with the same
+    /// entropy. Without a write, pass [`Commit::Done`].
     pub fn settle(self, commit: Commit) -> Option<Settled<T>> {
         match commit {
             Commit::Done if !self.prepares => Some(self.settled),
@@ -239,14 +280,17 @@ impl<T> Decision<T> {
         self.prepares || commit == Commit::Conflict
     }
 
-    /// Gives the decision up because the fate of its write is not known: how to say so. The outcome stays sealed for ever.
+    /// Gives the decision up because the fate of its write is not known: how to say so. The outcome
+    /// stays sealed for ever.
     pub fn abandon(self, surface: Surface) -> Refusal {
         self.given_up(Reason::StorageUnavailable, surface).0
     }
 
     /// Gives the decision up: how to say so, and the event, which keeps the flow it belongs to.
     pub(crate) fn given_up(self, reason: Reason, surface: Surface) -> (Refusal, Event) {
-        let refusal = self.unsaved.map_or_else(|| Refusal::plain(reason, surface), |unsaved| unsaved.because(reason));
+        let refusal = self
+            .unsaved
+            .map_or_else(|| Refusal::plain(reason, surface), |unsaved| unsaved.because(reason));
         let refusal = refusal.correlated(self.settled.event.correlation);
         (refusal, Event { kind: EventKind::Refused, reason: Some(reason), ..self.settled.event })
     }

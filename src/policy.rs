@@ -1,6 +1,8 @@
-//! The policy: whose server this is, what it protects, and every lifetime, window and cap, each with a safe default.
+//! The policy: whose server this is, what it protects, and every lifetime, window and cap, each
+//! with a safe default.
 //!
-//! A policy is checked when it is built: what cannot work or would be a false promise is refused then, not at a request.
+//! A policy is checked when it is built: what cannot work or would be a false promise is refused
+//! then, not at a request.
 
 mod builder;
 mod check;
@@ -29,7 +31,10 @@ use crate::value::text::ClientId;
 
 /// The rules of one authorization server. Immutable; made by [`Policy::builder`].
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent yes or no of the operator's, set by its own name")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent yes or no of the operator's, set by its own name"
+)]
 pub struct Policy {
     issuer: String,
     authorization_endpoint: String,
@@ -68,7 +73,8 @@ pub struct Policy {
     slow_hash: Option<SlowHash>,
 }
 
-/// How client secrets that people chose are verified, and a hash of nothing to verify where there is none.
+/// How client secrets that people chose are verified, and a hash of nothing to verify where there
+/// is none.
 #[derive(Clone)]
 struct SlowHash {
     verify: fn(&[u8], &str) -> bool,
@@ -92,10 +98,11 @@ pub struct Lifetimes {
     pub access: Duration,
     /// A refresh token that is not used. Each use starts it anew. Default 30 days.
     pub refresh_idle: Duration,
-    /// A family of refresh tokens from its consent on, however often it is used. Default 180 days; `None` is for ever.
+    /// A family of refresh tokens from its consent on, however often it is used. Default 180 days;
+    /// `None` is for ever.
     pub refresh_absolute: Option<Duration>,
-    /// A client that registered itself, or is known by a document, and that nobody has authorized. Default 24 h. One that is used
-    /// lives at least as long as its grants.
+    /// A client that registered itself, or is known by a document, and that nobody has authorized.
+    /// Default 24 h. One that is used lives at least as long as its grants.
     pub unused_client: Duration,
 }
 
@@ -108,27 +115,32 @@ pub struct Limits {
     pub parameters: usize,
     /// Bytes of one parameter's value, decoded. Default 4 KiB.
     pub value_bytes: usize,
-    /// Access tokens of one grant that may be alive at once; the one that expires first makes room. Default 32. It bounds the
-    /// record of a client that refreshes far more often than it needs to.
+    /// Access tokens of one grant that may be alive at once; the one that expires first makes
+    /// room. Default 32. It bounds the record of a client that refreshes far more often than
+    /// it needs to.
     pub live_access_tokens: usize,
-    /// Requests to the token endpoint in any 60 s by one `client_id`, or by what else [`RateRules::key`] has share a limit. Default 60.
+    /// Requests to the token endpoint in any 60 s by one `client_id`, or by what else
+    /// [`RateRules::key`] has share a limit. Default 60.
     pub token_requests_per_minute: u32,
-    /// Failed authentications in any 60 s by one `client_id`, after which even the right secret is refused. Default 10.
+    /// Failed authentications in any 60 s by one `client_id`, after which even the right secret is
+    /// refused. Default 10.
     pub failed_authentications_per_minute: u32,
     /// Bytes of a registration's body. Default 16 KiB.
     pub registration_bytes: usize,
-    /// Registrations in any 60 s from one source, which the host names (an address, say). Default 300: many users share an address,
-    /// and some clients register at each connection.
+    /// Registrations in any 60 s from one source, which the host names (an address, say). Default
+    /// 300: many users share an address, and some clients register at each connection.
     pub registrations_per_minute: u32,
 }
 
 /// How an error reaches a client whose redirect URI is verified (OAuth 2.1 §4.1.2.1, §7.13).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorDelivery {
-    /// By redirect if the user is signed in and the client trusted; else by a page with a link to continue.
+    /// By redirect if the user is signed in and the client trusted; else by a page with a link to
+    /// continue.
     #[default]
     Auto,
-    /// By redirect whenever the user is signed in. Whoever registers a client can then bounce users off this server.
+    /// By redirect whenever the user is signed in. Whoever registers a client can then bounce users
+    /// off this server.
     AlwaysRedirect,
     /// By a page, always.
     AlwaysBanner,
@@ -160,7 +172,8 @@ pub struct ScopeInfo {
 }
 
 impl Resource {
-    /// The absolute URI that tokens for it name (RFC 8707 §2): best the exact URL that clients call.
+    /// The absolute URI that tokens for it name (RFC 8707 §2): best the exact URL that clients
+    /// call.
     pub fn identifier(&self) -> &str {
         &self.identifier
     }
@@ -189,7 +202,8 @@ impl ScopeInfo {
 }
 
 impl Policy {
-    /// Starts a policy for this issuer: an `https` URL without query and fragment, used byte for byte everywhere.
+    /// Starts a policy for this issuer: an `https` URL without query and fragment, used byte for
+    /// byte everywhere.
     pub fn builder(issuer: impl Into<String>) -> PolicyBuilder {
         PolicyBuilder::new(issuer.into())
     }
@@ -209,13 +223,15 @@ impl Policy {
         &self.token_endpoint
     }
 
-    /// The registration endpoint's URL, below which each registration has its own. Default: the issuer and `/oauth/register`. It is
-    /// there only if [`registration`](Self::registration) is.
+    /// The registration endpoint's URL, below which each registration has its own. Default: the
+    /// issuer and `/oauth/register`. It is there only if [`registration`](Self::registration)
+    /// is.
     pub fn registration_endpoint(&self) -> &str {
         &self.registration_endpoint
     }
 
-    /// The endpoint of one registration (RFC 7592 §3): the registration endpoint's URL, a slash and the `client_id`.
+    /// The endpoint of one registration (RFC 7592 §3): the registration endpoint's URL, a slash and
+    /// the `client_id`.
     pub(crate) fn management_url(&self, client: &ClientId) -> String {
         format!("{}/{client}", self.registration_endpoint)
     }
@@ -225,7 +241,8 @@ impl Policy {
         self.registration.as_ref()
     }
 
-    /// The revocation endpoint's URL. Default: the issuer and `/oauth/revoke`. It is there only if [`revocation`](Self::revocation) is.
+    /// The revocation endpoint's URL. Default: the issuer and `/oauth/revoke`. It is there only if
+    /// [`revocation`](Self::revocation) is.
     pub fn revocation_endpoint(&self) -> &str {
         &self.revocation_endpoint
     }
@@ -235,8 +252,8 @@ impl Policy {
         self.revocation.as_ref()
     }
 
-    /// The introspection endpoint's URL. Default: the issuer and `/oauth/introspect`. It is there only if
-    /// [`introspection`](Self::introspection) is.
+    /// The introspection endpoint's URL. Default: the issuer and `/oauth/introspect`. It is there
+    /// only if [`introspection`](Self::introspection) is.
     pub fn introspection_endpoint(&self) -> &str {
         &self.introspection_endpoint
     }
@@ -256,7 +273,8 @@ impl Policy {
         self.auth_methods
     }
 
-    /// The most that a client may ask for that the operator did not register; nothing means whatever the policy knows.
+    /// The most that a client may ask for that the operator did not register; nothing means
+    /// whatever the policy knows.
     pub(crate) fn unverified_scope(&self) -> Option<&Scope> {
         self.unverified_scope.as_ref()
     }
@@ -281,7 +299,8 @@ impl Policy {
         &self.lifetimes
     }
 
-    /// How long after a rotation the same old refresh token gets the same successor again. Default zero: never.
+    /// How long after a rotation the same old refresh token gets the same successor again. Default
+    /// zero: never.
     pub fn replay_window(&self) -> Duration {
         self.replay_window
     }
@@ -323,7 +342,8 @@ impl Policy {
         self.drop_unknown_scopes
     }
 
-    /// The resource of a request that names none: the default, or else the only one; none if the policy demands a name.
+    /// The resource of a request that names none: the default, or else the only one; none if the
+    /// policy demands a name.
     pub(crate) fn assumed_resource(&self) -> Option<&str> {
         self.main_resource().filter(|_| !self.require_resource).map(Resource::identifier)
     }
@@ -368,9 +388,14 @@ impl Policy {
         &self.checks
     }
 
-    /// Whether a scope token includes another, as the host declared it (MCP, Step-Up Authorization Flow).
+    /// Whether a scope token includes another, as the host declared it (MCP, Step-Up Authorization
+    /// Flow).
     pub fn implies(&self, granted: &str, needed: &str) -> bool {
-        self.implied.binary_search_by(|(own, included)| (own.as_str(), included.as_str()).cmp(&(granted, needed))).is_ok()
+        self.implied
+            .binary_search_by(|(own, included)| {
+                (own.as_str(), included.as_str()).cmp(&(granted, needed))
+            })
+            .is_ok()
     }
 
     /// The resource that this indicator names, if the server knows it.
@@ -388,7 +413,8 @@ impl Policy {
 
     /// Whether a token for the one resource is good at the other.
     pub(crate) fn is_good_at(&self, token_for: &str, called: &str) -> bool {
-        let is_below = || self.checks.audience == Audience::PathPrefix && resource::covers(token_for, called);
+        let is_below =
+            || self.checks.audience == Audience::PathPrefix && resource::covers(token_for, called);
         self.is_same_resource(token_for, called) || is_below()
     }
 }

@@ -1,7 +1,9 @@
-//! The token endpoint's limits as a pure step: so many requests in any 60 seconds, exactly (RFC 6585 §4; OAuth 2.1 §2.4.1).
+//! The token endpoint's limits as a pure step: so many requests in any 60 seconds, exactly (RFC
+//! 6585 §4; OAuth 2.1 §2.4.1).
 //!
-//! [`RateWindow`] is the state of one bucket and can live in any store; `Limiter` keeps a bounded number of them in memory. Which bucket a
-//! request falls into is the policy's: [`RateRules`](crate::RateRules).
+//! [`RateWindow`] is the state of one bucket and can live in any store; `Limiter` keeps a bounded
+//! number of them in memory. Which bucket a request falls into is the policy's:
+//! [`RateRules`](crate::RateRules).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,10 +18,11 @@ use crate::value::credential::GrantId;
 /// The length of the sliding window, in seconds.
 const WINDOW: u64 = 60;
 
-/// The requests of one bucket within the last minute, counted by the second: plain data of at most 60 entries, under a kilobyte and a half
-/// as JSON.
+/// The requests of one bucket within the last minute, counted by the second: plain data of at most
+/// 60 entries, under a kilobyte and a half as JSON.
 ///
-/// Servers that share a limit take their own away ([`without_rate_limit`](crate::Server::without_rate_limit)), keep the windows where they
+/// Servers that share a limit take their own away
+/// ([`without_rate_limit`](crate::Server::without_rate_limit)), keep the windows where they
 /// share the rest, and change them as they change a grant: by compare-and-set.
 ///
 /// ```
@@ -73,9 +76,10 @@ const WINDOW: u64 = 60;
 /// # assert_eq!([(); 3].map(|()| token(&server, &rows, &incoming).status), [401, 401, 429]);
 /// ```
 ///
-/// Where only [authenticated](crate::RateRules::authenticated_only) requests are to count, a 401 gives its place back as well. A row that was
-/// not written for a minute says nothing any more and can be dropped. The servers' clocks should agree: by what one is ahead, a minute may be
-/// shorter. Each server still counts failed authentications and registrations by itself.
+/// Where only [authenticated](crate::RateRules::authenticated_only) requests are to count, a 401
+/// gives its place back as well. A row that was not written for a minute says nothing any more and
+/// can be dropped. The servers' clocks should agree: by what one is ahead, a minute may be shorter.
+/// Each server still counts failed authentications and registrations by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct RateWindow(Vec<(Timestamp, u32)>);
 
@@ -98,7 +102,8 @@ impl RateWindow {
     /// Counts a request if it is admissible. A refused one takes no place.
     ///
     /// # Errors
-    /// Whole seconds until another is admissible if none comes between, 1 to 60. A limit of zero admits nothing, ever.
+    /// Whole seconds until another is admissible if none comes between, 1 to 60. A limit of zero
+    /// admits nothing, ever.
     pub fn admit(&mut self, limit: u32, now: Timestamp) -> Result<(), u32> {
         self.settle(now);
         if let Some(seconds) = self.wait(limit, now) {
@@ -133,8 +138,8 @@ impl RateWindow {
         }
     }
 
-    /// Takes a request back that was counted at this time, as one that does not count after all. Once for each that was counted; one
-    /// that is over a minute old is gone already.
+    /// Takes a request back that was counted at this time, as one that does not count after all.
+    /// Once for each that was counted; one that is over a minute old is gone already.
     pub fn give_back(&mut self, at: Timestamp) {
         // It stands at an earlier second where the clock stepped back meanwhile.
         if let Some((_, count)) = self.0.iter_mut().rev().find(|(second, _)| *second <= at) {
@@ -143,13 +148,14 @@ impl RateWindow {
         self.0.retain(|(_, count)| *count > 0);
     }
 
-    /// Forgets what is over. Where the clock stepped back, what came after the time it shows now came now: nobody waits for longer than
-    /// the window, however far it stepped.
+    /// Forgets what is over. Where the clock stepped back, what came after the time it shows now
+    /// came now: nobody waits for longer than the window, however far it stepped.
     fn settle(&mut self, now: Timestamp) {
         self.0.retain(|(at, _)| is_recent(*at, now));
         let later = self.0.partition_point(|(at, _)| *at <= now);
         if later < self.0.len() {
-            let count = self.0.drain(later..).fold(0, |all: u32, (_, count)| all.saturating_add(count));
+            let count =
+                self.0.drain(later..).fold(0, |all: u32, (_, count)| all.saturating_add(count));
             match self.0.last_mut() {
                 Some((at, own)) if *at == now => *own = own.saturating_add(count),
                 _ => self.0.push((now, count)),
@@ -163,14 +169,16 @@ fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.seconds_from(at) < WINDOW
 }
 
-/// Windows by key, for a bounded number of keys. Under a flood of made-up keys the longest silent are forgotten: nobody is refused
-/// for what others did, and whoever floods only forgets themselves.
+/// Windows by key, for a bounded number of keys. Under a flood of made-up keys the longest silent
+/// are forgotten: nobody is refused for what others did, and whoever floods only forgets
+/// themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
     keys: Mutex<Keys>,
 }
 
-/// Two generations: a key that is used moves to the young one, and when that is full the old one is forgotten.
+/// Two generations: a key that is used moves to the young one, and when that is full the old one is
+/// forgotten.
 #[derive(Debug, Default)]
 struct Keys {
     young: BTreeMap<Box<str>, RateWindow>,
@@ -198,15 +206,16 @@ impl Keys {
     }
 }
 
-/// So much of a stranger's text is kept as a key: 128 bytes of ASCII without control characters but the line break between two parts. What
-/// is longer, or no such text, is known by its digest.
+/// So much of a stranger's text is kept as a key: 128 bytes of ASCII without control characters but
+/// the line break between two parts. What is longer, or no such text, is known by its digest.
 pub(crate) fn cut(key: Cow<'_, str>) -> Cow<'_, str> {
     let is_plain = key.len() <= 128 && key.bytes().all(|b| matches!(b, b'\n' | b' '..=b'~'));
     if is_plain { key } else { Cow::Owned(GrantId::of(key.as_bytes()).to_string()) }
 }
 
 impl Limiter {
-    /// Counts a request if it is admissible, else says how long to wait; a refused one is not counted.
+    /// Counts a request if it is admissible, else says how long to wait; a refused one is not
+    /// counted.
     pub(crate) fn admit(&self, key: &str, limit: u32, now: Timestamp) -> Result<(), u32> {
         self.keys().with(&cut(key.into()), |window| window.admit(limit, now))
     }
@@ -241,13 +250,20 @@ mod tests {
     use super::Limiter;
     use crate::moment::Timestamp;
 
-    /// Clients known by long URLs of one host share no bucket, and a stranger's text takes no more room than a short one.
+    /// Clients known by long URLs of one host share no bucket, and a stranger's text takes no more
+    /// room than a short one.
     #[test]
     fn long_keys_are_kept_apart_and_short() {
         let (limiter, now) = (Limiter::default(), Timestamp::from_unix_seconds(1));
         let url = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
-        assert_eq!((limiter.admit(&url("a"), 1, now), limiter.admit(&url("b"), 1, now)), (Ok(()), Ok(())));
-        assert_eq!((limiter.admit(&url("a"), 1, now), limiter.wait(&url("b"), 1, now)), (Err(60), Some(60)));
+        assert_eq!(
+            (limiter.admit(&url("a"), 1, now), limiter.admit(&url("b"), 1, now)),
+            (Ok(()), Ok(()))
+        );
+        assert_eq!(
+            (limiter.admit(&url("a"), 1, now), limiter.wait(&url("b"), 1, now)),
+            (Err(60), Some(60))
+        );
         assert!(limiter.keys().young.keys().all(|key| key.len() <= 128));
     }
 

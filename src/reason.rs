@@ -1,7 +1,8 @@
 //! The error table: one [`Reason`] for each rule that a request can break.
 //!
-//! Names, sections, public codes, sentences for the client and sentences for the operator stand here and nowhere else. What a
-//! client may learn is its code and description; cause and fix are for whoever runs the server or the client.
+//! Names, sections, public codes, sentences for the client and sentences for the operator stand
+//! here and nowhere else. What a client may learn is its code and description; cause and fix are
+//! for whoever runs the server or the client.
 
 use crate::value::redirect_uri::RedirectUriError;
 
@@ -45,7 +46,8 @@ pub enum Code {
     InsufficientBalance,
     /// Not registered; the field's word for a 429.
     TooManyRequests,
-    /// Not registered: shown on a page, never sent to a client. The consent page was left open too long.
+    /// Not registered: shown on a page, never sent to a client. The consent page was left open too
+    /// long.
     ConsentExpired,
     /// Not registered: shown on a page, never sent to a client. The consent was decided already.
     ConsentUsed,
@@ -183,8 +185,9 @@ impl From<RedirectUriError> for Reason {
 }
 
 impl Reason {
-    /// Its stable name in events and logs, and the anchor of its entry in `docs/troubleshooting.md`: the one for
-    /// [`PkceMissing`](Self::PkceMissing) is `docs/troubleshooting.md#pkce_missing`.
+    /// Its stable name in events and logs, and the anchor of its entry in
+    /// `docs/troubleshooting.md`: the one for [`PkceMissing`](Self::PkceMissing) is
+    /// `docs/troubleshooting.md#pkce_missing`.
     pub fn name(self) -> &'static str {
         self.row().name
     }
@@ -194,7 +197,8 @@ impl Reason {
         self.row().section
     }
 
-    /// What the client is told, next to the code. Within the character set of OAuth 2.1 §3.2.4, and never with input in it.
+    /// What the client is told, next to the code. Within the character set of OAuth 2.1 §3.2.4, and
+    /// never with input in it.
     pub fn description(self) -> &'static str {
         self.row().description
     }
@@ -209,7 +213,8 @@ impl Reason {
         self.row().fix
     }
 
-    /// What may be shown of it to a stranger: whether a client exists is the one thing worth hiding (AUTHZ-08).
+    /// What may be shown of it to a stranger: whether a client exists is the one thing worth hiding
+    /// (AUTHZ-08).
     pub(crate) fn shown(self) -> Self {
         match self {
             Self::ClientDeactivated => Self::ClientUnknown,
@@ -220,8 +225,13 @@ impl Reason {
     /// The public code. It depends on the face only where one rule holds at several.
     pub fn code(self, surface: Surface) -> Code {
         match (self, surface) {
-            (Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended, Surface::Resource) => Code::InvalidToken,
-            (Self::AccountSuspended | Self::OwnerSuspended, Surface::Authorization) => Code::AccessDenied,
+            (
+                Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended,
+                Surface::Resource,
+            ) => Code::InvalidToken,
+            (Self::AccountSuspended | Self::OwnerSuspended, Surface::Authorization) => {
+                Code::AccessDenied
+            }
             _ => self.row().code,
         }
     }
@@ -231,12 +241,24 @@ impl Reason {
         match (self, self.code(surface), surface) {
             (Self::MethodNotAllowed, ..) => 405,
             (Self::ConnectionUnknown, ..) => 404,
-            (Self::RequestTooLarge, _, Surface::Token | Surface::Registration | Surface::Management) => 413,
+            (
+                Self::RequestTooLarge,
+                _,
+                Surface::Token | Surface::Registration | Surface::Management,
+            ) => 413,
             (_, Code::TooManyRequests, _) => 429,
             (_, Code::InsufficientBalance, _) => 402,
             (_, Code::TemporarilyUnavailable, _) => 503,
-            (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => 401,
-            (Self::RegistrationOff | Self::RevocationOff | Self::IntrospectionOff | Self::AccountForbidden, ..)
+            (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => {
+                401
+            }
+            (
+                Self::RegistrationOff
+                | Self::RevocationOff
+                | Self::IntrospectionOff
+                | Self::AccountForbidden,
+                ..,
+            )
             | (_, Code::InsufficientScope, _) => 403,
             _ => 400,
         }
@@ -247,7 +269,9 @@ impl Reason {
         match surface {
             Surface::Authorization => "GET, POST",
             Surface::Management => "GET, PUT, DELETE",
-            Surface::Token | Surface::Registration | Surface::Resource | Surface::Operator => "POST",
+            Surface::Token | Surface::Registration | Surface::Resource | Surface::Operator => {
+                "POST"
+            }
         }
     }
 

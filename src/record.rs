@@ -1,4 +1,5 @@
-//! What a store keeps: records with a version each, and the one way of changing them, a compare-and-set of one record.
+//! What a store keeps: records with a version each, and the one way of changing them, a
+//! compare-and-set of one record.
 
 use std::sync::Arc;
 
@@ -43,8 +44,9 @@ impl Version {
 pub enum Write {
     /// Of a grant.
     Grant(Change<Grant>),
-    /// Of a client: made by registration, its management, client documents, renewals of such clients, and
-    /// [`Server::set_standing`](crate::Server::set_standing). A server whose operator registers every client has none but the last.
+    /// Of a client: made by registration, its management, client documents, renewals of such
+    /// clients, and [`Server::set_standing`](crate::Server::set_standing). A server whose
+    /// operator registers every client has none but the last.
     Client(Change<Client>),
 }
 
@@ -68,17 +70,19 @@ impl Write {
         Self::Grant(Change::over(seen, Version::FIRST, grant.into()))
     }
 
-    /// A grant that another store has, to be written where there is none: for a host that moves from one store to another. The store it
-    /// is read from must not be written any more.
+    /// A grant that another store has, to be written where there is none: for a host that moves
+    /// from one store to another. The store it is read from must not be written any more.
     pub fn moved(grant: impl Into<Arc<Grant>>) -> Self {
         Self::grant(None, grant)
     }
 
-    /// A change of a client by the host itself, to hand to its store: of the record it has read, or a new one where there was none.
+    /// A change of a client by the host itself, to hand to its store: of the record it has read, or
+    /// a new one where there was none.
     pub fn client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
         let client = client.into();
-        // A client known by a URL can be dropped and come back. Its versions then go on from elsewhere, so that no write that was
-        // decided on the old record and lands late fits the new one.
+        // A client known by a URL can be dropped and come back. Its versions then go on from
+        // elsewhere, so that no write that was decided on the old record and lands late
+        // fits the new one.
         let first = Version(client.epoch()).next();
         Self::Client(Change::over(seen, first, client))
     }
@@ -151,7 +155,8 @@ impl Change<Client> {
     }
 }
 
-/// What a store says of a write. A result it cannot know, such as a time-out, is neither: it is the store's error.
+/// What a store says of a write. A result it cannot know, such as a time-out, is neither: it is the
+/// store's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commit {
     /// It is durable.

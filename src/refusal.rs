@@ -1,4 +1,5 @@
-//! A refusal: which rule was broken, and the way in which that may be told. How it looks on the wire is `response/`'s.
+//! A refusal: which rule was broken, and the way in which that may be told. How it looks on the
+//! wire is `response/`'s.
 
 use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy, Resource};
@@ -9,8 +10,9 @@ use crate::value::text::log_text;
 
 /// The protocol said no.
 ///
-/// A refusal at the authorization endpoint is for a page the host renders ([`problem`](Self::problem)), or a redirect
-/// ([`location`](Self::location)); one at the token endpoint or a resource is a [`reply`](Self::reply).
+/// A refusal at the authorization endpoint is for a page the host renders
+/// ([`problem`](Self::problem)), or a redirect ([`location`](Self::location)); one at the token
+/// endpoint or a resource is a [`reply`](Self::reply).
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", reason.name(), reason.cause())]
 #[must_use = "a refusal is an answer"]
@@ -47,9 +49,15 @@ pub(crate) struct Redirectable {
 }
 
 impl Redirectable {
-    /// Where errors of this request go; at once only if the user is signed in and the policy trusts the client that far (OAuth
-    /// 2.1 §7.13).
-    pub(crate) fn of(uri: VerifiedRedirectUri, state: Option<&str>, signed_in: bool, trusted: bool, policy: &Policy) -> Self {
+    /// Where errors of this request go; at once only if the user is signed in and the policy trusts
+    /// the client that far (OAuth 2.1 §7.13).
+    pub(crate) fn of(
+        uri: VerifiedRedirectUri,
+        state: Option<&str>,
+        signed_in: bool,
+        trusted: bool,
+        policy: &Policy,
+    ) -> Self {
         let at_once = match policy.error_delivery() {
             ErrorDelivery::Auto => signed_in && trusted,
             ErrorDelivery::AlwaysRedirect => signed_in,
@@ -72,10 +80,16 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// Each scope token once. What is none can be neither granted nor asked for, so it is not named.
+    /// Each scope token once. What is none can be neither granted nor asked for, so it is not
+    /// named.
     fn of(resource: &Resource, scopes: &[&str]) -> Self {
         let mut scope = String::new();
-        let all = resource.scopes.iter().map(String::as_str).filter(|_| scopes.is_empty()).chain(scopes.iter().copied());
+        let all = resource
+            .scopes
+            .iter()
+            .map(String::as_str)
+            .filter(|_| scopes.is_empty())
+            .chain(scopes.iter().copied());
         for token in all.flat_map(|needed| needed.split(' ')).filter(|token| is_token(token)) {
             if scope.split(' ').all(|named| named != token) {
                 scope.push_str(if scope.is_empty() { "" } else { " " });
@@ -87,14 +101,15 @@ impl Challenge {
 }
 
 impl Refusal {
-    /// A refusal told in the plain way of its surface. The endpoints make their own; this is for what a host refuses before them,
-    /// such as a body it will not read.
+    /// A refusal told in the plain way of its surface. The endpoints make their own; this is for
+    /// what a host refuses before them, such as a body it will not read.
     pub fn plain(reason: Reason, surface: Surface) -> Self {
         Self::told(reason, surface, Manner::Plain)
     }
 
-    /// The refusal of a token request that is over a limit: 429, with `Retry-After` of at least a second. For hosts that keep the
-    /// [windows](crate::RateWindow) themselves; [`Server::rate_limited`](crate::Server::rate_limited) tells the trail of it as well.
+    /// The refusal of a token request that is over a limit: 429, with `Retry-After` of at least a
+    /// second. For hosts that keep the [windows](crate::RateWindow) themselves;
+    /// [`Server::rate_limited`](crate::Server::rate_limited) tells the trail of it as well.
     pub fn rate_limited(seconds: u32) -> Self {
         Self::later(Reason::RateLimited, Surface::Token, seconds.max(1))
     }
@@ -117,7 +132,11 @@ impl Refusal {
     }
 
     pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[&str]) -> Self {
-        Self::told(reason, Surface::Resource, Manner::Challenge(Box::new(Challenge::of(resource, scopes))))
+        Self::told(
+            reason,
+            Surface::Resource,
+            Manner::Challenge(Box::new(Challenge::of(resource, scopes))),
+        )
     }
 
     pub(crate) fn later(reason: Reason, surface: Surface, seconds: u32) -> Self {

@@ -1,5 +1,5 @@
-//! Arriving: bytes become an [`Operation`](crate::Operation). What is malformed is refused here; a parsed value cannot be
-//! malformed any more. One file per endpoint.
+//! Arriving: bytes become an [`Operation`](crate::Operation). What is malformed is refused here; a
+//! parsed value cannot be malformed any more. One file per endpoint.
 //!
 //! Never here: a record, a decision that needs one.
 

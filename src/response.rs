@@ -1,4 +1,5 @@
-//! Leaving: values become status, headers and body, without an HTTP crate; the feature `http` converts.
+//! Leaving: values become status, headers and body, without an HTTP crate; the feature `http`
+//! converts.
 //!
 //! Never here: a decision.
 

@@ -1,6 +1,8 @@
-//! One call per endpoint: a policy, a store, a clock and a source of randomness put together. With its async twin.
+//! One call per endpoint: a policy, a store, a clock and a source of randomness put together. With
+//! its async twin.
 //!
-//! Everything here is a convenience over [`drive`](crate::drive()); it decides nothing but the rate limit.
+//! Everything here is a convenience over [`drive`](crate::drive()); it decides nothing but the rate
+//! limit.
 
 mod blocking;
 mod core;
@@ -20,7 +22,8 @@ const AT_ONCE: usize = 256;
 /// Outside, the host's storage; inside, the protocol.
 pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
 
-/// An authorization server over a [`Store`](crate::Store), with a [`Trail`](crate::Trail) if it was given one.
+/// An authorization server over a [`Store`](crate::Store), with a [`Trail`](crate::Trail) if it was
+/// given one.
 #[derive(Debug)]
 pub struct Server<S, T = ()> {
     core: Core,
@@ -28,7 +31,8 @@ pub struct Server<S, T = ()> {
     trail: T,
 }
 
-/// An authorization server over an [`AsyncStore`](crate::AsyncStore), with an [`AsyncTrail`](crate::AsyncTrail) if it was given one.
+/// An authorization server over an [`AsyncStore`](crate::AsyncStore), with an
+/// [`AsyncTrail`](crate::AsyncTrail) if it was given one.
 #[derive(Debug)]
 pub struct AsyncServer<S, T = ()> {
     core: Core,
@@ -53,7 +57,11 @@ macro_rules! common {
                 clock: impl Clock + Send + Sync + 'static,
                 entropy: impl EntropySource + Send + Sync + 'static,
             ) -> Self {
-                Self { core: Core::new(policy, Box::new(clock), Box::new(entropy)), store, trail: () }
+                Self {
+                    core: Core::new(policy, Box::new(clock), Box::new(entropy)),
+                    store,
+                    trail: (),
+                }
             }
         }
 
@@ -69,15 +77,17 @@ macro_rules! common {
                 &self.trail
             }
 
-            /// Leaves the limit of token requests to the host, which shares it among several servers, say: [`RateWindow`](crate::RateWindow).
-            /// Failed authentications and registrations are counted here still, by each server for itself.
+            /// Leaves the limit of token requests to the host, which shares it among several
+            /// servers, say: [`RateWindow`](crate::RateWindow). Failed authentications and
+            /// registrations are counted here still, by each server for itself.
             #[must_use = "the server without the limit is the one returned"]
             pub fn without_rate_limit(mut self) -> Self {
                 self.core = self.core.without_rate_limit();
                 self
             }
 
-            /// Hands every event to `observer` before the answer is returned: one for each call of an endpoint.
+            /// Hands every event to `observer` before the answer is returned: one for each call of
+            /// an endpoint.
             #[must_use = "the server with the observer is the one returned"]
             pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
                 self.core.observer = Box::new(observer);

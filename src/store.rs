@@ -1,27 +1,32 @@
-//! What a host writes: three reads and one conditional write. And what it must keep for the rest to hold.
+//! What a host writes: three reads and one conditional write. And what it must keep for the rest to
+//! hold.
 //!
-//! There are two tables, grants and clients, and a [`Write`] is of one row of one of them. Clients that the operator adds need no
-//! write of this crate's; those that register themselves do.
+//! There are two tables, grants and clients, and a [`Write`] is of one row of one of them. Clients
+//! that the operator adds need no write of this crate's; those that register themselves do.
 //!
 //! # The laws of a store
 //!
-//! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and [`grant`](Store::grant) reads what the last
-//!   one wrote: on the primary, never from a replica or a cache that can lag. A stale read tells an honest client
-//!   `invalid_grant`, and clients throw their tokens away on it.
-//! - [`client`](Store::client) reads what the last commit of that client wrote, too. A cache before it must be written through, or
-//!   each renewal of a client that many share conflicts until the cache forgets. Only what the host itself changes elsewhere, such
-//!   as an [`account`](Store::account), may lag for as long as the host can bear.
-//! - [`Commit::Done`] means durable: still there after a crash. A store that forgets acknowledged writes lets codes be redeemed
-//!   twice.
-//! - [`Commit::Conflict`] means nothing was written. A result that is not known (a time-out, a lost connection) is an error; the
-//!   core concludes nothing from it and the client is told to retry.
-//! - A record that cannot be decoded is an error, never absent. Keep it as text or bytes: a column type that looks inside, such as
-//!   PostgreSQL's `jsonb`, refuses characters that a client may have sent in its `state`.
+//! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and
+//!   [`grant`](Store::grant) reads what the last one wrote: on the primary, never from a replica or
+//!   a cache that can lag. A stale read tells an honest client `invalid_grant`, and clients throw
+//!   their tokens away on it.
+//! - [`client`](Store::client) reads what the last commit of that client wrote, too. A cache before
+//!   it must be written through, or each renewal of a client that many share conflicts until the
+//!   cache forgets. Only what the host itself changes elsewhere, such as an
+//!   [`account`](Store::account), may lag for as long as the host can bear.
+//! - [`Commit::Done`] means durable: still there after a crash. A store that forgets acknowledged
+//!   writes lets codes be redeemed twice.
+//! - [`Commit::Conflict`] means nothing was written. A result that is not known (a time-out, a lost
+//!   connection) is an error; the core concludes nothing from it and the client is told to retry.
+//! - A record that cannot be decoded is an error, never absent. Keep it as text or bytes: a column
+//!   type that looks inside, such as PostgreSQL's `jsonb`, refuses characters that a client may
+//!   have sent in its `state`.
 //! - Nothing is assumed between records: no transaction, no order, no shared clock.
-//! - The epoch of a client or an account never goes back: to change a client, [`edit`](Client::edit) it, and write it only over the
-//!   version that was read ([`Write::client`]), for it may have been deactivated meanwhile.
-//! - A record may be dropped after its `drop_after`, and not before; nothing depends on its being dropped. What it names already
-//!   has a client outlive its grants.
+//! - The epoch of a client or an account never goes back: to change a client,
+//!   [`edit`](Client::edit) it, and write it only over the version that was read
+//!   ([`Write::client`]), for it may have been deactivated meanwhile.
+//! - A record may be dropped after its `drop_after`, and not before; nothing depends on its being
+//!   dropped. What it names already has a client outlive its grants.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -34,13 +39,16 @@ use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
 use crate::value::text::Subject;
 
-/// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) in this module's documentation.
+/// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) in this module's
+/// documentation.
 pub trait Store {
-    /// What can go wrong in the storage itself. It reaches the host whole and is never mixed with a refusal.
+    /// What can go wrong in the storage itself. It reaches the host whole and is never mixed with a
+    /// refusal.
     type Error;
 
-    /// The client of this `client_id`, 1 to 2,048 printable ASCII characters as a stranger sent them, with its version; where clients
-    /// are never written by this crate, any constant version will do.
+    /// The client of this `client_id`, 1 to 2,048 printable ASCII characters as a stranger sent
+    /// them, with its version; where clients are never written by this crate, any constant
+    /// version will do.
     ///
     /// # Errors
     /// If it cannot be known whether there is one.
@@ -52,23 +60,29 @@ pub trait Store {
     /// If it cannot be known whether there is one, or its record cannot be decoded.
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error>;
 
-    /// Writes the record if the stored version is [`Change::seen`](crate::Change::seen) (or there is none, if that is nothing),
-    /// together with [`Change::version`](crate::Change::version).
+    /// Writes the record if the stored version is [`Change::seen`](crate::Change::seen) (or there
+    /// is none, if that is nothing), together with [`Change::version`](crate::Change::version).
     ///
     /// # Errors
     /// If it cannot be known whether it was written.
     fn commit(&self, write: &Write) -> Result<Commit, Self::Error>;
 
-    /// The ids of this user's grants in their order, at most so many of those after this one: for a page of connected apps, and for
-    /// ending all of them.
+    /// The ids of this user's grants in their order, at most so many of those after this one: for a
+    /// page of connected apps, and for ending all of them.
     ///
     /// # Errors
     /// If they cannot be known.
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Self::Error>;
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Self::Error>;
 
-    /// Raises the [epoch](Account::epoch) of this user's account, durably, and says that it did: every grant that captured the one before
-    /// is dead from then on, those included whose consent page is being made at this very moment. Left as it is, accounts have no
-    /// epoch to raise, and a user's grants are ended one by one.
+    /// Raises the [epoch](Account::epoch) of this user's account, durably, and says that it did:
+    /// every grant that captured the one before is dead from then on, those included whose
+    /// consent page is being made at this very moment. Left as it is, accounts have no epoch to
+    /// raise, and a user's grants are ended one by one.
     ///
     /// # Errors
     /// If it cannot be known whether it was raised.
@@ -77,8 +91,8 @@ pub trait Store {
         Ok(false)
     }
 
-    /// How this user's account stands; nothing if there is no such account, whose grants are then dead. Left as it is, accounts
-    /// always stand well.
+    /// How this user's account stands; nothing if there is no such account, whose grants are then
+    /// dead. Left as it is, accounts always stand well.
     ///
     /// # Errors
     /// If it cannot be known.
@@ -87,8 +101,9 @@ pub trait Store {
         Ok(Some(Account::ACTIVE))
     }
 
-    /// Whether this user's account can pay for one more call. It is asked only for calls that cost something
-    /// ([`Needs::billed`](crate::Needs::billed)), and by account alone: all connections share it. Left as it is, it always can.
+    /// Whether this user's account can pay for one more call. It is asked only for calls that cost
+    /// something ([`Needs::billed`](crate::Needs::billed)), and by account alone: all
+    /// connections share it. Left as it is, it always can.
     ///
     /// # Errors
     /// If it cannot be known.
@@ -97,7 +112,8 @@ pub trait Store {
         Ok(Balance::Sufficient)
     }
 
-    /// All that is known of these grants, in this order: [`load`](Self::load) of each. Override it where one round trip can bring many.
+    /// All that is known of these grants, in this order: [`load`](Self::load) of each. Override it
+    /// where one round trip can bring many.
     ///
     /// # Errors
     /// If one of them cannot be known.
@@ -113,25 +129,35 @@ pub trait Store {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
         let client = client_key(keys, of_grant).map(|id| self.client(id)).transpose()?.flatten();
-        let account = subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
-        let owner = owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
+        let account =
+            subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
+        let owner =
+            owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
         let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
-        let payer = keys.balance.then_some(of_grant).flatten().map(|grant| grant.subject().as_str());
+        let payer =
+            keys.balance.then_some(of_grant).flatten().map(|grant| grant.subject().as_str());
         let balance = payer.map(|subject| self.balance(subject)).transpose()?;
         Ok(Loaded { grant, client, account, owner, caller, balance })
     }
 }
 
-/// [`Store`], for storage that is awaited. The same laws hold; dropping a future half way counts as a result that is not known.
+/// [`Store`], for storage that is awaited. The same laws hold; dropping a future half way counts as
+/// a result that is not known.
 pub trait AsyncStore: Sync {
     /// What can go wrong in the storage itself.
     type Error: Send;
 
     /// See [`Store::client`].
-    fn client(&self, id: &str) -> impl Future<Output = Result<Option<Stored<Client>>, Self::Error>> + Send;
+    fn client(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Stored<Client>>, Self::Error>> + Send;
 
     /// See [`Store::grant`].
-    fn grant(&self, id: GrantId) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
+    fn grant(
+        &self,
+        id: GrantId,
+    ) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
 
     /// See [`Store::commit`].
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
@@ -157,7 +183,10 @@ pub trait AsyncStore: Sync {
     }
 
     /// See [`Store::load_grants`].
-    fn load_grants(&self, ids: &[GrantId]) -> impl Future<Output = Result<Vec<Loaded>, Self::Error>> + Send {
+    fn load_grants(
+        &self,
+        ids: &[GrantId],
+    ) -> impl Future<Output = Result<Vec<Loaded>, Self::Error>> + Send {
         async move {
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
@@ -168,7 +197,10 @@ pub trait AsyncStore: Sync {
     }
 
     /// See [`Store::account`].
-    fn account(&self, subject: &str) -> impl Future<Output = Result<Option<Account>, Self::Error>> + Send {
+    fn account(
+        &self,
+        subject: &str,
+    ) -> impl Future<Output = Result<Option<Account>, Self::Error>> + Send {
         let _ = subject;
         async { Ok(Some(Account::ACTIVE)) }
     }
@@ -239,7 +271,12 @@ macro_rules! forward {
                 (**self).commit(write)
             }
 
-            fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, S::Error> {
+            fn grants_of(
+                &self,
+                subject: &str,
+                after: Option<GrantId>,
+                most: usize,
+            ) -> Result<Vec<GrantId>, S::Error> {
                 (**self).grants_of(subject, after, most)
             }
 

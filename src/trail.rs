@@ -1,7 +1,8 @@
-//! The trail: where the events of every step are kept, so that a case can be found again by what its user can quote.
+//! The trail: where the events of every step are kept, so that a case can be found again by what
+//! its user can quote.
 //!
-//! A [`Trail`] takes events; [`Query`] says which of them are asked for; [`MemoryTrail`] is the reference, the shortest honest one.
-//! What is in an event is `event.rs`'s.
+//! A [`Trail`] takes events; [`Query`] says which of them are asked for; [`MemoryTrail`] is the
+//! reference, the shortest honest one. What is in an event is `event.rs`'s.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -38,12 +39,13 @@ pub struct Unrecorded;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrailRules {
-    /// Whether a step whose event is not kept is answered 503 instead. Default: no. What it costs: the write of the step is durable by
-    /// then, so that a client which comes again with a token that was rotated unheard replays it; set a
+    /// Whether a step whose event is not kept is answered 503 instead. Default: no. What it costs:
+    /// the write of the step is durable by then, so that a client which comes again with a
+    /// token that was rotated unheard replays it; set a
     /// [replay window](crate::PolicyBuilder::replay_window) as well.
     pub fail_closed: bool,
-    /// Whether accepted calls of resources, and introspections that found a token active, are recorded too. Default: no, for they are
-    /// most of what happens.
+    /// Whether accepted calls of resources, and introspections that found a token active, are
+    /// recorded too. Default: no, for they are most of what happens.
     pub routine: bool,
 }
 
@@ -85,7 +87,8 @@ pub struct Query<'a> {
     pub client: Option<&'a str>,
     /// Answered with this public error code.
     pub error: Option<&'a str>,
-    /// Within a minute of the one that this time is in: what somebody remembers is good to the minute.
+    /// Within a minute of the one that this time is in: what somebody remembers is good to the
+    /// minute.
     pub around: Option<Timestamp>,
     /// Of this flow.
     pub flow: Option<GrantId>,
@@ -94,7 +97,8 @@ pub struct Query<'a> {
 }
 
 impl Query<'_> {
-    /// The seconds asked for, the end not included: the minute of [`around`](Self::around), the one before and the one after.
+    /// The seconds asked for, the end not included: the minute of [`around`](Self::around), the one
+    /// before and the one after.
     pub fn span(&self) -> (Timestamp, Timestamp) {
         let Some(around) = self.around else { return (Timestamp::EPOCH, Timestamp::NEVER) };
         let minute = around.unix_seconds() / 60 * 60;
@@ -129,7 +133,8 @@ impl MemoryTrail {
     /// The events that fit, in the order they happened; the latest `most` of them.
     pub fn find(&self, query: &Query<'_>, most: usize) -> Vec<Event> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> = events.iter().rev().filter(|event| query.fits(event)).take(most).cloned().collect();
+        let mut found: Vec<_> =
+            events.iter().rev().filter(|event| query.fits(event)).take(most).cloned().collect();
         found.reverse();
         found
     }

@@ -1,4 +1,5 @@
-//! The small words of the protocol, one per file: each is checked when it is made and cannot be malformed afterwards.
+//! The small words of the protocol, one per file: each is checked when it is made and cannot be
+//! malformed afterwards.
 //!
 //! Never here: a decision, a record, a response.
 

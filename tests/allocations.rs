@@ -1,5 +1,12 @@
-//! The heap allocations of one call, which no change should raise unnoticed: from a parsed request to the text of its response.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The heap allocations of one call, which no change should raise unnoticed: from a parsed request
+//! to the text of its response.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 #[path = "../benches/support/mod.rs"]
 mod support;
@@ -10,7 +17,8 @@ use support::Bench;
 fn redeem_and_refresh_allocate_four_times_and_a_check_never() {
     let bench = Bench::new();
     let (redeem, (refresh, header)) = (bench.redeem_form(), bench.refresh_form());
-    let (redemption, refreshing, check) = (bench.token(&redeem), bench.token(&refresh), bench.check(&header));
+    let (redemption, refreshing, check) =
+        (bench.token(&redeem), bench.token(&refresh), bench.check(&header));
     let count = |run: &dyn Fn()| allocation_counter::measure(run).count_total;
     assert_eq!(count(&|| assert!(bench.run_check(&check, bench.entropy()))), 0);
     // The record, its live access tokens, the headers, the body.

@@ -1,15 +1,24 @@
-//! A registered client and a grant of it, under every order of the requests that write either record: each loads, decides by the
-//! crate's own functions and commits, and in between everything else may happen. Commits may be dropped, may land late, may be
-//! applied without an acknowledgement or as a conflict; a request that was not settled is decided again with the same entropy.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! A registered client and a grant of it, under every order of the requests that write either
+//! record: each loads, decides by the crate's own functions and commits, and in between everything
+//! else may happen. Commits may be dropped, may land late, may be applied without an
+//! acknowledgement or as a conflict; a request that was not settled is decided again with the same
+//! entropy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
 use std::collections::HashSet;
 
 use grantcore::{
-    Account, Authorization, Choice, Client, ClientStatus, Commit, ConsentDecision, Grant, GrantState, Incoming, Loaded,
-    ManagementRequest, Moment, Operation, Policy, Standing, StandingChange, Store, Stored, Timestamp, TokenRequest, Write,
+    Account, Authorization, Choice, Client, ClientStatus, Commit, ConsentDecision, Grant,
+    GrantState, Incoming, Loaded, ManagementRequest, Moment, Operation, Policy, Standing,
+    StandingChange, Store, Stored, Timestamp, TokenRequest, Write,
 };
 use serde_json::Value;
 use support::clients::{ask, metadata, with};
@@ -74,7 +83,8 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// A client that has registered, and a grant of it: a consent page, or tokens that are so many seconds old.
+    /// A client that has registered, and a grant of it: a consent page, or tokens that are so many
+    /// seconds old.
     fn new(connected: Option<u64>) -> (Self, Stored<Client>, Stored<Grant>) {
         let world = World::open();
         let registration = world.registered(&metadata());
@@ -88,17 +98,31 @@ impl Scenario {
             ticket = world.page(&ask(&client_id)).into_ticket();
         }
         let client = world.store.inner.client(&client_id).unwrap().unwrap();
-        let (policy, now, grant) = (world.server.policy().clone(), world.now(), world.grants().remove(0));
+        let (policy, now, grant) =
+            (world.server.policy().clone(), world.now(), world.grants().remove(0));
         (Self { policy, now, ticket, refresh, client_id, token }, client, grant)
     }
 
-    fn decide(&self, index: usize, actor: &Actor, client: &Stored<Client>, grant: &Stored<Grant>) -> Decided {
+    fn decide(
+        &self,
+        index: usize,
+        actor: &Actor,
+        client: &Stored<Client>,
+        grant: &Stored<Grant>,
+    ) -> Decided {
         let account = Some(Account::ACTIVE);
-        let loaded = Loaded { grant: Some(grant.clone()), client: Some(client.clone()), account, ..Loaded::default() };
+        let loaded = Loaded {
+            grant: Some(grant.clone()),
+            client: Some(client.clone()),
+            account,
+            ..Loaded::default()
+        };
         let moment = Moment::new(self.now, entropy(1000 + index as u64));
         let moment = (0..actor.attempt).fold(moment, |moment, _| moment.again(self.now));
         let bearer = format!("Bearer {}", self.token);
-        let changed = with(with(metadata(), "client_id", self.client_id.as_str()), "client_name", "Renamed").to_string();
+        let changed =
+            with(with(metadata(), "client_id", self.client_id.as_str()), "client_name", "Renamed")
+                .to_string();
         let managing = |method: &'static str| Incoming {
             method,
             content_type: Some(b"application/json"),
@@ -108,22 +132,41 @@ impl Scenario {
         };
         let refresh = Params::refresh(&self.refresh).set("client_id", &self.client_id).encode();
         match actor.ask {
-            Ask::Approve => self.run(&ConsentDecision::new(&self.ticket, ALICE, Choice::Allow).unwrap(), &loaded, &moment),
-            Ask::Refresh => self.run(&TokenRequest::parse(&form(&refresh), &self.policy).unwrap(), &loaded, &moment),
+            Ask::Approve => self.run(
+                &ConsentDecision::new(&self.ticket, ALICE, Choice::Allow).unwrap(),
+                &loaded,
+                &moment,
+            ),
+            Ask::Refresh => self.run(
+                &TokenRequest::parse(&form(&refresh), &self.policy).unwrap(),
+                &loaded,
+                &moment,
+            ),
             Ask::Update => self.manage(&managing("PUT"), &loaded, &moment),
             Ask::Delete => self.manage(&managing("DELETE"), &loaded, &moment),
-            Ask::Deactivate => self.run(&StandingChange::new(&self.client_id, Standing::Deactivated), &loaded, &moment),
+            Ask::Deactivate => self.run(
+                &StandingChange::new(&self.client_id, Standing::Deactivated),
+                &loaded,
+                &moment,
+            ),
         }
     }
 
     fn manage(&self, incoming: &Incoming<'_>, loaded: &Loaded, moment: &Moment) -> Decided {
-        self.run(&ManagementRequest::parse(&self.client_id, incoming, &self.policy).unwrap(), loaded, moment)
+        self.run(
+            &ManagementRequest::parse(&self.client_id, incoming, &self.policy).unwrap(),
+            loaded,
+            moment,
+        )
     }
 
     fn run<O: Operation>(&self, operation: &O, loaded: &Loaded, moment: &Moment) -> Decided {
         let decision = operation.decide(loaded, &self.policy, moment);
         let write = decision.write().cloned();
-        Decided { write, settled: decision.settle(Commit::Done).map(|settled| settled.outcome.is_ok()) }
+        Decided {
+            write,
+            settled: decision.settle(Commit::Done).map(|settled| settled.outcome.is_ok()),
+        }
     }
 }
 
@@ -133,10 +176,15 @@ impl State {
         match write {
             Write::Client(change) if change.seen() == Some(self.client.version) => {
                 let (before, after) = (&self.client.record, change.record());
-                assert!([0, 1].contains(&after.epoch().wrapping_sub(before.epoch())), "an epoch never goes back");
+                assert!(
+                    [0, 1].contains(&after.epoch().wrapping_sub(before.epoch())),
+                    "an epoch never goes back"
+                );
                 self.client = change.stored();
             }
-            Write::Grant(change) if change.seen() == Some(self.grant.version) => self.grant = change.stored(),
+            Write::Grant(change) if change.seen() == Some(self.grant.version) => {
+                self.grant = change.stored()
+            }
             Write::Client(_) | Write::Grant(_) => return false,
         }
         true
@@ -145,12 +193,20 @@ impl State {
     /// What must hold whatever has happened.
     fn check(&self) {
         let client = &self.client.record;
-        assert!(!self.deactivated || client.status() == ClientStatus::Deactivated, "a deactivation lasts");
+        assert!(
+            !self.deactivated || client.status() == ClientStatus::Deactivated,
+            "a deactivation lasts"
+        );
         let is_over = client.is_expired(Timestamp::from_unix_seconds(1));
         assert!(!self.deleted || is_over, "a deletion lasts, whatever the clock says");
-        let is_live = matches!(self.grant.record.state(), GrantState::CodeIssued | GrantState::Active);
+        let is_live =
+            matches!(self.grant.record.state(), GrantState::CodeIssued | GrantState::Active);
         let outlives = client.drop_after() >= self.grant.record.drop_after();
-        assert!(!is_live || is_over || outlives, "no client is dropped before its grant: {:?}", self.grant.record.state());
+        assert!(
+            !is_live || is_over || outlives,
+            "no client is dropped before its grant: {:?}",
+            self.grant.record.state()
+        );
     }
 
     /// Every state that can come next.
@@ -173,11 +229,16 @@ impl State {
         };
         match &actor.step {
             Step::Over => Vec::new(),
-            // The grant is read before its client, as `Store::load` does; where there is only one to read, there is no between.
-            Step::Ready if matches!(actor.ask, Ask::Approve | Ask::Refresh) => vec![to(Step::HasGrant(self.grant.clone()))],
+            // The grant is read before its client, as `Store::load` does; where there is only one
+            // to read, there is no between.
+            Step::Ready if matches!(actor.ask, Ask::Approve | Ask::Refresh) => {
+                vec![to(Step::HasGrant(self.grant.clone()))]
+            }
             Step::Ready => vec![to(Step::Loaded(self.client.clone(), self.grant.clone()))],
             Step::HasGrant(grant) => vec![to(Step::Loaded(self.client.clone(), grant.clone()))],
-            Step::Loaded(client, grant) => self.commit(index, scenario.decide(index, actor, client, grant)),
+            Step::Loaded(client, grant) => {
+                self.commit(index, scenario.decide(index, actor, client, grant))
+            }
         }
     }
 
@@ -186,13 +247,18 @@ impl State {
         let Some(write) = decided.write else { return vec![self.settled(index, decided.settled)] };
         let mut applied = self.clone();
         let matched = applied.apply(&write);
-        let mut after = vec![if matched { applied.settled(index, decided.settled) } else { self.settled(index, None) }];
+        let mut after = vec![if matched {
+            applied.settled(index, decided.settled)
+        } else {
+            self.settled(index, None)
+        }];
         if matched && self.faults > 0 {
             let (mut lost, mut dropped) = (applied, self.clone());
             (lost.faults, dropped.faults) = (self.faults - 1, self.faults - 1);
             let mut late = dropped.clone();
             late.late.push(write);
-            // Applied, but told as an error or a conflict; not applied, told as an error; not applied yet, told as either.
+            // Applied, but told as an error or a conflict; not applied, told as an error; not
+            // applied yet, told as either.
             after.extend([lost.unknown(index), lost.settled(index, None), dropped.unknown(index)]);
             after.extend([late.unknown(index), late.settled(index, None)]);
         }
@@ -204,7 +270,8 @@ impl State {
         let mut after = self.clone();
         let actor = &mut after.actors[index];
         actor.attempt += 1;
-        actor.step = if outcome.is_some() || actor.attempt >= ATTEMPTS { Step::Over } else { Step::Ready };
+        actor.step =
+            if outcome.is_some() || actor.attempt >= ATTEMPTS { Step::Over } else { Step::Ready };
         match (outcome, actor.ask) {
             (Some(true), Ask::Deactivate) => after.deactivated = true,
             (Some(true), Ask::Delete) => after.deleted = true,
@@ -224,8 +291,17 @@ impl State {
 /// Explores all that these requests can do, and says how many states that are.
 fn explore(connected: Option<u64>, asks: &[Ask], faults: u8) -> (usize, Vec<State>) {
     let (scenario, client, grant) = Scenario::new(connected);
-    let actors = asks.iter().map(|ask| Actor { ask: *ask, attempt: 0, step: Step::Ready }).collect();
-    let first = State { client, grant, actors, late: Vec::new(), faults, deactivated: false, deleted: false };
+    let actors =
+        asks.iter().map(|ask| Actor { ask: *ask, attempt: 0, step: Step::Ready }).collect();
+    let first = State {
+        client,
+        grant,
+        actors,
+        late: Vec::new(),
+        faults,
+        deactivated: false,
+        deleted: false,
+    };
     let (mut seen, mut open, mut ends) = (HashSet::from([first.clone()]), vec![first], Vec::new());
     while let Some(state) = open.pop() {
         state.check();
@@ -254,37 +330,57 @@ fn client_21_a_deactivation_outlasts_every_update_and_renewal_under_way() {
         assert!(states > 1_000, "{asks:?} were only {states} states");
         let deactivated = ends.iter().filter(|end| end.deactivated).count();
         assert!(deactivated > 0 && deactivated < ends.len(), "{asks:?}");
-        assert!(ends.iter().any(|end| end.deactivated && is_renamed(end)) || asks[1] == Ask::Delete, "{asks:?}");
+        assert!(
+            ends.iter().any(|end| end.deactivated && is_renamed(end)) || asks[1] == Ask::Delete,
+            "{asks:?}"
+        );
     }
 }
 
 #[test]
 fn client_13_a_deletion_outlasts_every_approval_and_refresh_under_way() {
-    for (connected, asks) in
-        [(None, [Ask::Approve, Ask::Delete, Ask::Update]), (Some(3 * DAY), [Ask::Refresh, Ask::Delete, Ask::Update])]
-    {
+    for (connected, asks) in [
+        (None, [Ask::Approve, Ask::Delete, Ask::Update]),
+        (Some(3 * DAY), [Ask::Refresh, Ask::Delete, Ask::Update]),
+    ] {
         let (states, ends) = explore(connected, &asks, 1);
         assert!(states > 1_000, "{asks:?} were only {states} states");
-        assert!(ends.iter().any(|end| end.deleted) && ends.iter().any(|end| !end.deleted && is_renamed(end)), "{asks:?}");
+        assert!(
+            ends.iter().any(|end| end.deleted)
+                && ends.iter().any(|end| !end.deleted && is_renamed(end)),
+            "{asks:?}"
+        );
     }
 }
 
 #[test]
 fn client_23_no_client_is_over_before_its_grant_whoever_renews_it() {
-    for (connected, asks) in [(None, [Ask::Approve, Ask::Update]), (Some(3 * DAY), [Ask::Refresh, Ask::Update])] {
+    for (connected, asks) in
+        [(None, [Ask::Approve, Ask::Update]), (Some(3 * DAY), [Ask::Refresh, Ask::Update])]
+    {
         let (states, ends) = explore(connected, &asks, 2);
         assert!(states > 1_000, "{asks:?} were only {states} states");
         let state_of = |end: &State| end.grant.record.state();
-        assert!(ends.iter().any(|end| matches!(state_of(end), GrantState::CodeIssued | GrantState::Active) && is_renamed(end)));
+        assert!(
+            ends.iter()
+                .any(|end| matches!(state_of(end), GrantState::CodeIssued | GrantState::Active)
+                    && is_renamed(end))
+        );
     }
 }
 
-/// A refresh before any renewal is due: what the client was given when the grant began must still do.
+/// A refresh before any renewal is due: what the client was given when the grant began must still
+/// do.
 #[test]
 fn client_23_between_two_renewals_it_is_not_over_either() {
     for age in [1, DAY / 4, DAY / 2, DAY - 1] {
         let (scenario, client, grant) = Scenario::new(Some(age));
-        let decided = scenario.decide(0, &Actor { ask: Ask::Refresh, attempt: 0, step: Step::Ready }, &client, &grant);
+        let decided = scenario.decide(
+            0,
+            &Actor { ask: Ask::Refresh, attempt: 0, step: Step::Ready },
+            &client,
+            &grant,
+        );
         assert!(decided.write.as_ref().is_some_and(|write| write.as_grant().is_some()), "{age}");
         explore(Some(age), &[Ask::Refresh], 1);
     }
@@ -297,10 +393,14 @@ fn client_23_each_scenario_begins_with_a_renewal() {
         let (scenario, client, grant) = Scenario::new(connected);
         let actor = Actor { ask, attempt: 0, step: Step::Ready };
         let decided = scenario.decide(0, &actor, &client, &grant);
-        let renewed = decided.write.as_ref().and_then(Write::as_client).expect("the client is written first");
+        let renewed =
+            decided.write.as_ref().and_then(Write::as_client).expect("the client is written first");
         assert!(decided.settled.is_none() && renewed.record().expires() > client.record.expires());
         let then = scenario.decide(0, &Actor { attempt: 1, ..actor }, &renewed.stored(), &grant);
-        assert!(then.write.as_ref().is_some_and(|write| write.as_grant().is_some()) && then.settled == Some(true));
+        assert!(
+            then.write.as_ref().is_some_and(|write| write.as_grant().is_some())
+                && then.settled == Some(true)
+        );
     }
 }
 

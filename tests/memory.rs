@@ -1,5 +1,12 @@
-//! The reference store by itself: what its sweep drops and leaves, its lists, and that these agree whoever else is at work.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The reference store by itself: what its sweep drops and leaves, its lists, and that these agree
+//! whoever else is at work.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -7,7 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 
 use grantcore::{
-    AuthorizationRequest, Client, Commit, Entropy, GrantId, Incoming, MemoryStore, RegistrationRequest, Store, Timestamp, Write,
+    AuthorizationRequest, Client, Commit, Entropy, GrantId, Incoming, MemoryStore,
+    RegistrationRequest, Store, Timestamp, Write,
 };
 use support::clients::{metadata, posting};
 use support::params::Params;
@@ -20,14 +28,16 @@ const LATER: Timestamp = Timestamp::from_unix_seconds(2 * T);
 fn creation(world: &World, entropy: Entropy) -> Write {
     let query = Params::authorize().encode();
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let request = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
+    let request =
+        AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
     world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
 }
 
 /// What registers a client, of the id that is in this entropy.
 fn registration(world: &World, entropy: Entropy) -> Write {
     let body = metadata().to_string();
-    let request = RegistrationRequest::parse(&posting(body.as_bytes()), world.server.policy()).unwrap();
+    let request =
+        RegistrationRequest::parse(&posting(body.as_bytes()), world.server.policy()).unwrap();
     world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
 }
 
@@ -60,20 +70,32 @@ fn a_sweep_drops_as_many_as_it_is_told_and_nothing_that_is_still_kept() {
     commit(&kept);
     let bites: Vec<_> = std::iter::repeat_with(|| store.sweep(at(4200), 7)).take(14).collect();
     assert_eq!(bites, [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 0]);
-    assert_eq!((store.grants(), listed(&store)), (1, BTreeSet::from([kept.as_grant().unwrap().id()])));
-    assert_eq!((store.client_count(), store.sweep(at(24 * 3600), 8), store.sweep(at(24 * 3600), 8)), (11, 8, 3));
+    assert_eq!(
+        (store.grants(), listed(&store)),
+        (1, BTreeSet::from([kept.as_grant().unwrap().id()]))
+    );
+    assert_eq!(
+        (store.client_count(), store.sweep(at(24 * 3600), 8), store.sweep(at(24 * 3600), 8)),
+        (11, 8, 3)
+    );
     assert_eq!((store.grants(), store.client_count(), listed(&store)), (0, 1, BTreeSet::new()));
-    assert_eq!((store.sweep(LATER, usize::MAX), Store::client(&store, "app").unwrap().is_some()), (0, true));
+    assert_eq!(
+        (store.sweep(LATER, usize::MAX), Store::client(&store, "app").unwrap().is_some()),
+        (0, true)
+    );
 }
 
-/// A sweep and creations of the same ids: whichever comes first, the list of the user's grants says what there is.
+/// A sweep and creations of the same ids: whichever comes first, the list of the user's grants says
+/// what there is.
 #[test]
 fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
     let world = World::new();
     let writes: Vec<_> = (0..64).map(|seed| creation(&world, entropy(seed))).collect();
     for _ in 0..200 {
         let (store, barrier) = (MemoryStore::new(), Barrier::new(3));
-        let create = || writes.iter().filter(|write| Store::commit(&store, write) == Ok(Commit::Done)).count();
+        let create = || {
+            writes.iter().filter(|write| Store::commit(&store, write) == Ok(Commit::Done)).count()
+        };
         assert_eq!(create(), 64);
         std::thread::scope(|scope| {
             let sweeps = scope.spawn(|| {
@@ -86,7 +108,8 @@ fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
                     (0..20).map(|_| create()).sum::<usize>()
                 })
             });
-            let (dropped, created) = (sweeps.join().unwrap(), creations.map(|thread| thread.join().unwrap()));
+            let (dropped, created) =
+                (sweeps.join().unwrap(), creations.map(|thread| thread.join().unwrap()));
             assert_eq!(store.grants(), 64 + created.iter().sum::<usize>() - dropped);
         });
         assert_eq!(listed(&store), kept(&store, &writes));
@@ -94,7 +117,8 @@ fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
     }
 }
 
-/// Who creates a grant is told so only when the list has it; who finds it in the list finds the grant.
+/// Who creates a grant is told so only when the list has it; who finds it in the list finds the
+/// grant.
 #[test]
 fn a_grant_is_listed_from_when_it_is_acknowledged() {
     let world = World::new();
@@ -127,7 +151,9 @@ fn clients_are_listed_in_the_order_of_their_ids() {
     let store = MemoryStore::new();
     let list = |after: Option<&str>, most| {
         let clients = store.clients(after, most);
-        assert!(clients.iter().all(|listed| Store::client(&store, listed.record.id().as_str()).unwrap().as_ref() == Some(listed)));
+        assert!(clients.iter().all(|listed| {
+            Store::client(&store, listed.record.id().as_str()).unwrap().as_ref() == Some(listed)
+        }));
         clients.iter().map(|stored| stored.record.id().as_str().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(list(None, usize::MAX), Vec::<String>::new());
@@ -158,7 +184,9 @@ fn every_client_is_swept_at_last_after_sweeps_and_registrations_at_once() {
                     barrier.wait();
                     for write in writes.iter().cycle().take(100) {
                         let _somebody_may_have_it = Store::commit(&store, write).unwrap();
-                        store.put_client(Client::clone(write.as_client().unwrap().record()).with_grants_ended());
+                        store.put_client(
+                            Client::clone(write.as_client().unwrap().record()).with_grants_ended(),
+                        );
                     }
                 });
                 scope.spawn(|| {
@@ -169,9 +197,13 @@ fn every_client_is_swept_at_last_after_sweeps_and_registrations_at_once() {
                 });
             }
         });
-        let there =
-            writes.iter().filter(|write| Store::client(&store, write.as_client().unwrap().id().as_str()).unwrap().is_some());
+        let there = writes.iter().filter(|write| {
+            Store::client(&store, write.as_client().unwrap().id().as_str()).unwrap().is_some()
+        });
         let there = there.count();
-        assert_eq!((store.client_count(), store.sweep(LATER, usize::MAX), store.client_count()), (there, there, 0));
+        assert_eq!(
+            (store.client_count(), store.sweep(LATER, usize::MAX), store.client_count()),
+            (there, there, 0)
+        );
     }
 }

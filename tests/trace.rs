@@ -1,6 +1,11 @@
 //! The feature `tracing`: what the trail looks like to a subscriber.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -40,7 +45,8 @@ impl<'a> MakeWriter<'a> for Log {
 /// The lines that these events are to a subscriber of JSON, each without its time.
 fn traced(emit: impl FnOnce()) -> Vec<Value> {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
+    let subscriber =
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
     tracing::subscriber::with_default(subscriber, emit);
     let written = log.0.lock().unwrap().clone();
     let lines = std::str::from_utf8(&written).unwrap().lines();
@@ -91,7 +97,8 @@ fn a_refusal_is_told_with_its_cause_and_where_it_is_explained() {
 fn a_detail_is_told_as_well() {
     let world = World::open();
     let document = support::clients::fetched(b"[]");
-    let _ = world.authorize_with(&support::clients::ask(support::clients::DOCUMENT), Some(document));
+    let _ =
+        world.authorize_with(&support::clients::ask(support::clients::DOCUMENT), Some(document));
     let event = world.events().pop().unwrap();
     assert_eq!(traced(|| event.trace())[0]["detail"], event.detail.unwrap());
 }
@@ -101,26 +108,48 @@ fn a_detail_is_told_as_well() {
 fn a_server_traces_every_call_and_warns_of_a_replay() {
     let store = MemoryStore::default();
     store.put_client(app());
-    let server = Server::with(policy().build().unwrap(), store, || grantcore::Timestamp::from_unix_seconds(support::T), seeded(1))
-        .observe(Event::trace);
+    let server = Server::with(
+        policy().build().unwrap(),
+        store,
+        || grantcore::Timestamp::from_unix_seconds(support::T),
+        seeded(1),
+    )
+    .observe(Event::trace);
     let send = |params: &Params| server.token(&form(&params.encode())).unwrap();
     let mut secrets = Vec::new();
     let lines = traced(|| {
         let query = Params::authorize().encode();
-        let incoming = grantcore::Incoming { method: "GET", query: query.as_bytes(), ..grantcore::Incoming::default() };
+        let incoming = grantcore::Incoming {
+            method: "GET",
+            query: query.as_bytes(),
+            ..grantcore::Incoming::default()
+        };
         let page = match server.authorize(&incoming, Some(ALICE)).unwrap() {
             Ok(grantcore::AuthorizationStep::NeedsConsent(page)) => page,
             other => panic!("{other:?}"),
         };
         let ticket = page.into_ticket();
-        let location = server.consent(&ticket, ALICE, grantcore::Choice::Allow).unwrap().unwrap().into_location();
+        let location = server
+            .consent(&ticket, ALICE, grantcore::Choice::Allow)
+            .unwrap()
+            .unwrap()
+            .into_location();
         let code = support::param(&location, "code").unwrap();
         let first = Granted::of(&send(&Params::redeem(&code)));
         let second = Granted::of(&send(&Params::refresh(first.refresh())));
         assert_eq!(send(&Params::refresh(first.refresh())).status, 400);
-        secrets.extend([ticket, code, first.access.clone(), first.refresh().to_owned(), second.refresh().to_owned()]);
+        secrets.extend([
+            ticket,
+            code,
+            first.access.clone(),
+            first.refresh().to_owned(),
+            second.refresh().to_owned(),
+        ]);
     });
-    let told: Vec<_> = lines.iter().map(|line| (line["level"].as_str().unwrap(), line["kind"].as_str().unwrap())).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["level"].as_str().unwrap(), line["kind"].as_str().unwrap()))
+        .collect();
     let steps = [
         ("INFO", "consent_shown"),
         ("INFO", "consent_approved"),
@@ -130,7 +159,10 @@ fn a_server_traces_every_call_and_warns_of_a_replay() {
     ];
     assert_eq!(told, steps);
     assert_eq!(lines[4]["see"], "docs/troubleshooting.md#refresh_reused");
-    assert!(lines.iter().all(|line| line["flow"] == lines[0]["flow"]), "one flow from the page to the replay");
+    assert!(
+        lines.iter().all(|line| line["flow"] == lines[0]["flow"]),
+        "one flow from the page to the replay"
+    );
     let written = format!("{lines:?}");
     assert!(secrets.iter().all(|secret| !written.contains(secret)), "no secret is in it");
 }

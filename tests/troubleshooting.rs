@@ -1,6 +1,12 @@
-//! `docs/troubleshooting.md` is the error table: current, complete, and clear about what looks alike.
+//! `docs/troubleshooting.md` is the error table: current, complete, and clear about what looks
+//! alike.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +43,10 @@ const ALIKE: &[&[Reason]] = &[
 ];
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the page is a file, and whether to write it is asked in the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the page is a file, and whether to write it is asked in the environment"
+)]
 fn the_page_is_current() {
     let page = troubleshooting();
     if std::env::var("GRANTCORE_BLESS").is_ok_and(|bless| bless == "1") {
@@ -70,10 +79,15 @@ fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
             assert!(entry.contains(text), "{reason:?} lacks {text:?} in {entry}");
         }
         for surface in reason.surfaces() {
-            let (code, status) = (reason.code(*surface).as_str(), reason.status(*surface).to_string());
-            assert!(entry.contains(code) && entry.contains(&status), "{reason:?} at {surface:?} in {entry}");
+            let (code, status) =
+                (reason.code(*surface).as_str(), reason.status(*surface).to_string());
+            assert!(
+                entry.contains(code) && entry.contains(&status),
+                "{reason:?} at {surface:?} in {entry}"
+            );
         }
-        let (redirect, page) = (entry.contains("in the redirect"), entry.contains("on the authorization page"));
+        let (redirect, page) =
+            (entry.contains("in the redirect"), entry.contains("on the authorization page"));
         assert_eq!(page, reason.surfaces().contains(&Surface::Authorization), "{reason:?}");
         assert_eq!(redirect, reason.is_redirectable(), "{reason:?}");
     }
@@ -82,7 +96,8 @@ fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
 #[test]
 fn every_link_leads_somewhere_and_every_entry_is_linked() {
     let page = troubleshooting();
-    let targets: Vec<_> = page.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
+    let targets: Vec<_> =
+        page.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
     for target in &targets {
         entry(&page, target);
     }
@@ -98,33 +113,51 @@ fn only_what_is_meant_to_look_alike_looks_alike() {
     let mut seen: BTreeMap<_, Vec<&Reason>> = BTreeMap::new();
     for reason in Reason::ALL {
         for surface in reason.surfaces() {
-            let told = (format!("{surface:?}"), reason.status(*surface), reason.code(*surface).as_str(), reason.description());
+            let told = (
+                format!("{surface:?}"),
+                reason.status(*surface),
+                reason.code(*surface).as_str(),
+                reason.description(),
+            );
             seen.entry(told).or_default().push(reason);
         }
     }
     let mut alike = vec![Vec::new(); ALIKE.len()];
     for (told, reasons) in seen.iter().filter(|(_, reasons)| reasons.len() > 1) {
-        let wanted = group(reasons[0]).unwrap_or_else(|| panic!("{reasons:?} are all told as {told:?}"));
-        assert!(reasons.iter().all(|reason| group(reason) == Some(wanted)), "{reasons:?} are all told as {told:?}");
+        let wanted =
+            group(reasons[0]).unwrap_or_else(|| panic!("{reasons:?} are all told as {told:?}"));
+        assert!(
+            reasons.iter().all(|reason| group(reason) == Some(wanted)),
+            "{reasons:?} are all told as {told:?}"
+        );
         alike[wanted].extend(reasons);
         for reason in reasons {
             let entry = entry(&page, reason.name());
-            assert!(reasons.iter().all(|other| entry.contains(&format!("`{}`", other.name()))), "{entry}");
+            assert!(
+                reasons.iter().all(|other| entry.contains(&format!("`{}`", other.name()))),
+                "{entry}"
+            );
         }
     }
     for (listed, alike) in ALIKE.iter().zip(alike) {
-        assert!(listed.iter().all(|reason| alike.contains(&reason)), "{listed:?} do not look alike any more");
+        assert!(
+            listed.iter().all(|reason| alike.contains(&reason)),
+            "{listed:?} do not look alike any more"
+        );
     }
 }
 
 /// What the page calls the defaults are the policy's.
 #[test]
 fn lifetimes_and_limits_are_the_defaults() {
-    let policy = Policy::builder("https://auth.example").scope("read", "Read").resource("https://mcp.example", "read");
+    let policy = Policy::builder("https://auth.example")
+        .scope("read", "Read")
+        .resource("https://mcp.example", "read");
     let policy = policy.build().unwrap();
     let (lifetimes, limits, page) = (policy.lifetimes(), policy.limits(), troubleshooting());
     let says = |text: String| assert!(page.contains(&text), "the page does not say {text:?}");
-    let (minutes, hours) = (|time: Duration| time.as_secs() / 60, |time: Duration| time.as_secs() / 3600);
+    let (minutes, hours) =
+        (|time: Duration| time.as_secs() / 60, |time: Duration| time.as_secs() / 3600);
     says(format!("A consent page is good for {} minutes", minutes(lifetimes.consent)));
     says(format!("the code is too old ({} minutes)", minutes(lifetimes.code)));
     says(format!("An access token lives for {} hour.", hours(lifetimes.access)));

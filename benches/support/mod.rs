@@ -1,14 +1,22 @@
-//! A server with one grant at each stage, and each operation from a parsed request to the text of its response.
+//! A server with one grant at each stage, and each operation from a parsed request to the text of
+//! its response.
 #![allow(dead_code, unreachable_pub, reason = "each bench uses its own part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a bench may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench may fail loudly"
+)]
 
 use std::cell::Cell;
 use std::convert::Infallible;
 
 use grantcore::{
-    AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Entropy, Grant,
-    GrantId, Incoming, MemoryStore, Needs, Operation, Policy, RegistrationRequest, RegistrationRules, Store, Stored, Timestamp,
-    TokenRequest, User, Write, drive,
+    AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit,
+    ConsentDecision, Entropy, Grant, GrantId, Incoming, MemoryStore, Needs, Operation, Policy,
+    RegistrationRequest, RegistrationRules, Store, Stored, Timestamp, TokenRequest, User, Write,
+    drive,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -20,7 +28,8 @@ pub struct Bench {
     policy: Policy,
     store: MemoryStore,
     seed: Cell<u64>,
-    /// Whether commits are acknowledged without being kept, so that one request can be run again and again.
+    /// Whether commits are acknowledged without being kept, so that one request can be run again
+    /// and again.
     pub frozen: Cell<bool>,
 }
 
@@ -37,7 +46,9 @@ impl Bench {
             .registration(RegistrationRules::open())
             .build();
         let store = MemoryStore::new();
-        store.put_client(Client::public("app").redirect_uri("https://app.example/cb").build().unwrap());
+        store.put_client(
+            Client::public("app").redirect_uri("https://app.example/cb").build().unwrap(),
+        );
         Self { policy: policy.unwrap(), store, seed: Cell::new(0), frozen: Cell::new(false) }
     }
 
@@ -49,7 +60,8 @@ impl Bench {
         self.seed.set(self.seed.get() + 1);
         let mut bytes = [0; 128];
         for (position, word) in bytes.chunks_exact_mut(8).enumerate() {
-            let mixed = (self.seed.get() * 16 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mixed =
+                (self.seed.get() * 16 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             word.copy_from_slice(&(mixed ^ (mixed >> 29)).to_le_bytes());
         }
         Entropy::from_bytes(bytes)
@@ -69,7 +81,11 @@ impl Bench {
         .unwrap()
     }
 
-    pub fn run_authorization(&self, request: &AuthorizationRequest<'_>, entropy: Entropy) -> AuthorizationStep {
+    pub fn run_authorization(
+        &self,
+        request: &AuthorizationRequest<'_>,
+        entropy: Entropy,
+    ) -> AuthorizationStep {
         self.run(request, entropy)
     }
 
@@ -81,23 +97,41 @@ impl Bench {
         let decision = ConsentDecision::new(&page.into_ticket(), ALICE, Choice::Allow).unwrap();
         let location = self.run(&decision, self.entropy()).into_location();
         let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
-        let fields = "grant_type=authorization_code&client_id=app&redirect_uri=https://app.example/cb";
+        let fields =
+            "grant_type=authorization_code&client_id=app&redirect_uri=https://app.example/cb";
         Form(format!("{fields}&code={code}&code_verifier={VERIFIER}"))
     }
 
-    /// A refresh token that waits to be rotated, as the form that does it; and the access token beside it, as a header.
+    /// A refresh token that waits to be rotated, as the form that does it; and the access token
+    /// beside it, as a header.
     pub fn refresh_form(&self) -> (Form, Form) {
         let form = self.redeem_form();
         let body = self.run_token(&self.token(&form), self.entropy());
-        let field = |name: &str| body.split(&format!("\"{name}\":\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let refresh = format!("grant_type=refresh_token&client_id=app&refresh_token={}", field("refresh_token"));
+        let field = |name: &str| {
+            body.split(&format!("\"{name}\":\""))
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let refresh = format!(
+            "grant_type=refresh_token&client_id=app&refresh_token={}",
+            field("refresh_token")
+        );
         (Form(refresh), Form(format!("Bearer {}", field("access_token"))))
     }
 
     pub fn token<'a>(&self, form: &'a Form) -> TokenRequest<'a> {
         let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
         TokenRequest::parse(
-            &Incoming { method: "POST", content_type, body: form.0.as_bytes(), ..Incoming::default() },
+            &Incoming {
+                method: "POST",
+                content_type,
+                body: form.0.as_bytes(),
+                ..Incoming::default()
+            },
             &self.policy,
         )
         .unwrap()
@@ -123,7 +157,12 @@ impl Bench {
 
     pub fn registration(&self, form: &Form) -> RegistrationRequest {
         let content_type: Option<&[u8]> = Some(b"application/json");
-        let incoming = Incoming { method: "POST", content_type, body: form.0.as_bytes(), ..Incoming::default() };
+        let incoming = Incoming {
+            method: "POST",
+            content_type,
+            body: form.0.as_bytes(),
+            ..Incoming::default()
+        };
         RegistrationRequest::parse(&incoming, &self.policy).unwrap()
     }
 
@@ -155,7 +194,12 @@ impl Store for Bench {
         if self.frozen.get() { Ok(Commit::Done) } else { self.store.commit(write) }
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Infallible> {
         self.store.grants_of(subject, after, most)
     }
 }

@@ -1,4 +1,5 @@
-//! What a client says of itself (RFC 7591 §2): for the consent page and for people, never for a decision.
+//! What a client says of itself (RFC 7591 §2): for the consent page and for people, never for a
+//! decision.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,8 @@ pub struct About {
     pub software_version: Option<String>,
 }
 
-/// Where an application says it runs (OpenID Connect Dynamic Client Registration §2; MCP, client registration).
+/// Where an application says it runs (OpenID Connect Dynamic Client Registration §2; MCP, client
+/// registration).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApplicationType {
@@ -48,14 +50,24 @@ pub enum ApplicationType {
 impl About {
     /// Whether each of its URLs can be shown.
     pub(crate) fn is_sound(&self) -> bool {
-        [&self.uri, &self.logo_uri, &self.tos_uri, &self.policy_uri].into_iter().flatten().all(|uri| is_page(uri))
+        [&self.uri, &self.logo_uri, &self.tos_uri, &self.policy_uri]
+            .into_iter()
+            .flatten()
+            .all(|uri| is_page(uri))
     }
 }
 
-/// Whether this can be shown as a page of a client's: `https`, a host, URI characters only. A record can be older than the rule.
+/// Whether this can be shown as a page of a client's: `https`, a host, URI characters only. A
+/// record can be older than the rule.
 pub(crate) fn is_page(uri: &str) -> bool {
-    let plain = uri.len() <= 2048 && uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
-    let host = uri.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let plain = uri.len() <= 2048
+        && uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
+    let host = uri
+        .strip_prefix("https://")
+        .and_then(|rest| rest.split(['/', '?', '#']).next())
+        .unwrap_or_default();
     // What stands before an at sign would be taken for the host.
-    plain && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') && !host.contains('@')
+    plain
+        && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+        && !host.contains('@')
 }

@@ -1,15 +1,20 @@
 //! Builds a client and checks it: no client exists whose redirect URIs were not judged.
 
-use super::{About, Authentication, Client, ClientError, ClientStatus, Fields, Origin, Registration};
+use super::{
+    About, Authentication, Client, ClientError, ClientStatus, Fields, Origin, Registration,
+};
 use crate::moment::Timestamp;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
-use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RedirectUriError, RegisteredRedirectUri};
+use crate::value::redirect_uri::{
+    LoopbackPorts, RedirectRules, RedirectUriError, RegisteredRedirectUri,
+};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
 
-/// Builds a [`Client`]. Made by [`Client::public`], [`Client::confidential`] and [`Client::edit`]; [`build`](Self::build) checks it.
+/// Builds a [`Client`]. Made by [`Client::public`], [`Client::confidential`] and [`Client::edit`];
+/// [`build`](Self::build) checks it.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
@@ -91,8 +96,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Replaces the redirect URIs by those the client names. Who vouched for the client vouched for where its answers go, and for no
-    /// other place.
+    /// Replaces the redirect URIs by those the client names. Who vouched for the client vouched for
+    /// where its answers go, and for no other place.
     pub(crate) fn redirecting_to(mut self, uris: Vec<String>) -> Self {
         let before = std::mem::take(&mut self.redirect_uris);
         let mut next = uris.into_iter().fold(self, Self::redirect_uri);
@@ -106,7 +111,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a redirect URI; requests must name it byte for byte. One that is there already is not added twice.
+    /// Adds a redirect URI; requests must name it byte for byte. One that is there already is not
+    /// added twice.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         let uri = uri.into();
         if !self.redirect_uris.contains(&uri) {
@@ -157,8 +163,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How the server came to know it. Default: [`Registration::Operator`]. One that the operator adopts is known for good.
-    /// A changed one loses what only its former kind has, such as the token that manages a registration.
+    /// How the server came to know it. Default: [`Registration::Operator`]. One that the operator
+    /// adopts is known for good. A changed one loses what only its former kind has, such as the
+    /// token that manages a registration.
     pub fn registration(mut self, registration: Registration) -> Self {
         if registration == Registration::Operator {
             self.expires = Timestamp::NEVER;
@@ -166,7 +173,9 @@ impl ClientBuilder {
         self.origin = match registration {
             Registration::Operator => Origin::Operator,
             Registration::Dynamic => Origin::Dynamic { management: None },
-            Registration::MetadataDocument => Origin::MetadataDocument { fresh_until: Timestamp::EPOCH },
+            Registration::MetadataDocument => {
+                Origin::MetadataDocument { fresh_until: Timestamp::EPOCH }
+            }
         };
         self
     }
@@ -177,16 +186,25 @@ impl ClientBuilder {
         self
     }
 
-    /// It registered itself: now, and until then it is known unless it is used. Its epoch is drawn, so that a record that was dropped
-    /// and comes back has another one, and grants of the old one stay dead.
-    pub(crate) fn registered(mut self, management: Option<Digest>, now: Timestamp, until: Timestamp, epoch: u64) -> Self {
-        (self.origin, self.created, self.expires, self.epoch) = (Origin::Dynamic { management }, now, until, epoch);
+    /// It registered itself: now, and until then it is known unless it is used. Its epoch is drawn,
+    /// so that a record that was dropped and comes back has another one, and grants of the old
+    /// one stay dead.
+    pub(crate) fn registered(
+        mut self,
+        management: Option<Digest>,
+        now: Timestamp,
+        until: Timestamp,
+        epoch: u64,
+    ) -> Self {
+        (self.origin, self.created, self.expires, self.epoch) =
+            (Origin::Dynamic { management }, now, until, epoch);
         self
     }
 
     /// It is known by a document that was fetched now.
     pub(crate) fn documented(mut self, fresh_until: Timestamp, until: Timestamp) -> Self {
-        (self.origin, self.expires) = (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
+        (self.origin, self.expires) =
+            (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
         self
     }
 
@@ -196,7 +214,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether errors may be sent to it without the user's doing (OAuth 2.1 §7.13). Default: only if the operator registered it.
+    /// Whether errors may be sent to it without the user's doing (OAuth 2.1 §7.13). Default: only
+    /// if the operator registered it.
     pub fn trusted(mut self, trusted: bool) -> Self {
         self.trusted = Some(trusted);
         self
@@ -210,7 +229,8 @@ impl ClientBuilder {
         self.build_under(&RedirectRules::default())
     }
 
-    /// Checks and builds under these rules, usually [`Policy::redirect_rules`](crate::Policy::redirect_rules).
+    /// Checks and builds under these rules, usually
+    /// [`Policy::redirect_rules`](crate::Policy::redirect_rules).
     ///
     /// # Errors
     /// [`ClientError`], the first thing that is wrong.
@@ -228,8 +248,11 @@ impl ClientBuilder {
         if !self.about.is_sound() {
             return Err(ClientError::Uri);
         }
-        let redirect_uris =
-            self.redirect_uris.iter().map(|uri| RegisteredRedirectUri::parse(uri, rules)).collect::<Result<_, _>>()?;
+        let redirect_uris = self
+            .redirect_uris
+            .iter()
+            .map(|uri| RegisteredRedirectUri::parse(uri, rules))
+            .collect::<Result<_, _>>()?;
         Ok(Client(Fields {
             schema: Schema,
             id,

@@ -1,4 +1,5 @@
-//! Calls that are dropped half way, as those of a client that went away: at each point where they wait.
+//! Calls that are dropped half way, as those of a client that went away: at each point where they
+//! wait.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,8 +17,9 @@ const MOST_POINTS: usize = 64;
 /// What was dropped may land late and be in the way so often.
 const MOST_TURNS: usize = 20;
 
-/// A commit that is dropped where it waits has written all or nothing, sooner or later. The handle is as good as before, and nothing that
-/// is acknowledged on it afterwards is lost with what was dropped (as it would be if a transaction were left open).
+/// A commit that is dropped where it waits has written all or nothing, sooner or later. The handle
+/// is as good as before, and nothing that is acknowledged on it afterwards is lost with what was
+/// dropped (as it would be if a transaction were left open).
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -37,12 +39,21 @@ pub fn a_dropped_future_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result
     Ok(())
 }
 
-/// Drops one commit where it waits for the time of this number, and says whether it had to wait so often.
-fn drop_at<H: Harness>(harness: &H, (store, other): (&H::Store, &H::Store), key: &Key, point: usize) -> Result<bool, Violation> {
+/// Drops one commit where it waits for the time of this number, and says whether it had to wait so
+/// often.
+fn drop_at<H: Harness>(
+    harness: &H,
+    (store, other): (&H::Store, &H::Store),
+    key: &Key,
+    point: usize,
+) -> Result<bool, Violation> {
     let first = key.write(None, "before")?;
     let said = harness.wait(commit(store, &first))?;
-    Law::WholeOrNothing.holds(said == Commit::Done, || format!("a new {key:?} was told {said:?} after calls were dropped"))?;
-    let (before, dropped) = (Record::of(&first), key.write(Some(Record::of(&first).version()), "dropped half way")?);
+    Law::WholeOrNothing.holds(said == Commit::Done, || {
+        format!("a new {key:?} was told {said:?} after calls were dropped")
+    })?;
+    let (before, dropped) =
+        (Record::of(&first), key.write(Some(Record::of(&first).version()), "dropped half way")?);
     let ended = harness.wait(at_most(point, store.commit(&dropped)));
     // Reads are dropped as well.
     let reads = Keys { grant: grant_of(key), client: Some("nobody".into()), ..Keys::default() };
@@ -50,10 +61,12 @@ fn drop_at<H: Harness>(harness: &H, (store, other): (&H::Store, &H::Store), key:
 
     for _ in 0..MOST_TURNS {
         let Some(found) = harness.wait(key.read(other))? else {
-            return Err(Law::WholeOrNothing.broken(format_args!("after a dropped commit of {key:?} nothing is there")));
+            return Err(Law::WholeOrNothing
+                .broken(format_args!("after a dropped commit of {key:?} nothing is there")));
         };
         let whole = found == before || found == Record::of(&dropped);
-        Law::WholeOrNothing.holds(whole, || format!("after a dropped commit, there is {}", shown(Some(&found))))?;
+        Law::WholeOrNothing
+            .holds(whole, || format!("after a dropped commit, there is {}", shown(Some(&found))))?;
         if another(harness, (store, other), key, found.version())? {
             return Ok(ended.is_none());
         }
@@ -62,14 +75,21 @@ fn drop_at<H: Harness>(harness: &H, (store, other): (&H::Store, &H::Store), key:
     Err(Law::WholeOrNothing.broken(told))
 }
 
-/// Commits over what is there, and says whether it was done. Then it is there for the other handle, too.
-fn another<H: Harness>(harness: &H, (store, other): (&H::Store, &H::Store), key: &Key, seen: Version) -> Result<bool, Violation> {
+/// Commits over what is there, and says whether it was done. Then it is there for the other handle,
+/// too.
+fn another<H: Harness>(
+    harness: &H,
+    (store, other): (&H::Store, &H::Store),
+    key: &Key,
+    seen: Version,
+) -> Result<bool, Violation> {
     let write = key.write(Some(seen), "afterwards")?;
     if harness.wait(commit(store, &write))? == Commit::Conflict {
         return Ok(false);
     }
     let read = harness.wait(key.read(other))?;
-    came_back(&Record::of(&write), read.as_ref(), None).map_err(|violation| Law::WholeOrNothing.broken(violation))?;
+    came_back(&Record::of(&write), read.as_ref(), None)
+        .map_err(|violation| Law::WholeOrNothing.broken(violation))?;
     Ok(true)
 }
 

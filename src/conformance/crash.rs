@@ -1,7 +1,8 @@
 //! Crashes: what was acknowledged is there afterwards, and nothing that was used up comes back.
 //!
-//! Workers go through flows and write down, right after each acknowledgement, what was acknowledged. Then the database is killed. What was
-//! written down is the oracle; what was under way at that moment may be there or not.
+//! Workers go through flows and write down, right after each acknowledgement, what was
+//! acknowledged. Then the database is killed. What was written down is the oracle; what was under
+//! way at that moment may be there or not.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -26,8 +27,8 @@ use crate::value::credential::GrantId;
 
 /// A database that can be killed.
 pub trait Crash: Harness {
-    /// Kills it as a power loss or `kill -9` would, with no time to put anything in order, and starts it again on what is left. Returns when
-    /// it answers.
+    /// Kills it as a power loss or `kill -9` would, with no time to put anything in order, and
+    /// starts it again on what is left. Returns when it answers.
     fn crash(&self);
 }
 
@@ -51,7 +52,9 @@ impl Verdict {
     /// # Errors
     /// The [`Violation`] if something was.
     pub fn holds(self) -> Result<(), Violation> {
-        Law::Durable.holds((self.lost, self.redeemed_twice, self.revived) == (0, 0, 0), || format!("{self:?}"))
+        Law::Durable.holds((self.lost, self.redeemed_twice, self.revived) == (0, 0, 0), || {
+            format!("{self:?}")
+        })
     }
 }
 
@@ -63,11 +66,15 @@ const WORKERS: usize = 4;
 const PATIENCE: usize = 60_000;
 const TURN: Duration = Duration::from_millis(1);
 
-/// Kills the database so often, at random moments, while flows are under way, and looks for what it had acknowledged.
+/// Kills the database so often, at random moments, while flows are under way, and looks for what it
+/// had acknowledged.
 ///
 /// # Errors
 /// A [`Violation`] if the store does not come back. What was lost is in the [`Verdict`].
-pub fn acknowledged_commits_survive<H: Crash>(harness: &H, crashes: usize) -> Result<Verdict, Violation> {
+pub fn acknowledged_commits_survive<H: Crash>(
+    harness: &H,
+    crashes: usize,
+) -> Result<Verdict, Violation> {
     let (journal, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let note = |line: &str| {
         if line != AGAIN {
@@ -92,7 +99,8 @@ pub fn acknowledged_commits_survive<H: Crash>(harness: &H, crashes: usize) -> Re
                 harness.crash();
                 Ok(())
             })?;
-            Law::Works.holds(came, || format!("after {number} crashes nothing is acknowledged any more"))
+            Law::Works
+                .holds(came, || format!("after {number} crashes nothing is acknowledged any more"))
         });
         over.store(true, Ordering::SeqCst);
         killed
@@ -105,8 +113,8 @@ fn lines(journal: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>>
     journal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Goes through flows on this store, and hands a line to `note` right after each thing that was acknowledged, until that says no. Where the
-/// store fails it tries again: it may be being killed.
+/// Goes through flows on this store, and hands a line to `note` right after each thing that was
+/// acknowledged, until that says no. Where the store fails it tries again: it may be being killed.
 ///
 /// # Errors
 /// A [`Violation`] if it cannot begin.
@@ -130,7 +138,12 @@ fn work_on<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) ->
 }
 
 /// One flow, as far as it comes.
-fn flow<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bool, revokes: bool) -> Result<(), Violation> {
+fn flow<H: Harness>(
+    host: &Host<'_, H>,
+    client: &str,
+    note: &impl Fn(&str) -> bool,
+    revokes: bool,
+) -> Result<(), Violation> {
     let code = host.code(client, &host.new_user()?)?;
     let Said::Tokens(mut pair) = host.redeem(client, &code)? else { return Ok(()) };
     note(&format!("code {client} {code}"));
@@ -148,18 +161,26 @@ fn flow<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) -> bo
     Ok(())
 }
 
-/// Looks for all that these lines of [`work`] say was acknowledged. It uses up and revokes what it finds: nothing can be verified twice.
+/// Looks for all that these lines of [`work`] say was acknowledged. It uses up and revokes what it
+/// finds: nothing can be verified twice.
 ///
 /// # Errors
 /// A [`Violation`] if the store fails.
-pub fn verify<H: Harness, L: AsRef<str>>(harness: &H, journal: impl IntoIterator<Item = L>) -> Result<Verdict, Violation> {
+pub fn verify<H: Harness, L: AsRef<str>>(
+    harness: &H,
+    journal: impl IntoIterator<Item = L>,
+) -> Result<Verdict, Violation> {
     let (host, store) = (Host::open(harness, 0)?, harness.open());
-    let (mut verdict, mut commits, mut used) = (Verdict::default(), BTreeMap::<String, Vec<u64>>::new(), Vec::new());
+    let (mut verdict, mut commits, mut used) =
+        (Verdict::default(), BTreeMap::<String, Vec<u64>>::new(), Vec::new());
     for line in journal {
         let words: Vec<_> = line.as_ref().split(' ').map(str::to_owned).collect();
         match words.as_slice() {
             [kind, id, version] if kind == "commit" => {
-                commits.entry(id.clone()).or_default().push(works("reading the journal", version.parse())?);
+                commits
+                    .entry(id.clone())
+                    .or_default()
+                    .push(works("reading the journal", version.parse())?);
             }
             [kind] if kind == AGAIN => {}
             _ => used.push(words),
@@ -167,15 +188,23 @@ pub fn verify<H: Harness, L: AsRef<str>>(harness: &H, journal: impl IntoIterator
     }
     for (id, versions) in &commits {
         let id = works("reading the journal", GrantId::from_str(id))?;
-        let stored = works("a read", harness.wait(store.grant(id)))?.map_or(0, |stored| stored.version.0);
+        let stored =
+            works("a read", harness.wait(store.grant(id)))?.map_or(0, |stored| stored.version.0);
         verdict.acknowledged += versions.len();
         verdict.lost += versions.iter().filter(|version| **version > stored).count();
     }
-    // The latest first: what is refused as a replay ends its family, and would hide what came after it.
+    // The latest first: what is refused as a replay ends its family, and would hide what came after
+    // it.
     for words in used.iter().rev() {
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-            ["code", client, code] => verdict.redeemed_twice += usize::from(matches!(host.redeem(client, code)?, Said::Tokens(_))),
-            ["spent", client, token] => verdict.revived += usize::from(matches!(host.refresh(client, token)?, Said::Tokens(_))),
+            ["code", client, code] => {
+                verdict.redeemed_twice +=
+                    usize::from(matches!(host.redeem(client, code)?, Said::Tokens(_)))
+            }
+            ["spent", client, token] => {
+                verdict.revived +=
+                    usize::from(matches!(host.refresh(client, token)?, Said::Tokens(_)))
+            }
             ["ended", client, refresh, access] => {
                 let yields = matches!(host.refresh(client, refresh)?, Said::Tokens(_));
                 verdict.revived += usize::from(yields || host.works(access)?);

@@ -41,8 +41,8 @@ pub trait Faults: Harness {
     fn disarm(&self);
 }
 
-/// A commit whose answer is lost is an error, or what it says is so; a read whose answer is lost is an error, or right. Afterwards the
-/// handle works again.
+/// A commit whose answer is lost is an error, or what it says is so; a read whose answer is lost is
+/// an error, or right. Afterwards the handle works again.
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -90,8 +90,14 @@ fn lost<H: Faults>(harness: &H, fault: Fault, key: &Key) -> Result<(), Violation
     Ok(())
 }
 
-/// A commit that was lost may land late; once a commit over what is there is done it cannot any more.
-pub(super) fn settled<H: Faults>(harness: &H, store: &H::Store, key: &Key, mut seen: Option<Record>) -> Result<Record, Violation> {
+/// A commit that was lost may land late; once a commit over what is there is done it cannot any
+/// more.
+pub(super) fn settled<H: Faults>(
+    harness: &H,
+    store: &H::Store,
+    key: &Key,
+    mut seen: Option<Record>,
+) -> Result<Record, Violation> {
     for _ in 0..TURNS {
         let write = key.write(seen.as_ref().map(Record::version), "settled")?;
         if let Ok(Commit::Done) = harness.wait(store.commit(&write)) {
@@ -103,7 +109,11 @@ pub(super) fn settled<H: Faults>(harness: &H, store: &H::Store, key: &Key, mut s
 }
 
 /// What is there, as soon as the handle finds its way back.
-fn healed<H: Faults>(harness: &H, store: &H::Store, key: &Key) -> Result<Option<Record>, Violation> {
+fn healed<H: Faults>(
+    harness: &H,
+    store: &H::Store,
+    key: &Key,
+) -> Result<Option<Record>, Violation> {
     let mut last = String::new();
     for _ in 0..TURNS {
         match harness.wait(key.find(store)) {
@@ -116,12 +126,23 @@ fn healed<H: Faults>(harness: &H, store: &H::Store, key: &Key) -> Result<Option<
 }
 
 /// A read that is lost says nothing, rather than that there is nothing.
-fn reads<H: Faults>(harness: &H, store: &H::Store, fault: Fault, (key, stored): (&Key, Option<&Record>)) -> Result<(), Violation> {
+fn reads<H: Faults>(
+    harness: &H,
+    store: &H::Store,
+    fault: Fault,
+    (key, stored): (&Key, Option<&Record>),
+) -> Result<(), Violation> {
     harness.arm(fault);
     let found = harness.wait(key.find(store));
     harness.disarm();
     if let Ok(found) = &found {
-        let told = || format!("{fault:?}: there is {}, and a read brought {}", shown(stored), shown(found.as_ref()));
+        let told = || {
+            format!(
+                "{fault:?}: there is {}, and a read brought {}",
+                shown(stored),
+                shown(found.as_ref())
+            )
+        };
         Law::Doubt.holds(found.as_ref() == stored, told)?;
     }
     healed(harness, store, key)?;
@@ -131,17 +152,27 @@ fn reads<H: Faults>(harness: &H, store: &H::Store, fault: Fault, (key, stored): 
     harness.disarm();
     if let Ok(loaded) = &loaded {
         let found = loaded.grant.clone().map(Record::Grant);
-        let told = || format!("{fault:?}: there is {}, and load brought {}", shown(stored), shown(found.as_ref()));
+        let told = || {
+            format!(
+                "{fault:?}: there is {}, and load brought {}",
+                shown(stored),
+                shown(found.as_ref())
+            )
+        };
         Law::Doubt.holds(found.as_ref() == stored, told)?;
     }
     Ok(())
 }
 
-/// A grant or client whose record `damage` has made undecodable is an error wherever it is read, never absent.
+/// A grant or client whose record `damage` has made undecodable is an error wherever it is read,
+/// never absent.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn damage_is_an_error<H: Harness>(harness: &H, damage: impl Fn(Damaged<'_>)) -> Result<(), Violation> {
+pub fn damage_is_an_error<H: Harness>(
+    harness: &H,
+    damage: impl Fn(Damaged<'_>),
+) -> Result<(), Violation> {
     let store = harness.open();
     for key in Key::all()? {
         harness.wait(super::keys::commit(&store, &key.write(None, "whole")?))?;
@@ -176,6 +207,8 @@ pub enum Damaged<'a> {
 fn is_error<T: fmt::Debug, E>(what: &str, result: Result<T, E>) -> Result<(), Violation> {
     match result {
         Err(_) => Ok(()),
-        Ok(found) => Err(Law::Doubt.broken(format_args!("{what} of a damaged record brought {found:?}"))),
+        Ok(found) => {
+            Err(Law::Doubt.broken(format_args!("{what} of a damaged record brought {found:?}")))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The library's own races, end to end on the store: what comes of two requests at once that cannot both win.
+//! The library's own races, end to end on the store: what comes of two requests at once that cannot
+//! both win.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -51,7 +52,8 @@ pub(super) enum Said {
 
 impl Said {
     fn of(reply: &Reply) -> Result<Self, Violation> {
-        let body: serde_json::Value = works("reading an answer", serde_json::from_str(&reply.body))?;
+        let body: serde_json::Value =
+            works("reading an answer", serde_json::from_str(&reply.body))?;
         let text = |name: &str| body.get(name).and_then(|value| value.as_str()).map(str::to_owned);
         Ok(match (reply.status, text("access_token"), text("refresh_token")) {
             (200, Some(access), Some(refresh)) => Self::Tokens(Pair { access, refresh }),
@@ -64,7 +66,8 @@ impl Said {
 impl<'a, H: Harness> Host<'a, H> {
     /// On a new handle, with a replay window of so many seconds.
     pub(super) fn open(harness: &'a H, window: u64) -> Result<Self, Violation> {
-        let server = AsyncServer::new(records::policy(window)?, harness.open()).without_rate_limit();
+        let server =
+            AsyncServer::new(records::policy(window)?, harness.open()).without_rate_limit();
         Ok(Self { harness, server })
     }
 
@@ -92,20 +95,34 @@ impl<'a, H: Harness> Host<'a, H> {
             "response_type=code&client_id={client}&redirect_uri={CALLBACK}&code_challenge={CHALLENGE}&code_challenge_method=S256"
         );
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let step = works("authorize", self.harness.wait(self.server.authorize(&incoming, Some(Self::user(subject)))))?;
+        let step = works(
+            "authorize",
+            self.harness.wait(self.server.authorize(&incoming, Some(Self::user(subject)))),
+        )?;
         match step {
             Ok(AuthorizationStep::NeedsConsent(page)) => Ok(page.into_ticket()),
             Ok(_) => Err(Law::Works.broken("authorize brought no consent page")),
-            Err(refusal) => Err(Law::Works.broken(format_args!("authorize was refused: {}", refusal.reason().name()))),
+            Err(refusal) => Err(Law::Works
+                .broken(format_args!("authorize was refused: {}", refusal.reason().name()))),
         }
     }
 
     /// Where the answer to a consent page leads; nothing if it was not taken.
-    fn consent(&self, ticket: &str, subject: &Subject, choice: Choice<'_>) -> Result<Option<String>, Violation> {
-        let answer = works("consent", self.harness.wait(self.server.consent(ticket, Self::user(subject), choice)))?;
+    fn consent(
+        &self,
+        ticket: &str,
+        subject: &Subject,
+        choice: Choice<'_>,
+    ) -> Result<Option<String>, Violation> {
+        let answer = works(
+            "consent",
+            self.harness.wait(self.server.consent(ticket, Self::user(subject), choice)),
+        )?;
         Ok(match answer {
             Ok(redirect) => Some(redirect.into_location()),
-            Err(refusal) => refusal.reply(self.server.policy()).header("location").map(str::to_owned),
+            Err(refusal) => {
+                refusal.reply(self.server.policy()).header("location").map(str::to_owned)
+            }
         })
     }
 
@@ -134,14 +151,21 @@ impl<'a, H: Harness> Host<'a, H> {
 
     /// Gives a token back (RFC 7009). False if it was told to come back because others were faster.
     pub(super) fn revoke(&self, client: &str, token: &str) -> Result<bool, Violation> {
-        let reply = works("revoke", self.harness.wait(self.server.revoke(&posted(&format!("client_id={client}&token={token}")))))?;
-        Law::Works.holds(matches!(reply.status, 200 | 503), || format!("a revocation was answered {}", reply.status))?;
+        let reply = works(
+            "revoke",
+            self.harness
+                .wait(self.server.revoke(&posted(&format!("client_id={client}&token={token}")))),
+        )?;
+        Law::Works.holds(matches!(reply.status, 200 | 503), || {
+            format!("a revocation was answered {}", reply.status)
+        })?;
         Ok(reply.status == 200)
     }
 
     /// Ends all grants of a user. False as above.
     fn revoke_all(&self, subject: &Subject) -> Result<bool, Violation> {
-        let revoke = self.server.revoke_user(subject.as_str(), Motive::SecurityEvent("conformance"));
+        let revoke =
+            self.server.revoke_user(subject.as_str(), Motive::SecurityEvent("conformance"));
         Ok(works("revoke_user", self.harness.wait(revoke))?.is_ok())
     }
 
@@ -157,21 +181,33 @@ impl<'a, H: Harness> Host<'a, H> {
     /// That these pairs work.
     fn all_alive(&self, client: &str, pairs: &BTreeSet<&Pair>) -> Result<(), Violation> {
         for pair in pairs {
-            let lives = self.works(&pair.access)? && matches!(self.refresh(client, &pair.refresh)?, Said::Tokens(_));
-            Law::OneSuccessor.holds(lives, || "the successor that retries came to is of no use".to_owned())?;
+            let lives = self.works(&pair.access)?
+                && matches!(self.refresh(client, &pair.refresh)?, Said::Tokens(_));
+            Law::OneSuccessor
+                .holds(lives, || "the successor that retries came to is of no use".to_owned())?;
         }
         Ok(())
     }
 
     /// That none of these pairs is worth anything.
-    fn all_dead(&self, law: Law, client: &str, pairs: &[&Pair], why: &str) -> Result<(), Violation> {
+    fn all_dead(
+        &self,
+        law: Law,
+        client: &str,
+        pairs: &[&Pair],
+        why: &str,
+    ) -> Result<(), Violation> {
         // All access tokens first: a refresh token that is taken for a replay ends what was alive.
         for pair in pairs {
-            law.holds(!self.works(&pair.access)?, || format!("{why}, and an access token of it works"))?;
+            law.holds(!self.works(&pair.access)?, || {
+                format!("{why}, and an access token of it works")
+            })?;
         }
         for pair in pairs {
             let said = self.refresh(client, &pair.refresh)?;
-            law.holds(!matches!(said, Said::Tokens(_)), || format!("{why}, and a refresh token of it yields tokens"))?;
+            law.holds(!matches!(said, Said::Tokens(_)), || {
+                format!("{why}, and a refresh token of it yields tokens")
+            })?;
         }
         Ok(())
     }
@@ -187,7 +223,9 @@ fn posted(form: &str) -> Incoming<'_> {
 }
 
 pub(super) fn redemption(client: &str, code: &str) -> String {
-    format!("grant_type=authorization_code&client_id={client}&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}")
+    format!(
+        "grant_type=authorization_code&client_id={client}&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}"
+    )
 }
 
 pub(super) fn refreshment(client: &str, token: &str) -> String {
@@ -218,12 +256,18 @@ pub(super) fn grant_of<H: Harness>(host: &Host<'_, H>, client: &Key) -> Result<(
 }
 
 /// What several hosts at once came to.
-fn hosts<H: Harness>(harness: &H, count: usize, window: u64) -> Result<Vec<Host<'_, H>>, Violation> {
+fn hosts<H: Harness>(
+    harness: &H,
+    count: usize,
+    window: u64,
+) -> Result<Vec<Host<'_, H>>, Violation> {
     (0..count).map(|_| Host::open(harness, window)).collect()
 }
 
 fn pairs(said: &[Said]) -> Vec<&Pair> {
-    said.iter().filter_map(|said| if let Said::Tokens(pair) = said { Some(pair) } else { None }).collect()
+    said.iter()
+        .filter_map(|said| if let Said::Tokens(pair) = said { Some(pair) } else { None })
+        .collect()
 }
 
 /// Of several redemptions of one code at once, one yields tokens, and the others end them (I6, I8).
@@ -231,13 +275,15 @@ fn pairs(said: &[Said]) -> Vec<&Pair> {
 /// # Errors
 /// The first [`Violation`].
 pub fn one_code_is_redeemed_once<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (client, hosts, witness) = (client_on(harness)?, hosts(harness, 4, 0)?, Host::open(harness, 0)?);
+    let (client, hosts, witness) =
+        (client_on(harness)?, hosts(harness, 4, 0)?, Host::open(harness, 0)?);
     for _ in 0..ROUNDS {
         let code = witness.code(&client, &witness.new_user()?)?;
         let said = at_once(&hosts, |host| host.redeem(&client, &code))?;
         let tokens = pairs(&said);
-        Law::OneRedemption
-            .holds(tokens.len() == 1, || format!("{} redemptions of one code were answered {said:?}", hosts.len()))?;
+        Law::OneRedemption.holds(tokens.len() == 1, || {
+            format!("{} redemptions of one code were answered {said:?}", hosts.len())
+        })?;
         // With nobody refused there was no replay.
         if said.iter().any(|said| matches!(said, Said::Refused(_))) {
             witness.all_dead(Law::OneRedemption, &client, &tokens, "a code was replayed")?;
@@ -246,8 +292,8 @@ pub fn one_code_is_redeemed_once<H: Harness>(harness: &H) -> Result<(), Violatio
     Ok(())
 }
 
-/// Of several refreshes with one token at once, one yields its successor without a replay window, and all yield the same one within it;
-/// there the family lives on (I10, I11, I14).
+/// Of several refreshes with one token at once, one yields its successor without a replay window,
+/// and all yield the same one within it; there the family lives on (I10, I11, I14).
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -258,7 +304,9 @@ pub fn one_refresh_token_has_one_successor<H: Harness>(harness: &H) -> Result<()
         for _ in 0..ROUNDS {
             let first = first_pair(&witness, &client)?;
             let said = at_once(&hosts, |host| host.refresh(&client, &first.refresh))?;
-            let (tokens, told) = (pairs(&said), || format!("window {window}: refreshes with one token were answered {said:?}"));
+            let (tokens, told) = (pairs(&said), || {
+                format!("window {window}: refreshes with one token were answered {said:?}")
+            });
             let distinct: BTreeSet<_> = tokens.iter().copied().collect();
             Law::OneSuccessor.holds(distinct.len() == 1, told)?;
             if window == 0 {
@@ -283,8 +331,8 @@ fn first_pair<H: Harness>(host: &Host<'_, H>, client: &str) -> Result<Pair, Viol
     }
 }
 
-/// Once a revocation is acknowledged no token of the grant works at any handle, those that were made at the same moment included: by the
-/// client and by an administrator (I12, I19).
+/// Once a revocation is acknowledged no token of the grant works at any handle, those that were
+/// made at the same moment included: by the client and by an administrator (I12, I19).
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -300,7 +348,12 @@ pub fn revoked_stays_revoked<H: Harness>(harness: &H) -> Result<(), Violation> {
 }
 
 /// One revocation, by the client or of all that the user has, with refreshes at the same moment.
-fn revoked<H: Harness>(hosts: &[Host<'_, H>], witness: &Host<'_, H>, client: &str, by_client: bool) -> Result<(), Violation> {
+fn revoked<H: Harness>(
+    hosts: &[Host<'_, H>],
+    witness: &Host<'_, H>,
+    client: &str,
+    by_client: bool,
+) -> Result<(), Violation> {
     let subject = witness.new_user()?;
     let code = witness.code(client, &subject)?;
     let Said::Tokens(first) = witness.redeem(client, &code)? else {
@@ -311,7 +364,9 @@ fn revoked<H: Harness>(hosts: &[Host<'_, H>], witness: &Host<'_, H>, client: &st
         let told = || "an access token does not work right after it was issued".to_owned();
         Law::Fresh.holds(host.works(&first.access)?, told)?;
     }
-    let revoke = |host: &Host<'_, H>| if by_client { host.revoke(client, &first.refresh) } else { host.revoke_all(&subject) };
+    let revoke = |host: &Host<'_, H>| {
+        if by_client { host.revoke(client, &first.refresh) } else { host.revoke_all(&subject) }
+    };
     let said = at_once(hosts.iter().enumerate(), |(at, host)| match at {
         0 => revoke(host).map(|acknowledged| if acknowledged { None } else { Some(Said::Later) }),
         _ => host.refresh(client, &first.refresh).map(Some),
@@ -334,7 +389,8 @@ fn revoked<H: Harness>(hosts: &[Host<'_, H>], witness: &Host<'_, H>, client: &st
 /// # Errors
 /// The first [`Violation`].
 pub fn approve_or_deny<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (client, hosts, witness) = (client_on(harness)?, hosts(harness, 4, 0)?, Host::open(harness, 0)?);
+    let (client, hosts, witness) =
+        (client_on(harness)?, hosts(harness, 4, 0)?, Host::open(harness, 0)?);
     for _ in 0..ROUNDS {
         let subject = witness.new_user()?;
         let ticket = witness.page(&client, &subject)?;
@@ -342,13 +398,17 @@ pub fn approve_or_deny<H: Harness>(harness: &H) -> Result<(), Violation> {
             host.consent(&ticket, &subject, if at % 2 == 0 { Choice::Allow } else { Choice::Deny })
         })?;
         let locations: Vec<_> = locations.into_iter().flatten().collect();
-        let codes: BTreeSet<_> = locations.iter().filter_map(|location| code_in(location)).collect();
+        let codes: BTreeSet<_> =
+            locations.iter().filter_map(|location| code_in(location)).collect();
         let denied = locations.iter().any(|location| location.contains("error=access_denied"));
-        let told = || format!("Allow and Deny at once gave {} codes, and a denial: {denied}", codes.len());
+        let told =
+            || format!("Allow and Deny at once gave {} codes, and a denial: {denied}", codes.len());
         Law::OneAnswer.holds(codes.len() <= 1 && codes.is_empty() == denied, told)?;
         for code in &codes {
             let said = witness.redeem(&client, code)?;
-            Law::OneAnswer.holds(matches!(said, Said::Tokens(_)), || format!("a code that was given was answered {said:?}"))?;
+            Law::OneAnswer.holds(matches!(said, Said::Tokens(_)), || {
+                format!("a code that was given was answered {said:?}")
+            })?;
         }
     }
     Ok(())

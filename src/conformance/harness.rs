@@ -20,18 +20,21 @@ pub trait Harness: Sync {
     /// The store.
     type Store: AsyncStore<Error: fmt::Debug>;
 
-    /// Another handle of the database, as another process would have it: nothing shared with the handles opened before but the database.
+    /// Another handle of the database, as another process would have it: nothing shared with the
+    /// handles opened before but the database.
     fn open(&self) -> Self::Store;
 
     /// Runs a future to its end on this thread, while other threads run theirs.
     fn wait<F: Future>(&self, future: F) -> F::Output;
 
-    /// Makes an account of this name that stands well, where a store knows which accounts there are.
+    /// Makes an account of this name that stands well, where a store knows which accounts there
+    /// are.
     fn sign_up(&self, store: &Self::Store, subject: &str) {
         let _ = (store, subject);
     }
 
-    /// Drops at most `most` records that may be dropped at `now`, and says how many it did. Nothing if the store does that by itself.
+    /// Drops at most `most` records that may be dropped at `now`, and says how many it did. Nothing
+    /// if the store does that by itself.
     fn sweep(&self, store: &Self::Store, now: Timestamp, most: usize) -> Option<usize> {
         let _ = (store, now, most);
         None
@@ -127,7 +130,12 @@ impl<S: Store<Error: Send> + Sync> AsyncStore for Awaited<S> {
         self.0.commit(write)
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, S::Error> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, S::Error> {
         self.0.grants_of(subject, after, most)
     }
 
@@ -152,7 +160,8 @@ impl<S: Store<Error: Send> + Sync> AsyncStore for Awaited<S> {
     }
 }
 
-/// What is run by several threads at once, one for each of these, and what each came to; the first failure if one did.
+/// What is run by several threads at once, one for each of these, and what each came to; the first
+/// failure if one did.
 pub(super) fn at_once<T: Send, I: Send>(
     parts: impl IntoIterator<Item = I>,
     run: impl Fn(I) -> Result<T, super::Violation> + Sync,
@@ -167,12 +176,20 @@ pub(super) fn at_once<T: Send, I: Send>(
             })
         };
         let threads: Vec<_> = parts.into_iter().map(begin).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })
 }
 
-/// What this comes to, where a panic is a failure as well: others may be waiting for whoever panics.
-pub(super) fn calmly<T>(run: impl FnOnce() -> Result<T, super::Violation>) -> Result<T, super::Violation> {
-    let panicked = |_| Err(super::Law::Works.broken("a call of the store or of its harness panicked; see above"));
+/// What this comes to, where a panic is a failure as well: others may be waiting for whoever
+/// panics.
+pub(super) fn calmly<T>(
+    run: impl FnOnce() -> Result<T, super::Violation>,
+) -> Result<T, super::Violation> {
+    let panicked = |_| {
+        Err(super::Law::Works.broken("a call of the store or of its harness panicked; see above"))
+    };
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }

@@ -1,4 +1,5 @@
-//! What several workers saw of the same few records, written down call by call, and judged afterwards.
+//! What several workers saw of the same few records, written down call by call, and judged
+//! afterwards.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -15,12 +16,14 @@ use crate::store::AsyncStore as _;
 const WORKERS: usize = 4;
 const CALLS: usize = 60;
 
-/// Whatever several handles read and write of the same records at once, there is an order of it all that is the clock's as well.
+/// Whatever several handles read and write of the same records at once, there is an order of it all
+/// that is the clock's as well.
 ///
 /// # Errors
 /// The first [`Violation`].
 pub fn histories_are_linearizable<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (clock, stores) = (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
+    let (clock, stores) =
+        (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
     for key in Key::all()? {
         let first = created(harness, &key)?;
         let seen = at_once(stores.iter().enumerate(), |(worker, store)| {
@@ -31,35 +34,46 @@ pub fn histories_are_linearizable<H: Harness>(harness: &H) -> Result<(), Violati
     Ok(())
 }
 
-/// The same, while requests and answers are lost: what failed may have happened at any time since, or never, and all the rest must fit.
+/// The same, while requests and answers are lost: what failed may have happened at any time since,
+/// or never, and all the rest must fit.
 ///
 /// # Errors
 /// The first [`Violation`].
 pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<(), Violation> {
-    let (clock, stores) = (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
+    let (clock, stores) =
+        (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
     for key in Key::all()? {
         let made = settled(harness, &harness.open(), &key, None)?;
         let first = made.version();
         let watched = AtomicUsize::new(0);
-        let calls = at_once(stores.iter().map(Some).chain([None]).enumerate(), |(worker, store)| {
-            let Some(store) = store else {
-                // Loses one request after the other until all have seen enough.
-                let mut dice = Dice(9);
-                while watched.load(Ordering::SeqCst) < WORKERS {
-                    harness.arm(*dice.pick(&Fault::ALL));
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                harness.disarm();
-                return Ok(Vec::new());
-            };
-            let seen = calmly(|| Watch { harness, store, key: &key, first, clock: &clock, failures: true }.watch(worker));
-            watched.fetch_add(1, Ordering::SeqCst);
-            seen
-        })?;
+        let calls =
+            at_once(stores.iter().map(Some).chain([None]).enumerate(), |(worker, store)| {
+                let Some(store) = store else {
+                    // Loses one request after the other until all have seen enough.
+                    let mut dice = Dice(9);
+                    while watched.load(Ordering::SeqCst) < WORKERS {
+                        harness.arm(*dice.pick(&Fault::ALL));
+                        std::thread::sleep(std::time::Duration::from_millis(10));
+                    }
+                    harness.disarm();
+                    return Ok(Vec::new());
+                };
+                let seen = calmly(|| {
+                    Watch { harness, store, key: &key, first, clock: &clock, failures: true }
+                        .watch(worker)
+                });
+                watched.fetch_add(1, Ordering::SeqCst);
+                seen
+            })?;
         let calls = calls.concat();
         let some = |wanted: fn(&What) -> bool| calls.iter().any(|call| wanted(&call.what));
-        let works = some(|what| matches!(what, What::Wrote(..))) && some(|what| matches!(what, What::Read(..)));
-        Law::Works.holds(works, || format!("while requests were lost now and then, nobody ever got anything of {key:?} done"))?;
+        let works = some(|what| matches!(what, What::Wrote(..)))
+            && some(|what| matches!(what, What::Read(..)));
+        Law::Works.holds(works, || {
+            format!(
+                "while requests were lost now and then, nobody ever got anything of {key:?} done"
+            )
+        })?;
         judge((0, made.mark()), &calls)?;
     }
     Ok(())
@@ -71,7 +85,8 @@ const MARK: &str = "created";
 fn created<H: Harness>(harness: &H, key: &Key) -> Result<Version, Violation> {
     let write = key.write(None, MARK)?;
     let said = harness.wait(commit(&harness.open(), &write))?;
-    Law::Progress.holds(said == Commit::Done, || format!("{key:?}, which is new, was told {said:?}"))?;
+    Law::Progress
+        .holds(said == Commit::Done, || format!("{key:?}, which is new, was told {said:?}"))?;
     Ok(Record::of(&write).version())
 }
 
@@ -111,10 +126,15 @@ impl<H: Harness> Watch<'_, H> {
             return Ok(None);
         }
         let Some(record) = works("a read", found)? else {
-            return Err(Law::Linearizable.broken(format_args!("{:?} was there, and a read brought nothing", self.key)));
+            return Err(Law::Linearizable
+                .broken(format_args!("{:?} was there, and a read brought nothing", self.key)));
         };
         *known = record.version();
-        Ok(Some(Call { began, ended, what: What::Read(self.number(*known), record.mark().to_owned()) }))
+        Ok(Some(Call {
+            began,
+            ended,
+            what: What::Read(self.number(*known), record.mark().to_owned()),
+        }))
     }
 
     fn write(&self, known: &mut Version, mark: String) -> Result<Call, Violation> {

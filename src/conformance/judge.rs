@@ -1,8 +1,10 @@
-//! Whether what was seen of one record can have happened in one order that is the clock's as well. Pure: a list of calls goes in.
+//! Whether what was seen of one record can have happened in one order that is the clock's as well.
+//! Pure: a list of calls goes in.
 //!
-//! A record is a register with compare-and-set whose versions only rise, and each write can be told from all others. So there is nothing to
-//! search for: the write of version 5 happened after that of version 4, each within the time of its call, and a read of version 4 between
-//! the two. That is a chain of intervals, and it has an order exactly if no earliest time is later than its latest.
+//! A record is a register with compare-and-set whose versions only rise, and each write can be told
+//! from all others. So there is nothing to search for: the write of version 5 happened after that
+//! of version 4, each within the time of its call, and a read of version 4 between the two. That is
+//! a chain of intervals, and it has an order exactly if no earliest time is later than its latest.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,8 @@ use super::{Law, Violation};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) began: u64,
-    /// Nothing if no answer came, or one that says nothing: it may have happened at any time after it began, or never.
+    /// Nothing if no answer came, or one that says nothing: it may have happened at any time after
+    /// it began, or never.
     pub(super) ended: Option<u64>,
     pub(super) what: What,
 }
@@ -29,7 +32,8 @@ pub(super) enum What {
     Unknown(u64, String),
 }
 
-/// When the write of a version happened, at the earliest and at the latest, and its mark if that is known.
+/// When the write of a version happened, at the earliest and at the latest, and its mark if that is
+/// known.
 struct Point<'a> {
     mark: Option<&'a str>,
     earliest: u64,
@@ -38,17 +42,25 @@ struct Point<'a> {
 
 /// The order exists. `first` is the version that was there before all, and its mark.
 pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation> {
-    let mut points = BTreeMap::from([(first.0, Point { mark: Some(first.1), earliest: 0, latest: u64::MAX })]);
+    let mut points =
+        BTreeMap::from([(first.0, Point { mark: Some(first.1), earliest: 0, latest: u64::MAX })]);
     for call in calls {
         let What::Wrote(over, mark) = &call.what else { continue };
-        let point = Point { mark: Some(mark), earliest: call.began, latest: call.ended.unwrap_or(u64::MAX) };
+        let point = Point {
+            mark: Some(mark),
+            earliest: call.began,
+            latest: call.ended.unwrap_or(u64::MAX),
+        };
         if let Some(before) = points.insert(over + 1, point) {
             let other = before.mark.unwrap_or_default();
-            return Err(Law::OneWinner.broken(format_args!("both {other:?} and {mark:?} were written over version {over}")));
+            return Err(Law::OneWinner.broken(format_args!(
+                "both {other:?} and {mark:?} were written over version {over}"
+            )));
         }
     }
     let last = points.keys().next_back().copied().unwrap_or(first.0).max(seen_last(calls));
-    // What was seen, or written over, and was not acknowledged, is the work of a call of which nothing was known.
+    // What was seen, or written over, and was not acknowledged, is the work of a call of which
+    // nothing was known.
     for version in first.0 + 1..=last {
         if points.contains_key(&version) {
             continue;
@@ -62,9 +74,9 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
             |call| matches!(&call.what, What::Unknown(over, own) if over + 1 == version && mark.is_none_or(|mark| mark == own)),
         );
         let Some(earliest) = candidates.map(|call| call.began).min() else {
-            return Err(
-                Law::Linearizable.broken(format_args!("version {version}, marked {mark:?}, was there, and nobody wrote it"))
-            );
+            return Err(Law::Linearizable.broken(format_args!(
+                "version {version}, marked {mark:?}, was there, and nobody wrote it"
+            )));
         };
         points.insert(version, Point { mark, earliest, latest: u64::MAX });
     }
@@ -90,12 +102,15 @@ fn bound(points: &mut BTreeMap<u64, Point<'_>>, call: &Call) -> Result<(), Viola
     match &call.what {
         What::Read(version, mark) => {
             let Some(point) = points.get_mut(version) else {
-                return Err(Law::Linearizable.broken(format_args!("a read brought version {version}, older than all there was")));
+                return Err(Law::Linearizable.broken(format_args!(
+                    "a read brought version {version}, older than all there was"
+                )));
             };
             if point.mark.is_some_and(|written| written != mark) {
-                return Err(
-                    Law::Faithful.broken(format_args!("version {version} is marked {:?}, and was read as {mark:?}", point.mark))
-                );
+                return Err(Law::Faithful.broken(format_args!(
+                    "version {version} is marked {:?}, and was read as {mark:?}",
+                    point.mark
+                )));
             }
             point.latest = point.latest.min(ended);
             if let Some(next) = points.get_mut(&(version + 1)) {
@@ -118,7 +133,8 @@ fn in_order(points: &BTreeMap<u64, Point<'_>>) -> Result<(), Violation> {
     for (version, point) in points {
         before = point.earliest.max(before);
         // What bounds a later version bounds this one as well.
-        let latest = points.range(version..).map(|(_, later)| later.latest).min().unwrap_or(u64::MAX);
+        let latest =
+            points.range(version..).map(|(_, later)| later.latest).min().unwrap_or(u64::MAX);
         if before > latest {
             let told = format!(
                 "version {version}, marked {:?}, was written not before tick {before}, and was there, or known to be over, at tick {latest}",

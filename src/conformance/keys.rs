@@ -30,12 +30,18 @@ impl Key {
     /// A consent page, a grant in use, and the client of both, that nobody has.
     pub(super) fn all() -> Result<[Self; 3], Violation> {
         let client = records::new_client(records::now().after(records::DAY))?;
-        let draft = |in_use| Ok(Self::Grant(Draft { in_use, client: client.id().clone(), ..Draft::new()? }));
+        let draft = |in_use| {
+            Ok(Self::Grant(Draft { in_use, client: client.id().clone(), ..Draft::new()? }))
+        };
         Ok([draft(false)?, draft(true)?, Self::Client(Box::new(client))])
     }
 
     /// A commit over this version of a record that has this mark.
-    pub(super) fn write(&self, seen: Option<Version>, mark: impl Into<String>) -> Result<Write, Violation> {
+    pub(super) fn write(
+        &self,
+        seen: Option<Version>,
+        mark: impl Into<String>,
+    ) -> Result<Write, Violation> {
         match self {
             Self::Grant(draft) => draft.marked(mark).over(seen),
             Self::Client(client) => {
@@ -68,7 +74,9 @@ impl Key {
     pub(super) fn another(&self) -> Result<Self, Violation> {
         Ok(match self {
             Self::Grant(draft) => Self::Grant(Draft { in_use: draft.in_use, ..Draft::new()? }),
-            Self::Client(_) => Self::Client(Box::new(records::new_client(records::now().after(records::DAY))?)),
+            Self::Client(_) => {
+                Self::Client(Box::new(records::new_client(records::now().after(records::DAY))?))
+            }
         })
     }
 
@@ -89,7 +97,10 @@ impl Key {
     }
 
     /// The same, where nothing is in its way.
-    pub(super) async fn read<S: AsyncStore<Error: fmt::Debug>>(&self, store: &S) -> Result<Option<Record>, Violation> {
+    pub(super) async fn read<S: AsyncStore<Error: fmt::Debug>>(
+        &self,
+        store: &S,
+    ) -> Result<Option<Record>, Violation> {
         works("a read", self.find(store).await)
     }
 }
@@ -104,7 +115,10 @@ impl fmt::Debug for Key {
 }
 
 /// A commit that nothing is in the way of.
-pub(super) async fn commit<S: AsyncStore<Error: fmt::Debug>>(store: &S, write: &Write) -> Result<Commit, Violation> {
+pub(super) async fn commit<S: AsyncStore<Error: fmt::Debug>>(
+    store: &S,
+    write: &Write,
+) -> Result<Commit, Violation> {
     works("a commit", store.commit(write).await)
 }
 
@@ -156,8 +170,13 @@ pub(super) fn shown(record: Option<&Record>) -> String {
     record.map_or_else(|| "nothing".to_owned(), |record| format!("{record:?}"))
 }
 
-/// That a read after a write that was done brings it: if not, which law that breaks, by what a handle sees that was opened just now.
-pub(super) fn came_back(written: &Record, read: Option<&Record>, anew: Option<&Record>) -> Result<(), Violation> {
+/// That a read after a write that was done brings it: if not, which law that breaks, by what a
+/// handle sees that was opened just now.
+pub(super) fn came_back(
+    written: &Record,
+    read: Option<&Record>,
+    anew: Option<&Record>,
+) -> Result<(), Violation> {
     if read == Some(written) {
         return Ok(());
     }
@@ -167,5 +186,8 @@ pub(super) fn came_back(written: &Record, read: Option<&Record>, anew: Option<&R
         Some(read) if read.version() == written.version() => Law::Faithful,
         _ => Law::Done,
     };
-    Err(law.broken(format_args!("after Done, {written:?} should be there, but a read brought {}", shown(read))))
+    Err(law.broken(format_args!(
+        "after Done, {written:?} should be there, but a read brought {}",
+        shown(read)
+    )))
 }

@@ -6,14 +6,16 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Law {
-    /// The store failed where nothing was wrong, a lost race included: that is a `Conflict`, not an error.
+    /// The store failed where nothing was wrong, a lost race included: that is a `Conflict`, not an
+    /// error.
     #[error("where nothing is wrong, a call succeeds; a lost race is Conflict, not an error")]
     Works,
     /// A record came back otherwise than it was written.
     #[error("a record comes back as it was written")]
     Faithful,
-    /// A record came back with another version than was written with it. Versions come from the library, never from a counter of the
-    /// store's own: that one begins again when a record does.
+    /// A record came back with another version than was written with it. Versions come from the
+    /// library, never from a counter of the store's own: that one begins again when a record
+    /// does.
     #[error("a record comes back with the version that was written with it")]
     Versions,
     /// A commit on another version than the stored one was done, or said to be.
@@ -22,7 +24,8 @@ pub enum Law {
     /// Several commits on one version were done: the comparison and the write are not one step.
     #[error("of all commits on one version at most one is Done")]
     OneWinner,
-    /// `Conflict` was told though nobody else had written. A write that failed, or of which nothing is known, is an error.
+    /// `Conflict` was told though nobody else had written. A write that failed, or of which nothing
+    /// is known, is an error.
     #[error("Conflict is told only where somebody else has written")]
     Progress,
     /// `Done` was told before it was written.
@@ -34,8 +37,11 @@ pub enum Law {
     /// What was read and written cannot have happened in any order.
     #[error("reads and writes of a record happen in one order, which is that of the clock as well")]
     Linearizable,
-    /// A call that was dropped half way left half of its work, or a handle that is of no use any more.
-    #[error("a call that is dropped half way has written all or nothing, and leaves the store sound")]
+    /// A call that was dropped half way left half of its work, or a handle that is of no use any
+    /// more.
+    #[error(
+        "a call that is dropped half way has written all or nothing, and leaves the store sound"
+    )]
     WholeOrNothing,
     /// A record was gone before its `drop_after`.
     #[error("no record is dropped before its drop_after, as it was written last")]
@@ -43,7 +49,8 @@ pub enum Law {
     /// A sweep left what it should have dropped, or dropped more than it was told to.
     #[error("a sweep drops what is over, at most as many as it is told")]
     Swept,
-    /// `grants_of` left out a grant, or brought one that is not this user's, or not in the order of ids, or not as many as asked for.
+    /// `grants_of` left out a grant, or brought one that is not this user's, or not in the order of
+    /// ids, or not as many as asked for.
     #[error("grants_of gives the ids of a user's grants, all of them in parts, in their order")]
     Index,
     /// `load` or `load_grants` brought something else than the single reads do.
@@ -52,7 +59,8 @@ pub enum Law {
     /// `raise_epoch` said that it had raised the epoch, and `account` did not say so.
     #[error("an epoch that was raised is read so, and nobody else's is raised")]
     Epoch,
-    /// A result that could not be known was told as `Conflict`, or as `Done`, or a record that could not be read as absent.
+    /// A result that could not be known was told as `Conflict`, or as `Done`, or a record that
+    /// could not be read as absent.
     #[error("what is not known is an error: never Conflict, never Done, never absent")]
     Doubt,
     /// What was acknowledged was gone after a crash.
@@ -61,10 +69,12 @@ pub enum Law {
     /// One code yielded two pairs of tokens, or its replay left tokens alive (I6, I8).
     #[error("a code yields one pair of tokens, and its replay ends them")]
     OneRedemption,
-    /// One refresh token had two successors, or lost its family to the very retry that the replay window is for (I10, I11, I14).
+    /// One refresh token had two successors, or lost its family to the very retry that the replay
+    /// window is for (I10, I11, I14).
     #[error("a refresh token has one successor")]
     OneSuccessor,
-    /// A token worked after the revocation of its grant had been acknowledged, or after a replay (I12, I19).
+    /// A token worked after the revocation of its grant had been acknowledged, or after a replay
+    /// (I12, I19).
     #[error("no token of a grant works once its revocation was acknowledged")]
     Revoked,
     /// A consent page was answered twice (I3).
@@ -107,6 +117,9 @@ impl Law {
 }
 
 /// The result of a call that nothing is in the way of.
-pub(super) fn works<T, E: fmt::Debug>(what: impl fmt::Display, result: Result<T, E>) -> Result<T, Violation> {
+pub(super) fn works<T, E: fmt::Debug>(
+    what: impl fmt::Display,
+    result: Result<T, E>,
+) -> Result<T, Violation> {
     result.map_err(|error| Law::Works.broken(format_args!("{what} failed: {error:?}")))
 }

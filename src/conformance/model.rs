@@ -13,8 +13,8 @@ use crate::store::AsyncStore;
 const WALKS: u64 = 3;
 const STEPS: usize = 120;
 
-/// A store is a map with versions: whatever is read, written over the right version or a wrong one, by one handle or another, it does what
-/// a map would.
+/// A store is a map with versions: whatever is read, written over the right version or a wrong one,
+/// by one handle or another, it does what a map would.
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -27,7 +27,8 @@ fn walk<H: Harness>(harness: &H, seed: u64) -> Result<(), Violation> {
     let keys = [Key::all()?, Key::all()?].concat();
     for subject in keys.iter().filter_map(Key::account) {
         harness.sign_up(&handles[0], subject.as_str());
-        // Where epochs can be raised, no two accounts stand alike, and one that is brought for another is seen.
+        // Where epochs can be raised, no two accounts stand alike, and one that is brought for
+        // another is seen.
         for _ in 0..dice.below(4) {
             works("raise_epoch", harness.wait(handles[0].raise_epoch(subject.as_str())))?;
         }
@@ -42,8 +43,12 @@ fn walk<H: Harness>(harness: &H, seed: u64) -> Result<(), Violation> {
         let over = a_version(&mut dice, stored);
         let write = key.write(over, format!("walk {seed}, step {step}"))?;
         let said = harness.wait(commit(store, &write))?;
-        let told =
-            || format!("walk {seed}, step {step}: {} is stored, a commit over {over:?} was told {said:?}", shown(slot.as_ref()));
+        let told = || {
+            format!(
+                "walk {seed}, step {step}: {} is stored, a commit over {over:?} was told {said:?}",
+                shown(slot.as_ref())
+            )
+        };
         match said {
             Commit::Done => Law::Compares.holds(over == stored, told)?,
             Commit::Conflict => Law::Progress.holds(over != stored, told)?,
@@ -51,11 +56,17 @@ fn walk<H: Harness>(harness: &H, seed: u64) -> Result<(), Violation> {
         let read = harness.wait(key.read(if dice.below(3) == 0 { store } else { reader }))?;
         if said == Commit::Done {
             let written = Record::of(&write);
-            let anew = if read.as_ref() == Some(&written) { None } else { harness.wait(key.read(&harness.open()))? };
+            let anew = if read.as_ref() == Some(&written) {
+                None
+            } else {
+                harness.wait(key.read(&harness.open()))?
+            };
             came_back(&written, read.as_ref(), anew.as_ref())?;
             *slot = Some(written);
         }
-        let told = || format!("walk {seed}, step {step}: after {said:?}, {} was read", shown(read.as_ref()));
+        let told = || {
+            format!("walk {seed}, step {step}: after {said:?}, {} was read", shown(read.as_ref()))
+        };
         Law::Compares.holds(read == *slot, told)?;
         harness.wait(loads(reader, key))?;
     }
@@ -73,16 +84,29 @@ fn a_version(dice: &mut Dice, stored: Option<Version>) -> Option<Version> {
     }
 }
 
-/// That `load` brings what the single reads bring: the grant, its client, its account, and who asks.
-async fn loads<S: AsyncStore<Error: std::fmt::Debug>>(store: &S, key: &Key) -> Result<(), Violation> {
+/// That `load` brings what the single reads bring: the grant, its client, its account, and who
+/// asks.
+async fn loads<S: AsyncStore<Error: std::fmt::Debug>>(
+    store: &S,
+    key: &Key,
+) -> Result<(), Violation> {
     let (stranger, nobody) = (new_subject()?, super::records::new_id()?);
     let cases = match key {
         Key::Grant(draft) => [
             Keys { grant: Some(draft.id), ..Keys::default() },
-            Keys { grant: Some(draft.id), client: Some(draft.client.as_str().into()), balance: true, ..Keys::default() },
+            Keys {
+                grant: Some(draft.id),
+                client: Some(draft.client.as_str().into()),
+                balance: true,
+                ..Keys::default()
+            },
         ],
         Key::Client(client) => [
-            Keys { client: Some(client.id().as_str().into()), subject: Some(stranger.as_str()), ..Keys::default() },
+            Keys {
+                client: Some(client.id().as_str().into()),
+                subject: Some(stranger.as_str()),
+                ..Keys::default()
+            },
             Keys { grant: Some(nobody), caller: Some(client.id().as_str()), ..Keys::default() },
         ],
     };
@@ -93,12 +117,14 @@ async fn loads<S: AsyncStore<Error: std::fmt::Debug>>(store: &S, key: &Key) -> R
             None => None,
         };
         let of_grant = grant.as_ref().map(|stored| &stored.record);
-        let client_id = keys.client.as_deref().or_else(|| of_grant.map(|grant| grant.client_id().as_str()));
+        let client_id =
+            keys.client.as_deref().or_else(|| of_grant.map(|grant| grant.client_id().as_str()));
         let client = match client_id {
             Some(id) => works("client", store.client(id).await)?,
             None => None,
         };
-        let account = match keys.subject.or_else(|| of_grant.map(|grant| grant.subject().as_str())) {
+        let account = match keys.subject.or_else(|| of_grant.map(|grant| grant.subject().as_str()))
+        {
             Some(subject) => works("account", store.account(subject).await)?,
             None => None,
         };
@@ -118,19 +144,29 @@ async fn loads<S: AsyncStore<Error: std::fmt::Debug>>(store: &S, key: &Key) -> R
     Ok(())
 }
 
-/// That `load_grants` brings each grant, in the order asked for, one that is twice there and one that does not exist included.
-async fn loads_many<S: AsyncStore<Error: std::fmt::Debug>>(store: &S, keys: &[Key]) -> Result<(), Violation> {
-    let own = keys.iter().filter_map(|key| if let Key::Grant(draft) = key { Some(draft.id) } else { None });
+/// That `load_grants` brings each grant, in the order asked for, one that is twice there and one
+/// that does not exist included.
+async fn loads_many<S: AsyncStore<Error: std::fmt::Debug>>(
+    store: &S,
+    keys: &[Key],
+) -> Result<(), Violation> {
+    let own = keys
+        .iter()
+        .filter_map(|key| if let Key::Grant(draft) = key { Some(draft.id) } else { None });
     let mut ids: Vec<_> = own.collect();
     ids.push(super::records::new_id()?);
     ids.extend(ids.first().copied());
     let found = works("load_grants", store.load_grants(&ids).await)?;
-    Law::Loads.holds(found.len() == ids.len(), || format!("load_grants of {} brought {}", ids.len(), found.len()))?;
+    Law::Loads.holds(found.len() == ids.len(), || {
+        format!("load_grants of {} brought {}", ids.len(), found.len())
+    })?;
     for (id, loaded) in ids.iter().zip(&found) {
         let alone = works("load", store.load(&Keys { grant: Some(*id), ..Keys::default() }).await)?;
         let same = loaded.grant == alone.grant && loaded.client == alone.client;
         let accounts = loaded.account == alone.account && loaded.owner == alone.owner;
-        Law::Loads.holds(same && accounts, || format!("load_grants brought {loaded:?} for {id:?}, and load {alone:?}"))?;
+        Law::Loads.holds(same && accounts, || {
+            format!("load_grants brought {loaded:?} for {id:?}, and load {alone:?}")
+        })?;
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
-//! Records to write: each with keys that nobody else has, and content that tells which write it is of.
+//! Records to write: each with keys that nobody else has, and content that tells which write it is
+//! of.
 
 use std::time::Duration;
 
 use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
 use crate::grant::{Grant, KEPT, KEPT_PENDING, Prompt, Terms};
-use crate::moment::{Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp};
+use crate::moment::{
+    Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp,
+};
 use crate::policy::Policy;
 use crate::record::{Stored, Version, Write};
 use crate::value::credential::GrantId;
@@ -81,7 +84,9 @@ impl Draft {
     pub(super) fn grant(&self) -> Result<Grant, Violation> {
         let unusable = |_| Law::Works.broken("the kit's own record is not one");
         let (policy, client) = (policy(0)?, client(self.client.as_str()).map_err(unusable)?);
-        let redirect_uri = client.verify_redirect(Some(CALLBACK), &policy).map_err(|reason| Law::Works.broken(reason.name()))?;
+        let redirect_uri = client
+            .verify_redirect(Some(CALLBACK), &policy)
+            .map_err(|reason| Law::Works.broken(reason.name()))?;
         let terms = Terms {
             client: self.client.clone(),
             subject: self.subject.clone(),
@@ -93,7 +98,8 @@ impl Draft {
             account_epoch: 7,
             created: now(),
         };
-        let challenge = CodeChallenge::parse(CHALLENGE).ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
+        let challenge = CodeChallenge::parse(CHALLENGE)
+            .ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
         let prompt = Prompt {
             ticket: Digest::of(self.mark.as_bytes()),
             session: Digest::of(b"a browser"),
@@ -108,7 +114,8 @@ impl Draft {
     /// The commit of it over this version.
     pub(super) fn over(&self, seen: Option<Version>) -> Result<Write, Violation> {
         let grant = self.grant()?;
-        let seen = seen.map(|version| Stored { record: std::sync::Arc::new(grant.clone()), version });
+        let seen =
+            seen.map(|version| Stored { record: std::sync::Arc::new(grant.clone()), version });
         Ok(Write::grant(seen.as_ref(), grant))
     }
 }
@@ -142,7 +149,12 @@ pub(super) fn client_again(id: &str, until: Timestamp) -> Result<Client, Violati
 /// The client of this id, of an epoch that its versions are counted from.
 pub(super) fn client_of_epoch(id: &str, until: Timestamp, epoch: u64) -> Result<Client, Violation> {
     let owner = new_subject()?;
-    let builder = Client::public(id).redirect_uri(CALLBACK).owner(owner).registered(None, now(), until, epoch);
+    let builder = Client::public(id).redirect_uri(CALLBACK).owner(owner).registered(
+        None,
+        now(),
+        until,
+        epoch,
+    );
     builder.build().map_err(|error| Law::Works.broken(error))
 }
 

@@ -24,7 +24,8 @@ const TEXTS: [&str; 10] = [
     "NULL",
 ];
 
-/// Any text in a record, a very large record, an identifier of any length and case, any version and any time come back as they were.
+/// Any text in a record, a very large record, an identifier of any length and case, any version and
+/// any time come back as they were.
 ///
 /// # Errors
 /// The first [`Violation`].
@@ -33,7 +34,8 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
     let round = |key: &Key, mark: &str, seen: Option<Version>| -> Result<Version, Violation> {
         let write = key.write(seen, mark)?;
         let said = harness.wait(commit(&store, &write))?;
-        Law::Progress.holds(said == Commit::Done, || format!("a commit of {key:?} was told {said:?}"))?;
+        Law::Progress
+            .holds(said == Commit::Done, || format!("a commit of {key:?} was told {said:?}"))?;
         came_back(&Record::of(&write), harness.wait(key.read(&other))?.as_ref(), None)?;
         Ok(Record::of(&write).version())
     };
@@ -44,7 +46,11 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
             seen = Some(round(&key, mark, seen)?);
         }
     }
-    for end in [Timestamp::NEVER, Timestamp::from_unix_seconds(u64::MAX - 1), Timestamp::from_unix_seconds(1 << 40)] {
+    for end in [
+        Timestamp::NEVER,
+        Timestamp::from_unix_seconds(u64::MAX - 1),
+        Timestamp::from_unix_seconds(1 << 40),
+    ] {
         for key in Key::all()? {
             round(&key.until(end), "ends late", None)?;
         }
@@ -59,15 +65,24 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
     identifiers(harness, &store)
 }
 
-/// Identifiers that differ in little are different records, and the longest is as good as the shortest.
+/// Identifiers that differ in little are different records, and the longest is as good as the
+/// shortest.
 fn identifiers<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violation> {
     let base = new_client(now())?.id().as_str().to_owned();
     let long = format!("{base}{}", "~".repeat(2048 - base.len()));
-    let ids = [base.clone(), base.to_uppercase(), format!("{base} "), format!("{base}%"), format!("{{{base}}}:'\"\\*?[a]"), long];
+    let ids = [
+        base.clone(),
+        base.to_uppercase(),
+        format!("{base} "),
+        format!("{base}%"),
+        format!("{{{base}}}:'\"\\*?[a]"),
+        long,
+    ];
     for id in &ids {
         let client = works("the kit's own client", client(id))?;
         let said = harness.wait(commit(store, &over(None, client)))?;
-        Law::Progress.holds(said == Commit::Done, || format!("a new client {id:?} was told {said:?}"))?;
+        Law::Progress
+            .holds(said == Commit::Done, || format!("a new client {id:?} was told {said:?}"))?;
     }
     for id in &ids {
         let found = works("a read", harness.wait(store.client(id)))?;
@@ -77,13 +92,21 @@ fn identifiers<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violatio
     let absent = [base[..base.len() - 1].to_owned(), format!("{base}_"), "%".to_owned()];
     for id in &absent {
         let found = works("a read", harness.wait(store.client(id)))?;
-        Law::Faithful.holds(found.is_none(), || format!("a read of the client {id:?}, who does not exist, brought {found:?}"))?;
+        Law::Faithful.holds(found.is_none(), || {
+            format!("a read of the client {id:?}, who does not exist, brought {found:?}")
+        })?;
     }
     // A grant names its client and its user; both may be of any length and look like anything.
     let client = works("the kit's own client", ClientId::new(&ids[5]))?;
-    let draft = Draft { client, ..Draft::new()? }.of(&Subject::new(format!("Ünïcode 用户 '\"{{}}%\\ {}", "y".repeat(500))));
+    let draft = Draft { client, ..Draft::new()? }
+        .of(&Subject::new(format!("Ünïcode 用户 '\"{{}}%\\ {}", "y".repeat(500))));
     let said = harness.wait(commit(store, &draft.over(None)?))?;
     Law::Progress.holds(said == Commit::Done, || format!("a new grant was told {said:?}"))?;
-    let found = works("grants_of", harness.wait(store.grants_of(draft.subject.as_str(), None, usize::MAX)))?;
-    Law::Index.holds(found.contains(&draft.id), || format!("the grant of {:?} is not among {found:?}", draft.subject))
+    let found = works(
+        "grants_of",
+        harness.wait(store.grants_of(draft.subject.as_str(), None, usize::MAX)),
+    )?;
+    Law::Index.holds(found.contains(&draft.id), || {
+        format!("the grant of {:?} is not among {found:?}", draft.subject)
+    })
 }

@@ -10,7 +10,8 @@ use crate::request::token::{Credentials, Presented};
 use crate::value::auth_method::SecretMethod;
 use crate::value::secret::Digest;
 
-/// The client, if it proves to be the one it claims. All failures look alike from outside and take comparable work.
+/// The client, if it proves to be the one it claims. All failures look alike from outside and take
+/// comparable work.
 pub(crate) fn authenticate<'a>(
     stored: Option<&'a Stored<Client>>,
     credentials: &Credentials<'_>,
@@ -18,7 +19,9 @@ pub(crate) fn authenticate<'a>(
     now: Timestamp,
 ) -> Result<&'a Client, Reason> {
     let client = stored.map(|stored| &*stored.record);
-    let proof = client.ok_or(Reason::ClientUnknown).and_then(|client| prove(client, &credentials.secret, policy));
+    let proof = client
+        .ok_or(Reason::ClientUnknown)
+        .and_then(|client| prove(client, &credentials.secret, policy));
     if proof.is_err() {
         level(client, &credentials.secret, policy);
     }
@@ -26,7 +29,11 @@ pub(crate) fn authenticate<'a>(
     served(stored, now).and(proof)
 }
 
-fn prove<'a>(client: &'a Client, presented: &Presented<'_>, policy: &Policy) -> Result<&'a Client, Reason> {
+fn prove<'a>(
+    client: &'a Client,
+    presented: &Presented<'_>,
+    policy: &Policy,
+) -> Result<&'a Client, Reason> {
     let (registered, stored) = match (client.authentication(), presented) {
         (Authentication::Public, Presented::None) => return Ok(client),
         (Authentication::Public, _) => return Err(Reason::ClientSecretUnexpected),
@@ -43,12 +50,15 @@ fn prove<'a>(client: &'a Client, presented: &Presented<'_>, policy: &Policy) -> 
     };
     match right {
         false => Err(Reason::ClientSecretWrong),
-        true if method != registered && !policy.is_lenient_on_method() => Err(Reason::ClientMethodMismatch),
+        true if method != registered && !policy.is_lenient_on_method() => {
+            Err(Reason::ClientMethodMismatch)
+        }
         true => Ok(client),
     }
 }
 
-/// The work of a failure that was too quick: unknown clients, and those without a slow hash, cost what the dearest one costs.
+/// The work of a failure that was too quick: unknown clients, and those without a slow hash, cost
+/// what the dearest one costs.
 fn level(client: Option<&Client>, presented: &Presented<'_>, policy: &Policy) {
     let (Presented::Basic(secret) | Presented::Post(secret)) = presented else { return };
     match client.map(Client::authentication) {

@@ -1,6 +1,8 @@
-//! authorize: from a request to a login, a consent page, or the first rule it breaks (OAuth 2.1 §4.1.1).
+//! authorize: from a request to a login, a consent page, or the first rule it breaks (OAuth 2.1
+//! §4.1.1).
 //!
-//! The order is fixed (AUTHZ-05). Until client and redirect URI are verified, errors are told to the user only.
+//! The order is fixed (AUTHZ-05). Until client and redirect URI are verified, errors are told to
+//! the user only.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -38,14 +40,20 @@ impl Operation for AuthorizationRequest<'_> {
     fn keys(&self, moment: &Moment) -> Keys<'_> {
         Keys {
             // Under an id it has just drawn, only a request that lost a race can find a record.
-            grant: (moment.again || self.challenge_once && self.user.is_some()).then(|| self.grant_id(moment)),
+            grant: (moment.again || self.challenge_once && self.user.is_some())
+                .then(|| self.grant_id(moment)),
             client: ClientId::can_be(&self.client_id).map(Cow::Borrowed),
             subject: self.user.as_ref().map(|user| user.subject),
             ..Keys::default()
         }
     }
 
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
+    fn decide(
+        &self,
+        loaded: &Loaded,
+        policy: &Policy,
+        moment: &Moment,
+    ) -> Decision<AuthorizationStep> {
         authorize(self, loaded, policy, moment)
     }
 
@@ -54,25 +62,45 @@ impl Operation for AuthorizationRequest<'_> {
     }
 }
 
-fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<AuthorizationStep> {
-    let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment).claimed_by(&request.client_id);
+fn authorize(
+    request: &AuthorizationRequest<'_>,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Decision<AuthorizationStep> {
+    let refuse =
+        |refusal| Decision::refuse_by(refusal, loaded, moment).claimed_by(&request.client_id);
     let client = match find(request, loaded, policy, moment) {
         Ok(Found::Client(client)) => client,
         Ok(Found::Unread(document)) => {
             let step = AuthorizationStep::NeedMetadata(document);
-            return Decision::allow(EventKind::DocumentNeeded, step, loaded, moment).claimed_by(&request.client_id);
+            return Decision::allow(EventKind::DocumentNeeded, step, loaded, moment)
+                .claimed_by(&request.client_id);
         }
-        Ok(Found::Read(write)) => return Decision::prepare(write, Surface::Authorization, loaded, moment),
+        Ok(Found::Read(write)) => {
+            return Decision::prepare(write, Surface::Authorization, loaded, moment);
+        }
         Err(refusal) => return refuse(refusal),
     };
     let redirect_uri = match redirect_uri(request, client, policy) {
         Ok(uri) => uri,
-        Err(reason) => return refuse(Refusal::received(reason, request.redirect_uri.get().unwrap_or_default())),
+        Err(reason) => {
+            return refuse(Refusal::received(
+                reason,
+                request.redirect_uri.get().unwrap_or_default(),
+            ));
+        }
     };
     // A state that came twice has no value that could be sent back.
     let state = request.state.get().filter(|_| !request.state.repeated);
     let tell = |reason| {
-        let to = Redirectable::of(redirect_uri.clone(), state, request.user.is_some(), client.is_trusted(), policy);
+        let to = Redirectable::of(
+            redirect_uri.clone(),
+            state,
+            request.user.is_some(),
+            client.is_trusted(),
+            policy,
+        );
         Refusal::redirectable(reason, to)
     };
     let asked = match judge(request, client, policy) {
@@ -81,7 +109,12 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
     };
     let Some(user) = &request.user else {
         let page = LoginPage { client: Arc::clone(client) };
-        return Decision::allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page), loaded, moment);
+        return Decision::allow(
+            EventKind::LoginNeeded,
+            AuthorizationStep::NeedsLogin(page),
+            loaded,
+            moment,
+        );
     };
     if let Err(reason) = loaded.standing() {
         return refuse(tell(reason));
@@ -89,8 +122,17 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
     let ticket = moment.entropy.secret();
     let id = request.grant_id(moment);
     let page = |grant| {
-        let page = ConsentPage { ticket: Issued::one(Kind::Ticket, id, ticket), client: Arc::clone(client), grant };
-        Decision::allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page), loaded, moment)
+        let page = ConsentPage {
+            ticket: Issued::one(Kind::Ticket, id, ticket),
+            client: Arc::clone(client),
+            grant,
+        };
+        Decision::allow(
+            EventKind::ConsentShown,
+            AuthorizationStep::NeedsConsent(page),
+            loaded,
+            moment,
+        )
     };
     if let Some(stored) = &loaded.grant {
         match occupant(&stored.record, user, moment) {
@@ -100,7 +142,8 @@ fn authorize(request: &AuthorizationRequest<'_>, loaded: &Loaded, policy: &Polic
             _ => return refuse(tell(Reason::Contended)),
         }
     }
-    let grant = pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
+    let grant =
+        pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
     let next = Arc::new(grant);
     let write = Write::grant(loaded.grant.as_ref(), Arc::clone(&next));
     page(next).writing(write).or_unsaved(tell(Reason::StorageUnavailable))
@@ -117,7 +160,11 @@ enum Occupant {
 
 fn occupant(grant: &Grant, user: &User<'_>, moment: &Moment) -> Occupant {
     match grant.phase() {
-        Phase::ConsentPending(prompt) if prompt.ticket.matches(&moment.entropy.secret().digest()) => Occupant::Own,
+        Phase::ConsentPending(prompt)
+            if prompt.ticket.matches(&moment.entropy.secret().digest()) =>
+        {
+            Occupant::Own
+        }
         Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Occupant::Reload,
         _ => Occupant::Other,
     }
@@ -128,7 +175,11 @@ pub(super) fn is_of(prompt: &Prompt, grant: &Grant, user: &User<'_>) -> bool {
     user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&prompt.session)
 }
 
-fn redirect_uri(request: &AuthorizationRequest<'_>, client: &Client, policy: &Policy) -> Result<VerifiedRedirectUri, Reason> {
+fn redirect_uri(
+    request: &AuthorizationRequest<'_>,
+    client: &Client,
+    policy: &Policy,
+) -> Result<VerifiedRedirectUri, Reason> {
     if request.redirect_uri.repeated {
         return Err(Reason::RedirectUriRepeated);
     }
@@ -136,7 +187,11 @@ fn redirect_uri(request: &AuthorizationRequest<'_>, client: &Client, policy: &Po
 }
 
 /// Steps 4 to 11: what is wrong with a request whose answer has somewhere to go.
-fn judge(request: &AuthorizationRequest<'_>, client: &Client, policy: &Policy) -> Result<Asked, Reason> {
+fn judge(
+    request: &AuthorizationRequest<'_>,
+    client: &Client,
+    policy: &Policy,
+) -> Result<Asked, Reason> {
     if request.repeats() {
         return Err(Reason::ParameterRepeated);
     }
@@ -173,7 +228,10 @@ fn code_challenge(request: &AuthorizationRequest<'_>) -> Result<CodeChallenge, R
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one record, gathered in one place from all that it is made of")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one record, gathered in one place from all that it is made of"
+)]
 fn pending(
     request: &AuthorizationRequest<'_>,
     user: &User<'_>,

@@ -1,4 +1,5 @@
-//! check: may this call be served? (OAuth 2.1 §5.2) One read of one record decides it, and nothing is written.
+//! check: may this call be served? (OAuth 2.1 §5.2) One read of one record decides it, and nothing
+//! is written.
 
 use std::sync::Arc;
 
@@ -19,7 +20,11 @@ impl Operation for AccessCheck<'_> {
     type Response = Access;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { grant: self.token.as_ref().map(|token| token.id), balance: self.needs.billed, ..Keys::default() }
+        Keys {
+            grant: self.token.as_ref().map(|token| token.id),
+            balance: self.needs.billed,
+            ..Keys::default()
+        }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
@@ -31,17 +36,28 @@ impl Operation for AccessCheck<'_> {
     }
 }
 
-fn check(request: &AccessCheck<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
+fn check(
+    request: &AccessCheck<'_>,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Decision<Access> {
     let needs = &request.needs;
     let accepted = request.token.as_ref().ok_or(Reason::TokenUnknown);
-    let accepted = accepted.and_then(|token| accept(token, needs.resource, loaded, policy, moment.now));
+    let accepted =
+        accepted.and_then(|token| accept(token, needs.resource, loaded, policy, moment.now));
     let served = accepted.and_then(|(grant, live)| {
         reaches(live, grant, needs, policy)?;
         Ok((grant, live, affords(needs, loaded)?))
     });
     match served {
         Ok((grant, live, warning)) => {
-            let access = Access { grant: Arc::clone(grant), live: *live, correlation: moment.entropy.correlation(), warning };
+            let access = Access {
+                grant: Arc::clone(grant),
+                live: *live,
+                correlation: moment.entropy.correlation(),
+                warning,
+            };
             Decision::allow(EventKind::AccessAllowed, access, loaded, moment)
         }
         Err(reason) => Decision::refuse_by(refusal(told(reason, policy), needs), loaded, moment),
@@ -51,7 +67,11 @@ fn check(request: &AccessCheck<'_>, loaded: &Loaded, policy: &Policy, moment: &M
 /// A suspension is told as the policy has it (AMB-19).
 fn told(reason: Reason, policy: &Policy) -> Reason {
     match reason {
-        Reason::AccountSuspended | Reason::OwnerSuspended if policy.checks().suspended_is_forbidden => Reason::AccountForbidden,
+        Reason::AccountSuspended | Reason::OwnerSuspended
+            if policy.checks().suspended_is_forbidden =>
+        {
+            Reason::AccountForbidden
+        }
         other => other,
     }
 }
@@ -59,13 +79,16 @@ fn told(reason: Reason, policy: &Policy) -> Reason {
 /// A challenge where another token would help, and none where it would not.
 fn refusal(reason: Reason, needs: &Needs<'_>) -> Refusal {
     match reason {
-        Reason::BalanceInsufficient | Reason::AccountForbidden => Refusal::plain(reason, Surface::Resource),
+        Reason::BalanceInsufficient | Reason::AccountForbidden => {
+            Refusal::plain(reason, Surface::Resource)
+        }
         _ => Refusal::challenge(reason, needs.resource, needs.scopes),
     }
 }
 
-/// The grant and the live entry of a token that is good at this resource: all that is asked before scope and balance, in that
-/// order: the token, its client and account, its audience. Introspection asks the same (RFC 7662 §2.2).
+/// The grant and the live entry of a token that is good at this resource: all that is asked before
+/// scope and balance, in that order: the token, its client and account, its audience. Introspection
+/// asks the same (RFC 7662 §2.2).
 pub(crate) fn accept<'g>(
     token: &Credential,
     resource: &Resource,
@@ -81,7 +104,11 @@ pub(crate) fn accept<'g>(
     };
     let live = active.find(&token.secret.digest()).ok_or(Reason::TokenExpired)?;
     stands(live, grant, loaded, grant.now(clock))?;
-    if live.is_for(grant.terms(), resource.identifier(), policy) { Ok((grant, live)) } else { Err(Reason::AudienceMismatch) }
+    if live.is_for(grant.terms(), resource.identifier(), policy) {
+        Ok((grant, live))
+    } else {
+        Err(Reason::AudienceMismatch)
+    }
 }
 
 /// Whether the token, its client and its account are alive.
@@ -92,7 +119,8 @@ fn stands(live: &Live, grant: &Grant, loaded: &Loaded, now: Timestamp) -> Result
     if !loaded.is_of_epoch(grant) {
         return Err(Reason::TokenRevoked);
     }
-    if !loaded.client.as_ref().is_some_and(|client| client.record.status() == ClientStatus::Active) {
+    if !loaded.client.as_ref().is_some_and(|client| client.record.status() == ClientStatus::Active)
+    {
         return Err(Reason::ClientDeactivated);
     }
     loaded.standing()
@@ -107,7 +135,8 @@ fn reaches(live: &Live, grant: &Grant, needs: &Needs<'_>, policy: &Policy) -> Re
     if needs.scopes.iter().all(granted) { Ok(()) } else { Err(Reason::ScopeInsufficient) }
 }
 
-/// Whether the account can pay, where there is something to pay. A balance that nobody knows does not suffice.
+/// Whether the account can pay, where there is something to pay. A balance that nobody knows does
+/// not suffice.
 fn affords(needs: &Needs<'_>, loaded: &Loaded) -> Result<Option<Warning>, Reason> {
     match (needs.billed, loaded.balance) {
         (false, _) | (true, Some(Balance::Sufficient)) => Ok(None),

@@ -31,7 +31,12 @@ impl Operation for ConsentDecision<'_> {
     }
 }
 
-fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
+fn decide(
+    request: &ConsentDecision<'_>,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Decision<Redirect> {
     let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment);
     let page = |reason| refuse(Refusal::plain(reason, Surface::Authorization));
     let Some(stored) = &loaded.grant else { return page(Reason::TicketUnknown) };
@@ -53,25 +58,34 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
         return page(reason);
     }
     let told = |reason| {
-        let to = Redirectable::after_user_action(&grant.terms().redirect_uri, prompt.state.as_deref());
+        let to =
+            Redirectable::after_user_action(&grant.terms().redirect_uri, prompt.state.as_deref());
         Refusal::redirectable(reason, to)
     };
     let tell = |reason| refuse(told(reason));
     // A denial needs no standing: it grants nothing, and must last.
-    if let (Err(reason), Choice::Allow | Choice::AllowOnly(_)) = (loaded.standing(), request.choice) {
+    if let (Err(reason), Choice::Allow | Choice::AllowOnly(_)) = (loaded.standing(), request.choice)
+    {
         return tell(reason);
     }
     let code = moment.entropy.secret().digest();
     let approved = || {
         let code = Issued::one(Kind::Code, grant.id(), moment.entropy.secret());
-        let redirect = Redirect::with_code(&grant.terms().redirect_uri, code, prompt.state.as_deref(), policy);
+        let redirect =
+            Redirect::with_code(&grant.terms().redirect_uri, code, prompt.state.as_deref(), policy);
         Decision::allow(EventKind::ConsentApproved, redirect, loaded, moment)
     };
     if !pending {
         // Its own answer come back late is its answer; so is the same denial again.
         return match (grant.phase(), request.choice) {
-            (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_)) if issued.code.matches(&code) => approved(),
-            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == Cause::Denied => tell(Reason::AccessDenied),
+            (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
+                if issued.code.matches(&code) =>
+            {
+                approved()
+            }
+            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == Cause::Denied => {
+                tell(Reason::AccessDenied)
+            }
             _ => page(Reason::ConsentUsed),
         };
     }
@@ -83,14 +97,20 @@ fn decide(request: &ConsentDecision<'_>, loaded: &Loaded, policy: &Policy, momen
         Err(reason) => return page(reason),
         Ok(Granted::Nothing) => {
             let denied = Write::grant(Some(stored), grant.denied(prompt, now));
-            return tell(Reason::AccessDenied).writing(denied).or_unsaved(told(Reason::StorageUnavailable));
+            return tell(Reason::AccessDenied)
+                .writing(denied)
+                .or_unsaved(told(Reason::StorageUnavailable));
         }
         Ok(Granted::All) => None,
         Ok(Granted::Part(scope)) => Some(scope),
     };
     let next = grant.approved(prompt, code, part, policy, now);
-    // The code may be redeemed at its last moment, and the tokens then be used for their whole life.
-    let last_use = now.after(policy.lifetimes().code).after(policy.lifetimes().refresh_idle).min(next.expires());
+    // The code may be redeemed at its last moment, and the tokens then be used for their whole
+    // life.
+    let last_use = now
+        .after(policy.lifetimes().code)
+        .after(policy.lifetimes().refresh_idle)
+        .min(next.expires());
     let decision = match renewal(loaded, last_use, policy) {
         Some(renewed) => Decision::prepare(renewed, Surface::Authorization, loaded, moment),
         None => approved().writing(Write::grant(Some(stored), next)),
@@ -107,7 +127,12 @@ fn is_asked(request: &ConsentDecision<'_>, grant: &Grant, prompt: &Prompt) -> Re
 }
 
 /// Whether the client is still served and still registered for the redirect URI.
-fn client_fits(grant: &Grant, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Result<(), Reason> {
+fn client_fits(
+    grant: &Grant,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Result<(), Reason> {
     let client = loaded.client(moment.now)?;
     let named = grant.terms().redirect_uri_sent.then(|| grant.terms().redirect_uri.as_str());
     let still = client.verify_redirect(named, policy)?;

@@ -1,4 +1,5 @@
-//! disconnect: a user or an administrator ends a grant, or all of a client (OAuth 2.1 §7.9, §4.3.3).
+//! disconnect: a user or an administrator ends a grant, or all of a client (OAuth 2.1 §7.9,
+//! §4.3.3).
 
 use std::borrow::Cow;
 
@@ -19,16 +20,25 @@ impl Operation for GrantRevocation<'_> {
         Keys { grant: Some(self.grant), ..Keys::default() }
     }
 
-    /// Whatever its phase: a page that waits for its answer and a code that waits to be redeemed are ended as well. One that is over
-    /// stays as it is.
+    /// Whatever its phase: a page that waits for its answer and a code that waits to be redeemed
+    /// are ended as well. One that is over stays as it is.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
         let stored = loaded.grant.as_ref();
-        let is_own = |stored: &&Stored<Grant>| self.user.is_none_or(|user| stored.record.subject().as_str() == user);
+        let is_own = |stored: &&Stored<Grant>| {
+            self.user.is_none_or(|user| stored.record.subject().as_str() == user)
+        };
         let Some(stored) = stored.filter(is_own) else {
             return match self.user {
                 // Another user's grant looks like none, in the event too.
-                Some(_) => Decision::refuse(Reason::ConnectionUnknown, Surface::Operator, &Loaded::default(), moment),
-                None => Decision::allow(EventKind::NothingRevoked, (), loaded, moment).noted(self.note),
+                Some(_) => Decision::refuse(
+                    Reason::ConnectionUnknown,
+                    Surface::Operator,
+                    &Loaded::default(),
+                    moment,
+                ),
+                None => {
+                    Decision::allow(EventKind::NothingRevoked, (), loaded, moment).noted(self.note)
+                }
             };
         };
         let grant = &*stored.record;
@@ -36,7 +46,9 @@ impl Operation for GrantRevocation<'_> {
             return Decision::allow(EventKind::NothingRevoked, (), loaded, moment).noted(self.note);
         }
         let revoked = Write::grant(Some(stored), grant.revoked(self.cause, grant.now(moment.now)));
-        Decision::allow(EventKind::GrantRevoked, (), loaded, moment).noted(self.note).writing(revoked)
+        Decision::allow(EventKind::GrantRevoked, (), loaded, moment)
+            .noted(self.note)
+            .writing(revoked)
     }
 
     fn surface(&self) -> Surface {
@@ -53,11 +65,14 @@ impl Operation for ClientRevocation<'_> {
 
     /// One write, however many there are: each grant captured the client's epoch.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted()) else {
-            return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment).claimed_by(self.client_id);
+        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted())
+        else {
+            return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment)
+                .claimed_by(self.client_id);
         };
         let next = Client::clone(&stored.record).with_grants_ended();
-        let decision = Decision::allow(EventKind::ClientGrantsEnded, (), loaded, moment).noted(Some(self.note));
+        let decision = Decision::allow(EventKind::ClientGrantsEnded, (), loaded, moment)
+            .noted(Some(self.note));
         decision.writing(Write::client(Some(stored), next))
     }
 

@@ -1,6 +1,8 @@
-//! Whose an authorization request is: a client on record, or one that names itself by the URL of a document about it (CIMD).
+//! Whose an authorization request is: a client on record, or one that names itself by the URL of a
+//! document about it (CIMD).
 //!
-//! The record of such a client is the document as it was last read. Fetching is the host's; judging what it fetched is this file's.
+//! The record of such a client is the document as it was last read. Fetching is the host's; judging
+//! what it fetched is this file's.
 
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ pub(super) fn find<'a>(
     moment: &Moment,
 ) -> Result<Found<'a>, Refusal> {
     let refuse = |reason| Refusal::plain(reason, Surface::Authorization);
-    let Some(rules) = policy.documents().filter(|rules| is_due(request, loaded, rules, moment)) else {
+    let Some(rules) = policy.documents().filter(|rules| is_due(request, loaded, rules, moment))
+    else {
         return loaded.client(moment.now).map(Found::Client).map_err(refuse);
     };
     if !is_document_url(&request.client_id, rules.allow_loopback) {
@@ -40,13 +43,17 @@ pub(super) fn find<'a>(
     }
     match &request.fetched {
         None => Ok(Found::Unread(DocumentRequest::of(&request.client_id, rules))),
-        Some(Fetch::Failed) => Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id)),
+        Some(Fetch::Failed) => {
+            Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id))
+        }
         Some(Fetch::Busy) => Err(refuse(Reason::DocumentsBusy)),
         Some(Fetch::Document(document)) => {
-            let client = read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
+            let client =
+                read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
             let client = client.map_err(|(reason, part)| Refusal::part(reason, part))?;
             match &loaded.client {
-                // Kept by this very request, however long that took. Whatever else stands there was read from an older document.
+                // Kept by this very request, however long that took. Whatever else stands there was
+                // read from an older document.
                 Some(stored) if moment.again && stored.record.is_described_as(&client) => {
                     loaded.client(moment.now).map(Found::Client).map_err(refuse)
                 }
@@ -56,12 +63,23 @@ pub(super) fn find<'a>(
     }
 }
 
-/// Whether a document must be read first: the `client_id` is a URL, and on record is neither another client under that name nor a
-/// document that is fresh. One that is deactivated stays so, and nothing is fetched.
-fn is_due(request: &AuthorizationRequest<'_>, loaded: &Loaded, rules: &DocumentRules, moment: &Moment) -> bool {
-    let Some(Stored { record: client, .. }) = &loaded.client else { return claims_document(&request.client_id) };
-    let is_current = client.is_fresh(moment.now, rules.fresh_at_most) && !client.is_expired(moment.now);
-    client.registration() == Registration::MetadataDocument && client.status() == ClientStatus::Active && !is_current
+/// Whether a document must be read first: the `client_id` is a URL, and on record is neither
+/// another client under that name nor a document that is fresh. One that is deactivated stays so,
+/// and nothing is fetched.
+fn is_due(
+    request: &AuthorizationRequest<'_>,
+    loaded: &Loaded,
+    rules: &DocumentRules,
+    moment: &Moment,
+) -> bool {
+    let Some(Stored { record: client, .. }) = &loaded.client else {
+        return claims_document(&request.client_id);
+    };
+    let is_current =
+        client.is_fresh(moment.now, rules.fresh_at_most) && !client.is_expired(moment.now);
+    client.registration() == Registration::MetadataDocument
+        && client.status() == ClientStatus::Active
+        && !is_current
 }
 
 /// The client that this document is about. What the operator has decided of it stays.
@@ -84,5 +102,7 @@ fn read(
         .authentication(Authentication::Public)
         .grant_types(grant_types)
         .documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
-    metadata.describe(builder, policy).map_err(|reason| (Reason::DocumentMetadata, reason.description()))
+    metadata
+        .describe(builder, policy)
+        .map_err(|reason| (Reason::DocumentMetadata, reason.description()))
 }

@@ -1,4 +1,5 @@
-//! introspect: whether the check would accept a token at the resource of whoever asks (RFC 7662 §2.2).
+//! introspect: whether the check would accept a token at the resource of whoever asks (RFC 7662
+//! §2.2).
 
 use std::sync::Arc;
 
@@ -28,12 +29,18 @@ impl Operation for IntrospectionRequest<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Introspected> {
         // Who may not ask is told of as themselves, and not as of the grant they named.
         let nobody = Loaded { client: loaded.caller.clone(), ..Loaded::default() };
-        let refuse = |reason| Decision::refuse(reason, Surface::Token, &nobody, moment).claimed_by(&self.credentials.id);
-        let caller = match authenticate(loaded.caller.as_ref(), &self.credentials, policy, moment.now) {
-            Ok(client) => client,
-            Err(reason) => return refuse(reason),
+        let refuse = |reason| {
+            Decision::refuse(reason, Surface::Token, &nobody, moment)
+                .claimed_by(&self.credentials.id)
         };
-        let (rules, token) = match may_ask(caller, policy).and_then(|rules| Ok((rules, self.token.as_ref().map_err(|e| *e)?))) {
+        let caller =
+            match authenticate(loaded.caller.as_ref(), &self.credentials, policy, moment.now) {
+                Ok(client) => client,
+                Err(reason) => return refuse(reason),
+            };
+        let (rules, token) = match may_ask(caller, policy)
+            .and_then(|rules| Ok((rules, self.token.as_ref().map_err(|e| *e)?)))
+        {
             Ok(asked) => asked,
             Err(reason) => return refuse(reason),
         };
@@ -42,7 +49,13 @@ impl Operation for IntrospectionRequest<'_> {
                 let answer = Introspected::active(Arc::clone(grant), *live);
                 Decision::allow(EventKind::TokenIntrospected, answer, loaded, moment)
             }
-            Err(reason) => Decision::allow(EventKind::InactiveIntrospected, Introspected::INACTIVE, loaded, moment).because(reason),
+            Err(reason) => Decision::allow(
+                EventKind::InactiveIntrospected,
+                Introspected::INACTIVE,
+                loaded,
+                moment,
+            )
+            .because(reason),
         };
         decision.noted(Some(&self.credentials.id))
     }
@@ -52,7 +65,8 @@ impl Operation for IntrospectionRequest<'_> {
     }
 }
 
-/// Whether this client may ask at all: it has proved who it is, for it has a secret, and the policy names it.
+/// Whether this client may ask at all: it has proved who it is, for it has a secret, and the policy
+/// names it.
 fn may_ask<'p>(caller: &Client, policy: &'p Policy) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
     if *caller.authentication() == Authentication::Public {
@@ -62,7 +76,8 @@ fn may_ask<'p>(caller: &Client, policy: &'p Policy) -> Result<&'p IntrospectionR
     if is_named { Ok(rules) } else { Err(Reason::IntrospectionUnauthorized) }
 }
 
-/// The token, if the check would accept it at one of the caller's resources, before scope and balance (INTROSPECT-04).
+/// The token, if the check would accept it at one of the caller's resources, before scope and
+/// balance (INTROSPECT-04).
 fn active<'g>(
     token: Option<&Credential>,
     caller: &Client,
@@ -72,7 +87,10 @@ fn active<'g>(
     moment: &Moment,
 ) -> Result<(&'g Arc<Grant>, &'g Live), Reason> {
     let token = token.ok_or(Reason::TokenUnknown)?;
-    for resource in rules.resources_of(caller.id().as_str()).filter_map(|identifier| policy.resource(identifier)) {
+    for resource in rules
+        .resources_of(caller.id().as_str())
+        .filter_map(|identifier| policy.resource(identifier))
+    {
         match accept(token, resource, loaded, policy, moment.now) {
             Err(Reason::AudienceMismatch) => {}
             settled => return settled,

@@ -1,4 +1,5 @@
-//! manage: a client reads, changes or deletes its registration (RFC 7592 §2). Whoever cannot show its token learns nothing.
+//! manage: a client reads, changes or deletes its registration (RFC 7592 §2). Whoever cannot show
+//! its token learns nothing.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,7 +24,9 @@ impl Operation for ManagementRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
-        let refuse = |reason| Decision::refuse(reason, Surface::Management, loaded, moment).claimed_by(self.client_id);
+        let refuse = |reason| {
+            Decision::refuse(reason, Surface::Management, loaded, moment).claimed_by(self.client_id)
+        };
         let Some(stored) = managed(self, loaded, moment) else {
             return if is_gone(self, loaded, moment) {
                 Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
@@ -31,12 +34,20 @@ impl Operation for ManagementRequest<'_> {
                 refuse(Reason::ManagementTokenWrong)
             };
         };
-        let shown = |client, secret| Managed { shown: Some(Shown { client, secret, token: self.token.into() }) };
+        let shown = |client, secret| Managed {
+            shown: Some(Shown { client, secret, token: self.token.into() }),
+        };
         match &self.action {
-            Action::Read => Decision::allow(EventKind::ClientRead, shown(Arc::clone(&stored.record), None), loaded, moment),
+            Action::Read => Decision::allow(
+                EventKind::ClientRead,
+                shown(Arc::clone(&stored.record), None),
+                loaded,
+                moment,
+            ),
             Action::Delete => {
                 let deleted = Write::client(Some(stored), Client::clone(&stored.record).deleted());
-                Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment).writing(deleted)
+                Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
+                    .writing(deleted)
             }
             Action::Update(Err(reason)) => refuse(*reason),
             Action::Update(Ok(update)) => match updated(update, &stored.record, policy, moment) {
@@ -44,8 +55,10 @@ impl Operation for ManagementRequest<'_> {
                 Ok(client) => {
                     let client = Arc::new(client);
                     let is_new = client.has_secret(&moment.entropy.client_secret().text_digest());
-                    let shown = shown(Arc::clone(&client), is_new.then(|| moment.entropy.client_secret()));
-                    Decision::allow(EventKind::ClientUpdated, shown, loaded, moment).writing(Write::client(Some(stored), client))
+                    let shown =
+                        shown(Arc::clone(&client), is_new.then(|| moment.entropy.client_secret()));
+                    Decision::allow(EventKind::ClientUpdated, shown, loaded, moment)
+                        .writing(Write::client(Some(stored), client))
                 }
             },
         }
@@ -57,7 +70,11 @@ impl Operation for ManagementRequest<'_> {
 }
 
 /// The registration, if it is served and this is its token. The digest is taken in any case.
-fn managed<'a>(request: &ManagementRequest<'_>, loaded: &'a Loaded, moment: &Moment) -> Option<&'a Stored<Client>> {
+fn managed<'a>(
+    request: &ManagementRequest<'_>,
+    loaded: &'a Loaded,
+    moment: &Moment,
+) -> Option<&'a Stored<Client>> {
     let token = Digest::of(request.token.as_bytes());
     loaded.client(moment.now).ok()?;
     loaded.client.as_ref().filter(|stored| stored.record.is_managed_by(&token))
@@ -67,23 +84,39 @@ fn managed<'a>(request: &ManagementRequest<'_>, loaded: &'a Loaded, moment: &Mom
 fn is_gone(request: &ManagementRequest<'_>, loaded: &Loaded, moment: &Moment) -> bool {
     let is_late = moment.again && matches!(request.action, Action::Delete);
     let token = Digest::of(request.token.as_bytes());
-    is_late && loaded.client.as_ref().is_some_and(|stored| stored.record.is_deleted() && stored.record.is_managed_by(&token))
+    is_late
+        && loaded
+            .client
+            .as_ref()
+            .is_some_and(|stored| stored.record.is_deleted() && stored.record.is_managed_by(&token))
 }
 
-/// The client with these metadata in place of its own. How it authenticates and what it is registered for stay if the update does
-/// not name them: nobody loses a secret by leaving a member out.
-fn updated(update: &Update, client: &Client, policy: &Policy, moment: &Moment) -> Result<Client, Reason> {
+/// The client with these metadata in place of its own. How it authenticates and what it is
+/// registered for stay if the update does not name them: nobody loses a secret by leaving a member
+/// out.
+fn updated(
+    update: &Update,
+    client: &Client,
+    policy: &Policy,
+    moment: &Moment,
+) -> Result<Client, Reason> {
     let metadata = update.metadata.clone();
-    let method = metadata.auth_method.map_or(client.authentication().method(), |asked| policy.auth_methods().nearest(asked));
+    let method = metadata
+        .auth_method
+        .map_or(client.authentication().method(), |asked| policy.auth_methods().nearest(asked));
     let authentication = match (client.authentication(), authentication(method, moment)) {
         // The same secret, sent another way.
-        (Authentication::Confidential { secret, .. }, Authentication::Confidential { method, .. }) => {
-            Authentication::Confidential { method, secret: secret.clone() }
-        }
+        (
+            Authentication::Confidential { secret, .. },
+            Authentication::Confidential { method, .. },
+        ) => Authentication::Confidential { method, secret: secret.clone() },
         (_, new) => new,
     };
     let grant_types = metadata.grant_types.unwrap_or(client.grant_types());
-    let next = metadata.describe(client.clone().edit().authentication(authentication).grant_types(grant_types), policy)?;
+    let next = metadata.describe(
+        client.clone().edit().authentication(authentication).grant_types(grant_types),
+        policy,
+    )?;
     // Its own commit come back late may have ended the secret that came along.
     let is_done = moment.again && next == *client;
     match &update.secret {

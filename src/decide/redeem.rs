@@ -1,4 +1,5 @@
-//! redeem: a code becomes tokens, once (OAuth 2.1 §4.1.3). A second redemption that is valid in all else revokes the grant.
+//! redeem: a code becomes tokens, once (OAuth 2.1 §4.1.3). A second redemption that is valid in all
+//! else revokes the grant.
 
 use std::sync::Arc;
 
@@ -43,12 +44,20 @@ pub(crate) fn redeem(
     let now = grant.now(moment.now);
     let issued = match grant.phase() {
         Phase::CodeIssued(issued) => issued,
-        Phase::Active(active) if active.current.matches(&moment.entropy.refresh_secret().digest()) => {
+        Phase::Active(active)
+            if active.current.matches(&moment.entropy.refresh_secret().digest()) =>
+        {
             // This request's own commit come back late: its answer is in the record.
             let access = active.find(&moment.entropy.access_secret().digest());
-            let (scope, expires) = access.map_or((Subset::ALL, now), |live| (live.scope, live.expires));
+            let (scope, expires) =
+                access.map_or((Subset::ALL, now), |live| (live.scope, live.expires));
             let expires_in = expires.seconds_from(now).max(1);
-            return Decision::allow(EventKind::CodeRedeemed, tokens(client, grant, scope, expires_in, moment), loaded, moment);
+            return Decision::allow(
+                EventKind::CodeRedeemed,
+                tokens(client, grant, scope, expires_in, moment),
+                loaded,
+                moment,
+            );
         }
         _ => {
             let revoked = grant.revoked(Cause::Replay, now);
@@ -66,17 +75,20 @@ pub(crate) fn redeem(
         resources,
     };
     let family = moment.entropy.secret().digest();
-    let next = grant.redeemed(issued, family, &minted, client.grant_types().refresh_token, policy, now);
+    let next =
+        grant.redeemed(issued, family, &minted, client.grant_types().refresh_token, policy, now);
     // Already done when it was approved, unless the policy's lifetimes have grown since.
     if let Some(renewed) = renewal(loaded, next.last_use(), policy) {
         return Decision::prepare(renewed, Surface::Token, loaded, moment);
     }
     let expires_in = now.after(policy.lifetimes().access).min(grant.expires()).seconds_from(now);
     let tokens = tokens(client, grant, Subset::ALL, expires_in, moment);
-    Decision::allow(EventKind::CodeRedeemed, tokens, loaded, moment).writing(Write::grant(Some(stored), next))
+    Decision::allow(EventKind::CodeRedeemed, tokens, loaded, moment)
+        .writing(Write::grant(Some(stored), next))
 }
 
-/// Whether the code was this client's to redeem: client, redirect URI and verifier (OAuth 2.1 §4.1.3, §7.5.2).
+/// Whether the code was this client's to redeem: client, redirect URI and verifier (OAuth 2.1
+/// §4.1.3, §7.5.2).
 fn is_owners(
     request: &Redemption<'_>,
     client: &Client,
@@ -88,8 +100,12 @@ fn is_owners(
         return Err(Reason::CodeClientMismatch);
     }
     match &request.redirect_uri {
-        Some(uri) if uri != terms.redirect_uri.as_str() => return Err(Reason::TokenRedirectUriMismatch),
-        None if terms.redirect_uri_sent && policy.token_redirect_uri() == TokenRedirectUri::RequiredIfSent => {
+        Some(uri) if uri != terms.redirect_uri.as_str() => {
+            return Err(Reason::TokenRedirectUriMismatch);
+        }
+        None if terms.redirect_uri_sent
+            && policy.token_redirect_uri() == TokenRedirectUri::RequiredIfSent =>
+        {
             return Err(Reason::TokenRedirectUriMissing);
         }
         _ => {}
@@ -122,7 +138,13 @@ fn is_alive(
     narrowed_resources(&request.resources, grant.terms(), policy)
 }
 
-fn tokens(client: &Client, grant: &Grant, scope: Subset, expires_in: u64, moment: &Moment) -> Tokens {
+fn tokens(
+    client: &Client,
+    grant: &Grant,
+    scope: Subset,
+    expires_in: u64,
+    moment: &Moment,
+) -> Tokens {
     let entropy = &moment.entropy;
     let refresh = || Issued::refresh(grant.id(), entropy.secret(), entropy.refresh_secret());
     Tokens {

@@ -1,4 +1,5 @@
-//! refresh: a refresh token becomes its successor (OAuth 2.1 §4.3). The steps are the rows of the decision table, in its order.
+//! refresh: a refresh token becomes its successor (OAuth 2.1 §4.3). The steps are the rows of the
+//! decision table, in its order.
 
 use std::sync::Arc;
 
@@ -30,7 +31,9 @@ pub(crate) fn refresh(
     let grant = &stored.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
-        Phase::Revoked(revoked) if revoked.cause == Cause::SecurityEvent => return refuse(Reason::RevokedSecurityEvent),
+        Phase::Revoked(revoked) if revoked.cause == Cause::SecurityEvent => {
+            return refuse(Reason::RevokedSecurityEvent);
+        }
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
         Phase::ConsentPending(_) | Phase::CodeIssued(_) => return refuse(Reason::RefreshUnknown),
     };
@@ -50,7 +53,8 @@ pub(crate) fn refresh(
     OfFamily { request, stored, active, loaded, policy, moment, now }.decide()
 }
 
-/// A refresh token of the grant's family, presented by the grant's client while the grant is alive: current, or rotated before.
+/// A refresh token of the grant's family, presented by the grant's client while the grant is alive:
+/// current, or rotated before.
 struct OfFamily<'a> {
     request: &'a Refreshing<'a>,
     stored: &'a Stored<Grant>,
@@ -79,9 +83,14 @@ impl OfFamily<'_> {
             Ok(asked) => asked,
             Err(reason) => return self.refuse(reason),
         };
-        let (grant, presented, salt) = (self.grant(), &self.request.token.current, self.moment.entropy.salt());
-        let (refresh, access) = (presented.successor(Successor::Refresh, &salt), presented.successor(Successor::Access, &salt));
-        let minted = Minted { refresh: refresh.digest(), access: access.digest(), scope, resources };
+        let (grant, presented, salt) =
+            (self.grant(), &self.request.token.current, self.moment.entropy.salt());
+        let (refresh, access) = (
+            presented.successor(Successor::Refresh, &salt),
+            presented.successor(Successor::Access, &salt),
+        );
+        let minted =
+            Minted { refresh: refresh.digest(), access: access.digest(), scope, resources };
         let next = grant.rotated(self.active, &minted, salt, self.policy, self.now);
         let expires = self.now.after(self.policy.lifetimes().access).min(grant.expires());
         let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now));
@@ -92,11 +101,12 @@ impl OfFamily<'_> {
         Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment).writing(write)
     }
 
-    /// The successor of a rotated token, if it is the current one: made by this very request, whose commit came back late, or by
-    /// the last rotation while the replay window is open.
+    /// The successor of a rotated token, if it is the current one: made by this very request, whose
+    /// commit came back late, or by the last rotation while the replay window is open.
     fn current_successor(&self) -> Option<(Secret, Salt, EventKind)> {
         let window = self.policy.replay_window();
-        let own = self.moment.again.then(|| (self.moment.entropy.salt(), EventKind::TokensRefreshed));
+        let own =
+            self.moment.again.then(|| (self.moment.entropy.salt(), EventKind::TokensRefreshed));
         let is_open = self.now < self.active.rotated.after(window);
         let last = self.active.window.filter(|_| is_open).and_then(|last| last.salt);
         let last = last.map(|salt| (salt, EventKind::RefreshReplayedInWindow));
@@ -106,15 +116,18 @@ impl OfFamily<'_> {
         })
     }
 
-    /// The answer of that rotation again: its tokens derived anew, their scope and lifetime from the record.
+    /// The answer of that rotation again: its tokens derived anew, their scope and lifetime from
+    /// the record.
     fn answer_again(&self, refresh: Secret, salt: &Salt, kind: EventKind) -> Decision<Tokens> {
         if let Err(reason) = self.asked() {
             return self.refuse(reason);
         }
         let access = self.request.token.current.successor(Successor::Access, salt);
-        // An access token that was revoked by itself stays dead; the client finds out at its first use and refreshes.
+        // An access token that was revoked by itself stays dead; the client finds out at its first
+        // use and refreshes.
         let recorded = self.active.find(&access.digest());
-        let (scope, expires) = recorded.map_or((Subset::ALL, self.now), |live| (live.scope, live.expires));
+        let (scope, expires) =
+            recorded.map_or((Subset::ALL, self.now), |live| (live.scope, live.expires));
         let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now).max(1));
         Decision::allow(kind, tokens, self.loaded, self.moment)
     }
@@ -126,7 +139,8 @@ impl OfFamily<'_> {
         if self.active.window.is_some_and(|last| self.now < last.before.after(window)) {
             return self.refuse(Reason::RefreshSuperseded);
         }
-        // What was decided again may have rotated the token itself, in a commit that is still on its way.
+        // What was decided again may have rotated the token itself, in a commit that is still on
+        // its way.
         if self.moment.again && !window.is_zero() {
             return self.refuse(Reason::Contended);
         }
@@ -134,14 +148,16 @@ impl OfFamily<'_> {
         self.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
     }
 
-    /// What is judged only of a token that would otherwise be answered: a replay is one whatever else is wrong with the request.
+    /// What is judged only of a token that would otherwise be answered: a replay is one whatever
+    /// else is wrong with the request.
     fn asked(&self) -> Result<(Subset, Subset), Reason> {
         if self.now >= self.active.idle {
             return Err(Reason::RefreshIdleExpired);
         }
         self.loaded.standing()?;
         let scope = narrowed_scope(self.request.scope.as_deref(), self.grant().terms())?;
-        let resources = narrowed_resources(&self.request.resources, self.grant().terms(), self.policy)?;
+        let resources =
+            narrowed_resources(&self.request.resources, self.grant().terms(), self.policy)?;
         Ok((scope, resources))
     }
 

@@ -1,4 +1,5 @@
-//! register: a client asks to be known, and is told what it is known as (RFC 7591 §3). Nothing is kept of one that is refused.
+//! register: a client asks to be known, and is told what it is known as (RFC 7591 §3). Nothing is
+//! kept of one that is refused.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,13 +20,16 @@ impl Operation for RegistrationRequest {
     type Response = Registered;
 
     fn keys(&self, moment: &Moment) -> Keys<'_> {
-        // Under a name it has just drawn, only a request that lost a race can find a record: its own.
+        // Under a name it has just drawn, only a request that lost a race can find a record: its
+        // own.
         let client = moment.again.then(|| Cow::Owned(moment.entropy.client_id().into()));
         Keys { client, ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
-        let refuse = |reason| Decision::refuse_by(Refusal::plain(reason, Surface::Registration), loaded, moment);
+        let refuse = |reason| {
+            Decision::refuse_by(Refusal::plain(reason, Surface::Registration), loaded, moment)
+        };
         let client = match client(self, policy, moment) {
             Ok(client) => Arc::new(client),
             Err(reason) => return refuse(reason),
@@ -34,7 +38,8 @@ impl Operation for RegistrationRequest {
             None => {
                 let registered = registered(&client, policy, moment);
                 let write = Write::client(None, client);
-                Decision::allow(EventKind::ClientRegistered, registered, loaded, moment).writing(write)
+                Decision::allow(EventKind::ClientRegistered, registered, loaded, moment)
+                    .writing(write)
             }
             // Its own commit come back late.
             Some(stored) if stored.record.epoch() == client.epoch() => {
@@ -50,7 +55,11 @@ impl Operation for RegistrationRequest {
     }
 }
 
-fn client(request: &RegistrationRequest, policy: &Policy, moment: &Moment) -> Result<Client, Reason> {
+fn client(
+    request: &RegistrationRequest,
+    policy: &Policy,
+    moment: &Moment,
+) -> Result<Client, Reason> {
     let metadata = request.metadata.clone();
     let asked = metadata.auth_method.unwrap_or(AuthMethod::Secret(SecretMethod::Basic));
     let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
@@ -68,9 +77,10 @@ fn client(request: &RegistrationRequest, policy: &Policy, moment: &Moment) -> Re
 pub(super) fn authentication(method: AuthMethod, moment: &Moment) -> Authentication {
     match method {
         AuthMethod::None => Authentication::Public,
-        AuthMethod::Secret(method) => {
-            Authentication::Confidential { method, secret: StoredSecret::Digest(moment.entropy.client_secret().text_digest()) }
-        }
+        AuthMethod::Secret(method) => Authentication::Confidential {
+            method,
+            secret: StoredSecret::Digest(moment.entropy.client_secret().text_digest()),
+        },
     }
 }
 

@@ -1,4 +1,5 @@
-//! revoke: a client gives a token back (RFC 7009 §2). A refresh token ends its grant, an access token ends alone.
+//! revoke: a client gives a token back (RFC 7009 §2). A refresh token ends its grant, an access
+//! token ends alone.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,28 +26,40 @@ impl Operation for RevocationRequest<'_> {
             Ok(Revocable::Access(token)) => Some(token.id),
             Ok(Revocable::Nothing) | Err(_) => None,
         };
-        Keys { grant, client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), ..Keys::default() }
+        Keys {
+            grant,
+            client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed),
+            ..Keys::default()
+        }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
-        let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
-            Ok(client) => client,
-            Err(reason) => return refuse(reason),
+        let refuse = |reason| {
+            Decision::refuse(reason, Surface::Token, loaded, moment)
+                .claimed_by(&self.credentials.id)
         };
+        let client =
+            match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
+                Ok(client) => client,
+                Err(reason) => return refuse(reason),
+            };
         let token = match (&self.token, policy.revocation()) {
             (_, None) => return refuse(Reason::RevocationOff),
             (Err(reason), _) => return refuse(*reason),
             (Ok(token), Some(_)) => token,
         };
         match revoke(token, client, loaded, policy, moment) {
-            Err(Reason::RevocationClientMismatch) if policy.revocation().is_some_and(|rules| rules.silent) => {
+            Err(Reason::RevocationClientMismatch)
+                if policy.revocation().is_some_and(|rules| rules.silent) =>
+            {
                 let decision = Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment);
                 decision.because(Reason::RevocationClientMismatch)
             }
             Err(reason) => refuse(reason),
             Ok(None) => Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment),
-            Ok(Some((kind, write))) => Decision::allow(kind, Revoked, loaded, moment).writing(write),
+            Ok(Some((kind, write))) => {
+                Decision::allow(kind, Revoked, loaded, moment).writing(write)
+            }
         }
     }
 
@@ -55,7 +68,8 @@ impl Operation for RevocationRequest<'_> {
     }
 }
 
-/// The write that ends the token; nothing if it is over already, was never ours, or is of another family.
+/// The write that ends the token; nothing if it is over already, was never ours, or is of another
+/// family.
 fn revoke(
     token: &Revocable,
     client: &Client,
@@ -67,7 +81,9 @@ fn revoke(
     let grant = &*stored.record;
     let is_of_grant = match token {
         Revocable::Refresh(token) => token.family.digest().matches(&active.family),
-        Revocable::Access(token) => active.find(&token.secret.digest()).is_some_and(|live| grant.now(moment.now) < live.expires),
+        Revocable::Access(token) => active
+            .find(&token.secret.digest())
+            .is_some_and(|live| grant.now(moment.now) < live.expires),
         Revocable::Nothing => false,
     };
     if !is_of_grant {
@@ -79,7 +95,9 @@ fn revoke(
     let now = grant.now(moment.now);
     let cascades = policy.revocation().is_some_and(|rules| rules.cascade_from_access);
     let (kind, next) = match token {
-        Revocable::Access(token) if !cascades => (EventKind::TokenRevoked, grant.without(active, &token.secret.digest(), now)),
+        Revocable::Access(token) if !cascades => {
+            (EventKind::TokenRevoked, grant.without(active, &token.secret.digest(), now))
+        }
         _ => (EventKind::GrantRevoked, grant.revoked(Cause::Asked, now)),
     };
     Ok(Some((kind, Write::grant(Some(stored), Arc::new(next)))))

@@ -20,16 +20,26 @@ impl Operation for StandingChange<'_> {
 
     /// One that stands so already is left as it is, which makes the request good to be sent twice.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted()) else {
-            return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment).claimed_by(self.client_id);
+        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted())
+        else {
+            return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment)
+                .claimed_by(self.client_id);
         };
         let client = Client::clone(&stored.record);
         let (kind, status, next) = match self.to {
-            Standing::Deactivated => (EventKind::ClientDeactivated, ClientStatus::Deactivated, client.deactivated()),
-            Standing::Active => (EventKind::ClientReactivated, ClientStatus::Active, client.reactivated()),
+            Standing::Deactivated => {
+                (EventKind::ClientDeactivated, ClientStatus::Deactivated, client.deactivated())
+            }
+            Standing::Active => {
+                (EventKind::ClientReactivated, ClientStatus::Active, client.reactivated())
+            }
         };
         let decision = Decision::allow(kind, (), loaded, moment);
-        if stored.record.status() == status { decision } else { decision.writing(Write::client(Some(stored), next)) }
+        if stored.record.status() == status {
+            decision
+        } else {
+            decision.writing(Write::client(Some(stored), next))
+        }
     }
 
     fn surface(&self) -> Surface {

@@ -1,4 +1,5 @@
-//! What may be asked for: scope and resources, at the authorization endpoint against the policy, later against the grant.
+//! What may be asked for: scope and resources, at the authorization endpoint against the policy,
+//! later against the grant.
 
 use std::borrow::Cow;
 
@@ -9,19 +10,30 @@ use crate::reason::Reason;
 use crate::value::resource;
 use crate::value::scope::{Scope, ScopeError, Subset};
 
-/// Scopes that clients add by themselves and that mean nothing here unless the policy declares them.
+/// Scopes that clients add by themselves and that mean nothing here unless the policy declares
+/// them.
 const TOLERATED: &str = "offline_access";
 
-/// The scope of an authorization request (OAuth 2.1 §1.4.1): within what the policy knows and the client may ask for.
-pub(crate) fn requested_scope(asked: Option<&str>, client: &Client, policy: &Policy) -> Result<Scope, Reason> {
-    let drops = |token: &&str| !policy.knows_scope(token) && (*token == TOLERATED || policy.drops_unknown_scopes());
+/// The scope of an authorization request (OAuth 2.1 §1.4.1): within what the policy knows and the
+/// client may ask for.
+pub(crate) fn requested_scope(
+    asked: Option<&str>,
+    client: &Client,
+    policy: &Policy,
+) -> Result<Scope, Reason> {
+    let drops = |token: &&str| {
+        !policy.knows_scope(token) && (*token == TOLERATED || policy.drops_unknown_scopes())
+    };
     let asked = asked.map(|asked| {
         // A malformed token is an error even where unknown ones are dropped.
-        Scope::parse(asked).and_then(|asked| Scope::from_tokens(asked.tokens().filter(|token| !drops(token))))
+        Scope::parse(asked)
+            .and_then(|asked| Scope::from_tokens(asked.tokens().filter(|token| !drops(token))))
     });
     let scope = match asked {
         Some(Ok(scope)) => scope,
-        Some(Err(ScopeError::Character | ScopeError::TooMany)) => return Err(Reason::ScopeMalformed),
+        Some(Err(ScopeError::Character | ScopeError::TooMany)) => {
+            return Err(Reason::ScopeMalformed);
+        }
         Some(Err(ScopeError::Empty)) | None => return default_scope(client, policy),
     };
     if !scope.tokens().all(|token| policy.knows_scope(token)) {
@@ -34,11 +46,15 @@ pub(crate) fn requested_scope(asked: Option<&str>, client: &Client, policy: &Pol
 /// The configured default, as far as it is open to this client.
 fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
     let default = policy.default_scope().ok_or(Reason::ScopeMissing)?;
-    Scope::from_tokens(default.tokens().filter(|token| client.may_ask_for(token, policy))).map_err(|_| Reason::ScopeMissing)
+    Scope::from_tokens(default.tokens().filter(|token| client.may_ask_for(token, policy)))
+        .map_err(|_| Reason::ScopeMissing)
 }
 
 /// The resources of an authorization request (RFC 8707 §2), as the policy spells them.
-pub(crate) fn requested_resources(asked: &[Cow<'_, str>], policy: &Policy) -> Result<Box<[Box<str>]>, Reason> {
+pub(crate) fn requested_resources(
+    asked: &[Cow<'_, str>],
+    policy: &Policy,
+) -> Result<Box<[Box<str>]>, Reason> {
     if asked.is_empty() {
         let assumed = policy.assumed_resource().ok_or(Reason::ResourceMissing)?;
         return Ok([assumed.into()].into());
@@ -56,7 +72,8 @@ pub(crate) fn requested_resources(asked: &[Cow<'_, str>], policy: &Policy) -> Re
     Ok(found.into())
 }
 
-/// The part of a grant's scope that a refresh asks for; all of it if it asks for none (OAuth 2.1 §4.3.1).
+/// The part of a grant's scope that a refresh asks for; all of it if it asks for none (OAuth 2.1
+/// §4.3.1).
 pub(crate) fn narrowed_scope(asked: Option<&str>, terms: &Terms) -> Result<Subset, Reason> {
     let Some(asked) = asked else { return Ok(Subset::ALL) };
     let tokens = asked.split(' ').filter(|token| !token.is_empty());
@@ -68,13 +85,19 @@ pub(crate) fn narrowed_scope(asked: Option<&str>, terms: &Terms) -> Result<Subse
     }
 }
 
-/// The part of a grant's resources that a token request names; all of them if it names none (RFC 8707 §2.2).
-pub(crate) fn narrowed_resources(asked: &[Cow<'_, str>], terms: &Terms, policy: &Policy) -> Result<Subset, Reason> {
+/// The part of a grant's resources that a token request names; all of them if it names none (RFC
+/// 8707 §2.2).
+pub(crate) fn narrowed_resources(
+    asked: &[Cow<'_, str>],
+    terms: &Terms,
+    policy: &Policy,
+) -> Result<Subset, Reason> {
     if asked.is_empty() {
         return Ok(Subset::ALL);
     }
     asked.iter().try_fold(Subset::NONE, |subset, indicator| {
-        let position = terms.resources.iter().position(|own| policy.is_same_resource(own, indicator));
+        let position =
+            terms.resources.iter().position(|own| policy.is_same_resource(own, indicator));
         Ok(subset.with(position.ok_or(Reason::ResourceBeyondGrant)?))
     })
 }

@@ -1,4 +1,5 @@
-//! The token request: who asks, then whether they may ask for this at all, then the verb it is for (TOKEN-06).
+//! The token request: who asks, then whether they may ask for this at all, then the verb it is for
+//! (TOKEN-06).
 
 use std::borrow::Cow;
 
@@ -17,20 +18,32 @@ impl Operation for TokenRequest<'_> {
     type Response = Tokens;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { grant: self.grant(), client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed), ..Keys::default() }
+        Keys {
+            grant: self.grant(),
+            client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed),
+            ..Keys::default()
+        }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
-        let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment).claimed_by(&self.credentials.id);
-        let client = match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
-            Ok(client) => client,
-            Err(reason) => return refuse(reason),
+        let refuse = |reason| {
+            Decision::refuse(reason, Surface::Token, loaded, moment)
+                .claimed_by(&self.credentials.id)
         };
+        let client =
+            match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
+                Ok(client) => client,
+                Err(reason) => return refuse(reason),
+            };
         let registered = client.grant_types();
         match &self.asked {
-            Asked::Code(_) if !registered.authorization_code => refuse(Reason::GrantTypeUnauthorized),
+            Asked::Code(_) if !registered.authorization_code => {
+                refuse(Reason::GrantTypeUnauthorized)
+            }
             Asked::Refresh(_) if !registered.refresh_token => refuse(Reason::GrantTypeUnauthorized),
-            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => refuse(*reason),
+            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => {
+                refuse(*reason)
+            }
             Asked::Code(Ok(redemption)) => redeem(redemption, client, loaded, policy, moment),
             Asked::Refresh(Ok(refreshing)) => refresh(refreshing, client, loaded, policy, moment),
         }

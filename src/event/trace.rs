@@ -1,4 +1,5 @@
-//! The trail as `tracing` events. They carry what [`Event`] carries, so that no secret is in them either.
+//! The trail as `tracing` events. They carry what [`Event`] carries, so that no secret is in them
+//! either.
 
 use std::fmt;
 
@@ -15,11 +16,13 @@ impl fmt::Display for Explained {
 }
 
 impl Event {
-    /// Emits this event to `tracing`, with the target `grantcore`: at `WARN` if a credential was used twice and its grant revoked
-    /// for that, else at `INFO`. For a server: `server.observe(Event::trace)`.
+    /// Emits this event to `tracing`, with the target `grantcore`: at `WARN` if a credential was
+    /// used twice and its grant revoked for that, else at `INFO`. For a server:
+    /// `server.observe(Event::trace)`.
     ///
-    /// The message is the kind, or the cause of a refusal. The fields are `kind`, `reason`, `detail`, `client`, `claimed`, `subject`,
-    /// `flow` and `correlation`, those that there are, and for a reason `see`: its place in `docs/troubleshooting.md`. The time is the
+    /// The message is the kind, or the cause of a refusal. The fields are `kind`, `reason`,
+    /// `detail`, `client`, `claimed`, `subject`, `flow` and `correlation`, those that there
+    /// are, and for a reason `see`: its place in `docs/troubleshooting.md`. The time is the
     /// subscriber's.
     pub fn trace(&self) {
         // The level of a `tracing` event is a constant of its place in the source.

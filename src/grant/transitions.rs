@@ -1,8 +1,11 @@
-//! Every transition of a grant. Each makes the next record and touches nothing; none leaves [`Phase::Revoked`].
+//! Every transition of a grant. Each makes the next record and touches nothing; none leaves
+//! [`Phase::Revoked`].
 
 use std::sync::Arc;
 
-use super::{Active, Cause, Fields, Grant, IssuedCode, Live, Phase, Prompt, Revoked, Schema, Terms, Window};
+use super::{
+    Active, Cause, Fields, Grant, IssuedCode, Live, Phase, Prompt, Revoked, Schema, Terms, Window,
+};
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::GrantId;
@@ -30,25 +33,42 @@ impl Grant {
         })
     }
 
-    /// approve: a code is issued, for all that was asked or for a part of it. The absolute lifetime starts here.
-    pub(crate) fn approved(&self, prompt: &Prompt, code: Digest, scope: Option<Scope>, policy: &Policy, now: Timestamp) -> Self {
+    /// approve: a code is issued, for all that was asked or for a part of it. The absolute lifetime
+    /// starts here.
+    pub(crate) fn approved(
+        &self,
+        prompt: &Prompt,
+        code: Digest,
+        scope: Option<Scope>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
         let terms = match scope {
             None => Arc::clone(&self.0.terms),
             Some(scope) => Arc::new(Terms { scope, ..(*self.0.terms).clone() }),
         };
         let lifetimes = policy.lifetimes();
-        let expires = lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
-        let issued = IssuedCode { prompt: prompt.clone(), code, expires: now.after(lifetimes.code).min(expires) };
+        let expires =
+            lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
+        let issued = IssuedCode {
+            prompt: prompt.clone(),
+            code,
+            expires: now.after(lifetimes.code).min(expires),
+        };
         Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
 
     /// deny: over before it began.
     pub(crate) fn denied(&self, prompt: &Prompt, now: Timestamp) -> Self {
         let until = self.last_use();
-        self.next(now, Phase::Revoked(Revoked { cause: Cause::Denied, until, denied: Some(prompt.clone()) }))
+        self.next(
+            now,
+            Phase::Revoked(Revoked { cause: Cause::Denied, until, denied: Some(prompt.clone()) }),
+        )
     }
 
-    /// redeem: the code becomes a family of tokens. Without a refresh token to disclose, the family ends with its access token.
+    /// redeem: the code becomes a family of tokens. Without a refresh token to disclose, the family
+    /// ends with its access token.
     pub(crate) fn redeemed(
         &self,
         issued: &IssuedCode,
@@ -60,7 +80,8 @@ impl Grant {
     ) -> Self {
         let access = self.live(minted, policy, now);
         let idle = if refreshes { self.idle(policy, now) } else { access.expires };
-        let window = (!policy.replay_window().is_zero()).then_some(Window { salt: None, before: now });
+        let window =
+            (!policy.replay_window().is_zero()).then_some(Window { salt: None, before: now });
         let active = Active {
             code: issued.code,
             challenge: issued.prompt.challenge,
@@ -75,8 +96,16 @@ impl Grant {
         self.next(now, Phase::Active(active))
     }
 
-    /// refresh: the successor becomes current, what has expired is dropped, the new access token is added.
-    pub(crate) fn rotated(&self, active: &Active, minted: &Minted, salt: Salt, policy: &Policy, now: Timestamp) -> Self {
+    /// refresh: the successor becomes current, what has expired is dropped, the new access token is
+    /// added.
+    pub(crate) fn rotated(
+        &self,
+        active: &Active,
+        minted: &Minted,
+        salt: Salt,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
         let mut live = Vec::with_capacity(active.live.len() + 1);
         if !policy.revokes_previous_access() {
             live.extend(active.live.iter().filter(|live| now < live.expires));
@@ -85,9 +114,18 @@ impl Grant {
         let surplus = (live.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         live.drain(..surplus);
         live.push(self.live(minted, policy, now));
-        let window = (!policy.replay_window().is_zero())
-            .then(|| Window { salt: Some(salt), before: active.window.map_or(Timestamp::EPOCH, |_| active.rotated) });
-        let next = Active { current: minted.refresh, idle: self.idle(policy, now), rotated: now, live, window, ..*active };
+        let window = (!policy.replay_window().is_zero()).then(|| Window {
+            salt: Some(salt),
+            before: active.window.map_or(Timestamp::EPOCH, |_| active.rotated),
+        });
+        let next = Active {
+            current: minted.refresh,
+            idle: self.idle(policy, now),
+            rotated: now,
+            live,
+            window,
+            ..*active
+        };
         self.next(now, Phase::Active(next))
     }
 
@@ -123,7 +161,13 @@ impl Grant {
 
     fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
         let expires = now.after(policy.lifetimes().access).min(self.0.expires);
-        Live { digest: minted.access, issued: now, expires, scope: minted.scope, resources: minted.resources }
+        Live {
+            digest: minted.access,
+            issued: now,
+            expires,
+            scope: minted.scope,
+            resources: minted.resources,
+        }
     }
 
     fn idle(&self, policy: &Policy, now: Timestamp) -> Timestamp {
@@ -131,6 +175,13 @@ impl Grant {
     }
 
     fn next(&self, now: Timestamp, phase: Phase) -> Self {
-        Self(Fields { schema: Schema, id: self.0.id, terms: Arc::clone(&self.0.terms), high: now, expires: self.0.expires, phase })
+        Self(Fields {
+            schema: Schema,
+            id: self.0.id,
+            terms: Arc::clone(&self.0.terms),
+            high: now,
+            expires: self.0.expires,
+            phase,
+        })
     }
 }

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use super::check::{PolicyError, check};
 use super::{
-    AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits, Policy, RateRules,
-    RegistrationRules, Resource, RevocationRules, ScopeInfo, SlowHash, TokenRedirectUri,
+    AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits,
+    Policy, RateRules, RegistrationRules, Resource, RevocationRules, ScopeInfo, SlowHash,
+    TokenRedirectUri,
 };
 use crate::value::grant_types::GrantTypes;
 use crate::value::redirect_uri::RedirectRules;
 use crate::value::resource;
 use crate::value::scope::Scope;
 
-/// Builds a [`Policy`]; [`build`](Self::build) checks it. Everything has a safe default but the resources and scopes.
+/// Builds a [`Policy`]; [`build`](Self::build) checks it. Everything has a safe default but the
+/// resources and scopes.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct PolicyBuilder {
@@ -88,7 +90,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Adds a protected resource: the URI that tokens for it name, and the scope tokens it understands, separated by spaces.
+    /// Adds a protected resource: the URI that tokens for it name, and the scope tokens it
+    /// understands, separated by spaces.
     pub fn resource(mut self, identifier: impl Into<String>, scopes: &str) -> Self {
         let identifier = identifier.into();
         let metadata_url = resource::well_known(&identifier, "oauth-protected-resource");
@@ -103,14 +106,16 @@ impl PolicyBuilder {
         self
     }
 
-    /// Leaves unknown scope tokens out instead of refusing them; the token response then says what is left.
+    /// Leaves unknown scope tokens out instead of refusing them; the token response then says what
+    /// is left.
     pub fn drop_unknown_scopes(mut self, drop: bool) -> Self {
         self.policy.drop_unknown_scopes = drop;
         self
     }
 
-    /// What a request that names no resource is for, where there are several. Default: such a request is refused, as its client may
-    /// then hold a token for something else than it meant (RFC 8707 §2).
+    /// What a request that names no resource is for, where there are several. Default: such a
+    /// request is refused, as its client may then hold a token for something else than it meant
+    /// (RFC 8707 §2).
     pub fn default_resource(mut self, identifier: impl Into<String>) -> Self {
         self.policy.default_resource = Some(identifier.into());
         self
@@ -134,7 +139,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Lets clients register themselves (RFC 7591), as those that have never heard of this server must. Default: they may not.
+    /// Lets clients register themselves (RFC 7591), as those that have never heard of this server
+    /// must. Default: they may not.
     pub fn registration(mut self, rules: RegistrationRules) -> Self {
         self.policy.registration = Some(rules);
         self
@@ -158,14 +164,16 @@ impl PolicyBuilder {
         self
     }
 
-    /// Declares that a scope token includes another: whoever has `admin` may `read`. What includes what is followed through. It is looked at
-    /// where a resource is called, so that users are asked once for what includes the rest (MCP, Step-Up Authorization Flow).
+    /// Declares that a scope token includes another: whoever has `admin` may `read`. What includes
+    /// what is followed through. It is looked at where a resource is called, so that users are
+    /// asked once for what includes the rest (MCP, Step-Up Authorization Flow).
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
         self
     }
 
-    /// What token requests share a limit, which clients have one of their own, and what a refusal is called.
+    /// What token requests share a limit, which clients have one of their own, and what a refusal
+    /// is called.
     pub fn rates(mut self, set: impl FnOnce(&mut RateRules)) -> Self {
         set(&mut self.policy.rates);
         self
@@ -189,50 +197,57 @@ impl PolicyBuilder {
         self
     }
 
-    /// Takes a `client_id` that is a URL for a client whose metadata document is there. The host must then fetch what
-    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. Default: such clients are unknown, but for
-    /// those whose documents were read while it was on, until they are forgotten. One such id is that of all users of a product: set the
-    /// [rate limit](Self::rates) by [`ClientAndGrant`](crate::RateKey::ClientAndGrant), so that they do not use up each other's.
+    /// Takes a `client_id` that is a URL for a client whose metadata document is there. The host
+    /// must then fetch what
+    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for.
+    /// Default: such clients are unknown, but for those whose documents were read while it was
+    /// on, until they are forgotten. One such id is that of all users of a product: set the
+    /// [rate limit](Self::rates) by [`ClientAndGrant`](crate::RateKey::ClientAndGrant), so that
+    /// they do not use up each other's.
     pub fn client_documents(mut self, rules: DocumentRules) -> Self {
         self.policy.documents = Some(rules);
         self
     }
 
-    /// The ways in which clients may authenticate: what is advertised, and what one that registers itself can get. A client that the
-    /// operator adds authenticates as it was built.
+    /// The ways in which clients may authenticate: what is advertised, and what one that registers
+    /// itself can get. A client that the operator adds authenticates as it was built.
     pub fn auth_methods(mut self, methods: AuthMethods) -> Self {
         self.policy.auth_methods = methods;
         self
     }
 
-    /// The most that a client may ever ask for that the operator did not register, by scope tokens separated by spaces. Default:
-    /// whatever the policy knows.
+    /// The most that a client may ever ask for that the operator did not register, by scope tokens
+    /// separated by spaces. Default: whatever the policy knows.
     pub fn unverified_scope(mut self, tokens: impl Into<String>) -> Self {
         self.unverified_scope = Some(tokens.into());
         self
     }
 
-    /// What a client gets that registers itself, or is known by a document, and names no grant types. Default: `authorization_code`
-    /// alone, as RFC 7591 §2 has it; with `refresh_token`, one that forgot to ask for it can be refreshed all the same.
+    /// What a client gets that registers itself, or is known by a document, and names no grant
+    /// types. Default: `authorization_code` alone, as RFC 7591 §2 has it; with `refresh_token`,
+    /// one that forgot to ask for it can be refreshed all the same.
     pub fn default_grant_types(mut self, grant_types: GrantTypes) -> Self {
         self.policy.default_grant_types = grant_types;
         self
     }
 
-    /// Whether the server's metadata is found at `openid-configuration` too, where some clients look first. It makes no claim of
-    /// OpenID Connect. Default: yes; a host that is an OpenID provider as well says no.
+    /// Whether the server's metadata is found at `openid-configuration` too, where some clients
+    /// look first. It makes no claim of OpenID Connect. Default: yes; a host that is an OpenID
+    /// provider as well says no.
     pub fn openid_alias(mut self, alias: bool) -> Self {
         self.policy.openid_alias = alias;
         self
     }
 
-    /// How long a client is known that registered itself, or is known by a document, and is never used.
+    /// How long a client is known that registered itself, or is known by a document, and is never
+    /// used.
     pub fn unused_client_lifetime(mut self, lifetime: Duration) -> Self {
         self.policy.lifetimes.unused_client = lifetime;
         self
     }
 
-    /// Allows `http` for the issuer and endpoints on a loopback host. For development: anyone on the way reads along.
+    /// Allows `http` for the issuer and endpoints on a loopback host. For development: anyone on
+    /// the way reads along.
     pub fn allow_loopback_http(mut self, allow: bool) -> Self {
         self.loopback_http = allow;
         self
@@ -270,9 +285,9 @@ impl PolicyBuilder {
 
     /// For how long after a rotation the same old refresh token gets the very same successor again.
     ///
-    /// It spares users a new login where answers get lost or several processes share one token; to be of use it must exceed the
-    /// client's and the store's time-outs (30 s is usual). What it costs: a thief who refreshes within this time of the victim,
-    /// each time, stays unseen.
+    /// It spares users a new login where answers get lost or several processes share one token; to
+    /// be of use it must exceed the client's and the store's time-outs (30 s is usual). What it
+    /// costs: a thief who refreshes within this time of the victim, each time, stays unseen.
     pub fn replay_window(mut self, window: Duration) -> Self {
         self.policy.replay_window = window;
         self
@@ -302,7 +317,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Leaves `error_description` out of responses. Clients and users then have only the code to go by.
+    /// Leaves `error_description` out of responses. Clients and users then have only the code to go
+    /// by.
     pub fn terse_errors(mut self, terse: bool) -> Self {
         self.policy.terse_errors = terse;
         self
@@ -314,25 +330,29 @@ impl PolicyBuilder {
         self
     }
 
-    /// Ends earlier access tokens of a grant when it is refreshed, instead of leaving them to expire.
+    /// Ends earlier access tokens of a grant when it is refreshed, instead of leaving them to
+    /// expire.
     pub fn revoke_previous_access(mut self, revoke: bool) -> Self {
         self.policy.revoke_previous_access = revoke;
         self
     }
 
-    /// Refuses a code challenge that the same client has sent before, as far back as records are kept (RFC 9700 §2.1.1). The user may
-    /// still reload the page. What it costs: whoever sees a challenge and is faster can spoil that one request.
+    /// Refuses a code challenge that the same client has sent before, as far back as records are
+    /// kept (RFC 9700 §2.1.1). The user may still reload the page. What it costs: whoever sees
+    /// a challenge and is faster can spoil that one request.
     pub fn refuse_reused_challenges(mut self, refuse: bool) -> Self {
         self.policy.refuse_reused_challenges = refuse;
         self
     }
 
-    /// Verifies client secrets that people chose: `verify(secret, stored hash)` says whether it is right, for example by Argon2.
-    /// Without it, a [`StoredSecret::SlowHash`](crate::StoredSecret::SlowHash) never verifies.
+    /// Verifies client secrets that people chose: `verify(secret, stored hash)` says whether it is
+    /// right, for example by Argon2. Without it, a
+    /// [`StoredSecret::SlowHash`](crate::StoredSecret::SlowHash) never verifies.
     ///
-    /// `dummy` is a hash of the same cost that nobody's secret has; it is verified in vain wherever a client is unknown or has no
-    /// slow hash, so that time does not tell which clients exist. The work is done while deciding: an [`AsyncServer`](crate::AsyncServer)
-    /// then belongs on threads that may block.
+    /// `dummy` is a hash of the same cost that nobody's secret has; it is verified in vain wherever
+    /// a client is unknown or has no slow hash, so that time does not tell which clients exist.
+    /// The work is done while deciding: an [`AsyncServer`](crate::AsyncServer) then belongs on
+    /// threads that may block.
     pub fn slow_hash(mut self, verify: fn(&[u8], &str) -> bool, dummy: impl Into<String>) -> Self {
         self.policy.slow_hash = Some(SlowHash { verify, dummy: dummy.into() });
         self
@@ -344,8 +364,11 @@ impl PolicyBuilder {
     /// [`PolicyError`], the first promise that could not be kept.
     pub fn build(self) -> Result<Policy, PolicyError> {
         let Self { mut policy, default_scope, unverified_scope, loopback_http } = self;
-        let scope = |tokens: Option<String>| tokens.map(|tokens| Scope::parse(&tokens)).transpose().map_err(|_| PolicyError::Scope);
-        (policy.default_scope, policy.unverified_scope) = (scope(default_scope)?, scope(unverified_scope)?);
+        let scope = |tokens: Option<String>| {
+            tokens.map(|tokens| Scope::parse(&tokens)).transpose().map_err(|_| PolicyError::Scope)
+        };
+        (policy.default_scope, policy.unverified_scope) =
+            (scope(default_scope)?, scope(unverified_scope)?);
         check(&policy, loopback_http)?;
         policy.implied = followed_through(&policy.implied);
         Ok(policy)

@@ -14,33 +14,46 @@ pub enum PolicyError {
     /// The issuer.
     #[error("an issuer is an https URL without query and fragment (loopback http only if allowed)")]
     Issuer,
-    /// An endpoint that is not an `https` URL of the issuer's origin without fragment, or loopback `http` if allowed (OAuth 2.1 §1.5,
-    /// §3.1); the registration endpoint has no query either, for each registration has its own URL below it.
+    /// An endpoint that is not an `https` URL of the issuer's origin without fragment, or loopback
+    /// `http` if allowed (OAuth 2.1 §1.5, §3.1); the registration endpoint has no query either,
+    /// for each registration has its own URL below it.
     #[error("an endpoint is an https URL of the issuer's origin without fragment")]
     Endpoint,
     /// No resource: tokens would be for nothing.
     #[error("a policy names at least one resource")]
     NoResource,
-    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is named twice, be it with a closing slash,
-    /// or is one of more than 64.
-    #[error("a resource is an https URL without fragment, named once, and named if it is the default; there are at most 64")]
+    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is
+    /// named twice, be it with a closing slash, or is one of more than 64.
+    #[error(
+        "a resource is an https URL without fragment, named once, and named if it is the default; there are at most 64"
+    )]
     Resource,
-    /// A scope that is not one token, is named twice, or is used but not declared; or a resource that lists `offline_access`, which is
-    /// nothing a resource understands (MCP, Scope Selection).
-    #[error("a scope is one token, declared once, and declared if a default, a resource or registration uses it")]
+    /// A scope that is not one token, is named twice, or is used but not declared; or a resource
+    /// that lists `offline_access`, which is nothing a resource understands (MCP, Scope
+    /// Selection).
+    #[error(
+        "a scope is one token, declared once, and declared if a default, a resource or registration uses it"
+    )]
     Scope,
     /// No way to authenticate is offered.
     #[error("a policy offers at least one way of client authentication")]
     AuthMethods,
-    /// Registration is advertised, but no client could use it: nobody may register, or what is registered can ask for nothing.
-    #[error("registration takes somebody in, gives the code flow, and leaves something of the default scope")]
+    /// Registration is advertised, but no client could use it: nobody may register, or what is
+    /// registered can ask for nothing.
+    #[error(
+        "registration takes somebody in, gives the code flow, and leaves something of the default scope"
+    )]
     Registration,
-    /// Introspection is advertised, but nobody may ask, or about a resource that is not the policy's, or no client can have a secret.
+    /// Introspection is advertised, but nobody may ask, or about a resource that is not the
+    /// policy's, or no client can have a secret.
     #[error("introspection names at least one client with a secret, and resources of the policy")]
     Introspection,
-    /// Client documents are advertised, but clients known by them could not connect: they are public, listen on ports that no document
-    /// can name, and need the code flow and something of the default scope.
-    #[error("client documents need the method none, the code flow, some scope, varying loopback ports, freshness bounds in order")]
+    /// Client documents are advertised, but clients known by them could not connect: they are
+    /// public, listen on ports that no document can name, and need the code flow and something
+    /// of the default scope.
+    #[error(
+        "client documents need the method none, the code flow, some scope, varying loopback ports, freshness bounds in order"
+    )]
     Documents,
     /// A lifetime that is not whole seconds, is none, or is too long to count.
     #[error("a lifetime is whole seconds, at least one, and at most a thousand years")]
@@ -54,7 +67,8 @@ pub enum PolicyError {
     /// A replay window longer than an access token, or not shorter than the idle lifetime.
     #[error("the replay window is at most the access lifetime and shorter than the idle lifetime")]
     ReplayWindow,
-    /// A cap of zero, or a code for what is over a limit that is none, or would have clients throw their tokens away.
+    /// A cap of zero, or a code for what is over a limit that is none, or would have clients throw
+    /// their tokens away.
     #[error("a limit is at least one, and the code of a 429 is an error code that ends nothing")]
     Limit,
 }
@@ -84,7 +98,8 @@ fn check_urls(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
         return Err(PolicyError::Issuer);
     }
     let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
-    let own = |url: &String| is_server_url(url, loopback_http) && origin(url) == origin(&policy.issuer);
+    let own =
+        |url: &String| is_server_url(url, loopback_http) && origin(url) == origin(&policy.issuer);
     if [
         &policy.authorization_endpoint,
         &policy.token_endpoint,
@@ -107,20 +122,30 @@ fn is_server_url(text: &str, loopback_http: bool) -> bool {
     let Ok(url) = url::Url::parse(text) else { return false };
     let scheme_ok = match url.scheme() {
         "https" => true,
-        "http" => loopback_http && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")),
+        "http" => {
+            loopback_http && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+        }
         _ => false,
     };
     // The parser forgives a missing slash or two; what is published must not need it.
-    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let authority =
+        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     let has_host = url.has_host() && !authority.is_empty() && !authority.starts_with(['/', '?']);
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
-    scheme_ok && plain && has_host && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    scheme_ok
+        && plain
+        && has_host
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none()
 }
 
 fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
     for (position, scope) in policy.scopes.iter().enumerate() {
-        let one_token = Scope::parse(&scope.name).is_ok_and(|parsed| parsed.as_str() == scope.name) && !scope.name.contains(' ');
-        let named_before = policy.scopes.iter().take(position).any(|earlier| earlier.name == scope.name);
+        let one_token = Scope::parse(&scope.name).is_ok_and(|parsed| parsed.as_str() == scope.name)
+            && !scope.name.contains(' ');
+        let named_before =
+            policy.scopes.iter().take(position).any(|earlier| earlier.name == scope.name);
         if !one_token || named_before {
             return Err(PolicyError::Scope);
         }
@@ -130,7 +155,11 @@ fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
         return Err(PolicyError::Scope);
     }
     let is_known = |scope: &Scope| scope.tokens().all(|token| policy.knows_scope(token));
-    if [policy.default_scope.as_ref(), policy.unverified_scope.as_ref()].into_iter().flatten().all(is_known) {
+    if [policy.default_scope.as_ref(), policy.unverified_scope.as_ref()]
+        .into_iter()
+        .flatten()
+        .all(is_known)
+    {
         Ok(())
     } else {
         Err(PolicyError::Scope)
@@ -145,9 +174,13 @@ fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyErr
         return Err(PolicyError::Resource);
     }
     for (position, own) in policy.resources.iter().enumerate() {
-        // Nor may they differ in a closing slash alone: both would have their document at one address.
-        let named_before =
-            policy.resources.iter().take(position).any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url));
+        // Nor may they differ in a closing slash alone: both would have their document at one
+        // address.
+        let named_before = policy
+            .resources
+            .iter()
+            .take(position)
+            .any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url));
         if named_before || !is_server_url(&own.identifier, loopback_http) {
             return Err(PolicyError::Resource);
         }
@@ -156,14 +189,24 @@ fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyErr
         }
     }
     match &policy.default_resource {
-        Some(default) if !policy.resources.iter().any(|own| own.identifier == *default) => Err(PolicyError::Resource),
+        Some(default) if !policy.resources.iter().any(|own| own.identifier == *default) => {
+            Err(PolicyError::Resource)
+        }
         _ => Ok(()),
     }
 }
 
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
-    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } = policy.lifetimes;
-    let all = [consent, code, access, refresh_idle, refresh_absolute.unwrap_or(refresh_idle), unused_client];
+    let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } =
+        policy.lifetimes;
+    let all = [
+        consent,
+        code,
+        access,
+        refresh_idle,
+        refresh_absolute.unwrap_or(refresh_idle),
+        unused_client,
+    ];
     if !all.into_iter().all(is_countable) {
         return Err(PolicyError::Lifetime);
     }
@@ -191,11 +234,13 @@ fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
         return Err(PolicyError::AuthMethods);
     }
     let Some(rules) = &policy.registration else { return Ok(()) };
-    let takes_somebody = rules.initial_access_tokens.as_ref().is_none_or(|tokens| !tokens.is_empty());
+    let takes_somebody =
+        rules.initial_access_tokens.as_ref().is_none_or(|tokens| !tokens.is_empty());
     if takes_somebody && serves_strangers(policy) { Ok(()) } else { Err(PolicyError::Registration) }
 }
 
-/// Whether a client that the operator did not register can do anything, if it asks for nothing in particular.
+/// Whether a client that the operator did not register can do anything, if it asks for nothing in
+/// particular.
 fn serves_strangers(policy: &Policy) -> bool {
     let leaves_something = match (&policy.unverified_scope, &policy.default_scope) {
         (Some(ceiling), Some(default)) => default.tokens().any(|token| ceiling.contains(token)),
@@ -217,16 +262,28 @@ fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
 
 fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
     let Some(rules) = &policy.documents else { return Ok(()) };
-    let in_order =
-        is_countable(rules.fresh_at_least) && is_countable(rules.fresh_at_most) && rules.fresh_at_least <= rules.fresh_at_most;
+    let in_order = is_countable(rules.fresh_at_least)
+        && is_countable(rules.fresh_at_most)
+        && rules.fresh_at_least <= rules.fresh_at_most;
     let ports_vary = policy.redirect_rules.loopback_ports != LoopbackPorts::Off;
     let can_connect = ports_vary && policy.auth_methods.none && serves_strangers(policy);
     if in_order && can_connect { Ok(()) } else { Err(PolicyError::Documents) }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
-    let Limits { request_bytes, parameters, value_bytes, live_access_tokens, registration_bytes, .. } = *limits;
-    let rates = [limits.token_requests_per_minute, limits.failed_authentications_per_minute, limits.registrations_per_minute];
+    let Limits {
+        request_bytes,
+        parameters,
+        value_bytes,
+        live_access_tokens,
+        registration_bytes,
+        ..
+    } = *limits;
+    let rates = [
+        limits.token_requests_per_minute,
+        limits.failed_authentications_per_minute,
+        limits.registrations_per_minute,
+    ];
     let sizes = [request_bytes, parameters, value_bytes, live_access_tokens, registration_bytes];
     let zero = sizes.contains(&0) || rates.contains(&0);
     if zero { Err(PolicyError::Limit) } else { Ok(()) }

@@ -3,21 +3,26 @@
 /// The rules of the resource check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent yes or no of the operator's, set by its own name")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent yes or no of the operator's, set by its own name"
+)]
 pub struct CheckRules {
     /// When a token is for the resource that is called.
     pub audience: Audience,
     /// Whether a token may come in a form body as `access_token` (OAuth 2.1 §5.1.2), to
-    /// [`Server::check_request`](crate::Server::check_request). Default: no, for bodies end in logs more easily than headers.
+    /// [`Server::check_request`](crate::Server::check_request). Default: no, for bodies end in
+    /// logs more easily than headers.
     pub bearer_in_body: bool,
-    /// Whether a call without a token is answered with the body of `invalid_token`, for clients that read nothing else. Default: no; RFC
-    /// 6750 §3.1 has no error then.
+    /// Whether a call without a token is answered with the body of `invalid_token`, for clients
+    /// that read nothing else. Default: no; RFC 6750 §3.1 has no error then.
     pub body_error_without_token: bool,
-    /// Whether the challenge of a 401 says what was wrong. Default: yes, as RFC 6750 §3 has it; without, it holds `resource_metadata`
-    /// alone.
+    /// Whether the challenge of a 401 says what was wrong. Default: yes, as RFC 6750 §3 has it;
+    /// without, it holds `resource_metadata` alone.
     pub error_in_header: bool,
-    /// Whether a suspended account is answered 403 `access_denied` without a challenge. Default: no, it is 401 `invalid_token`, and the
-    /// client learns at the authorization endpoint that there is nothing to be had.
+    /// Whether a suspended account is answered 403 `access_denied` without a challenge. Default:
+    /// no, it is 401 `invalid_token`, and the client learns at the authorization endpoint that
+    /// there is nothing to be had.
     pub suspended_is_forbidden: bool,
 }
 
@@ -41,7 +46,8 @@ pub enum Audience {
     /// But for the letter case of scheme and host, and an empty path is `/`.
     #[default]
     Canonical,
-    /// The same, and a token for a path is good for those below it: `/mcp` for `/mcp/tools`, never for `/mcp-other`. Whoever grants
-    /// one part of a server then grants all that is ever put below it.
+    /// The same, and a token for a path is good for those below it: `/mcp` for `/mcp/tools`, never
+    /// for `/mcp-other`. Whoever grants one part of a server then grants all that is ever put
+    /// below it.
     PathPrefix,
 }

@@ -8,33 +8,39 @@ use crate::rate::cut;
 use crate::reason::Code;
 use crate::value::credential::GrantId;
 
-/// The rules of the token endpoint's rate limit, beside [`Limits::token_requests_per_minute`](super::Limits::token_requests_per_minute).
+/// The rules of the token endpoint's rate limit, beside
+/// [`Limits::token_requests_per_minute`](super::Limits::token_requests_per_minute).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateRules {
     /// What requests share a limit.
     pub key: RateKey,
-    /// Whether a request whose client does not prove who it is gives its place back, so that strangers cannot use up the limit of a client
-    /// with a secret. Default: no, every request counts. What it costs: their requests reach the store and the hash, as many as the
-    /// [limit of failures](super::Limits::failed_authentications_per_minute) lets through; and that one locks the client out for the rest
-    /// of the minute, which only [`failures_by_source`](Self::failures_by_source) helps against. A failure without a limit of its own, a
-    /// secret where the client has none, counts in either case.
+    /// Whether a request whose client does not prove who it is gives its place back, so that
+    /// strangers cannot use up the limit of a client with a secret. Default: no, every request
+    /// counts. What it costs: their requests reach the store and the hash, as many as the
+    /// [limit of failures](super::Limits::failed_authentications_per_minute) lets through; and
+    /// that one locks the client out for the rest of the minute, which only
+    /// [`failures_by_source`](Self::failures_by_source) helps against. A failure without a limit
+    /// of its own, a secret where the client has none, counts in either case.
     pub authenticated_only: bool,
-    /// Whether failed authentications count by client and [`Incoming::source`](crate::Incoming::source) instead of by client alone.
-    /// Default: no. With it, nobody locks a client out from elsewhere; what it costs: whoever has many addresses has the failures of each
-    /// to guess with.
+    /// Whether failed authentications count by client and
+    /// [`Incoming::source`](crate::Incoming::source) instead of by client alone. Default: no.
+    /// With it, nobody locks a client out from elsewhere; what it costs: whoever has many
+    /// addresses has the failures of each to guess with.
     pub failures_by_source: bool,
-    /// Clients with a limit of their own, by `client_id`, in requests per minute. It is of each of their buckets, whatever the key makes
-    /// one.
+    /// Clients with a limit of their own, by `client_id`, in requests per minute. It is of each of
+    /// their buckets, whatever the key makes one.
     pub clients: BTreeMap<String, u32>,
-    /// `error` in every 429. None is registered for it; default `too_many_requests`. What it costs to change: clients act upon codes they
-    /// know, so what would make them throw their tokens or their registration away is refused.
+    /// `error` in every 429. None is registered for it; default `too_many_requests`. What it costs
+    /// to change: clients act upon codes they know, so what would make them throw their tokens
+    /// or their registration away is refused.
     pub code: &'static str,
 }
 
 impl Default for RateRules {
     fn default() -> Self {
-        let (key, clients, code) = (RateKey::default(), BTreeMap::new(), Code::TooManyRequests.as_str());
+        let (key, clients, code) =
+            (RateKey::default(), BTreeMap::new(), Code::TooManyRequests.as_str());
         Self { key, authenticated_only: false, failures_by_source: false, clients, code }
     }
 }
@@ -42,31 +48,39 @@ impl Default for RateRules {
 impl RateRules {
     /// Whether somebody is let through, and the code is one (OAuth 2.1 §3.2.4) that ends nothing.
     pub(super) fn are_sound(&self) -> bool {
-        let is_code = !self.code.is_empty() && self.code.bytes().all(|b| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'));
-        let is_fatal = [Code::InvalidGrant, Code::InvalidClient, Code::UnauthorizedClient, Code::InvalidToken]
-            .into_iter()
-            .any(|fatal| fatal.as_str() == self.code);
+        let is_code = !self.code.is_empty()
+            && self.code.bytes().all(|b| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'));
+        let is_fatal =
+            [Code::InvalidGrant, Code::InvalidClient, Code::UnauthorizedClient, Code::InvalidToken]
+                .into_iter()
+                .any(|fatal| fatal.as_str() == self.code);
         is_code && !is_fatal && self.clients.values().all(|limit| *limit > 0)
     }
 }
 
-/// What token requests share a limit. Whatever it is, it is claimed before anybody has proved anything: it keeps honest clients and retry
-/// storms within bounds. What strangers can send in all is for the host to bound, before this.
+/// What token requests share a limit. Whatever it is, it is claimed before anybody has proved
+/// anything: it keeps honest clients and retry storms within bounds. What strangers can send in all
+/// is for the host to bound, before this.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum RateKey {
-    /// The `client_id`. All users of one product share its limit then, where they share its id, and anybody can use it up.
+    /// The `client_id`. All users of one product share its limit then, where they share its id, and
+    /// anybody can use it up.
     #[default]
     Client,
-    /// The `client_id` and the grant that the code or refresh token names: one limit for each user's connection. Advised with
-    /// [client documents](super::PolicyBuilder::client_documents), where one id is that of all users of a product. What it costs: whoever
-    /// makes grants up is limited by nothing here.
+    /// The `client_id` and the grant that the code or refresh token names: one limit for each
+    /// user's connection. Advised with
+    /// [client documents](super::PolicyBuilder::client_documents), where one id is that of all
+    /// users of a product. What it costs: whoever makes grants up is limited by nothing here.
     ClientAndGrant,
-    /// The `client_id` and where the request comes from ([`Incoming::source`](crate::Incoming::source)); the client alone where the host
-    /// does not say. What it costs: users behind one address share a limit, as all do of a product that calls from its own servers, and
-    /// whoever has many addresses has the limits of all of them.
+    /// The `client_id` and where the request comes from
+    /// ([`Incoming::source`](crate::Incoming::source)); the client alone where the host
+    /// does not say. What it costs: users behind one address share a limit, as all do of a product
+    /// that calls from its own servers, and whoever has many addresses has the limits of all of
+    /// them.
     ClientAndSource,
-    /// Whatever the host makes of it, such as a tenant's name. The same text is the same bucket, whoever the client is.
+    /// Whatever the host makes of it, such as a tenant's name. The same text is the same bucket,
+    /// whoever the client is.
     Custom(fn(&RateHit<'_>) -> String),
 }
 
@@ -97,7 +111,8 @@ pub struct RateHit<'a> {
 /// What a token request counts towards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateBucket<'a> {
-    /// The bucket's name: at most 128 bytes of ASCII, whatever a stranger sent, so that any database can have it as a key.
+    /// The bucket's name: at most 128 bytes of ASCII, whatever a stranger sent, so that any
+    /// database can have it as a key.
     pub key: Cow<'a, str>,
     /// How many requests it holds in any 60 seconds.
     pub limit: u32,
@@ -109,17 +124,28 @@ impl Policy {
         let RateHit { client, grant, source } = *hit;
         let key = match self.rates.key {
             RateKey::Client => Cow::Borrowed(client),
-            RateKey::ClientAndGrant => grant.map_or(Cow::Borrowed(client), |grant| joined(client, &grant.to_string())),
+            RateKey::ClientAndGrant => {
+                grant.map_or(Cow::Borrowed(client), |grant| joined(client, &grant.to_string()))
+            }
             RateKey::ClientAndSource => of_source(client, source),
             RateKey::Custom(key) => key(hit).into(),
         };
-        let limit = self.rates.clients.get(client).copied().unwrap_or(self.limits.token_requests_per_minute);
+        let limit = self
+            .rates
+            .clients
+            .get(client)
+            .copied()
+            .unwrap_or(self.limits.token_requests_per_minute);
         RateBucket { key: cut(key), limit }
     }
 
     /// What a failed authentication counts towards.
     pub(crate) fn failure_key<'a>(&self, client: &'a str, source: &str) -> Cow<'a, str> {
-        if self.rates.failures_by_source { of_source(client, source) } else { Cow::Borrowed(client) }
+        if self.rates.failures_by_source {
+            of_source(client, source)
+        } else {
+            Cow::Borrowed(client)
+        }
     }
 
     /// The rules of the rate limit.

@@ -1,5 +1,6 @@
-//! The rows, in blocks: `at` the faces where they can occur, and whether the authorization endpoint may tell them `by redirect`.
-//! A row is `Variant "name" Code "section" "description for the client" "cause" "fix"`.
+//! The rows, in blocks: `at` the faces where they can occur, and whether the authorization endpoint
+//! may tell them `by redirect`. A row is `Variant "name" Code "section" "description for the
+//! client" "cause" "fix"`.
 //!
 //! Each file hands its blocks on to the next one, so that all of them become one enum.
 

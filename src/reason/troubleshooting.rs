@@ -1,11 +1,13 @@
-//! The error table as a page for people: by symptom, each reason with what the client sees, the cause and the fix.
+//! The error table as a page for people: by symptom, each reason with what the client sees, the
+//! cause and the fix.
 
 mod chapters;
 
 use self::chapters::{Chapter, INTRODUCTION, STUCK};
 use super::{Code, Reason, Surface};
 
-/// The page about every [`Reason`], in Markdown: `docs/troubleshooting.md`. Each has an anchor of its [name](Reason::name).
+/// The page about every [`Reason`], in Markdown: `docs/troubleshooting.md`. Each has an anchor of
+/// its [name](Reason::name).
 pub fn troubleshooting() -> String {
     let mut page = String::from(INTRODUCTION);
     page.push_str("\nChapters:\n\n");
@@ -13,7 +15,14 @@ pub fn troubleshooting() -> String {
         page.extend(["- [", chapter.title(), "](#", chapter.anchor(), ")\n"]);
     }
     for chapter in Chapter::ALL {
-        page.extend(["\n<a id=\"", chapter.anchor(), "\"></a>\n\n## ", chapter.title(), "\n\n", chapter.text()]);
+        page.extend([
+            "\n<a id=\"",
+            chapter.anchor(),
+            "\"></a>\n\n## ",
+            chapter.title(),
+            "\n\n",
+            chapter.text(),
+        ]);
         index(chapter, &mut page);
         for reason in Reason::ALL.iter().filter(|reason| reason.chapter() == chapter) {
             entry(*reason, &mut page);
@@ -25,14 +34,17 @@ pub fn troubleshooting() -> String {
 }
 
 impl Reason {
-    /// Where its entry stands: the first symptom that leads to it, and the last chapter if it has little to do with any endpoint.
+    /// Where its entry stands: the first symptom that leads to it, and the last chapter if it has
+    /// little to do with any endpoint.
     fn chapter(self) -> Chapter {
         let is_at = |surface| self.surfaces().contains(&surface);
         match self.row().code {
             Code::TooManyRequests => Chapter::RateLimit,
             Code::InsufficientBalance => Chapter::Balance,
             _ if self.surfaces() == [Surface::Operator] => Chapter::Disappearing,
-            Code::InvalidRequest | Code::TemporarilyUnavailable if is_at(Surface::Authorization) && is_at(Surface::Token) => {
+            Code::InvalidRequest | Code::TemporarilyUnavailable
+                if is_at(Surface::Authorization) && is_at(Surface::Token) =>
+            {
                 Chapter::Everywhere
             }
             _ if is_at(Surface::Authorization) => Chapter::Authorization,
@@ -45,16 +57,22 @@ impl Reason {
 
     /// Whether it may be what is the matter when this is what one sees, wherever its entry stands.
     fn is_in(self, chapter: Chapter) -> bool {
-        let has = |surface, fits: fn(Code) -> bool| self.surfaces().contains(&surface) && fits(self.code(surface));
+        let has = |surface, fits: fn(Code) -> bool| {
+            self.surfaces().contains(&surface) && fits(self.code(surface))
+        };
         match chapter {
             Chapter::Authorization => has(Surface::Authorization, |_| true),
             Chapter::InvalidGrant => has(Surface::Token, |code| code == Code::InvalidGrant),
             Chapter::InvalidToken => has(Surface::Resource, |_| true),
-            Chapter::Token => has(Surface::Token, |code| !matches!(code, Code::InvalidGrant | Code::TooManyRequests)),
+            Chapter::Token => has(Surface::Token, |code| {
+                !matches!(code, Code::InvalidGrant | Code::TooManyRequests)
+            }),
             Chapter::Registration => [Surface::Registration, Surface::Management]
                 .into_iter()
                 .any(|surface| has(surface, |code| code != Code::TooManyRequests)),
-            Chapter::RateLimit | Chapter::Balance | Chapter::Disappearing | Chapter::Everywhere => self.chapter() == chapter,
+            Chapter::RateLimit | Chapter::Balance | Chapter::Disappearing | Chapter::Everywhere => {
+                self.chapter() == chapter
+            }
         }
     }
 
@@ -70,7 +88,8 @@ impl Reason {
     }
 }
 
-/// What one may see in this chapter, each with its entry: its own first. What looks the same is in one line.
+/// What one may see in this chapter, each with its entry: its own first. What looks the same is in
+/// one line.
 fn index(chapter: Chapter, page: &mut String) {
     let mut lines: Vec<((Code, &str), Vec<Reason>)> = Vec::new();
     let mut reasons: Vec<_> = Reason::ALL.iter().filter(|reason| reason.is_in(chapter)).collect();
@@ -101,16 +120,31 @@ fn entry(reason: Reason, page: &mut String) {
         page.extend(["> ", reason.description(), "\n\n"]);
     }
     page.extend(["- Seen: ", &seen(reason), "\n"]);
-    let alike: Vec<_> = Reason::ALL.iter().copied().filter(|other| looks_like(reason, *other)).map(link).collect();
+    let alike: Vec<_> =
+        Reason::ALL.iter().copied().filter(|other| looks_like(reason, *other)).map(link).collect();
     if !alike.is_empty() {
-        page.extend(["- Looks the same: ", &alike.join(", "), ". The event's reason tells them apart.\n"]);
+        page.extend([
+            "- Looks the same: ",
+            &alike.join(", "),
+            ". The event's reason tells them apart.\n",
+        ]);
     }
-    page.extend(["- Cause: ", reason.cause(), "\n- Fix: ", reason.fix(), "\n- Rule: ", reason.section(), "\n"]);
+    page.extend([
+        "- Cause: ",
+        reason.cause(),
+        "\n- Fix: ",
+        reason.fix(),
+        "\n- Rule: ",
+        reason.section(),
+        "\n",
+    ]);
 }
 
 /// Whether a client cannot tell the two apart at some face.
 fn looks_like(one: Reason, other: Reason) -> bool {
-    let told = |reason: Reason, surface| (reason.code(surface), reason.status(surface), reason.description());
+    let told = |reason: Reason, surface| {
+        (reason.code(surface), reason.status(surface), reason.description())
+    };
     let mut both = one.surfaces().iter().filter(|surface| other.surfaces().contains(surface));
     one != other && both.any(|surface| told(one, *surface) == told(other, *surface))
 }
@@ -119,7 +153,8 @@ fn looks_like(one: Reason, other: Reason) -> bool {
 fn seen(reason: Reason) -> String {
     let mut told: Vec<((Code, u16), Vec<&str>)> = Vec::new();
     for surface in reason.surfaces() {
-        let (seen, place) = ((reason.code(*surface), reason.status(*surface)), place(reason, *surface));
+        let (seen, place) =
+            ((reason.code(*surface), reason.status(*surface)), place(reason, *surface));
         match told.iter_mut().find(|(own, _)| *own == seen) {
             Some((_, places)) => places.push(place),
             None => told.push((seen, vec![place])),
@@ -140,12 +175,14 @@ fn seen(reason: Reason) -> String {
 fn place(reason: Reason, surface: Surface) -> &'static str {
     let is_bare = reason.code(surface) == Code::None;
     match surface {
-        Surface::Authorization if reason.is_redirectable() => "on the authorization page or in the redirect to the client",
+        Surface::Authorization if reason.is_redirectable() => {
+            "on the authorization page or in the redirect to the client"
+        }
         Surface::Authorization => "on the authorization page",
         Surface::Token => match reason {
-            Reason::RevocationOff | Reason::RevocationTokenMissing | Reason::RevocationClientMismatch => {
-                "in the JSON of the revocation endpoint"
-            }
+            Reason::RevocationOff
+            | Reason::RevocationTokenMissing
+            | Reason::RevocationClientMismatch => "in the JSON of the revocation endpoint",
             _ => "in the JSON of the token endpoint",
         },
         Surface::Registration if is_bare => "in the challenge of the registration endpoint",

@@ -1,4 +1,5 @@
-//! A call to a protected resource (OAuth 2.1 §5.1.1): the bearer token it carries and what it is needed for.
+//! A call to a protected resource (OAuth 2.1 §5.1.1): the bearer token it carries and what it is
+//! needed for.
 
 use super::incoming::{Authorization, Incoming};
 use super::parameters::{Slot, each};
@@ -20,7 +21,8 @@ pub struct Needs<'a> {
     pub resource: &'a Resource,
     /// The scope tokens it needs, all of them; none if any token for the resource will do.
     pub scopes: &'a [&'a str],
-    /// Whether it costs the account something, so that its [balance](crate::Store::balance) must suffice.
+    /// Whether it costs the account something, so that its [balance](crate::Store::balance) must
+    /// suffice.
     pub billed: bool,
 }
 
@@ -44,28 +46,39 @@ impl<'a> Needs<'a> {
 }
 
 impl<'a> AccessCheck<'a> {
-    /// Reads the `Authorization` header. Tokens in the query or the body are not looked at (OAuth 2.1 §5.1).
+    /// Reads the `Authorization` header. Tokens in the query or the body are not looked at (OAuth
+    /// 2.1 §5.1).
     ///
     /// # Errors
     /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one.
     pub fn parse(authorization: &Authorization<'_>, needs: Needs<'a>) -> Result<Self, Refusal> {
         match authorization.credentials("Bearer") {
-            None if matches!(authorization, Authorization::Several) => Err(refuse(Reason::BearerMalformed, &needs)),
+            None if matches!(authorization, Authorization::Several) => {
+                Err(refuse(Reason::BearerMalformed, &needs))
+            }
             None => Err(refuse(Reason::TokenMissing, &needs)),
             Some(token) => Self::of(token, needs),
         }
     }
 
-    /// Reads the `Authorization` header, or else, if the policy [allows it](crate::CheckRules::bearer_in_body), `access_token` in the form
-    /// body of a request whose method has one (OAuth 2.1 §5.1.2). Never the query.
+    /// Reads the `Authorization` header, or else, if the policy [allows
+    /// it](crate::CheckRules::bearer_in_body), `access_token` in the form body of a request
+    /// whose method has one (OAuth 2.1 §5.1.2). Never the query.
     ///
     /// # Errors
-    /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one, or one in both places.
-    pub fn of_request(incoming: &Incoming<'_>, needs: Needs<'a>, policy: &Policy) -> Result<Self, Refusal> {
+    /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one, or
+    /// one in both places.
+    pub fn of_request(
+        incoming: &Incoming<'_>,
+        needs: Needs<'a>,
+        policy: &Policy,
+    ) -> Result<Self, Refusal> {
         let slot = token_in_body(incoming, policy);
         match (&slot.value, &incoming.authorization) {
             (None, _) => Self::parse(&incoming.authorization, needs),
-            (Some(token), Authorization::None) if !slot.repeated => Self::of(token.as_bytes(), needs),
+            (Some(token), Authorization::None) if !slot.repeated => {
+                Self::of(token.as_bytes(), needs)
+            }
             (Some(_), _) => Err(refuse(Reason::BearerMalformed, &needs)),
         }
     }
@@ -74,7 +87,9 @@ impl<'a> AccessCheck<'a> {
         if !is_token68(token) {
             return Err(refuse(Reason::BearerMalformed, &needs));
         }
-        let token = std::str::from_utf8(token).ok().and_then(|token| Credential::parse(Kind::Access, token));
+        let token = std::str::from_utf8(token)
+            .ok()
+            .and_then(|token| Credential::parse(Kind::Access, token));
         Ok(Self { token, needs })
     }
 }
@@ -83,11 +98,14 @@ fn refuse(reason: Reason, needs: &Needs<'_>) -> Refusal {
     Refusal::challenge(reason, needs.resource, needs.scopes)
 }
 
-/// What a form says of `access_token`, where it may say anything. A body that is none of ours to read says nothing.
+/// What a form says of `access_token`, where it may say anything. A body that is none of ours to
+/// read says nothing.
 fn token_in_body<'a>(incoming: &Incoming<'a>, policy: &Policy) -> Slot<'a> {
     let mut slot = Slot::default();
     let has_body = matches!(incoming.method, "POST" | "PUT" | "PATCH");
-    if let (true, true, Ok(body)) = (policy.checks().bearer_in_body, has_body, incoming.form(policy.limits())) {
+    if let (true, true, Ok(body)) =
+        (policy.checks().bearer_in_body, has_body, incoming.form(policy.limits()))
+    {
         let read = each(body, policy.limits(), |name, value| {
             if name == "access_token" {
                 slot.put(value);
@@ -102,7 +120,8 @@ fn token_in_body<'a>(incoming: &Incoming<'a>, policy: &Policy) -> Slot<'a> {
 
 /// A run of token characters, then any padding (RFC 9110 §11.2).
 fn is_token68(text: &[u8]) -> bool {
-    let is_token = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let is_token =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     let padding = text.iter().skip_while(|b| is_token(b)).all(|b| *b == b'=');
     text.first().is_some_and(is_token) && padding
 }

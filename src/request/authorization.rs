@@ -11,8 +11,8 @@ use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::value::credential::GrantId;
 
-/// An authorization request whose client is named and whose bytes could be decoded. All else is judged when the client is
-/// known, for only then is it known where an error may be sent.
+/// An authorization request whose client is named and whose bytes could be decoded. All else is
+/// judged when the client is known, for only then is it known where an error may be sent.
 pub struct AuthorizationRequest<'a> {
     pub(crate) user: Option<User<'a>>,
     pub(crate) client_id: Cow<'a, str>,
@@ -37,18 +37,25 @@ pub struct AuthorizationRequest<'a> {
 pub struct User<'a> {
     /// The host's stable name of the account.
     pub subject: &'a str,
-    /// Something only this browser session has, such as its session id. The consent page is bound to it; records keep a digest.
+    /// Something only this browser session has, such as its session id. The consent page is bound
+    /// to it; records keep a digest.
     pub session: &'a [u8],
 }
 
 impl<'a> AuthorizationRequest<'a> {
-    /// Reads a GET with a query or a POST with a form body; `user` is whoever the host has authenticated, if anyone.
+    /// Reads a GET with a query or a POST with a form body; `user` is whoever the host has
+    /// authenticated, if anyone.
     ///
     /// # Errors
-    /// A [`Refusal`] to show to the user when the method is another, the parameters cannot be decoded or are over a cap, or the
-    /// client is not named exactly once.
-    pub fn parse(incoming: &Incoming<'a>, user: Option<User<'a>>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, user, policy).map_err(|reason| Refusal::plain(reason, Surface::Authorization))
+    /// A [`Refusal`] to show to the user when the method is another, the parameters cannot be
+    /// decoded or are over a cap, or the client is not named exactly once.
+    pub fn parse(
+        incoming: &Incoming<'a>,
+        user: Option<User<'a>>,
+        policy: &Policy,
+    ) -> Result<Self, Refusal> {
+        Self::read(incoming, user, policy)
+            .map_err(|reason| Refusal::plain(reason, Surface::Authorization))
     }
 
     /// The same request, with what came of fetching the client's document.
@@ -56,7 +63,11 @@ impl<'a> AuthorizationRequest<'a> {
         Self { fetched: Some(fetch), ..self }
     }
 
-    fn read(incoming: &Incoming<'a>, user: Option<User<'a>>, policy: &Policy) -> Result<Self, Reason> {
+    fn read(
+        incoming: &Incoming<'a>,
+        user: Option<User<'a>>,
+        policy: &Policy,
+    ) -> Result<Self, Reason> {
         let input = match incoming.method {
             "GET" => incoming.query,
             "POST" => incoming.form(policy.limits())?,
@@ -100,8 +111,8 @@ impl<'a> AuthorizationRequest<'a> {
         Ok(read)
     }
 
-    /// The id of the grant this request makes: drawn, or, where challenges are for one use, made of client and challenge, so that
-    /// creating the record is what finds a second use.
+    /// The id of the grant this request makes: drawn, or, where challenges are for one use, made of
+    /// client and challenge, so that creating the record is what finds a second use.
     pub(crate) fn grant_id(&self, moment: &Moment) -> GrantId {
         match self.code_challenge.get() {
             Some(challenge) if self.challenge_once => {

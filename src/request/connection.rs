@@ -1,4 +1,5 @@
-//! What a user or an administrator asks of connections: that one ends, or all of a client. Who may ask is the host's to know.
+//! What a user or an administrator asks of connections: that one ends, or all of a client. Who may
+//! ask is the host's to know.
 
 use crate::grant::{Cause, Grant, GrantState};
 use crate::value::credential::GrantId;
@@ -18,7 +19,8 @@ pub struct ClientRevocation<'a> {
     pub(crate) note: &'a str,
 }
 
-/// Why somebody else than their user ends grants. The text is the administrator's own words, for the trail.
+/// Why somebody else than their user ends grants. The text is the administrator's own words, for
+/// the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Motive<'a> {
     /// An administrator decided so.
@@ -54,7 +56,8 @@ impl<'a> GrantRevocation<'a> {
 
     /// Whether a grant that was read is one to end.
     pub(crate) fn concerns(grant: &Grant, client: Option<&str>) -> bool {
-        client.is_none_or(|client| grant.client_id().as_str() == client) && !matches!(grant.state(), GrantState::Revoked(_))
+        client.is_none_or(|client| grant.client_id().as_str() == client)
+            && !matches!(grant.state(), GrantState::Revoked(_))
     }
 }
 

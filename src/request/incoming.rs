@@ -4,8 +4,8 @@ use super::parameters::Malformed;
 use crate::policy::Limits;
 use crate::reason::Reason;
 
-/// An HTTP request to one of the endpoints. The host fills it in from whatever HTTP library it has; with the feature `http`,
-/// `Incoming::from_http` does.
+/// An HTTP request to one of the endpoints. The host fills it in from whatever HTTP library it has;
+/// with the feature `http`, `Incoming::from_http` does.
 #[derive(Clone, Copy, Default)]
 pub struct Incoming<'a> {
     /// The method as sent, for example `POST`.
@@ -16,7 +16,8 @@ pub struct Incoming<'a> {
     pub content_type: Option<&'a [u8]>,
     /// The value of `Authorization`.
     pub authorization: Authorization<'a>,
-    /// Where it comes from, as far as limits go by that: the caller's network address, say. Empty if the host does not say.
+    /// Where it comes from, as far as limits go by that: the caller's network address, say. Empty
+    /// if the host does not say.
     pub source: &'a str,
     /// The body. A host should not read more than [`Limits::request_bytes`] and one.
     pub body: &'a [u8],
@@ -46,7 +47,8 @@ impl<'a> FromIterator<&'a [u8]> for Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// The credentials if the header is there once and has this scheme, in any letter case (RFC 9110 §11.1).
+    /// The credentials if the header is there once and has this scheme, in any letter case (RFC
+    /// 9110 §11.1).
     pub(crate) fn credentials(&self, scheme: &str) -> Option<&'a [u8]> {
         let Self::One(value) = self else { return None };
         let (found, rest) = value.split_at_checked(scheme.len())?;
@@ -57,7 +59,8 @@ impl<'a> Authorization<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// The form body, if the media type is one; its parameters and letter case do not matter (OAuth 2.1 §3.2.2).
+    /// The form body, if the media type is one; its parameters and letter case do not matter (OAuth
+    /// 2.1 §3.2.2).
     pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
         if !self.is_of_type(b"application/x-www-form-urlencoded") {
             return Err(Reason::ContentType);
@@ -80,20 +83,33 @@ impl<'a> Incoming<'a> {
     }
 
     fn is_of_type(&self, wanted: &[u8]) -> bool {
-        let media_type = self.content_type.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
+        let media_type =
+            self.content_type.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
         media_type.trim_ascii().eq_ignore_ascii_case(wanted)
     }
 }
 
 #[cfg(feature = "http")]
 impl<'a> Incoming<'a> {
-    /// The request of these parts and this body. They do not say where it comes from: `Incoming { source, ..Incoming::from_http(..) }`.
+    /// The request of these parts and this body. They do not say where it comes from: `Incoming {
+    /// source, ..Incoming::from_http(..) }`.
     pub fn from_http(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
         Self {
             method: parts.method.as_str(),
             query: parts.uri.query().unwrap_or_default().as_bytes(),
-            content_type: only(parts.headers.get_all(http::header::CONTENT_TYPE).iter().map(http::HeaderValue::as_bytes)),
-            authorization: parts.headers.get_all(http::header::AUTHORIZATION).iter().map(http::HeaderValue::as_bytes).collect(),
+            content_type: only(
+                parts
+                    .headers
+                    .get_all(http::header::CONTENT_TYPE)
+                    .iter()
+                    .map(http::HeaderValue::as_bytes),
+            ),
+            authorization: parts
+                .headers
+                .get_all(http::header::AUTHORIZATION)
+                .iter()
+                .map(http::HeaderValue::as_bytes)
+                .collect(),
             source: "",
             body,
         }

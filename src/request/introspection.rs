@@ -1,4 +1,5 @@
-//! The introspection request (RFC 7662 §2.1): a resource server asks whether a token is good for it.
+//! The introspection request (RFC 7662 §2.1): a resource server asks whether a token is good for
+//! it.
 
 use super::incoming::Incoming;
 use super::token::Credentials;
@@ -21,8 +22,12 @@ impl<'a> IntrospectionRequest<'a> {
     /// # Errors
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, who asks.
     pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        let form = TokenForm::read(incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Token))?;
-        let token = form.token.map(|token| Credential::parse(Kind::Access, &token)).ok_or(Reason::IntrospectionTokenMissing);
+        let form = TokenForm::read(incoming, policy)
+            .map_err(|reason| Refusal::plain(reason, Surface::Token))?;
+        let token = form
+            .token
+            .map(|token| Credential::parse(Kind::Access, &token))
+            .ok_or(Reason::IntrospectionTokenMissing);
         Ok(Self { credentials: form.credentials, token })
     }
 

@@ -1,6 +1,8 @@
-//! Client metadata (RFC 7591 §2): what a client asks to be registered as, or says of itself in its document.
+//! Client metadata (RFC 7591 §2): what a client asks to be registered as, or says of itself in its
+//! document.
 //!
-//! Read from JSON, each member judged by itself, so that a refusal names the member. What a server does not know is ignored.
+//! Read from JSON, each member judged by itself, so that a refusal names the member. What a server
+//! does not know is ignored.
 
 use std::collections::BTreeSet;
 
@@ -60,7 +62,8 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Reads one JSON object. A member that is there twice is an error: it is not clear which is meant.
+    /// Reads one JSON object. A member that is there twice is an error: it is not clear which is
+    /// meant.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Reason> {
         // An array would be read as the members in order.
         let is_object = body.trim_ascii_start().starts_with(b"{");
@@ -68,11 +71,13 @@ impl Members {
         members.ok_or(Reason::MetadataNotJson)
     }
 
-    /// Judges each member. What a document lists it may list for other servers; a registration is for this one.
+    /// Judges each member. What a document lists it may list for other servers; a registration is
+    /// for this one.
     pub(crate) fn judge(self, from: Source) -> Result<ClientMetadata, Reason> {
         keys(self.jwks.as_ref(), self.jwks_uri)?;
         Ok(ClientMetadata {
-            redirect_uris: texts(self.redirect_uris, Reason::MetadataRedirectUris)?.unwrap_or_default(),
+            redirect_uris: texts(self.redirect_uris, Reason::MetadataRedirectUris)?
+                .unwrap_or_default(),
             auth_method: auth_method(self.token_endpoint_auth_method)?,
             grant_types: flow(self.grant_types, self.response_types, from)?,
             scope: scope(self.scope)?,
@@ -102,8 +107,9 @@ impl ClientMetadata {
             return Err(RedirectUriError::TooMany.into());
         }
         let is_strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
-        let loopback_forbidden =
-            is_strict && from == Source::Registration && self.about.application_type == Some(ApplicationType::Web);
+        let loopback_forbidden = is_strict
+            && from == Source::Registration
+            && self.about.application_type == Some(ApplicationType::Web);
         for uri in &self.redirect_uris {
             let uri = RegisteredRedirectUri::parse(uri, policy.redirect_rules())?;
             if loopback_forbidden && uri.is_loopback() {
@@ -113,13 +119,19 @@ impl ClientMetadata {
         Ok(())
     }
 
-    /// The scope such a client may ask for: what it named, as far as that is open to it, or else all that is. What it named wholly in
-    /// vain is no reason to refuse it, nor to hold it to less than its next request may need: some register with `offline_access`
-    /// alone, and then ask for what the resource lists. The user decides in any case.
+    /// The scope such a client may ask for: what it named, as far as that is open to it, or else
+    /// all that is. What it named wholly in vain is no reason to refuse it, nor to hold it to
+    /// less than its next request may need: some register with `offline_access` alone, and then
+    /// ask for what the resource lists. The user decides in any case.
     pub(crate) fn narrowed_scope(&self, policy: &Policy) -> Option<Scope> {
         let ceiling = policy.unverified_scope();
-        let is_open = |token: &&str| ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token));
-        let asked = self.scope.as_ref().and_then(|asked| Scope::from_tokens(asked.tokens().filter(is_open)).ok());
+        let is_open = |token: &&str| {
+            ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
+        };
+        let asked = self
+            .scope
+            .as_ref()
+            .and_then(|asked| Scope::from_tokens(asked.tokens().filter(is_open)).ok());
         asked.or_else(|| ceiling.cloned())
     }
 
@@ -127,12 +139,14 @@ impl ClientMetadata {
     pub(crate) fn describe(self, client: ClientBuilder, policy: &Policy) -> Result<Client, Reason> {
         let scope = self.narrowed_scope(policy);
         let client = client.redirecting_to(self.redirect_uris);
-        client.about(self.about).limited_to(scope).build_under(policy.redirect_rules()).map_err(|error| match error {
-            ClientError::RedirectUri(error) => error.into(),
-            ClientError::Uri => Reason::MetadataPage,
-            ClientError::GrantTypes => Reason::MetadataGrantTypes,
-            ClientError::Id(_) => Reason::MetadataClientId,
-        })
+        client.about(self.about).limited_to(scope).build_under(policy.redirect_rules()).map_err(
+            |error| match error {
+                ClientError::RedirectUri(error) => error.into(),
+                ClientError::Uri => Reason::MetadataPage,
+                ClientError::GrantTypes => Reason::MetadataGrantTypes,
+                ClientError::Id(_) => Reason::MetadataClientId,
+            },
+        )
     }
 }
 
@@ -166,8 +180,13 @@ fn auth_method(value: Option<Value>) -> Result<Option<AuthMethod>, Reason> {
     AuthMethod::named(&name).map(Some).ok_or(Reason::MetadataAuthMethod)
 }
 
-/// Grant types and response types, which must agree: codes are for `code`, and refresh tokens come with codes (RFC 7591 §2.1).
-fn flow(grants: Option<Value>, responses: Option<Value>, from: Source) -> Result<Option<GrantTypes>, Reason> {
+/// Grant types and response types, which must agree: codes are for `code`, and refresh tokens come
+/// with codes (RFC 7591 §2.1).
+fn flow(
+    grants: Option<Value>,
+    responses: Option<Value>,
+    from: Source,
+) -> Result<Option<GrantTypes>, Reason> {
     let agree = |named: &[String], needed: &str, known: &[&str]| {
         let has_strange = named.iter().any(|own| !known.contains(&own.as_str()));
         named.iter().any(|own| own == needed) && (from == Source::Document || !has_strange)
@@ -180,7 +199,10 @@ fn flow(grants: Option<Value>, responses: Option<Value>, from: Source) -> Result
     if !agree(&types, "authorization_code", &["authorization_code", "refresh_token"]) {
         return Err(Reason::MetadataGrantTypes);
     }
-    Ok(Some(GrantTypes { authorization_code: true, refresh_token: types.iter().any(|own| own == "refresh_token") }))
+    Ok(Some(GrantTypes {
+        authorization_code: true,
+        refresh_token: types.iter().any(|own| own == "refresh_token"),
+    }))
 }
 
 fn scope(value: Option<Value>) -> Result<Option<Scope>, Reason> {
@@ -201,7 +223,8 @@ fn application_type(value: Option<Value>) -> Result<Option<ApplicationType>, Rea
     }
 }
 
-/// Keys are judged, for an honest client's mistake should not pass unseen, and dropped: nothing here verifies with them.
+/// Keys are judged, for an honest client's mistake should not pass unseen, and dropped: nothing
+/// here verifies with them.
 fn keys(jwks: Option<&Value>, jwks_uri: Option<Value>) -> Result<(), Reason> {
     let uri = text(jwks_uri, Reason::MetadataKeys)?;
     let is_sound = jwks.is_none_or(Value::is_object) && uri.as_deref().is_none_or(is_page);

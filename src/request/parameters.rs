@@ -1,4 +1,5 @@
-//! Form-encoded parameters (OAuth 2.1 App. B): decoded exactly once, strictly, within the caps, borrowed where nothing is escaped.
+//! Form-encoded parameters (OAuth 2.1 App. B): decoded exactly once, strictly, within the caps,
+//! borrowed where nothing is escaped.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ pub(crate) enum Malformed {
     TooLarge,
 }
 
-/// A parameter's value, and whether it came more than once. An empty value counts as none (OAuth 2.1 §3.1).
+/// A parameter's value, and whether it came more than once. An empty value counts as none (OAuth
+/// 2.1 §3.1).
 #[derive(Default)]
 pub(crate) struct Slot<'a> {
     pub(crate) value: Option<Cow<'a, str>>,
@@ -35,18 +37,24 @@ impl<'a> Slot<'a> {
 }
 
 /// Hands every non-empty parameter to `take`, decoded.
-pub(crate) fn each<'a>(input: &'a [u8], limits: &Limits, mut take: impl FnMut(&str, Cow<'a, str>)) -> Result<(), Malformed> {
+pub(crate) fn each<'a>(
+    input: &'a [u8],
+    limits: &Limits,
+    mut take: impl FnMut(&str, Cow<'a, str>),
+) -> Result<(), Malformed> {
     if input.len() > limits.request_bytes {
         return Err(Malformed::TooLarge);
     }
-    for (position, pair) in input.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).enumerate() {
+    for (position, pair) in input.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).enumerate()
+    {
         if position >= limits.parameters {
             return Err(Malformed::TooLarge);
         }
-        let (name, value) = match pair.iter().position(|b| *b == b'=').and_then(|at| pair.split_at_checked(at)) {
-            Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
-            None => (pair, [].as_slice()),
-        };
+        let (name, value) =
+            match pair.iter().position(|b| *b == b'=').and_then(|at| pair.split_at_checked(at)) {
+                Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
+                None => (pair, [].as_slice()),
+            };
         let (name, value) = (decode(name)?, decode(value)?);
         if value.len() > limits.value_bytes {
             return Err(Malformed::TooLarge);
@@ -64,7 +72,9 @@ pub(crate) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Malformed::Encoding);
     }
     let mut escapes = raw.split(|b| *b == b'%').skip(1);
-    if !escapes.all(|after| matches!(after, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())) {
+    if !escapes
+        .all(|after| matches!(after, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+    {
         return Err(Malformed::Encoding);
     }
     let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();

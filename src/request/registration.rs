@@ -1,4 +1,5 @@
-//! The registration request (RFC 7591 §3.1), and the requests to the endpoint of one registration (RFC 7592 §2).
+//! The registration request (RFC 7591 §3.1), and the requests to the endpoint of one registration
+//! (RFC 7592 §2).
 
 use serde_json::Value;
 
@@ -42,7 +43,8 @@ impl RegistrationRequest {
     /// Reads a POST of a JSON object, and sees whether its sender may register.
     ///
     /// # Errors
-    /// A [`Refusal`] when registration is off, its token is missing or wrong, or the body cannot be read or breaks a rule.
+    /// A [`Refusal`] when registration is off, its token is missing or wrong, or the body cannot be
+    /// read or breaks a rule.
     pub fn parse(incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Refusal> {
         Self::read(incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Registration))
     }
@@ -53,14 +55,16 @@ impl RegistrationRequest {
         }
         let rules = policy.registration().ok_or(Reason::RegistrationOff)?;
         if let Some(tokens) = &rules.initial_access_tokens {
-            let digest =
-                bearer(&incoming.authorization).map(|token| Digest::of(token.as_bytes())).ok_or(Reason::InitialTokenMissing)?;
+            let digest = bearer(&incoming.authorization)
+                .map(|token| Digest::of(token.as_bytes()))
+                .ok_or(Reason::InitialTokenMissing)?;
             // Each is compared, so that the time tells nothing.
             if !tokens.iter().fold(false, |found, own| found | own.matches(&digest)) {
                 return Err(Reason::InitialTokenWrong);
             }
         }
-        let metadata = Members::read(incoming.json(policy.limits())?)?.judge(Source::Registration)?;
+        let metadata =
+            Members::read(incoming.json(policy.limits())?)?.judge(Source::Registration)?;
         metadata.check_redirects(Source::Registration, policy)?;
         Ok(Self { metadata })
     }
@@ -71,8 +75,13 @@ impl<'a> ManagementRequest<'a> {
     ///
     /// # Errors
     /// A [`Refusal`] when management is off, the method is another, or there is no token.
-    pub fn parse(client_id: &'a str, incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(client_id, incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Management))
+    pub fn parse(
+        client_id: &'a str,
+        incoming: &Incoming<'a>,
+        policy: &Policy,
+    ) -> Result<Self, Refusal> {
+        Self::read(client_id, incoming, policy)
+            .map_err(|reason| Refusal::plain(reason, Surface::Management))
     }
 
     fn read(client_id: &'a str, incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Reason> {
@@ -121,5 +130,8 @@ impl Update {
 
 /// The bearer token, if there is one (OAuth 2.1 §5.1.1). Two headers are none.
 fn bearer<'a>(authorization: &Authorization<'a>) -> Option<&'a str> {
-    authorization.credentials("Bearer").and_then(|token| std::str::from_utf8(token).ok()).filter(|token| !token.is_empty())
+    authorization
+        .credentials("Bearer")
+        .and_then(|token| std::str::from_utf8(token).ok())
+        .filter(|token| !token.is_empty())
 }

@@ -26,10 +26,13 @@ impl<'a> RevocationRequest<'a> {
     /// Reads a POST with a form body, and the client's credentials from header or body.
     ///
     /// # Errors
-    /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it comes from.
+    /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it
+    /// comes from.
     pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        let form = TokenForm::read(incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Token))?;
-        let token = form.token.map(|token| Revocable::parse(&token)).ok_or(Reason::RevocationTokenMissing);
+        let form = TokenForm::read(incoming, policy)
+            .map_err(|reason| Refusal::plain(reason, Surface::Token))?;
+        let token =
+            form.token.map(|token| Revocable::parse(&token)).ok_or(Reason::RevocationTokenMissing);
         Ok(Self { credentials: form.credentials, token })
     }
 

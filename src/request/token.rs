@@ -12,7 +12,8 @@ use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, GrantId, Kind, RefreshCredential};
 
-/// A token request. What is wrong with its grant is kept inside until the client has proved who it is (TOKEN-06).
+/// A token request. What is wrong with its grant is kept inside until the client has proved who it
+/// is (TOKEN-06).
 pub struct TokenRequest<'a> {
     pub(crate) credentials: Credentials<'a>,
     pub(crate) asked: Asked<'a>,
@@ -86,9 +87,11 @@ impl<'a> TokenRequest<'a> {
     /// Reads a POST with a form body, and the client's credentials from header or body.
     ///
     /// # Errors
-    /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it comes from.
+    /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it
+    /// comes from.
     pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy.limits()).map_err(|reason| Refusal::plain(reason, Surface::Token))
+        Self::read(incoming, policy.limits())
+            .map_err(|reason| Refusal::plain(reason, Surface::Token))
     }
 
     /// The `client_id` it claims: what a rate limit goes by.
@@ -102,13 +105,25 @@ impl<'a> TokenRequest<'a> {
         }
         refuse_secrets_in_query(incoming.query, limits)?;
         let form = Form::read(incoming.form(limits)?, limits)?;
-        let credentials = Credentials::read(&incoming.authorization, form.client_id.value, form.client_secret.value, limits)?;
+        let credentials = Credentials::read(
+            &incoming.authorization,
+            form.client_id.value,
+            form.client_secret.value,
+            limits,
+        )?;
         let asked = match form.grant_type.value.as_deref() {
             None => Asked::Refused(Reason::GrantTypeMissing),
-            Some("authorization_code") => {
-                Asked::Code(Redemption::read(form.code.get(), form.redirect_uri.value, form.code_verifier.value, form.resources))
-            }
-            Some("refresh_token") => Asked::Refresh(Refreshing::read(form.refresh_token.get(), form.scope.value, form.resources)),
+            Some("authorization_code") => Asked::Code(Redemption::read(
+                form.code.get(),
+                form.redirect_uri.value,
+                form.code_verifier.value,
+                form.resources,
+            )),
+            Some("refresh_token") => Asked::Refresh(Refreshing::read(
+                form.refresh_token.get(),
+                form.scope.value,
+                form.resources,
+            )),
             Some(_) => Asked::Refused(Reason::GrantTypeUnsupported),
         };
         Ok(Self { credentials, asked })
@@ -140,14 +155,22 @@ impl<'a> Form<'a> {
             &form.refresh_token,
             &form.scope,
         ];
-        if slots.iter().any(|slot| slot.repeated) { Err(Reason::ParameterRepeated) } else { Ok(form) }
+        if slots.iter().any(|slot| slot.repeated) {
+            Err(Reason::ParameterRepeated)
+        } else {
+            Ok(form)
+        }
     }
 }
 
-/// What is in a URL is in logs and histories: such a request is refused, so that its author notices (OAuth 2.1 §2.4.1).
+/// What is in a URL is in logs and histories: such a request is refused, so that its author notices
+/// (OAuth 2.1 §2.4.1).
 pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Reason> {
     let mut found = false;
-    each(query, limits, |name, _| found |= matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token"))?;
+    each(query, limits, |name, _| {
+        found |=
+            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token")
+    })?;
     if found { Err(Reason::SecretInUrl) } else { Ok(()) }
 }
 
@@ -159,18 +182,24 @@ impl<'a> Credentials<'a> {
         limits: &Limits,
     ) -> Result<Self, Reason> {
         match (header, secret) {
-            (Authorization::Several, _) | (Authorization::One(_), Some(_)) => Err(Reason::SeveralAuthentications),
+            (Authorization::Several, _) | (Authorization::One(_), Some(_)) => {
+                Err(Reason::SeveralAuthentications)
+            }
             (Authorization::One(_), None) => {
-                let encoded = header.credentials("Basic").filter(|encoded| encoded.len() <= limits.value_bytes);
-                let (basic_id, secret) = encoded.and_then(basic).ok_or(Reason::CredentialsMalformed)?;
+                let encoded = header
+                    .credentials("Basic")
+                    .filter(|encoded| encoded.len() <= limits.value_bytes);
+                let (basic_id, secret) =
+                    encoded.and_then(basic).ok_or(Reason::CredentialsMalformed)?;
                 if id.is_some_and(|id| id != basic_id) {
                     return Err(Reason::SeveralAuthentications);
                 }
                 Ok(Self { id: basic_id.into(), secret: Presented::Basic(secret.into()) })
             }
-            (Authorization::None, secret) => {
-                Ok(Self { id: id.ok_or(Reason::ClientIdMissing)?, secret: secret.map_or(Presented::None, Presented::Post) })
-            }
+            (Authorization::None, secret) => Ok(Self {
+                id: id.ok_or(Reason::ClientIdMissing)?,
+                secret: secret.map_or(Presented::None, Presented::Post),
+            }),
         }
     }
 }
@@ -199,8 +228,13 @@ impl<'a> Redemption<'a> {
 }
 
 impl<'a> Refreshing<'a> {
-    fn read(token: Option<&str>, scope: Option<Cow<'a, str>>, resources: Vec<Cow<'a, str>>) -> Result<Self, Reason> {
-        let token = RefreshCredential::parse(token.ok_or(Reason::RefreshMissing)?).ok_or(Reason::RefreshUnknown)?;
+    fn read(
+        token: Option<&str>,
+        scope: Option<Cow<'a, str>>,
+        resources: Vec<Cow<'a, str>>,
+    ) -> Result<Self, Reason> {
+        let token = RefreshCredential::parse(token.ok_or(Reason::RefreshMissing)?)
+            .ok_or(Reason::RefreshUnknown)?;
         Ok(Self { token, scope, resources })
     }
 }

@@ -1,4 +1,5 @@
-//! The form that names one token: of a revocation (RFC 7009 §2.1) and an introspection (RFC 7662 §2.1).
+//! The form that names one token: of a revocation (RFC 7009 §2.1) and an introspection (RFC 7662
+//! §2.1).
 
 use std::borrow::Cow;
 
@@ -8,7 +9,8 @@ use super::token::{Credentials, refuse_secrets_in_query};
 use crate::policy::{Limits, Policy};
 use crate::reason::Reason;
 
-/// Who asks, and the token they name, if they do. `token_type_hint` is not looked at: every token says what it is.
+/// Who asks, and the token they name, if they do. `token_type_hint` is not looked at: every token
+/// says what it is.
 pub(crate) struct TokenForm<'a> {
     pub(crate) credentials: Credentials<'a>,
     pub(crate) token: Option<Cow<'a, str>>,
@@ -22,7 +24,8 @@ impl<'a> TokenForm<'a> {
         }
         let limits: &Limits = policy.limits();
         refuse_secrets_in_query(incoming.query, limits)?;
-        let (mut client_id, mut client_secret, mut token) = (Slot::default(), Slot::default(), Slot::default());
+        let (mut client_id, mut client_secret, mut token) =
+            (Slot::default(), Slot::default(), Slot::default());
         let mut hint = Slot::default();
         each(incoming.form(limits)?, limits, |name, value| match name {
             "client_id" => client_id.put(value),
@@ -34,7 +37,12 @@ impl<'a> TokenForm<'a> {
         if [&client_id, &client_secret, &token, &hint].iter().any(|slot| slot.repeated) {
             return Err(Reason::ParameterRepeated);
         }
-        let credentials = Credentials::read(&incoming.authorization, client_id.value, client_secret.value, limits)?;
+        let credentials = Credentials::read(
+            &incoming.authorization,
+            client_id.value,
+            client_secret.value,
+            limits,
+        )?;
         Ok(Self { credentials, token: token.value.filter(|token| !token.is_empty()) })
     }
 }

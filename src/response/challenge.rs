@@ -5,8 +5,9 @@ use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Challenge;
 
 impl Challenge {
-    /// `resource_metadata` first: it is what a client that knows nothing needs. No value holds a quote or a backslash: they were checked
-    /// when the policy was built and when the [`Challenge`] was made.
+    /// `resource_metadata` first: it is what a client that knows nothing needs. No value holds a
+    /// quote or a backslash: they were checked when the policy was built and when the
+    /// [`Challenge`] was made.
     pub(crate) fn header(&self, reason: Reason, policy: &Policy) -> String {
         let mut header = format!("Bearer resource_metadata=\"{}\"", self.resource_metadata);
         let mut add = |name: &str, value: &str| {
@@ -22,7 +23,9 @@ impl Challenge {
                 add("error_description", reason.description());
             }
         }
-        if matches!(code, Code::None | Code::InsufficientScope | Code::InvalidToken) && !self.scope.is_empty() {
+        if matches!(code, Code::None | Code::InsufficientScope | Code::InvalidToken)
+            && !self.scope.is_empty()
+        {
             add("scope", &self.scope);
         }
         header

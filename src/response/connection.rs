@@ -1,4 +1,5 @@
-//! A connection, as its user sees it: which application may do what, since when, and whether it is in use (OAuth 2.1 §7.9).
+//! A connection, as its user sees it: which application may do what, since when, and whether it is
+//! in use (OAuth 2.1 §7.9).
 
 use std::sync::Arc;
 
@@ -27,8 +28,8 @@ pub struct Connection {
 pub enum ConnectionState {
     /// One of its access tokens works now.
     Active,
-    /// None does, but its refresh token would bring one; or it is held up while its client is deactivated or an account suspended.
-    /// It is still the user's to revoke.
+    /// None does, but its refresh token would bring one; or it is held up while its client is
+    /// deactivated or an account suspended. It is still the user's to revoke.
     Dormant,
 }
 
@@ -56,7 +57,8 @@ impl Connection {
         let Phase::Active(active) = grant.phase() else { return None };
         let now = grant.now(clock);
         let served = loaded.client(now);
-        let is_over = now >= grant.last_use() || now >= grant.expires() || !loaded.is_of_epoch(grant);
+        let is_over =
+            now >= grant.last_use() || now >= grant.expires() || !loaded.is_of_epoch(grant);
         if is_over || matches!(served, Err(Reason::ClientUnknown)) {
             return None;
         }
@@ -83,7 +85,8 @@ impl Connection {
         self.grant.client_id()
     }
 
-    /// Its name, cleaned for display; its `client_id` if it has none. Unless the operator registered it, the name is its own claim.
+    /// Its name, cleaned for display; its `client_id` if it has none. Unless the operator
+    /// registered it, the name is its own claim.
     pub fn client_name(&self) -> String {
         let name = self.client.about().name.as_deref().map(display_text).unwrap_or_default();
         if name.is_empty() { display_text(self.client_id().as_str()) } else { name }
@@ -114,7 +117,8 @@ impl Connection {
         self.first_used
     }
 
-    /// When it last fetched tokens: at the latest use of its refresh token, or at first. Uses of access tokens write nothing.
+    /// When it last fetched tokens: at the latest use of its refresh token, or at first. Uses of
+    /// access tokens write nothing.
     pub fn last_refreshed_at(&self) -> Timestamp {
         self.last_refreshed
     }

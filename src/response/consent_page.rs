@@ -1,4 +1,5 @@
-//! What a valid authorization request leads to: a login, then a consent page whose every word comes from here.
+//! What a valid authorization request leads to: a login, then a consent page whose every word comes
+//! from here.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ pub enum AuthorizationStep {
     NeedsLogin(LoginPage),
     /// Ask the user.
     NeedsConsent(ConsentPage),
-    /// The client is known by a document that must be fetched first; then send the very same request again, with what came of it
+    /// The client is known by a document that must be fetched first; then send the very same
+    /// request again, with what came of it
     /// ([`Server::authorize_with`](crate::Server::authorize_with)). Only where the policy
     /// [takes such clients](crate::PolicyBuilder::client_documents).
     NeedMetadata(DocumentRequest),
@@ -30,8 +32,9 @@ pub struct LoginPage {
     pub(crate) client: Arc<Client>,
 }
 
-/// What the consent page shows, and the ticket its form sends back (OAuth 2.1 §7.9; RFC 6749 §10.12). Send the page with
-/// [`PAGE_HEADERS`](crate::PAGE_HEADERS): what can be framed can be clicked by somebody else.
+/// What the consent page shows, and the ticket its form sends back (OAuth 2.1 §7.9; RFC 6749
+/// §10.12). Send the page with [`PAGE_HEADERS`](crate::PAGE_HEADERS): what can be framed can be
+/// clicked by somebody else.
 #[derive(Debug)]
 pub struct ConsentPage {
     pub(crate) ticket: Issued,
@@ -47,7 +50,8 @@ impl LoginPage {
 }
 
 impl ConsentPage {
-    /// The client's name, cleaned for display: no control or direction characters, at most 100. Its `client_id` if it has none.
+    /// The client's name, cleaned for display: no control or direction characters, at most 100. Its
+    /// `client_id` if it has none.
     pub fn client_name(&self) -> String {
         shown_name(&self.client)
     }
@@ -57,19 +61,24 @@ impl ConsentPage {
         self.client.id().as_str()
     }
 
-    /// The host of a `client_id` that is a URL: the one part of such a client's identity that is proven.
+    /// The host of a `client_id` that is a URL: the one part of such a client's identity that is
+    /// proven.
     pub fn client_id_host(&self) -> Option<&str> {
         let id = self.client.id().as_str();
         let rest = id.strip_prefix("https://").or_else(|| id.strip_prefix("http://"))?;
-        rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty() && !host.contains(['@', '\\']))
+        rest.split(['/', '?', '#'])
+            .next()
+            .filter(|host| !host.is_empty() && !host.contains(['@', '\\']))
     }
 
-    /// The client's own page, an `https` URL. A claim like its name, unless the operator registered it.
+    /// The client's own page, an `https` URL. A claim like its name, unless the operator registered
+    /// it.
     pub fn client_uri(&self) -> Option<&str> {
         shown_page(self.client.about().uri.as_ref())
     }
 
-    /// The client's logo, an `https` URL. Whoever shows it has the user's browser call a host that the client chose.
+    /// The client's logo, an `https` URL. Whoever shows it has the user's browser call a host that
+    /// the client chose.
     pub fn logo_uri(&self) -> Option<&str> {
         shown_page(self.client.about().logo_uri.as_ref())
     }
@@ -89,7 +98,8 @@ impl ConsentPage {
         self.client.registration()
     }
 
-    /// When the client registered itself, or its document was first read: nobody knows one that is minutes old.
+    /// When the client registered itself, or its document was first read: nobody knows one that is
+    /// minutes old.
     pub fn registered(&self) -> Timestamp {
         self.client.created()
     }
@@ -99,12 +109,14 @@ impl ConsentPage {
         self.grant.subject().as_str()
     }
 
-    /// The host that the answer goes to (the scheme, of a private-use URI): always shown (MCP, localhost redirect risks).
+    /// The host that the answer goes to (the scheme, of a private-use URI): always shown (MCP,
+    /// localhost redirect risks).
     pub fn redirect_host(&self) -> &str {
         self.grant.terms().redirect_uri.host()
     }
 
-    /// Whether the client can only be reached on the user's own computer, where any program can claim to be it: warn.
+    /// Whether the client can only be reached on the user's own computer, where any program can
+    /// claim to be it: warn.
     pub fn loopback_only(&self) -> bool {
         self.client.is_loopback_only()
     }

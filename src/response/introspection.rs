@@ -8,7 +8,8 @@ use super::reply::Reply;
 use crate::grant::{Grant, Live};
 use crate::policy::Policy;
 
-/// What a resource server is told of a token: all about one that is active for it, and nothing of any other.
+/// What a resource server is told of a token: all about one that is active for it, and nothing of
+/// any other.
 #[derive(Clone, Debug)]
 pub struct Introspected(Option<(Arc<Grant>, Live)>);
 

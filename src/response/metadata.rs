@@ -56,8 +56,8 @@ pub struct WellKnown {
 }
 
 impl WellKnown {
-    /// What of its address comes after the origin: where to mount it, on the host that the address names. A resource whose identifier
-    /// has a query has it here too.
+    /// What of its address comes after the origin: where to mount it, on the host that the address
+    /// names. A resource whose identifier has a query has it here too.
     pub fn path(&self) -> &str {
         resource::path(&self.url)
     }
@@ -81,7 +81,8 @@ impl Policy {
             revocation_endpoint_auth_methods_supported: self.revocation().map(|_| methods()),
             // A resource server proves who it is.
             introspection_endpoint_auth_methods_supported: self.introspection().map(|_| {
-                let methods = self.auth_methods().offered().filter(|method| *method != AuthMethod::None);
+                let methods =
+                    self.auth_methods().offered().filter(|method| *method != AuthMethod::None);
                 methods.map(AuthMethod::name).collect()
             }),
             token_endpoint_auth_methods_supported: methods(),
@@ -92,11 +93,13 @@ impl Policy {
         })
     }
 
-    /// Every address at which clients look for these documents, with what to answer there: mount them all, and no client's probing ends
-    /// in a 404. GET only. Of the server's document that is the well-known suffix between host and path (RFC 8414 §3.1), after the
-    /// path, and at the root, each under its OpenID name too unless the [alias](crate::PolicyBuilder::openid_alias) is off; of each
-    /// resource's, the suffix between host and path (RFC 9728 §3.1), and at its root for the main resource: the default one, or the
-    /// only one.
+    /// Every address at which clients look for these documents, with what to answer there: mount
+    /// them all, and no client's probing ends in a 404. GET only. Of the server's document that
+    /// is the well-known suffix between host and path (RFC 8414 §3.1), after the path, and at
+    /// the root, each under its OpenID name too unless the
+    /// [alias](crate::PolicyBuilder::openid_alias) is off; of each resource's, the suffix
+    /// between host and path (RFC 9728 §3.1), and at its root for the main resource: the default
+    /// one, or the only one.
     ///
     /// Resources on other hosts than the issuer's have their documents there.
     pub fn well_known(&self) -> Vec<WellKnown> {
@@ -105,13 +108,16 @@ impl Policy {
         let servers = suffixes.flat_map(|suffix| {
             let root = resource::at_root(self.issuer(), suffix);
             let appended = format!("{}/.well-known/{suffix}", self.issuer().trim_end_matches('/'));
-            [well_known(self.issuer(), suffix), appended, root].map(|url| WellKnown { url, reply: self.server_metadata() })
+            [well_known(self.issuer(), suffix), appended, root]
+                .map(|url| WellKnown { url, reply: self.server_metadata() })
         });
         let of_resource = |url, own| WellKnown { url, reply: self.resource_metadata(own) };
-        let resources = self.resources().iter().map(|own| of_resource(own.metadata_url().to_owned(), own));
+        let resources =
+            self.resources().iter().map(|own| of_resource(own.metadata_url().to_owned(), own));
         // After them: where a resource is a whole origin, its own document is at the root.
-        let root =
-            self.main_resource().map(|own| of_resource(resource::at_root(own.identifier(), "oauth-protected-resource"), own));
+        let root = self.main_resource().map(|own| {
+            of_resource(resource::at_root(own.identifier(), "oauth-protected-resource"), own)
+        });
         let mut found: Vec<WellKnown> = Vec::new();
         for document in servers.chain(resources).chain(root) {
             if !found.iter().any(|own| own.url == document.url) {
@@ -132,7 +138,11 @@ impl Policy {
             resource: resource.identifier(),
             authorization_servers: [self.issuer()],
             scopes_supported: resource.scopes().collect(),
-            bearer_methods_supported: if self.checks().bearer_in_body { &["header", "body"] } else { &["header"] },
+            bearer_methods_supported: if self.checks().bearer_in_body {
+                &["header", "body"]
+            } else {
+                &["header"]
+            },
         })
     }
 }
@@ -140,5 +150,12 @@ impl Policy {
 /// Documents may be cached for a while; they change only with the server's configuration.
 fn document(value: &impl Serialize) -> Reply {
     let body = serde_json::to_string(value).unwrap_or_default();
-    Reply { status: 200, headers: vec![("content-type", "application/json".into()), ("cache-control", "max-age=300".into())], body }
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/json".into()),
+            ("cache-control", "max-age=300".into()),
+        ],
+        body,
+    }
 }

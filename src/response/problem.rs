@@ -1,4 +1,5 @@
-//! A refusal at the authorization endpoint: the redirect it may be, or what the page in its place shows.
+//! A refusal at the authorization endpoint: the redirect it may be, or what the page in its place
+//! shows.
 
 use super::redirect::error_location;
 use crate::policy::Policy;
@@ -32,7 +33,9 @@ impl Refusal {
     /// Where to redirect to at once (303), if the error goes straight to the client.
     pub fn location(&self, policy: &Policy) -> Option<String> {
         match self.manner() {
-            Manner::Redirectable(to) if to.at_once => Some(error_location(to, self.reason(), policy)),
+            Manner::Redirectable(to) if to.at_once => {
+                Some(error_location(to, self.reason(), policy))
+            }
             _ => None,
         }
     }
@@ -47,7 +50,9 @@ impl Refusal {
         let (received, continue_url) = match self.manner() {
             Manner::Received(text) => (Some(text.to_string()), None),
             Manner::Redirectable(to) => (None, Some(error_location(to, self.reason(), policy))),
-            Manner::Plain | Manner::Part(_) | Manner::Challenge(_) | Manner::Later(_) => (None, None),
+            Manner::Plain | Manner::Part(_) | Manner::Challenge(_) | Manner::Later(_) => {
+                (None, None)
+            }
         };
         let shown = self.reason().shown();
         Problem {

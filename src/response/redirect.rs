@@ -10,17 +10,24 @@ use crate::refusal::Redirectable;
 use crate::value::credential::Issued;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 
-/// The redirect that carries a code to the client: 303, so that no form body travels on (OAuth 2.1 §7.5.3).
+/// The redirect that carries a code to the client: 303, so that no form body travels on (OAuth 2.1
+/// §7.5.3).
 #[must_use = "the code in it reaches the client only by this redirect"]
 pub struct Redirect {
     location: String,
 }
 
 impl Redirect {
-    pub(crate) fn with_code(uri: &VerifiedRedirectUri, code: Issued, state: Option<&str>, policy: &Policy) -> Self {
+    pub(crate) fn with_code(
+        uri: &VerifiedRedirectUri,
+        code: Issued,
+        state: Option<&str>,
+        policy: &Policy,
+    ) -> Self {
         let code = code.reveal();
         let state = state.map(|state| ("state", state));
-        let parameters = [("code", &*code)].into_iter().chain(state).chain([("iss", policy.issuer())]);
+        let parameters =
+            [("code", &*code)].into_iter().chain(state).chain([("iss", policy.issuer())]);
         Self { location: uri.with(parameters, 256) }
     }
 
@@ -32,7 +39,11 @@ impl Redirect {
     /// The whole response.
     pub fn reply(self) -> Reply {
         let page_headers = PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value)));
-        Reply { status: 303, headers: page_headers.chain([("location", self.location.into())]).collect(), body: String::new() }
+        Reply {
+            status: 303,
+            headers: page_headers.chain([("location", self.location.into())]).collect(),
+            body: String::new(),
+        }
     }
 }
 
@@ -47,5 +58,8 @@ pub(crate) fn error_location(to: &Redirectable, reason: Reason, policy: &Policy)
     let description = (!policy.is_terse()).then(|| ("error_description", reason.description()));
     let state = to.state.as_deref().map(|state| ("state", state));
     let error = ("error", reason.code(Surface::Authorization).as_str());
-    to.uri.with([error].into_iter().chain(description).chain(state).chain([("iss", policy.issuer())]), 256)
+    to.uri.with(
+        [error].into_iter().chain(description).chain(state).chain([("iss", policy.issuer())]),
+        256,
+    )
 }

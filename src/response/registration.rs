@@ -1,5 +1,5 @@
-//! What a client is told of its registration (RFC 7591 §3.2.1; RFC 7592 §3): every value in force, defaults and replaced ones
-//! included. A secret is told once, when it is made.
+//! What a client is told of its registration (RFC 7591 §3.2.1; RFC 7592 §3): every value in force,
+//! defaults and replaced ones included. A secret is told once, when it is made.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// The members of the response. What there is no value for is left out: some clients die of a `null` or an empty string.
+/// The members of the response. What there is no value for is left out: some clients die of a
+/// `null` or an empty string.
 #[derive(Serialize)]
 struct ClientInformation<'a> {
     client_id: &'a str,
@@ -107,18 +108,41 @@ impl Managed {
     /// The whole response: 200 with the registration, or 204.
     pub fn reply(self, policy: &Policy) -> Reply {
         match self.shown {
-            Some(shown) => Reply::json(200, information(&shown.client, shown.secret, Some(&shown.token), policy)),
-            None => Reply { status: 204, headers: vec![("cache-control", "no-store".into())], body: String::new() },
+            Some(shown) => Reply::json(
+                200,
+                information(&shown.client, shown.secret, Some(&shown.token), policy),
+            ),
+            None => Reply {
+                status: 204,
+                headers: vec![("cache-control", "no-store".into())],
+                body: String::new(),
+            },
         }
     }
 }
 
-fn information(client: &Client, secret: Option<Issued>, management: Option<&str>, policy: &Policy) -> String {
-    let About { name, uri, logo_uri, tos_uri, policy_uri, contacts, application_type, software_id, software_version } =
-        client.about();
+fn information(
+    client: &Client,
+    secret: Option<Issued>,
+    management: Option<&str>,
+    policy: &Policy,
+) -> String {
+    let About {
+        name,
+        uri,
+        logo_uri,
+        tos_uri,
+        policy_uri,
+        contacts,
+        application_type,
+        software_id,
+        software_version,
+    } = client.about();
     let method = client.authentication().method();
-    let grants =
-        [("authorization_code", client.grant_types().authorization_code), ("refresh_token", client.grant_types().refresh_token)];
+    let grants = [
+        ("authorization_code", client.grant_types().authorization_code),
+        ("refresh_token", client.grant_types().refresh_token),
+    ];
     let information = ClientInformation {
         client_id: client.id().as_str(),
         client_id_issued_at: client.created().unix_seconds(),
@@ -128,7 +152,11 @@ fn information(client: &Client, secret: Option<Issued>, management: Option<&str>
         registration_client_uri: management.map(|_| policy.management_url(client.id())),
         redirect_uris: client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect(),
         token_endpoint_auth_method: method.name(),
-        grant_types: grants.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name).collect(),
+        grant_types: grants
+            .into_iter()
+            .filter(|(_, granted)| *granted)
+            .map(|(name, _)| name)
+            .collect(),
         response_types: ["code"],
         scope: effective_scope(client, policy),
         client_name: name.as_deref(),
@@ -150,5 +178,9 @@ fn effective_scope(client: &Client, policy: &Policy) -> String {
         Some(scope) => scope.tokens().collect(),
         None => policy.scopes().iter().map(ScopeInfo::name).collect(),
     };
-    named.into_iter().filter(|token| client.may_ask_for(token, policy)).collect::<Vec<_>>().join(" ")
+    named
+        .into_iter()
+        .filter(|token| client.may_ask_for(token, policy))
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -21,8 +21,8 @@ pub struct Reply {
     pub body: String,
 }
 
-/// Headers of every page of the authorization endpoint: not framed, not cached, no referrer (OAuth 2.1 §7.11; RFC 9700 §4.2.4).
-/// A host may replace the content security policy by a stricter one.
+/// Headers of every page of the authorization endpoint: not framed, not cached, no referrer (OAuth
+/// 2.1 §7.11; RFC 9700 §4.2.4). A host may replace the content security policy by a stricter one.
 pub const PAGE_HEADERS: [(&str, &str); 5] = [
     ("cache-control", "no-store"),
     ("referrer-policy", "no-referrer"),
@@ -50,7 +50,10 @@ impl Reply {
 
     /// The first value of this header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+        self.headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
     }
 }
 
@@ -58,18 +61,25 @@ impl Reply {
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Reply").field("status", &self.status).field("headers", &names).finish_non_exhaustive()
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("headers", &names)
+            .finish_non_exhaustive()
     }
 }
 
 impl Refusal {
-    /// The refusal as a whole response: JSON wherever a client reads it; at the authorization endpoint the redirect, or a plain text
-    /// page for hosts that render none of their own.
+    /// The refusal as a whole response: JSON wherever a client reads it; at the authorization
+    /// endpoint the redirect, or a plain text page for hosts that render none of their own.
     pub fn reply(&self, policy: &Policy) -> Reply {
         let mut reply = match self.surface() {
             Surface::Authorization => self.page(policy),
             _ => match self.error_body(policy) {
-                None => Reply { status: self.status(), headers: vec![("cache-control", "no-store".into())], body: String::new() },
+                None => Reply {
+                    status: self.status(),
+                    headers: vec![("cache-control", "no-store".into())],
+                    body: String::new(),
+                },
                 Some(body) => Reply::json(self.status(), body),
             },
         };
@@ -88,20 +98,26 @@ impl Refusal {
         reply
     }
 
-    /// What the answer says, for the trail: the bytes of [`reply`](Self::reply), or of the page or redirect in its place.
+    /// What the answer says, for the trail: the bytes of [`reply`](Self::reply), or of the page or
+    /// redirect in its place.
     pub fn sent(&self, policy: &Policy) -> Sent {
         let is_page = self.surface() == Surface::Authorization && !self.goes_to_client();
         let (error, description) = self.error(policy).unwrap_or_default();
-        let description = (is_page || !policy.is_terse()).then_some(description).filter(|_| !error.is_empty());
+        let description =
+            (is_page || !policy.is_terse()).then_some(description).filter(|_| !error.is_empty());
         let status = if self.goes_to_client() { 303 } else { self.status() };
         let challenge = self.authenticate_header(policy).map(|header| header.into_owned().into());
         Sent { status, error, description, challenge }
     }
 
-    /// Code and description, but for the one refusal that has none: no credentials, no error (OAuth 2.1 §5.3.2).
+    /// Code and description, but for the one refusal that has none: no credentials, no error (OAuth
+    /// 2.1 §5.3.2).
     fn error(&self, policy: &Policy) -> Option<(&'static str, &'static str)> {
         match self.code() {
-            Code::None if self.surface() == Surface::Resource && policy.checks().body_error_without_token => {
+            Code::None
+                if self.surface() == Surface::Resource
+                    && policy.checks().body_error_without_token =>
+            {
                 Some((Code::InvalidToken.as_str(), "The request has no access token."))
             }
             Code::None => None,
@@ -112,15 +128,19 @@ impl Refusal {
 
     fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
         match (self.manner(), self.surface(), self.code()) {
-            (Manner::Challenge(challenge), ..) if self.status() < 500 => Some(challenge.header(self.reason(), policy).into()),
-            (_, Surface::Token, Code::InvalidClient) => Some(format!("Basic realm=\"{}\"", policy.issuer()).into()),
+            (Manner::Challenge(challenge), ..) if self.status() < 500 => {
+                Some(challenge.header(self.reason(), policy).into())
+            }
+            (_, Surface::Token, Code::InvalidClient) => {
+                Some(format!("Basic realm=\"{}\"", policy.issuer()).into())
+            }
             // The tokens of registration are bearer tokens too, but for no resource (RFC 6750 §3).
             (_, Surface::Registration | Surface::Management, Code::None) => {
                 Some(format!("Bearer realm=\"{}\"", policy.issuer()).into())
             }
-            (_, Surface::Registration | Surface::Management, Code::InvalidToken) => {
-                Some(format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.issuer()).into())
-            }
+            (_, Surface::Registration | Surface::Management, Code::InvalidToken) => Some(
+                format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.issuer()).into(),
+            ),
             _ => None,
         }
     }
@@ -132,17 +152,24 @@ impl Refusal {
     }
 
     fn page(&self, policy: &Policy) -> Reply {
-        let mut headers: Vec<_> = PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
+        let mut headers: Vec<_> =
+            PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
         if let Some(location) = self.location(policy) {
             headers.push(("location", location.into()));
             return Reply { status: 303, headers, body: String::new() };
         }
         headers.push(("content-type", "text/plain; charset=utf-8".into()));
         let problem = self.problem(policy);
-        let mut body =
-            format!("Authorization failed: {}\n{}\n{}\n{}\n", problem.code, problem.description, problem.cause, problem.fix);
+        let mut body = format!(
+            "Authorization failed: {}\n{}\n{}\n{}\n",
+            problem.code, problem.description, problem.cause, problem.fix
+        );
         let detail = problem.detail.map(str::to_owned);
-        for (label, text) in [("In detail", detail), ("Received", problem.received), ("Continue", problem.continue_url)] {
+        for (label, text) in [
+            ("In detail", detail),
+            ("Received", problem.received),
+            ("Continue", problem.continue_url),
+        ] {
             if let Some(text) = text {
                 body.extend([label, ": ", &text, "\n"]);
             }
@@ -153,10 +180,12 @@ impl Refusal {
 
 #[cfg(feature = "http")]
 impl From<Reply> for http::Response<String> {
-    /// Headers that the `http` crate cannot carry do not occur: names are constants, values are checked when they are made.
+    /// Headers that the `http` crate cannot carry do not occur: names are constants, values are
+    /// checked when they are made.
     fn from(reply: Reply) -> Self {
         let mut response = Self::new(reply.body);
-        *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = http::StatusCode::from_u16(reply.status)
+            .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in reply.headers {
             if let Ok(value) = http::HeaderValue::try_from(&*value) {
                 response.headers_mut().append(http::HeaderName::from_static(name), value);

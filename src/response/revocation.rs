@@ -1,4 +1,5 @@
-//! The answer to a revocation (RFC 7009 §2.2): the same whether there was anything to revoke or not.
+//! The answer to a revocation (RFC 7009 §2.2): the same whether there was anything to revoke or
+//! not.
 
 use super::reply::Reply;
 

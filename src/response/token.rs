@@ -31,7 +31,8 @@ impl Tokens {
 
     /// The whole response.
     pub fn reply(self) -> Reply {
-        // Every value is base64url, a number or scope tokens, which hold neither quote nor backslash: nothing needs escaping.
+        // Every value is base64url, a number or scope tokens, which hold neither quote nor
+        // backslash: nothing needs escaping.
         let mut body = String::with_capacity(320 + self.terms.scope.as_str().len());
         body.push_str("{\"access_token\":\"");
         self.access.reveal_into(&mut body);

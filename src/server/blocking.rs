@@ -27,16 +27,22 @@ use crate::trail::Trail;
 use crate::value::credential::GrantId;
 
 impl<S: Store, T: Trail> Server<S, T> {
-    /// The authorization endpoint (OAuth 2.1 §3.1), GET or POST; `user` is whoever the host has authenticated, if anyone.
+    /// The authorization endpoint (OAuth 2.1 §3.1), GET or POST; `user` is whoever the host has
+    /// authenticated, if anyone.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub fn authorize(&self, incoming: &Incoming<'_>, user: Option<User<'_>>) -> Answer<AuthorizationStep, S::Error> {
+    pub fn authorize(
+        &self,
+        incoming: &Incoming<'_>,
+        user: Option<User<'_>>,
+    ) -> Answer<AuthorizationStep, S::Error> {
         self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy))
     }
 
-    /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of fetching the client's document. Whoever is
-    /// not signed in can make it be fetched: bound how much that is, by source and in all.
+    /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of
+    /// fetching the client's document. Whoever is not signed in can make it be fetched: bound
+    /// how much that is, by source and in all.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
@@ -54,7 +60,12 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub fn consent(&self, ticket: &str, user: User<'_>, choice: Choice<'_>) -> Answer<Redirect, S::Error> {
+    pub fn consent(
+        &self,
+        ticket: &str,
+        user: User<'_>,
+        choice: Choice<'_>,
+    ) -> Answer<Redirect, S::Error> {
         self.answer(ConsentDecision::new(ticket, user, choice))
     }
 
@@ -71,30 +82,38 @@ impl<S: Store, T: Trail> Server<S, T> {
         Ok(self.core.token_reply(&admitted, outcome.map(Tokens::reply)))
     }
 
-    /// Tells of a token request that a limit of the host's own refuses, and is the response: 429, to be sent again after these seconds.
-    /// For hosts that [keep the windows themselves](crate::RateWindow).
+    /// Tells of a token request that a limit of the host's own refuses, and is the response: 429,
+    /// to be sent again after these seconds. For hosts that [keep the windows
+    /// themselves](crate::RateWindow).
     pub fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Reply {
         self.told(self.core.rate_limited(request, seconds)).reply(&self.core.policy)
     }
 
-    /// The revocation endpoint (RFC 7009 §2): a whole response. Its 200 says that the token does not work, whether it ever did or not.
+    /// The revocation endpoint (RFC 7009 §2): a whole response. Its 200 says that the token does
+    /// not work, whether it ever did or not.
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work still.
+    /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work
+    /// still.
     pub fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
         let outcome = self.run(&request)?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome.map(Revoked::reply)))
+        Ok(self.core.authenticated_reply(
+            request.claimed_client(),
+            incoming.source,
+            outcome.map(Revoked::reply),
+        ))
     }
 
-    /// The introspection endpoint (RFC 7662 §2): a whole response. A token that is not active for the resource of who asks is told of as
-    /// `{"active":false}` and nothing else.
+    /// The introspection endpoint (RFC 7662 §2): a whole response. A token that is not active for
+    /// the resource of who asks is told of as `{"active":false}` and nothing else.
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known of the token.
+    /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known
+    /// of the token.
     pub fn introspect(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.introspection_request(incoming) {
             Ok(request) => request,
@@ -104,8 +123,8 @@ impl<S: Store, T: Trail> Server<S, T> {
         Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome))
     }
 
-    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit goes by
-    /// [`Incoming::source`]; where that is empty it is one limit for all.
+    /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit
+    /// goes by [`Incoming::source`]; where that is empty it is one limit for all.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
@@ -118,11 +137,16 @@ impl<S: Store, T: Trail> Server<S, T> {
         Ok(self.core.reply(outcome.map(|registered| registered.reply(&self.core.policy))))
     }
 
-    /// The endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this `client_id`: a whole response.
+    /// The endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this
+    /// `client_id`: a whole response.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub fn manage(
+        &self,
+        client_id: &str,
+        incoming: &Incoming<'_>,
+    ) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
@@ -131,8 +155,8 @@ impl<S: Store, T: Trail> Server<S, T> {
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 
-    /// Has a client refused everywhere from now on, or served again. That it may be done is the host's to know. An unknown client is
-    /// a refusal.
+    /// Has a client refused everywhere from now on, or served again. That it may be done is the
+    /// host's to know. An unknown client is a refusal.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
@@ -140,34 +164,50 @@ impl<S: Store, T: Trail> Server<S, T> {
         self.run(StandingChange::new(client_id, standing))
     }
 
-    /// A call to a protected resource: whether its bearer token is good for what it needs (OAuth 2.1 §5.2).
+    /// A call to a protected resource: whether its bearer token is good for what it needs (OAuth
+    /// 2.1 §5.2).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+    pub fn check(
+        &self,
+        authorization: &Authorization<'_>,
+        needs: Needs<'_>,
+    ) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::parse(authorization, needs))
     }
 
-    /// The same for a whole request: where the policy [allows it](crate::CheckRules::bearer_in_body), the token may be in a form body.
+    /// The same for a whole request: where the policy [allows
+    /// it](crate::CheckRules::bearer_in_body), the token may be in a form body.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub fn check_request(&self, incoming: &Incoming<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+    pub fn check_request(
+        &self,
+        incoming: &Incoming<'_>,
+        needs: Needs<'_>,
+    ) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy))
     }
 
-    /// Some of a user's connections, for a page of connected apps: those of at most `most` grants after this one.
+    /// Some of a user's connections, for a page of connected apps: those of at most `most` grants
+    /// after this one.
     ///
     /// # Errors
     /// The store's own error.
-    pub fn connections(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Connections, S::Error> {
+    pub fn connections(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Connections, S::Error> {
         let ids = self.store.grants_of(subject, after, most)?;
         let loaded = self.store.load_grants(&ids)?;
         Ok(Connections::of(&ids, &loaded, most, self.core.clock.now()))
     }
 
-    /// Ends one of a user's connections, at once and for good: its next call is refused. One that is over stays so; another user's is
-    /// refused as unknown.
+    /// Ends one of a user's connections, at once and for good: its next call is refused. One that
+    /// is over stays so; another user's is refused as unknown.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
@@ -183,7 +223,8 @@ impl<S: Store, T: Trail> Server<S, T> {
         self.run(GrantRevocation::by(motive, grant))
     }
 
-    /// Ends all grants of a client, in one write: those included that are being made at this moment. New ones can be made at once.
+    /// Ends all grants of a client, in one write: those included that are being made at this
+    /// moment. New ones can be made at once.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
@@ -191,8 +232,9 @@ impl<S: Store, T: Trail> Server<S, T> {
         self.run(ClientRevocation::by(motive, client_id))
     }
 
-    /// Ends all grants of a user: their account's epoch is [raised](Store::raise_epoch), and then each record says why it is over. Where
-    /// accounts have no epoch, a consent page that is being made at this very moment is not among them.
+    /// Ends all grants of a user: their account's epoch is [raised](Store::raise_epoch), and then
+    /// each record says why it is over. Where accounts have no epoch, a consent page that is
+    /// being made at this very moment is not among them.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
@@ -208,11 +250,21 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub fn revoke_user_client(&self, subject: &str, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+    pub fn revoke_user_client(
+        &self,
+        subject: &str,
+        client_id: &str,
+        motive: Motive<'_>,
+    ) -> Answer<(), S::Error> {
         self.revoke_each(subject, Some(client_id), motive)
     }
 
-    fn revoke_each(&self, subject: &str, client: Option<&str>, motive: Motive<'_>) -> Answer<(), S::Error> {
+    fn revoke_each(
+        &self,
+        subject: &str,
+        client: Option<&str>,
+        motive: Motive<'_>,
+    ) -> Answer<(), S::Error> {
         let mut after = None;
         loop {
             let read = match self.store.grants_of(subject, after, AT_ONCE) {
@@ -236,8 +288,9 @@ impl<S: Store, T: Trail> Server<S, T> {
         }
     }
 
-    /// Records a refusal of the host's own and gives it the name of its request: of what it will not read, such as a body that is too
-    /// large, or of a call that was let through and cannot be paid after all ([`Refusal::plain`]).
+    /// Records a refusal of the host's own and gives it the name of its request: of what it will
+    /// not read, such as a body that is too large, or of a call that was let through and cannot
+    /// be paid after all ([`Refusal::plain`]).
     pub fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
         self.told(self.core.of_host(refusal, access))
     }
@@ -254,7 +307,8 @@ impl<S: Store, T: Trail> Server<S, T> {
     fn answer<O: Operation>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error> {
         match self.core.begin(parsed) {
             Ok((operation, entropy)) => {
-                let result = drive(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy);
+                let result =
+                    drive(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy);
                 self.tell(result, operation.surface())
             }
             Err(early) => Ok(Err(self.told(early))),
@@ -262,7 +316,11 @@ impl<S: Store, T: Trail> Server<S, T> {
     }
 
     /// Tells observer and trail of what happened, and opens the outcome.
-    fn tell<R>(&self, result: Result<Settled<R>, Failure<S::Error>>, surface: Surface) -> Answer<R, S::Error> {
+    fn tell<R>(
+        &self,
+        result: Result<Settled<R>, Failure<S::Error>>,
+        surface: Surface,
+    ) -> Answer<R, S::Error> {
         let event = match &result {
             Ok(settled) => &settled.event,
             Err(failure) => &*failure.event,
@@ -276,7 +334,8 @@ impl<S: Store, T: Trail> Server<S, T> {
 
     /// Tells of a refusal that no operation made.
     fn told(&self, early: Early) -> Refusal {
-        let kept = if self.core.observe(&early.event) { self.trail.record(&early.event) } else { Ok(()) };
+        let kept =
+            if self.core.observe(&early.event) { self.trail.record(&early.event) } else { Ok(()) };
         let instead = self.core.instead(kept, &early.event, early.refusal.surface());
         instead.unwrap_or(early.refusal)
     }

@@ -1,4 +1,5 @@
-//! What both servers have but the store: policy, clock, randomness, the limits, and the observer of events.
+//! What both servers have but the store: policy, clock, randomness, the limits, and the observer of
+//! events.
 
 use std::fmt;
 
@@ -29,7 +30,8 @@ pub(super) struct Core {
     /// Nothing where the host limits by itself.
     requests: Option<Limiter>,
     failures: Limiter,
-    /// Failures of names that no client has, apart, so that a flood of them makes nobody's be forgotten.
+    /// Failures of names that no client has, apart, so that a flood of them makes nobody's be
+    /// forgotten.
     strangers: Limiter,
     registrations: Limiter,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
@@ -56,9 +58,14 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
-    pub(super) fn new(policy: Policy, clock: Box<dyn Clock + Send + Sync>, entropy: Box<dyn EntropySource + Send + Sync>) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        clock: Box<dyn Clock + Send + Sync>,
+        entropy: Box<dyn EntropySource + Send + Sync>,
+    ) -> Self {
         let requests = Some(Limiter::default());
-        let (failures, strangers, registrations) = (Limiter::default(), Limiter::default(), Limiter::default());
+        let (failures, strangers, registrations) =
+            (Limiter::default(), Limiter::default(), Limiter::default());
         Self {
             policy,
             clock,
@@ -81,11 +88,17 @@ impl Core {
     }
 
     /// The operation and its randomness, drawn once.
-    pub(super) fn begin<O: Operation>(&self, parsed: Result<O, Refusal>) -> Result<(O, Entropy), Early> {
+    pub(super) fn begin<O: Operation>(
+        &self,
+        parsed: Result<O, Refusal>,
+    ) -> Result<(O, Entropy), Early> {
         let operation = parsed.map_err(|refusal| self.early(refusal, None))?;
         match self.entropy.draw() {
             Ok(entropy) => Ok((operation, entropy)),
-            Err(_) => Err(self.early(Refusal::plain(Reason::StorageUnavailable, operation.surface()), None)),
+            Err(_) => {
+                Err(self
+                    .early(Refusal::plain(Reason::StorageUnavailable, operation.surface()), None))
+            }
         }
     }
 
@@ -96,20 +109,33 @@ impl Core {
     }
 
     /// What to answer instead, where nothing is answered that was not recorded.
-    pub(super) fn instead(&self, kept: Result<(), Unrecorded>, event: &Event, surface: Surface) -> Option<Refusal> {
-        let unrecorded = || Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation);
+    pub(super) fn instead(
+        &self,
+        kept: Result<(), Unrecorded>,
+        event: &Event,
+        surface: Surface,
+    ) -> Option<Refusal> {
+        let unrecorded =
+            || Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation);
         (kept.is_err() && self.trail.fail_closed).then(unrecorded)
     }
 
-    /// The moment of a step that is no operation. One that got no randomness is still told of, if without a name of its own.
+    /// The moment of a step that is no operation. One that got no randomness is still told of, if
+    /// without a name of its own.
     fn moment(&self) -> Moment {
-        Moment::new(self.clock.now(), self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128])))
+        Moment::new(
+            self.clock.now(),
+            self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128])),
+        )
     }
 
     /// A refusal that no operation made, with its event.
     pub(super) fn early(&self, refusal: Refusal, claimed: Option<&str>) -> Early {
         let moment = self.moment();
-        let mut event = Event { detail: refusal.detail(), ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment) };
+        let mut event = Event {
+            detail: refusal.detail(),
+            ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment)
+        };
         if let Some(claimed) = claimed {
             event.claim(claimed);
         }
@@ -128,17 +154,20 @@ impl Core {
         raised.map_err(|error| self.failure(error))?;
         let moment = self.moment();
         let (subject, note) = (Some(Subject::new(subject)), Some(log_text(motive.note())));
-        let event = Event { subject, note, ..Event::new(EventKind::AccountGrantsEnded, None, &moment) };
+        let event =
+            Event { subject, note, ..Event::new(EventKind::AccountGrantsEnded, None, &moment) };
         Ok(Settled { outcome: Ok(()), event })
     }
 
     /// The store failed outside of any operation.
     pub(super) fn failure<E>(&self, error: E) -> Failure<E> {
-        let Early { refusal, event } = self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
+        let Early { refusal, event } =
+            self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
         Failure { error, refusal, event }
     }
 
-    /// A refusal of the host's own: of a call that was let through, or of what came before any endpoint.
+    /// A refusal of the host's own: of a call that was let through, or of what came before any
+    /// endpoint.
     pub(super) fn of_host(&self, refusal: Refusal, access: Option<&Access>) -> Early {
         let mut early = self.early(refusal, None);
         if let Some(access) = access {
@@ -152,7 +181,8 @@ impl Core {
 
     /// Reads a token request and holds it to the limits, before any of the store's work (TOKEN-06).
     pub(super) fn token_request<'a>(&self, incoming: &Incoming<'a>) -> Result<Admitted<'a>, Early> {
-        let request = TokenRequest::parse(incoming, &self.policy).map_err(|refusal| self.early(refusal, None))?;
+        let request = TokenRequest::parse(incoming, &self.policy)
+            .map_err(|refusal| self.early(refusal, None))?;
         let (source, at) = (incoming.source, self.clock.now());
         match self.admit(&request, source, at) {
             Ok(()) => Ok(Admitted { request, source, at }),
@@ -160,8 +190,14 @@ impl Core {
         }
     }
 
-    /// Lets a token request through, or says why not and until when: both limits are then behind it.
-    fn admit(&self, request: &TokenRequest<'_>, source: &str, now: Timestamp) -> Result<(), (Reason, u32)> {
+    /// Lets a token request through, or says why not and until when: both limits are then behind
+    /// it.
+    fn admit(
+        &self,
+        request: &TokenRequest<'_>,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<(), (Reason, u32)> {
         let throttled = self.throttled(request.claimed_client(), source, now);
         let limited = self.requests.as_ref().and_then(|requests| {
             let bucket = self.policy.rate_bucket(&request.rate_hit(source));
@@ -174,15 +210,24 @@ impl Core {
         match (limited, throttled) {
             (None, None) => Ok(()),
             (None, Some(wait)) => Err((Reason::AuthenticationsThrottled, wait)),
-            (Some(wait), throttled) => Err((Reason::RateLimited, wait.max(throttled.unwrap_or_default()))),
+            (Some(wait), throttled) => {
+                Err((Reason::RateLimited, wait.max(throttled.unwrap_or_default())))
+            }
         }
     }
 
-    /// The response, after the limits have learnt of it. A place is given back only for a failure that counts elsewhere: nothing is free.
-    pub(super) fn token_reply(&self, admitted: &Admitted<'_>, outcome: Result<Reply, Refusal>) -> Reply {
+    /// The response, after the limits have learnt of it. A place is given back only for a failure
+    /// that counts elsewhere: nothing is free.
+    pub(super) fn token_reply(
+        &self,
+        admitted: &Admitted<'_>,
+        outcome: Result<Reply, Refusal>,
+    ) -> Reply {
         let Admitted { request, source, at } = admitted;
         let counted = self.count_failure(request.claimed_client(), source, &outcome);
-        if let (Some(requests), true, true) = (&self.requests, counted, self.policy.rates().authenticated_only) {
+        if let (Some(requests), true, true) =
+            (&self.requests, counted, self.policy.rates().authenticated_only)
+        {
             requests.give_back(&self.policy.rate_bucket(&request.rate_hit(source)).key, *at);
         }
         self.reply(outcome)
@@ -197,8 +242,12 @@ impl Core {
         self.early(Refusal::later(reason, Surface::Token, wait.max(1)), Some(client))
     }
 
-    /// Reads a revocation and holds it to the limit of failed authentications: secrets could be guessed here as well.
-    pub(super) fn revocation_request<'a>(&self, incoming: &Incoming<'a>) -> Result<RevocationRequest<'a>, Early> {
+    /// Reads a revocation and holds it to the limit of failed authentications: secrets could be
+    /// guessed here as well.
+    pub(super) fn revocation_request<'a>(
+        &self,
+        incoming: &Incoming<'a>,
+    ) -> Result<RevocationRequest<'a>, Early> {
         let request = RevocationRequest::parse(incoming, &self.policy);
         let request = request.map_err(|refusal| self.early(refusal, None))?;
         self.throttle(request.claimed_client(), incoming.source)?;
@@ -206,8 +255,12 @@ impl Core {
     }
 
     /// Reads an introspection and holds it to the same.
-    pub(super) fn introspection_request<'a>(&self, incoming: &Incoming<'a>) -> Result<IntrospectionRequest<'a>, Early> {
-        let request = IntrospectionRequest::parse(incoming, &self.policy).map_err(|refusal| self.early(refusal, None))?;
+    pub(super) fn introspection_request<'a>(
+        &self,
+        incoming: &Incoming<'a>,
+    ) -> Result<IntrospectionRequest<'a>, Early> {
+        let request = IntrospectionRequest::parse(incoming, &self.policy)
+            .map_err(|refusal| self.early(refusal, None))?;
         self.throttle(request.claimed_client(), incoming.source)?;
         Ok(request)
     }
@@ -219,20 +272,29 @@ impl Core {
 
     /// How long nobody is heard under this name, if authentication failed too often.
     fn throttled(&self, client: &str, source: &str, now: Timestamp) -> Option<u32> {
-        let (key, limit) = (self.policy.failure_key(client, source), self.policy.limits().failed_authentications_per_minute);
+        let (key, limit) = (
+            self.policy.failure_key(client, source),
+            self.policy.limits().failed_authentications_per_minute,
+        );
         self.failures.wait(&key, limit, now).max(self.strangers.wait(&key, limit, now))
     }
 
     /// The response, and a note of an authentication that failed.
-    pub(super) fn authenticated_reply(&self, client: &str, source: &str, outcome: Result<Reply, Refusal>) -> Reply {
+    pub(super) fn authenticated_reply(
+        &self,
+        client: &str,
+        source: &str,
+        outcome: Result<Reply, Refusal>,
+    ) -> Reply {
         self.count_failure(client, source, &outcome);
         self.reply(outcome)
     }
 
-    /// Counts an authentication that failed, and says whether there was one. That a public client sent a secret is not one: it has none
-    /// to guess, and others would share its throttle.
+    /// Counts an authentication that failed, and says whether there was one. That a public client
+    /// sent a secret is not one: it has none to guess, and others would share its throttle.
     fn count_failure(&self, client: &str, source: &str, outcome: &Result<Reply, Refusal>) -> bool {
-        let failures = match outcome.as_ref().map_err(|refusal| (refusal.code(), refusal.reason())) {
+        let failures = match outcome.as_ref().map_err(|refusal| (refusal.code(), refusal.reason()))
+        {
             Ok(_) | Err((_, Reason::ClientSecretUnexpected)) => None,
             Err((_, Reason::ClientUnknown)) => Some(&self.strangers),
             Err((Code::InvalidClient, _)) => Some(&self.failures),
@@ -244,11 +306,16 @@ impl Core {
         failures.is_some()
     }
 
-    /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves nothing behind.
-    pub(super) fn registration_request(&self, incoming: &Incoming<'_>) -> Result<RegistrationRequest, Early> {
+    /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves
+    /// nothing behind.
+    pub(super) fn registration_request(
+        &self,
+        incoming: &Incoming<'_>,
+    ) -> Result<RegistrationRequest, Early> {
         let refuse = |refusal| self.early(refusal, None);
         let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
-        let later = |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
+        let later =
+            |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
         self.registrations
             .admit(incoming.source, self.policy.limits().registrations_per_minute, self.clock.now())
             .map_err(later)?;
@@ -256,7 +323,11 @@ impl Core {
     }
 
     /// Reads a request to the endpoint of a registration.
-    pub(super) fn management_request<'a>(&self, id: &'a str, incoming: &Incoming<'a>) -> Result<ManagementRequest<'a>, Early> {
+    pub(super) fn management_request<'a>(
+        &self,
+        id: &'a str,
+        incoming: &Incoming<'a>,
+    ) -> Result<ManagementRequest<'a>, Early> {
         let refuse = |refusal| self.early(refusal, Some(id));
         ManagementRequest::parse(id, incoming, &self.policy).map_err(refuse)
     }

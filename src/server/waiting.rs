@@ -31,7 +31,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub async fn authorize(&self, incoming: &Incoming<'_>, user: Option<User<'_>>) -> Answer<AuthorizationStep, S::Error> {
+    pub async fn authorize(
+        &self,
+        incoming: &Incoming<'_>,
+        user: Option<User<'_>>,
+    ) -> Answer<AuthorizationStep, S::Error> {
         self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy)).await
     }
 
@@ -53,7 +57,12 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub async fn consent(&self, ticket: &str, user: User<'_>, choice: Choice<'_>) -> Answer<Redirect, S::Error> {
+    pub async fn consent(
+        &self,
+        ticket: &str,
+        user: User<'_>,
+        choice: Choice<'_>,
+    ) -> Answer<Redirect, S::Error> {
         self.answer(ConsentDecision::new(ticket, user, choice)).await
     }
 
@@ -78,26 +87,33 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// See [`Server::revoke`](crate::Server::revoke).
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work still.
+    /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work
+    /// still.
     pub async fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
         let outcome = self.run(&request).await?;
-        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome.map(Revoked::reply)))
+        Ok(self.core.authenticated_reply(
+            request.claimed_client(),
+            incoming.source,
+            outcome.map(Revoked::reply),
+        ))
     }
 
     /// See [`Server::introspect`](crate::Server::introspect).
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known of the token.
+    /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known
+    /// of the token.
     pub async fn introspect(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.introspection_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let outcome = self.run(&request).await?.map(|introspected| introspected.reply(&self.core.policy));
+        let outcome =
+            self.run(&request).await?.map(|introspected| introspected.reply(&self.core.policy));
         Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome))
     }
 
@@ -118,7 +134,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub async fn manage(&self, client_id: &str, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub async fn manage(
+        &self,
+        client_id: &str,
+        incoming: &Incoming<'_>,
+    ) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
@@ -139,7 +159,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub async fn check(&self, authorization: &Authorization<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+    pub async fn check(
+        &self,
+        authorization: &Authorization<'_>,
+        needs: Needs<'_>,
+    ) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::parse(authorization, needs)).await
     }
 
@@ -147,7 +171,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
-    pub async fn check_request(&self, incoming: &Incoming<'_>, needs: Needs<'_>) -> Answer<Access, S::Error> {
+    pub async fn check_request(
+        &self,
+        incoming: &Incoming<'_>,
+        needs: Needs<'_>,
+    ) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy)).await
     }
 
@@ -155,7 +183,12 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// The store's own error.
-    pub async fn connections(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Connections, S::Error> {
+    pub async fn connections(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Connections, S::Error> {
         let ids = self.store.grants_of(subject, after, most).await?;
         let loaded = self.store.load_grants(&ids).await?;
         Ok(Connections::of(&ids, &loaded, most, self.core.clock.now()))
@@ -201,11 +234,21 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub async fn revoke_user_client(&self, subject: &str, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
+    pub async fn revoke_user_client(
+        &self,
+        subject: &str,
+        client_id: &str,
+        motive: Motive<'_>,
+    ) -> Answer<(), S::Error> {
         self.revoke_each(subject, Some(client_id), motive).await
     }
 
-    async fn revoke_each(&self, subject: &str, client: Option<&str>, motive: Motive<'_>) -> Answer<(), S::Error> {
+    async fn revoke_each(
+        &self,
+        subject: &str,
+        client: Option<&str>,
+        motive: Motive<'_>,
+    ) -> Answer<(), S::Error> {
         let mut after = None;
         loop {
             let read = match self.store.grants_of(subject, after, AT_ONCE).await {
@@ -214,7 +257,9 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             };
             let (ids, loaded) = match read {
                 Ok(read) => read,
-                Err(error) => return self.tell(Err(self.core.failure(error)), Surface::Operator).await,
+                Err(error) => {
+                    return self.tell(Err(self.core.failure(error)), Surface::Operator).await;
+                }
             };
             let grants = loaded.iter().filter_map(|loaded| Some(&loaded.grant.as_ref()?.record));
             for grant in grants.filter(|grant| GrantRevocation::concerns(grant, client)) {
@@ -245,13 +290,23 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         self.answer(Ok(operation)).await
     }
 
-    async fn answer<O: Operation + Sync>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error>
+    async fn answer<O: Operation + Sync>(
+        &self,
+        parsed: Result<O, Refusal>,
+    ) -> Answer<O::Response, S::Error>
     where
         O::Response: Send,
     {
         match self.core.begin(parsed) {
             Ok((operation, entropy)) => {
-                let result = drive_async(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy).await;
+                let result = drive_async(
+                    &operation,
+                    &self.store,
+                    &self.core.policy,
+                    &*self.core.clock,
+                    entropy,
+                )
+                .await;
                 self.tell(result, operation.surface()).await
             }
             Err(early) => Ok(Err(self.told(early).await)),
@@ -259,7 +314,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     }
 
     /// Tells observer and trail of what happened, and opens the outcome.
-    async fn tell<R>(&self, result: Result<Settled<R>, Failure<S::Error>>, surface: Surface) -> Answer<R, S::Error> {
+    async fn tell<R>(
+        &self,
+        result: Result<Settled<R>, Failure<S::Error>>,
+        surface: Surface,
+    ) -> Answer<R, S::Error> {
         let event = match &result {
             Ok(settled) => &settled.event,
             Err(failure) => &*failure.event,
@@ -273,7 +332,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
 
     /// Tells of a refusal that no operation made.
     async fn told(&self, early: Early) -> Refusal {
-        let kept = if self.core.observe(&early.event) { self.trail.record(&early.event).await } else { Ok(()) };
+        let kept = if self.core.observe(&early.event) {
+            self.trail.record(&early.event).await
+        } else {
+            Ok(())
+        };
         let instead = self.core.instead(kept, &early.event, early.refusal.surface());
         instead.unwrap_or(early.refusal)
     }

@@ -21,7 +21,8 @@ pub(crate) enum AuthMethod {
 }
 
 impl AuthMethod {
-    pub(crate) const ALL: [Self; 3] = [Self::None, Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post)];
+    pub(crate) const ALL: [Self; 3] =
+        [Self::None, Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post)];
 
     /// Its name in metadata.
     pub(crate) fn name(self) -> &'static str {

@@ -1,7 +1,9 @@
-//! What the core hands out: `prefix ‖ base64url(grant id ‖ secret)`, and a refresh token with its family's secret between the two.
+//! What the core hands out: `prefix ‖ base64url(grant id ‖ secret)`, and a refresh token with its
+//! family's secret between the two.
 //!
-//! The prefix says what a string is (to a person, to a secret scanner, to the parser); the grant id says what to load. Decoding
-//! is strict and canonical, so that every credential has exactly one spelling.
+//! The prefix says what a string is (to a person, to a secret scanner, to the parser); the grant id
+//! says what to load. Decoding is strict and canonical, so that every credential has exactly one
+//! spelling.
 
 use std::fmt;
 
@@ -12,7 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::secret::{Digest, Secret, serde_bytes};
 use super::text::ClientId;
 
-/// The 128-bit key of a grant's record. It is no secret: whoever knows it can redeem, refresh and revoke nothing.
+/// The 128-bit key of a grant's record. It is no secret: whoever knows it can redeem, refresh and
+/// revoke nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantId([u8; 16]);
 
@@ -40,7 +43,9 @@ impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; 22];
         let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or(0);
-        f.write_str(text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
+        f.write_str(
+            text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
+        )
     }
 }
 
@@ -66,7 +71,8 @@ impl fmt::Debug for GrantId {
     }
 }
 
-/// The `client_id` of these bytes: its prefix keeps it apart from user names and from clients that are known by a URL.
+/// The `client_id` of these bytes: its prefix keeps it apart from user names and from clients that
+/// are known by a URL.
 pub(crate) fn client_id(bytes: &[u8; 16]) -> ClientId {
     ClientId::made("gcl_", &URL_SAFE_NO_PAD.encode(bytes))
 }
@@ -129,7 +135,11 @@ impl RefreshCredential {
         let bytes = decode::<80>(Kind::Refresh, text)?;
         let (id, secrets) = bytes.split_first_chunk::<16>()?;
         let (family, current) = secrets.split_first_chunk::<32>()?;
-        Some(Self { id: GrantId(*id), family: Secret::new(*family), current: Secret::new(*current.first_chunk()?) })
+        Some(Self {
+            id: GrantId(*id),
+            family: Secret::new(*family),
+            current: Secret::new(*current.first_chunk()?),
+        })
     }
 
     pub(crate) fn write(&self, out: &mut String) {
@@ -156,11 +166,13 @@ fn encode(kind: Kind, bytes: &[u8], out: &mut String) {
     let mut text = [0; 107];
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
     out.push_str(kind.prefix());
-    out.push_str(text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default());
+    out.push_str(
+        text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
+    );
 }
 
-/// A credential on its way out. It is written once, into the one response it belongs to; it has no `Clone`, no `Display` and a
-/// redacted `Debug`.
+/// A credential on its way out. It is written once, into the one response it belongs to; it has no
+/// `Clone`, no `Display` and a redacted `Debug`.
 pub(crate) struct Issued(pub(crate) Outgoing);
 
 pub(crate) enum Outgoing {
@@ -183,7 +195,8 @@ impl Issued {
         Self(Outgoing::Plain(kind, secret))
     }
 
-    /// What the record keeps of a client's secret: the digest of its text, for as such it comes back.
+    /// What the record keeps of a client's secret: the digest of its text, for as such it comes
+    /// back.
     pub(crate) fn text_digest(&self) -> Digest {
         let mut text = String::with_capacity(48);
         self.reveal_into(&mut text);

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::secret::{Digest, same};
 
-/// An S256 code challenge: exactly 43 base64url characters (RFC 7636 §4.2). There is no other method and no way to have none.
+/// An S256 code challenge: exactly 43 base64url characters (RFC 7636 §4.2). There is no other
+/// method and no way to have none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CodeChallenge([u8; 43]);
 
@@ -16,17 +17,22 @@ impl CodeChallenge {
     /// The challenge of this text, or nothing if it is not 43 characters of `A-Z a-z 0-9 - _`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 43] = text.as_bytes().try_into().ok()?;
-        bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(bytes))
+        bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            .then_some(Self(bytes))
     }
 
     /// Whether `BASE64URL(SHA-256(verifier))` is this challenge, in constant time (RFC 7636 §4.6).
     pub(crate) fn verify(&self, verifier: &CodeVerifier<'_>) -> bool {
         let mut computed = [0; 43];
-        let written = URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
+        let written =
+            URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
         written == Ok(43) && same(&self.0, &computed)
     }
 
-    /// Whether a client sent the challenge itself in place of the verifier: the commonest mistake, told to it in so many words.
+    /// Whether a client sent the challenge itself in place of the verifier: the commonest mistake,
+    /// told to it in so many words.
     pub(crate) fn is(&self, text: &str) -> bool {
         self.0 == text.as_bytes()
     }

@@ -1,7 +1,9 @@
-//! Redirect URIs: which may be registered, which requested one matches, and how response parameters are added to it.
+//! Redirect URIs: which may be registered, which requested one matches, and how response parameters
+//! are added to it.
 //!
-//! A URI is parsed once, when it is registered. A request is matched byte by byte, never parsed and never normalized
-//! (OAuth 2.1 §2.3.1, §4.1.1); the port of an `http` loopback URI alone may differ (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
+//! A URI is parsed once, when it is registered. A request is matched byte by byte, never parsed and
+//! never normalized (OAuth 2.1 §2.3.1, §4.1.1); the port of an `http` loopback URI alone may differ
+//! (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,26 +12,32 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-/// The rules of registration and of the loopback exemption. The default is safe; each departure says what it costs.
+/// The rules of registration and of the loopback exemption. The default is safe; each departure
+/// says what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectRules {
-    /// Whose port may differ between registration and request. Default: loopback IP literals and `localhost`.
+    /// Whose port may differ between registration and request. Default: loopback IP literals and
+    /// `localhost`.
     pub loopback_ports: LoopbackPorts,
-    /// Which private-use schemes may be registered. Default: those shaped like a reversed domain name.
+    /// Which private-use schemes may be registered. Default: those shaped like a reversed domain
+    /// name.
     pub private_use_schemes: PrivateUseSchemes,
     /// How many URIs one client may register. Default: 10.
     pub most: usize,
 }
 
-/// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12 to -15).
+/// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12
+/// to -15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoopbackPorts {
-    /// None: byte equality only. Native clients that listen on a fresh port each time then cannot connect.
+    /// None: byte equality only. Native clients that listen on a fresh port each time then cannot
+    /// connect.
     Off,
     /// `127.0.0.1` and `[::1]`, as RFC 8252 §7.3 demands.
     IpLiterals,
-    /// `localhost` as well, which most native clients register (RFC 8252 §8.3 advises against, the field ignores it).
+    /// `localhost` as well, which most native clients register (RFC 8252 §8.3 advises against, the
+    /// field ignores it).
     #[default]
     IpLiteralsAndLocalhost,
 }
@@ -48,7 +56,11 @@ pub enum PrivateUseSchemes {
 
 impl Default for RedirectRules {
     fn default() -> Self {
-        Self { loopback_ports: LoopbackPorts::default(), private_use_schemes: PrivateUseSchemes::default(), most: 10 }
+        Self {
+            loopback_ports: LoopbackPorts::default(),
+            private_use_schemes: PrivateUseSchemes::default(),
+            most: 10,
+        }
     }
 }
 
@@ -97,7 +109,8 @@ pub enum RedirectUriError {
     Port,
 }
 
-/// Schemes that run code, read files or leave the web. Refused whatever the rules say, at registration and again at each request.
+/// Schemes that run code, read files or leave the web. Refused whatever the rules say, at
+/// registration and again at each request.
 const FORBIDDEN_SCHEMES: [&str; 20] = [
     "about",
     "blob",
@@ -121,7 +134,8 @@ const FORBIDDEN_SCHEMES: [&str; 20] = [
     "wss",
 ];
 
-/// The loopback hosts, spelled as they must be. `127.1`, `127.0.0.2` and other spellings are just insecure hosts.
+/// The loopback hosts, spelled as they must be. `127.1`, `127.0.0.2` and other spellings are just
+/// insecure hosts.
 const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
 
 /// The parameters that only the server adds.
@@ -141,8 +155,10 @@ impl RegisteredRedirectUri {
         if text.len() > 2048 {
             return Err(E::TooLong);
         }
-        if text.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
-        {
+        if text.bytes().any(|b| {
+            !b.is_ascii_graphic()
+                || matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')
+        }) {
             return Err(E::Character);
         }
         if text.contains('#') {
@@ -180,12 +196,19 @@ impl RegisteredRedirectUri {
         split_loopback(&self.0).is_some()
     }
 
-    /// The requested URI, verified, if it is this one: equal bytes, or equal but for a loopback port.
-    pub(crate) fn verify(&self, requested: &str, ports: LoopbackPorts) -> Option<VerifiedRedirectUri> {
-        (&*self.0 == requested || self.matches_but_for_port(requested, ports)).then(|| VerifiedRedirectUri(requested.into()))
+    /// The requested URI, verified, if it is this one: equal bytes, or equal but for a loopback
+    /// port.
+    pub(crate) fn verify(
+        &self,
+        requested: &str,
+        ports: LoopbackPorts,
+    ) -> Option<VerifiedRedirectUri> {
+        (&*self.0 == requested || self.matches_but_for_port(requested, ports))
+            .then(|| VerifiedRedirectUri(requested.into()))
     }
 
-    /// This URI as the effective one of a request that names none; a loopback URI without a port leads nowhere (AUTHZ-10).
+    /// This URI as the effective one of a request that names none; a loopback URI without a port
+    /// leads nowhere (AUTHZ-10).
     pub(crate) fn verified_as_registered(&self) -> Option<VerifiedRedirectUri> {
         let portless = split_loopback(&self.0).is_some_and(|(_, rest)| !rest.starts_with(':'));
         (!portless).then(|| VerifiedRedirectUri(self.0.clone()))
@@ -203,14 +226,18 @@ impl RegisteredRedirectUri {
     }
 }
 
-/// Whether a registered URI breaks a rule that no configuration lifts: a record can be older than the rule.
+/// Whether a registered URI breaks a rule that no configuration lifts: a record can be older than
+/// the rule.
 pub(crate) fn is_dangerous(uri: &str) -> bool {
-    let insecure = |scheme: &str| scheme.eq_ignore_ascii_case("http") && split_loopback(uri).is_none();
-    scheme(uri).is_none_or(|scheme| is_forbidden(scheme) || insecure(scheme)) || !uri.bytes().all(|b| b.is_ascii_graphic())
+    let insecure =
+        |scheme: &str| scheme.eq_ignore_ascii_case("http") && split_loopback(uri).is_none();
+    scheme(uri).is_none_or(|scheme| is_forbidden(scheme) || insecure(scheme))
+        || !uri.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// A redirect URI that was matched against the client's registered ones. Only that makes one; only with one can a redirect be
-/// built, so that an open redirector does not compile (LAW 3). Records keep its text.
+/// A redirect URI that was matched against the client's registered ones. Only that makes one; only
+/// with one can a redirect be built, so that an open redirector does not compile (LAW 3). Records
+/// keep its text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerifiedRedirectUri(Box<str>);
 
@@ -233,8 +260,13 @@ impl VerifiedRedirectUri {
         split_loopback(&self.0).is_some()
     }
 
-    /// The URI with these parameters added, form-encoded (OAuth 2.1 §2.3, §4.1.2). `extra` bytes are set aside for them.
-    pub(crate) fn with<'a>(&self, parameters: impl IntoIterator<Item = (&'static str, &'a str)>, extra: usize) -> String {
+    /// The URI with these parameters added, form-encoded (OAuth 2.1 §2.3, §4.1.2). `extra` bytes
+    /// are set aside for them.
+    pub(crate) fn with<'a>(
+        &self,
+        parameters: impl IntoIterator<Item = (&'static str, &'a str)>,
+        extra: usize,
+    ) -> String {
         let mut location = String::with_capacity(self.0.len() + extra);
         location.push_str(&self.0);
         for (name, value) in parameters {
@@ -263,8 +295,8 @@ impl fmt::Debug for VerifiedRedirectUri {
     }
 }
 
-/// The fields of records: the only way back in. Kept off the public types, so that no text becomes a registered or a verified URI
-/// by deserializing it.
+/// The fields of records: the only way back in. Kept off the public types, so that no text becomes
+/// a registered or a verified URI by deserializing it.
 pub(crate) mod record {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -273,20 +305,33 @@ pub(crate) mod record {
     pub(crate) mod list {
         use super::{Deserialize, Deserializer, RegisteredRedirectUri, Serializer};
 
-        pub(crate) fn serialize<S: Serializer>(uris: &[RegisteredRedirectUri], serializer: S) -> Result<S::Ok, S::Error> {
+        pub(crate) fn serialize<S: Serializer>(
+            uris: &[RegisteredRedirectUri],
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             serializer.collect_seq(uris.iter().map(RegisteredRedirectUri::as_str))
         }
 
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RegisteredRedirectUri>, D::Error> {
-            Ok(Vec::<Box<str>>::deserialize(deserializer)?.into_iter().map(RegisteredRedirectUri).collect())
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Vec<RegisteredRedirectUri>, D::Error> {
+            Ok(Vec::<Box<str>>::deserialize(deserializer)?
+                .into_iter()
+                .map(RegisteredRedirectUri)
+                .collect())
         }
     }
 
-    pub(crate) fn serialize<S: Serializer>(uri: &VerifiedRedirectUri, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        uri: &VerifiedRedirectUri,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&uri.0)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VerifiedRedirectUri, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<VerifiedRedirectUri, D::Error> {
         Ok(VerifiedRedirectUri(Box::<str>::deserialize(deserializer)?))
     }
 }

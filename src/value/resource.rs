@@ -1,6 +1,7 @@
 //! Resource indicators (RFC 8707): when one is well formed and when two name the same resource.
 
-/// Whether this is an absolute URI without a fragment (RFC 8707 §2): a scheme, `:`, something after it, printable ASCII only.
+/// Whether this is an absolute URI without a fragment (RFC 8707 §2): a scheme, `:`, something after
+/// it, printable ASCII only.
 pub(crate) fn is_resource(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -8,23 +9,33 @@ pub(crate) fn is_resource(text: &str) -> bool {
     scheme_ok && !rest.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }
 
-/// Whether two indicators name one resource: equal but for the letter case of scheme and host, and an empty path is `/`.
+/// Whether two indicators name one resource: equal but for the letter case of scheme and host, and
+/// an empty path is `/`.
 ///
-/// One rule for authorize, token, refresh and check. Nothing else is normalized: `/mcp` and `/mcp/` differ.
+/// One rule for authorize, token, refresh and check. Nothing else is normalized: `/mcp` and `/mcp/`
+/// differ.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(a), split(b)) else { return false };
+    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(a), split(b)) else {
+        return false;
+    };
     a_origin.eq_ignore_ascii_case(b_origin) && a_path == b_path
 }
 
-/// Whether what is below one identifier's path includes the other: the same server, the path on a boundary of its segments. A path with
-/// a query, or with dot segments in any spelling, covers and is covered by nothing.
+/// Whether what is below one identifier's path includes the other: the same server, the path on a
+/// boundary of its segments. A path with a query, or with dot segments in any spelling, covers and
+/// is covered by nothing.
 pub(crate) fn covers(above: &str, below: &str) -> bool {
-    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(above), split(below)) else { return false };
+    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(above), split(below)) else {
+        return false;
+    };
     let rest = b_path.strip_prefix(a_path.strip_suffix('/').unwrap_or(a_path));
-    let is_plain = |path: &str| !path.contains(['?', '%', '\\']) && path.split('/').all(|segment| !matches!(segment, "." | ".."));
+    let is_plain = |path: &str| {
+        !path.contains(['?', '%', '\\'])
+            && path.split('/').all(|segment| !matches!(segment, "." | ".."))
+    };
     a_origin.eq_ignore_ascii_case(b_origin)
         && rest.is_some_and(|rest| rest.starts_with('/'))
         && is_plain(a_path)
@@ -77,7 +88,11 @@ mod tests {
     #[test]
     fn a_path_covers_what_is_below_it_and_nothing_beside_it() {
         let mcp = "https://mcp.example.com/mcp";
-        for below in ["https://mcp.example.com/mcp/tools", "HTTPS://MCP.example.com/mcp/a/b", "https://mcp.example.com/mcp/"] {
+        for below in [
+            "https://mcp.example.com/mcp/tools",
+            "HTTPS://MCP.example.com/mcp/a/b",
+            "https://mcp.example.com/mcp/",
+        ] {
             assert!(covers(mcp, below), "{below}");
         }
         assert!(
@@ -102,7 +117,17 @@ mod tests {
     #[test]
     fn an_indicator_is_absolute_and_has_no_fragment() {
         assert!(is_resource("https://mcp.example.com") && is_resource("urn:example:thing"));
-        for bad in ["mcp.example.com", "https://x#f", "https://x#", "", ":", "https:", "/mcp", "https://a b", "1x:y"] {
+        for bad in [
+            "mcp.example.com",
+            "https://x#f",
+            "https://x#",
+            "",
+            ":",
+            "https:",
+            "/mcp",
+            "https://a b",
+            "1x:y",
+        ] {
             assert!(!is_resource(bad), "{bad}");
         }
     }

@@ -1,4 +1,5 @@
-//! Scope: a set of case-sensitive tokens (OAuth 2.1 §1.4.1), kept sorted, and subsets of a granted one as bits.
+//! Scope: a set of case-sensitive tokens (OAuth 2.1 §1.4.1), kept sorted, and subsets of a granted
+//! one as bits.
 
 use std::fmt;
 
@@ -42,7 +43,9 @@ impl Scope {
         Self::from_tokens(text.split(' '))
     }
 
-    pub(crate) fn from_tokens<'a>(tokens: impl Iterator<Item = &'a str>) -> Result<Self, ScopeError> {
+    pub(crate) fn from_tokens<'a>(
+        tokens: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, ScopeError> {
         let mut tokens: Vec<&str> = tokens.filter(|token| !token.is_empty()).collect();
         if !tokens.iter().all(|token| is_token(token)) {
             return Err(ScopeError::Character);
@@ -78,7 +81,9 @@ impl Scope {
 
     /// The bits of these tokens, or nothing if one of them is not in the set.
     pub(crate) fn subset<'a>(&self, mut tokens: impl Iterator<Item = &'a str>) -> Option<Subset> {
-        tokens.try_fold(Subset::NONE, |bits, token| Some(bits.with(self.tokens().position(|own| own == token)?)))
+        tokens.try_fold(Subset::NONE, |bits, token| {
+            Some(bits.with(self.tokens().position(|own| own == token)?))
+        })
     }
 }
 
@@ -105,8 +110,8 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// Some members of an ordered list of at most 64: one bit each. An access token keeps its scope and resources this way. In text it is `all`,
-/// or the positions of the members.
+/// Some members of an ordered list of at most 64: one bit each. An access token keeps its scope and
+/// resources this way. In text it is `all`, or the positions of the members.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Subset(u64);
 
@@ -115,7 +120,13 @@ impl Subset {
     pub(crate) const ALL: Self = Self(u64::MAX);
 
     pub(crate) fn with(self, position: usize) -> Self {
-        Self(self.0 | u32::try_from(position).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0))
+        Self(
+            self.0
+                | u32::try_from(position)
+                    .ok()
+                    .and_then(|shift| 1_u64.checked_shl(shift))
+                    .unwrap_or(0),
+        )
     }
 
     pub(crate) fn has(self, position: usize) -> bool {
@@ -152,14 +163,21 @@ impl<'de> Deserialize<'de> for Subset {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Subset, E> {
-                if text == ALL { Ok(Subset::ALL) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+                if text == ALL {
+                    Ok(Subset::ALL)
+                } else {
+                    Err(E::invalid_value(Unexpected::Str(text), &self))
+                }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut positions: A) -> Result<Subset, A::Error> {
                 let (mut subset, mut least) = (Subset::NONE, 0);
                 while let Some(position) = positions.next_element()? {
                     if !(least..MOST_TOKENS).contains(&position) {
-                        return Err(de::Error::invalid_value(Unexpected::Unsigned(position as u64), &self));
+                        return Err(de::Error::invalid_value(
+                            Unexpected::Unsigned(position as u64),
+                            &self,
+                        ));
                     }
                     (subset, least) = (subset.with(position), position + 1);
                 }
@@ -167,6 +185,10 @@ impl<'de> Deserialize<'de> for Subset {
             }
         }
 
-        if deserializer.is_human_readable() { deserializer.deserialize_any(Text) } else { u64::deserialize(deserializer).map(Self) }
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Text)
+        } else {
+            u64::deserialize(deserializer).map(Self)
+        }
     }
 }

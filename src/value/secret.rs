@@ -1,7 +1,9 @@
-//! Secrets, the digests that records keep of them, and the derivation of a successor (RFC 6819 §5.1.4.1.3).
+//! Secrets, the digests that records keep of them, and the derivation of a successor (RFC 6819
+//! §5.1.4.1.3).
 //!
-//! A [`Secret`] has no `Clone`, no `Display` and a redacted `Debug`: it is drawn, hashed, written into one response, and gone.
-//! Every hash in this crate is taken here, over at most 55 bytes where the input is ours: one block of SHA-256.
+//! A [`Secret`] has no `Clone`, no `Display` and a redacted `Debug`: it is drawn, hashed, written
+//! into one response, and gone. Every hash in this crate is taken here, over at most 55 bytes where
+//! the input is ours: one block of SHA-256.
 
 use std::fmt;
 
@@ -32,8 +34,8 @@ impl Secret {
         Digest(Sha256::digest(self.0).into())
     }
 
-    /// `SHA-256(label ‖ secret ‖ salt)`: 55 bytes. Whoever holds the rotated secret can be given its successor again; the
-    /// record alone, which has salt and digests, yields nothing.
+    /// `SHA-256(label ‖ secret ‖ salt)`: 55 bytes. Whoever holds the rotated secret can be given
+    /// its successor again; the record alone, which has salt and digests, yields nothing.
     pub(crate) fn successor(&self, which: Successor, salt: &Salt) -> Self {
         let label: &[u8; 7] = match which {
             Successor::Refresh => b"refresh",
@@ -56,17 +58,20 @@ impl fmt::Debug for Secret {
 
 /// A SHA-256 digest, as records keep it; base64url in text formats.
 ///
-/// `==` is for records and maps. Whatever was presented by a client is compared with [`matches`](Self::matches).
+/// `==` is for records and maps. Whatever was presented by a client is compared with
+/// [`matches`](Self::matches).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of a text of any length: a client secret, a browser session's key, a code verifier.
+    /// The digest of a text of any length: a client secret, a browser session's key, a code
+    /// verifier.
     pub fn of(text: &[u8]) -> Self {
         Self(Sha256::digest(text).into())
     }
 
-    /// Whether the two are equal, in a time that does not depend on where they differ. Compared as four words.
+    /// Whether the two are equal, in a time that does not depend on where they differ. Compared as
+    /// four words.
     pub fn matches(&self, other: &Self) -> bool {
         same(&self.0, &other.0)
     }
@@ -84,12 +89,17 @@ pub(crate) fn same<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
     a_words.zip(b_words).fold(tail, |same, (a, b)| same & word(a).ct_eq(&word(b))).into()
 }
 
-/// The salt of one rotation. Not a secret by itself: it says nothing without the secret it was used with.
+/// The salt of one rotation. Not a secret by itself: it says nothing without the secret it was used
+/// with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Salt(pub(crate) [u8; 16]);
 
-/// A record's fixed bytes travel as base64url text where the format is for people, as bytes elsewhere.
-pub(crate) fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+/// A record's fixed bytes travel as base64url text where the format is for people, as bytes
+/// elsewhere.
+pub(crate) fn serialize_bytes<S: Serializer>(
+    bytes: &[u8],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     if serializer.is_human_readable() {
         serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
     } else {
@@ -97,7 +107,9 @@ pub(crate) fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Res
     }
 }
 
-pub(crate) fn deserialize_bytes<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+pub(crate) fn deserialize_bytes<'de, D: Deserializer<'de>, const N: usize>(
+    deserializer: D,
+) -> Result<[u8; N], D::Error> {
     struct Bytes<const N: usize>;
 
     impl<const N: usize> de::Visitor<'_> for Bytes<N> {
@@ -117,7 +129,11 @@ pub(crate) fn deserialize_bytes<'de, D: Deserializer<'de>, const N: usize>(deser
         }
     }
 
-    if deserializer.is_human_readable() { deserializer.deserialize_str(Bytes) } else { deserializer.deserialize_bytes(Bytes) }
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_str(Bytes)
+    } else {
+        deserializer.deserialize_bytes(Bytes)
+    }
 }
 
 /// Serde for a newtype over fixed bytes, through the two functions above.
@@ -141,7 +157,8 @@ pub(crate) use serde_bytes;
 serde_bytes!(Digest);
 serde_bytes!(Salt);
 
-/// A digest says nothing that is secret, but prints short: the first four bytes name it well enough for a person.
+/// A digest says nothing that is secret, but prints short: the first four bytes name it well enough
+/// for a person.
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head: [u8; 4] = self.0.first_chunk().copied().unwrap_or_default();

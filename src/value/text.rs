@@ -32,7 +32,8 @@ impl ClientId {
 
     /// The text, if it can be an identifier at all: only then is a store asked for it.
     pub(crate) fn can_be(text: &str) -> Option<&str> {
-        let valid = (1..=2048).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7E).contains(&b));
+        let valid =
+            (1..=2048).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7E).contains(&b));
         valid.then_some(text)
     }
 
@@ -56,7 +57,8 @@ impl TryFrom<String> for ClientId {
 pub struct Subject(Arc<str>);
 
 impl Subject {
-    /// Takes the host's name of the account. It should never be reused for another person (OAuth 2.1 §7.4).
+    /// Takes the host's name of the account. It should never be reused for another person (OAuth
+    /// 2.1 §7.4).
     pub fn new(text: impl AsRef<str>) -> Self {
         Self(text.as_ref().into())
     }
@@ -104,17 +106,25 @@ macro_rules! plain_text {
 plain_text!(ClientId);
 plain_text!(Subject);
 
-/// Cleans self-asserted text for a page: no control or bidirectional characters, at most 100 characters (CONSENT-14).
+/// Cleans self-asserted text for a page: no control or bidirectional characters, at most 100
+/// characters (CONSENT-14).
 pub(crate) fn display_text(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(100).collect::<String>().trim().to_owned()
+    text.chars()
+        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .take(100)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
-/// Characters that reorder or hide what follows them: bidirectional controls, zero-width and tag characters.
+/// Characters that reorder or hide what follows them: bidirectional controls, zero-width and tag
+/// characters.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// Untrusted text for a log line: escapes control and non-ASCII characters, cut at 256 bytes with a mark (AUDIT-07).
+/// Untrusted text for a log line: escapes control and non-ASCII characters, cut at 256 bytes with a
+/// mark (AUDIT-07).
 pub(crate) fn log_text(text: &str) -> Box<str> {
     let mut clean = String::with_capacity(text.len().min(256));
     for c in text.chars() {

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use grantcore::conformance::{Awaited, Blocking, Harness};
-use grantcore::{Account, Client, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, SystemClock, Timestamp, Write};
+use grantcore::{
+    Account, Client, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, SystemClock,
+    Timestamp, Write,
+};
 
 use crate::rows::{Id, Row, Rows, split};
 
@@ -114,13 +117,18 @@ impl Broken {
 
     fn sweep(&self, now: Timestamp, most: usize) -> usize {
         match self.bug {
-            Bug::EarlyExpiry => self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), most),
+            Bug::EarlyExpiry => {
+                self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), most)
+            }
             Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
             Bug::SweepsNoClients => {
                 let (clients, most) = (|id: &Id| matches!(id, Id::Client(_)), most);
                 let mut rows = self.rows.lock();
-                let over: Vec<_> =
-                    rows.iter().filter(|(id, row)| !clients(id) && now >= row.drop_after).map(|(id, _)| id.clone()).collect();
+                let over: Vec<_> = rows
+                    .iter()
+                    .filter(|(id, row)| !clients(id) && now >= row.drop_after)
+                    .map(|(id, _)| id.clone())
+                    .collect();
                 over.iter().take(most).filter(|id| rows.remove(id).is_some()).count()
             }
             _ => self.rows.sweep(now, most),
@@ -140,7 +148,13 @@ impl Broken {
             self.rows.lock().extend(self.queue.lock().unwrap().drain(..));
         }
         if self.has(Bug::StaleReadCache) {
-            return self.cache.lock().unwrap().entry(id.clone()).or_insert_with(|| self.rows.get(&id)).clone();
+            return self
+                .cache
+                .lock()
+                .unwrap()
+                .entry(id.clone())
+                .or_insert_with(|| self.rows.get(&id))
+                .clone();
         }
         let early = SystemClock.now().after(Duration::from_secs(7200));
         self.rows.get(&id).filter(|row| !self.has(Bug::OwnExpiryEarly) || early < row.drop_after)
@@ -152,7 +166,8 @@ impl Broken {
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
         }
-        // Others come between what was read and what is written, as they do where a database is further away.
+        // Others come between what was read and what is written, as they do where a database is
+        // further away.
         let far_away = || std::thread::sleep(Duration::from_millis(3));
         if matches!(self.bug, Bug::CheckThenWrite | Bug::RowsAffectedIgnored) {
             far_away();
@@ -160,7 +175,11 @@ impl Broken {
         if self.has(Bug::CheckThenWrite) {
             let fits = self.rows.get(&id).map(|row| row.version) == seen;
             far_away();
-            return Ok(if fits { self.write(&mut self.rows.lock(), id, row) } else { Commit::Conflict });
+            return Ok(if fits {
+                self.write(&mut self.rows.lock(), id, row)
+            } else {
+                Commit::Conflict
+            });
         }
         if self.has(Bug::ConflictForBusy) && self.calls.fetch_add(1, Ordering::SeqCst) % 3 == 2 {
             return Ok(Commit::Conflict);
@@ -180,8 +199,12 @@ impl Broken {
             (Bug::KeepsOldBody, Some(before)) => row.body.clone_from(&before.body),
             (Bug::FirstEndForGood, Some(before)) => row.drop_after = before.drop_after,
             (Bug::SubjectLost, Some(_)) => row.subject = None,
-            (Bug::SubjectOfPagesOnly, None) if !row.body.contains("consent_pending") => row.subject = None,
-            (Bug::CutsBodies, _) => row.body.truncate((0..=4000).rev().find(|at| row.body.is_char_boundary(*at)).unwrap()),
+            (Bug::SubjectOfPagesOnly, None) if !row.body.contains("consent_pending") => {
+                row.subject = None
+            }
+            (Bug::CutsBodies, _) => row
+                .body
+                .truncate((0..=4000).rev().find(|at| row.body.is_char_boundary(*at)).unwrap()),
             _ => {}
         }
         Ok(self.write(&mut rows, id, row))
@@ -220,12 +243,20 @@ impl Store for Broken {
         self.put(write)
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
         let rows = self.rows.lock();
-        let of = |id: &GrantId| rows.get(&Id::Grant(*id)).is_some_and(|row| self.is_of(row, subject));
+        let of =
+            |id: &GrantId| rows.get(&Id::Grant(*id)).is_some_and(|row| self.is_of(row, subject));
         let mut own: Vec<_> = self.order.lock().unwrap().iter().copied().filter(of).collect();
         if self.has(Bug::SubjectUnordered) {
-            let from = after.and_then(|after| own.iter().position(|id| *id == after)).map_or(0, |at| at + 1);
+            let from = after
+                .and_then(|after| own.iter().position(|id| *id == after))
+                .map_or(0, |at| at + 1);
             return Ok(own.drain(from..).take(most).collect());
         }
         own.sort();
@@ -250,18 +281,25 @@ impl Store for Broken {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
         let of_grant = grant.as_ref().map(|stored| Arc::clone(&stored.record));
         let client_of_grant = of_grant.as_ref().map(|grant| grant.client_id().as_str());
-        let client = keys.client.as_deref().or(client_of_grant.filter(|_| !self.has(Bug::LoadsNoClientOfGrant)));
+        let client = keys
+            .client
+            .as_deref()
+            .or(client_of_grant.filter(|_| !self.has(Bug::LoadsNoClientOfGrant)));
         let client = client.map(|id| self.client(id)).transpose()?.flatten();
         let subject = keys.subject.or(of_grant.as_ref().map(|grant| grant.subject().as_str()));
         let account = |subject: &str| match self.bug {
             Bug::LoadsGoodAccounts => Account::ACTIVE,
             _ => self.rows.account(subject),
         };
-        let owner = client.as_ref().and_then(|stored| stored.record.owner()).filter(|_| !self.has(Bug::LoadsNoOwner));
+        let owner = client
+            .as_ref()
+            .and_then(|stored| stored.record.owner())
+            .filter(|_| !self.has(Bug::LoadsNoOwner));
         let owner = owner.map(|owner| account(owner.as_str()));
         let account = subject.filter(|_| !self.has(Bug::LoadsNoAccount)).map(account);
         let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
-        let balance = grant.as_ref().filter(|_| keys.balance).map(|_| grantcore::Balance::Sufficient);
+        let balance =
+            grant.as_ref().filter(|_| keys.balance).map(|_| grantcore::Balance::Sufficient);
         Ok(Loaded { grant, client, account, owner, caller, balance })
     }
 }

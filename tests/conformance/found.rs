@@ -1,11 +1,12 @@
 //! Each broken store is found out, by the law it breaks, and by which checks.
 
 use grantcore::conformance::{
-    Awaited, Harness, Law, Violation, a_client_outlives_its_grants, a_dropped_future_leaves_all_or_nothing,
-    a_key_that_comes_back_is_another_record, a_raised_epoch_is_read, approve_or_deny, histories_are_linearizable,
-    nothing_is_dropped_early, of_many_commits_on_one_version_one_wins, one_code_is_redeemed_once,
-    one_refresh_token_has_one_successor, revoked_stays_revoked, the_grants_of_a_user_are_found, the_store_is_a_map,
-    values_of_any_kind_come_back,
+    Awaited, Harness, Law, Violation, a_client_outlives_its_grants,
+    a_dropped_future_leaves_all_or_nothing, a_key_that_comes_back_is_another_record,
+    a_raised_epoch_is_read, approve_or_deny, histories_are_linearizable, nothing_is_dropped_early,
+    of_many_commits_on_one_version_one_wins, one_code_is_redeemed_once,
+    one_refresh_token_has_one_successor, revoked_stays_revoked, the_grants_of_a_user_are_found,
+    the_store_is_a_map, values_of_any_kind_come_back,
 };
 
 use crate::broken::{Broken, Bug, harness};
@@ -51,14 +52,24 @@ fn by_races() {
     finds(
         races,
         harness,
-        &[(Bug::CheckThenWrite, Law::OneWinner), (Bug::RowsAffectedIgnored, Law::OneWinner), (Bug::ErrorForConflict, Law::Works)],
+        &[
+            (Bug::CheckThenWrite, Law::OneWinner),
+            (Bug::RowsAffectedIgnored, Law::OneWinner),
+            (Bug::ErrorForConflict, Law::Works),
+        ],
     );
 }
 
 #[test]
 fn by_histories() {
-    for bug in [Bug::CheckThenWrite, Bug::RowsAffectedIgnored, Bug::StaleReadCache, Bug::AcknowledgedBeforeWritten] {
-        let violation = histories_are_linearizable(&harness(bug)).expect_err(&format!("{bug:?} was not found"));
+    for bug in [
+        Bug::CheckThenWrite,
+        Bug::RowsAffectedIgnored,
+        Bug::StaleReadCache,
+        Bug::AcknowledgedBeforeWritten,
+    ] {
+        let violation =
+            histories_are_linearizable(&harness(bug)).expect_err(&format!("{bug:?} was not found"));
         let laws = [Law::Linearizable, Law::OneWinner, Law::Faithful];
         assert!(laws.contains(&violation.law()), "{bug:?} was found otherwise: {violation:?}");
     }
@@ -66,7 +77,11 @@ fn by_histories() {
 
 #[test]
 fn by_values() {
-    finds(values_of_any_kind_come_back, harness, &[(Bug::FoldsCase, Law::Progress), (Bug::CutsBodies, Law::Works)]);
+    finds(
+        values_of_any_kind_come_back,
+        harness,
+        &[(Bug::FoldsCase, Law::Progress), (Bug::CutsBodies, Law::Works)],
+    );
 }
 
 #[test]
@@ -90,13 +105,23 @@ fn by_keys_that_come_back() {
     finds(
         a_key_that_comes_back_is_another_record,
         harness,
-        &[(Bug::Upsert, Law::Compares), (Bug::VersionReset, Law::Progress), (Bug::SweepsNoClients, Law::Swept)],
+        &[
+            (Bug::Upsert, Law::Compares),
+            (Bug::VersionReset, Law::Progress),
+            (Bug::SweepsNoClients, Law::Swept),
+        ],
     );
 }
 
 #[test]
 fn by_the_grants_of_a_user() {
-    let bugs = [Bug::SubjectByPrefix, Bug::SubjectLost, Bug::SubjectOfPagesOnly, Bug::SubjectUnordered, Bug::SubjectPagesOverlap];
+    let bugs = [
+        Bug::SubjectByPrefix,
+        Bug::SubjectLost,
+        Bug::SubjectOfPagesOnly,
+        Bug::SubjectUnordered,
+        Bug::SubjectPagesOverlap,
+    ];
     finds(the_grants_of_a_user_are_found, harness, &bugs.map(|bug| (bug, Law::Index)));
 }
 
@@ -110,7 +135,10 @@ fn by_what_becomes_of_flows() {
     finds(
         one_code_is_redeemed_once,
         harness,
-        &[(Bug::CheckThenWrite, Law::OneRedemption), (Bug::RowsAffectedIgnored, Law::OneRedemption)],
+        &[
+            (Bug::CheckThenWrite, Law::OneRedemption),
+            (Bug::RowsAffectedIgnored, Law::OneRedemption),
+        ],
     );
     finds(
         one_refresh_token_has_one_successor,
@@ -118,14 +146,23 @@ fn by_what_becomes_of_flows() {
         &[(Bug::CheckThenWrite, Law::OneSuccessor), (Bug::RowsAffectedIgnored, Law::OneSuccessor)],
     );
     finds(revoked_stays_revoked, harness, &[(Bug::RowsAffectedIgnored, Law::Revoked)]);
-    finds(approve_or_deny, harness, &[(Bug::CheckThenWrite, Law::OneAnswer), (Bug::RowsAffectedIgnored, Law::OneAnswer)]);
+    finds(
+        approve_or_deny,
+        harness,
+        &[(Bug::CheckThenWrite, Law::OneAnswer), (Bug::RowsAffectedIgnored, Law::OneAnswer)],
+    );
 }
 
 #[test]
 fn a_violation_says_what_it_is_about() {
     let violation = the_store_is_a_map(&harness(Bug::RowsAffectedIgnored)).unwrap_err();
     let told = format!("{violation:?}");
-    assert!(told.starts_with("the store breaks a law: a commit on a version that is not the stored one is Conflict"), "{told}");
+    assert!(
+        told.starts_with(
+            "the store breaks a law: a commit on a version that is not the stored one is Conflict"
+        ),
+        "{told}"
+    );
     assert!(told.contains("Here: walk 1, step ") && told.ends_with("(Law::Compares)"), "{told}");
     // A sound store cannot be found out by being dropped: its futures never wait.
     a_dropped_future_leaves_all_or_nothing(&harness(Bug::None)).unwrap();

@@ -1,12 +1,14 @@
-//! The checks that need a hook: crashes, faults, damage and dropped calls, each with a store that stands them and some that do not.
+//! The checks that need a hook: crashes, faults, damage and dropped calls, each with a store that
+//! stands them and some that do not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantcore::conformance::{
-    Awaited, Blocking, Crash, Damaged, Fault, Faults, Harness, Law, Violation, a_dropped_future_leaves_all_or_nothing,
-    acknowledged_commits_survive, damage_is_an_error, doubt_is_an_error, histories_with_faults_are_linearizable,
+    Awaited, Blocking, Crash, Damaged, Fault, Faults, Harness, Law, Violation,
+    a_dropped_future_leaves_all_or_nothing, acknowledged_commits_survive, damage_is_an_error,
+    doubt_is_an_error, histories_with_faults_are_linearizable,
 };
 use grantcore::{AsyncStore, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Write};
 
@@ -85,7 +87,11 @@ impl Handle {
         said
     }
 
-    fn read<T>(&self, id: &Id, decode: impl Fn(&Row) -> Result<T, serde_json::Error>) -> Result<Option<T>, Down> {
+    fn read<T>(
+        &self,
+        id: &Id,
+        decode: impl Fn(&Row) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>, Down> {
         let row = match self.call(|| self.database.rows.get(id)) {
             Err(Down) if self.bug == Bug::AbsentForFailed => None,
             row => row?,
@@ -117,7 +123,12 @@ impl Store for Handle {
         }
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Down> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Down> {
         self.call(|| self.database.rows.grants_of(subject, after, most))
     }
 }
@@ -175,11 +186,17 @@ fn crashes_lose_nothing_that_is_on_the_disk_and_what_is_not_is_missed() {
 }
 
 #[track_caller]
-fn is_found(bug: Bug, law: Law, check: impl Fn(&Bench<Box<dyn Fn() -> Handle + Sync>>) -> Result<(), Violation>) {
+fn is_found(
+    bug: Bug,
+    law: Law,
+    check: impl Fn(&Bench<Box<dyn Fn() -> Handle + Sync>>) -> Result<(), Violation>,
+) {
     let Bench { database, .. } = bench(bug);
     let own = Arc::clone(&database);
-    let open: Box<dyn Fn() -> Handle + Sync> = Box::new(move || Handle { database: Arc::clone(&own), bug, down: Mutex::default() });
-    let violation = check(&Bench { inner: Blocking::new(open), database }).expect_err(&format!("{bug:?} was not found"));
+    let open: Box<dyn Fn() -> Handle + Sync> =
+        Box::new(move || Handle { database: Arc::clone(&own), bug, down: Mutex::default() });
+    let violation = check(&Bench { inner: Blocking::new(open), database })
+        .expect_err(&format!("{bug:?} was not found"));
     assert_eq!(violation.law(), law, "{bug:?} was found otherwise: {violation:?}");
 }
 
@@ -187,7 +204,9 @@ fn is_found(bug: Bug, law: Law, check: impl Fn(&Bench<Box<dyn Fn() -> Handle + S
 fn doubt_that_is_told_as_an_answer_is_found() {
     doubt_is_an_error(&bench(Bug::None)).unwrap();
     histories_with_faults_are_linearizable(&bench(Bug::None)).unwrap();
-    for bug in [Bug::ConflictForUnknown, Bug::DoneForUnknown, Bug::RetriesBlindly, Bug::AbsentForFailed] {
+    for bug in
+        [Bug::ConflictForUnknown, Bug::DoneForUnknown, Bug::RetriesBlindly, Bug::AbsentForFailed]
+    {
         is_found(bug, Law::Doubt, doubt_is_an_error);
     }
     is_found(Bug::StaysDown, Law::Works, doubt_is_an_error);
@@ -206,7 +225,10 @@ fn a_damaged_record_that_is_told_as_absent_is_found() {
     };
     is_found(Bug::AbsentForUndecodable, Law::Doubt, check);
     let sound = bench(Bug::None);
-    damage_is_an_error(&sound, |_| sound.database.rows.lock().values_mut().for_each(|row| row.body.push('}'))).unwrap();
+    damage_is_an_error(&sound, |_| {
+        sound.database.rows.lock().values_mut().for_each(|row| row.body.push('}'))
+    })
+    .unwrap();
 }
 
 /// How a store waits.
@@ -233,7 +255,9 @@ impl Waiting {
         match self.waits {
             Waits::Around => {}
             Waits::Between => {
-                if let Some(stored) = self.rows.lock().get_mut(&id).filter(|stored| Some(stored.version) == seen) {
+                if let Some(stored) =
+                    self.rows.lock().get_mut(&id).filter(|stored| Some(stored.version) == seen)
+                {
                     stored.version = row.version;
                 }
                 tokio::task::yield_now().await;
@@ -248,7 +272,9 @@ impl Waiting {
                 self.transaction.lock().unwrap().get_or_insert_default().push((id, row));
                 tokio::task::yield_now().await;
                 if inherited == 0 {
-                    self.rows.lock().extend(self.transaction.lock().unwrap().take().unwrap_or_default());
+                    self.rows
+                        .lock()
+                        .extend(self.transaction.lock().unwrap().take().unwrap_or_default());
                 }
                 return Commit::Done;
             }
@@ -276,7 +302,12 @@ impl AsyncStore for Waiting {
         Ok(self.put(id, seen, row).await)
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, serde_json::Error> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, serde_json::Error> {
         Ok(self.rows.grants_of(subject, after, most))
     }
 }
@@ -300,7 +331,11 @@ impl Harness for Runtime {
 }
 
 fn runtime(waits: Waits) -> Runtime {
-    Runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap(), Arc::default(), waits)
+    Runtime(
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap(),
+        Arc::default(),
+        waits,
+    )
 }
 
 /// A store that is awaited passes all, too.
@@ -313,7 +348,12 @@ mod waiting {
 #[test]
 fn a_call_that_is_dropped_half_way_is_found_to_have_left_half_of_its_work() {
     for waits in [Waits::Between, Waits::InTransaction] {
-        let violation = a_dropped_future_leaves_all_or_nothing(&runtime(waits)).expect_err(&format!("{waits:?} was not found"));
-        assert_eq!(violation.law(), Law::WholeOrNothing, "{waits:?} was found otherwise: {violation:?}");
+        let violation = a_dropped_future_leaves_all_or_nothing(&runtime(waits))
+            .expect_err(&format!("{waits:?} was not found"));
+        assert_eq!(
+            violation.law(),
+            Law::WholeOrNothing,
+            "{waits:?} was found otherwise: {violation:?}"
+        );
     }
 }

@@ -1,5 +1,12 @@
-//! The conformance kit: the reference store passes it, and each store that is broken on purpose is found out, by the law it breaks.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The conformance kit: the reference store passes it, and each store that is broken on purpose is
+//! found out, by the law it breaks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 #![allow(unreachable_pub, reason = "one crate, several rooms")]
 
 mod broken;
@@ -16,13 +23,15 @@ mod memory {
 
     fn harness() -> impl Harness {
         let store = Arc::new(MemoryStore::new());
-        Blocking::new(move || Arc::clone(&store)).swept_by(|store: &Arc<MemoryStore>, now, most| store.sweep(now, most))
+        Blocking::new(move || Arc::clone(&store))
+            .swept_by(|store: &Arc<MemoryStore>, now, most| store.sweep(now, most))
     }
 
     grantcore::conformance!([harness()]);
 }
 
-/// So does the plain store that the broken ones are made of: what is found in them is what is broken there.
+/// So does the plain store that the broken ones are made of: what is found in them is what is
+/// broken there.
 mod plain {
     use crate::broken::{Bug, harness};
 

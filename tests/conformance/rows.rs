@@ -1,4 +1,5 @@
-//! A plain store, right as it is: two tables of rows under one lock. What is broken on purpose is made of it.
+//! A plain store, right as it is: two tables of rows under one lock. What is broken on purpose is
+//! made of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -37,7 +38,10 @@ impl Rows {
     }
 
     pub fn account(&self, subject: &str) -> Account {
-        Account { suspended: false, epoch: self.epochs.lock().unwrap().get(subject).copied().unwrap_or(0) }
+        Account {
+            suspended: false,
+            epoch: self.epochs.lock().unwrap().get(subject).copied().unwrap_or(0),
+        }
     }
 
     pub fn raise(&self, subject: &str) {
@@ -65,7 +69,12 @@ impl Rows {
     /// Drops what is over.
     pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
         let mut rows = self.lock();
-        let over: Vec<_> = rows.iter().filter(|(_, row)| now >= row.drop_after).map(|(id, _)| id.clone()).take(most).collect();
+        let over: Vec<_> = rows
+            .iter()
+            .filter(|(_, row)| now >= row.drop_after)
+            .map(|(id, _)| id.clone())
+            .take(most)
+            .collect();
         over.iter().filter(|id| rows.remove(id).is_some()).count()
     }
 }
@@ -77,12 +86,18 @@ pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
         Write::Grant(change) => {
             let (record, subject) = (change.record(), Some(change.record().subject().to_string()));
             let body = serde_json::to_string(record).unwrap();
-            let row = Row { version: change.version().0, drop_after: change.drop_after(), subject, body };
+            let row =
+                Row { version: change.version().0, drop_after: change.drop_after(), subject, body };
             (Id::Grant(change.id()), change.seen().map(number), row)
         }
         Write::Client(change) => {
             let body = serde_json::to_string(change.record()).unwrap();
-            let row = Row { version: change.version().0, drop_after: change.drop_after(), subject: None, body };
+            let row = Row {
+                version: change.version().0,
+                drop_after: change.drop_after(),
+                subject: None,
+                body,
+            };
             (Id::Client(change.id().to_string()), change.seen().map(number), row)
         }
     }
@@ -90,10 +105,16 @@ pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
 
 impl Row {
     pub fn grant(&self) -> Result<Stored<Grant>, serde_json::Error> {
-        Ok(Stored { record: serde_json::from_str::<Grant>(&self.body)?.into(), version: Version(self.version) })
+        Ok(Stored {
+            record: serde_json::from_str::<Grant>(&self.body)?.into(),
+            version: Version(self.version),
+        })
     }
 
     pub fn client(&self) -> Result<Stored<Client>, serde_json::Error> {
-        Ok(Stored { record: serde_json::from_str::<Client>(&self.body)?.into(), version: Version(self.version) })
+        Ok(Stored {
+            record: serde_json::from_str::<Client>(&self.body)?.into(),
+            version: Version(self.version),
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! Two requests at once, in every order and under every fault.
 //!
-//! The library's real decisions are driven through every interleaving of two or three requests of one grant, while the store
-//! loses acknowledgements, drops, delays and misreports commits, answers get lost, clients try again and the clock moves. A
-//! state of this model is small, equal states are visited once, and every move is judged by every invariant.
+//! The library's real decisions are driven through every interleaving of two or three requests of
+//! one grant, while the store loses acknowledgements, drops, delays and misreports commits, answers
+//! get lost, clients try again and the clock moves. A state of this model is small, equal states
+//! are visited once, and every move is judged by every invariant.
 //!
 //! - [`scenario`]: the table of who races whom
 //! - [`request`]: the requests as bytes, the answers as credentials
@@ -42,7 +43,9 @@ use search::{Report, explore};
 fn reports() -> &'static [Report] {
     static REPORTS: OnceLock<Vec<Report>> = OnceLock::new();
     REPORTS.get_or_init(|| {
-        let rows = SCENARIOS.iter().flat_map(|scenario| scenario.floors.iter().map(move |floor| (scenario, *floor)));
+        let rows = SCENARIOS
+            .iter()
+            .flat_map(|scenario| scenario.floors.iter().map(move |floor| (scenario, *floor)));
         let (rows, next): (Vec<_>, _) = (rows.collect(), AtomicUsize::new(0));
         let work = || {
             let mut done = Vec::new();
@@ -54,7 +57,10 @@ fn reports() -> &'static [Report] {
         };
         let mut done: Vec<_> = std::thread::scope(|threads| {
             let workers = [(); 2].map(|()| threads.spawn(work));
-            workers.into_iter().flat_map(|worker| worker.join().expect("an exploration ends")).collect()
+            workers
+                .into_iter()
+                .flat_map(|worker| worker.join().expect("an exploration ends"))
+                .collect()
         });
         done.sort_by_key(|(turn, _)| *turn);
         done.into_iter().map(|(_, report)| report).collect()
@@ -64,9 +70,19 @@ fn reports() -> &'static [Report] {
 /// No move of any exploration breaks the invariant, and it had something to judge.
 #[track_caller]
 fn assert_holds(invariant: &str) {
-    let traces: Vec<_> = reports().iter().filter_map(|report| Some((report, report.broken.get(invariant)?))).collect();
-    let told = traces.iter().map(|(report, trace)| format!("\n  {}, W = {} s\n{trace}\n", report.scenario.name, report.window));
-    assert!(traces.is_empty(), "{invariant} is broken in {} explorations:{}", traces.len(), told.collect::<String>());
+    let traces: Vec<_> = reports()
+        .iter()
+        .filter_map(|report| Some((report, report.broken.get(invariant)?)))
+        .collect();
+    let told = traces.iter().map(|(report, trace)| {
+        format!("\n  {}, W = {} s\n{trace}\n", report.scenario.name, report.window)
+    });
+    assert!(
+        traces.is_empty(),
+        "{invariant} is broken in {} explorations:{}",
+        traces.len(),
+        told.collect::<String>()
+    );
     let judged: usize = reports().iter().filter_map(|report| report.judged.get(invariant)).sum();
     println!("{invariant}: {judged} moves judged");
     assert!(judged >= 1000, "{invariant} judged only {judged} moves");
@@ -102,22 +118,32 @@ hold! {
 #[test]
 fn the_exploration_does_not_shrink() {
     for report in reports() {
-        let (name, window, states, moves) = (report.scenario.name, report.window, report.states, report.moves);
+        let (name, window, states, moves) =
+            (report.scenario.name, report.window, report.states, report.moves);
         println!("{name:40} W = {window:2} s {states:8} states {moves:8} moves");
     }
-    let shrunk: Vec<_> =
-        reports().iter().filter(|report| report.states < report.floor).map(|report| report.scenario.name).collect();
+    let shrunk: Vec<_> = reports()
+        .iter()
+        .filter(|report| report.states < report.floor)
+        .map(|report| report.scenario.name)
+        .collect();
     assert!(shrunk.is_empty(), "fewer states than there were: {shrunk:?}");
 }
 
 /// Every way a commit can go, and every answer that a race can end in, is met.
 #[test]
 fn every_outcome_is_met() {
-    let met: BTreeSet<_> = reports().iter().flat_map(|report| &report.outcomes).map(String::as_str).collect();
-    let commits = "AppliedConflict AppliedError Conflict Done Dropped LateConflict LateError Unwritten";
+    let met: BTreeSet<_> =
+        reports().iter().flat_map(|report| &report.outcomes).map(String::as_str).collect();
+    let commits =
+        "AppliedConflict AppliedError Conflict Done Dropped LateConflict LateError Unwritten";
     let answers = "ok access_denied consent_used consent_nonce_expired code_expired code_reused refresh_reused refresh_superseded \
                    grant_revoked grant_ended token_revoked contended storage_unavailable pkce_mismatch code_client_mismatch \
                    token_redirect_uri_mismatch refresh_client_mismatch refresh_forged";
-    let missing: Vec<_> = commits.split(' ').chain(answers.split_whitespace()).filter(|outcome| !met.contains(outcome)).collect();
+    let missing: Vec<_> = commits
+        .split(' ')
+        .chain(answers.split_whitespace())
+        .filter(|outcome| !met.contains(outcome))
+        .collect();
     assert!(missing.is_empty(), "never met: {missing:?}");
 }

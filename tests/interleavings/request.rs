@@ -1,14 +1,17 @@
-//! The requests: what is asked and with which credential, as bytes on the way in; what an answer discloses, on the way out.
+//! The requests: what is asked and with which credential, as bytes on the way in; what an answer
+//! discloses, on the way out.
 //!
-//! The library's own parse functions read the bytes, and its own `Operation` and `Decision` do the rest. Both are used here
-//! without their types, so that one step machine serves every kind of request.
+//! The library's own parse functions read the bytes, and its own `Operation` and `Decision` do the
+//! rest. Both are used here without their types, so that one step machine serves every kind of
+//! request.
 
 use std::fmt;
 
 use grantcore::{
-    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice, Commit, ConsentDecision, Decision,
-    Entropy, Grant, Incoming, Keys, Loaded, Moment, Needs, Operation, Policy, Redirect, Refusal, RevocationRequest, Revoked,
-    Surface, TokenRequest, Tokens,
+    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice,
+    Commit, ConsentDecision, Decision, Entropy, Grant, Incoming, Keys, Loaded, Moment, Needs,
+    Operation, Policy, Redirect, Refusal, RevocationRequest, Revoked, Surface, TokenRequest,
+    Tokens,
 };
 
 use crate::support::params::Params;
@@ -56,7 +59,8 @@ pub enum Kind {
     Refresh,
 }
 
-/// A credential by its kind and the order in which the search met it; the [`World`](crate::world::World) knows its text.
+/// A credential by its kind and the order in which the search met it; the
+/// [`World`](crate::world::World) knows its text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Credential {
     pub kind: Kind,
@@ -119,27 +123,47 @@ impl Ask {
             Self::Authorize => Params::authorize().encode(),
             Self::Redeem(flaw) => form(Params::redeem(presented), flaw),
             Self::Refresh(_, flaw) => form(Params::refresh(presented), flaw),
-            Self::Revoke => Params::refresh("").without("refresh_token").and("token", presented).encode(),
+            Self::Revoke => {
+                Params::refresh("").without("refresh_token").and("token", presented).encode()
+            }
             Self::Check => format!("Bearer {presented}"),
-            Self::Approve | Self::Deny | Self::RaiseClient | Self::RaiseAccount => presented.to_owned(),
+            Self::Approve | Self::Deny | Self::RaiseClient | Self::RaiseAccount => {
+                presented.to_owned()
+            }
         }
     }
 
     /// The request that the library reads from its bytes.
     pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
         let form: &[u8] = b"application/x-www-form-urlencoded";
-        let post = Incoming { method: "POST", content_type: Some(form), body: bytes.as_bytes(), ..Incoming::default() };
+        let post = Incoming {
+            method: "POST",
+            content_type: Some(form),
+            body: bytes.as_bytes(),
+            ..Incoming::default()
+        };
         let needs = Needs::of(&policy.resources()[0]);
         match self {
             Self::Authorize => {
-                let incoming = Incoming { method: "GET", query: bytes.as_bytes(), ..Incoming::default() };
-                Box::new(AuthorizationRequest::parse(&incoming, Some(ALICE), policy).expect("a request"))
+                let incoming =
+                    Incoming { method: "GET", query: bytes.as_bytes(), ..Incoming::default() };
+                Box::new(
+                    AuthorizationRequest::parse(&incoming, Some(ALICE), policy).expect("a request"),
+                )
             }
-            Self::Approve => Box::new(ConsentDecision::new(bytes, ALICE, Choice::Allow).expect("a ticket")),
-            Self::Deny => Box::new(ConsentDecision::new(bytes, ALICE, Choice::Deny).expect("a ticket")),
-            Self::Redeem(_) | Self::Refresh(..) => Box::new(TokenRequest::parse(&post, policy).expect("a form")),
+            Self::Approve => {
+                Box::new(ConsentDecision::new(bytes, ALICE, Choice::Allow).expect("a ticket"))
+            }
+            Self::Deny => {
+                Box::new(ConsentDecision::new(bytes, ALICE, Choice::Deny).expect("a ticket"))
+            }
+            Self::Redeem(_) | Self::Refresh(..) => {
+                Box::new(TokenRequest::parse(&post, policy).expect("a form"))
+            }
             Self::Revoke => Box::new(RevocationRequest::parse(&post, policy).expect("a form")),
-            Self::Check => Box::new(AccessCheck::parse(&Authorization::One(bytes.as_bytes()), needs).expect("a header")),
+            Self::Check => Box::new(
+                AccessCheck::parse(&Authorization::One(bytes.as_bytes()), needs).expect("a header"),
+            ),
             Self::RaiseClient | Self::RaiseAccount => unreachable!("no request"),
         }
     }
@@ -154,7 +178,8 @@ fn forged(token: &str) -> String {
     forged
 }
 
-/// The randomness of one request: each of its parts is one byte, repeated. All consent pages are drawn the same grant id.
+/// The randomness of one request: each of its parts is one byte, repeated. All consent pages are
+/// drawn the same grant id.
 pub fn entropy(seed: u8) -> Entropy {
     let mut bytes = [0; 128];
     for (position, byte) in bytes.iter_mut().enumerate() {
@@ -201,7 +226,9 @@ pub trait Sealed {
 
 impl<T: Disclosing> Sealed for Decision<T> {
     fn to_write(&self) -> Option<&Change<Grant>> {
-        self.write().map(|write| write.as_grant().expect("the clients here are the operator's, and live for ever"))
+        self.write().map(|write| {
+            write.as_grant().expect("the clients here are the operator's, and live for ever")
+        })
     }
 
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>> {

@@ -1,6 +1,8 @@
 //! Who races whom: the table of explorations.
 
-use crate::request::Ask::{self, Approve, Authorize, Check, Deny, RaiseAccount, RaiseClient, Revoke};
+use crate::request::Ask::{
+    self, Approve, Authorize, Check, Deny, RaiseAccount, RaiseClient, Revoke,
+};
 use crate::request::{Flaw, Which};
 
 /// One row: what has happened, who then races, and what else may go wrong.
@@ -32,7 +34,12 @@ const EXPIRY: &[i64] = &[600, -5];
 /// To the end of a window, a little back, and both.
 const WINDOW: &[i64] = &[30, -5];
 
-const fn race(name: &'static str, before: &'static [Ask], racers: &'static [Ask], floors: &'static [(u64, usize)]) -> Scenario {
+const fn race(
+    name: &'static str,
+    before: &'static [Ask],
+    racers: &'static [Ask],
+    floors: &'static [(u64, usize)],
+) -> Scenario {
     Scenario { name, before, racers, clock: (&[], 0), faults: 2, floors }
 }
 

@@ -1,4 +1,5 @@
-//! Every state that can be reached, each visited once, in breadth: the first trace found to a broken invariant is a shortest one.
+//! Every state that can be reached, each visited once, in breadth: the first trace found to a
+//! broken invariant is a shortest one.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
@@ -24,7 +25,8 @@ pub struct Report {
     /// By invariant: how often it had something to judge, and the first trace that breaks it.
     pub judged: BTreeMap<&'static str, usize>,
     pub broken: BTreeMap<&'static str, String>,
-    /// Every reason for a refusal that was given, `ok` for an answer that was none, and every fate of a commit.
+    /// Every reason for a refusal that was given, `ok` for an answer that was none, and every fate
+    /// of a commit.
     pub outcomes: HashSet<String>,
 }
 
@@ -78,7 +80,8 @@ pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report
     report
 }
 
-/// The state the race begins in: what comes before it has happened, one request after the other and without a fault.
+/// The state the race begins in: what comes before it has happened, one request after the other and
+/// without a fault.
 fn prepare(world: &World, scenario: &Scenario) -> State {
     let asks: Vec<_> = scenario.before.iter().chain(scenario.racers).copied().collect();
     let mut state = State::new(&asks, 0, 0);
@@ -121,7 +124,8 @@ fn trace(nodes: &[Node], mut index: usize, last: &Move, what: &str) -> String {
     text + "    so " + what
 }
 
-/// A hash of few steps, for a build without optimization; the standard one takes most of the search's time there.
+/// A hash of few steps, for a build without optimization; the standard one takes most of the
+/// search's time there.
 #[derive(Default)]
 pub struct Quick(u64);
 

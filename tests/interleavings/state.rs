@@ -1,7 +1,8 @@
-//! One state of the model: the record, the clock, the requests under way, what the clients hold, and the history so far.
+//! One state of the model: the record, the clock, the requests under way, what the clients hold,
+//! and the history so far.
 //!
-//! The history is the model's own account of what happened. The predicates judge by it, and never by what the record says of
-//! itself.
+//! The history is the model's own account of what happened. The predicates judge by it, and never
+//! by what the record says of itself.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -27,11 +28,13 @@ pub struct State {
     pub ticks: u8,
 }
 
-/// A record and its version. Equal if all of it is; hashed by the version alone, for the history beside it says nearly as much.
+/// A record and its version. Equal if all of it is; hashed by the version alone, for the history
+/// beside it says nearly as much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record(pub Stored<Grant>);
 
-/// A write that may still be applied, and what the history will then say of it. Hashed by the latter alone.
+/// A write that may still be applied, and what the history will then say of it. Hashed by the
+/// latter alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Late(pub Change<Grant>, pub Entry);
 
@@ -55,8 +58,8 @@ pub struct Entry {
     pub standing: Standing,
 }
 
-/// A request: an actor, and whether it is its second try. Each has entropy of its own. Traces call the actors A, B, C, in the
-/// order of the scenario.
+/// A request: an actor, and whether it is its second try. Each has entropy of its own. Traces call
+/// the actors A, B, C, in the order of the scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name {
     pub actor: usize,
@@ -194,7 +197,8 @@ impl State {
 
     /// The credential that this would present now, if the clients hold one.
     pub fn pick(&self, ask: Ask) -> Option<Credential> {
-        let mut held = self.hand.iter().copied().filter(|credential| Some(credential.kind) == ask.presents());
+        let mut held =
+            self.hand.iter().copied().filter(|credential| Some(credential.kind) == ask.presents());
         match ask {
             Ask::Refresh(Which::Newest, _) => held.next_back(),
             _ => held.next(),
@@ -219,11 +223,15 @@ impl State {
         self.history.first().map(|page| page.standing)
     }
 
-    /// Whether somebody has been told that the grant is over, or an epoch was raised after its consent page.
+    /// Whether somebody has been told that the grant is over, or an epoch was raised after its
+    /// consent page.
     pub fn is_revocation_acknowledged(&self) -> bool {
         let tells = |answer: &Answer| matches!(answer, Answer::No(reason) if reason.revokes() || *reason == Reason::GrantRevoked);
         let denied = |answer: &Answer| *answer == Answer::No(Reason::AccessDenied);
-        let done = |actor: &Actor| actor.ask == Ask::Revoke && actor.answers().any(|answer| matches!(answer, Answer::Yes(_)));
+        let done = |actor: &Actor| {
+            actor.ask == Ask::Revoke
+                && actor.answers().any(|answer| matches!(answer, Answer::Yes(_)))
+        };
         self.actors.iter().flat_map(Actor::answers).any(|answer| tells(answer) || denied(answer))
             || self.actors.iter().any(done)
             || self.page().is_some_and(|page| page != self.standing)

@@ -1,7 +1,8 @@
 //! One request as a step machine, and all that can happen next in a state.
 //!
-//! A request reads the clock and the grant, then client and account, decides and commits, and its answer leaves. Between any two
-//! of these steps everything else may happen: other requests, a late commit, the clock. Nothing here judges.
+//! A request reads the clock and the grant, then client and account, decides and commits, and its
+//! answer leaves. Between any two of these steps everything else may happen: other requests, a late
+//! commit, the clock. Nothing here judges.
 
 use std::fmt;
 
@@ -37,11 +38,25 @@ pub enum Fate {
 /// One thing that happened.
 #[derive(Clone)]
 pub enum Move {
-    ReadGrant { by: Name, ask: Ask, presented: Option<Credential>, now: i64, version: Option<Version> },
-    ReadStanding { by: Name },
+    ReadGrant {
+        by: Name,
+        ask: Ask,
+        presented: Option<Credential>,
+        now: i64,
+        version: Option<Version>,
+    },
+    ReadStanding {
+        by: Name,
+    },
     Decide(Box<Decided>),
-    Leave { by: Name, answer: Answer, arrives: bool },
-    Land { by: Name },
+    Leave {
+        by: Name,
+        answer: Answer,
+        arrives: bool,
+    },
+    Land {
+        by: Name,
+    },
     Tick(i64),
     Raise(Ask),
 }
@@ -62,7 +77,8 @@ pub struct Decided {
 
 /// Every move that is possible in this state, and where it leads.
 pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
-    let mut next: Vec<_> = (0..state.actors.len()).flat_map(|index| steps_of(world, state, index)).collect();
+    let mut next: Vec<_> =
+        (0..state.actors.len()).flat_map(|index| steps_of(world, state, index)).collect();
     for Late(write, entry) in &state.pending {
         let mut after = state.clone();
         if after.apply(write, entry.clone()) {
@@ -71,7 +87,8 @@ pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
     }
     if state.ticks > 0 && state.actors.iter().any(|actor| actor.step != Step::Over) {
         next.extend(world.ticks.iter().map(|seconds| {
-            let after = State { clock: state.clock + seconds, ticks: state.ticks - 1, ..state.clone() };
+            let after =
+                State { clock: state.clock + seconds, ticks: state.ticks - 1, ..state.clone() };
             (Move::Tick(*seconds), after)
         }));
     }
@@ -116,17 +133,29 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         actor.began_outside |= world.window > 0 && is_outside(state, actor.presented, world.window);
     }
     let nothing = Basis { grant: None, now, standing: state.standing };
-    let question = Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
+    let question =
+        Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
     let grant = world.load_grant(&question, state.record.as_ref());
-    let read = Move::ReadGrant { by, ask, presented: actor.presented, now, version: grant.as_ref().map(Record::version) };
+    let read = Move::ReadGrant {
+        by,
+        ask,
+        presented: actor.presented,
+        now,
+        version: grant.as_ref().map(Record::version),
+    };
     // Where no epoch is ever raised it does not matter when client and account are read.
-    actor.step = if world.raises { Step::HasGrant { grant, now } } else { Step::Loaded(Basis { grant, ..question.basis }) };
+    actor.step = if world.raises {
+        Step::HasGrant { grant, now }
+    } else {
+        Step::Loaded(Basis { grant, ..question.basis })
+    };
     Some((read, after))
 }
 
 /// Whether W has passed, on record time, since the first use of this refresh token.
 fn is_outside(state: &State, presented: Option<Credential>, window: i64) -> bool {
-    let first_use = state.history.iter().find(|entry| entry.rotated.is_some() && entry.rotated == presented);
+    let first_use =
+        state.history.iter().find(|entry| entry.rotated.is_some() && entry.rotated == presented);
     let record_time = state.history.last().map_or(state.clock, |last| last.at.max(state.clock));
     first_use.is_some_and(|first| record_time >= first.at + window)
 }
@@ -135,7 +164,8 @@ fn read_standing(state: &State, index: usize) -> (Move, State) {
     let mut after = state.clone();
     let actor = &mut after.actors[index];
     if let Step::HasGrant { grant, now } = &actor.step {
-        actor.step = Step::Loaded(Basis { grant: grant.clone(), now: *now, standing: state.standing });
+        actor.step =
+            Step::Loaded(Basis { grant: grant.clone(), now: *now, standing: state.standing });
     }
     (Move::ReadStanding { by: state.name(index) }, after)
 }
@@ -162,19 +192,38 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
             Some(answer) => (Step::Answering(answer.clone()), 0),
             None => (Step::Ready, attempt + 1),
         };
-        let decided = Decided { by, ask, presented, basis: basis.clone(), again: attempt > 0, wrote, fate, answer };
+        let decided = Decided {
+            by,
+            ask,
+            presented,
+            basis: basis.clone(),
+            again: attempt > 0,
+            wrote,
+            fate,
+            answer,
+        };
         (Move::Decide(Box::new(decided)), after)
     });
     each.collect()
 }
 
-/// In which ways this commit can go. An unasked conflict is not one of them: a store never reports one (LAW 2).
+/// In which ways this commit can go. An unasked conflict is not one of them: a store never reports
+/// one (LAW 2).
 fn fates(state: &State, write: Option<&Change<Grant>>) -> Vec<Fate> {
     let version = state.record.as_ref().map(Record::version);
     let (sound, faulty): (Fate, &[Fate]) = match write {
         None => (Fate::Unwritten, &[]),
         Some(write) if write.seen() != version => (Fate::Conflict, &[Fate::Dropped]),
-        Some(_) => (Fate::Done, &[Fate::AppliedConflict, Fate::AppliedError, Fate::Dropped, Fate::LateError, Fate::LateConflict]),
+        Some(_) => (
+            Fate::Done,
+            &[
+                Fate::AppliedConflict,
+                Fate::AppliedError,
+                Fate::Dropped,
+                Fate::LateError,
+                Fate::LateConflict,
+            ],
+        ),
     };
     let faulty = if state.faults > 0 { faulty } else { &[] };
     [sound].iter().chain(faulty).copied().collect()
@@ -186,7 +235,9 @@ fn settle_write(after: &mut State, fate: Fate, write: &Change<Grant>, entry: Ent
         _ => after.faults -= 1,
     }
     match fate {
-        Fate::Done | Fate::AppliedConflict | Fate::AppliedError => assert!(after.apply(write, entry), "the version matched"),
+        Fate::Done | Fate::AppliedConflict | Fate::AppliedError => {
+            assert!(after.apply(write, entry), "the version matched")
+        }
         Fate::LateError | Fate::LateConflict => after.pending.push(Late(write.clone(), entry)),
         Fate::Unwritten | Fate::Conflict | Fate::Dropped => {}
     }
@@ -195,16 +246,20 @@ fn settle_write(after: &mut State, fate: Fate, write: &Change<Grant>, entry: Ent
 /// What the history will say of this write when it is applied.
 fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> Entry {
     let (actor, reached) = (&state.actors[index], write.record().state());
-    let rotated = actor.presented.filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
+    let rotated = actor
+        .presented
+        .filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
     let before = state.history_of(write.seen()).last();
     let at = before.map_or(basis.now, |before| before.at.max(basis.now));
     Entry { by: state.name(index), at, wrote: reached, rotated, standing: basis.standing }
 }
 
-/// The answer leaves: it arrives, or is lost. A client that was not answered may send the same request once more.
+/// The answer leaves: it arrives, or is lost. A client that was not answered may send the same
+/// request once more.
 fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
     let mut next = Vec::new();
-    let (by, can_be_lost) = (state.name(index), state.faults > 0 && state.actors[index].ask != Ask::Check);
+    let (by, can_be_lost) =
+        (state.name(index), state.faults > 0 && state.actors[index].ask != Ask::Check);
     for arrives in [true, false].into_iter().filter(|arrives| *arrives || can_be_lost) {
         let mut after = state.clone();
         let actor = &mut after.actors[index];
@@ -215,7 +270,8 @@ fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
             actor.retried = true;
         }
         if arrives {
-            let new = answer.disclosed().iter().filter(|credential| !state.hand.contains(credential));
+            let new =
+                answer.disclosed().iter().filter(|credential| !state.hand.contains(credential));
             after.hand.extend(new);
         } else {
             after.faults -= 1;
@@ -236,8 +292,13 @@ impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReadGrant { by, ask, presented, now, version } => {
-                let found = version.map_or("no record".to_owned(), |version| format!("version {}", version.0));
-                write!(f, "{by:?}: {ask} with {:?}; reads the clock ({now} s) and {found}", presented.as_slice())
+                let found = version
+                    .map_or("no record".to_owned(), |version| format!("version {}", version.0));
+                write!(
+                    f,
+                    "{by:?}: {ask} with {:?}; reads the clock ({now} s) and {found}",
+                    presented.as_slice()
+                )
             }
             Self::ReadStanding { by } => write!(f, "{by:?}: reads client and account"),
             Self::Decide(decided) => {

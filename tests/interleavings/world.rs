@@ -1,5 +1,5 @@
-//! What one exploration has around its states: the scenario's policy, the clients, the credentials' texts; and the real
-//! decisions, made on a state.
+//! What one exploration has around its states: the scenario's policy, the clients, the credentials'
+//! texts; and the real decisions, made on a state.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{
-    Account, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Moment, Policy, RevocationRules, Stored, Timestamp,
-    Version,
+    Account, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Moment, Policy,
+    RevocationRules, Stored, Timestamp, Version,
 };
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
@@ -52,14 +52,17 @@ impl Question {
     /// The model's own: what would be said to this credential now?
     fn probe(ask: Ask, presented: Credential, state: &State) -> Self {
         let by = Name { actor: PROBE, retried: false };
-        let basis = Basis { grant: state.record.clone(), now: state.clock, standing: state.standing };
+        let basis =
+            Basis { grant: state.record.clone(), now: state.clock, standing: state.standing };
         Self { ask, presented: Some(presented), by, attempt: 0, basis }
     }
 
     /// The moment of a request's attempt: the same entropy at each, the clock as read.
     fn moment(&self) -> Moment {
-        let seed = u8::try_from(self.by.actor * 2 + usize::from(self.by.retried)).expect("few requests");
-        let entropy = if self.ask == Ask::Authorize { entropy_of_page(seed) } else { entropy(seed) };
+        let seed =
+            u8::try_from(self.by.actor * 2 + usize::from(self.by.retried)).expect("few requests");
+        let entropy =
+            if self.ask == Ask::Authorize { entropy_of_page(seed) } else { entropy(seed) };
         let now = Timestamp::from_unix_seconds(T.saturating_add_signed(self.basis.now));
         (0..self.attempt).fold(Moment::new(now, entropy), |moment, _| moment.again(now))
     }
@@ -76,7 +79,12 @@ impl World {
                 .revocation(RevocationRules::default())
                 .build()
                 .expect("a policy"),
-            other: Arc::new(Client::public("other").redirect_uri(crate::support::CALLBACK).build().expect("a client")),
+            other: Arc::new(
+                Client::public("other")
+                    .redirect_uri(crate::support::CALLBACK)
+                    .build()
+                    .expect("a client"),
+            ),
             texts: RefCell::default(),
             keys: RefCell::default(),
             decisions: RefCell::default(),
@@ -95,8 +103,9 @@ impl World {
         record.filter(|record| Some(record.0.record.id()) == named).cloned()
     }
 
-    /// The real decision of this request on what it has loaded, for each report that the store can make of its write. Equal
-    /// arguments give equal decisions, so it is kept; the step machine takes of it only what the report allows.
+    /// The real decision of this request on what it has loaded, for each report that the store can
+    /// make of its write. Equal arguments give equal decisions, so it is kept; the step machine
+    /// takes of it only what the report allows.
     pub fn decide(&self, question: Question) -> Rc<Decision> {
         if let Some(known) = self.decisions.borrow().get(&question) {
             return Rc::clone(known);
@@ -105,12 +114,21 @@ impl World {
         let request = question.ask.parse(&bytes, &self.policy);
         let moment = question.moment();
         let loaded = self.load(&request.names(&moment), &question.basis);
-        let [done, conflict, unknown] = [(); 3].map(|()| request.decision(&loaded, &self.policy, &moment));
+        let [done, conflict, unknown] =
+            [(); 3].map(|()| request.decision(&loaded, &self.policy, &moment));
         let write = done.to_write().cloned();
-        assert!(conflict.to_write() == write.as_ref() && unknown.to_write() == write.as_ref(), "equal decisions");
-        assert!(conflict.open(Commit::Conflict).is_none(), "the outcome of a lost race stays sealed");
+        assert!(
+            conflict.to_write() == write.as_ref() && unknown.to_write() == write.as_ref(),
+            "equal decisions"
+        );
+        assert!(
+            conflict.open(Commit::Conflict).is_none(),
+            "the outcome of a lost race stays sealed"
+        );
         let done = match done.open(Commit::Done).expect("an outcome") {
-            Ok(credentials) => Answer::Yes(credentials.into_iter().map(|(kind, text)| self.credential(kind, text)).collect()),
+            Ok(credentials) => Answer::Yes(
+                credentials.into_iter().map(|(kind, text)| self.credential(kind, text)).collect(),
+            ),
             Err(refusal) => Answer::No(refusal.reason()),
         };
         let unknown = Answer::No(unknown.give_up(request.face()).reason());
@@ -123,7 +141,9 @@ impl World {
     fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
         let of_grant = basis.grant.as_ref().map(|record| record.0.record.client_id().as_str());
         let client = match keys.client.as_deref().or(of_grant) {
-            Some("app") => Some(Arc::new((0..basis.standing.client).fold(app(), |client, _| client.with_grants_ended()))),
+            Some("app") => Some(Arc::new(
+                (0..basis.standing.client).fold(app(), |client, _| client.with_grants_ended()),
+            )),
             Some("other") => Some(Arc::clone(&self.other)),
             _ => None,
         };
@@ -140,7 +160,8 @@ impl World {
 
     /// Whether a refresh with this token would advance the grant in this state.
     pub fn advances(&self, state: &State, token: Credential) -> bool {
-        let probe = self.decide(Question::probe(Ask::Refresh(Which::First, Flaw::None), token, state));
+        let probe =
+            self.decide(Question::probe(Ask::Refresh(Which::First, Flaw::None), token, state));
         probe.write.as_ref().is_some_and(|write| write.record().state() == GrantState::Active)
     }
 

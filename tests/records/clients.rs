@@ -1,6 +1,9 @@
 //! A client of each kind, made as an operator, a registration or a document makes it.
 
-use grantcore::{About, ApplicationType, Client, LoopbackPorts, RegistrationRules, Scope, SecretMethod, StoredSecret, Subject};
+use grantcore::{
+    About, ApplicationType, Client, LoopbackPorts, RegistrationRules, Scope, SecretMethod,
+    StoredSecret, Subject,
+};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};
@@ -8,7 +11,8 @@ use crate::support::params::Params;
 use crate::support::{CALLBACK, Granted, World, app, policy, web};
 
 /// What a slow hash looks like; the host verifies it.
-const SLOW_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$RdescudvJCsgt3ub+b4dWRWJTmaaJObG";
+const SLOW_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$RdescudvJCsgt3ub+b4dWRWJTmaaJObG";
 
 pub(crate) fn clients() -> Vec<(&'static str, Client)> {
     let mut all = of_the_operator();
@@ -18,7 +22,8 @@ pub(crate) fn clients() -> Vec<(&'static str, Client)> {
 
 fn of_the_operator() -> Vec<(&'static str, Client)> {
     let slow = || StoredSecret::SlowHash(SLOW_HASH.to_owned());
-    let by_person = Client::confidential("by-person", SecretMethod::Basic, slow()).redirect_uri(CALLBACK);
+    let by_person =
+        Client::confidential("by-person", SecretMethod::Basic, slow()).redirect_uri(CALLBACK);
     vec![
         ("client-public", app()),
         ("client-confidential", web()),
@@ -35,10 +40,12 @@ fn described() -> Client {
     let page = |name: &str| Some(format!("https://app.example/{name}"));
     let mut about = About::default();
     about.name = Some("The App “Ünïcode” \u{202e}".to_owned());
-    (about.uri, about.logo_uri, about.tos_uri, about.policy_uri) = (page(""), page("logo"), page("tos"), page("privacy"));
+    (about.uri, about.logo_uri, about.tos_uri, about.policy_uri) =
+        (page(""), page("logo"), page("tos"), page("privacy"));
     about.contacts = vec!["ops@app.example".to_owned(), "+49 30 1".to_owned()];
     about.application_type = Some(ApplicationType::Native);
-    (about.software_id, about.software_version) = (Some("the-app".to_owned()), Some("1.2.3".to_owned()));
+    (about.software_id, about.software_version) =
+        (Some("the-app".to_owned()), Some("1.2.3".to_owned()));
     Client::public("the app, described")
         .about(about)
         .redirect_uri("http://127.0.0.1/callback")

@@ -1,4 +1,5 @@
-//! Damaged records: what is cut short is refused, and nothing that is read panics or is another thing when it is read again.
+//! Damaged records: what is cut short is refused, and nothing that is read panics or is another
+//! thing when it is read again.
 
 use crate::records;
 
@@ -11,7 +12,11 @@ fn i31_a_record_that_is_cut_short_is_refused() {
         }
         let bytes = record.write_binary();
         for end in 0..bytes.len() {
-            assert!(record.read_binary(&bytes[..end]).is_err(), "{name}: {end} of {} bytes", bytes.len());
+            assert!(
+                record.read_binary(&bytes[..end]).is_err(),
+                "{name}: {end} of {} bytes",
+                bytes.len()
+            );
         }
         for after in ["x", "{}", "\0", ","] {
             assert!(record.read(&format!("{text}{after}")).is_err(), "{name} and {after}");
@@ -46,7 +51,11 @@ fn i31_one_damaged_byte_in_binary_never_panics() {
         for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
             bytes[at] ^= 1 << bit;
             if let Ok(read) = record.read_binary(&bytes) {
-                assert_eq!(record.read_binary(&read.write_binary()).unwrap(), read, "{name}: bit {bit} at {at}");
+                assert_eq!(
+                    record.read_binary(&read.write_binary()).unwrap(),
+                    read,
+                    "{name}: bit {bit} at {at}"
+                );
             }
             bytes[at] ^= 1 << bit;
         }

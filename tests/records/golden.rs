@@ -1,4 +1,5 @@
-//! The golden files: what was written once is written today, byte for byte, and read as it was meant.
+//! The golden files: what was written once is written today, byte for byte, and read as it was
+//! meant.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,7 +23,10 @@ pub(crate) fn stored(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the records are files, and whether to write them is asked in the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the records are files, and whether to write them is asked in the environment"
+)]
 fn bless(name: &str, text: &str) {
     if std::env::var("GRANTCORE_BLESS").is_ok_and(|bless| bless == "1") {
         fs::write(folder().join(name), text).unwrap();
@@ -70,8 +74,10 @@ fn i31_each_file_is_of_a_record_that_is_proved() {
     let mut known: Vec<_> = records().iter().map(|(name, _)| format!("{name}.json")).collect();
     known.push("postcard.txt".to_owned());
     known.sort();
-    let mut files: Vec<_> =
-        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut files: Vec<_> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     files.sort();
     assert_eq!(files, known);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use grantcore::{Choice, Client, Grant, GrantTypes, Motive, PolicyBuilder, Reason, RevocationRules};
+use grantcore::{
+    Choice, Client, Grant, GrantTypes, Motive, PolicyBuilder, Reason, RevocationRules,
+};
 
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -54,10 +56,15 @@ pub(crate) fn grants() -> Vec<(&'static str, Grant)> {
 fn begun() -> Vec<(&'static str, Grant)> {
     vec![
         ("grant-pending", after(policy(), |world| drop(world.page(&Params::authorize())))),
-        ("grant-pending-without-state", after(policy(), |world| drop(world.page(&Params::authorize().without("state"))))),
+        (
+            "grant-pending-without-state",
+            after(policy(), |world| drop(world.page(&Params::authorize().without("state")))),
+        ),
         (
             "grant-pending-with-any-state",
-            after(policy(), |world| drop(world.page(&Params::authorize().set("state", "\u{1}\n\\\"'{}\u{7f}é漢😀 %00")))),
+            after(policy(), |world| {
+                drop(world.page(&Params::authorize().set("state", "\u{1}\n\\\"'{}\u{7f}é漢😀 %00")))
+            }),
         ),
         ("grant-code-issued", after(policy(), |world| drop(world.code(&Params::authorize())))),
         (
@@ -66,7 +73,8 @@ fn begun() -> Vec<(&'static str, Grant)> {
                 let asked = Params::authorize().without("redirect_uri").set("resource", MCP);
                 let ticket = world.page(&asked).into_ticket();
                 world.at(5);
-                let location = world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
+                let location =
+                    world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
                 assert!(param(&location, "code").is_some());
             }),
         ),
@@ -78,13 +86,18 @@ fn in_use() -> Vec<(&'static str, Grant)> {
         ("grant-active", active(policy(), |_, _| ())),
         ("grant-active-windowed", active(windowed(), |_, _| ())),
         ("grant-active-refreshed", active(policy(), |world, first| refreshed_twice(world, &first))),
-        ("grant-active-refreshed-windowed", active(windowed(), |world, first| refreshed_twice(world, &first))),
+        (
+            "grant-active-refreshed-windowed",
+            active(windowed(), |world, first| refreshed_twice(world, &first)),
+        ),
         ("grant-active-for-ever", active(policy().refresh_absolute_lifetime(None), |_, _| ())),
         ("grant-active-without-refresh", without_refresh()),
         ("grant-active-several-tokens", several_tokens()),
         (
             "grant-active-without-tokens",
-            active(policy().revocation(RevocationRules::default()), |world, first| revoke(world, &first.access)),
+            active(policy().revocation(RevocationRules::default()), |world, first| {
+                revoke(world, &first.access)
+            }),
         ),
     ]
 }
@@ -97,7 +110,10 @@ fn over() -> Vec<(&'static str, Grant)> {
             after(policy(), |world| {
                 let ticket = world.page(&Params::authorize()).into_ticket();
                 world.at(9);
-                assert_eq!(world.decide(&ticket, Choice::Deny).unwrap_err().reason(), Reason::AccessDenied);
+                assert_eq!(
+                    world.decide(&ticket, Choice::Deny).unwrap_err().reason(),
+                    Reason::AccessDenied
+                );
             }),
         ),
         (
@@ -111,19 +127,34 @@ fn over() -> Vec<(&'static str, Grant)> {
         ),
         (
             "grant-revoked-asked",
-            active(policy().revocation(RevocationRules::default()), |world, first| revoke(world, first.refresh())),
+            active(policy().revocation(RevocationRules::default()), |world, first| {
+                revoke(world, first.refresh())
+            }),
         ),
-        ("grant-revoked-user", active(policy(), |world, _| world.server.revoke_connection("alice", id(world)).unwrap().unwrap())),
+        (
+            "grant-revoked-user",
+            active(policy(), |world, _| {
+                world.server.revoke_connection("alice", id(world)).unwrap().unwrap()
+            }),
+        ),
         (
             "grant-revoked-administrator",
             active(policy(), |world, _| {
-                world.server.revoke_grant(id(world), Motive::Administrator("abuse")).unwrap().unwrap();
+                world
+                    .server
+                    .revoke_grant(id(world), Motive::Administrator("abuse"))
+                    .unwrap()
+                    .unwrap();
             }),
         ),
         (
             "grant-revoked-security-event",
             active(policy(), |world, _| {
-                world.server.revoke_grant(id(world), Motive::SecurityEvent("password changed")).unwrap().unwrap();
+                world
+                    .server
+                    .revoke_grant(id(world), Motive::SecurityEvent("password changed"))
+                    .unwrap()
+                    .unwrap();
             }),
         ),
     ]
@@ -138,7 +169,8 @@ fn without_refresh() -> Grant {
     })
 }
 
-/// Access tokens for all of the grant and for parts of it, and a redirect URI with a port of its own.
+/// Access tokens for all of the grant and for parts of it, and a redirect URI with a port of its
+/// own.
 fn several_tokens() -> Grant {
     let policy = policy().resource(NOTES, "read admin").default_resource(MCP);
     after(policy, |world| {
@@ -146,17 +178,23 @@ fn several_tokens() -> Grant {
         world.put(Client::public("app").redirect_uri(own).build().unwrap());
         let asked = Params::authorize().set("redirect_uri", sent).set("scope", "read write admin");
         let code = world.code(&asked.and("resource", MCP).and("resource", NOTES));
-        let first = Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", sent).set("resource", MCP)));
+        let first = Granted::of(
+            &world.token(&Params::redeem(&code).set("redirect_uri", sent).set("resource", MCP)),
+        );
         let narrow = Params::refresh(first.refresh()).set("scope", "read").set("resource", NOTES);
         world.at(100);
         let second = Granted::of(&world.token(&narrow));
         world.at(200);
-        assert_eq!(world.token(&Params::refresh(second.refresh()).set("scope", "admin read")).status, 200);
+        assert_eq!(
+            world.token(&Params::refresh(second.refresh()).set("scope", "admin read")).status,
+            200
+        );
     })
 }
 
 fn revoke(world: &World, token: &str) {
     world.at(50);
-    let params = Params::refresh(token).without("grant_type").without("refresh_token").and("token", token);
+    let params =
+        Params::refresh(token).without("grant_type").without("refresh_token").and("token", token);
     assert_eq!(world.server.revoke(&form(&params.encode())).unwrap().status, 200);
 }

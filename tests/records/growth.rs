@@ -11,7 +11,8 @@ use crate::support::{World, policy};
 
 const OFTEN: u64 = 10_000;
 
-/// The record's bytes, in text and in binary, after each of so many refreshes, one every so many seconds.
+/// The record's bytes, in text and in binary, after each of so many refreshes, one every so many
+/// seconds.
 fn sizes(policy: PolicyBuilder, every: u64, times: u64) -> Vec<(usize, usize)> {
     let world = World::with(policy.limits(|limits| limits.token_requests_per_minute = u32::MAX));
     let first = world.tokens().refresh.unwrap();
@@ -45,7 +46,8 @@ fn i31_a_record_is_as_small_at_the_end_of_its_life() {
     }
 }
 
-/// The access tokens that are alive are kept, 32 at most; then each new one takes an old one's place.
+/// The access tokens that are alive are kept, 32 at most; then each new one takes an old one's
+/// place.
 #[test]
 fn i31_a_record_refreshed_every_second_is_as_small_as_its_access_tokens_alive() {
     for policy in [policy(), windowed()] {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// The same value, with the members of each object in the order of their names or the other way round.
+/// The same value, with the members of each object in the order of their names or the other way
+/// round.
 pub(crate) fn ordered(value: &Value, backwards: bool) -> String {
     let inner = |value: &Value| ordered(value, backwards);
     match value {
@@ -12,10 +13,15 @@ pub(crate) fn ordered(value: &Value, backwards: bool) -> String {
             if backwards {
                 members.reverse();
             }
-            let members: Vec<_> = members.iter().map(|(name, value)| format!("{}:{}", quoted(name), inner(value))).collect();
+            let members: Vec<_> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", quoted(name), inner(value)))
+                .collect();
             format!("{{{}}}", members.join(","))
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(inner).collect::<Vec<_>>().join(",")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(inner).collect::<Vec<_>>().join(","))
+        }
         plain => plain.to_string(),
     }
 }
@@ -30,10 +36,15 @@ pub(crate) fn objects(value: &Value) -> Vec<String> {
         match value {
             Value::Object(members) => {
                 found.push(at.to_owned());
-                members.iter().for_each(|(name, value)| walk(value, &format!("{at}/{name}"), found));
+                members
+                    .iter()
+                    .for_each(|(name, value)| walk(value, &format!("{at}/{name}"), found));
             }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(position, value)| walk(value, &format!("{at}/{position}"), found));
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(position, value)| walk(value, &format!("{at}/{position}"), found));
             }
             _ => {}
         }

@@ -1,5 +1,12 @@
-//! I31: what a store keeps is read again as it was, today and by every later version, or not at all. The rule stands in `src/schema.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! I31: what a store keeps is read again as it was, today and by every later version, or not at
+//! all. The rule stands in `src/schema.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -68,5 +75,7 @@ impl From<Client> for Record {
 /// One record of each kind, by the name of its file.
 fn records() -> Vec<(&'static str, Record)> {
     let grants = grants::grants().into_iter().map(|(name, grant)| (name, grant.into()));
-    grants.chain(clients::clients().into_iter().map(|(name, client)| (name, client.into()))).collect()
+    grants
+        .chain(clients::clients().into_iter().map(|(name, client)| (name, client.into())))
+        .collect()
 }

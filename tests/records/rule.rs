@@ -1,4 +1,5 @@
-//! The rule of the format, on every golden record: newer, unknown, missing, twice, in another order.
+//! The rule of the format, on every golden record: newer, unknown, missing, twice, in another
+//! order.
 
 use serde_json::{Map, Value, json};
 
@@ -25,11 +26,19 @@ fn i31_a_newer_record_is_refused_for_its_schema_whatever_else_is_in_it() {
         members(&mut value, "").insert("schema".to_owned(), 2.into());
         members(&mut value, "").insert("a_new_field".to_owned(), json!({ "of": [1, "kind"] }));
         members(&mut value, "").insert("created".to_owned(), json!(["otherwise"]));
-        for text in
-            [&newer, &with_more, &ordered(&value, false), &ordered(&value, true), r#"{"schema":2}"#, r#"{"new":0,"schema":2}"#]
-        {
+        for text in [
+            &newer,
+            &with_more,
+            &ordered(&value, false),
+            &ordered(&value, true),
+            r#"{"schema":2}"#,
+            r#"{"new":0,"schema":2}"#,
+        ] {
             let error = record.read(text).expect_err(name).to_string();
-            assert!(error.contains("a record of schema 2, this version reads 1"), "{name}: {error} of {text}");
+            assert!(
+                error.contains("a record of schema 2, this version reads 1"),
+                "{name}: {error} of {text}"
+            );
         }
     }
 }
@@ -39,8 +48,13 @@ fn i31_a_newer_record_is_refused_for_its_schema_whatever_else_is_in_it() {
 fn i31_a_record_without_its_schema_is_refused() {
     for (name, record, _) in parsed() {
         let text = record.write();
-        for schema in ["0", "3", "65535", "65536", "-1", "1.0", "null", r#""1""#, "true", "[1]", r#"{"1":1}"#] {
-            for text in [text.replacen(":1,", &format!(":{schema},"), 1), format!(r#"{{"id":"x","schema":{schema}}}"#)] {
+        for schema in
+            ["0", "3", "65535", "65536", "-1", "1.0", "null", r#""1""#, "true", "[1]", r#"{"1":1}"#]
+        {
+            for text in [
+                text.replacen(":1,", &format!(":{schema},"), 1),
+                format!(r#"{{"id":"x","schema":{schema}}}"#),
+            ] {
                 assert!(record.read(&text).is_err(), "{name}: {text}");
             }
         }
@@ -85,7 +99,8 @@ fn i31_an_unknown_field_is_refused_at_any_depth() {
 fn i31_a_record_without_one_of_its_fields_is_refused() {
     for (name, record, value) in parsed() {
         for at in objects(&value) {
-            let names: Vec<_> = value.pointer(&at).unwrap().as_object().unwrap().keys().cloned().collect();
+            let names: Vec<_> =
+                value.pointer(&at).unwrap().as_object().unwrap().keys().cloned().collect();
             for field in names {
                 let mut less = value.clone();
                 members(&mut less, &at).remove(&field);
@@ -98,17 +113,23 @@ fn i31_a_record_without_one_of_its_fields_is_refused() {
 /// The fields that may say nothing say it with `null`, and no others may.
 #[test]
 fn i31_only_what_may_be_nothing_is_nothing() {
-    let may_be = ["state", "window", "salt", "denied", "scope", "loopback_ports", "owner", "management"];
+    let may_be =
+        ["state", "window", "salt", "denied", "scope", "loopback_ports", "owner", "management"];
     for (name, record, value) in parsed() {
         for at in objects(&value) {
             for (field, old) in value.pointer(&at).unwrap().as_object().unwrap() {
                 let mut emptied = value.clone();
                 members(&mut emptied, &at).insert(field.clone(), Value::Null);
                 let is_about = at == "/about" && field != "contacts";
-                // What a token is for, and what a grant is for, is never nothing; only a client's own limit may be.
+                // What a token is for, and what a grant is for, is never nothing; only a client's
+                // own limit may be.
                 let is_limit = field != "scope" || matches!(record, Record::Client(_));
                 let allowed = old.is_null() || is_about || may_be.contains(&&**field) && is_limit;
-                assert_eq!(record.read(&emptied.to_string()).is_ok(), allowed, "{name} with nothing at {at}/{field}");
+                assert_eq!(
+                    record.read(&emptied.to_string()).is_ok(),
+                    allowed,
+                    "{name} with nothing at {at}/{field}"
+                );
             }
         }
     }
@@ -116,12 +137,22 @@ fn i31_only_what_may_be_nothing_is_nothing() {
 
 #[test]
 fn i31_a_variant_that_is_unknown_is_refused() {
-    let choices = ["status", "cause", "method", "loopback_ports", "application_type", "origin", "authentication"];
+    let choices = [
+        "status",
+        "cause",
+        "method",
+        "loopback_ports",
+        "application_type",
+        "origin",
+        "authentication",
+    ];
     let mut seen = Vec::new();
     for (name, record, value) in parsed() {
         for at in objects(&value) {
             let object = value.pointer(&at).unwrap().as_object().unwrap();
-            for choice in choices.iter().filter(|choice| object.get(**choice).is_some_and(Value::is_string)) {
+            for choice in
+                choices.iter().filter(|choice| object.get(**choice).is_some_and(Value::is_string))
+            {
                 let mut other = value.clone();
                 members(&mut other, &at).insert((*choice).to_owned(), "unheard_of".into());
                 assert!(record.read(&other.to_string()).is_err(), "{name}: {other}");
@@ -131,7 +162,8 @@ fn i31_a_variant_that_is_unknown_is_refused() {
             if object.len() == 1 {
                 let (_, content) = object.iter().next().unwrap();
                 let mut other = value.clone();
-                *members(&mut other, &at) = Map::from_iter([("unheard_of".to_owned(), content.clone())]);
+                *members(&mut other, &at) =
+                    Map::from_iter([("unheard_of".to_owned(), content.clone())]);
                 assert!(record.read(&other.to_string()).is_err(), "{name}: {other}");
             }
         }
@@ -145,19 +177,26 @@ fn i31_a_field_that_is_there_twice_is_refused() {
         for field in value.as_object().unwrap().keys() {
             let member = format!("{}:{},", Value::from(field.as_str()), value[field]);
             let text = record.write();
-            for text in [text.replacen('{', &format!("{{{member}"), 1), text.replacen(":1,", &format!(":1,{member}"), 1)] {
+            for text in [
+                text.replacen('{', &format!("{{{member}"), 1),
+                text.replacen(":1,", &format!(":1,{member}"), 1),
+            ] {
                 assert!(record.read(&text).is_err(), "{name}: {field} twice in {text}");
             }
         }
     }
 }
 
-/// A database that looks inside may hand the members back in an order of its own, and with spaces between.
+/// A database that looks inside may hand the members back in an order of its own, and with spaces
+/// between.
 #[test]
 fn i31_the_order_of_members_means_nothing() {
     for (name, record, value) in parsed() {
         for text in [ordered(&value, false), ordered(&value, true), format!("{value:#}")] {
-            assert_eq!(record.read(&text).unwrap_or_else(|error| panic!("{name}: {error} of {text}")), record);
+            assert_eq!(
+                record.read(&text).unwrap_or_else(|error| panic!("{name}: {error} of {text}")),
+                record
+            );
         }
     }
 }

@@ -18,7 +18,8 @@ const NOTES: &str = "https://notes.example/";
 const SCOPES: [&str; 5] = ["read", "write", "read write", "admin read", "read write admin"];
 const RESOURCES: [&[&str]; 3] = [&[MCP], &[NOTES], &[MCP, NOTES]];
 
-/// One step of a walk. Tokens are named by how long ago they were had, so that replays are among them.
+/// One step of a walk. Tokens are named by how long ago they were had, so that replays are among
+/// them.
 #[derive(Clone, Debug)]
 enum Step {
     Authorize { scope: usize, resources: usize, state: Option<String>, sent: bool },
@@ -90,7 +91,10 @@ fn asking(mut params: Params, scope: Option<usize>, resources: Option<usize>) ->
     if let Some(scope) = scope {
         params = params.set("scope", SCOPES[scope]);
     }
-    resources.map_or(&[][..], |at| RESOURCES[at]).iter().fold(params, |params, resource| params.and("resource", resource))
+    resources
+        .map_or(&[][..], |at| RESOURCES[at])
+        .iter()
+        .fold(params, |params, resource| params.and("resource", resource))
 }
 
 impl Walk {
@@ -103,12 +107,18 @@ impl Walk {
     /// Takes the step, whether it is refused or not.
     fn take(&mut self, step: Step) {
         match step {
-            Step::Authorize { scope, resources, state, sent } => self.authorize(scope, resources, state, sent),
+            Step::Authorize { scope, resources, state, sent } => {
+                self.authorize(scope, resources, state, sent)
+            }
             Step::Decide { ago, choice } => self.decide(ago, choice),
             Step::Redeem { ago: when, resources } => {
                 if let Some((code, sent)) = ago(&self.codes, when) {
                     let redeem = Params::redeem(&code);
-                    self.token(&asking(if sent { redeem } else { redeem.without("redirect_uri") }, None, resources));
+                    self.token(&asking(
+                        if sent { redeem } else { redeem.without("redirect_uri") },
+                        None,
+                        resources,
+                    ));
                 }
             }
             Step::Refresh { ago: when, scope, resources } => {
@@ -118,13 +128,21 @@ impl Walk {
             }
             Step::Revoke { ago: when, refresh } => {
                 if let Some(token) = ago(if refresh { &self.refresh } else { &self.access }, when) {
-                    let params = Params::refresh(&token).without("grant_type").without("refresh_token").and("token", &token);
-                    assert_eq!(self.world.server.revoke(&form(&params.encode())).unwrap().status, 200);
+                    let params = Params::refresh(&token)
+                        .without("grant_type")
+                        .without("refresh_token")
+                        .and("token", &token);
+                    assert_eq!(
+                        self.world.server.revoke(&form(&params.encode())).unwrap().status,
+                        200
+                    );
                 }
             }
             Step::End { ago: when, by } => self.end(when, by),
             Step::At(seconds) => self.world.at(seconds),
-            Step::Register { .. } | Step::Stand { .. } | Step::Delete { .. } => self.change_clients(step),
+            Step::Register { .. } | Step::Stand { .. } | Step::Delete { .. } => {
+                self.change_clients(step)
+            }
         }
     }
 
@@ -132,7 +150,8 @@ impl Walk {
         let params = asking(Params::authorize().without("state"), Some(scope), Some(resources));
         let params = if sent { params } else { params.without("redirect_uri") };
         let params = state.into_iter().fold(params, |params, state| params.and("state", &state));
-        if let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) = self.world.authorize(&params) {
+        if let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) = self.world.authorize(&params)
+        {
             self.tickets.push(page.into_ticket());
             self.codes.push((String::new(), sent));
         }
@@ -146,7 +165,12 @@ impl Walk {
             _ => Choice::Allow,
         };
         let place = self.codes.len() - 1 - when;
-        if let Some(code) = self.world.decide(&ticket, choice).ok().and_then(|redirect| param(&redirect.into_location(), "code")) {
+        if let Some(code) = self
+            .world
+            .decide(&ticket, choice)
+            .ok()
+            .and_then(|redirect| param(&redirect.into_location(), "code"))
+        {
             self.codes[place].0 = code;
         }
     }
@@ -176,7 +200,11 @@ impl Walk {
         match step {
             Step::Register { name, confidential } => {
                 let method = if confidential { "client_secret_basic" } else { "none" };
-                let reply = self.world.register(&with(with(metadata(), "client_name", name), "token_endpoint_auth_method", method));
+                let reply = self.world.register(&with(
+                    with(metadata(), "client_name", name),
+                    "token_endpoint_auth_method",
+                    method,
+                ));
                 if reply.status == 201 {
                     let told = json(&reply);
                     let text = |name: &str| told[name].as_str().unwrap().to_owned();
@@ -190,7 +218,8 @@ impl Walk {
             }
             Step::Delete { ago: when } => {
                 if let Some((id, token)) = ago(&self.clients, when) {
-                    let _unless_it_is_over = self.world.manage("DELETE", &id, &token, &serde_json::Value::Null);
+                    let _unless_it_is_over =
+                        self.world.manage("DELETE", &id, &token, &serde_json::Value::Null);
                 }
             }
             other => unreachable!("{other:?}"),
@@ -200,7 +229,8 @@ impl Walk {
     /// Every record there is.
     fn records(&self) -> Vec<Record> {
         let grants = self.world.grants();
-        let grants = grants.iter().map(|stored| Record::from(grantcore::Grant::clone(&stored.record)));
+        let grants =
+            grants.iter().map(|stored| Record::from(grantcore::Grant::clone(&stored.record)));
         let ids = self.clients.iter().map(|(id, _)| id.as_str()).chain(["app", "web"]);
         grants.chain(ids.filter_map(|id| self.world.client(id)).map(Record::from)).collect()
     }
@@ -217,19 +247,22 @@ fn kind(record: &Record) -> String {
 #[test]
 fn i31_reading_what_was_written_gives_the_record_again() {
     let seen = RefCell::new(BTreeSet::new());
-    property::check(&(any::<bool>(), any::<bool>(), vec(step(), 1..40)), |(windowed, for_ever, steps)| {
-        let mut walk = Walk::new(rules(windowed, for_ever));
-        for step in steps {
-            walk.take(step);
-            for record in walk.records() {
-                seen.borrow_mut().insert(kind(&record));
-                let (text, bytes) = (record.write(), record.write_binary());
-                prop_assert_eq!(&record.read(&text).unwrap(), &record, "{}", text);
-                prop_assert_eq!(&record.read_binary(&bytes).unwrap(), &record);
+    property::check(
+        &(any::<bool>(), any::<bool>(), vec(step(), 1..40)),
+        |(windowed, for_ever, steps)| {
+            let mut walk = Walk::new(rules(windowed, for_ever));
+            for step in steps {
+                walk.take(step);
+                for record in walk.records() {
+                    seen.borrow_mut().insert(kind(&record));
+                    let (text, bytes) = (record.write(), record.write_binary());
+                    prop_assert_eq!(&record.read(&text).unwrap(), &record, "{}", text);
+                    prop_assert_eq!(&record.read_binary(&bytes).unwrap(), &record);
+                }
             }
-        }
-        Ok(())
-    });
+            Ok(())
+        },
+    );
     let kinds = [
         "ConsentPending",
         "CodeIssued",
@@ -245,5 +278,9 @@ fn i31_reading_what_was_written_gives_the_record_again() {
         "Dynamic Active",
         "Dynamic Deactivated",
     ];
-    assert_eq!(*seen.borrow(), kinds.iter().map(|kind| (*kind).to_owned()).collect(), "what the walks came by");
+    assert_eq!(
+        *seen.borrow(),
+        kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+        "what the walks came by"
+    );
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::{
-    Authorization, Choice, Event, EventKind, Incoming, IntrospectionRules, MemoryTrail, Motive, Needs, Query, Reason, Refusal,
-    RegistrationRules, Reply, RevocationRules, Server, Standing, Surface, Timestamp, Trail, TrailRules, Unrecorded,
+    Authorization, Choice, Event, EventKind, Incoming, IntrospectionRules, MemoryTrail, Motive,
+    Needs, Query, Reason, Refusal, RegistrationRules, Reply, RevocationRules, Server, Standing,
+    Surface, Timestamp, Trail, TrailRules, Unrecorded,
 };
 
 use crate::store_secrets::found;
@@ -17,7 +18,10 @@ use crate::support::{ALICE, Granted, SECRET, T, VERIFIER, World, app, json, poli
 
 fn world() -> World {
     let rules = IntrospectionRules::new().resource_server("web", crate::support::MCP);
-    let policy = policy().revocation(RevocationRules::default()).registration(RegistrationRules::open()).introspection(rules);
+    let policy = policy()
+        .revocation(RevocationRules::default())
+        .registration(RegistrationRules::open())
+        .introspection(rules);
     World::with(policy)
 }
 
@@ -56,16 +60,28 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
     let world = world();
     let (mut ticket, mut code, mut tokens) = (String::new(), String::new(), None);
     does(&world, EventKind::ClientRegistered, |world| drop(world.registered(&metadata())));
-    does(&world, EventKind::LoginNeeded, |world| drop(world.authorize_as(&Params::authorize(), None)));
-    does(&world, EventKind::ConsentShown, |world| ticket = world.page(&Params::authorize()).into_ticket());
-    does(&world, EventKind::ConsentApproved, |world| {
-        code = crate::support::param(&world.decide(&ticket, Choice::Allow).unwrap().into_location(), "code").unwrap();
+    does(&world, EventKind::LoginNeeded, |world| {
+        drop(world.authorize_as(&Params::authorize(), None))
     });
-    does(&world, EventKind::CodeRedeemed, |world| tokens = Some(Granted::of(&world.token(&Params::redeem(&code)))));
+    does(&world, EventKind::ConsentShown, |world| {
+        ticket = world.page(&Params::authorize()).into_ticket()
+    });
+    does(&world, EventKind::ConsentApproved, |world| {
+        code = crate::support::param(
+            &world.decide(&ticket, Choice::Allow).unwrap().into_location(),
+            "code",
+        )
+        .unwrap();
+    });
+    does(&world, EventKind::CodeRedeemed, |world| {
+        tokens = Some(Granted::of(&world.token(&Params::redeem(&code))))
+    });
     let first = tokens.unwrap();
     does(&world, EventKind::AccessAllowed, |world| assert!(world.works(&first.access)));
     let mut second = None;
-    does(&world, EventKind::TokensRefreshed, |world| second = Some(world.refreshed(first.refresh())));
+    does(&world, EventKind::TokensRefreshed, |world| {
+        second = Some(world.refreshed(first.refresh()))
+    });
     let second = second.unwrap();
     let introspect = |world: &World, token: &str| {
         let body = naming(token).set("client_id", "web").and("client_secret", SECRET).encode();
@@ -79,7 +95,10 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
     does(&world, EventKind::TokenRevoked, |world| revoke(world, &second.access));
     does(&world, EventKind::NothingRevoked, |world| revoke(world, "nothing"));
     let event = one(&world, |world| introspect(world, &second.access));
-    assert_eq!((event.kind, event.reason), (EventKind::InactiveIntrospected, Some(Reason::TokenExpired)));
+    assert_eq!(
+        (event.kind, event.reason),
+        (EventKind::InactiveIntrospected, Some(Reason::TokenExpired))
+    );
     does(&world, EventKind::GrantRevoked, |world| revoke(world, second.refresh()));
 }
 
@@ -91,14 +110,18 @@ fn audit_01_each_refusal_is_one_event() {
     let ticket = world.page(&Params::authorize()).into_ticket();
     world.at(600);
     refuses(&world, Reason::ConsentExpired, |world| drop(world.decide(&ticket, Choice::Allow)));
-    refuses(&world, Reason::ClientUnknown, |world| drop(world.authorize(&Params::authorize().set("client_id", "x"))));
+    refuses(&world, Reason::ClientUnknown, |world| {
+        drop(world.authorize(&Params::authorize().set("client_id", "x")))
+    });
     let code = world.code(&Params::authorize());
     let tokens = Granted::of(&world.token(&Params::redeem(&code)));
     refuses(&world, Reason::CodeReused, |world| drop(world.token(&Params::redeem(&code))));
     refuses(&world, Reason::TokenRevoked, |world| assert!(!world.works(&tokens.access)));
     let tokens = world.tokens();
     world.refreshed(tokens.refresh());
-    refuses(&world, Reason::RefreshReused, |world| drop(world.token(&Params::refresh(tokens.refresh()))));
+    refuses(&world, Reason::RefreshReused, |world| {
+        drop(world.token(&Params::refresh(tokens.refresh())))
+    });
     refuses(&world, Reason::TokenMissing, |world| {
         let needs = Needs::of(&world.server.policy().resources()[0]);
         drop(world.server.check(&Authorization::None, needs));
@@ -113,7 +136,9 @@ fn audit_01_each_refusal_is_one_event() {
     }
     refuses(&world, Reason::RateLimited, |world| drop(world.token(&Params::refresh("x"))));
     world.store.fail([Fault::Dropped]);
-    refuses(&world, Reason::StorageUnavailable, |world| drop(world.try_authorize(&Params::authorize(), Some(ALICE))));
+    refuses(&world, Reason::StorageUnavailable, |world| {
+        drop(world.try_authorize(&Params::authorize(), Some(ALICE)))
+    });
 }
 
 #[test]
@@ -121,12 +146,22 @@ fn audit_01_what_administrators_do_is_one_event_each() {
     let world = world();
     world.tokens();
     let admin = Motive::Administrator("because");
-    does(&world, EventKind::ClientDeactivated, |world| world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap());
-    does(&world, EventKind::ClientReactivated, |world| world.server.set_standing("app", Standing::Active).unwrap().unwrap());
-    does(&world, EventKind::ClientGrantsEnded, |world| world.server.revoke_client("app", admin).unwrap().unwrap());
+    does(&world, EventKind::ClientDeactivated, |world| {
+        world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap()
+    });
+    does(&world, EventKind::ClientReactivated, |world| {
+        world.server.set_standing("app", Standing::Active).unwrap().unwrap()
+    });
+    does(&world, EventKind::ClientGrantsEnded, |world| {
+        world.server.revoke_client("app", admin).unwrap().unwrap()
+    });
     let grant = world.grants()[0].record.id();
-    does(&world, EventKind::GrantRevoked, |world| world.server.revoke_grant(grant, admin).unwrap().unwrap());
-    does(&world, EventKind::AccountGrantsEnded, |world| world.server.revoke_user("alice", admin).unwrap().unwrap());
+    does(&world, EventKind::GrantRevoked, |world| {
+        world.server.revoke_grant(grant, admin).unwrap().unwrap()
+    });
+    does(&world, EventKind::AccountGrantsEnded, |world| {
+        world.server.revoke_user("alice", admin).unwrap().unwrap()
+    });
 }
 
 /// What the host refuses by itself is a step too.
@@ -135,11 +170,18 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
     let world = world();
     let access = world.access(&world.tokens().access);
     refuses(&world, Reason::RequestTooLarge, |world| {
-        let refusal = world.server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
+        let refusal =
+            world.server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
         assert_eq!(refusal.reply(world.server.policy()).status, 413);
         assert_eq!(refusal.correlation(), world.events().last().map(|event| event.correlation));
     });
-    let event = one(&world, |world| drop(world.server.refuse(Refusal::plain(Reason::Contended, Surface::Resource), Some(&access))));
+    let event = one(&world, |world| {
+        drop(
+            world
+                .server
+                .refuse(Refusal::plain(Reason::Contended, Surface::Resource), Some(&access)),
+        )
+    });
     assert_eq!(
         (event.flow, event.client_id(), event.subject.as_ref()),
         (Some(access.grant_id()), Some("app"), Some(access.subject()))
@@ -158,12 +200,23 @@ fn audit_02_all_of_one_grant_share_its_flow_and_no_two_requests_their_name() {
     let all = world.events();
     let (own, others) = all.split_at(6);
     let kinds: Vec<_> = own.iter().map(|event| event.kind.name()).collect();
-    let expected = ["consent_shown", "consent_approved", "code_redeemed", "tokens_refreshed", "access_allowed", "refused"];
+    let expected = [
+        "consent_shown",
+        "consent_approved",
+        "code_redeemed",
+        "tokens_refreshed",
+        "access_allowed",
+        "refused",
+    ];
     assert_eq!(kinds, expected);
     let flow = own[0].flow;
-    assert!(flow.is_some() && own.iter().all(|event| event.flow == flow), "the denial leads back to the consent page");
+    assert!(
+        flow.is_some() && own.iter().all(|event| event.flow == flow),
+        "the denial leads back to the consent page"
+    );
     assert!(others.iter().all(|event| event.flow.is_some() && event.flow != flow));
-    assert!(own.iter().all(|event| event.client_id() == Some("app") && event.subject.as_ref().unwrap().as_str() == "alice"));
+    assert!(own.iter().all(|event| event.client_id() == Some("app")
+        && event.subject.as_ref().unwrap().as_str() == "alice"));
     let mut names: Vec<_> = all.iter().map(|event| event.correlation.to_string()).collect();
     names.sort();
     names.dedup();
@@ -187,7 +240,10 @@ fn post<U: Trail>(server: &Server<Arc<TestStore>, U>, params: &Params) -> Reply 
     server.token(&form(&body)).unwrap()
 }
 
-fn check<U: Trail>(server: &Server<Arc<TestStore>, U>, token: &str) -> Result<grantcore::Access, Refusal> {
+fn check<U: Trail>(
+    server: &Server<Arc<TestStore>, U>,
+    token: &str,
+) -> Result<grantcore::Access, Refusal> {
     let header = format!("Bearer {token}");
     let needs = Needs::of(&server.policy().resources()[0]);
     server.check(&Authorization::One(header.as_bytes()), needs).unwrap()
@@ -213,21 +269,48 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
         clock.store(seconds, Ordering::SeqCst);
         drop(post(&server, &Params::refresh(token).set("client_id", client)));
     };
-    for seconds in [noon - 61, noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119, noon + 120] {
+    for seconds in
+        [noon - 61, noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119, noon + 120]
+    {
         refuse_at(seconds, "app", "no token");
     }
     refuse_at(noon + 1, "app", "");
     refuse_at(noon + 2, "nobody", "no token");
     let around = |second: u64| Some(Timestamp::from_unix_seconds(second));
     for told in [noon, noon + 17, noon + 59] {
-        let query = Query { client: Some("app"), error: Some("invalid_grant"), around: around(told), ..Query::default() };
-        let found: Vec<_> = server.trail().find(&query, 100).iter().map(|event| event.at.unix_seconds()).collect();
-        assert_eq!(found, [noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119], "12:33:00 to 12:35:59, in order");
+        let query = Query {
+            client: Some("app"),
+            error: Some("invalid_grant"),
+            around: around(told),
+            ..Query::default()
+        };
+        let found: Vec<_> =
+            server.trail().find(&query, 100).iter().map(|event| event.at.unix_seconds()).collect();
+        assert_eq!(
+            found,
+            [noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119],
+            "12:33:00 to 12:35:59, in order"
+        );
     }
     let find = |query: &Query<'_>| server.trail().find(query, 100).len();
-    assert_eq!(find(&Query { client: Some("app"), error: Some("invalid_request"), around: around(noon), ..Query::default() }), 1);
-    assert_eq!(find(&Query { client: Some("nobody"), around: around(noon), ..Query::default() }), 1, "by the name it claimed");
-    assert_eq!(find(&Query { client: Some("app"), around: around(noon + 7200), ..Query::default() }), 0);
+    assert_eq!(
+        find(&Query {
+            client: Some("app"),
+            error: Some("invalid_request"),
+            around: around(noon),
+            ..Query::default()
+        }),
+        1
+    );
+    assert_eq!(
+        find(&Query { client: Some("nobody"), around: around(noon), ..Query::default() }),
+        1,
+        "by the name it claimed"
+    );
+    assert_eq!(
+        find(&Query { client: Some("app"), around: around(noon + 7200), ..Query::default() }),
+        0
+    );
     assert_eq!(find(&Query { error: Some("invalid_grant"), ..Query::default() }), 8);
     assert_eq!(server.trail().find(&Query::default(), 3).len(), 3, "the latest");
 }
@@ -239,13 +322,20 @@ fn audit_03_from_the_case_to_its_whole_flow() {
     tokens(&server);
     clock.fetch_add(3600, Ordering::SeqCst);
     let told = check(&server, &first.access).unwrap_err().sent(server.policy());
-    let query = Query { client: Some("app"), error: Some(told.error), around: Some(server.now()), ..Query::default() };
+    let query = Query {
+        client: Some("app"),
+        error: Some(told.error),
+        around: Some(server.now()),
+        ..Query::default()
+    };
     let found = server.trail().find(&query, 10);
     assert_eq!((found.len(), found[0].reason), (1, Some(Reason::TokenExpired)));
     let flow = server.trail().find(&Query { flow: found[0].flow, ..Query::default() }, 10);
     let kinds: Vec<_> = flow.iter().map(|event| event.kind.name()).collect();
     assert_eq!(kinds, ["consent_shown", "consent_approved", "code_redeemed", "refused"]);
-    let one = server.trail().find(&Query { correlation: Some(found[0].correlation), ..Query::default() }, 10);
+    let one = server
+        .trail()
+        .find(&Query { correlation: Some(found[0].correlation), ..Query::default() }, 10);
     assert_eq!(one, found);
 }
 
@@ -275,7 +365,8 @@ fn assert_sent(event: &Event, reply: &Reply) {
 #[test]
 fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
     for terse in [false, true] {
-        let world = World::with(policy().terse_errors(terse).registration(RegistrationRules::open()));
+        let world =
+            World::with(policy().terse_errors(terse).registration(RegistrationRules::open()));
         let tokens = world.tokens();
         let last = |world: &World| world.events().pop().unwrap();
         for params in [
@@ -290,19 +381,28 @@ fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
         let reply = world.register(&serde_json::json!({ "redirect_uris": [] }));
         assert_sent(&last(&world), &reply);
         let own = world.registered(&metadata());
-        let reply = world.manage("GET", own["client_id"].as_str().unwrap(), "wrong", &serde_json::json!({}));
+        let reply = world.manage(
+            "GET",
+            own["client_id"].as_str().unwrap(),
+            "wrong",
+            &serde_json::json!({}),
+        );
         assert_sent(&last(&world), &reply);
         let policy = world.server.policy();
-        for (token, scopes) in [("x", &[][..]), (&*tokens.access, &["write", "admin"]), ("a b", &[])] {
+        for (token, scopes) in
+            [("x", &[][..]), (&*tokens.access, &["write", "admin"]), ("a b", &[])]
+        {
             let reply = world.check(token, scopes).unwrap_err().reply(policy);
             assert_sent(&last(&world), &reply);
             assert!(last(&world).sent.unwrap().challenge.is_some());
         }
         let needs = Needs::of(&policy.resources()[0]);
-        let reply = world.server.check(&Authorization::None, needs).unwrap().unwrap_err().reply(policy);
+        let reply =
+            world.server.check(&Authorization::None, needs).unwrap().unwrap_err().reply(policy);
         assert_sent(&last(&world), &reply);
         *world.store.broken_reads.lock().unwrap() = true;
-        let failure = world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
+        let failure =
+            world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
         assert_sent(&last(&world), &failure.refusal.reply(policy));
         assert_eq!(failure.event.sent, last(&world).sent);
     }
@@ -311,10 +411,16 @@ fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
 #[test]
 fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them() {
     let world = World::new();
-    let refusal = world.authorize(&Params::authorize().set("redirect_uri", "https://x.example")).unwrap_err();
-    let (problem, sent) = (refusal.problem(world.server.policy()), world.events().pop().unwrap().sent.unwrap());
-    assert_eq!((sent.status, sent.error, sent.description), (400, problem.code, Some(problem.description)));
-    // Of a deactivated client the user is told what they are told of an unknown one; the reason is the operator's.
+    let refusal =
+        world.authorize(&Params::authorize().set("redirect_uri", "https://x.example")).unwrap_err();
+    let (problem, sent) =
+        (refusal.problem(world.server.policy()), world.events().pop().unwrap().sent.unwrap());
+    assert_eq!(
+        (sent.status, sent.error, sent.description),
+        (400, problem.code, Some(problem.description))
+    );
+    // Of a deactivated client the user is told what they are told of an unknown one; the reason is
+    // the operator's.
     world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
     drop(world.authorize(&Params::authorize()));
     let event = world.events().pop().unwrap();
@@ -345,7 +451,9 @@ fn audit_05_each_answer_has_the_name_of_its_event() {
     let access = world.access(&tokens.access);
     assert_eq!(access.correlation().to_string(), name(&world));
     let names: Vec<_> = world.events().iter().map(|event| event.correlation.to_string()).collect();
-    assert!(names.iter().all(|name| name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit())));
+    assert!(
+        names.iter().all(|name| name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+    );
 }
 
 /// Every flow with marked secrets: none of them is in an event or in what is printed.
@@ -362,7 +470,8 @@ fn audit_06_no_secret_is_in_any_event() {
     let code = crate::support::param(&location, "code").unwrap();
     let first = Granted::of(&world.token(&Params::redeem(&code)));
     let second = world.refreshed(first.refresh());
-    for token in [&code, &ticket, &first.access, &second.access, first.refresh(), second.refresh()] {
+    for token in [&code, &ticket, &first.access, &second.access, first.refresh(), second.refresh()]
+    {
         secrets.push(token.to_owned());
         // Sent where they do not belong.
         drop(world.token(&Params::redeem(token)));
@@ -375,9 +484,16 @@ fn audit_06_no_secret_is_in_any_event() {
         drop(world.server.consent(token, ALICE, Choice::Allow).unwrap());
         let header = format!("Bearer {token}");
         drop(world.register_bytes(b"{}", Authorization::One(header.as_bytes())));
-        drop(world.manage("GET", own["client_id"].as_str().unwrap(), token, &serde_json::json!({})));
+        drop(world.manage(
+            "GET",
+            own["client_id"].as_str().unwrap(),
+            token,
+            &serde_json::json!({}),
+        ));
     }
-    drop(world.token(&Params::redeem(&code).by_web().set("client_secret", "a-wrong-secret-that-is-marked")));
+    drop(world.token(
+        &Params::redeem(&code).by_web().set("client_secret", "a-wrong-secret-that-is-marked"),
+    ));
     secrets.push("a-wrong-secret-that-is-marked".into());
     let grant = world.grants()[0].record.id();
     world.server.revoke_grant(grant, Motive::Administrator("x")).unwrap().unwrap();
@@ -386,7 +502,10 @@ fn audit_06_no_secret_is_in_any_event() {
     let shown = format!("{events:?} {events:#?}");
     let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect();
     assert_eq!(found(&shown, &secrets), [""; 0]);
-    assert!(!found(&format!("{shown}{}", first.access), &secrets).is_empty(), "the search finds what is there");
+    assert!(
+        !found(&format!("{shown}{}", first.access), &secrets).is_empty(),
+        "the search finds what is there"
+    );
 }
 
 #[test]
@@ -441,9 +560,14 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
     rules.fail_closed = true;
     let (server, _) = recorded(Lost, rules);
     let unrecorded = |reply: &Reply| {
-        assert_eq!((reply.status, json(reply)["error"].as_str()), (503, Some("temporarily_unavailable")));
+        assert_eq!(
+            (reply.status, json(reply)["error"].as_str()),
+            (503, Some("temporarily_unavailable"))
+        );
         assert_eq!(json(reply)["error_description"], Reason::TrailUnavailable.description());
-        assert!(reply.header("retry-after").is_some() && reply.header("x-correlation-id").is_some());
+        assert!(
+            reply.header("retry-after").is_some() && reply.header("x-correlation-id").is_some()
+        );
     };
     unrecorded(&post(&server, &Params::refresh("x")));
     unrecorded(&post(&server, &Params::refresh("x").without("grant_type")));
@@ -465,7 +589,11 @@ fn audit_01_accepted_calls_are_recorded_by_setting() {
         let (server, _) = recorded(Arc::new(MemoryTrail::new(100)), rules);
         let tokens = tokens(&server);
         assert!(check(&server, &tokens.access).is_ok() && check(&server, "x").is_err());
-        let kinds: Vec<_> = server.trail().find(&Query::default(), 100).iter().map(|event| event.kind).collect();
-        assert_eq!((kinds.contains(&EventKind::AccessAllowed), kinds.contains(&EventKind::Refused)), (routine, true));
+        let kinds: Vec<_> =
+            server.trail().find(&Query::default(), 100).iter().map(|event| event.kind).collect();
+        assert_eq!(
+            (kinds.contains(&EventKind::AccessAllowed), kinds.contains(&EventKind::Refused)),
+            (routine, true)
+        );
     }
 }

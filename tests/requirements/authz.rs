@@ -1,4 +1,5 @@
-//! AUTHZ-01 to -14: how an authorization request is read, whom it is from, and where its answer may go.
+//! AUTHZ-01 to -14: how an authorization request is read, whom it is from, and where its answer may
+//! go.
 
 use std::sync::atomic::Ordering;
 
@@ -12,12 +13,15 @@ use crate::support::{ALICE, CALLBACK, MCP, World, app, param, policy};
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 fn get(world: &World, query: &[u8]) -> Result<AuthorizationStep, Refusal> {
-    let answer: Answer<_, Broken> = world.server.authorize(&Incoming { method: "GET", query, ..Incoming::default() }, Some(ALICE));
+    let answer: Answer<_, Broken> = world
+        .server
+        .authorize(&Incoming { method: "GET", query, ..Incoming::default() }, Some(ALICE));
     answer.expect("the store works")
 }
 
 fn post(world: &World, body: &[u8]) -> Result<AuthorizationStep, Refusal> {
-    let incoming = Incoming { method: "POST", content_type: Some(FORM), body, ..Incoming::default() };
+    let incoming =
+        Incoming { method: "POST", content_type: Some(FORM), body, ..Incoming::default() };
     world.server.authorize(&incoming, Some(ALICE)).expect("the store works")
 }
 
@@ -68,32 +72,79 @@ fn authz_01_other_methods_are_not_allowed() {
     let query = Params::authorize().encode();
     for method in ["PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"] {
         let world = World::new();
-        let incoming = Incoming { method, query: query.as_bytes(), content_type: Some(FORM), body: b"x=1", ..Incoming::default() };
+        let incoming = Incoming {
+            method,
+            query: query.as_bytes(),
+            content_type: Some(FORM),
+            body: b"x=1",
+            ..Incoming::default()
+        };
         let refusal = error(world.server.authorize(&incoming, Some(ALICE)).unwrap());
         assert_page(&world, &refusal, 405, "invalid_request", Reason::MethodNotAllowed);
-        assert_eq!(refusal.reply(world.server.policy()).header("allow"), Some("GET, POST"), "{method}");
+        assert_eq!(
+            refusal.reply(world.server.policy()).header("allow"),
+            Some("GET, POST"),
+            "{method}"
+        );
     }
 }
 
 #[test]
 fn authz_02_what_cannot_be_decoded_is_told_to_the_user() {
     let world = World::new();
-    for bad in ["x=%ZZ", "x=%", "x=%4", "x=a%", "%ZZ=x", "x=%FF", "x=%C3%28", "x=%ED%A0%80", "state=%00%", "\u{e9}=%g0"] {
+    for bad in [
+        "x=%ZZ",
+        "x=%",
+        "x=%4",
+        "x=a%",
+        "%ZZ=x",
+        "x=%FF",
+        "x=%C3%28",
+        "x=%ED%A0%80",
+        "state=%00%",
+        "\u{e9}=%g0",
+    ] {
         let query = format!("{}&{bad}", Params::authorize().encode());
-        assert_page(&world, &error(get(&world, query.as_bytes())), 400, "invalid_request", Reason::RequestUndecodable);
-        assert_page(&world, &error(post(&world, query.as_bytes())), 400, "invalid_request", Reason::RequestUndecodable);
+        assert_page(
+            &world,
+            &error(get(&world, query.as_bytes())),
+            400,
+            "invalid_request",
+            Reason::RequestUndecodable,
+        );
+        assert_page(
+            &world,
+            &error(post(&world, query.as_bytes())),
+            400,
+            "invalid_request",
+            Reason::RequestUndecodable,
+        );
     }
     let raw = [Params::authorize().encode().as_bytes(), b"&x=\xff"].concat();
-    assert_page(&world, &error(get(&world, &raw)), 400, "invalid_request", Reason::RequestUndecodable);
+    assert_page(
+        &world,
+        &error(get(&world, &raw)),
+        400,
+        "invalid_request",
+        Reason::RequestUndecodable,
+    );
 }
 
 #[test]
 fn authz_02_values_are_decoded_exactly_once() {
     let world = World::new();
-    for (sent, meant) in [("a%2520b", "a%20b"), ("a%20b", "a b"), ("a+b", "a b"), ("a%2Bb", "a+b"), ("%C3%A9", "é"), ("é", "é")]
-    {
+    for (sent, meant) in [
+        ("a%2520b", "a%20b"),
+        ("a%20b", "a b"),
+        ("a+b", "a b"),
+        ("a%2Bb", "a+b"),
+        ("%C3%A9", "é"),
+        ("é", "é"),
+    ] {
         let query = format!("{}&state={sent}", Params::authorize().without("state").encode());
-        let Ok(AuthorizationStep::NeedsConsent(page)) = get(&world, query.as_bytes()) else { panic!("{sent}") };
+        let Ok(AuthorizationStep::NeedsConsent(page)) = get(&world, query.as_bytes()) else {
+            panic!("{sent}")
+        };
         let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
         assert_eq!(param(&location, "state").as_deref(), Some(meant));
     }
@@ -145,7 +196,10 @@ fn authz_04_input_over_a_cap_is_refused_before_any_work() {
         (padded(&[4096, 4096, 4096, last]), padded(&[4096, 4096, 4096, last + 1])),
         (padded(&[1; 57]), padded(&[1; 58])),
         (padded(&[4096]), padded(&[4097])),
-        (Params::authorize().set("state", &"é".repeat(2048)), Params::authorize().set("state", &"é".repeat(2049))),
+        (
+            Params::authorize().set("state", &"é".repeat(2048)),
+            Params::authorize().set("state", &"é".repeat(2049)),
+        ),
     ];
     assert_eq!((cases[0].0.encode().len(), cases[1].0.0.len()), (16 * 1024, 64));
     for (at, over) in cases {
@@ -210,12 +264,22 @@ fn authz_08_a_deactivated_client_looks_unknown() {
 #[test]
 fn authz_09_a_bad_redirect_uri_is_told_to_the_user() {
     let world = World::new();
-    for bad in
-        ["https://evil.example/cb", "https://app.example/", "nonsense", "//app.example/cb", "<script>alert(1)</script>", "\n"]
-    {
+    for bad in [
+        "https://evil.example/cb",
+        "https://app.example/",
+        "nonsense",
+        "//app.example/cb",
+        "<script>alert(1)</script>",
+        "\n",
+    ] {
         let refusal = refused(&world, &Params::authorize().set("redirect_uri", bad));
-        let problem = assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
-        assert_eq!(problem.received.as_deref(), Some(if bad == "\n" { "\\n" } else { bad }), "as plain text");
+        let problem =
+            assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+        assert_eq!(
+            problem.received.as_deref(),
+            Some(if bad == "\n" { "\\n" } else { bad }),
+            "as plain text"
+        );
     }
     for second in [CALLBACK, "https://evil.example/cb"] {
         let refusal = refused(&world, &Params::authorize().and("redirect_uri", second));
@@ -227,14 +291,27 @@ fn authz_09_a_bad_redirect_uri_is_told_to_the_user() {
 #[test]
 fn authz_10_redirect_uri_may_be_omitted_if_one_is_registered() {
     let world = World::new();
-    world.put(Client::public("two").redirect_uri(CALLBACK).redirect_uri("https://app.example/cb2").build().unwrap());
+    world.put(
+        Client::public("two")
+            .redirect_uri(CALLBACK)
+            .redirect_uri("https://app.example/cb2")
+            .build()
+            .unwrap(),
+    );
     world.put(Client::public("loopback").redirect_uri("http://127.0.0.1/cb").build().unwrap());
     world.put(Client::public("port").redirect_uri("http://127.0.0.1:8123/cb").build().unwrap());
-    let omitted = |client: &str| Params::authorize().without("redirect_uri").set("client_id", client);
+    let omitted =
+        |client: &str| Params::authorize().without("redirect_uri").set("client_id", client);
     assert!(allowed(&world, &omitted("app")).starts_with("https://app.example/cb?code="));
     assert!(allowed(&world, &omitted("port")).starts_with("http://127.0.0.1:8123/cb?code="));
     for client in ["two", "loopback"] {
-        assert_page(&world, &refused(&world, &omitted(client)), 400, "invalid_request", Reason::RedirectUriMissing);
+        assert_page(
+            &world,
+            &refused(&world, &omitted(client)),
+            400,
+            "invalid_request",
+            Reason::RedirectUriMissing,
+        );
     }
 }
 
@@ -251,7 +328,12 @@ fn authz_12_a_repeated_parameter_is_an_error() {
         ("request_uri", "x"),
     ] {
         let once = Params::authorize().set(name, value);
-        assert_redir(&world, &refused(&world, &once.and(name, value)), "invalid_request", Reason::ParameterRepeated);
+        assert_redir(
+            &world,
+            &refused(&world, &once.and(name, value)),
+            "invalid_request",
+            Reason::ParameterRepeated,
+        );
     }
     assert_eq!(world.store.commits(), 0);
 }
@@ -262,7 +344,10 @@ fn authz_12_resource_alone_may_repeat() {
     let twice = Params::authorize().and("resource", MCP).and("resource", files);
     let world = World::with(policy().resource(files, "read"));
     assert_eq!(world.page(&twice).resources().collect::<Vec<_>>(), [MCP, files]);
-    assert_eq!(world.page(&twice.clone().and("resource", MCP)).resources().collect::<Vec<_>>(), [MCP, files]);
+    assert_eq!(
+        world.page(&twice.clone().and("resource", MCP)).resources().collect::<Vec<_>>(),
+        [MCP, files]
+    );
     let world = World::new();
     assert_redir(&world, &refused(&world, &twice), "invalid_target", Reason::ResourceUnknown);
 }
@@ -272,20 +357,43 @@ fn authz_13_a_repeated_state_is_not_sent_back() {
     let world = World::new();
     for second in ["xyz", "other"] {
         let refusal = refused(&world, &Params::authorize().and("state", second));
-        assert_redir_to(&world, &refusal, CALLBACK, None, "invalid_request", Reason::ParameterRepeated);
+        assert_redir_to(
+            &world,
+            &refusal,
+            CALLBACK,
+            None,
+            "invalid_request",
+            Reason::ParameterRepeated,
+        );
     }
 }
 
 #[test]
 fn authz_14_state_is_returned_byte_for_byte() {
     let world = World::new();
-    for state in ["a b+c&d=%20é~\"<", "%", "#", "?code=1", "a\r\nb\0", "'; -- \u{1f980}", &"s".repeat(4096)] {
+    for state in
+        ["a b+c&d=%20é~\"<", "%", "#", "?code=1", "a\r\nb\0", "'; -- \u{1f980}", &"s".repeat(4096)]
+    {
         let params = Params::authorize().set("state", state);
         assert_eq!(param(&allowed(&world, &params), "state").as_deref(), Some(state));
         let denied = world.decide(&world.page(&params).into_ticket(), Choice::Deny).unwrap_err();
-        assert_redir_to(&world, &denied, CALLBACK, Some(state), "access_denied", Reason::AccessDenied);
+        assert_redir_to(
+            &world,
+            &denied,
+            CALLBACK,
+            Some(state),
+            "access_denied",
+            Reason::AccessDenied,
+        );
         let refusal = refused(&world, &params.without("code_challenge"));
-        assert_redir_to(&world, &refusal, CALLBACK, Some(state), "invalid_request", Reason::PkceMissing);
+        assert_redir_to(
+            &world,
+            &refusal,
+            CALLBACK,
+            Some(state),
+            "invalid_request",
+            Reason::PkceMissing,
+        );
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use grantcore::{
-    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, GrantTypes, Incoming, PAGE_HEADERS, Policy, PolicyBuilder,
-    Reason, Refusal, Registration, Reply, Scope, Server, Timestamp,
+    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, GrantTypes, Incoming,
+    PAGE_HEADERS, Policy, PolicyBuilder, Reason, Refusal, Registration, Reply, Scope, Server,
+    Timestamp,
 };
 
 use crate::support::params::Params;
@@ -16,7 +17,11 @@ const FILES: &str = "https://files.example/";
 
 /// A world that knows two resources, and no default scope.
 fn strict() -> PolicyBuilder {
-    Policy::builder(ISSUER).scope("read", "Read").scope("write", "Write").resource(MCP, "read write").resource(FILES, "read")
+    Policy::builder(ISSUER)
+        .scope("read", "Read")
+        .scope("write", "Write")
+        .resource(MCP, "read write")
+        .resource(FILES, "read")
 }
 
 /// The client `app`, registered by itself.
@@ -40,7 +45,12 @@ fn authz_15_only_response_type_code() {
     assert_redir(&world, &missing, "invalid_request", Reason::ResponseTypeMissing);
     for other in ["token", "id_token", "code token", "Code", "code ", "none"] {
         let refusal = refused(&world, &Params::authorize().set("response_type", other));
-        assert_redir(&world, &refusal, "unsupported_response_type", Reason::ResponseTypeUnsupported);
+        assert_redir(
+            &world,
+            &refusal,
+            "unsupported_response_type",
+            Reason::ResponseTypeUnsupported,
+        );
     }
 }
 
@@ -61,7 +71,12 @@ fn authz_17_no_other_response_mode_and_no_request_object() {
         ("response_mode", "form_post", "invalid_request", Reason::ResponseModeUnsupported),
         ("response_mode", "Query", "invalid_request", Reason::ResponseModeUnsupported),
         ("request", "eyJhbGciOiJub25lIn0..", "request_not_supported", Reason::RequestObject),
-        ("request_uri", "urn:ietf:params:oauth:request_uri:x", "request_uri_not_supported", Reason::RequestUri),
+        (
+            "request_uri",
+            "urn:ietf:params:oauth:request_uri:x",
+            "request_uri_not_supported",
+            Reason::RequestUri,
+        ),
     ] {
         assert_redir(&world, &refused(&world, &Params::authorize().set(name, value)), code, reason);
     }
@@ -71,7 +86,8 @@ fn authz_17_no_other_response_mode_and_no_request_object() {
 #[test]
 fn authz_18_a_bad_scope_is_refused() {
     let world = World::new();
-    let narrow = Client::public("narrow").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap());
+    let narrow =
+        Client::public("narrow").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap());
     world.put(narrow.build().unwrap());
     for (scope, client, reason) in [
         ("a\"b", "app", Reason::ScopeMalformed),
@@ -85,7 +101,8 @@ fn authz_18_a_bad_scope_is_refused() {
         ("write", "narrow", Reason::ScopeForbidden),
         ("read write", "narrow", Reason::ScopeForbidden),
     ] {
-        let refusal = refused(&world, &Params::authorize().set("scope", scope).set("client_id", client));
+        let refusal =
+            refused(&world, &Params::authorize().set("scope", scope).set("client_id", client));
         assert_redir(&world, &refusal, "invalid_scope", reason);
     }
 }
@@ -104,7 +121,10 @@ fn authz_18_scope_is_a_set() {
         assert_eq!(scope(&world, &Params::authorize().set("scope", sent)), meant, "{sent:?}");
     }
     let world = World::with(policy().scope("offline_access", "Stay signed in"));
-    assert_eq!(scope(&world, &Params::authorize().set("scope", "read offline_access")), "offline_access read");
+    assert_eq!(
+        scope(&world, &Params::authorize().set("scope", "read offline_access")),
+        "offline_access read"
+    );
     let world = World::with(policy().drop_unknown_scopes(true));
     assert_eq!(scope(&world, &Params::authorize().set("scope", "read x")), "read");
     let cased = World::with(policy().scope("Read", "Another scope"));
@@ -126,7 +146,8 @@ fn authz_19_without_a_default_an_omitted_scope_is_refused() {
         assert_redir(&world, &refused(&world, &params), "invalid_scope", Reason::ScopeMissing);
     }
     let world = World::new();
-    let writer = Client::public("writer").redirect_uri(CALLBACK).scope(Scope::parse("write").unwrap());
+    let writer =
+        Client::public("writer").redirect_uri(CALLBACK).scope(Scope::parse("write").unwrap());
     world.put(writer.build().unwrap());
     let params = Params::authorize().without("scope").set("client_id", "writer");
     assert_redir(&world, &refused(&world, &params), "invalid_scope", Reason::ScopeMissing);
@@ -154,26 +175,42 @@ fn authz_20_a_bad_resource_is_refused() {
 fn authz_20_an_omitted_resource_is_the_only_one() {
     let omitted = Params::authorize();
     assert_eq!(resources(&World::new(), &omitted), [MCP]);
-    assert_eq!(resources(&World::new(), &omitted.clone().and("resource", "HTTPS://MCP.Example/mcp")), [MCP], "AMB-10");
+    assert_eq!(
+        resources(&World::new(), &omitted.clone().and("resource", "HTTPS://MCP.Example/mcp")),
+        [MCP],
+        "AMB-10"
+    );
     let two = World::with(policy().resource(FILES, "read"));
     assert_redir(&two, &refused(&two, &omitted), "invalid_target", Reason::ResourceMissing);
     let defaulted = World::with(policy().resource(FILES, "read").default_resource(FILES));
     assert_eq!(resources(&defaulted, &omitted), [FILES]);
     let required = World::with(policy().require_resource(true));
-    assert_redir(&required, &refused(&required, &omitted), "invalid_target", Reason::ResourceMissing);
+    assert_redir(
+        &required,
+        &refused(&required, &omitted),
+        "invalid_target",
+        Reason::ResourceMissing,
+    );
 }
 
 #[test]
 fn authz_21_iss_is_the_issuer() {
-    for issuer in [ISSUER, "https://auth.example/tenant%20a/", "https://auth.example:8443/a+b&c=d"] {
-        let builder = Policy::builder(issuer).scope("read", "Read").scope("write", "Write").resource(MCP, "read");
+    for issuer in [ISSUER, "https://auth.example/tenant%20a/", "https://auth.example:8443/a+b&c=d"]
+    {
+        let builder = Policy::builder(issuer)
+            .scope("read", "Read")
+            .scope("write", "Write")
+            .resource(MCP, "read");
         let world = World::with(builder);
         let ticket = |params| world.page(&params).into_ticket();
-        let approved = world.decide(&ticket(Params::authorize()), Choice::Allow).unwrap().into_location();
+        let approved =
+            world.decide(&ticket(Params::authorize()), Choice::Allow).unwrap().into_location();
         let denied = world.decide(&ticket(Params::authorize()), Choice::Deny).unwrap_err();
         let wrong = refused(&world, &Params::authorize().without("code_challenge"));
         let policy = world.server.policy();
-        for location in [approved, denied.location(policy).unwrap(), wrong.location(policy).unwrap()] {
+        for location in
+            [approved, denied.location(policy).unwrap(), wrong.location(policy).unwrap()]
+        {
             assert_eq!(param(&location, "iss").as_deref(), Some(issuer));
         }
         let metadata = json(&policy.server_metadata());
@@ -188,7 +225,12 @@ fn authz_21_iss_is_the_issuer() {
 fn authz_22_errors_are_redirected_only_to_a_trusted_client_of_a_signed_in_user() {
     use ErrorDelivery::{AlwaysBanner, AlwaysRedirect, Auto};
     use Registration::{Dynamic, MetadataDocument, Operator};
-    let vouched = Client::public("app").redirect_uri(CALLBACK).registration(Dynamic).trusted(true).build().unwrap();
+    let vouched = Client::public("app")
+        .redirect_uri(CALLBACK)
+        .registration(Dynamic)
+        .trusted(true)
+        .build()
+        .unwrap();
     for (client, user, delivery, redirects) in [
         (stranger(Operator), Some(ALICE), Auto, true),
         (stranger(Operator), None, Auto, false),
@@ -202,7 +244,8 @@ fn authz_22_errors_are_redirected_only_to_a_trusted_client_of_a_signed_in_user()
     ] {
         let world = World::with(policy().error_delivery(delivery));
         world.put(client);
-        let refusal = world.authorize_as(&Params::authorize().without("code_challenge"), user).unwrap_err();
+        let refusal =
+            world.authorize_as(&Params::authorize().without("code_challenge"), user).unwrap_err();
         assert_eq!(world.reason(), Some(Reason::PkceMissing));
         if redirects {
             assert_redir(&world, &refusal, "invalid_request", Reason::PkceMissing);
@@ -217,8 +260,14 @@ fn authz_22_errors_are_redirected_only_to_a_trusted_client_of_a_signed_in_user()
 fn assert_banner(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
     let policy = world.server.policy();
     let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
-    assert_eq!((reply.status, reply.header("location"), refusal.location(policy)), (400, None, None));
-    assert_eq!((problem.status, problem.code, problem.description), (400, code, reason.description()));
+    assert_eq!(
+        (reply.status, reply.header("location"), refusal.location(policy)),
+        (400, None, None)
+    );
+    assert_eq!(
+        (problem.status, problem.code, problem.description),
+        (400, code, reason.description())
+    );
     let link = problem.continue_url.unwrap();
     assert_error_url(&link, CALLBACK, Some("xyz"), code, reason);
     assert!(reply.body.contains(&link) && !reply.body.contains("gct_"), "{}", reply.body);
@@ -226,7 +275,9 @@ fn assert_banner(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
 
 #[test]
 fn authz_22_a_suspended_account_is_told_by_the_same_rule() {
-    for (registration, redirects) in [(Registration::Operator, true), (Registration::Dynamic, false)] {
+    for (registration, redirects) in
+        [(Registration::Operator, true), (Registration::Dynamic, false)]
+    {
         let world = World::new();
         world.put(stranger(registration));
         world.store.suspend("alice", true);
@@ -245,8 +296,14 @@ fn replies() -> Vec<Reply> {
     let policy = world.server.policy();
     let page = refused(&world, &Params::authorize().without("client_id")).reply(policy);
     let redirect = refused(&world, &Params::authorize().set("scope", "x")).reply(policy);
-    let denied = world.decide(&world.page(&Params::authorize()).into_ticket(), Choice::Deny).unwrap_err().reply(policy);
-    let allowed = world.decide(&world.page(&Params::authorize()).into_ticket(), Choice::Allow).unwrap().reply();
+    let denied = world
+        .decide(&world.page(&Params::authorize()).into_ticket(), Choice::Deny)
+        .unwrap_err()
+        .reply(policy);
+    let allowed = world
+        .decide(&world.page(&Params::authorize()).into_ticket(), Choice::Allow)
+        .unwrap()
+        .reply();
     world.put(stranger(Registration::Dynamic));
     let banner = refused(&world, &Params::authorize().set("scope", "x")).reply(policy);
     vec![page, banner, redirect, denied, allowed]
@@ -255,7 +312,8 @@ fn replies() -> Vec<Reply> {
 #[test]
 fn authz_23_redirects_are_303_without_a_body() {
     let replies = replies();
-    let redirects: Vec<_> = replies.iter().filter(|reply| reply.header("location").is_some()).collect();
+    let redirects: Vec<_> =
+        replies.iter().filter(|reply| reply.header("location").is_some()).collect();
     assert_eq!(redirects.len(), 3);
     for reply in redirects {
         assert_eq!((reply.status, &*reply.body), (303, ""));
@@ -288,7 +346,13 @@ fn authz_25_a_failure_before_the_redirect_uri_is_known_is_a_page() {
     world.store.break_reads(true);
     let failure = world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err();
     assert_eq!(failure.error, Broken);
-    assert_page(&world, &failure.refusal, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+    assert_page(
+        &world,
+        &failure.refusal,
+        503,
+        "temporarily_unavailable",
+        Reason::StorageUnavailable,
+    );
     assert_eq!(failure.refusal.reply(world.server.policy()).header("retry-after"), Some("1"));
 }
 
@@ -299,7 +363,12 @@ fn authz_25_a_failure_to_save_the_request_is_told_to_the_client() {
         world.store.fail([fault]);
         let failure = world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err();
         assert_eq!(failure.error, Broken);
-        assert_redir(&world, &failure.refusal, "temporarily_unavailable", Reason::StorageUnavailable);
+        assert_redir(
+            &world,
+            &failure.refusal,
+            "temporarily_unavailable",
+            Reason::StorageUnavailable,
+        );
     }
 }
 
@@ -321,7 +390,8 @@ fn authz_25_without_randomness_there_is_no_page_to_allow() {
     let server = Server::with(world.server.policy().clone(), store, clock, || Err(EntropyError));
     let query = Params::authorize().encode();
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let answer: Result<AuthorizationStep, Refusal> = server.authorize(&incoming, Some(ALICE)).unwrap();
+    let answer: Result<AuthorizationStep, Refusal> =
+        server.authorize(&incoming, Some(ALICE)).unwrap();
     let reply = answer.unwrap_err().reply(server.policy());
     assert_eq!((reply.status, reply.header("location"), world.store.commits()), (503, None, 0));
     assert!(reply.body.contains("temporarily_unavailable"));

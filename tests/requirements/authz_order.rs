@@ -1,10 +1,11 @@
-//! AUTHZ-05 and -11: the order of the checks, and that no answer redirects before both client and redirect URI have passed.
+//! AUTHZ-05 and -11: the order of the checks, and that no answer redirects before both client and
+//! redirect URI have passed.
 
 use std::cell::Cell;
 
 use grantcore::{
-    AuthorizationStep, Choice, Client, ClientBuilder, Code, GrantTypes, Incoming, Policy, PolicyBuilder, Reason, Refusal,
-    Registration, Scope, Surface,
+    AuthorizationStep, Choice, Client, ClientBuilder, Code, GrantTypes, Incoming, Policy,
+    PolicyBuilder, Reason, Refusal, Registration, Scope, Surface,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -41,27 +42,47 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(2, Reason::ClientUnknown, |ask| ask.with(|params| params.set("client_id", "ghost"))),
     fault(2, Reason::ClientDeactivated, |ask| ask.with(|params| params.set("client_id", "gone"))),
     fault(3, Reason::RedirectUriMissing, |ask| ask.with(|params| params.without("redirect_uri"))),
-    fault(3, Reason::RedirectUriRepeated, |ask| ask.with(|params| params.and("redirect_uri", CALLBACK))),
-    fault(3, Reason::RedirectUriMismatch, |ask| ask.with(|params| params.set("redirect_uri", "https://evil.example/"))),
-    fault(3, Reason::RedirectUriMismatch, |ask| ask.with(|params| params.set("redirect_uri", "nonsense"))),
+    fault(3, Reason::RedirectUriRepeated, |ask| {
+        ask.with(|params| params.and("redirect_uri", CALLBACK))
+    }),
+    fault(3, Reason::RedirectUriMismatch, |ask| {
+        ask.with(|params| params.set("redirect_uri", "https://evil.example/"))
+    }),
+    fault(3, Reason::RedirectUriMismatch, |ask| {
+        ask.with(|params| params.set("redirect_uri", "nonsense"))
+    }),
     fault(4, Reason::ParameterRepeated, |ask| ask.with(|params| params.and("state", "again"))),
     fault(5, Reason::RequestObject, |ask| ask.with(|params| params.set("request", "x"))),
     fault(5, Reason::RequestUri, |ask| ask.with(|params| params.set("request_uri", "x"))),
     fault(6, Reason::ResponseTypeMissing, |ask| ask.with(|params| params.without("response_type"))),
-    fault(6, Reason::ResponseTypeUnsupported, |ask| ask.with(|params| params.set("response_type", "token"))),
-    fault(7, Reason::CodeFlowUnauthorized, |ask| ask.with(|params| params.set("client_id", "codeless"))),
-    fault(8, Reason::ResponseModeUnsupported, |ask| ask.with(|params| params.set("response_mode", "fragment"))),
+    fault(6, Reason::ResponseTypeUnsupported, |ask| {
+        ask.with(|params| params.set("response_type", "token"))
+    }),
+    fault(7, Reason::CodeFlowUnauthorized, |ask| {
+        ask.with(|params| params.set("client_id", "codeless"))
+    }),
+    fault(8, Reason::ResponseModeUnsupported, |ask| {
+        ask.with(|params| params.set("response_mode", "fragment"))
+    }),
     fault(9, Reason::PkceMissing, |ask| ask.with(|params| params.without("code_challenge"))),
-    fault(9, Reason::PkceMethodMissing, |ask| ask.with(|params| params.without("code_challenge_method"))),
-    fault(9, Reason::PkceMethod, |ask| ask.with(|params| params.set("code_challenge_method", "plain"))),
+    fault(9, Reason::PkceMethodMissing, |ask| {
+        ask.with(|params| params.without("code_challenge_method"))
+    }),
+    fault(9, Reason::PkceMethod, |ask| {
+        ask.with(|params| params.set("code_challenge_method", "plain"))
+    }),
     fault(9, Reason::PkceMalformed, |ask| ask.with(|params| params.set("code_challenge", "short"))),
     fault(10, Reason::ScopeMissing, |ask| ask.with(|params| params.without("scope"))),
     fault(10, Reason::ScopeMalformed, |ask| ask.with(|params| params.set("scope", "a\"b"))),
     fault(10, Reason::ScopeUnknown, |ask| ask.with(|params| params.set("scope", "x"))),
     fault(10, Reason::ScopeForbidden, |ask| ask.with(|params| params.set("scope", "admin"))),
     fault(11, Reason::ResourceMissing, |ask| ask.with(|params| params.without("resource"))),
-    fault(11, Reason::ResourceMalformed, |ask| ask.with(|params| params.set("resource", "mcp.example"))),
-    fault(11, Reason::ResourceUnknown, |ask| ask.with(|params| params.set("resource", "https://other.example/"))),
+    fault(11, Reason::ResourceMalformed, |ask| {
+        ask.with(|params| params.set("resource", "mcp.example"))
+    }),
+    fault(11, Reason::ResourceUnknown, |ask| {
+        ask.with(|params| params.set("resource", "https://other.example/"))
+    }),
     fault(12, Reason::AccountSuspended, |ask| Ask { suspended: true, ..ask }),
 ];
 
@@ -79,15 +100,27 @@ impl Ask {
         self.send_as(Registration::Operator)
     }
 
-    /// Sends it to a world where every fault can be found: no default scope, two resources, clients that lack something.
-    pub(crate) fn send_as(&self, registration: Registration) -> (World, Result<AuthorizationStep, Refusal>) {
+    /// Sends it to a world where every fault can be found: no default scope, two resources, clients
+    /// that lack something.
+    pub(crate) fn send_as(
+        &self,
+        registration: Registration,
+    ) -> (World, Result<AuthorizationStep, Refusal>) {
         let world = World::with(strict());
-        let uris = |client: ClientBuilder| client.redirect_uri(CALLBACK).redirect_uri("https://app.example/2");
+        let uris = |client: ClientBuilder| {
+            client.redirect_uri(CALLBACK).redirect_uri("https://app.example/2")
+        };
         let own = |id: &str| uris(Client::public(id)).registration(registration);
         let none = GrantTypes { authorization_code: false, refresh_token: false };
         world.put(own("app").scope(Scope::parse("read write").unwrap()).build().unwrap());
         world.put(own("gone").build().unwrap().deactivated());
-        world.put(own("codeless").scope(Scope::parse("read write").unwrap()).grant_types(none).build().unwrap());
+        world.put(
+            own("codeless")
+                .scope(Scope::parse("read write").unwrap())
+                .grant_types(none)
+                .build()
+                .unwrap(),
+        );
         world.store.suspend("alice", self.suspended);
         let query = self.params.encode() + self.raw;
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
@@ -97,7 +130,10 @@ impl Ask {
 }
 
 fn strict() -> PolicyBuilder {
-    let scopes = Policy::builder(ISSUER).scope("read", "Read").scope("write", "Write").scope("admin", "Manage");
+    let scopes = Policy::builder(ISSUER)
+        .scope("read", "Read")
+        .scope("write", "Write")
+        .scope("admin", "Manage");
     scopes.resource(MCP, "read write").resource("https://files.example/", "read")
 }
 
@@ -133,27 +169,37 @@ fn authz_05_the_account_is_looked_at_last() {
     let world = World::new();
     world.store.suspend("alice", true);
     assert_eq!(refused(&world, &Params::authorize()).code(), Code::AccessDenied);
-    assert!(matches!(world.authorize_as(&Params::authorize(), None), Ok(AuthorizationStep::NeedsLogin(_))));
+    assert!(matches!(
+        world.authorize_as(&Params::authorize(), None),
+        Ok(AuthorizationStep::NeedsLogin(_))
+    ));
 }
 
 /// Authlib, CVE-2026-44681: an error of any kind went to a redirect URI that nobody had checked.
 #[test]
 fn cve_2026_44681_no_error_goes_to_an_unverified_redirect_uri() {
     for fault in FAULTS {
-        for bad in
-            ["https://evil.example/cb", "https://app.example/cb/", "https://app.example@evil.example/", "javascript:alert(1)"]
-        {
+        for bad in [
+            "https://evil.example/cb",
+            "https://app.example/cb/",
+            "https://app.example@evil.example/",
+            "javascript:alert(1)",
+        ] {
             let ask = (fault.add)(Ask::good()).with(|params| params.set("redirect_uri", bad));
             let (world, answer) = ask.send();
             let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();
             let policy = world.server.policy();
             let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
-            assert_eq!((refusal.location(policy), reply.header("location"), problem.continue_url), (None, None, None));
+            assert_eq!(
+                (refusal.location(policy), reply.header("location"), problem.continue_url),
+                (None, None, None)
+            );
         }
     }
 }
 
-/// workers-oauth-provider, CVE-2025-4143: the redirect URI was looked at only when the code was redeemed.
+/// workers-oauth-provider, CVE-2025-4143: the redirect URI was looked at only when the code was
+/// redeemed.
 #[test]
 fn cve_2025_4143_redirect_uri_is_checked_before_anything_is_shown() {
     let world = World::new();
@@ -165,14 +211,19 @@ fn cve_2025_4143_redirect_uri_is_checked_before_anything_is_shown() {
     }
 }
 
-/// Spring Authorization Server, CVE-2024-22258, and workers-oauth-provider, CVE-2025-4144: without a challenge, no PKCE.
+/// Spring Authorization Server, CVE-2024-22258, and workers-oauth-provider, CVE-2025-4144: without
+/// a challenge, no PKCE.
 #[test]
 fn cve_2024_22258_no_client_may_leave_pkce_out() {
     let world = World::new();
     for params in [Params::authorize(), Params::authorize().by_web()] {
         world.page(&params);
         let bare = params.clone().without("code_challenge").without("code_challenge_method");
-        for downgraded in [bare, params.clone().without("code_challenge"), params.set("code_challenge_method", "plain")] {
+        for downgraded in [
+            bare,
+            params.clone().without("code_challenge"),
+            params.set("code_challenge_method", "plain"),
+        ] {
             assert_eq!(refused(&world, &downgraded).code(), Code::InvalidRequest);
         }
     }
@@ -223,7 +274,8 @@ const NAMES: &[&str] = &[
 
 /// A request near a good one: some parameters set, added or left out.
 fn requests() -> impl Strategy<Value = Params> {
-    let value = prop_oneof![4 => prop::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,20}"];
+    let value =
+        prop_oneof![4 => prop::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,20}"];
     let change = (prop::sample::select(NAMES), value, 0..4_u8);
     let uris = prop::sample::select(vec![
         ("app", CALLBACK),
@@ -245,8 +297,11 @@ fn requests() -> impl Strategy<Value = Params> {
 /// Whether the URL is a registered redirect URI of an active client, with a query added.
 fn is_registered(url: &str) -> bool {
     let digits = |c: char| c.is_ascii_digit();
-    let native = url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.trim_start_matches(digits).strip_prefix("/cb"));
-    let rest = [CALLBACK, "com.example.phone:/cb"].iter().find_map(|uri| url.strip_prefix(uri)).or(native);
+    let native = url
+        .strip_prefix("http://127.0.0.1:")
+        .and_then(|rest| rest.trim_start_matches(digits).strip_prefix("/cb"));
+    let rest =
+        [CALLBACK, "com.example.phone:/cb"].iter().find_map(|uri| url.strip_prefix(uri)).or(native);
     rest.is_some_and(|rest| rest.starts_with('?'))
 }
 
@@ -255,7 +310,10 @@ fn urls(world: &World, params: &Params) -> Vec<String> {
     let policy = world.server.policy();
     let of = |refusal: &Refusal| {
         let header = refusal.reply(policy).header("location").map(str::to_owned);
-        [refusal.location(policy), header, refusal.problem(policy).continue_url].into_iter().flatten().collect()
+        [refusal.location(policy), header, refusal.problem(policy).continue_url]
+            .into_iter()
+            .flatten()
+            .collect()
     };
     match world.authorize(params) {
         Ok(AuthorizationStep::NeedsConsent(page)) => {

@@ -1,10 +1,12 @@
-//! CLIENT-08 and -09: how much anybody may register, who may, and how far what is registered reaches. And what a failing store leaves.
+//! CLIENT-08 and -09: how much anybody may register, who may, and how far what is registered
+//! reaches. And what a failing store leaves.
 
 use std::sync::Arc;
 
 use grantcore::{
-    Authorization, Client, Commit, Digest, EntropyError, Incoming, Limits, MemoryStore, Policy, PolicyBuilder, PolicyError, Reason,
-    Registration, RegistrationRequest, RegistrationRules, Reply, Server, Store, Timestamp,
+    Authorization, Client, Commit, Digest, EntropyError, Incoming, Limits, MemoryStore, Policy,
+    PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest, RegistrationRules,
+    Reply, Server, Store, Timestamp,
 };
 use serde_json::json;
 
@@ -12,7 +14,9 @@ use crate::client_metadata::{bad_members, to};
 use crate::support::clients::{Own, ask, metadata, posting, with, without};
 use crate::support::refused::{assert_error_url, refused, wire};
 use crate::support::store::{Broken, Fault};
-use crate::support::{CALLBACK, ISSUER, MCP, T, World, assert_refused, entropy, json as body, policy};
+use crate::support::{
+    CALLBACK, ISSUER, MCP, T, World, assert_refused, entropy, json as body, policy,
+};
 
 fn open() -> PolicyBuilder {
     policy().registration(RegistrationRules::open())
@@ -20,7 +24,10 @@ fn open() -> PolicyBuilder {
 
 /// Registers from this source.
 fn from(world: &World, source: &str) -> Reply {
-    world.server.register(&Incoming { source, ..posting(metadata().to_string().as_bytes()) }).expect("the store works")
+    world
+        .server
+        .register(&Incoming { source, ..posting(metadata().to_string().as_bytes()) })
+        .expect("the store works")
 }
 
 #[track_caller]
@@ -28,7 +35,10 @@ fn assert_later(world: &World, source: &str, wait: &str) {
     let clients = world.store.inner.client_count();
     let reply = from(world, source);
     assert_refused(world, &reply, 429, "too_many_requests", Reason::RegistrationLimited);
-    assert_eq!((reply.header("retry-after"), world.store.inner.client_count()), (Some(wait), clients));
+    assert_eq!(
+        (reply.header("retry-after"), world.store.inner.client_count()),
+        (Some(wait), clients)
+    );
 }
 
 /// Metadata of exactly so many bytes.
@@ -47,8 +57,18 @@ fn client_08_a_body_is_at_most_16_kib() {
         (World::with(open().limits(|limits| limits.request_bytes = 100)), 16 * 1024),
     ] {
         assert_eq!(world.register_bytes(&sized(most), Authorization::None).status, 201);
-        world.registration_refused(&posting(&sized(most + 1)), 413, "invalid_request", Reason::RequestTooLarge);
-        world.registration_refused(&posting(&vec![b'['; 1 << 20]), 413, "invalid_request", Reason::RequestTooLarge);
+        world.registration_refused(
+            &posting(&sized(most + 1)),
+            413,
+            "invalid_request",
+            Reason::RequestTooLarge,
+        );
+        world.registration_refused(
+            &posting(&vec![b'['; 1 << 20]),
+            413,
+            "invalid_request",
+            Reason::RequestTooLarge,
+        );
     }
 }
 
@@ -90,7 +110,8 @@ fn client_08_what_is_refused_costs_no_turn() {
             .limits(|limits| limits.registrations_per_minute = 1),
     );
     let good = metadata().to_string();
-    let right = |body: &[u8]| world.register_bytes(body, Authorization::One(b"Bearer right")).status;
+    let right =
+        |body: &[u8]| world.register_bytes(body, Authorization::One(b"Bearer right")).status;
     let many: Vec<_> = (0..11).map(|n| format!("https://a.example/{n}")).collect();
     let bad = [
         "[]".to_owned(),
@@ -101,7 +122,9 @@ fn client_08_what_is_refused_costs_no_turn() {
         with(metadata(), "grant_types", vec!["refresh_token"]).to_string(),
         with(metadata(), "software_id", "x".repeat(16 * 1024)).to_string(),
     ];
-    let members = bad_members().into_iter().flat_map(|(member, values, _)| values.into_iter().map(move |value| (member, value)));
+    let members = bad_members()
+        .into_iter()
+        .flat_map(|(member, values, _)| values.into_iter().map(move |value| (member, value)));
     let members = members.map(|(member, value)| with(metadata(), member, value).to_string());
     for body in bad.into_iter().chain(members) {
         assert!((400..=413).contains(&right(body.as_bytes())), "{body}");
@@ -109,15 +132,19 @@ fn client_08_what_is_refused_costs_no_turn() {
     for authorization in [Authorization::None, Authorization::One(b"Bearer wrong")] {
         assert_eq!(world.register_bytes(good.as_bytes(), authorization).status, 401);
     }
-    let reply = world.server.register(&Incoming { method: "GET", source: "192.0.2.1", ..Incoming::default() }).unwrap();
+    let reply = world
+        .server
+        .register(&Incoming { method: "GET", source: "192.0.2.1", ..Incoming::default() })
+        .unwrap();
     assert_eq!((reply.status, right(good.as_bytes()), right(good.as_bytes())), (405, 201, 429));
 }
 
 #[test]
 fn client_08_closed_registration_asks_for_a_token() {
     let tokens = ["first", "second-token_~+/=", "third"];
-    let world =
-        World::with(policy().registration(RegistrationRules::with_tokens(tokens.map(|token| Digest::of(token.as_bytes())))));
+    let world = World::with(policy().registration(RegistrationRules::with_tokens(
+        tokens.map(|token| Digest::of(token.as_bytes())),
+    )));
     let asked = metadata().to_string();
     let clients = world.store.inner.client_count();
     let send = |authorization| world.register_bytes(asked.as_bytes(), authorization);
@@ -132,12 +159,24 @@ fn client_08_closed_registration_asks_for_a_token() {
         Authorization::One(b"Bearerfirst"),
     ] {
         let reply = send(none);
-        assert_eq!((reply.status, &*reply.body, world.reason()), (401, "", Some(Reason::InitialTokenMissing)));
+        assert_eq!(
+            (reply.status, &*reply.body, world.reason()),
+            (401, "", Some(Reason::InitialTokenMissing))
+        );
         assert_eq!(reply.header("www-authenticate"), Some(&*format!("Bearer realm=\"{ISSUER}\"")));
-        assert_eq!((reply.header("content-type"), reply.header("cache-control")), (None, Some("no-store")));
+        assert_eq!(
+            (reply.header("content-type"), reply.header("cache-control")),
+            (None, Some("no-store"))
+        );
     }
-    for wrong in ["Bearer wrong", "Bearer First", "Bearer first2", "Bearer firs", "Bearer first second-token_~+/=", "Bearer gcm_x"]
-    {
+    for wrong in [
+        "Bearer wrong",
+        "Bearer First",
+        "Bearer first2",
+        "Bearer firs",
+        "Bearer first second-token_~+/=",
+        "Bearer gcm_x",
+    ] {
         let reply = send(Authorization::One(wrong.as_bytes()));
         assert_refused(&world, &reply, 401, "invalid_token", Reason::InitialTokenWrong);
         let challenge = format!("Bearer realm=\"{ISSUER}\", error=\"invalid_token\"");
@@ -147,7 +186,13 @@ fn client_08_closed_registration_asks_for_a_token() {
     for token in tokens {
         for scheme in ["Bearer", "bearer", "BEARER "] {
             let header = format!("{scheme} {token}");
-            assert_eq!(world.register_bytes(asked.as_bytes(), Authorization::One(header.as_bytes())).status, 201, "{header}");
+            assert_eq!(
+                world
+                    .register_bytes(asked.as_bytes(), Authorization::One(header.as_bytes()))
+                    .status,
+                201,
+                "{header}"
+            );
         }
     }
 }
@@ -155,7 +200,8 @@ fn client_08_closed_registration_asks_for_a_token() {
 /// Nor is it told what is wrong with the metadata to who may not register.
 #[test]
 fn client_08_the_token_is_looked_at_before_the_body() {
-    let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
+    let world =
+        World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
     let send = |body: &[u8]| wire(&world.register_bytes(body, Authorization::One(b"Bearer wrong")));
     let good = send(metadata().to_string().as_bytes());
     for body in [&b"{"[..], b"", &sized(20_000), to(&["javascript:x"]).to_string().as_bytes()] {
@@ -163,22 +209,44 @@ fn client_08_the_token_is_looked_at_before_the_body() {
     }
     let open = World::open();
     let asked = metadata().to_string();
-    assert_eq!(open.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer whatever")).status, 201, "none is asked for");
-    let management = Own::of(body(&world.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer right")))).token;
-    let reply = world.register_bytes(asked.as_bytes(), Authorization::One(format!("Bearer {management}").as_bytes()));
+    assert_eq!(
+        open.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer whatever")).status,
+        201,
+        "none is asked for"
+    );
+    let management =
+        Own::of(body(&world.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer right"))))
+            .token;
+    let reply = world.register_bytes(
+        asked.as_bytes(),
+        Authorization::One(format!("Bearer {management}").as_bytes()),
+    );
     assert_refused(&world, &reply, 401, "invalid_token", Reason::InitialTokenWrong);
 }
 
 #[test]
 fn client_08_a_policy_that_takes_nobody_in_is_none() {
-    assert_eq!(policy().registration(RegistrationRules::with_tokens([])).build().err(), Some(PolicyError::Registration));
-    assert!(policy().registration(RegistrationRules::with_tokens([Digest::of(b"x")])).build().is_ok());
-    for cap in [|limits: &mut Limits| limits.registration_bytes = 0, |limits: &mut Limits| limits.registrations_per_minute = 0] {
+    assert_eq!(
+        policy().registration(RegistrationRules::with_tokens([])).build().err(),
+        Some(PolicyError::Registration)
+    );
+    assert!(
+        policy().registration(RegistrationRules::with_tokens([Digest::of(b"x")])).build().is_ok()
+    );
+    for cap in [
+        |limits: &mut Limits| limits.registration_bytes = 0,
+        |limits: &mut Limits| limits.registrations_per_minute = 0,
+    ] {
         assert_eq!(open().limits(cap).build().err(), Some(PolicyError::Limit));
     }
     let world = World::new();
     let sent = metadata().to_string();
-    world.registration_refused(&posting(sent.as_bytes()), 403, "access_denied", Reason::RegistrationOff);
+    world.registration_refused(
+        &posting(sent.as_bytes()),
+        403,
+        "access_denied",
+        Reason::RegistrationOff,
+    );
 }
 
 #[test]
@@ -191,14 +259,28 @@ fn client_09_a_registered_client_is_marked_and_not_trusted() {
     // An error is shown with a link, and not sent by redirect.
     let refusal = refused(&world, &ask(&own.id).set("scope", "x"));
     let problem = refusal.problem(world.server.policy());
-    assert_eq!((refusal.location(world.server.policy()), problem.status, problem.code), (None, 400, "invalid_scope"));
-    assert_error_url(problem.continue_url.as_deref().unwrap(), CALLBACK, Some("xyz"), "invalid_scope", Reason::ScopeUnknown);
-    assert!(refused(&world, &ask("app").set("scope", "x")).location(world.server.policy()).is_some(), "the operator's client's is");
+    assert_eq!(
+        (refusal.location(world.server.policy()), problem.status, problem.code),
+        (None, 400, "invalid_scope")
+    );
+    assert_error_url(
+        problem.continue_url.as_deref().unwrap(),
+        CALLBACK,
+        Some("xyz"),
+        "invalid_scope",
+        Reason::ScopeUnknown,
+    );
+    assert!(
+        refused(&world, &ask("app").set("scope", "x")).location(world.server.policy()).is_some(),
+        "the operator's client's is"
+    );
 }
 
-type Ceiling = (Option<&'static str>, &'static str, &'static [&'static str], &'static [&'static str]);
+type Ceiling =
+    (Option<&'static str>, &'static str, &'static [&'static str], &'static [&'static str]);
 
-/// What is asked for, what is told, and what a later authorization may ask for or may not, where the ceiling is `read write`.
+/// What is asked for, what is told, and what a later authorization may ask for or may not, where
+/// the ceiling is `read write`.
 const CEILING: [Ceiling; 6] = [
     (None, "read write", &["read", "write", "read write"], &["admin", "read admin"]),
     (Some(""), "read write", &["read write"], &["admin"]),
@@ -221,7 +303,11 @@ fn client_09_the_scope_is_narrowed_to_the_ceiling() {
         for scope in may_not {
             let refusal = refused(&world, &ask(&own.id).set("scope", scope));
             let problem = refusal.problem(world.server.policy());
-            assert_eq!((problem.code, refusal.reason()), ("invalid_scope", Reason::ScopeForbidden), "{asked:?}, then {scope}");
+            assert_eq!(
+                (problem.code, refusal.reason()),
+                ("invalid_scope", Reason::ScopeForbidden),
+                "{asked:?}, then {scope}"
+            );
         }
     }
     world.page(&ask("app").set("scope", "admin"));
@@ -230,19 +316,27 @@ fn client_09_the_scope_is_narrowed_to_the_ceiling() {
 #[test]
 fn client_09_without_a_ceiling_a_client_is_held_to_what_it_registered() {
     let world = World::open();
-    for (asked, told) in
-        [(None, "read write admin"), (Some("admin"), "admin"), (Some("x"), "read write admin"), (Some("write x"), "write")]
-    {
+    for (asked, told) in [
+        (None, "read write admin"),
+        (Some("admin"), "admin"),
+        (Some("x"), "read write admin"),
+        (Some("write x"), "write"),
+    ] {
         let own = world.own(&with(metadata(), "scope", asked));
         assert_eq!(own.told["scope"], told);
         for scope in ["read", "write", "admin"] {
             let open = told.split(' ').any(|token| token == scope);
-            assert_eq!(world.authorize(&ask(&own.id).set("scope", scope)).is_ok(), open, "{asked:?}, then {scope}");
+            assert_eq!(
+                world.authorize(&ask(&own.id).set("scope", scope)).is_ok(),
+                open,
+                "{asked:?}, then {scope}"
+            );
         }
     }
 }
 
-/// The ceiling is the most that such a client may ever ask for: one that registered under a higher one is held to it too.
+/// The ceiling is the most that such a client may ever ask for: one that registered under a higher
+/// one is held to it too.
 #[test]
 fn client_09_a_ceiling_that_is_lowered_holds_for_earlier_clients() {
     let before = World::open();
@@ -250,10 +344,20 @@ fn client_09_a_ceiling_that_is_lowered_holds_for_earlier_clients() {
     let after = World::with(open().unverified_scope("read"));
     for own in &own {
         after.put(before.client(&own.id).unwrap());
-        assert_eq!(refused(&after, &ask(&own.id).set("scope", "admin")).reason(), Reason::ScopeForbidden);
-        assert_eq!(refused(&after, &ask(&own.id).set("scope", "read admin")).reason(), Reason::ScopeForbidden);
+        assert_eq!(
+            refused(&after, &ask(&own.id).set("scope", "admin")).reason(),
+            Reason::ScopeForbidden
+        );
+        assert_eq!(
+            refused(&after, &ask(&own.id).set("scope", "read admin")).reason(),
+            Reason::ScopeForbidden
+        );
         after.page(&ask(&own.id).set("scope", "read"));
-        assert_eq!(body(&after.manage("GET", &own.id, &own.token, &json!({})))["scope"], "read", "and is told so");
+        assert_eq!(
+            body(&after.manage("GET", &own.id, &own.token, &json!({})))["scope"],
+            "read",
+            "and is told so"
+        );
     }
     after.page(&ask("app").set("scope", "admin"));
 }
@@ -266,13 +370,22 @@ fn client_09_a_ceiling_is_of_known_scopes_and_leaves_something_of_the_default() 
         [built("x"), built(""), built("write")],
         [Some(PolicyError::Scope), Some(PolicyError::Scope), Some(PolicyError::Registration)]
     );
-    assert!(Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::open()).build().is_ok());
+    assert!(
+        Policy::builder(ISSUER)
+            .resource(MCP, "")
+            .registration(RegistrationRules::open())
+            .build()
+            .is_ok()
+    );
 }
 
 /// Registers while the store fails.
 #[track_caller]
 fn assert_unavailable(world: &World) {
-    let failure = world.server.register(&posting(metadata().to_string().as_bytes())).expect_err("the store fails");
+    let failure = world
+        .server
+        .register(&posting(metadata().to_string().as_bytes()))
+        .expect_err("the store fails");
     assert_eq!(failure.error, Broken);
     let reply = failure.refusal.reply(world.server.policy());
     assert_refused(world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
@@ -294,10 +407,17 @@ fn store_05_no_registration_is_told_before_it_is_durable() {
 #[test]
 fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
     let world = World::open();
-    let (clients, asked) = (world.store.inner.client_count(), with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
+    let (clients, asked) = (
+        world.store.inner.client_count(),
+        with(metadata(), "token_endpoint_auth_method", "client_secret_post"),
+    );
     world.store.fail([Fault::AppliedThenConflict]);
     let own = world.own(&asked);
-    assert_eq!((world.store.inner.client_count(), world.store.commits()), (clients + 1, 1), "one client, written once");
+    assert_eq!(
+        (world.store.inner.client_count(), world.store.commits()),
+        (clients + 1, 1),
+        "one client, written once"
+    );
     assert!(world.works(&world.tokens_by(&own).access));
     assert_eq!(world.manage("GET", &own.id, &own.token, &json!({})).status, 200);
     world.store.fail([Fault::Conflict, Fault::Conflict, Fault::AppliedThenConflict]);
@@ -313,18 +433,21 @@ fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
 #[test]
 fn store_06_what_was_applied_unseen_is_told_as_it_is_stored() {
     let (world, asked) = (World::open(), metadata().to_string());
-    let request = RegistrationRequest::parse(&posting(asked.as_bytes()), world.server.policy()).unwrap();
+    let request =
+        RegistrationRequest::parse(&posting(asked.as_bytes()), world.server.policy()).unwrap();
     let moment = world.moment(entropy(50));
     let decision = world.decision(&request, &moment);
     world.store.commit(decision.write().unwrap()).unwrap();
     let again = world.decision(&request, &moment.again(Timestamp::from_unix_seconds(T + 5)));
     assert_eq!(again.write(), None);
-    let told = body(&again.settle(Commit::Done).unwrap().outcome.unwrap().reply(world.server.policy()));
+    let told =
+        body(&again.settle(Commit::Done).unwrap().outcome.unwrap().reply(world.server.policy()));
     let client = world.client(told["client_id"].as_str().unwrap()).unwrap();
     assert_eq!((&told["client_id_issued_at"], client.created().unix_seconds()), (&json!(T), T));
 }
 
-/// A client that stands where a new one would be put is nobody's but its own, whoever drew its name again.
+/// A client that stands where a new one would be put is nobody's but its own, whoever drew its name
+/// again.
 #[test]
 fn store_06_a_name_that_is_taken_is_not_taken_over() {
     let (first, second) = (World::open(), World::open());
@@ -341,7 +464,11 @@ fn store_06_a_name_that_is_taken_is_not_taken_over() {
 fn client_08_without_randomness_nothing_is_registered() {
     let store = Arc::new(MemoryStore::new());
     let clock = || Timestamp::from_unix_seconds(T);
-    let server = Server::with(open().build().unwrap(), Arc::clone(&store), clock, || Err(EntropyError));
+    let server =
+        Server::with(open().build().unwrap(), Arc::clone(&store), clock, || Err(EntropyError));
     let reply = server.register(&posting(metadata().to_string().as_bytes())).unwrap();
-    assert_eq!((reply.status, body(&reply)["error"].as_str(), store.client_count()), (503, Some("temporarily_unavailable"), 0));
+    assert_eq!(
+        (reply.status, body(&reply)["error"].as_str(), store.client_count()),
+        (503, Some("temporarily_unavailable"), 0)
+    );
 }

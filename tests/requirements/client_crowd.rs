@@ -1,8 +1,12 @@
-//! CLIENT-23 with a crowd: of very many registrations, the sweep leaves those that are used, and takes bites of the size it is told.
+//! CLIENT-23 with a crowd: of very many registrations, the sweep leaves those that are used, and
+//! takes bites of the size it is told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grantcore::{Authorization, AuthorizationStep, Choice, Incoming, MemoryStore, RegistrationRules, Server, Store, Timestamp};
+use grantcore::{
+    Authorization, AuthorizationStep, Choice, Incoming, MemoryStore, RegistrationRules, Server,
+    Store, Timestamp,
+};
 
 use crate::support::clients::{ask, code_in, metadata};
 use crate::support::params::Params;
@@ -22,7 +26,9 @@ fn id_in(body: &str) -> String {
 #[test]
 fn client_23_of_a_crowd_those_that_are_used_remain() {
     let (store, clock) = (MemoryStore::new(), AtomicU64::new(T));
-    let policy = policy().registration(RegistrationRules::open()).limits(|limits| limits.registrations_per_minute = u32::MAX);
+    let policy = policy()
+        .registration(RegistrationRules::open())
+        .limits(|limits| limits.registrations_per_minute = u32::MAX);
     let clock = std::sync::Arc::new(clock);
     let time = std::sync::Arc::clone(&clock);
     let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
@@ -31,7 +37,12 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
 
     let body = metadata().to_string();
     let content_type: &[u8] = b"application/json";
-    let incoming = Incoming { method: "POST", content_type: Some(content_type), body: body.as_bytes(), ..Incoming::default() };
+    let incoming = Incoming {
+        method: "POST",
+        content_type: Some(content_type),
+        body: body.as_bytes(),
+        ..Incoming::default()
+    };
     let ids: Vec<_> = (0..MANY).map(|_| id_in(&server.register(&incoming).unwrap().body)).collect();
     assert_eq!(store.client_count(), MANY);
 
@@ -45,9 +56,15 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
         bites.push(store.sweep(server.now(), BITE));
     }
     let unused = MANY - USED;
-    assert_eq!((bites.len(), bites[0], bites.iter().sum::<usize>()), (unused.div_ceil(BITE) + 1, BITE, unused));
+    assert_eq!(
+        (bites.len(), bites[0], bites.iter().sum::<usize>()),
+        (unused.div_ceil(BITE) + 1, BITE, unused)
+    );
     assert_eq!((store.client_count(), store.grants()), (USED, USED));
-    assert!(used.iter().all(|id| Store::client(&store, id).unwrap().is_some()), "exactly those that were used");
+    assert!(
+        used.iter().all(|id| Store::client(&store, id).unwrap().is_some()),
+        "exactly those that were used"
+    );
     for (id, tokens) in used.iter().zip(&tokens) {
         let refresh = Params::refresh(tokens.refresh()).set("client_id", id).encode();
         assert_eq!(server.token(&form(&refresh)).unwrap().status, 200);
@@ -60,9 +77,19 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
 /// The tokens of a whole flow of this client.
 fn tokens_of(server: &Server<&MemoryStore>, id: &str) -> Granted {
     let query = ask(id).encode();
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), authorization: Authorization::None, ..Incoming::default() };
-    let Ok(AuthorizationStep::NeedsConsent(page)) = server.authorize(&incoming, Some(ALICE)).unwrap() else { panic!("{id}") };
-    let redirect = server.consent(&page.into_ticket(), ALICE, Choice::Allow).unwrap().expect("allowed");
+    let incoming = Incoming {
+        method: "GET",
+        query: query.as_bytes(),
+        authorization: Authorization::None,
+        ..Incoming::default()
+    };
+    let Ok(AuthorizationStep::NeedsConsent(page)) =
+        server.authorize(&incoming, Some(ALICE)).unwrap()
+    else {
+        panic!("{id}")
+    };
+    let redirect =
+        server.consent(&page.into_ticket(), ALICE, Choice::Allow).unwrap().expect("allowed");
     let redeem = Params::redeem(&code_in(&redirect.into_location())).set("client_id", id).encode();
     Granted::of(&server.token(&form(&redeem)).unwrap())
 }

@@ -1,6 +1,10 @@
-//! CLIENT-14 to -17: which URL names a client, what is to be fetched from it, and which documents are believed.
+//! CLIENT-14 to -17: which URL names a client, what is to be fetched from it, and which documents
+//! are believed.
 
-use grantcore::{AuthorizationStep, Choice, DocumentRules, EventKind, FetchedDocument, Incoming, Reason, Registration};
+use grantcore::{
+    AuthorizationStep, Choice, DocumentRules, EventKind, FetchedDocument, Incoming, Reason,
+    Registration,
+};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, with, without};
@@ -12,17 +16,20 @@ use crate::support::{CALLBACK, Granted, World, param, policy};
 #[track_caller]
 fn no_client(world: &World, client_id: &str, reason: Reason) {
     let before = (world.store.commits(), world.store.inner.client_count());
-    let problem = assert_page(world, &refused(world, &ask(client_id)), 400, "invalid_client", reason);
+    let problem =
+        assert_page(world, &refused(world, &ask(client_id)), 400, "invalid_client", reason);
     assert_eq!(problem.received.is_some(), reason == Reason::DocumentUrl, "{client_id}");
     assert_eq!((world.store.commits(), world.store.inner.client_count()), before, "{client_id}");
 }
 
-/// Asserts that the client is refused on a page because of its document, and that nothing is kept of it.
+/// Asserts that the client is refused on a page because of its document, and that nothing is kept
+/// of it.
 #[track_caller]
 fn not_believed(fetched: FetchedDocument<'_>, reason: Reason) {
     let world = World::open();
     let before = (world.store.commits(), world.store.inner.client_count());
-    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched)).expect_err("it is not believed");
+    let refusal =
+        world.authorize_with(&ask(DOCUMENT), Some(fetched)).expect_err("it is not believed");
     let problem = assert_page(&world, &refusal, 400, "invalid_client", reason);
     assert!(problem.detail.is_some_and(|part| !part.is_empty()), "the part is named");
     assert_eq!((world.store.commits(), world.store.inner.client_count()), before);
@@ -100,15 +107,25 @@ fn client_14_a_client_id_is_an_https_url_with_a_path_and_in_one_spelling() {
 #[test]
 fn client_14_what_is_no_url_of_the_web_is_a_name_that_nobody_has() {
     let world = World::open();
-    for name in ["https:/client.example/meta.json", "https:client.example/meta.json", " https://client.example/meta.json"] {
+    for name in [
+        "https:/client.example/meta.json",
+        "https:client.example/meta.json",
+        " https://client.example/meta.json",
+    ] {
         no_client(&world, name, Reason::ClientUnknown);
     }
-    for name in ["ftp://client.example/meta.json", "file:///etc/passwd", "data:application/json,{}", "//client.example/meta.json"] {
+    for name in [
+        "ftp://client.example/meta.json",
+        "file:///etc/passwd",
+        "data:application/json,{}",
+        "//client.example/meta.json",
+    ] {
         no_client(&world, name, Reason::ClientUnknown);
     }
 }
 
-/// No record could ever hold a longer name: to fetch for it would be work for a stranger and for nothing.
+/// No record could ever hold a longer name: to fetch for it would be work for a stranger and for
+/// nothing.
 #[test]
 fn client_14_a_url_that_is_too_long_for_a_client_id_is_not_fetched() {
     let world = World::open();
@@ -137,15 +154,30 @@ fn client_14_other_urls_are_fetched_as_they_are() {
 #[test]
 fn client_14_http_is_for_trials_on_this_machine() {
     let world = on_this_machine();
-    for url in ["http://localhost:8080/c", "http://127.0.0.1/c", "http://[::1]:8080/c", "https://localhost/c"] {
+    for url in [
+        "http://localhost:8080/c",
+        "http://127.0.0.1/c",
+        "http://[::1]:8080/c",
+        "https://localhost/c",
+    ] {
         let needed = world.needed(&ask(url));
         assert_eq!((&*needed.url, needed.allow_loopback), (url, true));
     }
-    for url in ["http://client.example/c", "http://localhost.evil.example/c", "http://10.0.0.1/c", "http://127.0.0.1.nip.example/c"]
-    {
+    for url in [
+        "http://client.example/c",
+        "http://localhost.evil.example/c",
+        "http://10.0.0.1/c",
+        "http://127.0.0.1.nip.example/c",
+    ] {
         no_client(&world, url, Reason::DocumentUrl);
     }
-    for url in ["http://localhost:8080/", "http://u@localhost/c", "http://LOCALHOST/c", "http://localhost:80/c", "http://127.1/c"] {
+    for url in [
+        "http://localhost:8080/",
+        "http://u@localhost/c",
+        "http://LOCALHOST/c",
+        "http://localhost:80/c",
+        "http://127.1/c",
+    ] {
         no_client(&world, url, Reason::DocumentUrl);
     }
 }
@@ -155,12 +187,25 @@ fn client_15_the_host_is_told_what_to_fetch_and_under_which_limits() {
     let world = World::open();
     let needed = world.needed(&ask(DOCUMENT));
     assert_eq!((&*needed.url, needed.max_bytes), (DOCUMENT, 5_120));
-    assert_eq!((needed.no_redirects, needed.forbid_special_ips, needed.allow_loopback), (true, true, false));
+    assert_eq!(
+        (needed.no_redirects, needed.forbid_special_ips, needed.allow_loopback),
+        (true, true, false)
+    );
     let trials = on_this_machine().needed(&ask(DOCUMENT));
-    assert_eq!((trials.no_redirects, trials.forbid_special_ips, trials.allow_loopback), (true, true, true));
+    assert_eq!(
+        (trials.no_redirects, trials.forbid_special_ips, trials.allow_loopback),
+        (true, true, true)
+    );
     let event = world.events().pop().unwrap();
-    assert_eq!((event.kind, event.reason, event.claimed.as_deref()), (EventKind::DocumentNeeded, None, Some(DOCUMENT)));
-    assert_eq!((world.store.commits(), world.grants().len()), (0, 0), "nothing is kept of a question");
+    assert_eq!(
+        (event.kind, event.reason, event.claimed.as_deref()),
+        (EventKind::DocumentNeeded, None, Some(DOCUMENT))
+    );
+    assert_eq!(
+        (world.store.commits(), world.grants().len()),
+        (0, 0),
+        "nothing is kept of a question"
+    );
 }
 
 #[test]
@@ -169,9 +214,18 @@ fn client_15_the_same_request_goes_on_with_the_result() {
     let params = ask(DOCUMENT).set("scope", "write").set("state", "of this request");
     world.needed(&params);
     let page = world.page_with(&params, &document());
-    assert_eq!((&*page.client_name(), page.client_id(), page.client_id_host()), ("Notes Helper", DOCUMENT, Some("client.example")));
-    assert_eq!((page.registration(), page.redirect_host()), (Registration::MetadataDocument, "app.example"));
-    assert_eq!(page.scopes(world.server.policy()).map(|(token, _)| token).collect::<Vec<_>>(), ["write"]);
+    assert_eq!(
+        (&*page.client_name(), page.client_id(), page.client_id_host()),
+        ("Notes Helper", DOCUMENT, Some("client.example"))
+    );
+    assert_eq!(
+        (page.registration(), page.redirect_host()),
+        (Registration::MetadataDocument, "app.example")
+    );
+    assert_eq!(
+        page.scopes(world.server.policy()).map(|(token, _)| token).collect::<Vec<_>>(),
+        ["write"]
+    );
     let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
     assert_eq!(param(&location, "state").as_deref(), Some("of this request"));
     let redeem = Params::redeem(&param(&location, "code").unwrap()).set("client_id", DOCUMENT);
@@ -190,7 +244,10 @@ fn client_15_whoever_is_not_signed_in_signs_in_after_the_fetch() {
     assert!(matches!(step, Ok(AuthorizationStep::NeedMetadata(_))), "{step:?}");
     let (query, body) = (params.encode(), document().to_string());
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let step = world.server.authorize_with(&incoming, None, grantcore::Fetch::Document(fetched(body.as_bytes()))).unwrap();
+    let step = world
+        .server
+        .authorize_with(&incoming, None, grantcore::Fetch::Document(fetched(body.as_bytes())))
+        .unwrap();
     let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
     assert_eq!((&*page.client_name(), world.grants().len()), ("Notes Helper", 0));
     world.page(&params);
@@ -199,11 +256,15 @@ fn client_15_whoever_is_not_signed_in_signs_in_after_the_fetch() {
 #[test]
 fn client_15_without_documents_in_the_policy_no_url_is_a_client() {
     let world = World::new();
-    for url in [DOCUMENT, "http://localhost/c", "https://client.example", "https://u@client.example/c"] {
+    for url in
+        [DOCUMENT, "http://localhost/c", "https://client.example", "https://u@client.example/c"]
+    {
         no_client(&world, url, Reason::ClientUnknown);
     }
     let body = document().to_string();
-    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("it was not asked for");
+    let refusal = world
+        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .expect_err("it was not asked for");
     assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
     assert_eq!(world.client(DOCUMENT), None);
 }
@@ -224,7 +285,10 @@ fn client_15_a_document_that_nobody_asked_for_changes_nothing() {
 fn client_16_only_a_200_is_a_document() {
     let body = document().to_string();
     for status in [0, 100, 199, 201, 203, 204, 206, 301, 302, 304, 307, 400, 404, 410, 500, 503] {
-        not_believed(FetchedDocument { status, ..fetched(body.as_bytes()) }, Reason::DocumentInvalid);
+        not_believed(
+            FetchedDocument { status, ..fetched(body.as_bytes()) },
+            Reason::DocumentInvalid,
+        );
     }
     let world = World::open();
     let refusal = world.authorize_with(&ask(DOCUMENT), None).expect_err("nothing was fetched");
@@ -246,10 +310,16 @@ fn client_16_only_what_says_that_it_is_json() {
         "application/xml",
         "json",
     ] {
-        let fetched = FetchedDocument { content_type: Some(content_type.as_bytes()), ..fetched(body.as_bytes()) };
+        let fetched = FetchedDocument {
+            content_type: Some(content_type.as_bytes()),
+            ..fetched(body.as_bytes())
+        };
         not_believed(fetched, Reason::DocumentInvalid);
     }
-    not_believed(FetchedDocument { content_type: None, ..fetched(body.as_bytes()) }, Reason::DocumentInvalid);
+    not_believed(
+        FetchedDocument { content_type: None, ..fetched(body.as_bytes()) },
+        Reason::DocumentInvalid,
+    );
     for content_type in [
         "application/json",
         "Application/JSON",
@@ -257,7 +327,10 @@ fn client_16_only_what_says_that_it_is_json() {
         " application/json ; x=1",
         "application/foo+json; charset=utf-8",
     ] {
-        let fetched = FetchedDocument { content_type: Some(content_type.as_bytes()), ..fetched(body.as_bytes()) };
+        let fetched = FetchedDocument {
+            content_type: Some(content_type.as_bytes()),
+            ..fetched(body.as_bytes())
+        };
         let step = World::open().authorize_with(&ask(DOCUMENT), Some(fetched));
         assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{content_type}: {step:?}");
     }
@@ -273,14 +346,29 @@ fn client_16_one_object_with_each_member_once() {
     let mut array = vec![json!(null); 22];
     (array[0], array[5], array[16]) = (json!([CALLBACK]), json!("Notes Helper"), json!(DOCUMENT));
     let array = json!(array).to_string();
-    for body in [array, format!("[{good}]"), format!("{good}{good}"), good.replace('}', ",}"), good.replace('{', "{//\n")] {
+    for body in [
+        array,
+        format!("[{good}]"),
+        format!("{good}{good}"),
+        good.replace('}', ",}"),
+        good.replace('{', "{//\n"),
+    ] {
         not_believed(fetched(body.as_bytes()), Reason::DocumentInvalid);
     }
-    for twice in ["\"client_id\":\"https://client.example/oauth/meta.json\"", "\"client_name\":null", "\"redirect\\u005furis\":[]"]
-    {
-        not_believed(fetched(good.replacen('{', &format!("{{{twice},"), 1).as_bytes()), Reason::DocumentInvalid);
+    for twice in [
+        "\"client_id\":\"https://client.example/oauth/meta.json\"",
+        "\"client_name\":null",
+        "\"redirect\\u005furis\":[]",
+    ] {
+        not_believed(
+            fetched(good.replacen('{', &format!("{{{twice},"), 1).as_bytes()),
+            Reason::DocumentInvalid,
+        );
     }
-    not_believed(fetched(&[good.replace("Notes", "N").as_bytes(), b"\xff"].concat()), Reason::DocumentInvalid);
+    not_believed(
+        fetched(&[good.replace("Notes", "N").as_bytes(), b"\xff"].concat()),
+        Reason::DocumentInvalid,
+    );
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! CLIENT-17 to -19: what a document makes of a client, how long it is used, and what changes when it does.
+//! CLIENT-17 to -19: what a document makes of a client, how long it is used, and what changes when
+//! it does.
 
 use std::time::Duration;
 
 use grantcore::{
-    Authentication, AuthorizationStep, Choice, DocumentRules, FetchedDocument, GrantTypes, Reason, Registration, Subject,
+    Authentication, AuthorizationStep, Choice, DocumentRules, FetchedDocument, GrantTypes, Reason,
+    Registration, Subject,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +21,9 @@ const HOUR: u64 = 3600;
 fn not_served(world: &World, document: &Value, reason: Reason) {
     let (commits, before) = (world.store.commits(), world.client(DOCUMENT));
     let body = document.to_string();
-    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("it is not served");
+    let refusal = world
+        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .expect_err("it is not served");
     assert_page(world, &refusal, 400, "invalid_client", reason);
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), (commits, before), "{document}");
 }
@@ -43,7 +47,10 @@ fn is_needed(world: &World) -> bool {
 fn is_needed_after(rules: DocumentRules, fresh_for: Option<Duration>, seconds: u64) -> bool {
     let world = World::with(policy().client_documents(rules));
     let body = document().to_string();
-    let step = world.authorize_with(&ask(DOCUMENT), Some(FetchedDocument { fresh_for, ..fetched(body.as_bytes()) }));
+    let step = world.authorize_with(
+        &ask(DOCUMENT),
+        Some(FetchedDocument { fresh_for, ..fetched(body.as_bytes()) }),
+    );
     assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
     world.at(seconds);
     is_needed(&world)
@@ -55,7 +62,14 @@ fn client_17_a_name_and_redirect_uris_are_there() {
     for name in [json!(null), json!(""), json!(1), json!(["Notes"])] {
         not_served(&world, &with(document(), "client_name", name), Reason::DocumentMetadata);
     }
-    for uris in [json!(null), json!([]), json!(CALLBACK), json!([1]), json!([""]), json!(["http://client.example/cb"])] {
+    for uris in [
+        json!(null),
+        json!([]),
+        json!(CALLBACK),
+        json!([1]),
+        json!([""]),
+        json!(["http://client.example/cb"]),
+    ] {
         not_served(&world, &with(document(), "redirect_uris", uris), Reason::DocumentMetadata);
     }
     let many: Vec<_> = (0..11).map(|n| format!("{CALLBACK}/{n}")).collect();
@@ -70,17 +84,35 @@ fn client_17_a_name_and_redirect_uris_are_there() {
 #[test]
 fn client_17_nothing_published_is_a_secret() {
     let world = World::open();
-    for method in
-        ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "NONE", "x"]
-    {
-        not_served(&world, &with(document(), "token_endpoint_auth_method", method), Reason::DocumentMetadata);
+    for method in [
+        "client_secret_basic",
+        "client_secret_post",
+        "client_secret_jwt",
+        "private_key_jwt",
+        "tls_client_auth",
+        "NONE",
+        "x",
+    ] {
+        not_served(
+            &world,
+            &with(document(), "token_endpoint_auth_method", method),
+            Reason::DocumentMetadata,
+        );
     }
     for secret in [json!("s"), json!(""), json!(1), json!({})] {
         not_served(&world, &with(document(), "client_secret", secret), Reason::DocumentMetadata);
     }
     not_served(&world, &with(document(), "client_secret_expires_at", 0), Reason::DocumentMetadata);
-    not_served(&world, &with(document(), "logo_uri", "javascript:alert(1)"), Reason::DocumentMetadata);
-    not_served(&world, &with(document(), "client_uri", "http://client.example"), Reason::DocumentMetadata);
+    not_served(
+        &world,
+        &with(document(), "logo_uri", "javascript:alert(1)"),
+        Reason::DocumentMetadata,
+    );
+    not_served(
+        &world,
+        &with(document(), "client_uri", "http://client.example"),
+        Reason::DocumentMetadata,
+    );
 }
 
 #[test]
@@ -90,14 +122,19 @@ fn client_17_none_or_no_method_is_a_public_client() {
         let document = with(document(), "token_endpoint_auth_method", method);
         world.page_with(&ask(DOCUMENT), &document);
         let client = world.client(DOCUMENT).unwrap();
-        assert_eq!((client.authentication(), client.registration()), (&Authentication::Public, Registration::MetadataDocument));
+        assert_eq!(
+            (client.authentication(), client.registration()),
+            (&Authentication::Public, Registration::MetadataDocument)
+        );
         assert!(!client.is_trusted(), "its errors go nowhere without the user's doing");
         assert_eq!(client.about().name.as_deref(), Some("Notes Helper"));
     }
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &without(document(), "token_endpoint_auth_method"));
     assert!(world.works(&world.tokens_of(DOCUMENT).access));
-    let with_secret = Params::refresh(world.tokens_of(DOCUMENT).refresh()).set("client_id", DOCUMENT).set("client_secret", "x");
+    let with_secret = Params::refresh(world.tokens_of(DOCUMENT).refresh())
+        .set("client_id", DOCUMENT)
+        .set("client_secret", "x");
     world.refused(&with_secret, 401, "invalid_client", Reason::ClientSecretUnexpected);
 }
 
@@ -110,14 +147,29 @@ fn client_17_what_the_document_lists_for_other_servers_is_ignored() {
     };
     let device = "urn:ietf:params:oauth:grant-type:device_code";
     let both = GrantTypes { authorization_code: true, refresh_token: true };
-    assert_eq!(kept(json!(["authorization_code", "refresh_token", device, "client_credentials"])), both);
-    assert_eq!(kept(json!([device, "authorization_code"])), GrantTypes { refresh_token: false, ..both });
-    assert_eq!(kept(json!(null)), GrantTypes { refresh_token: false, ..both }, "as RFC 7591 has it");
+    assert_eq!(
+        kept(json!(["authorization_code", "refresh_token", device, "client_credentials"])),
+        both
+    );
+    assert_eq!(
+        kept(json!([device, "authorization_code"])),
+        GrantTypes { refresh_token: false, ..both }
+    );
+    assert_eq!(
+        kept(json!(null)),
+        GrantTypes { refresh_token: false, ..both },
+        "as RFC 7591 has it"
+    );
     let world = World::open();
-    for types in [json!([device]), json!([]), json!(["refresh_token"]), json!("authorization_code")] {
+    for types in [json!([device]), json!([]), json!(["refresh_token"]), json!("authorization_code")]
+    {
         not_served(&world, &with(document(), "grant_types", types), Reason::DocumentMetadata);
     }
-    not_served(&world, &with(document(), "response_types", json!(["token"])), Reason::DocumentMetadata);
+    not_served(
+        &world,
+        &with(document(), "response_types", json!(["token"])),
+        Reason::DocumentMetadata,
+    );
     world.page_with(&ask(DOCUMENT), &with(document(), "response_types", json!(["code", "token"])));
 }
 
@@ -152,10 +204,15 @@ fn client_17_the_documents_of_real_clients() {
     ] {
         let (world, id) = (World::open(), document["client_id"].as_str().unwrap());
         let page = world.page_with(&ask(id).set("redirect_uri", uri), document);
-        assert_eq!((page.loopback_only(), page.redirects_to_loopback()), (loopback, uri.starts_with("http:")));
+        assert_eq!(
+            (page.loopback_only(), page.redirects_to_loopback()),
+            (loopback, uri.starts_with("http:"))
+        );
         let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
         assert!(location.starts_with(uri), "{location}");
-        let redeem = Params::redeem(&param(&location, "code").unwrap()).set("client_id", id).set("redirect_uri", uri);
+        let redeem = Params::redeem(&param(&location, "code").unwrap())
+            .set("client_id", id)
+            .set("redirect_uri", uri);
         let tokens = Granted::of(&world.token(&redeem));
         Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", id)));
     }
@@ -194,7 +251,8 @@ fn client_18_freshness_is_kept_within_bounds() {
         let needed = [last - 1, last].map(|at| is_needed_after(rules, said, at));
         assert_eq!(needed, [false, true], "{said:?}");
     }
-    (rules.fresh_at_least, rules.fresh_at_most) = (Duration::from_secs(10), Duration::from_secs(10));
+    (rules.fresh_at_least, rules.fresh_at_most) =
+        (Duration::from_secs(10), Duration::from_secs(10));
     for said in [None, seconds(1), seconds(1000)] {
         assert_eq!([9, 10].map(|at| is_needed_after(rules, said, at)), [false, true], "{said:?}");
     }
@@ -203,9 +261,14 @@ fn client_18_freshness_is_kept_within_bounds() {
 /// Nobody's authorization outlives the record, however long the document says that it is fresh.
 #[test]
 fn client_18_a_record_that_is_over_is_read_anew_even_if_it_is_fresh() {
-    let world = World::with(policy().client_documents(DocumentRules::default()).unused_client_lifetime(Duration::from_secs(HOUR)));
+    let world = World::with(
+        policy()
+            .client_documents(DocumentRules::default())
+            .unused_client_lifetime(Duration::from_secs(HOUR)),
+    );
     let body = document().to_string();
-    let fresh = FetchedDocument { fresh_for: Some(Duration::from_secs(DAY)), ..fetched(body.as_bytes()) };
+    let fresh =
+        FetchedDocument { fresh_for: Some(Duration::from_secs(DAY)), ..fetched(body.as_bytes()) };
     drop(world.authorize_with(&ask(DOCUMENT), Some(fresh)));
     world.at(HOUR - 1);
     assert!(!is_needed(&world));
@@ -220,8 +283,15 @@ fn client_18_nothing_bad_is_remembered() {
     let world = World::open();
     let body = document().to_string();
     let bad = without(document(), "client_name").to_string();
-    for failed in [None, Some(FetchedDocument { status: 500, ..fetched(body.as_bytes()) }), Some(fetched(bad.as_bytes()))] {
-        assert_eq!(world.authorize_with(&ask(DOCUMENT), failed).expect_err("it failed").status(), 400);
+    for failed in [
+        None,
+        Some(FetchedDocument { status: 500, ..fetched(body.as_bytes()) }),
+        Some(fetched(bad.as_bytes())),
+    ] {
+        assert_eq!(
+            world.authorize_with(&ask(DOCUMENT), failed).expect_err("it failed").status(),
+            400
+        );
         assert_eq!((world.client(DOCUMENT), world.store.commits()), (None, 0));
         assert!(is_needed(&world), "it is asked for again");
     }
@@ -233,14 +303,20 @@ fn client_18_a_failure_to_fetch_again_touches_neither_record_nor_grants() {
     let world = read();
     let (tokens, before) = (world.tokens_of(DOCUMENT), world.client(DOCUMENT));
     world.at(60);
-    let (body, bad) = (document().to_string(), with(document(), "redirect_uris", json!([])).to_string());
-    for failed in [None, Some(FetchedDocument { status: 404, ..fetched(body.as_bytes()) }), Some(fetched(bad.as_bytes()))] {
+    let (body, bad) =
+        (document().to_string(), with(document(), "redirect_uris", json!([])).to_string());
+    for failed in [
+        None,
+        Some(FetchedDocument { status: 404, ..fetched(body.as_bytes()) }),
+        Some(fetched(bad.as_bytes())),
+    ] {
         let refusal = world.authorize_with(&ask(DOCUMENT), failed).expect_err("it failed");
         assert_eq!((refusal.status(), refusal.location(world.server.policy())), (400, None));
         assert_eq!(world.client(DOCUMENT), before);
     }
     assert!(world.works(&tokens.access));
-    let next = Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT)));
+    let next =
+        Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT)));
     assert!(world.works(&next.access) && is_needed(&world));
 }
 
@@ -248,19 +324,32 @@ fn client_18_a_failure_to_fetch_again_touches_neither_record_nor_grants() {
 fn client_19_a_removed_redirect_uri_leads_nowhere_at_once() {
     let (world, old) = (World::open(), "https://app.example/old");
     let asked = ask(DOCUMENT).set("redirect_uri", old);
-    let ticket = world.page_with(&asked, &with(document(), "redirect_uris", json!([CALLBACK, old]))).into_ticket();
+    let ticket = world
+        .page_with(&asked, &with(document(), "redirect_uris", json!([CALLBACK, old])))
+        .into_ticket();
     let code = world.code(&asked);
     world.at(60);
     let body = document().to_string();
-    let refusal = world.authorize_with(&asked, Some(fetched(body.as_bytes()))).expect_err("it is no longer there");
+    let refusal = world
+        .authorize_with(&asked, Some(fetched(body.as_bytes())))
+        .expect_err("it is no longer there");
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
-    assert_page(&world, &refused(&world, &asked), 400, "invalid_request", Reason::RedirectUriMismatch);
+    assert_page(
+        &world,
+        &refused(&world, &asked),
+        400,
+        "invalid_request",
+        Reason::RedirectUriMismatch,
+    );
     for choice in [Choice::Allow, Choice::Deny] {
         let refusal = world.decide(&ticket, choice).expect_err("nor is it for a page made before");
         assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
     }
     let redeem = Params::redeem(&code).set("client_id", DOCUMENT).set("redirect_uri", old);
-    assert!(world.works(&Granted::of(&world.token(&redeem)).access), "what was approved and delivered is the client's");
+    assert!(
+        world.works(&Granted::of(&world.token(&redeem)).access),
+        "what was approved and delivered is the client's"
+    );
     world.page(&ask(DOCUMENT));
 }
 
@@ -279,7 +368,10 @@ fn client_19_what_changed_is_shown_and_the_user_is_asked_again() {
     not_served(&world, &plain, Reason::DocumentMetadata);
     let fewer = with(document(), "grant_types", json!(["authorization_code"]));
     world.page_with(&ask(DOCUMENT), &fewer);
-    assert!(!world.client(DOCUMENT).unwrap().grant_types().refresh_token, "each member as it is now");
+    assert!(
+        !world.client(DOCUMENT).unwrap().grant_types().refresh_token,
+        "each member as it is now"
+    );
 }
 
 /// What the operator has decided of such a client stays, whatever its document says.
@@ -287,11 +379,21 @@ fn client_19_what_changed_is_shown_and_the_user_is_asked_again() {
 fn client_19_a_document_read_again_changes_nothing_that_is_the_operators() {
     let world = read();
     let seen = world.client(DOCUMENT).unwrap();
-    let owned = seen.clone().edit().owner(Subject::new("carol")).trusted(true).build().unwrap().with_grants_ended();
+    let owned = seen
+        .clone()
+        .edit()
+        .owner(Subject::new("carol"))
+        .trusted(true)
+        .build()
+        .unwrap()
+        .with_grants_ended();
     world.put(owned.clone());
     world.at(60);
     world.page_with(&ask(DOCUMENT), &with(document(), "client_name", "Renamed"));
     let next = world.client(DOCUMENT).unwrap();
-    assert_eq!((next.owner(), next.is_trusted(), next.epoch()), (owned.owner(), true, owned.epoch()));
+    assert_eq!(
+        (next.owner(), next.is_trusted(), next.epoch()),
+        (owned.owner(), true, owned.epoch())
+    );
     assert_eq!((next.created(), next.about().name.as_deref()), (seen.created(), Some("Renamed")));
 }

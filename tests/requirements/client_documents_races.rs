@@ -1,10 +1,11 @@
-//! Documents about clients when the store fails, when others write at the same time, and when an operator has said no (zeroid#241).
+//! Documents about clients when the store fails, when others write at the same time, and when an
+//! operator has said no (zeroid#241).
 
 use std::cell::Cell;
 
 use grantcore::{
-    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Fetch, Incoming, Reason, RegisteredRedirectUri,
-    Standing, Timestamp, drive,
+    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Fetch, Incoming, Reason,
+    RegisteredRedirectUri, Standing, Timestamp, drive,
 };
 use serde_json::{Value, json};
 
@@ -26,13 +27,22 @@ fn status(world: &World) -> ClientStatus {
     world.client(DOCUMENT).unwrap().status()
 }
 
-/// Asserts that the client is refused as an unknown one is, that nothing is to be fetched, and that nothing is written.
+/// Asserts that the client is refused as an unknown one is, that nothing is to be fetched, and that
+/// nothing is written.
 #[track_caller]
 fn refused_for_good(world: &World) {
     let before = (world.store.commits(), world.client(DOCUMENT));
-    assert_page(world, &refused(world, &ask(DOCUMENT)), 400, "invalid_client", Reason::ClientDeactivated);
+    assert_page(
+        world,
+        &refused(world, &ask(DOCUMENT)),
+        400,
+        "invalid_client",
+        Reason::ClientDeactivated,
+    );
     let body = document().to_string();
-    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("whatever is fetched");
+    let refusal = world
+        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .expect_err("whatever is fetched");
     assert_page(world, &refusal, 400, "invalid_client", Reason::ClientDeactivated);
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), before);
 }
@@ -44,20 +54,35 @@ fn client_15_nothing_goes_on_before_the_document_is_kept() {
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
         world.store.fail([fault]);
-        let failure =
-            world.server.authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes()))).expect_err("it fails");
-        assert_page(&world, &failure.refusal, 503, "temporarily_unavailable", Reason::StorageUnavailable);
+        let failure = world
+            .server
+            .authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes())))
+            .expect_err("it fails");
+        assert_page(
+            &world,
+            &failure.refusal,
+            503,
+            "temporarily_unavailable",
+            Reason::StorageUnavailable,
+        );
         assert_eq!(failure.refusal.reply(world.server.policy()).header("retry-after"), Some("1"));
-        assert_eq!((world.client(DOCUMENT).is_some(), world.grants().len()), (kept, 0), "{fault:?}");
+        assert_eq!(
+            (world.client(DOCUMENT).is_some(), world.grants().len()),
+            (kept, 0),
+            "{fault:?}"
+        );
         world.page_with(&ask(DOCUMENT), &document());
     }
 }
 
 #[test]
 fn client_15_a_conflict_is_decided_again() {
-    for faults in
-        [vec![Fault::Conflict], vec![Fault::Conflict; 2], vec![Fault::AppliedThenConflict], vec![Fault::AppliedThenConflict; 2]]
-    {
+    for faults in [
+        vec![Fault::Conflict],
+        vec![Fault::Conflict; 2],
+        vec![Fault::AppliedThenConflict],
+        vec![Fault::AppliedThenConflict; 2],
+    ] {
         let world = World::open();
         world.store.fail(faults.iter().copied());
         let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
@@ -67,7 +92,9 @@ fn client_15_a_conflict_is_decided_again() {
     let world = World::open();
     world.store.fail([Fault::Conflict; 4]);
     let body = document().to_string();
-    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("contended");
+    let refusal = world
+        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .expect_err("contended");
     assert_page(&world, &refusal, 503, "temporarily_unavailable", Reason::Contended);
 }
 
@@ -77,7 +104,9 @@ fn client_15_two_requests_at_once_come_to_one_client() {
     world.meanwhile(|other| {
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let step = other.authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes()))).unwrap();
+        let step = other
+            .authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes())))
+            .unwrap();
         assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
     });
     let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
@@ -94,24 +123,34 @@ fn client_18_a_document_just_read_is_used_however_long_that_took() {
         let world = World::open();
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let request = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
+        let request =
+            AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
         let request = request.with_document(Fetch::Document(fetched(body.as_bytes())));
         let readings = Cell::new(0);
         let clock = || {
             readings.set(readings.get() + 1);
             Timestamp::from_unix_seconds(T + step * readings.get())
         };
-        let settled = drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
-        assert!(matches!(settled.outcome, Ok(AuthorizationStep::NeedsConsent(_))), "{:?}", settled.outcome);
+        let settled =
+            drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
+        assert!(
+            matches!(settled.outcome, Ok(AuthorizationStep::NeedsConsent(_))),
+            "{:?}",
+            settled.outcome
+        );
         assert_eq!((readings.get(), world.store.commits()), (2, 2));
     }
 }
 
-/// Another's page is approved while the document is kept, which renews the client as it was: that record is none of this document.
+/// Another's page is approved while the document is kept, which renews the client as it was: that
+/// record is none of this document.
 #[test]
 fn client_19_a_removed_redirect_uri_leads_nowhere_though_the_record_was_renewed_meanwhile() {
     let world = World::open();
-    let (asked, ticket) = (ask(DOCUMENT).set("redirect_uri", OLD), world.page_with(&ask(DOCUMENT), &earlier()).into_ticket());
+    let (asked, ticket) = (
+        ask(DOCUMENT).set("redirect_uri", OLD),
+        world.page_with(&ask(DOCUMENT), &earlier()).into_ticket(),
+    );
     world.at(60);
     let before = world.client(DOCUMENT).unwrap().expires();
     world.meanwhile(move |other| {
@@ -123,7 +162,10 @@ fn client_19_a_removed_redirect_uri_leads_nowhere_though_the_record_was_renewed_
     assert!(client.expires() > before, "it was renewed");
     let refusal = step.expect_err("the URI is not in the document that was read");
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
-    assert_eq!(client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect::<Vec<_>>(), [CALLBACK]);
+    assert_eq!(
+        client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect::<Vec<_>>(),
+        [CALLBACK]
+    );
 }
 
 #[test]
@@ -175,7 +217,9 @@ fn zeroid_241_nor_is_one_revived_that_is_deactivated_while_its_document_is_kept(
         admin.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
     });
     let body = document().to_string();
-    let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes()))).expect_err("deactivated meanwhile");
+    let refusal = world
+        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .expect_err("deactivated meanwhile");
     assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientDeactivated);
     refused_for_good(&world);
 }
@@ -211,9 +255,15 @@ fn i28_a_client_whose_record_was_dropped_comes_back_without_its_grants() {
         world.dead(&tokens.access, Reason::TokenRevoked);
         world.page_with(&ask(DOCUMENT), &document());
         world.dead(&tokens.access, Reason::TokenRevoked);
-        world.invalid_grant(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT), Reason::GrantEnded);
+        world.invalid_grant(
+            &Params::refresh(tokens.refresh()).set("client_id", DOCUMENT),
+            Reason::GrantEnded,
+        );
         world.invalid_grant(&Params::redeem(&code).set("client_id", DOCUMENT), Reason::GrantEnded);
-        assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentExpired);
+        assert_eq!(
+            world.decide(&ticket, Choice::Allow).unwrap_err().reason(),
+            Reason::ConsentExpired
+        );
         assert!(world.works(&world.tokens_of(DOCUMENT).access));
     }
 }

@@ -1,10 +1,14 @@
-//! CLIENT-20 and -24: what a registered client is called, how it authenticates, and that it can then do what others do.
+//! CLIENT-20 and -24: what a registered client is called, how it authenticates, and that it can
+//! then do what others do.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{AuthMethods, AuthorizationStep, Choice, Entropy, MemoryStore, Reason, RegistrationRules, Server, Timestamp, User};
+use grantcore::{
+    AuthMethods, AuthorizationStep, Choice, Entropy, MemoryStore, Reason, RegistrationRules,
+    Server, Timestamp, User,
+};
 
 use crate::support::clients::{Own, ask, code_in, metadata, posting, with, without};
 use crate::support::params::Params;
@@ -12,7 +16,8 @@ use crate::support::{Granted, T, World, json as body, policy};
 
 #[test]
 fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
-    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let plain =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     let confidential = without(metadata(), "token_endpoint_auth_method");
     let register = |bytes: [u8; 128]| {
         let server = Server::with(
@@ -29,11 +34,23 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let own = register(bytes);
         assert_eq!(own.id, format!("gcl_{}", URL_SAFE_NO_PAD.encode(&bytes[16..32])));
-        assert!(seen.insert(own.id.clone()) || !(128..256).contains(&bit), "each of its bits tells");
+        assert!(
+            seen.insert(own.id.clone()) || !(128..256).contains(&bit),
+            "each of its bits tells"
+        );
         let secret = own.secret.unwrap();
-        assert!([&own.id, &secret, &own.token].into_iter().all(|text| plain(text)), "{secret} {}", own.token);
-        let [secret, token] = [&secret, &own.token].map(|text| URL_SAFE_NO_PAD.decode(&text[4..]).unwrap());
-        assert_eq!((&*secret, &*token), (&bytes[32..64], &bytes[64..96]), "256 bits each, and none of them shared");
+        assert!(
+            [&own.id, &secret, &own.token].into_iter().all(|text| plain(text)),
+            "{secret} {}",
+            own.token
+        );
+        let [secret, token] =
+            [&secret, &own.token].map(|text| URL_SAFE_NO_PAD.decode(&text[4..]).unwrap());
+        assert_eq!(
+            (&*secret, &*token),
+            (&bytes[32..64], &bytes[64..96]),
+            "256 bits each, and none of them shared"
+        );
     }
 }
 
@@ -45,7 +62,12 @@ fn client_20_the_resource_tells_the_user_from_the_client() {
     let user = User { subject: &own.id, session: b"a browser" };
     let step = world.authorize_as(&ask(&own.id), Some(user)).unwrap();
     let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
-    let location = world.server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().unwrap().into_location();
+    let location = world
+        .server
+        .consent(&page.into_ticket(), user, Choice::Allow)
+        .unwrap()
+        .unwrap()
+        .into_location();
     let redeem = Params::redeem(&code_in(&location)).set("client_id", &own.id);
     let (named, alices) = (Granted::of(&world.token(&redeem)), world.tokens_by(&own));
     let who = |token: &str| {
@@ -56,7 +78,8 @@ fn client_20_the_resource_tells_the_user_from_the_client() {
     assert_eq!(who(&named.access), (own.id.clone(), own.id));
 }
 
-/// What is offered, and what a client gets that asks for `none`, `client_secret_basic` and `client_secret_post`.
+/// What is offered, and what a client gets that asks for `none`, `client_secret_basic` and
+/// `client_secret_post`.
 const NEGOTIATED: [([bool; 3], [&str; 3]); 7] = [
     ([true, false, false], ["none", "none", "none"]),
     ([false, true, false], ["client_secret_basic", "client_secret_basic", "client_secret_basic"]),
@@ -71,15 +94,22 @@ const NEGOTIATED: [([bool; 3], [&str; 3]); 7] = [
 fn client_24_a_method_that_is_not_offered_is_replaced() {
     for ([none, basic, post], gets) in NEGOTIATED {
         let methods = AuthMethods { none, basic, post };
-        let world = World::with(policy().registration(RegistrationRules::open()).auth_methods(methods));
+        let world =
+            World::with(policy().registration(RegistrationRules::open()).auth_methods(methods));
         let asked = ["none", "client_secret_basic", "client_secret_post", ""];
         for (asked, got) in asked.into_iter().zip(gets.into_iter().chain([gets[1]])) {
             let own = world.own(&with(metadata(), "token_endpoint_auth_method", asked));
             assert_eq!(own.told["token_endpoint_auth_method"], got, "{asked} of {methods:?}");
-            let issued = ["client_secret", "client_secret_expires_at"].map(|member| own.told.get(member).is_some());
+            let issued = ["client_secret", "client_secret_expires_at"]
+                .map(|member| own.told.get(member).is_some());
             assert_eq!(issued, [got != "none"; 2], "{asked} of {methods:?}");
             let by_form = world.token(&own.proven(Params::refresh("x")));
-            assert_eq!(by_form.status == 400, got != "client_secret_basic", "the response is authoritative: {}", by_form.body);
+            assert_eq!(
+                by_form.status == 400,
+                got != "client_secret_basic",
+                "the response is authoritative: {}",
+                by_form.body
+            );
         }
     }
 }
@@ -88,7 +118,8 @@ fn client_24_a_method_that_is_not_offered_is_replaced() {
 #[test]
 fn client_24_the_same_metadata_twice_make_two_working_clients() {
     for method in ["none", "client_secret_post"] {
-        let (world, asked) = (World::open(), with(metadata(), "token_endpoint_auth_method", method));
+        let (world, asked) =
+            (World::open(), with(metadata(), "token_endpoint_auth_method", method));
         let first = world.own(&asked);
         world.at(1);
         let both = [first, world.own(&asked)];
@@ -104,8 +135,8 @@ fn client_24_the_same_metadata_twice_make_two_working_clients() {
     }
 }
 
-/// better-auth, CVE-2026-53512: the secret was looked at for codes and forgotten for refresh tokens. Nor does a verifier replace it
-/// (windmill, GHSA-q9xg-f2v2-695g).
+/// better-auth, CVE-2026-53512: the secret was looked at for codes and forgotten for refresh
+/// tokens. Nor does a verifier replace it (windmill, GHSA-q9xg-f2v2-695g).
 #[test]
 fn cve_2026_53512_a_registered_client_proves_itself_for_every_grant() {
     let world = World::open();
@@ -113,8 +144,18 @@ fn cve_2026_53512_a_registered_client_proves_itself_for_every_grant() {
     let tokens = world.tokens_by(&own);
     let redeem = own.proven(Params::redeem(&world.code(&ask(&own.id))));
     for params in [redeem, own.proven(Params::refresh(tokens.refresh()))] {
-        world.refused(&params.clone().without("client_secret"), 401, "invalid_client", Reason::ClientSecretMissing);
-        world.refused(&params.clone().set("client_secret", &own.token), 401, "invalid_client", Reason::ClientSecretWrong);
+        world.refused(
+            &params.clone().without("client_secret"),
+            401,
+            "invalid_client",
+            Reason::ClientSecretMissing,
+        );
+        world.refused(
+            &params.clone().set("client_secret", &own.token),
+            401,
+            "invalid_client",
+            Reason::ClientSecretWrong,
+        );
         Granted::of(&world.token(&params));
     }
 }

@@ -1,11 +1,12 @@
-//! CLIENT-23 and STORE-08: a client that nobody uses is forgotten, and one that is used outlives its grants.
+//! CLIENT-23 and STORE-08: a client that nobody uses is forgotten, and one that is used outlives
+//! its grants.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{
-    Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration, RegistrationRules, Server, Standing,
-    Timestamp,
+    Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration,
+    RegistrationRules, Server, Standing, Timestamp,
 };
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
@@ -18,7 +19,9 @@ use crate::support::{ALICE, Granted, T, World, assert_refused, policy, seeded};
 const IDLE: u64 = 30 * DAY;
 
 fn open(policy: PolicyBuilder) -> World {
-    World::with(policy.registration(RegistrationRules::open()).client_documents(DocumentRules::default()))
+    World::with(
+        policy.registration(RegistrationRules::open()).client_documents(DocumentRules::default()),
+    )
 }
 
 /// A world with one client that registered itself at the beginning.
@@ -52,7 +55,11 @@ fn client_23_a_client_that_nobody_uses_is_unknown_after_a_day() {
         world.refused(&Params::refresh("x").set("client_id", &id), status, code, reason);
         let (world, id) = registered(policy());
         world.at(at);
-        assert_eq!((sweep(&world), world.client(&id).is_some()), (usize::from(!known), known), "swept after {at} s");
+        assert_eq!(
+            (sweep(&world), world.client(&id).is_some()),
+            (usize::from(!known), known),
+            "swept after {at} s"
+        );
     }
     let (world, id) = registered(policy());
     world.at(DAY);
@@ -72,8 +79,16 @@ fn client_23_the_day_is_the_policys() {
 fn client_23_approving_renews_and_nothing_else_does() {
     type Use = fn(&World, &str, String);
     let uses: [(&str, Use, bool); 4] = [
-        ("approved", |world, _, ticket| assert!(world.decide(&ticket, Choice::Allow).is_ok()), true),
-        ("approved in part", |world, _, ticket| assert!(world.decide(&ticket, Choice::AllowOnly("read")).is_ok()), true),
+        (
+            "approved",
+            |world, _, ticket| assert!(world.decide(&ticket, Choice::Allow).is_ok()),
+            true,
+        ),
+        (
+            "approved in part",
+            |world, _, ticket| assert!(world.decide(&ticket, Choice::AllowOnly("read")).is_ok()),
+            true,
+        ),
         ("denied", |world, _, ticket| assert!(world.decide(&ticket, Choice::Deny).is_err()), false),
         ("only shown", |world, id, _| drop(world.page(&ask(id))), false),
     ];
@@ -100,7 +115,11 @@ fn client_23_what_is_over_is_not_approved() {
 }
 
 /// Refreshes at the last moment, again and again, and sweeps whenever a record may be dropped.
-fn live_on(policy: PolicyBuilder, id: impl Fn(&World) -> String, until: u64) -> (World, String, Granted) {
+fn live_on(
+    policy: PolicyBuilder,
+    id: impl Fn(&World) -> String,
+    until: u64,
+) -> (World, String, Granted) {
     let world = open(policy);
     let id = id(&world);
     let mut tokens = world.tokens_of(&id);
@@ -125,7 +144,10 @@ fn live_on(policy: PolicyBuilder, id: impl Fn(&World) -> String, until: u64) -> 
 fn assert_outlived(world: &World, id: &str) {
     let client = world.client(id).unwrap();
     for stored in world.grants() {
-        assert!(stored.record.drop_after() <= client.drop_after().min(client.expires()), "{stored:?}");
+        assert!(
+            stored.record.drop_after() <= client.drop_after().min(client.expires()),
+            "{stored:?}"
+        );
     }
 }
 
@@ -146,7 +168,10 @@ fn client_23_a_refresh_never_finds_its_client_gone() {
         let last = refresh(&world, &id, &tokens);
         assert!(world.works(&last.access), "to the last second of the family");
         world.at(180 * DAY);
-        world.invalid_grant(&Params::refresh(last.refresh()).set("client_id", &id), Reason::RefreshAbsoluteExpired);
+        world.invalid_grant(
+            &Params::refresh(last.refresh()).set("client_id", &id),
+            Reason::RefreshAbsoluteExpired,
+        );
         world.at(181 * DAY - 1);
         sweep(&world);
         assert!(world.client(&id).is_some() && !world.grants().is_empty());
@@ -204,13 +229,17 @@ fn client_23_several_grants_keep_it_as_long_as_the_longest() {
     assert_outlived(&world, &id);
     world.at(56 * DAY);
     sweep(&world);
-    world.invalid_grant(&Params::refresh(short.refresh()).set("client_id", &id), Reason::RefreshUnknown);
+    world.invalid_grant(
+        &Params::refresh(short.refresh()).set("client_id", &id),
+        Reason::RefreshUnknown,
+    );
     world.at(79 * DAY - 1);
     sweep(&world);
     assert!(world.works(&refresh(&world, &id, &long).access));
 }
 
-/// Approved at 0; the first renewal is when a token could outlive what that was good for, each next a day and no less later.
+/// Approved at 0; the first renewal is when a token could outlive what that was good for, each next
+/// a day and no less later.
 #[test]
 fn client_23_a_renewal_is_a_write_now_and_then() {
     for kind in [a_registration, a_document] {
@@ -218,7 +247,11 @@ fn client_23_a_renewal_is_a_write_now_and_then() {
         let id = kind(&world);
         let before = world.store.commits();
         let mut tokens = world.tokens_of(&id);
-        assert_eq!(world.store.commits() - before, 4, "a page, a renewal, an approval, a redemption");
+        assert_eq!(
+            world.store.commits() - before,
+            4,
+            "a page, a renewal, an approval, a redemption"
+        );
         let (mut renewals, mut last) = (Vec::new(), end(&world, &id));
         for minute in 1..=10_000 {
             world.at(minute * 60);
@@ -259,7 +292,8 @@ fn client_23_an_operator_may_adopt_a_client() {
     for kind in [a_registration, a_document] {
         let world = open(policy());
         let id = kind(&world);
-        let adopted = world.client(&id).unwrap().edit().registration(Registration::Operator).build().unwrap();
+        let adopted =
+            world.client(&id).unwrap().edit().registration(Registration::Operator).build().unwrap();
         world.put(adopted);
         world.at(400 * DAY);
         sweep(&world);
@@ -288,7 +322,10 @@ fn client_23_a_renewal_that_fails_costs_nothing() {
         assert!(world.works(&refresh(&world, &id, &tokens).access), "{fault:?}: the same token");
         assert_outlived(&world, &id);
     }
-    for faults in [[Fault::Conflict, Fault::Conflict], [Fault::AppliedThenConflict, Fault::AppliedThenConflict]] {
+    for faults in [
+        [Fault::Conflict, Fault::Conflict],
+        [Fault::AppliedThenConflict, Fault::AppliedThenConflict],
+    ] {
         let (world, id, tokens) = due();
         world.store.fail(faults);
         assert!(world.works(&refresh(&world, &id, &tokens).access), "{faults:?}");
@@ -299,7 +336,10 @@ fn client_23_a_renewal_that_fails_costs_nothing() {
     world.store.fail([Fault::Dropped]);
     let failure = world.server.consent(&ticket, ALICE, Choice::Allow).expect_err("the store fails");
     let location = failure.refusal.location(world.server.policy()).expect("told to the client");
-    assert!(location.contains("error=temporarily_unavailable") && location.contains("state=xyz"), "{location}");
+    assert!(
+        location.contains("error=temporarily_unavailable") && location.contains("state=xyz"),
+        "{location}"
+    );
     assert_eq!(end(&world, &id), DAY);
     assert!(world.decide(&ticket, Choice::Allow).is_ok(), "the same page");
 }
@@ -315,7 +355,9 @@ fn client_23_no_renewal_undoes_a_deactivation() {
             for _ in 0..commits_before {
                 world.store.meanwhile(|_| {});
             }
-            world.meanwhile(move |admin| admin.set_standing(&target, Standing::Deactivated).unwrap().unwrap());
+            world.meanwhile(move |admin| {
+                admin.set_standing(&target, Standing::Deactivated).unwrap().unwrap()
+            });
             let params = Params::refresh(tokens.refresh()).set("client_id", &id);
             if approves {
                 drop(world.decide(&ticket, Choice::Allow));
@@ -326,7 +368,13 @@ fn client_23_no_renewal_undoes_a_deactivation() {
             assert_eq!(world.client(&id).unwrap().status(), ClientStatus::Deactivated, "{case}");
             world.dead(&tokens.access, Reason::ClientDeactivated);
             assert_eq!(world.token(&params).status, 401, "{case}");
-            assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientDeactivated);
+            assert_page(
+                &world,
+                &refused(&world, &ask(&id)),
+                400,
+                "invalid_client",
+                Reason::ClientDeactivated,
+            );
         }
     }
 }
@@ -363,7 +411,8 @@ fn client_23_a_clock_that_steps_back_ends_no_client() {
     assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
 }
 
-/// The policy's lifetimes may grow while a code waits: what was enough at the approval no longer is.
+/// The policy's lifetimes may grow while a code waits: what was enough at the approval no longer
+/// is.
 #[test]
 fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
     let (world, id) = registered(policy());
@@ -373,5 +422,7 @@ fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
     let server = Server::with(longer, Arc::clone(&world.store), move || now, seeded(2));
     assert_eq!(server.token(&form(&body)).unwrap().status, 200);
     let grant = world.grants().remove(0).record;
-    assert!(before < end(&world, &id) && world.client(&id).unwrap().drop_after() >= grant.drop_after());
+    assert!(
+        before < end(&world, &id) && world.client(&id).unwrap().drop_after() >= grant.drop_after()
+    );
 }

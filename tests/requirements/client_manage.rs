@@ -1,8 +1,9 @@
-//! CLIENT-11 and -13: a client reads and deletes its registration, and whoever cannot show its token learns nothing.
+//! CLIENT-11 and -13: a client reads and deletes its registration, and whoever cannot show its
+//! token learns nothing.
 
 use grantcore::{
-    Authorization, Choice, Client, Digest, EventKind, Incoming, Reason, Registration, RegistrationRules, Reply, SecretMethod,
-    Standing, StoredSecret,
+    Authorization, Choice, Client, Digest, EventKind, Incoming, Reason, Registration,
+    RegistrationRules, Reply, SecretMethod, Standing, StoredSecret,
 };
 use serde_json::{Value, json};
 
@@ -23,7 +24,13 @@ fn managed() -> (World, Own) {
 fn send(world: &World, method: &str, id: &str, authorization: Authorization<'_>) -> Reply {
     let sent = with(metadata(), "client_id", id).to_string();
     let content_type: Option<&[u8]> = Some(b"application/json");
-    let incoming = Incoming { method, content_type, authorization, body: sent.as_bytes(), ..Incoming::default() };
+    let incoming = Incoming {
+        method,
+        content_type,
+        authorization,
+        body: sent.as_bytes(),
+        ..Incoming::default()
+    };
     world.server.manage(id, &incoming).expect("the store works")
 }
 
@@ -39,20 +46,35 @@ fn client_11_the_registration_is_read_with_its_token() {
     let reply = world.manage("GET", &own.id, &own.token, &Value::Null);
     assert_eq!((reply.status, body(&reply)), (200, without(own.told.clone(), "client_secret")));
     let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
-    assert_eq!(headers, [("content-type", "application/json"), ("cache-control", "no-store"), ("pragma", "no-cache")]);
+    assert_eq!(
+        headers,
+        [
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("pragma", "no-cache")
+        ]
+    );
     assert_eq!(body(&reply)["registration_access_token"], own.token);
-    assert_eq!(body(&reply)["registration_client_uri"], format!("{ISSUER}/oauth/register/{}", own.id));
+    assert_eq!(
+        body(&reply)["registration_client_uri"],
+        format!("{ISSUER}/oauth/register/{}", own.id)
+    );
     assert_eq!(world.store.commits(), commits, "reading writes nothing");
     let event = world.events().pop().unwrap();
     assert_eq!((event.kind, event.client.unwrap().as_str()), (EventKind::ClientRead, &*own.id));
     let bearer = format!("BEARER   {}  ", own.token);
-    assert_eq!(wire(&send(&world, "GET", &own.id, Authorization::One(bearer.as_bytes()))), wire(&reply));
+    assert_eq!(
+        wire(&send(&world, "GET", &own.id, Authorization::One(bearer.as_bytes()))),
+        wire(&reply)
+    );
 }
 
 #[test]
 fn client_11_the_uri_is_below_the_registration_endpoint() {
     let rules = RegistrationRules::open();
-    let world = World::with(policy().registration(rules).registration_endpoint(format!("{ISSUER}/clients")));
+    let world = World::with(
+        policy().registration(rules).registration_endpoint(format!("{ISSUER}/clients")),
+    );
     let own = world.own(&metadata());
     assert_eq!(own.told["registration_client_uri"], format!("{ISSUER}/clients/{}", own.id));
 }
@@ -86,9 +108,18 @@ fn client_11_without_a_token_there_is_no_error_either() {
             Authorization::One(own.token.as_bytes()),
         ] {
             let reply = send(&world, method, &own.id, none);
-            assert_eq!((reply.status, &*reply.body, world.reason()), (401, "", Some(Reason::ManagementTokenMissing)));
-            assert_eq!(reply.header("www-authenticate"), Some(&*format!("Bearer realm=\"{ISSUER}\"")));
-            assert_eq!((reply.header("content-type"), reply.header("cache-control")), (None, Some("no-store")));
+            assert_eq!(
+                (reply.status, &*reply.body, world.reason()),
+                (401, "", Some(Reason::ManagementTokenMissing))
+            );
+            assert_eq!(
+                reply.header("www-authenticate"),
+                Some(&*format!("Bearer realm=\"{ISSUER}\""))
+            );
+            assert_eq!(
+                (reply.header("content-type"), reply.header("cache-control")),
+                (None, Some("no-store"))
+            );
         }
     }
     assert_eq!(world.client(&own.id), before);
@@ -106,7 +137,10 @@ fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
     world.store.inner.sweep(world.now(), 1);
     let (long, access) = ("x".repeat(2049), world.tokens_by(own).access);
     let known = serde_json::to_value(world.client(&own.id).unwrap()).unwrap();
-    let digest = known["origin"]["dynamic"]["management"].as_str().expect("the digest of the token").to_owned();
+    let digest = known["origin"]["dynamic"]["management"]
+        .as_str()
+        .expect("the digest of the token")
+        .to_owned();
     let doc = document().to_string();
     drop(world.authorize_with(&ask(DOCUMENT), Some(fetched(doc.as_bytes()))).unwrap());
     let pairs = [
@@ -142,17 +176,27 @@ fn client_11_a_wrong_token_tells_nothing() {
     let (before, commits) = (world.client(&own.id), world.store.commits());
     let told = wire(&world.manage("GET", "nobody", "wrong", &Value::Null));
     for (id, token) in &pairs {
-        for (method, sent) in
-            [("GET", Value::Null), ("DELETE", Value::Null), ("PUT", with(metadata(), "client_id", &**id)), ("PUT", json!([]))]
-        {
+        for (method, sent) in [
+            ("GET", Value::Null),
+            ("DELETE", Value::Null),
+            ("PUT", with(metadata(), "client_id", &**id)),
+            ("PUT", json!([])),
+        ] {
             let reply = world.manage(method, id, token, &sent);
             assert_refused(&world, &reply, 401, "invalid_token", Reason::ManagementTokenWrong);
             assert_eq!(wire(&reply), told, "{method} of {id} with {token}");
         }
     }
     let challenge = format!("Bearer realm=\"{ISSUER}\", error=\"invalid_token\"");
-    assert_eq!(world.manage("GET", &own.id, "wrong", &Value::Null).header("www-authenticate"), Some(&*challenge));
-    assert_eq!((world.client(&own.id), world.store.commits()), (before, commits), "nothing is changed");
+    assert_eq!(
+        world.manage("GET", &own.id, "wrong", &Value::Null).header("www-authenticate"),
+        Some(&*challenge)
+    );
+    assert_eq!(
+        (world.client(&own.id), world.store.commits()),
+        (before, commits),
+        "nothing is changed"
+    );
     assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, 200);
 }
 
@@ -168,7 +212,10 @@ fn client_11_a_text_that_can_be_no_client_id_is_not_looked_up() {
         }
     }
     assert_eq!(read(), before);
-    assert_eq!((world.manage("GET", &"x".repeat(2048), &own.token, &Value::Null).status, read()), (401, before + 1));
+    assert_eq!(
+        (world.manage("GET", &"x".repeat(2048), &own.token, &Value::Null).status, read()),
+        (401, before + 1)
+    );
 }
 
 /// A deactivated client that is served again can be managed again: its token was not lost.
@@ -187,7 +234,10 @@ fn client_11_management_may_be_off() {
     rules.management = false;
     let (on, off) = (World::open(), World::with(policy().registration(rules)));
     let told = off.registered(&metadata());
-    assert_eq!((told.get("registration_access_token"), told.get("registration_client_uri")), (None, None));
+    assert_eq!(
+        (told.get("registration_access_token"), told.get("registration_client_uri")),
+        (None, None)
+    );
     let id = told["client_id"].as_str().unwrap();
     let record = serde_json::to_value(off.client(id).unwrap()).unwrap();
     assert_eq!(record["origin"], json!({ "dynamic": { "management": null } }), "nor is one kept");
@@ -203,7 +253,13 @@ fn client_11_management_may_be_off() {
     // One that was registered meanwhile has no token, whatever is sent for one.
     on.put(off.client(id).unwrap());
     for token in ["x", "null", "gcm_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
-        assert_refused(&on, &on.manage("GET", id, token, &Value::Null), 401, "invalid_token", Reason::ManagementTokenWrong);
+        assert_refused(
+            &on,
+            &on.manage("GET", id, token, &Value::Null),
+            401,
+            "invalid_token",
+            Reason::ManagementTokenWrong,
+        );
     }
 }
 
@@ -220,8 +276,16 @@ fn client_13_after_its_deletion_everything_of_a_client_is_dead() {
     let event = world.events().pop().unwrap();
     assert_eq!((event.kind, event.client.unwrap().as_str()), (EventKind::ClientDeleted, &*own.id));
     let now = world.now().unix_seconds();
-    // The clock may go on, stand or step back, before all that was ever issued; the record may be dropped or not.
-    for (at, sweep) in [(now, false), (now + 60, false), (now - 86_400, false), (0, false), (now, true), (now - 86_400, true)] {
+    // The clock may go on, stand or step back, before all that was ever issued; the record may be
+    // dropped or not.
+    for (at, sweep) in [
+        (now, false),
+        (now + 60, false),
+        (now - 86_400, false),
+        (0, false),
+        (now, true),
+        (now - 86_400, true),
+    ] {
         world.at_unix(at);
         if sweep {
             world.store.inner.sweep(world.now(), 1);
@@ -251,7 +315,10 @@ fn client_13_a_deleted_client_stays_deleted() {
     for standing in [Standing::Active, Standing::Deactivated, Standing::Active] {
         drop(world.server.set_standing(&own.id, standing).unwrap());
         let gone = [Reason::ClientUnknown, Reason::ClientDeactivated];
-        assert!(gone.contains(&refused(&world, &ask(&own.id)).reason()) && !world.works(&tokens.access), "{standing:?}");
+        assert!(
+            gone.contains(&refused(&world, &ask(&own.id)).reason()) && !world.works(&tokens.access),
+            "{standing:?}"
+        );
         assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, 401);
     }
     assert!(world.works(&others.access));
@@ -291,7 +358,8 @@ fn store_05_no_deletion_is_told_before_it_is_durable() {
     }
 }
 
-/// The secret of an operator's client manages nothing, even where the operator calls the client registered.
+/// The secret of an operator's client manages nothing, even where the operator calls the client
+/// registered.
 #[test]
 fn client_11_a_client_without_a_token_is_managed_by_nobody() {
     let world = World::open();

@@ -1,7 +1,9 @@
-//! CLIENT-12, -13 and -21 at once: whoever changes a registration while another does decides again on what the other has made of it.
+//! CLIENT-12, -13 and -21 at once: whoever changes a registration while another does decides again
+//! on what the other has made of it.
 
 use grantcore::{
-    Authorization, Choice, ClientStatus, EventKind, Incoming, MemoryStore, Reason, Reply, Server, Standing, Timestamp,
+    Authorization, Choice, ClientStatus, EventKind, Incoming, MemoryStore, Reason, Reply, Server,
+    Standing, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -13,9 +15,19 @@ use crate::support::store::{Broken, Fault};
 use crate::support::{CALLBACK, T, World, assert_refused, json as body};
 
 /// The same registration, managed by another request.
-fn sent_by(server: &Server<&MemoryStore>, method: &str, own: &(String, String), sent: &Value) -> Reply {
-    let (bearer, sent) = (format!("Bearer {}", own.1), with(sent.clone(), "client_id", &*own.0).to_string());
-    let incoming = Incoming { method, authorization: Authorization::One(bearer.as_bytes()), ..posting(sent.as_bytes()) };
+fn sent_by(
+    server: &Server<&MemoryStore>,
+    method: &str,
+    own: &(String, String),
+    sent: &Value,
+) -> Reply {
+    let (bearer, sent) =
+        (format!("Bearer {}", own.1), with(sent.clone(), "client_id", &*own.0).to_string());
+    let incoming = Incoming {
+        method,
+        authorization: Authorization::One(bearer.as_bytes()),
+        ..posting(sent.as_bytes())
+    };
     server.manage(&own.0, &incoming).unwrap()
 }
 
@@ -34,13 +46,23 @@ fn client_21_an_update_does_not_undo_a_deactivation() {
         let (world, own) = managed(&metadata());
         world.store.fail(vec![Fault::Conflict; conflicts]);
         let id = own.id.clone();
-        world.meanwhile(move |server| server.set_standing(&id, Standing::Deactivated).unwrap().unwrap());
-        let reply = world.manage("PUT", &own.id, &own.token, &own.update(with(metadata(), "client_name", "Other")));
+        world.meanwhile(move |server| {
+            server.set_standing(&id, Standing::Deactivated).unwrap().unwrap()
+        });
+        let reply = world.manage(
+            "PUT",
+            &own.id,
+            &own.token,
+            &own.update(with(metadata(), "client_name", "Other")),
+        );
         assert_refused(&world, &reply, 401, "invalid_token", Reason::ManagementTokenWrong);
         assert_eq!(status(&world, &own), ClientStatus::Deactivated);
         assert_eq!(world.client(&own.id).unwrap().about().name.as_deref(), Some("Notes Helper"));
         let problem = refused(&world, &ask(&own.id)).problem(world.server.policy());
-        assert_eq!((problem.status, problem.code, world.reason()), (400, "invalid_client", Some(Reason::ClientDeactivated)));
+        assert_eq!(
+            (problem.status, problem.code, world.reason()),
+            (400, "invalid_client", Some(Reason::ClientDeactivated))
+        );
     }
 }
 
@@ -50,11 +72,17 @@ fn client_21_a_deactivation_holds_over_an_update() {
     let tokens = world.tokens_by(&own);
     let other = key(&own);
     world.meanwhile(move |server| {
-        assert_eq!(sent_by(server, "PUT", &other, &with(metadata(), "client_name", "Other")).status, 200);
+        assert_eq!(
+            sent_by(server, "PUT", &other, &with(metadata(), "client_name", "Other")).status,
+            200
+        );
     });
     world.server.set_standing(&own.id, Standing::Deactivated).unwrap().unwrap();
     let client = world.client(&own.id).unwrap();
-    assert_eq!((client.status(), client.about().name.as_deref()), (ClientStatus::Deactivated, Some("Other")));
+    assert_eq!(
+        (client.status(), client.about().name.as_deref()),
+        (ClientStatus::Deactivated, Some("Other"))
+    );
     assert!(!world.works(&tokens.access));
     assert_eq!(world.manage("PUT", &own.id, &own.token, &own.update(metadata())).status, 401);
     assert_eq!(status(&world, &own), ClientStatus::Deactivated);
@@ -74,8 +102,15 @@ type Late = fn(&World, &Own, &str);
 #[test]
 fn client_13_nothing_undoes_a_deletion() {
     let late: [Late; 5] = [
-        |world, own, _| assert_eq!(world.manage("PUT", &own.id, &own.token, &own.update(confidential())).status, 401),
-        |world, own, _| assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204),
+        |world, own, _| {
+            assert_eq!(
+                world.manage("PUT", &own.id, &own.token, &own.update(confidential())).status,
+                401
+            )
+        },
+        |world, own, _| {
+            assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204)
+        },
         |world, own, _| drop(world.server.set_standing(&own.id, Standing::Deactivated).unwrap()),
         |world, own, _| {
             // Reactivating is written only if it changes something.
@@ -91,10 +126,16 @@ fn client_13_nothing_undoes_a_deletion() {
     for (n, act) in late.into_iter().enumerate() {
         let (world, own) = managed(&metadata());
         let (ticket, other) = (world.page(&ask(&own.id)).into_ticket(), key(&own));
-        world.meanwhile(move |server| assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204));
+        world.meanwhile(move |server| {
+            assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204)
+        });
         act(&world, &own, &ticket);
         let reply = refused(&world, &ask(&own.id)).reply(world.server.policy());
-        assert!(reply.status == 400 && reply.body.contains("invalid_client") && codes(&world) == 0, "act {n}: {}", reply.body);
+        assert!(
+            reply.status == 400 && reply.body.contains("invalid_client") && codes(&world) == 0,
+            "act {n}: {}",
+            reply.body
+        );
         let unknown = world.server.set_standing(&own.id, Standing::Active).unwrap().unwrap_err();
         assert_eq!(
             (unknown.reason(), refused(&world, &ask(&own.id)).reason()),
@@ -109,7 +150,9 @@ fn client_13_nothing_undoes_a_deletion() {
 fn client_13_a_deletion_holds_over_an_update() {
     let (world, own) = managed(&metadata());
     let other = key(&own);
-    world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &confidential()).status, 200));
+    world.meanwhile(move |server| {
+        assert_eq!(sent_by(server, "PUT", &other, &confidential()).status, 200)
+    });
     assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
     assert_eq!(refused(&world, &ask(&own.id)).reason(), Reason::ClientUnknown);
 }
@@ -128,13 +171,16 @@ fn client_12_of_two_updates_the_later_decides_on_the_earlier() {
     assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), told);
 }
 
-/// The secret is issued to the one whose update is written first; the other's does not replace it unseen.
+/// The secret is issued to the one whose update is written first; the other's does not replace it
+/// unseen.
 #[test]
 fn client_12_of_two_updates_one_issues_the_secret() {
     let (world, public) = managed(&metadata());
     let (other, told) = (key(&public), std::sync::Arc::new(std::sync::Mutex::new(None)));
     let first = std::sync::Arc::clone(&told);
-    world.meanwhile(move |server| *first.lock().unwrap() = Some(body(&sent_by(server, "PUT", &other, &confidential()))));
+    world.meanwhile(move |server| {
+        *first.lock().unwrap() = Some(body(&sent_by(server, "PUT", &other, &confidential())))
+    });
     assert_eq!(world.updated(&public, confidential()).get("client_secret"), None);
     let own = Own::of(told.lock().unwrap().take().unwrap());
     assert!(own.secret.is_some() && world.works(&world.tokens_by(&own).access));
@@ -145,8 +191,11 @@ fn client_12_of_two_updates_one_issues_the_secret() {
 fn client_12_a_secret_that_has_ended_meanwhile_is_refused() {
     let (world, own) = managed(&confidential());
     let other = key(&own);
-    world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &metadata()).status, 200));
-    let sent = with(with(confidential(), "client_name", "Later"), "client_secret", own.secret.as_deref());
+    world.meanwhile(move |server| {
+        assert_eq!(sent_by(server, "PUT", &other, &metadata()).status, 200)
+    });
+    let sent =
+        with(with(confidential(), "client_name", "Later"), "client_secret", own.secret.as_deref());
     let reply = world.manage("PUT", &own.id, &own.token, &own.update(sent));
     assert_refused(&world, &reply, 400, "invalid_client_metadata", Reason::MetadataSecret);
     assert_eq!(world.client(&own.id).unwrap().about().name.as_deref(), Some("Notes Helper"));
@@ -162,7 +211,10 @@ fn client_12_an_update_that_was_applied_unseen_is_recognized() {
     // And from one, which came along and was right until the update was applied.
     world.store.fail([Fault::AppliedThenConflict]);
     let told = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
-    assert_eq!((told.get("client_secret"), &told["token_endpoint_auth_method"]), (None, &json!("none")));
+    assert_eq!(
+        (told.get("client_secret"), &told["token_endpoint_auth_method"]),
+        (None, &json!("none"))
+    );
     assert_eq!(world.events().pop().map(|event| event.kind), Some(EventKind::ClientUpdated));
 }
 
@@ -183,7 +235,9 @@ fn client_12_a_pending_consent_is_judged_on_the_update() {
 fn client_12_an_update_takes_no_life_away() {
     let (world, own) = managed(&metadata());
     let ticket = world.page(&ask(&own.id)).into_ticket();
-    world.meanwhile(move |server| drop(server.consent(&ticket, crate::support::ALICE, Choice::Allow).unwrap().unwrap()));
+    world.meanwhile(move |server| {
+        drop(server.consent(&ticket, crate::support::ALICE, Choice::Allow).unwrap().unwrap())
+    });
     world.updated(&own, with(metadata(), "client_name", "Other"));
     let client = world.client(&own.id).unwrap();
     assert!(client.expires() > Timestamp::from_unix_seconds(T + 30 * DAY), "{client:?}");
@@ -195,14 +249,18 @@ fn store_05_no_update_is_told_before_it_is_durable() {
     for (fault, secret) in [(Fault::Dropped, false), (Fault::Unacknowledged, true)] {
         let (world, own) = managed(&metadata());
         world.store.fail([fault]);
-        let (bearer, sent) = (format!("Bearer {}", own.token), own.update(confidential()).to_string());
+        let (bearer, sent) =
+            (format!("Bearer {}", own.token), own.update(confidential()).to_string());
         let authorization = Authorization::One(bearer.as_bytes());
         let incoming = Incoming { method: "PUT", authorization, ..posting(sent.as_bytes()) };
         let failure = world.server.manage(&own.id, &incoming).expect_err("the store fails");
         assert_eq!(failure.error, Broken);
         let reply = failure.refusal.reply(world.server.policy());
         assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
-        assert_eq!((reply.header("retry-after"), body(&reply).get("client_secret")), (Some("1"), None));
+        assert_eq!(
+            (reply.header("retry-after"), body(&reply).get("client_secret")),
+            (Some("1"), None)
+        );
         let reply = world.token(&Params::refresh("x").set("client_id", &own.id));
         assert_eq!(reply.status == 401, secret, "{fault:?}");
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use grantcore::{
-    AuthMethods, Authorization, ClientStatus, EventKind, GrantTypes, Incoming, Policy, Reason, Registration, RegistrationRules,
+    AuthMethods, Authorization, ClientStatus, EventKind, GrantTypes, Incoming, Policy, Reason,
+    Registration, RegistrationRules,
 };
 use serde_json::{Value, json};
 
@@ -41,8 +42,13 @@ fn blanks(value: &Value, path: &str) -> Vec<String> {
     match value {
         Value::Null => vec![path.to_owned()],
         Value::String(text) if text.is_empty() => vec![path.to_owned()],
-        Value::Array(list) => list.iter().flat_map(|value| blanks(value, &format!("{path}[]"))).collect(),
-        Value::Object(members) => members.iter().flat_map(|(name, value)| blanks(value, &format!("{path}.{name}"))).collect(),
+        Value::Array(list) => {
+            list.iter().flat_map(|value| blanks(value, &format!("{path}[]"))).collect()
+        }
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| blanks(value, &format!("{path}.{name}")))
+            .collect(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![],
     }
 }
@@ -54,11 +60,21 @@ fn client_01_a_registration_is_answered_with_json_that_no_cache_keeps() {
     let reply = world.register(&metadata());
     assert_eq!(reply.status, 201);
     let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
-    assert_eq!(headers, [("content-type", "application/json"), ("cache-control", "no-store"), ("pragma", "no-cache")]);
+    assert_eq!(
+        headers,
+        [
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("pragma", "no-cache")
+        ]
+    );
     assert!(body(&reply).is_object());
     assert_eq!((world.store.inner.client_count(), world.store.commits()), (clients + 1, 1));
     let event = world.events().pop().unwrap();
-    assert_eq!((event.kind, event.reason, event.at.unix_seconds()), (EventKind::ClientRegistered, None, T));
+    assert_eq!(
+        (event.kind, event.reason, event.at.unix_seconds()),
+        (EventKind::ClientRegistered, None, T)
+    );
     assert_eq!(event.client.unwrap().as_str(), body(&reply)["client_id"]);
 }
 
@@ -99,10 +115,19 @@ fn client_01_the_body_is_one_json_object() {
     // An array that has a value for each member that is known, in whatever order they are.
     let in_order = format!("[[\"{CALLBACK}\"]{}]", ",null".repeat(21));
     let cut = [&sent[..sent.len() - 1], &deep, &in_order];
-    for bytes in bodies.iter().chain(&cut).map(|body| body.as_bytes()).chain([not_text.as_slice()]) {
-        world.registration_refused(&posting(bytes), 400, "invalid_client_metadata", Reason::MetadataNotJson);
+    for bytes in bodies.iter().chain(&cut).map(|body| body.as_bytes()).chain([not_text.as_slice()])
+    {
+        world.registration_refused(
+            &posting(bytes),
+            400,
+            "invalid_client_metadata",
+            Reason::MetadataNotJson,
+        );
     }
-    assert_eq!(world.register_bytes(format!(" \r\n\t{sent}\n").as_bytes(), Authorization::None).status, 201);
+    assert_eq!(
+        world.register_bytes(format!(" \r\n\t{sent}\n").as_bytes(), Authorization::None).status,
+        201
+    );
 }
 
 /// Two parsers that differ on which of the two is meant would differ on what was registered.
@@ -119,7 +144,12 @@ fn client_01_each_member_is_there_once() {
         r#""client_id":"a","client_id":"b""#,
     ] {
         let sent = format!(r#"{{"redirect_uris":["https://app.example/cb"],{twice}}}"#);
-        world.registration_refused(&posting(sent.as_bytes()), 400, "invalid_client_metadata", Reason::MetadataNotJson);
+        world.registration_refused(
+            &posting(sent.as_bytes()),
+            400,
+            "invalid_client_metadata",
+            Reason::MetadataNotJson,
+        );
     }
 }
 
@@ -139,12 +169,21 @@ fn client_01_the_body_says_that_it_is_json() {
     ];
     for content_type in types {
         let incoming = Incoming { content_type, ..posting(sent.as_bytes()) };
-        world.registration_refused(&incoming, 400, "invalid_client_metadata", Reason::MetadataNotJson);
+        world.registration_refused(
+            &incoming,
+            400,
+            "invalid_client_metadata",
+            Reason::MetadataNotJson,
+        );
     }
-    for content_type in
-        ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=UTF-8", " application/json "]
-    {
-        let incoming = Incoming { content_type: Some(content_type.as_bytes()), ..posting(sent.as_bytes()) };
+    for content_type in [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/json;charset=UTF-8",
+        " application/json ",
+    ] {
+        let incoming =
+            Incoming { content_type: Some(content_type.as_bytes()), ..posting(sent.as_bytes()) };
         assert_eq!(world.post_registration(&incoming).status, 201, "{content_type}");
     }
 }
@@ -169,21 +208,38 @@ fn client_02_every_registered_value_is_told() {
     assert_eq!(own.told, told);
     let client = world.client(&own.id).unwrap();
     let uris: Vec<_> = client.redirect_uris().iter().map(|uri| uri.as_str().to_owned()).collect();
-    assert_eq!((json!(uris), json!(client.scope().unwrap().as_str())), (told["redirect_uris"].clone(), told["scope"].clone()));
-    assert_eq!((client.about().name.as_deref(), client.created().unix_seconds()), (Some("Notes Helper"), T + 5));
+    assert_eq!(
+        (json!(uris), json!(client.scope().unwrap().as_str())),
+        (told["redirect_uris"].clone(), told["scope"].clone())
+    );
+    assert_eq!(
+        (client.about().name.as_deref(), client.created().unix_seconds()),
+        (Some("Notes Helper"), T + 5)
+    );
 }
 
 #[test]
 fn client_02_and_so_is_every_replaced_one() {
     let methods = AuthMethods { none: true, basic: false, post: false };
-    let world = World::with(policy().registration(RegistrationRules::open()).unverified_scope("read").auth_methods(methods));
+    let world = World::with(
+        policy()
+            .registration(RegistrationRules::open())
+            .unverified_scope("read")
+            .auth_methods(methods),
+    );
     let twice = with(everything(), "redirect_uris", vec![CALLBACK, "http://[::1]/cb", CALLBACK]);
-    let asked =
-        with(with(twice, "grant_types", vec!["refresh_token", "authorization_code", "refresh_token"]), "scope", "  write  read x");
+    let asked = with(
+        with(twice, "grant_types", vec!["refresh_token", "authorization_code", "refresh_token"]),
+        "scope",
+        "  write  read x",
+    );
     let told = world.registered(&asked);
     assert_eq!(told["redirect_uris"], json!([CALLBACK, "http://[::1]/cb"]));
     assert_eq!(told["grant_types"], json!(["authorization_code", "refresh_token"]));
-    assert_eq!((&told["scope"], &told["token_endpoint_auth_method"]), (&json!("read"), &json!("none")));
+    assert_eq!(
+        (&told["scope"], &told["token_endpoint_auth_method"]),
+        (&json!("read"), &json!("none"))
+    );
 }
 
 #[test]
@@ -193,13 +249,18 @@ fn client_02_equal_requests_make_different_clients() {
     let all: Vec<_> = (0..20).map(|_| world.own(&asked)).collect();
     let mut issued: BTreeSet<_> = all.iter().flat_map(|own| [&own.id, &own.token]).collect();
     issued.extend(all.iter().filter_map(|own| own.secret.as_ref()));
-    assert_eq!((issued.len(), all.iter().filter(|own| world.client(&own.id).is_some()).count()), (60, 20));
+    assert_eq!(
+        (issued.len(), all.iter().filter(|own| world.client(&own.id).is_some()).count()),
+        (60, 20)
+    );
 }
 
 #[test]
 fn client_03_a_secret_exactly_if_there_is_one() {
     let world = World::open();
-    for (method, secret) in [("none", false), ("client_secret_basic", true), ("client_secret_post", true), ("", true)] {
+    for (method, secret) in
+        [("none", false), ("client_secret_basic", true), ("client_secret_post", true), ("", true)]
+    {
         let told = world.registered(&with(metadata(), "token_endpoint_auth_method", method));
         assert_eq!(told.get("client_secret").is_some_and(Value::is_string), secret, "{method}");
         assert_eq!(told.get("client_secret_expires_at"), secret.then_some(&json!(0)), "{method}");
@@ -211,8 +272,16 @@ fn client_03_the_secret_authenticates_and_nothing_else_does() {
     let world = World::open();
     let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
     let (own, other) = (world.own(&asked), world.own(&asked));
-    let probe = |secret: &str| world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", secret));
-    assert_refused(&world, &probe(own.secret.as_deref().unwrap()), 400, "invalid_grant", Reason::RefreshUnknown);
+    let probe = |secret: &str| {
+        world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", secret))
+    };
+    assert_refused(
+        &world,
+        &probe(own.secret.as_deref().unwrap()),
+        400,
+        "invalid_grant",
+        Reason::RefreshUnknown,
+    );
     for wrong in [other.secret.as_deref().unwrap(), &own.token, &own.id, "x"] {
         assert_refused(&world, &probe(wrong), 401, "invalid_client", Reason::ClientSecretWrong);
     }
@@ -222,29 +291,50 @@ fn client_03_the_secret_authenticates_and_nothing_else_does() {
 #[test]
 fn client_03_no_member_is_null_or_empty() {
     let world = World::open();
-    let texts = ["client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri", "software_id", "software_version"];
+    let texts = [
+        "client_name",
+        "client_uri",
+        "logo_uri",
+        "tos_uri",
+        "policy_uri",
+        "software_id",
+        "software_version",
+    ];
     let more = ["application_type", "scope", "jwks_uri", "token_endpoint_auth_method"];
     for nothing in [json!(""), Value::Null] {
-        let blank = texts.iter().chain(&more).fold(metadata(), |metadata, member| with(metadata, member, nothing.clone()));
+        let blank = texts
+            .iter()
+            .chain(&more)
+            .fold(metadata(), |metadata, member| with(metadata, member, nothing.clone()));
         for contacts in [json!([]), json!([""]), json!(["", "ada@notes.example"]), Value::Null] {
             let told = world.registered(&with(blank.clone(), "contacts", contacts));
             assert_eq!(blanks(&told, ""), [""; 0]);
             assert_eq!(texts.iter().find(|member| told.get(**member).is_some()), None);
         }
     }
-    for told in [world.registered(&least()), world.registered(&metadata()), world.registered(&everything())] {
+    for told in
+        [world.registered(&least()), world.registered(&metadata()), world.registered(&everything())]
+    {
         assert_eq!(blanks(&told, ""), [""; 0]);
     }
-    let unscoped = World::with(Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::open()));
+    let unscoped = World::with(
+        Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::open()),
+    );
     assert_eq!(blanks(&unscoped.registered(&metadata()), ""), [""; 0]);
-    assert_eq!(blanks(&json!({ "a": [null], "b": "" }), ""), [".a[]", ".b"], "the search finds what is there");
+    assert_eq!(
+        blanks(&json!({ "a": [null], "b": "" }), ""),
+        [".a[]", ".b"],
+        "the search finds what is there"
+    );
 }
 
 #[test]
 fn client_04_what_is_left_out_has_its_default() {
     let own = World::open().own(&least());
     let told =
-        ["client_id", "client_secret", "registration_access_token", "registration_client_uri"].iter().fold(own.told, without_one);
+        ["client_id", "client_secret", "registration_access_token", "registration_client_uri"]
+            .iter()
+            .fold(own.told, without_one);
     let defaults = json!({
         "client_id_issued_at": T,
         "client_secret_expires_at": 0,
@@ -268,9 +358,15 @@ fn client_04_the_default_grant_types_are_the_policys() {
     let asked = without(metadata(), "grant_types");
     for refresh_token in [false, true] {
         let grants = GrantTypes { authorization_code: true, refresh_token };
-        let world = World::with(policy().registration(RegistrationRules::open()).default_grant_types(grants));
+        let world = World::with(
+            policy().registration(RegistrationRules::open()).default_grant_types(grants),
+        );
         let own = world.own(&asked);
-        let names = if refresh_token { json!(["authorization_code", "refresh_token"]) } else { json!(["authorization_code"]) };
+        let names = if refresh_token {
+            json!(["authorization_code", "refresh_token"])
+        } else {
+            json!(["authorization_code"])
+        };
         assert_eq!(own.told["grant_types"], names);
         assert_eq!(world.tokens_by(&own).refresh.is_some(), refresh_token);
         let told = world.registered(&with(metadata(), "grant_types", vec!["authorization_code"]));
@@ -294,17 +390,26 @@ fn client_06_nothing_that_is_the_servers_can_be_chosen() {
         let (plain, own) = (world.own(&asked), world.own(&more));
         let names = |told: &Value| told.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&own.told), names(&plain.told), "nothing more is told");
-        let server = ["client_id", "client_secret", "registration_access_token", "registration_client_uri"];
+        let server =
+            ["client_id", "client_secret", "registration_access_token", "registration_client_uri"];
         for (member, value) in own.told.as_object().unwrap() {
             let same = plain.told[member] == *value;
             assert_eq!(same, !server.contains(&member.as_str()), "{member}");
-            assert!(!server.contains(&member.as_str()) || *value != chosen[member], "{member} was chosen");
+            assert!(
+                !server.contains(&member.as_str()) || *value != chosen[member],
+                "{member} was chosen"
+            );
         }
         let client = world.client(&own.id).unwrap();
         assert_eq!((client.registration(), client.is_trusted()), (Registration::Dynamic, false));
         assert_eq!((client.status(), client.owner()), (ClientStatus::Active, None));
-        let refused = world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", "chosen"));
+        let refused = world
+            .token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", "chosen"));
         assert_eq!(refused.status, 401);
     }
-    assert_eq!(world.client("app").unwrap(), crate::support::app(), "the operator's client is as it was");
+    assert_eq!(
+        world.client("app").unwrap(),
+        crate::support::app(),
+        "the operator's client is as it was"
+    );
 }

@@ -1,5 +1,6 @@
-//! What has been dropped or deleted does not come back: CLIENT-13, -18, -19, -21 where a name is used again, by a document or by the
-//! operator, and where a write or a clock comes from another time.
+//! What has been dropped or deleted does not come back: CLIENT-13, -18, -19, -21 where a name is
+//! used again, by a document or by the operator, and where a write or a clock comes from another
+//! time.
 
 use grantcore::{Client, Commit, Reason, Standing, Store, Write};
 use serde_json::Value;
@@ -20,7 +21,8 @@ fn commit(world: &World, write: &Write) -> Commit {
     world.store.inner.commit(write).unwrap()
 }
 
-/// A renewal that timed out lands when the client has been deleted, dropped, and read from its document again.
+/// A renewal that timed out lands when the client has been deleted, dropped, and read from its
+/// document again.
 #[test]
 fn client_13_a_write_from_before_the_deletion_fits_no_later_record() {
     let world = World::open();
@@ -38,7 +40,8 @@ fn client_13_a_write_from_before_the_deletion_fits_no_later_record() {
     assert!(!world.works(&old.access) && world.works(&new.access));
 }
 
-/// The example server adds its clients at each start: what the operator deleted must not be dropped, or it would bring its grants back.
+/// The example server adds its clients at each start: what the operator deleted must not be
+/// dropped, or it would bring its grants back.
 #[test]
 fn client_13_a_deleted_client_of_the_operator_is_kept() {
     let world = World::new();
@@ -74,7 +77,11 @@ fn client_19_trust_ends_where_a_document_names_another_place() {
         let moved = with(document(), "redirect_uris", vec![uri]).to_string();
         let bad = ask(DOCUMENT).set("redirect_uri", uri).set("scope", "nope");
         let refusal = world.authorize_with(&bad, Some(fetched(moved.as_bytes()))).unwrap_err();
-        assert_eq!((refusal.reason(), refusal.location(world.server.policy()).is_some()), (Reason::ScopeUnknown, trusted), "{uri}");
+        assert_eq!(
+            (refusal.reason(), refusal.location(world.server.policy()).is_some()),
+            (Reason::ScopeUnknown, trusted),
+            "{uri}"
+        );
     }
 }
 

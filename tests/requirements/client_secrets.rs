@@ -1,9 +1,11 @@
-//! STORE-04 for clients (I25): the secrets of a registration are in its response and nowhere else, in no spelling.
+//! STORE-04 for clients (I25): the secrets of a registration are in its response and nowhere else,
+//! in no spelling.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::{
-    Authorization, Commit, Digest, Incoming, ManagementRequest, Operation, RegistrationRequest, RegistrationRules, Reply,
+    Authorization, Commit, Digest, Incoming, ManagementRequest, Operation, RegistrationRequest,
+    RegistrationRules, Reply,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +18,9 @@ use crate::support::{World, entropy, json as body, policy};
 /// The text of each secret and the bytes in it.
 fn secrets(own: &Own) -> Vec<Vec<u8>> {
     let texts = own.secret.iter().chain([&own.token]);
-    texts.flat_map(|text| [text.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(&text[4..]).unwrap()]).collect()
+    texts
+        .flat_map(|text| [text.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(&text[4..]).unwrap()])
+        .collect()
 }
 
 /// All that is kept and told of this client but its responses.
@@ -24,17 +28,32 @@ fn kept(world: &World, id: &str) -> String {
     let client = world.client(id).unwrap();
     let record = serde_json::to_string(&client).unwrap();
     let binary = serde_json::to_value(&client).unwrap();
-    format!("{record} {binary} {client:?} {client:#?} {:?} {:?} {:?}", world.store.inner, world.events(), world.server.policy())
+    format!(
+        "{record} {binary} {client:?} {client:#?} {:?} {:?} {:?}",
+        world.store.inner,
+        world.events(),
+        world.server.policy()
+    )
 }
 
-/// A decision on this request before and after it is opened, and all that it asks for, as a log would show them.
-fn decided<O: Operation>(world: &World, request: &O, seed: u64, reply: impl Fn(O::Response) -> Reply) -> (String, Reply)
+/// A decision on this request before and after it is opened, and all that it asks for, as a log
+/// would show them.
+fn decided<O: Operation>(
+    world: &World,
+    request: &O,
+    seed: u64,
+    reply: impl Fn(O::Response) -> Reply,
+) -> (String, Reply)
 where
     O::Response: std::fmt::Debug,
 {
     let moment = world.moment(entropy(seed));
     let decision = world.decision(request, &moment);
-    let sealed = format!("{decision:?} {decision:#?} {:?} {:?} {moment:?}", decision.write(), request.keys(&moment));
+    let sealed = format!(
+        "{decision:?} {decision:#?} {:?} {:?} {moment:?}",
+        decision.write(),
+        request.keys(&moment)
+    );
     let settled = decision.settle(Commit::Done).unwrap();
     let opened = format!("{settled:?} {settled:#?}");
     let reply = reply(settled.outcome.unwrap());
@@ -51,8 +70,10 @@ fn store_04_a_registration_keeps_digests_only() {
     shown.extend([format!("{reply:?} {reply:#?}")]);
     let own = Own::of(body(&reply));
 
-    let request = RegistrationRequest::parse(&posting(sent.as_bytes()), world.server.policy()).unwrap();
-    let (text, reply) = decided(&world, &request, 50, |registered| registered.reply(world.server.policy()));
+    let request =
+        RegistrationRequest::parse(&posting(sent.as_bytes()), world.server.policy()).unwrap();
+    let (text, reply) =
+        decided(&world, &request, 50, |registered| registered.reply(world.server.policy()));
     shown.extend([text]);
     let other = Own::of(body(&reply));
 
@@ -67,7 +88,11 @@ fn store_04_a_registration_keeps_digests_only() {
     ] {
         let reply = world.manage(method, &own.id, &own.token, &update);
         shown.extend([format!("{reply:?}")]);
-        let told = if reply.status == 200 { body(&reply)["registration_access_token"] == own.token } else { false };
+        let told = if reply.status == 200 {
+            body(&reply)["registration_access_token"] == own.token
+        } else {
+            false
+        };
         assert_eq!(told, reply.status == 200);
         if reply.status != 200 {
             shown.extend([&*reply.body]);
@@ -76,12 +101,21 @@ fn store_04_a_registration_keeps_digests_only() {
     let bearer = format!("Bearer {}", own.token);
     for method in ["GET", "PUT", "DELETE"] {
         let update = own.update(metadata()).to_string();
-        let incoming = Incoming { method, authorization: Authorization::One(bearer.as_bytes()), ..posting(update.as_bytes()) };
+        let incoming = Incoming {
+            method,
+            authorization: Authorization::One(bearer.as_bytes()),
+            ..posting(update.as_bytes())
+        };
         let request = ManagementRequest::parse(&own.id, &incoming, world.server.policy()).unwrap();
-        shown.extend([decided(&world, &request, 51, |managed| managed.reply(world.server.policy())).0]);
+        shown.extend([decided(&world, &request, 51, |managed| {
+            managed.reply(world.server.policy())
+        })
+        .0]);
     }
     shown.extend([world.token(&own.proven(Params::refresh("x"))).body]);
-    shown.extend([world.token(&own.proven(Params::refresh("x")).set("client_secret", &own.token)).body]);
+    shown.extend([world
+        .token(&own.proven(Params::refresh("x")).set("client_secret", &own.token))
+        .body]);
     world.store.fail([Fault::Dropped]);
     let failure = world.server.register(&posting(sent.as_bytes())).unwrap_err();
     shown.extend([format!("{failure:?} {failure:#?}")]);
@@ -90,7 +124,11 @@ fn store_04_a_registration_keeps_digests_only() {
     let all: Vec<_> = [&own, &other].into_iter().flat_map(secrets).collect();
     assert_eq!(all.len(), 8);
     assert_eq!(found(&shown, &all), [""; 0]);
-    assert!(shown.contains("ClientRegistered") && shown.contains("ClientDeleted") && shown.contains(&own.id));
+    assert!(
+        shown.contains("ClientRegistered")
+            && shown.contains("ClientDeleted")
+            && shown.contains(&own.id)
+    );
     assert!(found(&reply.body, &all).len() >= 4, "the search finds what is there");
 }
 
@@ -101,9 +139,14 @@ fn store_04_a_secret_that_an_update_issues_is_told_once() {
     let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_basic");
     let update = public.update(asked.clone()).to_string();
     let bearer = format!("Bearer {}", public.token);
-    let incoming = Incoming { method: "PUT", authorization: Authorization::One(bearer.as_bytes()), ..posting(update.as_bytes()) };
+    let incoming = Incoming {
+        method: "PUT",
+        authorization: Authorization::One(bearer.as_bytes()),
+        ..posting(update.as_bytes())
+    };
     let request = ManagementRequest::parse(&public.id, &incoming, world.server.policy()).unwrap();
-    let (mut shown, reply) = decided(&world, &request, 50, |managed| managed.reply(world.server.policy()));
+    let (mut shown, reply) =
+        decided(&world, &request, 50, |managed| managed.reply(world.server.policy()));
     let (sealed, own) = (Own::of(body(&reply)), Own::of(world.updated(&public, asked)));
     shown.extend([kept(&world, &own.id)]);
     shown.extend([without_token(&world.manage("GET", &own.id, &own.token, &Value::Null), &own)]);
@@ -127,13 +170,28 @@ fn store_04_what_is_stored_authenticates_nobody() {
     let digest = |text: &str| serde_json::to_value(Digest::of(text.as_bytes())).unwrap();
     let secret = &record["authentication"]["confidential"]["secret"]["digest"];
     let management = &record["origin"]["dynamic"]["management"];
-    assert_eq!((secret, management), (&digest(own.secret.as_deref().unwrap()), &digest(&own.token)));
-    let [secret, management] = [secret, management].map(|digest| digest.as_str().unwrap().to_owned());
-    for stored in
-        [secret.clone(), management.clone(), format!("gcs_{secret}"), format!("gcm_{management}"), format!("gcm_{secret}")]
-    {
+    assert_eq!(
+        (secret, management),
+        (&digest(own.secret.as_deref().unwrap()), &digest(&own.token))
+    );
+    let [secret, management] =
+        [secret, management].map(|digest| digest.as_str().unwrap().to_owned());
+    for stored in [
+        secret.clone(),
+        management.clone(),
+        format!("gcs_{secret}"),
+        format!("gcm_{management}"),
+        format!("gcm_{secret}"),
+    ] {
         assert_eq!(world.manage("GET", &own.id, &stored, &Value::Null).status, 401);
-        assert_eq!(world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", &stored)).status, 401);
+        assert_eq!(
+            world
+                .token(
+                    &Params::refresh("x").set("client_id", &own.id).set("client_secret", &stored)
+                )
+                .status,
+            401
+        );
     }
 }
 
@@ -141,11 +199,22 @@ fn store_04_what_is_stored_authenticates_nobody() {
 #[test]
 fn store_04_an_initial_access_token_is_not_kept() {
     let token = "an-initial-access-token-0123456789";
-    let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(token.as_bytes())])));
+    let world = World::with(
+        policy().registration(RegistrationRules::with_tokens([Digest::of(token.as_bytes())])),
+    );
     let (header, sent) = (format!("Bearer {token}"), metadata().to_string());
     let reply = world.register_bytes(sent.as_bytes(), Authorization::One(header.as_bytes()));
     let own = Own::of(body(&reply));
-    let wrong = world.register_bytes(json!([token]).to_string().as_bytes(), Authorization::One(header.as_bytes()));
-    let shown = format!("{} {reply:?} {} {} {:?}", kept(&world, &own.id), reply.body, wrong.body, world.server.policy());
+    let wrong = world.register_bytes(
+        json!([token]).to_string().as_bytes(),
+        Authorization::One(header.as_bytes()),
+    );
+    let shown = format!(
+        "{} {reply:?} {} {} {:?}",
+        kept(&world, &own.id),
+        reply.body,
+        wrong.body,
+        world.server.policy()
+    );
     assert_eq!((wrong.status, found(&shown, &[token.as_bytes().to_vec()])), (400, vec![]));
 }

@@ -1,8 +1,9 @@
-//! CLIENT-21 and -22: a client that an administrator deactivates, and an account that is suspended: the user's, or the client's owner's.
+//! CLIENT-21 and -22: a client that an administrator deactivates, and an account that is suspended:
+//! the user's, or the client's owner's.
 
 use grantcore::{
-    AccessCheck, Account, Authorization, Choice, Client, ClientStatus, Commit, EventKind, Loaded, Needs, Operation, Reason, Reply,
-    Standing, Subject, Timestamp,
+    AccessCheck, Account, Authorization, Choice, Client, ClientStatus, Commit, EventKind, Loaded,
+    Needs, Operation, Reason, Reply, Standing, Subject, Timestamp,
 };
 use serde_json::json;
 
@@ -22,7 +23,8 @@ struct Held {
 
 impl Held {
     fn of(world: &World) -> Self {
-        let (ticket, code) = (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()));
+        let (ticket, code) =
+            (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()));
         Self { ticket, code, tokens: world.tokens() }
     }
 
@@ -33,7 +35,9 @@ impl Held {
         assert!(world.works(&world.refreshed(self.tokens.refresh()).access));
         assert!(world.works(&Granted::of(&world.token(&Params::redeem(&self.code))).access));
         let location = world.decide(&self.ticket, Choice::Allow).unwrap().into_location();
-        assert!(world.works(&Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap()))).access));
+        assert!(world.works(
+            &Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap()))).access
+        ));
         world.page(&Params::authorize());
     }
 }
@@ -72,7 +76,11 @@ fn client_21_it_looks_like_a_client_that_never_was() {
         world.put(Client::public("gone").redirect_uri(CALLBACK).build().unwrap());
         set(&world, "gone", Standing::Deactivated);
         let page = refused(&world, &ask(id)).reply(world.server.policy());
-        let asks = [Params::redeem("gac_x"), Params::refresh("grt_x"), Params::refresh("x").set("client_secret", "s")];
+        let asks = [
+            Params::redeem("gac_x"),
+            Params::refresh("grt_x"),
+            Params::refresh("x").set("client_secret", "s"),
+        ];
         let tokens = asks.map(|ask| world.token(&ask.set("client_id", id)));
         let registration = world.manage("GET", id, "grg_x", &json!({}));
         tokens.into_iter().chain([page, registration]).collect()
@@ -88,11 +96,18 @@ fn client_21_it_looks_like_a_client_that_never_was() {
 fn client_21_registering_again_gives_a_new_client_that_works() {
     let world = World::open();
     let first = world.registered(&metadata());
-    let (id, token) = (first["client_id"].as_str().unwrap(), first["registration_access_token"].as_str().unwrap());
+    let (id, token) = (
+        first["client_id"].as_str().unwrap(),
+        first["registration_access_token"].as_str().unwrap(),
+    );
     let tokens = world.tokens_of(id);
     set(&world, id, Standing::Deactivated);
     for (method, sent) in [("GET", json!({})), ("PUT", metadata()), ("DELETE", json!({}))] {
-        assert_eq!(world.manage(method, id, token, &sent).status, 401, "{method}: it cannot help itself");
+        assert_eq!(
+            world.manage(method, id, token, &sent).status,
+            401,
+            "{method}: it cannot help itself"
+        );
     }
     assert_eq!(world.client(id).unwrap().status(), ClientStatus::Deactivated);
     let again = world.registered(&metadata());
@@ -107,8 +122,12 @@ fn client_21_an_unknown_client_has_no_standing() {
     let world = World::new();
     for id in ["nobody", "", "https://client.example/c", "\n"] {
         for standing in [Standing::Deactivated, Standing::Active] {
-            let refusal = world.server.set_standing(id, standing).unwrap().expect_err("there is none");
-            assert_eq!((refusal.reason(), world.reason()), (Reason::ClientUnknown, Some(Reason::ClientUnknown)));
+            let refusal =
+                world.server.set_standing(id, standing).unwrap().expect_err("there is none");
+            assert_eq!(
+                (refusal.reason(), world.reason()),
+                (Reason::ClientUnknown, Some(Reason::ClientUnknown))
+            );
             assert_eq!((world.store.commits(), world.client(id)), (0, None), "{id}");
         }
     }
@@ -120,26 +139,39 @@ fn client_21_saying_it_twice_is_saying_it_once() {
     let first = world.client("app");
     set(&world, "app", Standing::Active);
     assert_eq!((world.store.commits(), world.client("app")), (0, first.clone()));
-    for (standing, commits) in
-        [(Standing::Deactivated, 1), (Standing::Deactivated, 1), (Standing::Active, 2), (Standing::Active, 2)]
-    {
+    for (standing, commits) in [
+        (Standing::Deactivated, 1),
+        (Standing::Deactivated, 1),
+        (Standing::Active, 2),
+        (Standing::Active, 2),
+    ] {
         set(&world, "app", standing);
         assert_eq!(world.store.commits(), commits);
     }
     assert_eq!(world.client("app"), first, "nothing is lost");
-    let kinds: Vec<_> =
-        world.events().iter().map(|event| (event.kind, event.client.clone().unwrap().as_str().to_owned())).collect();
-    let [off, on] = [EventKind::ClientDeactivated, EventKind::ClientReactivated].map(|kind| (kind, "app".to_owned()));
+    let kinds: Vec<_> = world
+        .events()
+        .iter()
+        .map(|event| (event.kind, event.client.clone().unwrap().as_str().to_owned()))
+        .collect();
+    let [off, on] = [EventKind::ClientDeactivated, EventKind::ClientReactivated]
+        .map(|kind| (kind, "app".to_owned()));
     assert_eq!(kinds, [on.clone(), off.clone(), off, on.clone(), on]);
 }
 
 #[test]
 fn client_21_it_is_said_once_it_is_durable() {
-    for (fault, after) in [(Fault::Dropped, ClientStatus::Active), (Fault::Unacknowledged, ClientStatus::Deactivated)] {
+    for (fault, after) in
+        [(Fault::Dropped, ClientStatus::Active), (Fault::Unacknowledged, ClientStatus::Deactivated)]
+    {
         let world = World::new();
         world.store.fail([fault]);
-        let failure = world.server.set_standing("app", Standing::Deactivated).expect_err("the store fails");
-        assert_eq!((failure.refusal.status(), failure.refusal.reason()), (503, Reason::StorageUnavailable));
+        let failure =
+            world.server.set_standing("app", Standing::Deactivated).expect_err("the store fails");
+        assert_eq!(
+            (failure.refusal.status(), failure.refusal.reason()),
+            (503, Reason::StorageUnavailable)
+        );
         assert_eq!((status(&world), world.reason()), (after, Some(Reason::StorageUnavailable)));
     }
     for fault in [Fault::Conflict, Fault::AppliedThenConflict] {
@@ -150,7 +182,11 @@ fn client_21_it_is_said_once_it_is_durable() {
     }
     let world = World::new();
     world.store.fail([Fault::Conflict; 4]);
-    let refusal = world.server.set_standing("app", Standing::Deactivated).unwrap().expect_err("it is not done");
+    let refusal = world
+        .server
+        .set_standing("app", Standing::Deactivated)
+        .unwrap()
+        .expect_err("it is not done");
     assert_eq!((refusal.reason(), status(&world)), (Reason::Contended, ClientStatus::Active));
 }
 
@@ -165,11 +201,21 @@ fn client_21_a_deactivated_record_is_never_dropped() {
     for at in [DAY, 400 * DAY] {
         world.at(at);
         assert_eq!(world.store.inner.sweep(world.now(), usize::MAX), 0);
-        assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientDeactivated);
+        assert_page(
+            &world,
+            &refused(&world, &ask(&id)),
+            400,
+            "invalid_client",
+            Reason::ClientDeactivated,
+        );
     }
     set(&world, &id, Standing::Active);
     assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
-    assert_eq!((world.store.inner.sweep(world.now(), usize::MAX), world.client(&id)), (1, None), "its time was over");
+    assert_eq!(
+        (world.store.inner.sweep(world.now(), usize::MAX), world.client(&id)),
+        (1, None),
+        "its time was over"
+    );
 }
 
 /// A world whose client `app` belongs to carol.
@@ -181,7 +227,9 @@ fn owned() -> World {
 
 #[test]
 fn client_22_while_an_account_is_suspended_its_connections_rest() {
-    for (subject, reason) in [("alice", Reason::AccountSuspended), ("carol", Reason::OwnerSuspended)] {
+    for (subject, reason) in
+        [("alice", Reason::AccountSuspended), ("carol", Reason::OwnerSuspended)]
+    {
         let world = owned();
         let held = Held::of(&world);
         world.store.suspend(subject, true);
@@ -225,7 +273,13 @@ fn client_22_a_user_may_deny_all_the_same() {
         let refusal = world.decide(&ticket, Choice::Deny).expect_err("denied");
         assert_redir(&world, &refusal, "access_denied", Reason::AccessDenied);
         world.store.suspend(subject, false);
-        assert_page(&world, &world.decide(&ticket, Choice::Allow).unwrap_err(), 400, "consent_used", Reason::ConsentUsed);
+        assert_page(
+            &world,
+            &world.decide(&ticket, Choice::Allow).unwrap_err(),
+            400,
+            "consent_used",
+            Reason::ConsentUsed,
+        );
     }
 }
 
@@ -258,7 +312,14 @@ fn client_22_an_account_that_is_gone_is_not_in_standing() {
     assert_eq!(reason(&found), None);
     assert_eq!(reason(&Loaded { owner: None, ..found.clone() }), Some(Reason::OwnerSuspended));
     assert_eq!(reason(&Loaded { owner: suspended, ..found.clone() }), Some(Reason::OwnerSuspended));
-    assert_eq!(reason(&Loaded { account: suspended, ..found.clone() }), Some(Reason::AccountSuspended));
-    assert_eq!(reason(&Loaded { account: None, ..found.clone() }), Some(Reason::TokenRevoked), "nor has it an epoch");
+    assert_eq!(
+        reason(&Loaded { account: suspended, ..found.clone() }),
+        Some(Reason::AccountSuspended)
+    );
+    assert_eq!(
+        reason(&Loaded { account: None, ..found.clone() }),
+        Some(Reason::TokenRevoked),
+        "nor has it an epoch"
+    );
     assert_eq!(reason(&Loaded { client: None, ..found }), Some(Reason::TokenRevoked));
 }

@@ -1,9 +1,14 @@
 //! CLIENT-12: a client changes its registration, to nothing that it could not have registered.
 
-use grantcore::{Authorization, Choice, ClientStatus, EventKind, Incoming, Reason, RegistrationRules, Reply, Subject};
+use grantcore::{
+    Authorization, Choice, ClientStatus, EventKind, Incoming, Reason, RegistrationRules, Reply,
+    Subject,
+};
 use serde_json::{Value, json};
 
-use crate::support::clients::{MOVED, Own, ask, confidential, managed, metadata, posting, with, without};
+use crate::support::clients::{
+    MOVED, Own, ask, confidential, managed, metadata, posting, with, without,
+};
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::{CALLBACK, Granted, World, assert_refused, json as body, policy};
@@ -36,14 +41,28 @@ fn client_12_an_update_replaces_what_was_registered() {
     assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), told);
     let event = world.events().into_iter().rev().nth(1).unwrap();
     assert_eq!((event.kind, event.client.unwrap().as_str()), (EventKind::ClientUpdated, &*own.id));
-    assert_refused(&world, &world.token(&own.proven(Params::refresh("x"))), 401, "invalid_client", Reason::ClientMethodMismatch);
+    assert_refused(
+        &world,
+        &world.token(&own.proven(Params::refresh("x"))),
+        401,
+        "invalid_client",
+        Reason::ClientMethodMismatch,
+    );
 }
 
 #[test]
 fn client_12_the_id_is_there_and_stays() {
     let (world, own) = managed(&metadata());
     let other = world.own(&metadata());
-    let ids = [json!(other.id), json!("app"), json!(""), json!(own.id.to_uppercase()), json!(1), json!([own.id]), Value::Null];
+    let ids = [
+        json!(other.id),
+        json!("app"),
+        json!(""),
+        json!(own.id.to_uppercase()),
+        json!(1),
+        json!([own.id]),
+        Value::Null,
+    ];
     for id in ids.into_iter().map(|id| with(metadata(), "client_id", id)).chain([metadata()]) {
         world.not_managed("PUT", &own, &id, "invalid_client_metadata", Reason::MetadataClientId);
     }
@@ -52,12 +71,27 @@ fn client_12_the_id_is_there_and_stays() {
 #[test]
 fn client_12_what_only_the_server_sets_is_not_sent() {
     let (world, own) = managed(&confidential());
-    for member in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"] {
+    for member in [
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
+    ] {
         for value in [own.told[member].clone(), json!("x"), json!(1), json!(""), json!({})] {
             let sent = with(own.update(confidential()), member, value);
-            world.not_managed("PUT", &own, &sent, "invalid_client_metadata", Reason::MetadataReadOnly);
+            world.not_managed(
+                "PUT",
+                &own,
+                &sent,
+                "invalid_client_metadata",
+                Reason::MetadataReadOnly,
+            );
         }
-        assert_eq!(world.updated(&own, with(confidential(), member, Value::Null))["client_id"], own.id, "null is absent");
+        assert_eq!(
+            world.updated(&own, with(confidential(), member, Value::Null))["client_id"],
+            own.id,
+            "null is absent"
+        );
     }
 }
 
@@ -66,7 +100,15 @@ fn client_12_a_secret_is_the_own_one_or_none() {
     let (world, own) = managed(&confidential());
     let (public, other) = (world.own(&metadata()), world.own(&confidential()));
     let secret = own.secret.as_deref().unwrap();
-    let wrong = [json!("chosen"), json!(""), json!(1), json!([secret]), json!(&secret[1..]), json!(own.token), json!(other.secret)];
+    let wrong = [
+        json!("chosen"),
+        json!(""),
+        json!(1),
+        json!([secret]),
+        json!(&secret[1..]),
+        json!(own.token),
+        json!(other.secret),
+    ];
     for wrong in wrong {
         let sent = with(own.update(confidential()), "client_secret", wrong.clone());
         world.not_managed("PUT", &own, &sent, "invalid_client_metadata", Reason::MetadataSecret);
@@ -74,8 +116,16 @@ fn client_12_a_secret_is_the_own_one_or_none() {
         world.not_managed("PUT", &public, &sent, "invalid_client_metadata", Reason::MetadataSecret);
     }
     for right in [json!(secret), Value::Null] {
-        assert_eq!(world.updated(&own, with(confidential(), "client_secret", right)).get("client_secret"), None);
-        world.refused(&own.proven(Params::refresh("x")), 400, "invalid_grant", Reason::RefreshUnknown);
+        assert_eq!(
+            world.updated(&own, with(confidential(), "client_secret", right)).get("client_secret"),
+            None
+        );
+        world.refused(
+            &own.proven(Params::refresh("x")),
+            400,
+            "invalid_grant",
+            Reason::RefreshUnknown,
+        );
     }
 }
 
@@ -90,27 +140,71 @@ fn client_12_all_rules_of_registration_hold() {
     for (bad, code, reason) in [
         (without(metadata(), "redirect_uris"), "invalid_redirect_uri", Reason::RedirectUrisMissing),
         (to(&[]), "invalid_redirect_uri", Reason::RedirectUrisMissing),
-        (to(&[CALLBACK, "javascript:alert(1)"]), "invalid_redirect_uri", Reason::RegisteredUriForbidden),
+        (
+            to(&[CALLBACK, "javascript:alert(1)"]),
+            "invalid_redirect_uri",
+            Reason::RegisteredUriForbidden,
+        ),
         (to(&["http://a.example/cb"]), "invalid_redirect_uri", Reason::RegisteredUriInsecure),
         (to(&["https://a.example/cb#x"]), "invalid_redirect_uri", Reason::RegisteredUriFragment),
-        (to(&many.iter().map(String::as_str).collect::<Vec<_>>()), "invalid_redirect_uri", Reason::RedirectUrisTooMany),
-        (with(to(&["http://127.0.0.1/cb"]), "application_type", "web"), "invalid_redirect_uri", Reason::RegisteredUriLoopback),
-        (with(metadata(), "redirect_uris", CALLBACK), "invalid_client_metadata", Reason::MetadataRedirectUris),
-        (with(metadata(), "grant_types", vec!["refresh_token"]), "invalid_client_metadata", Reason::MetadataGrantTypes),
-        (with(metadata(), "response_types", vec!["token"]), "invalid_client_metadata", Reason::MetadataResponseTypes),
-        (with(metadata(), "token_endpoint_auth_method", "x"), "invalid_client_metadata", Reason::MetadataAuthMethod),
-        (with(metadata(), "client_uri", "javascript:alert(1)"), "invalid_client_metadata", Reason::MetadataPage),
-        (with(metadata(), "jwks_uri", "http://10.0.0.1/"), "invalid_client_metadata", Reason::MetadataKeys),
+        (
+            to(&many.iter().map(String::as_str).collect::<Vec<_>>()),
+            "invalid_redirect_uri",
+            Reason::RedirectUrisTooMany,
+        ),
+        (
+            with(to(&["http://127.0.0.1/cb"]), "application_type", "web"),
+            "invalid_redirect_uri",
+            Reason::RegisteredUriLoopback,
+        ),
+        (
+            with(metadata(), "redirect_uris", CALLBACK),
+            "invalid_client_metadata",
+            Reason::MetadataRedirectUris,
+        ),
+        (
+            with(metadata(), "grant_types", vec!["refresh_token"]),
+            "invalid_client_metadata",
+            Reason::MetadataGrantTypes,
+        ),
+        (
+            with(metadata(), "response_types", vec!["token"]),
+            "invalid_client_metadata",
+            Reason::MetadataResponseTypes,
+        ),
+        (
+            with(metadata(), "token_endpoint_auth_method", "x"),
+            "invalid_client_metadata",
+            Reason::MetadataAuthMethod,
+        ),
+        (
+            with(metadata(), "client_uri", "javascript:alert(1)"),
+            "invalid_client_metadata",
+            Reason::MetadataPage,
+        ),
+        (
+            with(metadata(), "jwks_uri", "http://10.0.0.1/"),
+            "invalid_client_metadata",
+            Reason::MetadataKeys,
+        ),
         (with(metadata(), "scope", "a\"b"), "invalid_client_metadata", Reason::MetadataScope),
         (with(metadata(), "contacts", "x"), "invalid_client_metadata", Reason::MetadataContacts),
-        (with(metadata(), "application_type", "x"), "invalid_client_metadata", Reason::MetadataApplicationType),
+        (
+            with(metadata(), "application_type", "x"),
+            "invalid_client_metadata",
+            Reason::MetadataApplicationType,
+        ),
         (with(metadata(), "client_name", 1), "invalid_client_metadata", Reason::MetadataName),
         (with(metadata(), "software_id", 1), "invalid_client_metadata", Reason::MetadataSoftware),
     ] {
         world.not_managed("PUT", &own, &own.update(bad), code, reason);
     }
     world.not_managed("PUT", &own, &json!([]), "invalid_client_metadata", Reason::MetadataNotJson);
-    assert_eq!(world.updated(&own, with(metadata(), "scope", "read admin"))["scope"], "read", "and the ceiling");
+    assert_eq!(
+        world.updated(&own, with(metadata(), "scope", "read admin"))["scope"],
+        "read",
+        "and the ceiling"
+    );
     assert_eq!(world.updated(&own, metadata())["scope"], "read write");
 }
 
@@ -132,16 +226,32 @@ fn client_12_the_body_is_judged_after_the_token() {
     for (body, content_type, status, code, reason) in [
         (&b"{"[..], json_type, 400, "invalid_client_metadata", Reason::MetadataNotJson),
         (twice.as_bytes(), json_type, 400, "invalid_client_metadata", Reason::MetadataNotJson),
-        (good.as_bytes(), Some(&b"text/plain"[..]), 400, "invalid_client_metadata", Reason::MetadataNotJson),
+        (
+            good.as_bytes(),
+            Some(&b"text/plain"[..]),
+            400,
+            "invalid_client_metadata",
+            Reason::MetadataNotJson,
+        ),
         (good.as_bytes(), None, 400, "invalid_client_metadata", Reason::MetadataNotJson),
         (&large, json_type, 413, "invalid_request", Reason::RequestTooLarge),
     ] {
         let wrong = put(&world, &own, "wrong", body, content_type);
         assert_refused(&world, &wrong, 401, "invalid_token", Reason::ManagementTokenWrong);
-        assert_refused(&world, &put(&world, &own, &own.token, body, content_type), status, code, reason);
+        assert_refused(
+            &world,
+            &put(&world, &own, &own.token, body, content_type),
+            status,
+            code,
+            reason,
+        );
     }
     assert_eq!(world.client(&own.id), before);
-    assert_eq!(put(&world, &own, &own.token, good.as_bytes(), Some(b"Application/JSON;charset=utf-8")).status, 200);
+    assert_eq!(
+        put(&world, &own, &own.token, good.as_bytes(), Some(b"Application/JSON;charset=utf-8"))
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -150,7 +260,13 @@ fn client_12_a_dropped_redirect_uri_leads_nowhere() {
     let ticket = world.page(&ask(&own.id)).into_ticket();
     let tokens = world.tokens_by(&own);
     world.updated(&own, with(metadata(), "redirect_uris", vec![MOVED]));
-    assert_page(&world, &refused(&world, &ask(&own.id)), 400, "invalid_request", Reason::RedirectUriMismatch);
+    assert_page(
+        &world,
+        &refused(&world, &ask(&own.id)),
+        400,
+        "invalid_request",
+        Reason::RedirectUriMismatch,
+    );
     for choice in [Choice::Allow, Choice::Deny] {
         let refusal = world.decide(&ticket, choice).unwrap_err();
         assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
@@ -164,16 +280,34 @@ fn client_12_a_dropped_redirect_uri_leads_nowhere() {
 fn client_12_a_client_that_becomes_confidential_is_told_its_secret_once() {
     let (world, public) = managed(&metadata());
     let told = world.updated(&public, confidential());
-    assert_eq!((&told["token_endpoint_auth_method"], &told["client_secret_expires_at"]), (&json!("client_secret_post"), &json!(0)));
+    assert_eq!(
+        (&told["token_endpoint_auth_method"], &told["client_secret_expires_at"]),
+        (&json!("client_secret_post"), &json!(0))
+    );
     let own = Own { secret: told["client_secret"].as_str().map(str::to_owned), ..public };
-    for again in [world.updated(&own, confidential()), body(&world.manage("GET", &own.id, &own.token, &Value::Null))] {
-        assert_eq!((again.get("client_secret"), &again["client_secret_expires_at"]), (None, &json!(0)));
+    for again in [
+        world.updated(&own, confidential()),
+        body(&world.manage("GET", &own.id, &own.token, &Value::Null)),
+    ] {
+        assert_eq!(
+            (again.get("client_secret"), &again["client_secret_expires_at"]),
+            (None, &json!(0))
+        );
     }
-    world.refused(&Params::refresh("x").set("client_id", &own.id), 401, "invalid_client", Reason::ClientSecretMissing);
+    world.refused(
+        &Params::refresh("x").set("client_id", &own.id),
+        401,
+        "invalid_client",
+        Reason::ClientSecretMissing,
+    );
     assert!(world.works(&world.tokens_by(&own).access));
     // By another method it is the same secret still.
-    let told = world.updated(&own, with(metadata(), "token_endpoint_auth_method", "client_secret_basic"));
-    assert_eq!((told.get("client_secret"), &told["token_endpoint_auth_method"]), (None, &json!("client_secret_basic")));
+    let told =
+        world.updated(&own, with(metadata(), "token_endpoint_auth_method", "client_secret_basic"));
+    assert_eq!(
+        (told.get("client_secret"), &told["token_endpoint_auth_method"]),
+        (None, &json!("client_secret_basic"))
+    );
     world.updated(&own, confidential());
     assert!(world.works(&world.tokens_by(&own).access));
 }
@@ -183,13 +317,26 @@ fn client_12_a_client_that_becomes_public_has_no_secret() {
     let (world, own) = managed(&confidential());
     let tokens = world.tokens_by(&own);
     let told = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
-    assert_eq!(["client_secret", "client_secret_expires_at"].map(|member| told.get(member)), [None, None]);
-    world.refused(&own.proven(Params::refresh("x")), 401, "invalid_client", Reason::ClientSecretUnexpected);
+    assert_eq!(
+        ["client_secret", "client_secret_expires_at"].map(|member| told.get(member)),
+        [None, None]
+    );
+    world.refused(
+        &own.proven(Params::refresh("x")),
+        401,
+        "invalid_client",
+        Reason::ClientSecretUnexpected,
+    );
     Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", &own.id)));
     // And a new one when it is confidential again.
     let told = world.updated(&own, confidential());
     assert_ne!(told["client_secret"], json!(own.secret));
-    world.refused(&own.proven(Params::refresh("x")), 401, "invalid_client", Reason::ClientSecretWrong);
+    world.refused(
+        &own.proven(Params::refresh("x")),
+        401,
+        "invalid_client",
+        Reason::ClientSecretWrong,
+    );
 }
 
 #[test]
@@ -204,7 +351,10 @@ fn client_12_a_method_or_grant_types_that_are_not_named_stay() {
             for member in ["token_endpoint_auth_method", "grant_types"] {
                 assert_eq!(told[member], own.told[member]);
             }
-            assert_eq!((told.get("client_secret"), told.get("client_secret_expires_at").is_some()), (None, secret));
+            assert_eq!(
+                (told.get("client_secret"), told.get("client_secret_expires_at").is_some()),
+                (None, secret)
+            );
             assert!(world.tokens_by(&own).refresh.is_some());
         }
     }
@@ -213,14 +363,24 @@ fn client_12_a_method_or_grant_types_that_are_not_named_stay() {
 #[test]
 fn client_12_status_epoch_owner_and_grants_survive() {
     let (world, own) = managed(&confidential());
-    let edited = world.client(&own.id).unwrap().edit().owner(Subject::new("bob")).build().unwrap().with_grants_ended();
+    let edited = world
+        .client(&own.id)
+        .unwrap()
+        .edit()
+        .owner(Subject::new("bob"))
+        .build()
+        .unwrap()
+        .with_grants_ended();
     world.put(edited.clone());
     let tokens = world.tokens_by(&own);
     let before = world.client(&own.id).unwrap();
     world.at(60);
     world.updated(&own, with(confidential(), "client_name", "Other"));
     let after = world.client(&own.id).unwrap();
-    assert_eq!((after.epoch(), after.status(), after.owner()), (edited.epoch(), ClientStatus::Active, edited.owner()));
+    assert_eq!(
+        (after.epoch(), after.status(), after.owner()),
+        (edited.epoch(), ClientStatus::Active, edited.owner())
+    );
     assert_eq!(
         (after.created(), after.expires(), after.registration()),
         (before.created(), before.expires(), before.registration())

@@ -1,9 +1,12 @@
-//! CLOCK: time is an argument, lifetimes are half open, and a clock that steps back revives nothing.
+//! CLOCK: time is an argument, lifetimes are half open, and a clock that steps back revives
+//! nothing.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-use grantcore::{Choice, Event, PolicyBuilder, PolicyError, Reason, Timestamp, TokenRequest, drive};
+use grantcore::{
+    Choice, Event, PolicyBuilder, PolicyError, Reason, Timestamp, TokenRequest, drive,
+};
 
 use crate::support::params::Params;
 use crate::support::sources::sources;
@@ -14,10 +17,15 @@ use crate::support::{Granted, T, World, entropy, param, policy};
 #[test]
 fn clock_01_deciding_knows_no_store_no_driver_and_no_clock() {
     let modules = ["store", "drive", "server", "memory", "rate"];
-    let ambient = ["Clock", "EntropySource", "SystemEntropy", "std::time::SystemTime", "std::time::Instant"];
+    let ambient =
+        ["Clock", "EntropySource", "SystemEntropy", "std::time::SystemTime", "std::time::Instant"];
     for (file, code) in sources("src/decide") {
         for module in modules {
-            let paths = [format!("crate::{module}::"), format!("crate::{module};"), format!("crate::{module},")];
+            let paths = [
+                format!("crate::{module}::"),
+                format!("crate::{module};"),
+                format!("crate::{module},"),
+            ];
             assert!(!paths.iter().any(|path| code.contains(path)), "{file} imports {module}");
         }
         for name in ambient {
@@ -55,7 +63,11 @@ fn story() -> (Vec<String>, String, Vec<Event>) {
     assert_eq!(send(&Params::refresh(&second).set("scope", "admin")), None);
     world.at(60);
     assert_eq!(send(&Params::refresh(&first)), None);
-    let records: Vec<_> = world.grants().iter().map(|stored| serde_json::to_string(&*stored.record).unwrap()).collect();
+    let records: Vec<_> = world
+        .grants()
+        .iter()
+        .map(|stored| serde_json::to_string(&*stored.record).unwrap())
+        .collect();
     (said, records.concat(), world.events())
 }
 
@@ -79,8 +91,12 @@ fn clock_01_the_clock_is_read_once_per_attempt() {
             Timestamp::from_unix_seconds(T + 10 * readings.get())
         };
         world.store.fail(vec![Fault::Conflict; usize::try_from(conflicts).unwrap()]);
-        let settled = drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
-        assert_eq!((readings.get(), settled.event.at.unix_seconds()), (conflicts + 1, T + 10 * (conflicts + 1)));
+        let settled =
+            drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
+        assert_eq!(
+            (readings.get(), settled.event.at.unix_seconds()),
+            (conflicts + 1, T + 10 * (conflicts + 1))
+        );
         assert!(settled.outcome.is_ok());
     }
 }
@@ -94,7 +110,10 @@ const EXPIRING: [Expiring; 5] = [
         let ticket = world.page(&Params::authorize()).into_ticket();
         world.at(age);
         let decided = world.decide(&ticket, Choice::Allow);
-        assert_eq!(decided.as_ref().err().map(grantcore::Refusal::reason), (age >= 600).then_some(Reason::ConsentExpired));
+        assert_eq!(
+            decided.as_ref().err().map(grantcore::Refusal::reason),
+            (age >= 600).then_some(Reason::ConsentExpired)
+        );
         decided.is_ok()
     }),
     ("code", 600, |policy, age| {
@@ -150,7 +169,11 @@ fn clock_03_a_clock_behind_the_record_is_no_reason_to_refuse() {
         assert!(world.works(&first.access) && world.works(&second.access));
         assert_eq!((first.expires_in, second.expires_in), (3600, 3600));
         for tokens in [first, second] {
-            assert_eq!(world.access(&tokens.access).expires().unix_seconds(), T + 3600, "counted from the latest time seen");
+            assert_eq!(
+                world.access(&tokens.access).expires().unix_seconds(),
+                T + 3600,
+                "counted from the latest time seen"
+            );
         }
     }
 }
@@ -195,7 +218,10 @@ fn clock_04_no_setting_gives_a_records_expiry_leeway() {
     ];
     for set in settings {
         for (name, lifetime, works) in EXPIRING {
-            assert!(works(set(policy()), lifetime - 1) && !works(set(policy()), lifetime), "{name}");
+            assert!(
+                works(set(policy()), lifetime - 1) && !works(set(policy()), lifetime),
+                "{name}"
+            );
         }
     }
 }
@@ -229,12 +255,18 @@ fn clock_05_expires_in_is_what_is_left_of_the_stored_expiry() {
 
 #[test]
 fn clock_05_a_lifetime_has_no_fraction_that_one_side_could_drop() {
-    for policy in [policy().access_lifetime(Duration::from_millis(1999)), policy().replay_window(Duration::from_millis(900))] {
+    for policy in [
+        policy().access_lifetime(Duration::from_millis(1999)),
+        policy().replay_window(Duration::from_millis(900)),
+    ] {
         assert_eq!(policy.build().map(|_| ()), Err(PolicyError::Lifetime));
     }
     let world = World::with(policy().access_lifetime(Duration::from_secs(1)));
     let tokens = world.tokens();
-    assert_eq!((tokens.expires_in, world.access(&tokens.access).expires().unix_seconds()), (1, T + 1));
+    assert_eq!(
+        (tokens.expires_in, world.access(&tokens.access).expires().unix_seconds()),
+        (1, T + 1)
+    );
     world.at(1);
     world.dead(&tokens.access, Reason::TokenExpired);
 }
@@ -249,17 +281,34 @@ fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
         PolicyBuilder::refresh_idle_lifetime,
         |policy, lifetime| policy.refresh_absolute_lifetime(Some(lifetime)),
     ];
-    let bad = [Duration::ZERO, Duration::from_millis(999), Duration::from_secs(u64::MAX), Duration::MAX];
+    let bad =
+        [Duration::ZERO, Duration::from_millis(999), Duration::from_secs(u64::MAX), Duration::MAX];
     for set in lifetimes {
         for lifetime in bad {
-            assert_eq!(set(policy(), lifetime).build().map(|_| ()), Err(PolicyError::Lifetime), "{lifetime:?}");
+            assert_eq!(
+                set(policy(), lifetime).build().map(|_| ()),
+                Err(PolicyError::Lifetime),
+                "{lifetime:?}"
+            );
         }
     }
     let seconds = Duration::from_secs;
-    let shorter = [policy().refresh_idle_lifetime(seconds(3599)), policy().refresh_absolute_lifetime(Some(seconds(3599)))];
+    let shorter = [
+        policy().refresh_idle_lifetime(seconds(3599)),
+        policy().refresh_absolute_lifetime(Some(seconds(3599))),
+    ];
     for policy in shorter {
         assert_eq!(policy.build().map(|_| ()), Err(PolicyError::RefreshLifetime));
     }
-    assert!(policy().refresh_idle_lifetime(seconds(3600)).refresh_absolute_lifetime(Some(seconds(3600))).build().is_ok());
-    assert_eq!(policy().replay_window(seconds(u64::MAX)).build().map(|_| ()), Err(PolicyError::ReplayWindow));
+    assert!(
+        policy()
+            .refresh_idle_lifetime(seconds(3600))
+            .refresh_absolute_lifetime(Some(seconds(3600)))
+            .build()
+            .is_ok()
+    );
+    assert_eq!(
+        policy().replay_window(seconds(u64::MAX)).build().map(|_| ()),
+        Err(PolicyError::ReplayWindow)
+    );
 }

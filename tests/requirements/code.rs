@@ -5,13 +5,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::{
-    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, PolicyError, Reason, Store, Subject, TokenRedirectUri,
-    TokenRequest,
+    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, PolicyError, Reason, Store,
+    Subject, TokenRedirectUri, TokenRequest,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
-use crate::support::{ALICE, CALLBACK, CHALLENGE, Granted, MCP, VERIFIER, World, app, entropy, json, param, policy};
+use crate::support::{
+    ALICE, CALLBACK, CHALLENGE, Granted, MCP, VERIFIER, World, app, entropy, json, param, policy,
+};
 
 /// A good verifier, but of another challenge.
 const WRONG: &str = "0000000000000000000000000000000000000000000";
@@ -68,7 +70,11 @@ fn code_02_the_challenge_is_in_no_response() {
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     assert!(!location.contains(CHALLENGE) && location.contains("code="));
     let redeem = Params::redeem(&param(&location, "code").unwrap());
-    for params in [redeem.clone().set("code_verifier", WRONG), redeem.clone().set("code_verifier", CHALLENGE), redeem] {
+    for params in [
+        redeem.clone().set("code_verifier", WRONG),
+        redeem.clone().set("code_verifier", CHALLENGE),
+        redeem,
+    ] {
         assert!(!world.token(&params).body.contains(CHALLENGE));
     }
 }
@@ -148,9 +154,13 @@ fn code_07_concurrent_redemptions_give_one_token_set() {
             let world = World::with(policy().replay_window(Duration::from_secs(window)));
             let code = world.code(&Params::authorize());
             let replies = world.race(20, &Params::redeem(&code));
-            let (won, lost): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
+            let (won, lost): (Vec<_>, Vec<_>) =
+                replies.iter().partition(|reply| reply.status == 200);
             assert_eq!((won.len(), lost.len()), (1, 19));
-            assert!(lost.iter().all(|reply| reply.status == 400 && json(reply)["error"] == "invalid_grant"));
+            assert!(
+                lost.iter()
+                    .all(|reply| reply.status == 400 && json(reply)["error"] == "invalid_grant")
+            );
             let tokens = Granted::of(won[0]);
             world.dead(&tokens.access, Reason::TokenRevoked);
             world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
@@ -158,8 +168,9 @@ fn code_07_concurrent_redemptions_give_one_token_set() {
     }
 }
 
-/// A look-up followed by a deletion let two requests through; here the deletion's place is a compare-and-set. Of two requests
-/// that both read the unredeemed code, the later one's commit conflicts and is decided anew.
+/// A look-up followed by a deletion let two requests through; here the deletion's place is a
+/// compare-and-set. Of two requests that both read the unredeemed code, the later one's commit
+/// conflicts and is decided anew.
 #[test]
 fn ghsa_7w99_5wm4_3g79_a_code_read_twice_is_redeemed_once() {
     let world = World::new();
@@ -178,7 +189,10 @@ fn code_08_a_code_of_one_client_is_refused_to_another() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     world.invalid_grant(&Params::redeem(&code).by_web(), Reason::CodeClientMismatch);
-    world.invalid_grant(&Params::redeem(&code).by_web().set("redirect_uri", CALLBACK), Reason::CodeClientMismatch);
+    world.invalid_grant(
+        &Params::redeem(&code).by_web().set("redirect_uri", CALLBACK),
+        Reason::CodeClientMismatch,
+    );
     assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code))).access));
 }
 
@@ -195,19 +209,28 @@ fn code_09_the_redirect_uri_of_the_request_is_sent_again() {
     for (uri, reason) in cases {
         world.invalid_grant(&Params::redeem(&code).set("redirect_uri", uri), reason);
     }
-    world.invalid_grant(&Params::redeem(&code).without("redirect_uri"), Reason::TokenRedirectUriMissing);
+    world.invalid_grant(
+        &Params::redeem(&code).without("redirect_uri"),
+        Reason::TokenRedirectUriMissing,
+    );
     Granted::of(&world.token(&Params::redeem(&code)));
 }
 
 #[test]
 fn code_09_of_a_loopback_uri_the_port_is_the_one_used() {
     let world = World::new();
-    world.put(grantcore::Client::public("app").redirect_uri("http://127.0.0.1/cb").build().unwrap());
+    world
+        .put(grantcore::Client::public("app").redirect_uri("http://127.0.0.1/cb").build().unwrap());
     let code = world.code(&Params::authorize().set("redirect_uri", "http://127.0.0.1:51004/cb"));
     for uri in ["http://127.0.0.1/cb", "http://127.0.0.1:51005/cb", "http://localhost:51004/cb"] {
-        world.invalid_grant(&Params::redeem(&code).set("redirect_uri", uri), Reason::TokenRedirectUriMismatch);
+        world.invalid_grant(
+            &Params::redeem(&code).set("redirect_uri", uri),
+            Reason::TokenRedirectUriMismatch,
+        );
     }
-    Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", "http://127.0.0.1:51004/cb")));
+    Granted::of(
+        &world.token(&Params::redeem(&code).set("redirect_uri", "http://127.0.0.1:51004/cb")),
+    );
 }
 
 #[test]
@@ -242,22 +265,45 @@ fn code_11_no_failed_attempt_consumes_the_code_or_writes() {
         for (params, reason) in wrong(&code) {
             world.invalid_grant(&params, reason);
         }
-        world.refused(&Params::redeem(&code).without("code_verifier"), 400, "invalid_request", Reason::VerifierMissing);
+        world.refused(
+            &Params::redeem(&code).without("code_verifier"),
+            400,
+            "invalid_request",
+            Reason::VerifierMissing,
+        );
         let elsewhere = Params::redeem(&code).and("resource", "https://other.example");
         world.refused(&elsewhere, 400, "invalid_target", Reason::ResourceBeyondGrant);
     }
-    assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code).set("code_verifier", VERIFIER))).access));
+    assert!(world.works(
+        &Granted::of(&world.token(&Params::redeem(&code).set("code_verifier", VERIFIER))).access
+    ));
 }
 
 #[test]
 fn code_12_whatever_is_wrong_with_a_code_the_error_is_one() {
     let world = World::new();
-    let (ticket, code) = (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()));
+    let (ticket, code) =
+        (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()));
     let tokens = world.tokens();
-    let changed = format!("{}{}", &code[..code.len() - 1], if code.ends_with('A') { 'B' } else { 'A' });
+    let changed =
+        format!("{}{}", &code[..code.len() - 1], if code.ends_with('A') { 'B' } else { 'A' });
     let unknown = format!("gac_{}", URL_SAFE_NO_PAD.encode([7; 48]));
-    let (long, padded, spaced, plain) = (format!("{code}A"), format!("{code}="), format!("{code} "), code.replace("gac_", ""));
-    let texts = [&changed, &unknown, &long, &padded, &spaced, &plain, &ticket, &tokens.access, tokens.refresh(), "x", "gac_", "é"];
+    let (long, padded, spaced, plain) =
+        (format!("{code}A"), format!("{code}="), format!("{code} "), code.replace("gac_", ""));
+    let texts = [
+        &changed,
+        &unknown,
+        &long,
+        &padded,
+        &spaced,
+        &plain,
+        &ticket,
+        &tokens.access,
+        tokens.refresh(),
+        "x",
+        "gac_",
+        "é",
+    ];
     for text in texts {
         world.invalid_grant(&Params::redeem(text), Reason::CodeUnknown);
     }
@@ -277,7 +323,10 @@ fn code_13_a_late_replay_is_recognized() {
         let tokens = Granted::of(&world.token(&Params::redeem(&code)));
         world.at(late);
         let tokens = world.refreshed(tokens.refresh());
-        world.invalid_grant(&Params::redeem(&code).set("code_verifier", WRONG), Reason::VerifierMismatch);
+        world.invalid_grant(
+            &Params::redeem(&code).set("code_verifier", WRONG),
+            Reason::VerifierMismatch,
+        );
         world.invalid_grant(&Params::redeem(&code), Reason::CodeReused);
         world.dead(&tokens.access, Reason::TokenRevoked);
         world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
@@ -298,11 +347,23 @@ fn code_14_what_ends_between_consent_and_redemption_ends_the_code() {
     let cases: [Case; 3] = [
         (|world| world.store.suspend("alice", true), Reason::AccountSuspended),
         (|world| world.put(app().with_grants_ended()), Reason::GrantEnded),
-        (|world| world.store.inner.put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE }), Reason::GrantEnded),
+        (
+            |world| {
+                world
+                    .store
+                    .inner
+                    .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE })
+            },
+            Reason::GrantEnded,
+        ),
     ];
     for (end, reason) in cases {
         let (redeem, world) = ended(end);
         world.invalid_grant(&redeem, reason);
-        assert_eq!(world.grants()[0].record.state(), GrantState::CodeIssued, "a refusal writes nothing");
+        assert_eq!(
+            world.grants()[0].record.state(),
+            GrantState::CodeIssued,
+            "a refusal writes nothing"
+        );
     }
 }

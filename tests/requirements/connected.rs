@@ -1,8 +1,12 @@
-//! REVOKE-06 to -09, REFRESH-17, and the seed's section on connected apps: who may list and end connections, and what it ends.
+//! REVOKE-06 to -09, REFRESH-17, and the seed's section on connected apps: who may list and end
+//! connections, and what it ends.
 
 use std::time::Duration;
 
-use grantcore::{Cause, Choice, Client, Connection, ConnectionState, EventKind, GrantState, Motive, Reason, Standing, User};
+use grantcore::{
+    Cause, Choice, Client, Connection, ConnectionState, EventKind, GrantState, Motive, Reason,
+    Standing, User,
+};
 
 use crate::support::params::Params;
 use crate::support::store::Fault;
@@ -13,7 +17,11 @@ const ADMIN: Motive<'static> = Motive::Administrator("left the company");
 
 /// A second public client.
 fn other() -> Client {
-    Client::public("other").name("Other\u{202e}App").redirect_uri("https://app.example/cb").build().unwrap()
+    Client::public("other")
+        .name("Other\u{202e}App")
+        .redirect_uri("https://app.example/cb")
+        .build()
+        .unwrap()
 }
 
 fn world() -> World {
@@ -24,11 +32,15 @@ fn world() -> World {
 
 /// Tokens of this user for this client.
 fn tokens(world: &World, user: User<'_>, client: &str) -> Granted {
-    let page = match world.authorize_as(&Params::authorize().set("client_id", client), Some(user)).unwrap() {
+    let page = match world
+        .authorize_as(&Params::authorize().set("client_id", client), Some(user))
+        .unwrap()
+    {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),
     };
-    let location = world.server.consent(&page, user, Choice::Allow).unwrap().unwrap().into_location();
+    let location =
+        world.server.consent(&page, user, Choice::Allow).unwrap().unwrap().into_location();
     let code = param(&location, "code").unwrap();
     Granted::of(&world.token(&Params::redeem(&code).set("client_id", client)))
 }
@@ -89,11 +101,19 @@ fn revoke_06_a_name_is_cleaned_and_a_nameless_client_goes_by_its_id() {
 #[test]
 fn revoke_06_the_user_ends_one_and_no_other() {
     let world = world();
-    let (one, two, bobs) = (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
-    let grant = listed(&world, "alice").into_iter().find(|own| own.client_id().as_str() == "app").unwrap().grant_id();
+    let (one, two, bobs) =
+        (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
+    let grant = listed(&world, "alice")
+        .into_iter()
+        .find(|own| own.client_id().as_str() == "app")
+        .unwrap()
+        .grant_id();
     world.server.revoke_connection("alice", grant).unwrap().unwrap();
     let event = world.events().pop().unwrap();
-    assert_eq!((event.kind, event.flow, event.client_id()), (EventKind::GrantRevoked, Some(grant), Some("app")));
+    assert_eq!(
+        (event.kind, event.flow, event.client_id()),
+        (EventKind::GrantRevoked, Some(grant), Some("app"))
+    );
     is_over(&world, &one, Reason::GrantRevoked);
     assert!(world.works(&two.access) && world.works(&bobs.access));
     assert_eq!(listed(&world, "alice").len(), 1);
@@ -102,7 +122,10 @@ fn revoke_06_the_user_ends_one_and_no_other() {
     // Once more is as good as once.
     let before = world.store.commits();
     world.server.revoke_connection("alice", grant).unwrap().unwrap();
-    assert_eq!((world.store.commits(), world.events().pop().unwrap().kind), (before, EventKind::NothingRevoked));
+    assert_eq!(
+        (world.store.commits(), world.events().pop().unwrap().kind),
+        (before, EventKind::NothingRevoked)
+    );
 }
 
 #[test]
@@ -115,7 +138,11 @@ fn revoke_06_another_users_grant_is_not_found_and_not_told_of() {
         let refusal = world.server.revoke_connection(subject, id).unwrap().unwrap_err();
         assert_eq!((refusal.reason(), refusal.status()), (Reason::ConnectionUnknown, 404));
         let event = world.events().pop().unwrap();
-        assert_eq!((event.subject, event.client, event.flow), (None, None, None), "nothing of the other user is in it");
+        assert_eq!(
+            (event.subject, event.client, event.flow),
+            (None, None, None),
+            "nothing of the other user is in it"
+        );
     }
     assert!(world.works(&alices.access) && world.store.commits() == before);
 }
@@ -165,7 +192,10 @@ fn revoke_07_active_while_an_access_token_works_dormant_while_it_can_be_renewed(
     world.at(3599);
     assert_eq!(state(&world), Some(ConnectionState::Active));
     world.at(3600);
-    assert_eq!((state(&world), only(&world).access_expires_at()), (Some(ConnectionState::Dormant), None));
+    assert_eq!(
+        (state(&world), only(&world).access_expires_at()),
+        (Some(ConnectionState::Dormant), None)
+    );
     world.refreshed(tokens.refresh());
     assert_eq!(state(&world), Some(ConnectionState::Active));
     world.at(3600 + 30 * 86_400 - 1);
@@ -189,7 +219,8 @@ fn revoke_07_without_a_refresh_token_it_is_gone_when_its_access_token_is() {
 
 /// What is held up is the user's to revoke all the same; what is dead for good is not listed.
 #[test]
-fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_client_that_is_gone_is_not_listed() {
+fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_client_that_is_gone_is_not_listed()
+ {
     let world = world();
     world.tokens();
     world.store.suspend("alice", true);
@@ -207,7 +238,11 @@ fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_clien
 fn revoke_07_an_access_token_that_was_given_back_leaves_it_dormant() {
     let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
     let tokens = world.tokens();
-    let body = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &tokens.access).encode();
+    let body = Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .and("token", &tokens.access)
+        .encode();
     assert_eq!(world.server.revoke(&crate::support::steps::form(&body)).unwrap().status, 200);
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
 }
@@ -219,7 +254,10 @@ fn revoke_08_an_administrator_ends_one_grant() {
     let grant = only(&world).grant_id();
     world.server.revoke_grant(grant, ADMIN).unwrap().unwrap();
     let event = world.events().pop().unwrap();
-    assert_eq!((event.kind, event.note.as_deref()), (EventKind::GrantRevoked, Some("left the company")));
+    assert_eq!(
+        (event.kind, event.note.as_deref()),
+        (EventKind::GrantRevoked, Some("left the company"))
+    );
     assert_eq!(world.grants()[0].record.state(), GrantState::Revoked(Cause::Administrator));
     is_over(&world, &one, Reason::GrantRevoked);
     assert!(world.works(&two.access));
@@ -233,15 +271,22 @@ fn revoke_08_an_administrator_ends_one_grant() {
 #[test]
 fn revoke_08_an_administrator_ends_all_of_a_user() {
     let world = world();
-    let (one, two, bobs) = (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
+    let (one, two, bobs) =
+        (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
     let page = world.page(&Params::authorize()).into_ticket();
     let events = world.events().len();
     world.server.revoke_user("alice", ADMIN).unwrap().unwrap();
     let told: Vec<_> = world.events().split_off(events);
     assert_eq!(told[0].kind, EventKind::AccountGrantsEnded);
-    assert_eq!((told.len(), told.iter().filter(|event| event.kind == EventKind::GrantRevoked).count()), (4, 3));
+    assert_eq!(
+        (told.len(), told.iter().filter(|event| event.kind == EventKind::GrantRevoked).count()),
+        (4, 3)
+    );
     assert!(told.iter().all(|event| event.note.as_deref() == Some("left the company")));
-    assert!(told.iter().all(|event| event.subject.as_ref().is_some_and(|subject| subject.as_str() == "alice")));
+    assert!(
+        told.iter()
+            .all(|event| event.subject.as_ref().is_some_and(|subject| subject.as_str() == "alice"))
+    );
     is_over(&world, &one, Reason::GrantRevoked);
     is_over(&world, &two, Reason::GrantRevoked);
     assert_eq!(world.decide(&page, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
@@ -252,16 +297,23 @@ fn revoke_08_an_administrator_ends_all_of_a_user() {
 #[test]
 fn revoke_08_an_administrator_ends_all_of_a_client_in_one_write() {
     let world = world();
-    let (one, two, others) = (tokens(&world, ALICE, "app"), tokens(&world, BOB, "app"), tokens(&world, ALICE, "other"));
+    let (one, two, others) =
+        (tokens(&world, ALICE, "app"), tokens(&world, BOB, "app"), tokens(&world, ALICE, "other"));
     let before = world.store.commits();
     world.server.revoke_client("app", ADMIN).unwrap().unwrap();
     assert_eq!(world.store.commits() - before, 1);
     let event = world.events().pop().unwrap();
-    assert_eq!((event.kind, event.note.as_deref()), (EventKind::ClientGrantsEnded, Some("left the company")));
+    assert_eq!(
+        (event.kind, event.note.as_deref()),
+        (EventKind::ClientGrantsEnded, Some("left the company"))
+    );
     is_over(&world, &one, Reason::GrantEnded);
     is_over(&world, &two, Reason::GrantEnded);
     assert!(world.works(&others.access) && world.works(&tokens(&world, BOB, "app").access));
-    assert_eq!(world.server.revoke_client("nobody", ADMIN).unwrap().unwrap_err().reason(), Reason::ClientUnknown);
+    assert_eq!(
+        world.server.revoke_client("nobody", ADMIN).unwrap().unwrap_err().reason(),
+        Reason::ClientUnknown
+    );
 }
 
 #[test]
@@ -292,7 +344,10 @@ fn revoke_08_a_store_that_fails_half_way_is_told_of() {
     let failure = world.server.revoke_user_client("alice", "app", ADMIN).unwrap_err();
     assert_eq!(failure.event.reason, Some(Reason::StorageUnavailable));
     *world.store.broken_reads.lock().unwrap() = true;
-    assert!(world.server.revoke_user("alice", ADMIN).is_err() && world.server.connections("alice", None, 9).is_err());
+    assert!(
+        world.server.revoke_user("alice", ADMIN).is_err()
+            && world.server.connections("alice", None, 9).is_err()
+    );
     assert_eq!(world.reason(), Some(Reason::StorageUnavailable));
     *world.store.broken_reads.lock().unwrap() = false;
     assert!(all.iter().all(|tokens| world.works(&tokens.access)));
@@ -305,7 +360,11 @@ fn revoke_08_the_reason_is_kept_as_harmless_text() {
     let world = world();
     world.tokens();
     let note = format!("line\nbreak {}", "x".repeat(1000));
-    world.server.revoke_grant(only(&world).grant_id(), Motive::Administrator(&note)).unwrap().unwrap();
+    world
+        .server
+        .revoke_grant(only(&world).grant_id(), Motive::Administrator(&note))
+        .unwrap()
+        .unwrap();
     let kept = world.events().pop().unwrap().note.unwrap();
     assert!(kept.starts_with("line\\nbreak") && kept.ends_with('…') && kept.len() < 300, "{kept}");
 }
@@ -318,7 +377,10 @@ fn refresh_17_a_reported_security_event_is_what_each_family_then_says() {
     world.server.revoke_user("alice", Motive::SecurityEvent("password changed")).unwrap().unwrap();
     for (tokens, client) in all.iter().zip(["app", "other"]) {
         world.dead(&tokens.access, Reason::TokenRevoked);
-        world.invalid_grant(&Params::refresh(tokens.refresh()).set("client_id", client), Reason::RevokedSecurityEvent);
+        world.invalid_grant(
+            &Params::refresh(tokens.refresh()).set("client_id", client),
+            Reason::RevokedSecurityEvent,
+        );
     }
     assert!(world.works(&bobs.access));
 }
@@ -329,7 +391,10 @@ fn revoke_09_the_next_check_knows_and_a_new_consent_works() {
     let first = world.tokens();
     let one = only(&world).grant_id();
     let second = world.tokens();
-    assert!(world.works(&first.access) && world.works(&second.access), "a second consent leaves the first alone");
+    assert!(
+        world.works(&first.access) && world.works(&second.access),
+        "a second consent leaves the first alone"
+    );
     assert_eq!(listed(&world, "alice").len(), 2);
     assert!(world.works(&first.access));
     world.server.revoke_connection("alice", one).unwrap().unwrap();
@@ -338,7 +403,11 @@ fn revoke_09_the_next_check_knows_and_a_new_consent_works() {
     let third = world.tokens();
     assert!(world.works(&third.access));
     assert!(
-        world.grants().iter().filter(|stored| stored.record.state() == GrantState::Active).all(|stored| stored.record.id() != one)
+        world
+            .grants()
+            .iter()
+            .filter(|stored| stored.record.state() == GrantState::Active)
+            .all(|stored| stored.record.id() != one)
     );
 }
 
@@ -346,7 +415,9 @@ fn revoke_09_the_next_check_knows_and_a_new_consent_works() {
 fn seed_s49_an_app_that_does_not_refresh_leaves_the_active_list_after_an_hour() {
     let world = world();
     world.tokens();
-    let active = |world: &World| listed(world, "alice").iter().filter(|own| own.state() == ConnectionState::Active).count();
+    let active = |world: &World| {
+        listed(world, "alice").iter().filter(|own| own.state() == ConnectionState::Active).count()
+    };
     assert_eq!(active(&world), 1);
     world.at(3600);
     assert_eq!(active(&world), 0);
@@ -370,9 +441,17 @@ fn seed_s51_a_refresh_that_fails_is_seen_beside_the_expiry_it_leads_to() {
     let world = world();
     let tokens = world.tokens();
     world.at(3000);
-    world.refused(&Params::refresh(tokens.refresh()).and("scope", "admin"), 400, "invalid_scope", Reason::ScopeBeyondGrant);
+    world.refused(
+        &Params::refresh(tokens.refresh()).and("scope", "admin"),
+        400,
+        "invalid_scope",
+        Reason::ScopeBeyondGrant,
+    );
     let own = only(&world);
-    assert_eq!((own.last_refreshed_at(), own.access_expires_at().unwrap().seconds_from(world.now())), (own.first_used(), 600));
+    assert_eq!(
+        (own.last_refreshed_at(), own.access_expires_at().unwrap().seconds_from(world.now())),
+        (own.first_used(), 600)
+    );
     world.at(3600);
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
     world.dead(&tokens.access, Reason::TokenExpired);
@@ -385,7 +464,11 @@ fn seed_s52_a_connector_that_was_disabled_on_the_clients_side_surfaces_on_next_u
     // The client forgets, and says nothing: the server cannot know.
     assert_eq!(only(&world).state(), ConnectionState::Active);
     // It says so: the next use finds out, and the app is off the list.
-    let body = Params::refresh("x").without("grant_type").without("refresh_token").and("token", tokens.refresh()).encode();
+    let body = Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .and("token", tokens.refresh())
+        .encode();
     assert_eq!(world.server.revoke(&crate::support::steps::form(&body)).unwrap().status, 200);
     assert!(listed(&world, "alice").is_empty());
     is_over(&world, &tokens, Reason::GrantRevoked);

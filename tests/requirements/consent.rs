@@ -5,8 +5,9 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use grantcore::{
-    Account, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Decision, Entropy, GrantState, Incoming, Reason, Redirect,
-    Refusal, Registration, Server, Store, Subject, Timestamp, User,
+    Account, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Decision, Entropy,
+    GrantState, Incoming, Reason, Redirect, Refusal, Registration, Server, Store, Subject,
+    Timestamp, User,
 };
 
 use crate::support::params::Params;
@@ -27,7 +28,12 @@ fn allow(world: &World, ticket: &str) -> String {
     world.decide(ticket, Choice::Allow).unwrap().into_location()
 }
 
-fn submit(world: &World, ticket: &str, user: User<'_>, choice: Choice<'_>) -> Result<Redirect, Refusal> {
+fn submit(
+    world: &World,
+    ticket: &str,
+    user: User<'_>,
+    choice: Choice<'_>,
+) -> Result<Redirect, Refusal> {
     world.server.consent(ticket, user, choice).expect("the store works")
 }
 
@@ -76,17 +82,24 @@ fn consent_02_a_decision_without_its_ticket_is_refused() {
     allow(&world, &good);
 }
 
-/// Counted by turning over each of the bytes that the request was given: those of the grant's id are no secret.
+/// Counted by turning over each of the bytes that the request was given: those of the grant's id
+/// are no secret.
 #[test]
 fn consent_02_the_ticket_holds_at_least_128_random_bits() {
     let drawn = |bytes: [u8; 128]| {
         let policy = policy().build().unwrap();
         let world = World::new();
         let clock = || Timestamp::from_unix_seconds(T);
-        let server = Server::with(policy, Arc::clone(&world.store), clock, move || Ok(Entropy::from_bytes(bytes)));
+        let server = Server::with(policy, Arc::clone(&world.store), clock, move || {
+            Ok(Entropy::from_bytes(bytes))
+        });
         let query = Params::authorize().encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let Ok(AuthorizationStep::NeedsConsent(page)) = server.authorize(&incoming, Some(ALICE)).unwrap() else { panic!() };
+        let Ok(AuthorizationStep::NeedsConsent(page)) =
+            server.authorize(&incoming, Some(ALICE)).unwrap()
+        else {
+            panic!()
+        };
         page.into_ticket()
     };
     let turned = |at: usize| {
@@ -95,7 +108,8 @@ fn consent_02_the_ticket_holds_at_least_128_random_bits() {
         drawn(bytes)
     };
     let same = drawn([0; 128]);
-    let distinct: BTreeSet<String> = (0..128).map(turned).filter(|ticket| *ticket != same).collect();
+    let distinct: BTreeSet<String> =
+        (0..128).map(turned).filter(|ticket| *ticket != same).collect();
     assert!(distinct.len() >= 16 + 16, "{}", distinct.len());
 }
 
@@ -154,7 +168,11 @@ fn consent_04_reloading_judges_the_request_again() {
 
 #[test]
 fn consent_05_a_ticket_is_used_once() {
-    for (first, second) in [(Choice::Allow, Choice::Allow), (Choice::Allow, Choice::Deny), (Choice::Deny, Choice::Allow)] {
+    for (first, second) in [
+        (Choice::Allow, Choice::Allow),
+        (Choice::Allow, Choice::Deny),
+        (Choice::Deny, Choice::Allow),
+    ] {
         let world = World::new();
         let ticket = ticket(&world);
         let _ = world.decide(&ticket, first);
@@ -181,7 +199,11 @@ fn consent_05_a_ticket_is_used_up_when_its_code_was_redeemed() {
 /// Both have read the record before either writes.
 #[test]
 fn consent_05_of_two_concurrent_decisions_one_holds() {
-    for (first, second) in [(Choice::Allow, Choice::Allow), (Choice::Allow, Choice::Deny), (Choice::Deny, Choice::Allow)] {
+    for (first, second) in [
+        (Choice::Allow, Choice::Allow),
+        (Choice::Allow, Choice::Deny),
+        (Choice::Deny, Choice::Allow),
+    ] {
         let world = World::new();
         let ticket = ticket(&world);
         let decision = |choice, seed| -> Decision<Redirect> {
@@ -194,7 +216,10 @@ fn consent_05_of_two_concurrent_decisions_one_holds() {
         assert!(loser.settle(Commit::Conflict).is_none());
         let again = decision(second, 8);
         assert!(again.write().is_none());
-        assert_eq!(again.settle(Commit::Done).unwrap().outcome.unwrap_err().reason(), Reason::ConsentUsed);
+        assert_eq!(
+            again.settle(Commit::Done).unwrap().outcome.unwrap_err().reason(),
+            Reason::ConsentUsed
+        );
         let settled = winner.settle(Commit::Done).unwrap();
         assert_eq!(settled.outcome.is_ok(), codes(&world) == 1);
     }
@@ -206,7 +231,10 @@ fn consent_05_eight_threads_get_one_code() {
     let (ticket, barrier) = (ticket(&world), Barrier::new(8));
     let approve = || {
         barrier.wait();
-        world.decide(&ticket, Choice::Allow).map(Redirect::into_location).map_err(|refusal| refusal.reason())
+        world
+            .decide(&ticket, Choice::Allow)
+            .map(Redirect::into_location)
+            .map_err(|refusal| refusal.reason())
     };
     let answers: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(approve)).collect();
@@ -239,7 +267,9 @@ fn consent_06_the_ticket_is_bound_to_user_and_session() {
 /// better-auth, CVE-2026-45337: any user could approve. `FastMCP`, CVE-2026-27124: in any browser.
 #[test]
 fn cve_2026_45337_and_27124_nobody_else_approves() {
-    for other in [User { subject: "mallory", ..ALICE }, User { session: b"mallory's browser", ..ALICE }] {
+    for other in
+        [User { subject: "mallory", ..ALICE }, User { session: b"mallory's browser", ..ALICE }]
+    {
         let world = World::new();
         let lured = submit(&world, &ticket(&world), other, Choice::Allow).unwrap_err();
         assert_page(&world, &lured, 400, "invalid_request", Reason::ConsentSessionMismatch);
@@ -258,7 +288,8 @@ fn consent_07_the_code_carries_what_was_validated() {
     let client = Client::public("app").redirect_uri(CALLBACK).redirect_uri(SECOND).build().unwrap();
     world.put(client);
     let narrow = Params::authorize().set("scope", "read").set("resource", MCP).set("state", "one");
-    let wide = Params::authorize().set("redirect_uri", SECOND).set("resource", files).set("state", "two");
+    let wide =
+        Params::authorize().set("redirect_uri", SECOND).set("resource", files).set("state", "two");
     let (narrow, _wide) = (world.page(&narrow).into_ticket(), world.page(&wide).into_ticket());
     let location = allow(&world, &narrow);
     assert!(location.starts_with(&format!("{CALLBACK}?code=")), "{location}");
@@ -275,7 +306,10 @@ fn consent_07_the_code_carries_what_was_validated() {
 fn consent_08_several_pages_may_be_open() {
     let world = World::new();
     let states = ["one", "two", "three"];
-    let tickets: Vec<_> = states.iter().map(|state| world.page(&Params::authorize().set("state", state)).into_ticket()).collect();
+    let tickets: Vec<_> = states
+        .iter()
+        .map(|state| world.page(&Params::authorize().set("state", state)).into_ticket())
+        .collect();
     for (ticket, state) in tickets.iter().zip(states).rev() {
         let location = allow(&world, ticket);
         assert_eq!(param(&location, "state").as_deref(), Some(state));
@@ -287,7 +321,13 @@ fn consent_08_several_pages_may_be_open() {
 fn consent_09_a_denial_is_told_to_the_client() {
     for registration in [Registration::Operator, Registration::Dynamic] {
         let world = World::new();
-        world.put(Client::public("app").redirect_uri(CALLBACK).registration(registration).build().unwrap());
+        world.put(
+            Client::public("app")
+                .redirect_uri(CALLBACK)
+                .registration(registration)
+                .build()
+                .unwrap(),
+        );
         let ticket = ticket(&world);
         let refusal = world.decide(&forged(&ticket), Choice::Deny).unwrap_err();
         assert_page(&world, &refusal, 400, "invalid_request", Reason::TicketUnknown);
@@ -303,7 +343,11 @@ fn consent_09_a_denial_is_told_to_the_client() {
 fn consent_10_the_client_is_looked_at_again() {
     for (client, code, reason) in [
         (app().deactivated(), "invalid_client", Reason::ClientDeactivated),
-        (Client::public("app").redirect_uri(SECOND).build().unwrap(), "invalid_request", Reason::RedirectUriMismatch),
+        (
+            Client::public("app").redirect_uri(SECOND).build().unwrap(),
+            "invalid_request",
+            Reason::RedirectUriMismatch,
+        ),
         (app().with_grants_ended(), "consent_expired", Reason::ConsentExpired),
     ] {
         let world = World::new();
@@ -333,7 +377,12 @@ fn consent_10_the_account_is_looked_at_again() {
 
 #[test]
 fn consent_11_less_may_be_granted() {
-    for (granted, scope) in [("read", "read"), (" read  read ", "read"), ("write", "write"), ("write read", "read write")] {
+    for (granted, scope) in [
+        ("read", "read"),
+        (" read  read ", "read"),
+        ("write", "write"),
+        ("write read", "read write"),
+    ] {
         let world = World::new();
         let redirect = world.decide(&ticket(&world), Choice::AllowOnly(granted)).unwrap();
         let code = param(&redirect.into_location(), "code").unwrap();
@@ -375,7 +424,10 @@ fn consent_15_consent_is_asked_again_each_time() {
     let tickets: BTreeSet<_> = (0..3).map(|_| ticket(&world)).collect();
     for ticket in &tickets {
         allow(&world, ticket);
-        assert!(matches!(world.authorize(&Params::authorize()), Ok(AuthorizationStep::NeedsConsent(_))));
+        assert!(matches!(
+            world.authorize(&Params::authorize()),
+            Ok(AuthorizationStep::NeedsConsent(_))
+        ));
     }
     assert_eq!((tickets.len(), codes(&world)), (3, 3));
 }
@@ -383,8 +435,11 @@ fn consent_15_consent_is_asked_again_each_time() {
 /// A decision whose write is in doubt says nothing to the client: neither a code nor a denial.
 #[test]
 fn consent_05_a_decision_that_was_not_saved_is_not_told() {
-    for (choice, fault) in [(Choice::Allow, Fault::Dropped), (Choice::Deny, Fault::Dropped), (Choice::Allow, Fault::Unacknowledged)]
-    {
+    for (choice, fault) in [
+        (Choice::Allow, Fault::Dropped),
+        (Choice::Deny, Fault::Dropped),
+        (Choice::Allow, Fault::Unacknowledged),
+    ] {
         let world = World::new();
         let ticket = ticket(&world);
         world.store.fail([fault]);

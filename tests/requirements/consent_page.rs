@@ -1,6 +1,10 @@
-//! CONSENT-12 to -14 and -16: what the consent page says, and that nothing can be allowed on an error page.
+//! CONSENT-12 to -14 and -16: what the consent page says, and that nothing can be allowed on an
+//! error page.
 
-use grantcore::{AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal, Registration, Timestamp};
+use grantcore::{
+    AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal,
+    Registration, Timestamp,
+};
 use serde_json::Value;
 
 use crate::authz_order::{Ask, FAULTS};
@@ -11,7 +15,8 @@ use crate::support::{CALLBACK, MCP, T, World, app};
 
 fn page_of(client: Client, uri: &str) -> ConsentPage {
     let world = World::new();
-    let params = Params::authorize().set("client_id", client.id().as_str()).set("redirect_uri", uri);
+    let params =
+        Params::authorize().set("client_id", client.id().as_str()).set("redirect_uri", uri);
     world.put(client);
     world.page(&params)
 }
@@ -25,7 +30,8 @@ fn links(page: &ConsentPage) -> [Option<&str>; 4] {
     [page.client_uri(), page.logo_uri(), page.tos_uri(), page.policy_uri()]
 }
 
-/// The page of a client whose record has this in place of each of its URLs, as an older version might have stored it.
+/// The page of a client whose record has this in place of each of its URLs, as an older version
+/// might have stored it.
 fn page_of_stored_uri(uri: &str) -> ConsentPage {
     let stored = |uri: &str| {
         let mut record = serde_json::to_value(app()).unwrap();
@@ -44,8 +50,14 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     let world = World::new();
     world.put(dynamic().name("Notes Helper").uri("https://notes.example/about").build().unwrap());
     let (page, policy) = (world.page(&Params::authorize()), world.server.policy());
-    assert_eq!((page.client_name(), page.client_id(), page.client_id_host()), ("Notes Helper".to_owned(), "app", None));
-    assert_eq!((page.registration(), page.client_uri()), (Registration::Dynamic, Some("https://notes.example/about")));
+    assert_eq!(
+        (page.client_name(), page.client_id(), page.client_id_host()),
+        ("Notes Helper".to_owned(), "app", None)
+    );
+    assert_eq!(
+        (page.registration(), page.client_uri()),
+        (Registration::Dynamic, Some("https://notes.example/about"))
+    );
     let scopes: Vec<_> = page.scopes(policy).collect();
     assert_eq!(scopes, [("read", "Read your notes"), ("write", "Change your notes")]);
     assert_eq!((page.resources().collect::<Vec<_>>(), page.subject()), (vec![MCP], "alice"));
@@ -56,18 +68,31 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
 /// Each in its place, of whichever way the client came.
 #[test]
 fn consent_12_the_page_has_the_clients_own_pages() {
-    let urls = ["https://a.example/", "https://a.example/logo.svg", "https://a.example/tos", "https://b.example/policy?v=1"];
+    let urls = [
+        "https://a.example/",
+        "https://a.example/logo.svg",
+        "https://a.example/tos",
+        "https://b.example/policy?v=1",
+    ];
     let members = ["client_uri", "logo_uri", "tos_uri", "policy_uri"];
-    let described = |own: Value| members.iter().zip(urls).fold(own, |own, (member, url)| with(own, member, url));
+    let described = |own: Value| {
+        members.iter().zip(urls).fold(own, |own, (member, url)| with(own, member, url))
+    };
     let world = World::open();
     let registered = world.registered(&described(metadata()));
     let page = world.page(&ask(registered["client_id"].as_str().unwrap()));
     assert_eq!((links(&page), page.registration()), (urls.map(Some), Registration::Dynamic));
     let page = world.page_with(&ask(DOCUMENT), &described(document()));
-    assert_eq!((links(&page), page.registration()), (urls.map(Some), Registration::MetadataDocument));
+    assert_eq!(
+        (links(&page), page.registration()),
+        (urls.map(Some), Registration::MetadataDocument)
+    );
     assert_eq!(links(&world.page(&Params::authorize())), [None; 4], "one that says nothing");
     for (at, member) in members.iter().enumerate() {
-        let id = world.registered(&with(metadata(), member, urls[at]))["client_id"].as_str().unwrap().to_owned();
+        let id = world.registered(&with(metadata(), member, urls[at]))["client_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let mut only = [None; 4];
         only[at] = Some(urls[at]);
         assert_eq!(links(&world.page(&ask(&id))), only, "{member}");
@@ -82,7 +107,11 @@ fn consent_12_the_page_says_since_when_the_client_is_known() {
     world.page_with(&ask(DOCUMENT), &document());
     world.at(3600);
     assert_eq!(world.page(&ask(&id)).registered(), Timestamp::from_unix_seconds(T));
-    assert_eq!(world.page_with(&ask(DOCUMENT), &document()).registered(), Timestamp::from_unix_seconds(T), "first read");
+    assert_eq!(
+        world.page_with(&ask(DOCUMENT), &document()).registered(),
+        Timestamp::from_unix_seconds(T),
+        "first read"
+    );
 }
 
 #[test]
@@ -92,23 +121,37 @@ fn consent_12_of_a_metadata_document_the_host_is_named() {
         ("https://client.example:8443/meta?v=1", "client.example:8443"),
         ("https://client.example", "client.example"),
     ] {
-        let client = Client::public(id).redirect_uri(CALLBACK).registration(Registration::MetadataDocument).build().unwrap();
+        let client = Client::public(id)
+            .redirect_uri(CALLBACK)
+            .registration(Registration::MetadataDocument)
+            .build()
+            .unwrap();
         let page = page_of(client, CALLBACK);
         assert_eq!((page.client_id(), page.client_id_host()), (id, Some(host)));
         assert_eq!(page.registration(), Registration::MetadataDocument);
     }
 }
 
-/// The host is the one part of such an identity that is proven: nothing before an `@` may be taken for it.
+/// The host is the one part of such an identity that is proven: nothing before an `@` may be taken
+/// for it.
 #[test]
 fn consent_12_the_host_of_a_client_id_cannot_be_feigned() {
-    for id in
-        ["https://bank.example@evil.example/", "https://bank.example:pw@evil.example/", "https://bank.example\\@evil.example/"]
-    {
-        let built = Client::public(id).redirect_uri(CALLBACK).registration(Registration::MetadataDocument).build();
+    for id in [
+        "https://bank.example@evil.example/",
+        "https://bank.example:pw@evil.example/",
+        "https://bank.example\\@evil.example/",
+    ] {
+        let built = Client::public(id)
+            .redirect_uri(CALLBACK)
+            .registration(Registration::MetadataDocument)
+            .build();
         let Ok(client) = built else { continue };
         let page = page_of(client, CALLBACK);
-        assert!(!page.client_id_host().is_some_and(|host| host.contains("bank.example")), "{id} as {:?}", page.client_id_host());
+        assert!(
+            !page.client_id_host().is_some_and(|host| host.contains("bank.example")),
+            "{id} as {:?}",
+            page.client_id_host()
+        );
     }
 }
 
@@ -128,7 +171,8 @@ fn consent_13_the_redirect_host_is_always_there() {
     }
 }
 
-/// Only an application that claims the scheme gets the answer; what stands where the host would be proves nothing.
+/// Only an application that claims the scheme gets the answer; what stands where the host would be
+/// proves nothing.
 #[test]
 fn consent_13_a_private_use_uri_is_named_by_its_scheme() {
     let uri = "com.evil.app://accounts.bank.example/cb";
@@ -147,9 +191,17 @@ fn consent_13_loopback_only_clients_are_flagged() {
         (&["com.example.app:/cb"][..], false),
         (&["https://127.0.0.1/cb"][..], false),
     ] {
-        let client = uris.iter().fold(Client::public("app"), |client, uri| client.redirect_uri(*uri)).build().unwrap();
+        let client = uris
+            .iter()
+            .fold(Client::public("app"), |client, uri| client.redirect_uri(*uri))
+            .build()
+            .unwrap();
         let page = page_of(client, uris[0]);
-        assert_eq!((page.loopback_only(), page.redirects_to_loopback()), (only, uris[0].starts_with("http:")), "{uris:?}");
+        assert_eq!(
+            (page.loopback_only(), page.redirects_to_loopback()),
+            (only, uris[0].starts_with("http:")),
+            "{uris:?}"
+        );
         assert!(!page.redirect_host().is_empty());
     }
 }
@@ -170,7 +222,11 @@ fn consent_14_the_name_is_cleaned() {
         ("\u{202e}\n", "app"),
         ("", "app"),
     ] {
-        assert_eq!(page_of(dynamic().name(name).build().unwrap(), CALLBACK).client_name(), shown, "{name:?}");
+        assert_eq!(
+            page_of(dynamic().name(name).build().unwrap(), CALLBACK).client_name(),
+            shown,
+            "{name:?}"
+        );
     }
     assert_eq!(page_of(dynamic().build().unwrap(), CALLBACK).client_name(), "app");
 }
@@ -226,7 +282,12 @@ fn consent_16_nor_does_the_banner_of_a_client_that_is_not_trusted() {
     for fault in FAULTS {
         let (world, answer) = (fault.add)(Ask::good()).send_as(Registration::Dynamic);
         let problem = assert_nothing_to_allow(&world, answer);
-        assert_eq!((problem.status, problem.continue_url.is_some()), (400, fault.step > 3), "{:?}", fault.reason);
+        assert_eq!(
+            (problem.status, problem.continue_url.is_some()),
+            (400, fault.step > 3),
+            "{:?}",
+            fault.reason
+        );
     }
 }
 
@@ -234,7 +295,8 @@ fn consent_16_nor_does_the_banner_of_a_client_that_is_not_trusted() {
 #[track_caller]
 fn assert_nothing_to_allow(world: &World, answer: Result<AuthorizationStep, Refusal>) -> Problem {
     let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();
-    let (reply, problem) = (refusal.reply(world.server.policy()), refusal.problem(world.server.policy()));
+    let (reply, problem) =
+        (refusal.reply(world.server.policy()), refusal.problem(world.server.policy()));
     let all = format!("{refusal:?} {problem:?} {} {:?}", reply.body, reply.headers);
     assert!(!all.contains("gct_"), "{all}");
     assert_eq!((world.store.commits(), states(world)), (0, vec![]));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantcore::{
-    AsyncServer, Authorization, Choice, Client, ClientError, Incoming, MemoryStore, Needs, Policy, PolicyError, Reason,
-    RedirectUriError,
+    AsyncServer, Authorization, Choice, Client, ClientError, Incoming, MemoryStore, Needs, Policy,
+    PolicyError, Reason, RedirectUriError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -23,14 +23,25 @@ fn i18_changing_a_client_brings_no_ended_grant_back() {
     let ended = app().with_grants_ended();
     world.put(ended.clone());
     assert!(!world.works(&tokens.access));
-    let renamed =
-        ended.edit().name("Another name").without_redirect_uris().redirect_uri("https://app.example/other").build().unwrap();
-    assert_eq!((renamed.about().name.as_deref(), renamed.redirect_uris().len()), (Some("Another name"), 1));
+    let renamed = ended
+        .edit()
+        .name("Another name")
+        .without_redirect_uris()
+        .redirect_uri("https://app.example/other")
+        .build()
+        .unwrap();
+    assert_eq!(
+        (renamed.about().name.as_deref(), renamed.redirect_uris().len()),
+        (Some("Another name"), 1)
+    );
     world.put(renamed);
     assert!(!world.works(&tokens.access));
     let gone = app().deactivated().edit().redirect_uri("https://app.example/more").build().unwrap();
     world.put(gone);
-    assert_eq!(world.authorize(&Params::authorize()).map(|_| ()).unwrap_err().reason(), Reason::ClientDeactivated);
+    assert_eq!(
+        world.authorize(&Params::authorize()).map(|_| ()).unwrap_err().reason(),
+        Reason::ClientDeactivated
+    );
 }
 
 #[test]
@@ -38,7 +49,8 @@ fn authz_07_a_text_that_can_be_no_client_id_is_not_looked_up() {
     let world = World::new();
     for id in ["\0", "a\nb", "é", &"x".repeat(2049)] {
         world.store.break_reads(true);
-        let refusal = world.authorize_as(&Params::authorize().set("client_id", id), None).unwrap_err();
+        let refusal =
+            world.authorize_as(&Params::authorize().set("client_id", id), None).unwrap_err();
         assert_eq!((refusal.reason(), refusal.status()), (Reason::ClientUnknown, 400), "{id:?}");
         let reply = world.token(&Params::refresh("x").set("client_id", id));
         assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
@@ -48,40 +60,58 @@ fn authz_07_a_text_that_can_be_no_client_id_is_not_looked_up() {
 #[test]
 fn token_05_credentials_in_the_header_are_capped_as_those_in_the_body() {
     let world = World::new();
-    let header = |length: usize| format!("Basic {}", STANDARD.encode(format!("{}:{SECRET}", "x".repeat(length))));
+    let header = |length: usize| {
+        format!("Basic {}", STANDARD.encode(format!("{}:{SECRET}", "x".repeat(length))))
+    };
     world.store.break_reads(true);
-    let reply = world.token_with(&Params::refresh("x").without("client_id"), header(4096).as_bytes());
+    let reply =
+        world.token_with(&Params::refresh("x").without("client_id"), header(4096).as_bytes());
     assert_refused(&world, &reply, 401, "invalid_client", Reason::CredentialsMalformed);
     world.store.break_reads(false);
-    let reply = world.token_with(&Params::refresh("x").without("client_id"), header(2000).as_bytes());
+    let reply =
+        world.token_with(&Params::refresh("x").without("client_id"), header(2000).as_bytes());
     assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
 }
 
 #[test]
 fn redir_07_no_escape_hides_the_host() {
-    for uri in ["https://good.example%2eevil.example/cb", "https://good.example%2F@evil.example/cb"] {
+    for uri in ["https://good.example%2eevil.example/cb", "https://good.example%2F@evil.example/cb"]
+    {
         assert!(Client::public("x").redirect_uri(uri).build().is_err(), "{uri}");
     }
-    let escaped = Client::public("x").redirect_uri("https://good.example%2eevil.example/cb").build();
+    let escaped =
+        Client::public("x").redirect_uri("https://good.example%2eevil.example/cb").build();
     assert_eq!(escaped, Err(ClientError::RedirectUri(RedirectUriError::Character)));
     assert!(Client::public("x").redirect_uri("https://good.example/c%2eb").build().is_ok());
 }
 
 #[test]
 fn meta_01_a_server_url_stands_as_it_is() {
-    for issuer in
-        ["https:auth.example", "https:/auth.example", "https:///auth.example", "http://auth.example", "https://u@auth.example"]
-    {
+    for issuer in [
+        "https:auth.example",
+        "https:/auth.example",
+        "https:///auth.example",
+        "http://auth.example",
+        "https://u@auth.example",
+    ] {
         let built = Policy::builder(issuer).resource("https://mcp.example/mcp", "").build();
         assert_eq!(built.map(|_| ()), Err(PolicyError::Issuer), "{issuer}");
     }
-    for resource in ["urn:x:y", "mailto:a@b", "ftp://x", "https:h", "http://mcp.example/mcp", "https://u@h/mcp", "https://h/mcp#f"]
-    {
+    for resource in [
+        "urn:x:y",
+        "mailto:a@b",
+        "ftp://x",
+        "https:h",
+        "http://mcp.example/mcp",
+        "https://u@h/mcp",
+        "https://h/mcp#f",
+    ] {
         let built = Policy::builder("https://auth.example").resource(resource, "").build();
         assert_eq!(built.map(|_| ()), Err(PolicyError::Resource), "{resource}");
     }
-    let many =
-        (0..65).fold(Policy::builder("https://auth.example"), |policy, n| policy.resource(format!("https://mcp.example/{n}"), ""));
+    let many = (0..65).fold(Policy::builder("https://auth.example"), |policy, n| {
+        policy.resource(format!("https://mcp.example/{n}"), "")
+    });
     assert_eq!(many.build().map(|_| ()), Err(PolicyError::Resource));
 }
 
@@ -122,10 +152,20 @@ fn token_14_unknown_clients_cost_a_slow_hash_where_known_ones_do() {
     };
     let world = World::with(policy().slow_hash(verify, "dummy"));
     let person = grantcore::StoredSecret::SlowHash("hash".into());
-    world.put(Client::confidential("person", grantcore::SecretMethod::Post, person).redirect_uri(CALLBACK).build().unwrap());
+    world.put(
+        Client::confidential("person", grantcore::SecretMethod::Post, person)
+            .redirect_uri(CALLBACK)
+            .build()
+            .unwrap(),
+    );
     let cost = |client: &str| {
         let before = HASHED.load(Ordering::SeqCst);
-        assert_eq!(world.token(&Params::refresh("x").set("client_id", client).set("client_secret", "wrong")).status, 401);
+        assert_eq!(
+            world
+                .token(&Params::refresh("x").set("client_id", client).set("client_secret", "wrong"))
+                .status,
+            401
+        );
         HASHED.load(Ordering::SeqCst) - before
     };
     assert_eq!(["person", "web", "app", "nobody"].map(cost), [1, 1, 1, 1]);
@@ -147,7 +187,9 @@ fn store_06_the_reference_store_serves_both_servers() {
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Default::default() };
     let mut future = std::pin::pin!(server.authorize(&incoming, Some(ALICE)));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) else { panic!("it waits") };
+    let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
+        panic!("it waits")
+    };
     assert!(matches!(answer.unwrap().unwrap(), grantcore::AuthorizationStep::NeedsConsent(_)));
 }
 
@@ -155,10 +197,32 @@ fn store_06_the_reference_store_serves_both_servers() {
 #[test]
 fn i30_no_input_makes_an_endpoint_panic() {
     let world = World::new();
-    let names = ["client_id", "redirect_uri", "scope", "resource", "code", "refresh_token", "grant_type", "code_verifier", "state"];
-    let values =
-        ["app", "web", CALLBACK, "authorization_code", "refresh_token", "%zz", "%00", "a b", "gac_", "grt_", "https://x#y"];
-    let pair = (select(names.to_vec()), select(values.to_vec())).prop_map(|(name, value)| format!("{name}={value}"));
+    let names = [
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "resource",
+        "code",
+        "refresh_token",
+        "grant_type",
+        "code_verifier",
+        "state",
+    ];
+    let values = [
+        "app",
+        "web",
+        CALLBACK,
+        "authorization_code",
+        "refresh_token",
+        "%zz",
+        "%00",
+        "a b",
+        "gac_",
+        "grt_",
+        "https://x#y",
+    ];
+    let pair = (select(names.to_vec()), select(values.to_vec()))
+        .prop_map(|(name, value)| format!("{name}={value}"));
     let form = vec(pair, 0..12).prop_map(|pairs| pairs.join("&").into_bytes());
     let bytes = || vec(any::<u8>(), 0..200);
     let header = prop_oneof![
@@ -167,21 +231,44 @@ fn i30_no_input_makes_an_endpoint_panic() {
         bytes().prop_map(|noise| [&b"Bearer "[..], &noise].concat())
     ];
     let seen = std::cell::Cell::new(0);
-    property::check(&(prop_oneof![bytes(), form], header, any::<String>()), |(input, header, text)| {
-        let form: &[u8] = b"application/x-www-form-urlencoded";
-        for (method, content_type) in [("GET", None), ("POST", Some(form)), ("POST", Some(&header[..]))] {
-            let authorization = if input.len() % 2 == 0 { Authorization::None } else { Authorization::One(&header) };
-            let incoming = Incoming { method, query: &input, content_type, authorization, body: &input, source: "" };
-            let answer = world.server.authorize(&incoming, Some(ALICE)).unwrap();
-            prop_assert!(answer.is_err_and(|refusal| refusal.reply(world.server.policy()).status < 500));
-            prop_assert!((400..500).contains(&world.server.token(&incoming).unwrap().status));
-        }
-        let resource = &world.server.policy().resources()[0];
-        let check = world.server.check(&Authorization::One(&header), Needs::of(resource).scopes(&[&text])).unwrap();
-        prop_assert!(check.is_err_and(|refusal| (400..500).contains(&refusal.reply(world.server.policy()).status)));
-        prop_assert!(world.decide(&text, Choice::AllowOnly(&text)).is_err());
-        seen.set(seen.get() + 1);
-        Ok(())
-    });
+    property::check(
+        &(prop_oneof![bytes(), form], header, any::<String>()),
+        |(input, header, text)| {
+            let form: &[u8] = b"application/x-www-form-urlencoded";
+            for (method, content_type) in
+                [("GET", None), ("POST", Some(form)), ("POST", Some(&header[..]))]
+            {
+                let authorization = if input.len() % 2 == 0 {
+                    Authorization::None
+                } else {
+                    Authorization::One(&header)
+                };
+                let incoming = Incoming {
+                    method,
+                    query: &input,
+                    content_type,
+                    authorization,
+                    body: &input,
+                    source: "",
+                };
+                let answer = world.server.authorize(&incoming, Some(ALICE)).unwrap();
+                prop_assert!(
+                    answer.is_err_and(|refusal| refusal.reply(world.server.policy()).status < 500)
+                );
+                prop_assert!((400..500).contains(&world.server.token(&incoming).unwrap().status));
+            }
+            let resource = &world.server.policy().resources()[0];
+            let check = world
+                .server
+                .check(&Authorization::One(&header), Needs::of(resource).scopes(&[&text]))
+                .unwrap();
+            prop_assert!(check.is_err_and(|refusal| {
+                (400..500).contains(&refusal.reply(world.server.policy()).status)
+            }));
+            prop_assert!(world.decide(&text, Choice::AllowOnly(&text)).is_err());
+            seen.set(seen.get() + 1);
+            Ok(())
+        },
+    );
     assert!(seen.get() >= 256 && world.store.commits() == 0);
 }

@@ -1,7 +1,8 @@
 //! INTROSPECT-01 to -04: a resource server asks about a token.
 
 use grantcore::{
-    Account, Client, Digest, EventKind, Incoming, IntrospectionRules, Reason, Reply, SecretMethod, Standing, StoredSecret, Subject,
+    Account, Client, Digest, EventKind, Incoming, IntrospectionRules, Reason, Reply, SecretMethod,
+    Standing, StoredSecret, Subject,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json as value};
@@ -16,11 +17,19 @@ const API: &str = "https://api.example/v1";
 
 /// A server with two resources, each with a server of its own that may ask.
 fn world() -> World {
-    let rules = IntrospectionRules::new().resource_server("mcp-server", MCP).resource_server("api-server", API);
-    let world = World::with(policy().resource(API, "read").default_resource(MCP).introspection(rules));
+    let rules = IntrospectionRules::new()
+        .resource_server("mcp-server", MCP)
+        .resource_server("api-server", API);
+    let world =
+        World::with(policy().resource(API, "read").default_resource(MCP).introspection(rules));
     for id in ["mcp-server", "api-server", "stranger"] {
         let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
-        world.put(Client::confidential(id, SecretMethod::Post, secret).redirect_uri("https://rs.example/").build().unwrap());
+        world.put(
+            Client::confidential(id, SecretMethod::Post, secret)
+                .redirect_uri("https://rs.example/")
+                .build()
+                .unwrap(),
+        );
     }
     world
 }
@@ -44,9 +53,15 @@ fn send(world: &World, params: &Params) -> Reply {
 #[track_caller]
 fn inactive(world: &World, params: &Params, reason: Reason) {
     let reply = send(world, params);
-    assert_eq!((reply.status, &*reply.body, reply.header("cache-control")), (200, r#"{"active":false}"#, Some("no-store")));
+    assert_eq!(
+        (reply.status, &*reply.body, reply.header("cache-control")),
+        (200, r#"{"active":false}"#, Some("no-store"))
+    );
     let event = world.events().pop().unwrap();
-    assert_eq!((event.kind, event.reason, event.sent), (EventKind::InactiveIntrospected, Some(reason), None));
+    assert_eq!(
+        (event.kind, event.reason, event.sent),
+        (EventKind::InactiveIntrospected, Some(reason), None)
+    );
 }
 
 #[track_caller]
@@ -62,20 +77,60 @@ fn introspect_01_the_caller_proves_who_it_is_and_names_a_token() {
     let token = world.tokens().access;
     let good = asking(&token);
     assert_eq!(json(&send(&world, &good))["active"], true);
-    refused(&world, &good.clone().without("client_secret"), 401, "invalid_client", Reason::ClientSecretMissing);
-    refused(&world, &good.clone().set("client_secret", "x"), 401, "invalid_client", Reason::ClientSecretWrong);
-    refused(&world, &good.clone().set("client_id", "nobody"), 401, "invalid_client", Reason::ClientUnknown);
+    refused(
+        &world,
+        &good.clone().without("client_secret"),
+        401,
+        "invalid_client",
+        Reason::ClientSecretMissing,
+    );
+    refused(
+        &world,
+        &good.clone().set("client_secret", "x"),
+        401,
+        "invalid_client",
+        Reason::ClientSecretWrong,
+    );
+    refused(
+        &world,
+        &good.clone().set("client_id", "nobody"),
+        401,
+        "invalid_client",
+        Reason::ClientUnknown,
+    );
     let public = good.clone().set("client_id", "app").without("client_secret");
     refused(&world, &public, 401, "invalid_client", Reason::IntrospectionUnauthenticated);
     let stranger = good.clone().set("client_id", "stranger");
     refused(&world, &stranger, 400, "unauthorized_client", Reason::IntrospectionUnauthorized);
-    refused(&world, &good.clone().without("token"), 400, "invalid_request", Reason::IntrospectionTokenMissing);
-    refused(&world, &good.clone().set("token", ""), 400, "invalid_request", Reason::IntrospectionTokenMissing);
-    refused(&world, &good.clone().and("token", "x"), 400, "invalid_request", Reason::ParameterRepeated);
+    refused(
+        &world,
+        &good.clone().without("token"),
+        400,
+        "invalid_request",
+        Reason::IntrospectionTokenMissing,
+    );
+    refused(
+        &world,
+        &good.clone().set("token", ""),
+        400,
+        "invalid_request",
+        Reason::IntrospectionTokenMissing,
+    );
+    refused(
+        &world,
+        &good.clone().and("token", "x"),
+        400,
+        "invalid_request",
+        Reason::ParameterRepeated,
+    );
     let body = good.encode();
     let get = world.server.introspect(&Incoming { method: "GET", ..form(&body) }).unwrap();
     assert_eq!((get.status, get.header("allow")), (405, Some("POST")));
-    assert_eq!(world.server.introspect(&posting(body.as_bytes())).unwrap().status, 400, "not a form");
+    assert_eq!(
+        world.server.introspect(&posting(body.as_bytes())).unwrap().status,
+        400,
+        "not a form"
+    );
 }
 
 #[test]
@@ -93,8 +148,14 @@ fn introspect_01_it_is_off_unless_the_policy_says_who_may_ask() {
     let world = World::new();
     let reply = send(&world, &asking("x").set("client_id", "web"));
     assert_refused(&world, &reply, 403, "access_denied", Reason::IntrospectionOff);
-    for rules in [IntrospectionRules::new(), IntrospectionRules::new().resource_server("web", "https://elsewhere.example")] {
-        assert_eq!(policy().introspection(rules).build().unwrap_err(), grantcore::PolicyError::Introspection);
+    for rules in [
+        IntrospectionRules::new(),
+        IntrospectionRules::new().resource_server("web", "https://elsewhere.example"),
+    ] {
+        assert_eq!(
+            policy().introspection(rules).build().unwrap_err(),
+            grantcore::PolicyError::Introspection
+        );
     }
 }
 
@@ -115,7 +176,11 @@ fn introspect_02_nothing_is_told_of_a_token_that_is_not_good_for_the_caller() {
     let tokens = world.tokens();
     inactive(&world, &asking("garbage"), Reason::TokenUnknown);
     inactive(&world, &asking(tokens.refresh()), Reason::TokenUnknown);
-    inactive(&world, &asking(&tokens.access).set("client_id", "api-server"), Reason::AudienceMismatch);
+    inactive(
+        &world,
+        &asking(&tokens.access).set("client_id", "api-server"),
+        Reason::AudienceMismatch,
+    );
     world.store.suspend("alice", true);
     inactive(&world, &asking(&tokens.access), Reason::AccountSuspended);
     world.store.suspend("alice", false);
@@ -152,11 +217,15 @@ fn introspect_03_an_active_token_is_told_of_as_the_grant_has_it() {
         "exp": T + 7 + 3600, "iat": T + 7, "sub": "alice", "aud": MCP, "iss": ISSUER,
     });
     assert_eq!(json(&reply), expected);
-    assert_eq!((reply.header("cache-control"), reply.header("content-type")), (Some("no-store"), Some("application/json")));
+    assert_eq!(
+        (reply.header("cache-control"), reply.header("content-type")),
+        (Some("no-store"), Some("application/json"))
+    );
     let event = world.events().pop().unwrap();
     assert_eq!((event.kind, event.client_id()), (EventKind::TokenIntrospected, Some("app")));
     assert_eq!(event.note.as_deref(), Some("mcp-server"));
-    let narrowed = Granted::of(&world.token(&Params::refresh(tokens.refresh()).and("scope", "read")));
+    let narrowed =
+        Granted::of(&world.token(&Params::refresh(tokens.refresh()).and("scope", "read")));
     let told = json(&send(&world, &asking(&narrowed.access)));
     assert_eq!((&told["scope"], &told["iat"]), (&value!("read"), &value!(T + 50)));
 }
@@ -179,7 +248,13 @@ fn introspect_03_the_metadata_says_where_and_how() {
     let methods = value!(["client_secret_basic", "client_secret_post"]);
     assert_eq!(told["introspection_endpoint_auth_methods_supported"], methods);
     let told = json(&World::new().server.policy().server_metadata());
-    assert_eq!((told.get("introspection_endpoint"), told.get("introspection_endpoint_auth_methods_supported")), (None, None));
+    assert_eq!(
+        (
+            told.get("introspection_endpoint"),
+            told.get("introspection_endpoint_auth_methods_supported")
+        ),
+        (None, None)
+    );
 }
 
 /// What can become of a connection between two questions.
@@ -196,7 +271,8 @@ enum Turn {
 
 fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
-        prop_oneof![Just(1), Just(1800), Just(3599), Just(3600), Just(40 * 86_400)].prop_map(Turn::Wait),
+        prop_oneof![Just(1), Just(1800), Just(3599), Just(3600), Just(40 * 86_400)]
+            .prop_map(Turn::Wait),
         Just(Turn::Refresh),
         Just(Turn::Replay),
         any::<bool>().prop_map(Turn::Suspend),
@@ -206,7 +282,8 @@ fn turn() -> impl Strategy<Value = Turn> {
     ]
 }
 
-/// Whatever happened before: a token is active for a resource server exactly if the check there would let it through.
+/// Whatever happened before: a token is active for a resource server exactly if the check there
+/// would let it through.
 #[test]
 fn introspect_04_introspection_and_check_agree() {
     check(&(prop::collection::vec(turn(), 0..10), any::<bool>()), |(turns, both)| {
@@ -229,7 +306,10 @@ fn introspect_04_introspection_and_check_agree() {
                 }
                 Turn::Replay => drop(world.token(&Params::refresh(all[0].refresh()))),
                 Turn::Suspend(suspended) => {
-                    world.store.inner.put_account(Subject::new("alice"), Account { suspended, epoch });
+                    world
+                        .store
+                        .inner
+                        .put_account(Subject::new("alice"), Account { suspended, epoch });
                 }
                 Turn::Stand(active) => {
                     let standing = if active { Standing::Active } else { Standing::Deactivated };
@@ -237,7 +317,10 @@ fn introspect_04_introspection_and_check_agree() {
                 }
                 Turn::Epoch(to) => {
                     epoch = to;
-                    world.store.inner.put_account(Subject::new("alice"), Account { epoch, ..Account::ACTIVE });
+                    world
+                        .store
+                        .inner
+                        .put_account(Subject::new("alice"), Account { epoch, ..Account::ACTIVE });
                 }
                 Turn::Revoke => {
                     let grant = world.grants()[0].record.id();
@@ -249,11 +332,17 @@ fn introspect_04_introspection_and_check_agree() {
                     let told = json(&send(&world, &asking(token).set("client_id", caller)));
                     let header = format!("Bearer {token}");
                     let needs = grantcore::Needs::of(&world.server.policy().resources()[resource]);
-                    let checked = world.server.check(&grantcore::Authorization::One(header.as_bytes()), needs).unwrap();
+                    let checked = world
+                        .server
+                        .check(&grantcore::Authorization::One(header.as_bytes()), needs)
+                        .unwrap();
                     prop_assert_eq!(&told["active"], &Value::Bool(checked.is_ok()));
                     if let Ok(access) = checked {
                         prop_assert_eq!(&told["exp"], &value!(access.expires().unix_seconds()));
-                        prop_assert_eq!(&told["scope"], &value!(access.scope().collect::<Vec<_>>().join(" ")));
+                        prop_assert_eq!(
+                            &told["scope"],
+                            &value!(access.scope().collect::<Vec<_>>().join(" "))
+                        );
                     }
                 }
             }

@@ -1,4 +1,5 @@
-//! META-02, -03, -08 and -09: where the discovery documents are, and that a client finds them from a resource's challenge alone.
+//! META-02, -03, -08 and -09: where the discovery documents are, and that a client finds them from
+//! a resource's challenge alone.
 
 use grantcore::{Authorization, Client, Policy, PolicyBuilder, PolicyError, WellKnown};
 use serde_json::{Value, json};
@@ -18,8 +19,11 @@ fn of(issuer: &str, resources: &[&str]) -> PolicyBuilder {
 /// Where documents are, sorted, each with the member that says what it is about.
 fn found(policy: PolicyBuilder) -> Vec<(String, String)> {
     let policy = policy.build().unwrap();
-    let about = |reply: &Value| reply.get("issuer").or_else(|| reply.get("resource")).unwrap().as_str().unwrap().to_owned();
-    let mut found: Vec<_> = policy.well_known().iter().map(|own| (own.url.clone(), about(&body(&own.reply)))).collect();
+    let about = |reply: &Value| {
+        reply.get("issuer").or_else(|| reply.get("resource")).unwrap().as_str().unwrap().to_owned()
+    };
+    let mut found: Vec<_> =
+        policy.well_known().iter().map(|own| (own.url.clone(), about(&body(&own.reply)))).collect();
     found.sort();
     let all = found.len();
     found.dedup_by(|a, b| a.0 == b.0);
@@ -35,7 +39,11 @@ fn get<'a>(documents: &'a [WellKnown], url: &str) -> Option<&'a WellKnown> {
 fn inserted(identifier: &str, suffix: &str) -> String {
     let url = Url::parse(identifier).unwrap();
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{}/.well-known/{suffix}{}{query}", url.origin().ascii_serialization(), url.path().trim_end_matches('/'))
+    format!(
+        "{}/.well-known/{suffix}{}{query}",
+        url.origin().ascii_serialization(),
+        url.path().trim_end_matches('/')
+    )
 }
 
 #[test]
@@ -60,7 +68,10 @@ fn meta_02_the_suffix_stands_between_host_and_path() {
 #[test]
 fn meta_03_every_probe_of_a_server_with_a_path_is_answered() {
     for issuer in ["https://h/t1", "https://h/t1/"] {
-        let resources = [("https://mcp.example/.well-known/oauth-protected-resource", MCP), (&*inserted(MCP, RESOURCE), MCP)];
+        let resources = [
+            ("https://mcp.example/.well-known/oauth-protected-resource", MCP),
+            (&*inserted(MCP, RESOURCE), MCP),
+        ];
         let servers = [
             "https://h/.well-known/oauth-authorization-server",
             "https://h/.well-known/oauth-authorization-server/t1",
@@ -70,7 +81,8 @@ fn meta_03_every_probe_of_a_server_with_a_path_is_answered() {
             "https://h/t1/.well-known/openid-configuration",
         ];
         let expected = servers.into_iter().map(|url| (url, issuer)).chain(resources);
-        let expected: Vec<_> = expected.map(|(url, about)| (url.to_owned(), about.to_owned())).collect();
+        let expected: Vec<_> =
+            expected.map(|(url, about)| (url.to_owned(), about.to_owned())).collect();
         assert_eq!(found(of(issuer, &[MCP])), expected);
         let plain: Vec<_> = expected.into_iter().filter(|(url, _)| !url.contains(OPENID)).collect();
         assert_eq!(found(of(issuer, &[MCP]).openid_alias(false)), plain);
@@ -80,8 +92,12 @@ fn meta_03_every_probe_of_a_server_with_a_path_is_answered() {
 #[test]
 fn meta_03_a_server_without_a_path_has_one_address_each() {
     for issuer in ["https://h", "https://h/"] {
-        let servers: Vec<_> = found(of(issuer, &[MCP])).into_iter().filter(|(_, about)| about == issuer).collect();
-        let expected = ["https://h/.well-known/oauth-authorization-server", "https://h/.well-known/openid-configuration"];
+        let servers: Vec<_> =
+            found(of(issuer, &[MCP])).into_iter().filter(|(_, about)| about == issuer).collect();
+        let expected = [
+            "https://h/.well-known/oauth-authorization-server",
+            "https://h/.well-known/openid-configuration",
+        ];
         assert_eq!(servers, expected.map(|url| (url.to_owned(), issuer.to_owned())));
     }
 }
@@ -96,7 +112,8 @@ fn meta_03_the_bodies_are_the_documents() {
         assert_eq!((url.as_str(), url.path()), (&*document.url, document.path()));
         let server = document.url.starts_with("https://h/");
         let own = policy.resources().iter().find(|own| own.metadata_url() == document.url);
-        let expected = if server { policy.server_metadata() } else { policy.resource_metadata(own.unwrap()) };
+        let expected =
+            if server { policy.server_metadata() } else { policy.resource_metadata(own.unwrap()) };
         assert_eq!(document.reply, expected, "{}", document.url);
     }
 }
@@ -107,7 +124,12 @@ fn meta_03_the_alias_makes_no_claim() {
     let policy = of(ISSUER, &[MCP]).build().unwrap();
     let documents = policy.well_known();
     let alias = body(&get(&documents, &inserted(ISSUER, OPENID)).unwrap().reply);
-    for member in ["jwks_uri", "id_token_signing_alg_values_supported", "subject_types_supported", "userinfo_endpoint"] {
+    for member in [
+        "jwks_uri",
+        "id_token_signing_alg_values_supported",
+        "subject_types_supported",
+        "userinfo_endpoint",
+    ] {
         assert_eq!(alias.get(member), None, "{member}");
     }
 }
@@ -131,7 +153,14 @@ fn meta_09_a_resources_document_is_between_host_and_path() {
         let documents = policy.well_known();
         let document = get(&documents, url).expect("it is mounted");
         assert_eq!(body(&document.reply)["resource"], identifier);
-        assert_eq!(format!("{}{}", Url::parse(url).unwrap().origin().ascii_serialization(), document.path()), url);
+        assert_eq!(
+            format!(
+                "{}{}",
+                Url::parse(url).unwrap().origin().ascii_serialization(),
+                document.path()
+            ),
+            url
+        );
     }
 }
 
@@ -145,7 +174,10 @@ fn meta_09_the_root_is_the_main_resources() {
     assert_eq!(root(of(ISSUER, &[a]), h).as_deref(), Some(a), "the only one");
     assert_eq!(root(of(ISSUER, &[a, b]), h), None, "none of several is meant");
     for default in [a, b] {
-        assert_eq!(root(of(ISSUER, &[a, b]).default_resource(default), h).as_deref(), Some(default));
+        assert_eq!(
+            root(of(ISSUER, &[a, b]).default_resource(default), h).as_deref(),
+            Some(default)
+        );
     }
     assert_eq!(root(of(ISSUER, &[a, "https://g/b"]).default_resource("https://g/b"), h), None);
     assert_eq!(root(of(ISSUER, &["https://h?k=v"]), h).as_deref(), Some("https://h?k=v"));
@@ -162,7 +194,11 @@ fn meta_09_a_resource_at_the_root_keeps_its_own_document() {
                 documents.iter().find(|(own, _)| *own == url).map(|(_, about)| about.clone())
             };
             for identifier in resources {
-                assert_eq!(own(identifier).as_deref(), Some(identifier), "{resources:?}, {default} by default");
+                assert_eq!(
+                    own(identifier).as_deref(),
+                    Some(identifier),
+                    "{resources:?}, {default} by default"
+                );
             }
         }
     }
@@ -180,7 +216,20 @@ fn meta_09_two_resources_with_one_address_do_not_build() {
     ] {
         assert_eq!(of(ISSUER, &[a, b]).build().map(|_| ()), Err(PolicyError::Resource), "{a} {b}");
     }
-    assert!(of(ISSUER, &["https://h/mcp", "https://h/MCP", "https://g/mcp", "https://h/mcp?k", "https://h/mcp?l"]).build().is_ok());
+    assert!(
+        of(
+            ISSUER,
+            &[
+                "https://h/mcp",
+                "https://h/MCP",
+                "https://g/mcp",
+                "https://h/mcp?k",
+                "https://h/mcp?l"
+            ]
+        )
+        .build()
+        .is_ok()
+    );
 }
 
 /// What a client of MCP does that knows the resource's URL and nothing else.
@@ -190,11 +239,18 @@ fn follow(world: &World, resource: usize) -> Value {
     let refusal = world.server.check(&Authorization::None, needs).unwrap().expect_err("no token");
     let reply = refusal.reply(policy);
     let challenge = reply.header("www-authenticate").unwrap();
-    let url = challenge.strip_prefix("Bearer resource_metadata=\"").and_then(|rest| rest.split('"').next()).unwrap();
+    let url = challenge
+        .strip_prefix("Bearer resource_metadata=\"")
+        .and_then(|rest| rest.split('"').next())
+        .unwrap();
     let documents = policy.well_known();
     let resource = body(&get(&documents, url).unwrap_or_else(|| panic!("404 at {url}")).reply);
     let issuer = resource["authorization_servers"][0].as_str().unwrap();
-    let server = body(&get(&documents, &inserted(issuer, SERVER)).unwrap_or_else(|| panic!("404 for {issuer}")).reply);
+    let server = body(
+        &get(&documents, &inserted(issuer, SERVER))
+            .unwrap_or_else(|| panic!("404 for {issuer}"))
+            .reply,
+    );
     assert_eq!(server["issuer"], issuer, "RFC 8414 §3.3");
     json!({ "resource": resource["resource"], "server": server })
 }
@@ -202,14 +258,21 @@ fn follow(world: &World, resource: usize) -> Value {
 #[test]
 fn meta_08_a_client_finds_the_server_from_the_challenge() {
     let resources = [MCP, "https://mcp.example", "https://h/a/b/?k=v", "https://h:8443"];
-    for issuer in [ISSUER, "https://auth.example/", "https://auth.example/t1", "https://auth.example/t1/"] {
+    for issuer in
+        [ISSUER, "https://auth.example/", "https://auth.example/t1", "https://auth.example/t1/"]
+    {
         let world = World::with(of(issuer, &resources).default_resource(MCP));
         world.put(Client::public("app").redirect_uri(CALLBACK).build().unwrap());
         for (at, identifier) in resources.iter().enumerate() {
             let met = follow(&world, at);
             assert_eq!(met["resource"], *identifier);
             assert_eq!(met["server"]["token_endpoint"], world.server.policy().token_endpoint());
-            assert!(met["server"]["protected_resources"].as_array().unwrap().contains(&json!(identifier)));
+            assert!(
+                met["server"]["protected_resources"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!(identifier))
+            );
         }
     }
 }

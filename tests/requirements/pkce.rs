@@ -1,4 +1,5 @@
-//! PKCE: the challenge at the authorization endpoint, the verifier at the token endpoint (RFC 7636).
+//! PKCE: the challenge at the authorization endpoint, the verifier at the token endpoint (RFC
+//! 7636).
 
 use grantcore::{Choice, Client, Digest, Grant, Reason, User};
 use serde_json::Value;
@@ -7,9 +8,12 @@ use crate::support::params::Params;
 use crate::support::refused::{self, assert_redir_to};
 use crate::support::sources::sources;
 use crate::support::store::Fault;
-use crate::support::{CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json, param, policy};
+use crate::support::{
+    CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json, param, policy,
+};
 
-/// Asserts that the request is refused by a redirect with `invalid_request`, for this reason, and that nothing was written.
+/// Asserts that the request is refused by a redirect with `invalid_request`, for this reason, and
+/// that nothing was written.
 #[track_caller]
 fn refused(world: &World, params: &Params, reason: Reason) {
     let (commits, refusal) = (world.store.commits(), refused::refused(world, params));
@@ -46,25 +50,44 @@ fn pkce_01_no_client_goes_without_a_challenge() {
     for request in [Params::authorize(), Params::authorize().by_web()] {
         refused(&world, &request.clone().without("code_challenge"), Reason::PkceMissing);
         refused(&world, &request.clone().set("code_challenge", ""), Reason::PkceMissing);
-        refused(&world, &request.without("code_challenge").without("code_challenge_method"), Reason::PkceMissing);
+        refused(
+            &world,
+            &request.without("code_challenge").without("code_challenge_method"),
+            Reason::PkceMissing,
+        );
     }
     let told = Reason::PkceMissing.description();
-    assert!(told.contains("code challenge is required") && told.contains("code_challenge_method=S256"), "{told}");
+    assert!(
+        told.contains("code challenge is required") && told.contains("code_challenge_method=S256"),
+        "{told}"
+    );
 }
 
 #[test]
 fn pkce_02_only_s256_is_supported() {
     let world = World::new();
     for method in ["plain", "s256", "S512", "S256 ", "PLAIN", "none"] {
-        refused(&world, &Params::authorize().set("code_challenge_method", method), Reason::PkceMethod);
+        refused(
+            &world,
+            &Params::authorize().set("code_challenge_method", method),
+            Reason::PkceMethod,
+        );
     }
 }
 
 #[test]
 fn pkce_03_no_method_means_plain_and_is_refused() {
     let world = World::new();
-    refused(&world, &Params::authorize().without("code_challenge_method"), Reason::PkceMethodMissing);
-    refused(&world, &Params::authorize().set("code_challenge_method", ""), Reason::PkceMethodMissing);
+    refused(
+        &world,
+        &Params::authorize().without("code_challenge_method"),
+        Reason::PkceMethodMissing,
+    );
+    refused(
+        &world,
+        &Params::authorize().set("code_challenge_method", ""),
+        Reason::PkceMethodMissing,
+    );
     let told = Reason::PkceMethodMissing.description();
     assert!(told.contains("plain") && told.contains("code_challenge_method=S256"), "{told}");
 }
@@ -73,9 +96,24 @@ fn pkce_03_no_method_means_plain_and_is_refused() {
 fn pkce_04_a_challenge_is_43_base64url_characters() {
     let world = World::new();
     let with = |last: &str| format!("{}{last}", &CHALLENGE[..42]);
-    let bad = [with(""), with("MA"), with("="), with("+"), with("/"), with("."), with("~"), with(" "), with("é"), with("M=")];
+    let bad = [
+        with(""),
+        with("MA"),
+        with("="),
+        with("+"),
+        with("/"),
+        with("."),
+        with("~"),
+        with(" "),
+        with("é"),
+        with("M="),
+    ];
     for challenge in bad {
-        refused(&world, &Params::authorize().set("code_challenge", &challenge), Reason::PkceMalformed);
+        refused(
+            &world,
+            &Params::authorize().set("code_challenge", &challenge),
+            Reason::PkceMalformed,
+        );
     }
     world.code(&Params::authorize().set("code_challenge", CHALLENGE));
 }
@@ -85,7 +123,9 @@ fn pkce_05_a_method_in_the_token_request_means_nothing() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     for method in ["plain", "S256", "S512"] {
-        let plain = Params::redeem(&code).set("code_verifier", CHALLENGE).and("code_challenge_method", method);
+        let plain = Params::redeem(&code)
+            .set("code_verifier", CHALLENGE)
+            .and("code_challenge_method", method);
         world.invalid_grant(&plain.and("code_challenge", CHALLENGE), Reason::VerifierIsChallenge);
     }
     Granted::of(&world.token(&Params::redeem(&code).and("code_challenge_method", "plain")));
@@ -97,10 +137,16 @@ fn pkce_06_the_verifiers_hash_is_the_challenge() {
     Granted::of(&redeemed(CHALLENGE, VERIFIER).1);
     for position in 0..VERIFIER.len() {
         let mut changed = VERIFIER.to_owned();
-        changed.replace_range(position..=position, if &changed[position..=position] == "A" { "B" } else { "A" });
+        changed.replace_range(
+            position..=position,
+            if &changed[position..=position] == "A" { "B" } else { "A" },
+        );
         mismatched(CHALLENGE, &changed, Reason::VerifierMismatch);
         let mut changed = CHALLENGE.to_owned();
-        changed.replace_range(position..=position, if &changed[position..=position] == "A" { "B" } else { "A" });
+        changed.replace_range(
+            position..=position,
+            if &changed[position..=position] == "A" { "B" } else { "A" },
+        );
         mismatched(&changed, VERIFIER, Reason::VerifierMismatch);
     }
 }
@@ -111,8 +157,14 @@ fn pkce_07_a_malformed_verifier_never_verifies() {
     for length in [43, 128] {
         Granted::of(&redeemed(&challenge_of(&of(length)), &of(length)).1);
     }
-    let bad =
-        [of(42), format!("{}x", of(128)), format!("{}=", of(43)), format!("{} x", of(43)), format!("{}%", of(43)), "é".repeat(30)];
+    let bad = [
+        of(42),
+        format!("{}x", of(128)),
+        format!("{}=", of(43)),
+        format!("{} x", of(43)),
+        format!("{}%", of(43)),
+        "é".repeat(30),
+    ];
     for verifier in bad {
         mismatched(&challenge_of(&verifier), &verifier, Reason::VerifierMalformed);
     }
@@ -122,13 +174,17 @@ fn pkce_07_a_malformed_verifier_never_verifies() {
 fn pkce_08_a_verifier_is_required() {
     let world = World::new();
     let code = world.code(&Params::authorize());
-    for params in [Params::redeem(&code).without("code_verifier"), Params::redeem(&code).set("code_verifier", "")] {
+    for params in [
+        Params::redeem(&code).without("code_verifier"),
+        Params::redeem(&code).set("code_verifier", ""),
+    ] {
         world.refused(&params, 400, "invalid_request", Reason::VerifierMissing);
     }
     Granted::of(&world.token(&Params::redeem(&code)));
 }
 
-/// All that a record says, with the member of this name taken out wherever it is; and how often it was there.
+/// All that a record says, with the member of this name taken out wherever it is; and how often it
+/// was there.
 fn without(record: &mut Value, name: &str) -> usize {
     match record {
         Value::Object(members) => {
@@ -140,7 +196,8 @@ fn without(record: &mut Value, name: &str) -> usize {
     }
 }
 
-/// Asserts that none of the stored records decodes with another challenge than an S256 one, or without.
+/// Asserts that none of the stored records decodes with another challenge than an S256 one, or
+/// without.
 #[track_caller]
 fn decode_with_a_challenge_only(world: &World, records: usize) {
     let grants = world.grants();
@@ -148,7 +205,12 @@ fn decode_with_a_challenge_only(world: &World, records: usize) {
     for stored in grants {
         let whole = serde_json::to_value(&*stored.record).unwrap();
         assert_eq!(serde_json::from_value::<Grant>(whole.clone()).unwrap(), *stored.record);
-        for other in [Value::Null, Value::from(""), Value::from("plain"), Value::from(VERIFIER.replace('-', "~"))] {
+        for other in [
+            Value::Null,
+            Value::from(""),
+            Value::from("plain"),
+            Value::from(VERIFIER.replace('-', "~")),
+        ] {
             let text = whole.to_string().replace(&format!("\"{CHALLENGE}\""), &other.to_string());
             assert!(serde_json::from_str::<Grant>(&text).is_err(), "{text}");
         }
@@ -177,14 +239,24 @@ fn ghsa_qgp8_v765_qxx9_there_is_nothing_to_redeem_without_a_challenge() {
     assert!(world.grants().is_empty());
 }
 
-/// Whoever strips the challenge from a confidential client's request gets no code, though the client has a secret.
+/// Whoever strips the challenge from a confidential client's request gets no code, though the
+/// client has a secret.
 #[test]
 fn ghsa_x637_x8p3_5p22_a_secret_does_not_replace_the_verifier() {
     let world = World::new();
     let request = Params::authorize().by_web();
-    refused(&world, &request.clone().without("code_challenge").without("code_challenge_method"), Reason::PkceMissing);
+    refused(
+        &world,
+        &request.clone().without("code_challenge").without("code_challenge_method"),
+        Reason::PkceMissing,
+    );
     let redeem = Params::redeem(&world.code(&request)).by_web();
-    world.refused(&redeem.clone().without("code_verifier"), 400, "invalid_request", Reason::VerifierMissing);
+    world.refused(
+        &redeem.clone().without("code_verifier"),
+        400,
+        "invalid_request",
+        Reason::VerifierMissing,
+    );
     Granted::of(&world.token(&redeem));
 }
 
@@ -194,14 +266,19 @@ fn ghsa_9h47_pqcx_hjr4_plain_is_neither_offered_nor_taken() {
     let world = World::new();
     let metadata = json(&world.server.policy().server_metadata());
     assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
-    let plain = Params::authorize().set("code_challenge", VERIFIER).set("code_challenge_method", "plain");
+    let plain =
+        Params::authorize().set("code_challenge", VERIFIER).set("code_challenge_method", "plain");
     refused(&world, &plain, Reason::PkceMethod);
 }
 
 #[test]
 fn pkce_10_the_hash_in_place_of_the_verifier_is_told_so() {
     mismatched(CHALLENGE, CHALLENGE, Reason::VerifierIsChallenge);
-    assert!(Reason::VerifierIsChallenge.description().contains("Send the original verifier, not its hash"));
+    assert!(
+        Reason::VerifierIsChallenge
+            .description()
+            .contains("Send the original verifier, not its hash")
+    );
 }
 
 #[test]
@@ -226,7 +303,16 @@ fn pkce_11_secrets_are_compared_with_the_constant_time_primitive() {
         let body = source(file).split_once(function).unwrap().1.split("\n    }").next().unwrap();
         assert!(body.contains("same(") && !body.contains("self.0 =="), "{file}: {body}");
     }
-    assert!(source("secret.rs").split_once("fn same<").unwrap().1.split("\n}").next().unwrap().contains("ct_eq"));
+    assert!(
+        source("secret.rs")
+            .split_once("fn same<")
+            .unwrap()
+            .1
+            .split("\n}")
+            .next()
+            .unwrap()
+            .contains("ct_eq")
+    );
     for (file, code) in sources("src/decide") {
         for line in code.lines().filter(|line| line.contains("digest") || line.contains("secret")) {
             assert!(!line.contains("==") && !line.contains("!="), "{file}: {line}");
@@ -234,17 +320,24 @@ fn pkce_11_secrets_are_compared_with_the_constant_time_primitive() {
     }
 }
 
-/// Both limits are in real use: one client draws 128 characters over the whole alphabet, the others 43 to 64.
+/// Both limits are in real use: one client draws 128 characters over the whole alphabet, the others
+/// 43 to 64.
 #[test]
 fn pkce_07_every_client_type_has_its_verifier_checked() {
     let world = World::new();
     world.put(Client::public("cli").redirect_uri(CALLBACK).build().unwrap());
     let request = Params::authorize().set("client_id", "cli");
     let redeem = Params::redeem(&world.code(&request)).set("client_id", "cli");
-    world.invalid_grant(&redeem.clone().set("code_verifier", &"0".repeat(43)), Reason::VerifierMismatch);
+    world.invalid_grant(
+        &redeem.clone().set("code_verifier", &"0".repeat(43)),
+        Reason::VerifierMismatch,
+    );
     Granted::of(&world.token(&redeem));
     let redeem = Params::redeem(&world.code(&Params::authorize().by_web())).by_web();
-    world.invalid_grant(&redeem.clone().set("code_verifier", &"0".repeat(43)), Reason::VerifierMismatch);
+    world.invalid_grant(
+        &redeem.clone().set("code_verifier", &"0".repeat(43)),
+        Reason::VerifierMismatch,
+    );
     Granted::of(&world.token(&redeem));
 }
 
@@ -256,7 +349,10 @@ fn pkce_12_a_challenge_is_used_once_where_the_policy_says_so() {
     // Reloading the page is not a second use: the newer page is the one that counts.
     let reloaded = world.page(&Params::authorize()).into_ticket();
     assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
-    let stranger = world.authorize_as(&Params::authorize(), Some(User { subject: "bob", session: b"bob's browser" }));
+    let stranger = world.authorize_as(
+        &Params::authorize(),
+        Some(User { subject: "bob", session: b"bob's browser" }),
+    );
     assert_eq!(stranger.map(|_| ()).unwrap_err().reason(), Reason::PkceChallengeReused);
     let location = world.decide(&reloaded, Choice::Allow).unwrap().into_location();
     refused(&world, &Params::authorize(), Reason::PkceChallengeReused);

@@ -1,9 +1,12 @@
-//! RATE-01 to -05, -07 and -08 at the endpoint: how many requests, what a refusal says and costs, and that servers can share a limit.
+//! RATE-01 to -05, -07 and -08 at the endpoint: how many requests, what a refusal says and costs,
+//! and that servers can share a limit.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use grantcore::{Event, EventKind, Policy, RateWindow, Reason, Refusal, Reply, Server, TokenRequest};
+use grantcore::{
+    Event, EventKind, Policy, RateWindow, Reason, Refusal, Reply, Server, TokenRequest,
+};
 
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -49,9 +52,11 @@ fn rate_01_the_window_slides() {
 
 #[test]
 fn rate_01_the_limit_is_the_policys_and_a_client_can_have_its_own() {
-    let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 3).rates(|rules| {
-        rules.clients.insert("web".into(), 5);
-    }));
+    let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 3).rates(
+        |rules| {
+            rules.clients.insert("web".into(), 5);
+        },
+    ));
     spent(&world, 3);
     assert_eq!(spend(&world, "app").status, 429);
     let web = Params::refresh("x").by_web();
@@ -73,7 +78,10 @@ fn rate_02_the_refusal_says_how_long_to_wait() {
         world.at(second);
         let reply = spend(&world, "app");
         assert_eq!((reply.status, reply.header("retry-after")), (429, Some(wait)));
-        assert_eq!((json(&reply)["error"].as_str(), reply.header("cache-control")), (Some("too_many_requests"), Some("no-store")));
+        assert_eq!(
+            (json(&reply)["error"].as_str(), reply.header("cache-control")),
+            (Some("too_many_requests"), Some("no-store"))
+        );
         assert_eq!(json(&reply)["error_description"], Reason::RateLimited.description());
         assert_eq!(reply.header("content-type"), Some("application/json"));
     }
@@ -95,7 +103,11 @@ fn rate_03_a_thousand_refusals_push_nothing_back() {
 
 /// A revocation by `web`, with this secret.
 fn revoke(world: &World, secret: &str) -> u16 {
-    let body = Params(Vec::new()).set("client_id", "web").set("client_secret", secret).set("token", "x").encode();
+    let body = Params(Vec::new())
+        .set("client_id", "web")
+        .set("client_secret", secret)
+        .set("token", "x")
+        .encode();
     world.server.revoke(&form(&body)).unwrap().status
 }
 
@@ -110,14 +122,19 @@ fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
     let limits = |requests, failures| {
         let policy = policy().revocation(grantcore::RevocationRules::default());
         World::with(policy.limits(|limits| {
-            (limits.token_requests_per_minute, limits.failed_authentications_per_minute) = (requests, failures);
+            (limits.token_requests_per_minute, limits.failed_authentications_per_minute) =
+                (requests, failures);
         }))
     };
     let world = limits(1, 1);
     assert_eq!(wait_at(&world, 0), (400, None));
     world.at(30);
     assert_eq!(revoke(&world, "wrong"), 401);
-    assert_eq!(wait_at(&world, 40), (429, Some("50".into())), "the failure's, not the request's 20");
+    assert_eq!(
+        wait_at(&world, 40),
+        (429, Some("50".into())),
+        "the failure's, not the request's 20"
+    );
     assert_eq!(wait_at(&world, 90), (400, None));
 
     let world = limits(1, 2);
@@ -125,7 +142,11 @@ fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
     assert_eq!(wait_at(&world, 10), (400, None));
     world.at(20);
     assert_eq!(revoke(&world, "wrong"), 401);
-    assert_eq!(wait_at(&world, 30), (429, Some("40".into())), "the request's, not the failures' 30");
+    assert_eq!(
+        wait_at(&world, 30),
+        (429, Some("40".into())),
+        "the request's, not the failures' 30"
+    );
     assert_eq!(wait_at(&world, 70), (400, None));
 }
 
@@ -139,7 +160,10 @@ fn rate_03_a_throttled_request_takes_no_place() {
     assert_eq!(world.token(&right.clone().set("client_secret", "wrong")).status, 401);
     for second in 1..60 {
         world.at(second);
-        assert_eq!((world.token(&right).status, world.reason()), (429, Some(Reason::AuthenticationsThrottled)));
+        assert_eq!(
+            (world.token(&right).status, world.reason()),
+            (429, Some(Reason::AuthenticationsThrottled))
+        );
     }
     world.at(60);
     assert_eq!([(); 4].map(|()| world.token(&right).status), [400, 400, 400, 429]);
@@ -205,9 +229,14 @@ fn rate_07_servers_can_share_a_limit() {
     let servers = [1, 2].map(|seed| {
         let policy: Policy = world.server.policy().clone();
         let log = Arc::clone(&refused);
-        let observer =
-            move |event: &Event| log.lock().unwrap().extend((event.reason == Some(Reason::RateLimited)).then(|| event.clone()));
-        Server::with(policy, &world.store.inner, move || now, seeded(seed)).without_rate_limit().observe(observer)
+        let observer = move |event: &Event| {
+            log.lock()
+                .unwrap()
+                .extend((event.reason == Some(Reason::RateLimited)).then(|| event.clone()))
+        };
+        Server::with(policy, &world.store.inner, move || now, seeded(seed))
+            .without_rate_limit()
+            .observe(observer)
     });
     let mut shared: BTreeMap<String, RateWindow> = BTreeMap::new();
     let mut send = |server: usize| {
@@ -228,7 +257,10 @@ fn rate_07_servers_can_share_a_limit() {
         let reply = send(server);
         assert_eq!((reply.status, reply.header("retry-after")), (429, Some("60")));
         let event = refused.lock().unwrap().pop().unwrap();
-        assert_eq!((event.client_id(), event.sent.as_ref().map(|sent| sent.status)), (Some("app"), Some(429)));
+        assert_eq!(
+            (event.client_id(), event.sent.as_ref().map(|sent| sent.status)),
+            (Some("app"), Some(429))
+        );
         assert_eq!(reply.header("x-correlation-id"), Some(&*event.correlation.to_string()));
     }
     assert!(refused.lock().unwrap().is_empty(), "one event each");
@@ -237,16 +269,26 @@ fn rate_07_servers_can_share_a_limit() {
 #[test]
 fn rate_02_a_host_that_says_no_time_still_says_one_second() {
     let world = World::new();
-    assert_eq!(Refusal::rate_limited(0).reply(world.server.policy()).header("retry-after"), Some("1"));
+    assert_eq!(
+        Refusal::rate_limited(0).reply(world.server.policy()).header("retry-after"),
+        Some("1")
+    );
     let body = Params::refresh("x").encode();
-    let request = TokenRequest::parse(&form(&body), world.server.policy()).map_err(|refusal| refusal.reason()).unwrap();
+    let request = TokenRequest::parse(&form(&body), world.server.policy())
+        .map_err(|refusal| refusal.reason())
+        .unwrap();
     assert_eq!(world.server.rate_limited(&request, 0).header("retry-after"), Some("1"));
 }
 
-/// How often each client was refused in each minute, for this reason: a query as the operator would ask it of the trail.
+/// How often each client was refused in each minute, for this reason: a query as the operator would
+/// ask it of the trail.
 fn per_minute(world: &World, reasons: &[Reason]) -> BTreeMap<(String, u64), usize> {
     let mut counts = BTreeMap::new();
-    for event in world.events().into_iter().filter(|event| event.reason.is_some_and(|reason| reasons.contains(&reason))) {
+    for event in world
+        .events()
+        .into_iter()
+        .filter(|event| event.reason.is_some_and(|reason| reasons.contains(&reason)))
+    {
         assert_eq!(event.kind, EventKind::Refused);
         let client = event.client_id().unwrap().to_owned();
         *counts.entry((client, (event.at.unix_seconds() - T) / 60)).or_default() += 1;
@@ -264,15 +306,31 @@ fn rate_08_a_retry_storm_is_seen_in_the_trail() {
         for _ in 0..40 {
             assert!([400, 429].contains(&world.token(&storm).status));
         }
-        assert_eq!(world.token(&storm.clone().by_web()).status, 400, "another client, once each second");
+        assert_eq!(
+            world.token(&storm.clone().by_web()).status,
+            400,
+            "another client, once each second"
+        );
     }
     let of = |client: &str, minute, count| ((client.to_owned(), minute), count);
     let limited = [of("app", 1, 60), of("app", 2, 20)];
-    assert_eq!(per_minute(&world, &[Reason::RateLimited]), BTreeMap::from(limited), "one event for each refusal");
+    assert_eq!(
+        per_minute(&world, &[Reason::RateLimited]),
+        BTreeMap::from(limited),
+        "one event for each refusal"
+    );
     // At 120 the forty of the second before last came free, and at 121 the twenty of the last.
-    assert_eq!(per_minute(&world, &[Reason::ScopeBeyondGrant]), BTreeMap::from([of("app", 1, 60), of("app", 2, 60)]));
-    assert_eq!(per_minute(&world, &[Reason::RefreshClientMismatch]), BTreeMap::from([of("web", 1, 3), of("web", 2, 2)]));
-    for event in world.events().iter().filter(|event| event.reason == Some(Reason::ScopeBeyondGrant)) {
+    assert_eq!(
+        per_minute(&world, &[Reason::ScopeBeyondGrant]),
+        BTreeMap::from([of("app", 1, 60), of("app", 2, 60)])
+    );
+    assert_eq!(
+        per_minute(&world, &[Reason::RefreshClientMismatch]),
+        BTreeMap::from([of("web", 1, 3), of("web", 2, 2)])
+    );
+    for event in
+        world.events().iter().filter(|event| event.reason == Some(Reason::ScopeBeyondGrant))
+    {
         assert!(event.flow.is_some() && event.subject.is_some(), "which connection, whose");
     }
 }

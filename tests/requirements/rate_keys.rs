@@ -1,7 +1,9 @@
-//! RATE-06: whose limit a token request counts towards, and what that is called. And how a refusal is called (AMB-14).
+//! RATE-06: whose limit a token request counts towards, and what that is called. And how a refusal
+//! is called (AMB-14).
 
 use grantcore::{
-    Client, Incoming, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason, RegistrationRules, Reply, TokenRequest,
+    Client, Incoming, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason,
+    RegistrationRules, Reply, TokenRequest,
 };
 use proptest::prelude::*;
 
@@ -19,7 +21,9 @@ fn spent(world: &World, client: &str, count: usize) {
 }
 
 fn limited(rules: impl FnOnce(&mut RateRules)) -> World {
-    World::with(policy().rates(rules).limits(|limits| limits.failed_authentications_per_minute = 1000))
+    World::with(
+        policy().rates(rules).limits(|limits| limits.failed_authentications_per_minute = 1000),
+    )
 }
 
 /// A request from this source; the reply.
@@ -59,16 +63,27 @@ fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
     assert_eq!(world.token(&Params::refresh(one.refresh())).status, 429);
     world.refreshed(two.refresh());
     spent(&world, "app", 60);
-    assert_eq!(world.token(&Params::refresh("x")).status, 429, "those that name no grant share the client's");
+    assert_eq!(
+        world.token(&Params::refresh("x")).status,
+        429,
+        "those that name no grant share the client's"
+    );
 }
 
 #[test]
 fn rate_06_the_host_can_make_the_key() {
-    let world = limited(|rules| rules.key = RateKey::Custom(|hit| hit.source.split('.').next().unwrap_or_default().to_owned()));
+    let world = limited(|rules| {
+        rules.key =
+            RateKey::Custom(|hit| hit.source.split('.').next().unwrap_or_default().to_owned())
+    });
     for number in 0..60 {
         assert_eq!(from(&world, &format!("192.{number}"), &Params::refresh("x")).status, 400);
     }
-    assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x").by_web()).status, 429, "one limit for all of 192");
+    assert_eq!(
+        from(&world, "192.0.2.1", &Params::refresh("x").by_web()).status,
+        429,
+        "one limit for all of 192"
+    );
     assert_eq!(from(&world, "198.51.100.1", &Params::refresh("x")).status, 400);
 }
 
@@ -84,7 +99,11 @@ fn rate_06_strangers_cannot_use_up_the_limit_of_a_client_with_a_secret_if_only_i
     }
     let world = limited(|rules| rules.authenticated_only = true);
     for _ in 0..60 {
-        assert_eq!(world.token(&Params::refresh("x").by_web()).status, 400, "its own count, failed or not");
+        assert_eq!(
+            world.token(&Params::refresh("x").by_web()).status,
+            400,
+            "its own count, failed or not"
+        );
     }
     assert_eq!(world.token(&Params::refresh("x").by_web()).status, 429);
 }
@@ -110,7 +129,10 @@ fn rate_06_strangers_leave_an_authenticated_client_its_sixty() {
     for _ in 0..60 {
         assert_eq!(world.token(&Params::refresh("x").by_web()).status, 400);
     }
-    assert_eq!((world.token(&Params::refresh("x").by_web()).status, world.reason()), (429, Some(Reason::RateLimited)));
+    assert_eq!(
+        (world.token(&Params::refresh("x").by_web()).status, world.reason()),
+        (429, Some(Reason::RateLimited))
+    );
 }
 
 /// A client without a secret has no failures to count, so what fails counts here: nothing is free.
@@ -119,41 +141,72 @@ fn rate_06_a_failure_that_counts_nowhere_else_keeps_its_place() {
     let world = World::with(policy().rates(|rules| rules.authenticated_only = true));
     let odd = Params::refresh("x").set("client_secret", "uncalled for");
     let statuses: Vec<_> = (0..70).map(|_| world.token(&odd).status).collect();
-    assert_eq!((statuses[..60].iter().all(|status| *status == 401), &statuses[60..]), (true, &[429; 10][..]));
+    assert_eq!(
+        (statuses[..60].iter().all(|status| *status == 401), &statuses[60..]),
+        (true, &[429; 10][..])
+    );
 }
 
 fn by_source() -> World {
     let limits = policy().limits(|limits| limits.failed_authentications_per_minute = 2);
-    World::with(limits.revocation(grantcore::RevocationRules::default()).rates(|rules| rules.failures_by_source = true))
+    World::with(
+        limits
+            .revocation(grantcore::RevocationRules::default())
+            .rates(|rules| rules.failures_by_source = true),
+    )
 }
 
 #[test]
 fn token_15_failures_can_count_by_source() {
     let world = by_source();
-    let (right, wrong) = (Params::refresh("x").by_web(), Params::refresh("x").by_web().set("client_secret", "wrong"));
+    let (right, wrong) = (
+        Params::refresh("x").by_web(),
+        Params::refresh("x").by_web().set("client_secret", "wrong"),
+    );
     let failed = |source: &str| [(); 3].map(|()| from(&world, source, &wrong).status);
     assert_eq!(failed("192.0.2.1"), [401, 401, 429]);
-    assert_eq!((from(&world, "192.0.2.1", &right).status, from(&world, "192.0.2.2", &right).status), (429, 400));
-    assert_eq!(failed("192.0.2.3"), [401, 401, 429], "one that has many addresses has the failures of each");
+    assert_eq!(
+        (from(&world, "192.0.2.1", &right).status, from(&world, "192.0.2.2", &right).status),
+        (429, 400)
+    );
+    assert_eq!(
+        failed("192.0.2.3"),
+        [401, 401, 429],
+        "one that has many addresses has the failures of each"
+    );
     let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
-    assert_eq!((from(&world, "192.0.2.1", &wrong).status, from(&world, "192.0.2.2", &right).status), (401, 429), "not by default");
+    assert_eq!(
+        (from(&world, "192.0.2.1", &wrong).status, from(&world, "192.0.2.2", &right).status),
+        (401, 429),
+        "not by default"
+    );
 }
 
 #[test]
 fn token_15_failures_by_source_are_the_same_at_the_other_endpoints() {
     let world = by_source();
-    let body = Params(Vec::new()).set("client_id", "web").set("client_secret", "wrong").set("token", "x").encode();
+    let body = Params(Vec::new())
+        .set("client_id", "web")
+        .set("client_secret", "wrong")
+        .set("token", "x")
+        .encode();
     let revoke = |source| world.server.revoke(&Incoming { source, ..form(&body) }).unwrap().status;
     assert_eq!([(); 3].map(|()| revoke("192.0.2.1")), [401, 401, 429]);
     let right = Params::refresh("x").by_web();
-    assert_eq!((from(&world, "192.0.2.1", &right).status, from(&world, "192.0.2.2", &right).status), (429, 400));
+    assert_eq!(
+        (from(&world, "192.0.2.1", &right).status, from(&world, "192.0.2.2", &right).status),
+        (429, 400)
+    );
 }
 
 #[test]
 fn token_15_where_the_clock_steps_back_nobody_is_kept_out_for_longer() {
     let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
     world.at(100);
-    assert_eq!(world.token(&Params::refresh("x").by_web().set("client_secret", "wrong")).status, 401);
+    assert_eq!(
+        world.token(&Params::refresh("x").by_web().set("client_secret", "wrong")).status,
+        401
+    );
     world.at(90);
     assert_eq!(world.token(&Params::refresh("x").by_web()).header("retry-after"), Some("60"));
     world.at(150);
@@ -163,7 +216,8 @@ fn token_15_where_the_clock_steps_back_nobody_is_kept_out_for_longer() {
 /// The bucket of a refresh by this client, from this source.
 fn bucket(policy: &Policy, client: &str, source: &str) -> (String, u32) {
     let body = Params::refresh("x").set("client_id", client).encode();
-    let request = TokenRequest::parse(&form(&body), policy).map_err(|refusal| refusal.reason()).unwrap();
+    let request =
+        TokenRequest::parse(&form(&body), policy).map_err(|refusal| refusal.reason()).unwrap();
     let bucket = policy.rate_bucket(&request.rate_hit(source));
     (bucket.key.into_owned(), bucket.limit)
 }
@@ -175,7 +229,11 @@ fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
         let policy = policy().rates(|rules| rules.key = key).build().unwrap();
         check(&("\\PC{1,200}|.{1,5}\0", ".{0,200}"), |(client, source)| {
             let (key, _) = bucket(&policy, &client, &source);
-            prop_assert!(key.len() <= 128 && key.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)), "{:?}", key);
+            prop_assert!(
+                key.len() <= 128 && key.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)),
+                "{:?}",
+                key
+            );
             Ok(())
         });
     }
@@ -190,24 +248,39 @@ fn rate_06_no_two_share_a_bucket_by_its_name() {
     let policy = policy().rates(|rules| rules.key = RateKey::ClientAndSource).build().unwrap();
     let long = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
     let (first, second) = (long("a"), long("b"));
-    let pairs =
-        [("app", "a"), ("app", "b"), ("app a", ""), ("appa", ""), ("app", ""), (&first, "a"), (&second, "a"), (&first, "b")];
-    let names: std::collections::BTreeSet<_> = pairs.iter().map(|(client, source)| bucket(&policy, client, source).0).collect();
+    let pairs = [
+        ("app", "a"),
+        ("app", "b"),
+        ("app a", ""),
+        ("appa", ""),
+        ("app", ""),
+        (&first, "a"),
+        (&second, "a"),
+        (&first, "b"),
+    ];
+    let names: std::collections::BTreeSet<_> =
+        pairs.iter().map(|(client, source)| bucket(&policy, client, source).0).collect();
     assert_eq!(names.len(), pairs.len());
 }
 
-/// With a client known by a document, which all users of a product share, each connection has its own.
+/// With a client known by a document, which all users of a product share, each connection has its
+/// own.
 #[test]
 fn rate_06_users_of_one_product_do_not_use_up_each_others() {
-    let world = World::with(policy().rates(|rules| rules.key = RateKey::ClientAndGrant).limits(|limits| {
-        limits.token_requests_per_minute = 2;
-    }));
+    let world =
+        World::with(policy().rates(|rules| rules.key = RateKey::ClientAndGrant).limits(|limits| {
+            limits.token_requests_per_minute = 2;
+        }));
     let product = "https://product.example/client.json";
     world.put(Client::public(product).redirect_uri(CALLBACK).build().unwrap());
     for _ in 0..5 {
         let tokens = world.tokens_of(product);
         let refresh = Params::refresh(tokens.refresh()).set("client_id", product);
-        assert_eq!([(); 2].map(|()| world.token(&refresh).status), [200, 429], "its redemption was the first");
+        assert_eq!(
+            [(); 2].map(|()| world.token(&refresh).status),
+            [200, 429],
+            "its redemption was the first"
+        );
     }
 }
 
@@ -228,17 +301,23 @@ fn named(code: &'static str) -> PolicyBuilder {
 
 #[test]
 fn rate_02_the_host_can_name_the_code_of_a_429() {
-    let world = World::with(named("slow_down").registration(RegistrationRules::open()).limits(|limits| {
-        limits.token_requests_per_minute = 1;
-        limits.registrations_per_minute = 1;
-    }));
+    let world =
+        World::with(named("slow_down").registration(RegistrationRules::open()).limits(|limits| {
+            limits.token_requests_per_minute = 1;
+            limits.registrations_per_minute = 1;
+        }));
     spent(&world, "app", 1);
     let registrations = [world.register(&metadata()), world.register(&metadata())];
     let [_, registration] = registrations;
     for reply in [world.token(&Params::refresh("x")), registration] {
         assert_eq!((reply.status, json(&reply)["error"].as_str()), (429, Some("slow_down")));
     }
-    let sent: Vec<_> = world.events().into_iter().filter_map(|event| event.sent).filter(|sent| sent.status == 429).collect();
+    let sent: Vec<_> = world
+        .events()
+        .into_iter()
+        .filter_map(|event| event.sent)
+        .filter(|sent| sent.status == 429)
+        .collect();
     assert!(sent.len() == 2 && sent.iter().all(|sent| sent.error == "slow_down"), "{sent:?}");
 }
 
@@ -257,7 +336,9 @@ fn rate_02_a_code_that_is_none_or_ends_something_is_refused() {
     ] {
         assert_eq!(named(bad).build().err(), Some(PolicyError::Limit), "{bad}");
     }
-    for good in ["slow_down", "temporarily_unavailable", "Too many [requests]!", "too_many_requests"] {
+    for good in
+        ["slow_down", "temporarily_unavailable", "Too many [requests]!", "too_many_requests"]
+    {
         assert!(named(good).build().is_ok(), "{good}");
     }
 }

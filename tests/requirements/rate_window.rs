@@ -1,4 +1,5 @@
-//! RATE-03 and RATE-07 of the window by itself: a pure function of what is kept and of the time, whatever the clock does.
+//! RATE-03 and RATE-07 of the window by itself: a pure function of what is kept and of the time,
+//! whatever the clock does.
 
 use grantcore::{RateWindow, Timestamp};
 use proptest::prelude::*;
@@ -22,8 +23,14 @@ fn rate_03_after_the_time_that_was_told_the_next_one_is_admitted() {
                     prop_assert!((1..=60).contains(&wait));
                     let until = now + u64::from(wait);
                     let before = Timestamp::from_unix_seconds(until - 1);
-                    prop_assert!(window.clone().admit(limit, before).is_err(), "not a second too long");
-                    prop_assert_eq!(window.clone().admit(limit, Timestamp::from_unix_seconds(until)), Ok(()));
+                    prop_assert!(
+                        window.clone().admit(limit, before).is_err(),
+                        "not a second too long"
+                    );
+                    prop_assert_eq!(
+                        window.clone().admit(limit, Timestamp::from_unix_seconds(until)),
+                        Ok(())
+                    );
                 }
             }
         }
@@ -60,13 +67,17 @@ fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
                 for _ in 0..*count {
                     told.push(window.admit(limit, Timestamp::from_unix_seconds(now)));
                     // Through storage and back at every step.
-                    window = serde_json::from_str(&serde_json::to_string(&window).unwrap()).unwrap();
+                    window =
+                        serde_json::from_str(&serde_json::to_string(&window).unwrap()).unwrap();
                 }
             }
             (told, window)
         };
         prop_assert_eq!(replay(), replay());
-        prop_assert!(serde_json::to_string(&replay().1).unwrap().len() < 60 * 20, "however much came");
+        prop_assert!(
+            serde_json::to_string(&replay().1).unwrap().len() < 60 * 20,
+            "however much came"
+        );
         Ok(())
     });
 }
@@ -90,7 +101,8 @@ fn rate_07_a_clock_that_steps_back_neither_panics_nor_makes_anybody_wait_for_lon
 #[test]
 fn rate_07_after_any_step_of_the_clock_the_wait_is_kept() {
     check(&(1..4u32, prop::collection::vec(any::<u32>(), 1..60)), |(limit, times)| {
-        let (mut window, at) = (RateWindow::default(), |seconds: u64| Timestamp::from_unix_seconds(seconds));
+        let (mut window, at) =
+            (RateWindow::default(), |seconds: u64| Timestamp::from_unix_seconds(seconds));
         for now in times.into_iter().map(u64::from) {
             for _ in 0..=limit {
                 if let Err(wait) = window.admit(limit, at(now)) {
@@ -129,8 +141,17 @@ fn rate_07_what_no_window_can_be_is_not_read_as_one() {
     let read = |text: &str| serde_json::from_str::<RateWindow>(text);
     assert_eq!(read("[]").unwrap(), RateWindow::default());
     assert!(read("[[100,1],[159,7]]").is_ok());
-    let long = serde_json::to_string(&(0..100).map(|second| (second, 1)).collect::<Vec<_>>()).unwrap();
-    for bad in ["[[100,1],[160,1]]", "[[100,1],[99,1]]", "[[100,1],[100,1]]", "[[100,-1]]", "{}", "null", &long] {
+    let long =
+        serde_json::to_string(&(0..100).map(|second| (second, 1)).collect::<Vec<_>>()).unwrap();
+    for bad in [
+        "[[100,1],[160,1]]",
+        "[[100,1],[99,1]]",
+        "[[100,1],[100,1]]",
+        "[[100,-1]]",
+        "{}",
+        "null",
+        &long,
+    ] {
         assert!(read(bad).is_err(), "{bad}");
     }
 }

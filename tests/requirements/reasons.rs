@@ -1,12 +1,13 @@
-//! The error table: what stands in it, and what is told at each face of the server. That each row can happen is in
-//! `reasons_reached.rs`.
+//! The error table: what stands in it, and what is told at each face of the server. That each row
+//! can happen is in `reasons_reached.rs`.
 
 use std::collections::BTreeSet;
 
 use grantcore::{Reason, Surface};
 
-/// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a protected resource (R), the
-/// registration endpoint (G), that of one registration (M), the operator's own calls (O). A status at A is the page's, where the error is no redirect.
+/// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a
+/// protected resource (R), the registration endpoint (G), that of one registration (M), the
+/// operator's own calls (O). A status at A is the page's, where the error is no redirect.
 const GOLDEN: &str = "
 A method_not_allowed invalid_request 405
 T method_not_allowed invalid_request 405
@@ -201,7 +202,10 @@ fn token_19_names_are_unique_and_in_snake_case() {
     assert_eq!(names.len(), Reason::ALL.len());
     for name in names {
         let snake = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        assert!(snake && !name.starts_with('_') && !name.ends_with('_') && !name.contains("__"), "{name}");
+        assert!(
+            snake && !name.starts_with('_') && !name.ends_with('_') && !name.contains("__"),
+            "{name}"
+        );
     }
 }
 
@@ -209,10 +213,19 @@ fn token_19_names_are_unique_and_in_snake_case() {
 fn token_18_descriptions_keep_to_their_characters() {
     for reason in Reason::ALL {
         let told = reason.description();
-        assert!(told.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)), "{reason:?}: {told}");
-        let is_missing_token =
-            matches!(reason, Reason::TokenMissing | Reason::InitialTokenMissing | Reason::ManagementTokenMissing);
-        assert_eq!(told.is_empty(), is_missing_token, "{reason:?}: only a missing token is answered without words");
+        assert!(
+            told.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)),
+            "{reason:?}: {told}"
+        );
+        let is_missing_token = matches!(
+            reason,
+            Reason::TokenMissing | Reason::InitialTokenMissing | Reason::ManagementTokenMissing
+        );
+        assert_eq!(
+            told.is_empty(),
+            is_missing_token,
+            "{reason:?}: only a missing token is answered without words"
+        );
     }
 }
 
@@ -220,10 +233,15 @@ fn token_18_descriptions_keep_to_their_characters() {
 fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
     for reason in Reason::ALL {
         for sentence in [reason.cause(), reason.fix()] {
-            assert!(sentence.len() > 3 && sentence.ends_with('.') && sentence.trim() == sentence, "{reason:?}: {sentence}");
+            assert!(
+                sentence.len() > 3 && sentence.ends_with('.') && sentence.trim() == sentence,
+                "{reason:?}: {sentence}"
+            );
         }
         let section = reason.section();
-        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Registration "].iter().any(|source| section.starts_with(source));
+        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Registration "]
+            .iter()
+            .any(|source| section.starts_with(source));
         assert!(named, "{reason:?}: {section}");
     }
 }
@@ -241,11 +259,14 @@ fn token_14_every_failed_authentication_is_told_in_one_sentence() {
     ];
     for reason in failures {
         for surface in [Surface::Authorization, Surface::Token] {
-            let told = |reason: Reason| (reason.description(), reason.code(surface), reason.status(surface));
+            let told = |reason: Reason| {
+                (reason.description(), reason.code(surface), reason.status(surface))
+            };
             assert_eq!(told(reason), told(failures[0]), "{reason:?}");
         }
     }
-    let throttled = [Reason::RateLimited, Reason::AuthenticationsThrottled].map(Reason::description);
+    let throttled =
+        [Reason::RateLimited, Reason::AuthenticationsThrottled].map(Reason::description);
     assert_eq!(throttled[0], throttled[1], "or it would tell that someone is guessing");
 }
 

@@ -1,8 +1,9 @@
-//! The part of the error table that clients meet who come by themselves, or go: how each reason is provoked. What is made of it is in
-//! `reasons_reached.rs`.
+//! The part of the error table that clients meet who come by themselves, or go: how each reason is
+//! provoked. What is made of it is in `reasons_reached.rs`.
 
 use grantcore::{
-    Authorization, Client, Digest, Fetch, Incoming, PolicyBuilder, Reason, RegistrationRules, RevocationRules, Subject, Surface,
+    Authorization, Client, Digest, Fetch, Incoming, PolicyBuilder, Reason, RegistrationRules,
+    RevocationRules, Subject, Surface,
 };
 use serde_json::Value;
 
@@ -19,9 +20,15 @@ type Misdescribed = fn(Value) -> Value;
 pub(crate) const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::RedirectUrisMissing, |metadata| without(metadata, "redirect_uris")),
     (Reason::RedirectUrisTooMany, |metadata| {
-        with(metadata, "redirect_uris", (0..11).map(|n| format!("{CALLBACK}/{n}")).collect::<Vec<_>>())
+        with(
+            metadata,
+            "redirect_uris",
+            (0..11).map(|n| format!("{CALLBACK}/{n}")).collect::<Vec<_>>(),
+        )
     }),
-    (Reason::RegisteredUriLong, |metadata| redirecting(metadata, &format!("{CALLBACK}?{}", "x".repeat(2048)))),
+    (Reason::RegisteredUriLong, |metadata| {
+        redirecting(metadata, &format!("{CALLBACK}?{}", "x".repeat(2048)))
+    }),
     (Reason::RegisteredUriCharacter, |metadata| redirecting(metadata, "https://a.example/ cb")),
     (Reason::RegisteredUriRelative, |metadata| redirecting(metadata, "/cb")),
     (Reason::RegisteredUriFragment, |metadata| redirecting(metadata, "https://a.example/cb#")),
@@ -30,10 +37,14 @@ pub(crate) const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::RegisteredUriPrivateUse, |metadata| redirecting(metadata, "myapp:/cb")),
     (Reason::RegisteredUriInsecure, |metadata| redirecting(metadata, "http://a.example/cb")),
     (Reason::RegisteredUriWildcard, |metadata| redirecting(metadata, "https://*.a.example/cb")),
-    (Reason::RegisteredUriReserved, |metadata| redirecting(metadata, "https://a.example/cb?code=1")),
+    (Reason::RegisteredUriReserved, |metadata| {
+        redirecting(metadata, "https://a.example/cb?code=1")
+    }),
     (Reason::RegisteredUriPort, |metadata| redirecting(metadata, "https://a.example:0/cb")),
     (Reason::MetadataRedirectUris, |metadata| with(metadata, "redirect_uris", CALLBACK)),
-    (Reason::MetadataAuthMethod, |metadata| with(metadata, "token_endpoint_auth_method", "private_key_jwt")),
+    (Reason::MetadataAuthMethod, |metadata| {
+        with(metadata, "token_endpoint_auth_method", "private_key_jwt")
+    }),
     (Reason::MetadataGrantTypes, |metadata| with(metadata, "grant_types", vec!["password"])),
     (Reason::MetadataResponseTypes, |metadata| with(metadata, "response_types", vec!["token"])),
     (Reason::MetadataScope, |metadata| with(metadata, "scope", "a\"b")),
@@ -64,8 +75,11 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::InitialTokenMissing, || closed(Authorization::None)),
     (Reason::InitialTokenWrong, || closed(Authorization::One(b"Bearer wrong"))),
     (Reason::RegistrationLimited, || {
-        let world =
-            World::with(policy().registration(RegistrationRules::open()).limits(|limits| limits.registrations_per_minute = 1));
+        let world = World::with(
+            policy()
+                .registration(RegistrationRules::open())
+                .limits(|limits| limits.registrations_per_minute = 1),
+        );
         drop([world.register(&metadata()), world.register(&metadata())]);
         (world, Told::At(Surface::Registration))
     }),
@@ -73,7 +87,10 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         let mut rules = RegistrationRules::open();
         rules.strict_application_type = true;
         let world = World::with(policy().registration(rules));
-        drop(world.register(&redirecting(with(metadata(), "application_type", "web"), "http://127.0.0.1/cb")));
+        drop(world.register(&redirecting(
+            with(metadata(), "application_type", "web"),
+            "http://127.0.0.1/cb",
+        )));
         (world, Told::At(Surface::Registration))
     }),
     (Reason::ManagementTokenMissing, || {
@@ -84,10 +101,14 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::ManagementTokenWrong, || managed(|_, token| (format!("{token}x"), metadata()))),
     (Reason::MetadataClientId, || managed(|_, token| (token.into(), metadata()))),
     (Reason::MetadataReadOnly, || {
-        managed(|id, token| (token.into(), with(with(metadata(), "client_id", id), "client_id_issued_at", 1)))
+        managed(|id, token| {
+            (token.into(), with(with(metadata(), "client_id", id), "client_id_issued_at", 1))
+        })
     }),
     (Reason::MetadataSecret, || {
-        managed(|id, token| (token.into(), with(with(metadata(), "client_id", id), "client_secret", "chosen")))
+        managed(|id, token| {
+            (token.into(), with(with(metadata(), "client_id", id), "client_secret", "chosen"))
+        })
     }),
     (Reason::DocumentUrl, || documented("https://client.example", None)),
     (Reason::DocumentUnreachable, || documented(DOCUMENT, None)),
@@ -95,20 +116,29 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         let world = World::open();
         let query = ask(DOCUMENT).encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let refusal = world.server.authorize_with(&incoming, Some(ALICE), Fetch::Busy).unwrap().unwrap_err();
+        let refusal =
+            world.server.authorize_with(&incoming, Some(ALICE), Fetch::Busy).unwrap().unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
     (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
     (Reason::RevocationOff, || revoked(|revoke| revoke, policy())),
-    (Reason::RevocationTokenMissing, || revoked(|revoke| revoke.without("token"), policy().revocation(RevocationRules::default()))),
+    (Reason::RevocationTokenMissing, || {
+        revoked(|revoke| revoke.without("token"), policy().revocation(RevocationRules::default()))
+    }),
     (Reason::RevocationClientMismatch, || {
         let by_web = |revoke: Params| revoke.set("client_id", "web").and("client_secret", SECRET);
         revoked(by_web, policy().revocation(RevocationRules::default()))
     }),
     (Reason::OwnerSuspended, || {
         let world = World::new();
-        world.put(Client::public("app").redirect_uri(CALLBACK).owner(Subject::new("mallory")).build().unwrap());
+        world.put(
+            Client::public("app")
+                .redirect_uri(CALLBACK)
+                .owner(Subject::new("mallory"))
+                .build()
+                .unwrap(),
+        );
         world.store.suspend("mallory", true);
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
         (world, Told::By(refusal))
@@ -117,14 +147,18 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
 
 fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
     let world = World::with(policy);
-    let revoke = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &world.tokens().access);
+    let revoke = Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .and("token", &world.tokens().access);
     let body = by(revoke).encode();
     drop(world.server.revoke(&form(&body)));
     (world, Told::At(Surface::Token))
 }
 
 fn closed(authorization: Authorization<'_>) -> (World, Told) {
-    let world = World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
+    let world =
+        World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
     drop(world.register_bytes(metadata().to_string().as_bytes(), authorization));
     (world, Told::At(Surface::Registration))
 }
@@ -133,7 +167,10 @@ fn closed(authorization: Authorization<'_>) -> (World, Told) {
 pub(crate) fn managed(update: fn(&str, &str) -> (String, Value)) -> (World, Told) {
     let world = World::open();
     let client = world.registered(&metadata());
-    let (id, token) = (client["client_id"].as_str().unwrap(), client["registration_access_token"].as_str().unwrap());
+    let (id, token) = (
+        client["client_id"].as_str().unwrap(),
+        client["registration_access_token"].as_str().unwrap(),
+    );
     let (token, body) = update(id, token);
     drop(world.manage("PUT", id, &token, &body));
     (world, Told::At(Surface::Management))
@@ -142,6 +179,8 @@ pub(crate) fn managed(update: fn(&str, &str) -> (String, Value)) -> (World, Told
 fn documented(url: &str, document: Option<&Value>) -> (World, Told) {
     let world = World::open();
     let body = document.map(Value::to_string);
-    let refusal = world.authorize_with(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes()))).unwrap_err();
+    let refusal = world
+        .authorize_with(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes())))
+        .unwrap_err();
     (world, Told::By(refusal))
 }

@@ -1,8 +1,12 @@
-//! At which faces each row of the error table happens: exactly those that it says, and by redirect exactly if it says so.
+//! At which faces each row of the error table happens: exactly those that it says, and by redirect
+//! exactly if it says so.
 
 use std::collections::BTreeSet;
 
-use grantcore::{Authorization, Choice, Client, Incoming, Reason, RegistrationRules, Standing, Subject, Surface, User};
+use grantcore::{
+    Authorization, Choice, Client, Incoming, Reason, RegistrationRules, Standing, Subject, Surface,
+    User,
+};
 use serde_json::{Value, json};
 
 use crate::reasons_clients::{REGISTER, managed};
@@ -20,14 +24,24 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
     (Reason::MethodNotAllowed, || asking(|incoming| Incoming { method: "PUT", ..incoming })),
     (Reason::MethodNotAllowed, || registering(|incoming| Incoming { method: "GET", ..incoming })),
     (Reason::MethodNotAllowed, || managing(|incoming| Incoming { method: "POST", ..incoming })),
-    (Reason::RequestTooLarge, || sending(|incoming| Incoming { body: &[b'x'; 20_000], ..incoming })),
-    (Reason::RequestTooLarge, || registering(|incoming| Incoming { body: &[b' '; 20_000], ..incoming })),
-    (Reason::RequestTooLarge, || managed(|_, token| (token.into(), Value::String("x".repeat(20_000))))),
+    (Reason::RequestTooLarge, || {
+        sending(|incoming| Incoming { body: &[b'x'; 20_000], ..incoming })
+    }),
+    (Reason::RequestTooLarge, || {
+        registering(|incoming| Incoming { body: &[b' '; 20_000], ..incoming })
+    }),
+    (Reason::RequestTooLarge, || {
+        managed(|_, token| (token.into(), Value::String("x".repeat(20_000))))
+    }),
     (Reason::RequestUndecodable, || asking(|incoming| Incoming { query: b"%", ..incoming })),
     (Reason::ContentType, || asking(|incoming| Incoming { method: "POST", ..incoming })),
-    (Reason::ParameterRepeated, || sending(|incoming| Incoming { body: b"scope=a&scope=b", ..incoming })),
+    (Reason::ParameterRepeated, || {
+        sending(|incoming| Incoming { body: b"scope=a&scope=b", ..incoming })
+    }),
     (Reason::ClientIdMissing, || sending(|incoming| Incoming { body: b"", ..incoming })),
-    (Reason::ClientUnknown, || sending(|incoming| Incoming { body: b"client_id=nobody", ..incoming })),
+    (Reason::ClientUnknown, || {
+        sending(|incoming| Incoming { body: b"client_id=nobody", ..incoming })
+    }),
     (Reason::ClientUnknown, || standing(|_| {}, "nobody")),
     (Reason::ClientDeactivated, || decided(|world| world.put(app().deactivated()), allowed)),
     (Reason::ClientDeactivated, || called(|world| world.put(app().deactivated()))),
@@ -63,7 +77,11 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
         rules.strict_application_type = true;
         let world = World::with(policy().registration(rules));
         let own = world.own(&metadata());
-        let update = with(with(metadata(), "application_type", "web"), "redirect_uris", vec!["http://127.0.0.1/cb"]);
+        let update = with(
+            with(metadata(), "application_type", "web"),
+            "redirect_uris",
+            vec!["http://127.0.0.1/cb"],
+        );
         drop(world.manage("PUT", &own.id, &own.token, &own.update(update)));
         (world, Told::At(Surface::Management))
     }),
@@ -114,7 +132,8 @@ fn registered(happening: fn(&World)) -> (World, Told) {
     happening(&world);
     let body = metadata().to_string();
     let outcome = world.server.register(&crate::support::clients::posting(body.as_bytes()));
-    let told = outcome.map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Surface::Registration));
+    let told = outcome
+        .map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Surface::Registration));
     (world, told)
 }
 
@@ -123,9 +142,14 @@ fn deleted<const N: usize>(faults: [Fault; N]) -> (World, Told) {
     let own = world.own(&metadata());
     world.store.fail(faults);
     let header = format!("Bearer {}", own.token);
-    let incoming = Incoming { method: "DELETE", authorization: Authorization::One(header.as_bytes()), ..Incoming::default() };
+    let incoming = Incoming {
+        method: "DELETE",
+        authorization: Authorization::One(header.as_bytes()),
+        ..Incoming::default()
+    };
     let outcome = world.server.manage(&own.id, &incoming);
-    let told = outcome.map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Surface::Management));
+    let told =
+        outcome.map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Surface::Management));
     (world, told)
 }
 
@@ -171,7 +195,9 @@ fn token_19_every_reason_happens_at_the_faces_it_is_documented_for_and_no_others
             }
         }
     }
-    let documented = |reason: &'static Reason| reason.surfaces().iter().map(|surface| (reason.name(), format!("{surface:?}")));
+    let documented = |reason: &'static Reason| {
+        reason.surfaces().iter().map(|surface| (reason.name(), format!("{surface:?}")))
+    };
     // What is answered when an event is not kept is in none; it can be at every face (AUDIT-08).
     let told = Reason::ALL.iter().filter(|reason| **reason != Reason::TrailUnavailable);
     assert_eq!(at, told.flat_map(documented).collect());

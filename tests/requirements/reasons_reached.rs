@@ -1,12 +1,15 @@
-//! Every row of the error table happens: each reason with a request that provokes it. A new reason needs a new line here. At which
-//! other faces it can happen is in `reasons_faces.rs`.
+//! Every row of the error table happens: each reason with a request that provokes it. A new reason
+//! needs a new line here. At which other faces it can happen is in `reasons_faces.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use grantcore::{Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Refusal, Scope, Surface, User};
+use grantcore::{
+    Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Refusal, Scope, Surface,
+    User,
+};
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_running::RUNNING;
@@ -14,7 +17,9 @@ use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
-use crate::support::{ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, World, app, policy};
+use crate::support::{
+    ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, World, app, policy,
+};
 
 /// A good request with one thing wrong.
 type Spoilt = fn(Params) -> Params;
@@ -23,7 +28,8 @@ type Overtaken = fn(&World, Params) -> Params;
 /// A world in which it has just been refused, and how that was told.
 pub(crate) type Provoked = fn() -> (World, Told);
 
-/// How a refusal came out: as itself, or, where an endpoint answers with a whole response, by which one.
+/// How a refusal came out: as itself, or, where an endpoint answers with a whole response, by which
+/// one.
 pub(crate) enum Told {
     By(Refusal),
     At(Surface),
@@ -76,7 +82,9 @@ const REDEEM: &[(Reason, Spoilt)] = &[
     (Reason::TokenRedirectUriMismatch, |redeem| redeem.set("redirect_uri", "https://app.example/")),
     (Reason::VerifierMissing, |redeem| redeem.without("code_verifier")),
     (Reason::VerifierMalformed, |redeem| redeem.set("code_verifier", "short")),
-    (Reason::VerifierMismatch, |redeem| redeem.set("code_verifier", "0000000000000000000000000000000000000000000")),
+    (Reason::VerifierMismatch, |redeem| {
+        redeem.set("code_verifier", "0000000000000000000000000000000000000000000")
+    }),
     (Reason::VerifierIsChallenge, |redeem| redeem.set("code_verifier", CHALLENGE)),
     (Reason::ResourceBeyondGrant, |redeem| redeem.and("resource", "https://x.example")),
 ];
@@ -87,22 +95,38 @@ const REFRESH: &[(Reason, Overtaken)] = &[
     (Reason::RefreshUnknown, |_, refresh| refresh.set("refresh_token", "x")),
     (Reason::RefreshForged, |world, refresh| {
         let id = world.grants()[0].record.id();
-        refresh.set("refresh_token", &format!("grt_{}", URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &[0; 64]].concat())))
+        refresh.set(
+            "refresh_token",
+            &format!(
+                "grt_{}",
+                URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &[0; 64]].concat())
+            ),
+        )
     }),
     (Reason::RefreshClientMismatch, |_, refresh| refresh.by_web()),
     (Reason::ScopeBeyondGrant, |_, refresh| refresh.and("scope", "admin")),
     (Reason::RefreshIdleExpired, |world, refresh| after(|| world.at(30 * DAY), refresh)),
     (Reason::RefreshAbsoluteExpired, |world, refresh| after(|| world.at(180 * DAY), refresh)),
-    (Reason::RefreshReused, |world, refresh| after(|| drop(world.token(&refresh)), refresh.clone())),
-    (Reason::GrantRevoked, |world, refresh| after(|| drop([world.token(&refresh), world.token(&refresh)]), refresh.clone())),
+    (Reason::RefreshReused, |world, refresh| {
+        after(|| drop(world.token(&refresh)), refresh.clone())
+    }),
+    (Reason::GrantRevoked, |world, refresh| {
+        after(|| drop([world.token(&refresh), world.token(&refresh)]), refresh.clone())
+    }),
     (Reason::GrantEnded, |world, refresh| after(|| world.put(app().with_grants_ended()), refresh)),
     (Reason::ClientDeactivated, |world, refresh| after(|| world.put(app().deactivated()), refresh)),
-    (Reason::AccountSuspended, |world, refresh| after(|| world.store.suspend("alice", true), refresh)),
+    (Reason::AccountSuspended, |world, refresh| {
+        after(|| world.store.suspend("alice", true), refresh)
+    }),
     (Reason::Contended, |world, refresh| after(|| world.store.fail([Fault::Conflict; 4]), refresh)),
-    (Reason::RateLimited, |world, refresh| after(|| (0..60).for_each(|_| drop(world.token(&Params::refresh("x")))), refresh)),
+    (Reason::RateLimited, |world, refresh| {
+        after(|| (0..60).for_each(|_| drop(world.token(&Params::refresh("x")))), refresh)
+    }),
     (Reason::GrantTypeUnauthorized, |world, refresh| {
         let only_codes = GrantTypes { authorization_code: true, refresh_token: false };
-        world.put(Client::public("app").redirect_uri(CALLBACK).grant_types(only_codes).build().unwrap());
+        world.put(
+            Client::public("app").redirect_uri(CALLBACK).grant_types(only_codes).build().unwrap(),
+        );
         refresh
     }),
     (Reason::AuthenticationsThrottled, |world, _| {
@@ -122,8 +146,12 @@ const OTHERS: &[(Reason, Provoked)] = &[
     (Reason::ContentType, || sent(|incoming| Incoming { content_type: None, ..incoming })),
     (Reason::RequestUndecodable, || sent(|incoming| Incoming { body: b"%", ..incoming })),
     (Reason::SecretInUrl, || sent(|incoming| Incoming { query: b"code=x", ..incoming })),
-    (Reason::SeveralAuthentications, || sent(|incoming| Incoming { authorization: Authorization::Several, ..incoming })),
-    (Reason::CredentialsMalformed, || sent(|incoming| Incoming { authorization: Authorization::One(b"Basic !"), ..incoming })),
+    (Reason::SeveralAuthentications, || {
+        sent(|incoming| Incoming { authorization: Authorization::Several, ..incoming })
+    }),
+    (Reason::CredentialsMalformed, || {
+        sent(|incoming| Incoming { authorization: Authorization::One(b"Basic !"), ..incoming })
+    }),
     (Reason::ClientMethodMismatch, || {
         let header = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
         let world = World::new();
@@ -146,14 +174,22 @@ const OTHERS: &[(Reason, Provoked)] = &[
         (world, Told::At(Surface::Token))
     }),
     (Reason::RedirectUriMissing, || {
-        asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).redirect_uri("https://app.example/2")), &["redirect_uri"])
+        asked(
+            policy(),
+            Some(
+                Client::public("app").redirect_uri(CALLBACK).redirect_uri("https://app.example/2"),
+            ),
+            &["redirect_uri"],
+        )
     }),
     (Reason::RedirectUriForbidden, || {
         // A record that is older than the rule.
         let world = World::new();
         let old = serde_json::to_string(&app()).unwrap().replace(CALLBACK, "javascript:alert(1)");
         world.put(serde_json::from_str(&old).unwrap());
-        let refusal = world.authorize(&Params::authorize().set("redirect_uri", "javascript:alert(1)")).unwrap_err();
+        let refusal = world
+            .authorize(&Params::authorize().set("redirect_uri", "javascript:alert(1)"))
+            .unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::CodeFlowUnauthorized, || {
@@ -161,24 +197,45 @@ const OTHERS: &[(Reason, Provoked)] = &[
         asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).grant_types(none)), &[])
     }),
     (Reason::ScopeForbidden, || {
-        asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap())), &[])
+        asked(
+            policy(),
+            Some(Client::public("app").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap())),
+            &[],
+        )
     }),
-    (Reason::ScopeMissing, || asked(Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"), None, &["scope"])),
+    (Reason::ScopeMissing, || {
+        asked(Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"), None, &["scope"])
+    }),
     (Reason::ResourceMissing, || asked(policy().require_resource(true), None, &[])),
     (Reason::PkceChallengeReused, || {
         let world = World::with(policy().refuse_reused_challenges(true));
-        drop([world.code(&Params::authorize()), world.code(&Params::authorize().set("code_challenge", &"A".repeat(43)))]);
+        drop([
+            world.code(&Params::authorize()),
+            world.code(&Params::authorize().set("code_challenge", &"A".repeat(43))),
+        ]);
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::AccessDenied, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::Deny))),
     (Reason::TicketMissing, || decided(|_| {}, |_| (String::new(), ALICE, Choice::Allow))),
-    (Reason::TicketUnknown, || decided(|_| {}, |_| (format!("gct_{}", URL_SAFE_NO_PAD.encode([7; 48])), ALICE, Choice::Allow))),
-    (Reason::ConsentSessionMismatch, || {
-        decided(|_| {}, |ticket| (ticket, User { session: b"another browser", ..ALICE }, Choice::Allow))
+    (Reason::TicketUnknown, || {
+        decided(
+            |_| {},
+            |_| (format!("gct_{}", URL_SAFE_NO_PAD.encode([7; 48])), ALICE, Choice::Allow),
+        )
     }),
-    (Reason::ConsentExpired, || decided(|world| world.at(600), |ticket| (ticket, ALICE, Choice::Allow))),
-    (Reason::ConsentScope, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::AllowOnly("admin")))),
+    (Reason::ConsentSessionMismatch, || {
+        decided(
+            |_| {},
+            |ticket| (ticket, User { session: b"another browser", ..ALICE }, Choice::Allow),
+        )
+    }),
+    (Reason::ConsentExpired, || {
+        decided(|world| world.at(600), |ticket| (ticket, ALICE, Choice::Allow))
+    }),
+    (Reason::ConsentScope, || {
+        decided(|_| {}, |ticket| (ticket, ALICE, Choice::AllowOnly("admin")))
+    }),
     (Reason::ConsentUsed, || {
         let world = World::new();
         let ticket = world.page(&Params::authorize()).into_ticket();
@@ -195,7 +252,9 @@ const OTHERS: &[(Reason, Provoked)] = &[
     (Reason::AudienceMismatch, || {
         let world = World::with(policy().resource("https://files.example", "read"));
         let code = world.code(&Params::authorize().and("resource", "https://files.example"));
-        let refusal = world.check(&Granted::of(&world.token(&Params::redeem(&code))).access, &[]).unwrap_err();
+        let refusal = world
+            .check(&Granted::of(&world.token(&Params::redeem(&code))).access, &[])
+            .unwrap_err();
         (world, Told::By(refusal))
     }),
 ];
@@ -215,7 +274,11 @@ fn redeemed(happening: fn(&World, &Params)) -> (World, Told) {
     (world, Told::At(Surface::Token))
 }
 
-fn asked(policy: grantcore::PolicyBuilder, client: Option<grantcore::ClientBuilder>, without: &[&str]) -> (World, Told) {
+fn asked(
+    policy: grantcore::PolicyBuilder,
+    client: Option<grantcore::ClientBuilder>,
+    without: &[&str],
+) -> (World, Told) {
     let world = World::with(policy);
     if let Some(client) = client {
         world.put(client.build().unwrap());
@@ -225,7 +288,10 @@ fn asked(policy: grantcore::PolicyBuilder, client: Option<grantcore::ClientBuild
     (world, Told::By(refusal))
 }
 
-pub(crate) fn decided(happening: fn(&World), decision: fn(String) -> (String, User<'static>, Choice<'static>)) -> (World, Told) {
+pub(crate) fn decided(
+    happening: fn(&World),
+    decision: fn(String) -> (String, User<'static>, Choice<'static>),
+) -> (World, Told) {
     let world = World::new();
     let (ticket, user, choice) = decision(world.page(&Params::authorize()).into_ticket());
     happening(&world);
@@ -240,7 +306,8 @@ fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> (W
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     let needs = grantcore::Needs::of(&world.server.policy().resources()[0]).scopes(scopes);
-    let refusal = world.server.check(&authorization(header.as_bytes()), needs).unwrap().unwrap_err();
+    let refusal =
+        world.server.check(&authorization(header.as_bytes()), needs).unwrap().unwrap_err();
     (world, Told::By(refusal))
 }
 
@@ -277,7 +344,11 @@ pub(crate) fn reached() -> Vec<(Reason, World, Told)> {
     });
     let register = REGISTER.iter().map(|(reason, change)| {
         let world = World::open();
-        world.not_registered(&change(metadata()), reason.code(Surface::Registration).as_str(), *reason);
+        world.not_registered(
+            &change(metadata()),
+            reason.code(Surface::Registration).as_str(),
+            *reason,
+        );
         (*reason, world, Told::At(Surface::Registration))
     });
     let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).map(|(reason, provoke)| {
@@ -298,5 +369,9 @@ fn token_19_every_reason_is_reached_and_told_to_the_operator() {
     }
     // The one that no event can tell of: it is what is answered when none is kept (AUDIT-08).
     assert!(seen.insert(Reason::TrailUnavailable.name()));
-    assert_eq!(seen, Reason::ALL.iter().map(|reason| reason.name()).collect(), "every reason has a line above");
+    assert_eq!(
+        seen,
+        Reason::ALL.iter().map(|reason| reason.name()).collect(),
+        "every reason has a line above"
+    );
 }

@@ -1,6 +1,8 @@
 //! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
 
-use grantcore::{Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject, Surface};
+use grantcore::{
+    Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject, Surface,
+};
 
 use crate::reasons_reached::{Provoked, Told};
 use crate::support::params::Params;
@@ -31,13 +33,18 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let header = format!("Bearer {}", world.tokens().access);
         world.store.inner.put_balance(Subject::new("alice"), Balance::Insufficient);
         let needs = Needs::of(&world.server.policy().resources()[0]).billed();
-        let refusal = world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().unwrap_err();
+        let refusal =
+            world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::RevokedSecurityEvent, || {
         let world = World::new();
         let tokens = world.tokens();
-        world.server.revoke_user("alice", Motive::SecurityEvent("password changed")).unwrap().unwrap();
+        world
+            .server
+            .revoke_user("alice", Motive::SecurityEvent("password changed"))
+            .unwrap()
+            .unwrap();
         drop(world.token(&Params::refresh(tokens.refresh())));
         (world, Told::At(Surface::Token))
     }),
@@ -49,7 +56,11 @@ fn introspected(caller: &str) -> World {
 
 /// Asks about a token as this client, which sends its secret if it has one.
 fn asked(world: World, client: &str, token: &str) -> (World, Told) {
-    let params = Params::refresh("x").without("grant_type").without("refresh_token").and("token", token).set("client_id", client);
+    let params = Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .and("token", token)
+        .set("client_id", client);
     let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
     drop(world.server.introspect(&form(&body)).unwrap());
     (world, Told::At(Surface::Token))

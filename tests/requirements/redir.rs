@@ -1,4 +1,5 @@
-//! REDIR-10 to -17: which requested redirect URI is a registered one, and how response parameters are added to it.
+//! REDIR-10 to -17: which requested redirect URI is a registered one, and how response parameters
+//! are added to it.
 
 use std::cell::Cell;
 
@@ -123,7 +124,10 @@ fn redir_12_the_code_is_bound_to_the_port_that_was_used() {
         let reply = world.token(&Params::redeem(&code).set("redirect_uri", other));
         assert_eq!((reply.status, world.reason()), (400, Some(Reason::TokenRedirectUriMismatch)));
     }
-    assert_eq!(world.token(&Params::redeem(&code).set("redirect_uri", "http://127.0.0.1:51004/cb")).status, 200);
+    assert_eq!(
+        world.token(&Params::redeem(&code).set("redirect_uri", "http://127.0.0.1:51004/cb")).status,
+        200
+    );
 }
 
 #[test]
@@ -139,8 +143,16 @@ fn redir_13_no_other_port_may_differ() {
         assert_no_match(&registered(own), other);
     }
     let spellings = ["127.0.0.1", "[::1]", "localhost"];
-    let strangers =
-        ["127.1", "127.0.0.2", "0x7f000001", "2130706433", "127.0.0.01", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "Localhost"];
+    let strangers = [
+        "127.1",
+        "127.0.0.2",
+        "0x7f000001",
+        "2130706433",
+        "127.0.0.01",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "Localhost",
+    ];
     for own in spellings {
         let world = registered(&format!("http://{own}:1/cb"));
         for other in spellings.iter().chain(&strangers).filter(|other| **other != own) {
@@ -150,11 +162,17 @@ fn redir_13_no_other_port_may_differ() {
     }
 }
 
-/// fosite, CVE-2020-15233: any client could ask for 127.0.0.1, and the query of a loopback URI was not looked at.
+/// fosite, CVE-2020-15233: any client could ask for 127.0.0.1, and the query of a loopback URI was
+/// not looked at.
 #[test]
 fn cve_2020_15233_loopback_exemption_is_for_loopback_clients() {
     let web = registered("https://app.example/cb");
-    for loopback in ["http://127.0.0.1/cb", "http://127.0.0.1:51004/cb", "http://[::1]/cb", "http://localhost/cb"] {
+    for loopback in [
+        "http://127.0.0.1/cb",
+        "http://127.0.0.1:51004/cb",
+        "http://[::1]/cb",
+        "http://localhost/cb",
+    ] {
         assert_no_match(&web, loopback);
     }
     for own in ["http://127.0.0.1/cb", "http://localhost/cb"] {
@@ -165,7 +183,9 @@ fn cve_2020_15233_loopback_exemption_is_for_loopback_clients() {
 
 #[test]
 fn redir_14_localhost_is_port_insensitive_unless_switched_off() {
-    for (ports, literal, localhost) in [(IpLiteralsAndLocalhost, true, true), (IpLiterals, true, false), (Off, false, false)] {
+    for (ports, literal, localhost) in
+        [(IpLiteralsAndLocalhost, true, true), (IpLiterals, true, false), (Off, false, false)]
+    {
         for (own, other, matches) in [
             ("http://localhost:3000/callback", "http://localhost:61023/callback", localhost),
             ("http://localhost/callback", "http://localhost:61023/callback", localhost),
@@ -174,7 +194,9 @@ fn redir_14_localhost_is_port_insensitive_unless_switched_off() {
         ] {
             let per_server = with_ports(own, ports);
             let per_client = World::new();
-            per_client.put(Client::public("app").redirect_uri(own).loopback_ports(ports).build().unwrap());
+            per_client.put(
+                Client::public("app").redirect_uri(own).loopback_ports(ports).build().unwrap(),
+            );
             for world in [&per_server, &per_client] {
                 assert_matches(world, own);
                 if matches { assert_matches(world, other) } else { assert_no_match(world, other) }
@@ -284,7 +306,10 @@ fn redir_16_response_parameters_are_added_to_the_query() {
         assert!(error.starts_with(&format!("{begins}error=invalid_request&")), "{error}");
         for (location, name) in [(&approved, "code"), (&error, "error")] {
             assert!(param(location, name).is_some());
-            assert_eq!((param(location, "state").as_deref(), param(location, "iss").as_deref()), (Some("xyz"), Some(ISSUER)));
+            assert_eq!(
+                (param(location, "state").as_deref(), param(location, "iss").as_deref()),
+                (Some("xyz"), Some(ISSUER))
+            );
         }
     }
 }
@@ -301,7 +326,8 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
         "[\\x00-\\x7f]{1,40}",
         "\\PC{1,40}",
         "[\r\n\0 &=#?%+;]{1,20}",
-        prop::collection::vec(any::<char>(), 1..40).prop_map(|chars| chars.into_iter().collect::<String>())
+        prop::collection::vec(any::<char>(), 1..40)
+            .prop_map(|chars| chars.into_iter().collect::<String>())
     ];
     let outcomes = prop::sample::select(vec!["allowed", "denied", "refused"]);
     let seen = Cell::new(0);
@@ -313,9 +339,10 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
         let decide = |choice| world.decide(&world.page(&params).into_ticket(), choice);
         let (location, code) = match outcome {
             "allowed" => (decide(Choice::Allow).unwrap().into_location(), None),
-            "denied" => {
-                (decide(Choice::Deny).unwrap_err().location(policy).unwrap(), Some(("access_denied", Reason::AccessDenied)))
-            }
+            "denied" => (
+                decide(Choice::Deny).unwrap_err().location(policy).unwrap(),
+                Some(("access_denied", Reason::AccessDenied)),
+            ),
             _ => {
                 let refusal = refused(&world, &params.clone().set("scope", "x"));
                 (refusal.location(policy).unwrap(), Some(("invalid_scope", Reason::ScopeUnknown)))
@@ -338,7 +365,8 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
     assert_eq!(seen.get(), 256);
 }
 
-/// A record is believed no more than a request: it may be older than the rule, or not of this server's making.
+/// A record is believed no more than a request: it may be older than the rule, or not of this
+/// server's making.
 #[test]
 fn redir_17_a_stored_line_break_does_not_reach_the_location() {
     for uri in [
@@ -348,10 +376,17 @@ fn redir_17_a_stored_line_break_does_not_reach_the_location() {
         "https://app.example/\0",
     ] {
         let world = World::new();
-        let record = serde_json::to_string(&Client::public("app").redirect_uri(CALLBACK).build().unwrap()).unwrap();
-        let (from, to) = (serde_json::to_string(CALLBACK).unwrap(), serde_json::to_string(uri).unwrap());
+        let record =
+            serde_json::to_string(&Client::public("app").redirect_uri(CALLBACK).build().unwrap())
+                .unwrap();
+        let (from, to) =
+            (serde_json::to_string(CALLBACK).unwrap(), serde_json::to_string(uri).unwrap());
         world.put(serde_json::from_str(&record.replace(&from, &to)).unwrap());
-        for params in [ask(uri), ask(uri).without("code_challenge"), Params::authorize().without("redirect_uri")] {
+        for params in [
+            ask(uri),
+            ask(uri).without("code_challenge"),
+            Params::authorize().without("redirect_uri"),
+        ] {
             let refusal = world.authorize(&params).map(|step| panic!("{step:?}")).unwrap_err();
             assert_eq!(refusal.location(world.server.policy()), None, "{uri:?}");
         }

@@ -1,11 +1,13 @@
-//! REDIR-01 to -09 and -18 at the registration endpoint: what the builder refuses is refused over the wire, and nothing comes of it.
+//! REDIR-01 to -09 and -18 at the registration endpoint: what the builder refuses is refused over
+//! the wire, and nothing comes of it.
 
 use grantcore::{PrivateUseSchemes, Reason, RedirectRules, RedirectUriError, RegistrationRules};
 use serde_json::json;
 
 use crate::client_metadata::to;
 use crate::redir_register::{
-    DANGEROUS, FRAGMENTS, INSECURE, LOOPBACK, RELATIVE, RESERVED, REVERSED, STRANGE, UNREVERSED, USERINFO, WILDCARDS, spellings,
+    DANGEROUS, FRAGMENTS, INSECURE, LOOPBACK, RELATIVE, RESERVED, REVERSED, STRANGE, UNREVERSED,
+    USERINFO, WILDCARDS, spellings,
 };
 use crate::support::clients::{ask, metadata, without};
 use crate::support::refused::{assert_page, refused};
@@ -64,24 +66,41 @@ fn redir_04_a_registered_uri_is_https_or_loopback() {
 
 #[test]
 fn redir_05_no_registered_uri_is_dangerous() {
-    let lenient = PrivateUseSchemes::ReverseDomainAnd(DANGEROUS.iter().map(|scheme| (*scheme).to_owned()).collect());
+    let lenient = PrivateUseSchemes::ReverseDomainAnd(
+        DANGEROUS.iter().map(|scheme| (*scheme).to_owned()).collect(),
+    );
     let rules = RedirectRules { private_use_schemes: lenient, ..RedirectRules::default() };
-    let worlds = [World::open(), World::with(policy().registration(RegistrationRules::open()).redirect_rules(rules))];
-    for (world, uri) in worlds.iter().flat_map(|world| DANGEROUS.iter().flat_map(|own| spellings(own)).map(move |own| (world, own)))
-    {
+    let worlds = [
+        World::open(),
+        World::with(policy().registration(RegistrationRules::open()).redirect_rules(rules)),
+    ];
+    for (world, uri) in worlds.iter().flat_map(|world| {
+        DANGEROUS.iter().flat_map(|own| spellings(own)).map(move |own| (world, own))
+    }) {
         assert_uri_refused(world, &format!("{uri}:x"), E::ForbiddenScheme);
         assert_uri_refused(world, &format!("{uri}://a.example/cb"), E::ForbiddenScheme);
     }
 }
 
-/// workers-oauth-provider#97, and better-auth's CVE-2026-67333: the list of schemes was passed by letter case and control characters.
+/// workers-oauth-provider#97, and better-auth's CVE-2026-67333: the list of schemes was passed by
+/// letter case and control characters.
 #[test]
 fn ghsa_workers_97_no_script_is_registered_in_any_spelling() {
     let world = World::open();
-    for uri in ["JaVaScRiPt:alert(1)", "JAVASCRIPT://a.example/%0aalert(1)", "javascript:alert(1)//https://app.example/cb"] {
+    for uri in [
+        "JaVaScRiPt:alert(1)",
+        "JAVASCRIPT://a.example/%0aalert(1)",
+        "javascript:alert(1)//https://app.example/cb",
+    ] {
         assert_uri_refused(&world, uri, E::ForbiddenScheme);
     }
-    for uri in ["\tjavascript:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "javascript\r:alert(1)", "\0data:x"] {
+    for uri in [
+        "\tjavascript:alert(1)",
+        " javascript:alert(1)",
+        "java\nscript:alert(1)",
+        "javascript\r:alert(1)",
+        "\0data:x",
+    ] {
         assert_uri_refused(&world, uri, E::Character);
     }
     for uri in ["javascript%3Aalert(1)", "&#106;avascript:alert(1)"] {
@@ -112,7 +131,11 @@ fn redir_07_a_registered_uri_disguises_nothing() {
         assert_uri_refused(&world, uri, E::Userinfo);
     }
     for strange in STRANGE {
-        for uri in [format!("https://a.example/{strange}cb"), format!("{strange}{CALLBACK}"), format!("{CALLBACK}{strange}")] {
+        for uri in [
+            format!("https://a.example/{strange}cb"),
+            format!("{strange}{CALLBACK}"),
+            format!("{CALLBACK}{strange}"),
+        ] {
             assert_uri_refused(&world, &uri, E::Character);
         }
     }
@@ -138,7 +161,11 @@ fn redir_09_a_registered_uri_has_no_parameter_of_the_response() {
     let world = World::open();
     for name in RESERVED {
         for query in [format!("{name}=1"), format!("x=1&{name}=1"), (*name).to_owned()] {
-            assert_uri_refused(&world, &format!("https://a.example/cb?{query}"), E::ReservedParameter);
+            assert_uri_refused(
+                &world,
+                &format!("https://a.example/cb?{query}"),
+                E::ReservedParameter,
+            );
         }
     }
     assert_uri_registers(&world, "https://a.example/cb?codes=1");

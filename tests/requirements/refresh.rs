@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{Account, Choice, Client, Code, GrantTypes, Reason, Server, Subject, Timestamp, User};
+use grantcore::{
+    Account, Choice, Client, Code, GrantTypes, Reason, Server, Subject, Timestamp, User,
+};
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
@@ -21,17 +23,30 @@ fn refresh_01_without_the_grant_type_there_is_no_refresh_token() {
     let world = World::new();
     let token = world.tokens().refresh().to_owned();
     let only_codes = GrantTypes { authorization_code: true, refresh_token: false };
-    world.put(Client::public("app").redirect_uri(CALLBACK).grant_types(only_codes).build().unwrap());
+    world
+        .put(Client::public("app").redirect_uri(CALLBACK).grant_types(only_codes).build().unwrap());
     let reply = world.token(&Params::redeem(&world.code(&Params::authorize())));
-    assert!(reply.status == 200 && json(&reply).get("refresh_token").is_none() && !reply.body.contains("null"), "{}", reply.body);
-    world.refused(&Params::refresh(&token), 400, "unauthorized_client", Reason::GrantTypeUnauthorized);
+    assert!(
+        reply.status == 200
+            && json(&reply).get("refresh_token").is_none()
+            && !reply.body.contains("null"),
+        "{}",
+        reply.body
+    );
+    world.refused(
+        &Params::refresh(&token),
+        400,
+        "unauthorized_client",
+        Reason::GrantTypeUnauthorized,
+    );
 }
 
 #[test]
 fn refresh_02_every_refresh_retires_the_token_for_every_client() {
     for by in [|params: Params| params, Params::by_web] {
         let world = World::new();
-        let first = Granted::of(&world.token(&by(Params::redeem(&world.code(&by(Params::authorize()))))));
+        let first =
+            Granted::of(&world.token(&by(Params::redeem(&world.code(&by(Params::authorize()))))));
         let second = Granted::of(&world.token(&by(Params::refresh(first.refresh()))));
         assert!(second.refresh() != first.refresh() && second.access != first.access);
         assert!(world.works(&second.access));
@@ -56,7 +71,8 @@ fn refresh_03_a_rotated_token_revokes_the_family() {
     }
 }
 
-/// Scope, resource, standing and idle time are judged of the current token only, or a bad scope would shield a thief.
+/// Scope, resource, standing and idle time are judged of the current token only, or a bad scope
+/// would shield a thief.
 #[test]
 fn refresh_03_a_replay_is_one_whatever_else_is_wrong_with_it() {
     type Spoil = fn(&World, Params) -> Params;
@@ -95,7 +111,11 @@ fn refresh_04_a_revoked_family_stays_dead() {
     world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
     for at in [30, 31, 0, 60, 3600, 40 * DAY, 10] {
         world.at(at);
-        for params in [Params::redeem(&code), Params::refresh(first.refresh()), Params::refresh(second.refresh())] {
+        for params in [
+            Params::redeem(&code),
+            Params::refresh(first.refresh()),
+            Params::refresh(second.refresh()),
+        ] {
             world.invalid_grant(&params, Reason::GrantRevoked);
         }
         world.dead(&first.access, Reason::TokenRevoked);
@@ -107,7 +127,8 @@ fn refresh_04_a_revoked_family_stays_dead() {
     assert_eq!(world.grants().len(), 2);
 }
 
-/// A restart reset the times of revocation, and revoked refresh tokens worked again. Here the record alone decides.
+/// A restart reset the times of revocation, and revoked refresh tokens worked again. Here the
+/// record alone decides.
 #[test]
 fn cve_2026_9802_a_restart_forgets_no_revocation() {
     let world = World::new();
@@ -127,11 +148,20 @@ fn cve_2026_9802_a_restart_forgets_no_revocation() {
 fn refresh_06_a_token_works_for_its_client_only() {
     for world in [World::new(), windowed()] {
         let first = world.tokens();
-        world.invalid_grant(&Params::refresh(first.refresh()).by_web(), Reason::RefreshClientMismatch);
+        world.invalid_grant(
+            &Params::refresh(first.refresh()).by_web(),
+            Reason::RefreshClientMismatch,
+        );
         let second = world.refreshed(first.refresh());
-        world.invalid_grant(&Params::refresh(first.refresh()).by_web(), Reason::RefreshClientMismatch);
+        world.invalid_grant(
+            &Params::refresh(first.refresh()).by_web(),
+            Reason::RefreshClientMismatch,
+        );
         world.at(60);
-        world.invalid_grant(&Params::refresh(first.refresh()).by_web(), Reason::RefreshClientMismatch);
+        world.invalid_grant(
+            &Params::refresh(first.refresh()).by_web(),
+            Reason::RefreshClientMismatch,
+        );
         assert!(world.works(&first.access) && world.works(&second.access));
         world.refreshed(second.refresh());
     }
@@ -145,18 +175,24 @@ fn refresh_07_scope_may_be_narrowed_and_never_widened() {
         let wider = Params::refresh(token.refresh()).set("scope", scope);
         world.refused(&wider, 400, "invalid_scope", Reason::ScopeBeyondGrant);
     }
-    let narrowed = Granted::of(&world.token(&Params::refresh(token.refresh()).set("scope", "read")));
+    let narrowed =
+        Granted::of(&world.token(&Params::refresh(token.refresh()).set("scope", "read")));
     assert_eq!(narrowed.scope, "read");
     assert!(world.check(&narrowed.access, &["read"]).is_ok());
-    assert_eq!(world.check(&narrowed.access, &["write"]).unwrap_err().reason(), Reason::ScopeInsufficient);
-    let equal = Granted::of(&world.token(&Params::refresh(narrowed.refresh()).set("scope", "write read")));
+    assert_eq!(
+        world.check(&narrowed.access, &["write"]).unwrap_err().reason(),
+        Reason::ScopeInsufficient
+    );
+    let equal =
+        Granted::of(&world.token(&Params::refresh(narrowed.refresh()).set("scope", "write read")));
     assert_eq!(equal.scope, "read write", "the same scope in another order is no more");
 }
 
 #[test]
 fn refresh_08_a_narrowed_access_token_does_not_narrow_the_family() {
     let world = World::new();
-    let narrowed = Granted::of(&world.token(&Params::refresh(world.tokens().refresh()).set("scope", "read")));
+    let narrowed =
+        Granted::of(&world.token(&Params::refresh(world.tokens().refresh()).set("scope", "read")));
     let full = world.refreshed(narrowed.refresh());
     assert_eq!((narrowed.scope.as_str(), full.scope.as_str()), ("read", "read write"));
     assert!(world.check(&full.access, &["write"]).is_ok());
@@ -165,13 +201,24 @@ fn refresh_08_a_narrowed_access_token_does_not_narrow_the_family() {
 #[test]
 fn refresh_09_the_resources_are_the_consented_ones_or_some_of_them() {
     const FILES: &str = "https://files.example/";
-    let world = World::with(policy().resource(FILES, "read").resource("https://third.example/", "read"));
+    let world =
+        World::with(policy().resource(FILES, "read").resource("https://third.example/", "read"));
     let request = Params::authorize().and("resource", MCP).and("resource", FILES);
     let first = Granted::of(&world.token(&Params::redeem(&world.code(&request))));
-    for resource in ["https://third.example/", "https://unknown.example/", "files.example", "https://mcp.example/mcp/"] {
+    for resource in [
+        "https://third.example/",
+        "https://unknown.example/",
+        "files.example",
+        "https://mcp.example/mcp/",
+    ] {
         let elsewhere = Params::refresh(first.refresh()).and("resource", resource);
         world.refused(&elsewhere, 400, "invalid_target", Reason::ResourceBeyondGrant);
-        world.refused(&elsewhere.and("resource", MCP), 400, "invalid_target", Reason::ResourceBeyondGrant);
+        world.refused(
+            &elsewhere.and("resource", MCP),
+            400,
+            "invalid_target",
+            Reason::ResourceBeyondGrant,
+        );
     }
     let files = Granted::of(&world.token(&Params::refresh(first.refresh()).and("resource", FILES)));
     world.dead(&files.access, Reason::AudienceMismatch);
@@ -243,7 +290,12 @@ fn refresh_12_grant_client_and_account_must_be_active() {
     let world = World::new();
     let token = world.tokens();
     world.put(app().deactivated());
-    world.refused(&Params::refresh(token.refresh()), 401, "invalid_client", Reason::ClientDeactivated);
+    world.refused(
+        &Params::refresh(token.refresh()),
+        401,
+        "invalid_client",
+        Reason::ClientDeactivated,
+    );
     world.put(app());
     world.store.suspend("alice", true);
     world.invalid_grant(&Params::refresh(token.refresh()), Reason::AccountSuspended);
@@ -259,28 +311,55 @@ fn refresh_13_a_request_that_fails_leaves_the_token_as_it_is() {
     let request = Params::authorize().by_web();
     let mut token = Granted::of(&world.token(&Params::redeem(&world.code(&request)).by_web()));
     let refresh = |token: &Granted| Params::refresh(token.refresh()).by_web();
-    world.refused(&refresh(&token).set("scope", "admin"), 400, "invalid_scope", Reason::ScopeBeyondGrant);
-    world.refused(&refresh(&token).set("client_secret", "wrong"), 401, "invalid_client", Reason::ClientSecretWrong);
-    world.refused(&refresh(&token).and("scope", "read").and("scope", "read"), 400, "invalid_request", Reason::ParameterRepeated);
+    world.refused(
+        &refresh(&token).set("scope", "admin"),
+        400,
+        "invalid_scope",
+        Reason::ScopeBeyondGrant,
+    );
+    world.refused(
+        &refresh(&token).set("client_secret", "wrong"),
+        401,
+        "invalid_client",
+        Reason::ClientSecretWrong,
+    );
+    world.refused(
+        &refresh(&token).and("scope", "read").and("scope", "read"),
+        400,
+        "invalid_request",
+        Reason::ParameterRepeated,
+    );
     token = Granted::of(&world.token(&refresh(&token)));
     world.unavailable(&refresh(&token), Fault::Dropped);
     token = Granted::of(&world.token(&refresh(&token)));
     world.store.fail([Fault::Conflict; 4]);
     let busy = world.token(&refresh(&token));
-    crate::support::assert_refused(&world, &busy, 503, "temporarily_unavailable", Reason::Contended);
-    let throttled = (0..60).find(|_| world.token(&refresh(&token).set("scope", "admin")).status == 429);
+    crate::support::assert_refused(
+        &world,
+        &busy,
+        503,
+        "temporarily_unavailable",
+        Reason::Contended,
+    );
+    let throttled =
+        (0..60).find(|_| world.token(&refresh(&token).set("scope", "admin")).status == 429);
     assert!(throttled.is_some() && world.reason() == Some(Reason::RateLimited));
     world.at(60);
     assert!(world.works(&Granted::of(&world.token(&refresh(&token))).access));
 }
 
-/// Sends each of these credentials, as it is and dressed up as each kind, to wherever it does not belong.
+/// Sends each of these credentials, as it is and dressed up as each kind, to wherever it does not
+/// belong.
 fn mix_up(world: &World, credentials: &[&str]) {
     for text in credentials {
         for prefix in ["gct_", "gac_", "gat_", "grt_"] {
             let dressed = format!("{prefix}{}", &text[4..]);
             if dressed != *text || prefix != "gat_" {
-                assert_eq!(world.check(&dressed, &[]).unwrap_err().code(), Code::InvalidToken, "{dressed}");
+                assert_eq!(
+                    world.check(&dressed, &[]).unwrap_err().code(),
+                    Code::InvalidToken,
+                    "{dressed}"
+                );
             }
             if dressed != *text || prefix != "grt_" {
                 world.invalid_grant(&Params::refresh(&dressed), Reason::RefreshUnknown);
@@ -300,10 +379,15 @@ fn refresh_15_the_kinds_of_credential_are_never_mixed_up() {
     let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 1000));
     let ticket = world.page(&Params::authorize()).into_ticket();
     // The right length and the right grant, but the grant has no refresh token yet.
-    let early = format!("grt_{}", URL_SAFE_NO_PAD.encode([world.grants()[0].record.id().as_bytes().as_slice(), &[7; 64]].concat()));
+    let early = format!(
+        "grt_{}",
+        URL_SAFE_NO_PAD
+            .encode([world.grants()[0].record.id().as_bytes().as_slice(), &[7; 64]].concat())
+    );
     mix_up(&world, &[&ticket]);
     world.invalid_grant(&Params::refresh(&early), Reason::RefreshUnknown);
-    let code = param(&world.decide(&ticket, Choice::Allow).unwrap().into_location(), "code").unwrap();
+    let code =
+        param(&world.decide(&ticket, Choice::Allow).unwrap().into_location(), "code").unwrap();
     mix_up(&world, &[&ticket, &code]);
     world.invalid_grant(&Params::refresh(&early), Reason::RefreshUnknown);
     let tokens = Granted::of(&world.token(&Params::redeem(&code)));
@@ -312,7 +396,8 @@ fn refresh_15_the_kinds_of_credential_are_never_mixed_up() {
     assert!(world.works(&tokens.access) && world.works(&world.refreshed(tokens.refresh()).access));
 }
 
-/// Wrong family: a forgery that changes nothing, so that whoever knows the id of a grant cannot end it.
+/// Wrong family: a forgery that changes nothing, so that whoever knows the id of a grant cannot end
+/// it.
 #[test]
 fn refresh_15_both_secrets_have_256_bits_and_a_forgery_changes_nothing() {
     let world = World::new();
@@ -329,10 +414,17 @@ fn refresh_15_both_secrets_have_256_bits_and_a_forgery_changes_nothing() {
         world.invalid_grant(&Params::refresh(&forged), Reason::RefreshForged);
     }
     let next = world.refreshed(token.refresh());
-    assert_eq!(decode(next.refresh())[..48], bytes[..48], "id and family stay, the current secret does not");
-    let access = |tokens: &Granted| URL_SAFE_NO_PAD.decode(&tokens.access[4..]).unwrap().split_off(16);
-    let drawn = [&token, &next].map(|tokens| [access(tokens), decode(tokens.refresh()).split_off(48)]);
-    let different: std::collections::BTreeSet<_> = drawn.into_iter().flatten().chain([secrets[..32].to_vec()]).collect();
+    assert_eq!(
+        decode(next.refresh())[..48],
+        bytes[..48],
+        "id and family stay, the current secret does not"
+    );
+    let access =
+        |tokens: &Granted| URL_SAFE_NO_PAD.decode(&tokens.access[4..]).unwrap().split_off(16);
+    let drawn =
+        [&token, &next].map(|tokens| [access(tokens), decode(tokens.refresh()).split_off(48)]);
+    let different: std::collections::BTreeSet<_> =
+        drawn.into_iter().flatten().chain([secrets[..32].to_vec()]).collect();
     assert_eq!(different.len(), 5, "no secret of a grant is another one of it");
 }
 
@@ -359,7 +451,8 @@ fn refresh_16_as_an_option_the_earlier_token_ends() {
     assert!(!world.works(&first.access) && world.works(&second.access));
 }
 
-/// The host reports a security event by raising the account's epoch: all that was granted before is over.
+/// The host reports a security event by raising the account's epoch: all that was granted before is
+/// over.
 #[test]
 fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     let world = World::new();
@@ -368,7 +461,8 @@ fn refresh_17_a_security_event_ends_every_family_of_the_user() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),
     };
-    let location = world.server.consent(&page, bob, Choice::Allow).unwrap().unwrap().into_location();
+    let location =
+        world.server.consent(&page, bob, Choice::Allow).unwrap().unwrap().into_location();
     let bobs = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
     let (one, two) = (world.tokens(), world.tokens());
     world.store.inner.put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });

@@ -1,4 +1,5 @@
-//! REFRESH: the replay window, and many at once (OAuth 2.1 §4.3.1). The rules are those of the decision table.
+//! REFRESH: the replay window, and many at once (OAuth 2.1 §4.3.1). The rules are those of the
+//! decision table.
 
 use std::time::Duration;
 
@@ -33,9 +34,15 @@ fn refresh_05_inside_the_window_the_answer_is_the_same() {
     for (at, left) in [(100, 3600), (101, 3599), (129, 3571)] {
         world.at(at);
         let commits = world.store.commits();
-        assert_eq!(world.refreshed(first.refresh()), Granted { expires_in: left, ..second.clone() });
+        assert_eq!(
+            world.refreshed(first.refresh()),
+            Granted { expires_in: left, ..second.clone() }
+        );
         let event = world.events().pop().unwrap();
-        assert_eq!((event.kind.name(), event.kind), ("refresh_replayed_in_window", EventKind::RefreshReplayedInWindow));
+        assert_eq!(
+            (event.kind.name(), event.kind),
+            ("refresh_replayed_in_window", EventKind::RefreshReplayedInWindow)
+        );
         assert_eq!(world.store.commits(), commits);
     }
     assert!(world.works(&second.access));
@@ -50,7 +57,12 @@ fn refresh_05_inside_the_window_a_bad_request_is_refused_and_nothing_else() {
     let second = world.refreshed(first.refresh());
     let replay = || Params::refresh(first.refresh());
     world.refused(&replay().set("scope", "admin"), 400, "invalid_scope", Reason::ScopeBeyondGrant);
-    world.refused(&replay().set("resource", "https://x.example"), 400, "invalid_target", Reason::ResourceBeyondGrant);
+    world.refused(
+        &replay().set("resource", "https://x.example"),
+        400,
+        "invalid_target",
+        Reason::ResourceBeyondGrant,
+    );
     world.store.suspend("alice", true);
     world.invalid_grant(&replay(), Reason::AccountSuspended);
     world.store.suspend("alice", false);
@@ -84,7 +96,8 @@ fn refresh_05_a_successor_that_was_rotated_inside_the_window_supersedes() {
     world.dead(&third.access, Reason::TokenRevoked);
 }
 
-/// The redemption opens a window like a rotation does: for as long, no token of the family but the current one ends it.
+/// The redemption opens a window like a rotation does: for as long, no token of the family but the
+/// current one ends it.
 #[test]
 fn refresh_05_a_redemption_opens_a_window_too() {
     let world = windowed();
@@ -108,7 +121,9 @@ fn refresh_05_a_redemption_opens_a_window_too() {
 fn refresh_05_a_window_that_could_not_be_kept_does_not_build() {
     let build = |seconds| policy().replay_window(Duration::from_secs(seconds)).build().map(|_| ());
     assert_eq!((build(3600), build(3601)), (Ok(()), Err(grantcore::PolicyError::ReplayWindow)));
-    let idle = policy().refresh_idle_lifetime(Duration::from_secs(3600)).replay_window(Duration::from_secs(3600));
+    let idle = policy()
+        .refresh_idle_lifetime(Duration::from_secs(3600))
+        .replay_window(Duration::from_secs(3600));
     assert_eq!(idle.build().map(|_| ()), Err(grantcore::PolicyError::ReplayWindow));
 }
 
@@ -150,28 +165,35 @@ fn refresh_14_inside_the_window_all_get_one_successor() {
     }
 }
 
-/// Concurrent refreshes forked a family. Here two that read the same record leave one token that can advance it.
+/// Concurrent refreshes forked a family. Here two that read the same record leave one token that
+/// can advance it.
 #[test]
 fn ghsa_392p_2q2v_4372_a_token_read_twice_has_one_successor() {
     for (world, lost) in [(windowed(), None), (World::new(), Some(Reason::RefreshReused))] {
         let body = Params::refresh(world.tokens().refresh()).encode();
         let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
         let moment = |seed| world.moment(entropy(seed));
-        let (one, other) = (world.decision(&request, &moment(1)), world.decision(&request, &moment(2)));
+        let (one, other) =
+            (world.decision(&request, &moment(1)), world.decision(&request, &moment(2)));
         assert_eq!(world.store.commit(one.write().unwrap()), Ok(Commit::Done));
         assert_eq!(world.store.commit(other.write().unwrap()), Ok(Commit::Conflict));
         assert!(other.settle(Commit::Conflict).is_none());
         let anew = world.decision(&request, &moment(2).again(world.now()));
         assert_eq!(anew.write().is_some(), lost.is_some());
-        let (first, second) = (one.settle(Commit::Done).unwrap().outcome, anew.settle(Commit::Done).unwrap().outcome);
+        let (first, second) =
+            (one.settle(Commit::Done).unwrap().outcome, anew.settle(Commit::Done).unwrap().outcome);
         match lost {
             Some(reason) => assert_eq!(second.unwrap_err().reason(), reason),
-            None => assert_eq!(Granted::of(&first.unwrap().reply()), Granted::of(&second.unwrap().reply())),
+            None => assert_eq!(
+                Granted::of(&first.unwrap().reply()),
+                Granted::of(&second.unwrap().reply())
+            ),
         }
     }
 }
 
-/// I17: what looks like a replay when decided again may be this request's own commit come late; a retry settles it.
+/// I17: what looks like a replay when decided again may be this request's own commit come late; a
+/// retry settles it.
 #[test]
 fn refresh_14_a_request_decided_again_revokes_nothing_under_a_window() {
     let world = windowed();
@@ -182,18 +204,23 @@ fn refresh_14_a_request_decided_again_revokes_nothing_under_a_window() {
     world.at(60);
     let again = world.decision(&request, &world.moment(entropy(3)).again(world.now()));
     assert!(again.write().is_none());
-    assert_eq!(again.settle(Commit::Done).unwrap().outcome.unwrap_err().reason(), Reason::Contended);
+    assert_eq!(
+        again.settle(Commit::Done).unwrap().outcome.unwrap_err().reason(),
+        Reason::Contended
+    );
     assert!(world.works(&second.access));
     world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
 }
 
-/// A commit that landed though the store reported a conflict is found again by its own salt, with and without a window.
+/// A commit that landed though the store reported a conflict is found again by its own salt, with
+/// and without a window.
 #[test]
 fn refresh_14_a_requests_own_commit_is_no_replay() {
     for world in [World::new(), windowed()] {
         let first = world.tokens();
         world.store.fail([Fault::AppliedThenConflict]);
-        let second = Granted::of(&world.token(&Params::refresh(first.refresh()).set("scope", "read")));
+        let second =
+            Granted::of(&world.token(&Params::refresh(first.refresh()).set("scope", "read")));
         assert_eq!((second.scope.as_str(), second.expires_in), ("read", 3600));
         assert_eq!(world.events().last().unwrap().kind, EventKind::TokensRefreshed);
         assert!(world.works(&first.access) && world.works(&second.access));

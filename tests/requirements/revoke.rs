@@ -30,7 +30,10 @@ fn send(world: &World, params: &Params) -> Reply {
 #[track_caller]
 fn done(world: &World, params: &Params, kind: EventKind) {
     let reply = send(world, params);
-    assert_eq!((reply.status, &*reply.body, reply.header("cache-control")), (200, "", Some("no-store")));
+    assert_eq!(
+        (reply.status, &*reply.body, reply.header("cache-control")),
+        (200, "", Some("no-store"))
+    );
     assert_eq!(world.events().last().map(|event| event.kind), Some(kind));
 }
 
@@ -52,15 +55,43 @@ fn tokens_of_web(world: &World) -> Granted {
 fn revoke_01_the_request_is_a_form_with_a_token_by_post() {
     let world = world();
     let tokens = world.tokens();
-    refused(&world, &revoking("x").without("token"), 400, "invalid_request", Reason::RevocationTokenMissing);
-    refused(&world, &revoking("x").set("token", ""), 400, "invalid_request", Reason::RevocationTokenMissing);
-    refused(&world, &revoking(&tokens.access).and("token", "x"), 400, "invalid_request", Reason::ParameterRepeated);
+    refused(
+        &world,
+        &revoking("x").without("token"),
+        400,
+        "invalid_request",
+        Reason::RevocationTokenMissing,
+    );
+    refused(
+        &world,
+        &revoking("x").set("token", ""),
+        400,
+        "invalid_request",
+        Reason::RevocationTokenMissing,
+    );
+    refused(
+        &world,
+        &revoking(&tokens.access).and("token", "x"),
+        400,
+        "invalid_request",
+        Reason::ParameterRepeated,
+    );
     let hinted = revoking(&tokens.access).and("token_type_hint", "access_token");
-    refused(&world, &hinted.and("token_type_hint", "access_token"), 400, "invalid_request", Reason::ParameterRepeated);
+    refused(
+        &world,
+        &hinted.and("token_type_hint", "access_token"),
+        400,
+        "invalid_request",
+        Reason::ParameterRepeated,
+    );
     let body = revoking(&tokens.access).encode();
     for (incoming, status, reason) in [
         (Incoming { method: "GET", ..form(&body) }, 405, Reason::MethodNotAllowed),
-        (Incoming { content_type: Some(b"application/json"), ..form(&body) }, 400, Reason::ContentType),
+        (
+            Incoming { content_type: Some(b"application/json"), ..form(&body) },
+            400,
+            Reason::ContentType,
+        ),
         (Incoming { query: b"token=x", ..form(&body) }, 400, Reason::SecretInUrl),
     ] {
         let reply = world.server.revoke(&incoming).unwrap();
@@ -73,11 +104,31 @@ fn revoke_01_the_request_is_a_form_with_a_token_by_post() {
 fn revoke_01_clients_authenticate_as_at_the_token_endpoint() {
     let world = world();
     let tokens = tokens_of_web(&world);
-    let by_web = |secret: &str| revoking(tokens.refresh()).set("client_id", "web").set("client_secret", secret);
+    let by_web = |secret: &str| {
+        revoking(tokens.refresh()).set("client_id", "web").set("client_secret", secret)
+    };
     refused(&world, &by_web("wrong"), 401, "invalid_client", Reason::ClientSecretWrong);
-    refused(&world, &by_web("").without("client_secret"), 401, "invalid_client", Reason::ClientSecretMissing);
-    refused(&world, &revoking(tokens.refresh()).without("client_id"), 400, "invalid_request", Reason::ClientIdMissing);
-    refused(&world, &revoking(tokens.refresh()).set("client_id", "nobody"), 401, "invalid_client", Reason::ClientUnknown);
+    refused(
+        &world,
+        &by_web("").without("client_secret"),
+        401,
+        "invalid_client",
+        Reason::ClientSecretMissing,
+    );
+    refused(
+        &world,
+        &revoking(tokens.refresh()).without("client_id"),
+        400,
+        "invalid_request",
+        Reason::ClientIdMissing,
+    );
+    refused(
+        &world,
+        &revoking(tokens.refresh()).set("client_id", "nobody"),
+        401,
+        "invalid_client",
+        Reason::ClientUnknown,
+    );
     let basic = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
     let body = revoking(tokens.refresh()).without("client_id").encode();
     let by_header = Incoming { authorization: Authorization::One(basic.as_bytes()), ..form(&body) };
@@ -95,11 +146,24 @@ fn revoke_01_failed_authentications_are_throttled_with_those_of_the_token_endpoi
     let guess = revoking(tokens.refresh()).set("client_id", "web").set("client_secret", "guess");
     for _ in 0..5 {
         assert_eq!(send(&world, &guess).status, 401);
-        assert_eq!(world.token(&Params::refresh("x").by_web().set("client_secret", "guess")).status, 401);
+        assert_eq!(
+            world.token(&Params::refresh("x").by_web().set("client_secret", "guess")).status,
+            401
+        );
     }
-    refused(&world, &guess.set("client_secret", SECRET), 429, "too_many_requests", Reason::AuthenticationsThrottled);
+    refused(
+        &world,
+        &guess.set("client_secret", SECRET),
+        429,
+        "too_many_requests",
+        Reason::AuthenticationsThrottled,
+    );
     world.at(60);
-    done(&world, &revoking(tokens.refresh()).set("client_id", "web").set("client_secret", SECRET), EventKind::GrantRevoked);
+    done(
+        &world,
+        &revoking(tokens.refresh()).set("client_id", "web").set("client_secret", SECRET),
+        EventKind::GrantRevoked,
+    );
 }
 
 #[test]
@@ -108,10 +172,15 @@ fn revoke_02_what_is_over_or_never_was_is_done() {
     let tokens = world.tokens();
     let id = world.grants()[0].record.id();
     let forged = |prefix: &str, secrets: usize| {
-        format!("{prefix}{}", URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &vec![7; secrets]].concat()))
+        format!(
+            "{prefix}{}",
+            URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &vec![7; secrets]].concat())
+        )
     };
     let code = world.code(&Params::authorize());
-    for token in ["garbage", &forged("gat_", 32), &forged("grt_", 64), &code, &format!("{}x", tokens.access)] {
+    for token in
+        ["garbage", &forged("gat_", 32), &forged("grt_", 64), &code, &format!("{}x", tokens.access)]
+    {
         let before = world.store.commits();
         done(&world, &revoking(token), EventKind::NothingRevoked);
         assert_eq!(world.store.commits(), before);
@@ -129,9 +198,17 @@ fn revoke_02_the_hint_never_changes_the_result() {
     for hint in ["access_token", "refresh_token", "foo", ""] {
         let world = world();
         let tokens = world.tokens();
-        done(&world, &revoking(tokens.refresh()).and("token_type_hint", hint), EventKind::GrantRevoked);
+        done(
+            &world,
+            &revoking(tokens.refresh()).and("token_type_hint", hint),
+            EventKind::GrantRevoked,
+        );
         let other = world.tokens();
-        done(&world, &revoking(&other.access).and("token_type_hint", hint), EventKind::TokenRevoked);
+        done(
+            &world,
+            &revoking(&other.access).and("token_type_hint", hint),
+            EventKind::TokenRevoked,
+        );
         assert!(!world.works(&tokens.access) && !world.works(&other.access));
     }
 }
@@ -150,11 +227,16 @@ fn revoke_03_a_refresh_token_ends_its_grant() {
     world.refreshed(other.refresh());
 }
 
-/// Whoever gives back a token that was rotated means its grant; it is no replay, for nothing was asked for with it.
+/// Whoever gives back a token that was rotated means its grant; it is no replay, for nothing was
+/// asked for with it.
 #[test]
 fn revoke_03_any_generation_will_do() {
     for window in [0, 30] {
-        let world = World::with(policy().revocation(RevocationRules::default()).replay_window(Duration::from_secs(window)));
+        let world = World::with(
+            policy()
+                .revocation(RevocationRules::default())
+                .replay_window(Duration::from_secs(window)),
+        );
         let first = world.tokens();
         let second = world.refreshed(first.refresh());
         done(&world, &revoking(first.refresh()), EventKind::GrantRevoked);
@@ -176,10 +258,13 @@ fn revoke_04_an_access_token_ends_alone() {
     assert!(world.works(&world.refreshed(third.refresh()).access));
 }
 
-/// With a replay window, the answer to a lost refresh is given again; what was revoked meanwhile stays dead in it.
+/// With a replay window, the answer to a lost refresh is given again; what was revoked meanwhile
+/// stays dead in it.
 #[test]
 fn revoke_04_a_replay_in_the_window_brings_nothing_back() {
-    let world = World::with(policy().revocation(RevocationRules::default()).replay_window(Duration::from_secs(30)));
+    let world = World::with(
+        policy().revocation(RevocationRules::default()).replay_window(Duration::from_secs(30)),
+    );
     let first = world.tokens();
     let second = world.refreshed(first.refresh());
     done(&world, &revoking(&second.access), EventKind::TokenRevoked);
@@ -198,7 +283,8 @@ fn revoke_04_as_an_option_it_ends_its_grant() {
     world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
 }
 
-/// Doorkeeper, CVE-2016-6582: a public client's revocation did nothing and said 200; and another's is refused, or does nothing.
+/// Doorkeeper, CVE-2016-6582: a public client's revocation did nothing and said 200; and another's
+/// is refused, or does nothing.
 #[test]
 fn cve_2016_6582_a_public_client_revokes_its_own_and_nobody_elses() {
     for silent in [false, true] {
@@ -212,7 +298,13 @@ fn cve_2016_6582_a_public_client_revokes_its_own_and_nobody_elses() {
                 done(&world, &revoking(token), EventKind::NothingRevoked);
                 assert_eq!(world.store.commits(), before);
             } else {
-                refused(&world, &revoking(token), 400, "invalid_grant", Reason::RevocationClientMismatch);
+                refused(
+                    &world,
+                    &revoking(token),
+                    400,
+                    "invalid_grant",
+                    Reason::RevocationClientMismatch,
+                );
             }
         }
         assert!(world.works(&others.access));
@@ -248,7 +340,11 @@ fn cve_2020_15223_a_failed_revocation_is_never_called_done() {
         done(
             &world,
             &revoking(tokens.refresh()),
-            if fault == Fault::Dropped { EventKind::GrantRevoked } else { EventKind::NothingRevoked },
+            if fault == Fault::Dropped {
+                EventKind::GrantRevoked
+            } else {
+                EventKind::NothingRevoked
+            },
         );
     }
 }
@@ -262,5 +358,8 @@ fn revoke_01_without_the_endpoint_nothing_is_revoked_or_advertised() {
     assert_eq!(document(&world).get("revocation_endpoint"), None);
     let on = document(&self::world());
     assert_eq!(on["revocation_endpoint"], "https://auth.example/oauth/revoke");
-    assert_eq!(on["revocation_endpoint_auth_methods_supported"], on["token_endpoint_auth_methods_supported"]);
+    assert_eq!(
+        on["revocation_endpoint_auth_methods_supported"],
+        on["token_endpoint_auth_methods_supported"]
+    );
 }

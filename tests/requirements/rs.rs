@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use grantcore::{
-    Access, Account, Authorization, Client, Incoming, Needs, Reason, Refusal, Reply, RevocationRules, Standing, Subject,
+    Access, Account, Authorization, Client, Incoming, Needs, Reason, Refusal, Reply,
+    RevocationRules, Standing, Subject,
 };
 
 use crate::rs_challenge::challenge;
@@ -14,8 +15,15 @@ use crate::support::{Granted, MCP, World, app, json, policy};
 
 pub(crate) const METADATA: &str = "https://mcp.example/.well-known/oauth-protected-resource/mcp";
 
-pub(crate) fn with_header(world: &World, authorization: Authorization<'_>, scopes: &[&str]) -> Result<Access, Refusal> {
-    world.server.check(&authorization, Needs::of(&world.server.policy().resources()[0]).scopes(scopes)).unwrap()
+pub(crate) fn with_header(
+    world: &World,
+    authorization: Authorization<'_>,
+    scopes: &[&str],
+) -> Result<Access, Refusal> {
+    world
+        .server
+        .check(&authorization, Needs::of(&world.server.policy().resources()[0]).scopes(scopes))
+        .unwrap()
 }
 
 pub(crate) fn with_request(world: &World, incoming: &Incoming<'_>) -> Result<Access, Refusal> {
@@ -27,12 +35,22 @@ pub(crate) fn told(world: &World, outcome: Result<Access, Refusal>) -> Reply {
 }
 
 #[track_caller]
-pub(crate) fn refused(world: &World, outcome: Result<Access, Refusal>, status: u16, error: &str, reason: Reason) {
+pub(crate) fn refused(
+    world: &World,
+    outcome: Result<Access, Refusal>,
+    status: u16,
+    error: &str,
+    reason: Reason,
+) {
     let reply = told(world, outcome);
     assert_eq!((reply.status, world.reason()), (status, Some(reason)));
     assert_eq!(json(&reply)["error"], error);
     let header = reply.header("www-authenticate").unwrap();
-    assert_eq!(challenge(header)[0], ("resource_metadata".to_owned(), METADATA.to_owned()), "first");
+    assert_eq!(
+        challenge(header)[0],
+        ("resource_metadata".to_owned(), METADATA.to_owned()),
+        "first"
+    );
     assert!(header.contains(&format!("error=\"{error}\"")), "{header}");
 }
 
@@ -42,7 +60,10 @@ fn rs_01_the_scheme_is_read_in_any_case_and_with_any_spaces() {
     let token = world.tokens().access;
     for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  ", "Bearer    "] {
         let header = format!("{scheme}{token}");
-        assert!(with_header(&world, Authorization::One(header.as_bytes()), &[]).is_ok(), "{scheme:?}");
+        assert!(
+            with_header(&world, Authorization::One(header.as_bytes()), &[]).is_ok(),
+            "{scheme:?}"
+        );
     }
     let trailing = format!("Bearer {token} ");
     assert!(with_header(&world, Authorization::One(trailing.as_bytes()), &[]).is_ok());
@@ -53,17 +74,26 @@ fn rs_01_the_scheme_is_read_in_any_case_and_with_any_spaces() {
 #[test]
 fn rs_02_without_credentials_there_is_a_challenge_and_no_error() {
     let world = World::new();
-    for authorization in
-        [Authorization::None, Authorization::One(b"Basic eDp5"), Authorization::One(b"DPoP x"), Authorization::One(b"")]
-    {
+    for authorization in [
+        Authorization::None,
+        Authorization::One(b"Basic eDp5"),
+        Authorization::One(b"DPoP x"),
+        Authorization::One(b""),
+    ] {
         let reply = told(&world, with_header(&world, authorization, &["read", "write"]));
         assert_eq!((reply.status, &*reply.body, reply.header("content-type")), (401, "", None));
         let header = reply.header("www-authenticate").unwrap();
-        assert_eq!(header, format!("Bearer resource_metadata=\"{METADATA}\", scope=\"read write\""));
+        assert_eq!(
+            header,
+            format!("Bearer resource_metadata=\"{METADATA}\", scope=\"read write\"")
+        );
         assert_eq!(world.reason(), Some(Reason::TokenMissing));
     }
     let any = told(&world, with_header(&world, Authorization::None, &[]));
-    assert!(any.header("www-authenticate").unwrap().ends_with("scope=\"read write\""), "the resource's own scopes");
+    assert!(
+        any.header("www-authenticate").unwrap().ends_with("scope=\"read write\""),
+        "the resource's own scopes"
+    );
 }
 
 #[test]
@@ -71,12 +101,31 @@ fn rs_03_malformed_or_repeated_credentials_are_an_invalid_request() {
     let world = World::new();
     let token = world.tokens().access;
     let two = format!("Bearer {token} {token}");
-    let malformed: [&[u8]; 7] =
-        [b"Bearer", b"Bearer ", b"Bearer a b", b"Bearer \xff", b"Bearer a,b", b"Bearer \"x\"", two.as_bytes()];
+    let malformed: [&[u8]; 7] = [
+        b"Bearer",
+        b"Bearer ",
+        b"Bearer a b",
+        b"Bearer \xff",
+        b"Bearer a,b",
+        b"Bearer \"x\"",
+        two.as_bytes(),
+    ];
     for header in malformed {
-        refused(&world, with_header(&world, Authorization::One(header), &[]), 400, "invalid_request", Reason::BearerMalformed);
+        refused(
+            &world,
+            with_header(&world, Authorization::One(header), &[]),
+            400,
+            "invalid_request",
+            Reason::BearerMalformed,
+        );
     }
-    refused(&world, with_header(&world, Authorization::Several, &[]), 400, "invalid_request", Reason::BearerMalformed);
+    refused(
+        &world,
+        with_header(&world, Authorization::Several, &[]),
+        400,
+        "invalid_request",
+        Reason::BearerMalformed,
+    );
     assert!(world.works(&token), "nothing is written");
 }
 
@@ -89,7 +138,11 @@ fn rs_04_a_token_in_the_query_is_not_looked_at() {
     let reply = told(&world, with_request(&world, &incoming));
     assert_eq!((reply.status, &*reply.body, world.reason()), (401, "", Some(Reason::TokenMissing)));
     let header = format!("Bearer {token}");
-    let good = Incoming { authorization: Authorization::One(header.as_bytes()), query: b"access_token=x", ..incoming };
+    let good = Incoming {
+        authorization: Authorization::One(header.as_bytes()),
+        query: b"access_token=x",
+        ..incoming
+    };
     assert!(with_request(&world, &good).is_ok(), "the header decides");
     let bad = Incoming { authorization: Authorization::One(b"Bearer x"), ..incoming };
     refused(&world, with_request(&world, &bad), 401, "invalid_token", Reason::TokenUnknown);
@@ -108,9 +161,15 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
         (Reason::TokenRevoked, |world, tokens| revoke(world, tokens.refresh())),
         (Reason::TokenExpired, |world, tokens| revoke(world, &tokens.access)),
         (Reason::TokenRevoked, |world, _| {
-            world.server.revoke_connection("alice", world.grants()[0].record.id()).unwrap().unwrap();
+            world
+                .server
+                .revoke_connection("alice", world.grants()[0].record.id())
+                .unwrap()
+                .unwrap();
         }),
-        (Reason::ClientDeactivated, |world, _| world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap()),
+        (Reason::ClientDeactivated, |world, _| {
+            world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap()
+        }),
         (Reason::AccountSuspended, |world, _| world.store.suspend("alice", true)),
         (Reason::OwnerSuspended, |world, _| {
             world.put(app().edit().owner(Subject::new("maker")).build().unwrap());
@@ -118,10 +177,17 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
         }),
         (Reason::TokenRevoked, |world, _| world.put(app().with_grants_ended())),
         (Reason::TokenRevoked, |world, _| {
-            world.store.inner.put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
+            world
+                .store
+                .inner
+                .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
         }),
         (Reason::TokenRevoked, |world, _| {
-            world.server.revoke_user("alice", grantcore::Motive::Administrator("x")).unwrap().unwrap();
+            world
+                .server
+                .revoke_user("alice", grantcore::Motive::Administrator("x"))
+                .unwrap()
+                .unwrap();
         }),
     ];
     for (reason, happening) in deaths {
@@ -139,7 +205,11 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
 }
 
 fn revoke(world: &World, token: &str) {
-    let body = Params::refresh("x").without("grant_type").without("refresh_token").and("token", token).encode();
+    let body = Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .and("token", token)
+        .encode();
     assert_eq!(world.server.revoke(&form(&body)).unwrap().status, 200);
 }
 
@@ -171,21 +241,39 @@ fn rs_07_every_401_leads_to_the_resources_document_and_from_there_here() {
         let documents = world.server.policy().well_known();
         let document = documents.iter().find(|document| document.url == url).expect("it is served");
         assert_eq!(json(&document.reply)["resource"], MCP);
-        assert_eq!(json(&document.reply)["authorization_servers"][0], world.server.policy().issuer());
+        assert_eq!(
+            json(&document.reply)["authorization_servers"][0],
+            world.server.policy().issuer()
+        );
     }
 }
 
 #[test]
 fn rs_08_a_token_for_another_resource_is_refused() {
-    let world = World::with(policy().resource("https://files.example", "read").default_resource(MCP));
+    let world =
+        World::with(policy().resource("https://files.example", "read").default_resource(MCP));
     let code = world.code(&Params::authorize().and("resource", "https://files.example"));
     let files = Granted::of(&world.token(&Params::redeem(&code)));
-    refused(&world, world.check(&files.access, &[]), 401, "invalid_token", Reason::AudienceMismatch);
+    refused(
+        &world,
+        world.check(&files.access, &[]),
+        401,
+        "invalid_token",
+        Reason::AudienceMismatch,
+    );
     let both = Params::authorize().and("resource", "https://files.example").and("resource", MCP);
     let tokens = Granted::of(&world.token(&Params::redeem(&world.code(&both))));
-    let narrowed = Granted::of(&world.token(&Params::refresh(tokens.refresh()).and("resource", "https://files.example")));
+    let narrowed = Granted::of(
+        &world.token(&Params::refresh(tokens.refresh()).and("resource", "https://files.example")),
+    );
     assert!(world.works(&tokens.access));
-    refused(&world, world.check(&narrowed.access, &[]), 401, "invalid_token", Reason::AudienceMismatch);
+    refused(
+        &world,
+        world.check(&narrowed.access, &[]),
+        401,
+        "invalid_token",
+        Reason::AudienceMismatch,
+    );
 }
 
 #[test]
@@ -206,7 +294,8 @@ fn rs_17_the_host_learns_who_calls_for_whom_and_never_the_token() {
     assert_eq!(crate::store_secrets::found(&shown, &secrets), [""; 0]);
 }
 
-/// A client that runs for a machine is not what this server has; whoever calls, a user stands behind it.
+/// A client that runs for a machine is not what this server has; whoever calls, a user stands
+/// behind it.
 #[test]
 fn rs_17_a_subject_is_never_a_client() {
     let world = World::new();

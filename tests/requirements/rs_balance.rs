@@ -1,4 +1,5 @@
-//! RS-13 to -16: what is judged in which order, and who pays. And what each operation asks of the store.
+//! RS-13 to -16: what is judged in which order, and who pays. And what each operation asks of the
+//! store.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use grantcore::{
-    Access, AccessCheck, AsyncStore, Authorization, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Needs,
-    Operation, Reason, Refusal, Server, Standing, Store, Stored, Subject, Warning, Write,
+    Access, AccessCheck, AsyncStore, Authorization, Balance, Client, Commit, Grant, GrantId, Keys,
+    Loaded, MemoryStore, Needs, Operation, Reason, Refusal, Server, Standing, Store, Stored,
+    Subject, Warning, Write,
 };
 
 use crate::support::params::Params;
@@ -26,14 +28,21 @@ pub(crate) fn balance(world: &World, balance: Balance) {
 }
 
 #[track_caller]
-pub(crate) fn refused(world: &World, outcome: Result<Access, Refusal>, status: u16, reason: Reason) {
+pub(crate) fn refused(
+    world: &World,
+    outcome: Result<Access, Refusal>,
+    status: u16,
+    reason: Reason,
+) {
     let reply = outcome.expect_err("refused").reply(world.server.policy());
     assert_eq!((reply.status, world.reason()), (status, Some(reason)));
 }
 
 #[test]
-fn rs_13_the_credential_comes_first_then_the_token_then_who_is_behind_it_then_where_how_far_and_who_pays() {
-    let world = World::with(policy().resource("https://files.example", "read").default_resource(MCP));
+fn rs_13_the_credential_comes_first_then_the_token_then_who_is_behind_it_then_where_how_far_and_who_pays()
+ {
+    let world =
+        World::with(policy().resource("https://files.example", "read").default_resource(MCP));
     let code = world.code(&Params::authorize().and("resource", "https://files.example"));
     let elsewhere = Granted::of(&world.token(&Params::redeem(&code)));
     let tokens = world.tokens();
@@ -82,7 +91,8 @@ fn rs_14_a_balance_that_nobody_knows_does_not_suffice() {
     let moment = world.moment(entropy(3));
     let reason = |needs, balance| {
         let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), needs).unwrap();
-        let loaded = Loaded { balance, ..Store::load(&*world.store, &check.keys(&moment)).unwrap() };
+        let loaded =
+            Loaded { balance, ..Store::load(&*world.store, &check.keys(&moment)).unwrap() };
         let decision = check.decide(&loaded, world.server.policy(), &moment);
         decision.settle(Commit::Done).unwrap().outcome.err().map(|refusal| refusal.reason())
     };
@@ -124,7 +134,12 @@ impl Store for Free<'_> {
         Store::commit(self.0, write)
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Infallible> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Infallible> {
         Store::grants_of(self.0, subject, after, most)
     }
 }
@@ -135,9 +150,18 @@ fn rs_14_where_there_are_no_balances_every_call_can_be_paid() {
     let header = format!("Bearer {}", world.tokens().access);
     balance(&world, Balance::Insufficient);
     let now = world.now();
-    let server = Server::with(policy().build().unwrap(), Free(&world.store.inner), move || now, seeded(7));
+    let server =
+        Server::with(policy().build().unwrap(), Free(&world.store.inner), move || now, seeded(7));
     let needs = Needs::of(&server.policy().resources()[0]).billed();
-    assert_eq!(server.check(&Authorization::One(header.as_bytes()), needs).unwrap().unwrap().warnings().count(), 0);
+    assert_eq!(
+        server
+            .check(&Authorization::One(header.as_bytes()), needs)
+            .unwrap()
+            .unwrap()
+            .warnings()
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -161,7 +185,8 @@ fn rs_16_the_balance_is_the_accounts_whichever_client_calls() {
     let own = world.tokens();
     for verdict in [Balance::Insufficient, Balance::Low { left: 1 }, Balance::Sufficient] {
         balance(&world, verdict);
-        let told = [&own, &others].map(|tokens| pay(&world, &tokens.access, &[]).map(|access| access.warnings().next()));
+        let told = [&own, &others]
+            .map(|tokens| pay(&world, &tokens.access, &[]).map(|access| access.warnings().next()));
         let told = told.map(|outcome| outcome.map_err(|refusal| refusal.reason()));
         assert_eq!(told[0], told[1]);
     }
@@ -195,7 +220,10 @@ fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
     let keys = |grant, balance| Keys { grant, subject: Some("bob"), balance, ..Keys::default() };
     let store: &MemoryStore = &world.store.inner;
     let found = |keys: &Keys<'_>| {
-        let [one, two] = [Store::load(store, keys).unwrap().balance, ready(AsyncStore::load(store, keys)).unwrap().balance];
+        let [one, two] = [
+            Store::load(store, keys).unwrap().balance,
+            ready(AsyncStore::load(store, keys)).unwrap().balance,
+        ];
         assert_eq!(one, two);
         one
     };
@@ -212,7 +240,8 @@ fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
     assert_eq!(told, [Balance::Insufficient; 3]);
 }
 
-/// What each operation asks of the store when nobody is in its way: one read of each record, and at most one write.
+/// What each operation asks of the store when nobody is in its way: one read of each record, and at
+/// most one write.
 #[test]
 fn l2_each_operation_reads_each_record_once_and_writes_once() {
     let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
@@ -235,7 +264,11 @@ fn l2_each_operation_reads_each_record_once_and_writes_once() {
     assert_eq!(calls(), ["grant", "client", "account", "balance"], "and one that is refused");
     assert!(!world.works("x"));
     assert_eq!(calls(), [""; 0], "what cannot be a token is not looked up");
-    let body = Params::refresh("x").without("grant_type").without("refresh_token").and("token", &renewed.access).encode();
+    let body = Params::refresh("x")
+        .without("grant_type")
+        .without("refresh_token")
+        .and("token", &renewed.access)
+        .encode();
     assert_eq!(world.server.revoke(&crate::support::steps::form(&body)).unwrap().status, 200);
     assert_eq!(calls(), ["grant", "client", "account", "commit"], "revoke");
     world.server.revoke_connection("alice", world.grants()[0].record.id()).unwrap().unwrap();

@@ -37,13 +37,16 @@ fn rs_10_a_missing_scope_is_403_and_names_all_that_is_needed_once() {
     let header = reply.header("www-authenticate").unwrap();
     assert_eq!(names(header), ["resource_metadata", "error", "error_description", "scope"]);
     assert_eq!(challenge(header)[3].1, "read write admin");
-    let granted = Granted::of(&world.token(&Params::redeem(&world.code(&Params::authorize().set("scope", "read write admin")))));
+    let granted = Granted::of(&world.token(&Params::redeem(
+        &world.code(&Params::authorize().set("scope", "read write admin")),
+    )));
     assert!(world.check(&granted.access, &["read", "write", "admin"]).is_ok(), "after the step-up");
 }
 
 /// What a host may ask for: scope tokens, some of them twice, and what is none.
 fn needed() -> impl Strategy<Value = Vec<String>> {
-    let token = prop_oneof![any::<String>(), "[a-c]", "[!#-\\[\\]-~]{1,3}", "[a-b\"\\\\ \r\n]{0,3}"];
+    let token =
+        prop_oneof![any::<String>(), "[a-c]", "[!#-\\[\\]-~]{1,3}", "[a-b\"\\\\ \r\n]{0,3}"];
     prop::collection::vec(token, 0..5)
 }
 
@@ -57,18 +60,33 @@ fn rs_12_a_challenge_reads_back_whatever_the_host_asks_for() {
         let header = reply.header("www-authenticate").unwrap();
         prop_assert!(header.bytes().all(|b| (0x20..0x7f).contains(&b)));
         let parameters = challenge(header);
-        prop_assert_eq!(names(header), ["resource_metadata", "error", "error_description", "scope"]);
-        prop_assert!(parameters[2].1.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
+        prop_assert_eq!(
+            names(header),
+            ["resource_metadata", "error", "error_description", "scope"]
+        );
+        prop_assert!(
+            parameters[2].1.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+        );
         let named: Vec<_> = parameters[3].1.split(' ').collect();
-        let asked = scopes.iter().flat_map(|scope| scope.split(' ')).filter(|token| Scope::parse(token).is_ok());
+        let asked = scopes
+            .iter()
+            .flat_map(|scope| scope.split(' '))
+            .filter(|token| Scope::parse(token).is_ok());
         prop_assert_eq!(named.iter().copied().collect::<BTreeSet<_>>(), asked.collect());
         prop_assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), named.len(), "each once");
-        let written: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let written: Vec<_> =
+            parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         prop_assert_eq!(format!("Bearer {}", written.join(", ")), header);
         Ok(())
     });
     for reason in Reason::ALL {
-        assert!(reason.description().bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)), "{reason:?}");
+        assert!(
+            reason
+                .description()
+                .bytes()
+                .all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)),
+            "{reason:?}"
+        );
     }
 }
 
@@ -84,7 +102,8 @@ fn rs_12_what_is_no_scope_token_is_not_named() {
     ] {
         let reply = told(&world, world.check(&token, needed));
         let parameters = challenge(reply.header("www-authenticate").unwrap());
-        let scope = parameters.iter().find(|(name, _)| name == "scope").map(|(_, value)| value.as_str());
+        let scope =
+            parameters.iter().find(|(name, _)| name == "scope").map(|(_, value)| value.as_str());
         assert_eq!((reply.status, scope), (403, named), "{needed:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! The section of the seed on balance: a call that cannot be paid, one that is among the last, and whose balance it is.
+//! The section of the seed on balance: a call that cannot be paid, one that is among the last, and
+//! whose balance it is.
 
 use grantcore::{Balance, Client, Reason, Subject, Warning};
 
@@ -11,14 +12,21 @@ fn seed_s45_a_call_is_402_or_comes_with_a_warning() {
     let world = World::new();
     let token = world.tokens().access;
     balance(&world, Balance::Low { left: 1 });
-    assert_eq!(pay(&world, &token, &[]).unwrap().warnings().collect::<Vec<_>>(), [Warning::LowBalance { left: 1 }]);
+    assert_eq!(
+        pay(&world, &token, &[]).unwrap().warnings().collect::<Vec<_>>(),
+        [Warning::LowBalance { left: 1 }]
+    );
     balance(&world, Balance::Insufficient);
     refused(&world, pay(&world, &token, &[]), 402, Reason::BalanceInsufficient);
     let event = world.events().pop().unwrap();
-    assert_eq!((event.error(), event.flow), (Some("insufficient_balance"), Some(world.grants()[0].record.id())));
+    assert_eq!(
+        (event.error(), event.flow),
+        (Some("insufficient_balance"), Some(world.grants()[0].record.id()))
+    );
 }
 
-/// The host pays from one account: what calls by OAuth leave of it is what is left for calls with a key of its own, and the other way round.
+/// The host pays from one account: what calls by OAuth leave of it is what is left for calls with a
+/// key of its own, and the other way round.
 #[test]
 fn seed_s46_s48_all_connections_and_the_hosts_own_calls_share_one_balance() {
     let world = World::new();

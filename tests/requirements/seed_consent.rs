@@ -1,8 +1,11 @@
-//! The troubleshooting page's first section, "Authorization failed" or stuck on the consent screen: each sentence as a story.
+//! The troubleshooting page's first section, "Authorization failed" or stuck on the consent screen:
+//! each sentence as a story.
 //!
 //! The client registered itself, as most do, so its errors are shown as a banner.
 
-use grantcore::{AuthorizationStep, Choice, Client, Problem, Reason, Refusal, Registration, Surface};
+use grantcore::{
+    AuthorizationStep, Choice, Client, Problem, Reason, Refusal, Registration, Surface,
+};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_error_url, codes, refused};
@@ -41,7 +44,8 @@ impl Operator {
     }
 }
 
-/// The error banner in place of the Allow button: status 400, this code and description, no redirect.
+/// The error banner in place of the Allow button: status 400, this code and description, no
+/// redirect.
 #[track_caller]
 fn assert_banner(world: &World, refusal: &Refusal, code: &str, description: &str) -> Problem {
     let policy = world.server.policy();
@@ -60,7 +64,13 @@ fn assert_told(world: &World, params: &Params, description: &str, operator: &Ope
     operator.reads(world);
     let problem = assert_banner(world, &refusal, "invalid_request", description);
     assert_eq!((problem.cause, problem.fix), (operator.cause, operator.fix));
-    assert_error_url(&problem.continue_url.unwrap(), URI, Some("xyz"), "invalid_request", operator.reason);
+    assert_error_url(
+        &problem.continue_url.unwrap(),
+        URI,
+        Some("xyz"),
+        "invalid_request",
+        operator.reason,
+    );
     assert_eq!(world.store.commits(), 0);
 }
 
@@ -68,7 +78,11 @@ fn assert_told(world: &World, params: &Params, description: &str, operator: &Ope
 #[track_caller]
 fn assert_connects(world: &World, uri: &str) {
     let code = world.code(&ask().set("redirect_uri", uri));
-    assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", uri))).access));
+    assert!(
+        world.works(
+            &Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", uri))).access
+        )
+    );
 }
 
 const MISSING: Operator = Operator {
@@ -82,15 +96,23 @@ const MISSING: Operator = Operator {
 #[test]
 fn seed_s03_an_error_banner_instead_of_allow_and_never_a_silent_reload() {
     let world = world();
-    for params in [ask().without("code_challenge"), ask().set("redirect_uri", "https://example.com/"), ask().set("client_id", "x")]
-    {
+    for params in [
+        ask().without("code_challenge"),
+        ask().set("redirect_uri", "https://example.com/"),
+        ask().set("client_id", "x"),
+    ] {
         let refusal = refused(&world, &params);
         assert_banner(&world, &refusal, refusal.code().as_str(), refusal.reason().description());
     }
     let ticket = world.page(&ask()).into_ticket();
     world.at(600);
     let submitted = world.decide(&ticket, Choice::Allow).unwrap_err();
-    assert_banner(&world, &submitted, "consent_expired", "The consent page was open for too long. Reload the consent screen.");
+    assert_banner(
+        &world,
+        &submitted,
+        "consent_expired",
+        "The consent page was open for too long. Reload the consent screen.",
+    );
 }
 
 /// "Missing PKCE code challenge."
@@ -98,12 +120,14 @@ fn seed_s03_an_error_banner_instead_of_allow_and_never_a_silent_reload() {
 fn seed_s04_missing_pkce_code_challenge() {
     let bare = ask().without("code_challenge").without("code_challenge_method");
     for params in [bare, ask().without("code_challenge"), ask().set("code_challenge", "")] {
-        let description = "A code challenge is required. Send code_challenge and code_challenge_method=S256.";
+        let description =
+            "A code challenge is required. Send code_challenge and code_challenge_method=S256.";
         assert_told(&world(), &params, description, &MISSING);
     }
 }
 
-/// "… requires PKCE with S256 (RFC 7636); the request must include `code_challenge` and `code_challenge_method=S256`."
+/// "… requires PKCE with S256 (RFC 7636); the request must include `code_challenge` and
+/// `code_challenge_method=S256`."
 #[test]
 fn seed_s05_requires_pkce_with_s256() {
     let world = world();
@@ -121,7 +145,10 @@ fn seed_s05_requires_pkce_with_s256() {
     };
     let description = "The code_challenge is not 43 base64url characters, as S256 gives.";
     assert_told(&world, &ask().set("code_challenge", "too-short"), description, &malformed);
-    assert_eq!(json(&world.server.policy().server_metadata())["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+    assert_eq!(
+        json(&world.server.policy().server_metadata())["code_challenge_methods_supported"],
+        serde_json::json!(["S256"])
+    );
     assert_connects(&world, URI);
 }
 
@@ -162,7 +189,8 @@ const MISMATCH: Operator = Operator {
 fn assert_mismatch(world: &World, uri: &str) {
     let refusal = refused(world, &ask().set("redirect_uri", uri));
     MISMATCH.reads(world);
-    let description = "The redirect_uri does not match any URI registered for the client, byte for byte.";
+    let description =
+        "The redirect_uri does not match any URI registered for the client, byte for byte.";
     let problem = assert_banner(world, &refusal, "invalid_request", description);
     assert_eq!((problem.received.as_deref(), problem.continue_url), (Some(uri), None));
     assert_eq!((problem.cause, problem.fix), (MISMATCH.cause, MISMATCH.fix));
@@ -174,11 +202,17 @@ fn seed_s08_redirect_uri_mismatch() {
     assert_mismatch(&world(), "https://evil.example/cb");
 }
 
-/// "The `redirect_uri` you pass must byte-exactly match one of the values registered for the client."
+/// "The `redirect_uri` you pass must byte-exactly match one of the values registered for the
+/// client."
 #[test]
 fn seed_s09_redirect_uri_must_match_byte_for_byte() {
     let world = world();
-    for other in ["https://EXAMPLE.com/cb", "https://example.com:443/cb", "https://example.com/cb?", "https://example.com/c%62"] {
+    for other in [
+        "https://EXAMPLE.com/cb",
+        "https://example.com:443/cb",
+        "https://example.com/cb?",
+        "https://example.com/c%62",
+    ] {
         assert_mismatch(&world, other);
     }
     assert_connects(&world, URI);
@@ -197,7 +231,8 @@ fn seed_s10_a_trailing_slash_makes_another_uri() {
     assert_connects(&world, "https://example.com/cb/");
 }
 
-/// "Re-register the client (Dynamic Client Registration is at …/oauth/register) or fix the URI on your side."
+/// "Re-register the client (Dynamic Client Registration is at …/oauth/register) or fix the URI on
+/// your side."
 #[test]
 fn seed_s11_re_register_the_client_or_fix_the_uri() {
     let (world, moved) = (world(), "https://example.com/new");
@@ -222,7 +257,8 @@ const DEACTIVATED: Operator = Operator {
 fn assert_no_client(world: &World, params: &Params, operator: &Operator) -> Problem {
     let refusal = refused(world, params);
     operator.reads(world);
-    let description = "The client is unknown or its authentication failed. Register the client again.";
+    let description =
+        "The client is unknown or its authentication failed. Register the client again.";
     let problem = assert_banner(world, &refusal, "invalid_client", description);
     assert_eq!(problem.continue_url, None);
     problem
@@ -244,7 +280,10 @@ fn seed_s13_the_client_does_not_exist_or_has_been_deactivated() {
     let deactivated = assert_no_client(&world, &ask(), &DEACTIVATED);
     assert_eq!(unknown, deactivated, "only the operator is told which");
     let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
-    assert_eq!((refusal.reason(), refusal.code().as_str()), (Reason::ClientDeactivated, "invalid_client"));
+    assert_eq!(
+        (refusal.reason(), refusal.code().as_str()),
+        (Reason::ClientDeactivated, "invalid_client")
+    );
     assert_eq!(codes(&world), 0);
 }
 
@@ -252,7 +291,9 @@ fn seed_s13_the_client_does_not_exist_or_has_been_deactivated() {
 #[test]
 fn seed_s14_re_run_client_registration() {
     let world = World::new();
-    let again = |id: &str| Client::public(id).registration(Registration::Dynamic).redirect_uri(URI).build().unwrap();
+    let again = |id: &str| {
+        Client::public(id).registration(Registration::Dynamic).redirect_uri(URI).build().unwrap()
+    };
     world.put(again("old").deactivated());
     assert_no_client(&world, &ask().set("client_id", "old"), &DEACTIVATED);
     world.put(again("new"));
@@ -278,9 +319,15 @@ fn seed_s15_session_expired() {
         EXPIRED.reads(&world);
         let description = "The consent page was open for too long. Reload the consent screen.";
         let problem = assert_banner(&world, &refusal, "consent_expired", description);
-        assert_eq!((problem.cause, problem.fix, problem.continue_url), (EXPIRED.cause, EXPIRED.fix, None));
+        assert_eq!(
+            (problem.cause, problem.fix, problem.continue_url),
+            (EXPIRED.cause, EXPIRED.fix, None)
+        );
     }
-    assert_eq!((codes(&world), Reason::ConsentExpired.code(Surface::Authorization).as_str()), (0, "consent_expired"));
+    assert_eq!(
+        (codes(&world), Reason::ConsentExpired.code(Surface::Authorization).as_str()),
+        (0, "consent_expired")
+    );
 }
 
 /// "If you stayed on the consent page for more than 10 minutes the CSRF nonce expires."
@@ -303,7 +350,9 @@ fn seed_s17_reload_the_consent_screen() {
     let old = world.page(&ask()).into_ticket();
     world.at(601);
     assert_eq!(world.decide(&old, Choice::Allow).unwrap_err().reason(), Reason::ConsentExpired);
-    let Ok(AuthorizationStep::NeedsConsent(page)) = world.authorize(&ask()) else { panic!("no page after a reload") };
+    let Ok(AuthorizationStep::NeedsConsent(page)) = world.authorize(&ask()) else {
+        panic!("no page after a reload")
+    };
     let fresh = page.into_ticket();
     assert_ne!(fresh, old);
     let location = world.decide(&fresh, Choice::Allow).unwrap().into_location();

@@ -1,5 +1,6 @@
-//! The page's section on `invalid_grant`, sentence by sentence: each error state, what client and operator read, and that the cure
-//! it names works. The sentences are quoted above the story that makes them true.
+//! The page's section on `invalid_grant`, sentence by sentence: each error state, what client and
+//! operator read, and that the cure it names works. The sentences are quoted above the story that
+//! makes them true.
 
 use grantcore::{Digest, Reason, Reply};
 
@@ -33,7 +34,8 @@ fn restart_works(world: &World) -> Granted {
     tokens
 }
 
-// "Symptom: after consent, your client posts to /oauth/token and gets back {"error":"invalid_grant"}."
+// "Symptom: after consent, your client posts to /oauth/token and gets back
+// {"error":"invalid_grant"}."
 #[test]
 fn seed_s18_after_consent_the_token_endpoint_answers_invalid_grant() {
     let world = World::new();
@@ -47,7 +49,10 @@ fn seed_s18_after_consent_the_token_endpoint_answers_invalid_grant() {
         "The code was never issued here, is malformed, or its grant is long gone.",
         "Restart the flow. Check that the code reaches the token request unchanged.",
     );
-    assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code))).access), "unchanged, it works");
+    assert!(
+        world.works(&Granted::of(&world.token(&Params::redeem(&code))).access),
+        "unchanged, it works"
+    );
 }
 
 // "Authorization code expired or already redeemed."
@@ -58,7 +63,12 @@ fn seed_s19_code_expired_or_redeemed() {
     world.at(660);
     let reply = world.token(&Params::redeem(&code));
     client_reads(&world, &reply, "The authorization code has expired. Restart the flow.");
-    operator_reads(&world, "code_expired", "The code was redeemed too late.", "Restart the flow, and redeem the code at once.");
+    operator_reads(
+        &world,
+        "code_expired",
+        "The code was redeemed too late.",
+        "Restart the flow, and redeem the code at once.",
+    );
     restart_works(&world);
 
     let code = world.code(&Params::authorize());
@@ -108,7 +118,8 @@ fn seed_s21_restarting_the_flow_is_the_cure() {
 fn seed_s22_wrong_verifier() {
     let world = World::new();
     let code = world.code(&Params::authorize());
-    let reply = world.token(&Params::redeem(&code).set("code_verifier", &VERIFIER.replace('k', "K")));
+    let reply =
+        world.token(&Params::redeem(&code).set("code_verifier", &VERIFIER.replace('k', "K")));
     client_reads(&world, &reply, "The code_verifier does not match the code_challenge.");
     operator_reads(
         &world,
@@ -119,7 +130,8 @@ fn seed_s22_wrong_verifier() {
     Granted::of(&world.token(&Params::redeem(&code)));
 }
 
-// "The code_verifier you POST must match the code_challenge you sent at /oauth/authorize." Two flows at once, mixed up.
+// "The code_verifier you POST must match the code_challenge you sent at /oauth/authorize." Two
+// flows at once, mixed up.
 #[test]
 fn seed_s23_the_verifier_belongs_to_the_challenge_of_its_own_request() {
     let world = World::new();
@@ -127,20 +139,26 @@ fn seed_s23_the_verifier_belongs_to_the_challenge_of_its_own_request() {
     let challenge = serde_json::to_value(Digest::of(other.as_bytes())).unwrap();
     let one = world.code(&Params::authorize());
     let two = world.code(&Params::authorize().set("code_challenge", challenge.as_str().unwrap()));
-    world.invalid_grant(&Params::redeem(&one).set("code_verifier", other), Reason::VerifierMismatch);
+    world
+        .invalid_grant(&Params::redeem(&one).set("code_verifier", other), Reason::VerifierMismatch);
     world.invalid_grant(&Params::redeem(&two), Reason::VerifierMismatch);
     Granted::of(&world.token(&Params::redeem(&one)));
     Granted::of(&world.token(&Params::redeem(&two).set("code_verifier", other)));
 }
 
-// "… double-check that your verifier is the original random string (43–128 URL-safe characters) and not the base64 hash of it."
+// "… double-check that your verifier is the original random string (43–128 URL-safe characters) and
+// not the base64 hash of it."
 #[test]
 fn seed_s24_the_original_random_string_and_not_its_hash() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     let fix = "Send the original random string of 43 to 128 URL-safe characters.";
     let reply = world.token(&Params::redeem(&code).set("code_verifier", CHALLENGE));
-    client_reads(&world, &reply, "The code_verifier is the code_challenge itself. Send the original verifier, not its hash.");
+    client_reads(
+        &world,
+        &reply,
+        "The code_verifier is the code_challenge itself. Send the original verifier, not its hash.",
+    );
     let cause = "The client posted the hash in place of the original random string.";
     operator_reads(&world, "pkce_verifier_is_challenge", cause, fix);
     for malformed in [&VERIFIER[..42], &"x".repeat(129), &format!("{VERIFIER}=")] {
@@ -158,7 +176,11 @@ fn seed_s25_the_redirect_uri_does_not_match() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     let reply = world.token(&Params::redeem(&code).set("redirect_uri", "https://app.example/cb/"));
-    client_reads(&world, &reply, "The redirect_uri does not match the one of the authorization request.");
+    client_reads(
+        &world,
+        &reply,
+        "The redirect_uri does not match the one of the authorization request.",
+    );
     operator_reads(
         &world,
         "token_redirect_uri_mismatch",
@@ -174,7 +196,11 @@ fn seed_s26_the_same_redirect_uri_must_be_sent_again() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     let reply = world.token(&Params::redeem(&code).without("redirect_uri"));
-    client_reads(&world, &reply, "The redirect_uri of the authorization request must be sent again.");
+    client_reads(
+        &world,
+        &reply,
+        "The redirect_uri of the authorization request must be sent again.",
+    );
     operator_reads(
         &world,
         "token_redirect_uri_missing",
@@ -204,7 +230,8 @@ fn seed_s27_refresh_token_reuse() {
     restart_works(&world);
 }
 
-// "If you submit a refresh token that has already been rotated, OAuth 2.1 requires us to revoke the entire grant family."
+// "If you submit a refresh token that has already been rotated, OAuth 2.1 requires us to revoke the
+// entire grant family."
 #[test]
 fn seed_s28_a_rotated_token_revokes_the_entire_family() {
     let world = World::new();
@@ -221,7 +248,10 @@ fn seed_s28_a_rotated_token_revokes_the_entire_family() {
         client_reads(&world, &reply, REVOKED);
         world.dead(&tokens.access, Reason::TokenRevoked);
     }
-    assert!(world.works(&other.access), "another connection of the same user and client is another family");
+    assert!(
+        world.works(&other.access),
+        "another connection of the same user and client is another family"
+    );
     world.refreshed(other.refresh());
 }
 

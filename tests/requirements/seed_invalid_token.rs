@@ -1,7 +1,9 @@
-//! The sections of the seed on `invalid_token` and on support: each symptom as the client sees it, its cause, its cure,
-//! and how support finds it again.
+//! The sections of the seed on `invalid_token` and on support: each symptom as the client sees it,
+//! its cause, its cure, and how support finds it again.
 
-use grantcore::{Authorization, Choice, Event, Needs, Query, Reason, Reply, Standing, Subject, User};
+use grantcore::{
+    Authorization, Choice, Event, Needs, Query, Reason, Reply, Standing, Subject, User,
+};
 
 use crate::rs_challenge::challenge;
 use crate::support::clients::metadata;
@@ -13,11 +15,17 @@ fn refused(world: &World, token: &str) -> Reply {
     world.check(token, &[]).expect_err("refused").reply(world.server.policy())
 }
 
-/// The symptom: 401, `WWW-Authenticate: Bearer resource_metadata="…"`, body `{"error":"invalid_token"…}`.
+/// The symptom: 401, `WWW-Authenticate: Bearer resource_metadata="…"`, body
+/// `{"error":"invalid_token"…}`.
 #[track_caller]
 fn symptom(reply: &Reply) {
     assert_eq!((reply.status, json(reply)["error"].as_str()), (401, Some("invalid_token")));
-    assert!(reply.header("www-authenticate").unwrap().starts_with("Bearer resource_metadata=\"https://"));
+    assert!(
+        reply
+            .header("www-authenticate")
+            .unwrap()
+            .starts_with("Bearer resource_metadata=\"https://")
+    );
 }
 
 #[test]
@@ -25,8 +33,15 @@ fn seed_s35_the_gateway_says_invalid_token_and_where_to_read_on() {
     let world = World::new();
     symptom(&refused(&world, "x"));
     let needs = Needs::of(&world.server.policy().resources()[0]);
-    let none = world.server.check(&Authorization::None, needs).unwrap().unwrap_err().reply(world.server.policy());
-    assert!(none.header("www-authenticate").unwrap().starts_with("Bearer resource_metadata=\"https://"));
+    let none = world
+        .server
+        .check(&Authorization::None, needs)
+        .unwrap()
+        .unwrap_err()
+        .reply(world.server.policy());
+    assert!(
+        none.header("www-authenticate").unwrap().starts_with("Bearer resource_metadata=\"https://")
+    );
 }
 
 #[test]
@@ -45,8 +60,11 @@ fn seed_s36_s37_s38_a_token_expires_after_an_hour_and_the_refresh_token_mints_a_
 #[test]
 fn seed_s39_s40_revoked_by_the_user_or_an_administrator_and_authorized_again() {
     let world = World::new();
-    let by_user = |world: &World, grant| world.server.revoke_connection("alice", grant).unwrap().unwrap();
-    let by_admin = |world: &World, grant| world.server.revoke_grant(grant, grantcore::Motive::Administrator("x")).unwrap().unwrap();
+    let by_user =
+        |world: &World, grant| world.server.revoke_connection("alice", grant).unwrap().unwrap();
+    let by_admin = |world: &World, grant| {
+        world.server.revoke_grant(grant, grantcore::Motive::Administrator("x")).unwrap().unwrap()
+    };
     for revoke in [by_user, by_admin] {
         let tokens = world.tokens();
         let grant = world.access(&tokens.access).grant_id();
@@ -59,7 +77,8 @@ fn seed_s39_s40_revoked_by_the_user_or_an_administrator_and_authorized_again() {
 
 #[test]
 fn seed_s41_s42_a_suspended_account_makes_the_connection_inactive_until_it_is_lifted() {
-    // "The client account associated with the OAuth client" may be the user's or that of whoever made the client.
+    // "The client account associated with the OAuth client" may be the user's or that of whoever
+    // made the client.
     for (who, reason) in [("alice", Reason::AccountSuspended), ("maker", Reason::OwnerSuspended)] {
         let world = World::new();
         world.put(app().edit().owner(Subject::new("maker")).build().unwrap());
@@ -82,14 +101,23 @@ fn seed_s44_the_challenge_leads_to_the_authorization_server() {
     let url = &challenge(reply.header("www-authenticate").unwrap())[0].1;
     let documents = world.server.policy().well_known();
     let document = json(&documents.iter().find(|document| document.url == *url).unwrap().reply);
-    assert_eq!((document["resource"].as_str(), document["authorization_servers"][0].as_str()), (Some(MCP), Some(ISSUER)));
-    let server =
-        json(&documents.iter().find(|document| document.url == world.server.policy().server_metadata_url()).unwrap().reply);
+    assert_eq!(
+        (document["resource"].as_str(), document["authorization_servers"][0].as_str()),
+        (Some(MCP), Some(ISSUER))
+    );
+    let server = json(
+        &documents
+            .iter()
+            .find(|document| document.url == world.server.policy().server_metadata_url())
+            .unwrap()
+            .reply,
+    );
     assert_eq!(server["issuer"], ISSUER);
     assert_eq!(server["token_endpoint"], world.server.policy().token_endpoint());
 }
 
-/// What a user writes to support: the error and its description or the challenge, the `client_id`, the minute.
+/// What a user writes to support: the error and its description or the challenge, the `client_id`,
+/// the minute.
 struct Letter {
     error: String,
     description: Option<String>,
@@ -104,13 +132,24 @@ impl Letter {
         let description = told["error_description"].as_str().map(str::to_owned);
         let challenge = reply.header("www-authenticate").map(str::to_owned);
         let error = told["error"].as_str().unwrap().to_owned();
-        Self { error, description, challenge, client_id: client_id.to_owned(), minute: now / 60 * 60 }
+        Self {
+            error,
+            description,
+            challenge,
+            client_id: client_id.to_owned(),
+            minute: now / 60 * 60,
+        }
     }
 
     /// The events it leads to, among all.
     fn lead(&self, all: &[Event]) -> Vec<Event> {
         let around = Some(grantcore::Timestamp::from_unix_seconds(self.minute));
-        let query = Query { client: Some(&self.client_id), error: Some(&self.error), around, ..Query::default() };
+        let query = Query {
+            client: Some(&self.client_id),
+            error: Some(&self.error),
+            around,
+            ..Query::default()
+        };
         all.iter().filter(|event| query.fits(event)).cloned().collect()
     }
 
@@ -121,13 +160,18 @@ impl Letter {
     }
 }
 
-/// Each thing that can go wrong, among the traffic of others, is found by the three pieces, and from there the whole flow.
+/// Each thing that can go wrong, among the traffic of others, is found by the three pieces, and
+/// from there the whole flow.
 #[test]
 fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
     type Case = (Reason, fn(&World, &Granted) -> Reply);
     let cases: [Case; 6] = [
         (Reason::TokenRevoked, |world, tokens| {
-            world.server.revoke_connection("alice", world.access(&tokens.access).grant_id()).unwrap().unwrap();
+            world
+                .server
+                .revoke_connection("alice", world.access(&tokens.access).grant_id())
+                .unwrap()
+                .unwrap();
             refused(world, &tokens.access)
         }),
         (Reason::TokenExpired, |world, tokens| {
@@ -169,7 +213,11 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
         assert_eq!(case[0].reason, Some(reason), "what happened, in the operator's words");
         assert_eq!(reply.header("x-correlation-id"), Some(&*case[0].correlation.to_string()));
         let events = world.events();
-        let flow: Vec<_> = events.iter().filter(|event| event.flow == case[0].flow).map(|event| event.kind.name()).collect();
+        let flow: Vec<_> = events
+            .iter()
+            .filter(|event| event.flow == case[0].flow)
+            .map(|event| event.kind.name())
+            .collect();
         assert_eq!(flow[..3], ["consent_shown", "consent_approved", "code_redeemed"], "{reason:?}");
     }
 }

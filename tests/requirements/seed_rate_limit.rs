@@ -1,12 +1,14 @@
-//! The page's section on a rate limit that is exceeded, sentence by sentence: what client and operator read, and that the cure it names
-//! works. The sentences are quoted above the story that makes them true.
+//! The page's section on a rate limit that is exceeded, sentence by sentence: what client and
+//! operator read, and that the cure it names works. The sentences are quoted above the story that
+//! makes them true.
 
 use grantcore::{Authorization, Reason, Reply};
 
 use crate::support::params::Params;
 use crate::support::{Granted, World, assert_refused, json};
 
-/// A refresh without a usable token: cheap, looked at, and refused with 400 unless a limit comes first.
+/// A refresh without a usable token: cheap, looked at, and refused with 400 unless a limit comes
+/// first.
 fn cheap() -> Params {
     Params::refresh("x")
 }
@@ -34,7 +36,10 @@ fn seed_s30_the_token_endpoint_answers_429_with_retry_after() {
     world.at(13);
     let reply = world.token(&cheap());
     too_many(&world, &reply, "47");
-    assert_eq!(json(&reply)["error_description"], "Too many requests by this client. Wait for the time in Retry-After.");
+    assert_eq!(
+        json(&reply)["error_description"],
+        "Too many requests by this client. Wait for the time in Retry-After."
+    );
     let event = world.events().pop().unwrap();
     let reason = event.reason.unwrap();
     assert_eq!(
@@ -46,7 +51,11 @@ fn seed_s30_the_token_endpoint_answers_429_with_retry_after() {
             Some("app")
         )
     );
-    assert_eq!(reply.header("x-correlation-id"), Some(&*event.correlation.to_string()), "what to quote to support");
+    assert_eq!(
+        reply.header("x-correlation-id"),
+        Some(&*event.correlation.to_string()),
+        "what to quote to support"
+    );
 }
 
 // "DataLikers throttles the token endpoint to 60 requests per minute per client_id."
@@ -95,10 +104,14 @@ fn seed_s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
     assert!(world.works(&next.access), "the same token, unharmed");
     too_many(&world, &world.token(&Params::redeem(&code)), "20");
     world.at(80);
-    assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code))).access), "and the same code");
+    assert!(
+        world.works(&Granted::of(&world.token(&Params::redeem(&code))).access),
+        "and the same code"
+    );
 }
 
-// "Audit your client for retry storms — most often this is a refresh-token loop that retries on every 5xx without backoff."
+// "Audit your client for retry storms — most often this is a refresh-token loop that retries on
+// every 5xx without backoff."
 #[test]
 fn seed_s34_a_refresh_loop_on_every_5xx_loses_nothing_and_is_seen() {
     let world = World::new();
@@ -107,16 +120,24 @@ fn seed_s34_a_refresh_loop_on_every_5xx_loses_nothing_and_is_seen() {
     world.store.break_reads(true);
     let mut statuses = Vec::new();
     for _ in 0..100 {
-        statuses.push(match world.try_token(&Params::refresh(tokens.refresh()), Authorization::None) {
-            Ok(reply) => reply.status,
-            Err(failure) => failure.refusal.reply(world.server.policy()).status,
-        });
+        statuses.push(
+            match world.try_token(&Params::refresh(tokens.refresh()), Authorization::None) {
+                Ok(reply) => reply.status,
+                Err(failure) => failure.refusal.reply(world.server.policy()).status,
+            },
+        );
     }
-    assert_eq!((statuses[..60].iter().all(|status| *status == 503), &statuses[60..]), (true, &[429; 40][..]));
+    assert_eq!(
+        (statuses[..60].iter().all(|status| *status == 503), &statuses[60..]),
+        (true, &[429; 40][..])
+    );
     // The audit: by client and reason, one event for each.
     let count = |reason| {
         let events = world.events();
-        events.iter().filter(|event| event.reason == Some(reason) && event.client_id() == Some("app")).count()
+        events
+            .iter()
+            .filter(|event| event.reason == Some(reason) && event.client_id() == Some("app"))
+            .count()
     };
     assert_eq!((count(Reason::StorageUnavailable), count(Reason::RateLimited)), (60, 40));
     world.store.break_reads(false);

@@ -12,6 +12,12 @@ fn authorize_redeem_refresh_replay() {
     assert!(world.works(&first.access));
     let second = Granted::of(&world.token(&Params::refresh(first.refresh())));
     assert!(world.works(&first.access) && world.works(&second.access));
-    assert_refused(&world, &world.token(&Params::refresh(first.refresh())), 400, "invalid_grant", Reason::RefreshReused);
+    assert_refused(
+        &world,
+        &world.token(&Params::refresh(first.refresh())),
+        400,
+        "invalid_grant",
+        Reason::RefreshReused,
+    );
     assert!(!world.works(&first.access) && !world.works(&second.access));
 }

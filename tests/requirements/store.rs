@@ -6,9 +6,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use grantcore::{
-    AsyncStore, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision, Decision, EntropyError, Failure,
-    Grant, GrantId, GrantState, Incoming, MemoryStore, Operation, Reason, Server, Store, Stored, Timestamp, TokenRequest, Tokens,
-    Write, drive, drive_async,
+    AsyncStore, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision,
+    Decision, EntropyError, Failure, Grant, GrantId, GrantState, Incoming, MemoryStore, Operation,
+    Reason, Server, Store, Stored, Timestamp, TokenRequest, Tokens, Write, drive, drive_async,
 };
 
 use crate::support::params::Params;
@@ -31,7 +31,8 @@ fn store_01_of_many_commits_on_one_version_one_is_done() {
             Store::commit(&*store, write).unwrap()
         };
         let commits: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = writes.iter().map(|write| scope.spawn(move || commit(write))).collect();
+            let threads: Vec<_> =
+                writes.iter().map(|write| scope.spawn(move || commit(write))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         let done: Vec<_> = (0..writes.len()).filter(|at| commits[*at] == Commit::Done).collect();
@@ -45,11 +46,16 @@ fn store_01_of_many_commits_on_one_version_one_is_done() {
         let world = World::new();
         let query = Params::authorize().encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        let authorize = AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
-        // The same record created by all, then one consent decided by all, then one refresh made by all.
+        let authorize =
+            AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
+        // The same record created by all, then one consent decided by all, then one refresh made by
+        // all.
         one_wins(&world.store.inner, &vec![writes(&world, &authorize, 1).remove(0); 20]);
         let ticket = world.page(&Params::authorize()).into_ticket();
-        one_wins(&world.store.inner, &writes(&world, &ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap(), 20));
+        one_wins(
+            &world.store.inner,
+            &writes(&world, &ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap(), 20),
+        );
         let body = Params::refresh(world.tokens().refresh()).encode();
         let refresh = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
         one_wins(&world.store.inner, &writes(&world, &refresh, 20));
@@ -74,9 +80,15 @@ fn store_02_a_crash_leaves_either_the_old_token_live_or_the_new() {
         };
         let (world, old, new) = crashed();
         assert_eq!((world.works(&old.access), world.works(&new.access)), (true, committed));
-        assert_eq!(world.token(&Params::refresh(old.refresh())).status, if committed { 400 } else { 200 });
+        assert_eq!(
+            world.token(&Params::refresh(old.refresh())).status,
+            if committed { 400 } else { 200 }
+        );
         let (world, _, new) = crashed();
-        assert_eq!(world.token(&Params::refresh(new.refresh())).status, if committed { 200 } else { 400 });
+        assert_eq!(
+            world.token(&Params::refresh(new.refresh())).status,
+            if committed { 200 } else { 400 }
+        );
     }
 }
 
@@ -100,10 +112,13 @@ impl Stepwise<'_> {
             self.decided = Some(world.decision(&self.request, &moment));
             return;
         };
-        let commit = decision.write().map_or(Commit::Done, |write| world.store.commit(write).unwrap());
+        let commit =
+            decision.write().map_or(Commit::Done, |write| world.store.commit(write).unwrap());
         self.again = true;
         let settled = decision.settle(commit);
-        self.outcome = settled.map(|settled| settled.outcome.map(|tokens| Granted::of(&tokens.reply())).map_err(|no| no.reason()));
+        self.outcome = settled.map(|settled| {
+            settled.outcome.map(|tokens| Granted::of(&tokens.reply())).map_err(|no| no.reason())
+        });
     }
 }
 
@@ -116,7 +131,8 @@ fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
             let first = Granted::of(&world.token(&Params::redeem(&code)));
             let second = world.refreshed(first.refresh());
             world.at(60);
-            let replay = if replays_code { Params::redeem(&code) } else { Params::refresh(first.refresh()) };
+            let replay =
+                if replays_code { Params::redeem(&code) } else { Params::refresh(first.refresh()) };
             let bodies = [Params::refresh(second.refresh()).encode(), replay.encode()];
             let mut actors = [0, 1].map(|at: usize| Stepwise {
                 request: TokenRequest::parse(&form(&bodies[at]), world.server.policy()).unwrap(),
@@ -128,7 +144,10 @@ fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
             (0..8).for_each(|bit| actors[usize::from(order >> bit & 1)].step(&world));
             (0..8).for_each(|at| actors[at % 2].step(&world));
             let [refreshed, replayed] = actors.map(|actor| actor.outcome.expect("it ended"));
-            assert!(matches!(replayed, Err(Reason::RefreshReused | Reason::CodeReused)), "{order:b}: {replayed:?}");
+            assert!(
+                matches!(replayed, Err(Reason::RefreshReused | Reason::CodeReused)),
+                "{order:b}: {replayed:?}"
+            );
             for tokens in [first, second].iter().chain(refreshed.as_ref().ok()) {
                 world.dead(&tokens.access, Reason::TokenRevoked);
                 world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
@@ -154,7 +173,12 @@ fn failures(world: &World, fault: Fault) -> [Failure<Broken>; 4] {
         world.server.consent(&ticket, ALICE, Choice::Allow).unwrap_err()
     };
     let (redeem, refresh) = (world.code(&Params::authorize()), world.tokens());
-    [authorize(), approve(page()), token(Params::redeem(&redeem)), token(Params::refresh(refresh.refresh()))]
+    [
+        authorize(),
+        approve(page()),
+        token(Params::redeem(&redeem)),
+        token(Params::refresh(refresh.refresh())),
+    ]
 }
 
 #[test]
@@ -164,8 +188,14 @@ fn store_05_nothing_leaves_before_its_write_is_durable() {
         for failure in failures(&world, fault) {
             let reply = failure.refusal.reply(world.server.policy());
             let out = format!("{failure:?} {} {:?} {}", failure.refusal, reply.headers, reply.body);
-            assert!(matches!(reply.status, 503 | 303) && out.contains("temporarily_unavailable"), "{out}");
-            assert!(!["gct_", "gac_", "gat_", "grt_"].iter().any(|prefix| out.contains(prefix)), "{out}");
+            assert!(
+                matches!(reply.status, 503 | 303) && out.contains("temporarily_unavailable"),
+                "{out}"
+            );
+            assert!(
+                !["gct_", "gac_", "gat_", "grt_"].iter().any(|prefix| out.contains(prefix)),
+                "{out}"
+            );
         }
     }
 }
@@ -174,7 +204,12 @@ fn store_05_nothing_leaves_before_its_write_is_durable() {
 fn store_05_without_randomness_nothing_is_written() {
     let world = World::new();
     let token = world.tokens();
-    let dry = Server::with(policy().build().unwrap(), &*world.store, || Timestamp::from_unix_seconds(T), || Err(EntropyError));
+    let dry = Server::with(
+        policy().build().unwrap(),
+        &*world.store,
+        || Timestamp::from_unix_seconds(T),
+        || Err(EntropyError),
+    );
     let commits = world.store.commits();
     let body = Params::refresh(token.refresh()).encode();
     let reply = dry.token(&form(&body)).unwrap();
@@ -214,7 +249,8 @@ fn store_06_each_decision_is_made_on_fresh_facts() {
         world.now()
     };
     world.store.fail([Fault::Conflict]);
-    let settled = drive(&request, &*world.store, world.server.policy(), &clock, entropy(5)).unwrap();
+    let settled =
+        drive(&request, &*world.store, world.server.policy(), &clock, entropy(5)).unwrap();
     assert_eq!(settled.outcome.unwrap_err().reason(), Reason::AccountSuspended);
     assert_eq!((reads.get(), world.store.commits() - before), (2, 1));
 }
@@ -234,7 +270,8 @@ fn store_06_an_error_reaches_the_host_whole_and_is_not_retried() {
     let tokens = world.tokens();
     world.store.break_reads(true);
     let reads = world.store.reads.load(std::sync::atomic::Ordering::SeqCst);
-    let refresh = world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
+    let refresh =
+        world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
     assert_eq!((refresh.error, refresh.refusal.status()), (Broken, 503));
     assert_eq!(world.store.reads.load(std::sync::atomic::Ordering::SeqCst) - reads, 1);
 }
@@ -257,7 +294,12 @@ impl AsyncStore for Awaited<'_> {
         self.0.commit(write)
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Broken> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Broken> {
         self.0.grants_of(subject, after, most)
     }
 }
@@ -265,18 +307,26 @@ impl AsyncStore for Awaited<'_> {
 #[test]
 fn store_06_the_driver_that_awaits_does_the_same() {
     use Fault::{AppliedThenConflict, Conflict, Dropped, Unacknowledged};
-    let faults: [&[Fault]; 6] =
-        [&[], &[Conflict; 3], &[Conflict; 4], &[Dropped], &[Conflict, Unacknowledged], &[AppliedThenConflict]];
+    let faults: [&[Fault]; 6] = [
+        &[],
+        &[Conflict; 3],
+        &[Conflict; 4],
+        &[Dropped],
+        &[Conflict, Unacknowledged],
+        &[AppliedThenConflict],
+    ];
     for faults in faults {
         let [waited, awaited] = [false, true].map(|awaits| {
             let world = World::new();
             let body = Params::redeem(&world.code(&Params::authorize())).encode();
             let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
-            let (policy, clock, before) = (world.server.policy(), || world.now(), world.store.commits());
+            let (policy, clock, before) =
+                (world.server.policy(), || world.now(), world.store.commits());
             world.store.fail(faults.iter().copied());
             let result = if awaits {
                 let store = Awaited(&world.store);
-                let mut future = std::pin::pin!(drive_async(&request, &store, policy, &clock, entropy(5)));
+                let mut future =
+                    std::pin::pin!(drive_async(&request, &store, policy, &clock, entropy(5)));
                 match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(result) => result,
                     Poll::Pending => panic!("the store answers at once"),
@@ -285,14 +335,17 @@ fn store_06_the_driver_that_awaits_does_the_same() {
                 drive(&request, &*world.store, policy, &clock, entropy(5))
             };
             let answer = result.map_err(|failure| (failure.error, failure.refusal.reason()));
-            let answer = answer.map(|settled| settled.outcome.map_or_else(|no| no.reply(policy), Tokens::reply).body);
+            let answer = answer.map(|settled| {
+                settled.outcome.map_or_else(|no| no.reply(policy), Tokens::reply).body
+            });
             (answer, world.store.commits() - before, world.grants())
         });
         assert_eq!(waited, awaited, "{faults:?}");
     }
 }
 
-/// A commit that was applied though the store said otherwise is recognized at every step, and answered as what it is.
+/// A commit that was applied though the store said otherwise is recognized at every step, and
+/// answered as what it is.
 #[test]
 fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
     let world = World::new();
@@ -314,7 +367,8 @@ fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
 fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
     let world = World::new();
     let pages: Vec<_> = (0..150).map(|_| world.page(&Params::authorize())).collect();
-    // A page is made by the mere opening of a link: its record is kept for an hour more, others for a day.
+    // A page is made by the mere opening of a link: its record is kept for an hour more, others for
+    // a day.
     let kept = 600 + 3600;
     let end = Timestamp::from_unix_seconds(T + kept);
     assert!(world.grants().iter().all(|stored| stored.record.drop_after() == end));
@@ -333,7 +387,8 @@ fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
         let first = Granted::of(&world.token(&Params::redeem(&code)));
         let second = world.refreshed(first.refresh());
         world.at(replay_at);
-        for seconds in (0..=replay_at).step_by(usize::try_from(DAY / 2).unwrap()).chain([replay_at]) {
+        for seconds in (0..=replay_at).step_by(usize::try_from(DAY / 2).unwrap()).chain([replay_at])
+        {
             world.store.inner.sweep(Timestamp::from_unix_seconds(T + seconds), usize::MAX);
         }
         (world, code, first, second)
@@ -364,7 +419,11 @@ fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
 #[test]
 fn store_08_a_record_dropped_early_fails_closed() {
     let world = World::new();
-    let (ticket, code, tokens) = (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()), world.tokens());
+    let (ticket, code, tokens) = (
+        world.page(&Params::authorize()).into_ticket(),
+        world.code(&Params::authorize()),
+        world.tokens(),
+    );
     assert_eq!(world.store.inner.sweep(Timestamp::NEVER, usize::MAX), 3);
     world.invalid_grant(&Params::redeem(&code), Reason::CodeUnknown);
     world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::RefreshUnknown);

@@ -3,20 +3,33 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use grantcore::{
-    Authorization, Choice, Client, Commit, ConsentDecision, Moment, Operation, Reason, SecretMethod, StoredSecret, TokenRequest,
+    Authorization, Choice, Client, Commit, ConsentDecision, Moment, Operation, Reason,
+    SecretMethod, StoredSecret, TokenRequest,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::Fault;
-use crate::support::{ALICE, CALLBACK, Granted, SECRET, VERIFIER, World, app, entropy, param, policy, web};
+use crate::support::{
+    ALICE, CALLBACK, Granted, SECRET, VERIFIER, World, app, entropy, param, policy, web,
+};
 
 /// One secret in every spelling that could give it away.
 fn spellings(secret: &[u8]) -> Vec<String> {
-    let hex = |upper: bool| secret.iter().map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }).collect::<String>();
+    let hex = |upper: bool| {
+        secret
+            .iter()
+            .map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") })
+            .collect::<String>()
+    };
     let list = |bytes: &[u8]| format!("{bytes:?}").trim_matches(['[', ']']).to_owned();
     let escaped: String = url::form_urlencoded::byte_serialize(secret).collect();
-    let base64 = [STANDARD.encode(secret), STANDARD_NO_PAD.encode(secret), URL_SAFE.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
+    let base64 = [
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+    ];
     let text = String::from_utf8(secret.to_vec()).ok();
     base64.into_iter().chain([hex(false), hex(true), list(secret), escaped]).chain(text).collect()
 }
@@ -29,12 +42,17 @@ fn secrets_of(credential: &str) -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn found(shown: &str, secrets: &[Vec<u8>]) -> Vec<String> {
-    secrets.iter().flat_map(|secret| spellings(secret)).filter(|spelling| shown.contains(spelling.as_str())).collect()
+    secrets
+        .iter()
+        .flat_map(|secret| spellings(secret))
+        .filter(|spelling| shown.contains(spelling.as_str()))
+        .collect()
 }
 
 /// All that is stored now, as a store writes it and as a log would show it.
 fn stored(world: &World) -> String {
-    let clients = [app(), web()].map(|client| format!("{} {client:?}", serde_json::to_string(&client).unwrap()));
+    let clients = [app(), web()]
+        .map(|client| format!("{} {client:?}", serde_json::to_string(&client).unwrap()));
     let grants = world.grants().into_iter().map(|stored| {
         let grant = &*stored.record;
         format!("{} {grant:?} {grant:#?} {stored:?}", serde_json::to_string(grant).unwrap())
@@ -54,7 +72,12 @@ fn store_04_records_and_everything_that_is_printed_hold_digests_only() {
     show(format!("{page:?}"));
     let ticket = page.into_ticket();
     let decision = ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap();
-    show(format!("{:?} {:?} {:?}", world.decision(&decision, &moment(50)), decision.keys(&moment(50)), moment(50)));
+    show(format!(
+        "{:?} {:?} {:?}",
+        world.decision(&decision, &moment(50)),
+        decision.keys(&moment(50)),
+        moment(50)
+    ));
     let redirect = world.decide(&ticket, Choice::Allow).unwrap();
     show(format!("{redirect:?}"));
     let code = param(&redirect.into_location(), "code").unwrap();
@@ -75,23 +98,42 @@ fn store_04_records_and_everything_that_is_printed_hold_digests_only() {
     show(text);
     assert_eq!(again, second, "inside the window");
     world.store.fail([Fault::Dropped]);
-    show(format!("{:?}", world.try_token(&Params::refresh(second.refresh()).by_web(), Authorization::None).unwrap_err()));
+    show(format!(
+        "{:?}",
+        world
+            .try_token(&Params::refresh(second.refresh()).by_web(), Authorization::None)
+            .unwrap_err()
+    ));
     world.at(30);
     show(format!("{:?} {:?}", world.token(&refresh), world.reason()));
     show(format!("{:?}", world.check(&second.access, &[]).unwrap_err()));
 
-    let granted = [&first, &second, &sealed, &rotated].into_iter().flat_map(|tokens| [tokens.access.as_str(), tokens.refresh()]);
+    let granted = [&first, &second, &sealed, &rotated]
+        .into_iter()
+        .flat_map(|tokens| [tokens.access.as_str(), tokens.refresh()]);
     let others = [VERIFIER.as_bytes(), SECRET.as_bytes(), ALICE.session].map(<[u8]>::to_vec);
-    let secrets: Vec<_> = granted.chain([ticket.as_str(), code.as_str()]).flat_map(secrets_of).chain(others).collect();
+    let secrets: Vec<_> = granted
+        .chain([ticket.as_str(), code.as_str()])
+        .flat_map(secrets_of)
+        .chain(others)
+        .collect();
     assert_eq!(secrets.len(), 4 * 5 + 2 * 2 + 3);
     assert_eq!(found(&shown, &secrets), [""; 0]);
-    assert!(shown.contains("refresh_reused") || shown.contains("RefreshReused"), "the flow went to its end");
+    assert!(
+        shown.contains("refresh_reused") || shown.contains("RefreshReused"),
+        "the flow went to its end"
+    );
     assert!(!found(&reply.body, &secrets).is_empty(), "the search finds what is there");
 }
 
 /// What wrong requests with these secrets in them are told, and what is shown of the telling.
 fn refusals(world: &World, redeem: &Params) -> String {
-    let wrong = [("client_secret", "wrong"), ("redirect_uri", "https://x.example"), ("grant_type", "x"), ("code", "x")];
+    let wrong = [
+        ("client_secret", "wrong"),
+        ("redirect_uri", "https://x.example"),
+        ("grant_type", "x"),
+        ("code", "x"),
+    ];
     let replies = wrong.map(|(name, value)| {
         let reply = world.token(&redeem.clone().set(name, value));
         assert_ne!(reply.status, 200);
@@ -100,7 +142,8 @@ fn refusals(world: &World, redeem: &Params) -> String {
     replies.concat()
 }
 
-/// A decision on this request before and after it is opened, and what it asks to be loaded; and the tokens in it.
+/// A decision on this request before and after it is opened, and what it asks to be loaded; and the
+/// tokens in it.
 fn decided(world: &World, params: &Params, moment: &Moment) -> (String, Granted) {
     let body = params.encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
@@ -114,7 +157,9 @@ fn decided(world: &World, params: &Params, moment: &Moment) -> (String, Granted)
 fn store_04_look_up_is_by_the_grants_id() {
     let world = World::new();
     let tokens = world.tokens();
-    for params in [Params::redeem(&world.code(&Params::authorize())), Params::refresh(tokens.refresh())] {
+    for params in
+        [Params::redeem(&world.code(&Params::authorize())), Params::refresh(tokens.refresh())]
+    {
         let body = params.encode();
         let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
         let keys = request.keys(&world.moment(entropy(1)));
@@ -125,14 +170,27 @@ fn store_04_look_up_is_by_the_grants_id() {
 
 #[test]
 fn store_04_secrets_that_people_chose_need_a_slow_hash() {
-    let chosen = || Client::confidential("web", SecretMethod::Post, StoredSecret::SlowHash("$slow$hunter2".into()));
+    let chosen = || {
+        Client::confidential(
+            "web",
+            SecretMethod::Post,
+            StoredSecret::SlowHash("$slow$hunter2".into()),
+        )
+    };
     let probe = Params::refresh("x").by_web().set("client_secret", "hunter2");
     let without = World::new();
     without.put(chosen().redirect_uri(CALLBACK).build().unwrap());
     without.refused(&probe, 401, "invalid_client", Reason::ClientSecretWrong);
-    let with =
-        World::with(policy().slow_hash(|secret, hash| hash.strip_prefix("$slow$").map(str::as_bytes) == Some(secret), "$slow$"));
+    let with = World::with(policy().slow_hash(
+        |secret, hash| hash.strip_prefix("$slow$").map(str::as_bytes) == Some(secret),
+        "$slow$",
+    ));
     with.put(chosen().redirect_uri(CALLBACK).build().unwrap());
     with.refused(&probe, 400, "invalid_grant", Reason::RefreshUnknown);
-    with.refused(&probe.set("client_secret", "hunter3"), 401, "invalid_client", Reason::ClientSecretWrong);
+    with.refused(
+        &probe.set("client_secret", "hunter3"),
+        401,
+        "invalid_client",
+        Reason::ClientSecretWrong,
+    );
 }

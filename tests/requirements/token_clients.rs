@@ -1,8 +1,11 @@
-//! TOKEN: who is asking at the token endpoint (OAuth 2.1 §2.4): TOKEN-08 to -15, and every grant by every kind of client.
+//! TOKEN: who is asking at the token endpoint (OAuth 2.1 §2.4): TOKEN-08 to -15, and every grant by
+//! every kind of client.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use grantcore::{Authorization, Client, Digest, Incoming, Reason, Reply, SecretMethod, StoredSecret};
+use grantcore::{
+    Authorization, Client, Digest, Incoming, Reason, Reply, SecretMethod, StoredSecret,
+};
 
 use crate::support::params::Params;
 use crate::support::refused::wire;
@@ -11,7 +14,8 @@ use crate::support::{CALLBACK, Granted, ISSUER, SECRET, World, assert_refused, j
 
 /// The value of a Basic header: each half form-encoded, then both in base64.
 fn basic(id: &str, secret: &str) -> Vec<u8> {
-    let half = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let half =
+        |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     pair(&format!("{}:{}", half(id), half(secret)))
 }
 
@@ -20,7 +24,10 @@ fn pair(text: &str) -> Vec<u8> {
 }
 
 fn confidential(id: &str, method: SecretMethod, secret: &str) -> Client {
-    Client::confidential(id, method, StoredSecret::Digest(Digest::of(secret.as_bytes()))).redirect_uri(CALLBACK).build().unwrap()
+    Client::confidential(id, method, StoredSecret::Digest(Digest::of(secret.as_bytes())))
+        .redirect_uri(CALLBACK)
+        .build()
+        .unwrap()
 }
 
 /// A world with the client `basic` as well, which registered `client_secret_basic`.
@@ -50,21 +57,46 @@ fn token_08_confidential_clients_authenticate_as_registered() {
     let world = world();
     for client in ["web", "basic"] {
         unauthenticated(&world, &world.token(&probe(client)), Reason::ClientSecretMissing);
-        unauthenticated(&world, &world.token(&probe(client).set("client_secret", "")), Reason::ClientSecretMissing);
+        unauthenticated(
+            &world,
+            &world.token(&probe(client).set("client_secret", "")),
+            Reason::ClientSecretMissing,
+        );
     }
-    unauthenticated(&world, &world.token_with(&probe("web"), &basic("web", SECRET)), Reason::ClientMethodMismatch);
-    unauthenticated(&world, &world.token(&probe("basic").set("client_secret", SECRET)), Reason::ClientMethodMismatch);
+    unauthenticated(
+        &world,
+        &world.token_with(&probe("web"), &basic("web", SECRET)),
+        Reason::ClientMethodMismatch,
+    );
+    unauthenticated(
+        &world,
+        &world.token(&probe("basic").set("client_secret", SECRET)),
+        Reason::ClientMethodMismatch,
+    );
     let lenient = World::with(policy().lenient_on_method(true));
     authenticated(&lenient, &lenient.token_with(&probe("web"), &basic("web", SECRET)));
-    unauthenticated(&lenient, &lenient.token_with(&probe("web"), &basic("web", "wrong")), Reason::ClientSecretWrong);
+    unauthenticated(
+        &lenient,
+        &lenient.token_with(&probe("web"), &basic("web", "wrong")),
+        Reason::ClientSecretWrong,
+    );
 }
 
 #[test]
 fn token_09_a_secret_in_the_body_authenticates() {
     let world = World::new();
     authenticated(&world, &world.token(&probe("web").set("client_secret", SECRET)));
-    for wrong in ["wrong", "A-SECRET-OF-A-CONFIDENTIAL-CLIENT-0123456789", &SECRET[1..], &format!("{SECRET} ")] {
-        unauthenticated(&world, &world.token(&probe("web").set("client_secret", wrong)), Reason::ClientSecretWrong);
+    for wrong in [
+        "wrong",
+        "A-SECRET-OF-A-CONFIDENTIAL-CLIENT-0123456789",
+        &SECRET[1..],
+        &format!("{SECRET} "),
+    ] {
+        unauthenticated(
+            &world,
+            &world.token(&probe("web").set("client_secret", wrong)),
+            Reason::ClientSecretWrong,
+        );
     }
 }
 
@@ -75,7 +107,8 @@ fn token_10_both_halves_of_basic_are_form_encoded() {
     world.put(confidential(id, SecretMethod::Basic, secret));
     let bare = Params::refresh("x").without("client_id");
     authenticated(&world, &world.token_with(&bare, &basic(id, secret)));
-    // Some clients escape whatever is not a letter or digit, some write a space as %20; the first colon separates.
+    // Some clients escape whatever is not a letter or digit, some write a space as %20; the first
+    // colon separates.
     let all = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<Vec<_>>().concat();
     authenticated(&world, &world.token_with(&bare, &pair(&format!("{}:{}", all(id), all(secret)))));
     authenticated(&world, &world.token_with(&bare, &pair("a%3Ab%25c%2Bd%20e:s:e%25c%2Br+e/é=")));
@@ -84,7 +117,11 @@ fn token_10_both_halves_of_basic_are_form_encoded() {
         authenticated(&world, &world.token_with(&bare, header.as_bytes()));
     }
     unauthenticated(&world, &world.token_with(&bare, &basic("é", "x")), Reason::ClientUnknown);
-    assert_eq!(world.events().last().unwrap().claimed.as_deref(), Some("\\u{e9}"), "decoded, and escaped for the log");
+    assert_eq!(
+        world.events().last().unwrap().claimed.as_deref(),
+        Some("\\u{e9}"),
+        "decoded, and escaped for the log"
+    );
 }
 
 #[test]
@@ -92,8 +129,22 @@ fn token_10_credentials_that_cannot_be_read_fail_authentication() {
     let world = world();
     let text = |text: &str| text.as_bytes().to_vec();
     let raw = STANDARD.encode(b"basic:\xFF\xFE");
-    let bad = [text("Basic !!!"), text("Basic"), text("Basic "), pair("no colon"), pair("a:%zz"), pair("%zz:a"), pair("a:%FF")];
-    let others = [text(&format!("Basic {raw}")), text("Bearer x"), text("BasicYTpi"), text(""), text("Basic YTpi YTpi")];
+    let bad = [
+        text("Basic !!!"),
+        text("Basic"),
+        text("Basic "),
+        pair("no colon"),
+        pair("a:%zz"),
+        pair("%zz:a"),
+        pair("a:%FF"),
+    ];
+    let others = [
+        text(&format!("Basic {raw}")),
+        text("Bearer x"),
+        text("BasicYTpi"),
+        text(""),
+        text("Basic YTpi YTpi"),
+    ];
     for header in bad.into_iter().chain(others) {
         let reply = world.token_with(&probe("basic"), &header);
         unauthenticated(&world, &reply, Reason::CredentialsMalformed);
@@ -117,16 +168,28 @@ fn token_11_one_mechanism_and_one_client() {
     authenticated(&world, &world.token_with(&probe("basic").without("client_id"), &header));
     let body = probe("basic").encode();
     let twice = Incoming { authorization: Authorization::Several, ..form(&body) };
-    assert_refused(&world, &world.server.token(&twice).unwrap(), 400, "invalid_request", Reason::SeveralAuthentications);
+    assert_refused(
+        &world,
+        &world.server.token(&twice).unwrap(),
+        400,
+        "invalid_request",
+        Reason::SeveralAuthentications,
+    );
 }
 
 #[test]
 fn token_12_a_public_client_names_itself_and_has_no_secret() {
     let world = World::new();
-    for params in [probe("app").without("client_id"), probe(""), probe("").and("client_secret", SECRET)] {
+    for params in
+        [probe("app").without("client_id"), probe(""), probe("").and("client_secret", SECRET)]
+    {
         world.refused(&params, 400, "invalid_request", Reason::ClientIdMissing);
     }
-    unauthenticated(&world, &world.token(&probe("app").set("client_secret", SECRET)), Reason::ClientSecretUnexpected);
+    unauthenticated(
+        &world,
+        &world.token(&probe("app").set("client_secret", SECRET)),
+        Reason::ClientSecretUnexpected,
+    );
     for secret in [SECRET, ""] {
         let reply = world.token_with(&probe("app"), &basic("app", secret));
         unauthenticated(&world, &reply, Reason::ClientSecretUnexpected);
@@ -155,10 +218,12 @@ fn token_13_failed_authentication_carries_a_basic_challenge() {
     assert_eq!(world.token(&probe("app")).header("www-authenticate"), None);
 }
 
-/// What a stranger can send to learn whether there is such a client, and why it fails; it is sent thirteen times.
+/// What a stranger can send to learn whether there is such a client, and why it fails; it is sent
+/// thirteen times.
 fn probes(world: &World) -> Vec<(Params, Reason)> {
     let secret = |client: &str, secret: &str| probe(client).set("client_secret", secret);
-    let public = |id: &str| Client::public(id).redirect_uri(CALLBACK).build().unwrap().deactivated();
+    let public =
+        |id: &str| Client::public(id).redirect_uri(CALLBACK).build().unwrap().deactivated();
     world.put(confidential("gone", SecretMethod::Post, SECRET).deactivated());
     world.put(confidential("gone without", SecretMethod::Post, SECRET).deactivated());
     world.put(public("public gone"));
@@ -188,7 +253,8 @@ fn token_14_unknown_deactivated_and_wrong_look_the_same_from_outside() {
     }
 }
 
-/// A public client that is gone and is sent a secret is as unknown as any other, and as soon throttled.
+/// A public client that is gone and is sent a secret is as unknown as any other, and as soon
+/// throttled.
 #[test]
 fn token_14_a_deactivated_public_client_is_not_given_away_by_its_throttle() {
     let world = World::new();
@@ -207,7 +273,11 @@ fn token_15_after_ten_failures_even_the_right_secret_waits() {
     for second in 0..10 {
         world.at(second);
         authenticated(&world, &world.token(&right));
-        unauthenticated(&world, &world.token(&probe("web").set("client_secret", "wrong")), Reason::ClientSecretWrong);
+        unauthenticated(
+            &world,
+            &world.token(&probe("web").set("client_secret", "wrong")),
+            Reason::ClientSecretWrong,
+        );
     }
     for (at, wait) in [(9, "51"), (30, "30"), (59, "1")] {
         world.at(at);
@@ -242,7 +312,11 @@ fn token_15_a_flood_of_names_does_not_end_the_throttle() {
         let world = World::new();
         flood(&world, before);
         for _ in 0..10 {
-            unauthenticated(&world, &world.token(&probe("web").set("client_secret", "wrong")), Reason::ClientSecretWrong);
+            unauthenticated(
+                &world,
+                &world.token(&probe("web").set("client_secret", "wrong")),
+                Reason::ClientSecretWrong,
+            );
         }
         flood(&world, after);
         let reply = world.token(&probe("web").set("client_secret", SECRET));
@@ -256,8 +330,8 @@ const PROOFS: [&str; 5] = ["nothing", "wrong post", "wrong basic", "right post",
 /// For each kind of client, what comes of each proof in turn: served, or refused for this reason.
 const KINDS: [(&str, [Option<Reason>; 5]); 4] = {
     use Reason::{
-        ClientMethodMismatch as Method, ClientSecretMissing as Missing, ClientSecretUnexpected as Unexpected,
-        ClientSecretWrong as Wrong,
+        ClientMethodMismatch as Method, ClientSecretMissing as Missing,
+        ClientSecretUnexpected as Unexpected, ClientSecretWrong as Wrong,
     };
     [
         ("app", [None, Some(Unexpected), Some(Unexpected), Some(Unexpected), Some(Unexpected)]),
@@ -287,14 +361,16 @@ fn proven(world: &World, params: Params, client: &str, proof: &str) -> Reply {
 #[test]
 fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
     let policy = || {
-        let limits = policy().slow_hash(|secret, hash| hash == "slow" && secret == SECRET.as_bytes(), "");
+        let limits =
+            policy().slow_hash(|secret, hash| hash == "slow" && secret == SECRET.as_bytes(), "");
         limits.limits(|limits| limits.failed_authentications_per_minute = 60)
     };
     for (client, outcomes) in KINDS {
         let world = World::with(policy());
         world.put(confidential("post", SecretMethod::Post, SECRET));
         world.put(confidential("basic", SecretMethod::Basic, SECRET));
-        let slow = Client::confidential("slow", SecretMethod::Post, StoredSecret::SlowHash("slow".into()));
+        let slow =
+            Client::confidential("slow", SecretMethod::Post, StoredSecret::SlowHash("slow".into()));
         world.put(slow.redirect_uri(CALLBACK).build().unwrap());
         let right = PROOFS[outcomes.iter().position(Option::is_none).unwrap()];
         let code = || world.code(&Params::authorize().set("client_id", client));
@@ -302,7 +378,8 @@ fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
             let redeem = Params::redeem(&code());
             let tokens = Granted::of(&proven(&world, Params::redeem(&code()), client, right));
             let refresh = Params::refresh(tokens.refresh());
-            let unsupported = ["client_credentials", "password"].map(|name| refresh.clone().set("grant_type", name));
+            let unsupported = ["client_credentials", "password"]
+                .map(|name| refresh.clone().set("grant_type", name));
             let commits = world.store.commits();
             match outcome {
                 None => {
@@ -310,7 +387,13 @@ fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
                     assert_eq!(proven(&world, refresh, client, proof).status, 200);
                     for params in unsupported {
                         let reply = proven(&world, params, client, proof);
-                        assert_refused(&world, &reply, 400, "unsupported_grant_type", Reason::GrantTypeUnsupported);
+                        assert_refused(
+                            &world,
+                            &reply,
+                            400,
+                            "unsupported_grant_type",
+                            Reason::GrantTypeUnsupported,
+                        );
                     }
                 }
                 Some(reason) => {
@@ -331,8 +414,16 @@ fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
 fn ghsa_q9xg_f2v2_695g_a_verifier_does_not_replace_the_secret() {
     let world = World::new();
     let redeem = Params::redeem(&world.code(&Params::authorize().by_web())).by_web();
-    world.refused(&redeem.clone().without("client_secret"), 401, "invalid_client", Reason::ClientSecretMissing);
+    world.refused(
+        &redeem.clone().without("client_secret"),
+        401,
+        "invalid_client",
+        Reason::ClientSecretMissing,
+    );
     // Nor does another client's id: the code is for the one that must authenticate.
-    world.invalid_grant(&redeem.clone().set("client_id", "app").without("client_secret"), Reason::CodeClientMismatch);
+    world.invalid_grant(
+        &redeem.clone().set("client_id", "app").without("client_secret"),
+        Reason::CodeClientMismatch,
+    );
     Granted::of(&world.token(&redeem));
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use grantcore::{
-    Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, Fetch, FetchedDocument, Incoming,
-    MemoryStore, Reason, Refusal, RegistrationRules, Reply, Server, Store,
+    Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, Fetch,
+    FetchedDocument, Incoming, MemoryStore, Reason, Refusal, RegistrationRules, Reply, Server,
+    Store,
 };
 use serde_json::{Value, json};
 
@@ -100,13 +101,22 @@ impl Own {
 
 /// A POST of this JSON.
 pub fn posting(body: &[u8]) -> Incoming<'_> {
-    Incoming { method: "POST", content_type: Some(b"application/json"), body, ..Incoming::default() }
+    Incoming {
+        method: "POST",
+        content_type: Some(b"application/json"),
+        body,
+        ..Incoming::default()
+    }
 }
 
 impl World {
     /// A world in which anybody may register, or be known by a document.
     pub fn open() -> Self {
-        Self::with(policy().registration(RegistrationRules::open()).client_documents(DocumentRules::default()))
+        Self::with(
+            policy()
+                .registration(RegistrationRules::open())
+                .client_documents(DocumentRules::default()),
+        )
     }
 
     /// Sends these bytes as JSON to the registration endpoint.
@@ -116,7 +126,9 @@ impl World {
 
     /// Sends this request to the registration endpoint.
     pub fn post_registration(&self, incoming: &Incoming<'_>) -> Reply {
-        self.server.register(&Incoming { source: "192.0.2.1", ..*incoming }).expect("the store works")
+        self.server
+            .register(&Incoming { source: "192.0.2.1", ..*incoming })
+            .expect("the store works")
     }
 
     /// Registers with these metadata.
@@ -144,13 +156,24 @@ impl World {
         self.registration_refused(&posting(metadata.to_string().as_bytes()), 400, code, reason);
     }
 
-    /// Asserts that this request to the registration endpoint is refused so, and that nothing came of it.
+    /// Asserts that this request to the registration endpoint is refused so, and that nothing came
+    /// of it.
     #[track_caller]
-    pub fn registration_refused(&self, incoming: &Incoming<'_>, status: u16, code: &str, reason: Reason) {
+    pub fn registration_refused(
+        &self,
+        incoming: &Incoming<'_>,
+        status: u16,
+        code: &str,
+        reason: Reason,
+    ) {
         let (clients, commits) = (self.store.inner.client_count(), self.store.commits());
         let reply = self.post_registration(incoming);
         super::assert_refused(self, &reply, status, code, reason);
-        assert_eq!((self.store.inner.client_count(), self.store.commits()), (clients, commits), "nothing is created");
+        assert_eq!(
+            (self.store.inner.client_count(), self.store.commits()),
+            (clients, commits),
+            "nothing is created"
+        );
     }
 
     /// Sends a request to the endpoint of a registration.
@@ -166,12 +189,23 @@ impl World {
         self.server.manage(client_id, &incoming).expect("the store works")
     }
 
-    /// Asserts that the request to the endpoint of a registration is refused so, and that nothing came of it.
+    /// Asserts that the request to the endpoint of a registration is refused so, and that nothing
+    /// came of it.
     #[track_caller]
     pub fn not_managed(&self, method: &str, own: &Own, body: &Value, code: &str, reason: Reason) {
         let (client, commits) = (self.client(&own.id), self.store.commits());
-        super::assert_refused(self, &self.manage(method, &own.id, &own.token, body), 400, code, reason);
-        assert_eq!((self.client(&own.id), self.store.commits()), (client, commits), "nothing is changed");
+        super::assert_refused(
+            self,
+            &self.manage(method, &own.id, &own.token, body),
+            400,
+            code,
+            reason,
+        );
+        assert_eq!(
+            (self.client(&own.id), self.store.commits()),
+            (client, commits),
+            "nothing is changed"
+        );
     }
 
     /// The answer to an update that is expected to be good.
@@ -197,13 +231,20 @@ impl World {
     }
 
     /// Sends an authorization request again, with what came of the fetch.
-    pub fn authorize_with(&self, params: &Params, fetched: Option<FetchedDocument<'_>>) -> Result<AuthorizationStep, Refusal> {
+    pub fn authorize_with(
+        &self,
+        params: &Params,
+        fetched: Option<FetchedDocument<'_>>,
+    ) -> Result<AuthorizationStep, Refusal> {
         let query = params.encode();
         let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-        self.server.authorize_with(&incoming, Some(ALICE), fetched.map_or(Fetch::Failed, Fetch::Document)).expect("the store works")
+        self.server
+            .authorize_with(&incoming, Some(ALICE), fetched.map_or(Fetch::Failed, Fetch::Document))
+            .expect("the store works")
     }
 
-    /// The consent page of a request that comes with its client's document, which is expected to be good.
+    /// The consent page of a request that comes with its client's document, which is expected to be
+    /// good.
     #[track_caller]
     pub fn page_with(&self, params: &Params, document: &Value) -> ConsentPage {
         match self.authorize_with(params, Some(fetched(document.to_string().as_bytes()))) {
@@ -212,10 +253,13 @@ impl World {
         }
     }
 
-    /// Has this be done by another server on the same store, just before the next commit for which nothing is planned yet.
+    /// Has this be done by another server on the same store, just before the next commit for which
+    /// nothing is planned yet.
     pub fn meanwhile(&self, act: impl FnOnce(&Server<&MemoryStore>) + Send + 'static) {
         let (policy, now) = (self.server.policy().clone(), self.now());
-        self.store.meanwhile(move |store| act(&Server::with(policy, store, move || now, super::seeded(7))));
+        self.store.meanwhile(move |store| {
+            act(&Server::with(policy, store, move || now, super::seeded(7)))
+        });
     }
 
     /// The tokens of a whole flow of this client.

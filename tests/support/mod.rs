@@ -1,6 +1,13 @@
-//! A server in a test: a virtual clock, seeded entropy, a store that can fail on purpose, and the steps of the flow in one call each.
+//! A server in a test: a virtual clock, seeded entropy, a store that can fail on purpose, and the
+//! steps of the flow in one call each.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 pub mod clients;
 pub mod params;
@@ -14,8 +21,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantcore::{
-    Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy, Event, Failure, Incoming,
-    Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply, SecretMethod, Server, StoredSecret, Timestamp, User,
+    Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy,
+    Event, Failure, Incoming, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply,
+    SecretMethod, Server, StoredSecret, Timestamp, User,
 };
 use params::Params;
 use store::{Broken, TestStore};
@@ -58,7 +66,10 @@ pub fn app() -> Client {
 /// Confidential, by `client_secret_post`.
 pub fn web() -> Client {
     let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
-    Client::confidential("web", SecretMethod::Post, secret).redirect_uri("https://web.example/cb").build().unwrap()
+    Client::confidential("web", SecretMethod::Post, secret)
+        .redirect_uri("https://web.example/cb")
+        .build()
+        .unwrap()
 }
 
 impl World {
@@ -112,13 +123,24 @@ impl World {
         self.authorize_as(params, Some(ALICE))
     }
 
-    pub fn authorize_as(&self, params: &Params, user: Option<User<'_>>) -> Result<AuthorizationStep, Refusal> {
+    pub fn authorize_as(
+        &self,
+        params: &Params,
+        user: Option<User<'_>>,
+    ) -> Result<AuthorizationStep, Refusal> {
         self.try_authorize(params, user).expect("the store works")
     }
 
-    pub fn try_authorize(&self, params: &Params, user: Option<User<'_>>) -> Answer<AuthorizationStep, Broken> {
+    pub fn try_authorize(
+        &self,
+        params: &Params,
+        user: Option<User<'_>>,
+    ) -> Answer<AuthorizationStep, Broken> {
         let query = params.encode();
-        self.server.authorize(&Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() }, user)
+        self.server.authorize(
+            &Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() },
+            user,
+        )
     }
 
     /// The consent page of a request that is expected to be good.
@@ -150,7 +172,11 @@ impl World {
         self.try_token(params, Authorization::One(authorization)).expect("the store works")
     }
 
-    pub fn try_token(&self, params: &Params, authorization: Authorization<'_>) -> Result<Reply, Failure<Broken>> {
+    pub fn try_token(
+        &self,
+        params: &Params,
+        authorization: Authorization<'_>,
+    ) -> Result<Reply, Failure<Broken>> {
         let body = params.encode();
         let incoming = Incoming { authorization, ..steps::form(&body) };
         self.server.token(&incoming)
@@ -166,7 +192,9 @@ impl World {
     pub fn check(&self, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
         let header = format!("Bearer {token}");
         let resource = &self.server.policy().resources()[0];
-        self.server.check(&Authorization::One(header.as_bytes()), Needs::of(resource).scopes(scopes)).expect("the store works")
+        self.server
+            .check(&Authorization::One(header.as_bytes()), Needs::of(resource).scopes(scopes))
+            .expect("the store works")
     }
 
     /// Whether the access token works at the default resource.
@@ -205,7 +233,8 @@ pub fn json(reply: &Reply) -> serde_json::Value {
     serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{error} in {:?}", reply.body))
 }
 
-/// Asserts a JSON error: status, code, and that it carries the description of the reason the operator sees.
+/// Asserts a JSON error: status, code, and that it carries the description of the reason the
+/// operator sees.
 #[track_caller]
 pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, reason: Reason) {
     assert_eq!(
@@ -222,8 +251,9 @@ pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, rea
 /// The value of a query parameter of a URL, decoded once; fails if it is there twice.
 pub fn param(url: &str, name: &str) -> Option<String> {
     let query = url.split_once('?')?.1;
-    let mut values =
-        url::form_urlencoded::parse(query.as_bytes()).filter(|(own, _)| own == name).map(|(_, value)| value.into_owned());
+    let mut values = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(own, _)| own == name)
+        .map(|(_, value)| value.into_owned());
     let value = values.next();
     assert_eq!(values.next(), None, "{name} is in {url} twice");
     value

@@ -14,15 +14,29 @@ pub fn refused(world: &World, params: &Params) -> Refusal {
     }
 }
 
-/// `PAGE(status, code)`: told to the user alone, with the name of its event. No redirect and no link to one, no issuer, no ticket.
+/// `PAGE(status, code)`: told to the user alone, with the name of its event. No redirect and no
+/// link to one, no issuer, no ticket.
 #[track_caller]
-pub fn assert_page(world: &World, refusal: &Refusal, status: u16, code: &str, reason: Reason) -> Problem {
+pub fn assert_page(
+    world: &World,
+    refusal: &Refusal,
+    status: u16,
+    code: &str,
+    reason: Reason,
+) -> Problem {
     let policy = world.server.policy();
     let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
     assert_eq!((reply.status, problem.code, world.reason()), (status, code, Some(reason)));
     assert_eq!((problem.status, problem.description), (status, reason.description()));
-    assert_eq!((refusal.location(policy), reply.header("location"), &problem.continue_url), (None, None, &None));
-    assert!(reply.body.contains(code) && reply.body.contains(problem.description), "{}", reply.body);
+    assert_eq!(
+        (refusal.location(policy), reply.header("location"), &problem.continue_url),
+        (None, None, &None)
+    );
+    assert!(
+        reply.body.contains(code) && reply.body.contains(problem.description),
+        "{}",
+        reply.body
+    );
     assert!(!reply.body.contains(ISSUER) && !reply.body.contains("gct_"), "{}", reply.body);
     let correlation = world.events().last().unwrap().correlation;
     assert_eq!(refusal.correlation(), Some(correlation));
@@ -38,10 +52,21 @@ pub fn assert_redir(world: &World, refusal: &Refusal, code: &str, reason: Reason
 
 /// `REDIR(code)`: a 303 without a body to the error response at this URI.
 #[track_caller]
-pub fn assert_redir_to(world: &World, refusal: &Refusal, uri: &str, state: Option<&str>, code: &str, reason: Reason) {
+pub fn assert_redir_to(
+    world: &World,
+    refusal: &Refusal,
+    uri: &str,
+    state: Option<&str>,
+    code: &str,
+    reason: Reason,
+) {
     let reply = refusal.reply(world.server.policy());
-    let location = reply.header("location").unwrap_or_else(|| panic!("no redirect but {}", reply.body));
-    assert_eq!((reply.status, &*reply.body, refusal.location(world.server.policy()).as_deref()), (303, "", Some(location)));
+    let location =
+        reply.header("location").unwrap_or_else(|| panic!("no redirect but {}", reply.body));
+    assert_eq!(
+        (reply.status, &*reply.body, refusal.location(world.server.policy()).as_deref()),
+        (303, "", Some(location))
+    );
     assert_eq!(world.reason(), Some(reason));
     assert_error_url(location, uri, state, code, reason);
 }
@@ -49,9 +74,11 @@ pub fn assert_redir_to(world: &World, refusal: &Refusal, uri: &str, state: Optio
 /// The whole error response of OAuth 2.1 §4.1.2.1 and RFC 9207 §2 at this URI, and nothing else.
 #[track_caller]
 pub fn assert_error_url(url: &str, uri: &str, state: Option<&str>, code: &str, reason: Reason) {
-    let mut wanted = vec![("error", code), ("error_description", reason.description()), ("iss", ISSUER)];
+    let mut wanted =
+        vec![("error", code), ("error_description", reason.description()), ("iss", ISSUER)];
     wanted.extend(state.map(|state| ("state", state)));
-    let wanted: Vec<_> = wanted.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let wanted: Vec<_> =
+        wanted.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     assert_eq!(added(url, uri), wanted, "{url}");
 }
 
@@ -65,9 +92,11 @@ pub fn added(url: &str, uri: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// All of a response that goes over the wire but the request's own name, to compare it with another.
+/// All of a response that goes over the wire but the request's own name, to compare it with
+/// another.
 pub fn wire(reply: &Reply) -> String {
-    let headers: Vec<_> = reply.headers.iter().filter(|(name, _)| *name != "x-correlation-id").collect();
+    let headers: Vec<_> =
+        reply.headers.iter().filter(|(name, _)| *name != "x-correlation-id").collect();
     format!("{} {headers:?} {}", reply.status, reply.body)
 }
 
@@ -78,5 +107,8 @@ pub fn states(world: &World) -> Vec<GrantState> {
 
 /// How many codes alice's decisions have issued.
 pub fn codes(world: &World) -> usize {
-    states(world).iter().filter(|state| matches!(state, GrantState::CodeIssued | GrantState::Active)).count()
+    states(world)
+        .iter()
+        .filter(|state| matches!(state, GrantState::CodeIssued | GrantState::Active))
+        .count()
 }

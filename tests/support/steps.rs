@@ -1,9 +1,11 @@
-//! Steps of a flow with what must be true of them: how they are refused, what they write, whose tokens work afterwards.
+//! Steps of a flow with what must be true of them: how they are refused, what they write, whose
+//! tokens work afterwards.
 
 use std::sync::Barrier;
 
 use grantcore::{
-    Access, Authorization, Decision, Entropy, Grant, Incoming, Moment, Operation, Reason, Reply, Server, Store, Stored, Timestamp,
+    Access, Authorization, Decision, Entropy, Grant, Incoming, Moment, Operation, Reason, Reply,
+    Server, Store, Stored, Timestamp,
 };
 
 use super::params::Params;
@@ -19,7 +21,11 @@ impl World {
         let before = self.store.commits();
         let reply = self.token(params);
         assert_refused(self, &reply, status, code, reason);
-        assert_eq!(self.store.commits() - before, usize::from(reason.revokes()), "writes of {reason:?}");
+        assert_eq!(
+            self.store.commits() - before,
+            usize::from(reason.revokes()),
+            "writes of {reason:?}"
+        );
     }
 
     /// [`refused`](Self::refused) with `invalid_grant`.
@@ -28,7 +34,8 @@ impl World {
         self.refused(params, 400, "invalid_grant", reason);
     }
 
-    /// Sends a token request during which the store fails: 503, no token in it, and the host sees the store's own error.
+    /// Sends a token request during which the store fails: 503, no token in it, and the host sees
+    /// the store's own error.
     #[track_caller]
     pub fn unavailable(&self, params: &Params, fault: Fault) {
         self.store.fail([fault]);
@@ -40,10 +47,12 @@ impl World {
         assert!(json(&reply).get("access_token").is_none());
     }
 
-    /// Sends one token request `n` times at once, each from its own thread, to a server over the bare reference store.
+    /// Sends one token request `n` times at once, each from its own thread, to a server over the
+    /// bare reference store.
     pub fn race(&self, n: usize, params: &Params) -> Vec<Reply> {
         let (now, body, barrier) = (self.now(), params.encode(), Barrier::new(n));
-        let server = Server::with(self.server.policy().clone(), &self.store.inner, move || now, seeded(2));
+        let server =
+            Server::with(self.server.policy().clone(), &self.store.inner, move || now, seeded(2));
         let send = || {
             barrier.wait();
             server.token(&form(&body)).unwrap()
@@ -100,5 +109,10 @@ impl World {
 /// A POST of this form.
 pub fn form(body: &str) -> Incoming<'_> {
     let content_type: &[u8] = b"application/x-www-form-urlencoded";
-    Incoming { method: "POST", content_type: Some(content_type), body: body.as_bytes(), ..Incoming::default() }
+    Incoming {
+        method: "POST",
+        content_type: Some(content_type),
+        body: body.as_bytes(),
+        ..Incoming::default()
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use grantcore::{Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Write};
+use grantcore::{
+    Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Write,
+};
 
 /// What the next commit does instead of working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,8 @@ impl TestStore {
         self.faults.lock().unwrap().extend(faults);
     }
 
-    /// Has this happen just before the next commit for which nothing is in store yet: between what was read and what is written.
+    /// Has this happen just before the next commit for which nothing is in store yet: between what
+    /// was read and what is written.
     pub fn meanwhile(&self, act: impl FnOnce(&MemoryStore) + Send + 'static) {
         self.meanwhile.lock().unwrap().push_back(Box::new(act));
     }
@@ -78,7 +81,11 @@ impl TestStore {
 
     fn read<T>(&self, value: Result<T, std::convert::Infallible>) -> Result<T, Broken> {
         self.reads.fetch_add(1, Ordering::SeqCst);
-        if *self.broken_reads.lock().unwrap() { Err(Broken) } else { Ok(value.unwrap_or_else(|never| match never {})) }
+        if *self.broken_reads.lock().unwrap() {
+            Err(Broken)
+        } else {
+            Ok(value.unwrap_or_else(|never| match never {}))
+        }
     }
 }
 
@@ -119,7 +126,12 @@ impl Store for TestStore {
         }
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Broken> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Broken> {
         self.called("grants_of");
         self.read(self.inner.grants_of(subject, after, most))
     }

@@ -1,4 +1,5 @@
-//! What every route shares: the authorization server, the sessions, and how refusals and failures become pages.
+//! What every route shares: the authorization server, the sessions, and how refusals and failures
+//! become pages.
 
 use std::time::SystemTime;
 
@@ -29,10 +30,13 @@ pub(crate) struct App {
 impl App {
     /// The session of the browser that sent these headers, if it is signed in.
     pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        self.session_cookie.read(headers).and_then(|token| self.sessions.find(&token, SystemTime::now()))
+        self.session_cookie
+            .read(headers)
+            .and_then(|token| self.sessions.find(&token, SystemTime::now()))
     }
 
-    /// A refusal at the authorization endpoint: the redirect that it allows, or the banner in place of Allow.
+    /// A refusal at the authorization endpoint: the redirect that it allows, or the banner in place
+    /// of Allow.
     pub(crate) fn refused(&self, refusal: &Refusal, reload_url: Option<String>) -> Response {
         let policy = self.oauth.policy();
         let reply = refusal.reply(policy);
@@ -56,7 +60,8 @@ impl App {
             at: crate::pages::utc(SystemTime::now().into()),
         };
         let mut response = Page(page).into_response();
-        // The page is the host's own; what the library says beside it (how long to wait, which methods there are) is kept.
+        // The page is the host's own; what the library says beside it (how long to wait, which
+        // methods there are) is kept.
         for (name, value) in respond(reply).headers() {
             response.headers_mut().entry(name).or_insert(value.clone());
         }
@@ -65,7 +70,8 @@ impl App {
 
     /// A request that is too large to be read, for a program.
     pub(crate) async fn too_large(&self, surface: Surface) -> Response {
-        let refusal = self.oauth.refuse(Refusal::plain(Reason::RequestTooLarge, surface), None).await;
+        let refusal =
+            self.oauth.refuse(Refusal::plain(Reason::RequestTooLarge, surface), None).await;
         respond(refusal.reply(self.oauth.policy()))
     }
 
@@ -100,11 +106,15 @@ pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
-/// The log's line for each call of an endpoint; of a refusal, where its cause and fix are told. The event has no secret in it.
+/// The log's line for each call of an endpoint; of a refusal, where its cause and fix are told. The
+/// event has no secret in it.
 pub(crate) fn log_event(event: &Event) {
     let reason = event.reason.map(Reason::name);
     let see = reason.map(|reason| format!("/troubleshooting#{reason}"));
-    let (flow, subject) = (event.flow.map(|flow| flow.to_string()), event.subject.as_ref().map(grantcore::Subject::as_str));
+    let (flow, subject) = (
+        event.flow.map(|flow| flow.to_string()),
+        event.subject.as_ref().map(grantcore::Subject::as_str),
+    );
     let (kind, client, error) = (event.kind.name(), event.client_id(), event.error());
     tracing::info!(kind, reason, detail = event.detail, error, client, subject, flow, correlation = %event.correlation, see, "oauth");
 }
@@ -115,6 +125,9 @@ fn log_failure(failure: &Failure<BackendError>) {
 
 /// A small page for what is not there.
 pub(crate) async fn not_found() -> Response {
-    let page = crate::pages::Notice { title: "Not found".into(), message: "There is nothing at this address.".into() };
+    let page = crate::pages::Notice {
+        title: "Not found".into(),
+        message: "There is nothing at this address.".into(),
+    };
     (StatusCode::NOT_FOUND, Page(page)).into_response()
 }

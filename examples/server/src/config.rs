@@ -1,8 +1,9 @@
-//! The server's settings: each a flag and an environment variable, each parsed into a type that cannot hold nonsense.
+//! The server's settings: each a flag and an environment variable, each parsed into a type that
+//! cannot hold nonsense.
 //!
-//! What lives here: names, defaults, units, what each setting is for and what it costs; the doc comments of the fields
-//! are the text of `--help`. What never does: the laws between lifetimes, which the library's policy knows and checks,
-//! and the opening of anything that is named here.
+//! What lives here: names, defaults, units, what each setting is for and what it costs; the doc
+//! comments of the fields are the text of `--help`. What never does: the laws between lifetimes,
+//! which the library's policy knows and checks, and the opening of anything that is named here.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -58,29 +59,32 @@ pub(crate) struct Config {
 
     /// The address that clients and browsers use [default: http:// and what --listen says].
     ///
-    /// The server's name in every document, token answer and redirect; clients compare it byte for byte and file their
-    /// registrations under it, so changing it disconnects them all. An https origin, without a path or a slash at the
-    /// end; http only for this machine.
+    /// The server's name in every document, token answer and redirect; clients compare it byte for
+    /// byte and file their registrations under it, so changing it disconnects them all. An
+    /// https origin, without a path or a slash at the end; http only for this machine.
     #[arg(long, env = "GRANTCORE_ISSUER", value_name = "URL")]
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,
 
     /// Where clients, grants, accounts and the trail are kept.
     ///
-    /// `sqlite:PATH`: one file, made if missing. Keeps what it acknowledged, over a power loss too.
+    /// `sqlite:PATH`: one file, made if missing. Keeps what it acknowledged, over a power loss
+    /// too.
     ///
     /// `memory:`: nothing is there after a restart.
     ///
-    /// `postgres://USER:PASSWORD@HOST/NAME`: keeps what it acknowledged; over a failover too, if commits wait for the replica.
-    /// It speaks no TLS: keep the way to it private.
+    /// `postgres://USER:PASSWORD@HOST/NAME`: keeps what it acknowledged; over a failover too, if
+    /// commits wait for the replica. It speaks no TLS: keep the way to it private.
     ///
-    /// `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`: keeps what it acknowledged with
-    /// `appendonly yes`, over a power loss with `appendfsync always`, and never surely over a failover. Of the trail it keeps about
-    /// the latest 200,000 events.
+    /// `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, `redis-cluster://HOST:PORT,HOST:PORT`:
+    /// keeps what it acknowledged with `appendonly yes`, over a power loss with `appendfsync
+    /// always`, and never surely over a failover. Of the trail it keeps about the latest
+    /// 200,000 events.
     ///
-    /// Losing it disconnects every application. It holds digests of tokens, never tokens. Several servers of one --issuer may
-    /// share any but `memory:`; a browser is logged in at one of them only. Others on this machine can see a command line: give a
-    /// password by the variable.
+    /// Losing it disconnects every application. It holds digests of tokens, never tokens. Several
+    /// servers of one --issuer may share any but `memory:`; a browser is logged in at one of
+    /// them only. Others on this machine can see a command line: give a password by the
+    /// variable.
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite", value_parser = database::Reader)]
     pub(crate) database: Database,
@@ -107,8 +111,8 @@ pub(crate) struct Config {
 
     /// What is logged: `LEVEL` or `TARGET=LEVEL`, separated by commas.
     ///
-    /// No line of this server's own holds a query, a header or a body. At `debug` and below, lines of the libraries
-    /// under it may show what users send to tools.
+    /// No line of this server's own holds a query, a header or a body. At `debug` and below, lines
+    /// of the libraries under it may show what users send to tools.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", help_heading = "Log")]
     #[arg(default_value = "info,rmcp=warn")]
     pub(crate) log: String,
@@ -120,14 +124,16 @@ pub(crate) struct Config {
 pub(crate) struct Lifetimes {
     /// How long an access token works.
     ///
-    /// Revoking ends it at once; this bounds the use of one that leaks unnoticed. Shorter costs more refreshes.
+    /// Revoking ends it at once; this bounds the use of one that leaks unnoticed. Shorter costs
+    /// more refreshes.
     #[arg(long, env = "GRANTCORE_ACCESS_LIFETIME", value_name = "DURATION")]
     #[arg(default_value = "1h", value_parser = seconds)]
     pub(crate) access_lifetime: Duration,
 
     /// How long an authorization code waits to be redeemed; at most 10m.
     ///
-    /// Clients redeem within seconds. Longer only serves whoever finds a code in a browser's history.
+    /// Clients redeem within seconds. Longer only serves whoever finds a code in a browser's
+    /// history.
     #[arg(long, env = "GRANTCORE_CODE_LIFETIME", value_name = "DURATION")]
     #[arg(default_value = "10m", value_parser = seconds)]
     pub(crate) code_lifetime: Duration,
@@ -151,16 +157,19 @@ pub(crate) struct Lifetimes {
     #[arg(default_value = "180d", value_parser = seconds)]
     pub(crate) refresh_absolute: Duration,
 
-    /// How long a used refresh token yields its own successor again, instead of ending the grant; 0s is never.
+    /// How long a used refresh token yields its own successor again, instead of ending the grant;
+    /// 0s is never.
     ///
-    /// Saves users a new authorization when an answer is lost or two processes refresh at once. Costs: a thief who
-    /// refreshes within this time of the victim, every time, stays unseen. At most --access-lifetime, and shorter than
-    /// --refresh-idle; below the clients' time-outs, some 20s, it is of no use.
+    /// Saves users a new authorization when an answer is lost or two processes refresh at once.
+    /// Costs: a thief who refreshes within this time of the victim, every time, stays unseen.
+    /// At most --access-lifetime, and shorter than --refresh-idle; below the clients'
+    /// time-outs, some 20s, it is of no use.
     #[arg(long, env = "GRANTCORE_REPLAY_WINDOW", value_name = "DURATION")]
     #[arg(default_value = "0s", value_parser = seconds)]
     pub(crate) replay_window: Duration,
 
-    /// How long a client that registered itself, or is known by a document, is remembered without being used.
+    /// How long a client that registered itself, or is known by a document, is remembered without
+    /// being used.
     ///
     /// One that a user has connected is kept at least as long as the connection.
     #[arg(long, env = "GRANTCORE_UNUSED_CLIENT_LIFETIME", value_name = "DURATION")]
@@ -179,7 +188,8 @@ pub(crate) struct Lifetimes {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Token requests per minute and client id, or what --rate-key says; more are answered 429 with `Retry-After`.
+    /// Token requests per minute and client id, or what --rate-key says; more are answered 429
+    /// with `Retry-After`.
     ///
     /// Users of one product may share a client id: allow for all of them, or choose another key.
     #[arg(long, env = "GRANTCORE_RATE_LIMIT", value_name = "COUNT")]
@@ -188,14 +198,16 @@ pub(crate) struct Limits {
 
     /// What token requests share the limit of --rate-limit.
     ///
-    /// A client id is often shared by all users of a product, always where it is known by a document: `client-and-grant` gives each
-    /// of their connections a limit, and whoever makes tokens up has none. `client-and-source` goes by the network address, which
+    /// A client id is often shared by all users of a product, always where it is known by a
+    /// document: `client-and-grant` gives each of their connections a limit, and whoever makes
+    /// tokens up has none. `client-and-source` goes by the network address, which
     /// behind a reverse proxy is the proxy's.
     #[arg(long, env = "GRANTCORE_RATE_KEY", value_name = "KEY")]
     #[arg(default_value = "client")]
     pub(crate) rate_key: RateKey,
 
-    /// Failed client authentications per minute and client id, before even a right secret is answered 429.
+    /// Failed client authentications per minute and client id, before even a right secret is
+    /// answered 429.
     ///
     /// Lower stops guessing sooner, and lets strangers lock a client out more cheaply.
     #[arg(long, env = "GRANTCORE_AUTH_FAILURES", value_name = "COUNT")]
@@ -231,7 +243,8 @@ impl From<RateKey> for grantcore::RateKey {
 impl Config {
     /// The issuer: the one given, or else the address that `bound`, the listening socket, has.
     ///
-    /// Fails if none was given and `bound` can be reached from other machines, where plain HTTP would show every token.
+    /// Fails if none was given and `bound` can be reached from other machines, where plain HTTP
+    /// would show every token.
     pub(crate) fn issuer_at(&self, bound: SocketAddr) -> Result<Issuer, IssuerError> {
         match &self.issuer {
             Some(issuer) => Ok(issuer.clone()),
@@ -247,7 +260,8 @@ fn listen(text: &str) -> Result<SocketAddr, &'static str> {
 
 /// Seconds are what the protocol counts in: `expires_in` is a whole number of them.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s, 10m, 1h 30m or 30d"))?;
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 90s, 10m, 1h 30m or 30d"))?;
     if duration.subsec_nanos() != 0 {
         return Err("must be whole seconds".to_owned());
     }

@@ -1,9 +1,11 @@
 //! Fetches the documents that clients name themselves by (OAuth Client ID Metadata Document, CIMD).
 //!
-//! What lives here: one guarded GET. What never does: a verdict on what came back, which is the library's, or a cache. The URL is
-//! a stranger's, and this server stands where strangers do not; so a name is resolved once, every address it has must be one that
-//! strangers can reach as well, and the connection goes to those addresses. There is no second look-up that could say otherwise
-//! (DNS rebinding), and no other way to a host: no redirect is followed, no proxy asked, no cookie kept, no connection used twice.
+//! What lives here: one guarded GET. What never does: a verdict on what came back, which is the
+//! library's, or a cache. The URL is a stranger's, and this server stands where strangers do not;
+//! so a name is resolved once, every address it has must be one that strangers can reach as well,
+//! and the connection goes to those addresses. There is no second look-up that could say otherwise
+//! (DNS rebinding), and no other way to a host: no redirect is followed, no proxy asked, no cookie
+//! kept, no connection used twice.
 
 mod address;
 mod exchange;
@@ -53,8 +55,8 @@ struct Times {
 type Names = Box<dyn Fn(String) -> Answer + Send + Sync>;
 type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Why there is no document: the rule that refused, or what failed. For the operator; a stranger has no use for it but to map
-/// the network around this server.
+/// Why there is no document: the rule that refused, or what failed. For the operator; a stranger
+/// has no use for it but to map the network around this server.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("not a URL: {0}")]
@@ -74,46 +76,64 @@ pub(crate) enum FetchError {
 }
 
 impl Fetcher {
-    /// With `loopback`, documents may come from this machine too, by http or https: for local trials. `authority` is a PEM file
-    /// of certificate authorities to trust beside those that everybody trusts.
+    /// With `loopback`, documents may come from this machine too, by http or https: for local
+    /// trials. `authority` is a PEM file of certificate authorities to trust beside those that
+    /// everybody trusts.
     pub(crate) fn new(loopback: bool, authority: Option<&Path>) -> Result<Self, TrustError> {
-        // The HTTP library asks for one though it is given settings that name theirs; whoever was first is as good.
+        // The HTTP library asks for one though it is given settings that name theirs; whoever was
+        // first is as good.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let tls = trust::config(authority)?;
         let times = Times { connect: Duration::from_secs(3), total: Duration::from_secs(5) };
         Ok(Self { loopback, times, names: Box::new(look_up), slots: Slots::default(), tls })
     }
 
-    /// Gets what is at `url`, whatever its status. Of a body longer than `max_bytes`, one byte more comes back, which tells.
-    pub(crate) async fn fetch(&self, url: &str, max_bytes: usize, asker: Asker) -> Result<Fetched, FetchError> {
+    /// Gets what is at `url`, whatever its status. Of a body longer than `max_bytes`, one byte more
+    /// comes back, which tells.
+    pub(crate) async fn fetch(
+        &self,
+        url: &str,
+        max_bytes: usize,
+        asker: Asker,
+    ) -> Result<Fetched, FetchError> {
         let url = Url::parse(url)?;
         let is_allowed = url.scheme() == "https" || (url.scheme() == "http" && self.loopback);
         if !is_allowed {
             return Err(FetchError::NotHttps);
         }
-        let slot = self.slots.take(url.host_str().unwrap_or_default().trim_end_matches('.'), asker)?;
+        let slot =
+            self.slots.take(url.host_str().unwrap_or_default().trim_end_matches('.'), asker)?;
         let limit = self.times.total;
         let answer = timeout(limit, self.fetch_from(url, Arc::new(slot), max_bytes)).await;
         answer.map_err(|_| FetchError::TimedOut(limit))?
     }
 
-    async fn fetch_from(&self, url: Url, slot: Arc<Slot>, max_bytes: usize) -> Result<Fetched, FetchError> {
+    async fn fetch_from(
+        &self,
+        url: Url,
+        slot: Arc<Slot>,
+        max_bytes: usize,
+    ) -> Result<Fetched, FetchError> {
         let addresses = self.addresses(&url, &slot).await?;
         if url.scheme() != "https" && !addresses.iter().all(|address| address.ip().is_loopback()) {
             return Err(FetchError::NotHttps);
         }
         let connect = self.times.connect;
         let fetched = exchange::ask(url, addresses, self.tls.clone(), connect, max_bytes).await;
-        fetched.map_err(|error| if error.is_timeout() { FetchError::TimedOut(connect) } else { error.into() })
+        fetched.map_err(|error| {
+            if error.is_timeout() { FetchError::TimedOut(connect) } else { error.into() }
+        })
     }
 
-    /// Where the host is. All its addresses have been judged, those in the URL itself too: one that is forbidden spoils the rest,
-    /// for whoever mixes them does not do so by mistake.
+    /// Where the host is. All its addresses have been judged, those in the URL itself too: one that
+    /// is forbidden spoils the rest, for whoever mixes them does not do so by mistake.
     async fn addresses(&self, url: &Url, slot: &Arc<Slot>) -> Result<Vec<SocketAddr>, FetchError> {
         let addresses = match url.host().ok_or(url::ParseError::EmptyHost)? {
             Host::Ipv4(address) => vec![address.into()],
             Host::Ipv6(address) => vec![address.into()],
-            Host::Domain(name) => self.resolve(name, Arc::clone(slot)).await.map_err(FetchError::Name)?,
+            Host::Domain(name) => {
+                self.resolve(name, Arc::clone(slot)).await.map_err(FetchError::Name)?
+            }
         };
         for address in &addresses {
             address::judge(*address, self.loopback)?;
@@ -122,8 +142,8 @@ impl Fetcher {
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 
-    /// A look-up cannot be called off: it keeps the slot until it ends, though nobody may wait for it any more, so that slow name
-    /// servers do not fill this server with threads.
+    /// A look-up cannot be called off: it keeps the slot until it ends, though nobody may wait for
+    /// it any more, so that slow name servers do not fill this server with threads.
     async fn resolve(&self, name: &str, slot: Arc<Slot>) -> io::Result<Vec<IpAddr>> {
         let answer = (self.names)(name.to_owned());
         let looked_up = tokio::spawn(async move {
@@ -137,7 +157,9 @@ impl Fetcher {
 
 /// Asks the operating system, and so its hosts file too; the verdict on the answer is the same.
 fn look_up(name: String) -> Answer {
-    Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
+    Box::pin(async move {
+        Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+    })
 }
 
 /// An error with all that led to it: the last is the one that says something.

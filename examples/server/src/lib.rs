@@ -1,8 +1,10 @@
-//! The example server: an OAuth 2.1 authorization server and two protected resources, one of them an MCP endpoint, in one process.
+//! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
+//! an MCP endpoint, in one process.
 //!
-//! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything is), `routes/authorize.rs`
-//! (login and consent between the library's calls), `routes/api.rs` (the token endpoint and the guard), `routes/clients.rs` and `documents.rs`
-//! (clients that nobody has heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
+//! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything
+//! is), `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
+//! token endpoint and the guard), `routes/clients.rs` and `documents.rs` (clients that nobody has
+//! heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
 
 mod app;
 mod config;
@@ -62,8 +64,11 @@ impl Running {
     /// Starts a server by command line arguments, the program's name first.
     ///
     /// # Errors
-    /// When an argument is wrong, the policy cannot be kept, the database cannot be opened or the address is taken.
-    pub async fn start(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, StartError> {
+    /// When an argument is wrong, the policy cannot be kept, the database cannot be opened or the
+    /// address is taken.
+    pub async fn start(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, StartError> {
         Self::start_with(Config::try_parse_from(arguments)?).await
     }
 
@@ -94,7 +99,9 @@ impl Running {
         let stop = CancellationToken::new();
         tokio::spawn(sweep(backend.clone(), trail.clone(), records.trail_retention, stop.clone()));
         let app = Arc::new(App {
-            oauth: AsyncServer::new(policy, backend).observe(app::log_event).record(trail.clone(), rules),
+            oauth: AsyncServer::new(policy, backend)
+                .observe(app::log_event)
+                .record(trail.clone(), rules),
             trail: trail.clone(),
             sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
             session_cookie: Cookie::session(issuer.is_https(), config.lifetimes.session_lifetime),
@@ -118,7 +125,8 @@ impl Running {
         &self.issuer
     }
 
-    /// Stops it: no new requests, those under way are answered if they do not take too long, and what happened is written down.
+    /// Stops it: no new requests, those under way are answered if they do not take too long, and
+    /// what happened is written down.
     ///
     /// # Errors
     /// If serving failed before.
@@ -135,7 +143,11 @@ impl Running {
     }
 }
 
-async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> std::io::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
@@ -167,7 +179,8 @@ async fn swept(backend: &Backend, trail: &Trail, retention: Duration) -> Option<
     }
 }
 
-/// The program: reads the command line, serves until it is told to stop, and says where to go meanwhile.
+/// The program: reads the command line, serves until it is told to stop, and says where to go
+/// meanwhile.
 ///
 /// # Errors
 /// See [`Running::start`].
@@ -183,10 +196,12 @@ pub async fn main() -> Result<(), StartError> {
     tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
 }
 
-/// What the person who started it wants to know first. If nobody reads it, that is no reason to stop.
+/// What the person who started it wants to know first. If nobody reads it, that is no reason to
+/// stop.
 fn welcome(running: &Running) {
     let issuer = &running.issuer;
-    let users: Vec<String> = sessions::ACCOUNTS.iter().map(|(name, password)| format!("{name} / {password}")).collect();
+    let users: Vec<String> =
+        sessions::ACCOUNTS.iter().map(|(name, password)| format!("{name} / {password}")).collect();
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}

@@ -1,4 +1,5 @@
-//! Starts the example server. Everything is in the library beside it, so that tests can start one too.
+//! Starts the example server. Everything is in the library beside it, so that tests can start one
+//! too.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,19 +1,21 @@
 //! A protected resource: an MCP endpoint with three tools.
 //!
-//! What lives here: the tools, the notes they keep, and the transport's settings. What never does: access tokens. Whoever
-//! guards the route checks the token and leaves an [`Identity`] in the request's extensions; the token itself is taken
-//! off the request before a tool can see it, because a tool that holds a token can pass it on (MCP, Security, §Token
-//! Passthrough). Without an identity nothing is answered, so a route mounted without its guard is closed, not open.
+//! What lives here: the tools, the notes they keep, and the transport's settings. What never does:
+//! access tokens. Whoever guards the route checks the token and leaves an [`Identity`] in the
+//! request's extensions; the token itself is taken off the request before a tool can see it,
+//! because a tool that holds a token can pass it on (MCP, Security, §Token Passthrough). Without an
+//! identity nothing is answered, so a route mounted without its guard is closed, not open.
 //!
-//! **Stateless, answered in JSON.** Every POST stands alone: no `Mcp-Session-Id`, no stream, GET is 405. The tools
-//! answer at once and never call back, so a session would only be state to bound and to lose at a restart, and rmcp
-//! would let any caller who learns its id continue it. Without one there is nothing to steal, and any replica serves any
-//! request. MCP's revision 2026-07-28 has no sessions at all; the SDKs for Rust, TypeScript (1.x and 2.x) and Python
-//! work over this transport with it and with the revisions before.
+//! **Stateless, answered in JSON.** Every POST stands alone: no `Mcp-Session-Id`, no stream, GET is
+//! 405. The tools answer at once and never call back, so a session would only be state to bound and
+//! to lose at a restart, and rmcp would let any caller who learns its id continue it. Without one
+//! there is nothing to steal, and any replica serves any request. MCP's revision 2026-07-28 has no
+//! sessions at all; the SDKs for Rust, TypeScript (1.x and 2.x) and Python work over this transport
+//! with it and with the revisions before.
 //!
-//! **Hosts, not origins.** A web page that rebinds its own name to this machine sends that name as `Host`, and is
-//! refused. Origins are not restricted: no cookie is read here, so a page can do no more than its token allows, and
-//! browser clients on unknown origins are welcome.
+//! **Hosts, not origins.** A web page that rebinds its own name to this machine sends that name as
+//! `Host`, and is refused. Origins are not restricted: no cookie is read here, so a page can do no
+//! more than its token allows, and browser clients on unknown origins are welcome.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,15 +56,21 @@ impl FromContextPart<ToolCallContext<'_, Tools>> for Identity {
     fn from_context_part(context: &mut ToolCallContext<'_, Tools>) -> Result<Self, ErrorData> {
         let parts = context.request_context.extensions.get::<Parts>();
         let identity = parts.and_then(|parts| parts.extensions.get::<Identity>());
-        identity.cloned().ok_or_else(|| ErrorData::internal_error("the request carries no identity", None))
+        identity
+            .cloned()
+            .ok_or_else(|| ErrorData::internal_error("the request carries no identity", None))
     }
 }
 
 /// The endpoint, for `Router::route`. Wrap it in a layer that inserts an [`Identity`].
 ///
-/// `allowed_hosts` are the names that clients and proxies put into `Host`, without a port to allow any port; those of
-/// the loopback interface are always allowed. Cancelling `stop` ends requests that are still being answered.
-pub(crate) fn service(allowed_hosts: impl IntoIterator<Item = String>, stop: CancellationToken) -> MethodRouter {
+/// `allowed_hosts` are the names that clients and proxies put into `Host`, without a port to allow
+/// any port; those of the loopback interface are always allowed. Cancelling `stop` ends requests
+/// that are still being answered.
+pub(crate) fn service(
+    allowed_hosts: impl IntoIterator<Item = String>,
+    stop: CancellationToken,
+) -> MethodRouter {
     let loopback = ["localhost", "127.0.0.1", "[::1]"].map(String::from);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -111,7 +119,8 @@ struct Notes {
 #[allow(clippy::unused_async, reason = "the macro's contract")]
 #[tool_router]
 impl Tools {
-    /// Tells which user this connection speaks for, through which application and with which scopes.
+    /// Tells which user this connection speaks for, through which application and with which
+    /// scopes.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
     async fn whoami(&self, caller: Identity) -> Json<Identity> {
         Json(caller)
@@ -119,7 +128,11 @@ impl Tools {
 
     /// Adds a note to the user's note pad, which keeps the latest 32.
     #[tool(annotations(destructive_hint = false, open_world_hint = false))]
-    async fn note_add(&self, caller: Identity, Parameters(note): Parameters<NewNote>) -> Result<Json<Notes>, String> {
+    async fn note_add(
+        &self,
+        caller: Identity,
+        Parameters(note): Parameters<NewNote>,
+    ) -> Result<Json<Notes>, String> {
         let notes = self.notes.add(caller.subject, note.text)?;
         Ok(Json(Notes { notes, warning: caller.warning }))
     }
@@ -181,7 +194,12 @@ mod tests {
     use super::*;
 
     fn identity(subject: &str) -> Identity {
-        Identity { subject: subject.to_owned(), client_id: "c1".to_owned(), scopes: vec!["notes".to_owned()], warning: None }
+        Identity {
+            subject: subject.to_owned(),
+            client_id: "c1".to_owned(),
+            scopes: vec!["notes".to_owned()],
+            warning: None,
+        }
     }
 
     fn app() -> Router {
@@ -224,8 +242,11 @@ mod tests {
     #[tokio::test]
     async fn every_tool_passes_a_warning_on() {
         let app = app();
-        for (tool, arguments) in [("whoami", json!({})), ("note_add", json!({"text": "x"})), ("note_list", json!({}))] {
-            let caller = Identity { warning: Some("little is left".to_owned()), ..identity("alice") };
+        for (tool, arguments) in
+            [("whoami", json!({})), ("note_add", json!({"text": "x"})), ("note_list", json!({}))]
+        {
+            let caller =
+                Identity { warning: Some("little is left".to_owned()), ..identity("alice") };
             let result = call_as(&app, caller, tool, arguments.clone()).await;
             assert_eq!(result["structuredContent"]["warning"], "little is left", "{tool}");
             let result = call(&app, "alice", tool, arguments).await;
@@ -244,7 +265,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_tool_sees_the_token() {
-        let seen = |headers: HeaderMap| async move { headers.contains_key(AUTHORIZATION).to_string() };
+        let seen =
+            |headers: HeaderMap| async move { headers.contains_key(AUTHORIZATION).to_string() };
         let probe: MethodRouter = any(seen).layer(middleware::from_fn(admit));
         let mut request = request("127.0.0.1", "ping", &json!({}));
         request.extensions_mut().insert(identity("alice"));
@@ -273,7 +295,8 @@ mod tests {
     #[tokio::test]
     async fn every_request_stands_alone() {
         let client = json!({"name": "test", "version": "1"});
-        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        let params =
+            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
         let mut initialize = request("127.0.0.1", "initialize", &params);
         initialize.extensions_mut().insert(identity("alice"));
         let response = app().oneshot(initialize).await.unwrap();

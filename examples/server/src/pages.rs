@@ -1,8 +1,9 @@
-//! The HTML pages: one struct per page, its template beside it, and the response headers they all share.
+//! The HTML pages: one struct per page, its template beside it, and the response headers they all
+//! share.
 //!
-//! Here live the words and values a person sees. What never does: a decision, a lookup, a session, or HTML put
-//! together by hand; every value passes askama's escaping. Answers to OAuth 2.1 §7.11 (no framing), §7.13 (no
-//! open redirection by way of an error page) and §7.12 (hostile input).
+//! Here live the words and values a person sees. What never does: a decision, a lookup, a session,
+//! or HTML put together by hand; every value passes askama's escaping. Answers to OAuth 2.1 §7.11
+//! (no framing), §7.13 (no open redirection by way of an error page) and §7.12 (hostile input).
 
 mod admin;
 mod connected;
@@ -14,7 +15,9 @@ use axum::{
 };
 use grantcore::Timestamp;
 
-pub(crate) use self::admin::{Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail};
+pub(crate) use self::admin::{
+    Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail,
+};
 pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
 use crate::sessions::ADMIN;
 
@@ -23,8 +26,8 @@ pub(crate) const STYLE: &str = include_str!("../assets/style.css");
 
 /// Headers of every page.
 ///
-/// The policy has no `form-action` on purpose: browsers hold the redirect that follows the consent form against it,
-/// and that redirect goes to the client.
+/// The policy has no `form-action` on purpose: browsers hold the redirect that follows the consent
+/// form against it, and that redirect goes to the client.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CACHE_CONTROL, "no-store"),
@@ -37,7 +40,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// A page as an axum response; `(StatusCode::NOT_FOUND, Page(notice))` gives it another status than its own.
+/// A page as an axum response; `(StatusCode::NOT_FOUND, Page(notice))` gives it another status than
+/// its own.
 #[derive(Debug)]
 pub(crate) struct Page<T>(pub(crate) T);
 
@@ -63,9 +67,13 @@ impl<T: Screen> IntoResponse for Page<T> {
 
 /// A time, as people quote it to support.
 pub(crate) fn utc(at: Timestamp) -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+    let format =
+        time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
     let seconds = i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
-    time::UtcDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(format).ok()).unwrap_or_else(|| "never".into())
+    time::UtcDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(format).ok())
+        .unwrap_or_else(|| "never".into())
 }
 
 /// The ways through the pages, for whoever is signed in.
@@ -117,8 +125,8 @@ pub(crate) struct Login {
 
 impl Screen for Login {}
 
-/// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`), one `granted` for each scope shown
-/// and one `without` for each scope to leave out.
+/// The consent page, posted to `/oauth/consent` with `ticket`, `decision` (`allow` or `deny`), one
+/// `granted` for each scope shown and one `without` for each scope to leave out.
 #[derive(Debug, Template)]
 #[template(path = "consent.html", whitespace = "minimize")]
 pub(crate) struct Consent {
@@ -142,7 +150,8 @@ pub(crate) struct Consent {
     pub(crate) verified: bool,
     /// The host (or private-use scheme) that either answer is sent to.
     pub(crate) redirect_host: String,
-    /// Whether the answer goes to this computer, where any program could be listening: shows a warning.
+    /// Whether the answer goes to this computer, where any program could be listening: shows a
+    /// warning.
     pub(crate) loopback_only: bool,
     /// What is asked for.
     pub(crate) scopes: Vec<Scope>,
@@ -152,7 +161,8 @@ pub(crate) struct Consent {
     pub(crate) access_lifetime: String,
     /// How long it can be renewed: `up to 180 days, or 30 days without use`.
     pub(crate) grant_lifetime: String,
-    /// How long the page is good for, a sentence without its full stop: `This page is valid for 10 minutes`.
+    /// How long the page is good for, a sentence without its full stop: `This page is valid for 10
+    /// minutes`.
     pub(crate) expires_in: String,
 }
 
@@ -189,7 +199,8 @@ pub(crate) struct Problem {
     pub(crate) anchor: &'static str,
     /// What arrived (a redirect URI, say); shown as text and never as a link.
     pub(crate) received: Option<String>,
-    /// The error response at a *verified* redirect URI; the only address from a request that is ever a link.
+    /// The error response at a *verified* redirect URI; the only address from a request that is
+    /// ever a link.
     pub(crate) continue_url: Option<String>,
     /// Where the same request is validated anew.
     pub(crate) reload_url: Option<String>,

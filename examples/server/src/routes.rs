@@ -34,7 +34,10 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         .route("/login", get(login::page).post(login::submit))
         .route("/logout", post(login::logout))
         .route("/settings/connected-apps", get(connected::list))
-        .route("/settings/connected-apps/{grant}/revoke", get(connected::confirm).post(connected::revoke))
+        .route(
+            "/settings/connected-apps/{grant}/revoke",
+            get(connected::confirm).post(connected::revoke),
+        )
         .route("/admin", get(admin::home))
         .route("/admin/clients", get(admin::clients))
         .route("/admin/accounts", get(admin::accounts))
@@ -45,7 +48,10 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         .route("/troubleshooting", get(help::troubleshooting))
         .route("/oauth/authorize", any(authorize::authorize))
         .route("/oauth/consent", post(authorize::consent))
-        .route("/assets/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }))
+        .route(
+            "/assets/style.css",
+            get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE) }),
+        )
         .layer(DefaultBodyLimit::max(64 * 1024));
 
     let machines = documents(app)
@@ -62,11 +68,18 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
         let (path, scope, billed, route) = match path_of(resource.identifier()) {
-            path @ "/mcp" => (path, MCP_SCOPE, Billed::Tools, mcp::service([app.issuer.host().to_owned()], stop.clone())),
+            path @ "/mcp" => (
+                path,
+                MCP_SCOPE,
+                Billed::Tools,
+                mcp::service([app.issuer.host().to_owned()], stop.clone()),
+            ),
             path => (path, API_SCOPE, Billed::All, get(api::whoami)),
         };
-        let guarded = Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope, billed });
-        resources = resources.route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
+        let guarded =
+            Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope, billed });
+        resources = resources
+            .route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
     }
     let resources = resources.layer(cors().expose_headers([
         header::WWW_AUTHENTICATE,
@@ -75,15 +88,24 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         guard::LOW_BALANCE,
     ]));
 
-    // A request whose body does not come holds a connection and a stop of the server no longer than this.
-    let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
-    pages.merge(machines).with_state(Arc::clone(app)).merge(resources).fallback(not_found).layer(timeout).layer(telemetry::http())
+    // A request whose body does not come holds a connection and a stop of the server no longer than
+    // this.
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
+    pages
+        .merge(machines)
+        .with_state(Arc::clone(app))
+        .merge(resources)
+        .fallback(not_found)
+        .layer(timeout)
+        .layer(telemetry::http())
 }
 
 /// The discovery documents, at the addresses that challenges and clients expect.
 fn documents(app: &App) -> Router<Arc<App>> {
     // Elsewhere a client that probes must be told 404, and by a browser be let to read it.
-    let nothing_else = Router::new().route("/.well-known/{*name}", any(|| async { StatusCode::NOT_FOUND }));
+    let nothing_else =
+        Router::new().route("/.well-known/{*name}", any(|| async { StatusCode::NOT_FOUND }));
     app.oauth.policy().well_known().into_iter().fold(nothing_else, |router, document| {
         let path = document.path().to_owned();
         router.route(&path, get(move || async move { respond(document.reply) }))
@@ -93,19 +115,26 @@ fn documents(app: &App) -> Router<Arc<App>> {
 /// What of a URL comes after its origin.
 fn path_of(url: &str) -> &str {
     let authority = url.find("://").map_or(0, |at| at + 3);
-    url.get(authority..).and_then(|rest| rest.find('/')).and_then(|at| url.get(authority + at..)).unwrap_or("/")
+    url.get(authority..)
+        .and_then(|rest| rest.find('/'))
+        .and_then(|at| url.get(authority + at..))
+        .unwrap_or("/")
 }
 
-/// Any origin may read these: no cookie is looked at, so a page can do no more than the credentials it sends.
+/// Any origin may read these: no cookie is looked at, so a page can do no more than the credentials
+/// it sends.
 fn cors() -> CorsLayer {
-    CorsLayer::new().allow_origin(Any).allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE]).allow_headers([
-        header::AUTHORIZATION,
-        header::CONTENT_TYPE,
-        header::ACCEPT,
-        header::HeaderName::from_static("mcp-protocol-version"),
-        header::HeaderName::from_static("mcp-session-id"),
-        header::HeaderName::from_static("mcp-method"),
-        header::HeaderName::from_static("mcp-name"),
-        header::HeaderName::from_static("last-event-id"),
-    ])
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::HeaderName::from_static("mcp-protocol-version"),
+            header::HeaderName::from_static("mcp-session-id"),
+            header::HeaderName::from_static("mcp-method"),
+            header::HeaderName::from_static("mcp-name"),
+            header::HeaderName::from_static("last-event-id"),
+        ])
 }

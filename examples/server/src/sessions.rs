@@ -1,8 +1,10 @@
-//! Who is logged in at this browser: demo accounts, login sessions, and the cookies that carry them.
+//! Who is logged in at this browser: demo accounts, login sessions, and the cookies that carry
+//! them.
 //!
-//! What lives here: everything about the host's own login that the protocol leaves to it. What never does: a grant, a
-//! client, a token of the protocol, or a clock: the moment is an argument. A consent page is bound to the browser by
-//! [`Session::binding`], so that nobody answers a page that was shown to somebody else (RFC 6749 §10.12).
+//! What lives here: everything about the host's own login that the protocol leaves to it. What
+//! never does: a grant, a client, a token of the protocol, or a clock: the moment is an argument. A
+//! consent page is bound to the browser by [`Session::binding`], so that nobody answers a page that
+//! was shown to somebody else (RFC 6749 §10.12).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,18 +15,22 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// Names and passwords. This is where a real host plugs in its own login: an identity provider, passkeys, or stored
-/// password hashes made by a slow function such as Argon2, with a limit on attempts.
-pub(crate) const ACCOUNTS: [(&str, &str); 3] = [("alice", "alice"), ("bob", "bob"), (ADMIN, "admin")];
+/// Names and passwords. This is where a real host plugs in its own login: an identity provider,
+/// passkeys, or stored password hashes made by a slow function such as Argon2, with a limit on
+/// attempts.
+pub(crate) const ACCOUNTS: [(&str, &str); 3] =
+    [("alice", "alice"), ("bob", "bob"), (ADMIN, "admin")];
 /// The account that sees everything.
 pub(crate) const ADMIN: &str = "admin";
 
 /// The account that `name` and `password` open.
 ///
-/// Every account is compared, by digests of one length, so the time taken tells neither which names exist nor how much
-/// of a password was right.
+/// Every account is compared, by digests of one length, so the time taken tells neither which names
+/// exist nor how much of a password was right.
 pub(crate) fn log_in(name: &str, password: &str) -> Option<&'static str> {
-    let equal = |known: &str, given: &str| -> Choice { Sha256::digest(known).ct_eq(&Sha256::digest(given)) };
+    let equal = |known: &str, given: &str| -> Choice {
+        Sha256::digest(known).ct_eq(&Sha256::digest(given))
+    };
     let mut subject = None;
     for (known, secret) in ACCOUNTS {
         if bool::from(equal(known, name) & equal(secret, password)) {
@@ -36,12 +42,16 @@ pub(crate) fn log_in(name: &str, password: &str) -> Option<&'static str> {
 
 /// 256 random bits that only one browser knows.
 ///
-/// Neither `Clone` nor `Display` nor `Debug`: a cookie and a form's hidden field are its only ways out.
+/// Neither `Clone` nor `Display` nor `Debug`: a cookie and a form's hidden field are its only ways
+/// out.
 pub(crate) struct Token([u8; 32]);
 
 impl Token {
     /// A new one.
-    #[allow(clippy::disallowed_methods, reason = "the ban is the library's; this is the host's own randomness")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the ban is the library's; this is the host's own randomness"
+    )]
     pub(crate) fn draw() -> Result<Self, getrandom::Error> {
         let mut bits = [0; 32];
         getrandom::fill(&mut bits)?;
@@ -75,12 +85,13 @@ impl Token {
 pub(crate) struct Session {
     /// The account.
     pub(crate) subject: String,
-    /// What a consent page is bound to: it differs from session to session, and is of no use as a cookie.
+    /// What a consent page is bound to: it differs from session to session, and is of no use as a
+    /// cookie.
     pub(crate) binding: String,
 }
 
-/// The live sessions, in memory and by the digest of their token: a look-up by digest needs no constant time, and a
-/// dump of this memory logs nobody in.
+/// The live sessions, in memory and by the digest of their token: a look-up by digest needs no
+/// constant time, and a dump of this memory logs nobody in.
 pub(crate) struct Sessions {
     lifetime: Duration,
     capacity: usize,
@@ -98,15 +109,22 @@ struct Live {
 impl Sessions {
     /// Room for the latest `capacity` logins, each good for `lifetime`.
     ///
-    /// One account's logins can push out another's; with accounts open to strangers, count per account.
+    /// One account's logins can push out another's; with accounts open to strangers, count per
+    /// account.
     pub(crate) fn new(lifetime: Duration, capacity: usize) -> Self {
         Self { lifetime, capacity, live: Mutex::default() }
     }
 
     /// Opens a session for `subject`, ending the one that the browser had before.
     ///
-    /// Its token is drawn here and is always new, so nobody can plant one beforehand (session fixation).
-    pub(crate) fn open(&self, subject: &str, before: Option<&Token>, now: SystemTime) -> Result<Token, getrandom::Error> {
+    /// Its token is drawn here and is always new, so nobody can plant one beforehand (session
+    /// fixation).
+    pub(crate) fn open(
+        &self,
+        subject: &str,
+        before: Option<&Token>,
+        now: SystemTime,
+    ) -> Result<Token, getrandom::Error> {
         let token = Token::draw()?;
         let mut live = self.lock();
         if let Some(before) = before {
@@ -151,8 +169,8 @@ impl Sessions {
 
 /// A cookie that holds a [`Token`], out of reach of scripts and of forms on other sites.
 ///
-/// Under https it is `Secure` and has the `__Host-` prefix, which keeps neighbouring subdomains from planting one.
-/// Under http, on this machine only, servers on other ports share it.
+/// Under https it is `Secure` and has the `__Host-` prefix, which keeps neighbouring subdomains
+/// from planting one. Under http, on this machine only, servers on other ports share it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cookie {
     name: &'static str,
@@ -167,8 +185,9 @@ impl Cookie {
         Self { name, https, lifetime: Some(lifetime) }
     }
 
-    /// The one that the `csrf` field of a form must repeat, be it the login form, before there is a session: a page on
-    /// another site can neither read it nor send it, so it cannot log a browser in as somebody else (login CSRF).
+    /// The one that the `csrf` field of a form must repeat, be it the login form, before there is a
+    /// session: a page on another site can neither read it nor send it, so it cannot log a
+    /// browser in as somebody else (login CSRF).
     pub(crate) fn form(https: bool) -> Self {
         let name = if https { "__Host-grantcore-form" } else { "grantcore-form" };
         Self { name, https, lifetime: None }
@@ -189,7 +208,8 @@ impl Cookie {
         Token::parse(value)
     }
 
-    /// The token that the browser sent, or else a new one, for a page with a form. Send it with [`Cookie::set`].
+    /// The token that the browser sent, or else a new one, for a page with a form. Send it with
+    /// [`Cookie::set`].
     pub(crate) fn read_or_draw(&self, headers: &HeaderMap) -> Result<Token, getrandom::Error> {
         self.read(headers).map_or_else(Token::draw, Ok)
     }
@@ -217,8 +237,8 @@ impl Cookie {
     }
 }
 
-/// Where to go after logging in: back to the authorization request that asked for it, or to a page of this server's own, or else to the
-/// front page.
+/// Where to go after logging in: back to the authorization request that asked for it, or to a page
+/// of this server's own, or else to the front page.
 ///
 /// Nothing else, so a link to the login page cannot send anybody off this server.
 pub(crate) fn next(target: &str) -> &str {
@@ -333,9 +353,14 @@ mod tests {
         assert!(secure.starts_with(&format!("__Host-grantcore-session={}; ", token.reveal())));
         assert!(secure.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=43200"));
         let local = Cookie::form(false).set(&token);
-        assert!(local.starts_with("grantcore-form=") && local.ends_with("; Path=/; HttpOnly; SameSite=Lax"));
+        assert!(
+            local.starts_with("grantcore-form=")
+                && local.ends_with("; Path=/; HttpOnly; SameSite=Lax")
+        );
         let cleared = Cookie::session(false, LIFETIME).clear();
-        assert!(cleared.starts_with("grantcore-session=; Path=/; ") && cleared.ends_with("; Max-Age=0"));
+        assert!(
+            cleared.starts_with("grantcore-session=; Path=/; ") && cleared.ends_with("; Max-Age=0")
+        );
     }
 
     #[test]

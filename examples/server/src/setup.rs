@@ -1,8 +1,10 @@
-//! What this server protects, for whom, and who may log in: the part that every host writes for itself.
+//! What this server protects, for whom, and who may log in: the part that every host writes for
+//! itself.
 
 use grantcore::{
-    Client, ClientError, Digest, DocumentRules, IntrospectionRules, Policy, PolicyBuilder, PolicyError, PrivateUseSchemes,
-    RedirectRules, RegistrationRules, RevocationRules, SecretMethod, StoredSecret,
+    Client, ClientError, Digest, DocumentRules, IntrospectionRules, Policy, PolicyBuilder,
+    PolicyError, PrivateUseSchemes, RedirectRules, RegistrationRules, RevocationRules,
+    SecretMethod, StoredSecret,
 };
 
 use crate::config::{Clients, Config, Issuer, Switch};
@@ -11,7 +13,8 @@ use crate::config::{Clients, Config, Issuer, Switch};
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
 /// The client that keeps one, sent by `client_secret_basic`.
 pub(crate) const CONFIDENTIAL_CLIENT: &str = "demo-confidential";
-/// Its secret, which is none: it stands here for everyone to try. A real host draws one and shows it once.
+/// Its secret, which is none: it stands here for everyone to try. A real host draws one and shows
+/// it once.
 pub(crate) const DEMO_SECRET: &str = "demo-confidential-secret";
 
 /// What the MCP endpoint needs a token to have.
@@ -46,7 +49,9 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         .rates(|rules| rules.key = limits.rate_key.into())
         .revocation(RevocationRules::default())
         // Whoever serves the API from another process asks about its tokens as this client.
-        .introspection(IntrospectionRules::new().resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+        .introspection(
+            IntrospectionRules::new().resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")),
+        )
         .unused_client_lifetime(lifetimes.unused_client_lifetime);
     strangers(policy, &config.clients).build()
 }

@@ -1,6 +1,7 @@
 //! How the program is told to stop: Ctrl-C, or what a service manager sends.
 //!
-//! From [`Signals::listen`] on, neither ends the process by itself, and none that comes between two waits is lost.
+//! From [`Signals::listen`] on, neither ends the process by itself, and none that comes between two
+//! waits is lost.
 
 use std::io;
 
@@ -14,7 +15,10 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     /// Waits for the next one.

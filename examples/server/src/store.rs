@@ -1,6 +1,8 @@
-//! The server's database: the library's store of grants and clients, and beside it what only this host keeps.
+//! The server's database: the library's store of grants and clients, and beside it what only this
+//! host keeps.
 //!
-//! Who has a balance here has an account, and nobody else: the stores know how accounts stand, not which there are.
+//! Who has a balance here has an account, and nobody else: the stores know how accounts stand, not
+//! which there are.
 
 mod error;
 mod grants;
@@ -14,7 +16,10 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
-use grantcore::{Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject, Timestamp, Write};
+use grantcore::{
+    Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject,
+    Timestamp, Write,
+};
 
 pub(crate) use self::error::BackendError;
 use self::grants::Grants;
@@ -69,7 +74,11 @@ impl Backend {
     }
 
     /// Some of the clients, by id: at most so many of those after this one.
-    pub(crate) async fn clients(&self, after: Option<&str>, most: usize) -> Result<Vec<Stored<Client>>> {
+    pub(crate) async fn clients(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Stored<Client>>> {
         self.grants.clients(after, most).await
     }
 
@@ -92,7 +101,12 @@ impl Backend {
 
     async fn row(&self, subject: String, balance: u64) -> Result<Option<AccountRow>> {
         let standing = self.grants.account(&subject).await?;
-        Ok(standing.map(|Account { suspended, epoch }| AccountRow { subject, suspended, epoch, balance }))
+        Ok(standing.map(|Account { suspended, epoch }| AccountRow {
+            subject,
+            suspended,
+            epoch,
+            balance,
+        }))
     }
 
     /// Suspends an account, or lifts its suspension; says no if there is no such account.
@@ -109,7 +123,8 @@ impl Backend {
         self.grants.sweep(now, SWEPT_AT_ONCE.into()).await
     }
 
-    /// Whether a balance can pay for a call, and whether little is left. Who has none has no account.
+    /// Whether a balance can pay for a call, and whether little is left. Who has none has no
+    /// account.
     fn verdict(&self, balance: Option<u64>) -> Balance {
         match balance.unwrap_or(0) {
             0 => Balance::Insufficient,
@@ -118,8 +133,14 @@ impl Backend {
         }
     }
 
-    /// Adds what the ledger says to what the grants' store has found: whose account there is none of, and what the payer has.
-    async fn complete(&self, mut loaded: Loaded, subject: Option<&str>, balance: bool) -> Result<Loaded> {
+    /// Adds what the ledger says to what the grants' store has found: whose account there is none
+    /// of, and what the payer has.
+    async fn complete(
+        &self,
+        mut loaded: Loaded,
+        subject: Option<&str>,
+        balance: bool,
+    ) -> Result<Loaded> {
         let payer = loaded.grant.as_ref().map(|grant| grant.record.subject().as_str());
         if let Some(subject) = subject.or(payer) {
             let found = self.ledger.balance(subject).await?;
@@ -130,7 +151,8 @@ impl Backend {
                 None => None,
             };
         }
-        let owner = loaded.client.as_ref().and_then(|client| client.record.owner()).map(Subject::as_str);
+        let owner =
+            loaded.client.as_ref().and_then(|client| client.record.owner()).map(Subject::as_str);
         if let Some(owner) = owner.filter(|_| loaded.owner.is_some()) {
             let found = self.ledger.balance(owner).await?;
             loaded.owner = loaded.owner.filter(|_| found.is_some());
@@ -154,7 +176,12 @@ impl AsyncStore for Backend {
         self.grants.commit(write).await
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
         self.grants.grants_of(subject, after, most).await
     }
 

@@ -1,10 +1,12 @@
-//! What the operator sees: one line per answered request, and whatever else is logged while it is answered.
+//! What the operator sees: one line per answered request, and whatever else is logged while it is
+//! answered.
 //!
-//! What lives here: the log's set-up and the HTTP layer that writes it. What never does: a query string, a header or a
-//! body. Authorization codes and states travel in queries, codes also in the `Location` header, tokens and client
-//! secrets in headers and bodies; whoever may read a log must not be able to use it. The layer therefore has a hook for
-//! the method, the path and the status, and none for anything else. The audit trail of the protocol is not here either:
-//! its events come from the library and hold no secret.
+//! What lives here: the log's set-up and the HTTP layer that writes it. What never does: a query
+//! string, a header or a body. Authorization codes and states travel in queries, codes also in the
+//! `Location` header, tokens and client secrets in headers and bodies; whoever may read a log must
+//! not be able to use it. The layer therefore has a hook for the method, the path and the status,
+//! and none for anything else. The audit trail of the protocol is not here either: its events come
+//! from the library and hold no secret.
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -31,20 +33,29 @@ pub(crate) enum LogFormat {
 }
 
 /// The layer that [`http`] makes.
-pub(crate) type HttpLog =
-    TraceLayer<SharedClassifier<ServerErrorsAsFailures>, fn(&Request) -> Span, (), fn(&Response, Duration, &Span), (), (), ()>;
+pub(crate) type HttpLog = TraceLayer<
+    SharedClassifier<ServerErrorsAsFailures>,
+    fn(&Request) -> Span,
+    (),
+    fn(&Response, Duration, &Span),
+    (),
+    (),
+    (),
+>;
 
 /// Starts logging to standard error. `filter` is what `RUST_LOG` holds; empty means `info`.
 ///
 /// Fails if the filter is malformed, or logging has been started before.
 pub(crate) fn init(format: LogFormat, filter: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let colors = std::io::stderr().is_terminal();
-    let log = subscriber(format, filter, colors, std::io::stderr).map_err(|error| format!("log filter `{filter}`: {error}"))?;
+    let log = subscriber(format, filter, colors, std::io::stderr)
+        .map_err(|error| format!("log filter `{filter}`: {error}"))?;
     tracing::dispatcher::set_global_default(log)?;
     Ok(())
 }
 
-/// Logs every request once it is answered: method, path, status, and the time from its head to the answer's.
+/// Logs every request once it is answered: method, path, status, and the time from its head to the
+/// answer's.
 ///
 /// Everything else that is logged on the way, by whatever code, carries the method and the path.
 pub(crate) fn http() -> HttpLog {
@@ -57,7 +68,8 @@ pub(crate) fn http() -> HttpLog {
         .on_failure(())
 }
 
-/// The path is recorded as a string, not by `Display`, so that the formatters escape what a terminal could obey.
+/// The path is recorded as a string, not by `Display`, so that the formatters escape what a
+/// terminal could obey.
 fn span(request: &Request) -> Span {
     let (method, path) = (request.method().as_str(), request.uri().path());
     tracing::info_span!("request", method, path)
@@ -73,11 +85,17 @@ fn answered(response: &Response, latency: Duration, _: &Span) {
     }
 }
 
-fn subscriber<W>(format: LogFormat, filter: &str, colors: bool, writer: W) -> Result<Dispatch, ParseError>
+fn subscriber<W>(
+    format: LogFormat,
+    filter: &str,
+    colors: bool,
+    writer: W,
+) -> Result<Dispatch, ParseError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)?;
+    let filter =
+        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(filter)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match format {
         LogFormat::Text => log.with_ansi(colors).into(),
@@ -111,7 +129,8 @@ mod tests {
         }
     }
 
-    /// What is logged at `filter` while one request, secret everywhere but in its path, is answered with `status`.
+    /// What is logged at `filter` while one request, secret everywhere but in its path, is answered
+    /// with `status`.
     async fn logged(format: LogFormat, filter: &str, status: StatusCode) -> String {
         let captured = Captured::default();
         let writer = captured.clone();

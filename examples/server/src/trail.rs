@@ -1,6 +1,8 @@
-//! The trail: every step of every flow, kept so that support finds a case by what its user can quote: the client, the error, the minute.
+//! The trail: every step of every flow, kept so that support finds a case by what its user can
+//! quote: the client, the error, the minute.
 //!
-//! What lives here: how an event is kept and asked for. How it gets to the database is `trail/queue.rs`'s, what it is there is the ledger's.
+//! What lives here: how an event is kept and asked for. How it gets to the database is
+//! `trail/queue.rs`'s, what it is there is the ledger's.
 
 mod queue;
 #[cfg(test)]
@@ -87,7 +89,8 @@ impl Trail {
     /// Drops some of the events that are older than `retention`, and says how many.
     pub(crate) async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<usize> {
         self.0.tell_losses();
-        let before = Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(retention.as_secs()));
+        let before =
+            Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(retention.as_secs()));
         self.0.ledger.drop_before(before, SWEPT_AT_ONCE.into()).await
     }
 }
@@ -126,7 +129,9 @@ impl Search {
 
     /// Whether an event is one of those asked for, where no database can tell.
     pub(crate) fn fits(&self, entry: &Entry) -> bool {
-        let is = |wanted: &Option<String>, own: Option<&String>| wanted.is_none() || wanted.as_ref() == own;
+        let is = |wanted: &Option<String>, own: Option<&String>| {
+            wanted.is_none() || wanted.as_ref() == own
+        };
         let at = Timestamp::from_unix_seconds(entry.at);
         self.span().is_none_or(|(from, until)| (from..until).contains(&at))
             && is(&self.client, entry.client.as_ref())

@@ -1,6 +1,12 @@
-//! The whole story on every database that can be had here, and what happens when one goes down and comes back. What is not installed
-//! is skipped, plainly.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The whole story on every database that can be had here, and what happens when one goes down and
+//! comes back. What is not installed is skipped, plainly.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -20,7 +26,8 @@ struct Fixture {
 
 impl Fixture {
     async fn start(database: &str) -> Self {
-        let arguments = ["test", "--listen", "127.0.0.1:0", "--rate-limit", "10000", "--database", database];
+        let arguments =
+            ["test", "--listen", "127.0.0.1:0", "--rate-limit", "10000", "--database", database];
         Self { server: Running::start(arguments).await.unwrap(), http: plain_client(false) }
     }
 
@@ -40,8 +47,12 @@ impl Fixture {
     }
 
     async fn redeem(&self, code: &str) -> (u16, Value) {
-        let fields =
-            [("grant_type", "authorization_code"), ("redirect_uri", CALLBACK), ("code", code), ("code_verifier", VERIFIER)];
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("redirect_uri", CALLBACK),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+        ];
         self.token(&fields).await
     }
 
@@ -88,7 +99,11 @@ async fn the_whole_story(database: &str) {
     assert_eq!((status, fixture.api(&text(&second, "access_token")).await), (200, 200));
     let (status, replay) = fixture.refresh(&text(&first, "refresh_token")).await;
     assert_eq!((status, text(&replay, "error").as_str()), (400, "invalid_grant"));
-    assert_eq!(fixture.api(&text(&second, "access_token")).await, 401, "the replay ended the grant");
+    assert_eq!(
+        fixture.api(&text(&second, "access_token")).await,
+        401,
+        "the replay ended the grant"
+    );
 
     by_its_user_and_its_client(&fixture, &alice).await;
     by_the_administrator(&fixture, &alice, &admin).await;
@@ -99,7 +114,10 @@ async fn the_whole_story(database: &str) {
         let next = Fixture::start(database).await;
         next.connect(&admin).await;
         let (status, trail) = next.page(&admin, "/admin/trail?subject=alice").await;
-        assert!(status == 200 && trail.contains("refresh_reused") && trail.contains("code_redeemed"), "{status}: {trail}");
+        assert!(
+            status == 200 && trail.contains("refresh_reused") && trail.contains("code_redeemed"),
+            "{status}: {trail}"
+        );
         let (_, accounts) = next.page(&admin, "/admin/accounts").await;
         assert!(accounts.contains("1234"), "the balance is kept: {accounts}");
         next.server.stop().await.unwrap();
@@ -110,16 +128,21 @@ async fn the_whole_story(database: &str) {
 async fn by_its_user_and_its_client(fixture: &Fixture, alice: &Browser) {
     let (access, _) = fixture.connect(alice).await;
     let (_, list) = fixture.page(alice, "/settings/connected-apps?active=1").await;
-    let path = list.split("href=\"").find(|rest| rest.contains("/revoke\"")).unwrap_or_else(|| panic!("nothing to end: {list}"));
+    let path = list
+        .split("href=\"")
+        .find(|rest| rest.contains("/revoke\""))
+        .unwrap_or_else(|| panic!("nothing to end: {list}"));
     let path = path.split('"').next().unwrap();
     let (_, confirm) = fixture.page(alice, path).await;
-    let ended = alice.http.post(fixture.url(path)).form(&form(&confirm).fields).send().await.unwrap();
+    let ended =
+        alice.http.post(fixture.url(path)).form(&form(&confirm).fields).send().await.unwrap();
     assert_eq!((ended.status().as_u16(), fixture.api(&access).await), (303, 401));
     assert_eq!(fixture.page(alice, path).await.0, 404);
 
     let (access, refresh) = fixture.connect(alice).await;
     let revoke = [("client_id", "demo-public"), ("token", &*refresh)];
-    let revoked = fixture.http.post(fixture.url("/oauth/revoke")).form(&revoke).send().await.unwrap();
+    let revoked =
+        fixture.http.post(fixture.url("/oauth/revoke")).form(&revoke).send().await.unwrap();
     assert_eq!((revoked.status().as_u16(), fixture.api(&access).await), (200, 401));
     assert_eq!(fixture.refresh(&refresh).await.0, 400);
 }
@@ -131,15 +154,35 @@ async fn by_the_administrator(fixture: &Fixture, alice: &Browser, admin: &Browse
     let (_, clients) = fixture.page(admin, "/admin/clients").await;
     assert!(clients.contains("demo-public") && clients.contains("demo-confidential"), "{clients}");
     let (_, accounts) = fixture.page(admin, "/admin/accounts").await;
-    let names = ["admin", "alice", "bob"].map(|name| accounts.find(&format!("/admin/accounts/{name}")));
+    let names =
+        ["admin", "alice", "bob"].map(|name| accounts.find(&format!("/admin/accounts/{name}")));
     assert!(names.iter().all(Option::is_some) && names.is_sorted(), "{accounts}");
     let csrf = form(&accounts).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
 
-    let act = async |fields: &[(&str, &str)]| fixture.act(admin, &csrf, fields).await.status().as_u16();
-    assert_eq!((act(&[("act", "suspend"), ("subject", "alice")]).await, fixture.api(&access).await), (303, 401));
-    assert_eq!((act(&[("act", "lift"), ("subject", "alice")]).await, fixture.api(&access).await), (303, 200));
-    assert_eq!((act(&[("act", "deactivate"), ("client_id", "demo-public")]).await, fixture.api(&access).await), (303, 401));
-    assert_eq!((act(&[("act", "reactivate"), ("client_id", "demo-public")]).await, fixture.api(&access).await), (303, 200));
+    let act =
+        async |fields: &[(&str, &str)]| fixture.act(admin, &csrf, fields).await.status().as_u16();
+    assert_eq!(
+        (act(&[("act", "suspend"), ("subject", "alice")]).await, fixture.api(&access).await),
+        (303, 401)
+    );
+    assert_eq!(
+        (act(&[("act", "lift"), ("subject", "alice")]).await, fixture.api(&access).await),
+        (303, 200)
+    );
+    assert_eq!(
+        (
+            act(&[("act", "deactivate"), ("client_id", "demo-public")]).await,
+            fixture.api(&access).await
+        ),
+        (303, 401)
+    );
+    assert_eq!(
+        (
+            act(&[("act", "reactivate"), ("client_id", "demo-public")]).await,
+            fixture.api(&access).await
+        ),
+        (303, 200)
+    );
     assert_eq!(act(&[("act", "suspend"), ("subject", "nobody")]).await, 404);
     assert_eq!(act(&[("act", "top-up"), ("subject", "bob"), ("by", "234")]).await, 303);
     let (_, accounts) = fixture.page(admin, "/admin/accounts").await;
@@ -149,7 +192,10 @@ async fn by_the_administrator(fixture: &Fixture, alice: &Browser, admin: &Browse
 
     let flow = access_flow(fixture, admin).await;
     assert!(flow.contains("consent_shown") && flow.contains("code_redeemed"), "{flow}");
-    assert_eq!(act(&[("act", "end-user"), ("subject", "alice"), ("reason", "it is over")]).await, 303);
+    assert_eq!(
+        act(&[("act", "end-user"), ("subject", "alice"), ("reason", "it is over")]).await,
+        303
+    );
     assert_eq!(fixture.api(&access).await, 401);
     let (_, ended) = fixture.page(admin, "/admin/trail?subject=alice").await;
     assert!(ended.contains("account_grants_ended"), "{ended}");
@@ -158,7 +204,11 @@ async fn by_the_administrator(fixture: &Fixture, alice: &Browser, admin: &Browse
 /// The page of the flow that was the latest.
 async fn access_flow(fixture: &Fixture, admin: &Browser) -> String {
     let (_, trail) = fixture.page(admin, "/admin/trail?subject=alice").await;
-    let path = trail.split("href=\"").filter(|rest| rest.starts_with("/admin/flow/")).last().unwrap_or_else(|| panic!("{trail}"));
+    let path = trail
+        .split("href=\"")
+        .filter(|rest| rest.starts_with("/admin/flow/"))
+        .last()
+        .unwrap_or_else(|| panic!("{trail}"));
     fixture.page(admin, path.split('"').next().unwrap()).await.1
 }
 
@@ -191,7 +241,8 @@ async fn in_a_cluster_of_redis() {
     the_whole_story(&cluster.url()).await;
 }
 
-/// While the database is down nothing is said of tokens but "later", and once it is back all goes on as it was.
+/// While the database is down nothing is said of tokens but "later", and once it is back all goes
+/// on as it was.
 async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart: fn(&mut D)) {
     let fixture = Fixture::start(url).await;
     let (alice, admin) = (Browser::new("alice"), Browser::new("admin"));
@@ -236,7 +287,8 @@ async fn redis_may_go_down_and_come_back() {
     down_and_back(&redis.url(), &mut redis, Redis::kill, Redis::restart).await;
 }
 
-/// A part of the grants cannot be read meanwhile, and nothing is said of any but the truth, or "later".
+/// A part of the grants cannot be read meanwhile, and nothing is said of any but the truth, or
+/// "later".
 #[tokio::test]
 async fn a_node_of_a_cluster_may_go_down_and_come_back() {
     let Some(mut cluster) = RedisCluster::start() else { return };

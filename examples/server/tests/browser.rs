@@ -1,10 +1,18 @@
-//! The pages in a real browser, over real HTTP: each way a connection can stop working, made to happen on a page, seen by the client,
-//! found again in the trail by what its user can quote, and cured.
+//! The pages in a real browser, over real HTTP: each way a connection can stop working, made to
+//! happen on a page, seen by the client, found again in the trail by what its user can quote, and
+//! cured.
 //!
-//! It needs Chromium and its driver. Without them it says so and is skipped, unless `GRANTCORE_REQUIRE_BROWSER` is set. Screenshots
-//! are left in `browser/` under the target directory's `tmp`.
+//! It needs Chromium and its driver. Without them it says so and is skipped, unless
+//! `GRANTCORE_REQUIRE_BROWSER` is set. Screenshots are left in `browser/` under the target
+//! directory's `tmp`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
@@ -42,21 +50,35 @@ impl Drop for Driver {
 impl Driver {
     /// Nothing if there is none here.
     fn start() -> Option<Self> {
-        let mut process = match Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn() {
+        let mut process = match Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+        {
             Ok(process) => process,
             Err(error) => {
-                assert!(std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(), "chromedriver: {error}");
+                assert!(
+                    std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(),
+                    "chromedriver: {error}"
+                );
                 eprintln!("skipped: chromedriver is not here ({error})");
                 return None;
             }
         };
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.split("successfully on port ").nth(1).map(|port| port.trim_end_matches('.').to_owned()));
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            line.split("successfully on port ")
+                .nth(1)
+                .map(|port| port.trim_end_matches('.').to_owned())
+        });
         let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
         std::fs::create_dir_all(&shots).unwrap();
-        Some(Self { process, url: format!("http://127.0.0.1:{}", port.expect("it says its port")), shots })
+        Some(Self {
+            process,
+            url: format!("http://127.0.0.1:{}", port.expect("it says its port")),
+            shots,
+        })
     }
 
     async fn browser(&self, issuer: &str, user: &'static str, dark: bool) -> Browser {
@@ -72,8 +94,12 @@ impl Driver {
             &scheme,
         ];
         let options = json!({ "goog:chromeOptions": { "args": arguments } });
-        let client =
-            ClientBuilder::rustls().unwrap().capabilities(options.as_object().unwrap().clone()).connect(&self.url).await.unwrap();
+        let client = ClientBuilder::rustls()
+            .unwrap()
+            .capabilities(options.as_object().unwrap().clone())
+            .connect(&self.url)
+            .await
+            .unwrap();
         let theme = if dark { "dark" } else { "light" };
         Browser { client, issuer: issuer.to_owned(), user, shots: self.shots.clone(), theme }
     }
@@ -102,14 +128,19 @@ impl Browser {
     }
 
     async fn fill(&self, name: &str, value: &str) {
-        let field = self.client.find(Locator::Css(&format!("[name={name}]:not([type=hidden])"))).await.unwrap();
+        let field = self
+            .client
+            .find(Locator::Css(&format!("[name={name}]:not([type=hidden])")))
+            .await
+            .unwrap();
         field.clear().await.unwrap();
         field.send_keys(value).await.unwrap();
     }
 
     /// Presses the first button or link with this text.
     async fn press(&self, text: &str) {
-        let path = format!("(//button[normalize-space()='{text}'] | //a[normalize-space()='{text}'])[1]");
+        let path =
+            format!("(//button[normalize-space()='{text}'] | //a[normalize-space()='{text}'])[1]");
         let found = self.client.find(Locator::XPath(&path)).await;
         let found = match found {
             Ok(found) => found,
@@ -118,15 +149,25 @@ impl Browser {
         found.click().await.unwrap();
     }
 
-    /// Presses a button of the form that holds this hidden value, the reason filled in if it asks for one.
+    /// Presses a button of the form that holds this hidden value, the reason filled in if it asks
+    /// for one.
     async fn act(&self, act: &str, value: &str, reason: Option<&str>) {
         let form = format!("//form[input[@value='{act}']][input[@value='{value}']]");
         if let Some(reason) = reason {
-            let field =
-                self.client.find(Locator::XPath(&format!("({form}//input[@name='reason' or @name='by'])[1]"))).await.unwrap();
+            let field = self
+                .client
+                .find(Locator::XPath(&format!("({form}//input[@name='reason' or @name='by'])[1]")))
+                .await
+                .unwrap();
             field.send_keys(reason).await.unwrap();
         }
-        self.client.find(Locator::XPath(&format!("({form}//button)[1]"))).await.unwrap().click().await.unwrap();
+        self.client
+            .find(Locator::XPath(&format!("({form}//button)[1]")))
+            .await
+            .unwrap()
+            .click()
+            .await
+            .unwrap();
     }
 
     async fn text(&self) -> String {
@@ -190,7 +231,8 @@ impl Browser {
         self.press("Search the trail").await;
         self.arrives("the results", |url| url.path() == "/admin/trail").await;
         self.says("Time").await;
-        let links = self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();
+        let links =
+            self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();
         let mut found = Vec::new();
         for link in links {
             found.push(link.text().await.unwrap());
@@ -221,12 +263,17 @@ struct Told {
 impl Application {
     async fn start(issuer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let redirect_uri = format!("http://127.0.0.1:{}/callback", listener.local_addr().unwrap().port());
+        let redirect_uri =
+            format!("http://127.0.0.1:{}/callback", listener.local_addr().unwrap().port());
         tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 let mut request = [0; 2048];
                 let _ = socket.read(&mut request).await;
-                let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ndone").await;
+                let _ = socket
+                    .write_all(
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ndone",
+                    )
+                    .await;
             }
         });
         Self { issuer: issuer.to_owned(), redirect_uri }
@@ -250,7 +297,12 @@ impl Application {
     }
 
     async fn token(&self, fields: &[(&str, &str)]) -> (u16, Value) {
-        let answer = plain_client(false).post(format!("{}/oauth/token", self.issuer)).form(fields).send().await.unwrap();
+        let answer = plain_client(false)
+            .post(format!("{}/oauth/token", self.issuer))
+            .form(fields)
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
@@ -270,16 +322,37 @@ impl Application {
     }
 
     async fn refresh(&self, tokens: &Tokens) -> (u16, Value) {
-        self.token(&[("grant_type", "refresh_token"), ("client_id", "demo-public"), ("refresh_token", &tokens.refresh)]).await
+        self.token(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", "demo-public"),
+            ("refresh_token", &tokens.refresh),
+        ])
+        .await
     }
 
     async fn call(&self, path: &str, token: &str) -> Told {
-        let answer = plain_client(false).get(format!("{}{path}", self.issuer)).bearer_auth(token).send().await.unwrap();
-        let challenge =
-            answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let answer = plain_client(false)
+            .get(format!("{}{path}", self.issuer))
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap();
+        let challenge = answer
+            .headers()
+            .get("www-authenticate")
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default();
         let status = answer.status();
-        let body: Value = if status == StatusCode::OK { Value::Null } else { answer.json().await.unwrap_or_default() };
-        Told { status: status.as_u16(), error: body["error"].as_str().unwrap_or_default().to_owned(), challenge }
+        let body: Value = if status == StatusCode::OK {
+            Value::Null
+        } else {
+            answer.json().await.unwrap_or_default()
+        };
+        Told {
+            status: status.as_u16(),
+            error: body["error"].as_str().unwrap_or_default().to_owned(),
+            challenge,
+        }
     }
 
     /// The call goes through.
@@ -291,7 +364,11 @@ impl Application {
     async fn is_dead(&self, tokens: &Tokens) {
         let told = self.call("/api", &tokens.access).await;
         assert_eq!((told.status, &*told.error), (401, "invalid_token"));
-        assert!(told.challenge.starts_with("Bearer resource_metadata=\"http"), "{}", told.challenge);
+        assert!(
+            told.challenge.starts_with("Bearer resource_metadata=\"http"),
+            "{}",
+            told.challenge
+        );
     }
 }
 
@@ -302,7 +379,11 @@ fn minute() -> String {
 }
 
 async fn start(arguments: &[&str]) -> Running {
-    Running::start([&["test", "--listen", "127.0.0.1:0", "--database", "memory:"], arguments].concat()).await.unwrap()
+    Running::start(
+        [&["test", "--listen", "127.0.0.1:0", "--database", "memory:"], arguments].concat(),
+    )
+    .await
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,7 +395,8 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     let admin = driver.browser(server.issuer(), "admin", true).await;
 
     // Revoked by its user, on the page; found by the three pieces; authorized again.
-    let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
+    let tokens =
+        app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
     app.works(&tokens).await;
     alice.open("/settings/connected-apps").await.shot("connected").await;
     alice.says("Active").await;
@@ -333,7 +415,8 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     admin.press("Whole flow").await;
     admin.arrives("the flow", |url| url.path().starts_with("/admin/flow/")).await;
     let flow = admin.text().await;
-    let steps = ["consent_shown", "consent_approved", "code_redeemed", "grant_revoked", "token_revoked"];
+    let steps =
+        ["consent_shown", "consent_approved", "code_redeemed", "grant_revoked", "token_revoked"];
     let mut rest = &*flow;
     for step in steps {
         rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in its place: {flow}")).1;
@@ -350,7 +433,12 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     admin.press("End").await;
     admin.says("Done").await;
     app.is_dead(&tokens).await;
-    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["token_revoked".to_owned()]));
+    assert!(
+        admin
+            .find("invalid_token", "demo-public", &minute())
+            .await
+            .ends_with(&["token_revoked".to_owned()])
+    );
     admin.open("/admin/trail?subject=alice").await;
     admin.says("account_grants_ended").await;
 
@@ -363,7 +451,12 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_client");
     alice.open(&app.request("/api", "profile")).await.shot("unknown-client").await;
     alice.says("unknown").await;
-    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["client_deactivated".to_owned()]));
+    assert!(
+        admin
+            .find("invalid_token", "demo-public", &minute())
+            .await
+            .ends_with(&["client_deactivated".to_owned()])
+    );
     admin.open("/admin/clients").await.act("reactivate", "demo-public", None).await;
     admin.says("Done").await;
     app.works(&tokens).await;
@@ -373,7 +466,12 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     admin.act("suspend", "alice", None).await;
     admin.says("Done").await;
     app.is_dead(&tokens).await;
-    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["account_suspended".to_owned()]));
+    assert!(
+        admin
+            .find("invalid_token", "demo-public", &minute())
+            .await
+            .ends_with(&["account_suspended".to_owned()])
+    );
     admin.open("/admin/accounts").await.act("lift", "alice", None).await;
     admin.says("Done").await;
     app.works(&tokens).await;
@@ -381,23 +479,37 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     // A token for the other resource.
     let mcp = app.redeem(&alice.allow(&app.request("/mcp", "notes"), None).await).await;
     app.is_dead(&mcp).await;
-    assert!(admin.find("invalid_token", "demo-public", &minute()).await.ends_with(&["audience_mismatch".to_owned()]));
+    assert!(
+        admin
+            .find("invalid_token", "demo-public", &minute())
+            .await
+            .ends_with(&["audience_mismatch".to_owned()])
+    );
 
     // Too little scope, and the step up.
     let little = app.redeem(&alice.allow(&app.request("/api", "notes"), None).await).await;
     let told = app.call("/api", &little.access).await;
     assert_eq!((told.status, &*told.error), (403, "insufficient_scope"));
     assert!(told.challenge.contains("scope=\"profile\""), "{}", told.challenge);
-    assert_eq!(admin.find("insufficient_scope", "demo-public", &minute()).await, ["scope_insufficient"]);
+    assert_eq!(
+        admin.find("insufficient_scope", "demo-public", &minute()).await,
+        ["scope_insufficient"]
+    );
     let enough = app.redeem(&alice.allow(&app.request("/api", "notes profile"), None).await).await;
     app.works(&enough).await;
 
-    for (path, name) in [("/", "home"), ("/admin", "admin"), ("/troubleshooting#pkce_missing", "troubleshooting")] {
+    for (path, name) in
+        [("/", "home"), ("/admin", "admin"), ("/troubleshooting#pkce_missing", "troubleshooting")]
+    {
         admin.open(path).await.shot(name).await;
     }
     alice.open("/admin").await.shot("not-for-alice").await;
     alice.says("Not for you").await;
-    alice.open("/oauth/authorize?client_id=demo-public&redirect_uri=https://x.example").await.shot("problem").await;
+    alice
+        .open("/oauth/authorize?client_id=demo-public&redirect_uri=https://x.example")
+        .await
+        .shot("problem")
+        .await;
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();
     }
@@ -438,15 +550,20 @@ async fn a_balance_that_is_used_up_is_topped_up_and_the_same_token_works() {
     let Some(driver) = Driver::start() else { return };
     let server = start(&["--opening-balance", "2", "--low-balance", "2"]).await;
     let app = Application::start(server.issuer()).await;
-    let (alice, admin) =
-        (driver.browser(server.issuer(), "alice", false).await, driver.browser(server.issuer(), "admin", false).await);
+    let (alice, admin) = (
+        driver.browser(server.issuer(), "alice", false).await,
+        driver.browser(server.issuer(), "admin", false).await,
+    );
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     for _ in 0..2 {
         app.works(&tokens).await;
     }
     let told = app.call("/api", &tokens.access).await;
     assert_eq!((told.status, &*told.error, &*told.challenge), (402, "insufficient_balance", ""));
-    assert_eq!(admin.find("insufficient_balance", "demo-public", &minute()).await, ["insufficient_balance"]);
+    assert_eq!(
+        admin.find("insufficient_balance", "demo-public", &minute()).await,
+        ["insufficient_balance"]
+    );
     admin.open("/admin/accounts").await.act("top-up", "alice", Some("5")).await;
     admin.says("Done").await;
     admin.shot("topped-up").await;

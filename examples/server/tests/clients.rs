@@ -1,11 +1,19 @@
-//! Clients that were not written here connect to the server from nothing but the URL of its MCP endpoint: they discover it,
-//! register, send the user to the consent page, call a tool, let their access token expire, refresh it and call again.
+//! Clients that were not written here connect to the server from nothing but the URL of its MCP
+//! endpoint: they discover it, register, send the user to the consent page, call a tool, let their
+//! access token expire, refresh it and call again.
 //!
-//! The user is the `Browser` of the other tests. `rmcp` runs in this process. The clients for Node.js and Python run as scripts in
-//! `clients/`, which say on standard output what they do and read on standard input where the browser was sent to;
-//! `clients/install` installs them. Where they are not installed their tests are skipped, unless `GRANTCORE_REQUIRE_CLIENTS=1`.
+//! The user is the `Browser` of the other tests. `rmcp` runs in this process. The clients for
+//! Node.js and Python run as scripts in `clients/`, which say on standard output what they do and
+//! read on standard input where the browser was sent to; `clients/install` installs them. Where
+//! they are not installed their tests are skipped, unless `GRANTCORE_REQUIRE_CLIENTS=1`.
 //! What really happened at the server is read from its own log.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -66,10 +74,19 @@ async fn start() -> (Running, String) {
 
 async fn start_with(more: &[&str]) -> (Running, String) {
     static LOGGING: Once = Once::new();
-    LOGGING.call_once(|| tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Log).init());
+    LOGGING.call_once(|| {
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Log).init()
+    });
     let lifetime = format!("{}s", LIFETIME.as_secs());
-    let arguments =
-        ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:", "--access-lifetime", lifetime.as_str()];
+    let arguments = [
+        "grantcore-server",
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        "memory:",
+        "--access-lifetime",
+        lifetime.as_str(),
+    ];
     let server = Running::start(arguments.iter().chain(more).copied()).await.unwrap();
     let resource = format!("{}/mcp", server.issuer());
     (server, resource)
@@ -78,7 +95,11 @@ async fn start_with(more: &[&str]) -> (Running, String) {
 /// What the tool `whoami` says to this client.
 fn check_identity(text: &str, client: &str) {
     let identity: Value = serde_json::from_str(text).unwrap();
-    assert_eq!((&identity["subject"], &identity["client_id"]), (&json!("alice"), &json!(client)), "{text}");
+    assert_eq!(
+        (&identity["subject"], &identity["client_id"]),
+        (&json!("alice"), &json!(client)),
+        "{text}"
+    );
 }
 
 /// Has the user decide, and gives the client's id and where the browser was sent.
@@ -98,7 +119,8 @@ struct Script {
 }
 
 impl Script {
-    /// One for Node.js; nothing if it is not installed. The scripts are laid below the packages, where they find them.
+    /// One for Node.js; nothing if it is not installed. The scripts are laid below the packages,
+    /// where they find them.
     fn node(name: &str, arguments: &[&str]) -> Option<Self> {
         let place = installed("node", include_str!("clients/node/package-lock.json"))?;
         let directory = tempfile::tempdir_in(place).unwrap();
@@ -121,20 +143,25 @@ impl Script {
     fn start(mut command: Command, directory: TempDir) -> Self {
         let errors = std::fs::File::create(directory.path().join("errors")).unwrap();
         command.current_dir(directory.path()).kill_on_drop(true);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines, directory }
     }
 
     /// Waits for the next step, which must be this one, and gives what is said of it.
     async fn step(&mut self, step: &str) -> String {
-        let line = timeout(STEP, self.lines.next_line()).await.unwrap_or_else(|_| panic!("no `{step}` in time")).unwrap();
+        let line = timeout(STEP, self.lines.next_line())
+            .await
+            .unwrap_or_else(|_| panic!("no `{step}` in time"))
+            .unwrap();
         let errors = || std::fs::read_to_string(self.directory.path().join("errors")).unwrap();
         let said = line.as_deref().and_then(|line| line.strip_prefix(step)?.strip_prefix(' '));
         said.unwrap_or_else(|| panic!("not `{step}` but {line:?}; {}", errors())).to_owned()
     }
 
-    /// Sends the user to the page that the client wants, tells the client where they went from there, and gives its id.
+    /// Sends the user to the page that the client wants, tells the client where they went from
+    /// there, and gives its id.
     async fn authorize(&mut self, decision: &str) -> String {
         let url = self.step("authorize").await;
         let (client, answer) = decide(&url, decision).await;
@@ -160,7 +187,9 @@ fn installed(kind: &str, wanted: &str) -> Option<PathBuf> {
     if std::fs::read_to_string(place.join("installed")).is_ok_and(|installed| installed == wanted) {
         return Some(place);
     }
-    let why = format!("the clients for {kind} are not installed; examples/server/tests/clients/install does it");
+    let why = format!(
+        "the clients for {kind} are not installed; examples/server/tests/clients/install does it"
+    );
     assert!(std::env::var("GRANTCORE_REQUIRE_CLIENTS").as_deref() != Ok("1"), "{why}");
     // Not by `eprintln`, whose output a test that passes does not show.
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
@@ -178,9 +207,15 @@ async fn connects(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
 
 /// The same of one that is known by a document and does not register.
 async fn connects_by_its_document(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
-    let publisher = Publisher::start(&["http://127.0.0.1/callback", "http://localhost/callback"]).await;
+    let publisher =
+        Publisher::start(&["http://127.0.0.1/callback", "http://localhost/callback"]).await;
     let authority = publisher.authority();
-    let (server, resource) = start_with(&["--allow-loopback-documents", "--document-authority", authority.to_str().unwrap()]).await;
+    let (server, resource) = start_with(&[
+        "--allow-loopback-documents",
+        "--document-authority",
+        authority.to_str().unwrap(),
+    ])
+    .await;
     let Some(script) = start_script(&[&resource, &publisher.url()]) else { return };
     assert_eq!(goes_its_way(script).await, publisher.url());
     server.stop().await.unwrap();
@@ -188,13 +223,19 @@ async fn connects_by_its_document(start_script: impl FnOnce(&[&str]) -> Option<S
 
 async fn goes_its_way(mut script: Script) -> String {
     let client = script.authorize("allow").await;
-    assert_eq!(script.step("tools").await.split(' ').collect::<Vec<_>>(), ["note_add", "note_list", "whoami"]);
+    assert_eq!(
+        script.step("tools").await.split(' ').collect::<Vec<_>>(),
+        ["note_add", "note_list", "whoami"]
+    );
     check_identity(&script.step("call").await, &client);
     let refreshed = logged("tokens_refreshed", &client);
     // If the client asked for another authorization, its next step would be that.
     check_identity(&script.step("again").await, &client);
     assert_eq!(script.step("refreshed").await, "true");
-    assert_eq!((logged("code_redeemed", &client), logged("tokens_refreshed", &client)), (1, refreshed + 1));
+    assert_eq!(
+        (logged("code_redeemed", &client), logged("tokens_refreshed", &client)),
+        (1, refreshed + 1)
+    );
     script.end().await;
     client
 }
@@ -285,12 +326,18 @@ async fn rmcp_connects_from_the_resource_url_alone() {
     let (server, resource) = start().await;
     let (service, client) = rmcp_connects(&resource).await;
     let tools = service.list_all_tools().await.unwrap();
-    assert_eq!(tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), ["note_add", "note_list", "whoami"]);
+    assert_eq!(
+        tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(),
+        ["note_add", "note_list", "whoami"]
+    );
     check_identity(&whoami(&service).await, &client);
     let refreshed = logged("tokens_refreshed", &client);
     tokio::time::sleep(LIFETIME + Duration::from_secs(1)).await;
     check_identity(&whoami(&service).await, &client);
-    assert_eq!((logged("code_redeemed", &client), logged("tokens_refreshed", &client)), (1, refreshed + 1));
+    assert_eq!(
+        (logged("code_redeemed", &client), logged("tokens_refreshed", &client)),
+        (1, refreshed + 1)
+    );
     service.cancel().await.unwrap();
     server.stop().await.unwrap();
 }

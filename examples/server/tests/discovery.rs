@@ -1,5 +1,12 @@
-//! What a client that has never heard of the server finds, from any origin, and what it may do then: register, many at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! What a client that has never heard of the server finds, from any origin, and what it may do
+//! then: register, many at once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -24,8 +31,11 @@ async fn get(server: &Running, path: &str) -> Response {
 
 /// What a browser asks before a page of another origin may send such a request.
 async fn preflight(server: &Running, path: &str, method: &str, headers: &str) -> Response {
-    let request = plain_client(false).request(Method::OPTIONS, format!("{}{path}", server.issuer()));
-    let request = request.header("origin", "https://inspector.example").header("access-control-request-method", method);
+    let request =
+        plain_client(false).request(Method::OPTIONS, format!("{}{path}", server.issuer()));
+    let request = request
+        .header("origin", "https://inspector.example")
+        .header("access-control-request-method", method);
     request.header("access-control-request-headers", headers).send().await.unwrap()
 }
 
@@ -34,7 +44,12 @@ fn header<'r>(response: &'r Response, name: &str) -> &'r str {
 }
 
 async fn register(server: &Running, metadata: &Value) -> Response {
-    plain_client(false).post(format!("{}/oauth/register", server.issuer())).json(metadata).send().await.unwrap()
+    plain_client(false)
+        .post(format!("{}/oauth/register", server.issuer()))
+        .json(metadata)
+        .send()
+        .await
+        .unwrap()
 }
 
 fn metadata() -> Value {
@@ -45,14 +60,22 @@ fn metadata() -> Value {
 async fn meta_03_no_probe_of_a_client_ends_in_a_404() {
     let server = start(&[]).await;
     let expected = get(&server, "/.well-known/oauth-authorization-server").await;
-    assert_eq!((expected.status().as_u16(), header(&expected, "content-type")), (200, "application/json"));
+    assert_eq!(
+        (expected.status().as_u16(), header(&expected, "content-type")),
+        (200, "application/json")
+    );
     let expected: Value = expected.json().await.unwrap();
     assert_eq!(expected["issuer"], server.issuer());
     assert_eq!(expected["registration_endpoint"], format!("{}/oauth/register", server.issuer()));
-    let alias: Value = get(&server, "/.well-known/openid-configuration").await.json().await.unwrap();
+    let alias: Value =
+        get(&server, "/.well-known/openid-configuration").await.json().await.unwrap();
     assert_eq!(alias, expected);
     for (path, resource) in [("", "/mcp"), ("/mcp", "/mcp"), ("/api", "/api")] {
-        let document: Value = get(&server, &format!("/.well-known/oauth-protected-resource{path}")).await.json().await.unwrap();
+        let document: Value = get(&server, &format!("/.well-known/oauth-protected-resource{path}"))
+            .await
+            .json()
+            .await
+            .unwrap();
         assert_eq!(document["resource"], format!("{}{resource}", server.issuer()), "{path}");
         assert_eq!(document["authorization_servers"], json!([server.issuer()]));
     }
@@ -62,15 +85,31 @@ async fn meta_03_no_probe_of_a_client_ends_in_a_404() {
 #[tokio::test]
 async fn meta_04_other_origins_may_read_and_call_but_never_authorize() {
     let server = start(&[]).await;
-    let documents = ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp"];
+    let documents =
+        ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp"];
     for path in documents {
         let allowed = preflight(&server, path, "GET", "mcp-protocol-version").await;
-        assert!(allowed.status().is_success() && header(&allowed, "access-control-allow-headers").contains("mcp-protocol-version"));
+        assert!(
+            allowed.status().is_success()
+                && header(&allowed, "access-control-allow-headers")
+                    .contains("mcp-protocol-version")
+        );
         assert_eq!(header(&get(&server, path).await, "access-control-allow-origin"), "*");
-        assert_eq!(plain_client(false).post(format!("{}{path}", server.issuer())).send().await.unwrap().status(), 405);
+        assert_eq!(
+            plain_client(false)
+                .post(format!("{}{path}", server.issuer()))
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            405
+        );
     }
     let missing = get(&server, "/.well-known/nothing/here").await;
-    assert_eq!((missing.status().as_u16(), header(&missing, "access-control-allow-origin")), (404, "*"));
+    assert_eq!(
+        (missing.status().as_u16(), header(&missing, "access-control-allow-origin")),
+        (404, "*")
+    );
     for (path, method, headers) in [
         ("/oauth/token", "POST", "authorization"),
         ("/oauth/revoke", "POST", "authorization"),
@@ -81,18 +120,31 @@ async fn meta_04_other_origins_may_read_and_call_but_never_authorize() {
     ] {
         let allowed = preflight(&server, path, method, headers).await;
         assert_eq!(header(&allowed, "access-control-allow-origin"), "*", "{path}");
-        assert!(header(&allowed, "access-control-allow-methods").contains(method), "{method} {path}");
+        assert!(
+            header(&allowed, "access-control-allow-methods").contains(method),
+            "{method} {path}"
+        );
         let named = header(&allowed, "access-control-allow-headers").to_owned();
         assert!(headers.split(',').all(|name| named.contains(name)), "{path}: {named}");
     }
     for path in ["/oauth/authorize", "/oauth/consent", "/login"] {
-        for response in [preflight(&server, path, "GET", "accept").await, get(&server, path).await] {
-            assert!(!response.headers().keys().any(|name| name.as_str().starts_with("access-control-")), "{path}");
+        for response in [preflight(&server, path, "GET", "accept").await, get(&server, path).await]
+        {
+            assert!(
+                !response.headers().keys().any(|name| name.as_str().starts_with("access-control-")),
+                "{path}"
+            );
         }
     }
     // What a browser's script could not read otherwise.
-    let refused = plain_client(false).post(format!("{}/mcp", server.issuer())).header("origin", "https://a.example").send();
-    assert!(header(&refused.await.unwrap(), "access-control-expose-headers").contains("www-authenticate"));
+    let refused = plain_client(false)
+        .post(format!("{}/mcp", server.issuer()))
+        .header("origin", "https://a.example")
+        .send();
+    assert!(
+        header(&refused.await.unwrap(), "access-control-expose-headers")
+            .contains("www-authenticate")
+    );
     server.stop().await.unwrap();
 }
 
@@ -102,26 +154,39 @@ async fn client_11_a_registration_is_managed_over_http() {
     let response = register(&server, &metadata()).await;
     assert_eq!((response.status().as_u16(), header(&response, "cache-control")), (201, "no-store"));
     let client: Value = response.json().await.unwrap();
-    let (url, token) = (client["registration_client_uri"].as_str().unwrap(), client["registration_access_token"].as_str().unwrap());
+    let (url, token) = (
+        client["registration_client_uri"].as_str().unwrap(),
+        client["registration_access_token"].as_str().unwrap(),
+    );
     assert!(url.starts_with(&format!("{}/oauth/register/", server.issuer())));
     let http = plain_client(false);
     assert_eq!(http.get(url).send().await.unwrap().status(), 401);
     let read: Value = http.get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
-    assert_eq!((&read["client_id"], &read["redirect_uris"]), (&client["client_id"], &client["redirect_uris"]));
+    assert_eq!(
+        (&read["client_id"], &read["redirect_uris"]),
+        (&client["client_id"], &client["redirect_uris"])
+    );
     let mut changed = metadata();
     changed["client_id"] = client["client_id"].clone();
     changed["client_name"] = "Renamed".into();
-    let updated: Value = http.put(url).bearer_auth(token).json(&changed).send().await.unwrap().json().await.unwrap();
+    let updated: Value =
+        http.put(url).bearer_auth(token).json(&changed).send().await.unwrap().json().await.unwrap();
     assert_eq!(updated["client_name"], "Renamed");
     assert_eq!(http.post(url).bearer_auth(token).send().await.unwrap().status(), 405);
-    let no_text = http.get(format!("{}/oauth/register/%FF", server.issuer())).bearer_auth(token).send().await.unwrap();
+    let no_text = http
+        .get(format!("{}/oauth/register/%FF", server.issuer()))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
     assert_eq!((no_text.status().as_u16(), header(&no_text, "x-correlation-id").len()), (401, 32));
     assert_eq!(http.delete(url).bearer_auth(token).send().await.unwrap().status(), 204);
     assert_eq!(http.get(url).bearer_auth(token).send().await.unwrap().status(), 401);
     server.stop().await.unwrap();
 }
 
-/// What a shared address sends at its busiest: many users behind one, each with clients that register anew.
+/// What a shared address sends at its busiest: many users behind one, each with clients that
+/// register anew.
 #[tokio::test]
 async fn client_08_a_burst_from_one_address_gets_through_and_a_flood_does_not() {
     let server = start(&[]).await;
@@ -140,13 +205,21 @@ async fn client_08_a_burst_from_one_address_gets_through_and_a_flood_does_not() 
     assert_eq!(flooded.json::<Value>().await.unwrap()["error"], "too_many_requests");
     for _ in 0..150 {
         let page = Browser::new("alice")
-            .consent_page(&support::authorization_url(server.issuer(), &format!("{}/mcp", server.issuer())))
+            .consent_page(&support::authorization_url(
+                server.issuer(),
+                &format!("{}/mcp", server.issuer()),
+            ))
             .await;
         assert!(page.contains("Allow access"));
     }
     for id in ids.iter().cycle().take(300) {
         let form = [("grant_type", "refresh_token"), ("client_id", &**id), ("refresh_token", "x")];
-        let answer = plain_client(false).post(format!("{}/oauth/token", server.issuer())).form(&form).send().await.unwrap();
+        let answer = plain_client(false)
+            .post(format!("{}/oauth/token", server.issuer()))
+            .form(&form)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 400, "refused for what it asks, not for how often");
     }
     server.stop().await.unwrap();
@@ -160,12 +233,14 @@ async fn client_08_registration_can_need_a_token_or_be_off() {
     assert_eq!(refused.status(), 401);
     assert!(header(&refused, "www-authenticate").starts_with("Bearer "));
     let url = format!("{}/oauth/register", server.issuer());
-    let allowed = plain_client(false).post(&url).bearer_auth(token).json(&metadata()).send().await.unwrap();
+    let allowed =
+        plain_client(false).post(&url).bearer_auth(token).json(&metadata()).send().await.unwrap();
     assert_eq!(allowed.status(), 201);
     server.stop().await.unwrap();
 
     let server = start(&["--registration", "off"]).await;
-    let document: Value = get(&server, "/.well-known/oauth-authorization-server").await.json().await.unwrap();
+    let document: Value =
+        get(&server, "/.well-known/oauth-authorization-server").await.json().await.unwrap();
     assert_eq!(document.get("registration_endpoint"), None);
     assert_eq!(register(&server, &metadata()).await.status(), 403);
     server.stop().await.unwrap();

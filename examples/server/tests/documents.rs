@@ -1,5 +1,12 @@
-//! Clients known by a document that they publish: one connects, and what must not be fetched is not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! Clients known by a document that they publish: one connects, and what must not be fetched is
+//! not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -20,7 +27,8 @@ async fn start(more: &[&str]) -> Running {
 /// A server that trusts this publisher, though it is on this machine.
 async fn start_for(publisher: &Publisher) -> Running {
     let authority = publisher.authority();
-    start(&["--allow-loopback-documents", "--document-authority", authority.to_str().unwrap()]).await
+    start(&["--allow-loopback-documents", "--document-authority", authority.to_str().unwrap()])
+        .await
 }
 
 fn ask(server: &Running, client_id: &str) -> Url {
@@ -39,30 +47,49 @@ fn ask(server: &Running, client_id: &str) -> Url {
 
 async fn refused(server: &Running, client_id: &str) -> String {
     let page = plain_client(false).get(ask(server, client_id)).send().await.unwrap();
-    assert_eq!((page.status().as_u16(), page.headers().get("location")), (400, None), "{client_id}");
+    assert_eq!(
+        (page.status().as_u16(), page.headers().get("location")),
+        (400, None),
+        "{client_id}"
+    );
     let html = page.text().await.unwrap();
     assert!(html.contains("invalid_client") && !html.contains("<form"), "{html}");
     html
 }
 
 async fn token(server: &Running, form: &[(&str, &str)]) -> Response {
-    plain_client(false).post(format!("{}/oauth/token", server.issuer())).form(form).send().await.unwrap()
+    plain_client(false)
+        .post(format!("{}/oauth/token", server.issuer()))
+        .form(form)
+        .send()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_client_that_nobody_registered_connects_by_its_document() {
     let publisher = Publisher::start(&[PORTLESS]).await;
     let server = start_for(&publisher).await;
-    let metadata =
-        plain_client(false).get(format!("{}/.well-known/oauth-authorization-server", server.issuer())).send().await.unwrap();
-    assert_eq!(metadata.json::<Value>().await.unwrap()["client_id_metadata_document_supported"], true);
+    let metadata = plain_client(false)
+        .get(format!("{}/.well-known/oauth-authorization-server", server.issuer()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        metadata.json::<Value>().await.unwrap()["client_id_metadata_document_supported"],
+        true
+    );
 
     let (browser, id) = (Browser::new("alice"), publisher.url());
     let page = browser.consent_page(ask(&server, &id).as_str()).await;
     let host = format!("localhost:{}", publisher.address.port());
-    for said in
-        ["Published Client", "Known by a document it publishes", "The name is its own claim", &host, "runs on this computer"]
-    {
+    for said in [
+        "Published Client",
+        "Known by a document it publishes",
+        "The name is its own claim",
+        &host,
+        "runs on this computer",
+    ] {
         assert!(page.contains(said), "{said}: {page}");
     }
     let answer = browser.press(ask(&server, &id).as_str(), &page, "allow").await;
@@ -75,8 +102,11 @@ async fn a_client_that_nobody_registered_connects_by_its_document() {
         ("code_verifier", VERIFIER),
     ];
     let tokens: Value = token(&server, &redeem).await.json().await.unwrap();
-    let refresh =
-        [("grant_type", "refresh_token"), ("client_id", &*id), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("client_id", &*id),
+        ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+    ];
     assert_eq!(token(&server, &refresh).await.status(), 200);
     assert_eq!(publisher.connections(), 1, "fetched once: before the login, and fresh ever since");
     server.stop().await.unwrap();
@@ -88,13 +118,17 @@ async fn a_document_that_is_wrong_is_told_and_never_kept() {
     let server = start_for(&publisher).await;
     let good = publisher.response.lock().unwrap().clone();
     let document = |member: &str, value: Value| {
-        let mut document: Value = serde_json::from_str(good.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let mut document: Value =
+            serde_json::from_str(good.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         document[member] = value;
         document
     };
     for (wrong, said) in [
         (document("client_id", json!("https://localhost/other")), "byte for byte"),
-        (document("redirect_uris", json!(["javascript:alert(1)"])), "a scheme that is never allowed"),
+        (
+            document("redirect_uris", json!(["javascript:alert(1)"])),
+            "a scheme that is never allowed",
+        ),
         (document("client_secret", json!("published")), "no secret"),
         (document("client_name", json!("x".repeat(6000))), "over 5,120 bytes"),
     ] {
@@ -102,17 +136,24 @@ async fn a_document_that_is_wrong_is_told_and_never_kept() {
         let page = refused(&server, &publisher.url()).await;
         assert!(page.contains(said), "{said}: {page}");
     }
-    let moved = format!("HTTP/1.1 301 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", publisher.url());
+    let moved =
+        format!("HTTP/1.1 301 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", publisher.url());
     publisher.response.lock().unwrap().clone_from(&moved);
     assert!(refused(&server, &publisher.url()).await.contains("another status than 200"));
     assert_eq!(publisher.connections(), 5, "one fetch each, and the redirect is not followed");
 
     *publisher.response.lock().unwrap() = good;
-    assert!(Browser::new("alice").consent_page(ask(&server, &publisher.url()).as_str()).await.contains("Allow access"));
+    assert!(
+        Browser::new("alice")
+            .consent_page(ask(&server, &publisher.url()).as_str())
+            .await
+            .contains("Allow access")
+    );
     server.stop().await.unwrap();
 }
 
-/// Private, link-local, metadata service, IPv4-mapped, other spellings of loopback: told alike, and nobody is called.
+/// Private, link-local, metadata service, IPv4-mapped, other spellings of loopback: told alike, and
+/// nobody is called.
 #[tokio::test]
 async fn nothing_is_fetched_from_addresses_that_strangers_cannot_reach() {
     let publisher = Publisher::start(&[PORTLESS]).await;
@@ -139,14 +180,20 @@ async fn nothing_is_fetched_from_addresses_that_strangers_cannot_reach() {
         assert!(page.contains("could not be fetched"), "{host}: {page}");
         pages.push(page.split("<h2>").next().unwrap().replace(host, "HOST"));
     }
-    assert!(pages.windows(2).all(|two| two[0] == two[1]), "why is for the log: it would map the network");
+    assert!(
+        pages.windows(2).all(|two| two[0] == two[1]),
+        "why is for the log: it would map the network"
+    );
     for id in [
         format!("http://127.0.0.1:{port}/c"),
         format!("https://127.1:{port}/c"),
         format!("https://2130706433:{port}/c"),
         "https://client.example".into(),
     ] {
-        assert!(refused(&server, &id).await.contains("not the URL of a client metadata document"), "{id}");
+        assert!(
+            refused(&server, &id).await.contains("not the URL of a client metadata document"),
+            "{id}"
+        );
     }
     assert_eq!(publisher.connections(), 0);
     server.stop().await.unwrap();
@@ -165,21 +212,37 @@ async fn without_the_authority_or_the_feature_there_is_no_such_client() {
     off.stop().await.unwrap();
 }
 
-/// Whoever is not signed in can have so much fetched and no more; signing in first is all that is asked of them then.
+/// Whoever is not signed in can have so much fetched and no more; signing in first is all that is
+/// asked of them then.
 #[tokio::test]
 async fn strangers_can_make_it_fetch_so_much_and_then_sign_in_first() {
     let publisher = Publisher::start(&[PORTLESS]).await;
     let server = start_for(&publisher).await;
-    let made_up = |n: usize| ask(&server, &publisher.url().replace("client.json", &format!("{n}.json")));
+    let made_up =
+        |n: usize| ask(&server, &publisher.url().replace("client.json", &format!("{n}.json")));
     let http = plain_client(false);
     for n in 0..20 {
-        assert_eq!(http.get(made_up(n)).send().await.unwrap().status(), 400, "another document than asked for");
+        assert_eq!(
+            http.get(made_up(n)).send().await.unwrap().status(),
+            400,
+            "another document than asked for"
+        );
     }
     let later = http.get(made_up(20)).send().await.unwrap();
     assert_eq!(later.status(), 303);
-    assert!(later.headers()["location"].to_str().unwrap().starts_with("/login?next=%2Foauth%2Fauthorize%3F"));
+    assert!(
+        later.headers()["location"]
+            .to_str()
+            .unwrap()
+            .starts_with("/login?next=%2Foauth%2Fauthorize%3F")
+    );
     assert_eq!(publisher.connections(), 20);
-    assert!(Browser::new("alice").consent_page(ask(&server, &publisher.url()).as_str()).await.contains("Allow access"));
+    assert!(
+        Browser::new("alice")
+            .consent_page(ask(&server, &publisher.url()).as_str())
+            .await
+            .contains("Allow access")
+    );
     assert_eq!(publisher.connections(), 21);
     server.stop().await.unwrap();
 }

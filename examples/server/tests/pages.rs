@@ -1,6 +1,12 @@
-//! The pages without a browser: whose they are, that nothing changes without the form's token, and that nothing secret is on them, in
-//! the log or in the database.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The pages without a browser: whose they are, that nothing changes without the form's token, and
+//! that nothing secret is on them, in the log or in the database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -37,14 +43,26 @@ async fn tokens(issuer: &str, browser: &Browser) -> (String, String) {
         ("code", &code),
         ("code_verifier", VERIFIER),
     ];
-    let answer = plain_client(false).post(format!("{issuer}/oauth/token")).form(&fields).send().await.unwrap();
+    let answer = plain_client(false)
+        .post(format!("{issuer}/oauth/token"))
+        .form(&fields)
+        .send()
+        .await
+        .unwrap();
     let body: Value = answer.json().await.unwrap();
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     (text("access_token"), text("refresh_token"))
 }
 
 async fn api(issuer: &str, token: &str) -> u16 {
-    plain_client(false).get(format!("{issuer}/api")).bearer_auth(token).send().await.unwrap().status().as_u16()
+    plain_client(false)
+        .get(format!("{issuer}/api"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
 }
 
 async fn page(browser: &Browser, url: &str) -> (u16, String) {
@@ -54,7 +72,10 @@ async fn page(browser: &Browser, url: &str) -> (u16, String) {
 
 /// The address of the first Revoke button.
 fn revoke_path(list: &str) -> String {
-    let path = list.split("href=\"").find(|rest| rest.contains("/revoke\"")).unwrap_or_else(|| panic!("nothing to revoke: {list}"));
+    let path = list
+        .split("href=\"")
+        .find(|rest| rest.contains("/revoke\""))
+        .unwrap_or_else(|| panic!("nothing to revoke: {list}"));
     path.split('"').next().unwrap().to_owned()
 }
 
@@ -73,10 +94,16 @@ async fn a_connection_is_its_users_to_end_with_the_forms_token_and_nobody_elses(
     let (_, bobs) = page(&bob, &format!("{issuer}/settings/connected-apps")).await;
     let (_, bobs) = page(&bob, &format!("{issuer}{}", revoke_path(&bobs))).await;
     assert_eq!(page(&bob, &target).await.0, 404);
-    assert_eq!(bob.http.post(&target).form(&form(&bobs).fields).send().await.unwrap().status(), 404);
+    assert_eq!(
+        bob.http.post(&target).form(&form(&bobs).fields).send().await.unwrap().status(),
+        404
+    );
     // Nobody signed in; no token; the token of another browser.
     let stranger = plain_client(true).post(&target).form(&form(&bobs).fields).send().await.unwrap();
-    assert!(stranger.status() == 303 && stranger.headers()["location"].to_str().unwrap().starts_with("/login"));
+    assert!(
+        stranger.status() == 303
+            && stranger.headers()["location"].to_str().unwrap().starts_with("/login")
+    );
     for fields in [Vec::new(), vec![("csrf".to_owned(), "x".to_owned())], form(&bobs).fields] {
         assert_eq!(alice.http.post(&target).form(&fields).send().await.unwrap().status(), 403);
     }
@@ -87,7 +114,10 @@ async fn a_connection_is_its_users_to_end_with_the_forms_token_and_nobody_elses(
     assert_eq!(answer.status(), 303);
     assert_eq!(api(&issuer, &access).await, 401);
     assert_eq!(page(&alice, &target).await.0, 404, "it is gone");
-    assert_eq!(page(&alice, &format!("{issuer}/settings/connected-apps/nonsense/revoke")).await.0, 404);
+    assert_eq!(
+        page(&alice, &format!("{issuer}/settings/connected-apps/nonsense/revoke")).await.0,
+        404
+    );
     server.stop().await.unwrap();
 }
 
@@ -99,7 +129,8 @@ async fn the_administrators_pages_are_the_administrators() {
     let (access, _) = tokens(&issuer, &alice).await;
     for path in ["", "/clients", "/accounts", "/accounts/alice", "/trail", "/flow/x"] {
         assert_eq!(page(&alice, &format!("{issuer}/admin{path}")).await.0, 403, "{path}");
-        let stranger = plain_client(false).get(format!("{issuer}/admin{path}")).send().await.unwrap();
+        let stranger =
+            plain_client(false).get(format!("{issuer}/admin{path}")).send().await.unwrap();
         assert_eq!(stranger.status(), 303, "{path}");
     }
     let act = format!("{issuer}/admin/act");
@@ -108,12 +139,22 @@ async fn the_administrators_pages_are_the_administrators() {
 
     let admin = Browser::new("admin");
     tokens(&issuer, &admin).await;
-    assert_eq!(admin.http.post(&act).form(&suspend).send().await.unwrap().status(), 403, "without the form's token");
+    assert_eq!(
+        admin.http.post(&act).form(&suspend).send().await.unwrap().status(),
+        403,
+        "without the form's token"
+    );
     assert_eq!(api(&issuer, &access).await, 200);
     let (_, accounts) = page(&admin, &format!("{issuer}/admin/accounts")).await;
     let csrf = form(&accounts).fields.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
     let acting = async |fields: &[(&str, &str)]| {
-        let answer = admin.http.post(&act).form(&[fields, &[("csrf", csrf.as_str())]].concat()).send().await.unwrap();
+        let answer = admin
+            .http
+            .post(&act)
+            .form(&[fields, &[("csrf", csrf.as_str())]].concat())
+            .send()
+            .await
+            .unwrap();
         answer.status().as_u16()
     };
     for (bad, status) in [
@@ -131,14 +172,24 @@ async fn the_administrators_pages_are_the_administrators() {
     assert_eq!(acting(&suspend).await, 303);
     assert_eq!(api(&issuer, &access).await, 401);
     assert_eq!(acting(&[("act", "lift"), ("subject", "alice")]).await, 303);
-    assert_eq!(acting(&[("act", "end-client"), ("client_id", "demo-public"), ("reason", "x"), ("confirmed", "yes")]).await, 303);
+    assert_eq!(
+        acting(&[
+            ("act", "end-client"),
+            ("client_id", "demo-public"),
+            ("reason", "x"),
+            ("confirmed", "yes")
+        ])
+        .await,
+        303
+    );
     assert_eq!(api(&issuer, &access).await, 401);
     let (_, bad_time) = page(&admin, &format!("{issuer}/admin/trail?at=yesterday")).await;
     assert!(bad_time.contains("Write it like"));
     server.stop().await.unwrap();
 }
 
-/// Every flow, on the program itself with its log at its most talkative; then its log, its pages and its files are searched.
+/// Every flow, on the program itself with its log at its most talkative; then its log, its pages
+/// and its files are searched.
 #[tokio::test]
 async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     let directory = tempfile::tempdir().unwrap();
@@ -153,7 +204,11 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
             .unwrap(),
     );
     let mut first = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(program.0.stdout.take().unwrap()), &mut first).unwrap();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(program.0.stdout.take().unwrap()),
+        &mut first,
+    )
+    .unwrap();
     let issuer = first.trim().strip_prefix("grantcore example server at ").unwrap().to_owned();
 
     let (alice, admin) = (Browser::new("alice"), Browser::new("admin"));
@@ -161,21 +216,58 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     tokens(&issuer, &admin).await;
     let client = plain_client(false);
     let post = async |path: &str, fields: &[(&str, &str)]| -> Value {
-        client.post(format!("{issuer}{path}")).form(fields).send().await.unwrap().json().await.unwrap_or_default()
+        client
+            .post(format!("{issuer}{path}"))
+            .form(fields)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap_or_default()
     };
-    let again = [("grant_type", "refresh_token"), ("client_id", "demo-public"), ("refresh_token", &*refresh)];
+    let again = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "demo-public"),
+        ("refresh_token", &*refresh),
+    ];
     let renewed = post("/oauth/token", &again).await;
-    let text = |body: &Value, name: &str| body[name].as_str().unwrap_or_else(|| panic!("{name}: {body}")).to_owned();
-    let mut secrets = vec![access.clone(), refresh.clone(), text(&renewed, "access_token"), text(&renewed, "refresh_token")];
+    let text = |body: &Value, name: &str| {
+        body[name].as_str().unwrap_or_else(|| panic!("{name}: {body}")).to_owned()
+    };
+    let mut secrets = vec![
+        access.clone(),
+        refresh.clone(),
+        text(&renewed, "access_token"),
+        text(&renewed, "refresh_token"),
+    ];
     let metadata = json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "client_secret_post"});
-    let registered: Value =
-        client.post(format!("{issuer}/oauth/register")).json(&metadata).send().await.unwrap().json().await.unwrap();
-    secrets.extend([text(&registered, "client_secret"), text(&registered, "registration_access_token")]);
+    let registered: Value = client
+        .post(format!("{issuer}/oauth/register"))
+        .json(&metadata)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    secrets.extend([
+        text(&registered, "client_secret"),
+        text(&registered, "registration_access_token"),
+    ]);
     // Where they belong, and where they do not.
     assert_eq!(api(&issuer, &text(&renewed, "access_token")).await, 200);
     for secret in secrets.clone() {
         api(&issuer, &secret).await;
-        post("/oauth/token", &[("grant_type", "authorization_code"), ("client_id", "demo-public"), ("code", &secret)]).await;
+        post(
+            "/oauth/token",
+            &[
+                ("grant_type", "authorization_code"),
+                ("client_id", "demo-public"),
+                ("code", &secret),
+            ],
+        )
+        .await;
         post("/oauth/revoke", &[("client_id", "demo-public"), ("token", &secret)]).await;
         post("/oauth/introspect", &[("client_id", "demo-public"), ("token", &secret)]).await;
         client.get(format!("{issuer}/api?access_token={secret}")).send().await.unwrap();
@@ -183,30 +275,61 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     post("/oauth/token", &again).await;
     secrets.push(VERIFIER.into());
     let mut pages = String::new();
-    for path in
-        ["/settings/connected-apps", "/admin/clients", "/admin/accounts/alice", "/admin/trail?subject=alice", "/admin/trail"]
-    {
-        pages.push_str(&page(if path.starts_with("/admin") { &admin } else { &alice }, &format!("{issuer}{path}")).await.1);
+    for path in [
+        "/settings/connected-apps",
+        "/admin/clients",
+        "/admin/accounts/alice",
+        "/admin/trail?subject=alice",
+        "/admin/trail",
+    ] {
+        pages.push_str(
+            &page(
+                if path.starts_with("/admin") { &admin } else { &alice },
+                &format!("{issuer}{path}"),
+            )
+            .await
+            .1,
+        );
     }
     assert!(pages.contains("grant_revoked"), "the trail has the whole story");
-    assert!(Command::new("kill").args(["-TERM", &program.0.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &program.0.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(program.0.wait().unwrap().success());
 
-    // The bytes of a credential after its prefix and its grant's id, as the database could have them.
+    // The bytes of a credential after its prefix and its grant's id, as the database could have
+    // them.
     let raw = |secret: &String| {
-        URL_SAFE_NO_PAD.decode(secret.get(4..)?).ok().filter(|bytes| bytes.len() > 16).map(|bytes| bytes[16..].to_vec())
+        URL_SAFE_NO_PAD
+            .decode(secret.get(4..)?)
+            .ok()
+            .filter(|bytes| bytes.len() > 16)
+            .map(|bytes| bytes[16..].to_vec())
     };
     let mut needles: Vec<Vec<u8>> = secrets.iter().filter_map(raw).collect();
     needles.extend(secrets.iter().map(|secret| secret.as_bytes().to_vec()));
-    let contains = |hay: &[u8], needle: &[u8]| hay.windows(needle.len()).any(|window| window == needle);
+    let contains =
+        |hay: &[u8], needle: &[u8]| hay.windows(needle.len()).any(|window| window == needle);
     let mut places = vec![("pages".to_owned(), pages.into_bytes())];
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let path = entry.unwrap().path();
-        places.push((path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()));
+        places.push((
+            path.file_name().unwrap().to_string_lossy().into_owned(),
+            std::fs::read(&path).unwrap(),
+        ));
     }
-    assert!(places.iter().any(|(name, bytes)| name == "log" && contains(bytes, b"grant_revoked") && bytes.len() > 10_000));
+    assert!(places.iter().any(|(name, bytes)| name == "log"
+        && contains(bytes, b"grant_revoked")
+        && bytes.len() > 10_000));
     // In the file itself or in its log of writes, as SQLite had it last.
-    assert!(places.iter().any(|(name, bytes)| name.starts_with("grantcore.sqlite") && contains(bytes, b"grant_revoked")));
+    assert!(
+        places.iter().any(|(name, bytes)| name.starts_with("grantcore.sqlite")
+            && contains(bytes, b"grant_revoked"))
+    );
     for (place, bytes) in &places {
         for (number, needle) in needles.iter().enumerate() {
             assert!(!contains(bytes, needle), "secret {number} is in {place}");

@@ -1,5 +1,12 @@
-//! The program itself: starts by its command, says where to go, keeps its grants over a restart, stops when told.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The program itself: starts by its command, says where to go, keeps its grants over a restart,
+//! stops when told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -30,8 +37,15 @@ async fn grants_survive_a_restart_and_the_program_stops_when_told() {
         ("code", &code),
         ("code_verifier", VERIFIER),
     ];
-    let tokens: Value =
-        plain_client(false).post(format!("{issuer}/oauth/token")).form(&form).send().await.unwrap().json().await.unwrap();
+    let tokens: Value = plain_client(false)
+        .post(format!("{issuer}/oauth/token"))
+        .form(&form)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert!(program.stop());
     assert!(directory.path().join("grantcore.sqlite").exists(), "the default database");
 
@@ -51,8 +65,11 @@ async fn grants_survive_a_restart_and_the_program_stops_when_told() {
 fn a_second_signal_stops_it_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut program = start("127.0.0.1:0", directory.path());
-    let mut stuck = std::net::TcpStream::connect(program.issuer.strip_prefix("http://").unwrap()).unwrap();
-    stuck.write_all(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
+    let mut stuck =
+        std::net::TcpStream::connect(program.issuer.strip_prefix("http://").unwrap()).unwrap();
+    stuck
+        .write_all(b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        .unwrap();
     let ended = loop {
         Command::new("kill").args(["-TERM", &program.child.id().to_string()]).status().unwrap();
         match program.child.try_wait().unwrap() {
@@ -68,13 +85,20 @@ fn a_second_signal_stops_it_at_once() {
 fn what_keeps_it_from_starting_is_said_in_a_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let started = |arguments: &[&str]| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_grantcore-server")).args(arguments).current_dir(directory.path()).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let window = started(&["--listen", "127.0.0.1:0", "--database", "memory:", "--replay-window", "2h"]);
-    assert_eq!(window, "grantcore-server: the replay window is at most the access lifetime and shorter than the idle lifetime\n");
+    let window =
+        started(&["--listen", "127.0.0.1:0", "--database", "memory:", "--replay-window", "2h"]);
+    assert_eq!(
+        window,
+        "grantcore-server: the replay window is at most the access lifetime and shorter than the idle lifetime\n"
+    );
     assert!(started(&["--database", "cloud:x"]).contains("sqlite:PATH"));
 }
 
@@ -84,7 +108,8 @@ fn the_database_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let program = start("127.0.0.1:0", directory.path());
-    let mode = std::fs::metadata(directory.path().join("grantcore.sqlite")).unwrap().permissions().mode();
+    let mode =
+        std::fs::metadata(directory.path().join("grantcore.sqlite")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
     assert!(program.stop());
 }
@@ -104,13 +129,23 @@ fn a_database_that_is_not_there_keeps_it_from_starting_and_its_password_is_not_t
         ("redis-cluster://auth:hunter2@127.0.0.1:none,b:2".to_owned(), ""),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
-        let command = command.args(["--listen", "127.0.0.1:0", "--log", "trace"]).env("GRANTCORE_DATABASE", &url);
+        let command = command
+            .args(["--listen", "127.0.0.1:0", "--log", "trace"])
+            .env("GRANTCORE_DATABASE", &url);
         let output = command.current_dir(directory.path()).output().unwrap();
         let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(!output.status.success() && !told.contains("hunter2"), "{told}");
         let last = told.lines().last().unwrap();
-        assert!(last.starts_with("grantcore-server: the database cannot be opened: ") && last.contains(by), "{told}");
-        assert_eq!(told.lines().filter(|line| line.contains("grantcore-server: ")).count(), 1, "{told}");
+        assert!(
+            last.starts_with("grantcore-server: the database cannot be opened: ")
+                && last.contains(by),
+            "{told}"
+        );
+        assert_eq!(
+            told.lines().filter(|line| line.contains("grantcore-server: ")).count(),
+            1,
+            "{told}"
+        );
     }
     let help = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
         .arg("--help")

@@ -1,5 +1,12 @@
-//! Many at once against the SQLite file: of 20 redemptions of one code or refreshes of one token, one wins, and no fork lives on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! Many at once against the SQLite file: of 20 redemptions of one code or refreshes of one token,
+//! one wins, and no fork lives on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -44,13 +51,19 @@ impl Fixture {
         format!("{}/mcp", self.server.issuer())
     }
 
-    /// Posts the same form many times at once, over connections of their own, and gives status and body of each answer.
+    /// Posts the same form many times at once, over connections of their own, and gives status and
+    /// body of each answer.
     async fn all_at_once(&self, form: &[(&str, &str)]) -> Vec<(u16, Value)> {
-        let body: Vec<(String, String)> = form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let body: Vec<(String, String)> =
+            form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let gate = std::sync::Arc::new(tokio::sync::Barrier::new(AT_ONCE));
         let calls = (0..AT_ONCE).map(|_| {
-            let (http, url, body, gate) =
-                (plain_client(false), format!("{}/oauth/token", self.server.issuer()), body.clone(), gate.clone());
+            let (http, url, body, gate) = (
+                plain_client(false),
+                format!("{}/oauth/token", self.server.issuer()),
+                body.clone(),
+                gate.clone(),
+            );
             tokio::spawn(async move {
                 gate.wait().await;
                 let answer = http.post(url).form(&body).send().await.unwrap();
@@ -65,14 +78,24 @@ impl Fixture {
     }
 
     async fn works(&self, access: &str) -> bool {
-        let answer = plain_client(false).post(self.mcp()).bearer_auth(access).body("{}").send().await.unwrap();
+        let answer = plain_client(false)
+            .post(self.mcp())
+            .bearer_auth(access)
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
         answer.status() != 401
     }
 
     async fn first_tokens(&self) -> Value {
         let code = self.code().await;
-        let answer =
-            plain_client(false).post(format!("{}/oauth/token", self.server.issuer())).form(&redeem(&code)).send().await.unwrap();
+        let answer = plain_client(false)
+            .post(format!("{}/oauth/token", self.server.issuer()))
+            .form(&redeem(&code))
+            .send()
+            .await
+            .unwrap();
         answer.json().await.unwrap()
     }
 }
@@ -110,7 +133,10 @@ async fn code_07_one_of_twenty_redemptions_wins_and_the_replays_revoke() {
     let answers = fixture.all_at_once(&redeem(&code)).await;
     let winners = successes(&answers);
     assert_eq!(winners.len(), 1);
-    assert!(!fixture.works(text(winners[0], "access_token")).await, "a second valid redemption revokes the first one's tokens");
+    assert!(
+        !fixture.works(text(winners[0], "access_token")).await,
+        "a second valid redemption revokes the first one's tokens"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -130,7 +156,8 @@ async fn refresh_14_within_the_window_all_get_the_same_successor() {
     let fixture = start("30s").await;
     let first = fixture.first_tokens().await;
     let answers = fixture.all_at_once(&refresh(text(&first, "refresh_token"))).await;
-    let (retry, answered): (Vec<_>, Vec<_>) = answers.iter().partition(|(status, _)| *status == 503);
+    let (retry, answered): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|(status, _)| *status == 503);
     assert!(retry.len() < AT_ONCE, "somebody makes progress");
     let pairs: BTreeSet<_> = answered
         .iter()

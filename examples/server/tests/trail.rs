@@ -1,5 +1,12 @@
-//! What the server keeps of what happened, and what calls cost: over real HTTP, on a SQLite file that the tests read as well.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! What the server keeps of what happened, and what calls cost: over real HTTP, on a SQLite file
+//! that the tests read as well.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -35,7 +42,8 @@ impl Fixture {
 
     /// Access and refresh token of one of the demo clients.
     async fn tokens(&self, client: &str, user: &'static str, resource: &str) -> (String, String) {
-        let url = authorization_url(self.server.issuer(), &self.url(resource)).replace("demo-public", client);
+        let url = authorization_url(self.server.issuer(), &self.url(resource))
+            .replace("demo-public", client);
         let code = param(&Browser::new(user).authorize(&url, "allow").await, "code").unwrap();
         let tokens: Value = self.redeem(client, &code).await.json().await.unwrap();
         let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
@@ -43,10 +51,17 @@ impl Fixture {
     }
 
     async fn redeem(&self, client: &str, code: &str) -> Response {
-        let form = [("grant_type", "authorization_code"), ("redirect_uri", CALLBACK), ("code", code), ("code_verifier", VERIFIER)];
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("redirect_uri", CALLBACK),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+        ];
         let post = plain_client(false).post(self.url("/oauth/token"));
         let post = match client {
-            "demo-confidential" => post.basic_auth(client, Some("demo-confidential-secret")).form(&form),
+            "demo-confidential" => {
+                post.basic_auth(client, Some("demo-confidential-secret")).form(&form)
+            }
             _ => post.form(&[&form[..], &[("client_id", client)]].concat()),
         };
         post.send().await.unwrap()
@@ -59,7 +74,11 @@ impl Fixture {
     async fn mcp(&self, access: &str, method: &str, params: Value) -> Response {
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let call = plain_client(false).post(self.url("/mcp")).bearer_auth(access);
-        call.header("accept", "application/json, text/event-stream").json(&message).send().await.unwrap()
+        call.header("accept", "application/json, text/event-stream")
+            .json(&message)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Stops it, and gives what it left.
@@ -72,7 +91,9 @@ impl Fixture {
 /// Values of a column of the trail, in order.
 fn trail(directory: &TempDir, column: &str, condition: &str) -> Vec<String> {
     let file = open(directory);
-    let mut query = file.prepare(&format!("SELECT CAST({column} AS TEXT) FROM trail WHERE {condition} ORDER BY id")).unwrap();
+    let mut query = file
+        .prepare(&format!("SELECT CAST({column} AS TEXT) FROM trail WHERE {condition} ORDER BY id"))
+        .unwrap();
     query.query_map([], |row| row.get(0)).unwrap().map(|value| value.unwrap()).collect()
 }
 
@@ -89,7 +110,10 @@ async fn warning(response: Response) -> Option<String> {
 }
 
 async fn is_out_of_balance(response: Response) {
-    assert_eq!((response.status().as_u16(), response.headers().get("www-authenticate")), (402, None));
+    assert_eq!(
+        (response.status().as_u16(), response.headers().get("www-authenticate")),
+        (402, None)
+    );
     assert_eq!(response.json::<Value>().await.unwrap()["error"], "insufficient_balance");
 }
 
@@ -113,7 +137,10 @@ async fn rs_16_two_clients_of_one_account_draw_on_one_balance() {
     }
     assert_eq!(fixture.api(&alice).await.status(), 200, "another account");
 
-    fixture.file().execute("UPDATE balances SET balance = balance + 4 WHERE subject = 'bob'", []).unwrap();
+    fixture
+        .file()
+        .execute("UPDATE balances SET balance = balance + 4 WHERE subject = 'bob'", [])
+        .unwrap();
     let again = fixture.api(&confidential).await;
     assert_eq!((again.status().as_u16(), low_balance(&again)), (200, None), "the same token works");
     fixture.stop().await;
@@ -126,13 +153,17 @@ async fn tools_cost_what_the_api_costs_and_finding_them_nothing() {
     let (api, _) = fixture.tokens("demo-public", "bob", "/api").await;
     let free = async || {
         let client = json!({"name": "test", "version": "1"});
-        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
-        for (method, params) in [("initialize", params), ("tools/list", json!({})), ("ping", json!({}))] {
+        let params =
+            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        for (method, params) in
+            [("initialize", params), ("tools/list", json!({})), ("ping", json!({}))]
+        {
             let answer = fixture.mcp(&mcp, method, params).await;
             assert_eq!((answer.status().as_u16(), low_balance(&answer)), (200, None), "{method}");
         }
     };
-    let whoami = async || fixture.mcp(&mcp, "tools/call", json!({"name": "whoami", "arguments": {}})).await;
+    let whoami =
+        async || fixture.mcp(&mcp, "tools/call", json!({"name": "whoami", "arguments": {}})).await;
     free().await;
     let called = whoami().await;
     assert_eq!((called.status().as_u16(), low_balance(&called)), (200, Some("0")));
@@ -153,14 +184,24 @@ async fn what_rmcp_cannot_read_is_refused_and_costs_nothing() {
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}).to_string();
     let large = format!("{}{call}", " ".repeat(64 * 1024));
     for body in ["", "no JSON", &call[1..], &large] {
-        let post = plain_client(false).post(fixture.url("/mcp")).bearer_auth(&mcp).body(body.to_owned());
-        let headers = [("accept", "application/json, text/event-stream"), ("content-type", "application/json")];
+        let post =
+            plain_client(false).post(fixture.url("/mcp")).bearer_auth(&mcp).body(body.to_owned());
+        let headers = [
+            ("accept", "application/json, text/event-stream"),
+            ("content-type", "application/json"),
+        ];
         let post = headers.into_iter().fold(post, |post, (name, value)| post.header(name, value));
         let status = post.send().await.unwrap().status();
-        assert!(status.is_client_error() && status != 401 && status != 402, "{status} for {} bytes", body.len());
+        assert!(
+            status.is_client_error() && status != 401 && status != 402,
+            "{status} for {} bytes",
+            body.len()
+        );
     }
-    let balance: i64 =
-        fixture.file().query_row("SELECT balance FROM balances WHERE subject = 'bob'", [], |row| row.get(0)).unwrap();
+    let balance: i64 = fixture
+        .file()
+        .query_row("SELECT balance FROM balances WHERE subject = 'bob'", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(balance, 1);
     fixture.stop().await;
 }
@@ -172,15 +213,19 @@ async fn of_many_calls_at_once_as_many_are_served_as_can_be_paid() {
     // All are checked while there is something left, for none can draw before.
     let file = fixture.file();
     file.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let calls: Vec<_> =
-        (0..20).map(|_| tokio::spawn(plain_client(false).get(fixture.url("/api")).bearer_auth(&access).send())).collect();
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            tokio::spawn(plain_client(false).get(fixture.url("/api")).bearer_auth(&access).send())
+        })
+        .collect();
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     file.execute_batch("COMMIT").unwrap();
     let mut statuses = Vec::new();
     for call in calls {
         statuses.push(call.await.unwrap().unwrap().status().as_u16());
     }
-    let (served, refused): (Vec<_>, Vec<_>) = statuses.into_iter().partition(|status| *status == 200);
+    let (served, refused): (Vec<_>, Vec<_>) =
+        statuses.into_iter().partition(|status| *status == 200);
     assert_eq!((served.len(), refused), (5, vec![402; 15]));
     let left = fixture.stop().await;
     let condition = "reason = 'insufficient_balance' AND status = 402 AND client = 'demo-public' AND subject = 'bob'";
@@ -191,15 +236,30 @@ async fn of_many_calls_at_once_as_many_are_served_as_can_be_paid() {
 async fn audit_02_a_stopped_server_has_left_the_whole_flow() {
     let fixture = Fixture::start(&[]).await;
     let (access, refresh) = fixture.tokens("demo-public", "alice", "/api").await;
-    let form = [("grant_type", "refresh_token"), ("client_id", "demo-public"), ("refresh_token", &refresh)];
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "demo-public"),
+        ("refresh_token", &refresh),
+    ];
     for status in [200, 400] {
-        let answer = plain_client(false).post(fixture.url("/oauth/token")).form(&form).send().await.unwrap();
+        let answer =
+            plain_client(false).post(fixture.url("/oauth/token")).form(&form).send().await.unwrap();
         assert_eq!(answer.status(), status);
     }
     assert_eq!(fixture.api(&access).await.status(), 401);
     let left = fixture.stop().await;
     let kinds = trail(&left, "kind", "flow IS NOT NULL");
-    assert_eq!(kinds, ["consent_shown", "consent_approved", "code_redeemed", "tokens_refreshed", "refused", "refused"]);
+    assert_eq!(
+        kinds,
+        [
+            "consent_shown",
+            "consent_approved",
+            "code_redeemed",
+            "tokens_refreshed",
+            "refused",
+            "refused"
+        ]
+    );
     assert_eq!(trail(&left, "count(DISTINCT flow)", "subject = 'alice'"), ["1"]);
     let challenged = "status = 401 AND challenge LIKE 'Bearer %error=\"invalid_token\"%'";
     assert_eq!(trail(&left, "reason", challenged), ["token_revoked"]);
@@ -209,10 +269,18 @@ async fn audit_02_a_stopped_server_has_left_the_whole_flow() {
 async fn audit_01_a_request_too_large_to_be_read_is_one_event_and_named_in_its_answer() {
     let fixture = Fixture::start(&[]).await;
     let large = vec![b'x'; 64 * 1024 + 1];
-    let paths = ["/oauth/token", "/oauth/revoke", "/oauth/register", "/oauth/register/x", "/oauth/authorize"];
+    let paths = [
+        "/oauth/token",
+        "/oauth/revoke",
+        "/oauth/register",
+        "/oauth/register/x",
+        "/oauth/authorize",
+    ];
     for path in paths {
         let before = trail(&fixture.directory, "id", "true").len();
-        let post = plain_client(false).post(fixture.url(path)).header("content-type", "application/x-www-form-urlencoded");
+        let post = plain_client(false)
+            .post(fixture.url(path))
+            .header("content-type", "application/x-www-form-urlencoded");
         let answer = post.body(large.clone()).send().await.unwrap();
         let name = answer.headers()["x-correlation-id"].to_str().unwrap().to_owned();
         let status = answer.status().as_str().to_owned();
@@ -259,7 +327,10 @@ async fn a_suspended_account_is_refused_until_it_is_not() {
         fixture.file().execute(sql, [suspended]).unwrap();
         assert_eq!(fixture.api(&access).await.status(), status);
     }
-    fixture.file().execute("UPDATE grantcore_accounts SET epoch = epoch + 1 WHERE subject = 'bob'", []).unwrap();
+    fixture
+        .file()
+        .execute("UPDATE grantcore_accounts SET epoch = epoch + 1 WHERE subject = 'bob'", [])
+        .unwrap();
     assert_eq!(fixture.api(&access).await.status(), 401, "all grants ended");
     fixture.stop().await;
 }

@@ -1,8 +1,16 @@
-//! Two processes of the program on one database, under load, and one of them killed in between: what a client was told holds at both,
-//! no code and no refresh token has two answers, and nobody is logged out without cause (I6, I10, I11, I12, I14, I19).
+//! Two processes of the program on one database, under load, and one of them killed in between:
+//! what a client was told holds at both, no code and no refresh token has two answers, and nobody
+//! is logged out without cause (I6, I10, I11, I12, I14, I19).
 //!
-//! `GRANTCORE_FLOWS` says how many flows each test runs, `GRANTCORE_SEED` which choices they make; `--nocapture` shows the counts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! `GRANTCORE_FLOWS` says how many flows each test runs, `GRANTCORE_SEED` which choices they make;
+//! `--nocapture` shows the counts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 #![allow(clippy::print_stdout, reason = "the counts, for whoever wants to see them")]
 
 #[path = "support/load/mod.rs"]

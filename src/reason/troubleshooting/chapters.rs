@@ -1,5 +1,5 @@
-//! The chapters: what somebody with a problem sees, and what can be said to all of them. Which reasons stand in each is
-//! `troubleshooting.rs`'s.
+//! The chapters: what somebody with a problem sees, and what can be said to all of them. Which
+//! reasons stand in each is `troubleshooting.rs`'s.
 
 /// One symptom.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,13 @@
-//! What a host does with its store beside the library's calls: sweeping, suspending, listing, moving.
+//! What a host does with its store beside the library's calls: sweeping, suspending, listing,
+//! moving.
 
 use grantcore::{Account, Client, Grant, GrantId, Stored, Subject, Timestamp};
 
 use crate::{PostgresStore, Result, queries};
 
 impl PostgresStore {
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. What is being written at this moment is
-    /// passed over, and left to the next call.
+    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. What
+    /// is being written at this moment is passed over, and left to the next call.
     ///
     /// # Errors
     /// If the database fails. What was dropped until then stays so.
@@ -14,7 +15,8 @@ impl PostgresStore {
         // What ends later than can be counted never ends.
         let Some(now) = queries::seconds(now) else { return Ok(0) };
         let grants = self.rows(queries::SWEEP_GRANTS, &[&now, &queries::count(most)]).await?.len();
-        let clients = self.rows(queries::SWEEP_CLIENTS, &[&now, &queries::count(most - grants)]).await?.len();
+        let clients =
+            self.rows(queries::SWEEP_CLIENTS, &[&now, &queries::count(most - grants)]).await?.len();
         Ok(grants + clients)
     }
 
@@ -32,7 +34,9 @@ impl PostgresStore {
     /// If the database fails, or one of them cannot be decoded.
     pub async fn clients(&self, after: Option<&str>, most: usize) -> Result<Vec<Stored<Client>>> {
         // No `client_id` is empty.
-        let rows = self.rows(queries::CLIENTS, &[&after.unwrap_or_default(), &queries::count(most)]).await?;
+        let rows = self
+            .rows(queries::CLIENTS, &[&after.unwrap_or_default(), &queries::count(most)])
+            .await?;
         rows.iter().map(queries::stored).collect()
     }
 
@@ -41,17 +45,28 @@ impl PostgresStore {
     /// # Errors
     /// If the database fails, or one of them cannot be decoded.
     pub async fn grants(&self, after: Option<GrantId>, most: usize) -> Result<Vec<Stored<Grant>>> {
-        let rows = self.rows(queries::GRANTS, &[&queries::id_bytes(after.as_ref()), &queries::count(most)]).await?;
+        let rows = self
+            .rows(queries::GRANTS, &[&queries::id_bytes(after.as_ref()), &queries::count(most)])
+            .await?;
         rows.iter().map(queries::stored).collect()
     }
 
-    /// The accounts that were ever suspended or raised to a new epoch, in the byte order of their names, likewise.
+    /// The accounts that were ever suspended or raised to a new epoch, in the byte order of their
+    /// names, likewise.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn accounts(&self, after: Option<&str>, most: usize) -> Result<Vec<(Subject, Account)>> {
+    pub async fn accounts(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<(Subject, Account)>> {
         let rows = self.rows(queries::ACCOUNTS, &[&after, &queries::count(most)]).await?;
-        rows.iter().map(|row| Ok((Subject::new(row.try_get::<_, &str>(2)?), queries::account(Some(row), 0)?))).collect()
+        rows.iter()
+            .map(|row| {
+                Ok((Subject::new(row.try_get::<_, &str>(2)?), queries::account(Some(row), 0)?))
+            })
+            .collect()
     }
 
     /// Says how an account stands, whatever it said before: to move it here from another store.

@@ -1,6 +1,7 @@
 //! The statements, one per call, and how their rows are read.
 //!
-//! Every write returns whether its commit is durable: one that is acknowledged before it is on disk is no write at all.
+//! Every write returns whether its commit is durable: one that is acknowledged before it is on disk
+//! is no write at all.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ macro_rules! durable {
     };
 }
 
-/// A grant, its client, how its user stands and how the client's owner does: two columns each, and whether there are such accounts.
-/// `asked` names the grant, and the client and user that go before its own.
+/// A grant, its client, how its user stands and how the client's owner does: two columns each, and
+/// whether there are such accounts. `asked` names the grant, and the client and user that go before
+/// its own.
 macro_rules! columns {
     () => {
         "SELECT g.version, g.body, c.version, c.body, coalesce(asked.subject, g.subject) IS NOT NULL, a.suspended, a.epoch, \
@@ -53,20 +55,26 @@ pub(crate) const LOAD_GRANTS: &str = concat!(
 
 pub(crate) const CLIENT: &str = "SELECT version, body FROM grantcore_clients WHERE id = $1";
 pub(crate) const GRANT: &str = "SELECT version, body FROM grantcore_grants WHERE id = $1";
-pub(crate) const ACCOUNT: &str = "SELECT suspended, epoch FROM grantcore_accounts WHERE subject = $1";
-pub(crate) const CLIENTS: &str = "SELECT version, body FROM grantcore_clients WHERE id > $1 ORDER BY id LIMIT $2";
-pub(crate) const GRANTS: &str = "SELECT version, body FROM grantcore_grants WHERE id > $1 ORDER BY id LIMIT $2";
+pub(crate) const ACCOUNT: &str =
+    "SELECT suspended, epoch FROM grantcore_accounts WHERE subject = $1";
+pub(crate) const CLIENTS: &str =
+    "SELECT version, body FROM grantcore_clients WHERE id > $1 ORDER BY id LIMIT $2";
+pub(crate) const GRANTS: &str =
+    "SELECT version, body FROM grantcore_grants WHERE id > $1 ORDER BY id LIMIT $2";
 pub(crate) const ACCOUNTS: &str = "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > $1 OR $1 IS NULL \
      ORDER BY subject LIMIT $2";
-pub(crate) const GRANTS_OF: &str = "SELECT id FROM grantcore_grants WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3";
+pub(crate) const GRANTS_OF: &str =
+    "SELECT id FROM grantcore_grants WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3";
 
 pub(crate) const ADD_GRANT: &str = concat!(
     "INSERT INTO grantcore_grants (id, version, subject, client, drop_after, body) VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT DO NOTHING",
     durable!()
 );
-pub(crate) const CHANGE_GRANT: &str =
-    concat!("UPDATE grantcore_grants SET version = $3, drop_after = $4, body = $5 WHERE id = $1 AND version = $2", durable!());
+pub(crate) const CHANGE_GRANT: &str = concat!(
+    "UPDATE grantcore_grants SET version = $3, drop_after = $4, body = $5 WHERE id = $1 AND version = $2",
+    durable!()
+);
 pub(crate) const ADD_CLIENT: &str = concat!(
     "INSERT INTO grantcore_clients (id, version, owner, drop_after, body) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
     durable!()
@@ -91,8 +99,9 @@ pub(crate) const RAISE_EPOCH: &str = concat!(
     durable!()
 );
 
-/// A record that is being renewed is locked, and passed over; one that was renewed before it was locked is looked at again, and
-/// stays. `MATERIALIZED`, because a subquery that is run twice would drop twice as many.
+/// A record that is being renewed is locked, and passed over; one that was renewed before it was
+/// locked is looked at again, and stays. `MATERIALIZED`, because a subquery that is run twice would
+/// drop twice as many.
 pub(crate) const SWEEP_GRANTS: &str = "WITH over AS MATERIALIZED (\
      SELECT id FROM grantcore_grants WHERE drop_day <= $1::bigint / 86400 AND drop_after <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM grantcore_grants g USING over WHERE g.id = over.id AND g.drop_after <= $1 RETURNING 1";
@@ -128,7 +137,10 @@ pub(crate) fn stored<R: DeserializeOwned>(row: &Row) -> Result<Stored<R>> {
 }
 
 /// The record whose version and body are in this column and the next, if the outer join found one.
-pub(crate) fn versioned<R: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<Stored<R>>> {
+pub(crate) fn versioned<R: DeserializeOwned>(
+    row: &Row,
+    column: usize,
+) -> Result<Option<Stored<R>>> {
     let Some(version) = row.try_get(column)? else { return Ok(None) };
     decode(version, row.try_get(column + 1)?).map(Some)
 }
@@ -136,8 +148,11 @@ pub(crate) fn versioned<R: DeserializeOwned>(row: &Row, column: usize) -> Result
 /// How an account stands; well, where it has no row.
 pub(crate) fn account(row: Option<&Row>, column: usize) -> Result<Account> {
     let Some(row) = row else { return Ok(Account::ACTIVE) };
-    let (suspended, epoch): (Option<bool>, Option<i64>) = (row.try_get(column)?, row.try_get(column + 1)?);
-    let found = suspended.zip(epoch).map(|(suspended, epoch)| Account { suspended, epoch: unsigned(epoch) });
+    let (suspended, epoch): (Option<bool>, Option<i64>) =
+        (row.try_get(column)?, row.try_get(column + 1)?);
+    let found = suspended
+        .zip(epoch)
+        .map(|(suspended, epoch)| Account { suspended, epoch: unsigned(epoch) });
     Ok(found.unwrap_or(Account::ACTIVE))
 }
 
@@ -148,7 +163,10 @@ fn known_account(row: &Row, column: usize) -> Result<Option<Account>> {
 }
 
 fn decode<R: DeserializeOwned>(version: i64, body: &str) -> Result<Stored<R>> {
-    Ok(Stored { record: Arc::new(serde_json::from_str(body)?), version: Version(unsigned(version)) })
+    Ok(Stored {
+        record: Arc::new(serde_json::from_str(body)?),
+        version: Version(unsigned(version)),
+    })
 }
 
 /// Seconds as PostgreSQL counts them; nothing for what is beyond, which is never.

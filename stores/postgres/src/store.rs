@@ -1,27 +1,57 @@
 //! The store's calls: the values of each statement, and what its rows mean.
 
-use grantcore::{Account, AsyncStore, Change, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject, Write};
+use grantcore::{
+    Account, AsyncStore, Change, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject,
+    Write,
+};
 
 use crate::queries::{self, number, seconds};
 use crate::{PostgresError, PostgresStore, Result};
 
 impl PostgresStore {
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<bool> {
-        let (id, version, body) = (change.id(), number(change.version()), serde_json::to_string(change.record())?);
+        let (id, version, body) =
+            (change.id(), number(change.version()), serde_json::to_string(change.record())?);
         let (id, drop_after) = (id.as_bytes().as_slice(), seconds(change.drop_after()));
-        let (subject, client) = (change.record().subject().as_str(), change.record().client_id().as_str());
+        let (subject, client) =
+            (change.record().subject().as_str(), change.record().client_id().as_str());
         match change.seen() {
-            None => self.write(queries::ADD_GRANT, &[&id, &version, &subject, &client, &drop_after, &body]).await,
-            Some(seen) => self.write(queries::CHANGE_GRANT, &[&id, &number(seen), &version, &drop_after, &body]).await,
+            None => {
+                self.write(
+                    queries::ADD_GRANT,
+                    &[&id, &version, &subject, &client, &drop_after, &body],
+                )
+                .await
+            }
+            Some(seen) => {
+                self.write(
+                    queries::CHANGE_GRANT,
+                    &[&id, &number(seen), &version, &drop_after, &body],
+                )
+                .await
+            }
         }
     }
 
     async fn commit_client(&self, change: &Change<Client>) -> Result<bool> {
-        let (id, version, body) = (change.id().as_str(), number(change.version()), serde_json::to_string(change.record())?);
-        let (owner, drop_after) = (change.record().owner().map(Subject::as_str), seconds(change.drop_after()));
+        let (id, version, body) = (
+            change.id().as_str(),
+            number(change.version()),
+            serde_json::to_string(change.record())?,
+        );
+        let (owner, drop_after) =
+            (change.record().owner().map(Subject::as_str), seconds(change.drop_after()));
         match change.seen() {
-            None => self.write(queries::ADD_CLIENT, &[&id, &version, &owner, &drop_after, &body]).await,
-            Some(seen) => self.write(queries::CHANGE_CLIENT, &[&id, &number(seen), &version, &owner, &drop_after, &body]).await,
+            None => {
+                self.write(queries::ADD_CLIENT, &[&id, &version, &owner, &drop_after, &body]).await
+            }
+            Some(seen) => {
+                self.write(
+                    queries::CHANGE_CLIENT,
+                    &[&id, &number(seen), &version, &owner, &drop_after, &body],
+                )
+                .await
+            }
         }
     }
 }
@@ -34,7 +64,11 @@ impl AsyncStore for PostgresStore {
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
-        self.rows(queries::GRANT, &[&id.as_bytes().as_slice()]).await?.first().map(queries::stored).transpose()
+        self.rows(queries::GRANT, &[&id.as_bytes().as_slice()])
+            .await?
+            .first()
+            .map(queries::stored)
+            .transpose()
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
@@ -45,8 +79,18 @@ impl AsyncStore for PostgresStore {
         Ok(if written { Commit::Done } else { Commit::Conflict })
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
-        let rows = self.rows(queries::GRANTS_OF, &[&subject, &queries::id_bytes(after.as_ref()), &queries::count(most)]).await?;
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
+        let rows = self
+            .rows(
+                queries::GRANTS_OF,
+                &[&subject, &queries::id_bytes(after.as_ref()), &queries::count(most)],
+            )
+            .await?;
         rows.iter().map(|row| Ok(row.try_get::<_, queries::Id>(0)?.0)).collect()
     }
 
@@ -63,7 +107,8 @@ impl AsyncStore for PostgresStore {
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let grant = keys.grant.map(|id| *id.as_bytes());
         let (grant, client) = (grant.as_ref().map(<[u8; 16]>::as_slice), keys.client.as_deref());
-        let rows = self.rows(queries::LOAD, &[&grant, &client, &keys.subject, &keys.caller]).await?;
+        let rows =
+            self.rows(queries::LOAD, &[&grant, &client, &keys.subject, &keys.caller]).await?;
         let Some(row) = rows.first() else { return Ok(Loaded::default()) };
         let mut loaded = queries::loaded(row)?;
         loaded.caller = queries::versioned(row, 10)?;

@@ -1,5 +1,12 @@
-//! The laws of a store, on a real server: as it is, and with answers lost on the way. Kills are in `crash.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The laws of a store, on a real server: as it is, and with answers lost on the way. Kills are in
+//! `crash.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -7,7 +14,8 @@ use std::time::Duration;
 
 use grantcore::Timestamp;
 use grantcore::conformance::{
-    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error, histories_with_faults_are_linearizable,
+    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error,
+    histories_with_faults_are_linearizable,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_servers::Proxy;
@@ -63,7 +71,11 @@ fn a_damaged_record_is_an_error() {
                     let damage = "UPDATE grantcore_grants SET body = substr(body, 2) WHERE id = $1";
                     beside.execute(damage, &[&id.as_bytes().as_slice()]).await
                 }
-                Damaged::Client(id) => beside.execute("UPDATE grantcore_clients SET body = '{}' WHERE id = $1", &[&id]).await,
+                Damaged::Client(id) => {
+                    beside
+                        .execute("UPDATE grantcore_clients SET body = '{}' WHERE id = $1", &[&id])
+                        .await
+                }
             }
         });
         assert_eq!(changed.unwrap(), 1);

@@ -1,5 +1,10 @@
-//! `kill -9` of PostgreSQL, again and again, under load: what it acknowledged is there. And that this test sees it when it is not.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail loudly, and says what came of it")]
+//! `kill -9` of PostgreSQL, again and again, under load: what it acknowledged is there. And that
+//! this test sees it when it is not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail loudly, and says what came of it"
+)]
 
 use std::sync::Mutex;
 
@@ -58,12 +63,19 @@ fn what_was_acknowledged_is_there_after_fifty_crashes() {
     assert!(verdict.acknowledged > 500, "{verdict:?}");
 }
 
-/// The store refuses to work without `synchronous_commit`, so here the database says that it has it: a function of its own stands before
-/// the one that is asked.
+/// The store refuses to work without `synchronous_commit`, so here the database says that it has
+/// it: a function of its own stands before the one that is asked.
 #[test]
 fn without_synchronous_commit_what_is_lost_is_seen() {
-    let settings = [("synchronous_commit", "off"), ("wal_writer_delay", "10000ms"), ("wal_writer_flush_after", "0")];
-    let Some(killed) = Killed::start(&settings, "?options=-csearch_path%3Dpublic,pg_catalog") else { return };
+    let settings = [
+        ("synchronous_commit", "off"),
+        ("wal_writer_delay", "10000ms"),
+        ("wal_writer_flush_after", "0"),
+    ];
+    let Some(killed) = Killed::start(&settings, "?options=-csearch_path%3Dpublic,pg_catalog")
+    else {
+        return;
+    };
     let url = killed.server.lock().unwrap().url();
     let lie = "SET synchronous_commit = on; \
         CREATE FUNCTION public.current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT 'on'::text $$";

@@ -1,6 +1,12 @@
-//! Lost answers, lost servers and callers that go away: what is not known is an error, what was acknowledged is there, and the pool
-//! serves the next call.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! Lost answers, lost servers and callers that go away: what is not known is an error, what was
+//! acknowledged is there, and the pool serves the next call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -15,7 +21,9 @@ use tokio_postgres::{Client, NoTls};
 
 /// A pool of one connection, so that whoever comes next gets that of the one before.
 fn narrow(url: &str) -> Pool {
-    let pool = Pool::builder(Manager::new(url.parse().unwrap(), NoTls)).max_size(1).runtime(Runtime::Tokio1);
+    let pool = Pool::builder(Manager::new(url.parse().unwrap(), NoTls))
+        .max_size(1)
+        .runtime(Runtime::Tokio1);
     pool.wait_timeout(Some(Duration::from_millis(200))).build().unwrap()
 }
 
@@ -37,7 +45,9 @@ async fn a_lost_connection_is_an_error_whether_or_not_it_wrote() {
     let Some(database) = Database::new().await else { return };
     let proxy = database.proxy();
     let store = PostgresStore::connect(&database.url_by(&proxy)).await.unwrap();
-    for (fault, written) in [(Fault::DropBefore, false), (Fault::DropAfter, true), (Fault::Reset, true)] {
+    for (fault, written) in
+        [(Fault::DropBefore, false), (Fault::DropAfter, true), (Fault::Reset, true)]
+    {
         let life = life("alice", "s", 0);
         for (step, write) in life.iter().enumerate() {
             // Once to prepare the statement on the connection that is then lost.
@@ -67,7 +77,10 @@ async fn an_answer_that_does_not_come_is_an_error_and_its_connection_is_given_up
     assert_eq!(store.commit(&write).await.unwrap(), Commit::Done);
     let seen = store.client("app").await.unwrap().unwrap();
     let change = Write::client(Some(&seen), app("app").edit().name("Changed").build().unwrap());
-    beside.batch_execute("BEGIN; SELECT FROM grantcore_clients WHERE id = 'app' FOR UPDATE").await.unwrap();
+    beside
+        .batch_execute("BEGIN; SELECT FROM grantcore_clients WHERE id = 'app' FOR UPDATE")
+        .await
+        .unwrap();
     assert!(matches!(store.commit(&change).await.unwrap_err(), PostgresError::TimedOut));
     assert_eq!(store.pool().status().size, 0);
     // Reads wait for nobody. What was given up may still land: then it is there, or it fits.
@@ -75,7 +88,10 @@ async fn an_answer_that_does_not_come_is_an_error_and_its_connection_is_given_up
     beside.batch_execute("COMMIT").await.unwrap();
     waiting(&beside, 0).await;
     let landed = store.client("app").await.unwrap().unwrap().version != seen.version;
-    assert_eq!(store.commit(&change).await.unwrap(), if landed { Commit::Conflict } else { Commit::Done });
+    assert_eq!(
+        store.commit(&change).await.unwrap(),
+        if landed { Commit::Conflict } else { Commit::Done }
+    );
 }
 
 #[tokio::test]
@@ -85,11 +101,15 @@ async fn a_caller_that_goes_away_leaves_a_connection_that_serves_the_next() {
     let beside = database.beside().await;
     assert_eq!(store.commit(&Write::client(None, app("app"))).await.unwrap(), Commit::Done);
     let seen = store.client("app").await.unwrap().unwrap();
-    let named = |name: &str| Write::client(Some(&seen), app("app").edit().name(name).build().unwrap());
+    let named =
+        |name: &str| Write::client(Some(&seen), app("app").edit().name(name).build().unwrap());
     let (gone, late) = (named("Gone"), named("Late"));
     // Once for its statement to be prepared, once more with it prepared.
     for turn in 0..2 {
-        beside.batch_execute("BEGIN; SELECT FROM grantcore_clients WHERE id = 'app' FOR UPDATE").await.unwrap();
+        beside
+            .batch_execute("BEGIN; SELECT FROM grantcore_clients WHERE id = 'app' FOR UPDATE")
+            .await
+            .unwrap();
         tokio::select! {
             written = store.commit(&gone) => panic!("{written:?}"),
             () = waiting(&beside, 1) => {}
@@ -98,7 +118,10 @@ async fn a_caller_that_goes_away_leaves_a_connection_that_serves_the_next() {
         // The one that went away came first; the next waited for it, and it was a whole statement.
         assert_eq!(store.commit(&late).await.unwrap(), Commit::Conflict, "turn {turn}");
         let stored = store.client("app").await.unwrap().unwrap();
-        assert_eq!((stored.version, stored.record.about().name.as_deref()), (seen.version.next(), Some("Gone")));
+        assert_eq!(
+            (stored.version, stored.record.about().name.as_deref()),
+            (seen.version.next(), Some("Gone"))
+        );
         assert_eq!((store.pool().status().size, open_transactions(&beside).await), (1, 0));
         let back = "UPDATE grantcore_clients SET version = version - 1";
         beside.batch_execute(back).await.unwrap();
@@ -126,7 +149,10 @@ async fn a_pool_that_is_used_up_is_an_error() {
     let Some(database) = Database::new().await else { return };
     let store = PostgresStore::new(narrow(&database.url())).await.unwrap();
     let held = store.pool().get().await.unwrap();
-    assert!(matches!(store.account("alice").await.unwrap_err(), PostgresError::Pool(PoolError::Timeout(_))));
+    assert!(matches!(
+        store.account("alice").await.unwrap_err(),
+        PostgresError::Pool(PoolError::Timeout(_))
+    ));
     drop(held);
     assert!(store.account("alice").await.is_ok());
 }

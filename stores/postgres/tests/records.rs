@@ -1,10 +1,17 @@
 //! What is written is what is read, in each way of reading it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
 use grantcore::{
-    Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject, Timestamp, Version, Write,
+    Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject,
+    Timestamp, Version, Write,
 };
 use grantcore_postgres::{PostgresError, PostgresStore};
 use support::{Database, app, grant, life, shown};
@@ -27,7 +34,12 @@ impl AsyncStore for OneByOne {
         self.0.commit(write).await
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, PostgresError> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, PostgresError> {
         self.0.grants_of(subject, after, most).await
     }
 
@@ -53,7 +65,11 @@ async fn each_step_of_a_grant_is_written_over_the_one_before_and_over_no_other()
         assert_eq!(read, grant(write).stored());
         // None but the next fits, this one included.
         for (other, misfit) in writes.iter().enumerate().filter(|(other, _)| *other != place + 1) {
-            assert_eq!(store.commit(misfit).await.unwrap(), Commit::Conflict, "{other} after {place}");
+            assert_eq!(
+                store.commit(misfit).await.unwrap(),
+                Commit::Conflict,
+                "{other} after {place}"
+            );
         }
         assert_eq!(store.grant(read.record.id()).await.unwrap().unwrap(), read);
     }
@@ -72,7 +88,8 @@ async fn a_client_keeps_its_owner_through_its_changes() {
     let keys = Keys { client: Some("app".into()), ..Keys::default() };
     assert!(store.load(&keys).await.unwrap().owner.unwrap().suspended);
 
-    let edited = (*seen.record).clone().edit().owner(Subject::new("carol")).name("Another").build().unwrap();
+    let edited =
+        (*seen.record).clone().edit().owner(Subject::new("carol")).name("Another").build().unwrap();
     done(&store, &[Write::client(Some(&seen), edited.clone())]).await;
     assert_eq!(store.commit(&Write::client(Some(&seen), edited)).await.unwrap(), Commit::Conflict);
     let loaded = store.load(&keys).await.unwrap();
@@ -100,15 +117,28 @@ async fn one_round_trip_finds_what_many_find() {
             for subject in [None, Some("alice"), Some("bob"), Some("dave")] {
                 for caller in [None, Some("app"), Some("unknown")] {
                     for balance in [false, true] {
-                        let keys = Keys { grant, client: client.map(Into::into), subject, caller, balance };
-                        assert_eq!(shown(store.load(&keys).await.unwrap()), shown(plain.load(&keys).await.unwrap()), "{keys:?}");
+                        let keys = Keys {
+                            grant,
+                            client: client.map(Into::into),
+                            subject,
+                            caller,
+                            balance,
+                        };
+                        assert_eq!(
+                            shown(store.load(&keys).await.unwrap()),
+                            shown(plain.load(&keys).await.unwrap()),
+                            "{keys:?}"
+                        );
                     }
                 }
             }
         }
     }
     let ids = [bobs, unknown, alices, bobs];
-    assert_eq!(shown(store.load_grants(&ids).await.unwrap()), shown(plain.load_grants(&ids).await.unwrap()));
+    assert_eq!(
+        shown(store.load_grants(&ids).await.unwrap()),
+        shown(plain.load_grants(&ids).await.unwrap())
+    );
     assert_eq!(store.load_grants(&[]).await.unwrap().len(), 0);
 }
 
@@ -117,8 +147,23 @@ async fn the_accounts_of_what_is_unknown_are_none_and_of_what_is_known_stand_wel
     let Some(database) = Database::new().await else { return };
     let store = database.store().await;
     let nothing = store.load(&Keys::default()).await.unwrap();
-    assert!(matches!(nothing, Loaded { grant: None, client: None, account: None, owner: None, caller: None, balance: None }));
-    let keys = Keys { subject: Some("dave"), grant: Some(GrantId::from_bytes([7; 16])), balance: true, ..Keys::default() };
+    assert!(matches!(
+        nothing,
+        Loaded {
+            grant: None,
+            client: None,
+            account: None,
+            owner: None,
+            caller: None,
+            balance: None
+        }
+    ));
+    let keys = Keys {
+        subject: Some("dave"),
+        grant: Some(GrantId::from_bytes([7; 16])),
+        balance: true,
+        ..Keys::default()
+    };
     let loaded = store.load(&keys).await.unwrap();
     assert_eq!((loaded.account, loaded.owner, loaded.balance), (Some(Account::ACTIVE), None, None));
 
@@ -126,7 +171,10 @@ async fn the_accounts_of_what_is_unknown_are_none_and_of_what_is_known_stand_wel
     done(&store, &writes).await;
     let keys = Keys { grant: Some(grant(&writes[0]).id()), balance: true, ..Keys::default() };
     let loaded = store.load(&keys).await.unwrap();
-    assert_eq!((loaded.account, loaded.balance), (Some(Account::ACTIVE), Some(Balance::Sufficient)));
+    assert_eq!(
+        (loaded.account, loaded.balance),
+        (Some(Account::ACTIVE), Some(Balance::Sufficient))
+    );
     assert!(loaded.client.is_none(), "the grant's client was never written here");
 }
 
@@ -151,7 +199,18 @@ async fn a_suspension_and_an_epoch_leave_each_other_alone() {
 async fn subjects_and_states_of_any_characters_are_kept() {
     let Some(database) = Database::new().await else { return };
     let store = database.store().await;
-    let subjects = ["", "' OR 1=1 --", "ä", "a\u{308}", "Ä", "\u{10FFFF}\u{FEFF}", "a\nb\\\"%_", "a ", "a", &"x".repeat(2_000)];
+    let subjects = [
+        "",
+        "' OR 1=1 --",
+        "ä",
+        "a\u{308}",
+        "Ä",
+        "\u{10FFFF}\u{FEFF}",
+        "a\nb\\\"%_",
+        "a ",
+        "a",
+        &"x".repeat(2_000),
+    ];
     for subject in subjects {
         let writes = life(subject, "%00%01%7F%F0%9F%98%80%5Cu0000%22", 0);
         assert!(serde_json::to_string(grant(&writes[0]).record()).unwrap().contains(r"\u0000"));
@@ -216,7 +275,12 @@ async fn a_record_that_cannot_be_read_is_an_error_and_never_absent() {
     done(&store, &[Write::client(None, app("app"))]).await;
     done(&store, &writes).await;
     let beside = database.beside().await;
-    beside.batch_execute("UPDATE grantcore_clients SET body = '{}'; UPDATE grantcore_grants SET body = ''").await.unwrap();
+    beside
+        .batch_execute(
+            "UPDATE grantcore_clients SET body = '{}'; UPDATE grantcore_grants SET body = ''",
+        )
+        .await
+        .unwrap();
     let id = grant(&writes[0]).id();
     let undecoded = |error| matches!(error, PostgresError::Record(_));
     assert!(undecoded(store.grant(id).await.unwrap_err()));

@@ -1,5 +1,11 @@
 //! How often the database is asked for each call, counted on the wire.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -37,7 +43,12 @@ async fn each_call_is_one_round_trip() {
     };
     assert_eq!(counted(proxy, add).await, 1);
     let load = |turn: usize| async move {
-        let keys = Keys { grant: Some(ids[turn]), caller: Some("other"), balance: true, ..Keys::default() };
+        let keys = Keys {
+            grant: Some(ids[turn]),
+            caller: Some("other"),
+            balance: true,
+            ..Keys::default()
+        };
         let loaded = store.load(&keys).await.unwrap();
         assert!(loaded.grant.is_some() && loaded.client.is_some() && loaded.account.is_some());
         assert!(loaded.caller.is_some() && loaded.balance.is_some());
@@ -45,7 +56,8 @@ async fn each_call_is_one_round_trip() {
     assert_eq!(counted(proxy, load).await, 1);
     let page = |_| async move { assert_eq!(store.load_grants(&ids).await.unwrap().len(), 2) };
     assert_eq!(counted(proxy, page).await, 1);
-    let own = |_| async move { assert_eq!(store.grants_of("alice", None, 9).await.unwrap().len(), 2) };
+    let own =
+        |_| async move { assert_eq!(store.grants_of("alice", None, 9).await.unwrap().len(), 2) };
     assert_eq!(counted(proxy, own).await, 1);
     let raise = |_| async move { assert!(store.raise_epoch("alice").await.unwrap()) };
     assert_eq!(counted(proxy, raise).await, 1);
@@ -54,6 +66,8 @@ async fn each_call_is_one_round_trip() {
     let listed = |_| async move { assert_eq!(store.clients(None, 9).await.unwrap().len(), 2) };
     assert_eq!(counted(proxy, listed).await, 1);
     // One for the grants and one for the clients.
-    let sweep = |_| async move { assert_eq!(store.sweep(Timestamp::from_unix_seconds(T), 9).await.unwrap(), 0) };
+    let sweep = |_| async move {
+        assert_eq!(store.sweep(Timestamp::from_unix_seconds(T), 9).await.unwrap(), 0)
+    };
     assert_eq!(counted(proxy, sweep).await, 2);
 }

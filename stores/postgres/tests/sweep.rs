@@ -1,5 +1,12 @@
-//! What may be dropped is, so many at a time; what may not, or is being renewed at this moment, never is.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! What may be dropped is, so many at a time; what may not, or is being renewed at this moment,
+//! never is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod support;
 
@@ -47,7 +54,10 @@ async fn so_many_at_a_time_grants_before_clients_and_none_early() {
     let lives = pending(&store, 5).await;
     let end = end(&lives);
     for (id, expires) in [("one", end), ("two", end), ("three", end + 1)] {
-        assert_eq!(store.commit(&Write::client(None, registered(id, expires))).await.unwrap(), Commit::Done);
+        assert_eq!(
+            store.commit(&Write::client(None, registered(id, expires))).await.unwrap(),
+            Commit::Done
+        );
     }
     assert_eq!(store.commit(&Write::client(None, app("operators"))).await.unwrap(), Commit::Done);
 
@@ -65,7 +75,10 @@ async fn so_many_at_a_time_grants_before_clients_and_none_early() {
         store.sweep(time, 100).await.unwrap();
     }
     let left = store.clients(None, 9).await.unwrap();
-    assert_eq!(left.iter().map(|client| client.record.id().as_str()).collect::<Vec<_>>(), ["operators"]);
+    assert_eq!(
+        left.iter().map(|client| client.record.id().as_str()).collect::<Vec<_>>(),
+        ["operators"]
+    );
 }
 
 #[tokio::test]
@@ -137,13 +150,17 @@ async fn what_was_renewed_in_a_race_with_the_sweep_is_there() {
 
 #[tokio::test]
 async fn refreshes_within_a_day_touch_no_index() {
-    // A server of its own: a transaction in another database would delay the reuse of a page's room.
+    // A server of its own: a transaction in another database would delay the reuse of a page's
+    // room.
     let Some(server) = Postgres::start(&[("autovacuum", "off")]) else { return };
     let store = PostgresStore::connect(&server.url()).await.unwrap();
     let lives = [life("alice", "s", 60), life("bob", "s", 60)];
     // A grant moves from day to day with the kind of its credentials, and then by ten minutes.
     let (first, rest): (Vec<_>, Vec<_>) = lives.iter().map(|life| life.split_at(3)).unzip();
-    let days = rest.iter().flat_map(|refreshes| refreshes.iter()).map(|write| grant(write).drop_after().unix_seconds() / 86_400);
+    let days = rest
+        .iter()
+        .flat_map(|refreshes| refreshes.iter())
+        .map(|write| grant(write).drop_after().unix_seconds() / 86_400);
     assert_eq!(days.collect::<BTreeSet<_>>().len(), 1);
     for write in first.into_iter().flatten() {
         assert_eq!(store.commit(write).await.unwrap(), Commit::Done);
@@ -155,7 +172,8 @@ async fn refreshes_within_a_day_touch_no_index() {
     assert_eq!(updates_told(&server, &store, 124).await - before, 120);
 }
 
-/// How many of so many updates were heap-only. A session tells what it did when it ends, if not before.
+/// How many of so many updates were heap-only. A session tells what it did when it ends, if not
+/// before.
 async fn updates_told(server: &Postgres, store: &PostgresStore, updates: i64) -> i64 {
     let most = store.pool().status().max_size;
     store.pool().resize(0);

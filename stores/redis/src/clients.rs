@@ -1,10 +1,11 @@
 //! The list of clients, for operators. The protocol never asks for it.
 //!
-//! A client's record and its entry in the list are two keys, and the record goes by Redis' own expiry, without the entry. So whoever
-//! reads the list removes the entries of records that are gone. That could meet a client just being created: its entry is there, its
-//! record is not yet. Hence both sides look twice: the creator lists the client before and after it writes the record, and the reader,
-//! when it has removed an entry, looks for the record once more and puts the entry back if it has come. Whichever was last sees the
-//! other.
+//! A client's record and its entry in the list are two keys, and the record goes by Redis' own
+//! expiry, without the entry. So whoever reads the list removes the entries of records that are
+//! gone. That could meet a client just being created: its entry is there, its record is not yet.
+//! Hence both sides look twice: the creator lists the client before and after it writes the record,
+//! and the reader, when it has removed an entry, looks for the record once more and puts the entry
+//! back if it has come. Whichever was last sees the other.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::{AsyncStore, Client, Stored};
@@ -25,7 +26,8 @@ impl RedisStore {
             let ids = self.listed(after.as_deref(), AT_ONCE.min(most - found.len())).await?;
             let Some(last) = ids.last() else { break };
             after = Some(last.clone());
-            // Each has its id: the compiler does not see that a future is `Send` which borrows it from the list.
+            // Each has its id: the compiler does not see that a future is `Send` which borrows it
+            // from the list.
             let records = ids.into_iter().map(|id| async move {
                 match self.client(&id).await? {
                     None => self.unlist(&id).await,

@@ -10,13 +10,18 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisResult, Script, ServerErrorKind, cmd};
+use redis::{
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisResult, Script,
+    ServerErrorKind, cmd,
+};
 
 /// How long to wait for a connection.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// How long to wait for an answer, with all that a cluster's client tries by itself. With `appendfsync always`, each waits for a disk.
+/// How long to wait for an answer, with all that a cluster's client tries by itself. With
+/// `appendfsync always`, each waits for a disk.
 const ANSWERING: Duration = Duration::from_secs(3);
-/// A connection on which nothing is said is looked at this often, so that one whose other end is gone is noticed.
+/// A connection on which nothing is said is looked at this often, so that one whose other end is
+/// gone is noticed.
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// Either way to Redis. A clone shares the connections.
@@ -32,8 +37,10 @@ pub(crate) struct Lua {
     hash: String,
 }
 
-pub(crate) static COMMIT: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("../scripts/commit.lua")));
-pub(crate) static INDEX: LazyLock<Lua> = LazyLock::new(|| Lua::new(include_str!("../scripts/index.lua")));
+pub(crate) static COMMIT: LazyLock<Lua> =
+    LazyLock::new(|| Lua::new(include_str!("../scripts/commit.lua")));
+pub(crate) static INDEX: LazyLock<Lua> =
+    LazyLock::new(|| Lua::new(include_str!("../scripts/index.lua")));
 
 impl Lua {
     fn new(code: &'static str) -> Self {
@@ -42,7 +49,8 @@ impl Lua {
 
     /// One key, so that every cluster knows where to.
     fn call(&self, by_name: bool, key: &str, arguments: &[&[u8]]) -> Cmd {
-        let (verb, script) = if by_name { ("EVALSHA", self.hash.as_str()) } else { ("EVAL", self.code) };
+        let (verb, script) =
+            if by_name { ("EVALSHA", self.hash.as_str()) } else { ("EVAL", self.code) };
         cmd(verb).arg(script).arg(1).arg(key).arg(arguments).take()
     }
 }
@@ -57,7 +65,8 @@ impl Connection {
         }
     }
 
-    /// Sends a command, once as far as this crate is concerned. A cluster's client sends it again by itself.
+    /// Sends a command, once as far as this crate is concerned. A cluster's client sends it again
+    /// by itself.
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         match self {
             Self::Single(connection) => command.query_async(&mut connection.clone()).await,
@@ -65,7 +74,8 @@ impl Connection {
         }
     }
 
-    /// Sends a command that changes nothing: again, if the connection turns out to be lost, as one that was idle for long may be.
+    /// Sends a command that changes nothing: again, if the connection turns out to be lost, as one
+    /// that was idle for long may be.
     pub(crate) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         match self.ask(command).await {
             Err(error) if error.is_connection_dropped() => self.ask(command).await,
@@ -73,8 +83,14 @@ impl Connection {
         }
     }
 
-    /// Runs a script by its name, or by its text where it is not known. One that is not known has not run.
-    pub(crate) async fn run<T: FromRedisValue>(&self, script: &Lua, key: &str, arguments: &[&[u8]]) -> RedisResult<T> {
+    /// Runs a script by its name, or by its text where it is not known. One that is not known has
+    /// not run.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        script: &Lua,
+        key: &str,
+        arguments: &[&[u8]],
+    ) -> RedisResult<T> {
         match self.ask(&script.call(true, key, arguments)).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 self.ask(&script.call(false, key, arguments)).await
@@ -126,7 +142,8 @@ fn node_urls(scheme: &str, nodes: &str) -> Vec<String> {
 /// Small commands leave at once, and a dead connection does not look alive.
 fn tcp() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
-    let settings = settings.set_keepalive(TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3));
+    let settings =
+        settings.set_keepalive(TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3));
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(2 * SILENCE);
     settings
@@ -148,6 +165,9 @@ mod tests {
     #[test]
     fn each_node_has_a_url_with_the_credentials() {
         assert_eq!(node_urls("redis", "a:1,b:2"), ["redis://a:1/", "redis://b:2/"]);
-        assert_eq!(node_urls("rediss", "me:p%40ss@a:1,b:2/"), ["rediss://me:p%40ss@a:1/", "rediss://me:p%40ss@b:2/"]);
+        assert_eq!(
+            node_urls("rediss", "me:p%40ss@a:1,b:2/"),
+            ["rediss://me:p%40ss@a:1/", "rediss://me:p%40ss@b:2/"]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What each key is called. A brace in a name only decides which node of a cluster has it: no two keys must be on the same one.
+//! What each key is called. A brace in a name only decides which node of a cluster has it: no two
+//! keys must be on the same one.
 
 use grantcore::GrantId;
 

@@ -1,4 +1,5 @@
-//! The grants and clients of a [`grantcore`] server in Redis or Valkey: one server, or a cluster of any shape.
+//! The grants and clients of a [`grantcore`] server in Redis or Valkey: one server, or a cluster of
+//! any shape.
 //!
 //! ```no_run
 //! use grantcore::{AsyncServer, AsyncStore, Client, Policy, Write};
@@ -18,12 +19,14 @@
 //! # }
 //! ```
 //!
-//! It takes Redis from 6.2 on, or Valkey. TLS (`rediss://`) comes with the feature `rustls`, or with redis' own features.
+//! It takes Redis from 6.2 on, or Valkey. TLS (`rediss://`) comes with the feature `rustls`, or
+//! with redis' own features.
 //!
 //! # What it promises
 //!
-//! Each record is one key, and each change of it one script that touches that key alone: a compare-and-set on whichever node has
-//! it. What is acknowledged is as durable as the server makes it, and Redis is not durable by itself:
+//! Each record is one key, and each change of it one script that touches that key alone: a
+//! compare-and-set on whichever node has it. What is acknowledged is as durable as the server makes
+//! it, and Redis is not durable by itself:
 //!
 //! | setting | what a crash costs |
 //! |---|---|
@@ -31,18 +34,21 @@
 //! | `appendonly yes`, `appendfsync everysec` | nothing if only the process dies; about the last second at a power loss |
 //! | snapshots (RDB) alone, or nothing | all since the last snapshot |
 //!
-//! What is lost so is not only lost: it comes back as it was. **A code that was redeemed can be redeemed again, a refresh token that was
-//! used is good again, a grant that was revoked is alive.** Hosts for whom that is too much run with `appendfsync always`.
+//! What is lost so is not only lost: it comes back as it was. **A code that was redeemed can be
+//! redeemed again, a refresh token that was used is good again, a grant that was revoked is
+//! alive.** Hosts for whom that is too much run with `appendfsync always`.
 //!
-//! Replication is asynchronous. **A failover to a replica can lose acknowledged writes, with the same result.** `WAIT` and
-//! `min-replicas-to-write` make that rarer and do not end it; a database with synchronous replication does.
+//! Replication is asynchronous. **A failover to a replica can lose acknowledged writes, with the
+//! same result.** `WAIT` and `min-replicas-to-write` make that rarer and do not end it; a database
+//! with synchronous replication does.
 //!
-//! `maxmemory-policy` must be `noeviction`. Any other drops records before their time: a dropped grant logs its user out, a dropped
-//! client is unknown, and a dropped account is no longer suspended and brings ended grants back. [`RedisStore::risks`] tells of what
-//! it finds of all this.
+//! `maxmemory-policy` must be `noeviction`. Any other drops records before their time: a dropped
+//! grant logs its user out, a dropped client is unknown, and a dropped account is no longer
+//! suspended and brings ended grants back. [`RedisStore::risks`] tells of what it finds of all
+//! this.
 //!
-//! Records go by Redis' own expiry, at their `drop_after` or some seconds later and never before it; there is nothing to sweep. The clocks of the hosts and
-//! of Redis must agree within minutes.
+//! Records go by Redis' own expiry, at their `drop_after` or some seconds later and never before
+//! it; there is nothing to sweep. The clocks of the hosts and of Redis must agree within minutes.
 //!
 //! An answer not had in time is an error, and its caller does not know what became of the call.
 //!
@@ -56,8 +62,8 @@
 //! | `grantcore:s:`subject | the ids of a user's grants: a sorted set, by when each is over |
 //! | `grantcore:clients` | the ids of clients, for [`RedisStore::clients`]: a sorted set, all of one score |
 //!
-//! A page of a user's grants reads all that the user began within the last absolute lifetime, the ended ones included; without an
-//! absolute lifetime, all there ever were.
+//! A page of a user's grants reads all that the user began within the last absolute lifetime, the
+//! ended ones included; without an absolute lifetime, all there ever were.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -109,8 +115,9 @@ pub enum RedisStoreError {
 type Result<T> = std::result::Result<T, RedisStoreError>;
 
 impl RedisStore {
-    /// Connects to one server (`redis://`, or `rediss://` for TLS) or to a cluster by some of its nodes
-    /// (`redis-cluster://host:port,host:port`, or `rediss-cluster://`). Name and password may stand before the first host.
+    /// Connects to one server (`redis://`, or `rediss://` for TLS) or to a cluster by some of its
+    /// nodes (`redis-cluster://host:port,host:port`, or `rediss-cluster://`). Name and password
+    /// may stand before the first host.
     ///
     /// # Errors
     /// If the URL is none of these, or nothing answers there.
@@ -126,7 +133,8 @@ impl RedisStore {
         Self::over(Connection::Single(connection))
     }
 
-    /// Over a cluster connection of the host's own, with its time-outs. It must not read from replicas, which can lag.
+    /// Over a cluster connection of the host's own, with its time-outs. It must not read from
+    /// replicas, which can lag.
     ///
     /// # Errors
     /// If there are no random bytes.
@@ -134,8 +142,9 @@ impl RedisStore {
         Self::over(Connection::Cluster(connection))
     }
 
-    /// Sends a command of the host's own over this store's connections: for what it keeps in the same Redis, under keys of its own. It is
-    /// sent once as far as this crate is concerned; a cluster's client may send it again by itself.
+    /// Sends a command of the host's own over this store's connections: for what it keeps in the
+    /// same Redis, under keys of its own. It is sent once as far as this crate is concerned; a
+    /// cluster's client may send it again by itself.
     ///
     /// # Errors
     /// If Redis fails, or its answer is of another type.
@@ -161,16 +170,25 @@ impl RedisStore {
     /// # Errors
     /// If Redis fails.
     pub async fn put_account(&self, subject: &str, account: Account) -> Result<()> {
-        let set =
-            cmd("HSET").arg(key::account(subject)).arg("s").arg(u8::from(account.suspended)).arg("e").arg(account.epoch).take();
+        let set = cmd("HSET")
+            .arg(key::account(subject))
+            .arg("s")
+            .arg(u8::from(account.suspended))
+            .arg("e")
+            .arg(account.epoch)
+            .take();
         Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
     }
 
     /// All entries of a user's index, in the order of their ids.
     async fn entered(&self, subject: &str) -> Result<Vec<GrantId>> {
         let key = key::grants_of(subject);
-        let entries: Vec<Vec<u8>> = self.connection.read(cmd("ZRANGE").arg(&key).arg(0).arg(-1)).await?;
-        let ids: Option<Vec<_>> = entries.into_iter().map(|entry| entry.try_into().ok().map(GrantId::from_bytes)).collect();
+        let entries: Vec<Vec<u8>> =
+            self.connection.read(cmd("ZRANGE").arg(&key).arg(0).arg(-1)).await?;
+        let ids: Option<Vec<_>> = entries
+            .into_iter()
+            .map(|entry| entry.try_into().ok().map(GrantId::from_bytes))
+            .collect();
         let mut ids = ids.ok_or(RedisStoreError::Foreign(key))?;
         ids.sort_unstable();
         Ok(ids)

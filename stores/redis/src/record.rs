@@ -1,4 +1,5 @@
-//! What a hash says: a record with its version, or how an account stands. What it cannot say is an error, never nothing.
+//! What a hash says: a record with its version, or how an account stands. What it cannot say is an
+//! error, never nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,10 @@ const BEYOND: u64 = 1 << 53;
 
 impl RedisStore {
     /// The record under this key.
-    pub(crate) async fn record<R: DeserializeOwned>(&self, key: String) -> Result<Option<Stored<R>>> {
+    pub(crate) async fn record<R: DeserializeOwned>(
+        &self,
+        key: String,
+    ) -> Result<Option<Stored<R>>> {
         let fields: Fields = self.connection.read(&whole(&key)).await?;
         if fields.is_empty() {
             return Ok(None);
@@ -26,7 +30,10 @@ impl RedisStore {
         let (Some(version), Some(body)) = (version, fields.get(&b"b"[..])) else {
             return Err(RedisStoreError::Foreign(key));
         };
-        Ok(Some(Stored { record: Arc::new(serde_json::from_slice(body)?), version: Version(version) }))
+        Ok(Some(Stored {
+            record: Arc::new(serde_json::from_slice(body)?),
+            version: Version(version),
+        }))
     }
 
     /// How the account under this key stands. One that was never mentioned stands well.

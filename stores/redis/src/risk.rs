@@ -12,7 +12,8 @@ use super::{RedisStore, Result};
 pub enum Risk {
     /// There is no append-only log: a crash brings back what was used and revoked.
     NoLog,
-    /// The log is not on disk when a write is acknowledged: a power loss costs the last second or more. This is `appendfsync`.
+    /// The log is not on disk when a write is acknowledged: a power loss costs the last second or
+    /// more. This is `appendfsync`.
     LateLog(String),
     /// Records are dropped when memory is short. This is `maxmemory-policy`.
     Evicts(String),
@@ -33,8 +34,9 @@ impl fmt::Display for Risk {
 }
 
 impl RedisStore {
-    /// What the settings of the server, or of the primaries of a cluster, put at risk: for a log line at the start. Nothing is refused for
-    /// it, and what the server does not tell is not reported: where `CONFIG` is forbidden, as managed services do, there is no
+    /// What the settings of the server, or of the primaries of a cluster, put at risk: for a log
+    /// line at the start. Nothing is refused for it, and what the server does not tell is not
+    /// reported: where `CONFIG` is forbidden, as managed services do, there is no
     /// [`Risk::LateLog`], for which only one of the primaries is asked.
     ///
     /// # Errors
@@ -42,15 +44,19 @@ impl RedisStore {
     pub async fn risks(&self) -> Result<Vec<Risk>> {
         let told = self.connection.read::<Value>(&cmd("INFO")).await?;
         let told = texts(&told).join("\n");
-        let setting = |name: &str| told.lines().filter_map(|line| line.trim_end().strip_prefix(name)).collect::<Vec<_>>();
+        let setting = |name: &str| {
+            told.lines().filter_map(|line| line.trim_end().strip_prefix(name)).collect::<Vec<_>>()
+        };
         let mut risks = Vec::new();
-        let evicts = setting("maxmemory_policy:").into_iter().find(|policy| *policy != "noeviction");
+        let evicts =
+            setting("maxmemory_policy:").into_iter().find(|policy| *policy != "noeviction");
         risks.extend(evicts.map(|policy| Risk::Evicts(policy.to_owned())));
         if setting("aof_enabled:").contains(&"0") {
             risks.push(Risk::NoLog);
             return Ok(risks);
         }
-        let fsync = self.connection.read::<Vec<String>>(cmd("CONFIG").arg("GET").arg("appendfsync")).await;
+        let fsync =
+            self.connection.read::<Vec<String>>(cmd("CONFIG").arg("GET").arg("appendfsync")).await;
         let late = fsync.unwrap_or_default().into_iter().nth(1).filter(|fsync| fsync != "always");
         risks.extend(late.map(Risk::LateLog));
         Ok(risks)

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::future::try_join3;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::{
-    Account, AsyncStore, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Stored, Subject, Timestamp, Write,
+    Account, AsyncStore, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Stored,
+    Subject, Timestamp, Write,
 };
 use redis::cmd;
 use serde::Serialize;
@@ -14,7 +15,8 @@ use super::connection::{COMMIT, INDEX};
 use super::record::end;
 use super::{RedisStore, RedisStoreError, Result, key};
 
-/// A grant's record is kept for a day past its end. This much later even a clock that differs sees it gone.
+/// A grant's record is kept for a day past its end. This much later even a clock that differs sees
+/// it gone.
 const PAST_END: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// How many records of a page are asked for at once.
@@ -23,11 +25,17 @@ pub(crate) const AT_ONCE: usize = 64;
 impl RedisStore {
     /// The compare-and-set of one record.
     ///
-    /// A cluster's client sends a command again by itself when a connection is lost. The script knows such a retry by the call's
-    /// name, which the record keeps for its next writes, so that Conflict is said only of what was not written. (Should more than
-    /// seven others write the record between a call and its retry, it is said of a write that was made. The library expects that
-    /// too: it finds its own mark in the record, or the grant further on.)
-    async fn write<R: Serialize>(&self, key: &str, change: &Change<R>, drop_after: Timestamp) -> Result<Commit> {
+    /// A cluster's client sends a command again by itself when a connection is lost. The script
+    /// knows such a retry by the call's name, which the record keeps for its next writes, so
+    /// that Conflict is said only of what was not written. (Should more than seven others write
+    /// the record between a call and its retry, it is said of a write that was made. The library
+    /// expects that too: it finds its own mark in the record, or the grant further on.)
+    async fn write<R: Serialize>(
+        &self,
+        key: &str,
+        change: &Change<R>,
+        drop_after: Timestamp,
+    ) -> Result<Commit> {
         let seen = change.seen().map(|version| version.0.to_string()).unwrap_or_default();
         let version = change.version().0.to_string();
         let body = serde_json::to_vec(change.record())?;
@@ -40,10 +48,12 @@ impl RedisStore {
         }
     }
 
-    /// The user's index is written first: it names every grant there is, and a crash between the two leaves a name of none.
+    /// The user's index is written first: it names every grant there is, and a crash between the
+    /// two leaves a name of none.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
-        // When the grant is over is set by its first write, which is of any state if it was moved here, and by its approval.
+        // When the grant is over is set by its first write, which is of any state if it was moved
+        // here, and by its approval.
         if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
             self.enter(grant).await?;
         }
@@ -58,7 +68,8 @@ impl RedisStore {
         Ok(self.connection.run::<u8>(&INDEX, &key, &arguments).await.map(drop)?)
     }
 
-    /// A client is listed before it is there, so that a crash hides none, and once more after: see [`clients`](Self::clients).
+    /// A client is listed before it is there, so that a crash hides none, and once more after: see
+    /// [`clients`](Self::clients).
     async fn commit_client(&self, change: &Change<Client>) -> Result<Commit> {
         let (id, created) = (change.id().as_str(), change.seen().is_none());
         if created {
@@ -104,8 +115,14 @@ impl AsyncStore for RedisStore {
         }
     }
 
-    /// Reads the user's whole index: as many entries as the user began grants within the last absolute lifetime.
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    /// Reads the user's whole index: as many entries as the user began grants within the last
+    /// absolute lifetime.
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
         let ids = self.entered(subject).await?;
         Ok(ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)).take(most).collect())
     }
@@ -128,10 +145,12 @@ impl AsyncStore for RedisStore {
             None => None,
         };
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let id = keys.client.as_deref().or_else(|| of_grant.map(|grant| grant.client_id().as_str()));
+        let id =
+            keys.client.as_deref().or_else(|| of_grant.map(|grant| grant.client_id().as_str()));
         let subject = keys.subject.or_else(|| of_grant.map(|grant| grant.subject().as_str()));
         let (client, account, caller) =
-            try_join3(self.client_if(id), self.account_if(subject), self.client_if(keys.caller)).await?;
+            try_join3(self.client_if(id), self.account_if(subject), self.client_if(keys.caller))
+                .await?;
         let owner = client.as_ref().and_then(|stored| stored.record.owner()).map(Subject::as_str);
         let owner = self.account_if(owner).await?;
         let balance = match of_grant.filter(|_| keys.balance) {
@@ -142,7 +161,8 @@ impl AsyncStore for RedisStore {
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
-        let load = |id| async move { self.load(&Keys { grant: Some(id), ..Keys::default() }).await };
+        let load =
+            |id| async move { self.load(&Keys { grant: Some(id), ..Keys::default() }).await };
         stream::iter(ids.iter().copied()).map(load).buffered(AT_ONCE).try_collect().await
     }
 }

@@ -1,7 +1,17 @@
-//! The laws of a store, on a server that stands alone and on a cluster: as they are, and with answers lost on the way. Kills
-//! are in `crash.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
-#![allow(dead_code, unreachable_pub, reason = "nothing of a test crate is reachable, and not all is used in each")]
+//! The laws of a store, on a server that stands alone and on a cluster: as they are, and with
+//! answers lost on the way. Kills are in `crash.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "nothing of a test crate is reachable, and not all is used in each"
+)]
 
 #[path = "store/proxies.rs"]
 mod proxies;
@@ -10,7 +20,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use grantcore::conformance::{
-    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error, histories_with_faults_are_linearizable,
+    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error,
+    histories_with_faults_are_linearizable,
 };
 use grantcore_redis::RedisStore;
 use grantcore_servers::{Proxy, Redis, RedisCluster};
@@ -52,7 +63,9 @@ mod alone {
 mod cluster {
     use super::{At, RedisCluster};
 
-    grantcore::conformance!(RedisCluster::start().map(|cluster| At::new(cluster.url(), cluster)).as_slice());
+    grantcore::conformance!(
+        RedisCluster::start().map(|cluster| At::new(cluster.url(), cluster)).as_slice()
+    );
 }
 
 #[test]
@@ -101,7 +114,8 @@ impl Harness for Behind {
     fn open(&self) -> RedisStore {
         let settings = ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE));
         let client = Client::open(self.0.1.as_str()).unwrap();
-        RedisStore::single(self.wait(client.get_connection_manager_with_config(settings)).unwrap()).unwrap()
+        RedisStore::single(self.wait(client.get_connection_manager_with_config(settings)).unwrap())
+            .unwrap()
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
@@ -132,10 +146,17 @@ impl Harness for ClusterBehind {
     type Store = RedisStore;
 
     fn open(&self) -> RedisStore {
-        let client = ClusterClient::builder(self.1.addresses().into_iter().map(|node| format!("redis://{node}/")))
-            .response_timeout(PATIENCE);
-        let client = client.overall_response_timeout(Some(3 * PATIENCE)).retries(4).min_retry_wait(10).max_retry_wait(100);
-        RedisStore::cluster(self.wait(client.build().unwrap().get_async_connection()).unwrap()).unwrap()
+        let client = ClusterClient::builder(
+            self.1.addresses().into_iter().map(|node| format!("redis://{node}/")),
+        )
+        .response_timeout(PATIENCE);
+        let client = client
+            .overall_response_timeout(Some(3 * PATIENCE))
+            .retries(4)
+            .min_retry_wait(10)
+            .max_retry_wait(100);
+        RedisStore::cluster(self.wait(client.build().unwrap().get_async_connection()).unwrap())
+            .unwrap()
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {

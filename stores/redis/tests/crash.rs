@@ -1,6 +1,10 @@
-//! `kill -9` of Redis, again and again, under load: with its log of writes, what it acknowledged is there. And that this test sees it when
-//! it is not, for with snapshots alone it is not.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail loudly, and says what came of it")]
+//! `kill -9` of Redis, again and again, under load: with its log of writes, what it acknowledged is
+//! there. And that this test sees it when it is not, for with snapshots alone it is not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail loudly, and says what came of it"
+)]
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -21,7 +25,12 @@ struct Killed {
 impl Killed {
     fn start(settings: &[(&str, &str)], pause: Duration) -> Option<Self> {
         let server = Redis::start(settings)?;
-        Some(Self { runtime: Runtime::new().unwrap(), url: server.url(), server: Mutex::new(server), pause })
+        Some(Self {
+            runtime: Runtime::new().unwrap(),
+            url: server.url(),
+            server: Mutex::new(server),
+            pause,
+        })
     }
 
     fn survive(&self, crashes: usize) -> Verdict {
@@ -60,11 +69,15 @@ fn with_its_log_what_was_acknowledged_is_there_after_fifty_crashes() {
     assert!(verdict.acknowledged > 500, "{verdict:?}");
 }
 
-/// It makes a snapshot of itself each second in which something was written; what came after the last one is gone, and what had been used
-/// up since is there again.
+/// It makes a snapshot of itself each second in which something was written; what came after the
+/// last one is gone, and what had been used up since is there again.
 #[test]
 fn with_snapshots_alone_what_is_lost_is_seen() {
-    let Some(killed) = Killed::start(&[("appendonly", "no"), ("save", "1 1")], Duration::from_secs(3)) else { return };
+    let Some(killed) =
+        Killed::start(&[("appendonly", "no"), ("save", "1 1")], Duration::from_secs(3))
+    else {
+        return;
+    };
     let verdict = killed.survive(3);
     verdict.holds().unwrap_err();
     assert!(verdict.lost > 0 && verdict.redeemed_twice + verdict.revived > 0, "{verdict:?}");

@@ -1,9 +1,17 @@
-//! For tests only: real database servers on free loopback ports, and a proxy that makes their connections fail.
+//! For tests only: real database servers on free loopback ports, and a proxy that makes their
+//! connections fail.
 //!
-//! Never here: a client of any of them. A server that is not installed is skipped, plainly, unless `GRANTCORE_REQUIRE_SERVERS=1`.
+//! Never here: a client of any of them. A server that is not installed is skipped, plainly, unless
+//! `GRANTCORE_REQUIRE_SERVERS=1`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test may fail loudly"
+)]
 
 mod postgres;
 mod process;
@@ -31,8 +39,8 @@ pub fn is_required() -> bool {
     std::env::var_os("GRANTCORE_REQUIRE_SERVERS").is_some_and(|value| value == "1")
 }
 
-/// Says that a server is not installed: on stderr, once for each program of tests, or by failing where all are required. It does not
-/// use `eprintln!`, which nobody sees of a test that passes.
+/// Says that a server is not installed: on stderr, once for each program of tests, or by failing
+/// where all are required. It does not use `eprintln!`, which nobody sees of a test that passes.
 pub fn skipped(server: &'static str) {
     static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     assert!(!is_required(), "{server} is not installed, and GRANTCORE_REQUIRE_SERVERS is 1");
@@ -44,5 +52,7 @@ pub fn skipped(server: &'static str) {
 /// The first program of this name in `PATH`.
 pub fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
 }

@@ -15,16 +15,19 @@ use tempfile::TempDir;
 use crate::process::{self, User};
 use crate::{free_port, in_path, skipped};
 
-/// Its name in what is said, and the user it runs as where the tests are run by root, whom it refuses.
+/// Its name in what is said, and the user it runs as where the tests are run by root, whom it
+/// refuses.
 const NAME: &str = "PostgreSQL";
 const USER: &str = "postgres";
 
-/// How often it is asked whether it accepts connections, and how often it is started anew if it ends instead.
+/// How often it is asked whether it accepts connections, and how often it is started anew if it
+/// ends instead.
 const ASKED: usize = 600;
 const STARTED: usize = 30;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A running PostgreSQL. Everybody may connect as `postgres`; it is stopped and its directory removed when this is dropped.
+/// A running PostgreSQL. Everybody may connect as `postgres`; it is stopped and its directory
+/// removed when this is dropped.
 #[derive(Debug)]
 pub struct Postgres {
     programs: PathBuf,
@@ -36,19 +39,23 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a database cluster and starts a server of it with these settings. Nothing if PostgreSQL is not installed.
+    /// Makes a database cluster and starts a server of it with these settings. Nothing if
+    /// PostgreSQL is not installed.
     pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let Some(programs) = programs() else {
             skipped(NAME);
             return None;
         };
-        let user = process::is_root().then(|| User::named(USER).expect("a user for PostgreSQL, which refuses root"));
+        let user = process::is_root()
+            .then(|| User::named(USER).expect("a user for PostgreSQL, which refuses root"));
         let directory = TempDir::new().expect("a temporary directory");
         if let Some(user) = user {
-            chown(directory.path(), Some(user.uid), Some(user.gid)).expect("root may give a directory away");
+            chown(directory.path(), Some(user.uid), Some(user.gid))
+                .expect("root may give a directory away");
         }
         let settings = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut server = Self { programs, directory, settings, user, port: free_port(), process: None };
+        let mut server =
+            Self { programs, directory, settings, user, port: free_port(), process: None };
         server.make();
         server.run(free_port);
         Some(server)
@@ -64,7 +71,8 @@ impl Postgres {
         self.port
     }
 
-    /// Ends the server and all its processes at once, as a crash of the database would: nothing is flushed.
+    /// Ends the server and all its processes at once, as a crash of the database would: nothing is
+    /// flushed.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process::crash(&mut process);
@@ -80,13 +88,23 @@ impl Postgres {
 
     fn make(&self) {
         let mut command = self.command("initdb");
-        command.args(["--username", USER, "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync", "--pgdata"]);
+        command.args([
+            "--username",
+            USER,
+            "--auth",
+            "trust",
+            "--encoding",
+            "UTF8",
+            "--no-locale",
+            "--no-sync",
+            "--pgdata",
+        ]);
         let made = command.arg(self.data()).output().expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     }
 
-    /// Starts it until it accepts connections. The port can be taken meanwhile, and the memory of one that was killed be still in use:
-    /// then it ends by itself.
+    /// Starts it until it accepts connections. The port can be taken meanwhile, and the memory of
+    /// one that was killed be still in use: then it ends by itself.
     fn run(&mut self, mut port: impl FnMut() -> u16) {
         for _ in 0..STARTED {
             self.port = port();
@@ -110,7 +128,11 @@ impl Postgres {
         for setting in &self.settings {
             command.arg("-c").arg(setting);
         }
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a file for its log");
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .expect("a file for its log");
         command.stdout(Stdio::null()).stderr(log).spawn().expect("postgres runs")
     }
 
@@ -140,7 +162,11 @@ impl Postgres {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command.current_dir(self.directory.path()).stdin(Stdio::null()).env("LC_ALL", "C").env_remove("PGDATA");
+        command
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .env("LC_ALL", "C")
+            .env_remove("PGDATA");
         if let Some(user) = self.user {
             command.uid(user.uid).gid(user.gid);
         }
@@ -172,12 +198,18 @@ impl Drop for Postgres {
 
 /// The directory of its programs: in `PATH`, or where Debian keeps those of the newest version.
 fn programs() -> Option<PathBuf> {
-    let both = |directory: &Path| ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file());
+    let both = |directory: &Path| {
+        ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
+    };
     let of_path = in_path("initdb").and_then(|program| Some(program.parent()?.to_owned()));
     of_path.filter(|directory| both(directory)).or_else(|| {
         let versions = fs::read_dir("/usr/lib/postgresql").ok()?.filter_map(Result::ok);
-        let numbered = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
-        let installed = numbered.map(|(version, path)| (version, path.join("bin"))).filter(|(_, directory)| both(directory));
+        let numbered = versions.filter_map(|entry| {
+            Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path()))
+        });
+        let installed = numbered
+            .map(|(version, path)| (version, path.join("bin")))
+            .filter(|(_, directory)| both(directory));
         installed.max().map(|(_, directory)| directory)
     })
 }

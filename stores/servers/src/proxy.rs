@@ -1,4 +1,5 @@
-//! A TCP proxy that makes one request fail in a chosen way, and counts how often a client waits for an answer.
+//! A TCP proxy that makes one request fail in a chosen way, and counts how often a client waits for
+//! an answer.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -98,7 +99,9 @@ impl Drop for Proxy {
         if let (Ok(_), Some(listening)) = (woken, self.listening.take()) {
             let _ = listening.join();
         }
-        for connection in lock(&self.shared.connections).drain(..).filter_map(|connection| connection.upgrade()) {
+        for connection in
+            lock(&self.shared.connections).drain(..).filter_map(|connection| connection.upgrade())
+        {
             connection.close();
         }
     }
@@ -110,7 +113,8 @@ impl Shared {
             if self.ended.load(Ordering::SeqCst) {
                 return;
             }
-            // A client that cannot be served, because there is no server, sees its connection closed.
+            // A client that cannot be served, because there is no server, sees its connection
+            // closed.
             let _ = client.and_then(|client| self.serve(client));
         }
     }
@@ -119,11 +123,20 @@ impl Shared {
         let server = TcpStream::connect(self.to)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let connection = Arc::new(Connection { client, server, fault: Mutex::default(), asked: AtomicBool::new(false) });
+        let connection = Arc::new(Connection {
+            client,
+            server,
+            fault: Mutex::default(),
+            asked: AtomicBool::new(false),
+        });
         lock(&self.connections).push(Arc::downgrade(&connection));
         let (shared, asking) = (Arc::clone(self), Arc::clone(&connection));
-        thread::spawn(move || pump(&asking.client, |bytes| shared.request(&asking, bytes), || asking.close()));
-        thread::spawn(move || pump(&connection.server, |bytes| connection.answer(bytes), || connection.close()));
+        thread::spawn(move || {
+            pump(&asking.client, |bytes| shared.request(&asking, bytes), || asking.close())
+        });
+        thread::spawn(move || {
+            pump(&connection.server, |bytes| connection.answer(bytes), || connection.close())
+        });
         Ok(())
     }
 
@@ -151,7 +164,9 @@ impl Connection {
                 self.reset();
                 return Ok(());
             }
-            Fault::DropBefore | Fault::DropAfter => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Fault::DropBefore | Fault::DropAfter => {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
         }
         self.asked.store(false, Ordering::SeqCst);
         (&self.client).write_all(bytes)
@@ -164,8 +179,9 @@ impl Connection {
         }
     }
 
-    /// Ends both sides abruptly: a socket that does not linger is reset when it is closed, which the last of the threads does. To
-    /// stop reading says nothing to the other side, and wakes the threads.
+    /// Ends both sides abruptly: a socket that does not linger is reset when it is closed, which
+    /// the last of the threads does. To stop reading says nothing to the other side, and wakes
+    /// the threads.
     fn reset(&self) {
         for side in [&self.client, &self.server] {
             let _ = SockRef::from(side).set_linger(Some(Duration::ZERO));
@@ -174,11 +190,16 @@ impl Connection {
     }
 }
 
-/// Passes on what comes from one side until it ends. A side that was reset ends with no word to the other.
+/// Passes on what comes from one side until it ends. A side that was reset ends with no word to the
+/// other.
 fn pump(mut from: &TcpStream, mut pass: impl FnMut(&[u8]) -> io::Result<()>, close: impl FnOnce()) {
     let mut bytes = vec![0; 1 << 16];
     loop {
-        let read = from.read(&mut bytes).ok().and_then(|length| bytes.get(..length)).filter(|read| !read.is_empty());
+        let read = from
+            .read(&mut bytes)
+            .ok()
+            .and_then(|length| bytes.get(..length))
+            .filter(|read| !read.is_empty());
         let Some(read) = read else { break };
         if pass(read).is_err() {
             break;

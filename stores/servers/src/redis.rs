@@ -17,8 +17,8 @@ use crate::{in_path, skipped};
 pub struct Redis(Node);
 
 impl Redis {
-    /// Starts one with these settings over the usual ones. Nothing if Redis is not installed, which fails the test instead if
-    /// `GRANTCORE_REQUIRE_SERVERS` is `1`.
+    /// Starts one with these settings over the usual ones. Nothing if Redis is not installed, which
+    /// fails the test instead if `GRANTCORE_REQUIRE_SERVERS` is `1`.
     pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let program = installed()?;
         let durable = [("appendonly", "yes"), ("appendfsync", "always"), ("save", "")];

@@ -1,5 +1,12 @@
-//! A PostgreSQL that is started, crashed under a connection and started again with all that it acknowledged.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! A PostgreSQL that is started, crashed under a connection and started again with all that it
+//! acknowledged.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::net::{Ipv4Addr, TcpStream};
 
@@ -33,9 +40,14 @@ async fn what_it_acknowledged_is_there_after_a_crash() {
 
 #[tokio::test]
 async fn settings_are_its_own_and_a_server_that_runs_is_crashed_and_restarted_too() {
-    let Some(mut server) = Postgres::start(&[("application_name", "of the test"), ("fsync", "off")]) else { return };
+    let Some(mut server) =
+        Postgres::start(&[("application_name", "of the test"), ("fsync", "off")])
+    else {
+        return;
+    };
     for _ in 0..2 {
-        let row = connect(&server).await.query_one("SELECT current_setting('fsync')", &[]).await.unwrap();
+        let row =
+            connect(&server).await.query_one("SELECT current_setting('fsync')", &[]).await.unwrap();
         assert_eq!(row.get::<_, &str>(0), "off");
         server.restart();
     }
@@ -44,7 +56,11 @@ async fn settings_are_its_own_and_a_server_that_runs_is_crashed_and_restarted_to
 #[tokio::test]
 async fn nothing_of_it_is_left() {
     let Some(server) = Postgres::start(&[]) else { return };
-    let row = connect(&server).await.query_one("SELECT current_setting('data_directory')", &[]).await.unwrap();
+    let row = connect(&server)
+        .await
+        .query_one("SELECT current_setting('data_directory')", &[])
+        .await
+        .unwrap();
     let (data, port) = (std::path::PathBuf::from(row.get::<_, String>(0)), server.port());
     assert!(data.exists());
     drop(server);

@@ -1,5 +1,11 @@
 //! Each fault of the proxy, against a server that says back what it is told.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +15,8 @@ use std::time::Duration;
 
 use grantcore_servers::{Fault, Proxy};
 
-/// An echo, and what it was told so far. Its threads end with their connections, the first with the test's process.
+/// An echo, and what it was told so far. Its threads end with their connections, the first with the
+/// test's process.
 fn echo() -> (SocketAddr, Receiver<u8>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -84,7 +91,10 @@ fn a_late_answer_comes_later_than_the_client_waits_and_still_comes() {
     let mut connection = connect(&proxy);
     proxy.arm(Fault::Delay(Duration::from_secs(3)));
     connection.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    assert!(matches!(ask(&mut connection, 1).unwrap_err().kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+    assert!(matches!(
+        ask(&mut connection, 1).unwrap_err().kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut
+    ));
     assert_eq!(heard.recv_timeout(Duration::from_secs(30)).unwrap(), 1);
     connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut answer = [0];

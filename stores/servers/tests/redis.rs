@@ -1,7 +1,13 @@
 //! That the servers start, keep their data over a kill and are gone when they are dropped.
 //!
 //! Never here: what a store does with them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -38,7 +44,10 @@ fn a_server_keeps_what_it_acknowledged() {
 
 #[test]
 fn settings_override_the_usual_ones() {
-    let Some(server) = Redis::start(&[("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")]) else { return };
+    let Some(server) = Redis::start(&[("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")])
+    else {
+        return;
+    };
     assert!(say(server.port(), "CONFIG GET appendonly").ends_with("\r\nno\r\n"));
     assert!(say(server.port(), "CONFIG GET appendfsync").ends_with("\r\nalways\r\n"));
     assert!(say(server.port(), "CONFIG GET maxmemory-policy").ends_with("\r\nallkeys-lru\r\n"));
@@ -48,7 +57,13 @@ fn settings_override_the_usual_ones() {
 fn a_cluster_shares_the_keys_and_survives_a_node() {
     let Some(mut cluster) = RedisCluster::start() else { return };
     let ports: Vec<_> = cluster.urls().iter().map(|url| port_of(url)).collect();
-    assert_eq!(cluster.url(), format!("redis-cluster://127.0.0.1:{},127.0.0.1:{},127.0.0.1:{}", ports[0], ports[1], ports[2]));
+    assert_eq!(
+        cluster.url(),
+        format!(
+            "redis-cluster://127.0.0.1:{},127.0.0.1:{},127.0.0.1:{}",
+            ports[0], ports[1], ports[2]
+        )
+    );
     // The slots of a, b and c are of the third, the first and the second node.
     for (key, owner) in [("a", 2), ("b", 0), ("c", 1)] {
         for (node, port) in ports.iter().enumerate() {

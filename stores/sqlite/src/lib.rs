@@ -19,14 +19,16 @@
 //!
 //! # What it promises
 //!
-//! WAL with `synchronous=FULL`: what was acknowledged is there after a crash of the program, of the system, and after a power loss,
-//! as far as the disk keeps its word. Each change is one statement and so one transaction. Several processes may open one file.
+//! WAL with `synchronous=FULL`: what was acknowledged is there after a crash of the program, of the
+//! system, and after a power loss, as far as the disk keeps its word. Each change is one statement
+//! and so one transaction. Several processes may open one file.
 //!
-//! Three tables, each with the prefix `grantcore_`, so that they may lie in a file of your own beside others: see `migrations/`.
-//! [`SqliteStore::open`] brings them to the version it knows. Call [`sweep`](SqliteStore::sweep) now and then: SQLite drops nothing
-//! by itself.
+//! Three tables, each with the prefix `grantcore_`, so that they may lie in a file of your own
+//! beside others: see `migrations/`. [`SqliteStore::open`] brings them to the version it knows.
+//! Call [`sweep`](SqliteStore::sweep) now and then: SQLite drops nothing by itself.
 //!
-//! With the feature `tokio` it is an [`AsyncStore`](grantcore::AsyncStore) as well, each call on a thread that may wait for the disk.
+//! With the feature `tokio` it is an [`AsyncStore`](grantcore::AsyncStore) as well, each call on a
+//! thread that may wait for the disk.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -37,11 +39,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Subject, Timestamp, Version, Write};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, TransactionBehavior, params};
+use grantcore::{
+    Account, Change, Client, Commit, Grant, GrantId, Store, Stored, Subject, Timestamp, Version,
+    Write,
+};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Params, Row, TransactionBehavior, params,
+};
 use serde_json::from_str;
 
-/// Clients, grants and how accounts stand, in one SQLite file. A clone is another handle of the same.
+/// Clients, grants and how accounts stand, in one SQLite file. A clone is another handle of the
+/// same.
 #[derive(Clone, Debug)]
 pub struct SqliteStore(Arc<Connections>);
 
@@ -65,7 +73,8 @@ pub enum SqliteError {
     /// The tables were made by a newer version of this crate.
     #[error("the tables are of version {0}, which this program does not know")]
     Newer(i64),
-    /// SQLite cannot keep this file in WAL mode, on which its promises rest: it is in memory, or on a file system without shared memory.
+    /// SQLite cannot keep this file in WAL mode, on which its promises rest: it is in memory, or on
+    /// a file system without shared memory.
     #[error("the file cannot be kept in WAL mode, but in {0}")]
     Journal(String),
     /// The thread that waited for the disk ended before it answered: the runtime is stopping.
@@ -100,13 +109,15 @@ impl SqliteStore {
         Ok(Self(Arc::new(Connections { reader: open()?, writer: open()? })))
     }
 
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did: fewer than `most`, and there are no more.
+    /// Drops at most `most` grants and clients that may be dropped, and says how many it did: fewer
+    /// than `most`, and there are no more.
     ///
     /// # Errors
     /// If the database fails. What was dropped until then stays so.
     pub fn sweep(&self, now: Timestamp, most: usize) -> Result<usize> {
         let connection = self.writer();
-        let delete = |sql, most| connection.prepare_cached(sql)?.execute(params![seconds(now), count(most)]);
+        let delete =
+            |sql, most| connection.prepare_cached(sql)?.execute(params![seconds(now), count(most)]);
         let grants = delete(
             "DELETE FROM grantcore_grants WHERE id IN (SELECT id FROM grantcore_grants WHERE drop_after <= ? LIMIT ?)",
             most,
@@ -135,8 +146,9 @@ impl SqliteStore {
     pub fn clients(&self, after: Option<&str>, most: usize) -> Result<Vec<Stored<Client>>> {
         let connection = self.reader();
         // No `client_id` is empty.
-        let mut query =
-            connection.prepare_cached("SELECT version, body FROM grantcore_clients WHERE id > ? ORDER BY id LIMIT ?")?;
+        let mut query = connection.prepare_cached(
+            "SELECT version, body FROM grantcore_clients WHERE id > ? ORDER BY id LIMIT ?",
+        )?;
         let rows = query.query_map(params![after.unwrap_or_default(), count(most)], versioned)?;
         rows.map(|row| stored(row?)).collect()
     }
@@ -147,22 +159,25 @@ impl SqliteStore {
     /// If the database fails, or one of them cannot be decoded.
     pub fn grants(&self, after: Option<GrantId>, most: usize) -> Result<Vec<Stored<Grant>>> {
         let connection = self.reader();
-        let mut query = connection.prepare_cached("SELECT version, body FROM grantcore_grants WHERE id > ? ORDER BY id LIMIT ?")?;
+        let mut query = connection.prepare_cached(
+            "SELECT version, body FROM grantcore_grants WHERE id > ? ORDER BY id LIMIT ?",
+        )?;
         let rows = query.query_map(params![id_bytes(after.as_ref()), count(most)], versioned)?;
         rows.map(|row| stored(row?)).collect()
     }
 
-    /// The accounts that were ever suspended or raised to a new epoch, in the order of their names, likewise.
+    /// The accounts that were ever suspended or raised to a new epoch, in the order of their names,
+    /// likewise.
     ///
     /// # Errors
     /// If the database fails.
     pub fn accounts(&self, after: Option<&str>, most: usize) -> Result<Vec<(Subject, Account)>> {
         let connection = self.reader();
-        let sql =
-            "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > ?1 OR ?1 IS NULL ORDER BY subject LIMIT ?2";
+        let sql = "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > ?1 OR ?1 IS NULL ORDER BY subject LIMIT ?2";
         let mut query = connection.prepare_cached(sql)?;
-        let rows =
-            query.query_map(params![after, count(most)], |row| Ok((Subject::from(row.get::<_, String>(2)?), standing(row)?)))?;
+        let rows = query.query_map(params![after, count(most)], |row| {
+            Ok((Subject::from(row.get::<_, String>(2)?), standing(row)?))
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -172,11 +187,19 @@ impl SqliteStore {
     /// If the database fails.
     pub fn put_account(&self, subject: &str, account: Account) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO grantcore_accounts VALUES (?, ?, ?)";
-        self.writer().prepare_cached(sql)?.execute(params![subject, account.suspended, account.epoch.cast_signed()])?;
+        self.writer().prepare_cached(sql)?.execute(params![
+            subject,
+            account.suspended,
+            account.epoch.cast_signed()
+        ])?;
         Ok(())
     }
 
-    fn read<R: serde::de::DeserializeOwned>(&self, sql: &str, key: impl Params) -> Result<Option<Stored<R>>> {
+    fn read<R: serde::de::DeserializeOwned>(
+        &self,
+        sql: &str,
+        key: impl Params,
+    ) -> Result<Option<Stored<R>>> {
         let connection = self.reader();
         let row = connection.prepare_cached(sql)?.query_row(key, versioned).optional()?;
         row.map(stored).transpose()
@@ -189,8 +212,10 @@ impl SqliteStore {
     }
 
     fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
-        let (id, version, body) = (change.id(), number(change.version()), serde_json::to_string(change.record())?);
-        let (subject, drop_after) = (change.record().subject().as_str(), seconds(change.drop_after()));
+        let (id, version, body) =
+            (change.id(), number(change.version()), serde_json::to_string(change.record())?);
+        let (subject, drop_after) =
+            (change.record().subject().as_str(), seconds(change.drop_after()));
         match change.seen() {
             None => self.write(
                 "INSERT INTO grantcore_grants VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -204,7 +229,11 @@ impl SqliteStore {
     }
 
     fn commit_client(&self, change: &Change<Client>) -> Result<Commit> {
-        let (id, version, body) = (change.id().as_str(), number(change.version()), serde_json::to_string(change.record())?);
+        let (id, version, body) = (
+            change.id().as_str(),
+            number(change.version()),
+            serde_json::to_string(change.record())?,
+        );
         let drop_after = seconds(change.drop_after());
         match change.seen() {
             None => self.write(
@@ -245,10 +274,16 @@ impl Store for SqliteStore {
         }
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
         let connection = self.reader();
-        let mut query =
-            connection.prepare_cached("SELECT id FROM grantcore_grants WHERE subject = ? AND id > ? ORDER BY id LIMIT ?")?;
+        let mut query = connection.prepare_cached(
+            "SELECT id FROM grantcore_grants WHERE subject = ? AND id > ? ORDER BY id LIMIT ?",
+        )?;
         let values = params![subject, id_bytes(after.as_ref()), count(most)];
         let ids = query.query_map(values, |row| Ok(GrantId::from_bytes(row.get(0)?)))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
@@ -256,7 +291,8 @@ impl Store for SqliteStore {
 
     fn account(&self, subject: &str) -> Result<Option<Account>> {
         let connection = self.reader();
-        let mut query = connection.prepare_cached("SELECT suspended, epoch FROM grantcore_accounts WHERE subject = ?")?;
+        let mut query = connection
+            .prepare_cached("SELECT suspended, epoch FROM grantcore_accounts WHERE subject = ?")?;
         Ok(Some(query.query_row([subject], standing).optional()?.unwrap_or(Account::ACTIVE)))
     }
 
@@ -267,12 +303,18 @@ impl Store for SqliteStore {
     }
 }
 
-/// WAL, for good. While another process does the same to a new file SQLite says that it is busy, and does not wait by itself.
+/// WAL, for good. While another process does the same to a new file SQLite says that it is busy,
+/// and does not wait by itself.
 fn log_ahead(connection: &Connection) -> Result<()> {
-    let set = || connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+    let set = || {
+        connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
+    };
     for _ in 0..BUSY.as_millis() / TURN.as_millis() {
         match set() {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => std::thread::sleep(TURN),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(TURN)
+            }
             Ok(mode) if mode != "wal" => return Err(SqliteError::Journal(mode)),
             set => return Ok(set.map(drop)?),
         }
@@ -283,8 +325,11 @@ fn log_ahead(connection: &Connection) -> Result<()> {
 /// Brings the tables to this crate's version, once, whoever else is opening the file.
 fn migrate(connection: &mut Connection) -> Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    change.execute_batch("CREATE TABLE IF NOT EXISTS grantcore_migrations (version INTEGER PRIMARY KEY) STRICT")?;
-    let version = change.query_row("SELECT count(*) FROM grantcore_migrations", [], |row| row.get(0))?;
+    change.execute_batch(
+        "CREATE TABLE IF NOT EXISTS grantcore_migrations (version INTEGER PRIMARY KEY) STRICT",
+    )?;
+    let version =
+        change.query_row("SELECT count(*) FROM grantcore_migrations", [], |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     for migration in MIGRATIONS.get(done..).ok_or(SqliteError::Newer(version))? {
         change.execute_batch(migration)?;

@@ -1,15 +1,20 @@
-//! The same store, awaited. A caller that goes away half way leaves a call that still runs to its end; nobody then knows its result,
-//! which the library expects.
+//! The same store, awaited. A caller that goes away half way leaves a call that still runs to its
+//! end; nobody then knows its result, which the library expects.
 
 use std::borrow::Cow;
 
-use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Write};
+use grantcore::{
+    Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Write,
+};
 
 use super::{Result, SqliteError, SqliteStore};
 
 impl SqliteStore {
     /// Runs a call that waits for the disk on a thread that may.
-    async fn apart<T: Send + 'static>(&self, call: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn apart<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let store = self.clone();
         tokio::task::spawn_blocking(move || call(&store)).await?
     }
@@ -32,7 +37,12 @@ impl AsyncStore for SqliteStore {
         self.apart(move |store| Store::commit(store, &write)).await
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
         let subject = subject.to_owned();
         self.apart(move |store| Store::grants_of(store, &subject, after, most)).await
     }

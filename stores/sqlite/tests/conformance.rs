@@ -1,5 +1,12 @@
-//! The laws of a store, on an SQLite file: called and awaited, over restarts of its writer, and with damage in it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The laws of a store, on an SQLite file: called and awaited, over restarts of its writer, and
+//! with damage in it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::path::PathBuf;
 
@@ -32,7 +39,8 @@ mod called {
 
     fn harness() -> impl grantcore::conformance::Harness {
         let file = File::new();
-        Blocking::new(move || file.open()).swept_by(|store: &SqliteStore, now, most| store.sweep(now, most).unwrap())
+        Blocking::new(move || file.open())
+            .swept_by(|store: &SqliteStore, now, most| store.sweep(now, most).unwrap())
     }
 
     grantcore::conformance!([harness()]);
@@ -76,10 +84,13 @@ fn a_damaged_record_is_an_error() {
     let connection = rusqlite::Connection::open(file.path()).unwrap();
     let damage = |damaged: Damaged<'_>| {
         let changed = match damaged {
-            Damaged::Grant(id) => {
-                connection.execute("UPDATE grantcore_grants SET body = substr(body, 2) WHERE id = ?", [id.as_bytes()])
+            Damaged::Grant(id) => connection.execute(
+                "UPDATE grantcore_grants SET body = substr(body, 2) WHERE id = ?",
+                [id.as_bytes()],
+            ),
+            Damaged::Client(id) => {
+                connection.execute("UPDATE grantcore_clients SET body = '{}' WHERE id = ?", [id])
             }
-            Damaged::Client(id) => connection.execute("UPDATE grantcore_clients SET body = '{}' WHERE id = ?", [id]),
         };
         assert_eq!(changed, Ok(1));
     };
@@ -95,7 +106,10 @@ fn tables_of_a_newer_version_are_refused_and_those_of_this_one_kept() {
     let connection = rusqlite::Connection::open(file.path()).unwrap();
     connection.execute("INSERT INTO grantcore_migrations DEFAULT VALUES", []).unwrap();
     let refused = SqliteStore::open(file.path()).unwrap_err();
-    assert_eq!(refused.to_string(), "the tables are of version 2, which this program does not know");
+    assert_eq!(
+        refused.to_string(),
+        "the tables are of version 2, which this program does not know"
+    );
 }
 
 #[test]
@@ -120,7 +134,9 @@ fn many_who_open_a_new_file_at_once_all_can() {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(Store::raise_epoch(&stores[0], "alice").unwrap());
-        assert!(stores.iter().all(|store| Store::account(store, "alice").unwrap().unwrap().epoch == 1));
+        assert!(
+            stores.iter().all(|store| Store::account(store, "alice").unwrap().unwrap().epoch == 1)
+        );
     }
 }
 

@@ -1,5 +1,10 @@
-//! `kill -9` of the process that writes, again and again: what it was told was done is there. The process is this program, once more.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail loudly, and says what came of it")]
+//! `kill -9` of the process that writes, again and again: what it was told was done is there. The
+//! process is this program, once more.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, and says what came of it"
+)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -25,7 +30,8 @@ fn child(path: &Path) {
     work(&Blocking::new(|| SqliteStore::open(path).unwrap()), line).unwrap();
 }
 
-/// Starts two that work on one file, kills both when they have told of so much, and brings all they told of.
+/// Starts two that work on one file, kills both when they have told of so much, and brings all they
+/// told of.
 fn killed_after(path: &Path, lines: usize) -> Vec<String> {
     let children = [(); 2].map(|()| {
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -33,7 +39,8 @@ fn killed_after(path: &Path, lines: usize) -> Vec<String> {
         command.spawn().unwrap()
     });
     let mut told = Vec::new();
-    let mut readers = children.map(|mut child| (BufReader::new(child.stdout.take().unwrap()).lines(), child));
+    let mut readers =
+        children.map(|mut child| (BufReader::new(child.stdout.take().unwrap()).lines(), child));
     for (reader, _) in &mut readers {
         told.extend(reader.by_ref().take(lines).map(Result::unwrap));
     }

@@ -1,4 +1,5 @@
-//! Bytes per grant at rest, in each store that is installed: `cargo bench -p grantcore-together --bench sizes`.
+//! Bytes per grant at rest, in each store that is installed: `cargo bench -p grantcore-together
+//! --bench sizes`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement says what it measured")]
 
 #[path = "../tests/support/mod.rs"]
@@ -65,7 +66,8 @@ fn refreshed(server: &Memory, held: &Tokens) -> Tokens {
 
 fn json(server: &Memory, user: &str) -> usize {
     let grants = grants_of(server, user);
-    grants.iter().map(|grant| serde_json::to_string(&**grant).unwrap().len()).sum::<usize>() / grants.len()
+    grants.iter().map(|grant| serde_json::to_string(&**grant).unwrap().len()).sum::<usize>()
+        / grants.len()
 }
 
 fn in_sqlite(grants: &[Arc<Grant>]) -> u64 {
@@ -94,7 +96,8 @@ async fn in_redis(grants: &[Arc<Grant>]) -> Option<u64> {
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut used = async || {
-        let info: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await.unwrap();
+        let info: String =
+            redis::cmd("INFO").arg("memory").query_async(&mut connection).await.unwrap();
         let line = info.lines().find_map(|line| line.strip_prefix("used_memory_dataset:")).unwrap();
         line.trim().parse::<u64>().unwrap()
     };

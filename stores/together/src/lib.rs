@@ -1,2 +1,3 @@
-//! Nothing by itself: what is proven of the store crates side by side is in `tests/`, and what is measured in `benches/`.
+//! Nothing by itself: what is proven of the store crates side by side is in `tests/`, and what is
+//! measured in `benches/`.
 #![forbid(unsafe_code)]

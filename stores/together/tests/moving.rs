@@ -1,11 +1,15 @@
-//! Moving from one store to another: every token, code and open consent page is as good afterwards, or as dead, as it was before.
+//! Moving from one store to another: every token, code and open consent page is as good afterwards,
+//! or as dead, as it was before.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 
 use std::error::Error;
 
-use grantcore::{Account, AsyncServer, AsyncStore, Authorization, Choice, Connection, Motive, Needs, Server, Store, Write};
+use grantcore::{
+    Account, AsyncServer, AsyncStore, Authorization, Choice, Connection, Motive, Needs, Server,
+    Store, Write,
+};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_servers::{Postgres, RedisCluster};
@@ -89,7 +93,12 @@ fn before(store: SqliteStore) -> Hands {
     let revoked = flow(&server, "alice");
     let connections = server.connections("alice", None, 9).unwrap();
     let alive = tokens(&server.token(&posted(&refreshment(&first.refresh))).unwrap()).unwrap();
-    let doomed = connections.entries.iter().map(Connection::grant_id).find(|grant| is_of(&revoked, *grant)).unwrap();
+    let doomed = connections
+        .entries
+        .iter()
+        .map(Connection::grant_id)
+        .find(|grant| is_of(&revoked, *grant))
+        .unwrap();
     server.revoke_grant(doomed, Motive::Administrator("a lost device")).unwrap().unwrap();
     let (suspended, ended) = (flow(&server, "mallory"), flow(&server, "carol"));
     server.store().set_suspended("mallory", true).unwrap();
@@ -100,7 +109,16 @@ fn before(store: SqliteStore) -> Hands {
     }
     let redemption = redemption(&server, &ticket(&server, "alice"), "alice");
     let found = flow(&server, "dave");
-    Hands { found, ticket: ticket(&server, "alice"), redemption, alive, spent: first.refresh, revoked, suspended, ended }
+    Hands {
+        found,
+        ticket: ticket(&server, "alice"),
+        redemption,
+        alive,
+        spent: first.refresh,
+        revoked,
+        suspended,
+        ended,
+    }
 }
 
 fn is_of(tokens: &Tokens, grant: grantcore::GrantId) -> bool {
@@ -113,11 +131,16 @@ async fn after(hands: &Hands, store: impl Target + Send) {
     let resource = &server.policy().resources()[0];
     let works = async |tokens: &Tokens| {
         let header = format!("Bearer {}", tokens.access);
-        server.check(&Authorization::One(header.as_bytes()), Needs::of(resource)).await.unwrap().is_ok()
+        server
+            .check(&Authorization::One(header.as_bytes()), Needs::of(resource))
+            .await
+            .unwrap()
+            .is_ok()
     };
     let post = async |form: &str| tokens(&server.token(&posted(form)).await.unwrap());
 
-    let redirect = server.consent(&hands.ticket, user("alice"), Choice::Allow).await.unwrap().unwrap();
+    let redirect =
+        server.consent(&hands.ticket, user("alice"), Choice::Allow).await.unwrap().unwrap();
     for form in [hands.redemption.clone(), redemption_of(redirect)] {
         assert!(works(&post(&form).await.unwrap()).await);
         assert!(post(&form).await.is_none(), "a code is good once");
@@ -127,15 +150,27 @@ async fn after(hands: &Hands, store: impl Target + Send) {
     assert!(works(&hands.alive).await && works(&hands.found).await);
     let next = post(&refreshment(&hands.alive.refresh)).await.unwrap();
     assert!(works(&next).await);
-    assert!(post(&refreshment(&hands.spent)).await.is_none() && !works(&next).await, "a replay is known as one");
+    assert!(
+        post(&refreshment(&hands.spent)).await.is_none() && !works(&next).await,
+        "a replay is known as one"
+    );
     for dead in [&hands.revoked, &hands.suspended, &hands.ended] {
         assert!(!works(dead).await && post(&refreshment(&dead.refresh)).await.is_none());
     }
-    server.revoke_user_client("dave", support::client_id().as_str(), Motive::Administrator("asked to")).await.unwrap().unwrap();
+    server
+        .revoke_user_client(
+            "dave",
+            support::client_id().as_str(),
+            Motive::Administrator("asked to"),
+        )
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!works(&hands.found).await, "a grant that is looked for by its user is found");
     server.store().put("mallory", Account::ACTIVE).await.unwrap();
     assert!(works(&hands.suspended).await, "a suspension that is lifted leaves what was there");
-    let many = async |subject: &str| server.store().account(subject).await.unwrap().unwrap().suspended;
+    let many =
+        async |subject: &str| server.store().account(subject).await.unwrap().unwrap().suspended;
     assert!(many("user 518").await && !many("user 519").await);
     let left = server.connections("alice", None, 9).await.unwrap();
     assert_eq!(left.entries.len(), 0, "all of alice's were ended above: {left:?}");

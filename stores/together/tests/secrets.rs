@@ -27,7 +27,9 @@ fn flows() -> (Vec<Arc<Grant>>, Vec<String>) {
             continue;
         }
         let form = redemption(&server, &ticket, user);
-        secrets.extend(form.split('&').filter_map(|part| part.strip_prefix("code=")).map(str::to_owned));
+        secrets.extend(
+            form.split('&').filter_map(|part| part.strip_prefix("code=")).map(str::to_owned),
+        );
         let mut held = if stage == 1 { None } else { post(&form) };
         if stage == 3 {
             let before = held.unwrap();
@@ -49,7 +51,10 @@ fn is_free_of(dump: &[u8], secrets: &[String], store: &str) {
     let has = |text: &[u8]| dump.windows(text.len()).any(|part| part == text);
     for secret in secrets {
         assert!(!has(secret.as_bytes()), "{store} has {secret}");
-        let Some(bytes) = secret.get(4..).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).filter(|bytes| bytes.len() >= 48)
+        let Some(bytes) = secret
+            .get(4..)
+            .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+            .filter(|bytes| bytes.len() >= 48)
         else {
             continue;
         };
@@ -57,7 +62,8 @@ fn is_free_of(dump: &[u8], secrets: &[String], store: &str) {
         for part in bytes[16..].chunks(32) {
             let hex = hex(part);
             let forms = [part.to_vec(), hex.to_uppercase().into(), hex.into()];
-            let encoded = [URL_SAFE_NO_PAD.encode(part).into(), STANDARD_NO_PAD.encode(part).into()];
+            let encoded =
+                [URL_SAFE_NO_PAD.encode(part).into(), STANDARD_NO_PAD.encode(part).into()];
             for form in forms.into_iter().chain(encoded) {
                 assert!(!has(&form), "{store} has a secret of {secret}");
             }
@@ -72,7 +78,10 @@ fn hex(bytes: &[u8]) -> String {
 /// The dump is of what was written: it has what is no secret.
 fn is_whole(dump: &[u8], store: &str) {
     for user in ["waits", "replayed"] {
-        assert!(dump.windows(user.len()).any(|part| part == user.as_bytes()), "{store} has nothing of {user}");
+        assert!(
+            dump.windows(user.len()).any(|part| part == user.as_bytes()),
+            "{store} has nothing of {user}"
+        );
     }
 }
 
@@ -91,7 +100,8 @@ fn store_04_no_secret_is_in_sqlite() {
         let _done = Store::commit(&store, &Write::moved(grant)).unwrap();
     }
     let files = std::fs::read_dir(directory.path()).unwrap();
-    let dump: Vec<u8> = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+    let dump: Vec<u8> =
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
     is_whole(&dump, "SQLite");
     is_free_of(&dump, &secrets, "SQLite");
 }
@@ -115,12 +125,16 @@ async fn store_04_no_secret_is_in_redis() {
     fill(&RedisStore::connect(&server.url()).await.unwrap(), &grants).await;
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    let keys: Vec<Vec<u8>> =
+        redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
     let mut dump = keys.concat();
     for key in keys {
         let is_record = key.starts_with(b"grantcore:g:");
-        let read =
-            if is_record { redis::cmd("HVALS").arg(&key).take() } else { redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).take() };
+        let read = if is_record {
+            redis::cmd("HVALS").arg(&key).take()
+        } else {
+            redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).take()
+        };
         let values: Vec<Vec<u8>> = read.query_async(&mut connection).await.unwrap();
         dump.extend(values.concat());
     }

@@ -10,41 +10,58 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Clients")]
 pub(crate) struct Clients {
-    /// Whether applications may register themselves (RFC 7591), as those must that have never heard of this server.
+    /// Whether applications may register themselves (RFC 7591), as those must that have never
+    /// heard of this server.
     ///
-    /// Whoever registers gets a client id and nothing else: the user is asked, and told that nobody vouches for it.
+    /// Whoever registers gets a client id and nothing else: the user is asked, and told that
+    /// nobody vouches for it.
     #[arg(long, env = "GRANTCORE_REGISTRATION", value_name = "ON|OFF")]
     #[arg(default_value = "on")]
     pub(crate) registration: Switch,
 
     /// A token without which nobody may register, at least 22 characters; none lets anybody.
     ///
-    /// Wrong ones are not counted, so draw it: 22 random letters and digits are 128 bits. Give it by the variable: what is on a
-    /// command line, every user of the machine can read.
-    #[arg(long, env = "GRANTCORE_REGISTRATION_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    /// Wrong ones are not counted, so draw it: 22 random letters and digits are 128 bits. Give it
+    /// by the variable: what is on a command line, every user of the machine can read.
+    #[arg(
+        long,
+        env = "GRANTCORE_REGISTRATION_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
     pub(crate) registration_token: Option<RegistrationToken>,
 
-    /// Whether a client id may be the https URL of a document about the client, which this server then fetches.
+    /// Whether a client id may be the https URL of a document about the client, which this server
+    /// then fetches.
     ///
     /// It calls public addresses only, follows no redirect, and reads at most 5 KiB.
     #[arg(long, env = "GRANTCORE_CLIENT_DOCUMENTS", value_name = "ON|OFF")]
     #[arg(default_value = "on")]
     pub(crate) client_documents: Switch,
 
-    /// DANGER, for trials on one machine only: fetch client documents from this very machine too, over http as well.
+    /// DANGER, for trials on one machine only: fetch client documents from this very machine too,
+    /// over http as well.
     ///
     /// Any stranger can then make this server call whatever listens on it.
     #[arg(long, env = "GRANTCORE_ALLOW_LOOPBACK_DOCUMENTS")]
     pub(crate) allow_loopback_documents: bool,
 
-    /// A file with one more certificate authority (PEM) to trust when client documents are fetched.
+    /// A file with one more certificate authority (PEM) to trust when client documents are
+    /// fetched.
     #[arg(long, env = "GRANTCORE_DOCUMENT_AUTHORITY", value_name = "FILE")]
     pub(crate) document_authority: Option<PathBuf>,
 
-    /// Private-use schemes without a period that may be registered in redirect URIs, like `cursor,vscode`.
+    /// Private-use schemes without a period that may be registered in redirect URIs, like
+    /// `cursor,vscode`.
     ///
-    /// Any program on a user's device can claim such a short name; those like com.example.app are always admitted.
-    #[arg(long, env = "GRANTCORE_PRIVATE_USE_SCHEMES", value_name = "NAMES", value_delimiter = ',')]
+    /// Any program on a user's device can claim such a short name; those like com.example.app are
+    /// always admitted.
+    #[arg(
+        long,
+        env = "GRANTCORE_PRIVATE_USE_SCHEMES",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
     pub(crate) private_use_schemes: Vec<String>,
 }
 
@@ -69,8 +86,11 @@ impl FromStr for RegistrationToken {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let is_token = text.len() >= 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
-        is_token.then(|| Self(text.to_owned())).ok_or("must be 22 characters or more, of letters, digits and -._~+/=")
+        let is_token = text.len() >= 22
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
+        is_token
+            .then(|| Self(text.to_owned()))
+            .ok_or("must be 22 characters or more, of letters, digits and -._~+/=")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where clients, grants, accounts and the trail are kept, by a URL. Nothing is opened here.
 //!
-//! A URL can have a password in it. No error says what was given, no `Debug` shows it, and `--help` does not repeat the variable.
+//! A URL can have a password in it. No error says what was given, no `Debug` shows it, and `--help`
+//! does not repeat the variable.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -55,7 +56,9 @@ impl Database {
         match text.split_once("://")? {
             (_, "") => None,
             ("postgres" | "postgresql", _) => Some(Self::Postgres(address)),
-            ("redis" | "rediss" | "redis-cluster" | "rediss-cluster", _) => Some(Self::Redis(address)),
+            ("redis" | "rediss" | "redis-cluster" | "rediss-cluster", _) => {
+                Some(Self::Redis(address))
+            }
             _ => None,
         }
     }
@@ -72,7 +75,12 @@ pub(super) struct Reader;
 impl TypedValueParser for Reader {
     type Value = Database;
 
-    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Database, clap::Error> {
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Database, clap::Error> {
         let refused = || clap::Error::raw(ErrorKind::ValueValidation, DATABASES).with_cmd(command);
         value.to_str().and_then(Database::read).ok_or_else(refused)
     }
@@ -97,22 +105,40 @@ mod tests {
         ] {
             assert_eq!(parse(url).unwrap().database, database);
         }
-        for url in ["postgres://u@h:5433/n?connect_timeout=3", "postgresql:///n?host=/run/postgresql"] {
-            assert!(matches!(parse(url).unwrap().database, Database::Postgres(address) if address.reveal() == url));
+        for url in
+            ["postgres://u@h:5433/n?connect_timeout=3", "postgresql:///n?host=/run/postgresql"]
+        {
+            assert!(
+                matches!(parse(url).unwrap().database, Database::Postgres(address) if address.reveal() == url)
+            );
         }
-        for url in ["redis://h:6380/", "rediss://h", "redis-cluster://a:1,b:2,c:3", "rediss-cluster://a:1,b:2"] {
-            assert!(matches!(parse(url).unwrap().database, Database::Redis(address) if address.reveal() == url));
+        for url in [
+            "redis://h:6380/",
+            "rediss://h",
+            "redis-cluster://a:1,b:2,c:3",
+            "rediss-cluster://a:1,b:2",
+        ] {
+            assert!(
+                matches!(parse(url).unwrap().database, Database::Redis(address) if address.reveal() == url)
+            );
         }
     }
 
     #[test]
     fn a_password_is_in_no_error_and_in_no_debug() {
-        for url in
-            ["postgre://u:hunter2@h/n", "postgres:u:hunter2@h", "http://u:hunter2@h", "redis-sentinel://u:hunter2@h", "hunter2"]
-        {
+        for url in [
+            "postgre://u:hunter2@h/n",
+            "postgres:u:hunter2@h",
+            "http://u:hunter2@h",
+            "redis-sentinel://u:hunter2@h",
+            "hunter2",
+        ] {
             let refusal = parse(url).unwrap_err();
             assert!(!format!("{refusal} {refusal:?}").contains("hunter2"), "{refusal}");
-            assert!(refusal.to_string().contains("`redis-cluster://HOST:PORT,HOST:PORT`"), "{refusal}");
+            assert!(
+                refusal.to_string().contains("`redis-cluster://HOST:PORT,HOST:PORT`"),
+                "{refusal}"
+            );
         }
         for url in ["postgres://u:hunter2@h/n", "redis://:hunter2@h"] {
             let config = format!("{:?}", parse(url).unwrap());

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-/// The authorization server's name: an origin, `https` or on this machine, in its one canonical spelling.
+/// The authorization server's name: an origin, `https` or on this machine, in its one canonical
+/// spelling.
 ///
-/// A path is not offered: this server answers at the root of its origin, and its cookies cover all of it.
+/// A path is not offered: this server answers at the root of its origin, and its cookies cover all
+/// of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Issuer {
     origin: String,

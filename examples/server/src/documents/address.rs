@@ -1,8 +1,9 @@
 //! Which addresses documents may come from: those that the whole internet can reach, and no others.
 //!
-//! What lives here: the blocks of the IANA special-purpose address registries (RFC 6890 and later) that are not that, and the
-//! verdict on one address. What never does: a name, a URL or a socket. A stranger names the place that this server connects to;
-//! this table is what keeps it from being the metadata service, the database or the router (CIMD, "SSRF Attacks").
+//! What lives here: the blocks of the IANA special-purpose address registries (RFC 6890 and later)
+//! that are not that, and the verdict on one address. What never does: a name, a URL or a socket. A
+//! stranger names the place that this server connects to; this table is what keeps it from being
+//! the metadata service, the database or the router (CIMD, "SSRF Attacks").
 
 use std::net::IpAddr::{self, V4, V6};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,11 +11,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// Network, length of its prefix, and what it is.
 type Block = (IpAddr, u8, &'static str);
 
-/// All of IPv4 that is refused, and all of IPv6: what is special within `2000::/3`, and everything around it. The first block that
-/// covers an address names it.
+/// All of IPv4 that is refused, and all of IPv6: what is special within `2000::/3`, and everything
+/// around it. The first block that covers an address names it.
 ///
-/// An IPv4 address inside one of IPv6 is refused whatever it is: whatever translates it may stand where private addresses mean
-/// something. The price is that a server behind NAT64 fetches from hosts with IPv6 only.
+/// An IPv4 address inside one of IPv6 is refused whatever it is: whatever translates it may stand
+/// where private addresses mean something. The price is that a server behind NAT64 fetches from
+/// hosts with IPv6 only.
 const BLOCKS: [Block; 34] = [
     (V4(Ipv4Addr::UNSPECIFIED), 8, "this network"),
     (V4(Ipv4Addr::new(10, 0, 0, 0)), 8, "private"),
@@ -62,7 +64,8 @@ pub(crate) struct Forbidden {
     what: &'static str,
 }
 
-/// Whether a document may come from `address`; with `loopback`, from this machine too, though not from its network.
+/// Whether a document may come from `address`; with `loopback`, from this machine too, though not
+/// from its network.
 pub(super) fn judge(address: IpAddr, loopback: bool) -> Result<(), Forbidden> {
     if loopback && address.is_loopback() {
         return Ok(());
@@ -192,7 +195,9 @@ mod tests {
         for (network, prefix, what) in BLOCKS {
             let stray = match network {
                 V4(network) => network.to_bits().checked_shl(prefix.into()),
-                V6(network) => network.to_bits().checked_shl(prefix.into()).map(|bits| u32::from(bits != 0)),
+                V6(network) => {
+                    network.to_bits().checked_shl(prefix.into()).map(|bits| u32::from(bits != 0))
+                }
             };
             assert_eq!(stray.unwrap_or(0), 0, "{network}/{prefix} {what}");
         }
@@ -203,9 +208,17 @@ mod tests {
         for address in ["127.0.0.1", "127.1.2.3", "::1"] {
             assert_eq!(verdict(address, true), Ok(()));
         }
-        for address in
-            ["0.0.0.0", "::", "10.0.0.1", "192.168.1.1", "169.254.169.254", "::ffff:127.0.0.1", "::127.0.0.1", "fe80::1", "fd00::1"]
-        {
+        for address in [
+            "0.0.0.0",
+            "::",
+            "10.0.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "fe80::1",
+            "fd00::1",
+        ] {
             assert!(verdict(address, true).is_err(), "{address}");
         }
     }

@@ -1,7 +1,7 @@
 //! One request and its answer, to addresses that have been judged already (RFC 9110).
 //!
-//! What lives here: what is sent, and how much of the answer is read. What never does: the judging of an address, or any reading of
-//! the body.
+//! What lives here: what is sent, and how much of the answer is read. What never does: the judging
+//! of an address, or any reading of the body.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -37,8 +37,13 @@ impl Resolve for Judged {
     }
 }
 
-/// A client for one request: whatever a client could keep (a connection, a cookie, an address) is gone with it.
-fn client(addresses: Vec<SocketAddr>, tls: ClientConfig, connect: Duration) -> reqwest::Result<Client> {
+/// A client for one request: whatever a client could keep (a connection, a cookie, an address) is
+/// gone with it.
+fn client(
+    addresses: Vec<SocketAddr>,
+    tls: ClientConfig,
+    connect: Duration,
+) -> reqwest::Result<Client> {
     Client::builder()
         .dns_resolver(Judged(addresses))
         .tls_backend_preconfigured(tls)
@@ -68,8 +73,13 @@ pub(super) async fn ask(
     // Only URLs without a host refuse this, and they have no addresses.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_fragment(None);
-    let response = client(addresses, tls, connect)?.get(url).header(ACCEPT, "application/json").send().await?;
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let response =
+        client(addresses, tls, connect)?.get(url).header(ACCEPT, "application/json").send().await?;
+    let content_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     Ok(Fetched {
         status: response.status().as_u16(),
         content_type,

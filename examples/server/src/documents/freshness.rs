@@ -1,7 +1,8 @@
 //! How long an answer may be kept, by what it says itself (RFC 9111 §4.2.1).
 //!
-//! What lives here: reading `Cache-Control`, `Expires`, `Date` and `Age` as a cache that many share. What never does: a cache,
-//! a guess where nothing was said, or a limit on what was; the library has both. Whatever is malformed counts as stale.
+//! What lives here: reading `Cache-Control`, `Expires`, `Date` and `Age` as a cache that many
+//! share. What never does: a cache, a guess where nothing was said, or a limit on what was; the
+//! library has both. Whatever is malformed counts as stale.
 
 use std::num::{IntErrorKind, ParseIntError};
 use std::time::{Duration, SystemTime};
@@ -29,7 +30,10 @@ impl Control {
     /// Directives are names in any case. Of one that is said twice, the shorter time counts.
     fn of(headers: &HeaderMap) -> Self {
         let mut control = Self { kept: true, shared: None, any: None };
-        let lines = headers.get_all(CACHE_CONTROL).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+        let lines = headers
+            .get_all(CACHE_CONTROL)
+            .iter()
+            .map(|line| String::from_utf8_lossy(line.as_bytes()));
         for line in lines {
             for directive in line.split(',') {
                 let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
@@ -52,7 +56,11 @@ fn shorten(time: &mut Option<Duration>, other: Duration) {
 /// More than fits is a very long time (RFC 9111 §1.2.2); no number is none.
 fn seconds(text: &str) -> Duration {
     let too_many = |error: &ParseIntError| *error.kind() == IntErrorKind::PosOverflow;
-    let seconds = text.trim().trim_matches('"').parse().unwrap_or_else(|error| if too_many(&error) { u64::MAX } else { 0 });
+    let seconds = text
+        .trim()
+        .trim_matches('"')
+        .parse()
+        .unwrap_or_else(|error| if too_many(&error) { u64::MAX } else { 0 });
     Duration::from_secs(seconds)
 }
 
@@ -105,7 +113,10 @@ mod tests {
             ("cache-control: max-age=99999999999999999999", Some(u64::MAX)),
             ("cache-control: max-age=60\nexpires: Tue, 15 Nov 1994 12:45:27 GMT", Some(60)),
             ("expires: Tue, 15 Nov 1994 12:46:26 GMT", Some(60)),
-            ("expires: Tue, 15 Nov 1994 12:46:26 GMT\ndate: Tue, 15 Nov 1994 12:46:16 GMT\nage: 1", Some(9)),
+            (
+                "expires: Tue, 15 Nov 1994 12:46:26 GMT\ndate: Tue, 15 Nov 1994 12:46:16 GMT\nage: 1",
+                Some(9),
+            ),
             ("expires: Tuesday, 15-Nov-94 12:46:26 GMT", Some(60)),
         ] {
             assert_eq!(seconds_left(lines), left, "{lines}");

@@ -1,6 +1,8 @@
-//! How much is fetched at once: anybody can make this server fetch, so what it spends on that is bounded.
+//! How much is fetched at once: anybody can make this server fetch, so what it spends on that is
+//! bounded.
 //!
-//! What lives here: counting. What never does: waiting. Who finds no slot is told so at once and may ask again.
+//! What lives here: counting. What never does: waiting. Who finds no slot is told so at once and
+//! may ask again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -89,6 +91,8 @@ mod tests {
         let take = |n: usize, asker| slots.take(&format!("{n}.example"), asker);
         let held: Vec<_> = (0..16).map(|n| take(n, Asker::Stranger)).collect();
         assert_eq!(held.iter().filter(|slot| slot.is_ok()).count(), 8);
-        assert!((16..24).map(|n| take(n, Asker::User)).collect::<Vec<_>>().iter().all(Result::is_ok));
+        assert!(
+            (16..24).map(|n| take(n, Asker::User)).collect::<Vec<_>>().iter().all(Result::is_ok)
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! How often somebody who is not signed in can make this server fetch: by their address, so much a minute.
+//! How often somebody who is not signed in can make this server fetch: by their address, so much a
+//! minute.
 //!
-//! What lives here: counting. Whoever has used it up is no worse off than by signing in first, so this can be strict.
+//! What lives here: counting. Whoever has used it up is no worse off than by signing in first, so
+//! this can be strict.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -41,7 +43,8 @@ impl Strangers {
     }
 }
 
-/// What counts as one address: of IPv6 the network, for whoever has one of its addresses has them all.
+/// What counts as one address: of IPv6 the network, for whoever has one of its addresses has them
+/// all.
 pub(crate) fn source(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -60,9 +63,14 @@ mod tests {
     #[test]
     fn so_much_a_minute_by_address() {
         let strangers = Strangers::default();
-        let admitted = |source, seconds| (0..100).filter(|_| strangers.admit(source, at(seconds))).count();
+        let admitted =
+            |source, seconds| (0..100).filter(|_| strangers.admit(source, at(seconds))).count();
         assert_eq!((admitted("a", 0), admitted("b", 1), admitted("a", 59)), (20, 20, 0));
-        assert_eq!((admitted("a", 60), admitted("a", 0)), (20, 20), "the next minute, and a clock set back");
+        assert_eq!(
+            (admitted("a", 60), admitted("a", 0)),
+            (20, 20),
+            "the next minute, and a clock set back"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Against hosts on this machine, which has all of 127.0.0.0/8 as Linux does, and a DNS that says what a test wants it to say.
+//! Against hosts on this machine, which has all of 127.0.0.0/8 as Linux does, and a DNS that says
+//! what a test wants it to say.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,8 +17,7 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 
-const DOCUMENT: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\n{}";
+const DOCUMENT: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\n{}";
 
 /// What `for_trials` waits at most.
 const TOTAL: Duration = Duration::from_millis(400);
@@ -42,7 +42,10 @@ fn dns(answers: &[&[&str]]) -> (Names, Arc<AtomicUsize>) {
 }
 
 /// A host that does this with every connection, and counts them.
-fn host(at: impl std::net::ToSocketAddrs, behave: impl Fn(TcpStream) + Send + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
+fn host(
+    at: impl std::net::ToSocketAddrs,
+    behave: impl Fn(TcpStream) + Send + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(at).unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(AtomicUsize::new(0));
@@ -80,7 +83,8 @@ fn head(stream: &mut impl Read) -> String {
 #[tokio::test]
 async fn a_document_comes_with_what_the_library_judges_it_by() {
     let (address, _) = host("127.0.0.1:0", answering(DOCUMENT));
-    let fetched = for_trials().fetch(&format!("http://{address}/client"), 100, Asker::User).await.unwrap();
+    let fetched =
+        for_trials().fetch(&format!("http://{address}/client"), 100, Asker::User).await.unwrap();
     assert_eq!(fetched.status, 200);
     assert_eq!(fetched.content_type.as_deref(), Some("application/json"));
     assert_eq!(fetched.fresh_for, Some(Duration::from_secs(60)));
@@ -93,11 +97,16 @@ async fn a_request_says_what_is_wanted_and_nothing_about_anybody() {
     let kept = Arc::clone(&requests);
     let (address, _) = host("127.0.0.1:0", move |mut stream| {
         kept.lock().unwrap().push(head(&mut stream));
-        stream.write_all(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
     });
     let fetcher = for_trials();
     for _ in 0..2 {
-        fetcher.fetch(&format!("http://user:password@{address}/a%20b?c=d#e"), 100, Asker::User).await.unwrap();
+        fetcher
+            .fetch(&format!("http://user:password@{address}/a%20b?c=d#e"), 100, Asker::User)
+            .await
+            .unwrap();
     }
     let mut expected = [
         "GET /a%20b?c=d HTTP/1.1".to_owned(),
@@ -114,7 +123,8 @@ async fn a_request_says_what_is_wanted_and_nothing_about_anybody() {
     assert_eq!(requests.lock().unwrap().len(), 2);
 }
 
-/// Their own test is in `address.rs`; this is about every way to write one in a URL, and about nothing being sent there.
+/// Their own test is in `address.rs`; this is about every way to write one in a URL, and about
+/// nothing being sent there.
 #[tokio::test]
 async fn forbidden_addresses_are_not_connected_to_however_they_are_written() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -147,7 +157,8 @@ async fn forbidden_addresses_are_not_connected_to_however_they_are_written() {
         "localhost",
         "LOCALHOST",
     ] {
-        let refusal = fetcher.fetch(&format!("https://{host}:{port}/"), 100, Asker::User).await.unwrap_err();
+        let refusal =
+            fetcher.fetch(&format!("https://{host}:{port}/"), 100, Asker::User).await.unwrap_err();
         assert!(matches!(refusal, FetchError::Forbidden(_)), "{host}: {refusal}");
     }
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody came");
@@ -158,35 +169,58 @@ async fn only_https_is_fetched_and_from_this_machine_http_if_allowed() {
     let (address, connections) = host("127.0.0.1:0", answering(DOCUMENT));
     let port = address.port();
     let strict = Fetcher::new(false, None).unwrap();
-    for url in [format!("http://{address}/"), format!("http://localhost:{port}/"), "ftp://a.example/".into(), "data:,{}".into()] {
-        assert!(matches!(strict.fetch(&url, 100, Asker::User).await, Err(FetchError::NotHttps)), "{url}");
+    for url in [
+        format!("http://{address}/"),
+        format!("http://localhost:{port}/"),
+        "ftp://a.example/".into(),
+        "data:,{}".into(),
+    ] {
+        assert!(
+            matches!(strict.fetch(&url, 100, Asker::User).await, Err(FetchError::NotHttps)),
+            "{url}"
+        );
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 
-    assert!(for_trials().fetch(&format!("http://localhost:{port}/"), 100, Asker::User).await.is_ok());
+    assert!(
+        for_trials().fetch(&format!("http://localhost:{port}/"), 100, Asker::User).await.is_ok()
+    );
     for url in ["http://1.1.1.1/", "http://a.example/", "file:///etc/passwd"] {
         let (names, _) = dns(&[&["127.0.0.1", "1.1.1.1"]]);
-        let refusal = Fetcher { names, ..for_trials() }.fetch(url, 100, Asker::User).await.unwrap_err();
+        let refusal =
+            Fetcher { names, ..for_trials() }.fetch(url, 100, Asker::User).await.unwrap_err();
         assert!(matches!(refusal, FetchError::NotHttps), "{url}: {refusal}");
     }
     for url in ["", "client", "https://", "https://a b/", "https://256.0.0.1/"] {
-        assert!(matches!(strict.fetch(url, 100, Asker::User).await, Err(FetchError::Url(_))), "{url}");
+        assert!(
+            matches!(strict.fetch(url, 100, Asker::User).await, Err(FetchError::Url(_))),
+            "{url}"
+        );
     }
 }
 
 #[tokio::test]
 async fn one_forbidden_address_spoils_a_name() {
     let (address, connections) = host("127.0.0.1:0", answering(DOCUMENT));
-    for answer in [["127.0.0.1", "10.0.0.7"], ["10.0.0.7", "127.0.0.1"], ["127.0.0.1", "::ffff:127.0.0.1"]] {
+    for answer in
+        [["127.0.0.1", "10.0.0.7"], ["10.0.0.7", "127.0.0.1"], ["127.0.0.1", "::ffff:127.0.0.1"]]
+    {
         let (names, _) = dns(&[&answer]);
-        let refusal =
-            Fetcher { names, ..for_trials() }.fetch(&format!("http://a.example:{}/", address.port()), 100, Asker::User).await;
+        let refusal = Fetcher { names, ..for_trials() }
+            .fetch(&format!("http://a.example:{}/", address.port()), 100, Asker::User)
+            .await;
         assert!(matches!(refusal, Err(FetchError::Forbidden(_))), "{answer:?}: {refusal:?}");
     }
     let (names, _) = dns(&[&["1.1.1.1", "127.0.0.1"]]);
     let strict = Fetcher { names, ..Fetcher::new(false, None).unwrap() };
-    let refusal = strict.fetch(&format!("https://a.example:{}/", address.port()), 100, Asker::User).await.unwrap_err();
-    assert_eq!(refusal.to_string(), "127.0.0.1 is not an address of the public internet: 127.0.0.0/8 is loopback");
+    let refusal = strict
+        .fetch(&format!("https://a.example:{}/", address.port()), 100, Asker::User)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "127.0.0.1 is not an address of the public internet: 127.0.0.0/8 is loopback"
+    );
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }
 
@@ -212,18 +246,27 @@ async fn of_several_addresses_the_first_that_answers_is_used() {
     let (names, _) = dns(&[&["::1", "127.0.0.9", "127.0.0.3"]]);
     assert!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await.is_ok());
     let (names, _) = dns(&[&["127.0.0.9"]]);
-    assert!(matches!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await, Err(FetchError::Http(_))));
+    assert!(matches!(
+        Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await,
+        Err(FetchError::Http(_))
+    ));
     let (names, _) = dns(&[&[]]);
-    assert!(matches!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await, Err(FetchError::Http(_))));
+    assert!(matches!(
+        Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await,
+        Err(FetchError::Http(_))
+    ));
 }
 
 #[tokio::test]
 async fn redirects_come_back_as_they_are() {
     let (elsewhere, connections) = host("127.0.0.1:0", answering(DOCUMENT));
     for status in [301, 302, 303, 307, 308] {
-        let redirect = format!("HTTP/1.1 {status} There\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+        let redirect = format!(
+            "HTTP/1.1 {status} There\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n"
+        );
         let (address, _) = host("127.0.0.1:0", answering(redirect));
-        let fetched = for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await.unwrap();
+        let fetched =
+            for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await.unwrap();
         assert_eq!(fetched.status, status);
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
@@ -235,7 +278,9 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
     let whole = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let (address, _) = host("127.0.0.1:0", answering(whole));
     let url = format!("http://{address}/");
-    for (limit, length) in [(0, 1), (10, 11), (99_999, 100_000), (100_000, 100_000), (usize::MAX, 100_000)] {
+    for (limit, length) in
+        [(0, 1), (10, 11), (99_999, 100_000), (100_000, 100_000), (usize::MAX, 100_000)]
+    {
         let fetched = for_trials().fetch(&url, limit, Asker::User).await.unwrap();
         assert_eq!(fetched.body.len(), length, "{limit}");
     }
@@ -244,12 +289,21 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
         while stream.write_all(b"4\r\nxxxx\r\n").is_ok() {}
     });
-    assert_eq!(for_trials().fetch(&format!("http://{endless}/"), 5120, Asker::User).await.unwrap().body.len(), 5121);
+    assert_eq!(
+        for_trials()
+            .fetch(&format!("http://{endless}/"), 5120, Asker::User)
+            .await
+            .unwrap()
+            .body
+            .len(),
+        5121
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_an_error() {
-    let (address, _) = host("127.0.0.1:0", answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"));
+    let (address, _) =
+        host("127.0.0.1:0", answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"));
     let fetched = for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await;
     assert!(matches!(fetched, Err(FetchError::Http(_))), "{fetched:?}");
 }
@@ -264,7 +318,9 @@ async fn a_host_that_never_answers_or_dribbles_is_given_up() {
             thread::sleep(TOTAL / 20);
         }
     });
-    for url in [format!("http://{silent}/"), format!("https://{silent}/"), format!("http://{dribbling}/")] {
+    for url in
+        [format!("http://{silent}/"), format!("https://{silent}/"), format!("http://{dribbling}/")]
+    {
         let start = Instant::now();
         let refusal = for_trials().fetch(&url, 1000, Asker::User).await.unwrap_err();
         assert!(matches!(refusal, FetchError::TimedOut(_)), "{url}: {refusal}");
@@ -285,7 +341,10 @@ async fn a_slow_host_keeps_two_slots_until_it_is_given_up() {
     assert!(matches!((one, two), (Err(FetchError::TimedOut(_)), Err(FetchError::TimedOut(_)))));
     assert!(matches!(three, Err(FetchError::Busy(Busy::At(_)))));
     assert_eq!(connections.load(Ordering::SeqCst), 2);
-    assert!(matches!(fetcher.fetch(&url, 100, Asker::User).await, Err(FetchError::TimedOut(_))), "free again");
+    assert!(
+        matches!(fetcher.fetch(&url, 100, Asker::User).await, Err(FetchError::TimedOut(_))),
+        "free again"
+    );
 }
 
 #[tokio::test]
@@ -300,13 +359,20 @@ async fn a_look_up_that_hangs_keeps_its_slot() {
     for url in ["https://a.example/", "https://A.example.:8443/"] {
         assert!(matches!(fetcher.fetch(url, 100, Asker::User).await, Err(FetchError::TimedOut(_))));
     }
-    assert!(matches!(fetcher.fetch("https://a.example/", 100, Asker::User).await, Err(FetchError::Busy(_))));
+    assert!(matches!(
+        fetcher.fetch("https://a.example/", 100, Asker::User).await,
+        Err(FetchError::Busy(_))
+    ));
     gate.close();
     tokio::task::yield_now().await;
-    assert!(matches!(fetcher.fetch("https://a.example/", 100, Asker::User).await, Err(FetchError::Name(_))));
+    assert!(matches!(
+        fetcher.fetch("https://a.example/", 100, Asker::User).await,
+        Err(FetchError::Name(_))
+    ));
 }
 
-/// A host with a certificate for `client.test` and 127.0.0.1, and the file of the authority that issued it.
+/// A host with a certificate for `client.test` and 127.0.0.1, and the file of the authority that
+/// issued it.
 fn secure_host(directory: &Path) -> (SocketAddr, std::path::PathBuf) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
@@ -316,16 +382,23 @@ fn secure_host(directory: &Path) -> (SocketAddr, std::path::PathBuf) {
 
     let key = KeyPair::generate().unwrap();
     let names = ["client.test".to_owned(), "127.0.0.1".to_owned()];
-    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    let certificate = CertificateParams::new(names)
+        .unwrap()
+        .signed_by(&key, &Issuer::new(authority, authority_key))
+        .unwrap();
     let settings = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
         .unwrap();
     let settings = Arc::new(settings);
     let (address, _) = host("127.0.0.1:0", move |stream| {
-        let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&settings)).unwrap(), stream);
+        let mut stream =
+            StreamOwned::new(ServerConnection::new(Arc::clone(&settings)).unwrap(), stream);
         if !head(&mut stream).is_empty() {
             stream.write_all(DOCUMENT.as_bytes()).unwrap();
         }
@@ -344,10 +417,17 @@ async fn https_needs_a_certificate_for_the_host_from_a_trusted_authority() {
     };
     let trusting = fetcher(Some(&authority));
     for host in ["client.test", "client.test.", "127.0.0.1"] {
-        assert_eq!(trusting.fetch(&at(host), 100, Asker::User).await.unwrap().body, b"{}", "{host}");
+        assert_eq!(
+            trusting.fetch(&at(host), 100, Asker::User).await.unwrap().body,
+            b"{}",
+            "{host}"
+        );
     }
     for host in ["other.test", "127.0.0.1.client.test"] {
-        assert!(matches!(trusting.fetch(&at(host), 100, Asker::User).await, Err(FetchError::Http(_))), "{host}");
+        assert!(
+            matches!(trusting.fetch(&at(host), 100, Asker::User).await, Err(FetchError::Http(_))),
+            "{host}"
+        );
     }
     let refusal = fetcher(None).fetch(&at("client.test"), 100, Asker::User).await.unwrap_err();
     assert!(refusal.to_string().contains("UnknownIssuer"), "{refusal}");
@@ -356,11 +436,17 @@ async fn https_needs_a_certificate_for_the_host_from_a_trusted_authority() {
 /// The test before, in a process of its own whose environment names a proxy.
 #[test]
 fn a_proxy_that_the_environment_names_is_not_asked() {
-    let (proxy, connections) = host("127.0.0.1:0", answering("HTTP/1.1 502 Proxy\r\ncontent-length: 0\r\n\r\n"));
+    let (proxy, connections) =
+        host("127.0.0.1:0", answering("HTTP/1.1 502 Proxy\r\ncontent-length: 0\r\n\r\n"));
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "documents::tests::https_needs_a_certificate_for_the_host_from_a_trusted_authority"]);
+    again.args([
+        "--exact",
+        "documents::tests::https_needs_a_certificate_for_the_host_from_a_trusted_authority",
+    ]);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        again.env(name, format!("http://{proxy}")).env(name.to_lowercase(), format!("http://{proxy}"));
+        again
+            .env(name, format!("http://{proxy}"))
+            .env(name.to_lowercase(), format!("http://{proxy}"));
     }
     let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -1,7 +1,9 @@
-//! Whose word is taken for a host being itself: the authorities that browsers trust, and at most one file of others.
+//! Whose word is taken for a host being itself: the authorities that browsers trust, and at most
+//! one file of others.
 //!
-//! What lives here: the TLS settings. What never does: a way around verification. The roots are compiled in, so that the server
-//! starts and fetches in an image without `ca-certificates`; an organisation's own authority comes by file.
+//! What lives here: the TLS settings. What never does: a way around verification. The roots are
+//! compiled in, so that the server starts and fetches in an image without `ca-certificates`; an
+//! organisation's own authority comes by file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +48,9 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
     let before = roots.len();
     let unreadable = |error| TrustError::File(path.to_owned(), error);
     for certificate in CertificateDer::pem_file_iter(path).map_err(unreadable)? {
-        roots.add(certificate.map_err(unreadable)?).map_err(|error| TrustError::Certificate(path.to_owned(), error))?;
+        roots
+            .add(certificate.map_err(unreadable)?)
+            .map_err(|error| TrustError::Certificate(path.to_owned(), error))?;
     }
     if roots.len() == before { Err(TrustError::Empty(path.to_owned())) } else { Ok(()) }
 }
@@ -65,7 +69,12 @@ mod tests {
         };
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let unended = "-----BEGIN CERTIFICATE-----\nAAAA\n";
-        for path in [directory.path().join("missing"), file("empty", ""), file("broken", broken), file("unended", unended)] {
+        for path in [
+            directory.path().join("missing"),
+            file("empty", ""),
+            file("broken", broken),
+            file("unended", unended),
+        ] {
             let refusal = config(Some(&path)).unwrap_err().to_string();
             assert!(refusal.starts_with(path.to_str().unwrap()), "{refusal}");
         }

@@ -194,10 +194,21 @@ pub(super) mod tests {
     }
 
     pub(crate) fn clients(text: &str) -> Clients {
-        let one =
-            |active| Client { id: text.into(), name: text.into(), registration: "dynamic", created: Some(text.into()), active };
+        let one = |active| Client {
+            id: text.into(),
+            name: text.into(),
+            registration: "dynamic",
+            created: Some(text.into()),
+            active,
+        };
         let clients = vec![one(true), one(false)];
-        Clients { nav: Nav::of(Some(text)), csrf: text.into(), done: true, listed: clients, next: Some(text.into()) }
+        Clients {
+            nav: Nav::of(Some(text)),
+            csrf: text.into(),
+            done: true,
+            listed: clients,
+            next: Some(text.into()),
+        }
     }
 
     pub(crate) fn accounts(text: &str) -> Accounts {
@@ -223,6 +234,12 @@ pub(super) mod tests {
     }
 
     pub(crate) fn flow(text: &str) -> Flow {
-        Flow { nav: Nav::of(Some(text)), csrf: text.into(), done: true, id: text.into(), steps: vec![step(text), step(text)] }
+        Flow {
+            nav: Nav::of(Some(text)),
+            csrf: text.into(),
+            done: true,
+            id: text.into(),
+            steps: vec![step(text), step(text)],
+        }
     }
 }

@@ -88,7 +88,12 @@ pub(super) mod tests {
     }
 
     pub(crate) fn app(text: &str) -> App {
-        App { name: text.into(), client_id: text.into(), verified: false, entries: vec![entry(text)] }
+        App {
+            name: text.into(),
+            client_id: text.into(),
+            verified: false,
+            entries: vec![entry(text)],
+        }
     }
 
     pub(crate) fn connected(text: &str) -> Connected {

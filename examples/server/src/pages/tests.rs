@@ -1,4 +1,5 @@
-//! What holds of every page: nothing hostile gets through, nothing runs, and the right headers go with it.
+//! What holds of every page: nothing hostile gets through, nothing runs, and the right headers go
+//! with it.
 
 use askama::Result;
 
@@ -11,11 +12,23 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 }
 
 fn home(text: &str) -> Home {
-    Home { issuer: text.into(), resources: pairs(text), users: pairs(text), nav: Nav::of(Some(text)), csrf: text.into() }
+    Home {
+        issuer: text.into(),
+        resources: pairs(text),
+        users: pairs(text),
+        nav: Nav::of(Some(text)),
+        csrf: text.into(),
+    }
 }
 
 fn login(text: &str) -> Login {
-    Login { next: text.into(), csrf: text.into(), username: text.into(), failed: true, users: pairs(text) }
+    Login {
+        next: text.into(),
+        csrf: text.into(),
+        username: text.into(),
+        failed: true,
+        users: pairs(text),
+    }
 }
 
 fn consent(text: &str, verified: bool) -> Consent {

@@ -1,4 +1,5 @@
-//! `/admin`: who the clients and accounts are, how they stand, and the trail. What is done to them is in `admin/act.rs`.
+//! `/admin`: who the clients and accounts are, how they stand, and the trail. What is done to them
+//! is in `admin/act.rs`.
 
 mod act;
 
@@ -17,7 +18,9 @@ use super::authorize::log_in_first;
 use super::connected::by_app;
 use super::login::with_form_cookie;
 use crate::app::App;
-use crate::pages::{self, Accounts, AdminHome, Clients, Flow, Nav, Page, Refused, SearchForm, Step, Trail, utc};
+use crate::pages::{
+    self, Accounts, AdminHome, Clients, Flow, Nav, Page, Refused, SearchForm, Step, Trail, utc,
+};
 use crate::sessions::ADMIN;
 use crate::store::BackendError;
 use crate::trail::{Entry, Search};
@@ -34,7 +37,11 @@ pub(crate) struct Shown {
 }
 
 pub(crate) async fn home(Admin(nav): Admin) -> Response {
-    Page(AdminHome { nav, form: SearchForm { at: minute(SystemTime::now().into()), ..SearchForm::default() } }).into_response()
+    Page(AdminHome {
+        nav,
+        form: SearchForm { at: minute(SystemTime::now().into()), ..SearchForm::default() },
+    })
+    .into_response()
 }
 
 pub(crate) async fn clients(
@@ -47,7 +54,10 @@ pub(crate) async fn clients(
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
-    let next = found.last().filter(|_| found.len() >= CLIENTS_AT_ONCE).map(|last| last.record.id().to_string());
+    let next = found
+        .last()
+        .filter(|_| found.len() >= CLIENTS_AT_ONCE)
+        .map(|last| last.record.id().to_string());
     let clients = found.iter().map(|stored| {
         let client = &stored.record;
         let is_own = client.registration() == Registration::Operator;
@@ -64,7 +74,9 @@ pub(crate) async fn clients(
         }
     });
     let (listed, done) = (clients.collect(), !shown.done.is_empty());
-    with_form_cookie(&app, &headers, |csrf| Page(Clients { nav, csrf, done, listed, next }).into_response())
+    with_form_cookie(&app, &headers, |csrf| {
+        Page(Clients { nav, csrf, done, listed, next }).into_response()
+    })
 }
 
 pub(crate) async fn accounts(
@@ -75,9 +87,12 @@ pub(crate) async fn accounts(
 ) -> Response {
     match app.oauth.store().accounts().await {
         Ok(found) => {
-            let listed = found.into_iter().map(|row| (row.subject, row.suspended, row.balance)).collect();
+            let listed =
+                found.into_iter().map(|row| (row.subject, row.suspended, row.balance)).collect();
             let done = !shown.done.is_empty();
-            with_form_cookie(&app, &headers, |csrf| Page(Accounts { nav, csrf, done, listed }).into_response())
+            with_form_cookie(&app, &headers, |csrf| {
+                Page(Accounts { nav, csrf, done, listed }).into_response()
+            })
         }
         Err(error) => failed(nav, &error),
     }
@@ -92,7 +107,14 @@ pub(crate) async fn account(
 ) -> Response {
     let row = match app.oauth.store().account_row(&subject).await {
         Ok(Some(row)) => row,
-        Ok(None) => return refused(nav, StatusCode::NOT_FOUND, "No such account", "There is no account of this name."),
+        Ok(None) => {
+            return refused(
+                nav,
+                StatusCode::NOT_FOUND,
+                "No such account",
+                "There is no account of this name.",
+            );
+        }
         Err(error) => return failed(nav, &error),
     };
     let found = match app.oauth.connections(&subject, None, CONNECTIONS_AT_ONCE).await {
@@ -121,7 +143,11 @@ pub(crate) struct Asked {
     subject: String,
 }
 
-pub(crate) async fn trail(Admin(nav): Admin, State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
+pub(crate) async fn trail(
+    Admin(nav): Admin,
+    State(app): State<Arc<App>>,
+    Query(asked): Query<Asked>,
+) -> Response {
     let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let (around, at) = (time(&asked.at), some(&asked.at));
     let bad_time = at.is_some() && around.is_none();
@@ -163,7 +189,9 @@ pub(crate) async fn flow(
                 step(entry, before.replace(at))
             });
             let (steps, done) = (steps.collect(), !shown.done.is_empty());
-            with_form_cookie(&app, &headers, |csrf| Page(Flow { nav, csrf, done, id: flow, steps }).into_response())
+            with_form_cookie(&app, &headers, |csrf| {
+                Page(Flow { nav, csrf, done, id: flow, steps }).into_response()
+            })
         }
         Err(error) => failed(nav, &error),
     }
@@ -171,7 +199,9 @@ pub(crate) async fn flow(
 
 fn step(entry: Entry, before: Option<u64>) -> Step {
     let known = Reason::ALL.iter().find(|reason| entry.reason.as_deref() == Some(reason.name()));
-    let after = before.map(|before| humantime::format_duration(Duration::from_secs(entry.at.saturating_sub(before))).to_string());
+    let after = before.map(|before| {
+        humantime::format_duration(Duration::from_secs(entry.at.saturating_sub(before))).to_string()
+    });
     Step {
         at: utc(Timestamp::from_unix_seconds(entry.at)),
         after,
@@ -180,10 +210,13 @@ fn step(entry: Entry, before: Option<u64>) -> Step {
     }
 }
 
-/// A time as people write it: to the minute, or with seconds; with a space or a `T`, with or without UTC or Z.
+/// A time as people write it: to the minute, or with seconds; with a space or a `T`, with or
+/// without UTC or Z.
 fn time(text: &str) -> Option<u64> {
-    let text = text.trim().trim_end_matches("UTC").trim_end_matches('Z').trim_end().replacen('T', " ", 1);
-    let to_the_second = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let text =
+        text.trim().trim_end_matches("UTC").trim_end_matches('Z').trim_end().replacen('T', " ", 1);
+    let to_the_second =
+        time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let text = if text.matches(':').count() == 1 { format!("{text}:00") } else { text };
     let read = time::PrimitiveDateTime::parse(&text, to_the_second).ok()?;
     u64::try_from(read.assume_utc().unix_timestamp()).ok()
@@ -194,7 +227,8 @@ fn minute(at: Timestamp) -> String {
     utc(at).get(..16).unwrap_or_default().to_owned()
 }
 
-/// The administrator, signed in, as the pages' heading has them. Whoever else comes is turned away before anything of the request is read.
+/// The administrator, signed in, as the pages' heading has them. Whoever else comes is turned away
+/// before anything of the request is read.
 pub(crate) struct Admin(Nav);
 
 impl FromRequestParts<Arc<App>> for Admin {
@@ -206,7 +240,12 @@ impl FromRequestParts<Arc<App>> for Admin {
         if session.subject == ADMIN {
             Ok(Self(nav))
         } else {
-            Err(refused(nav, StatusCode::FORBIDDEN, "Not for you", "This page is for the administrator."))
+            Err(refused(
+                nav,
+                StatusCode::FORBIDDEN,
+                "Not for you",
+                "This page is for the administrator.",
+            ))
         }
     }
 }
@@ -217,7 +256,12 @@ fn refused(nav: Nav, status: StatusCode, title: &'static str, message: &'static 
 
 fn failed(nav: Nav, error: &BackendError) -> Response {
     tracing::error!(%error, "the store failed");
-    refused(nav, StatusCode::SERVICE_UNAVAILABLE, "Not now", "The store cannot answer now. The log says why.")
+    refused(
+        nav,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Not now",
+        "The store cannot answer now. The log says why.",
+    )
 }
 
 #[cfg(test)]
@@ -227,7 +271,13 @@ mod tests {
     #[test]
     fn a_time_is_read_as_people_write_it() {
         let noon = Some(1_795_523_640);
-        for text in ["2026-11-24 12:34", " 2026-11-24T12:34 ", "2026-11-24 12:34 UTC", "2026-11-24T12:34Z", "2026-11-24 12:34:00"] {
+        for text in [
+            "2026-11-24 12:34",
+            " 2026-11-24T12:34 ",
+            "2026-11-24 12:34 UTC",
+            "2026-11-24T12:34Z",
+            "2026-11-24 12:34:00",
+        ] {
             assert_eq!(time(text), noon, "{text}");
         }
         assert_eq!(time("2026-11-24T12:34:56Z"), noon.map(|noon| noon + 56));

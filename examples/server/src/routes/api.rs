@@ -17,7 +17,8 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
     let source = source(&parts);
-    match app.oauth.token(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
+    match app.oauth.token(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await
+    {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
@@ -28,18 +29,27 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
     let source = source(&parts);
-    match app.oauth.revoke(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
+    match app
+        .oauth
+        .revoke(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) })
+        .await
+    {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
 }
 
-/// `/oauth/introspect` (RFC 7662): for a resource server that runs elsewhere. Those of this process call the check itself.
+/// `/oauth/introspect` (RFC 7662): for a resource server that runs elsewhere. Those of this process
+/// call the check itself.
 pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
     let source = source(&parts);
-    match app.oauth.introspect(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
+    match app
+        .oauth
+        .introspect(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) })
+        .await
+    {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }

@@ -1,4 +1,5 @@
-//! The authorization endpoint and the consent form. All they add to the library is the login in between and the page itself.
+//! The authorization endpoint and the consent form. All they add to the library is the login in
+//! between and the page itself.
 
 use std::sync::Arc;
 
@@ -6,7 +7,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::{AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Registration};
+use grantcore::{
+    AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Registration,
+};
 use url::form_urlencoded;
 
 use super::clients::with_document;
@@ -36,7 +39,9 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     }
     match answer {
         Ok(Ok(AuthorizationStep::NeedsLogin(_))) => log_in_first(&again()),
-        Ok(Ok(AuthorizationStep::NeedsConsent(page))) => Page(consent_page(page, again(), &app)).into_response(),
+        Ok(Ok(AuthorizationStep::NeedsConsent(page))) => {
+            Page(consent_page(page, again(), &app)).into_response()
+        }
         // It has been fetched just now; a request with its document is never asked for it again.
         Ok(Ok(AuthorizationStep::NeedMetadata(_))) => app.refuse(Reason::DocumentUnreachable).await,
         Ok(Err(refusal)) => app.refused(&refusal, None),
@@ -46,21 +51,38 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
 
 /// To the login page, which leads back to the same request.
 pub(super) fn log_in_first(request: &str) -> Response {
-    let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", request).finish();
+    let next =
+        form_urlencoded::Serializer::new(String::new()).append_pair("next", request).finish();
     (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
 }
 
-/// The submitted form: its ticket, the scopes to leave out, and the decision. The request itself is in the grant's record.
-pub(crate) async fn consent(State(app): State<Arc<App>>, headers: HeaderMap, body: String) -> Response {
+/// The submitted form: its ticket, the scopes to leave out, and the decision. The request itself is
+/// in the grant's record.
+pub(crate) async fn consent(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     let Some(session) = app.session(&headers) else {
         let message = "Your session has ended. Start again from the application.";
-        return (StatusCode::UNAUTHORIZED, Page(Notice { title: "Signed out".into(), message: message.into() })).into_response();
+        return (
+            StatusCode::UNAUTHORIZED,
+            Page(Notice { title: "Signed out".into(), message: message.into() }),
+        )
+            .into_response();
     };
-    let field = |name: &str| form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value);
-    let all =
-        |name: &'static str| form_urlencoded::parse(body.as_bytes()).filter(move |(own, _)| own == name).map(|(_, value)| value);
-    let (without, ticket) = (all("without").collect::<Vec<_>>(), field("ticket").unwrap_or_default());
-    let granted = all("granted").filter(|scope| !without.contains(scope)).collect::<Vec<_>>().join(" ");
+    let field = |name: &str| {
+        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+    };
+    let all = |name: &'static str| {
+        form_urlencoded::parse(body.as_bytes())
+            .filter(move |(own, _)| own == name)
+            .map(|(_, value)| value)
+    };
+    let (without, ticket) =
+        (all("without").collect::<Vec<_>>(), field("ticket").unwrap_or_default());
+    let granted =
+        all("granted").filter(|scope| !without.contains(scope)).collect::<Vec<_>>().join(" ");
     let choice = match field("decision").as_deref() {
         Some("allow") if without.is_empty() => Choice::Allow,
         Some("allow") => Choice::AllowOnly(&granted),
@@ -69,7 +91,10 @@ pub(crate) async fn consent(State(app): State<Arc<App>>, headers: HeaderMap, bod
     };
     match app.oauth.consent(&ticket, session.user(), choice).await {
         Ok(Ok(redirect)) => respond(redirect.reply()),
-        Ok(Err(refusal)) => app.refused(&refusal, field("reload").map(|target| crate::sessions::next(&target).to_owned())),
+        Ok(Err(refusal)) => app.refused(
+            &refusal,
+            field("reload").map(|target| crate::sessions::next(&target).to_owned()),
+        ),
         Err(failure) => app.failed(&failure),
     }
 }
@@ -81,7 +106,10 @@ pub(crate) async fn read(body: Body) -> Option<Vec<u8>> {
 
 fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent {
     let policy = app.oauth.policy();
-    let scopes = page.scopes(policy).map(|(name, description)| pages::Scope { name: name.into(), description: description.into() });
+    let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
+        name: name.into(),
+        description: description.into(),
+    });
     pages::Consent {
         subject: page.subject().into(),
         client_name: page.client_name(),
@@ -96,24 +124,35 @@ fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent 
         resources: page.resources().map(Into::into).collect(),
         access_lifetime: spoken(policy.lifetimes().access.as_secs()),
         grant_lifetime: grant_lifetime(policy),
-        expires_in: format!("This page is valid for {}", spoken(page.expires().seconds_from(app.oauth.now()))),
+        expires_in: format!(
+            "This page is valid for {}",
+            spoken(page.expires().seconds_from(app.oauth.now()))
+        ),
         ticket: page.into_ticket(),
         reload,
     }
 }
 
-/// What the client shows of itself. Its logo is not among them: the user's browser would call whoever the client names.
+/// What the client shows of itself. Its logo is not among them: the user's browser would call
+/// whoever the client names.
 fn client_pages(page: &ConsentPage) -> Vec<(&'static str, String)> {
-    let pages = [("Website", page.client_uri()), ("Privacy policy", page.policy_uri()), ("Terms of service", page.tos_uri())];
+    let pages = [
+        ("Website", page.client_uri()),
+        ("Privacy policy", page.policy_uri()),
+        ("Terms of service", page.tos_uri()),
+    ];
     pages.into_iter().filter_map(|(what, uri)| Some((what, uri?.to_owned()))).collect()
 }
 
-/// How the client came to be known. That one is minutes old says much to whoever did not just set it up.
+/// How the client came to be known. That one is minutes old says much to whoever did not just set
+/// it up.
 fn registration(page: &ConsentPage, app: &App) -> String {
     let age = spoken_roughly(app.oauth.now().seconds_from(page.registered()));
     match page.registration() {
         Registration::Operator => "Registered by the operator of this server".into(),
-        Registration::MetadataDocument => format!("Known by a document it publishes about itself, first read {age}"),
+        Registration::MetadataDocument => {
+            format!("Known by a document it publishes about itself, first read {age}")
+        }
         _ => format!("Registered itself {age}, unverified"),
     }
 }
@@ -136,8 +175,10 @@ fn grant_lifetime(policy: &Policy) -> String {
 /// A time as a person says it: the largest unit that fits evenly.
 fn spoken(seconds: u64) -> String {
     let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
-    let (unit, length) =
-        units.into_iter().find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length)).unwrap_or(("second", 1));
+    let (unit, length) = units
+        .into_iter()
+        .find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length))
+        .unwrap_or(("second", 1));
     let count = seconds / length;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,4 +1,5 @@
-//! How clients come to be known: registration, the endpoint of one registration, and the documents that some are known by.
+//! How clients come to be known: registration, the endpoint of one registration, and the documents
+//! that some are known by.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use grantcore::{Answer, AuthorizationStep, DocumentRequest, Fetch, FetchedDocument, Incoming, Surface, User};
+use grantcore::{
+    Answer, AuthorizationStep, DocumentRequest, Fetch, FetchedDocument, Incoming, Surface, User,
+};
 
 use super::authorize::read;
 use crate::app::{App, respond};
@@ -20,7 +23,11 @@ pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> R
     let (parts, body) = request.into_parts();
     let Some(body) = read(body).await else { return app.too_large(Surface::Registration).await };
     let source = source(&parts);
-    match app.oauth.register(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await {
+    match app
+        .oauth
+        .register(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) })
+        .await
+    {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }
@@ -42,13 +49,19 @@ pub(crate) async fn manage(
     }
 }
 
-/// Where a request comes from, as far as a limit goes by it. Behind a reverse proxy that is the proxy, and the limit one for all.
+/// Where a request comes from, as far as a limit goes by it. Behind a reverse proxy that is the
+/// proxy, and the limit one for all.
 pub(super) fn source(parts: &Parts) -> String {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| documents::source(from.0.ip())).unwrap_or_default()
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|from| documents::source(from.0.ip()))
+        .unwrap_or_default()
 }
 
-/// The same authorization request once more, with the document that it needs; nothing if whoever asks must sign in first. Why a
-/// document cannot be fetched is for the log only: a stranger could map this server's network by it.
+/// The same authorization request once more, with the document that it needs; nothing if whoever
+/// asks must sign in first. Why a document cannot be fetched is for the log only: a stranger could
+/// map this server's network by it.
 pub(crate) async fn with_document(
     app: &App,
     needed: &DocumentRequest,

@@ -28,7 +28,11 @@ pub(crate) struct Shown {
     ended: String,
 }
 
-pub(crate) async fn list(State(app): State<Arc<App>>, Query(shown): Query<Shown>, headers: HeaderMap) -> Response {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Query(shown): Query<Shown>,
+    headers: HeaderMap,
+) -> Response {
     let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&session.subject, after, MOST).await {
@@ -36,7 +40,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Query(shown): Query<Shown>
         Err(error) => return unavailable(&session, &error),
     };
     let active_only = !shown.active.is_empty();
-    let listed = found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
+    let listed =
+        found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
     Page(Connected {
         nav: Nav::of(Some(&session.subject)),
         apps: by_app(listed, app.oauth.policy()),
@@ -48,7 +53,11 @@ pub(crate) async fn list(State(app): State<Arc<App>>, Query(shown): Query<Shown>
 }
 
 /// Asks once more. The page says nothing of the connection that its user could not see in the list.
-pub(crate) async fn confirm(State(app): State<Arc<App>>, Path(grant): Path<String>, headers: HeaderMap) -> Response {
+pub(crate) async fn confirm(
+    State(app): State<Arc<App>>,
+    Path(grant): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
     let own = match find(&app, &session, &grant).await {
         Ok(Some(own)) => own,
@@ -59,7 +68,9 @@ pub(crate) async fn confirm(State(app): State<Arc<App>>, Path(grant): Path<Strin
         Page(Confirm {
             nav: Nav::of(Some(&session.subject)),
             question: format!("End the connection of “{}”?", own.client_name()),
-            consequence: "Its tokens stop working at once. To use it again you will have to allow it again.".into(),
+            consequence:
+                "Its tokens stop working at once. To use it again you will have to allow it again."
+                    .into(),
             button: "Revoke",
             action: format!("{HERE}/{grant}/revoke"),
             fields: vec![("csrf".into(), csrf)],
@@ -99,7 +110,11 @@ pub(super) fn forged(subject: Option<&str>) -> Response {
 }
 
 /// The one connection, if it is this user's.
-async fn find(app: &App, session: &Session, grant: &str) -> Result<Option<Connection>, BackendError> {
+async fn find(
+    app: &App,
+    session: &Session,
+    grant: &str,
+) -> Result<Option<Connection>, BackendError> {
     let Ok(id) = grant.parse::<GrantId>() else { return Ok(None) };
     let mut after = None;
     loop {
@@ -136,16 +151,26 @@ fn unavailable(session: &Session, error: &BackendError) -> Response {
 }
 
 /// Connections by application, the latest first.
-pub(super) fn by_app<'a>(connections: impl Iterator<Item = &'a Connection>, policy: &Policy) -> Vec<pages::App> {
+pub(super) fn by_app<'a>(
+    connections: impl Iterator<Item = &'a Connection>,
+    policy: &Policy,
+) -> Vec<pages::App> {
     let mut all: Vec<_> = connections.collect();
-    all.sort_by_key(|own| (own.client_name(), own.client_id().clone(), std::cmp::Reverse(own.last_refreshed_at())));
+    all.sort_by_key(|own| {
+        (own.client_name(), own.client_id().clone(), std::cmp::Reverse(own.last_refreshed_at()))
+    });
     let mut apps: Vec<pages::App> = Vec::new();
     for own in all {
         let client_id = own.client_id().to_string();
         let verified = own.client().registration() == Registration::Operator;
         match apps.last_mut() {
             Some(app) if app.client_id == client_id => app.entries.push(entry(own, policy)),
-            _ => apps.push(pages::App { name: own.client_name(), client_id, verified, entries: vec![entry(own, policy)] }),
+            _ => apps.push(pages::App {
+                name: own.client_name(),
+                client_id,
+                verified,
+                entries: vec![entry(own, policy)],
+            }),
         }
     }
     apps

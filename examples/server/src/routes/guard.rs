@@ -1,7 +1,9 @@
-//! The guard in front of each protected resource: whose call it is, and whether their account pays for it.
+//! The guard in front of each protected resource: whose call it is, and whether their account pays
+//! for it.
 //!
-//! A billed call costs one unit of the user's one balance, whichever application makes it. The check refuses it when there is nothing
-//! left; the unit is drawn after that, by a write that cannot go below nothing, so that of two calls for the last unit one is refused.
+//! A billed call costs one unit of the user's one balance, whichever application makes it. The
+//! check refuses it when there is nothing left; the unit is drawn after that, by a write that
+//! cannot go below nothing, so that of two calls for the last unit one is refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,8 +40,13 @@ pub(crate) enum Billed {
     Tools,
 }
 
-/// Lets a call through whose access token is good for this resource and whose account pays, and says whose it is.
-pub(crate) async fn guard(State(guarded): State<Arc<Guarded>>, request: Request, next: Next) -> Response {
+/// Lets a call through whose access token is good for this resource and whose account pays, and
+/// says whose it is.
+pub(crate) async fn guard(
+    State(guarded): State<Arc<Guarded>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Guarded { app, resource, scope, billed } = &*guarded;
     let (parts, body) = request.into_parts();
     let (is_billed, body) = billed.of(body).await;
@@ -67,7 +74,11 @@ pub(crate) async fn guard(State(guarded): State<Arc<Guarded>>, request: Request,
 }
 
 fn identity(access: &Access, left: Option<u64>) -> Identity {
-    let warning = |left| format!("The balance of this account is low: {left} left for all its applications. Top it up.");
+    let warning = |left| {
+        format!(
+            "The balance of this account is low: {left} left for all its applications. Top it up."
+        )
+    };
     Identity {
         subject: access.subject().to_string(),
         client_id: access.client_id().to_string(),
@@ -94,7 +105,8 @@ async fn draw(app: &App, access: &Access, is_billed: bool) -> Result<Option<u64>
 }
 
 impl Billed {
-    /// Whether a call with this body costs something, and the body again; no body if it is larger than any that is served.
+    /// Whether a call with this body costs something, and the body again; no body if it is larger
+    /// than any that is served.
     async fn of(self, body: Body) -> (bool, Option<Body>) {
         match self {
             Self::All => (true, Some(body)),
@@ -106,13 +118,14 @@ impl Billed {
     }
 }
 
-/// Whether a JSON-RPC message, or any one of several, calls a tool. What is no JSON calls nothing: the transport refuses it.
+/// Whether a JSON-RPC message, or any one of several, calls a tool. What is no JSON calls nothing:
+/// the transport refuses it.
 fn calls_tool(body: &[u8]) -> bool {
     serde_json::from_slice(body).is_ok_and(|Messages { call_tool }| call_tool)
 }
 
-/// JSON-RPC messages, as far as their price goes by them. Every `method` counts, of a message that has several too: which of them
-/// another parser takes is not to decide whether the call is free.
+/// JSON-RPC messages, as far as their price goes by them. Every `method` counts, of a message that
+/// has several too: which of them another parser takes is not to decide whether the call is free.
 struct Messages {
     call_tool: bool,
 }

@@ -20,5 +20,6 @@ pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: Header
         fix: reason.fix().into(),
         section: reason.section().into(),
     });
-    Page(Troubleshooting { nav: Nav::of(subject.as_deref()), reasons: reasons.collect() }).into_response()
+    Page(Troubleshooting { nav: Nav::of(subject.as_deref()), reasons: reasons.collect() })
+        .into_response()
 }

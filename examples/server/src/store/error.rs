@@ -1,4 +1,5 @@
-//! What can go wrong in a database, each in one line with all that is known of it. None of it has an address or a password in it.
+//! What can go wrong in a database, each in one line with all that is known of it. None of it has
+//! an address or a password in it.
 
 use std::convert::Infallible;
 use std::error::Error;

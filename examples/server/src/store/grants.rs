@@ -1,8 +1,12 @@
-//! Which of the library's stores keeps grants, clients and how accounts stand. Nothing is decided here: each call is passed on.
+//! Which of the library's stores keeps grants, clients and how accounts stand. Nothing is decided
+//! here: each call is passed on.
 
 use std::sync::Arc;
 
-use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored, Timestamp, Write};
+use grantcore::{
+    Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored,
+    Timestamp, Write,
+};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;
@@ -50,7 +54,11 @@ impl Grants {
     }
 
     /// The clients in the order of their ids: at most so many of those after this one.
-    pub(super) async fn clients(&self, after: Option<&str>, most: usize) -> Result<Vec<Stored<Client>>> {
+    pub(super) async fn clients(
+        &self,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Stored<Client>>> {
         match self {
             Self::Memory(store) => Ok(store.clients(after, most)),
             Self::Sqlite(store, _) => {
@@ -102,7 +110,12 @@ impl AsyncStore for Grants {
         each!(self, store => AsyncStore::commit(store, write))
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>> {
         each!(self, store => AsyncStore::grants_of(store, subject, after, most))
     }
 

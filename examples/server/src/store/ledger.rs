@@ -1,4 +1,5 @@
-//! What this host keeps of its own: what each account has to spend, and the trail. Grants and clients are the library's stores'.
+//! What this host keeps of its own: what each account has to spend, and the trail. Grants and
+//! clients are the library's stores'.
 
 use std::sync::Arc;
 
@@ -22,11 +23,12 @@ pub(crate) trait Ledger {
     /// What an account has to spend; nothing if there is no such account.
     async fn balance(&self, subject: &str) -> Result<Option<u64>>;
 
-    /// Adds to what an account has, and says what that is then; nothing if there is no such account. It ends at the largest number that
-    /// the database has, and does not overflow.
+    /// Adds to what an account has, and says what that is then; nothing if there is no such
+    /// account. It ends at the largest number that the database has, and does not overflow.
     async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>>;
 
-    /// Draws one unit, and says what is left; nothing if there was nothing to draw. However many draw at once, each unit is drawn once.
+    /// Draws one unit, and says what is left; nothing if there was nothing to draw. However many
+    /// draw at once, each unit is drawn once.
     async fn spend(&self, subject: &str) -> Result<Option<u64>>;
 
     /// Keeps these events, all of them or none, durably.
@@ -51,7 +53,8 @@ pub(crate) enum AnyLedger {
     Redis(RedisLedger),
 }
 
-/// The latest `most` of these events, in the order of their time; those of one second in the order they were recorded.
+/// The latest `most` of these events, in the order of their time; those of one second in the order
+/// they were recorded.
 pub(super) fn latest(mut entries: Vec<Entry>, most: usize) -> Vec<Entry> {
     entries.sort_by_key(|entry| entry.at);
     entries.split_off(entries.len().saturating_sub(most))

@@ -32,7 +32,10 @@ impl Ledger for MemoryLedger {
     }
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
-        Ok(lock(&self.balances).iter().map(|(subject, balance)| (subject.clone(), *balance)).collect())
+        Ok(lock(&self.balances)
+            .iter()
+            .map(|(subject, balance)| (subject.clone(), *balance))
+            .collect())
     }
 
     async fn balance(&self, subject: &str) -> Result<Option<u64>> {

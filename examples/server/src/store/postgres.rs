@@ -1,5 +1,6 @@
-//! The host's own tables in PostgreSQL, beside those of `grantcore-postgres` and over its connections. There is no grant and no client
-//! in them. Each call is one statement in one round trip.
+//! The host's own tables in PostgreSQL, beside those of `grantcore-postgres` and over its
+//! connections. There is no grant and no client in them. Each call is one statement in one round
+//! trip.
 
 mod trail;
 
@@ -33,12 +34,20 @@ pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
     Ok((Grants::Postgres(store.clone()), AnyLedger::Postgres(PostgresLedger { store })))
 }
 
-/// Brings the tables to this program's version, once: who starts at the same time waits, and finds them ready.
+/// Brings the tables to this program's version, once: who starts at the same time waits, and finds
+/// them ready.
 async fn migrate(connection: &mut Object) -> Result<()> {
-    let change = connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    let change = connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .start()
+        .await?;
     change.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    change.batch_execute("CREATE TABLE IF NOT EXISTS server_migrations (version bigint PRIMARY KEY)").await?;
-    let version: i64 = change.query_one("SELECT count(*) FROM server_migrations", &[]).await?.try_get(0)?;
+    change
+        .batch_execute("CREATE TABLE IF NOT EXISTS server_migrations (version bigint PRIMARY KEY)")
+        .await?;
+    let version: i64 =
+        change.query_one("SELECT count(*) FROM server_migrations", &[]).await?.try_get(0)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     let missing = MIGRATIONS.get(done..).ok_or(BackendError::Newer(version))?;
     for (version, migration) in (version + 1..).zip(missing) {
@@ -71,7 +80,9 @@ impl Ledger for PostgresLedger {
 
     async fn accounts(&self) -> Result<Vec<(String, u64)>> {
         let rows = self.rows("SELECT subject, balance FROM balances ORDER BY subject", &[]).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned()))).collect()
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned())))
+            .collect()
     }
 
     async fn balance(&self, subject: &str) -> Result<Option<u64>> {

@@ -1,8 +1,10 @@
-//! What is only this host's in Redis, beside what `grantcore-redis` keeps there and over its connections: balances, and the trail as
-//! one stream. Each script touches one key, so that a cluster of any shape will do.
+//! What is only this host's in Redis, beside what `grantcore-redis` keeps there and over its
+//! connections: balances, and the trail as one stream. Each script touches one key, so that a
+//! cluster of any shape will do.
 //!
-//! A cluster's client sends a command again by itself when it has lost a connection, and then a unit can be drawn twice for one call,
-//! or an event be there twice. Neither is worth a record of every call.
+//! A cluster's client sends a command again by itself when it has lost a connection, and then a
+//! unit can be drawn twice for one call, or an event be there twice. Neither is worth a record of
+//! every call.
 
 mod trail;
 
@@ -47,7 +49,12 @@ pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
 }
 
 impl RedisLedger {
-    async fn run<T: FromRedisValue>(&self, script: &str, key: &str, arguments: &[impl ToRedisArgs]) -> Result<T> {
+    async fn run<T: FromRedisValue>(
+        &self,
+        script: &str,
+        key: &str,
+        arguments: &[impl ToRedisArgs],
+    ) -> Result<T> {
         Ok(self.store.ask(cmd("EVAL").arg(script).arg(1).arg(key).arg(arguments)).await?)
     }
 }

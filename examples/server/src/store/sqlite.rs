@@ -1,6 +1,8 @@
-//! The host's own tables in the SQLite file, beside those of `grantcore-sqlite`. There is no grant and no client in them.
+//! The host's own tables in the SQLite file, beside those of `grantcore-sqlite`. There is no grant
+//! and no client in them.
 //!
-//! WAL with `synchronous=FULL` keeps every acknowledged write over a power loss; each write is one statement or one transaction.
+//! WAL with `synchronous=FULL` keeps every acknowledged write over a power loss; each write is one
+//! statement or one transaction.
 
 mod balances;
 pub(super) mod trail;
@@ -21,12 +23,12 @@ use super::grants::Grants;
 use super::{AnyLedger, BackendError, Ledger, Result};
 use crate::trail::{Entry, Search};
 
-/// Whose turn it is to write to the file. SQLite lets one writer wait for another by looking again and again, and unfairly; those of one
-/// process queue up here first.
+/// Whose turn it is to write to the file. SQLite lets one writer wait for another by looking again
+/// and again, and unfairly; those of one process queue up here first.
 pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// Balances and the trail. Writes have a connection of their own: one that waits for the file holds up no read. So have searches of the
-/// trail, which may be long.
+/// Balances and the trail. Writes have a connection of their own: one that waits for the file holds
+/// up no read. So have searches of the trail, which may be long.
 #[derive(Clone)]
 pub(crate) struct SqliteLedger {
     connections: Arc<Connections>,
@@ -50,21 +52,24 @@ const MIGRATIONS: [&str; 4] = [
 /// The one that moves grants and clients to where the store has them.
 const MOVES: usize = 4;
 
-/// Opens the file, and makes it if need be: the store first, for a migration of the host's moves what older files have into its tables.
+/// Opens the file, and makes it if need be: the store first, for a migration of the host's moves
+/// what older files have into its tables.
 pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     let path = path.to_owned();
     blocking(move || {
         keep_private(&path)?;
         let (store, turn) = (SqliteStore::open(&path)?, Turn::default());
         let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
-        let connections = Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
+        let connections =
+            Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
         let ledger = SqliteLedger { connections, turn: Arc::clone(&turn) };
         Ok::<_, BackendError>((Grants::Sqlite(store, turn), AnyLedger::Sqlite(ledger)))
     })
     .await
 }
 
-/// Makes a new file one that only this user can read: digests are no secrets, but whose grants there are is nobody else's business.
+/// Makes a new file one that only this user can read: digests are no secrets, but whose grants
+/// there are is nobody else's business.
 #[cfg(unix)]
 fn keep_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -90,22 +95,30 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
-    for (number, migration) in (done + 1..).zip(MIGRATIONS.get(done..).ok_or(BackendError::Newer(version.into()))?) {
+    for (number, migration) in
+        (done + 1..).zip(MIGRATIONS.get(done..).ok_or(BackendError::Newer(version.into()))?)
+    {
         if number == MOVES {
             drop_unreadable::<Grant>(&change, "grants")?;
             drop_unreadable::<Client>(&change, "clients")?;
         }
         change.execute_batch(migration)?;
     }
-    change.pragma_update(None, "user_version", u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))?;
+    change.pragma_update(
+        None,
+        "user_version",
+        u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
+    )?;
     Ok(change.commit()?)
 }
 
-/// Drops records of the formats that there were before the library's first release: each would be an error for as long as it is kept.
-/// Without them users are asked once more, and clients register again.
+/// Drops records of the formats that there were before the library's first release: each would be
+/// an error for as long as it is kept. Without them users are asked once more, and clients register
+/// again.
 fn drop_unreadable<R: DeserializeOwned>(change: &Transaction<'_>, table: &str) -> Result<()> {
     let mut query = change.prepare(&format!("SELECT id, body FROM {table}"))?;
-    let rows = query.query_map([], |row| Ok((row.get::<_, Value>(0)?, row.get::<_, String>(1)?)))?;
+    let rows =
+        query.query_map([], |row| Ok((row.get::<_, Value>(0)?, row.get::<_, String>(1)?)))?;
     for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
         if serde_json::from_str::<R>(&row.1).is_err() {
             change.execute(&format!("DELETE FROM {table} WHERE id = ?"), [row.0])?;
@@ -114,9 +127,11 @@ fn drop_unreadable<R: DeserializeOwned>(change: &Transaction<'_>, table: &str) -
     Ok(())
 }
 
-/// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the call still runs to its end; its
-/// result is then one that nobody knows, which the library expects.
-pub(super) async fn blocking<T, E>(call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static) -> Result<T>
+/// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the
+/// call still runs to its end; its result is then one that nobody knows, which the library expects.
+pub(super) async fn blocking<T, E>(
+    call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
+) -> Result<T>
 where
     T: Send + 'static,
     E: Send + 'static,

@@ -16,7 +16,9 @@ use super::*;
 async fn backends(databases: &Databases) -> Vec<Backend> {
     let mut backends = Vec::new();
     for (name, database) in &databases.all {
-        backends.push(Backend::open(database, 10).await.unwrap_or_else(|error| panic!("{name}: {error}")));
+        backends.push(
+            Backend::open(database, 10).await.unwrap_or_else(|error| panic!("{name}: {error}")),
+        );
     }
     backends
 }
@@ -33,13 +35,21 @@ async fn an_account_keeps_what_it_has_when_it_is_added_again() {
         assert!(backend.set_suspended("alice", true).await.unwrap());
         assert!(backend.raise_epoch("alice").await.unwrap());
         ledger.add_account("alice", 1).await.unwrap();
-        let alice = AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 1, balance: 1005 };
-        let bob = AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 1000 };
+        let alice =
+            AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 1, balance: 1005 };
+        let bob =
+            AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 1000 };
         assert_eq!(backend.accounts().await.unwrap(), [alice.clone(), bob]);
         assert_eq!(backend.account_row("alice").await.unwrap(), Some(alice));
-        assert_eq!(backend.account("alice").await.unwrap(), Some(Account { suspended: true, epoch: 1 }));
+        assert_eq!(
+            backend.account("alice").await.unwrap(),
+            Some(Account { suspended: true, epoch: 1 })
+        );
         assert!(backend.set_suspended("alice", false).await.unwrap());
-        assert_eq!(backend.account("alice").await.unwrap(), Some(Account { suspended: false, epoch: 1 }));
+        assert_eq!(
+            backend.account("alice").await.unwrap(),
+            Some(Account { suspended: false, epoch: 1 })
+        );
     }
 }
 
@@ -53,10 +63,14 @@ async fn who_has_no_account_has_nothing_and_gets_none_by_accident() {
             assert!(!backend.raise_epoch(nobody).await.unwrap());
             assert!(!backend.set_suspended(nobody, true).await.unwrap());
             let ledger = backend.ledger();
-            assert_eq!((ledger.top_up(nobody, 5).await.unwrap(), ledger.spend(nobody).await.unwrap()), (None, None));
+            assert_eq!(
+                (ledger.top_up(nobody, 5).await.unwrap(), ledger.spend(nobody).await.unwrap()),
+                (None, None)
+            );
         }
         assert_eq!(backend.accounts().await.unwrap(), []);
-        let nobodys = backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
+        let nobodys =
+            backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
         assert_eq!(nobodys.account, None);
         backend.ledger().add_account("eve", 0).await.unwrap();
         let eves = backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
@@ -82,7 +96,10 @@ async fn a_balance_is_drawn_to_nothing_and_topped_up_without_end() {
         assert_eq!(ledger.top_up("alice", 1).await.unwrap(), Some(1));
         assert_eq!(balance().await, Balance::Low { left: 1 });
         for _ in 0..2 {
-            assert!(ledger.top_up("alice", u64::MAX).await.unwrap().unwrap() >= i64::MAX.cast_unsigned());
+            assert!(
+                ledger.top_up("alice", u64::MAX).await.unwrap().unwrap()
+                    >= i64::MAX.cast_unsigned()
+            );
         }
         let before = ledger.balance("alice").await.unwrap().unwrap();
         assert_eq!(spend().await, Some(before - 1), "large balances are exact");
@@ -149,7 +166,11 @@ async fn clients_are_listed_by_id_and_in_parts() {
 async fn a_clients_owner_has_an_account_or_none() {
     let databases = Databases::start().await;
     for backend in &backends(&databases).await {
-        let client = Client::public("app").owner(Subject::new("olga")).redirect_uri("https://app.example/cb").build().unwrap();
+        let client = Client::public("app")
+            .owner(Subject::new("olga"))
+            .redirect_uri("https://app.example/cb")
+            .build()
+            .unwrap();
         backend.add_client(client).await.unwrap();
         let keys = Keys { client: Some("app".into()), ..Keys::default() };
         assert_eq!(backend.load(&keys).await.unwrap().owner, None);
@@ -197,7 +218,10 @@ mod migrations {
                 let backend = open(&directory).await.unwrap();
                 let grant = backend.grant(id).await.unwrap();
                 assert_eq!(grant.map(|stored| stored.version.0), kept.then_some(7));
-                assert_eq!(backend.grants_of("alice", None, 9).await.unwrap().len(), usize::from(kept));
+                assert_eq!(
+                    backend.grants_of("alice", None, 9).await.unwrap().len(),
+                    usize::from(kept)
+                );
             }
         }
     }
@@ -208,17 +232,24 @@ mod migrations {
         let older = of_version(&directory, 3);
         let client = Client::public("app").redirect_uri("https://app.example/cb").build().unwrap();
         let body = serde_json::to_string(&client).unwrap();
-        older.execute("INSERT INTO clients VALUES ('app', 7, 99, ?), ('unreadable', 1, 99, '{}')", [body]).unwrap();
+        older
+            .execute(
+                "INSERT INTO clients VALUES ('app', 7, 99, ?), ('unreadable', 1, 99, '{}')",
+                [body],
+            )
+            .unwrap();
         let accounts = "INSERT INTO accounts VALUES ('alice', 1, 3, 5), ('bob', 0, 0, 0)";
         older.execute(accounts, []).unwrap();
         let backend = open(&directory).await.unwrap();
         let moved = backend.client("app").await.unwrap().unwrap();
         assert_eq!((&*moved.record, moved.version.0), (&client, 7));
         assert_eq!(backend.client("unreadable").await.unwrap(), None);
-        let alice = AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 3, balance: 5 };
+        let alice =
+            AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 3, balance: 5 };
         let bob = AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 0 };
         assert_eq!(backend.accounts().await.unwrap(), [alice, bob]);
-        let left = "SELECT count(*) FROM sqlite_schema WHERE name IN ('grants', 'clients', 'accounts')";
+        let left =
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('grants', 'clients', 'accounts')";
         assert_eq!(older.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 
@@ -228,6 +259,9 @@ mod migrations {
         let newer = of_version(&directory, 0);
         newer.pragma_update(None, "user_version", 99).unwrap();
         let Err(error) = open(&directory).await else { panic!("it was opened") };
-        assert_eq!(error.to_string(), "the database is of version 99, which this program does not know");
+        assert_eq!(
+            error.to_string(),
+            "the database is of version 99, which this program does not know"
+        );
     }
 }

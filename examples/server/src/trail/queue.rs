@@ -1,7 +1,9 @@
-//! The way of events to the database: a bounded queue, and one task that writes all that has queued up at once.
+//! The way of events to the database: a bounded queue, and one task that writes all that has queued
+//! up at once.
 //!
-//! Whoever records does not wait for the database, unless no answer may leave without its event. A queue that is full, a database that
-//! fails or a task that is gone cost events, never answers; they are counted and told of.
+//! Whoever records does not wait for the database, unless no answer may leave without its event. A
+//! queue that is full, a database that fails or a task that is gone cost events, never answers;
+//! they are counted and told of.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,14 +29,16 @@ pub(crate) struct Queue {
     lost: Arc<Lost>,
 }
 
-/// Something for the writer: an event, and whom to tell when it is written. Without an event it only tells that all before it are.
+/// Something for the writer: an event, and whom to tell when it is written. Without an event it
+/// only tells that all before it are.
 struct Queued {
     event: Option<Event>,
     done: Option<oneshot::Sender<()>>,
 }
 
 impl Queue {
-    /// Starts the task that writes. It ends when this queue is gone and all that was in it is written.
+    /// Starts the task that writes. It ends when this queue is gone and all that was in it is
+    /// written.
     pub(super) fn start(ledger: AnyLedger, waits: bool) -> Self {
         let (sender, receiver) = mpsc::channel(ROOM);
         let lost = Arc::new(Lost::default());
@@ -71,11 +75,13 @@ impl Queue {
 async fn write(ledger: AnyLedger, mut queue: mpsc::Receiver<Queued>, lost: Arc<Lost>) {
     let mut batch = Vec::with_capacity(AT_ONCE);
     while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
-        let entries: Vec<_> = batch.iter().filter_map(|queued| queued.event.as_ref()).map(Entry::of).collect();
+        let entries: Vec<_> =
+            batch.iter().filter_map(|queued| queued.event.as_ref()).map(Entry::of).collect();
         let count = entries.len();
         let written = if count == 0 { Ok(()) } else { ledger.append(entries).await };
         for Queued { done, .. } in batch.drain(..) {
-            // Who does not wait any more need not be told; who is not told knows that it was not written.
+            // Who does not wait any more need not be told; who is not told knows that it was not
+            // written.
             if let (Some(done), true) = (done, written.is_ok()) {
                 let _ = done.send(());
             }

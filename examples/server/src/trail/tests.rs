@@ -1,4 +1,5 @@
-//! The trail, in every database that can be had here: what is found, and what happens when it cannot be kept.
+//! The trail, in every database that can be had here: what is found, and what happens when it
+//! cannot be kept.
 
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -23,8 +24,13 @@ fn this_minute() -> u64 {
 fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
     let seen = Arc::new(Mutex::new(None));
     let copy = Arc::clone(&seen);
-    let policy = Policy::builder("https://auth.example").scope("a", "A").resource("https://mcp.example/mcp", "a").build().unwrap();
-    let server = Server::new(policy, MemoryStore::new()).observe(move |event| *copy.lock().unwrap() = Some(event.clone()));
+    let policy = Policy::builder("https://auth.example")
+        .scope("a", "A")
+        .resource("https://mcp.example/mcp", "a")
+        .build()
+        .unwrap();
+    let server = Server::new(policy, MemoryStore::new())
+        .observe(move |event| *copy.lock().unwrap() = Some(event.clone()));
     let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
     let mut event = seen.lock().unwrap().take().unwrap();
     event.at = Timestamp::from_unix_seconds(at);
@@ -36,7 +42,8 @@ fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
 fn refused(at: u64, client: &str, error: &'static str) -> Event {
     event(at, |event| {
         event.claimed = Some(client.into());
-        event.sent = Some(Box::new(Sent { status: 400, error, description: None, challenge: None }));
+        event.sent =
+            Some(Box::new(Sent { status: 400, error, description: None, challenge: None }));
     })
 }
 
@@ -96,8 +103,17 @@ async fn audit_03_a_case_is_found_by_client_minute_and_error() {
         trail.keep(&refused(minute, "app", "invalid_client")).await;
         let (client, error) = (Some("app".to_owned()), Some("invalid_grant".to_owned()));
         for around in [minute, minute + 17, minute + 59] {
-            let search = Search { client: client.clone(), error: error.clone(), around: Some(around), ..Search::default() };
-            assert_eq!(times(&trail.found(&search).await), [minute - 60, minute + 30, minute + 119], "{name}");
+            let search = Search {
+                client: client.clone(),
+                error: error.clone(),
+                around: Some(around),
+                ..Search::default()
+            };
+            assert_eq!(
+                times(&trail.found(&search).await),
+                [minute - 60, minute + 30, minute + 119],
+                "{name}"
+            );
             let latest = trail.find(&search, 2).await.unwrap();
             assert_eq!(times(&latest), [minute + 30, minute + 119], "{name}");
         }
@@ -129,7 +145,8 @@ async fn a_flow_is_found_whole_and_in_order_and_a_request_by_its_name() {
         assert_eq!(times(&own), [MINUTE, MINUTE - 2, MINUTE - 4], "{name}");
         assert!(own.iter().all(|entry| entry.flow == Some(flows[0].to_string())), "{name}");
         let third = all[2].correlation.to_string();
-        let named = trail.found(&Search { correlation: Some(third.clone()), ..Search::default() }).await;
+        let named =
+            trail.found(&Search { correlation: Some(third.clone()), ..Search::default() }).await;
         assert_eq!((times(&named), &named[0].correlation), (vec![MINUTE - 2], &third), "{name}");
         for nothing in ["nothing", "a\0b"] {
             assert_eq!(trail.flow(nothing).await.unwrap(), [], "{name}");
@@ -149,7 +166,11 @@ async fn however_many_there_are_they_are_found_in_order() {
         }
         assert_eq!(times(&trail.flow(&flow.to_string()).await.unwrap()), expected, "{name}");
         assert_eq!(times(&trail.found(&Search::default()).await), expected, "{name}");
-        assert_eq!(times(&trail.find(&Search::default(), 3).await.unwrap()), expected[2497..], "{name}");
+        assert_eq!(
+            times(&trail.find(&Search::default(), 3).await.unwrap()),
+            expected[2497..],
+            "{name}"
+        );
     }
 }
 
@@ -161,8 +182,10 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         event.claimed = Some("'; DROP TABLE trail; --".into());
         event.subject = Some(Subject::new("ålice"));
         event.note = Some("asked for\\n by mail".into());
-        let (description, challenge) = (Some("Too \"much\"."), Some("Bearer error=\"invalid_token\"".into()));
-        event.sent = Some(Box::new(Sent { status: 401, error: "invalid_token", description, challenge }));
+        let (description, challenge) =
+            (Some("Too \"much\"."), Some("Bearer error=\"invalid_token\"".into()));
+        event.sent =
+            Some(Box::new(Sent { status: 401, error: "invalid_token", description, challenge }));
     });
     let databases = Databases::start().await;
     for (name, trail) in trails(&databases).await {
@@ -172,13 +195,19 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         let found = trail.found(&search).await;
         assert_eq!(found, [Entry::of(&full)], "{name}");
         let entry = &found[0];
-        assert_eq!((entry.kind.as_str(), entry.reason.as_deref()), ("refused", Some(Reason::RequestTooLarge.name())));
+        assert_eq!(
+            (entry.kind.as_str(), entry.reason.as_deref()),
+            ("refused", Some(Reason::RequestTooLarge.name()))
+        );
         assert_eq!(
             (entry.status, entry.error.as_deref(), entry.note.as_deref()),
             (Some(401), Some("invalid_token"), Some("asked for\\n by mail"))
         );
         assert_eq!(entry.challenge.as_deref(), Some("Bearer error=\"invalid_token\""));
-        assert_eq!((entry.client.as_deref(), entry.detail.as_deref()), (Some("'; DROP TABLE trail; --"), Some("redirect_uris")));
+        assert_eq!(
+            (entry.client.as_deref(), entry.detail.as_deref()),
+            (Some("'; DROP TABLE trail; --"), Some("redirect_uris"))
+        );
     }
 }
 
@@ -186,7 +215,9 @@ async fn audit_04_an_event_is_kept_as_it_was() {
 async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
     let databases = Databases::start().await;
     // Redis knows the time at which they were written, and no other.
-    for (name, trail) in trails(&databases).await.into_iter().filter(|(name, _)| !name.starts_with("redis")) {
+    for (name, trail) in
+        trails(&databases).await.into_iter().filter(|(name, _)| !name.starts_with("redis"))
+    {
         let now = Timestamp::from_unix_seconds(MINUTE);
         let most = usize::from(SWEPT_AT_ONCE);
         for _ in 0..most {
@@ -199,7 +230,11 @@ async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
         let retention = Duration::from_secs(100);
         assert_eq!(trail.sweep(now, retention).await.unwrap(), most, "{name}");
         let left = trail.found(&Search::default()).await;
-        assert_eq!(times(&left), [MINUTE - 500, MINUTE - 101, MINUTE - 100, MINUTE - 99, MINUTE], "{name}");
+        assert_eq!(
+            times(&left),
+            [MINUTE - 500, MINUTE - 101, MINUTE - 100, MINUTE - 99, MINUTE],
+            "{name}"
+        );
         assert_eq!(trail.sweep(now, retention).await.unwrap(), 2, "{name}");
         assert_eq!(trail.sweep(now, retention).await.unwrap(), 0, "{name}");
         assert_eq!(trail.found(&Search::default()).await.len(), 3, "{name}");
@@ -211,19 +246,26 @@ async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
 #[tokio::test]
 async fn in_redis_events_are_old_by_when_they_were_written() {
     let databases = Databases::start().await;
-    for (name, trail) in trails(&databases).await.into_iter().filter(|(name, _)| name.starts_with("redis")) {
+    for (name, trail) in
+        trails(&databases).await.into_iter().filter(|(name, _)| name.starts_with("redis"))
+    {
         for _ in 0..3 {
             trail.keep(&event(1, |_| {})).await;
         }
         trail.flush().await;
         let (now, day) = (this_minute(), Duration::from_secs(86_400));
         assert_eq!(trail.sweep(Timestamp::from_unix_seconds(now), day).await.unwrap(), 0, "{name}");
-        assert_eq!(trail.sweep(Timestamp::from_unix_seconds(now + 2 * 86_400), day).await.unwrap(), 3, "{name}");
+        assert_eq!(
+            trail.sweep(Timestamp::from_unix_seconds(now + 2 * 86_400), day).await.unwrap(),
+            3,
+            "{name}"
+        );
         assert_eq!(trail.found(&Search::default()).await, [], "{name}");
     }
 }
 
-/// The writer is held up while events queue up; one of them cannot be written, and takes those of its transaction with it.
+/// The writer is held up while events queue up; one of them cannot be written, and takes those of
+/// its transaction with it.
 #[tokio::test]
 async fn what_has_queued_up_is_written_in_one_transaction() {
     let fixture = Fixture::on_disk(false).await;
@@ -235,7 +277,10 @@ async fn what_has_queued_up_is_written_in_one_transaction() {
     // The writer has taken the first and waits for the file.
     tokio::time::sleep(Duration::from_millis(200)).await;
     for second in 2..100 {
-        fixture.trail.keep(&event(second, |event| event.note = (second == 50).then(|| "poison".into()))).await;
+        fixture
+            .trail
+            .keep(&event(second, |event| event.note = (second == 50).then(|| "poison".into())))
+            .await;
     }
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(times(&fixture.trail.found(&Search::default()).await), [1]);
@@ -256,7 +301,8 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
         other.execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
         fixture.trail.keep(&event(3, |_| {})).await;
         if waits {
-            let written: i64 = other.query_row("SELECT count(*) FROM trail", [], |row| row.get(0)).unwrap();
+            let written: i64 =
+                other.query_row("SELECT count(*) FROM trail", [], |row| row.get(0)).unwrap();
             assert_eq!(written, 2, "it is on the disk before it is recorded");
         }
         assert_eq!(times(&fixture.trail.found(&Search::default()).await), [1, 3]);
@@ -289,7 +335,8 @@ async fn what_is_queued_is_written_when_the_trail_is_dropped() {
     }
     drop(trail);
     let other = Connection::open(file(&directory)).unwrap();
-    let written = || other.query_row("SELECT count(*) FROM trail", [], |row| row.get::<_, i64>(0)).unwrap();
+    let written =
+        || other.query_row("SELECT count(*) FROM trail", [], |row| row.get::<_, i64>(0)).unwrap();
     for _ in 0..100 {
         if written() == 1000 {
             return;

@@ -1,6 +1,13 @@
-//! A browser as far as the flow needs one: cookies, forms read from the page, and redirects followed until they leave the server.
+//! A browser as far as the flow needs one: cookies, forms read from the page, and redirects
+//! followed until they leave the server.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 pub mod program;
 pub mod publisher;
@@ -31,7 +38,8 @@ impl Browser {
         Self { http: plain_client(true), user }
     }
 
-    /// Opens an authorization URL, signs in if asked to, presses the button of this value, and gives the URL it is sent to.
+    /// Opens an authorization URL, signs in if asked to, presses the button of this value, and
+    /// gives the URL it is sent to.
     pub async fn authorize(&self, url: &str, decision: &str) -> Url {
         let page = self.consent_page(url).await;
         self.press(url, &page, decision).await
@@ -43,8 +51,15 @@ impl Browser {
         let Some(login) = location(&response) else { return response.text().await.unwrap() };
         let page = self.http.get(login.clone()).send().await.unwrap().text().await.unwrap();
         let mut form = form(&page);
-        form.fields.extend([("username".into(), self.user.into()), ("password".into(), self.user.into())]);
-        let answer = self.http.post(login.join(&form.action).unwrap()).form(&form.fields).send().await.unwrap();
+        form.fields
+            .extend([("username".into(), self.user.into()), ("password".into(), self.user.into())]);
+        let answer = self
+            .http
+            .post(login.join(&form.action).unwrap())
+            .form(&form.fields)
+            .send()
+            .await
+            .unwrap();
         let back = location(&answer).expect("signed in and sent back");
         self.http.get(back).send().await.unwrap().text().await.unwrap()
     }
@@ -77,16 +92,35 @@ fn location(response: &Response) -> Option<Url> {
 
 /// The first form of a page.
 pub fn form(page: &str) -> Form {
-    let form = page.split("<form").nth(1).unwrap_or_else(|| panic!("no form in {page}")).split("</form>").next().unwrap();
+    let form = page
+        .split("<form")
+        .nth(1)
+        .unwrap_or_else(|| panic!("no form in {page}"))
+        .split("</form>")
+        .next()
+        .unwrap();
     let hidden = form.split("<input").skip(1).filter(|input| input.contains("type=\"hidden\""));
-    let fields = hidden.map(|input| (attribute(input, "name").unwrap(), attribute(input, "value").unwrap_or_default())).collect();
+    let fields = hidden
+        .map(|input| {
+            (attribute(input, "name").unwrap(), attribute(input, "value").unwrap_or_default())
+        })
+        .collect();
     Form { action: attribute(form, "action").unwrap(), fields }
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
-    let entities = [("&#38;", "&"), ("&amp;", "&"), ("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'")];
-    Some(entities.iter().fold(value.to_owned(), |text, (entity, plain)| text.replace(entity, plain)))
+    let entities = [
+        ("&#38;", "&"),
+        ("&amp;", "&"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+    ];
+    Some(
+        entities.iter().fold(value.to_owned(), |text, (entity, plain)| text.replace(entity, plain)),
+    )
 }
 
 /// The value of a query parameter.

@@ -1,4 +1,5 @@
-//! The program as a process of its own: how it is started, and that it never outlives its test. What it answers is the tests' to judge.
+//! The program as a process of its own: how it is started, and that it never outlives its test.
+//! What it answers is the tests' to judge.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -11,10 +12,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it and waits for its first line, which it prints when it listens. Nothing if it ended before; `log` then says why.
+    /// Starts it and waits for its first line, which it prints when it listens. Nothing if it ended
+    /// before; `log` then says why.
     pub fn start(arguments: &[&str], directory: &Path, log: impl Into<Stdio>) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
-        let child = command.args(arguments).current_dir(directory).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let child = command
+            .args(arguments)
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut program = Self { child, issuer: String::new() };
         let mut first = String::new();
         BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut first).unwrap();
@@ -24,7 +32,8 @@ impl Program {
 
     /// Asks it to stop as a service manager does, and says whether it ended well.
     pub fn stop(mut self) -> bool {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        let asked =
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         asked.success() && self.child.wait().unwrap().success()
     }
 

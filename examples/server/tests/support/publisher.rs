@@ -1,4 +1,5 @@
-//! A host that publishes a document about a client, by https under an authority of its own, and counts who asks for it.
+//! A host that publishes a document about a client, by https under an authority of its own, and
+//! counts who asks for it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,10 +28,12 @@ impl Publisher {
     /// Publishes, at `https://localhost:PORT/oauth/client.json`, a document about a client with these redirect URIs.
     pub async fn start(redirect_uris: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(certified(&directory.path().join("authority.pem"))));
+        let acceptor =
+            TlsAcceptor::from(Arc::new(certified(&directory.path().join("authority.pem"))));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (response, connections) = (Arc::new(Mutex::new(String::new())), Arc::new(AtomicUsize::new(0)));
+        let (response, connections) =
+            (Arc::new(Mutex::new(String::new())), Arc::new(AtomicUsize::new(0)));
         let (text, count) = (Arc::clone(&response), Arc::clone(&connections));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -69,7 +72,10 @@ impl Publisher {
 
     pub fn publish(&self, document: &Value) {
         let body = document.to_string();
-        let head = format!("content-type: application/json\r\ncache-control: max-age=300\r\ncontent-length: {}", body.len());
+        let head = format!(
+            "content-type: application/json\r\ncache-control: max-age=300\r\ncontent-length: {}",
+            body.len()
+        );
         *self.response.lock().unwrap() = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}");
     }
 }
@@ -85,7 +91,8 @@ async fn answer(acceptor: TlsAcceptor, stream: TcpStream, text: String) {
     let _ = stream.shutdown().await;
 }
 
-/// The settings of a host named `localhost`, certified by an authority that is written to this file.
+/// The settings of a host named `localhost`, certified by an authority that is written to this
+/// file.
 fn certified(authority_file: &Path) -> ServerConfig {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
@@ -98,6 +105,9 @@ fn certified(authority_file: &Path) -> ServerConfig {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
         .unwrap()
 }

@@ -1,12 +1,13 @@
-//! A database of each test's own on a real server, and the writes of a grant's life to fill it with.
+//! A database of each test's own on a real server, and the writes of a grant's life to fill it
+//! with.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part of it")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use grantcore::{
-    AuthorizationStep, Change, Choice, Client, Commit, Grant, GrantId, Incoming, MemoryStore, Policy, Server, Store, Stored,
-    SystemEntropy, Timestamp, User, Write,
+    AuthorizationStep, Change, Choice, Client, Commit, Grant, GrantId, Incoming, MemoryStore,
+    Policy, Server, Store, Stored, SystemEntropy, Timestamp, User, Write,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_servers::{Postgres, Proxy};
@@ -19,7 +20,8 @@ pub const T: u64 = 20_000 * 86_400;
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// One database. The server is that of all tests that run at this time, and ends with the last of them.
+/// One database. The server is that of all tests that run at this time, and ends with the last of
+/// them.
 pub struct Database {
     server: Arc<Postgres>,
     name: String,
@@ -34,7 +36,10 @@ impl Database {
     /// An empty one, made with these options.
     pub async fn made(options: &str) -> Option<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let database = Self { server: shared()?, name: format!("test_{}", NUMBER.fetch_add(1, Ordering::SeqCst)) };
+        let database = Self {
+            server: shared()?,
+            name: format!("test_{}", NUMBER.fetch_add(1, Ordering::SeqCst)),
+        };
         let admin = connect(&database.server.url()).await;
         admin.batch_execute(&format!("CREATE DATABASE {} {options}", database.name)).await.unwrap();
         Some(database)
@@ -79,7 +84,8 @@ fn shared() -> Option<Arc<Postgres>> {
     if let Some(server) = shared.upgrade() {
         return Some(server);
     }
-    let server = Arc::new(Postgres::start(&[("shared_buffers", "32MB"), ("max_connections", "300")])?);
+    let server =
+        Arc::new(Postgres::start(&[("shared_buffers", "32MB"), ("max_connections", "300")])?);
     *shared = Arc::downgrade(&server);
     Some(server)
 }
@@ -107,7 +113,12 @@ impl Store for Recorder {
         Store::commit(&self.inner, write)
     }
 
-    fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Self::Error> {
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Self::Error> {
         Store::grants_of(&self.inner, subject, after, most)
     }
 }
@@ -124,8 +135,8 @@ pub fn app(id: &str) -> Client {
     Client::public(id).name("The App").redirect_uri("https://app.example/cb").build().unwrap()
 }
 
-/// The writes of one grant of the client `app`, from its consent page at [`T`] over its code and its first tokens to so many
-/// refreshes, ten minutes apart.
+/// The writes of one grant of the client `app`, from its consent page at [`T`] over its code and
+/// its first tokens to so many refreshes, ten minutes apart.
 pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     let store = Arc::new(Recorder::default());
     store.inner.put_client(app("app"));
@@ -139,12 +150,17 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
          &code_challenge={CHALLENGE}&code_challenge_method=S256"
     );
     let request = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(user)).unwrap().unwrap() else {
+    let AuthorizationStep::NeedsConsent(page) =
+        server.authorize(&request, Some(user)).unwrap().unwrap()
+    else {
         panic!("the user is signed in")
     };
-    let location = server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().unwrap().into_location();
+    let location =
+        server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().unwrap().into_location();
     let code = between(&location, "code=", "&");
-    let redeem = format!("grant_type=authorization_code&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}");
+    let redeem = format!(
+        "grant_type=authorization_code&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}"
+    );
     let mut refresh = post(&server, &redeem);
     for _ in 0..refreshes {
         now.fetch_add(600, Ordering::SeqCst);
@@ -155,8 +171,14 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
 
 /// The refresh token that is answered.
 fn post(server: &Server<Arc<Recorder>>, form: &str) -> String {
-    let (body, form_type): (_, &[u8]) = (format!("{form}&client_id=app"), b"application/x-www-form-urlencoded");
-    let request = Incoming { method: "POST", content_type: Some(form_type), body: body.as_bytes(), ..Incoming::default() };
+    let (body, form_type): (_, &[u8]) =
+        (format!("{form}&client_id=app"), b"application/x-www-form-urlencoded");
+    let request = Incoming {
+        method: "POST",
+        content_type: Some(form_type),
+        body: body.as_bytes(),
+        ..Incoming::default()
+    };
     let reply = server.token(&request).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     between(&reply.body, "refresh_token\":\"", "\"").to_owned()

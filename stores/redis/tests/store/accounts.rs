@@ -18,17 +18,29 @@ async fn suspension_and_epoch_are_each_their_own() {
             assert!(store.raise_epoch(name).await.unwrap());
             store.set_suspended(name, true).await.unwrap();
             assert!(store.raise_epoch(name).await.unwrap());
-            assert_eq!(store.account(name).await.unwrap(), Some(Account { suspended: true, epoch: 2 }), "{name:?}");
+            assert_eq!(
+                store.account(name).await.unwrap(),
+                Some(Account { suspended: true, epoch: 2 }),
+                "{name:?}"
+            );
             store.set_suspended(name, false).await.unwrap();
             store.set_suspended(name, false).await.unwrap();
-            assert_eq!(store.account(name).await.unwrap(), Some(Account { suspended: false, epoch: 2 }), "{name:?}");
-            let loaded = store.load(&Keys { subject: Some(name), ..Keys::default() }).await.unwrap();
+            assert_eq!(
+                store.account(name).await.unwrap(),
+                Some(Account { suspended: false, epoch: 2 }),
+                "{name:?}"
+            );
+            let loaded =
+                store.load(&Keys { subject: Some(name), ..Keys::default() }).await.unwrap();
             assert_eq!(loaded.account, Some(Account { suspended: false, epoch: 2 }), "{name:?}");
             let expiry: i64 = place.raw(cmd("TTL").arg(format!("grantcore:a:{name}"))).await;
             assert_eq!(expiry, -1, "an account is never dropped");
         }
         store.set_suspended("suspended only", true).await.unwrap();
-        assert_eq!(store.account("suspended only").await.unwrap(), Some(Account { suspended: true, epoch: 0 }));
+        assert_eq!(
+            store.account("suspended only").await.unwrap(),
+            Some(Account { suspended: true, epoch: 0 })
+        );
     })
     .await;
 }
@@ -37,10 +49,15 @@ async fn suspension_and_epoch_are_each_their_own() {
 async fn an_account_that_cannot_be_read_does_not_stand_well() {
     everywhere(async |place: Place| {
         let store = &place.store;
-        for (field, value) in [("s", "2"), ("s", ""), ("s", "yes"), ("e", "-1"), ("e", "x"), ("other", "1")] {
+        for (field, value) in
+            [("s", "2"), ("s", ""), ("s", "yes"), ("e", "-1"), ("e", "x"), ("other", "1")]
+        {
             place.raw::<()>(cmd("DEL").arg("grantcore:a:alice")).await;
             place.raw::<()>(cmd("HSET").arg("grantcore:a:alice").arg(field).arg(value)).await;
-            assert!(matches!(store.account("alice").await, Err(RedisStoreError::Foreign(_))), "{field}={value}");
+            assert!(
+                matches!(store.account("alice").await, Err(RedisStoreError::Foreign(_))),
+                "{field}={value}"
+            );
         }
         place.raw::<()>(cmd("SET").arg("grantcore:a:alice").arg("1")).await;
         assert!(matches!(store.account("alice").await, Err(RedisStoreError::Redis(_))));

@@ -1,4 +1,5 @@
-//! The operators' list of clients: in pages, without those that are gone, and with all that are there.
+//! The operators' list of clients: in pages, without those that are gone, and with all that are
+//! there.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -31,7 +32,10 @@ async fn it_comes_in_pages_in_the_order_of_the_ids() {
     everywhere(async |place: Place| {
         let store = &place.store;
         let mut ids: Vec<_> = (0..150).map(|number| format!("app-{number}")).collect();
-        ids.extend(["https://client.example/meta.json", "{app}", "(app", "[app", "+", "-", " ", "~"].map(str::to_owned));
+        ids.extend(
+            ["https://client.example/meta.json", "{app}", "(app", "[app", "+", "-", " ", "~"]
+                .map(str::to_owned),
+        );
         for id in &ids {
             create(store, id).await;
         }
@@ -50,7 +54,9 @@ async fn it_comes_in_pages_in_the_order_of_the_ids() {
 async fn those_that_are_gone_leave_it() {
     everywhere(async |place: Place| {
         let store = &place.store;
-        let entries = async || place.raw::<Vec<String>>(cmd("ZRANGE").arg("grantcore:clients").arg(0).arg(-1)).await;
+        let entries = async || {
+            place.raw::<Vec<String>>(cmd("ZRANGE").arg("grantcore:clients").arg(0).arg(-1)).await
+        };
         for number in 0..70 {
             let going = passing(&format!("app-{number}"), now().after(days(1)));
             let create = Write::client(None, going.clone());
@@ -58,7 +64,10 @@ async fn those_that_are_gone_leave_it() {
             let delete = Write::client(Some(&stored(create.as_client())), going.deleted());
             assert_eq!(store.commit(&delete).await.unwrap(), Commit::Done);
             // As Redis does some seconds later.
-            assert_eq!(place.raw::<u64>(cmd("DEL").arg(format!("grantcore:c:app-{number}"))).await, 1);
+            assert_eq!(
+                place.raw::<u64>(cmd("DEL").arg(format!("grantcore:c:app-{number}"))).await,
+                1
+            );
         }
         create(store, "here").await;
         assert_eq!(entries().await.len(), 71);
@@ -74,7 +83,8 @@ async fn those_that_are_gone_leave_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_that_is_created_while_it_is_read_is_in_it() {
     everywhere(async |place: Place| {
-        let (reader, writer) = (place.store.clone(), RedisStore::connect(&place.url).await.unwrap());
+        let (reader, writer) =
+            (place.store.clone(), RedisStore::connect(&place.url).await.unwrap());
         let creating = tokio::spawn(async move {
             for number in 0..300 {
                 create(&writer, &format!("app-{number:03}")).await;
@@ -99,7 +109,9 @@ async fn one_whose_entry_was_removed_before_its_record_came_is_in_it_again() {
     // The entry is there at once, and whoever made it hears of it late.
     proxy.arm(Fault::Delay(Duration::from_secs(1)));
     let creating = tokio::spawn(async move { create(&writer, "late").await });
-    let entry = async || reader.raw::<Option<String>>(cmd("ZSCORE").arg("grantcore:clients").arg("late")).await;
+    let entry = async || {
+        reader.raw::<Option<String>>(cmd("ZSCORE").arg("grantcore:clients").arg("late")).await
+    };
     while entry().await.is_none() && !creating.is_finished() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use crate::place::{Place, approval, at, client, days, everywhere, now, passing, pending, pending_with, policy, stored, with};
+use crate::place::{
+    Place, approval, at, client, days, everywhere, now, passing, pending, pending_with, policy,
+    stored, with,
+};
 use grantcore::{AsyncStore, Client, Commit, Keys, Timestamp, Version, Write};
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
@@ -13,7 +16,9 @@ use redis::cmd;
 async fn versions_of_64_bits_are_told_apart() {
     everywhere(async |place: Place| {
         let store = &place.store;
-        for (number, version) in [(1 << 53) + 1, 9_007_199_254_740_995, u64::MAX - 1, u64::MAX].into_iter().enumerate() {
+        for (number, version) in
+            [(1 << 53) + 1, 9_007_199_254_740_995, u64::MAX - 1, u64::MAX].into_iter().enumerate()
+        {
             // The first version of a client goes by its epoch.
             let fresh = with(&client(&format!("app-{number}")), "epoch", (version - 1).into());
             let create = Write::client(None, fresh.clone());
@@ -25,10 +30,17 @@ async fn versions_of_64_bits_are_told_apart() {
             // All of these are one double.
             for near in [version - 1, version.wrapping_add(1), version - 2] {
                 let write = Write::client(Some(&at(&read, near)), renamed.clone());
-                assert_eq!(store.commit(&write).await.unwrap(), Commit::Conflict, "{near} for {version}");
+                assert_eq!(
+                    store.commit(&write).await.unwrap(),
+                    Commit::Conflict,
+                    "{near} for {version}"
+                );
             }
             assert_eq!(store.client(fresh.id().as_str()).await.unwrap().unwrap(), read);
-            assert_eq!(store.commit(&Write::client(Some(&read), renamed.clone())).await.unwrap(), Commit::Done);
+            assert_eq!(
+                store.commit(&Write::client(Some(&read), renamed.clone())).await.unwrap(),
+                Commit::Done
+            );
             let read = store.client(fresh.id().as_str()).await.unwrap().unwrap();
             assert_eq!((read.version.0, &*read.record), (version.wrapping_add(1), &renamed));
         }
@@ -56,7 +68,10 @@ async fn a_write_decided_on_another_state_changes_nothing() {
         let change = Write::client(Some(&read), there.clone().deactivated());
         assert_eq!(store.commit(&change).await.unwrap(), Commit::Done);
         assert_eq!(store.commit(&change).await.unwrap(), Commit::Conflict);
-        assert_eq!(store.commit(&Write::client(Some(&read), there.clone())).await.unwrap(), Commit::Conflict);
+        assert_eq!(
+            store.commit(&Write::client(Some(&read), there.clone())).await.unwrap(),
+            Commit::Conflict
+        );
         assert_eq!(store.client("there").await.unwrap().unwrap(), stored(change.as_client()));
         // What is not there has no version.
         let absent = Write::client(Some(&read), client("absent"));
@@ -76,7 +91,10 @@ async fn a_record_goes_by_itself_at_its_end_and_not_before() {
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
         let page = stored(create.as_grant());
         let key = format!("grantcore:g:{}", page.record.id());
-        assert_eq!(expiry(key.clone()).await, page.record.drop_after().unix_seconds().cast_signed());
+        assert_eq!(
+            expiry(key.clone()).await,
+            page.record.drop_after().unix_seconds().cast_signed()
+        );
         let approval = approval(&policy, &page, &ticket, 2, now);
         assert_eq!(store.commit(&approval).await.unwrap(), Commit::Done);
         let approved = stored(approval.as_grant());
@@ -87,7 +105,10 @@ async fn a_record_goes_by_itself_at_its_end_and_not_before() {
         let going = passing("going", now.after(days(1)));
         let create = Write::client(None, going.clone());
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
-        assert_eq!(expiry("grantcore:c:going".to_owned()).await, now.after(days(1)).unix_seconds().cast_signed());
+        assert_eq!(
+            expiry("grantcore:c:going".to_owned()).await,
+            now.after(days(1)).unix_seconds().cast_signed()
+        );
         let kept = Write::client(Some(&stored(create.as_client())), going.clone().deactivated());
         assert_eq!(store.commit(&kept).await.unwrap(), Commit::Done);
         assert_eq!(expiry("grantcore:c:going".to_owned()).await, -1);
@@ -129,7 +150,15 @@ async fn what_has_ended_is_gone() {
         assert_eq!(store.commit(&delete).await.unwrap(), Commit::Done);
         let left: i64 = place.raw(cmd("PTTL").arg("grantcore:c:deleted")).await;
         assert!((1..=5_000).contains(&left), "{left} ms");
-        assert!(store.client("deleted").await.unwrap().unwrap().record.is_expired(Timestamp::from_unix_seconds(0)));
+        assert!(
+            store
+                .client("deleted")
+                .await
+                .unwrap()
+                .unwrap()
+                .record
+                .is_expired(Timestamp::from_unix_seconds(0))
+        );
     })
     .await;
 }
@@ -143,13 +172,17 @@ async fn every_character_comes_back() {
         let change = create.as_grant().unwrap();
         let read = store.grant(change.id()).await.unwrap().unwrap();
         assert_eq!(read, change.stored());
-        let body: String = place.raw(cmd("HGET").arg(format!("grantcore:g:{}", change.id())).arg("b")).await;
+        let body: String =
+            place.raw(cmd("HGET").arg(format!("grantcore:g:{}", change.id())).arg("b")).await;
         assert!(body.contains("a\\u0000b\u{FFFF}c{}\\\""), "{body}");
 
         for name in ["\0", "{app}", "a{b}c", "}{", "\u{1F511}\n\r\n"] {
             let named = client("named").edit().name(name).build().unwrap();
             let read = store.client("named").await.unwrap();
-            assert_eq!(store.commit(&Write::client(read.as_ref(), named.clone())).await.unwrap(), Commit::Done);
+            assert_eq!(
+                store.commit(&Write::client(read.as_ref(), named.clone())).await.unwrap(),
+                Commit::Done
+            );
             assert_eq!(*store.client("named").await.unwrap().unwrap().record, named);
         }
     })
@@ -204,7 +237,10 @@ async fn a_script_that_the_server_forgot_is_sent_again() {
         for number in 0..4 {
             place.raw::<()>(cmd("SCRIPT").arg("FLUSH")).await;
             let changed: Client = client("app").edit().name(format!("{number}")).build().unwrap();
-            assert_eq!(store.commit(&Write::client(read.as_ref(), changed.clone())).await.unwrap(), Commit::Done);
+            assert_eq!(
+                store.commit(&Write::client(read.as_ref(), changed.clone())).await.unwrap(),
+                Commit::Done
+            );
             read = store.client("app").await.unwrap();
             assert_eq!(*read.as_ref().unwrap().record, changed);
         }
@@ -217,7 +253,15 @@ async fn called(place: &Place, seen: &str, version: &str, call: u8) -> u8 {
     let script = include_str!("../../scripts/commit.lua");
     let body = format!("written by {call}");
     let mut command = cmd("EVAL");
-    command.arg(script).arg(1).arg("grantcore:c:app").arg(seen).arg(version).arg(body).arg(&[call; 16]).arg("");
+    command
+        .arg(script)
+        .arg(1)
+        .arg("grantcore:c:app")
+        .arg(seen)
+        .arg(version)
+        .arg(body)
+        .arg(&[call; 16])
+        .arg("");
     place.raw(&command).await
 }
 
@@ -229,9 +273,16 @@ async fn a_call_that_comes_twice_is_done_once_even_if_others_wrote_since() {
         assert_eq!(called(&place, "", "1", 1).await, 1);
         assert_eq!(called(&place, "", "1", 2).await, 0, "another call");
         for number in 1..8_u8 {
-            assert_eq!(called(&place, &number.to_string(), &(number + 1).to_string(), number + 1).await, 1);
+            assert_eq!(
+                called(&place, &number.to_string(), &(number + 1).to_string(), number + 1).await,
+                1
+            );
             for earlier in 1..=number {
-                assert_eq!(called(&place, &(earlier - 1).to_string(), &earlier.to_string(), earlier).await, 1, "{earlier} again");
+                assert_eq!(
+                    called(&place, &(earlier - 1).to_string(), &earlier.to_string(), earlier).await,
+                    1,
+                    "{earlier} again"
+                );
             }
             assert_eq!(body().await, format!("written by {}", number + 1));
         }

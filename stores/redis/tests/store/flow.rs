@@ -1,6 +1,10 @@
-//! The whole story over this store: consent, code, refresh, check, connected apps, and all of a user's grants ended at once.
+//! The whole story over this store: consent, code, refresh, check, connected apps, and all of a
+//! user's grants ended at once.
 
-use grantcore::{AsyncServer, AsyncStore, Authorization, AuthorizationStep, Choice, Commit, Incoming, Motive, Needs, Write};
+use grantcore::{
+    AsyncServer, AsyncStore, Authorization, AuthorizationStep, Choice, Commit, Incoming, Motive,
+    Needs, Write,
+};
 use grantcore_redis::RedisStore;
 use serde_json::Value;
 
@@ -12,10 +16,17 @@ async fn authorized(server: &AsyncServer<RedisStore>, subject: &str) -> String {
     let query = "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=notes&state=af0if\
                  &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
-    let AuthorizationStep::NeedsConsent(page) = server.authorize(&incoming, Some(user(subject))).await.unwrap().unwrap() else {
+    let AuthorizationStep::NeedsConsent(page) =
+        server.authorize(&incoming, Some(user(subject))).await.unwrap().unwrap()
+    else {
         panic!("a consent page");
     };
-    let location = server.consent(&page.into_ticket(), user(subject), Choice::Allow).await.unwrap().unwrap().into_location();
+    let location = server
+        .consent(&page.into_ticket(), user(subject), Choice::Allow)
+        .await
+        .unwrap()
+        .unwrap()
+        .into_location();
     let (_, code) = location.split_once("code=").unwrap();
     code.split('&').next().unwrap().to_owned()
 }

@@ -1,4 +1,5 @@
-//! A user's grants: the index names every one there is, in order and in pages, and forgets those that are long over.
+//! A user's grants: the index names every one there is, in order and in pages, and forgets those
+//! that are long over.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -63,7 +64,13 @@ async fn it_names_every_grant_in_order_and_in_pages() {
         let rest: Vec<_> = ids.iter().copied().filter(|id| *id > after).collect();
         assert_eq!(store.grants_of("alice", Some(after), usize::MAX).await.unwrap(), rest);
         let loaded = store.load_grants(&ids).await.unwrap();
-        assert_eq!(loaded.iter().map(|loaded| loaded.grant.as_ref().unwrap().record.id()).collect::<Vec<_>>(), ids);
+        assert_eq!(
+            loaded
+                .iter()
+                .map(|loaded| loaded.grant.as_ref().unwrap().record.id())
+                .collect::<Vec<_>>(),
+            ids
+        );
     })
     .await;
 }
@@ -129,11 +136,13 @@ async fn what_is_long_over_is_forgotten() {
         let long_ago = Timestamp::from_unix_seconds(now.unix_seconds() - days(400).as_secs());
         let first = commit_page(&place, "alice", 1, now).await;
         let over = commit_page(&place, "alice", 2, long_ago).await;
-        let listed: BTreeSet<_> = store.grants_of("alice", None, 10).await.unwrap().into_iter().collect();
+        let listed: BTreeSet<_> =
+            store.grants_of("alice", None, 10).await.unwrap().into_iter().collect();
         assert_eq!(listed, BTreeSet::from([first, over]));
 
         let second = commit_page(&place, "alice", 3, now).await;
-        let listed: BTreeSet<_> = store.grants_of("alice", None, 10).await.unwrap().into_iter().collect();
+        let listed: BTreeSet<_> =
+            store.grants_of("alice", None, 10).await.unwrap().into_iter().collect();
         assert_eq!(listed, BTreeSet::from([first, second]));
         // An index of nothing else is gone as a whole.
         commit_page(&place, "bob", 4, long_ago).await;
@@ -147,13 +156,19 @@ async fn an_entry_without_a_grant_harms_nobody() {
     everywhere(async |place: Place| {
         let (store, none) = (&place.store, GrantId::from_bytes([7; 16]));
         let own = commit_page(&place, "alice", 1, now()).await;
-        place.raw::<()>(cmd("ZADD").arg("grantcore:s:alice").arg("+inf").arg(none.as_bytes())).await;
+        place
+            .raw::<()>(cmd("ZADD").arg("grantcore:s:alice").arg("+inf").arg(none.as_bytes()))
+            .await;
         let mut ids = vec![own, none];
         ids.sort_unstable();
         assert_eq!(store.grants_of("alice", None, 10).await.unwrap(), ids);
         let loaded = store.load_grants(&ids).await.unwrap();
         assert_eq!(
-            loaded.iter().filter_map(|loaded| loaded.grant.as_ref()).map(|grant| grant.record.id()).collect::<Vec<_>>(),
+            loaded
+                .iter()
+                .filter_map(|loaded| loaded.grant.as_ref())
+                .map(|grant| grant.record.id())
+                .collect::<Vec<_>>(),
             [own]
         );
     })
@@ -182,7 +197,10 @@ async fn a_subject_may_be_any_text() {
         for (seed, name) in (0_u64..).zip(NAMES) {
             let id = commit_page(&place, name, seed, now()).await;
             assert_eq!(place.store.grants_of(name, None, 10).await.unwrap(), [id], "{name:?}");
-            assert_eq!(place.store.grant(id).await.unwrap().unwrap().record.subject().as_str(), name);
+            assert_eq!(
+                place.store.grant(id).await.unwrap().unwrap().record.subject().as_str(),
+                name
+            );
         }
         let long = "x{".repeat(50_000);
         let id = commit_page(&place, &long, 1000, now()).await;

@@ -28,8 +28,11 @@ async fn alone_a_write_without_an_answer_is_an_error_whether_it_was_made_or_not(
     let proxy = proxy(server.port());
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address())).await.unwrap();
     assert_eq!(store.commit(&Write::client(None, client("app"))).await.unwrap(), Commit::Done);
-    for (fault, made) in [(Fault::DropAfter, true), (Fault::DropBefore, false), (Fault::Reset, true)] {
-        let (before, write) = (store.client("app").await.unwrap(), renaming(&store, &format!("{fault:?}")).await);
+    for (fault, made) in
+        [(Fault::DropAfter, true), (Fault::DropBefore, false), (Fault::Reset, true)]
+    {
+        let (before, write) =
+            (store.client("app").await.unwrap(), renaming(&store, &format!("{fault:?}")).await);
         proxy.arm(fault);
         assert!(matches!(store.commit(&write).await, Err(RedisStoreError::Redis(_))), "{fault:?}");
         // The same handle reads on, over a new connection.
@@ -47,22 +50,31 @@ async fn alone_a_write_without_an_answer_is_an_error_whether_it_was_made_or_not(
 async fn an_answer_that_is_late_is_an_error() {
     let Some(server) = Redis::start(&[]) else { return };
     let proxy = proxy(server.port());
-    let settings = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_millis(200)));
+    let settings =
+        ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_millis(200)));
     let host = Client::open(format!("redis://{}/", proxy.address())).unwrap();
-    let store = RedisStore::single(host.get_connection_manager_with_config(settings).await.unwrap()).unwrap();
+    let store =
+        RedisStore::single(host.get_connection_manager_with_config(settings).await.unwrap())
+            .unwrap();
     assert_eq!(store.commit(&Write::client(None, client("app"))).await.unwrap(), Commit::Done);
     let write = renaming(&store, "Late").await;
     proxy.arm(Fault::Delay(Duration::from_secs(1)));
     let error = store.commit(&write).await.unwrap_err();
     assert!(matches!(&error, RedisStoreError::Redis(error) if error.is_timeout()), "{error}");
     let direct = RedisStore::connect(&server.url()).await.unwrap();
-    assert_eq!(direct.client("app").await.unwrap(), Some(stored(write.as_client())), "it was made all the same");
+    assert_eq!(
+        direct.client("app").await.unwrap(),
+        Some(stored(write.as_client())),
+        "it was made all the same"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_cluster_a_write_that_is_sent_again_finds_itself_and_is_done() {
     let Some(cluster) = Proxies::start() else { return };
-    let store = RedisStore::connect(&format!("redis-cluster://{}", cluster.addresses().join(","))).await.unwrap();
+    let store = RedisStore::connect(&format!("redis-cluster://{}", cluster.addresses().join(",")))
+        .await
+        .unwrap();
     assert_eq!(store.commit(&Write::client(None, client("app"))).await.unwrap(), Commit::Done);
 
     for (fault, sent) in [(Fault::DropAfter, 2), (Fault::DropBefore, 1), (Fault::Reset, 2)] {
@@ -72,7 +84,11 @@ async fn in_a_cluster_a_write_that_is_sent_again_finds_itself_and_is_done() {
         cluster.arm(Fault::None);
         assert_eq!(commit.unwrap(), Commit::Done, "{fault:?}");
         assert_eq!(cluster.calls() - before, sent, "{fault:?}: how often it arrived");
-        assert_eq!(store.client("app").await.unwrap(), Some(stored(write.as_client())), "{fault:?}");
+        assert_eq!(
+            store.client("app").await.unwrap(),
+            Some(stored(write.as_client())),
+            "{fault:?}"
+        );
         // Another call that says the same in every byte is no retry.
         assert_eq!(store.commit(&write).await.unwrap(), Commit::Conflict);
     }

@@ -1,5 +1,12 @@
-//! The store against real servers: each test starts its own, one that stands alone and a cluster of three.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+//! The store against real servers: each test starts its own, one that stands alone and a cluster of
+//! three.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
 
 mod accounts;

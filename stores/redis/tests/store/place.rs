@@ -1,11 +1,13 @@
-//! Where the tests run: a server and a cluster of their own, with a way past the store; and flows decided by hand.
+//! Where the tests run: a server and a cluster of their own, with a way past the store; and flows
+//! decided by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{
-    Account, AuthorizationRequest, AuthorizationStep, Change, Choice, Client, Clock, Commit, ConsentDecision, Entropy, Grant,
-    Incoming, Loaded, Moment, Operation, Policy, Stored, SystemClock, Timestamp, User, Version, Write,
+    Account, AuthorizationRequest, AuthorizationStep, Change, Choice, Client, Clock, Commit,
+    ConsentDecision, Entropy, Grant, Incoming, Loaded, Moment, Operation, Policy, Stored,
+    SystemClock, Timestamp, User, Version, Write,
 };
 use grantcore_redis::RedisStore;
 use grantcore_servers::{Redis, RedisCluster};
@@ -30,9 +32,13 @@ enum Raw {
 impl Place {
     pub async fn at(url: &str) -> Self {
         let raw = match url.strip_prefix("redis-cluster://") {
-            None => Raw::Single(redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()),
+            None => Raw::Single(
+                redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap(),
+            ),
             Some(nodes) => {
-                let client = ClusterClient::new(nodes.split(',').map(|node| format!("redis://{node}/"))).unwrap();
+                let client =
+                    ClusterClient::new(nodes.split(',').map(|node| format!("redis://{node}/")))
+                        .unwrap();
                 Raw::Cluster(client.get_async_connection().await.unwrap())
             }
         };
@@ -117,7 +123,9 @@ pub fn moment(seed: u64, now: Timestamp) -> Moment {
     for (place, chunk) in (0_u64..).zip(bytes.chunks_exact_mut(8)) {
         // SplitMix64's step: no two seeds or places come to the same.
         let mixed = (seed << 8 | place).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        chunk.copy_from_slice(&(mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9).to_be_bytes());
+        chunk.copy_from_slice(
+            &(mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9).to_be_bytes(),
+        );
     }
     Moment::new(now, Entropy::from_bytes(bytes))
 }
@@ -127,7 +135,13 @@ pub fn pending(policy: &Policy, subject: &str, seed: u64, now: Timestamp) -> (Wr
     pending_with(policy, subject, "af0if", seed, now)
 }
 
-pub fn pending_with(policy: &Policy, subject: &str, state: &str, seed: u64, now: Timestamp) -> (Write, String) {
+pub fn pending_with(
+    policy: &Policy,
+    subject: &str,
+    state: &str,
+    seed: u64,
+    now: Timestamp,
+) -> (Write, String) {
     let query = format!(
         "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=notes&state={state}\
          &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256"
@@ -135,20 +149,35 @@ pub fn pending_with(policy: &Policy, subject: &str, state: &str, seed: u64, now:
     let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
     let request = AuthorizationRequest::parse(&incoming, Some(user(subject)), policy).unwrap();
     let client = Stored { record: Arc::new(client("app")), version: Version::FIRST };
-    let loaded = Loaded { client: Some(client), account: Some(Account::ACTIVE), ..Loaded::default() };
+    let loaded =
+        Loaded { client: Some(client), account: Some(Account::ACTIVE), ..Loaded::default() };
     let decision = request.decide(&loaded, policy, &moment(seed, now));
     let write = decision.write().unwrap().clone();
-    let AuthorizationStep::NeedsConsent(page) = decision.settle(Commit::Done).unwrap().outcome.unwrap() else {
+    let AuthorizationStep::NeedsConsent(page) =
+        decision.settle(Commit::Done).unwrap().outcome.unwrap()
+    else {
         panic!("a consent page");
     };
     (write, page.into_ticket())
 }
 
 /// The user's approval of a page as it was read. Another seed gives another code.
-pub fn approval(policy: &Policy, page: &Stored<Grant>, ticket: &str, seed: u64, now: Timestamp) -> Write {
-    let decision = ConsentDecision::new(ticket, user(page.record.subject().as_str()), Choice::Allow).unwrap();
+pub fn approval(
+    policy: &Policy,
+    page: &Stored<Grant>,
+    ticket: &str,
+    seed: u64,
+    now: Timestamp,
+) -> Write {
+    let decision =
+        ConsentDecision::new(ticket, user(page.record.subject().as_str()), Choice::Allow).unwrap();
     let client = Stored { record: Arc::new(client("app")), version: Version::FIRST };
-    let loaded = Loaded { grant: Some(page.clone()), client: Some(client), account: Some(Account::ACTIVE), ..Loaded::default() };
+    let loaded = Loaded {
+        grant: Some(page.clone()),
+        client: Some(client),
+        account: Some(Account::ACTIVE),
+        ..Loaded::default()
+    };
     decision.decide(&loaded, policy, &moment(seed, now)).write().unwrap().clone()
 }
 

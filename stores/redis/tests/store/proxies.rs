@@ -19,8 +19,10 @@ impl Proxies {
     /// Nothing if Redis is not installed.
     pub fn start() -> Option<Self> {
         let cluster = RedisCluster::start()?;
-        let clients: Vec<_> = cluster.urls().iter().map(|url| Client::open(url.as_str()).unwrap()).collect();
-        let mut nodes: Vec<_> = clients.iter().map(|client| client.get_connection().unwrap()).collect();
+        let clients: Vec<_> =
+            cluster.urls().iter().map(|url| Client::open(url.as_str()).unwrap()).collect();
+        let mut nodes: Vec<_> =
+            clients.iter().map(|client| client.get_connection().unwrap()).collect();
         let proxies: Vec<_> = clients.iter().map(proxy).collect();
         announce(&mut nodes, &proxies);
         Some(Self { before: proxies, nodes: Mutex::new(nodes), _cluster: cluster })
@@ -50,17 +52,26 @@ impl Proxies {
 }
 
 fn proxy(node: &Client) -> Proxy {
-    let ConnectionAddr::Tcp(_, port) = node.get_connection_info().addr() else { panic!("an address of TCP") };
+    let ConnectionAddr::Tcp(_, port) = node.get_connection_info().addr() else {
+        panic!("an address of TCP")
+    };
     Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
 }
 
 /// Has each node say that its proxy is where it listens, and waits until all have heard of all.
 fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
     for (node, proxy) in nodes.iter_mut().zip(proxies) {
-        cmd("CONFIG").arg("SET").arg("cluster-announce-port").arg(proxy.address().port()).exec(node).unwrap();
+        cmd("CONFIG")
+            .arg("SET")
+            .arg("cluster-announce-port")
+            .arg(proxy.address().port())
+            .exec(node)
+            .unwrap();
     }
     for node in nodes {
-        let known = |told: String| proxies.iter().all(|proxy| told.contains(&format!("{}@", proxy.address())));
+        let known = |told: String| {
+            proxies.iter().all(|proxy| told.contains(&format!("{}@", proxy.address())))
+        };
         let heard = (0..3_000).any(|_| {
             sleep(Duration::from_millis(20));
             known(cmd("CLUSTER").arg("NODES").query(node).unwrap())

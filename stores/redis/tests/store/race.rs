@@ -16,7 +16,11 @@ async fn winners(place: &Place, writes: &[Vec<Write>]) -> Vec<Vec<usize>> {
     let barrier = Arc::new(Barrier::new(writes.len()));
     let mut tasks = Vec::new();
     for worker in 0..writes.len() {
-        let (store, writes, barrier) = (RedisStore::connect(&place.url).await.unwrap(), Arc::clone(&writes), Arc::clone(&barrier));
+        let (store, writes, barrier) = (
+            RedisStore::connect(&place.url).await.unwrap(),
+            Arc::clone(&writes),
+            Arc::clone(&barrier),
+        );
         tasks.push(tokio::spawn(async move {
             let mut won = Vec::new();
             for write in &writes[worker] {
@@ -48,7 +52,8 @@ async fn of_eight_writers_of_a_state_one_wins() {
             pages.push((stored(write.as_grant()), ticket));
         }
         let approvals = |worker| {
-            let codes = (0_u64..).zip(&pages).map(move |(key, page)| (1000 + worker * KEYS + key, page));
+            let codes =
+                (0_u64..).zip(&pages).map(move |(key, page)| (1000 + worker * KEYS + key, page));
             codes.map(|(seed, (page, ticket))| approval(&policy, page, ticket, seed, now)).collect()
         };
         let writes: Vec<Vec<_>> = (0..WORKERS).map(approvals).collect();

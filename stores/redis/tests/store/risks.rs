@@ -23,16 +23,22 @@ async fn a_durable_server_has_none() {
 async fn each_is_told() {
     let Some(found) = risks(&[("appendonly", "no")]).await else { return };
     assert_eq!(found, [Risk::NoLog]);
-    let found = risks(&[("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]).await.unwrap();
+    let found =
+        risks(&[("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]).await.unwrap();
     assert_eq!(found, [Risk::Evicts("allkeys-lru".into()), Risk::LateLog("everysec".into())]);
     let told: Vec<_> = found.iter().map(ToString::to_string).collect();
-    assert!(told[0].contains("maxmemory-policy is allkeys-lru") && told[1].contains("appendfsync is everysec"), "{told:?}");
+    assert!(
+        told[0].contains("maxmemory-policy is allkeys-lru")
+            && told[1].contains("appendfsync is everysec"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
 async fn where_a_node_of_a_cluster_differs_it_is_told() {
     let Some(cluster) = grantcore_servers::RedisCluster::start() else { return };
-    let mut node = redis::Client::open(cluster.urls()[1].as_str()).unwrap().get_connection().unwrap();
+    let mut node =
+        redis::Client::open(cluster.urls()[1].as_str()).unwrap().get_connection().unwrap();
     cmd("CONFIG").arg("SET").arg("maxmemory-policy").arg("volatile-ttl").exec(&mut node).unwrap();
     let store = RedisStore::connect(&cluster.url()).await.unwrap();
     assert_eq!(store.risks().await.unwrap(), [Risk::Evicts("volatile-ttl".into())]);
@@ -40,7 +46,11 @@ async fn where_a_node_of_a_cluster_differs_it_is_told() {
 
 #[tokio::test]
 async fn where_settings_are_not_told_the_rest_is() {
-    let Some(server) = Redis::start(&[("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]) else { return };
+    let Some(server) =
+        Redis::start(&[("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")])
+    else {
+        return;
+    };
     let mut host = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     cmd("ACL").arg("SETUSER").arg("default").arg("-config").exec(&mut host).unwrap();
     let store = RedisStore::connect(&server.url()).await.unwrap();

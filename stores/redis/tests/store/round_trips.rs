@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use grantcore::{Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Stored, Subject, Write};
+use grantcore::{
+    Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Stored, Subject, Write,
+};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_servers::{Proxy, Redis};
 
@@ -26,7 +28,12 @@ impl AsyncStore for Plain<'_> {
         self.0.commit(write).await
     }
 
-    async fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, RedisStoreError> {
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, RedisStoreError> {
         self.0.grants_of(subject, after, most).await
     }
 
@@ -56,16 +63,28 @@ async fn all_that_an_attempt_needs_is_loaded_as_the_library_would() {
         for grant in [None, Some(grant), Some(absent)] {
             for client in [None, Some("app"), Some("caller"), Some("nobody's")] {
                 for subject in [None, Some("alice"), Some("bob")] {
-                    for (caller, balance) in [(None, true), (Some("caller"), false), (Some("nobody's"), true)] {
-                        let keys = Keys { grant, client: client.map(Into::into), subject, caller, balance };
-                        let (own, plain) = (store.load(&keys).await.unwrap(), Plain(store).load(&keys).await.unwrap());
+                    for (caller, balance) in
+                        [(None, true), (Some("caller"), false), (Some("nobody's"), true)]
+                    {
+                        let keys = Keys {
+                            grant,
+                            client: client.map(Into::into),
+                            subject,
+                            caller,
+                            balance,
+                        };
+                        let (own, plain) = (
+                            store.load(&keys).await.unwrap(),
+                            Plain(store).load(&keys).await.unwrap(),
+                        );
                         assert_eq!(format!("{own:?}"), format!("{plain:?}"), "{keys:?}");
                     }
                 }
             }
         }
         let ids = [grant, absent, grant];
-        let (own, plain) = (store.load_grants(&ids).await.unwrap(), Plain(store).load_grants(&ids).await.unwrap());
+        let (own, plain) =
+            (store.load_grants(&ids).await.unwrap(), Plain(store).load_grants(&ids).await.unwrap());
         assert_eq!(format!("{own:?}"), format!("{plain:?}"));
         assert_eq!(own[0].owner, Some(Account { suspended: true, epoch: 0 }));
         assert!(own[1].grant.is_none());
@@ -80,7 +99,15 @@ async fn no_more_round_trips_than_need_be() {
     let store = RedisStore::connect(&format!("redis://{}/", proxy.address())).await.unwrap();
     let grant = populate(&store).await;
     let cases = [
-        (Keys { grant: Some(grant), client: Some("caller".into()), caller: Some("caller"), ..Keys::default() }, 2),
+        (
+            Keys {
+                grant: Some(grant),
+                client: Some("caller".into()),
+                caller: Some("caller"),
+                ..Keys::default()
+            },
+            2,
+        ),
         (Keys { grant: Some(grant), ..Keys::default() }, 3),
         (Keys { client: Some("caller".into()), subject: Some("alice"), ..Keys::default() }, 1),
         (Keys { client: Some("app".into()), subject: Some("alice"), ..Keys::default() }, 2),

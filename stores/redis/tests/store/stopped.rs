@@ -21,7 +21,10 @@ async fn while_a_server_is_down_all_is_an_error_and_then_as_before() {
         assert!(matches!(store.grants_of("alice", None, 1).await, Err(RedisStoreError::Redis(_))));
         assert!(matches!(store.raise_epoch("alice").await, Err(RedisStoreError::Redis(_))));
         assert!(matches!(store.commit(&create).await, Err(RedisStoreError::Redis(_))));
-        assert!(matches!(store.commit(&Write::client(None, client("app"))).await, Err(RedisStoreError::Redis(_))));
+        assert!(matches!(
+            store.commit(&Write::client(None, client("app"))).await,
+            Err(RedisStoreError::Redis(_))
+        ));
     }
     assert!(matches!(RedisStore::connect(&server.url()).await, Err(RedisStoreError::Redis(_))));
     server.restart();
@@ -71,7 +74,8 @@ async fn while_a_node_is_down_what_it_has_is_an_error_and_then_as_before() {
         assert_eq!(store.commit(&Write::client(None, client(id))).await.unwrap(), Commit::Done);
     }
     for (node, id) in [(2, "{a}"), (0, "{b}")] {
-        let change = Write::client(store.client(id).await.unwrap().as_ref(), client(id).deactivated());
+        let change =
+            Write::client(store.client(id).await.unwrap().as_ref(), client(id).deactivated());
         cluster.kill(node);
         assert!(matches!(store.client(id).await, Err(RedisStoreError::Redis(_))));
         assert!(matches!(store.commit(&change).await, Err(RedisStoreError::Redis(_))));

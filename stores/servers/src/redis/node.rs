@@ -32,9 +32,14 @@ pub(super) struct Node {
 
 impl Node {
     /// Starts one on a free port, and its bus on another if it will be one of a cluster.
-    pub(super) fn start<'a>(program: PathBuf, settings: impl IntoIterator<Item = (&'a str, &'a str)>, clustered: bool) -> Self {
+    pub(super) fn start<'a>(
+        program: PathBuf,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+        clustered: bool,
+    ) -> Self {
         let directory = TempDir::with_prefix("grantcore-redis-").expect("a directory for Redis");
-        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let settings =
+            settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut node = Self { program, directory, settings, port: 0, bus: None, child: None };
         for _ in 0..STARTS {
             (node.port, node.bus) = (free_port(), clustered.then(free_port));
@@ -81,8 +86,19 @@ impl Node {
     fn spawn(&mut self) -> bool {
         let log = File::create(self.directory.path().join("log")).expect("a log for Redis");
         let mut command = Command::new(&self.program);
-        command.current_dir(self.directory.path()).stdin(Stdio::null()).stderr(Stdio::null()).stdout(log);
-        command.args(["--bind", "127.0.0.1", "--daemonize", "no", "--port", &self.port.to_string()]);
+        command
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .stdout(log);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--daemonize",
+            "no",
+            "--port",
+            &self.port.to_string(),
+        ]);
         if let Some(bus) = self.bus {
             command.args(["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()]);
         }

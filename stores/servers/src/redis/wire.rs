@@ -1,4 +1,5 @@
-//! One command and its answer over Redis' own protocol: enough to start servers, and nothing to keep data with.
+//! One command and its answer over Redis' own protocol: enough to start servers, and nothing to
+//! keep data with.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,7 +10,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends these words and reads a simple answer: a line, a number or a text.
 pub(super) fn ask(port: u16, words: &[&str]) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), PATIENCE)?;
+    let mut stream =
+        TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(command(words).as_bytes())?;
     let mut reader = BufReader::new(stream);

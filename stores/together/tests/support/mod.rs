@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::{
-    AuthorizationStep, Choice, Client, ClientId, Grant, Incoming, MemoryStore, Policy, Redirect, Reply, Server, Store, SystemClock,
-    SystemEntropy, Timestamp, User,
+    AuthorizationStep, Choice, Client, ClientId, Grant, Incoming, MemoryStore, Policy, Redirect,
+    Reply, Server, Store, SystemClock, SystemEntropy, Timestamp, User,
 };
 
 /// RFC 7636, appendix B.
@@ -92,7 +92,11 @@ pub fn user(subject: &str) -> User<'_> {
 }
 
 /// The form that redeems the code of this ticket, approved.
-pub fn redemption<S: Store<Error: Debug>>(server: &Server<S>, ticket: &str, subject: &str) -> String {
+pub fn redemption<S: Store<Error: Debug>>(
+    server: &Server<S>,
+    ticket: &str,
+    subject: &str,
+) -> String {
     redemption_of(server.consent(ticket, user(subject), Choice::Allow).unwrap().unwrap())
 }
 
@@ -101,7 +105,10 @@ pub fn redemption_of(redirect: Redirect) -> String {
     let location = redirect.into_location();
     let (_, query) = location.split_once('?').unwrap();
     let code = query.split('&').find_map(|part| part.strip_prefix("code=")).unwrap();
-    format!("grant_type=authorization_code&client_id={}&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}", client_id())
+    format!(
+        "grant_type=authorization_code&client_id={}&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}",
+        client_id()
+    )
 }
 
 /// A whole flow of this user's, to its first tokens.

@@ -1,4 +1,5 @@
-//! What an administrator does: one form each, vouched for by the browser's cookie, and confirmed where it cannot be undone.
+//! What an administrator does: one form each, vouched for by the browser's cookie, and confirmed
+//! where it cannot be undone.
 
 use std::sync::Arc;
 
@@ -32,8 +33,15 @@ enum Act {
 }
 
 /// `/admin/act`.
-pub(crate) async fn act(Admin(nav): Admin, State(app): State<Arc<App>>, headers: HeaderMap, body: String) -> Response {
-    let field = |name: &str| form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value);
+pub(crate) async fn act(
+    Admin(nav): Admin,
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let field = |name: &str| {
+        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+    };
     if !app.form_cookie.vouches_for(&headers, &field("csrf").unwrap_or_default()) {
         return forged(Some(ADMIN));
     }
@@ -43,24 +51,37 @@ pub(crate) async fn act(Admin(nav): Admin, State(app): State<Arc<App>>, headers:
     }
     match act.run(&app).await {
         Ok(true) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
-        Ok(false) => refused(nav, StatusCode::NOT_FOUND, "Nothing was changed", "What it was to be done to is not there."),
+        Ok(false) => refused(
+            nav,
+            StatusCode::NOT_FOUND,
+            "Nothing was changed",
+            "What it was to be done to is not there.",
+        ),
         Err(error) => failed(nav, &error),
     }
 }
 
-/// The form as what it asks for. Numbers are read where they are used: a tagged form knows text only.
+/// The form as what it asks for. Numbers are read where they are used: a tagged form knows text
+/// only.
 fn read(body: &str) -> Result<Act, serde_json::Error> {
-    let fields = form_urlencoded::parse(body.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+    let fields = form_urlencoded::parse(body.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned().into()));
     serde_json::from_value(serde_json::Value::Object(fields.collect()))
 }
 
 fn unreadable(nav: Nav) -> Response {
-    refused(nav, StatusCode::BAD_REQUEST, "Nothing was changed", "The form is not complete. Go back, reload and try again.")
+    refused(
+        nav,
+        StatusCode::BAD_REQUEST,
+        "Nothing was changed",
+        "The form is not complete. Go back, reload and try again.",
+    )
 }
 
 /// The same form once more, with a button that means it.
 fn confirm(nav: Nav, question: String, consequence: &str, back: String, body: &str) -> Response {
-    let sent = form_urlencoded::parse(body.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let sent = form_urlencoded::parse(body.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()));
     let fields = sent.chain([("confirmed".into(), "yes".into())]).collect();
     let (button, action, consequence) = ("End", "/admin/act".into(), consequence.into());
     Page(Confirm { nav, question, consequence, button, action, fields, back }).into_response()
@@ -71,15 +92,22 @@ impl Act {
     fn question(&self) -> Option<(String, &'static str)> {
         let consequence = "Its tokens stop working at once and for good. Users can connect anew.";
         match self {
-            Self::EndClient { client_id, .. } => Some((format!("End all connections of the client “{client_id}”?"), consequence)),
-            Self::EndUser { subject, .. } => Some((format!("End all connections of “{subject}”?"), consequence)),
-            Self::EndUserClient { subject, client_id, .. } => {
-                Some((format!("End the connections of “{subject}” with “{client_id}”?"), consequence))
+            Self::EndClient { client_id, .. } => {
+                Some((format!("End all connections of the client “{client_id}”?"), consequence))
             }
+            Self::EndUser { subject, .. } => {
+                Some((format!("End all connections of “{subject}”?"), consequence))
+            }
+            Self::EndUserClient { subject, client_id, .. } => Some((
+                format!("End the connections of “{subject}” with “{client_id}”?"),
+                consequence,
+            )),
             Self::EndGrant { .. } => Some(("End this connection?".into(), consequence)),
-            Self::Deactivate { .. } | Self::Reactivate { .. } | Self::Suspend { .. } | Self::Lift { .. } | Self::TopUp { .. } => {
-                None
-            }
+            Self::Deactivate { .. }
+            | Self::Reactivate { .. }
+            | Self::Suspend { .. }
+            | Self::Lift { .. }
+            | Self::TopUp { .. } => None,
         }
     }
 
@@ -90,11 +118,15 @@ impl Act {
             format!("/admin/accounts/{}", subject.replace('+', "%20"))
         };
         match self {
-            Self::Deactivate { .. } | Self::Reactivate { .. } | Self::EndClient { .. } => "/admin/clients".into(),
-            Self::Suspend { .. } | Self::Lift { .. } | Self::TopUp { .. } => "/admin/accounts".into(),
-            Self::EndUser { subject, .. } | Self::EndUserClient { subject, .. } | Self::EndGrant { subject: Some(subject), .. } => {
-                account(subject)
+            Self::Deactivate { .. } | Self::Reactivate { .. } | Self::EndClient { .. } => {
+                "/admin/clients".into()
             }
+            Self::Suspend { .. } | Self::Lift { .. } | Self::TopUp { .. } => {
+                "/admin/accounts".into()
+            }
+            Self::EndUser { subject, .. }
+            | Self::EndUserClient { subject, .. }
+            | Self::EndGrant { subject: Some(subject), .. } => account(subject),
             Self::EndGrant { grant, .. } => format!("/admin/flow/{grant}"),
         }
     }
@@ -109,11 +141,19 @@ impl Act {
                 let Ok(by) = by.parse::<u32>() else { return Ok(false) };
                 return Ok(store.ledger().top_up(subject, by.into()).await?.is_some());
             }
-            Self::Deactivate { client_id } => oauth.set_standing(client_id, Standing::Deactivated).await,
+            Self::Deactivate { client_id } => {
+                oauth.set_standing(client_id, Standing::Deactivated).await
+            }
             Self::Reactivate { client_id } => oauth.set_standing(client_id, Standing::Active).await,
-            Self::EndClient { client_id, reason } => oauth.revoke_client(client_id, Motive::Administrator(reason)).await,
+            Self::EndClient { client_id, reason } => {
+                oauth.revoke_client(client_id, Motive::Administrator(reason)).await
+            }
             Self::EndUser { subject, reason, security } => {
-                let motive = if security.is_some() { Motive::SecurityEvent(reason) } else { Motive::Administrator(reason) };
+                let motive = if security.is_some() {
+                    Motive::SecurityEvent(reason)
+                } else {
+                    Motive::Administrator(reason)
+                };
                 oauth.revoke_user(subject, motive).await
             }
             Self::EndUserClient { subject, client_id, reason } => {

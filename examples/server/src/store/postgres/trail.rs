@@ -1,4 +1,5 @@
-//! The trail in PostgreSQL: appended to many events at a time, searched by what is indexed, dropped from its old end.
+//! The trail in PostgreSQL: appended to many events at a time, searched by what is indexed, dropped
+//! from its old end.
 
 use deadpool_postgres::tokio_postgres::{Row, types::ToSql};
 use grantcore::Timestamp;
@@ -58,7 +59,11 @@ impl PostgresLedger {
         if !is_text(flow) {
             return Ok(Vec::new());
         }
-        self.rows(&format!("{SELECT} WHERE flow = $1 ORDER BY id"), &[&flow]).await?.iter().map(entry).collect()
+        self.rows(&format!("{SELECT} WHERE flow = $1 ORDER BY id"), &[&flow])
+            .await?
+            .iter()
+            .map(entry)
+            .collect()
     }
 
     /// What another process drops at this moment is passed over.
@@ -70,8 +75,8 @@ impl PostgresLedger {
     }
 }
 
-/// What is asked for, as SQL. Only names from the source are in its text. An error alone has no index: it is looked for from the latest
-/// event back.
+/// What is asked for, as SQL. Only names from the source are in its text. An error alone has no
+/// index: it is looked for from the latest event back.
 fn conditions(search: &Search) -> (String, Vec<Value>) {
     let (mut conditions, mut values) = (Vec::new(), Vec::<Value>::new());
     let mut add = |condition: &str, value: Value| {

@@ -1,5 +1,5 @@
-//! The trail in Redis: one stream, whose entries are named by Redis' own clock in milliseconds. There is no index: what is not asked for
-//! by its time is looked for from the latest event back.
+//! The trail in Redis: one stream, whose entries are named by Redis' own clock in milliseconds.
+//! There is no index: what is not asked for by its time is looked for from the latest event back.
 
 use grantcore::Timestamp;
 use grantcore_redis::redis::cmd;
@@ -13,7 +13,8 @@ const TRAIL: &str = "grantcore-server:trail";
 const MOST_EVENTS: u32 = 200_000;
 /// How many are read at once.
 const AT_ONCE: usize = 1000;
-/// How far the clocks of this host and of Redis may be apart, and how late an event may be written, in seconds.
+/// How far the clocks of this host and of Redis may be apart, and how late an event may be written,
+/// in seconds.
 const APART: u64 = 600;
 
 const APPEND: &str = "
@@ -53,7 +54,8 @@ impl RedisLedger {
         }
         let mut found = Vec::new();
         while found.len() < most {
-            let range = cmd("XREVRANGE").arg(TRAIL).arg(&until).arg(&from).arg("COUNT").arg(AT_ONCE).take();
+            let range =
+                cmd("XREVRANGE").arg(TRAIL).arg(&until).arg(&from).arg("COUNT").arg(AT_ONCE).take();
             let page: Vec<(String, Vec<String>)> = self.store.ask(&range).await?;
             for (_, fields) in &page {
                 let [_, event] = &fields[..] else { continue };

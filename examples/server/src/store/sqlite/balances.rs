@@ -9,7 +9,8 @@ pub(super) fn add(connection: &Connection, subject: &str, balance: u64) -> Resul
 }
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<(String, u64)>> {
-    let mut query = connection.prepare_cached("SELECT balance, subject FROM balances ORDER BY subject")?;
+    let mut query =
+        connection.prepare_cached("SELECT balance, subject FROM balances ORDER BY subject")?;
     query.query_map([], |row| Ok((row.get(1)?, units(row)?)))?.collect()
 }
 
@@ -20,7 +21,8 @@ pub(super) fn find(connection: &Connection, subject: &str) -> Result<Option<u64>
 
 pub(super) fn top_up(connection: &Connection, subject: &str, by: u64) -> Result<Option<u64>> {
     let by = amount(by);
-    let sql = "UPDATE balances SET balance = min(balance, ?) + ? WHERE subject = ? RETURNING balance";
+    let sql =
+        "UPDATE balances SET balance = min(balance, ?) + ? WHERE subject = ? RETURNING balance";
     change(connection, sql, params![i64::MAX - by, by, subject])
 }
 
@@ -29,7 +31,8 @@ pub(super) fn spend(connection: &Connection, subject: &str) -> Result<Option<u64
     change(connection, sql, [subject])
 }
 
-/// `query_one` runs the statement to its end, where it is committed; `query_row` would not hear of a commit that failed.
+/// `query_one` runs the statement to its end, where it is committed; `query_row` would not hear of
+/// a commit that failed.
 fn change(connection: &Connection, sql: &str, values: impl Params) -> Result<Option<u64>> {
     connection.prepare_cached(sql)?.query_one(values, units).optional()
 }

@@ -1,4 +1,5 @@
-//! The trail in SQLite: appended to many events at a time, searched by what is indexed, dropped from its old end.
+//! The trail in SQLite: appended to many events at a time, searched by what is indexed, dropped
+//! from its old end.
 
 use grantcore::Timestamp;
 use rusqlite::types::Value;
@@ -39,7 +40,8 @@ pub(super) fn find(connection: &Connection, search: &Search, most: usize) -> Res
     values.push(count(most).into());
     let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
-    let mut found = query.query_map(params_from_iter(values), entry)?.collect::<Result<Vec<_>>>()?;
+    let mut found =
+        query.query_map(params_from_iter(values), entry)?.collect::<Result<Vec<_>>>()?;
     found.reverse();
     Ok(found)
 }
@@ -49,13 +51,18 @@ pub(super) fn flow(connection: &Connection, flow: &str) -> Result<Vec<Entry>> {
     query.query_map([flow], entry)?.collect()
 }
 
-pub(super) fn drop_before(connection: &Connection, before: Timestamp, most: usize) -> Result<usize> {
-    let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
+pub(super) fn drop_before(
+    connection: &Connection,
+    before: Timestamp,
+    most: usize,
+) -> Result<usize> {
+    let sql =
+        "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
     connection.prepare_cached(sql)?.execute(params![end(before), count(most)])
 }
 
-/// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it is looked for from the latest event
-/// back.
+/// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it
+/// is looked for from the latest event back.
 fn conditions(search: &Search) -> (String, Vec<Value>) {
     let (mut sql, mut values) = (String::new(), Vec::<Value>::new());
     let mut add = |condition: &str, value: Value| {
@@ -111,7 +118,8 @@ mod tests {
         let _store = grantcore_sqlite::SqliteStore::open(&path).unwrap();
         let connection = crate::store::sqlite::connection(&path).unwrap();
         let (text, base) = (Some("x".to_owned()), Search::default());
-        let pieces = Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
+        let pieces =
+            Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
         for (search, index) in [
             (pieces, "trail_by_client"),
             (Search { client: text.clone(), ..base.clone() }, "trail_by_client"),
@@ -122,9 +130,12 @@ mod tests {
             (base, "trail_by_time"),
         ] {
             let (conditions, values) = conditions(&search);
-            let sql = format!("EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9");
+            let sql = format!(
+                "EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9"
+            );
             let mut query = connection.prepare(&sql).unwrap();
-            let rows = query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let rows =
+                query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
             let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();
             assert!(plan[0].contains(index), "{search:?}: {plan:?}");
             let few = search.flow.is_some() || search.correlation.is_some();

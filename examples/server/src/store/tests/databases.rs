@@ -1,4 +1,5 @@
-//! Every database that can be had here, each empty: servers that are not installed are skipped, plainly.
+//! Every database that can be had here, each empty: servers that are not installed are skipped,
+//! plainly.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,9 +21,13 @@ pub(crate) struct Databases {
 impl Databases {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (redis, cluster) = tokio::task::spawn_blocking(|| (Redis::start(&[]), RedisCluster::start())).await.unwrap();
+        let (redis, cluster) =
+            tokio::task::spawn_blocking(|| (Redis::start(&[]), RedisCluster::start()))
+                .await
+                .unwrap();
         let postgres = tokio::task::spawn_blocking(shared_postgres).await.unwrap();
-        let mut all = vec![("memory", Database::Memory), ("sqlite", Database::Sqlite(file(&directory)))];
+        let mut all =
+            vec![("memory", Database::Memory), ("sqlite", Database::Sqlite(file(&directory)))];
         let mut add = |name, url: &str| all.push((name, Database::read(url).unwrap()));
         if let Some(postgres) = &postgres {
             add("postgres", &empty_database(postgres).await);
@@ -41,7 +46,8 @@ pub(crate) fn file(directory: &TempDir) -> PathBuf {
     directory.path().join("grants.sqlite")
 }
 
-/// One server for all tests that run at the same time: it is slow to make. The last of them stops it.
+/// One server for all tests that run at the same time: it is slow to make. The last of them stops
+/// it.
 fn shared_postgres() -> Option<Arc<Postgres>> {
     static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);

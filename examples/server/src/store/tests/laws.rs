@@ -1,4 +1,5 @@
-//! The laws of a store, on what this server hands to the library: the store with the ledger over it.
+//! The laws of a store, on what this server hands to the library: the store with the ledger over
+//! it.
 
 use grantcore::Timestamp;
 use grantcore::conformance::Harness;
@@ -45,7 +46,8 @@ impl Harness for Laws {
     }
 
     fn sweep(&self, store: &Backend, now: Timestamp, _: usize) -> Option<usize> {
-        // It drops a thousand at once: as few as the laws ask for are dropped by the stores that it passes this on to.
+        // It drops a thousand at once: as few as the laws ask for are dropped by the stores that it
+        // passes this on to.
         self.wait(store.sweep(now)).unwrap();
         None
     }
@@ -56,5 +58,8 @@ mod in_memory {
 }
 
 mod on_sqlite {
-    grantcore::conformance!([super::Laws::on(|directory| super::Database::Sqlite(super::file(directory)), true)]);
+    grantcore::conformance!([super::Laws::on(
+        |directory| super::Database::Sqlite(super::file(directory)),
+        true
+    )]);
 }

@@ -1,4 +1,5 @@
-//! The browser of one worker: signed in at each process by itself, for sessions live in a process's memory. Nothing of tokens is here.
+//! The browser of one worker: signed in at each process by itself, for sessions live in a process's
+//! memory. Nothing of tokens is here.
 
 use reqwest::{Client, RequestBuilder, Url};
 
@@ -23,7 +24,8 @@ impl Browser {
         Self { clients: [plain_client(true), plain_client(true)] }
     }
 
-    /// Opens the consent page, signed in, and presses a button of it; after "deny" also "allow", too late.
+    /// Opens the consent page, signed in, and presses a button of it; after "deny" also "allow",
+    /// too late.
     pub async fn decide(&self, service: &Service, node: usize, decision: &str) -> Checked<Answer> {
         let kills = service.kills(node);
         // A session goes with its process; whatever the page said then is no fault.
@@ -49,30 +51,54 @@ impl Browser {
         let shown = page(self.visit(service, node, self.clients[node].get(join(login))).await?)?;
         let mut fields = form(&shown).fields;
         fields.extend([("username".into(), "alice".into()), ("password".into(), "alice".into())]);
-        let signed_in = self.visit(service, node, self.clients[node].post(join("/login")).form(&fields)).await?;
+        let signed_in = self
+            .visit(service, node, self.clients[node].post(join("/login")).form(&fields))
+            .await?;
         let Some(back) = signed_in.location else { return Err(wrong("signing in", &signed_in)) };
         page(self.visit(service, node, self.clients[node].get(join(&back))).await?)
     }
 
-    async fn press(&self, service: &Service, node: usize, page: &str, decision: &str) -> Checked<Reply> {
+    async fn press(
+        &self,
+        service: &Service,
+        node: usize,
+        page: &str,
+        decision: &str,
+    ) -> Checked<Reply> {
         let mut form = form(page);
         form.fields.push(("decision".into(), decision.into()));
-        self.visit(service, node, self.clients[node].post(service.url(node, &form.action)).form(&form.fields)).await
+        self.visit(
+            service,
+            node,
+            self.clients[node].post(service.url(node, &form.action)).form(&form.fields),
+        )
+        .await
     }
 
     /// What is lost here is begun anew, as a person does.
-    async fn visit(&self, service: &Service, node: usize, request: RequestBuilder) -> Checked<Reply> {
+    async fn visit(
+        &self,
+        service: &Service,
+        node: usize,
+        request: RequestBuilder,
+    ) -> Checked<Reply> {
         service.send(node, request).await.map_err(|_: Lost| End::StartOver)
     }
 }
 
 fn page(reply: Reply) -> Checked<String> {
-    if reply.status == 200 && reply.location.is_none() { Ok(reply.body) } else { Err(wrong("a page", &reply)) }
+    if reply.status == 200 && reply.location.is_none() {
+        Ok(reply.body)
+    } else {
+        Err(wrong("a page", &reply))
+    }
 }
 
 /// What the redirect to the client says, if it is one.
 fn answer(reply: &Reply) -> Option<Answer> {
-    let url = Url::parse(reply.location.as_deref().filter(|location| location.starts_with(CALLBACK))?).ok()?;
+    let url =
+        Url::parse(reply.location.as_deref().filter(|location| location.starts_with(CALLBACK))?)
+            .ok()?;
     Some(Answer { code: param(&url, "code"), error: param(&url, "error") })
 }
 

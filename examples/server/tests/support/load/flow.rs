@@ -1,5 +1,6 @@
-//! One flow of one client: from the consent page over some refreshes to its end, and what must hold at each step. What must hold of all
-//! of them together, and after everything, is in `verdict.rs` and `mod.rs`.
+//! One flow of one client: from the consent page over some refreshes to its end, and what must hold
+//! at each step. What must hold of all of them together, and after everything, is in `verdict.rs`
+//! and `mod.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use super::random::Random;
 use super::service::{Lost, Reply, Service};
 use crate::support::{CALLBACK, VERIFIER};
 
-/// Within this, a used token is surely within W of 30 s, which counts whole seconds. Later than that nothing is concluded.
+/// Within this, a used token is surely within W of 30 s, which counts whole seconds. Later than
+/// that nothing is concluded.
 const SURELY_WITHIN: Duration = Duration::from_secs(28);
 /// A client that is not answered waits as long before it asks again, and asks as often.
 pub const PAUSE: Duration = Duration::from_millis(20);
@@ -123,10 +125,13 @@ impl Flow<'_> {
         let decision = if self.ending == Ending::Denied { "deny" } else { "allow" };
         let answer = browser.decide(self.service, node, decision).await?;
         if self.ending == Ending::Denied {
-            let is_denied = answer.code.is_none() && answer.error.as_deref() == Some("access_denied");
+            let is_denied =
+                answer.code.is_none() && answer.error.as_deref() == Some("access_denied");
             return must(is_denied, || format!("a denial gave {:?}", answer.error));
         }
-        let Some(code) = answer.code else { return Err(violation(format!("no code but {:?}", answer.error))) };
+        let Some(code) = answer.code else {
+            return Err(violation(format!("no code but {:?}", answer.error)));
+        };
         self.told(format!("allowed at {node}"));
         match self.ending {
             Ending::CodeRaced => return self.race(&code).await,
@@ -185,7 +190,8 @@ impl Flow<'_> {
         pair(&reply).ok_or_else(|| violation(format!("a new code gave {}", reply.brief())))
     }
 
-    /// The same code at both processes: one of them may answer, and as the other was valid too, nothing of it lives.
+    /// The same code at both processes: one of them may answer, and as the other was valid too,
+    /// nothing of it lives.
     async fn race(&mut self, code: &str) -> Checked<()> {
         self.told("redeem at both".into());
         let form = redemption(code, VERIFIER);
@@ -206,9 +212,11 @@ impl Flow<'_> {
         self.is_refused("a wrong verifier (I9)", &redemption(code, other)).await
     }
 
-    /// One of the ways in which a client refreshes; all of them must give one and the same pair (I11).
+    /// One of the ways in which a client refreshes; all of them must give one and the same pair
+    /// (I11).
     pub async fn refresh(&mut self) -> Checked<()> {
-        let (token, used, kind) = (self.newest().refresh.clone(), Instant::now(), self.random.one_of(&Refresh::ALL));
+        let (token, used, kind) =
+            (self.newest().refresh.clone(), Instant::now(), self.random.one_of(&Refresh::ALL));
         self.told(kind.name().into());
         let form = refreshing(&token);
         let (mut answers, asked) = match kind {
@@ -225,8 +233,11 @@ impl Flow<'_> {
         while answers.len() < asked {
             answers.push(self.until_answered("/oauth/token", &form).await?);
         }
-        let pairs: Vec<Pair> = answers.iter().map(|reply| successor(reply, used)).collect::<Checked<_>>()?;
-        must(pairs.iter().all(|pair| *pair == pairs[0]), || "two successors of one refresh token (I11)".into())?;
+        let pairs: Vec<Pair> =
+            answers.iter().map(|reply| successor(reply, used)).collect::<Checked<_>>()?;
+        must(pairs.iter().all(|pair| *pair == pairs[0]), || {
+            "two successors of one refresh token (I11)".into()
+        })?;
         self.service.tally.count(kind.name());
         self.used.push(used);
         self.pairs.extend(pairs.into_iter().next());
@@ -235,7 +246,10 @@ impl Flow<'_> {
 
     /// The same request to both processes at once: what they answer.
     async fn at_both(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
-        let (one, other) = tokio::join!(self.service.post(0, "/oauth/token", form), self.service.post(1, "/oauth/token", form));
+        let (one, other) = tokio::join!(
+            self.service.post(0, "/oauth/token", form),
+            self.service.post(1, "/oauth/token", form)
+        );
         for (node, answer) in [&one, &other].into_iter().enumerate() {
             self.told_answer(node, answer);
         }
@@ -244,7 +258,8 @@ impl Flow<'_> {
 
     /// A request whose connection the client closes after an instant: the answer, if it was faster.
     async fn given_up(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
-        let (node, patience) = (self.random.below(2), Duration::from_millis(self.random.below(6) as u64 + 1));
+        let (node, patience) =
+            (self.random.below(2), Duration::from_millis(self.random.below(6) as u64 + 1));
         let answer = timeout(patience, self.service.post(node, "/oauth/token", form)).await;
         match &answer {
             Ok(answer) => self.told_answer(node, answer),
@@ -263,7 +278,9 @@ impl Flow<'_> {
         if before.elapsed() >= SURELY_WITHIN {
             return Err(End::Late);
         }
-        must(is_invalid_grant(&reply), || format!("a refresh token two rotations old gave {} (I12)", reply.brief()))?;
+        must(is_invalid_grant(&reply), || {
+            format!("a refresh token two rotations old gave {} (I12)", reply.brief())
+        })?;
         self.refresh().await?;
         self.is_alive_everywhere().await
     }
@@ -273,7 +290,9 @@ impl Flow<'_> {
         let any = self.random.below(self.pairs.len());
         let token = self.pairs[any].refresh.clone();
         self.told("revoke".into());
-        let reply = self.until_answered("/oauth/revoke", &[("client_id", CLIENT), ("token", &token)]).await?;
+        let reply = self
+            .until_answered("/oauth/revoke", &[("client_id", CLIENT), ("token", &token)])
+            .await?;
         must(reply.status == 200, || format!("a revocation gave {}", reply.brief()))?;
         self.is_dead_everywhere().await
     }
@@ -321,10 +340,12 @@ fn is_invalid_grant(reply: &Reply) -> bool {
 }
 
 fn pair(reply: &Reply) -> Option<Pair> {
-    Some(Pair { access: reply.member("access_token")?, refresh: reply.member("refresh_token")? }).filter(|_| reply.status == 200)
+    Some(Pair { access: reply.member("access_token")?, refresh: reply.member("refresh_token")? })
+        .filter(|_| reply.status == 200)
 }
 
-/// The pair, if a refresh token that was current at `used` gave it; an honest client is refused only after W (I14).
+/// The pair, if a refresh token that was current at `used` gave it; an honest client is refused
+/// only after W (I14).
 fn successor(reply: &Reply, used: Instant) -> Checked<Pair> {
     match pair(reply) {
         Some(pair) => Ok(pair),

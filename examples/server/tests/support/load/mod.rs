@@ -1,8 +1,14 @@
-//! The load: many flows at once on a service of two processes, one of which is killed in the middle and started again. What one flow does
-//! is in `flow.rs`.
+//! The load: many flows at once on a service of two processes, one of which is killed in the middle
+//! and started again. What one flow does is in `flow.rs`.
 
 #![allow(unreachable_pub, reason = "its parts are public to each other")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod browser;
 mod flow;
@@ -64,7 +70,9 @@ impl Load {
         Arc::new(Self {
             service: Service::start(database, directory),
             seed: number("GRANTCORE_SEED").unwrap_or_else(of_clock),
-            flows: usize::try_from(number("GRANTCORE_FLOWS").unwrap_or_default()).unwrap().max(FLOWS),
+            flows: usize::try_from(number("GRANTCORE_FLOWS").unwrap_or_default())
+                .unwrap()
+                .max(FLOWS),
             next: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             kept: Mutex::default(),
@@ -86,10 +94,19 @@ impl Load {
         self.judge_together(&kept);
         let violations = std::mem::take(&mut *lock(&self.violations));
         let logs = [self.service.log(0), self.service.log(1)];
-        Report { seed: self.seed, counts: self.service.tally.counts(), took: self.began.elapsed(), violations, logs }
+        Report {
+            seed: self.seed,
+            counts: self.service.tally.counts(),
+            took: self.began.elapsed(),
+            violations,
+            logs,
+        }
     }
 
-    async fn for_each_worker<F: Future<Output = ()> + Send + 'static>(self: &Arc<Self>, work: impl Fn(Arc<Self>) -> F) {
+    async fn for_each_worker<F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        work: impl Fn(Arc<Self>) -> F,
+    ) {
         let workers: JoinSet<()> = (0..WORKERS).map(|_| work(Arc::clone(self))).collect();
         workers.join_all().await;
     }
@@ -134,25 +151,35 @@ impl Load {
     }
 
     fn begin(&self, random: Random, ending: Ending) -> Flow<'_> {
-        Flow { service: &self.service, random, ending, pairs: Vec::new(), used: Vec::new(), story: Vec::new() }
+        Flow {
+            service: &self.service,
+            random,
+            ending,
+            pairs: Vec::new(),
+            used: Vec::new(),
+            story: Vec::new(),
+        }
     }
 
     fn ended(&self, end: End, kept: &Kept) {
         match end {
             End::Violation(what) => {
                 let (flow, ending, story) = (kept.flow, kept.ending, kept.story.join("; "));
-                lock(&self.violations).push(format!("flow {flow} ({ending:?}): {what}\n    {story}"));
+                lock(&self.violations)
+                    .push(format!("flow {flow} ({ending:?}): {what}\n    {story}"));
             }
             End::Late | End::StartOver => self.service.tally.count(TOO_LATE),
         }
     }
 
-    /// Kills one process while it is busy, and starts it again when the other has carried the load for a while.
+    /// Kills one process while it is busy, and starts it again when the other has carried the load
+    /// for a while.
     async fn crash(self: Arc<Self>) {
         let victim = Random::of(self.seed, self.flows).below(2);
         let at = self.flows * 2 / 5;
         let until = at + 10 + self.flows / 50;
-        while !self.is_over() && (self.done.load(SeqCst) < at || self.service.under_way(victim) < 2) {
+        while !self.is_over() && (self.done.load(SeqCst) < at || self.service.under_way(victim) < 2)
+        {
             sleep(Duration::from_millis(1)).await;
         }
         if self.is_over() {
@@ -170,12 +197,14 @@ impl Load {
         self.done.load(SeqCst) == self.flows || lock(&self.violations).len() >= MOST_VIOLATIONS
     }
 
-    /// Looks at flows that are over, at both processes: nobody is logged out without cause, and what was revoked stays so.
+    /// Looks at flows that are over, at both processes: nobody is logged out without cause, and
+    /// what was revoked stays so.
     async fn judge(self: Arc<Self>, all: Arc<Vec<Kept>>) {
         while let Some(next) = self.next(all.len()) {
             let kept = &all[next];
             let mut flow = self.begin(Random::of(!self.seed, kept.flow), kept.ending);
-            (flow.pairs, flow.used, flow.story) = (kept.pairs.clone(), kept.used.clone(), kept.story.clone());
+            (flow.pairs, flow.used, flow.story) =
+                (kept.pairs.clone(), kept.used.clone(), kept.story.clone());
             match flow.is_as_it_ended().await {
                 Ok(()) => self.service.tally.count("flows as they ended, at the end"),
                 Err(end) => self.ended(end, &flow.kept(kept.flow)),
@@ -183,10 +212,13 @@ impl Load {
         }
     }
 
-    /// What must hold of the run: nothing that it is for was left out, and no token is of two flows or generations.
+    /// What must hold of the run: nothing that it is for was left out, and no token is of two flows
+    /// or generations.
     fn judge_together(&self, kept: &[Kept]) {
         let mut violations = lock(&self.violations);
-        let tokens = || kept.iter().flat_map(|kept| &kept.pairs).flat_map(|pair| [&pair.access, &pair.refresh]);
+        let tokens = || {
+            kept.iter().flat_map(|kept| &kept.pairs).flat_map(|pair| [&pair.access, &pair.refresh])
+        };
         if tokens().collect::<BTreeSet<_>>().len() != tokens().count() {
             violations.push("a token was given twice".into());
         }
@@ -195,7 +227,8 @@ impl Load {
             return;
         }
         let counts = self.service.tally.counts();
-        let missing = Ending::names().chain(Refresh::names()).filter(|name| !counts.contains_key(name));
+        let missing =
+            Ending::names().chain(Refresh::names()).filter(|name| !counts.contains_key(name));
         violations.extend(missing.map(|name| format!("there were no {name}")));
         if !LOST_IN_A_CRASH.iter().any(|name| counts.contains_key(name)) {
             violations.push("nobody noticed the crash".into());
@@ -219,5 +252,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A number that the environment gives.
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }

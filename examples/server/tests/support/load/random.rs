@@ -1,4 +1,5 @@
-//! Choices that a seed decides, so that a run that failed can be made again. What the processes make of them in which order, it cannot say.
+//! Choices that a seed decides, so that a run that failed can be made again. What the processes
+//! make of them in which order, it cannot say.
 
 /// SplitMix64.
 pub struct Random(u64);

@@ -49,7 +49,9 @@ impl fmt::Display for Report {
         #[allow(clippy::cast_precision_loss, reason = "a rate to look at")]
         let rate = answered as f64 / seconds;
         writeln!(f, "{seconds:>9.1} seconds, {rate:.0} answers per second")?;
-        for (node, log) in self.logs.iter().enumerate().filter(|(_, log)| !self.is_good() && !log.is_empty()) {
+        for (node, log) in
+            self.logs.iter().enumerate().filter(|(_, log)| !self.is_good() && !log.is_empty())
+        {
             writeln!(f, "process {node} logged last:\n{log}")?;
         }
         Ok(())

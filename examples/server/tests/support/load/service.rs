@@ -1,5 +1,5 @@
-//! The service that the clients see: two processes on one database, one name, an address each. What goes wrong on the way to them is a
-//! value here; what an answer means is the flow's to judge.
+//! The service that the clients see: two processes on one database, one name, an address each. What
+//! goes wrong on the way to them is a value here; what an answer means is the flow's to judge.
 
 use std::fs::{File, read_to_string};
 use std::net::TcpListener;
@@ -21,7 +21,8 @@ pub const ISSUER: &str = "http://localhost";
 const REPLAY_WINDOW: &str = "30s";
 
 /// How requests are counted that had no answer because nobody was there to give it.
-pub const LOST_IN_A_CRASH: [&str; 2] = ["requests lost: nobody listened", "requests lost: the connection broke"];
+pub const LOST_IN_A_CRASH: [&str; 2] =
+    ["requests lost: nobody listened", "requests lost: the connection broke"];
 
 pub struct Service {
     nodes: [Node; 2],
@@ -71,10 +72,16 @@ impl Reply {
 impl Service {
     /// Starts both, one after the other.
     pub fn start(database: &str, directory: &Path) -> Self {
-        let node = |port| Node { port, program: Mutex::new(None), kills: AtomicUsize::new(0), under_way: AtomicUsize::new(0) };
+        let node = |port| Node {
+            port,
+            program: Mutex::new(None),
+            kills: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+        };
         let nodes = [node(free_port(0)), node(free_port(1))];
         let (database, directory) = (database.to_owned(), directory.to_owned());
-        let service = Self { nodes, http: plain_client(false), database, directory, tally: Tally::default() };
+        let service =
+            Self { nodes, http: plain_client(false), database, directory, tally: Tally::default() };
         service.start_node(0);
         service.start_node(1);
         service
@@ -101,7 +108,13 @@ impl Service {
     /// Ends one as a crash does.
     pub fn kill(&self, node: usize) {
         self.nodes[node].kills.fetch_add(1, SeqCst);
-        self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap().kill();
+        self.nodes[node]
+            .program
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .unwrap()
+            .kill();
     }
 
     /// How often it was killed so far: whoever had a session there has none any more.
@@ -133,7 +146,12 @@ impl Service {
         self.directory.join(format!("process-{node}.log"))
     }
 
-    pub async fn post(&self, node: usize, path: &str, form: &[(&str, &str)]) -> Result<Reply, Lost> {
+    pub async fn post(
+        &self,
+        node: usize,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Reply, Lost> {
         self.send(node, self.http.post(self.url(node, path)).form(form)).await
     }
 
@@ -145,7 +163,9 @@ impl Service {
     /// Sends it and reads the whole answer.
     pub async fn send(&self, node: usize, request: RequestBuilder) -> Result<Reply, Lost> {
         let _under_way = UnderWay::new(&self.nodes[node].under_way);
-        let reply = reply(request).await.map_err(|error| if error.is_connect() { Lost::Refused } else { Lost::Broken });
+        let reply = reply(request)
+            .await
+            .map_err(|error| if error.is_connect() { Lost::Refused } else { Lost::Broken });
         let lost = match &reply {
             Ok(reply) if reply.status == StatusCode::SERVICE_UNAVAILABLE => Lost::Unavailable,
             Ok(_) => {
@@ -166,7 +186,8 @@ impl Service {
 async fn reply(request: RequestBuilder) -> reqwest::Result<Reply> {
     let answer = request.send().await?;
     let status = answer.status().as_u16();
-    let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
+    let location =
+        answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
     Ok(Reply { status, location, body: answer.text().await? })
 }
 
@@ -186,8 +207,9 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// A port that stays free while its process is down: below those that outgoing connections take by themselves. There, a client that
-/// calls a dead process could be given the very port it calls, and talk to itself.
+/// A port that stays free while its process is down: below those that outgoing connections take by
+/// themselves. There, a client that calls a dead process could be given the very port it calls, and
+/// talk to itself.
 fn free_port(place: u16) -> u16 {
     let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap() * 2 + place;
     let mut ports = (first..32_000).chain(20_000..first).step_by(2);

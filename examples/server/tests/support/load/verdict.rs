@@ -1,4 +1,5 @@
-//! What a flow's tokens are worth, asked at both processes: during the load where a process can be reached, at the end at each for sure.
+//! What a flow's tokens are worth, asked at both processes: during the load where a process can be
+//! reached, at the end at each for sure.
 
 use tokio::time::sleep;
 
@@ -10,7 +11,9 @@ impl Flow<'_> {
     pub async fn is_alive_everywhere(&mut self) -> Checked<()> {
         for node in 0..2 {
             let status = self.status_at(node, &self.newest().access.clone()).await?;
-            must(matches!(status, None | Some(200)), || format!("an access token gave {status:?} at {node} (I14)"))?;
+            must(matches!(status, None | Some(200)), || {
+                format!("an access token gave {status:?} at {node} (I14)")
+            })?;
         }
         Ok(())
     }
@@ -20,7 +23,9 @@ impl Flow<'_> {
         for node in 0..2 {
             for pair in self.pairs.clone() {
                 let status = self.status_at(node, &pair.access).await?;
-                must(matches!(status, None | Some(401)), || format!("a dead access token gave {status:?} at {node} (I19)"))?;
+                must(matches!(status, None | Some(401)), || {
+                    format!("a dead access token gave {status:?} at {node} (I19)")
+                })?;
             }
         }
         let newest = self.newest().refresh.clone();
