@@ -262,9 +262,8 @@ fn i30_no_input_makes_an_endpoint_panic() {
                 .server
                 .check(&Authorization::One(&header), Needs::of(resource).scopes(&[&text]))
                 .unwrap();
-            prop_assert!(check.is_err_and(|refusal| {
-                (400..500).contains(&refusal.reply(world.server.policy()).status)
-            }));
+            let status = check.map_or_else(|r| r.reply(world.server.policy()).status, |_| 200);
+            prop_assert!((400..500).contains(&status));
             prop_assert!(world.decide(&text, Choice::AllowOnly(&text)).is_err());
             seen.set(seen.get() + 1);
             Ok(())
