@@ -183,7 +183,7 @@ impl State {
                 self.client = change.stored();
             }
             Write::Grant(change) if change.seen() == Some(self.grant.version) => {
-                self.grant = change.stored()
+                self.grant = change.stored();
             }
             Write::Client(_) | Write::Grant(_) => return false,
         }

@@ -199,11 +199,11 @@ pub fn verify<H: Harness, L: AsRef<str>>(
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["code", client, code] => {
                 verdict.redeemed_twice +=
-                    usize::from(matches!(host.redeem(client, code)?, Said::Tokens(_)))
+                    usize::from(matches!(host.redeem(client, code)?, Said::Tokens(_)));
             }
             ["spent", client, token] => {
                 verdict.revived +=
-                    usize::from(matches!(host.refresh(client, token)?, Said::Tokens(_)))
+                    usize::from(matches!(host.refresh(client, token)?, Said::Tokens(_)));
             }
             ["ended", client, refresh, access] => {
                 let yields = matches!(host.refresh(client, refresh)?, Said::Tokens(_));

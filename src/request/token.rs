@@ -169,7 +169,7 @@ pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(
     let mut found = false;
     each(query, limits, |name, _| {
         found |=
-            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token")
+            matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token");
     })?;
     if found { Err(Reason::SecretInUrl) } else { Ok(()) }
 }

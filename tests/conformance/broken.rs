@@ -200,7 +200,7 @@ impl Broken {
             (Bug::FirstEndForGood, Some(before)) => row.drop_after = before.drop_after,
             (Bug::SubjectLost, Some(_)) => row.subject = None,
             (Bug::SubjectOfPagesOnly, None) if !row.body.contains("consent_pending") => {
-                row.subject = None
+                row.subject = None;
             }
             (Bug::CutsBodies, _) => row
                 .body

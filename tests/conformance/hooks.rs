@@ -226,7 +226,7 @@ fn a_damaged_record_that_is_told_as_absent_is_found() {
     is_found(Bug::AbsentForUndecodable, Law::Doubt, check);
     let sound = bench(Bug::None);
     damage_is_an_error(&sound, |_| {
-        sound.database.rows.lock().values_mut().for_each(|row| row.body.push('}'))
+        sound.database.rows.lock().values_mut().for_each(|row| row.body.push('}'));
     })
     .unwrap();
 }

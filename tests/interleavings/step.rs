@@ -236,7 +236,7 @@ fn settle_write(after: &mut State, fate: Fate, write: &Change<Grant>, entry: Ent
     }
     match fate {
         Fate::Done | Fate::AppliedConflict | Fate::AppliedError => {
-            assert!(after.apply(write, entry), "the version matched")
+            assert!(after.apply(write, entry), "the version matched");
         }
         Fate::LateError | Fate::LateConflict => after.pending.push(Late(write.clone(), entry)),
         Fate::Unwritten | Fate::Conflict | Fate::Dropped => {}

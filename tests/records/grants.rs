@@ -63,7 +63,9 @@ fn begun() -> Vec<(&'static str, Grant)> {
         (
             "grant-pending-with-any-state",
             after(policy(), |world| {
-                drop(world.page(&Params::authorize().set("state", "\u{1}\n\\\"'{}\u{7f}é漢😀 %00")))
+                drop(
+                    world.page(&Params::authorize().set("state", "\u{1}\n\\\"'{}\u{7f}é漢😀 %00")),
+                );
             }),
         ),
         ("grant-code-issued", after(policy(), |world| drop(world.code(&Params::authorize())))),
@@ -96,7 +98,7 @@ fn in_use() -> Vec<(&'static str, Grant)> {
         (
             "grant-active-without-tokens",
             active(policy().revocation(RevocationRules::default()), |world, first| {
-                revoke(world, &first.access)
+                revoke(world, &first.access);
             }),
         ),
     ]
@@ -128,13 +130,13 @@ fn over() -> Vec<(&'static str, Grant)> {
         (
             "grant-revoked-asked",
             active(policy().revocation(RevocationRules::default()), |world, first| {
-                revoke(world, first.refresh())
+                revoke(world, first.refresh());
             }),
         ),
         (
             "grant-revoked-user",
             active(policy(), |world, _| {
-                world.server.revoke_connection("alice", id(world)).unwrap().unwrap()
+                world.server.revoke_connection("alice", id(world)).unwrap().unwrap();
             }),
         ),
         (

@@ -108,7 +108,7 @@ impl Walk {
     fn take(&mut self, step: Step) {
         match step {
             Step::Authorize { scope, resources, state, sent } => {
-                self.authorize(scope, resources, state, sent)
+                self.authorize(scope, resources, state, sent);
             }
             Step::Decide { ago, choice } => self.decide(ago, choice),
             Step::Redeem { ago: when, resources } => {
@@ -141,7 +141,7 @@ impl Walk {
             Step::End { ago: when, by } => self.end(when, by),
             Step::At(seconds) => self.world.at(seconds),
             Step::Register { .. } | Step::Stand { .. } | Step::Delete { .. } => {
-                self.change_clients(step)
+                self.change_clients(step);
             }
         }
     }

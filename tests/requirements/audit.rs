@@ -61,10 +61,10 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
     let (mut ticket, mut code, mut tokens) = (String::new(), String::new(), None);
     does(&world, EventKind::ClientRegistered, |world| drop(world.registered(&metadata())));
     does(&world, EventKind::LoginNeeded, |world| {
-        drop(world.authorize_as(&Params::authorize(), None))
+        drop(world.authorize_as(&Params::authorize(), None));
     });
     does(&world, EventKind::ConsentShown, |world| {
-        ticket = world.page(&Params::authorize()).into_ticket()
+        ticket = world.page(&Params::authorize()).into_ticket();
     });
     does(&world, EventKind::ConsentApproved, |world| {
         code = crate::support::param(
@@ -74,13 +74,13 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
         .unwrap();
     });
     does(&world, EventKind::CodeRedeemed, |world| {
-        tokens = Some(Granted::of(&world.token(&Params::redeem(&code))))
+        tokens = Some(Granted::of(&world.token(&Params::redeem(&code))));
     });
     let first = tokens.unwrap();
     does(&world, EventKind::AccessAllowed, |world| assert!(world.works(&first.access)));
     let mut second = None;
     does(&world, EventKind::TokensRefreshed, |world| {
-        second = Some(world.refreshed(first.refresh()))
+        second = Some(world.refreshed(first.refresh()));
     });
     let second = second.unwrap();
     let introspect = |world: &World, token: &str| {
@@ -111,7 +111,7 @@ fn audit_01_each_refusal_is_one_event() {
     world.at(600);
     refuses(&world, Reason::ConsentExpired, |world| drop(world.decide(&ticket, Choice::Allow)));
     refuses(&world, Reason::ClientUnknown, |world| {
-        drop(world.authorize(&Params::authorize().set("client_id", "x")))
+        drop(world.authorize(&Params::authorize().set("client_id", "x")));
     });
     let code = world.code(&Params::authorize());
     let tokens = Granted::of(&world.token(&Params::redeem(&code)));
@@ -120,7 +120,7 @@ fn audit_01_each_refusal_is_one_event() {
     let tokens = world.tokens();
     world.refreshed(tokens.refresh());
     refuses(&world, Reason::RefreshReused, |world| {
-        drop(world.token(&Params::refresh(tokens.refresh())))
+        drop(world.token(&Params::refresh(tokens.refresh())));
     });
     refuses(&world, Reason::TokenMissing, |world| {
         let needs = Needs::of(&world.server.policy().resources()[0]);
@@ -137,7 +137,7 @@ fn audit_01_each_refusal_is_one_event() {
     refuses(&world, Reason::RateLimited, |world| drop(world.token(&Params::refresh("x"))));
     world.store.fail([Fault::Dropped]);
     refuses(&world, Reason::StorageUnavailable, |world| {
-        drop(world.try_authorize(&Params::authorize(), Some(ALICE)))
+        drop(world.try_authorize(&Params::authorize(), Some(ALICE)));
     });
 }
 
@@ -147,20 +147,20 @@ fn audit_01_what_administrators_do_is_one_event_each() {
     world.tokens();
     let admin = Motive::Administrator("because");
     does(&world, EventKind::ClientDeactivated, |world| {
-        world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap()
+        world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
     });
     does(&world, EventKind::ClientReactivated, |world| {
-        world.server.set_standing("app", Standing::Active).unwrap().unwrap()
+        world.server.set_standing("app", Standing::Active).unwrap().unwrap();
     });
     does(&world, EventKind::ClientGrantsEnded, |world| {
-        world.server.revoke_client("app", admin).unwrap().unwrap()
+        world.server.revoke_client("app", admin).unwrap().unwrap();
     });
     let grant = world.grants()[0].record.id();
     does(&world, EventKind::GrantRevoked, |world| {
-        world.server.revoke_grant(grant, admin).unwrap().unwrap()
+        world.server.revoke_grant(grant, admin).unwrap().unwrap();
     });
     does(&world, EventKind::AccountGrantsEnded, |world| {
-        world.server.revoke_user("alice", admin).unwrap().unwrap()
+        world.server.revoke_user("alice", admin).unwrap().unwrap();
     });
 }
 
@@ -180,7 +180,7 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
             world
                 .server
                 .refuse(Refusal::plain(Reason::Contended, Surface::Resource), Some(&access)),
-        )
+        );
     });
     assert_eq!(
         (event.flow, event.client_id(), event.subject.as_ref()),

@@ -356,7 +356,7 @@ fn client_23_no_renewal_undoes_a_deactivation() {
                 world.store.meanwhile(|_| {});
             }
             world.meanwhile(move |admin| {
-                admin.set_standing(&target, Standing::Deactivated).unwrap().unwrap()
+                admin.set_standing(&target, Standing::Deactivated).unwrap().unwrap();
             });
             let params = Params::refresh(tokens.refresh()).set("client_id", &id);
             if approves {

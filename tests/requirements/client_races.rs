@@ -47,7 +47,7 @@ fn client_21_an_update_does_not_undo_a_deactivation() {
         world.store.fail(vec![Fault::Conflict; conflicts]);
         let id = own.id.clone();
         world.meanwhile(move |server| {
-            server.set_standing(&id, Standing::Deactivated).unwrap().unwrap()
+            server.set_standing(&id, Standing::Deactivated).unwrap().unwrap();
         });
         let reply = world.manage(
             "PUT",
@@ -106,10 +106,10 @@ fn client_13_nothing_undoes_a_deletion() {
             assert_eq!(
                 world.manage("PUT", &own.id, &own.token, &own.update(confidential())).status,
                 401
-            )
+            );
         },
         |world, own, _| {
-            assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204)
+            assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
         },
         |world, own, _| drop(world.server.set_standing(&own.id, Standing::Deactivated).unwrap()),
         |world, own, _| {
@@ -127,7 +127,7 @@ fn client_13_nothing_undoes_a_deletion() {
         let (world, own) = managed(&metadata());
         let (ticket, other) = (world.page(&ask(&own.id)).into_ticket(), key(&own));
         world.meanwhile(move |server| {
-            assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204)
+            assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204);
         });
         act(&world, &own, &ticket);
         let reply = refused(&world, &ask(&own.id)).reply(world.server.policy());
@@ -151,7 +151,7 @@ fn client_13_a_deletion_holds_over_an_update() {
     let (world, own) = managed(&metadata());
     let other = key(&own);
     world.meanwhile(move |server| {
-        assert_eq!(sent_by(server, "PUT", &other, &confidential()).status, 200)
+        assert_eq!(sent_by(server, "PUT", &other, &confidential()).status, 200);
     });
     assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
     assert_eq!(refused(&world, &ask(&own.id)).reason(), Reason::ClientUnknown);
@@ -179,7 +179,7 @@ fn client_12_of_two_updates_one_issues_the_secret() {
     let (other, told) = (key(&public), std::sync::Arc::new(std::sync::Mutex::new(None)));
     let first = std::sync::Arc::clone(&told);
     world.meanwhile(move |server| {
-        *first.lock().unwrap() = Some(body(&sent_by(server, "PUT", &other, &confidential())))
+        *first.lock().unwrap() = Some(body(&sent_by(server, "PUT", &other, &confidential())));
     });
     assert_eq!(world.updated(&public, confidential()).get("client_secret"), None);
     let own = Own::of(told.lock().unwrap().take().unwrap());
@@ -192,7 +192,7 @@ fn client_12_a_secret_that_has_ended_meanwhile_is_refused() {
     let (world, own) = managed(&confidential());
     let other = key(&own);
     world.meanwhile(move |server| {
-        assert_eq!(sent_by(server, "PUT", &other, &metadata()).status, 200)
+        assert_eq!(sent_by(server, "PUT", &other, &metadata()).status, 200);
     });
     let sent =
         with(with(confidential(), "client_name", "Later"), "client_secret", own.secret.as_deref());
@@ -236,7 +236,7 @@ fn client_12_an_update_takes_no_life_away() {
     let (world, own) = managed(&metadata());
     let ticket = world.page(&ask(&own.id)).into_ticket();
     world.meanwhile(move |server| {
-        drop(server.consent(&ticket, crate::support::ALICE, Choice::Allow).unwrap().unwrap())
+        drop(server.consent(&ticket, crate::support::ALICE, Choice::Allow).unwrap().unwrap());
     });
     world.updated(&own, with(metadata(), "client_name", "Other"));
     let client = world.client(&own.id).unwrap();

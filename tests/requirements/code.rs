@@ -352,7 +352,7 @@ fn code_14_what_ends_between_consent_and_redemption_ends_the_code() {
                 world
                     .store
                     .inner
-                    .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE })
+                    .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
             },
             Reason::GrantEnded,
         ),

@@ -232,7 +232,7 @@ fn rate_07_servers_can_share_a_limit() {
         let observer = move |event: &Event| {
             log.lock()
                 .unwrap()
-                .extend((event.reason == Some(Reason::RateLimited)).then(|| event.clone()))
+                .extend((event.reason == Some(Reason::RateLimited)).then(|| event.clone()));
         };
         Server::with(policy, &world.store.inner, move || now, seeded(seed))
             .without_rate_limit()

@@ -74,7 +74,7 @@ fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
 fn rate_06_the_host_can_make_the_key() {
     let world = limited(|rules| {
         rules.key =
-            RateKey::Custom(|hit| hit.source.split('.').next().unwrap_or_default().to_owned())
+            RateKey::Custom(|hit| hit.source.split('.').next().unwrap_or_default().to_owned());
     });
     for number in 0..60 {
         assert_eq!(from(&world, &format!("192.{number}"), &Params::refresh("x")).status, 400);

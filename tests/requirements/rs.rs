@@ -168,7 +168,7 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
                 .unwrap();
         }),
         (Reason::ClientDeactivated, |world, _| {
-            world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap()
+            world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
         }),
         (Reason::AccountSuspended, |world, _| world.store.suspend("alice", true)),
         (Reason::OwnerSuspended, |world, _| {

@@ -63,7 +63,7 @@ fn seed_s39_s40_revoked_by_the_user_or_an_administrator_and_authorized_again() {
     let by_user =
         |world: &World, grant| world.server.revoke_connection("alice", grant).unwrap().unwrap();
     let by_admin = |world: &World, grant| {
-        world.server.revoke_grant(grant, grantcore::Motive::Administrator("x")).unwrap().unwrap()
+        world.server.revoke_grant(grant, grantcore::Motive::Administrator("x")).unwrap().unwrap();
     };
     for revoke in [by_user, by_admin] {
         let tokens = world.tokens();

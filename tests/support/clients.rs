@@ -258,7 +258,7 @@ impl World {
     pub fn meanwhile(&self, act: impl FnOnce(&Server<&MemoryStore>) + Send + 'static) {
         let (policy, now) = (self.server.policy().clone(), self.now());
         self.store.meanwhile(move |store| {
-            act(&Server::with(policy, store, move || now, super::seeded(7)))
+            act(&Server::with(policy, store, move || now, super::seeded(7)));
         });
     }
 

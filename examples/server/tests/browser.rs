@@ -386,6 +386,7 @@ async fn start(arguments: &[&str]) -> Running {
     .unwrap()
 }
 
+#[expect(clippy::too_many_lines, reason = "one story from beginning to end")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     let Some(driver) = Driver::start() else { return };

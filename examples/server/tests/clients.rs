@@ -75,7 +75,7 @@ async fn start() -> (Running, String) {
 async fn start_with(more: &[&str]) -> (Running, String) {
     static LOGGING: Once = Once::new();
     LOGGING.call_once(|| {
-        tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Log).init()
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Log).init();
     });
     let lifetime = format!("{}s", LIFETIME.as_secs());
     let arguments = [

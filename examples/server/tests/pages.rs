@@ -190,6 +190,7 @@ async fn the_administrators_pages_are_the_administrators() {
 
 /// Every flow, on the program itself with its log at its most talkative; then its log, its pages
 /// and its files are searched.
+#[expect(clippy::too_many_lines, reason = "one story from beginning to end")]
 #[tokio::test]
 async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     let directory = tempfile::tempdir().unwrap();

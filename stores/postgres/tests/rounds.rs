@@ -67,7 +67,7 @@ async fn each_call_is_one_round_trip() {
     assert_eq!(counted(proxy, listed).await, 1);
     // One for the grants and one for the clients.
     let sweep = |_| async move {
-        assert_eq!(store.sweep(Timestamp::from_unix_seconds(T), 9).await.unwrap(), 0)
+        assert_eq!(store.sweep(Timestamp::from_unix_seconds(T), 9).await.unwrap(), 0);
     };
     assert_eq!(counted(proxy, sweep).await, 2);
 }

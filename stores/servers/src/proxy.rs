@@ -132,10 +132,10 @@ impl Shared {
         lock(&self.connections).push(Arc::downgrade(&connection));
         let (shared, asking) = (Arc::clone(self), Arc::clone(&connection));
         thread::spawn(move || {
-            pump(&asking.client, |bytes| shared.request(&asking, bytes), || asking.close())
+            pump(&asking.client, |bytes| shared.request(&asking, bytes), || asking.close());
         });
         thread::spawn(move || {
-            pump(&connection.server, |bytes| connection.answer(bytes), || connection.close())
+            pump(&connection.server, |bytes| connection.answer(bytes), || connection.close());
         });
         Ok(())
     }

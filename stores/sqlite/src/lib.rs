@@ -313,7 +313,7 @@ fn log_ahead(connection: &Connection) -> Result<()> {
     for _ in 0..BUSY.as_millis() / TURN.as_millis() {
         match set() {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                std::thread::sleep(TURN)
+                std::thread::sleep(TURN);
             }
             Ok(mode) if mode != "wal" => return Err(SqliteError::Journal(mode)),
             set => return Ok(set.map(drop)?),
