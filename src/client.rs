@@ -257,8 +257,8 @@ impl Client {
         self.0.trusted
     }
 
-    /// Whether every redirect URI is an `http` loopback one, which any program on the user's
-    /// computer can claim.
+    /// Returns whether every redirect URI is a loopback one, which any program on the user's device
+    /// can claim.
     pub fn is_loopback_only(&self) -> bool {
         self.0.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
     }

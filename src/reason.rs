@@ -177,6 +177,7 @@ impl From<RedirectUriError> for Reason {
             RedirectUriError::ForbiddenScheme => Self::RegisteredUriForbidden,
             RedirectUriError::PrivateUseScheme => Self::RegisteredUriPrivateUse,
             RedirectUriError::InsecureHost => Self::RegisteredUriInsecure,
+            RedirectUriError::HostSpelling => Self::RegisteredUriHost,
             RedirectUriError::Wildcard => Self::RegisteredUriWildcard,
             RedirectUriError::ReservedParameter => Self::RegisteredUriReserved,
             RedirectUriError::Port => Self::RegisteredUriPort,

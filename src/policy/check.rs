@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Lifetimes, Limits, Policy};
+use crate::value::loopback;
 use crate::value::redirect_uri::LoopbackPorts;
 use crate::value::resource;
 use crate::value::scope::Scope;
@@ -123,7 +124,7 @@ fn is_server_url(text: &str, loopback_http: bool) -> bool {
     let scheme_ok = match url.scheme() {
         "https" => true,
         "http" => {
-            loopback_http && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+            loopback_http && url.host_str().is_some_and(|host| loopback::LITERALS.contains(&host))
         }
         _ => false,
     };

@@ -121,9 +121,16 @@ impl ConsentPage {
         self.client.is_loopback_only()
     }
 
-    /// Whether this very answer goes to the user's own computer.
+    /// Returns whether this answer goes to a loopback address, `http` or `https`.
     pub fn redirects_to_loopback(&self) -> bool {
         self.grant.terms().redirect_uri.is_loopback()
+    }
+
+    /// Returns whether any program on the user's own device may get this answer: one that listens
+    /// on loopback, or one that claims the private-use scheme. Show a warning then.
+    pub fn redirects_to_own_device(&self) -> bool {
+        let uri = &self.grant.terms().redirect_uri;
+        uri.is_loopback() || uri.is_private_use()
     }
 
     /// The scope tokens asked for, each with what the policy says it means.

@@ -1,7 +1,8 @@
 //! A `client_id` that is the URL of a document about the client (CIMD, Client Identifier).
 
-use url::{Host, Url};
+use url::Url;
 
+use super::loopback::is_loopback;
 use super::text::ClientId;
 
 /// The most bytes of a document that are read (CIMD, SSRF).
@@ -19,8 +20,8 @@ pub(crate) fn claims_document(client_id: &str) -> bool {
 /// compared.
 pub(crate) fn is_document_url(client_id: &str, allow_loopback: bool) -> bool {
     let Some(Ok(url)) = ClientId::can_be(client_id).map(Url::parse) else { return false };
-    let scheme_ok =
-        url.scheme() == "https" || url.scheme() == "http" && allow_loopback && is_loopback(&url);
+    let is_local = url.host().is_some_and(|host| is_loopback(&host));
+    let scheme_ok = url.scheme() == "https" || url.scheme() == "http" && allow_loopback && is_local;
     let has_path = url.path() != "/";
     let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     // The parser removes dot segments, default ports, upper case in hosts and the like: a URL it
@@ -29,13 +30,4 @@ pub(crate) fn is_document_url(client_id: &str, allow_loopback: bool) -> bool {
     let is_one_spelling =
         url.as_str() == client_id && url.host_str().is_some_and(|host| !host.ends_with('.'));
     scheme_ok && has_path && is_bare && is_one_spelling
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }

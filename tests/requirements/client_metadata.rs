@@ -364,10 +364,12 @@ fn client_10_a_strict_server_has_no_web_application_on_loopback() {
             }
         }
     }
-    assert_eq!(
-        world.registered(&web(&[CALLBACK, "https://127.0.0.1/cb"]))["application_type"],
-        "web"
+    world.not_registered(
+        &web(&["https://127.0.0.1/cb"]),
+        "invalid_redirect_uri",
+        Reason::RegisteredUriLoopback,
     );
+    assert_eq!(world.registered(&web(&[CALLBACK]))["application_type"], "web");
 }
 
 /// A document is written for every server, and for clients that listen on a user's device whatever

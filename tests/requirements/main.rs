@@ -52,6 +52,7 @@ mod reasons_running;
 mod redir;
 mod redir_register;
 mod redir_wire;
+mod redirect_uri;
 mod refresh;
 mod refresh_window;
 mod revoke;

@@ -132,6 +132,7 @@ G registered_uri_userinfo invalid_redirect_uri 400
 G registered_uri_forbidden invalid_redirect_uri 400
 G registered_uri_private_use invalid_redirect_uri 400
 G registered_uri_insecure invalid_redirect_uri 400
+G registered_uri_host invalid_redirect_uri 400
 G registered_uri_wildcard invalid_redirect_uri 400
 G registered_uri_reserved invalid_redirect_uri 400
 G registered_uri_port invalid_redirect_uri 400

@@ -36,6 +36,7 @@ pub(crate) const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::RegisteredUriForbidden, |metadata| redirecting(metadata, "javascript:alert(1)")),
     (Reason::RegisteredUriPrivateUse, |metadata| redirecting(metadata, "myapp:/cb")),
     (Reason::RegisteredUriInsecure, |metadata| redirecting(metadata, "http://a.example/cb")),
+    (Reason::RegisteredUriHost, |metadata| redirecting(metadata, "https://127.1/cb")),
     (Reason::RegisteredUriWildcard, |metadata| redirecting(metadata, "https://*.a.example/cb")),
     (Reason::RegisteredUriReserved, |metadata| {
         redirecting(metadata, "https://a.example/cb?code=1")

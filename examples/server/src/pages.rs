@@ -150,8 +150,8 @@ pub(crate) struct Consent {
     pub(crate) verified: bool,
     /// The host (or private-use scheme) that either answer is sent to.
     pub(crate) redirect_host: String,
-    /// Whether the answer goes to this computer, where any program could be listening: shows a
-    /// warning.
+    /// Whether the answer goes to the user's own device, by a loopback address or a private-use
+    /// scheme, where any program could take it: shows a warning.
     pub(crate) loopback_only: bool,
     /// What is asked for.
     pub(crate) scopes: Vec<Scope>,

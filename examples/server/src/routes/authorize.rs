@@ -119,7 +119,7 @@ fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent 
         registration: registration(&page, app),
         verified: page.registration() == Registration::Operator,
         redirect_host: page.redirect_host().into(),
-        loopback_only: page.redirects_to_loopback(),
+        loopback_only: page.redirects_to_own_device(),
         scopes: scopes.collect(),
         resources: page.resources().map(Into::into).collect(),
         access_lifetime: spoken(policy.lifetimes().access.as_secs()),

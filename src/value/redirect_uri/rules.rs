@@ -1,0 +1,100 @@
+//! The operator's rules for redirect URIs, and the schemes that no rule admits.
+
+use serde::{Deserialize, Serialize};
+
+use super::RedirectUriError;
+
+/// The rules of registration and of the loopback exemption. The default is safe; each departure
+/// says what it costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectRules {
+    /// Whose port may differ between registration and request. Default: loopback IP literals and
+    /// `localhost`.
+    pub loopback_ports: LoopbackPorts,
+    /// Which private-use schemes may be registered. Default: those shaped like a reversed domain
+    /// name.
+    pub private_use_schemes: PrivateUseSchemes,
+    /// How many URIs one client may register. Default: 10.
+    pub most: usize,
+}
+
+/// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12
+/// to -15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoopbackPorts {
+    /// None: byte equality only. Native clients that listen on a fresh port each time then cannot
+    /// connect.
+    Off,
+    /// `127.0.0.1` and `[::1]`, as RFC 8252 §7.3 demands.
+    IpLiterals,
+    /// `localhost` as well, which most native clients register (RFC 8252 §8.3 advises against, the
+    /// field ignores it).
+    #[default]
+    IpLiteralsAndLocalhost,
+}
+
+/// Which private-use URI schemes may be registered (OAuth 2.1 §8.4.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PrivateUseSchemes {
+    /// None: `https` and loopback `http` only, as MCP demands.
+    Deny,
+    /// `com.example.app:` and the like: a scheme with a period in it.
+    #[default]
+    ReverseDomain,
+    /// As above, and these by name. A short name can be claimed by any application on the device.
+    ReverseDomainAnd(Vec<String>),
+}
+
+impl Default for RedirectRules {
+    fn default() -> Self {
+        Self {
+            loopback_ports: LoopbackPorts::default(),
+            private_use_schemes: PrivateUseSchemes::default(),
+            most: 10,
+        }
+    }
+}
+
+/// Schemes that run code, read files or leave the web. Refused whatever the rules say, at
+/// registration and again at each request.
+const FORBIDDEN_SCHEMES: [&str; 20] = [
+    "about",
+    "blob",
+    "chrome",
+    "content",
+    "data",
+    "feed",
+    "file",
+    "filesystem",
+    "ftp",
+    "gopher",
+    "intent",
+    "jar",
+    "javascript",
+    "livescript",
+    "mailto",
+    "mhtml",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
+pub(super) fn judge_private(
+    scheme: &str,
+    rules: &PrivateUseSchemes,
+) -> Result<(), RedirectUriError> {
+    let admitted = match rules {
+        PrivateUseSchemes::Deny => false,
+        PrivateUseSchemes::ReverseDomain => scheme.contains('.'),
+        PrivateUseSchemes::ReverseDomainAnd(named) => {
+            scheme.contains('.') || named.iter().any(|name| name.eq_ignore_ascii_case(scheme))
+        }
+    };
+    if admitted { Ok(()) } else { Err(RedirectUriError::PrivateUseScheme) }
+}
+
+pub(super) fn is_forbidden(scheme: &str) -> bool {
+    FORBIDDEN_SCHEMES.iter().any(|forbidden| forbidden.eq_ignore_ascii_case(scheme))
+}
