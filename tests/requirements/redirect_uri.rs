@@ -92,15 +92,12 @@ fn pairs(location: &str) -> Vec<(String, String)> {
         while let [byte, after @ ..] = rest {
             let two = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
             let two = two.filter(|two| *byte == b'%' && !two.starts_with('+'));
-            match two.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-                Some(decoded) => {
-                    bytes.push(decoded);
-                    rest = &after[2..];
-                }
-                None => {
-                    bytes.push(if *byte == b'+' { b' ' } else { *byte });
-                    rest = after;
-                }
+            if let Some(decoded) = two.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+                bytes.push(decoded);
+                rest = &after[2..];
+            } else {
+                bytes.push(if *byte == b'+' { b' ' } else { *byte });
+                rest = after;
             }
         }
         String::from_utf8_lossy(&bytes).into_owned()
