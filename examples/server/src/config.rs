@@ -61,7 +61,10 @@ pub(crate) struct Config {
     ///
     /// The server's name in every document, token answer and redirect; clients compare it byte for
     /// byte and file their registrations under it, so changing it disconnects them all. An
-    /// https origin, without a path or a slash at the end; http only for this machine.
+    /// https origin, with a path if the server has no host name of its own, without a slash at
+    /// the end; http only for this machine. A proxy in front passes the path through, and
+    /// `/.well-known/oauth-authorization-server` and `/.well-known/oauth-protected-resource` with
+    /// all that is below them.
     #[arg(long, env = "GRANTCORE_ISSUER", value_name = "URL")]
     #[arg(help_heading = "Place")]
     pub(crate) issuer: Option<Issuer>,

@@ -15,6 +15,7 @@ mod routes;
 mod sessions;
 mod setup;
 mod signals;
+mod site;
 mod store;
 mod telemetry;
 mod trail;
@@ -104,8 +105,12 @@ impl Running {
                 .record(trail.clone(), rules),
             trail: trail.clone(),
             sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
-            session_cookie: Cookie::session(issuer.is_https(), config.lifetimes.session_lifetime),
-            form_cookie: Cookie::form(issuer.is_https()),
+            session_cookie: Cookie::session(
+                issuer.is_https(),
+                issuer.site(),
+                config.lifetimes.session_lifetime,
+            ),
+            form_cookie: Cookie::form(issuer.is_https(), issuer.site()),
             issuer: issuer.clone(),
             documents,
             strangers: Strangers::default(),

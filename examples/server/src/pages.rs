@@ -8,8 +8,11 @@
 mod admin;
 mod connected;
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::{
+    Extension,
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -20,6 +23,7 @@ pub(crate) use self::admin::{
 };
 pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
 use crate::sessions::ADMIN;
+use crate::site::{Unrendered, filters};
 
 /// The stylesheet, to be served as `text/css` at `/assets/style.css`.
 pub(crate) const STYLE: &str = include_str!("../assets/style.css");
@@ -53,15 +57,12 @@ pub(crate) trait Screen: Template {
     }
 }
 
-impl<T: Screen> IntoResponse for Page<T> {
+impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
+    /// The page is rendered by [`site::finish`](crate::site::finish), which knows where the server
+    /// is mounted.
     fn into_response(self) -> Response {
-        match self.0.render() {
-            Ok(html) => (self.0.status(), HEADERS, html).into_response(),
-            Err(error) => {
-                tracing::error!(%error, "a page could not be rendered");
-                (StatusCode::INTERNAL_SERVER_ERROR, HEADERS).into_response()
-            }
-        }
+        let status = self.0.status();
+        (status, HEADERS, Extension(Unrendered(Arc::new(self.0)))).into_response()
     }
 }
 

@@ -24,10 +24,12 @@ use tower_http::timeout::TimeoutLayer;
 use self::guard::{Billed, Guarded};
 use crate::app::{App, not_found, respond};
 use crate::setup::{API_SCOPE, MCP_SCOPE};
+use crate::site::{self, Site};
 use crate::{mcp, pages, telemetry};
 
 /// The whole server.
 pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
+    let site = app.issuer.site();
     // Pages: never for other origins, and never in a frame.
     let pages = Router::new()
         .route("/", get(login::home))
@@ -54,27 +56,23 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
         )
         .layer(DefaultBodyLimit::max(64 * 1024));
 
-    let machines = documents(app)
+    let machines = Router::new()
         .route("/oauth/token", any(api::token))
         .route("/oauth/revoke", any(api::revoke))
         .route("/oauth/introspect", any(api::introspect))
         .route("/oauth/register", any(clients::register))
         .route("/oauth/register/{client_id}", any(clients::manage))
-        .layer(cors().expose_headers([
-            header::RETRY_AFTER,
-            header::WWW_AUTHENTICATE,
-            header::HeaderName::from_static("x-correlation-id"),
-        ]));
+        .layer(readable());
+    // What the library names by whole URLs has the issuer's path in it already.
+    let documents = documents(app).layer(readable());
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
-        let (path, scope, billed, route) = match path_of(resource.identifier()) {
-            path @ "/mcp" => (
-                path,
-                MCP_SCOPE,
-                Billed::Tools,
-                mcp::service([app.issuer.host().to_owned()], stop.clone()),
-            ),
-            path => (path, API_SCOPE, Billed::All, get(api::whoami)),
+        let path = path_of(resource.identifier());
+        let (scope, billed, route) = if path == site.path("/mcp") {
+            let service = mcp::service([app.issuer.host().to_owned()], stop.clone());
+            (MCP_SCOPE, Billed::Tools, service)
+        } else {
+            (API_SCOPE, Billed::All, get(api::whoami))
         };
         let guarded =
             Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope, billed });
@@ -92,13 +90,22 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
     // this.
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
-    pages
-        .merge(machines)
+    mounted(site, pages.merge(machines))
+        .merge(documents)
         .with_state(Arc::clone(app))
         .merge(resources)
         .fallback(not_found)
+        .layer(middleware::from_fn_with_state(site.clone(), site::finish))
         .layer(timeout)
         .layer(telemetry::http())
+}
+
+/// The router under the issuer's path, its front page at the path with and without a slash.
+fn mounted(site: &Site, router: Router<Arc<App>>) -> Router<Arc<App>> {
+    match site.prefix() {
+        "" => router,
+        prefix => Router::new().nest(prefix, router).route(&site.path("/"), get(login::home)),
+    }
 }
 
 /// The discovery documents, at the addresses that challenges and clients expect.
@@ -119,6 +126,15 @@ fn path_of(url: &str) -> &str {
         .and_then(|rest| rest.find('/'))
         .and_then(|at| url.get(authority + at..))
         .unwrap_or("/")
+}
+
+/// For what other origins may call, with the headers of a refusal.
+fn readable() -> CorsLayer {
+    cors().expose_headers([
+        header::RETRY_AFTER,
+        header::WWW_AUTHENTICATE,
+        header::HeaderName::from_static("x-correlation-id"),
+    ])
 }
 
 /// Any origin may read these: no cookie is looked at, so a page can do no more than the credentials

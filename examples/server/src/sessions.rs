@@ -15,6 +15,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::site::Site;
+
 /// Names and passwords. This is where a real host plugs in its own login: an identity provider,
 /// passkeys, or stored password hashes made by a slow function such as Argon2, with a limit on
 /// attempts.
@@ -170,27 +172,38 @@ impl Sessions {
 /// A cookie that holds a [`Token`], out of reach of scripts and of forms on other sites.
 ///
 /// Under https it is `Secure` and has the `__Host-` prefix, which keeps neighbouring subdomains
-/// from planting one. Under http, on this machine only, servers on other ports share it.
-#[derive(Debug, Clone, Copy)]
+/// from planting one; below a path, which `__Host-` does not allow, it has `__Secure-`. Under http,
+/// on this machine only, servers on other ports share it. The path is a part of the name, so that
+/// two servers on one host do not hide each other's.
+#[derive(Debug, Clone)]
 pub(crate) struct Cookie {
-    name: &'static str,
+    name: String,
+    site: Site,
     https: bool,
     lifetime: Option<Duration>,
 }
 
 impl Cookie {
     /// The one that a login sets and a logout clears.
-    pub(crate) fn session(https: bool, lifetime: Duration) -> Self {
-        let name = if https { "__Host-grantcore-session" } else { "grantcore-session" };
-        Self { name, https, lifetime: Some(lifetime) }
+    pub(crate) fn session(https: bool, site: &Site, lifetime: Duration) -> Self {
+        Self::new("grantcore-session", https, site, Some(lifetime))
     }
 
     /// The one that the `csrf` field of a form must repeat, be it the login form, before there is a
     /// session: a page on another site can neither read it nor send it, so it cannot log a
     /// browser in as somebody else (login CSRF).
-    pub(crate) fn form(https: bool) -> Self {
-        let name = if https { "__Host-grantcore-form" } else { "grantcore-form" };
-        Self { name, https, lifetime: None }
+    pub(crate) fn form(https: bool, site: &Site) -> Self {
+        Self::new("grantcore-form", https, site, None)
+    }
+
+    fn new(name: &str, https: bool, site: &Site, lifetime: Option<Duration>) -> Self {
+        let before = match (https, site.prefix()) {
+            (false, _) => "",
+            (true, "") => "__Host-",
+            (true, _) => "__Secure-",
+        };
+        let name = format!("{before}{name}{}", site.prefix().replace('/', "-"));
+        Self { name, site: site.clone(), https, lifetime }
     }
 
     /// The token that the browser sent. Two by this name are none: one of them is planted.
@@ -232,8 +245,9 @@ impl Cookie {
     fn line(&self, value: &str, lifetime: Option<Duration>) -> String {
         let secure = if self.https { "; Secure" } else { "" };
         let age = lifetime.map_or(String::new(), |age| format!("; Max-Age={}", age.as_secs()));
-        let name = self.name;
-        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
+        let name = &self.name;
+        let path = self.site.cookie_path();
+        format!("{name}={value}; Path={path}; HttpOnly; SameSite=Lax{secure}{age}")
     }
 }
 
@@ -349,23 +363,26 @@ mod tests {
     #[test]
     fn cookies_are_out_of_reach_of_scripts_and_other_sites() {
         let token = Token::draw().unwrap();
-        let secure = Cookie::session(true, LIFETIME).set(&token);
+        let secure = Cookie::session(true, &Site::default(), LIFETIME).set(&token);
         assert!(secure.starts_with(&format!("__Host-grantcore-session={}; ", token.reveal())));
         assert!(secure.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=43200"));
-        let local = Cookie::form(false).set(&token);
+        let local = Cookie::form(false, &Site::default()).set(&token);
         assert!(
             local.starts_with("grantcore-form=")
                 && local.ends_with("; Path=/; HttpOnly; SameSite=Lax")
         );
-        let cleared = Cookie::session(false, LIFETIME).clear();
+        let cleared = Cookie::session(false, &Site::default(), LIFETIME).clear();
         assert!(
             cleared.starts_with("grantcore-session=; Path=/; ") && cleared.ends_with("; Max-Age=0")
         );
+        let below = Cookie::session(true, &Site::new("/a/b"), LIFETIME).clear();
+        assert!(below.starts_with("__Secure-grantcore-session-a-b=; Path=/a/b; "), "{below}");
     }
 
     #[test]
     fn a_cookie_is_found_among_others_and_never_guessed() {
-        let found = |lines: &[&str]| Cookie::form(true).read(&sent(lines)).is_some();
+        let found =
+            |lines: &[&str]| Cookie::form(true, &Site::default()).read(&sent(lines)).is_some();
         let value = Token::draw().unwrap().reveal();
         let good = format!("__Host-grantcore-form={value}");
         assert!(found(&[&good]));
@@ -377,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_form_is_ours_only_if_it_repeats_the_cookie() {
-        let cookie = Cookie::form(false);
+        let cookie = Cookie::form(false, &Site::default());
         let value = cookie.read_or_draw(&HeaderMap::new()).unwrap().reveal();
         let headers = sent(&[&format!("grantcore-form={value}")]);
         assert!(cookie.vouches_for(&headers, &value));

@@ -5,21 +5,21 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-/// The authorization server's name: an origin, `https` or on this machine, in its one canonical
-/// spelling.
-///
-/// A path is not offered: this server answers at the root of its origin, and its cookies cover all
-/// of it.
+use crate::site::Site;
+
+/// The authorization server's name: an origin, `https` or on this machine, with or without a path,
+/// in its one canonical spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Issuer {
-    origin: String,
+    text: String,
+    site: Site,
     url: Url,
 }
 
 impl Issuer {
     /// As it stands in metadata and in `iss`.
     pub(crate) fn as_str(&self) -> &str {
-        &self.origin
+        &self.text
     }
 
     /// The host as it stands in a `Host` header, without the port.
@@ -32,7 +32,12 @@ impl Issuer {
         self.url.scheme() == "https"
     }
 
-    /// The origin that `text` is within, if tokens may travel there.
+    /// Its path, under which everything is.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The issuer that `text` means, in its canonical spelling, if tokens may travel there.
     pub(super) fn of(text: &str) -> Result<Self, IssuerError> {
         let url = Url::parse(text).map_err(IssuerError::NoUrl)?;
         let local = match url.host() {
@@ -44,9 +49,21 @@ impl Issuer {
         if !matches!((url.scheme(), local), ("https", _) | ("http", true)) {
             return Err(IssuerError::NotSafe);
         }
-        let origin = url.origin().ascii_serialization();
-        Ok(Self { origin, url })
+        let prefix = url.path().trim_end_matches('/');
+        if !prefix.split('/').skip(1).all(is_plain) {
+            return Err(IssuerError::Path);
+        }
+        let text = format!("{}{prefix}", url.origin().ascii_serialization());
+        Ok(Self { text, site: Site::new(prefix), url })
     }
+}
+
+/// Whether a segment of a path has one spelling everywhere: in proxies' settings, in browsers and
+/// in clients that compare the issuer byte for byte.
+fn is_plain(segment: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    !segment.is_empty() && segment != ".well-known" && segment.bytes().all(plain)
 }
 
 impl FromStr for Issuer {
@@ -54,8 +71,8 @@ impl FromStr for Issuer {
 
     fn from_str(text: &str) -> Result<Self, IssuerError> {
         match Self::of(text)? {
-            issuer if issuer.origin == text => Ok(issuer),
-            issuer => Err(IssuerError::NotAnOrigin(issuer.origin)),
+            issuer if issuer.text == text => Ok(issuer),
+            issuer => Err(IssuerError::Spelling(issuer.text)),
         }
     }
 }
@@ -69,9 +86,14 @@ pub(crate) enum IssuerError {
     /// Tokens would travel in the clear.
     #[error("must be https; http is for this machine only (127.0.0.1, [::1], localhost)")]
     NotSafe,
-    /// It says more than an origin, or says it in another spelling.
-    #[error("must be an origin in its one spelling, without path, query or slash at the end: {0}")]
-    NotAnOrigin(String),
+    /// It says more than an origin and a path, or says it in another spelling.
+    #[error("must be written in its one spelling, without user, query or slash at the end: {0}")]
+    Spelling(String),
+    /// Its path could be spelled in two ways, or is taken.
+    #[error(
+        "its path must be of segments like /auth or /a/b: letters, digits, `-`, `_`, `.` and `~`, and no .well-known"
+    )]
+    Path,
     /// There is none to derive.
     #[error("--listen {0} can be reached from other machines: name its --issuer https://...")]
     Missing(SocketAddr),

@@ -56,7 +56,8 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
 #[test]
 fn an_issuer_is_the_one_given_or_a_derived_one_on_this_machine() {
     let at = |config: &Config, bound: &str| config.issuer_at(bound.parse().unwrap());
-    for given in ["https://auth.example.com:8443", "http://[::1]:8080"] {
+    for given in ["https://auth.example.com:8443", "http://[::1]:8080", "https://a.example/auth/v1"]
+    {
         let config = parse(&["--issuer", given]).unwrap();
         let issuer = at(&config, "0.0.0.0:8080").unwrap();
         assert_eq!(issuer.as_str(), given);
@@ -84,7 +85,13 @@ fn bad_values_are_refused_with_what_to_write_instead() {
         ("--issuer", "http://auth.example.com", "be https"),
         ("--issuer", "http://127.0.0.1.example.com", "be https"),
         ("--issuer", "https://a.example/", "end: https://a.example\n"),
-        ("--issuer", "https://a.example/x", ": https://a.example\n"),
+        ("--issuer", "https://a.example/x/", "end: https://a.example/x\n"),
+        ("--issuer", "https://a.example/x?y", "end: https://a.example/x\n"),
+        ("--issuer", "https://a.example/./x", "end: https://a.example/x\n"),
+        ("--issuer", "https://a.example/a//b", "segments like /auth"),
+        ("--issuer", "https://a.example/%61", "segments like /auth"),
+        ("--issuer", "https://a.example/{x}", "segments like /auth"),
+        ("--issuer", "https://a.example/.well-known", "no .well-known"),
         ("--issuer", "https://u@a.example", ": https://a.example\n"),
         ("--issuer", "https://A.example:443", ": https://a.example\n"),
         ("--database", "grants.db", "`memory:`"),

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 
 use super::connected::App;
-use super::{Nav, Screen};
+use super::{Nav, Screen, filters};
 use crate::trail::Entry;
 
 /// Where to go, and the search.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Nav, Screen};
+use super::{Nav, Screen, filters};
 
 /// The applications that a user has connected.
 #[derive(Debug, Template)]

@@ -120,6 +120,23 @@ fn no_page_runs_styles_or_loads_anything_of_its_own() -> Result<()> {
     Ok(())
 }
 
+/// Under an issuer with a path, a link or form that leaves it leads to somebody else's server.
+#[test]
+fn every_own_link_and_form_is_written_by_the_filter() {
+    for template in std::fs::read_dir("templates").unwrap() {
+        let path = template.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let targets = |attribute: &'static str| text.split(attribute).skip(1);
+        for target in targets("href=\"").chain(targets("action=\"")) {
+            let value = target.split('"').next().unwrap_or_default();
+            let expression = target.split("}}").next().unwrap_or_default();
+            let is_foreign = ["{{ url }}", "{{ uri }}"].iter().any(|own| target.starts_with(own));
+            let is_ours = target.starts_with("{{ ") && expression.contains("|path ");
+            assert!(is_ours || is_foreign || value.starts_with('#'), "{path:?}: {value}");
+        }
+    }
+}
+
 #[test]
 fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
     let page = consent("plain", false).render()?;

@@ -1,0 +1,38 @@
+//! The server on the network: under a path, behind proxies, among strangers' connections.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod mounted;
+
+use reqwest::Response;
+use serde_json::json;
+
+/// A port of this machine that nothing listened on a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn header<'r>(response: &'r Response, name: &str) -> &'r str {
+    response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+}
+
+/// Says hello to an MCP endpoint.
+async fn call(resource: &str, token: &str) -> Response {
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}
+    });
+    let call = support::plain_client(false)
+        .post(resource)
+        .bearer_auth(token)
+        .header("accept", "application/json, text/event-stream")
+        .json(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}));
+    call.send().await.unwrap()
+}
