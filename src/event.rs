@@ -4,6 +4,8 @@
 #[cfg(feature = "tracing")]
 mod trace;
 
+use std::borrow::Cow;
+
 use crate::moment::{CorrelationId, Moment, Timestamp};
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
@@ -17,8 +19,9 @@ pub struct Event {
     pub kind: EventKind,
     /// Why it was refused, or nothing if it was not.
     pub reason: Option<Reason>,
-    /// Which part of the rule was broken, where it has several.
-    pub detail: Option<&'static str>,
+    /// What was received and what is right, as [`Refusal::detail`](crate::Refusal::detail) states
+    /// it; or what was noticed in a request that was answered, such as `scope_dropped`.
+    pub detail: Option<Cow<'static, str>>,
     /// When, by the server's clock.
     pub at: Timestamp,
     /// The request; its response can name it too.
@@ -47,8 +50,8 @@ pub struct Sent {
     pub status: u16,
     /// `error`; empty where a resource was called without credentials.
     pub error: &'static str,
-    /// `error_description`; nothing where none was sent.
-    pub description: Option<&'static str>,
+    /// `error_description`; `None` where none was sent.
+    pub description: Option<Cow<'static, str>>,
     /// `WWW-Authenticate`, where it was sent.
     pub challenge: Option<Box<str>>,
 }

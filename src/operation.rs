@@ -193,7 +193,7 @@ impl<T> Decision<T> {
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
         let event = Event {
-            detail: refusal.detail(),
+            detail: refusal.detail().map(Into::into),
             ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
         };
         let refusal = refusal.correlated(event.correlation);

@@ -67,6 +67,7 @@ pub struct Policy {
     error_delivery: ErrorDelivery,
     token_redirect_uri: TokenRedirectUri,
     terse_errors: bool,
+    troubleshooting_url: Option<String>,
     lenient_on_method: bool,
     revoke_previous_access: bool,
     refuse_reused_challenges: bool,
@@ -318,6 +319,11 @@ impl Policy {
     /// Whether `error_description` is left out of responses.
     pub fn is_terse(&self) -> bool {
         self.terse_errors
+    }
+
+    /// The page that explains each reason, if the policy names one.
+    pub fn troubleshooting_url(&self) -> Option<&str> {
+        self.troubleshooting_url.as_deref()
     }
 
     /// Whether the metadata is found where OpenID Connect clients look, too.

@@ -1,12 +1,16 @@
-//! A refusal: which rule was broken, and the way in which that may be told. How it looks on the
-//! wire is `response/`'s.
+//! A refusal: which rule was broken, what was received, and how the answer may reach the client.
+//! How it looks on the wire is `response/`'s.
 
+mod detail;
+
+use std::borrow::Cow;
+
+pub(crate) use self::detail::{Detail, Fault, host_hint, listed, quoted};
 use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy, Resource};
 use crate::reason::{Code, Reason, Surface};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::is_token;
-use crate::value::text::log_text;
 
 /// The protocol said no.
 ///
@@ -20,17 +24,14 @@ pub struct Refusal {
     reason: Reason,
     surface: Surface,
     manner: Manner,
+    detail: Option<Box<Detail>>,
     correlation: Option<CorrelationId>,
 }
 
-/// In which way it is told.
+/// How a refusal is answered.
 #[derive(Debug)]
 pub(crate) enum Manner {
     Plain,
-    /// On a page, with what was received as text.
-    Received(Box<str>),
-    /// On a page, with which part of the rule was broken.
-    Part(&'static str),
     /// At the client's verified redirect URI.
     Redirectable(Box<Redirectable>),
     /// With a challenge (RFC 6750 §3).
@@ -114,21 +115,26 @@ impl Refusal {
         Self::later(Reason::RateLimited, Surface::Token, seconds.max(1))
     }
 
-    fn told(reason: Reason, surface: Surface, manner: Manner) -> Self {
-        Self { reason, surface, manner, correlation: None }
+    fn told(fault: impl Into<Fault>, surface: Surface, manner: Manner) -> Self {
+        let Fault { reason, detail } = fault.into();
+        Self { reason, surface, manner, detail, correlation: None }
+    }
+
+    /// The refusal of this fault, with what was received.
+    pub(crate) fn of(fault: impl Into<Fault>, surface: Surface) -> Self {
+        Self::told(fault, surface, Manner::Plain)
     }
 
     pub(crate) fn received(reason: Reason, text: &str) -> Self {
-        let manner = if text.is_empty() { Manner::Plain } else { Manner::Received(log_text(text)) };
-        Self::told(reason, Surface::Authorization, manner)
+        Self::of(reason.received(text), Surface::Authorization)
     }
 
-    pub(crate) fn part(reason: Reason, part: &'static str) -> Self {
-        Self::told(reason, Surface::Authorization, Manner::Part(part))
+    pub(crate) fn part(reason: Reason, part: impl Into<Cow<'static, str>>) -> Self {
+        Self::of(reason.hint(part), Surface::Authorization)
     }
 
-    pub(crate) fn redirectable(reason: Reason, to: Redirectable) -> Self {
-        Self::told(reason, Surface::Authorization, Manner::Redirectable(Box::new(to)))
+    pub(crate) fn redirectable(fault: impl Into<Fault>, to: Redirectable) -> Self {
+        Self::told(fault, Surface::Authorization, Manner::Redirectable(Box::new(to)))
     }
 
     pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[&str]) -> Self {
@@ -147,9 +153,9 @@ impl Refusal {
         &self.manner
     }
 
-    /// Told in the same way, for another reason.
+    /// Answered in the same way, for another reason.
     pub(crate) fn because(self, reason: Reason) -> Self {
-        Self { reason, ..self }
+        Self { reason, detail: None, ..self }
     }
 
     /// Which rule was broken, for the operator.
@@ -157,12 +163,26 @@ impl Refusal {
         self.reason
     }
 
-    /// Which part of the rule was broken, where the rule has several: of a client's document, say.
-    pub fn detail(&self) -> Option<&'static str> {
-        match self.manner {
-            Manner::Part(part) => Some(part),
-            _ => None,
+    /// Returns what was received and what is right, where that is known: whole sentences, at most
+    /// about 800 bytes, within the characters of `error_description` (RFC 6749 §5.2). Values of the
+    /// request are escaped and cut, and no credential of this crate is among them.
+    pub fn detail(&self) -> Option<String> {
+        self.detail.as_ref().map(|detail| detail.sentences().into_owned())
+    }
+
+    /// Returns `error_description` as it is sent: the reason's stable
+    /// [description](Reason::description), and after it the [detail](Self::detail).
+    pub fn description(&self) -> Cow<'static, str> {
+        let stable = self.reason.shown().description();
+        match &self.detail {
+            None => Cow::Borrowed(stable),
+            Some(detail) => format!("{stable} {}", detail.sentences()).into(),
         }
+    }
+
+    /// The value that broke the rule, cleaned.
+    pub(crate) fn received_value(&self) -> Option<String> {
+        self.detail.as_ref()?.received().map(Into::into)
     }
 
     /// The same, with the name of the request it answers.

@@ -100,7 +100,7 @@ fn a_detail_is_told_as_well() {
     let _ =
         world.authorize_with(&support::clients::ask(support::clients::DOCUMENT), Some(document));
     let event = world.events().pop().unwrap();
-    assert_eq!(traced(|| event.trace())[0]["detail"], event.detail.unwrap());
+    assert_eq!(traced(|| event.trace())[0]["detail"], event.detail.as_deref().unwrap());
 }
 
 /// Handed to a server as its observer: every call is told once, and a replay is a warning.

@@ -17,7 +17,7 @@ use crate::operation::{Decision, Keys, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
-use crate::refusal::{Redirectable, Refusal};
+use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 use crate::value::credential::{Issued, Kind};
@@ -85,15 +85,14 @@ fn authorize(
     let redirect_uri = match redirect_uri(request, client, policy) {
         Ok(uri) => uri,
         Err(reason) => {
-            return refuse(Refusal::received(
-                reason,
-                request.redirect_uri.get().unwrap_or_default(),
-            ));
+            let sent = request.redirect_uri.get().unwrap_or_default();
+            let fault = reason.received(sent).maybe_hint(host_hint(sent));
+            return refuse(Refusal::of(fault, Surface::Authorization));
         }
     };
     // A state that came twice has no value that could be sent back.
     let state = request.state.get().filter(|_| !request.state.repeated);
-    let tell = |reason| {
+    let tell = |fault: Fault| {
         let to = Redirectable::of(
             redirect_uri.clone(),
             state,
@@ -101,11 +100,11 @@ fn authorize(
             client.is_trusted(),
             policy,
         );
-        Refusal::redirectable(reason, to)
+        Refusal::redirectable(fault, to)
     };
     let asked = match judge(request, client, policy) {
         Ok(asked) => asked,
-        Err(reason) => return refuse(tell(reason)),
+        Err(fault) => return refuse(tell(fault)),
     };
     let Some(user) = &request.user else {
         let page = LoginPage { client: Arc::clone(client) };
@@ -117,7 +116,7 @@ fn authorize(
         );
     };
     if let Err(reason) = loaded.standing() {
-        return refuse(tell(reason));
+        return refuse(tell(reason.into()));
     }
     let ticket = moment.entropy.secret();
     let id = request.grant_id(moment);
@@ -138,15 +137,15 @@ fn authorize(
         match occupant(&stored.record, user, moment) {
             Occupant::Own => return page(Arc::clone(&stored.record)),
             Occupant::Reload if request.challenge_once => {}
-            _ if request.challenge_once => return refuse(tell(Reason::PkceChallengeReused)),
-            _ => return refuse(tell(Reason::Contended)),
+            _ if request.challenge_once => return refuse(tell(Reason::PkceChallengeReused.into())),
+            _ => return refuse(tell(Reason::Contended.into())),
         }
     }
     let grant =
         pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
     let next = Arc::new(grant);
     let write = Write::grant(loaded.grant.as_ref(), Arc::clone(&next));
-    page(next).writing(write).or_unsaved(tell(Reason::StorageUnavailable))
+    page(next).writing(write).or_unsaved(tell(Reason::StorageUnavailable.into()))
 }
 
 /// What a record is that stands where this request would put its own.
@@ -191,26 +190,27 @@ fn judge(
     request: &AuthorizationRequest<'_>,
     client: &Client,
     policy: &Policy,
-) -> Result<Asked, Reason> {
-    if request.repeats() {
-        return Err(Reason::ParameterRepeated);
+) -> Result<Asked, Fault> {
+    if let Some(name) = request.repeated() {
+        return Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))));
     }
     if request.request.get().is_some() {
-        return Err(Reason::RequestObject);
+        return Err(Reason::RequestObject.into());
     }
     if request.request_uri.get().is_some() {
-        return Err(Reason::RequestUri);
+        return Err(Reason::RequestUri.into());
     }
     match request.response_type.get() {
-        None => return Err(Reason::ResponseTypeMissing),
+        None => return Err(Reason::ResponseTypeMissing.into()),
         Some("code") => {}
-        Some(_) => return Err(Reason::ResponseTypeUnsupported),
+        Some(other) => return Err(Reason::ResponseTypeUnsupported.received(other)),
     }
     if !client.grant_types().authorization_code {
-        return Err(Reason::CodeFlowUnauthorized);
+        return Err(Reason::CodeFlowUnauthorized.into());
     }
-    if !matches!(request.response_mode.get(), None | Some("query")) {
-        return Err(Reason::ResponseModeUnsupported);
+    match request.response_mode.get() {
+        None | Some("query") => {}
+        Some(other) => return Err(Reason::ResponseModeUnsupported.received(other)),
     }
     let challenge = code_challenge(request)?;
     let scope = requested_scope(request.scope.get(), client, policy)?;
@@ -219,12 +219,15 @@ fn judge(
 }
 
 /// PKCE with S256, for every client (OAuth 2.1 §7.5.1).
-fn code_challenge(request: &AuthorizationRequest<'_>) -> Result<CodeChallenge, Reason> {
+fn code_challenge(request: &AuthorizationRequest<'_>) -> Result<CodeChallenge, Fault> {
     let challenge = request.code_challenge.get().ok_or(Reason::PkceMissing)?;
     match request.code_challenge_method.get() {
-        None => Err(Reason::PkceMethodMissing),
-        Some("S256") => CodeChallenge::parse(challenge).ok_or(Reason::PkceMalformed),
-        Some(_) => Err(Reason::PkceMethod),
+        None => Err(Reason::PkceMethodMissing.into()),
+        Some("S256") => CodeChallenge::parse(challenge).ok_or_else(|| {
+            let length = challenge.chars().count();
+            Reason::PkceMalformed.hint(format!("The one received has {length} characters."))
+        }),
+        Some(other) => Err(Reason::PkceMethod.received(other)),
     }
 }
 

@@ -2,13 +2,15 @@
 //! later against the grant.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::client::Client;
 use crate::grant::Terms;
-use crate::policy::Policy;
+use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::reason::Reason;
+use crate::refusal::{Fault, listed};
 use crate::value::resource;
-use crate::value::scope::{Scope, ScopeError, Subset};
+use crate::value::scope::{MOST_TOKENS, Scope, ScopeError, Subset, is_token};
 
 /// Scopes that clients add by themselves and that mean nothing here unless the policy declares
 /// them.
@@ -20,27 +22,59 @@ pub(crate) fn requested_scope(
     asked: Option<&str>,
     client: &Client,
     policy: &Policy,
-) -> Result<Scope, Reason> {
+) -> Result<Scope, Fault> {
     let drops = |token: &&str| {
         !policy.knows_scope(token) && (*token == TOLERATED || policy.drops_unknown_scopes())
     };
-    let asked = asked.map(|asked| {
-        // A malformed token is an error even where unknown ones are dropped.
-        Scope::parse(asked)
-            .and_then(|asked| Scope::from_tokens(asked.tokens().filter(|token| !drops(token))))
-    });
-    let scope = match asked {
-        Some(Ok(scope)) => scope,
-        Some(Err(ScopeError::Character | ScopeError::TooMany)) => {
-            return Err(Reason::ScopeMalformed);
+    let Some(asked) = asked else { return Ok(default_scope(client, policy)?) };
+    // A malformed token is an error even where unknown ones are dropped.
+    let scope = Scope::parse(asked)
+        .and_then(|parsed| Scope::from_tokens(parsed.tokens().filter(|token| !drops(token))));
+    let scope = match scope {
+        Ok(scope) => scope,
+        Err(ScopeError::Empty) => return Ok(default_scope(client, policy)?),
+        Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
+            return Err(Reason::ScopeMalformed.maybe_hint(scope_hint(asked, error)));
         }
-        Some(Err(ScopeError::Empty)) | None => return default_scope(client, policy),
     };
-    if !scope.tokens().all(|token| policy.knows_scope(token)) {
-        return Err(Reason::ScopeUnknown);
+    let unknown: Vec<_> = scope.tokens().filter(|token| !policy.knows_scope(token)).collect();
+    if !unknown.is_empty() {
+        return Err(Reason::ScopeUnknown.hint(unknown_hint(&unknown, policy)));
     }
-    let is_open = scope.tokens().all(|token| client.may_ask_for(token, policy));
-    if is_open { Ok(scope) } else { Err(Reason::ScopeForbidden) }
+    let forbidden: Vec<_> =
+        scope.tokens().filter(|token| !client.may_ask_for(token, policy)).collect();
+    if !forbidden.is_empty() {
+        let hint = format!("Beyond the registration: {}.", listed(forbidden));
+        return Err(Reason::ScopeForbidden.hint(hint));
+    }
+    Ok(scope)
+}
+
+/// Which tokens are unknown, and which are known. A comma is the usual separator of clients that
+/// were written for another server.
+fn unknown_hint(unknown: &[&str], policy: &Policy) -> String {
+    let known = listed(policy.scopes().iter().map(ScopeInfo::name));
+    let mut hint = format!("Unknown: {}. Known: {known}.", listed(unknown.iter().copied()));
+    if unknown.iter().any(|token| token.contains(',')) {
+        hint.push_str(" Separate scope tokens by spaces, not by commas.");
+    }
+    hint
+}
+
+/// Which token cannot be one, or how many there are.
+pub(crate) fn scope_hint(asked: &str, error: ScopeError) -> Option<String> {
+    let tokens = || asked.split(' ').filter(|token| !token.is_empty());
+    match error {
+        ScopeError::Empty => None,
+        ScopeError::Character => {
+            let wrong = tokens().filter(|token| !is_token(token));
+            Some(format!("Not a scope token: {}.", listed(wrong)))
+        }
+        ScopeError::TooMany => {
+            let received = tokens().collect::<BTreeSet<_>>().len();
+            Some(format!("Received: {received} scope tokens. At most {MOST_TOKENS} are possible."))
+        }
+    }
 }
 
 /// The configured default, as far as it is open to this client.
@@ -54,19 +88,23 @@ fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
 pub(crate) fn requested_resources(
     asked: &[Cow<'_, str>],
     policy: &Policy,
-) -> Result<Box<[Box<str>]>, Reason> {
+) -> Result<Box<[Box<str>]>, Fault> {
+    let known =
+        || format!("Known: {}.", listed(policy.resources().iter().map(Resource::identifier)));
     if asked.is_empty() {
-        let assumed = policy.assumed_resource().ok_or(Reason::ResourceMissing)?;
+        let assumed = policy.assumed_resource();
+        let assumed = assumed.ok_or_else(|| Reason::ResourceMissing.hint(known()))?;
         return Ok([assumed.into()].into());
     }
     let mut found: Vec<Box<str>> = Vec::new();
     for indicator in asked {
         if !resource::is_resource(indicator) {
-            return Err(Reason::ResourceMalformed);
+            return Err(Reason::ResourceMalformed.received(indicator));
         }
-        let known = policy.resource(indicator).ok_or(Reason::ResourceUnknown)?.identifier();
-        if !found.iter().any(|own| &**own == known) {
-            found.push(known.into());
+        let own = policy.resource(indicator);
+        let own = own.ok_or_else(|| Reason::ResourceUnknown.received(indicator).hint(known()))?;
+        if !found.iter().any(|before| **before == *own.identifier()) {
+            found.push(own.identifier().into());
         }
     }
     Ok(found.into())

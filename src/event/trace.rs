@@ -33,7 +33,7 @@ impl Event {
                     tracing::Level::$level,
                     kind = self.kind.name(),
                     reason = self.reason.map(Reason::name),
-                    detail = self.detail,
+                    detail = self.detail.as_deref(),
                     client = self.client.as_ref().map(|client| client.as_str()),
                     claimed = self.claimed.as_deref(),
                     subject = self.subject.as_ref().map(|subject| subject.as_str()),

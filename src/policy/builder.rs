@@ -76,6 +76,7 @@ impl PolicyBuilder {
             error_delivery: ErrorDelivery::default(),
             token_redirect_uri: TokenRedirectUri::default(),
             terse_errors: false,
+            troubleshooting_url: None,
             lenient_on_method: false,
             revoke_previous_access: false,
             refuse_reused_challenges: false,
@@ -321,6 +322,15 @@ impl PolicyBuilder {
     /// by.
     pub fn terse_errors(mut self, terse: bool) -> Self {
         self.policy.terse_errors = terse;
+        self
+    }
+
+    /// Names the page that explains each reason, such as a rendering of
+    /// [`troubleshooting`](crate::troubleshooting()): every error then carries an `error_uri`
+    /// (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3), this URL with the reason's name as its fragment.
+    /// Default: no `error_uri`. [Terse errors](Self::terse_errors) carry none either.
+    pub fn troubleshooting_url(mut self, url: impl Into<String>) -> Self {
+        self.policy.troubleshooting_url = Some(url.into());
         self
     }
 

@@ -20,6 +20,10 @@ pub enum PolicyError {
     /// for each registration has its own URL below it.
     #[error("an endpoint is an https URL of the issuer's origin without fragment")]
     Endpoint,
+    /// A troubleshooting page that is not an `https` URL without fragment, or loopback `http` if
+    /// allowed.
+    #[error("a troubleshooting page is an https URL without fragment")]
+    TroubleshootingUrl,
     /// No resource: tokens would be for nothing.
     #[error("a policy names at least one resource")]
     NoResource,
@@ -97,6 +101,9 @@ pub(super) fn check(policy: &Policy, loopback_http: bool) -> Result<(), PolicyEr
 fn check_urls(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
     if !is_server_url(&policy.issuer, loopback_http) || policy.issuer.contains('?') {
         return Err(PolicyError::Issuer);
+    }
+    if policy.troubleshooting_url().is_some_and(|url| !is_server_url(url, loopback_http)) {
+        return Err(PolicyError::TroubleshootingUrl);
     }
     let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
     let own =

@@ -122,19 +122,19 @@ impl<'a> AuthorizationRequest<'a> {
         }
     }
 
-    /// Whether a parameter other than client, redirect URI and resource came twice.
-    pub(crate) fn repeats(&self) -> bool {
+    /// The first parameter other than client, redirect URI and resource that came twice.
+    pub(crate) fn repeated(&self) -> Option<&'static str> {
         [
-            &self.response_type,
-            &self.response_mode,
-            &self.scope,
-            &self.state,
-            &self.code_challenge,
-            &self.code_challenge_method,
-            &self.request,
-            &self.request_uri,
+            ("response_type", &self.response_type),
+            ("response_mode", &self.response_mode),
+            ("scope", &self.scope),
+            ("state", &self.state),
+            ("code_challenge", &self.code_challenge),
+            ("code_challenge_method", &self.code_challenge_method),
+            ("request", &self.request),
+            ("request_uri", &self.request_uri),
         ]
-        .iter()
-        .any(|slot| slot.repeated)
+        .into_iter()
+        .find_map(|(name, slot)| slot.repeated.then_some(name))
     }
 }

@@ -5,8 +5,7 @@ use std::fmt;
 
 use super::reply::{PAGE_HEADERS, Reply};
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
-use crate::refusal::Redirectable;
+use crate::refusal::{Redirectable, Refusal};
 use crate::value::credential::Issued;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 
@@ -54,12 +53,20 @@ impl fmt::Debug for Redirect {
 }
 
 /// The error response at the client's redirect URI (OAuth 2.1 §4.1.2.1; RFC 9207 §2).
-pub(crate) fn error_location(to: &Redirectable, reason: Reason, policy: &Policy) -> String {
-    let description = (!policy.is_terse()).then(|| ("error_description", reason.description()));
+pub(crate) fn error_location(to: &Redirectable, refusal: &Refusal, policy: &Policy) -> String {
+    let description = (!policy.is_terse()).then(|| refusal.description());
+    let explanation = refusal.error_uri(policy);
+    let description = description.as_deref().map(|text| ("error_description", text));
+    let explanation = explanation.as_deref().map(|uri| ("error_uri", uri));
     let state = to.state.as_deref().map(|state| ("state", state));
-    let error = ("error", reason.code(Surface::Authorization).as_str());
+    let error = ("error", refusal.code().as_str());
     to.uri.with(
-        [error].into_iter().chain(description).chain(state).chain([("iss", policy.issuer())]),
+        [error]
+            .into_iter()
+            .chain(description)
+            .chain(explanation)
+            .chain(state)
+            .chain([("iss", policy.issuer())]),
         256,
     )
 }

@@ -35,7 +35,9 @@ pub const PAGE_HEADERS: [(&str, &str); 5] = [
 struct ErrorBody {
     error: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error_description: Option<&'static str>,
+    error_description: Option<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_uri: Option<String>,
 }
 
 impl Reply {
@@ -110,26 +112,35 @@ impl Refusal {
         Sent { status, error, description, challenge }
     }
 
+    /// Returns the address of the reason's explanation, where the policy names a page of them. What
+    /// is described alike has one address: the explanation discloses no more than the description.
+    pub(crate) fn error_uri(&self, policy: &Policy) -> Option<String> {
+        let page = policy.troubleshooting_url().filter(|_| !policy.is_terse())?;
+        let description = self.reason().shown().description();
+        let first = Reason::ALL.iter().find(|reason| reason.description() == description)?;
+        Some(format!("{page}#{}", first.name()))
+    }
+
     /// Code and description, but for the one refusal that has none: no credentials, no error (OAuth
     /// 2.1 §5.3.2).
-    fn error(&self, policy: &Policy) -> Option<(&'static str, &'static str)> {
+    fn error(&self, policy: &Policy) -> Option<(&'static str, Cow<'static, str>)> {
         match self.code() {
             Code::None
                 if self.surface() == Surface::Resource
                     && policy.checks().body_error_without_token =>
             {
-                Some((Code::InvalidToken.as_str(), "The request has no access token."))
+                Some((Code::InvalidToken.as_str(), "The request has no access token.".into()))
             }
             Code::None => None,
-            Code::TooManyRequests => Some((policy.rates().code, self.reason().description())),
-            code => Some((code.as_str(), self.reason().shown().description())),
+            Code::TooManyRequests => Some((policy.rates().code, self.description())),
+            code => Some((code.as_str(), self.description())),
         }
     }
 
     fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
         match (self.manner(), self.surface(), self.code()) {
             (Manner::Challenge(challenge), ..) if self.status() < 500 => {
-                Some(challenge.header(self.reason(), policy).into())
+                Some(challenge.header(self, policy).into())
             }
             (_, Surface::Token, Code::InvalidClient) => {
                 Some(format!("Basic realm=\"{}\"", policy.issuer()).into())
@@ -148,7 +159,8 @@ impl Refusal {
     fn error_body(&self, policy: &Policy) -> Option<String> {
         let (error, description) = self.error(policy)?;
         let error_description = (!policy.is_terse()).then_some(description);
-        serde_json::to_string(&ErrorBody { error, error_description }).ok()
+        let error_uri = self.error_uri(policy);
+        serde_json::to_string(&ErrorBody { error, error_description, error_uri }).ok()
     }
 
     fn page(&self, policy: &Policy) -> Reply {
@@ -164,15 +176,8 @@ impl Refusal {
             "Authorization failed: {}\n{}\n{}\n{}\n",
             problem.code, problem.description, problem.cause, problem.fix
         );
-        let detail = problem.detail.map(str::to_owned);
-        for (label, text) in [
-            ("In detail", detail),
-            ("Received", problem.received),
-            ("Continue", problem.continue_url),
-        ] {
-            if let Some(text) = text {
-                body.extend([label, ": ", &text, "\n"]);
-            }
+        if let Some(url) = problem.continue_url {
+            body.extend(["Continue: ", &url, "\n"]);
         }
         Reply { status: problem.status, headers, body }
     }

@@ -133,7 +133,7 @@ impl Core {
     pub(super) fn early(&self, refusal: Refusal, claimed: Option<&str>) -> Early {
         let moment = self.moment();
         let mut event = Event {
-            detail: refusal.detail(),
+            detail: refusal.detail().map(Into::into),
             ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment)
         };
         if let Some(claimed) = claimed {

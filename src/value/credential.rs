@@ -89,7 +89,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn prefix(self) -> &'static str {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Ticket,
+        Self::Code,
+        Self::Access,
+        Self::Refresh,
+        Self::ClientSecret,
+        Self::Management,
+    ];
+
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Ticket => "gct_",
             Self::Code => "gac_",

@@ -4,7 +4,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use percent_encoding::percent_encode_byte;
 use serde::{Deserialize, Serialize};
+
+use super::credential::Kind;
 
 /// A `client_id`: 1 to 2,048 printable ASCII characters (OAuth 2.1 App. A.1). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -141,4 +144,62 @@ pub(crate) fn log_text(text: &str) -> Box<str> {
         }
     }
     clean.into()
+}
+
+/// Untrusted text for `error_description`: within `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2), at
+/// most `most` bytes, cut where a credential begins. Every other byte is percent-encoded; what is
+/// left out is marked by three periods.
+pub(crate) fn error_text(text: &str, most: usize) -> String {
+    let shown = before_credential(text);
+    let mut clean = String::with_capacity(shown.len().min(most));
+    for c in shown.chars() {
+        let start = clean.len();
+        if matches!(c, ' ' | '!' | '#'..='[' | ']'..='~') {
+            clean.push(c);
+        } else {
+            let mut utf8 = [0; 4];
+            for byte in c.encode_utf8(&mut utf8).bytes() {
+                clean.push_str(percent_encode_byte(byte));
+            }
+        }
+        if clean.len() > most {
+            clean.truncate(start);
+            clean.push_str("...");
+            return clean;
+        }
+    }
+    if shown.len() < text.len() {
+        clean.push_str("...");
+    }
+    clean
+}
+
+/// The text before the first of this crate's own credentials in it, in whatever letter case and
+/// however much of the prefix is percent-encoded: what a client sends in the wrong place is not
+/// repeated and not recorded.
+pub(crate) fn before_credential(text: &str) -> &str {
+    let starts = text.char_indices().map(|(at, _)| at);
+    let mut starts = starts.filter(|at| text.get(*at..).is_some_and(begins_credential));
+    starts.next().and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+fn begins_credential(text: &str) -> bool {
+    Kind::ALL.into_iter().any(|kind| {
+        let mut rest = text.as_bytes();
+        kind.prefix().bytes().all(|wanted| {
+            let found = match rest {
+                [b'%', high, low, after @ ..] => {
+                    rest = after;
+                    let digit = |hex: u8| char::from(hex).to_digit(16);
+                    digit(*high).zip(digit(*low)).and_then(|(h, l)| u8::try_from(h * 16 + l).ok())
+                }
+                [first, after @ ..] => {
+                    rest = after;
+                    Some(*first)
+                }
+                [] => None,
+            };
+            found.is_some_and(|found| found.eq_ignore_ascii_case(&wanted))
+        })
+    })
 }

@@ -358,7 +358,10 @@ fn assert_sent(event: &Event, reply: &Reply) {
     assert_eq!(sent.challenge.as_deref(), reply.header("www-authenticate"));
     let body = if reply.body.is_empty() { serde_json::json!({}) } else { json(reply) };
     assert_eq!(body.get("error").and_then(|error| error.as_str()).unwrap_or_default(), sent.error);
-    assert_eq!(body.get("error_description").and_then(|text| text.as_str()), sent.description);
+    assert_eq!(
+        body.get("error_description").and_then(|text| text.as_str()),
+        sent.description.as_deref()
+    );
     assert_eq!(event.error(), Some(sent.error));
 }
 
@@ -425,7 +428,7 @@ fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them()
     drop(world.authorize(&Params::authorize()));
     let event = world.events().pop().unwrap();
     assert_eq!(
-        (event.reason, event.sent.unwrap().description),
+        (event.reason, event.sent.unwrap().description.as_deref()),
         (Some(Reason::ClientDeactivated), Some(Reason::ClientUnknown.description()))
     );
     world.server.set_standing("app", Standing::Active).unwrap().unwrap();
@@ -436,7 +439,10 @@ fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them()
     let location = reply.header("location").unwrap();
     assert_eq!((sent.status, reply.status), (303, 303));
     assert_eq!(crate::support::param(location, "error").as_deref(), Some(sent.error));
-    assert_eq!(crate::support::param(location, "error_description").as_deref(), sent.description);
+    assert_eq!(
+        crate::support::param(location, "error_description").as_deref(),
+        sent.description.as_deref()
+    );
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod code;
 mod connected;
 mod consent;
 mod consent_page;
+mod descriptions;
 mod edges;
 mod introspect;
 mod meta;

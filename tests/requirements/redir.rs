@@ -349,16 +349,22 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
             }
         };
         prop_assert!(location.bytes().all(|b| b.is_ascii_graphic()), "{location:?}");
+        let mut found = added(&location, asked);
         let mut wanted = vec![("iss".to_owned(), ISSUER.to_owned()), ("state".to_owned(), state)];
         match code {
             None => wanted.push(("code".to_owned(), param(&location, "code").unwrap_or_default())),
             Some((code, reason)) => {
                 wanted.push(("error".to_owned(), code.to_owned()));
                 wanted.push(("error_description".to_owned(), reason.description().to_owned()));
+                // What was received may follow the stable description.
+                for (_, text) in found.iter_mut().filter(|(name, _)| name == "error_description") {
+                    prop_assert!(text.starts_with(reason.description()), "{}", text);
+                    text.truncate(reason.description().len());
+                }
             }
         }
         wanted.sort();
-        prop_assert_eq!(added(&location, asked), wanted);
+        prop_assert_eq!(found, wanted);
         seen.set(seen.get() + 1);
         Ok(())
     });

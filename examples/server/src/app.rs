@@ -48,12 +48,10 @@ impl App {
             status: problem.status,
             title: "Authorization failed".into(),
             code: problem.code.into(),
-            description: problem.description.into(),
+            description: problem.description.into_owned(),
             cause: problem.cause.into(),
-            detail: problem.detail.map(Into::into),
             fix: problem.fix.into(),
             anchor: problem.anchor,
-            received: problem.received,
             continue_url: problem.continue_url,
             reload_url,
             correlation_id: refusal.correlation().map(|id| id.to_string()).unwrap_or_default(),
@@ -116,7 +114,7 @@ pub(crate) fn log_event(event: &Event) {
         event.subject.as_ref().map(grantcore::Subject::as_str),
     );
     let (kind, client, error) = (event.kind.name(), event.client_id(), event.error());
-    tracing::info!(kind, reason, detail = event.detail, error, client, subject, flow, correlation = %event.correlation, see, "oauth");
+    tracing::info!(kind, reason, detail = event.detail.as_deref(), error, client, subject, flow, correlation = %event.correlation, see, "oauth");
 }
 
 fn log_failure(failure: &Failure<BackendError>) {

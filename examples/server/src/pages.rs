@@ -188,18 +188,14 @@ pub(crate) struct Problem {
     pub(crate) title: String,
     /// The public error code, such as `invalid_request`.
     pub(crate) code: String,
-    /// What went wrong, in a sentence.
+    /// What went wrong, what was received and what is right, as text: nothing in it is ever a link.
     pub(crate) description: String,
     /// Why, in a sentence.
     pub(crate) cause: String,
-    /// Which part of a rule was broken, in a sentence, where it has several.
-    pub(crate) detail: Option<String>,
     /// What helps, in a sentence.
     pub(crate) fix: String,
     /// Where more is said of it, on the troubleshooting page.
     pub(crate) anchor: &'static str,
-    /// What arrived (a redirect URI, say); shown as text and never as a link.
-    pub(crate) received: Option<String>,
     /// The error response at a *verified* redirect URI; the only address from a request that is
     /// ever a link.
     pub(crate) continue_url: Option<String>,

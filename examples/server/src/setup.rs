@@ -28,6 +28,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
     let base = issuer.as_str();
     let policy = Policy::builder(base)
         .allow_loopback_http(!issuer.is_https())
+        .troubleshooting_url(format!("{base}/troubleshooting"))
         .scope(MCP_SCOPE, "Read the notes on your note pad and add to them")
         .scope(API_SCOPE, "See who you are on this server")
         .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))

@@ -177,13 +177,13 @@ async fn however_many_there_are_they_are_found_in_order() {
 #[tokio::test]
 async fn audit_04_an_event_is_kept_as_it_was() {
     let full = event(MINUTE, |event| {
-        event.detail = Some("redirect_uris");
+        event.detail = Some("redirect_uris".into());
         event.flow = Some(GrantId::from_bytes([7; 16]));
         event.claimed = Some("'; DROP TABLE trail; --".into());
         event.subject = Some(Subject::new("ålice"));
         event.note = Some("asked for\\n by mail".into());
-        let (description, challenge) =
-            (Some("Too \"much\"."), Some("Bearer error=\"invalid_token\"".into()));
+        let description = Some("Too \"much\".".into());
+        let challenge = Some("Bearer error=\"invalid_token\"".into());
         event.sent =
             Some(Box::new(Sent { status: 401, error: "invalid_token", description, challenge }));
     });

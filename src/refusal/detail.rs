@@ -1,0 +1,131 @@
+//! The part of a description that depends on the request: what was received, and what is right.
+//!
+//! It is composed on refusals only. Everything a stranger sent passes [`error_text`]: bounded,
+//! within the characters of `error_description`, and cut where one of this crate's own credentials
+//! begins.
+
+use std::borrow::Cow;
+
+use crate::reason::Reason;
+use crate::value::text::{before_credential, error_text, log_text};
+
+/// The longest value that is repeated to its sender, in bytes.
+const LONGEST_RECEIVED: usize = 256;
+/// How much of it is kept until it is written: more than is written, so that the cut is marked.
+const LONGEST_KEPT: usize = 2 * LONGEST_RECEIVED;
+/// The longest sentence about what is right, in bytes.
+const LONGEST_HINT: usize = 512;
+
+/// What was received and what is right, each where it helps.
+#[derive(Debug, Default)]
+pub(crate) struct Detail {
+    /// As it came, but cut: at [`LONGEST_KEPT`], and where a credential begins.
+    received: Option<Box<str>>,
+    hint: Option<Cow<'static, str>>,
+}
+
+/// A rule that a request broke, with what was received where that helps.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) reason: Reason,
+    pub(crate) detail: Option<Box<Detail>>,
+}
+
+impl Detail {
+    /// The value that was received, cleaned for a page or a log.
+    pub(crate) fn received(&self) -> Option<Box<str>> {
+        self.received.as_deref().map(log_text)
+    }
+
+    /// Whole sentences, to follow the stable description.
+    pub(crate) fn sentences(&self) -> Cow<'_, str> {
+        let received = self.received.as_deref().map(|text| error_text(text, LONGEST_RECEIVED));
+        match (received, &self.hint) {
+            (None, hint) => Cow::Borrowed(hint.as_deref().unwrap_or_default()),
+            (Some(received), None) => format!("Received: '{received}'.").into(),
+            (Some(received), Some(hint)) => format!("Received: '{received}'. {hint}").into(),
+        }
+    }
+}
+
+impl From<Reason> for Fault {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+}
+
+impl Reason {
+    /// The fault with the value that broke the rule. An empty value is not repeated.
+    pub(crate) fn received(self, text: &str) -> Fault {
+        Fault::from(self).received(text)
+    }
+
+    /// The fault with whole sentences about what was received or what is right. Values of the
+    /// request within them are [`quoted`].
+    pub(crate) fn hint(self, sentences: impl Into<Cow<'static, str>>) -> Fault {
+        Fault::from(self).hint(sentences)
+    }
+
+    /// The fault with these sentences, if there are any.
+    pub(crate) fn maybe_hint(self, sentences: Option<String>) -> Fault {
+        Fault::from(self).maybe_hint(sentences)
+    }
+}
+
+impl Fault {
+    pub(crate) fn received(mut self, text: &str) -> Self {
+        if !text.is_empty() {
+            let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+            let end = ends.take_while(|end| *end <= LONGEST_KEPT).last().unwrap_or_default();
+            let kept = before_credential(text.get(..end).unwrap_or_default());
+            let mark = if kept.len() < end { "..." } else { "" };
+            self.detail.get_or_insert_default().received = Some([kept, mark].concat().into());
+        }
+        self
+    }
+
+    /// The fault with these sentences, if there are any.
+    pub(crate) fn maybe_hint(self, sentences: Option<String>) -> Self {
+        match sentences {
+            Some(sentences) => self.hint(sentences),
+            None => self,
+        }
+    }
+
+    pub(crate) fn hint(mut self, sentences: impl Into<Cow<'static, str>>) -> Self {
+        let hint = match sentences.into() {
+            Cow::Borrowed(fixed) => Cow::Borrowed(fixed),
+            Cow::Owned(composed) => Cow::Owned(error_text(&composed, LONGEST_HINT)),
+        };
+        self.detail.get_or_insert_default().hint = Some(hint).filter(|hint| !hint.is_empty());
+        self
+    }
+}
+
+/// A value of the request for use inside a sentence: cleaned, at most 64 bytes, between single
+/// quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", error_text(text, 64))
+}
+
+/// The first values of a list for use inside a sentence, and how many more there are.
+pub(crate) fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
+    let mut values = values.into_iter();
+    let first = values.by_ref().take(5).map(quoted).collect::<Vec<_>>().join(", ");
+    match values.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// How a browser writes the host of this URI, where that differs from what was sent: punycode, or
+/// an address in another notation.
+pub(crate) fn host_hint(uri: &str) -> Option<String> {
+    let parsed = url::Url::parse(uri).ok()?;
+    let host = parsed.host_str()?;
+    let authority = uri.split_once("://")?.1.split(['/', '?', '#', '\\']).next()?;
+    let sent = authority.rsplit('@').next()?.to_ascii_lowercase();
+    let is_as_sent =
+        sent.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'));
+    (!is_as_sent).then(|| format!("A browser writes its host as {}.", quoted(host)))
+}
