@@ -8,9 +8,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::{AsyncServer, Event, Failure, Reason, Refusal, Reply, Surface, User};
 
+use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::documents::{Fetcher, Strangers};
-use crate::pages::{Page, Problem};
+use crate::pages::{Nav, Page, Problem};
 use crate::sessions::{Cookie, Session, Sessions};
 use crate::store::{Backend, BackendError};
 use crate::trail::Trail;
@@ -19,6 +20,8 @@ use crate::trail::Trail;
 pub(crate) struct App {
     pub(crate) oauth: AsyncServer<Backend, Trail>,
     pub(crate) trail: Trail,
+    pub(crate) accounts: Accounts,
+    pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,
     pub(crate) session_cookie: Cookie,
     pub(crate) form_cookie: Cookie,
@@ -33,6 +36,12 @@ impl App {
         self.session_cookie
             .read(headers)
             .and_then(|token| self.sessions.find(&token, SystemTime::now()))
+    }
+
+    /// The ways through the pages for this user, or for somebody who is not signed in.
+    pub(crate) fn nav(&self, subject: Option<&str>) -> Nav {
+        let is_admin = subject.is_some_and(|subject| self.accounts.is_admin(subject));
+        Nav { is_admin, ..Nav::of(subject) }
     }
 
     /// A refusal at the authorization endpoint: the redirect that it allows, or the banner in place

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 
+mod accounts;
 mod clients;
 mod database;
 mod issuer;
@@ -18,6 +19,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::accounts::{AccountsFile, Command};
 pub(crate) use self::clients::{Clients, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::issuer::{Issuer, IssuerError};
@@ -36,12 +38,13 @@ Examples:
     grantcore-server --database memory: --listen 127.0.0.1:9000
 
   Behind a reverse proxy that ends TLS for auth.example.com:
-    grantcore-server --issuer https://auth.example.com \\
+    grantcore-server hash-password     (for a line NAME:HASH of the accounts' file)
+    grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts \\
         --database sqlite:/var/lib/grantcore/grants.sqlite --log-format json
 
   Two or more of them behind it, on one database:
     GRANTCORE_DATABASE=postgres://auth:PASSWORD@db.internal/auth \\
-        grantcore-server --issuer https://auth.example.com
+        grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts
 
   Shorter-lived access, and a second chance for clients whose answers get lost:
     GRANTCORE_ACCESS_LIFETIME=10m GRANTCORE_REPLAY_WINDOW=20s grantcore-server";
@@ -49,6 +52,7 @@ Examples:
 /// An OAuth 2.1 authorization server, with two protected resources to try it on.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "grantcore-server", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Config {
     /// The address and port to answer on, in plain HTTP; port 0 takes a free one.
     ///
@@ -91,6 +95,12 @@ pub(crate) struct Config {
     #[arg(long, env = "GRANTCORE_DATABASE", hide_env_values = true, value_name = "URL")]
     #[arg(help_heading = "Place", default_value = "sqlite:grantcore.sqlite", value_parser = database::Reader)]
     pub(crate) database: Database,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) accounts: AccountsFile,
 
     #[command(flatten)]
     pub(crate) clients: Clients,

@@ -6,6 +6,7 @@
 //! token endpoint and the guard), `routes/clients.rs` and `documents.rs` (clients that nobody has
 //! heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
 
+mod accounts;
 mod app;
 mod config;
 mod documents;
@@ -22,7 +23,7 @@ mod trail;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -32,8 +33,9 @@ use grantcore::{AsyncServer, TrailRules};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::{Accounts, AccountsError, Attempts};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Command, Config, Issuer};
 use crate::documents::{Fetcher, Strangers};
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
@@ -46,6 +48,8 @@ pub type StartError = Box<dyn Error + Send + Sync>;
 /// How many browsers may be signed in at once; the longest signed in make room.
 const MOST_SESSIONS: usize = 100_000;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// The longest password that is hashed, in bytes.
+const LONGEST_PASSWORD: u64 = 4096;
 /// How long requests may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -54,6 +58,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Running {
     address: SocketAddr,
     issuer: String,
+    /// The demonstration's accounts and passwords, where they are there.
+    shown: Vec<(String, String)>,
     /// Whether strangers can make it call what listens on this machine.
     is_exposed: bool,
     trail: Trail,
@@ -77,13 +83,15 @@ impl Running {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let issuer = config.issuer_at(address)?;
+        let accounts = accounts(&config, &issuer)?;
+        let shown = accounts.shown();
         let policy = setup::policy(&config, &issuer)?;
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
         let backend = backend.map_err(|error| format!("the database cannot be opened: {error}"))?;
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }
-        for (subject, _) in sessions::ACCOUNTS {
+        for subject in accounts.names() {
             backend.ledger().add_account(subject, config.balances.opening_balance).await?;
         }
         let records = &config.records;
@@ -104,6 +112,8 @@ impl Running {
                 .observe(app::log_event)
                 .record(trail.clone(), rules),
             trail: trail.clone(),
+            accounts,
+            attempts: Attempts::default(),
             sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
             session_cookie: Cookie::session(
                 issuer.is_https(),
@@ -117,7 +127,8 @@ impl Running {
         });
         let router = routes::router(&app, &stop);
         let task = tokio::spawn(serve(listener, router, stop.clone()));
-        Ok(Self { address, issuer: issuer.as_str().to_owned(), is_exposed, trail, stop, task })
+        let issuer = issuer.as_str().to_owned();
+        Ok(Self { address, issuer, shown, is_exposed, trail, stop, task })
     }
 
     /// The address it listens on.
@@ -145,6 +156,16 @@ impl Running {
         }
         self.trail.flush().await;
         ended.map_or(Ok(()), |ended| Ok(ended??))
+    }
+}
+
+/// Who may sign in: the accounts of the file, or those of the demonstration, whose passwords
+/// everybody knows, where only this machine can reach the server.
+fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
+    match &config.accounts.accounts {
+        Some(path) => Accounts::read(path),
+        None if issuer.is_loopback() => Ok(Accounts::demo()),
+        None => Err(AccountsError::NotNamed),
     }
 }
 
@@ -191,6 +212,9 @@ async fn swept(backend: &Backend, trail: &Trail, retention: Duration) -> Option<
 /// See [`Running::start`].
 pub async fn main() -> Result<(), StartError> {
     let config = Config::parse();
+    if let Some(Command::HashPassword) = config.command {
+        return hash_password();
+    }
     telemetry::init(config.log_format, &config.log)?;
     // Before anyone is told that it runs: whoever was may tell it to stop.
     let mut signals = Signals::listen()?;
@@ -201,12 +225,30 @@ pub async fn main() -> Result<(), StartError> {
     tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
 }
 
+/// Writes the hash of a password that stands alone on standard input, for a line of the accounts'
+/// file.
+fn hash_password() -> Result<(), StartError> {
+    if std::io::stdin().is_terminal() {
+        writeln!(std::io::stderr(), "The password, which is shown as you type it:")?;
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().take(LONGEST_PASSWORD).read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err("no password: write it to standard input, on a line of its own".into());
+    }
+    let hash = accounts::hash(password).map_err(|error| error.to_string())?;
+    Ok(writeln!(std::io::stdout(), "{hash}")?)
+}
+
 /// What the person who started it wants to know first. If nobody reads it, that is no reason to
 /// stop.
 fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =
-        sessions::ACCOUNTS.iter().map(|(name, password)| format!("{name} / {password}")).collect();
+        running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
+    let users =
+        if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}
@@ -218,7 +260,7 @@ fn welcome(running: &Running) {
   Confidential client  {}    secret {}
 
 Stop with Ctrl-C. Settings: --help",
-        users.join(", "),
+        users,
         setup::PUBLIC_CLIENT,
         setup::CONFIDENTIAL_CLIENT,
         setup::DEMO_SECRET,

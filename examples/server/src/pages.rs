@@ -22,7 +22,6 @@ pub(crate) use self::admin::{
     Account, Accounts, AdminHome, Client, Clients, Confirm, Flow, Refused, SearchForm, Step, Trail,
 };
 pub(crate) use self::connected::{App, Connected, Entry, Reason, Troubleshooting};
-use crate::sessions::ADMIN;
 use crate::site::{Unrendered, filters};
 
 /// The stylesheet, to be served as `text/css` at `/assets/style.css`.
@@ -85,8 +84,9 @@ pub(crate) struct Nav {
 }
 
 impl Nav {
+    /// The ways that every user has; `App::nav` adds those of an administrator.
     pub(crate) fn of(subject: Option<&str>) -> Self {
-        Self { subject: subject.map(str::to_owned), is_admin: subject == Some(ADMIN) }
+        Self { subject: subject.map(str::to_owned), is_admin: false }
     }
 }
 
@@ -120,6 +120,8 @@ pub(crate) struct Login {
     pub(crate) username: String,
     /// Whether the last attempt failed; the page does not tell at what.
     pub(crate) failed: bool,
+    /// What keeps the password from being checked now.
+    pub(crate) not_now: Option<String>,
     /// Accounts to hint at, name and password; none, and the hint is gone.
     pub(crate) users: Vec<(String, String)>,
 }

@@ -1,5 +1,4 @@
-//! Who is logged in at this browser: demo accounts, login sessions, and the cookies that carry
-//! them.
+//! Who is logged in at this browser: login sessions, and the cookies that carry them.
 //!
 //! What lives here: everything about the host's own login that the protocol leaves to it. What
 //! never does: a grant, a client, a token of the protocol, or a clock: the moment is an argument. A
@@ -13,34 +12,9 @@ use std::time::{Duration, SystemTime};
 use axum::http::{HeaderMap, header::COOKIE};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use crate::site::Site;
-
-/// Names and passwords. This is where a real host plugs in its own login: an identity provider,
-/// passkeys, or stored password hashes made by a slow function such as Argon2, with a limit on
-/// attempts.
-pub(crate) const ACCOUNTS: [(&str, &str); 3] =
-    [("alice", "alice"), ("bob", "bob"), (ADMIN, "admin")];
-/// The account that sees everything.
-pub(crate) const ADMIN: &str = "admin";
-
-/// The account that `name` and `password` open.
-///
-/// Every account is compared, by digests of one length, so the time taken tells neither which names
-/// exist nor how much of a password was right.
-pub(crate) fn log_in(name: &str, password: &str) -> Option<&'static str> {
-    let equal = |known: &str, given: &str| -> Choice {
-        Sha256::digest(known).ct_eq(&Sha256::digest(given))
-    };
-    let mut subject = None;
-    for (known, secret) in ACCOUNTS {
-        if bool::from(equal(known, name) & equal(secret, password)) {
-            subject = Some(known);
-        }
-    }
-    subject
-}
 
 /// 256 random bits that only one browser knows.
 ///
@@ -282,15 +256,6 @@ mod tests {
     fn sent(lines: &[&str]) -> HeaderMap {
         let value = |line: &&str| (COOKIE, HeaderValue::from_str(line).unwrap());
         lines.iter().map(value).collect()
-    }
-
-    #[test]
-    fn only_the_right_password_opens_an_account() {
-        assert_eq!(log_in("alice", "alice"), Some("alice"));
-        assert_eq!(log_in("bob", "bob"), Some("bob"));
-        for (name, password) in [("alice", "bob"), ("alice", ""), ("", ""), ("eve", "eve")] {
-            assert_eq!(log_in(name, password), None, "{name} {password}");
-        }
     }
 
     #[test]

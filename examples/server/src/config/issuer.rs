@@ -37,6 +37,16 @@ impl Issuer {
         &self.site
     }
 
+    /// Whether only this machine can mean it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
     /// The issuer that `text` means, in its canonical spelling, if tokens may travel there.
     pub(super) fn of(text: &str) -> Result<Self, IssuerError> {
         let url = Url::parse(text).map_err(IssuerError::NoUrl)?;

@@ -46,9 +46,17 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
     }
     let help = command.render_long_help().to_string();
     assert!(help.starts_with("An OAuth 2.1 authorization server"), "{help}");
-    for heading in
-        ["Place:", "Clients:", "Lifetimes:", "Limits:", "Balance:", "Trail:", "Log:", "Examples:"]
-    {
+    for heading in [
+        "Place:",
+        "Accounts:",
+        "Clients:",
+        "Lifetimes:",
+        "Limits:",
+        "Balance:",
+        "Trail:",
+        "Log:",
+        "Examples:",
+    ] {
         assert!(help.lines().any(|line| line == heading), "{heading}");
     }
 }

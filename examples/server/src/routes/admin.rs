@@ -21,7 +21,6 @@ use crate::app::App;
 use crate::pages::{
     self, Accounts, AdminHome, Clients, Flow, Nav, Page, Refused, SearchForm, Step, Trail, utc,
 };
-use crate::sessions::ADMIN;
 use crate::store::BackendError;
 use crate::trail::{Entry, Search};
 
@@ -236,8 +235,8 @@ impl FromRequestParts<Arc<App>> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let session = app.session(&parts.headers).ok_or_else(|| log_in_first("/admin"))?;
-        let nav = Nav::of(Some(&session.subject));
-        if session.subject == ADMIN {
+        let nav = app.nav(Some(&session.subject));
+        if nav.is_admin {
             Ok(Self(nav))
         } else {
             Err(refused(

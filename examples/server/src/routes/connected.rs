@@ -37,13 +37,13 @@ pub(crate) async fn list(
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&session.subject, after, MOST).await {
         Ok(found) => found,
-        Err(error) => return unavailable(&session, &error),
+        Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
     };
     let active_only = !shown.active.is_empty();
     let listed =
         found.entries.iter().filter(|own| !active_only || own.state() == ConnectionState::Active);
     Page(Connected {
-        nav: Nav::of(Some(&session.subject)),
+        nav: app.nav(Some(&session.subject)),
         apps: by_app(listed, app.oauth.policy()),
         active_only,
         ended: !shown.ended.is_empty(),
@@ -61,12 +61,12 @@ pub(crate) async fn confirm(
     let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
     let own = match find(&app, &session, &grant).await {
         Ok(Some(own)) => own,
-        Ok(None) => return unknown(&session),
-        Err(error) => return unavailable(&session, &error),
+        Ok(None) => return unknown(app.nav(Some(&session.subject))),
+        Err(error) => return unavailable(app.nav(Some(&session.subject)), &error),
     };
     with_form_cookie(&app, &headers, |csrf| {
         Page(Confirm {
-            nav: Nav::of(Some(&session.subject)),
+            nav: app.nav(Some(&session.subject)),
             question: format!("End the connection of “{}”?", own.client_name()),
             consequence:
                 "Its tokens stop working at once. To use it again you will have to allow it again."
@@ -88,20 +88,20 @@ pub(crate) async fn revoke(
 ) -> Response {
     let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
     if !app.form_cookie.vouches_for(&headers, &form.csrf) {
-        return forged(Some(&session.subject));
+        return forged(app.nav(Some(&session.subject)));
     }
-    let Ok(id) = grant.parse() else { return unknown(&session) };
+    let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session.subject))) };
     match app.oauth.revoke_connection(&session.subject, id).await {
         Ok(Ok(())) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
-        Ok(Err(_)) => unknown(&session),
-        Err(failure) => unavailable(&session, &failure.error),
+        Ok(Err(_)) => unknown(app.nav(Some(&session.subject))),
+        Err(failure) => unavailable(app.nav(Some(&session.subject)), &failure.error),
     }
 }
 
 /// A form that was not opened in this browser, or not lately.
-pub(super) fn forged(subject: Option<&str>) -> Response {
+pub(super) fn forged(nav: Nav) -> Response {
     Page(Refused {
-        nav: Nav::of(subject),
+        nav,
         status: StatusCode::FORBIDDEN,
         title: "Nothing was changed",
         message: "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.",
@@ -129,9 +129,9 @@ async fn find(
     }
 }
 
-fn unknown(session: &Session) -> Response {
+fn unknown(nav: Nav) -> Response {
     Page(Refused {
-        nav: Nav::of(Some(&session.subject)),
+        nav,
         status: StatusCode::NOT_FOUND,
         title: "No such connection",
         message: "You have no connection at this address. It may be over already.",
@@ -139,10 +139,10 @@ fn unknown(session: &Session) -> Response {
     .into_response()
 }
 
-fn unavailable(session: &Session, error: &BackendError) -> Response {
+fn unavailable(nav: Nav, error: &BackendError) -> Response {
     tracing::error!(%error, "the store failed");
     Page(Refused {
-        nav: Nav::of(Some(&session.subject)),
+        nav,
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "Not now",
         message: "The server cannot answer now. Try again later.",

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use grantcore::{Reason, Surface};
 
 use crate::app::App;
-use crate::pages::{self, Nav, Page, Troubleshooting};
+use crate::pages::{self, Page, Troubleshooting};
 
 pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let subject = app.session(&headers).map(|session| session.subject);
@@ -20,6 +20,6 @@ pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: Header
         fix: reason.fix().into(),
         section: reason.section().into(),
     });
-    Page(Troubleshooting { nav: Nav::of(subject.as_deref()), reasons: reasons.collect() })
+    Page(Troubleshooting { nav: app.nav(subject.as_deref()), reasons: reasons.collect() })
         .into_response()
 }

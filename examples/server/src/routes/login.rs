@@ -2,16 +2,19 @@
 //! file.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::{Form, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::clients::source;
+use crate::accounts::Wait;
 use crate::app::App;
-use crate::pages::{Home, Login, Nav, Notice, Page};
-use crate::sessions::{self, ACCOUNTS};
+use crate::pages::{Home, Login, Notice, Page};
+use crate::sessions;
 
 #[derive(Deserialize)]
 pub(crate) struct Target {
@@ -49,8 +52,8 @@ pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
         Page(Home {
             issuer: policy.issuer().into(),
             resources,
-            users: accounts(),
-            nav: Nav::of(signed_in.as_deref()),
+            users: app.accounts.shown(),
+            nav: app.nav(signed_in.as_deref()),
             csrf,
         })
         .into_response()
@@ -67,17 +70,18 @@ pub(crate) async fn page(
         return Redirect::to(&next).into_response();
     }
     with_form_cookie(&app, &headers, |csrf| {
-        Page(login_page(next, csrf, String::new(), false)).into_response()
+        Page(login_page(&app, next, csrf, String::new())).into_response()
     })
 }
 
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    parts: Parts,
     Form(form): Form<Credentials>,
 ) -> Response {
+    let headers = &parts.headers;
     let next = sessions::next(&form.next).to_owned();
-    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+    if !app.form_cookie.vouches_for(headers, &form.csrf) {
         let message = "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.";
         return (
             StatusCode::FORBIDDEN,
@@ -85,12 +89,18 @@ pub(crate) async fn submit(
         )
             .into_response();
     }
-    let Some(subject) = sessions::log_in(&form.username, &form.password) else {
-        let failed = Page(login_page(next, form.csrf, form.username, true));
-        return (StatusCode::UNAUTHORIZED, failed).into_response();
+    let Credentials { csrf, username, password, .. } = form;
+    let page = |username| login_page(&app, next.clone(), csrf, username);
+    let subject = match check(&app, &username, &password, &source(&parts)).await {
+        Ok(Some(subject)) => subject,
+        Ok(None) => {
+            let failed = Login { failed: true, ..page(username) };
+            return (StatusCode::UNAUTHORIZED, Page(failed)).into_response();
+        }
+        Err(later) => return later.response(page(username)),
     };
-    let before = app.session_cookie.read(&headers);
-    match app.sessions.open(subject, before.as_ref(), SystemTime::now()) {
+    let before = app.session_cookie.read(headers);
+    match app.sessions.open(&subject, before.as_ref(), SystemTime::now()) {
         Ok(token) => (
             AppendHeaders([(header::SET_COOKIE, app.session_cookie.set(&token))]),
             Redirect::to(&next),
@@ -118,12 +128,59 @@ pub(crate) async fn logout(
     Redirect::to("/").into_response()
 }
 
-fn login_page(next: String, csrf: String, username: String, failed: bool) -> Login {
-    Login { next, csrf, username, failed, users: accounts() }
+/// Why a password is not checked now.
+enum Later {
+    /// This source has failed too often.
+    Failures(Wait),
+    /// Too many are being checked.
+    Busy,
 }
 
-fn accounts() -> Vec<(String, String)> {
-    ACCOUNTS.iter().map(|(name, password)| ((*name).to_owned(), (*password).to_owned())).collect()
+impl Later {
+    fn response(self, page: Login) -> Response {
+        let (status, seconds, message) = match self {
+            Self::Failures(wait) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                wait.seconds(),
+                "Too many sign-ins from your network have failed.",
+            ),
+            Self::Busy => {
+                (StatusCode::SERVICE_UNAVAILABLE, 5, "Too many people are signing in just now.")
+            }
+        };
+        let not_now = Some(format!("{message} Try again in {seconds} s."));
+        let retry = [(header::RETRY_AFTER, seconds.to_string())];
+        (status, retry, Page(Login { not_now, ..page })).into_response()
+    }
+}
+
+/// Checks a password, unless too many of this source's were wrong. A limit applies before the
+/// password is looked at, so it shows nothing about it.
+async fn check(
+    app: &App,
+    username: &str,
+    password: &str,
+    source: &str,
+) -> Result<Option<String>, Later> {
+    let attempt = app.attempts.begin(username, source, Instant::now()).map_err(|wait| {
+        tracing::warn!(source, seconds = wait.seconds(), "too many failed sign-ins");
+        Later::Failures(wait)
+    })?;
+    let Ok(subject) = app.accounts.log_in(username, password).await else {
+        attempt.withdrawn();
+        return Err(Later::Busy);
+    };
+    if subject.is_some() {
+        attempt.succeeded();
+    } else {
+        tracing::info!(source, "a sign-in failed");
+    }
+    Ok(subject)
+}
+
+fn login_page(app: &App, next: String, csrf: String, username: String) -> Login {
+    let users = app.accounts.shown();
+    Login { next, csrf, username, failed: false, not_now: None, users }
 }
 
 /// Makes a page whose form is bound to this browser by a cookie with the same value.

@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+pub mod accounts;
 pub mod program;
 pub mod publisher;
 

@@ -14,7 +14,6 @@ use super::{Admin, failed, refused};
 use crate::app::App;
 use crate::pages::{Confirm, Nav, Page};
 use crate::routes::connected::forged;
-use crate::sessions::ADMIN;
 use crate::store::{BackendError, Ledger as _};
 
 /// What is to be done.
@@ -43,7 +42,7 @@ pub(crate) async fn act(
         form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
     };
     if !app.form_cookie.vouches_for(&headers, &field("csrf").unwrap_or_default()) {
-        return forged(Some(ADMIN));
+        return forged(nav);
     }
     let Ok(act) = read(&body) else { return unreadable(nav) };
     if let (Some((question, consequence)), None) = (act.question(), field("confirmed")) {

@@ -1,0 +1,236 @@
+//! The accounts that may sign in: those of a file, or the demonstration's.
+//!
+//! What lives here: names, password hashes, which accounts administer the server, and the check of
+//! a password. What never does: sessions, what an account has to spend, and how often somebody may
+//! try (`limits.rs` counts that).
+
+mod file;
+mod limits;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
+
+pub(crate) use self::file::AccountsError;
+pub(crate) use self::limits::{Attempts, Wait};
+
+/// The demonstration's accounts: name, password, and whether the account administers the server.
+/// Everybody knows them, so they exist under an issuer on this machine only.
+const DEMO: [(&str, &str, bool); 3] =
+    [("alice", "alice", false), ("bob", "bob", false), ("admin", "admin", true)];
+
+/// How many hashes are computed at once. Each takes a core, and some 19 MiB with the usual
+/// parameters.
+const HASHES_AT_ONCE: usize = 2;
+/// How long an attempt waits for its turn to be hashed.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
+
+/// The accounts, and the turns in which their passwords are checked.
+pub(crate) struct Accounts {
+    entries: Arc<BTreeMap<String, Entry>>,
+    is_demo: bool,
+    turns: Semaphore,
+}
+
+struct Entry {
+    password: Password,
+    is_admin: bool,
+}
+
+enum Password {
+    /// One of the demonstration's.
+    Demo,
+    Hash(Box<PasswordHash>),
+}
+
+/// No password was checked, because too many were being checked already.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+impl Accounts {
+    /// The accounts of the demonstration.
+    pub(crate) fn demo() -> Self {
+        let entry = |(name, _, is_admin): (&str, &str, bool)| {
+            (name.to_owned(), Entry { password: Password::Demo, is_admin })
+        };
+        Self::new(DEMO.into_iter().map(entry).collect(), true)
+    }
+
+    /// The accounts of a file: a line for each, as [`file`] describes it.
+    pub(crate) fn read(path: &Path) -> Result<Self, AccountsError> {
+        let listed = file::read(path)?.into_iter().map(|listed| {
+            let password = Password::Hash(Box::new(listed.hash));
+            (listed.name, Entry { password, is_admin: listed.is_admin })
+        });
+        Ok(Self::new(listed.collect(), false))
+    }
+
+    fn new(entries: BTreeMap<String, Entry>, is_demo: bool) -> Self {
+        Self { entries: Arc::new(entries), is_demo, turns: Semaphore::new(HASHES_AT_ONCE) }
+    }
+
+    /// The names of all accounts, ascending.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Returns whether the account administers this server.
+    pub(crate) fn is_admin(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.is_admin)
+    }
+
+    /// The names and passwords that pages and the start message may show: the demonstration's, or
+    /// none.
+    pub(crate) fn shown(&self) -> Vec<(String, String)> {
+        let shown = DEMO.iter().filter(|_| self.is_demo);
+        shown.map(|(name, password, _)| ((*name).to_owned(), (*password).to_owned())).collect()
+    }
+
+    /// Returns the account's name if the password is its own.
+    ///
+    /// A name without an account costs the same as a wrong password: the password is then compared
+    /// with the hash of some other account, the same one each time, and refused whatever comes of
+    /// it. Hashes are computed off the threads that serve requests, a few at a time.
+    pub(crate) async fn log_in(&self, name: &str, password: &str) -> Result<Option<String>, Busy> {
+        if self.is_demo {
+            return Ok(check_demo(name, password));
+        }
+        let turn = tokio::time::timeout(LONGEST_TURN, self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(Busy) };
+        let entries = Arc::clone(&self.entries);
+        let name = name.to_owned();
+        let password = password.to_owned();
+        let checked = tokio::task::spawn_blocking(move || check(&entries, name, &password)).await;
+        checked.map_err(|error| {
+            tracing::error!(%error, "a password could not be checked");
+            Busy
+        })
+    }
+}
+
+fn check(entries: &BTreeMap<String, Entry>, name: String, password: &str) -> Option<String> {
+    let own = entries.get(&name);
+    let Entry { password: Password::Hash(hash), .. } = own.or_else(|| decoy(entries, &name))?
+    else {
+        return None;
+    };
+    let is_right = Argon2::default().verify_password(password.as_bytes(), &**hash).is_ok();
+    (is_right && own.is_some()).then_some(name)
+}
+
+/// The account in whose place an unknown name is checked. Which one depends on the name, so that
+/// accounts whose hashes cost more or less than others' do not stand out.
+fn decoy<'e>(entries: &'e BTreeMap<String, Entry>, name: &str) -> Option<&'e Entry> {
+    let digest = Sha256::digest(name);
+    let number = digest.iter().take(4).fold(0, |number, byte| number << 8 | usize::from(*byte));
+    entries.values().nth(number.checked_rem(entries.len())?)
+}
+
+/// Compares every account, by digests of one length: the time taken shows neither which names exist
+/// nor how much of a password was right.
+fn check_demo(name: &str, password: &str) -> Option<String> {
+    let equal = |known: &str, given: &str| Sha256::digest(known).ct_eq(&Sha256::digest(given));
+    let mut found = None;
+    for (known, secret, _) in DEMO {
+        if bool::from(equal(known, name) & equal(secret, password)) {
+            found = Some(known.to_owned());
+        }
+    }
+    found
+}
+
+/// Hashes a password for a line of the file: argon2id, with the crate's parameters and a new salt.
+pub(crate) fn hash(password: &str) -> Result<String, argon2::password_hash::Error> {
+    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Accounts of a file with these lines.
+    fn listed(lines: &str) -> Result<Accounts, AccountsError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(lines.as_bytes()).unwrap();
+        Accounts::read(file.path())
+    }
+
+    /// Cheap, for tests only.
+    fn cheap(password: &str) -> String {
+        let params = argon2::Params::new(8, 1, 1, None).unwrap();
+        Argon2::from(params).hash_password(password.as_bytes()).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_opens_an_account() {
+        let file = format!("alice:{}\n\nroot:{}:admin\n", cheap("correct horse"), cheap("admin"));
+        for (accounts, right) in [
+            (Accounts::demo(), [("alice", "alice"), ("admin", "admin")]),
+            (listed(&file).unwrap(), [("alice", "correct horse"), ("root", "admin")]),
+        ] {
+            for (name, password) in right {
+                assert_eq!(accounts.log_in(name, password).await, Ok(Some(name.to_owned())));
+            }
+            assert!(accounts.is_admin(right[1].0) && !accounts.is_admin("alice"));
+            for (name, password) in [
+                ("alice", "admin"),
+                ("alice", ""),
+                ("", ""),
+                ("", "admin"),
+                ("eve", "correct horse"),
+                ("eve", "alice"),
+                ("alice ", "alice"),
+                ("ALICE", "alice"),
+            ] {
+                assert_eq!(accounts.log_in(name, password).await, Ok(None), "{name} {password}");
+            }
+        }
+    }
+
+    /// Whichever account stands in for an unknown name, its own password does not open it.
+    #[tokio::test]
+    async fn an_unknown_name_is_hashed_and_refused() {
+        let accounts = listed(&format!("alice:{}", cheap("known"))).unwrap();
+        for name in ["", "eve", "alic", "alice\0"] {
+            assert!(decoy(&accounts.entries, name).is_some());
+            assert_eq!(accounts.log_in(name, "known").await, Ok(None), "{name}");
+        }
+    }
+
+    #[test]
+    fn decoys_are_spread_over_all_accounts_and_stay_the_same() {
+        let lines: Vec<_> = (0..8).map(|n| format!("user{n}:{}", cheap("x"))).collect();
+        let accounts = listed(&lines.join("\n")).unwrap();
+        let stands_in = |name: &str| {
+            let chosen = decoy(&accounts.entries, name).unwrap();
+            accounts.entries.values().position(|entry| std::ptr::eq(entry, chosen)).unwrap()
+        };
+        let chosen: std::collections::BTreeSet<_> =
+            (0..200).map(|n| stands_in(&format!("nobody{n}"))).collect();
+        assert_eq!(chosen.len(), 8);
+        assert_eq!(stands_in("nobody1"), stands_in("nobody1"));
+    }
+
+    #[test]
+    fn what_hash_password_writes_is_a_line_of_the_file() {
+        let accounts = listed(&format!("alice:{}", hash("pass:word $1").unwrap())).unwrap();
+        let opened = check(&accounts.entries, "alice".to_owned(), "pass:word $1");
+        assert_eq!(opened.as_deref(), Some("alice"));
+        assert_ne!(hash("x").unwrap(), hash("x").unwrap(), "each has a salt of its own");
+    }
+
+    #[test]
+    fn passwords_of_a_file_are_never_shown() {
+        assert!(listed(&format!("alice:{}", cheap("alice"))).unwrap().shown().is_empty());
+        assert_eq!(Accounts::demo().shown().len(), 3);
+    }
+}

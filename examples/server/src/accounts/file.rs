@@ -1,0 +1,171 @@
+//! The file of accounts: one a line, `NAME:HASH`, or `NAME:HASH:admin` for an administrator.
+//!
+//! `HASH` is an argon2id hash as a PHC string, as `grantcore-server hash-password` writes it. Empty
+//! lines and lines that begin with `#` are skipped. No error repeats a hash.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use argon2::Params;
+use argon2::password_hash::phc::PasswordHash;
+
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 128;
+/// The most memory that one hash may take, in KiB: a slip of the pen here would end the process.
+const MOST_MEMORY: u32 = 1024 * 1024;
+
+/// An account as a line of the file has it.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) hash: PasswordHash,
+    pub(super) is_admin: bool,
+}
+
+/// Why the accounts cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountsError {
+    /// The demonstration's passwords are known to everybody.
+    #[error(
+        "the demonstration accounts exist only under an issuer on this machine: name the file of \
+         accounts with --accounts FILE"
+    )]
+    NotNamed,
+    /// It cannot be read.
+    #[error("--accounts {0}: {1}")]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// A line is wrong.
+    #[error("--accounts {0}, line {1}: {2}")]
+    Line(PathBuf, usize, LineError),
+    /// Nobody could sign in.
+    #[error("--accounts {0}: no account in it; write a line NAME:HASH for each")]
+    Empty(PathBuf),
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LineError {
+    /// It has not two or three parts.
+    #[error("must be NAME:HASH or NAME:HASH:admin")]
+    Parts,
+    /// The name is empty, too long, or holds what nobody can type.
+    #[error("the name must have 1 to {LONGEST_NAME} bytes, without spaces or control characters")]
+    Name,
+    /// The name stands in the file already.
+    #[error("the account {0} is in the file already")]
+    Twice(String),
+    /// The hash is none, or one of another function.
+    #[error("the hash must be argon2id, as `grantcore-server hash-password` writes it")]
+    Hash,
+    /// The third part is something else.
+    #[error("the third part must be `admin`")]
+    Role,
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path) -> Result<Vec<Listed>, AccountsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| AccountsError::Unreadable(path.to_owned(), error))?;
+    let mut listed = Vec::new();
+    let mut names = BTreeSet::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let account = parse(line).and_then(|account| {
+            let is_new = names.insert(account.name.clone());
+            if is_new { Ok(account) } else { Err(LineError::Twice(account.name)) }
+        });
+        listed.push(account.map_err(|error| AccountsError::Line(path.to_owned(), number, error))?);
+    }
+    if listed.is_empty() { Err(AccountsError::Empty(path.to_owned())) } else { Ok(listed) }
+}
+
+fn parse(line: &str) -> Result<Listed, LineError> {
+    let mut parts = line.split(':');
+    let (Some(name), Some(hash), role, None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(LineError::Parts);
+    };
+    let is_odd = |c: char| c.is_control() || c.is_whitespace();
+    if name.is_empty() || name.len() > LONGEST_NAME || name.contains(is_odd) {
+        return Err(LineError::Name);
+    }
+    let is_admin = match role {
+        None => false,
+        Some("admin") => true,
+        Some(_) => return Err(LineError::Role),
+    };
+    Ok(Listed { name: name.to_owned(), hash: parse_hash(hash)?, is_admin })
+}
+
+/// A hash that can be compared with: of argon2id, with a salt, an output and usable parameters.
+fn parse_hash(text: &str) -> Result<PasswordHash, LineError> {
+    let hash = PasswordHash::new(text).map_err(|_| LineError::Hash)?;
+    let params = Params::try_from(&hash).map_err(|_| LineError::Hash)?;
+    let is_whole = hash.salt.is_some() && hash.hash.is_some();
+    let is_usable = hash.algorithm.as_str() == "argon2id" && params.m_cost() <= MOST_MEMORY;
+    if is_whole && is_usable { Ok(hash) } else { Err(LineError::Hash) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$\
+                        AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn file(text: &str) -> Result<Vec<Listed>, AccountsError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("accounts");
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn lines_are_accounts_and_comments_are_not() {
+        let text = format!("# people\r\n\r\nalice@example.com:{HASH}\r\n root:{HASH}:admin \n");
+        let listed = file(&text).unwrap();
+        let names: Vec<_> =
+            listed.iter().map(|listed| (listed.name.as_str(), listed.is_admin)).collect();
+        assert_eq!(names, [("alice@example.com", false), ("root", true)]);
+    }
+
+    #[test]
+    fn a_wrong_line_is_refused_by_its_number_and_its_hash_is_not_repeated() {
+        let other = |from: &str, to: &str| format!("alice:{}", HASH.replace(from, to));
+        for (line, why) in [
+            ("alice".to_owned(), LineError::Parts),
+            (format!("alice:{HASH}:admin:x"), LineError::Parts),
+            (format!(":{HASH}"), LineError::Name),
+            (format!("{}:{HASH}", "x".repeat(129)), LineError::Name),
+            (format!("al ice:{HASH}"), LineError::Name),
+            (format!("al\u{0}ice:{HASH}"), LineError::Name),
+            (format!("alice:{HASH}:root"), LineError::Role),
+            (format!("alice:{HASH}:"), LineError::Role),
+            ("alice:alice".to_owned(), LineError::Hash),
+            ("alice:$2b$12$abcdefghijklmnopqrstuv".to_owned(), LineError::Hash),
+            (other("argon2id", "argon2i"), LineError::Hash),
+            (other("m=8", "m=4294967295"), LineError::Hash),
+            (other("$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", ""), LineError::Hash),
+        ] {
+            let refusal = file(&format!("bob:{HASH}\n{line}\n")).unwrap_err().to_string();
+            assert!(refusal.contains(&format!("line 2: {why}")), "{line}: {refusal}");
+            assert!(!refusal.contains('$'), "{refusal}");
+        }
+        let twice = file(&format!("bob:{HASH}\nbob:{HASH}\n")).unwrap_err().to_string();
+        assert!(twice.contains("line 2: the account bob is in the file already"), "{twice}");
+    }
+
+    #[test]
+    fn a_file_without_accounts_is_refused_and_a_missing_one_too() {
+        for text in ["", "# nobody\n\n"] {
+            assert!(file(text).unwrap_err().to_string().contains("no account in it"));
+        }
+        let missing = read(Path::new("/no/such/file")).unwrap_err().to_string();
+        assert!(missing.starts_with("--accounts /no/such/file: "), "{missing}");
+    }
+}

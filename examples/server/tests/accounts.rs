@@ -1,0 +1,181 @@
+//! Who may sign in: the demonstration's accounts on this machine only, those of a file anywhere,
+//! and how often somebody may fail.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+mod support;
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+
+use grantcore_server::Running;
+use reqwest::{Client, Response};
+use support::accounts::{file, file_of};
+use support::{form, plain_client};
+
+async fn try_start(more: &[&str]) -> Result<Running, String> {
+    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
+    let started = Running::start(arguments.iter().chain(more).copied()).await;
+    started.map_err(|error| error.to_string())
+}
+
+/// A browser at this address of this machine, all of which are its own.
+fn browser(source: &str) -> Client {
+    let _ = plain_client(false);
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .cookie_store(true)
+        .local_address(source.parse::<IpAddr>().unwrap())
+        .build()
+        .unwrap()
+}
+
+async fn log_in(browser: &Client, server: &Running, name: &str, password: &str) -> Response {
+    let url = format!("{}/login", server.issuer());
+    let page = browser.get(&url).send().await.unwrap().text().await.unwrap();
+    let mut fields = form(&page).fields;
+    fields.extend([("username".into(), name.into()), ("password".into(), password.into())]);
+    browser.post(&url).form(&fields).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_demonstration_exists_on_this_machine_only() {
+    for issuer in ["http://127.0.0.1:8080", "http://[::1]:8080", "https://localhost"] {
+        try_start(&["--issuer", issuer]).await.unwrap().stop().await.unwrap();
+    }
+    let accounts = file();
+    let path = accounts.path().to_str().unwrap();
+    for issuer in
+        ["https://auth.example.test", "https://localhost.example.test", "https://10.0.0.1"]
+    {
+        let refusal = try_start(&["--issuer", issuer]).await.unwrap_err();
+        assert!(refusal.contains("--accounts FILE"), "{issuer}: {refusal}");
+        let running = try_start(&["--issuer", issuer, "--accounts", path]).await.unwrap();
+        running.stop().await.unwrap();
+    }
+    let empty = file_of(&[]);
+    for path in ["/no/such/file", empty.path().to_str().unwrap()] {
+        let refusal = try_start(&["--accounts", path]).await.unwrap_err();
+        assert!(refusal.starts_with(&format!("--accounts {path}: ")), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_of_a_file_take_the_place_of_the_demonstration() {
+    let accounts = file_of(&[("alice", "correct horse", ""), ("root", "battery", ":admin")]);
+    let server = try_start(&["--accounts", accounts.path().to_str().unwrap()]).await.unwrap();
+    let visitor = browser("127.0.0.1");
+    let front = visitor.get(server.issuer()).send().await.unwrap().text().await.unwrap();
+    assert!(!front.contains("Demonstration accounts"), "{front}");
+    for (name, password) in
+        [("alice", "alice"), ("admin", "admin"), ("bob", "bob"), ("alice", "battery"), ("", "")]
+    {
+        assert_eq!(log_in(&visitor, &server, name, password).await.status(), 401, "{name}");
+    }
+    let admin = format!("{}/admin", server.issuer());
+    for (name, password, status) in [("alice", "correct horse", 403), ("root", "battery", 200)] {
+        let browser = browser("127.0.0.1");
+        assert_eq!(log_in(&browser, &server, name, password).await.status(), 303);
+        assert_eq!(browser.get(&admin).send().await.unwrap().status(), status);
+        let front = browser.get(server.issuer()).send().await.unwrap().text().await.unwrap();
+        assert_eq!(front.contains("Administration"), status == 200, "{front}");
+    }
+    server.stop().await.unwrap();
+}
+
+/// An account, and a name that has none: the same answers.
+#[tokio::test]
+async fn failed_sign_ins_are_limited_by_account_and_source_and_lock_nobody_out() {
+    let accounts = file();
+    let path = accounts.path().to_str().unwrap();
+    for arguments in [&[][..], &["--accounts", path]] {
+        let server = try_start(arguments).await.unwrap();
+        for name in ["alice", "nobody"] {
+            let guesser = browser("127.0.0.2");
+            for _ in 0..5 {
+                assert_eq!(log_in(&guesser, &server, name, "wrong").await.status(), 401);
+            }
+            for password in ["wrong", "alice"] {
+                let refused = log_in(&guesser, &server, name, password).await;
+                assert_eq!(refused.status(), 429, "{name}");
+                let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+                assert!((1..=60).contains(&wait), "{wait}");
+                let page = refused.text().await.unwrap();
+                assert!(page.contains("Too many sign-ins from your network have failed"), "{page}");
+            }
+        }
+        let home = browser("127.0.0.3");
+        assert_eq!(log_in(&home, &server, "alice", "alice").await.status(), 303);
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn guesses_from_many_sources_slow_each_other_down_and_nobody_else() {
+    let server = try_start(&[]).await.unwrap();
+    for source in 10..100 {
+        let guesser = browser(&format!("127.0.1.{source}"));
+        assert_eq!(log_in(&guesser, &server, "alice", "wrong").await.status(), 401);
+    }
+    let again = log_in(&browser("127.0.1.99"), &server, "alice", "alice").await;
+    assert_eq!(again.status(), 429, "it has just failed, as many others did");
+    let home = log_in(&browser("127.0.0.3"), &server, "alice", "alice").await;
+    assert_eq!(home.status(), 303);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_source_fails_thirty_times_a_minute_at_all_accounts() {
+    let server = try_start(&[]).await.unwrap();
+    let guesser = browser("127.0.0.4");
+    for n in 0..30 {
+        let answer = log_in(&guesser, &server, &format!("user{n}"), "password").await;
+        assert_eq!(answer.status(), 401, "{n}");
+    }
+    assert_eq!(log_in(&guesser, &server, "user30", "password").await.status(), 429);
+    for _ in 0..40 {
+        let answer = log_in(&browser("127.0.0.5"), &server, "alice", "alice").await;
+        assert_eq!(answer.status(), 303, "who succeeds is not counted");
+    }
+    server.stop().await.unwrap();
+}
+
+/// As the documentation of `--accounts` has it: a password through the command into the file.
+#[tokio::test]
+async fn a_hash_of_the_command_opens_an_account() {
+    let hashed = |password: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
+            .arg("hash-password")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        command.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        command.wait_with_output().unwrap()
+    };
+    let written = hashed("correct horse: battery\r\n");
+    assert!(written.status.success());
+    let hash = String::from_utf8(written.stdout).unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=") && hash.ends_with('\n'), "{hash}");
+    for nothing in ["", "\n"] {
+        let refused = hashed(nothing);
+        assert!(!refused.status.success() && refused.stdout.is_empty());
+    }
+
+    let mut accounts = tempfile::NamedTempFile::new().unwrap();
+    write!(accounts, "alice:{hash}").unwrap();
+    let server = try_start(&["--accounts", accounts.path().to_str().unwrap()]).await.unwrap();
+    let browser = browser("127.0.0.1");
+    let wrong = log_in(&browser, &server, "alice", "correct horse").await;
+    assert_eq!(wrong.status(), 401);
+    let right = log_in(&browser, &server, "alice", "correct horse: battery").await;
+    assert_eq!(right.status(), 303);
+    server.stop().await.unwrap();
+}
