@@ -1,18 +1,21 @@
-//! The driver: load, decide, commit, and again where that has not settled it. It knows no operation
-//! and no protocol.
+//! The driver: load, decide, commit, record, and again where that has not settled the request. It
+//! knows no operation and no protocol.
+//!
+//! What happens next is in [`call`], once; here it is only done, by a store that blocks and by one
+//! that is awaited.
 
-use crate::event::{Event, EventKind};
-use crate::moment::{Clock, Entropy, Moment};
-use crate::operation::{Decision, Operation, Settled};
+pub(crate) mod call;
+pub(crate) mod guard;
+
+use self::call::{Call, Need};
+use self::guard::{Host, Unguarded};
+use crate::event::Event;
+use crate::moment::{Clock, Entropy};
+use crate::operation::{Operation, Settled};
 use crate::policy::Policy;
-use crate::reason::Reason;
-use crate::record::Commit;
 use crate::refusal::Refusal;
 use crate::store::{AsyncStore, Store};
-
-/// How often one request is decided before it is told to come back. Each conflict means that
-/// another request made progress; the rare write that only prepares takes one turn as well.
-const ATTEMPTS: u32 = 4;
+use crate::trail::{AsyncTrail, Trail};
 
 /// The store failed, or cannot say what became of a write. Nothing was concluded from it and no
 /// secret left.
@@ -30,6 +33,9 @@ pub struct Failure<E> {
 
 /// Runs one operation against a store.
 ///
+/// It has no trail and no guard: the host records the event of the result. If the host stops before
+/// it has done so, a durable step stays unrecorded. [`Server`](crate::Server) records each step.
+///
 /// # Errors
 /// [`Failure`] with the store's own error, at once: a result that is not known is not retried here.
 pub fn drive<O: Operation, S: Store>(
@@ -39,21 +45,13 @@ pub fn drive<O: Operation, S: Store>(
     clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
-    loop {
-        let loaded = store
-            .load(&operation.keys(&moment))
-            .map_err(|error| unread(operation, policy, &moment, error))?;
-        let decision = operation.decide(&loaded, policy, &moment);
-        let commit = decision.write().map_or(Ok(Commit::Done), |write| store.commit(write));
-        if let Some(end) = conclude(operation, decision, commit, attempt) {
-            return told(end, policy);
-        }
-        (moment, attempt) = (moment.again(clock.now()), attempt + 1);
-    }
+    run(&mut Call::new(operation, &Unguarded { policy, clock }, entropy), store, &())
 }
 
 /// [`drive`], awaiting the store.
+///
+/// It has no trail and no guard either. If the future is dropped during a commit, the step may be
+/// durable, and nothing reports it. [`AsyncServer`](crate::AsyncServer) reports it as unknown.
 ///
 /// # Errors
 /// [`Failure`] with the store's own error, at once.
@@ -67,65 +65,76 @@ pub async fn drive_async<O: Operation + Sync, S: AsyncStore>(
 where
     O::Response: Send,
 {
-    let (mut moment, mut attempt) = (Moment::new(clock.now(), entropy), 1);
+    let host = Unguarded { policy, clock };
+    run_async(&mut Call::new(operation, &host, entropy), store, &()).await
+}
+
+/// Does what the call needs, until it is finished. The caller keeps the call: a place in the trail
+/// and the call's guard outlive whatever stops this.
+pub(crate) fn run<O: Operation, S: Store, T: Trail, H: Host>(
+    call: &mut Call<'_, O, H, S::Error>,
+    store: &S,
+    trail: &T,
+) -> Result<Settled<O::Response>, Failure<S::Error>> {
+    let mut place = T::Place::default();
     loop {
-        let loaded = store
-            .load(&operation.keys(&moment))
-            .await
-            .map_err(|error| unread(operation, policy, &moment, error))?;
-        let decision = operation.decide(&loaded, policy, &moment);
-        let commit = match decision.write() {
-            Some(write) => store.commit(write).await,
-            None => Ok(Commit::Done),
-        };
-        if let Some(end) = conclude(operation, decision, commit, attempt) {
-            return told(end, policy);
+        match call.need() {
+            Need::Load(keys) => {
+                let loaded = store.load(&keys);
+                drop(keys);
+                call.loaded(loaded);
+            }
+            Need::Place(event) => {
+                let reserved = trail.reserve(event);
+                call.reserved(reserved.map(|reserved| place = reserved));
+            }
+            Need::Commit(write) => {
+                let committed = store.commit(write);
+                call.committed(committed);
+            }
+            Need::Record(event) => {
+                let recorded = trail.record(event, std::mem::take(&mut place));
+                call.recorded(recorded);
+            }
+            Need::Nothing => {}
         }
-        (moment, attempt) = (moment.again(clock.now()), attempt + 1);
-    }
-}
-
-/// What an attempt ends in; nothing if it has not settled the request and there is another.
-fn conclude<O: Operation, E>(
-    operation: &O,
-    decision: Decision<O::Response>,
-    commit: Result<Commit, E>,
-    attempt: u32,
-) -> Option<Result<Settled<O::Response>, Failure<E>>> {
-    match commit {
-        Err(error) => {
-            let (refusal, event) =
-                decision.given_up(Reason::StorageUnavailable, operation.surface());
-            Some(Err(Failure { error, refusal, event: Box::new(event) }))
-        }
-        Ok(commit) if attempt >= ATTEMPTS && decision.is_undecided(commit) => {
-            let (refusal, event) = decision.given_up(Reason::Contended, operation.surface());
-            Some(Ok(Settled { outcome: Err(refusal), event }))
-        }
-        Ok(commit) => decision.settle(commit).map(Ok),
-    }
-}
-
-/// Notes in the event what is about to be answered.
-fn told<T, E>(
-    end: Result<Settled<T>, Failure<E>>,
-    policy: &Policy,
-) -> Result<Settled<T>, Failure<E>> {
-    match end {
-        Ok(settled) => Ok(settled.told(policy)),
-        Err(mut failure) => {
-            failure.event.sent = Some(Box::new(failure.refusal.sent(policy)));
-            Err(failure)
+        if let Some(end) = call.finish() {
+            return end;
         }
     }
 }
 
-fn unread<E>(operation: &impl Operation, policy: &Policy, moment: &Moment, error: E) -> Failure<E> {
-    let reason = Reason::StorageUnavailable;
-    let mut event = Event::new(EventKind::Refused, Some(reason), moment);
-    event.flow = operation.keys(moment).grant;
-    event.claim(&operation.keys(moment).client.unwrap_or_default());
-    let refusal = Refusal::plain(reason, operation.surface()).correlated(event.correlation);
-    event.sent = Some(Box::new(refusal.sent(policy)));
-    Failure { error, refusal, event: Box::new(event) }
+/// [`run`], awaiting store and trail. At each `await` the call knows what it has begun: if this
+/// future is dropped there, the call reports it.
+pub(crate) async fn run_async<O: Operation, S: AsyncStore, T: AsyncTrail, H: Host>(
+    call: &mut Call<'_, O, H, S::Error>,
+    store: &S,
+    trail: &T,
+) -> Result<Settled<O::Response>, Failure<S::Error>> {
+    let mut place = T::Place::default();
+    loop {
+        match call.need() {
+            Need::Load(keys) => {
+                let loaded = store.load(&keys).await;
+                drop(keys);
+                call.loaded(loaded);
+            }
+            Need::Place(event) => {
+                let reserved = trail.reserve(event).await;
+                call.reserved(reserved.map(|reserved| place = reserved));
+            }
+            Need::Commit(write) => {
+                let committed = store.commit(write).await;
+                call.committed(committed);
+            }
+            Need::Record(event) => {
+                let recorded = trail.record(event, std::mem::take(&mut place)).await;
+                call.recorded(recorded);
+            }
+            Need::Nothing => {}
+        }
+        if let Some(end) = call.finish() {
+            return end;
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use crate::moment::{CorrelationId, Moment, Timestamp};
 use crate::reason::Reason;
+use crate::record::{Version, Write};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject, log_text};
 
@@ -41,6 +42,65 @@ pub struct Event {
     /// What an administrator gave as the reason, or which resource server asked: escaped, cut at
     /// 256 bytes.
     pub note: Option<Box<str>>,
+    /// The write of the step, or `None` if it wrote nothing.
+    pub written: Option<Written>,
+    /// The write that was made before the request could be decided: the renewal of a client before
+    /// a grant of it, or the client's document.
+    pub prepared: Option<Written>,
+    /// See [`class`](Self::class).
+    pub(crate) attributed: bool,
+}
+
+/// A write of a step: which record, which version of it, and whether it is known to be durable.
+///
+/// A reader settles a step of unknown fate by the stored record: if its version is below that of
+/// the write, the write was not made (or not yet); if it is equal, it was made by this request or
+/// by another that won the race, whose own event has the same version; if it is above, other events
+/// of the flow say how it came there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Written {
+    /// The record.
+    pub record: WrittenRecord,
+    /// What became of the write.
+    pub fate: Fate,
+}
+
+/// The record that a step wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WrittenRecord {
+    /// The grant of the event's flow, in this version.
+    Grant(Version),
+    /// The event's client, in this version.
+    Client(Version),
+    /// The epoch of the event's subject, which the host keeps.
+    Account,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is durable.
+    Durable,
+    /// It is not known: the store failed, or the request was cut off while its commit was under
+    /// way. It may never have been made, be durable already, or be made later.
+    Unknown,
+}
+
+/// By whom an event can be caused. A trail with limited room keeps the two apart, so that what
+/// anybody can send displaces nothing that the operator needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventClass {
+    /// A step of a flow that is live or of the grant it writes, of a client that authenticated, or
+    /// of the operator.
+    Attributed,
+    /// Anything else: a request that named no live flow and proved nothing. Anybody can cause any
+    /// number of these. They may be counted instead of kept one by one, unless they
+    /// [wrote](Event::written) something.
+    Unattributed,
 }
 
 /// What a client or user was told when a request was refused: what they can quote to support.
@@ -142,6 +202,32 @@ impl EventKind {
     }
 }
 
+impl Written {
+    /// The write, as long as nothing is known of its fate.
+    pub(crate) fn of(write: &Write) -> Self {
+        let record = match write {
+            Write::Grant(change) => WrittenRecord::Grant(change.version()),
+            Write::Client(change) => WrittenRecord::Client(change.version()),
+        };
+        Self { record, fate: Fate::Unknown }
+    }
+
+    /// The same write, known to be durable.
+    pub(crate) fn durable(self) -> Self {
+        Self { fate: Fate::Durable, ..self }
+    }
+}
+
+impl Fate {
+    /// Returns its stable name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl Event {
     /// A step of a flow that is not known (yet).
     pub(crate) fn new(kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Self {
@@ -158,7 +244,26 @@ impl Event {
             subject: None,
             sent: None,
             note: None,
+            written: None,
+            prepared: None,
+            attributed: false,
         }
+    }
+
+    /// Returns by whom this event can be caused.
+    pub fn class(&self) -> EventClass {
+        if self.attributed { EventClass::Attributed } else { EventClass::Unattributed }
+    }
+
+    /// Returns whether something is or may be durable because of this step. Such an event is kept
+    /// for itself, whatever its class.
+    pub fn has_written(&self) -> bool {
+        self.written.is_some() || self.prepared.is_some()
+    }
+
+    /// Returns whether the fate of the step is unknown: it may then have no durable counterpart.
+    pub fn is_unknown(&self) -> bool {
+        self.written.is_some_and(|written| written.fate == Fate::Unknown)
     }
 
     /// The public error code that was sent; nothing if the step was no refusal.

@@ -270,6 +270,11 @@ impl Grant {
         clock.max(self.0.high)
     }
 
+    /// Returns whether a credential of this grant can still do anything.
+    pub(crate) fn is_live(&self, clock: Timestamp) -> bool {
+        !matches!(self.0.phase, Phase::Revoked(_)) && self.now(clock) < self.last_use()
+    }
+
     /// The last moment at which any credential of it could matter.
     pub(crate) fn last_use(&self) -> Timestamp {
         match &self.0.phase {

@@ -102,7 +102,7 @@ pub use crate::client::{
     Registration, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
-pub use crate::event::{Event, EventKind, Sent};
+pub use crate::event::{Event, EventClass, EventKind, Fate, Sent, Written, WrittenRecord};
 pub use crate::grant::{Cause, Grant, GrantState};
 pub use crate::memory::MemoryStore;
 pub use crate::moment::{
@@ -143,7 +143,7 @@ pub use crate::response::registration::{Managed, Registered};
 pub use crate::response::reply::{PAGE_HEADERS, Reply};
 pub use crate::response::revocation::Revoked;
 pub use crate::response::token::Tokens;
-pub use crate::server::{Answer, AsyncServer, Server};
+pub use crate::server::{Answer, AsyncServer, EndedGrants, Server};
 #[doc(inline)]
 pub use crate::store::{AsyncStore, Store};
 pub use crate::trail::{AsyncTrail, MemoryTrail, Query, Trail, TrailRules, Unrecorded};

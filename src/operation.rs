@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::account::{Account, Balance};
-use crate::client::{Client, ClientStatus};
-use crate::event::{Event, EventKind};
+use crate::client::{Authentication, Client, ClientStatus};
+use crate::event::{Event, EventKind, Fate, Written};
 use crate::grant::Grant;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
@@ -24,7 +24,10 @@ use crate::value::text::log_text;
 /// [`drive`](crate::drive()) runs one against a store. A host may as well do what it does: load
 /// what [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
 /// [`settle`](Decision::settle) it, and where that gives nothing begin again with
-/// [`Moment::again`]. The operations are this crate's; only it can make a [`Decision`].
+/// [`Moment::again`]. A host that does so has no guard: if it stops between the commit and the
+/// record of the event, a durable step stays unrecorded. [`Server`](crate::Server) and
+/// [`AsyncServer`](crate::AsyncServer) have one. The operations are this crate's; only it can make
+/// a [`Decision`].
 pub trait Operation {
     /// What it answers when the protocol says yes.
     type Response;
@@ -135,13 +138,16 @@ impl Loaded {
         }
     }
 
-    /// A step of the flow that these records belong to.
+    /// A step of the flow that these records belong to. A flow that is over counts for nothing:
+    /// whoever kept one of its tokens can name it as often as they like.
     fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
         let grant = self.grant.as_ref().map(|stored| &stored.record);
         Event {
             flow: grant.map(|grant| grant.id()),
             client: self.client.as_ref().map(|client| client.record.id().clone()),
             subject: grant.map(|grant| grant.subject().clone()),
+            attributed: grant
+                .is_some_and(|grant| grant.is_live(moment.now) && self.is_of_epoch(grant)),
             ..Event::new(kind, reason, moment)
         }
     }
@@ -158,7 +164,7 @@ pub struct Decision<T> {
     prepares: bool,
 }
 
-/// An outcome that may leave, and the event that tells of it.
+/// The outcome of a decision whose write is durable, with its audit event.
 #[derive(Debug)]
 #[must_use = "the outcome is the response and the event is the trail"]
 pub struct Settled<T> {
@@ -166,14 +172,6 @@ pub struct Settled<T> {
     pub outcome: Result<T, Refusal>,
     /// What happened.
     pub event: Event,
-}
-
-impl<T> Settled<T> {
-    /// Notes in the event what a refusal says.
-    pub(crate) fn told(mut self, policy: &Policy) -> Self {
-        self.event.sent = self.outcome.as_ref().err().map(|refusal| Box::new(refusal.sent(policy)));
-        self
-    }
 }
 
 impl<T> Decision<T> {
@@ -192,10 +190,12 @@ impl<T> Decision<T> {
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
-        let event = Event {
+        let mut event = Event {
             detail: refusal.detail().map(Into::into),
             ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
         };
+        // Only the operator's own pages lead to this surface.
+        event.attributed |= refusal.surface() == Surface::Operator;
         let refusal = refusal.correlated(event.correlation);
         Self {
             write: None,
@@ -209,10 +209,12 @@ impl<T> Decision<T> {
         // The trail of a request that creates its record begins with it; any other's was in what it
         // loaded.
         let event = &mut self.settled.event;
+        event.written = Some(Written::of(&write));
         match &write {
             Write::Grant(change) => {
                 event.flow.get_or_insert(change.id());
                 event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.attributed = true;
             }
             Write::Client(change) => {
                 event.client.get_or_insert_with(|| change.id().clone());
@@ -248,6 +250,19 @@ impl<T> Decision<T> {
         self
     }
 
+    /// Marks the event as one of this client, if it has proved who it is. A public client proves
+    /// nothing: anybody can send its name.
+    pub(crate) fn by(mut self, client: &Client) -> Self {
+        self.settled.event.attributed |= *client.authentication() != Authentication::Public;
+        self
+    }
+
+    /// Marks the event as one of a sender that has proved who it is.
+    pub(crate) fn authenticated(mut self) -> Self {
+        self.settled.event.attributed = true;
+        self
+    }
+
     /// Keeps in the event why nothing was done, where that is no refusal.
     pub(crate) fn because(mut self, reason: Reason) -> Self {
         self.settled.event.reason = Some(reason);
@@ -265,33 +280,73 @@ impl<T> Decision<T> {
         self.write.as_ref()
     }
 
-    /// Opens the outcome once the write is done. Nothing on a conflict, or when the write only
-    /// prepared and the request is to be decided on that: load and decide again, with the same
-    /// entropy. Without a write, pass [`Commit::Done`].
-    pub fn settle(self, commit: Commit) -> Option<Settled<T>> {
-        match commit {
-            Commit::Done if !self.prepares => Some(self.settled),
-            Commit::Done | Commit::Conflict => None,
+    /// Opens the outcome once the write is done. Returns `None` if the request must be decided
+    /// again, with the same entropy: after a conflict, or after a preliminary write. Without a
+    /// write, pass [`Commit::Done`].
+    pub fn settle(mut self, commit: Commit) -> Option<Settled<T>> {
+        if self.is_undecided(commit) {
+            return None;
         }
+        self.mark_durable();
+        Some(self.settled)
     }
 
-    /// Whether nothing but the write can come of it.
+    /// Returns whether the request must be decided again.
     pub(crate) fn is_undecided(&self, commit: Commit) -> bool {
         self.prepares || commit == Commit::Conflict
     }
 
-    /// Gives the decision up because the fate of its write is not known: how to say so. The outcome
-    /// stays sealed for ever.
-    pub fn abandon(self, surface: Surface) -> Refusal {
-        self.given_up(Reason::StorageUnavailable, surface).0
+    /// Returns whether the write only prepares.
+    pub(crate) fn prepares(&self) -> bool {
+        self.prepares
     }
 
-    /// Gives the decision up: how to say so, and the event, which keeps the flow it belongs to.
-    pub(crate) fn given_up(self, reason: Reason, surface: Surface) -> (Refusal, Event) {
-        let refusal = self
-            .unsaved
-            .map_or_else(|| Refusal::plain(reason, surface), |unsaved| unsaved.because(reason));
-        let refusal = refusal.correlated(self.settled.event.correlation);
-        (refusal, Event { kind: EventKind::Refused, reason: Some(reason), ..self.settled.event })
+    /// Notes in the event that the write is durable.
+    pub(crate) fn mark_durable(&mut self) {
+        if let Some(written) = &mut self.settled.event.written {
+            written.fate = Fate::Durable;
+        }
+    }
+
+    /// Gives the decision up because the fate of its write is not known, and returns how to say
+    /// so. The outcome is dropped unopened.
+    pub fn abandon(mut self, surface: Surface) -> Refusal {
+        self.give_up(Reason::StorageUnavailable, surface)
+    }
+
+    /// Gives the decision up and returns the refusal to send instead. The event keeps its flow and
+    /// its write, whose fate is unknown.
+    pub(crate) fn give_up(&mut self, reason: Reason, surface: Surface) -> Refusal {
+        let event = &mut self.settled.event;
+        event.kind = EventKind::Refused;
+        event.reason = Some(reason);
+        let plain = || Refusal::plain(reason, surface);
+        let refusal = self.unsaved.take().map_or_else(plain, |unsaved| unsaved.because(reason));
+        refusal.correlated(event.correlation)
+    }
+
+    /// Gives the decision up and puts the refusal in the place of its outcome.
+    pub(crate) fn refuse_instead(&mut self, reason: Reason, surface: Surface) {
+        let refusal = self.give_up(reason, surface);
+        self.settled.outcome = Err(refusal);
+    }
+
+    /// Forgets the write, which was not begun. What an earlier attempt may have written stays.
+    pub(crate) fn drop_write(&mut self, earlier: Option<&Event>) {
+        self.write = None;
+        self.settled.event.written = earlier.and_then(|earlier| earlier.written);
+    }
+
+    pub(crate) fn settled(&self) -> &Settled<T> {
+        &self.settled
+    }
+
+    pub(crate) fn settled_mut(&mut self) -> &mut Settled<T> {
+        &mut self.settled
+    }
+
+    /// The sealed outcome with its event. Only the driver calls it, after the write.
+    pub(crate) fn into_settled(self) -> Settled<T> {
+        self.settled
     }
 }

@@ -6,18 +6,18 @@
 
 mod blocking;
 mod core;
+mod ending;
 mod waiting;
+mod watch;
 
 use self::core::Core;
+pub use self::ending::EndedGrants;
 use crate::drive::Failure;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::trail::TrailRules;
-
-/// How many of a user's grants are read at once to be ended.
-const AT_ONCE: usize = 256;
 
 /// Outside, the host's storage; inside, the protocol.
 pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
@@ -87,7 +87,8 @@ macro_rules! common {
             }
 
             /// Hands every event to `observer` before the answer is returned: one for each call of
-            /// an endpoint.
+            /// an endpoint. It is called for a call that was cut off as well, from a destructor:
+            /// an observer that panics there while another panic unwinds ends the process.
             #[must_use = "the server with the observer is the one returned"]
             pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
                 self.core.observer = Box::new(observer);

@@ -4,30 +4,77 @@
 //! A [`Trail`] takes events; [`Query`] says which of them are asked for; [`MemoryTrail`] is the
 //! reference, the shortest honest one. What is in an event is `event.rs`'s.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventClass, EventKind};
 use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 
-/// Keeps events. It is called once for each step, before its answer leaves.
+/// Keeps events.
 ///
-/// What losing one costs: a case that cannot be traced. What it never costs is the answer, unless
-/// [`TrailRules::fail_closed`] says so. `()` keeps none.
+/// Every durable step is recorded at least once, deduplicated by (correlation, kind); a step of
+/// unknown [fate](crate::Fate) is marked and may have no durable counterpart. An event arrives
+/// twice if the caller was cut off while it was being recorded: keep the first of two events of one
+/// [correlation](Event::correlation) and [kind](Event::kind).
+///
+/// A lost event costs a case that cannot be traced, and never the answer, unless
+/// [`TrailRules::fail_closed`] is set. `()` keeps none.
 pub trait Trail {
-    /// Keeps this event.
+    /// A place for one event, given back when it is dropped. `()` for a trail that has room in any
+    /// case. The default is no place: [`record`](Self::record) must then find one.
+    type Place: Default;
+
+    /// Reserves the place of an event whose write is about to be committed. It is called under
+    /// [`TrailRules::fail_closed`] only: without a place nothing is written, and the request is
+    /// refused with 503. By default there is always a place.
+    ///
+    /// A trail with limited room keeps the places of the two [classes](Event::class) apart, or a
+    /// flood of strangers' refusals stops every flow.
     ///
     /// # Errors
-    /// [`Unrecorded`] if it was not kept. Why is the trail's own to log.
-    fn record(&self, event: &Event) -> Result<(), Unrecorded>;
+    /// [`Unrecorded`] if there is none.
+    fn reserve(&self, event: &Event) -> Result<Self::Place, Unrecorded> {
+        let _ = event;
+        Ok(Self::Place::default())
+    }
+
+    /// Keeps this event. It is called once for each step, after its write and before its answer
+    /// leaves.
+    ///
+    /// # Errors
+    /// [`Unrecorded`] if it was not kept. The trail itself logs why.
+    fn record(&self, event: &Event, place: Self::Place) -> Result<(), Unrecorded>;
+
+    /// Takes the event of a step whose caller was cut off: a future that was dropped, or a panic.
+    /// It is called from a destructor: queue the event or spawn a task for it, and never wait.
+    fn abandoned(&self, event: Event);
 }
 
 /// [`Trail`], for one that is awaited.
 pub trait AsyncTrail {
+    /// See [`Trail::Place`].
+    type Place: Default + Send;
+
+    /// See [`Trail::reserve`].
+    fn reserve(
+        &self,
+        event: &Event,
+    ) -> impl Future<Output = Result<Self::Place, Unrecorded>> + Send {
+        let _ = event;
+        async { Ok(Self::Place::default()) }
+    }
+
     /// See [`Trail::record`].
-    fn record(&self, event: &Event) -> impl Future<Output = Result<(), Unrecorded>> + Send;
+    fn record(
+        &self,
+        event: &Event,
+        place: Self::Place,
+    ) -> impl Future<Output = Result<(), Unrecorded>> + Send;
+
+    /// See [`Trail::abandoned`].
+    fn abandoned(&self, event: Event);
 }
 
 /// An event was not kept.
@@ -39,9 +86,11 @@ pub struct Unrecorded;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TrailRules {
-    /// Whether a step whose event is not kept is answered 503 instead. Default: no. What it costs:
-    /// the write of the step is durable by then, so that a client which comes again with a
-    /// token that was rotated unheard replays it; set a
+    /// Refuses with 503 what cannot be recorded. A place in the trail is reserved before each
+    /// write, so that a request without one changes nothing and can be sent again. Default: no.
+    ///
+    /// A trail that fails after it gave a place withholds an answer whose write is durable: a
+    /// client that then repeats its refresh token replays it. Set a
     /// [replay window](crate::PolicyBuilder::replay_window) as well.
     pub fail_closed: bool,
     /// Whether accepted calls of resources, and introspections that found a token active, are
@@ -56,27 +105,55 @@ impl TrailRules {
 }
 
 impl Trail for () {
-    fn record(&self, _: &Event) -> Result<(), Unrecorded> {
+    type Place = ();
+
+    fn record(&self, _: &Event, (): ()) -> Result<(), Unrecorded> {
         Ok(())
     }
+
+    fn abandoned(&self, _: Event) {}
 }
 
 impl AsyncTrail for () {
-    async fn record(&self, _: &Event) -> Result<(), Unrecorded> {
+    type Place = ();
+
+    async fn record(&self, _: &Event, (): ()) -> Result<(), Unrecorded> {
         Ok(())
     }
+
+    fn abandoned(&self, _: Event) {}
 }
 
 /// A pointer to a trail is one.
 impl<T: Trail + ?Sized> Trail for std::sync::Arc<T> {
-    fn record(&self, event: &Event) -> Result<(), Unrecorded> {
-        (**self).record(event)
+    type Place = T::Place;
+
+    fn reserve(&self, event: &Event) -> Result<T::Place, Unrecorded> {
+        (**self).reserve(event)
+    }
+
+    fn record(&self, event: &Event, place: T::Place) -> Result<(), Unrecorded> {
+        (**self).record(event, place)
+    }
+
+    fn abandoned(&self, event: Event) {
+        (**self).abandoned(event);
     }
 }
 
 impl<T: AsyncTrail + Send + Sync> AsyncTrail for std::sync::Arc<T> {
-    async fn record(&self, event: &Event) -> Result<(), Unrecorded> {
-        (**self).record(event).await
+    type Place = T::Place;
+
+    async fn reserve(&self, event: &Event) -> Result<T::Place, Unrecorded> {
+        (**self).reserve(event).await
+    }
+
+    async fn record(&self, event: &Event, place: T::Place) -> Result<(), Unrecorded> {
+        (**self).record(event, place).await
+    }
+
+    fn abandoned(&self, event: Event) {
+        (**self).abandoned(event);
     }
 }
 
@@ -118,42 +195,100 @@ impl Query<'_> {
 }
 
 /// The latest events, in memory.
+///
+/// Where there is no more room, the oldest [unattributed](EventClass::Unattributed) event makes
+/// room; only where there is none of these, the oldest of all.
 #[derive(Debug)]
 pub struct MemoryTrail {
     most: usize,
-    events: Mutex<VecDeque<Event>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// By the order in which they came.
+    events: BTreeMap<u64, Event>,
+    unattributed: BTreeSet<u64>,
+    names: HashSet<(CorrelationId, EventKind)>,
+    next: u64,
 }
 
 impl MemoryTrail {
-    /// Room for so many events; the oldest make room.
+    /// A trail with room for this many events.
     pub fn new(most: usize) -> Self {
-        Self { most, events: Mutex::default() }
+        Self { most, kept: Mutex::default() }
     }
 
     /// The events that fit, in the order they happened; the latest `most` of them.
     pub fn find(&self, query: &Query<'_>, most: usize) -> Vec<Event> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> =
-            events.iter().rev().filter(|event| query.fits(event)).take(most).cloned().collect();
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = kept
+            .events
+            .values()
+            .rev()
+            .filter(|event| query.fits(event))
+            .take(most)
+            .cloned()
+            .collect();
         found.reverse();
         found
+    }
+
+    fn keep(&self, event: Event) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.names.insert((event.correlation, event.kind)) {
+            kept.add(event);
+            while kept.events.len() > self.most {
+                kept.drop_one();
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, event: Event) {
+        let number = self.next;
+        self.next += 1;
+        if event.class() == EventClass::Unattributed {
+            self.unattributed.insert(number);
+        }
+        self.events.insert(number, event);
+    }
+
+    fn drop_one(&mut self) {
+        let dropped = match self.unattributed.pop_first() {
+            Some(number) => self.events.remove(&number),
+            None => self.events.pop_first().map(|(_, event)| event),
+        };
+        if let Some(event) = dropped {
+            self.names.remove(&(event.correlation, event.kind));
+        }
     }
 }
 
 impl Trail for MemoryTrail {
-    fn record(&self, event: &Event) -> Result<(), Unrecorded> {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() >= self.most {
-            events.pop_front();
-        }
-        events.push_back(event.clone());
+    type Place = ();
+
+    fn record(&self, event: &Event, (): ()) -> Result<(), Unrecorded> {
+        self.keep(event.clone());
         Ok(())
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.keep(event);
     }
 }
 
 /// It never waits.
 impl AsyncTrail for MemoryTrail {
-    async fn record(&self, event: &Event) -> Result<(), Unrecorded> {
-        Trail::record(self, event)
+    type Place = ();
+
+    async fn record(&self, event: &Event, (): ()) -> Result<(), Unrecorded> {
+        self.keep(event.clone());
+        Ok(())
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.keep(event);
     }
 }

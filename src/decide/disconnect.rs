@@ -36,14 +36,16 @@ impl Operation for GrantRevocation<'_> {
                     &Loaded::default(),
                     moment,
                 ),
-                None => {
-                    Decision::allow(EventKind::NothingRevoked, (), loaded, moment).noted(self.note)
-                }
+                None => Decision::allow(EventKind::NothingRevoked, (), loaded, moment)
+                    .noted(self.note)
+                    .authenticated(),
             };
         };
         let grant = &*stored.record;
         if matches!(grant.phase(), Phase::Revoked(_)) {
-            return Decision::allow(EventKind::NothingRevoked, (), loaded, moment).noted(self.note);
+            return Decision::allow(EventKind::NothingRevoked, (), loaded, moment)
+                .noted(self.note)
+                .authenticated();
         }
         let revoked = Write::grant(Some(stored), grant.revoked(self.cause, grant.now(moment.now)));
         Decision::allow(EventKind::GrantRevoked, (), loaded, moment)
@@ -73,7 +75,7 @@ impl Operation for ClientRevocation<'_> {
         let next = Client::clone(&stored.record).with_grants_ended();
         let decision = Decision::allow(EventKind::ClientGrantsEnded, (), loaded, moment)
             .noted(Some(self.note));
-        decision.writing(Write::client(Some(stored), next))
+        decision.writing(Write::client(Some(stored), next)).authenticated()
     }
 
     fn surface(&self) -> Surface {

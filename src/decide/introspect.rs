@@ -42,7 +42,7 @@ impl Operation for IntrospectionRequest<'_> {
             .and_then(|rules| Ok((rules, self.token.as_ref().map_err(|e| *e)?)))
         {
             Ok(asked) => asked,
-            Err(reason) => return refuse(reason),
+            Err(reason) => return refuse(reason).by(caller),
         };
         let decision = match active(token.as_ref(), caller, rules, loaded, policy, moment) {
             Ok((grant, live)) => {
@@ -57,7 +57,7 @@ impl Operation for IntrospectionRequest<'_> {
             )
             .because(reason),
         };
-        decision.noted(Some(&self.credentials.id))
+        decision.noted(Some(&self.credentials.id)).by(caller)
     }
 
     fn surface(&self) -> Surface {

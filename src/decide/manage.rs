@@ -37,7 +37,7 @@ impl Operation for ManagementRequest<'_> {
         let shown = |client, secret| Managed {
             shown: Some(Shown { client, secret, token: self.token.into() }),
         };
-        match &self.action {
+        let decision = match &self.action {
             Action::Read => Decision::allow(
                 EventKind::ClientRead,
                 shown(Arc::clone(&stored.record), None),
@@ -61,7 +61,8 @@ impl Operation for ManagementRequest<'_> {
                         .writing(Write::client(Some(stored), client))
                 }
             },
-        }
+        };
+        decision.authenticated()
     }
 
     fn surface(&self) -> Surface {

@@ -44,11 +44,11 @@ impl Operation for RevocationRequest<'_> {
                 Err(reason) => return refuse(reason),
             };
         let token = match (&self.token, policy.revocation()) {
-            (_, None) => return refuse(Reason::RevocationOff),
-            (Err(reason), _) => return refuse(*reason),
+            (_, None) => return refuse(Reason::RevocationOff).by(client),
+            (Err(reason), _) => return refuse(*reason).by(client),
             (Ok(token), Some(_)) => token,
         };
-        match revoke(token, client, loaded, policy, moment) {
+        let decision = match revoke(token, client, loaded, policy, moment) {
             Err(Reason::RevocationClientMismatch)
                 if policy.revocation().is_some_and(|rules| rules.silent) =>
             {
@@ -60,7 +60,8 @@ impl Operation for RevocationRequest<'_> {
             Ok(Some((kind, write))) => {
                 Decision::allow(kind, Revoked, loaded, moment).writing(write)
             }
-        }
+        };
+        decision.by(client)
     }
 
     fn surface(&self) -> Surface {

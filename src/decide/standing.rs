@@ -34,7 +34,7 @@ impl Operation for StandingChange<'_> {
                 (EventKind::ClientReactivated, ClientStatus::Active, client.reactivated())
             }
         };
-        let decision = Decision::allow(kind, (), loaded, moment);
+        let decision = Decision::allow(kind, (), loaded, moment).authenticated();
         if stored.record.status() == status {
             decision
         } else {

@@ -36,7 +36,7 @@ impl Operation for TokenRequest<'_> {
                 Err(reason) => return refuse(reason),
             };
         let registered = client.grant_types();
-        match &self.asked {
+        let decision = match &self.asked {
             Asked::Code(_) if !registered.authorization_code => {
                 refuse(Reason::GrantTypeUnauthorized)
             }
@@ -46,7 +46,8 @@ impl Operation for TokenRequest<'_> {
             }
             Asked::Code(Ok(redemption)) => redeem(redemption, client, loaded, policy, moment),
             Asked::Refresh(Ok(refreshing)) => refresh(refreshing, client, loaded, policy, moment),
-        }
+        };
+        decision.by(client)
     }
 
     fn surface(&self) -> Surface {

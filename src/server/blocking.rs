@@ -1,11 +1,15 @@
 //! The endpoints over a [`Store`]: one call each.
 
-use super::AT_ONCE;
 use super::core::Early;
+use super::ending::EndedGrants;
+use super::watch::{Asker, Watch};
 use super::{Answer, Server};
-use crate::drive::{Failure, drive};
-use crate::operation::{Operation, Settled};
-use crate::reason::Surface;
+use crate::drive::call::Call;
+use crate::drive::guard::Guard;
+use crate::drive::{Failure, run};
+use crate::event::Event;
+use crate::operation::Operation;
+use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
@@ -37,7 +41,7 @@ impl<S: Store, T: Trail> Server<S, T> {
         incoming: &Incoming<'_>,
         user: Option<User<'_>>,
     ) -> Answer<AuthorizationStep, S::Error> {
-        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy))
+        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy), Asker::Nobody)
     }
 
     /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of
@@ -53,7 +57,7 @@ impl<S: Store, T: Trail> Server<S, T> {
         fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
-        self.answer(request.map(|request| request.with_document(fetch)))
+        self.answer(request.map(|request| request.with_document(fetch)), Asker::Nobody)
     }
 
     /// The submitted consent page: its ticket, the user who is signed in, and the choice.
@@ -66,7 +70,7 @@ impl<S: Store, T: Trail> Server<S, T> {
         user: User<'_>,
         choice: Choice<'_>,
     ) -> Answer<Redirect, S::Error> {
-        self.answer(ConsentDecision::new(ticket, user, choice))
+        self.answer(ConsentDecision::new(ticket, user, choice), Asker::Nobody)
     }
 
     /// The token endpoint (OAuth 2.1 §3.2), its limits included: a whole response.
@@ -78,8 +82,8 @@ impl<S: Store, T: Trail> Server<S, T> {
             Ok(admitted) => admitted,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let outcome = self.run(&admitted.request)?;
-        Ok(self.core.token_reply(&admitted, outcome.map(Tokens::reply)))
+        let outcome = self.answer(Ok(&admitted.request), Asker::Token(&admitted))?;
+        Ok(self.core.reply(outcome.map(Tokens::reply)))
     }
 
     /// Tells of a token request that a limit of the host's own refuses, and is the response: 429,
@@ -100,12 +104,9 @@ impl<S: Store, T: Trail> Server<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let outcome = self.run(&request)?;
-        Ok(self.core.authenticated_reply(
-            request.claimed_client(),
-            incoming.source,
-            outcome.map(Revoked::reply),
-        ))
+        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let outcome = self.answer(Ok(&request), asker)?;
+        Ok(self.core.reply(outcome.map(Revoked::reply)))
     }
 
     /// The introspection endpoint (RFC 7662 §2): a whole response. A token that is not active for
@@ -119,8 +120,9 @@ impl<S: Store, T: Trail> Server<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let outcome = self.run(&request)?.map(|introspected| introspected.reply(&self.core.policy));
-        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome))
+        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let outcome = self.answer(Ok(&request), asker)?;
+        Ok(self.core.reply(outcome.map(|introspected| introspected.reply(&self.core.policy))))
     }
 
     /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit
@@ -174,7 +176,7 @@ impl<S: Store, T: Trail> Server<S, T> {
         authorization: &Authorization<'_>,
         needs: Needs<'_>,
     ) -> Answer<Access, S::Error> {
-        self.answer(AccessCheck::parse(authorization, needs))
+        self.answer(AccessCheck::parse(authorization, needs), Asker::Nobody)
     }
 
     /// The same for a whole request: where the policy [allows
@@ -187,7 +189,7 @@ impl<S: Store, T: Trail> Server<S, T> {
         incoming: &Incoming<'_>,
         needs: Needs<'_>,
     ) -> Answer<Access, S::Error> {
-        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy))
+        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy), Asker::Nobody)
     }
 
     /// Some of a user's connections, for a page of connected apps: those of at most `most` grants
@@ -234,58 +236,54 @@ impl<S: Store, T: Trail> Server<S, T> {
 
     /// Ends all grants of a user: their account's epoch is [raised](Store::raise_epoch), and then
     /// each record says why it is over. Where accounts have no epoch, a consent page that is
-    /// being made at this very moment is not among them.
+    /// being made at this very moment is not among them. A grant that cannot be ended stops
+    /// nothing: the result names it.
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; the refusal is inside.
-    pub fn revoke_user(&self, subject: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
-        let raised = self.core.epoch_raised(subject, motive, self.store.raise_epoch(subject));
-        match self.tell(raised, Surface::Operator)? {
-            Ok(()) => self.revoke_each(subject, None, motive),
-            Err(refusal) => Ok(Err(refusal)),
+    /// [`Failure`] if the epoch cannot be raised or the user's grants cannot be listed.
+    pub fn revoke_user(&self, subject: &str, motive: Motive<'_>) -> Answer<EndedGrants, S::Error> {
+        let event = self.core.epoch_event(subject, motive);
+        let reserved = if self.core.trail.fail_closed {
+            self.trail.reserve(&event)
+        } else {
+            Ok(T::Place::default())
+        };
+        let Ok(place) = reserved else {
+            let refusal = Refusal::plain(Reason::TrailUnavailable, Surface::Operator);
+            return Ok(Err(self.told(self.core.early(refusal, None))));
+        };
+        let watch = self.watch(Asker::Nobody);
+        let mut guard = Guard::armed(&watch, event);
+        let raised = self.store.raise_epoch(subject);
+        let failed = self.core.epoch_raised(guard.event(), raised).err();
+        let recorded = match guard.observe() {
+            Some(event) => self.trail.record(event, place),
+            None => Ok(()),
+        };
+        if let Some((error, refusal)) = failed {
+            let event = Box::new(guard.event().clone());
+            guard.disarm();
+            return Err(Failure { error, refusal, event });
         }
+        guard.disarm();
+        if recorded.is_err() && self.core.trail.fail_closed {
+            return Ok(Err(Refusal::plain(Reason::TrailUnavailable, Surface::Operator)));
+        }
+        self.revoke_each(subject, None, motive)
     }
 
-    /// Ends all grants of a user for one client.
+    /// Ends all grants of a user for one client. A grant that cannot be ended stops nothing: the
+    /// result names it.
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; the refusal is inside.
+    /// [`Failure`] if the user's grants cannot be listed.
     pub fn revoke_user_client(
         &self,
         subject: &str,
         client_id: &str,
         motive: Motive<'_>,
-    ) -> Answer<(), S::Error> {
+    ) -> Answer<EndedGrants, S::Error> {
         self.revoke_each(subject, Some(client_id), motive)
-    }
-
-    fn revoke_each(
-        &self,
-        subject: &str,
-        client: Option<&str>,
-        motive: Motive<'_>,
-    ) -> Answer<(), S::Error> {
-        let mut after = None;
-        loop {
-            let read = match self.store.grants_of(subject, after, AT_ONCE) {
-                Ok(ids) => self.store.load_grants(&ids).map(|loaded| (ids, loaded)),
-                Err(error) => Err(error),
-            };
-            let (ids, loaded) = match read {
-                Ok(read) => read,
-                Err(error) => return self.tell(Err(self.core.failure(error)), Surface::Operator),
-            };
-            let grants = loaded.iter().filter_map(|loaded| Some(&loaded.grant.as_ref()?.record));
-            for grant in grants.filter(|grant| GrantRevocation::concerns(grant, client)) {
-                if let Err(refusal) = self.revoke_grant(grant.id(), motive)? {
-                    return Ok(Err(refusal));
-                }
-            }
-            match ids.last() {
-                Some(last) if ids.len() >= AT_ONCE => after = Some(*last),
-                _ => return Ok(Ok(())),
-            }
-        }
     }
 
     /// Records a refusal of the host's own and gives it the name of its request: of what it will
@@ -300,43 +298,39 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn run<O: Operation>(&self, operation: O) -> Answer<O::Response, S::Error> {
-        self.answer(Ok(operation))
+        self.answer(Ok(operation), Asker::Nobody)
     }
 
-    /// Runs an operation, or tells of why there is none.
-    fn answer<O: Operation>(&self, parsed: Result<O, Refusal>) -> Answer<O::Response, S::Error> {
-        match self.core.begin(parsed) {
-            Ok((operation, entropy)) => {
-                let result =
-                    drive(&operation, &self.store, &self.core.policy, &*self.core.clock, entropy);
-                self.tell(result, operation.surface())
-            }
-            Err(early) => Ok(Err(self.told(early))),
-        }
-    }
-
-    /// Tells observer and trail of what happened, and opens the outcome.
-    fn tell<R>(
+    /// Runs an operation and records its event, or records why there is none.
+    fn answer<O: Operation>(
         &self,
-        result: Result<Settled<R>, Failure<S::Error>>,
-        surface: Surface,
-    ) -> Answer<R, S::Error> {
-        let event = match &result {
-            Ok(settled) => &settled.event,
-            Err(failure) => &*failure.event,
+        parsed: Result<O, Refusal>,
+        asker: Asker<'_>,
+    ) -> Answer<O::Response, S::Error> {
+        let (operation, entropy) = match self.core.begin(parsed) {
+            Ok(begun) => begun,
+            Err(early) => return Ok(Err(self.told(early))),
         };
-        let kept = if self.core.observe(event) { self.trail.record(event) } else { Ok(()) };
-        result.map(|Settled { outcome, event }| match self.core.instead(kept, &event, surface) {
-            Some(refusal) => Err(refusal),
-            None => outcome,
-        })
+        let watch = self.watch(asker);
+        let mut call = Call::new(&operation, &watch, entropy);
+        let settled = run(&mut call, &self.store, &self.trail)?;
+        Ok(settled.outcome)
     }
 
-    /// Tells of a refusal that no operation made.
-    fn told(&self, early: Early) -> Refusal {
-        let kept =
-            if self.core.observe(&early.event) { self.trail.record(&early.event) } else { Ok(()) };
-        let instead = self.core.instead(kept, &early.event, early.refusal.surface());
-        instead.unwrap_or(early.refusal)
+    /// This server as one call sees it.
+    fn watch<'a>(&'a self, asker: Asker<'a>) -> Watch<'a, impl Fn(Event) + 'a> {
+        self.core.watch(asker, |event| self.trail.abandoned(event))
+    }
+
+    /// Records a refusal that no operation made.
+    pub(super) fn told(&self, early: Early) -> Refusal {
+        let watch = self.watch(Asker::Nobody);
+        let mut guard = Guard::armed(&watch, *early.event);
+        let recorded = match guard.observe() {
+            Some(event) => self.trail.record(event, T::Place::default()),
+            None => Ok(()),
+        };
+        guard.disarm();
+        self.core.after_record(recorded, early.refusal)
     }
 }

@@ -2,11 +2,12 @@
 //! events.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drive::Failure;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
 use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
-use crate::operation::{Operation, Settled};
+use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::rate::Limiter;
 use crate::reason::{Code, Reason, Surface};
@@ -36,9 +37,11 @@ pub(super) struct Core {
     registrations: Limiter,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
     pub(super) trail: TrailRules,
+    /// Numbers the steps that got no randomness.
+    unnamed: AtomicU64,
 }
 
-/// A refusal that no operation made, and its event: told like any other.
+/// A refusal that no operation made, and its event: recorded like any other.
 pub(super) struct Early {
     pub(super) refusal: Refusal,
     pub(super) event: Box<Event>,
@@ -76,6 +79,7 @@ impl Core {
             registrations,
             observer: Box::new(|_| {}),
             trail: TrailRules::default(),
+            unnamed: AtomicU64::default(),
         }
     }
 
@@ -102,31 +106,35 @@ impl Core {
         }
     }
 
-    /// Whether the trail is to keep this event. The observer is told of every one.
-    pub(super) fn observe(&self, event: &Event) -> bool {
-        (self.observer)(event);
-        self.trail.keeps(event.kind)
-    }
-
-    /// What to answer instead, where nothing is answered that was not recorded.
-    pub(super) fn instead(
+    /// Returns the refusal to send instead of this one, where nothing is answered that was not
+    /// recorded.
+    pub(super) fn after_record(
         &self,
-        kept: Result<(), Unrecorded>,
-        event: &Event,
-        surface: Surface,
-    ) -> Option<Refusal> {
-        let unrecorded =
-            || Refusal::plain(Reason::TrailUnavailable, surface).correlated(event.correlation);
-        (kept.is_err() && self.trail.fail_closed).then(unrecorded)
+        recorded: Result<(), Unrecorded>,
+        refusal: Refusal,
+    ) -> Refusal {
+        if recorded.is_ok() || !self.trail.fail_closed {
+            return refusal;
+        }
+        let unrecorded = Refusal::plain(Reason::TrailUnavailable, refusal.surface());
+        match refusal.correlation() {
+            Some(correlation) => unrecorded.correlated(correlation),
+            None => unrecorded,
+        }
     }
 
-    /// The moment of a step that is no operation. One that got no randomness is still told of, if
-    /// without a name of its own.
+    /// The moment of a step that is no operation. If there is no randomness, the step is named by
+    /// the clock and a counter: a trail keeps one event of each name.
     fn moment(&self) -> Moment {
-        Moment::new(
-            self.clock.now(),
-            self.entropy.draw().unwrap_or_else(|_| Entropy::from_bytes([0; 128])),
-        )
+        let now = self.clock.now();
+        let entropy = self.entropy.draw().unwrap_or_else(|_| {
+            let number = self.unnamed.fetch_add(1, Ordering::Relaxed);
+            let mut bytes = [0; 128];
+            let name = now.unix_seconds().to_be_bytes().into_iter().chain(number.to_be_bytes());
+            bytes.iter_mut().zip(name).for_each(|(byte, own)| *byte = own);
+            Entropy::from_bytes(bytes)
+        });
+        Moment::new(now, entropy)
     }
 
     /// A refusal that no operation made, with its event.
@@ -136,6 +144,7 @@ impl Core {
             detail: refusal.detail().map(Into::into),
             ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment)
         };
+        event.attributed = refusal.surface() == Surface::Operator;
         if let Some(claimed) = claimed {
             event.claim(claimed);
         }
@@ -144,19 +153,39 @@ impl Core {
         Early { refusal, event: Box::new(event) }
     }
 
-    /// What to tell of a user's epoch.
+    /// The event of raising the epoch of a user's account, while its fate is unknown.
+    pub(super) fn epoch_event(&self, subject: &str, motive: Motive<'_>) -> Event {
+        let event = Event::new(EventKind::AccountGrantsEnded, None, &self.moment());
+        Event {
+            subject: Some(Subject::new(subject)),
+            note: Some(log_text(motive.note())),
+            written: Some(Written { record: WrittenRecord::Account, fate: Fate::Unknown }),
+            attributed: true,
+            ..event
+        }
+    }
+
+    /// Takes what the store says of raising an epoch into the event, which is then to be recorded.
     pub(super) fn epoch_raised<E>(
         &self,
-        subject: &str,
-        motive: Motive<'_>,
+        event: &mut Event,
         raised: Result<bool, E>,
-    ) -> Result<Settled<()>, Failure<E>> {
-        raised.map_err(|error| self.failure(error))?;
-        let moment = self.moment();
-        let (subject, note) = (Some(Subject::new(subject)), Some(log_text(motive.note())));
-        let event =
-            Event { subject, note, ..Event::new(EventKind::AccountGrantsEnded, None, &moment) };
-        Ok(Settled { outcome: Ok(()), event })
+    ) -> Result<(), (E, Refusal)> {
+        match raised {
+            Ok(true) => event.written = event.written.map(Written::durable),
+            // These accounts have no epoch: nothing was written.
+            Ok(false) => event.written = None,
+            Err(error) => {
+                let reason = Reason::StorageUnavailable;
+                let refusal =
+                    Refusal::plain(reason, Surface::Operator).correlated(event.correlation);
+                event.kind = EventKind::Refused;
+                event.reason = Some(reason);
+                event.sent = Some(Box::new(refusal.sent(&self.policy)));
+                return Err((error, refusal));
+            }
+        }
+        Ok(())
     }
 
     /// The store failed outside of any operation.
@@ -172,6 +201,7 @@ impl Core {
         let mut early = self.early(refusal, None);
         if let Some(access) = access {
             let event = &mut early.event;
+            event.attributed = true;
             event.flow = Some(access.grant_id());
             event.client = Some(access.client_id().clone());
             event.subject = Some(access.subject().clone());
@@ -216,21 +246,16 @@ impl Core {
         }
     }
 
-    /// The response, after the limits have learnt of it. A place is given back only for a failure
-    /// that counts elsewhere: nothing is free.
-    pub(super) fn token_reply(
-        &self,
-        admitted: &Admitted<'_>,
-        outcome: Result<Reply, Refusal>,
-    ) -> Reply {
+    /// Counts what came of a token request. A place is given back only for a failure that counts
+    /// elsewhere: nothing is free.
+    pub(super) fn count_token_request(&self, admitted: &Admitted<'_>, refusal: Option<&Refusal>) {
         let Admitted { request, source, at } = admitted;
-        let counted = self.count_failure(request.claimed_client(), source, &outcome);
+        let counted = self.count_failure(request.claimed_client(), source, refusal);
         if let (Some(requests), true, true) =
             (&self.requests, counted, self.policy.rates().authenticated_only)
         {
             requests.give_back(&self.policy.rate_bucket(&request.rate_hit(source)).key, *at);
         }
-        self.reply(outcome)
     }
 
     /// A refusal of the host's own limit.
@@ -279,26 +304,19 @@ impl Core {
         self.failures.wait(&key, limit, now).max(self.strangers.wait(&key, limit, now))
     }
 
-    /// The response, and a note of an authentication that failed.
-    pub(super) fn authenticated_reply(
+    /// Counts an authentication that failed, and returns whether there was one. That a public client
+    /// sent a secret is not one: it has none to guess, and others would share its throttle.
+    pub(super) fn count_failure(
         &self,
         client: &str,
         source: &str,
-        outcome: Result<Reply, Refusal>,
-    ) -> Reply {
-        self.count_failure(client, source, &outcome);
-        self.reply(outcome)
-    }
-
-    /// Counts an authentication that failed, and says whether there was one. That a public client
-    /// sent a secret is not one: it has none to guess, and others would share its throttle.
-    fn count_failure(&self, client: &str, source: &str, outcome: &Result<Reply, Refusal>) -> bool {
-        let failures = match outcome.as_ref().map_err(|refusal| (refusal.code(), refusal.reason()))
-        {
-            Ok(_) | Err((_, Reason::ClientSecretUnexpected)) => None,
-            Err((_, Reason::ClientUnknown)) => Some(&self.strangers),
-            Err((Code::InvalidClient, _)) => Some(&self.failures),
-            Err(_) => None,
+        refusal: Option<&Refusal>,
+    ) -> bool {
+        let failures = match refusal.map(|refusal| (refusal.code(), refusal.reason())) {
+            None | Some((_, Reason::ClientSecretUnexpected)) => None,
+            Some((_, Reason::ClientUnknown)) => Some(&self.strangers),
+            Some((Code::InvalidClient, _)) => Some(&self.failures),
+            Some(_) => None,
         };
         if let Some(failures) = failures {
             failures.count(&self.policy.failure_key(client, source), self.clock.now());

@@ -1,11 +1,15 @@
 //! The endpoints over an [`AsyncStore`]: the same calls, awaited.
 
-use super::AT_ONCE;
 use super::core::Early;
+use super::ending::EndedGrants;
+use super::watch::{Asker, Watch};
 use super::{Answer, AsyncServer};
-use crate::drive::{Failure, drive_async};
-use crate::operation::{Operation, Settled};
-use crate::reason::Surface;
+use crate::drive::call::Call;
+use crate::drive::guard::Guard;
+use crate::drive::{Failure, run_async};
+use crate::event::Event;
+use crate::operation::Operation;
+use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
@@ -36,7 +40,8 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         incoming: &Incoming<'_>,
         user: Option<User<'_>>,
     ) -> Answer<AuthorizationStep, S::Error> {
-        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy)).await
+        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy), Asker::Nobody)
+            .await
     }
 
     /// See [`Server::authorize_with`](crate::Server::authorize_with).
@@ -50,7 +55,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
-        self.answer(request.map(|request| request.with_document(fetch))).await
+        self.answer(request.map(|request| request.with_document(fetch)), Asker::Nobody).await
     }
 
     /// See [`Server::consent`](crate::Server::consent).
@@ -63,7 +68,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         user: User<'_>,
         choice: Choice<'_>,
     ) -> Answer<Redirect, S::Error> {
-        self.answer(ConsentDecision::new(ticket, user, choice)).await
+        self.answer(ConsentDecision::new(ticket, user, choice), Asker::Nobody).await
     }
 
     /// See [`Server::token`](crate::Server::token).
@@ -75,8 +80,8 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Ok(admitted) => admitted,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let outcome = self.run(&admitted.request).await?;
-        Ok(self.core.token_reply(&admitted, outcome.map(Tokens::reply)))
+        let outcome = self.answer(Ok(&admitted.request), Asker::Token(&admitted)).await?;
+        Ok(self.core.reply(outcome.map(Tokens::reply)))
     }
 
     /// See [`Server::rate_limited`](crate::Server::rate_limited).
@@ -94,12 +99,9 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let outcome = self.run(&request).await?;
-        Ok(self.core.authenticated_reply(
-            request.claimed_client(),
-            incoming.source,
-            outcome.map(Revoked::reply),
-        ))
+        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let outcome = self.answer(Ok(&request), asker).await?;
+        Ok(self.core.reply(outcome.map(Revoked::reply)))
     }
 
     /// See [`Server::introspect`](crate::Server::introspect).
@@ -112,9 +114,9 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let outcome =
-            self.run(&request).await?.map(|introspected| introspected.reply(&self.core.policy));
-        Ok(self.core.authenticated_reply(request.claimed_client(), incoming.source, outcome))
+        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let outcome = self.answer(Ok(&request), asker).await?;
+        Ok(self.core.reply(outcome.map(|introspected| introspected.reply(&self.core.policy))))
     }
 
     /// See [`Server::register`](crate::Server::register).
@@ -164,7 +166,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         authorization: &Authorization<'_>,
         needs: Needs<'_>,
     ) -> Answer<Access, S::Error> {
-        self.answer(AccessCheck::parse(authorization, needs)).await
+        self.answer(AccessCheck::parse(authorization, needs), Asker::Nobody).await
     }
 
     /// See [`Server::check_request`](crate::Server::check_request).
@@ -176,7 +178,8 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         incoming: &Incoming<'_>,
         needs: Needs<'_>,
     ) -> Answer<Access, S::Error> {
-        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy)).await
+        self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy), Asker::Nobody)
+            .await
     }
 
     /// See [`Server::connections`](crate::Server::connections).
@@ -221,57 +224,53 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// See [`Server::revoke_user`](crate::Server::revoke_user).
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; the refusal is inside.
-    pub async fn revoke_user(&self, subject: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
-        let raised = self.core.epoch_raised(subject, motive, self.store.raise_epoch(subject).await);
-        match self.tell(raised, Surface::Operator).await? {
-            Ok(()) => self.revoke_each(subject, None, motive).await,
-            Err(refusal) => Ok(Err(refusal)),
+    /// [`Failure`] if the epoch cannot be raised or the user's grants cannot be listed.
+    pub async fn revoke_user(
+        &self,
+        subject: &str,
+        motive: Motive<'_>,
+    ) -> Answer<EndedGrants, S::Error> {
+        let event = self.core.epoch_event(subject, motive);
+        let reserved = if self.core.trail.fail_closed {
+            self.trail.reserve(&event).await
+        } else {
+            Ok(T::Place::default())
+        };
+        let Ok(place) = reserved else {
+            let refusal = Refusal::plain(Reason::TrailUnavailable, Surface::Operator);
+            return Ok(Err(self.told(self.core.early(refusal, None)).await));
+        };
+        let watch = self.watch(Asker::Nobody);
+        let mut guard = Guard::armed(&watch, event);
+        let raised = self.store.raise_epoch(subject).await;
+        let failed = self.core.epoch_raised(guard.event(), raised).err();
+        let recorded = match guard.observe() {
+            Some(event) => self.trail.record(event, place).await,
+            None => Ok(()),
+        };
+        if let Some((error, refusal)) = failed {
+            let event = Box::new(guard.event().clone());
+            guard.disarm();
+            return Err(Failure { error, refusal, event });
         }
+        guard.disarm();
+        if recorded.is_err() && self.core.trail.fail_closed {
+            return Ok(Err(Refusal::plain(Reason::TrailUnavailable, Surface::Operator)));
+        }
+        self.revoke_each(subject, None, motive).await
     }
 
     /// See [`Server::revoke_user_client`](crate::Server::revoke_user_client).
     ///
     /// # Errors
-    /// [`Failure`] if the store failed; the refusal is inside.
+    /// [`Failure`] if the user's grants cannot be listed.
     pub async fn revoke_user_client(
         &self,
         subject: &str,
         client_id: &str,
         motive: Motive<'_>,
-    ) -> Answer<(), S::Error> {
+    ) -> Answer<EndedGrants, S::Error> {
         self.revoke_each(subject, Some(client_id), motive).await
-    }
-
-    async fn revoke_each(
-        &self,
-        subject: &str,
-        client: Option<&str>,
-        motive: Motive<'_>,
-    ) -> Answer<(), S::Error> {
-        let mut after = None;
-        loop {
-            let read = match self.store.grants_of(subject, after, AT_ONCE).await {
-                Ok(ids) => self.store.load_grants(&ids).await.map(|loaded| (ids, loaded)),
-                Err(error) => Err(error),
-            };
-            let (ids, loaded) = match read {
-                Ok(read) => read,
-                Err(error) => {
-                    return self.tell(Err(self.core.failure(error)), Surface::Operator).await;
-                }
-            };
-            let grants = loaded.iter().filter_map(|loaded| Some(&loaded.grant.as_ref()?.record));
-            for grant in grants.filter(|grant| GrantRevocation::concerns(grant, client)) {
-                if let Err(refusal) = self.revoke_grant(grant.id(), motive).await? {
-                    return Ok(Err(refusal));
-                }
-            }
-            match ids.last() {
-                Some(last) if ids.len() >= AT_ONCE => after = Some(*last),
-                _ => return Ok(Ok(())),
-            }
-        }
     }
 
     /// See [`Server::refuse`](crate::Server::refuse).
@@ -287,57 +286,42 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     where
         O::Response: Send,
     {
-        self.answer(Ok(operation)).await
+        self.answer(Ok(operation), Asker::Nobody).await
     }
 
+    /// Runs an operation and records its event, or records why there is none.
     async fn answer<O: Operation + Sync>(
         &self,
         parsed: Result<O, Refusal>,
+        asker: Asker<'_>,
     ) -> Answer<O::Response, S::Error>
     where
         O::Response: Send,
     {
-        match self.core.begin(parsed) {
-            Ok((operation, entropy)) => {
-                let result = drive_async(
-                    &operation,
-                    &self.store,
-                    &self.core.policy,
-                    &*self.core.clock,
-                    entropy,
-                )
-                .await;
-                self.tell(result, operation.surface()).await
-            }
-            Err(early) => Ok(Err(self.told(early).await)),
-        }
+        let (operation, entropy) = match self.core.begin(parsed) {
+            Ok(begun) => begun,
+            Err(early) => return Ok(Err(self.told(early).await)),
+        };
+        let watch = self.watch(asker);
+        let mut call = Call::new(&operation, &watch, entropy);
+        let settled = run_async(&mut call, &self.store, &self.trail).await?;
+        Ok(settled.outcome)
     }
 
-    /// Tells observer and trail of what happened, and opens the outcome.
-    async fn tell<R>(
-        &self,
-        result: Result<Settled<R>, Failure<S::Error>>,
-        surface: Surface,
-    ) -> Answer<R, S::Error> {
-        let event = match &result {
-            Ok(settled) => &settled.event,
-            Err(failure) => &*failure.event,
-        };
-        let kept = if self.core.observe(event) { self.trail.record(event).await } else { Ok(()) };
-        result.map(|Settled { outcome, event }| match self.core.instead(kept, &event, surface) {
-            Some(refusal) => Err(refusal),
-            None => outcome,
-        })
+    /// This server as one call sees it.
+    fn watch<'a>(&'a self, asker: Asker<'a>) -> Watch<'a, impl Fn(Event) + 'a> {
+        self.core.watch(asker, |event| self.trail.abandoned(event))
     }
 
-    /// Tells of a refusal that no operation made.
-    async fn told(&self, early: Early) -> Refusal {
-        let kept = if self.core.observe(&early.event) {
-            self.trail.record(&early.event).await
-        } else {
-            Ok(())
+    /// Records a refusal that no operation made.
+    pub(super) async fn told(&self, early: Early) -> Refusal {
+        let watch = self.watch(Asker::Nobody);
+        let mut guard = Guard::armed(&watch, *early.event);
+        let recorded = match guard.observe() {
+            Some(event) => self.trail.record(event, T::Place::default()).await,
+            None => Ok(()),
         };
-        let instead = self.core.instead(kept, &early.event, early.refusal.surface());
-        instead.unwrap_or(early.refusal)
+        guard.disarm();
+        self.core.after_record(recorded, early.refusal)
     }
 }

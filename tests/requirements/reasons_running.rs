@@ -40,11 +40,8 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
     (Reason::RevokedSecurityEvent, || {
         let world = World::new();
         let tokens = world.tokens();
-        world
-            .server
-            .revoke_user("alice", Motive::SecurityEvent("password changed"))
-            .unwrap()
-            .unwrap();
+        let motive = Motive::SecurityEvent("password changed");
+        assert!(world.server.revoke_user("alice", motive).unwrap().unwrap().is_complete());
         drop(world.token(&Params::refresh(tokens.refresh())));
         (world, Told::At(Surface::Token))
     }),

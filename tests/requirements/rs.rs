@@ -183,11 +183,8 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
                 .put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
         }),
         (Reason::TokenRevoked, |world, _| {
-            world
-                .server
-                .revoke_user("alice", grantcore::Motive::Administrator("x"))
-                .unwrap()
-                .unwrap();
+            let motive = grantcore::Motive::Administrator("x");
+            assert!(world.server.revoke_user("alice", motive).unwrap().unwrap().is_complete());
         }),
     ];
     for (reason, happening) in deaths {

@@ -38,6 +38,8 @@ pub struct TestStore {
     /// Whether reads of clients, of grants and of accounts fail.
     pub broken_reads: Mutex<bool>,
     broken_balances: Mutex<bool>,
+    /// The grant that cannot be read.
+    broken_grant: Mutex<Option<GrantId>>,
     pub commits: AtomicUsize,
     pub reads: AtomicUsize,
     calls: Mutex<Vec<&'static str>>,
@@ -56,6 +58,10 @@ impl TestStore {
 
     pub fn break_reads(&self, broken: bool) {
         *self.broken_reads.lock().unwrap() = broken;
+    }
+
+    pub fn broken_grant(&self, grant: Option<GrantId>) {
+        *self.broken_grant.lock().unwrap() = grant;
     }
 
     pub fn break_balances(&self, broken: bool) {
@@ -99,6 +105,9 @@ impl Store for TestStore {
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
         self.called("grant");
+        if *self.broken_grant.lock().unwrap() == Some(id) {
+            return Err(Broken);
+        }
         self.read(self.inner.grant(id))
     }
 

@@ -103,8 +103,14 @@ impl fmt::Debug for Trail {
 }
 
 impl AsyncTrail for Trail {
-    async fn record(&self, event: &Event) -> std::result::Result<(), Unrecorded> {
+    type Place = ();
+
+    async fn record(&self, event: &Event, (): ()) -> std::result::Result<(), Unrecorded> {
         self.0.record(event).await
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.0.abandoned(event);
     }
 }
 

@@ -157,15 +157,9 @@ async fn after(hands: &Hands, store: impl Target + Send) {
     for dead in [&hands.revoked, &hands.suspended, &hands.ended] {
         assert!(!works(dead).await && post(&refreshment(&dead.refresh)).await.is_none());
     }
-    server
-        .revoke_user_client(
-            "dave",
-            support::client_id().as_str(),
-            Motive::Administrator("asked to"),
-        )
-        .await
-        .unwrap()
-        .unwrap();
+    let motive = Motive::Administrator("asked to");
+    let ended = server.revoke_user_client("dave", support::client_id().as_str(), motive).await;
+    assert!(ended.unwrap().unwrap().is_complete());
     assert!(!works(&hands.found).await, "a grant that is looked for by its user is found");
     server.store().put("mallory", Account::ACTIVE).await.unwrap();
     assert!(works(&hands.suspended).await, "a suspension that is lifted leaves what was there");

@@ -57,6 +57,13 @@ impl Queue {
         if self.waits { written.await.map_err(|_| Unrecorded) } else { Ok(()) }
     }
 
+    /// Takes the event of a request that nobody waits for any more.
+    pub(super) fn abandoned(&self, event: Event) {
+        if let Err(refused) = self.sender.try_send(Queued { event: Some(event), done: None }) {
+            self.lost.add(1, &refused);
+        }
+    }
+
     /// Returns when all that was recorded before is written, or lost.
     pub(super) async fn flush(&self) {
         let (done, written) = oneshot::channel();

@@ -67,7 +67,7 @@ impl Fixture {
 
 impl Trail {
     async fn keep(&self, event: &Event) {
-        self.record(event).await.unwrap();
+        self.record(event, ()).await.unwrap();
     }
 
     async fn found(&self, search: &Search) -> Vec<Entry> {
@@ -296,7 +296,7 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
         fixture.trail.flush().await;
         let other = fixture.other();
         other.execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
-        assert_eq!(fixture.trail.record(&event(2, |_| {})).await.is_err(), waits);
+        assert_eq!(fixture.trail.record(&event(2, |_| {}), ()).await.is_err(), waits);
         fixture.trail.flush().await;
         other.execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
         fixture.trail.keep(&event(3, |_| {})).await;
@@ -316,7 +316,7 @@ async fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let event = event(1, |_| {});
     let mut taken = 0;
-    while fixture.trail.record(&event).await.is_ok() {
+    while fixture.trail.record(&event, ()).await.is_ok() {
         taken += 1;
         assert!(taken < 10_000, "the queue has no end");
     }
@@ -331,7 +331,7 @@ async fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
 async fn what_is_queued_is_written_when_the_trail_is_dropped() {
     let Fixture { trail, directory } = Fixture::on_disk(false).await;
     for second in 0..1000 {
-        trail.record(&event(second, |_| {})).await.unwrap();
+        trail.record(&event(second, |_| {}), ()).await.unwrap();
     }
     drop(trail);
     let other = Connection::open(file(&directory)).unwrap();

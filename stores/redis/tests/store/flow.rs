@@ -83,7 +83,8 @@ async fn from_the_consent_page_to_the_end_of_all_grants() {
         assert!(!works(&server, &tokens[1].1["access_token"]).await);
         place.store.set_suspended("alice", false).await.unwrap();
         assert!(works(&server, &tokens[1].1["access_token"]).await);
-        server.revoke_user("alice", Motive::SecurityEvent("a lost device")).await.unwrap().unwrap();
+        let motive = Motive::SecurityEvent("a lost device");
+        assert!(server.revoke_user("alice", motive).await.unwrap().unwrap().is_complete());
         for (_, first) in &tokens {
             assert!(!works(&server, &first["access_token"]).await);
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{Motive, Standing};
+use grantcore::{EndedGrants, Motive, Refusal, Standing};
 use serde::Deserialize;
 use url::form_urlencoded;
 
@@ -31,6 +31,27 @@ enum Act {
     EndGrant { grant: String, reason: String, subject: Option<String> },
 }
 
+/// What came of it.
+enum Done {
+    All,
+    /// Some of the connections to be ended could not be.
+    Part,
+    /// What it was to be done to is not there.
+    Nothing,
+}
+
+impl From<bool> for Done {
+    fn from(is_done: bool) -> Self {
+        if is_done { Self::All } else { Self::Nothing }
+    }
+}
+
+impl From<&EndedGrants> for Done {
+    fn from(ended: &EndedGrants) -> Self {
+        if ended.is_complete() { Self::All } else { Self::Part }
+    }
+}
+
 /// `/admin/act`.
 pub(crate) async fn act(
     Admin(nav): Admin,
@@ -49,15 +70,25 @@ pub(crate) async fn act(
         return confirm(nav, question, consequence, act.back(), &body);
     }
     match act.run(&app).await {
-        Ok(true) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
-        Ok(false) => refused(
+        Ok(Done::All) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
+        Ok(Done::Nothing) => refused(
             nav,
             StatusCode::NOT_FOUND,
             "Nothing was changed",
             "What it was to be done to is not there.",
         ),
+        Ok(Done::Part) => refused(
+            nav,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not everything was ended",
+            "Some connections could not be ended. The trail says why. Send the form again.",
+        ),
         Err(error) => failed(nav, &error),
     }
+}
+
+fn of_each(ended: Result<EndedGrants, Refusal>) -> Done {
+    ended.map_or(Done::Nothing, |ended| Done::from(&ended))
 }
 
 /// The form as what it asks for. Numbers are read where they are used: a tagged form knows text
@@ -130,15 +161,19 @@ impl Act {
         }
     }
 
-    /// Does it; says no if what it is to be done to is not there.
-    async fn run(&self, app: &App) -> Result<bool, BackendError> {
+    /// Does it.
+    async fn run(&self, app: &App) -> Result<Done, BackendError> {
         let (oauth, store) = (&app.oauth, app.oauth.store());
         let answer = match self {
-            Self::Suspend { subject } => return store.set_suspended(subject, true).await,
-            Self::Lift { subject } => return store.set_suspended(subject, false).await,
+            Self::Suspend { subject } => {
+                return store.set_suspended(subject, true).await.map(Done::from);
+            }
+            Self::Lift { subject } => {
+                return store.set_suspended(subject, false).await.map(Done::from);
+            }
             Self::TopUp { subject, by } => {
-                let Ok(by) = by.parse::<u32>() else { return Ok(false) };
-                return Ok(store.ledger().top_up(subject, by.into()).await?.is_some());
+                let Ok(by) = by.parse::<u32>() else { return Ok(Done::Nothing) };
+                return Ok(store.ledger().top_up(subject, by.into()).await?.is_some().into());
             }
             Self::Deactivate { client_id } => {
                 oauth.set_standing(client_id, Standing::Deactivated).await
@@ -153,16 +188,19 @@ impl Act {
                 } else {
                     Motive::Administrator(reason)
                 };
-                oauth.revoke_user(subject, motive).await
+                let ended = oauth.revoke_user(subject, motive).await;
+                return ended.map(of_each).map_err(|failure| failure.error);
             }
             Self::EndUserClient { subject, client_id, reason } => {
-                oauth.revoke_user_client(subject, client_id, Motive::Administrator(reason)).await
+                let motive = Motive::Administrator(reason);
+                let ended = oauth.revoke_user_client(subject, client_id, motive).await;
+                return ended.map(of_each).map_err(|failure| failure.error);
             }
             Self::EndGrant { grant, reason, .. } => {
-                let Ok(grant) = grant.parse() else { return Ok(false) };
+                let Ok(grant) = grant.parse() else { return Ok(Done::Nothing) };
                 oauth.revoke_grant(grant, Motive::Administrator(reason)).await
             }
         };
-        Ok(answer.map_err(|failure| failure.error)?.is_ok())
+        Ok(answer.map_err(|failure| failure.error)?.is_ok().into())
     }
 }

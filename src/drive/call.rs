@@ -1,0 +1,272 @@
+//! One request on its way: a step machine that says what is needed next and takes what came of it.
+//! It never waits and does no I/O.
+//!
+//! It is the guard against cancellation as well. Whatever drops it, also at an `await` of the
+//! driver, it reports the step that may be durable: every durable step is recorded at least once,
+//! deduplicated by (correlation, kind); a step of unknown fate is marked and may have no durable
+//! counterpart. Nothing is reported after `mem::forget`, a leaked task, `kill -9` or an abort.
+//!
+//! A decision stays where it is from its making to its end, and is changed in place: to move it
+//! from state to state costs more than the guard.
+
+use super::Failure;
+use super::guard::Host;
+use crate::event::{Event, EventKind, Written};
+use crate::moment::{Entropy, Moment};
+use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
+use crate::reason::Reason;
+use crate::record::{Commit, Write};
+use crate::refusal::Refusal;
+use crate::trail::Unrecorded;
+
+/// How often one request is decided before it is refused as contended. Each conflict means that
+/// another request made progress; the rare write that only prepares takes one turn as well.
+const ATTEMPTS: u32 = 4;
+
+/// What a call needs next.
+pub(crate) enum Need<'a> {
+    /// These records.
+    Load(Keys<'a>),
+    /// A place in the trail for this event, before its write is begun.
+    Place(&'a Event),
+    /// This write.
+    Commit(&'a Write),
+    /// A record of this event.
+    Record(&'a Event),
+    /// Nothing: it is finished.
+    Nothing,
+}
+
+/// How far a decision has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There is no decision, or its write waits for a place in the trail: nothing of this attempt
+    /// was begun.
+    Begun,
+    /// The write is under way.
+    Commit,
+    /// The write is done and the observer knows; the trail is recording.
+    Record,
+    /// Recorded.
+    Done,
+}
+
+/// One request, from its first load to the record of its event.
+pub(crate) struct Call<'c, O: Operation, H: Host, E> {
+    operation: &'c O,
+    host: &'c H,
+    moment: Moment,
+    attempt: u32,
+    phase: Phase,
+    decision: Option<Decision<O::Response>>,
+    /// The event of the attempt before: its write only prepared, or a store that repeated a commit
+    /// of its own may have called that one a conflict. It is kept until the next decision takes
+    /// its place.
+    earlier: Option<Box<Event>>,
+    /// The store failed: its error, and the refusal to send.
+    failed: Option<(E, Refusal)>,
+}
+
+impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
+    pub(crate) fn new(operation: &'c O, host: &'c H, entropy: Entropy) -> Self {
+        Self {
+            operation,
+            host,
+            moment: Moment::new(host.now(), entropy),
+            attempt: 1,
+            phase: Phase::Begun,
+            decision: None,
+            earlier: None,
+            failed: None,
+        }
+    }
+
+    /// Returns what is needed next.
+    pub(crate) fn need(&self) -> Need<'_> {
+        let Some(decision) = &self.decision else {
+            return Need::Load(self.operation.keys(&self.moment));
+        };
+        match (self.phase, decision.write()) {
+            (Phase::Begun, Some(_)) => Need::Place(&decision.settled().event),
+            (Phase::Commit, Some(write)) => Need::Commit(write),
+            (Phase::Record, _) => Need::Record(&decision.settled().event),
+            _ => Need::Nothing,
+        }
+    }
+
+    /// Decides on what was loaded.
+    pub(crate) fn loaded(&mut self, loaded: Result<Loaded, E>) {
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => return self.unread(error),
+        };
+        let mut decision = self.operation.decide(&loaded, self.host.policy(), &self.moment);
+        if let Some(earlier) = &self.earlier {
+            follow(&mut decision.settled_mut().event, earlier);
+        }
+        let has_write = decision.write().is_some();
+        self.decision = Some(decision);
+        match has_write {
+            true if self.host.fail_closed() => self.phase = Phase::Begun,
+            true => self.begin_commit(),
+            false => self.settle(),
+        }
+    }
+
+    /// The records could not be read: nothing is decided.
+    fn unread(&mut self, error: E) {
+        let reason = Reason::StorageUnavailable;
+        let keys = self.operation.keys(&self.moment);
+        let refusal = Refusal::plain(reason, self.operation.surface());
+        let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment);
+        let event = &mut decision.settled_mut().event;
+        event.flow = keys.grant;
+        event.claim(&keys.client.unwrap_or_default());
+        if let Some(earlier) = self.earlier.take() {
+            event.written = earlier.written;
+            event.prepared = earlier.prepared;
+        }
+        let refusal = decision.give_up(reason, self.operation.surface());
+        self.failed = Some((error, refusal));
+        self.decision = Some(decision);
+        self.settle();
+    }
+
+    /// The trail has a place for the event, or has none: then nothing is written, so that a retry
+    /// finds what this request found.
+    pub(crate) fn reserved(&mut self, reserved: Result<(), Unrecorded>) {
+        match (&mut self.decision, reserved) {
+            (Some(decision), Err(Unrecorded)) => {
+                decision.drop_write(self.earlier.as_deref());
+                decision.refuse_instead(Reason::TrailUnavailable, self.operation.surface());
+                self.settle();
+            }
+            _ => self.begin_commit(),
+        }
+    }
+
+    /// From here on the write may become durable whatever happens to this call.
+    fn begin_commit(&mut self) {
+        self.phase = Phase::Commit;
+        self.earlier = None;
+    }
+
+    /// Takes what the store says of the write.
+    pub(crate) fn committed(&mut self, committed: Result<Commit, E>) {
+        let surface = self.operation.surface();
+        let Some(decision) = &mut self.decision else { return };
+        match committed {
+            Err(error) => {
+                let refusal = decision.give_up(Reason::StorageUnavailable, surface);
+                self.failed = Some((error, refusal));
+                self.settle();
+            }
+            Ok(commit) if !decision.is_undecided(commit) => {
+                decision.mark_durable();
+                self.settle();
+            }
+            Ok(commit) => {
+                if commit == Commit::Done {
+                    decision.mark_durable();
+                }
+                if decision.prepares() {
+                    let event = &mut decision.settled_mut().event;
+                    event.prepared = event.written.take();
+                }
+                if self.attempt < ATTEMPTS {
+                    self.decide_again();
+                } else {
+                    decision.refuse_instead(Reason::Contended, surface);
+                    self.settle();
+                }
+            }
+        }
+    }
+
+    /// Begins the next attempt: the same entropy, a fresh reading of the clock.
+    fn decide_again(&mut self) {
+        let decided = self.decision.take();
+        self.earlier = decided.map(|decision| Box::new(decision.into_settled().event));
+        self.phase = Phase::Begun;
+        self.attempt += 1;
+        self.moment.now = self.host.now();
+        self.moment.again = true;
+    }
+
+    /// The outcome may leave once it is recorded. Counters and observer learn of it here, with no
+    /// `await` since the write was acknowledged.
+    fn settle(&mut self) {
+        self.earlier = None;
+        let Some(decision) = &mut self.decision else { return };
+        let settled = decision.settled_mut();
+        let failure = self.failed.as_ref().map(|(_, refusal)| refusal);
+        let refusal = failure.or(settled.outcome.as_ref().err());
+        let sent = refusal.map(|refusal| Box::new(refusal.sent(self.host.policy())));
+        self.host.settled(refusal);
+        settled.event.sent = sent;
+        let is_kept = self.host.observe(&settled.event);
+        self.phase = if is_kept { Phase::Record } else { Phase::Done };
+    }
+
+    /// The event is recorded, or lost. A lost one withholds the answer if the host says so; a
+    /// failure of the store stays the host's to see.
+    pub(crate) fn recorded(&mut self, recorded: Result<(), Unrecorded>) {
+        self.phase = Phase::Done;
+        if recorded.is_ok() || !self.host.fail_closed() || self.failed.is_some() {
+            return;
+        }
+        if let Some(decision) = &mut self.decision {
+            let Settled { outcome, event } = decision.settled_mut();
+            let surface = self.operation.surface();
+            let refusal = Refusal::plain(Reason::TrailUnavailable, surface);
+            *outcome = Err(refusal.correlated(event.correlation));
+        }
+    }
+
+    /// Returns what came of the call, once, when nothing is needed any more.
+    pub(crate) fn finish(&mut self) -> Option<Result<Settled<O::Response>, Failure<E>>> {
+        if self.phase != Phase::Done {
+            return None;
+        }
+        let settled = self.decision.take()?.into_settled();
+        Some(match self.failed.take() {
+            None => Ok(settled),
+            Some((error, refusal)) => {
+                Err(Failure { error, refusal, event: Box::new(settled.event) })
+            }
+        })
+    }
+}
+
+impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
+    fn drop(&mut self) {
+        let decided = self.decision.take().map(|decision| decision.into_settled().event);
+        let event = match (self.phase, decided) {
+            // The fate of its write is unknown, and the event says so.
+            (Phase::Commit, Some(event)) => event,
+            // The observer has it already.
+            (Phase::Record, Some(event)) => return self.host.abandoned(event),
+            _ => match self.earlier.take() {
+                Some(earlier) => *earlier,
+                None => return,
+            },
+        };
+        if self.host.observe(&event) {
+            self.host.abandoned(event);
+        }
+    }
+}
+
+/// Carries over what an earlier attempt has written, or may have, into the event that takes the
+/// place of its own.
+fn follow(event: &mut Event, earlier: &Event) {
+    event.prepared = earlier.prepared;
+    if event.written.is_some() {
+        return;
+    }
+    // A store that repeats a commit of its own may call it a conflict. A step that succeeds without
+    // a write has then found its commit in the record. Where a later attempt only finds that there
+    // is nothing left to do, the two cannot be told from a race that was lost: that stays unknown.
+    let is_found = event.kind == earlier.kind && event.kind != EventKind::Refused;
+    event.written = if is_found { earlier.written.map(Written::durable) } else { earlier.written };
+}

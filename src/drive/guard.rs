@@ -1,0 +1,95 @@
+//! What a call needs of the server around it, and the guard of a single step that is no operation.
+
+use crate::event::Event;
+use crate::moment::{Clock, Timestamp};
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+
+/// The server around a call: its clock and policy, and whom it reports to. Nothing here waits.
+pub(crate) trait Host {
+    fn policy(&self) -> &Policy;
+
+    fn now(&self) -> Timestamp;
+
+    /// Returns whether a step is refused whose event cannot be recorded.
+    fn fail_closed(&self) -> bool;
+
+    /// Counts what the limits count of an outcome: it is decided, and nothing has been awaited
+    /// since.
+    fn settled(&self, refusal: Option<&Refusal>);
+
+    /// Hands the event to the observer, and returns whether the trail keeps it.
+    fn observe(&self, event: &Event) -> bool;
+
+    /// Hands an event to the trail that nobody waits for any more.
+    fn abandoned(&self, event: Event);
+}
+
+/// The host of [`drive`](crate::drive()): it records nothing and counts nothing.
+pub(crate) struct Unguarded<'a, C: ?Sized> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) clock: &'a C,
+}
+
+impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
+    fn policy(&self) -> &Policy {
+        self.policy
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn fail_closed(&self) -> bool {
+        false
+    }
+
+    fn settled(&self, _: Option<&Refusal>) {}
+
+    fn observe(&self, _: &Event) -> bool {
+        false
+    }
+
+    fn abandoned(&self, _: Event) {}
+}
+
+/// Reports the event of one step if it is dropped before the step was recorded.
+pub(crate) struct Guard<'h, H: Host> {
+    host: &'h H,
+    event: Event,
+    is_armed: bool,
+    is_observed: bool,
+}
+
+impl<'h, H: Host> Guard<'h, H> {
+    /// Arms the guard with an event that nobody has seen yet.
+    pub(crate) fn armed(host: &'h H, event: Event) -> Self {
+        Self { host, event, is_armed: true, is_observed: false }
+    }
+
+    /// The event, to be changed once more is known of the step.
+    pub(crate) fn event(&mut self) -> &mut Event {
+        &mut self.event
+    }
+
+    /// Hands the event to the observer, and returns it if the trail is to record it.
+    pub(crate) fn observe(&mut self) -> Option<&Event> {
+        self.is_observed = true;
+        self.is_armed = self.host.observe(&self.event);
+        self.is_armed.then_some(&self.event)
+    }
+
+    /// Disarms the guard: the event is recorded, or nobody keeps it.
+    pub(crate) fn disarm(mut self) {
+        self.is_armed = false;
+    }
+}
+
+impl<H: Host> Drop for Guard<'_, H> {
+    fn drop(&mut self) {
+        // Whoever observed it has been asked already whether the trail keeps it.
+        if self.is_armed && (self.is_observed || self.host.observe(&self.event)) {
+            self.host.abandoned(self.event.clone());
+        }
+    }
+}

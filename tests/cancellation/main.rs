@@ -1,0 +1,234 @@
+//! I45: every durable step is recorded, also when its caller is cut off. Each operation that writes
+//! is dropped at each of its awaits, over a store that suspends before and after it does anything
+//! and a trail that suspends before and after it keeps an event.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+mod cases;
+mod slow;
+#[path = "../support/mod.rs"]
+mod support;
+mod trails;
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use cases::{CASES, Case};
+use grantcore::{Event, EventKind, Fate, Reason, WrittenRecord};
+use slow::{Durable, Fixture, Trouble};
+
+/// What stood after a call was dropped.
+struct Cut {
+    durable: Vec<Durable>,
+    observed: Vec<Event>,
+    recorded: Vec<Event>,
+    is_finished: bool,
+}
+
+/// Polls the call of this case so many times, and drops it.
+fn cut(case: &Case, trouble: Option<Trouble>, polls: usize) -> Cut {
+    let fixture = Fixture::new();
+    let run = (case.prepare)(&fixture.world);
+    *fixture.store.trouble.lock().unwrap() = trouble;
+    let mut future: Pin<Box<dyn Future<Output = ()> + '_>> = run(&fixture.server);
+    let mut context = Context::from_waker(Waker::noop());
+    let is_finished = (0..polls).any(|_| future.as_mut().poll(&mut context) == Poll::Ready(()));
+    drop(future);
+    Cut {
+        durable: fixture.store.durable.lock().unwrap().clone(),
+        observed: fixture.observed.lock().unwrap().clone(),
+        recorded: fixture.trail.events.lock().unwrap().clone(),
+        is_finished,
+    }
+}
+
+/// Every cut of this case, the last of which is none: it ran to its end.
+fn cuts(case: &Case, trouble: Option<Trouble>) -> Vec<Cut> {
+    let mut all: Vec<Cut> = Vec::new();
+    while all.last().is_none_or(|last| !last.is_finished) {
+        assert!(all.len() < 1000, "{} never ends", case.name);
+        all.push(cut(case, trouble, all.len()));
+    }
+    all
+}
+
+/// Returns whether the event is one of this write. A request that was wrongly called beaten may
+/// write the same once more: its one event then has the later version.
+fn tells_of(event: &Event, durable: &Durable) -> bool {
+    [event.written, event.prepared].into_iter().flatten().any(|written| {
+        let (id, version) = match written.record {
+            WrittenRecord::Grant(version) => (event.flow.map(|id| id.to_string()), version.0),
+            WrittenRecord::Client(version) => (event.client_id().map(str::to_owned), version.0),
+            WrittenRecord::Account => (event.subject.as_ref().map(ToString::to_string), 0),
+            _ => panic!("another record"),
+        };
+        let is_own = if durable.is_repeated {
+            durable.version <= version
+        } else {
+            version == durable.version
+        };
+        id.as_ref() == Some(&durable.id) && is_own
+    })
+}
+
+fn check(name: &str, polls: usize, cut: &Cut) {
+    let shown = || format!("{name} after {polls} polls: {:?} {:#?}", cut.durable, cut.recorded);
+    let mut names = HashSet::new();
+    let once: Vec<_> =
+        cut.recorded.iter().filter(|event| names.insert((event.correlation, event.kind))).collect();
+    for durable in &cut.durable {
+        let own = once.iter().filter(|event| tells_of(event, durable)).count();
+        assert!(own >= 1, "{durable:?} is not recorded: {}", shown());
+        assert!(own == 1, "{durable:?} is recorded {own} times: {}", shown());
+    }
+    for event in &once {
+        let known = event.written.is_some_and(|written| written.fate == Fate::Durable);
+        let there = cut.durable.iter().any(|durable| tells_of(event, durable));
+        assert!(!known || there, "what is called durable is not: {}", shown());
+    }
+    if cut.is_finished {
+        assert_eq!(once.len(), cut.recorded.len(), "nothing comes twice: {}", shown());
+    }
+    let mut seen = HashSet::new();
+    let is_new = |event: &Event| seen.insert((event.correlation, event.kind));
+    assert!(cut.observed.iter().all(is_new), "the observer sees each once: {}", shown());
+    let recorded = |event: &&Event| names.contains(&(event.correlation, event.kind));
+    assert_eq!(cut.observed.iter().filter(recorded).count(), names.len(), "{}", shown());
+}
+
+#[test]
+fn i45_every_durable_step_is_recorded_wherever_its_caller_is_cut_off() {
+    for case in &CASES {
+        let cuts = cuts(case, None);
+        for (polls, cut) in cuts.iter().enumerate() {
+            check(case.name, polls, cut);
+        }
+        let last = cuts.last().unwrap();
+        assert!(!last.durable.is_empty(), "{} writes", case.name);
+        let unknown = last.recorded.iter().filter(|event| event.is_unknown()).count();
+        assert_eq!(unknown, 0, "{}: what ran to its end is known", case.name);
+    }
+}
+
+/// A conflict, and a commit that was made although the store calls it a conflict (I17).
+#[test]
+fn i45_a_call_cut_off_after_a_conflict_reports_what_it_may_have_written() {
+    for trouble in [Trouble::Conflict, Trouble::AppliedThenConflict, Trouble::Unacknowledged] {
+        for case in &CASES {
+            for (polls, cut) in cuts(case, Some(trouble)).iter().enumerate() {
+                check(&format!("{} with {trouble:?}", case.name), polls, cut);
+            }
+        }
+    }
+}
+
+/// The table of one call, point by point: a refresh has one load of three reads, one commit and
+/// one record, and each suspends twice.
+#[test]
+fn i45_the_fate_is_what_is_known_at_the_point_of_the_cut() {
+    let case = CASES.iter().find(|case| case.name == "refresh").unwrap();
+    let rows: Vec<_> = cuts(case, None)
+        .iter()
+        .map(|cut| {
+            let fates = cut.recorded.iter().map(|event| event.written.unwrap().fate);
+            (cut.durable.len(), cut.observed.len(), fates.collect::<Vec<_>>())
+        })
+        .collect();
+    let expected = [
+        // Before the first poll, and in the load: nothing happened.
+        (0, 0, vec![]),
+        (0, 0, vec![]),
+        (0, 0, vec![]),
+        (0, 0, vec![]),
+        (0, 0, vec![]),
+        (0, 0, vec![]),
+        (0, 0, vec![]),
+        // In the commit, before and after the write.
+        (0, 1, vec![Fate::Unknown]),
+        (1, 1, vec![Fate::Unknown]),
+        // In the record, before and after the event was kept.
+        (1, 1, vec![Fate::Durable]),
+        (1, 1, vec![Fate::Durable, Fate::Durable]),
+        // To its end.
+        (1, 1, vec![Fate::Durable]),
+    ];
+    assert_eq!(rows, expected);
+}
+
+/// After the store has called its own landed commit a conflict, the second load is the hole.
+#[test]
+fn i45_a_landed_commit_that_was_called_a_conflict_is_unknown_until_it_is_decided_again() {
+    let case = CASES.iter().find(|case| case.name == "refresh").unwrap();
+    let cuts = cuts(case, Some(Trouble::AppliedThenConflict));
+    // Six points of a load, two of a commit, six of the second load.
+    for cut in &cuts[9..15] {
+        let fates: Vec<_> = cut.recorded.iter().map(|event| event.written.unwrap().fate).collect();
+        assert_eq!((cut.durable.len(), fates), (1, vec![Fate::Unknown]));
+    }
+    let last = cuts.last().unwrap();
+    let event = &last.recorded[0];
+    assert_eq!(
+        (event.kind, event.written.unwrap().fate),
+        (EventKind::TokensRefreshed, Fate::Durable)
+    );
+}
+
+/// A write that prepares is durable before the request has an outcome.
+#[test]
+fn i45_a_preliminary_write_is_reported_when_the_request_is_cut_off_after_it() {
+    let case = CASES.iter().find(|case| case.name == "consent that renews its client").unwrap();
+    let cuts = cuts(case, None);
+    let alone = cuts.iter().filter(|cut| cut.durable.len() == 1 && !cut.recorded.is_empty());
+    let known = alone.filter(|cut| {
+        let prepared = cut.recorded[0].prepared;
+        prepared.is_some_and(|written| written.fate == Fate::Durable)
+    });
+    assert!(known.count() >= 6, "each point of the second load");
+    let last = &cuts.last().unwrap().recorded[0];
+    assert_eq!(last.kind, EventKind::ConsentApproved);
+    assert!(last.prepared.is_some() && last.written.is_some());
+}
+
+/// Who hangs up while the event is recorded has guessed all the same.
+#[test]
+fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
+    let fixture = Fixture::new();
+    let guess = || {
+        let body = support::params::Params::refresh("x").by_web().set("client_secret", "wrong");
+        body.encode()
+    };
+    let mut polls = 0;
+    let mut context = Context::from_waker(Waker::noop());
+    // The limit is ten failures a minute.
+    for _ in 0..10 {
+        let body = guess();
+        let incoming = support::steps::form(&body);
+        let mut future = Box::pin(fixture.server.token(&incoming));
+        let before = fixture.observed.lock().unwrap().len();
+        while fixture.observed.lock().unwrap().len() == before {
+            assert!(future.as_mut().poll(&mut context).is_pending(), "it is being recorded");
+            polls += 1;
+            assert!(polls < 1000);
+        }
+    }
+    let right = support::params::Params::refresh("x").by_web().encode();
+    let incoming = support::steps::form(&right);
+    let reply = slow::finish(fixture.server.token(&incoming)).unwrap();
+    assert_eq!(reply.status, 429);
+    let reason = fixture.observed.lock().unwrap().last().unwrap().reason;
+    assert_eq!(reason, Some(Reason::AuthenticationsThrottled));
+    assert!(fixture.trail.abandoned.load(Ordering::SeqCst) >= 10);
+}
+
+/// Blocking servers have no cancellation, but panics.
+#[test]
+fn i45_a_panic_of_the_trail_reports_the_step() {
+    trails::a_panic_is_reported();
+}

@@ -1,0 +1,207 @@
+//! A store and a trail that suspend before and after whatever they do, and a server over them.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use grantcore::{
+    Account, AsyncServer, AsyncStore, AsyncTrail, Client, Commit, DocumentRules, Event, Grant,
+    GrantId, IntrospectionRules, RegistrationRules, RevocationRules, Store, Stored, TrailRules,
+    Unrecorded, Version, Write,
+};
+
+use crate::support::store::{Broken, TestStore};
+use crate::support::{MCP, World, policy, seeded};
+
+pub(crate) type Server = AsyncServer<Arc<SlowStore>, Arc<SlowTrail>>;
+
+/// What the next commit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Conflict,
+    AppliedThenConflict,
+    Unacknowledged,
+}
+
+/// A write that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Durable {
+    pub(crate) id: String,
+    pub(crate) version: u64,
+    /// Whether the store called it a conflict.
+    pub(crate) is_repeated: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct SlowStore {
+    inner: Arc<TestStore>,
+    pub(crate) durable: Mutex<Vec<Durable>>,
+    pub(crate) trouble: Mutex<Option<Trouble>>,
+}
+
+#[derive(Default)]
+pub(crate) struct SlowTrail {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) abandoned: AtomicUsize,
+    /// Whether there is no place for an event.
+    pub(crate) is_full: AtomicBool,
+}
+
+/// Everything that surrounds one call.
+pub(crate) struct Fixture {
+    pub(crate) world: World,
+    pub(crate) store: Arc<SlowStore>,
+    pub(crate) trail: Arc<SlowTrail>,
+    pub(crate) server: Server,
+    pub(crate) observed: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with(TrailRules::default())
+    }
+
+    /// A fixture whose server refuses what it cannot record.
+    pub(crate) fn fail_closed() -> Self {
+        let mut rules = TrailRules::default();
+        rules.fail_closed = true;
+        Self::with(rules)
+    }
+
+    fn with(trail_rules: TrailRules) -> Self {
+        let rules = IntrospectionRules::new().resource_server("web", MCP);
+        let policy = policy()
+            .revocation(RevocationRules::default())
+            .registration(RegistrationRules::open())
+            .client_documents(DocumentRules::default())
+            .introspection(rules);
+        let world = World::with(policy);
+        let store = Arc::new(SlowStore { inner: Arc::clone(&world.store), ..SlowStore::default() });
+        let trail = Arc::new(SlowTrail::default());
+        let observed = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&observed);
+        let now = world.now();
+        let server = AsyncServer::with(
+            world.server.policy().clone(),
+            Arc::clone(&store),
+            move || now,
+            seeded(2),
+        )
+        .record(Arc::clone(&trail), trail_rules)
+        .observe(move |event| log.lock().unwrap().push(event.clone()));
+        Self { world, store, trail, server, observed }
+    }
+}
+
+/// Suspends once.
+pub(crate) async fn suspend() {
+    let mut is_first = true;
+    std::future::poll_fn(|_| {
+        if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+}
+
+/// Polls a future to its end.
+pub(crate) fn finish<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
+}
+
+async fn slowly<T>(act: impl FnOnce() -> T) -> T {
+    suspend().await;
+    let done = act();
+    suspend().await;
+    done
+}
+
+fn sure<T>(result: Result<T, Infallible>) -> T {
+    result.unwrap_or_else(|never| match never {})
+}
+
+impl SlowStore {
+    fn write(&self, write: &Write) -> Result<Commit, Broken> {
+        let trouble = self.trouble.lock().unwrap().take();
+        if trouble == Some(Trouble::Conflict) {
+            return Ok(Commit::Conflict);
+        }
+        let said = sure(Store::commit(&self.inner.inner, write));
+        if said == Commit::Done {
+            let is_repeated = trouble == Some(Trouble::AppliedThenConflict);
+            let (id, Version(version)) = match write {
+                Write::Grant(change) => (change.id().to_string(), change.version()),
+                Write::Client(change) => (change.id().to_string(), change.version()),
+            };
+            self.durable.lock().unwrap().push(Durable { id, version, is_repeated });
+        }
+        match trouble {
+            Some(Trouble::Unacknowledged) => Err(Broken),
+            Some(_) => Ok(Commit::Conflict),
+            None => Ok(said),
+        }
+    }
+}
+
+impl AsyncStore for SlowStore {
+    type Error = Broken;
+
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
+        slowly(|| Ok(sure(Store::client(&self.inner.inner, id)))).await
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
+        slowly(|| Ok(sure(Store::grant(&self.inner.inner, id)))).await
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit, Broken> {
+        slowly(|| self.write(write)).await
+    }
+
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        most: usize,
+    ) -> Result<Vec<GrantId>, Broken> {
+        slowly(|| Ok(sure(Store::grants_of(&self.inner.inner, subject, after, most)))).await
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
+        let raise = || {
+            let raised = sure(Store::raise_epoch(&self.inner.inner, subject));
+            let id = subject.to_owned();
+            self.durable.lock().unwrap().push(Durable { id, version: 0, is_repeated: false });
+            Ok(raised)
+        };
+        slowly(raise).await
+    }
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {
+        slowly(|| Ok(sure(Store::account(&self.inner.inner, subject)))).await
+    }
+}
+
+impl AsyncTrail for SlowTrail {
+    type Place = ();
+
+    async fn reserve(&self, _: &Event) -> Result<(), Unrecorded> {
+        if self.is_full.load(Ordering::SeqCst) { Err(Unrecorded) } else { Ok(()) }
+    }
+
+    async fn record(&self, event: &Event, (): ()) -> Result<(), Unrecorded> {
+        slowly(|| self.events.lock().unwrap().push(event.clone())).await;
+        Ok(())
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.abandoned.fetch_add(1, Ordering::SeqCst);
+        self.events.lock().unwrap().push(event);
+    }
+}

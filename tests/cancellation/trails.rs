@@ -1,0 +1,189 @@
+//! Trails that panic, that have no room, and the one in memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use grantcore::{
+    Choice, Event, EventClass, EventKind, Fate, MemoryTrail, Query, Reason, Server, Trail,
+    TrailRules, Unrecorded,
+};
+
+use crate::cases::CASES;
+use crate::slow::{Fixture, finish};
+use crate::support::params::Params;
+use crate::support::steps::form;
+use crate::support::{ALICE, Granted, World, json, seeded};
+
+/// A trail that panics, or has no room, when it is told to.
+#[derive(Default)]
+struct Troubled {
+    panics: AtomicBool,
+    is_full: AtomicBool,
+    events: Mutex<Vec<Event>>,
+}
+
+impl Trail for Troubled {
+    type Place = ();
+
+    fn reserve(&self, _: &Event) -> Result<(), Unrecorded> {
+        if self.is_full.load(Ordering::SeqCst) { Err(Unrecorded) } else { Ok(()) }
+    }
+
+    fn record(&self, event: &Event, (): ()) -> Result<(), Unrecorded> {
+        assert!(!self.panics.load(Ordering::SeqCst), "the trail panics");
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(Unrecorded);
+        }
+        self.events.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+}
+
+/// A server over the store of this world, with a trail like this one.
+fn troubled(world: &World) -> Server<Arc<crate::support::store::TestStore>, Arc<Troubled>> {
+    let mut rules = TrailRules::default();
+    rules.fail_closed = true;
+    let now = world.now();
+    Server::with(world.server.policy().clone(), Arc::clone(&world.store), move || now, seeded(3))
+        .record(Arc::new(Troubled::default()), rules)
+}
+
+pub(crate) fn a_panic_is_reported() {
+    let world = World::new();
+    let server = troubled(&world);
+    let body = Params::refresh(world.tokens().refresh()).encode();
+    server.trail().panics.store(true, Ordering::SeqCst);
+    let call = std::panic::AssertUnwindSafe(|| drop(server.token(&form(&body))));
+    assert!(std::panic::catch_unwind(call).is_err());
+    let events = server.trail().events.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].kind, EventKind::TokensRefreshed);
+    assert_eq!(events[0].written.unwrap().fate, Fate::Durable);
+}
+
+/// A full trail under `fail_closed` refuses before anything is written: the retry is no replay.
+#[test]
+fn audit_08_a_full_trail_rotates_nothing_and_the_retry_succeeds() {
+    let world = World::new();
+    let first = world.tokens();
+    let server = troubled(&world);
+    let body = Params::refresh(first.refresh()).encode();
+    let before = (world.store.commits(), world.grants());
+    server.trail().is_full.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let reply = server.token(&form(&body)).unwrap();
+        assert_eq!(
+            (reply.status, json(&reply)["error"].as_str()),
+            (503, Some("temporarily_unavailable"))
+        );
+        assert_eq!(json(&reply)["error_description"], Reason::TrailUnavailable.description());
+    }
+    assert_eq!((world.store.commits(), world.grants()), before, "nothing was written");
+    server.trail().is_full.store(false, Ordering::SeqCst);
+    let second = Granted::of(&server.token(&form(&body)).unwrap());
+    assert!(world.works(&second.access));
+    let events = server.trail().events.lock().unwrap();
+    assert_eq!(events.last().unwrap().kind, EventKind::TokensRefreshed);
+}
+
+/// The same for every operation that writes.
+#[test]
+fn audit_08_under_a_full_trail_no_operation_writes() {
+    for case in &CASES {
+        let fixture = Fixture::fail_closed();
+        let run = (case.prepare)(&fixture.world);
+        fixture.trail.is_full.store(true, Ordering::SeqCst);
+        finish(run(&fixture.server));
+        assert_eq!(fixture.store.durable.lock().unwrap().len(), 0, "{}", case.name);
+        let last = fixture.observed.lock().unwrap().last().cloned().unwrap();
+        assert_eq!(last.reason, Some(Reason::TrailUnavailable), "{}", case.name);
+        assert!(!last.has_written(), "{}", case.name);
+    }
+}
+
+/// An event that arrives twice, once from its record and once from the guard, is kept once.
+#[test]
+fn i45_the_trail_in_memory_keeps_one_of_each_correlation_and_kind() {
+    let world = World::new();
+    world.tokens();
+    let trail = MemoryTrail::new(100);
+    for event in world.events() {
+        Trail::record(&trail, &event, ()).unwrap();
+        Trail::abandoned(&trail, event);
+    }
+    assert_eq!(trail.find(&Query::default(), 100).len(), world.events().len());
+}
+
+/// Four strangers' refusals for each room there is displace nothing of a flow.
+#[test]
+fn i46_what_strangers_send_displaces_no_event_of_a_flow() {
+    let world = World::new();
+    world.tokens();
+    let own = world.events();
+    let trail = MemoryTrail::new(10);
+    for event in &own {
+        Trail::record(&trail, event, ()).unwrap();
+    }
+    for number in 0..40 {
+        drop(world.token(&Params::refresh("x").set("client_id", &format!("c{number}"))));
+        Trail::record(&trail, world.events().last().unwrap(), ()).unwrap();
+    }
+    let kept = trail.find(&Query::default(), 100);
+    assert_eq!(kept.len(), 10);
+    assert!(own.iter().all(|event| kept.contains(event)));
+}
+
+/// By whom each kind of event can be caused.
+#[test]
+fn i46_an_event_is_attributed_to_a_live_flow_a_proven_client_or_the_operator() {
+    use EventClass::{Attributed, Unattributed};
+    let fixture = Fixture::new();
+    let world = &fixture.world;
+    let class = |step: &dyn Fn()| {
+        step();
+        world.events().last().unwrap().class()
+    };
+    let tokens = world.tokens();
+    let rows: [(&str, EventClass, &dyn Fn()); 12] = [
+        ("nobody is signed in", Unattributed, &|| {
+            drop(world.authorize_as(&Params::authorize(), None));
+        }),
+        ("a page for a user", Attributed, &|| drop(world.page(&Params::authorize()))),
+        ("an unknown client", Unattributed, &|| {
+            drop(world.token(&Params::refresh("x").set("client_id", "nobody")));
+        }),
+        ("a public client, no flow", Unattributed, &|| drop(world.token(&Params::refresh("x")))),
+        ("a confidential client, no flow", Attributed, &|| {
+            drop(world.token(&Params::refresh("x").by_web()));
+        }),
+        ("a wrong secret", Unattributed, &|| {
+            drop(world.token(&Params::refresh("x").by_web().set("client_secret", "no")));
+        }),
+        ("no ticket", Unattributed, &|| drop(world.decide("x", Choice::Allow))),
+        ("no token", Unattributed, &|| drop(world.check("x", &[]))),
+        ("a scope that a live token lacks", Attributed, &|| {
+            drop(world.check(&tokens.access, &["admin"]));
+        }),
+        ("a registration", Unattributed, &|| {
+            drop(world.register(&crate::support::clients::metadata()));
+        }),
+        ("the operator", Attributed, &|| {
+            drop(world.server.revoke_client("nobody", grantcore::Motive::Administrator("x")));
+        }),
+        ("the end of a flow", Attributed, &|| {
+            let grant = world.grants()[0].record.id();
+            drop(world.server.revoke_connection(ALICE.subject, grant));
+        }),
+    ];
+    for (name, expected, step) in rows {
+        assert_eq!(class(step), expected, "{name}");
+    }
+    for grant in world.grants() {
+        drop(world.server.revoke_connection(ALICE.subject, grant.record.id()));
+    }
+    assert_eq!(class(&|| drop(world.check(&tokens.access, &[]))), Unattributed, "a dead token");
+}
