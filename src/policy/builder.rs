@@ -43,7 +43,7 @@ impl PolicyBuilder {
             auth_methods: AuthMethods::default(),
             unverified_scope: None,
             default_grant_types: GrantTypes { authorization_code: true, refresh_token: false },
-            openid_alias: true,
+            openid_alias: false,
             resources: Vec::new(),
             scopes: Vec::new(),
             implied: Vec::new(),
@@ -232,9 +232,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// Whether the server's metadata is found at `openid-configuration` too, where some clients
-    /// look first. It makes no claim of OpenID Connect. Default: yes; a host that is an OpenID
-    /// provider as well says no.
+    /// Serves the server's metadata at `openid-configuration` too. Default: no. The document is no
+    /// OpenID provider's: a client that asks there first takes it for one and gives up, while it
+    /// goes on to `oauth-authorization-server` after a 404.
     pub fn openid_alias(mut self, alias: bool) -> Self {
         self.policy.openid_alias = alias;
         self

@@ -93,13 +93,13 @@ impl Policy {
         })
     }
 
-    /// Every address at which clients look for these documents, with what to answer there: mount
-    /// them all, and no client's probing ends in a 404. GET only. Of the server's document that
-    /// is the well-known suffix between host and path (RFC 8414 §3.1), after the path, and at
-    /// the root, each under its OpenID name too unless the
-    /// [alias](crate::PolicyBuilder::openid_alias) is off; of each resource's, the suffix
-    /// between host and path (RFC 9728 §3.1), and at its root for the main resource: the default
-    /// one, or the only one.
+    /// Returns every address at which clients look for these documents, with the response to send
+    /// there. GET only. The server's document is served under the well-known suffix between host
+    /// and path (RFC 8414 §3.1), after the path, and at the root; with the
+    /// [OpenID alias](crate::PolicyBuilder::openid_alias), under `openid-configuration` in the same
+    /// three places. A resource's document is served under the suffix between host and path
+    /// (RFC 9728 §3.1), and that of the main resource (the default one, or the only one) at its
+    /// root too.
     ///
     /// Resources on other hosts than the issuer's have their documents there.
     pub fn well_known(&self) -> Vec<WellKnown> {

@@ -83,17 +83,19 @@ fn meta_03_every_probe_of_a_server_with_a_path_is_answered() {
         let expected = servers.into_iter().map(|url| (url, issuer)).chain(resources);
         let expected: Vec<_> =
             expected.map(|(url, about)| (url.to_owned(), about.to_owned())).collect();
-        assert_eq!(found(of(issuer, &[MCP])), expected);
+        assert_eq!(found(of(issuer, &[MCP]).openid_alias(true)), expected);
         let plain: Vec<_> = expected.into_iter().filter(|(url, _)| !url.contains(OPENID)).collect();
-        assert_eq!(found(of(issuer, &[MCP]).openid_alias(false)), plain);
+        assert_eq!(found(of(issuer, &[MCP])), plain, "the alias is off by default");
     }
 }
 
 #[test]
 fn meta_03_a_server_without_a_path_has_one_address_each() {
     for issuer in ["https://h", "https://h/"] {
-        let servers: Vec<_> =
-            found(of(issuer, &[MCP])).into_iter().filter(|(_, about)| about == issuer).collect();
+        let servers: Vec<_> = found(of(issuer, &[MCP]).openid_alias(true))
+            .into_iter()
+            .filter(|(_, about)| about == issuer)
+            .collect();
         let expected = [
             "https://h/.well-known/oauth-authorization-server",
             "https://h/.well-known/openid-configuration",
@@ -104,7 +106,8 @@ fn meta_03_a_server_without_a_path_has_one_address_each() {
 
 #[test]
 fn meta_03_the_bodies_are_the_documents() {
-    let policy = of("https://h/t1", &[MCP, "https://b.example"]).build().unwrap();
+    let policy = of("https://h/t1", &[MCP, "https://b.example"]).openid_alias(true);
+    let policy = policy.build().unwrap();
     let documents = policy.well_known();
     assert_eq!(documents.len(), 8);
     for document in &documents {
@@ -121,7 +124,7 @@ fn meta_03_the_bodies_are_the_documents() {
 /// Nothing is said of OpenID Connect under its name.
 #[test]
 fn meta_03_the_alias_makes_no_claim() {
-    let policy = of(ISSUER, &[MCP]).build().unwrap();
+    let policy = of(ISSUER, &[MCP]).openid_alias(true).build().unwrap();
     let documents = policy.well_known();
     let alias = body(&get(&documents, &inserted(ISSUER, OPENID)).unwrap().reply);
     for member in [
