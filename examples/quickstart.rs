@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let server = Server::new(policy, store)
         .observe(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
-    let alice = User { subject: "alice", session: b"alice's browser session" };
+    let alice = User::new("alice", b"alice's browser session");
 
     println!("1. The client sends alice's browser to the authorization endpoint.");
     let query = format!(

@@ -127,6 +127,7 @@ pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::{Fetch, FetchedDocument};
 pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::introspection::IntrospectionRequest;
+pub use crate::request::prompt::RequestDigest;
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;
 pub use crate::request::standing::{Standing, StandingChange};

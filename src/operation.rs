@@ -15,7 +15,7 @@ use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Commit, Stored, Write};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::text::log_text;
 
@@ -181,12 +181,12 @@ impl<T> Decision<T> {
     }
 
     pub(crate) fn refuse(
-        reason: Reason,
+        fault: impl Into<Fault>,
         surface: Surface,
         loaded: &Loaded,
         moment: &Moment,
     ) -> Self {
-        Self::refuse_by(Refusal::plain(reason, surface), loaded, moment)
+        Self::refuse_by(Refusal::of(fault, surface), loaded, moment)
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
@@ -266,6 +266,14 @@ impl<T> Decision<T> {
     /// Keeps in the event why nothing was done, where that is no refusal.
     pub(crate) fn because(mut self, reason: Reason) -> Self {
         self.settled.event.reason = Some(reason);
+        self
+    }
+
+    /// Keeps in the event what was noticed in a request that is answered.
+    pub(crate) fn noticing(mut self, detail: Option<String>) -> Self {
+        if let Some(detail) = detail {
+            self.settled.event.detail = Some(detail.into());
+        }
         self
     }
 

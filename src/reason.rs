@@ -30,6 +30,10 @@ pub enum Code {
     AccessDenied,
     /// OAuth 2.1 §4.1.2.1.
     TemporarilyUnavailable,
+    /// OIDC Core §3.1.2.6.
+    LoginRequired,
+    /// OIDC Core §3.1.2.6.
+    ConsentRequired,
     /// RFC 9101 §7.
     RequestNotSupported,
     /// RFC 9101 §7.
@@ -69,6 +73,8 @@ impl Code {
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::InvalidRedirectUri => "invalid_redirect_uri",

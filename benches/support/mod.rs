@@ -22,7 +22,7 @@ use grantcore::{
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
-const ALICE: User<'static> = User { subject: "alice", session: b"alice's browser" };
+const ALICE: User<'static> = User::new("alice", b"alice's browser");
 
 pub struct Bench {
     policy: Policy,

@@ -86,7 +86,7 @@ impl<'a, H: Harness> Host<'a, H> {
     }
 
     fn user(subject: &Subject) -> User<'_> {
-        User { subject: subject.as_str(), session: SESSION }
+        User::new(subject.as_str(), SESSION)
     }
 
     /// The ticket of a consent page.

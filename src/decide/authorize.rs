@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::document::{Found, find};
-use super::terms::{requested_resources, requested_scope};
+use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Grant, Phase, Prompt, Terms};
@@ -19,6 +19,7 @@ use crate::reason::{Reason, Surface};
 use crate::record::Write;
 use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
 use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::prompt::PromptWords;
 use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 use crate::value::credential::{Issued, Kind};
 use crate::value::pkce::CodeChallenge;
@@ -32,6 +33,7 @@ struct Asked {
     challenge: CodeChallenge,
     scope: Scope,
     resources: Box<[Box<str>]>,
+    prompt: PromptWords,
 }
 
 impl Operation for AuthorizationRequest<'_> {
@@ -92,11 +94,15 @@ fn authorize(
     };
     // A state that came twice has no value that could be sent back.
     let state = request.state.get().filter(|_| !request.state.repeated);
+    // Whoever sends `prompt=none` expects an answer and no page: a trusted client gets it whether
+    // or not somebody is signed in. To any other client nobody is sent without a click, or this
+    // would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
+    let is_silent = PromptWords::read(request.prompt.get()).is_ok_and(|prompt| prompt.none);
     let tell = |fault: Fault| {
         let to = Redirectable::of(
             redirect_uri.clone(),
             state,
-            request.user.is_some(),
+            request.user.is_some() || is_silent,
             client.is_trusted(),
             policy,
         );
@@ -106,17 +112,28 @@ fn authorize(
         Ok(asked) => asked,
         Err(fault) => return refuse(tell(fault)),
     };
-    let Some(user) = &request.user else {
-        let page = LoginPage { client: Arc::clone(client) };
-        return Decision::allow(
-            EventKind::LoginNeeded,
-            AuthorizationStep::NeedsLogin(page),
-            loaded,
-            moment,
-        );
+    let dropped = || dropped_scope(request.scope.get(), policy);
+    let user = match &request.user {
+        Some(user) if !asked.prompt.asks_for_sign_in() => user,
+        // A sign-in made for another request, or before this one, is none that this one asked for.
+        Some(user) if user.signed_in_for == Some(request.digest()) => user,
+        None if asked.prompt.none => return refuse(tell(Reason::LoginRequired.into())),
+        _ => {
+            let page = LoginPage {
+                client: Arc::clone(client),
+                request: request.digest(),
+                prompt: asked.prompt,
+            };
+            let step = AuthorizationStep::NeedsLogin(page);
+            return Decision::allow(EventKind::LoginNeeded, step, loaded, moment)
+                .noticing(dropped());
+        }
     };
     if let Err(reason) = loaded.standing() {
         return refuse(tell(reason.into()));
+    }
+    if asked.prompt.none {
+        return refuse(tell(Reason::ConsentRequired.into()));
     }
     let ticket = moment.entropy.secret();
     let id = request.grant_id(moment);
@@ -132,6 +149,7 @@ fn authorize(
             loaded,
             moment,
         )
+        .noticing(dropped())
     };
     if let Some(stored) = &loaded.grant {
         match occupant(&stored.record, user, moment) {
@@ -215,7 +233,8 @@ fn judge(
     let challenge = code_challenge(request)?;
     let scope = requested_scope(request.scope.get(), client, policy)?;
     let resources = requested_resources(&request.resources, policy)?;
-    Ok(Asked { challenge, scope, resources })
+    let prompt = PromptWords::read(request.prompt.get())?;
+    Ok(Asked { challenge, scope, resources, prompt })
 }
 
 /// PKCE with S256, for every client (OAuth 2.1 §7.5.1).

@@ -13,6 +13,7 @@ use crate::operation::{Decision, Loaded};
 use crate::policy::{Policy, TokenRedirectUri};
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
+use crate::refusal::Fault;
 use crate::request::token::Redemption;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
@@ -66,7 +67,9 @@ pub(crate) fn redeem(
     };
     let resources = match is_alive(request, issued, grant, loaded, policy, now) {
         Ok(resources) => resources,
-        Err(reason) => return refuse(reason),
+        Err(fault) => {
+            return Decision::refuse(fault, Surface::Token, loaded, moment);
+        }
     };
     let minted = Minted {
         refresh: moment.entropy.refresh_secret().digest(),
@@ -127,12 +130,12 @@ fn is_alive(
     loaded: &Loaded,
     policy: &Policy,
     now: crate::moment::Timestamp,
-) -> Result<Subset, Reason> {
+) -> Result<Subset, Fault> {
     if now >= issued.expires || now >= grant.expires() {
-        return Err(Reason::CodeExpired);
+        return Err(Reason::CodeExpired.into());
     }
     if !loaded.is_of_epoch(grant) {
-        return Err(Reason::GrantEnded);
+        return Err(Reason::GrantEnded.into());
     }
     loaded.standing()?;
     narrowed_resources(&request.resources, grant.terms(), policy)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::renew::renewal;
-use super::terms::{narrowed_resources, narrowed_scope};
+use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope};
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Active, Cause, Grant, Minted, Phase};
@@ -13,6 +13,7 @@ use crate::operation::{Decision, Loaded};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
+use crate::refusal::Fault;
 use crate::request::token::Refreshing;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
@@ -81,7 +82,7 @@ impl OfFamily<'_> {
     fn rotate(&self) -> Decision<Tokens> {
         let (scope, resources) = match self.asked() {
             Ok(asked) => asked,
-            Err(reason) => return self.refuse(reason),
+            Err(fault) => return self.refuse(fault),
         };
         let (grant, presented, salt) =
             (self.grant(), &self.request.token.current, self.moment.entropy.salt());
@@ -98,7 +99,9 @@ impl OfFamily<'_> {
             return Decision::prepare(renewed, Surface::Token, self.loaded, self.moment);
         }
         let write = Write::grant(Some(self.stored), next);
-        Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment).writing(write)
+        Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment)
+            .noticing(self.dropped())
+            .writing(write)
     }
 
     /// The successor of a rotated token, if it is the current one: made by this very request, whose
@@ -119,8 +122,8 @@ impl OfFamily<'_> {
     /// The answer of that rotation again: its tokens derived anew, their scope and lifetime from
     /// the record.
     fn answer_again(&self, refresh: Secret, salt: &Salt, kind: EventKind) -> Decision<Tokens> {
-        if let Err(reason) = self.asked() {
-            return self.refuse(reason);
+        if let Err(fault) = self.asked() {
+            return self.refuse(fault);
         }
         let access = self.request.token.current.successor(Successor::Access, salt);
         // An access token that was revoked by itself stays dead; the client finds out at its first
@@ -129,7 +132,7 @@ impl OfFamily<'_> {
         let (scope, expires) =
             recorded.map_or((Subset::ALL, self.now), |live| (live.scope, live.expires));
         let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now).max(1));
-        Decision::allow(kind, tokens, self.loaded, self.moment)
+        Decision::allow(kind, tokens, self.loaded, self.moment).noticing(self.dropped())
     }
 
     /// A rotated token that gets no answer: whether that is a replay.
@@ -150,15 +153,20 @@ impl OfFamily<'_> {
 
     /// What is judged only of a token that would otherwise be answered: a replay is one whatever
     /// else is wrong with the request.
-    fn asked(&self) -> Result<(Subset, Subset), Reason> {
+    fn asked(&self) -> Result<(Subset, Subset), Fault> {
         if self.now >= self.active.idle {
-            return Err(Reason::RefreshIdleExpired);
+            return Err(Reason::RefreshIdleExpired.into());
         }
         self.loaded.standing()?;
-        let scope = narrowed_scope(self.request.scope.as_deref(), self.grant().terms())?;
+        let scope =
+            narrowed_scope(self.request.scope.as_deref(), self.grant().terms(), self.policy)?;
         let resources =
             narrowed_resources(&self.request.resources, self.grant().terms(), self.policy)?;
         Ok((scope, resources))
+    }
+
+    fn dropped(&self) -> Option<String> {
+        dropped_from_refresh(self.request.scope.as_deref(), self.grant().terms(), self.policy)
     }
 
     fn tokens(&self, refresh: Secret, access: Secret, scope: Subset, expires_in: u64) -> Tokens {
@@ -176,7 +184,7 @@ impl OfFamily<'_> {
         &self.stored.record
     }
 
-    fn refuse(&self, reason: Reason) -> Decision<Tokens> {
-        Decision::refuse(reason, Surface::Token, self.loaded, self.moment)
+    fn refuse(&self, fault: impl Into<Fault>) -> Decision<Tokens> {
+        Decision::refuse(fault, Surface::Token, self.loaded, self.moment)
     }
 }

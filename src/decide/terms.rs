@@ -12,9 +12,40 @@ use crate::refusal::{Fault, listed};
 use crate::value::resource;
 use crate::value::scope::{MOST_TOKENS, Scope, ScopeError, Subset, is_token};
 
-/// Scopes that clients add by themselves and that mean nothing here unless the policy declares
-/// them.
-const TOLERATED: &str = "offline_access";
+/// Scope tokens that clients send by habit from server to server. They mean nothing unless the
+/// policy declares them, and are dropped then (CLIENTPOLICY-13).
+const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// Whether a request's scope token is left out instead of refused.
+fn is_dropped(token: &str, policy: &Policy) -> bool {
+    !policy.knows_scope(token) && (HABITUAL.contains(&token) || policy.drops_unknown_scopes())
+}
+
+/// The event's detail for a request of which scope tokens were dropped.
+fn dropped_detail<'a>(dropped: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut dropped = dropped.peekable();
+    dropped.peek()?;
+    Some(format!("scope_dropped: {}.", listed(dropped)))
+}
+
+/// What of a request's scope is left out, for its event.
+pub(crate) fn dropped_scope(asked: Option<&str>, policy: &Policy) -> Option<String> {
+    dropped_detail(tokens(asked?).filter(|token| is_dropped(token, policy)))
+}
+
+/// The same at a refresh, where what was granted is never left out.
+pub(crate) fn dropped_from_refresh(
+    asked: Option<&str>,
+    terms: &Terms,
+    policy: &Policy,
+) -> Option<String> {
+    let is_left_out = |token: &&str| !terms.scope.contains(token) && is_dropped(token, policy);
+    dropped_detail(tokens(asked?).filter(is_left_out))
+}
+
+fn tokens(asked: &str) -> impl Iterator<Item = &str> {
+    asked.split(' ').filter(|token| !token.is_empty())
+}
 
 /// The scope of an authorization request (OAuth 2.1 §1.4.1): within what the policy knows and the
 /// client may ask for.
@@ -23,13 +54,11 @@ pub(crate) fn requested_scope(
     client: &Client,
     policy: &Policy,
 ) -> Result<Scope, Fault> {
-    let drops = |token: &&str| {
-        !policy.knows_scope(token) && (*token == TOLERATED || policy.drops_unknown_scopes())
-    };
     let Some(asked) = asked else { return Ok(default_scope(client, policy)?) };
     // A malformed token is an error even where unknown ones are dropped.
-    let scope = Scope::parse(asked)
-        .and_then(|parsed| Scope::from_tokens(parsed.tokens().filter(|token| !drops(token))));
+    let scope = Scope::parse(asked).and_then(|parsed| {
+        Scope::from_tokens(parsed.tokens().filter(|token| !is_dropped(token, policy)))
+    });
     let scope = match scope {
         Ok(scope) => scope,
         Err(ScopeError::Empty) => return Ok(default_scope(client, policy)?),
@@ -63,15 +92,14 @@ fn unknown_hint(unknown: &[&str], policy: &Policy) -> String {
 
 /// Which token cannot be one, or how many there are.
 pub(crate) fn scope_hint(asked: &str, error: ScopeError) -> Option<String> {
-    let tokens = || asked.split(' ').filter(|token| !token.is_empty());
     match error {
         ScopeError::Empty => None,
         ScopeError::Character => {
-            let wrong = tokens().filter(|token| !is_token(token));
+            let wrong = tokens(asked).filter(|token| !is_token(token));
             Some(format!("Not a scope token: {}.", listed(wrong)))
         }
         ScopeError::TooMany => {
-            let received = tokens().collect::<BTreeSet<_>>().len();
+            let received = tokens(asked).collect::<BTreeSet<_>>().len();
             Some(format!("Received: {received} scope tokens. At most {MOST_TOKENS} are possible."))
         }
     }
@@ -112,14 +140,21 @@ pub(crate) fn requested_resources(
 
 /// The part of a grant's scope that a refresh asks for; all of it if it asks for none (OAuth 2.1
 /// §4.3.1).
-pub(crate) fn narrowed_scope(asked: Option<&str>, terms: &Terms) -> Result<Subset, Reason> {
+pub(crate) fn narrowed_scope(
+    asked: Option<&str>,
+    terms: &Terms,
+    policy: &Policy,
+) -> Result<Subset, Fault> {
     let Some(asked) = asked else { return Ok(Subset::ALL) };
-    let tokens = asked.split(' ').filter(|token| !token.is_empty());
-    let tokens = tokens.filter(|token| *token != TOLERATED || terms.scope.contains(token));
-    match terms.scope.subset(tokens) {
+    let granted = |token: &&str| terms.scope.contains(token);
+    let kept = tokens(asked).filter(|token| granted(token) || !is_dropped(token, policy));
+    match terms.scope.subset(kept) {
         Some(Subset::NONE) => Ok(Subset::ALL),
         Some(subset) => Ok(subset),
-        None => Err(Reason::ScopeBeyondGrant),
+        None => {
+            let beyond = tokens(asked).filter(|token| !granted(token));
+            Err(Reason::ScopeBeyondGrant.hint(format!("Beyond the grant: {}.", listed(beyond))))
+        }
     }
 }
 
@@ -129,13 +164,14 @@ pub(crate) fn narrowed_resources(
     asked: &[Cow<'_, str>],
     terms: &Terms,
     policy: &Policy,
-) -> Result<Subset, Reason> {
+) -> Result<Subset, Fault> {
     if asked.is_empty() {
         return Ok(Subset::ALL);
     }
     asked.iter().try_fold(Subset::NONE, |subset, indicator| {
         let position =
             terms.resources.iter().position(|own| policy.is_same_resource(own, indicator));
-        Ok(subset.with(position.ok_or(Reason::ResourceBeyondGrant)?))
+        let position = position.ok_or_else(|| Reason::ResourceBeyondGrant.received(indicator))?;
+        Ok(subset.with(position))
     })
 }

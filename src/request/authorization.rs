@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::document::Fetch;
 use super::incoming::Incoming;
 use super::parameters::{Slot, each};
+use super::prompt::RequestDigest;
 use crate::moment::Moment;
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
@@ -25,6 +26,7 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) code_challenge_method: Slot<'a>,
     pub(crate) request: Slot<'a>,
     pub(crate) request_uri: Slot<'a>,
+    pub(crate) prompt: Slot<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
     /// What came of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
@@ -40,6 +42,23 @@ pub struct User<'a> {
     /// Something only this browser session has, such as its session id. The consent page is bound
     /// to it; records keep a digest.
     pub session: &'a [u8],
+    /// The request that the user has signed in for, or chosen this account for, in this session
+    /// ([`signed_in_for`](Self::signed_in_for)). `None` if the user was signed in before.
+    pub signed_in_for: Option<RequestDigest>,
+}
+
+impl<'a> User<'a> {
+    /// The user with this account, signed in at this browser session.
+    pub const fn new(subject: &'a str, session: &'a [u8]) -> Self {
+        Self { subject, session, signed_in_for: None }
+    }
+
+    /// Records that the user has signed in for this request, and for no other: what the login page
+    /// [named](crate::LoginPage::request), kept by the host in the browser's session until then.
+    #[must_use = "the user who has signed in is the one returned"]
+    pub const fn signed_in_for(self, request: RequestDigest) -> Self {
+        Self { signed_in_for: Some(request), ..self }
+    }
 }
 
 impl<'a> AuthorizationRequest<'a> {
@@ -86,6 +105,7 @@ impl<'a> AuthorizationRequest<'a> {
             code_challenge_method: Slot::default(),
             request: Slot::default(),
             request_uri: Slot::default(),
+            prompt: Slot::default(),
             resources: Vec::new(),
             fetched: None,
             challenge_once: policy.refuses_reused_challenges(),
@@ -101,6 +121,7 @@ impl<'a> AuthorizationRequest<'a> {
             "code_challenge_method" => read.code_challenge_method.put(value),
             "request" => read.request.put(value),
             "request_uri" => read.request_uri.put(value),
+            "prompt" => read.prompt.put(value),
             "resource" => read.resources.push(value),
             _ => {}
         })?;
@@ -133,6 +154,7 @@ impl<'a> AuthorizationRequest<'a> {
             ("code_challenge_method", &self.code_challenge_method),
             ("request", &self.request),
             ("request_uri", &self.request_uri),
+            ("prompt", &self.prompt),
         ]
         .into_iter()
         .find_map(|(name, slot)| slot.repeated.then_some(name))

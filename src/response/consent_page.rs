@@ -8,6 +8,7 @@ use crate::client::{Client, Registration, is_page};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
+use crate::request::prompt::{PromptWords, RequestDigest};
 use crate::value::credential::Issued;
 use crate::value::text::display_text;
 
@@ -15,7 +16,9 @@ use crate::value::text::display_text;
 #[derive(Debug)]
 #[must_use = "the user is waiting"]
 pub enum AuthorizationStep {
-    /// Nobody is signed in: let the user sign in, then send the very same request again.
+    /// Nobody is signed in, or the client asks for a new sign-in: let the user sign in, then send
+    /// the very same request again with
+    /// [`User::signed_in_for`](crate::User::signed_in_for)` (page.request())`.
     NeedsLogin(LoginPage),
     /// Ask the user.
     NeedsConsent(ConsentPage),
@@ -30,6 +33,8 @@ pub enum AuthorizationStep {
 #[derive(Debug)]
 pub struct LoginPage {
     pub(crate) client: Arc<Client>,
+    pub(crate) request: RequestDigest,
+    pub(crate) prompt: PromptWords,
 }
 
 /// What the consent page shows, and the ticket its form sends back (OAuth 2.1 §7.9; RFC 6749
@@ -46,6 +51,23 @@ impl LoginPage {
     /// The client's name, cleaned for display.
     pub fn client_name(&self) -> String {
         shown_name(&self.client)
+    }
+
+    /// The name of the request, to be kept in the browser's session while the user signs in for
+    /// it, and passed back with [`User::signed_in_for`](crate::User::signed_in_for).
+    pub fn request(&self) -> RequestDigest {
+        self.request
+    }
+
+    /// Whether the user must sign in anew, though somebody may be signed in (`prompt=login`).
+    pub fn fresh(&self) -> bool {
+        self.prompt.login
+    }
+
+    /// Whether the user is to choose an account, though one may be signed in
+    /// (`prompt=select_account`).
+    pub fn choose_account(&self) -> bool {
+        self.prompt.select_account
     }
 }
 

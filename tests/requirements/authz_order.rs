@@ -83,7 +83,10 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(11, Reason::ResourceUnknown, |ask| {
         ask.with(|params| params.set("resource", "https://other.example/"))
     }),
-    fault(12, Reason::AccountSuspended, |ask| Ask { suspended: true, ..ask }),
+    fault(12, Reason::PromptContradiction, |ask| {
+        ask.with(|params| params.set("prompt", "none login"))
+    }),
+    fault(13, Reason::AccountSuspended, |ask| Ask { suspended: true, ..ask }),
 ];
 
 impl Ask {

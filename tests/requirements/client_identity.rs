@@ -59,7 +59,7 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
 fn client_20_the_resource_tells_the_user_from_the_client() {
     let world = World::open();
     let own = world.own(&metadata());
-    let user = User { subject: &own.id, session: b"a browser" };
+    let user = User::new(&own.id, b"a browser");
     let step = world.authorize_as(&ask(&own.id), Some(user)).unwrap();
     let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
     let location = world

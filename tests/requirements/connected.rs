@@ -12,7 +12,7 @@ use crate::support::params::Params;
 use crate::support::store::Fault;
 use crate::support::{ALICE, Granted, MCP, World, param, policy};
 
-const BOB: User<'static> = User { subject: "bob", session: b"bob's browser" };
+const BOB: User<'static> = User::new("bob", b"bob's browser");
 const ADMIN: Motive<'static> = Motive::Administrator("left the company");
 
 /// A second public client.

@@ -254,7 +254,7 @@ fn consent_06_the_ticket_is_bound_to_user_and_session() {
             User { session: b"", ..ALICE },
             User { subject: "mallory", ..ALICE },
             User { subject: "Alice", ..ALICE },
-            User { subject: "mallory", session: b"mallory's browser" },
+            User::new("mallory", b"mallory's browser"),
         ] {
             let refusal = submit(&world, &ticket, user, choice).unwrap_err();
             assert_page(&world, &refusal, 400, "invalid_request", Reason::ConsentSessionMismatch);

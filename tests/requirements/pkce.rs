@@ -349,10 +349,8 @@ fn pkce_12_a_challenge_is_used_once_where_the_policy_says_so() {
     // Reloading the page is not a second use: the newer page is the one that counts.
     let reloaded = world.page(&Params::authorize()).into_ticket();
     assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
-    let stranger = world.authorize_as(
-        &Params::authorize(),
-        Some(User { subject: "bob", session: b"bob's browser" }),
-    );
+    let stranger =
+        world.authorize_as(&Params::authorize(), Some(User::new("bob", b"bob's browser")));
     assert_eq!(stranger.map(|_| ()).unwrap_err().reason(), Reason::PkceChallengeReused);
     let location = world.decide(&reloaded, Choice::Allow).unwrap().into_location();
     refused(&world, &Params::authorize(), Reason::PkceChallengeReused);

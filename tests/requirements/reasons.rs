@@ -52,6 +52,9 @@ A scope_forbidden invalid_scope 400
 A resource_malformed invalid_target 400
 A resource_unknown invalid_target 400
 A resource_missing invalid_target 400
+A prompt_contradiction invalid_request 400
+A login_required login_required 400
+A consent_required consent_required 400
 A account_suspended access_denied 400
 T account_suspended invalid_grant 400
 R account_suspended invalid_token 401
@@ -240,7 +243,7 @@ fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
             );
         }
         let section = reason.section();
-        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Registration "]
+        let named = ["OAuth 2.1 ", "RFC ", "CIMD, ", "OIDC Core ", "OIDC Registration "]
             .iter()
             .any(|source| section.starts_with(source));
         assert!(named, "{reason:?}: {section}");

@@ -206,6 +206,23 @@ const OTHERS: &[(Reason, Provoked)] = &[
     (Reason::ScopeMissing, || {
         asked(Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"), None, &["scope"])
     }),
+    (Reason::PromptContradiction, || {
+        let world = World::new();
+        let params = Params::authorize().set("prompt", "none login");
+        let refusal = world.authorize(&params).unwrap_err();
+        (world, Told::By(refusal))
+    }),
+    (Reason::LoginRequired, || {
+        let world = World::new();
+        let refusal =
+            world.authorize_as(&Params::authorize().set("prompt", "none"), None).unwrap_err();
+        (world, Told::By(refusal))
+    }),
+    (Reason::ConsentRequired, || {
+        let world = World::new();
+        let refusal = world.authorize(&Params::authorize().set("prompt", "none")).unwrap_err();
+        (world, Told::By(refusal))
+    }),
     (Reason::ResourceMissing, || asked(policy().require_resource(true), None, &[])),
     (Reason::PkceChallengeReused, || {
         let world = World::with(policy().refuse_reused_challenges(true));

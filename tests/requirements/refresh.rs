@@ -456,7 +456,7 @@ fn refresh_16_as_an_option_the_earlier_token_ends() {
 #[test]
 fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     let world = World::new();
-    let bob = User { subject: "bob", session: b"bob's browser" };
+    let bob = User::new("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),

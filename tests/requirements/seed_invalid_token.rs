@@ -224,7 +224,7 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
 
 /// What goes on beside the case: another user of the same client, another client, and a stranger.
 fn noise(world: &World) {
-    let bob = User { subject: "bob", session: b"bob's browser" };
+    let bob = User::new("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),

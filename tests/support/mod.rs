@@ -38,7 +38,7 @@ pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub const CALLBACK: &str = "https://app.example/cb";
 pub const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
 
-pub const ALICE: User<'static> = User { subject: "alice", session: b"alice's browser" };
+pub const ALICE: User<'static> = User::new("alice", b"alice's browser");
 
 /// One authorization server with everything that surrounds it.
 pub struct World {

@@ -104,7 +104,7 @@ impl App {
 impl Session {
     /// The user, as the library wants to know them.
     pub(crate) fn user(&self) -> User<'_> {
-        User { subject: &self.subject, session: self.binding.as_bytes() }
+        User::new(&self.subject, self.binding.as_bytes())
     }
 }
 

@@ -144,7 +144,7 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     let clock = Arc::clone(&now);
     let time = move || Timestamp::from_unix_seconds(clock.load(Ordering::SeqCst));
     let server = Server::with(policy(), Arc::clone(&store), time, SystemEntropy);
-    let user = User { subject, session: b"a browser" };
+    let user = User::new(subject, b"a browser");
     let query = format!(
         "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=notes&state={state}\
          &code_challenge={CHALLENGE}&code_challenge_method=S256"

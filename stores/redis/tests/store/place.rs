@@ -182,5 +182,5 @@ pub fn approval(
 }
 
 pub fn user(subject: &str) -> User<'_> {
-    User { subject, session: b"a session" }
+    User::new(subject, b"a session")
 }

@@ -88,7 +88,7 @@ pub fn ticket<S: Store<Error: Debug>>(server: &Server<S>, subject: &str) -> Stri
 }
 
 pub fn user(subject: &str) -> User<'_> {
-    User { subject, session: b"a browser" }
+    User::new(subject, b"a browser")
 }
 
 /// The form that redeems the code of this ticket, approved.

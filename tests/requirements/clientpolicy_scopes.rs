@@ -1,0 +1,97 @@
+//! CLIENTPOLICY-13: scopes that clients ask for by habit.
+
+use grantcore::{Choice, EventKind, Reason};
+
+use crate::support::params::Params;
+use crate::support::refused::{assert_redir, refused};
+use crate::support::{Granted, World, assert_refused, json, param, policy};
+
+const HABIT: &str = "openid profile email offline_access";
+
+fn ask(scope: &str) -> Params {
+    Params::authorize().set("scope", scope)
+}
+
+/// The whole flow: the scope that the token response names.
+fn granted(world: &World, scope: &str) -> String {
+    let ticket = world.page(&ask(scope)).into_ticket();
+    let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
+    let reply = world.token(&Params::redeem(&param(&location, "code").unwrap()));
+    let body = json(&reply);
+    assert_eq!(body.get("id_token"), None);
+    body["scope"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn clientpolicy_13_scopes_of_habit_are_dropped_unless_declared() {
+    let world = World::new();
+    for (asked, wanted) in [
+        (&*format!("{HABIT} write"), "write"),
+        ("openid write read", "read write"),
+        // Only these: the default scope.
+        (HABIT, "read"),
+        ("openid", "read"),
+        ("offline_access", "read"),
+    ] {
+        assert_eq!(granted(&world, asked), wanted, "{asked}");
+    }
+    let declared = World::with(policy().scope("email", "Read your address"));
+    assert_eq!(granted(&declared, "openid email"), "email");
+}
+
+#[test]
+fn clientpolicy_13_the_event_names_what_was_dropped() {
+    let world = World::new();
+    let detail = |kind| {
+        let events = world.events();
+        let event = events.iter().rfind(|event| event.kind == kind).unwrap();
+        event.detail.as_deref().map(str::to_owned)
+    };
+    drop(world.page(&ask("openid email write")));
+    let dropped = Some("scope_dropped: 'openid', 'email'.".to_owned());
+    assert_eq!(detail(EventKind::ConsentShown), dropped);
+    drop(world.authorize_as(&ask("openid email write"), None));
+    assert_eq!(detail(EventKind::LoginNeeded), dropped);
+    drop(world.page(&ask("write")));
+    assert_eq!(detail(EventKind::ConsentShown), None);
+}
+
+#[test]
+fn clientpolicy_13_a_refresh_drops_the_same() {
+    let world = World::new();
+    let mut tokens = world.tokens();
+    for (asked, wanted) in
+        [(&*format!("{HABIT} read"), "read"), (HABIT, "read write"), ("openid", "read write")]
+    {
+        let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", asked));
+        assert_eq!(json(&reply)["scope"], wanted, "{asked}");
+        let event = world.events().pop().unwrap();
+        assert_eq!(event.kind, EventKind::TokensRefreshed);
+        assert!(event.detail.unwrap().starts_with("scope_dropped: 'openid'"));
+        tokens = Granted::of(&reply);
+    }
+    let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", "read admin x"));
+    assert_refused(&world, &reply, 400, "invalid_scope", Reason::ScopeBeyondGrant);
+    let description = json(&reply)["error_description"].as_str().unwrap().to_owned();
+    assert!(description.ends_with(" Beyond the grant: 'admin', 'x'."), "{description}");
+}
+
+#[test]
+fn clientpolicy_13_a_refresh_drops_what_the_policy_drops_at_authorization() {
+    let world = World::with(policy().drop_unknown_scopes(true));
+    let tokens = world.tokens();
+    let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", "read x"));
+    assert_eq!((reply.status, &json(&reply)["scope"]), (200, &"read".into()));
+    // What is declared and was not granted is beyond the grant still.
+    let tokens = Granted::of(&reply);
+    let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", "read admin"));
+    assert_refused(&world, &reply, 400, "invalid_scope", Reason::ScopeBeyondGrant);
+}
+
+#[test]
+fn clientpolicy_13_other_unknown_scopes_are_refused_by_name() {
+    let world = World::new();
+    let refusal = refused(&world, &ask("openid read x"));
+    assert_redir(&world, &refusal, "invalid_scope", Reason::ScopeUnknown);
+    assert!(refusal.description().contains("Unknown: 'x'."), "{}", refusal.description());
+}
