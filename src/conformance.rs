@@ -72,6 +72,7 @@ mod keys;
 mod law;
 mod life;
 mod model;
+mod names;
 mod races;
 mod records;
 mod values;
@@ -91,6 +92,7 @@ pub use self::life::{
     a_client_outlives_its_grants, a_key_that_comes_back_is_another_record, nothing_is_dropped_early,
 };
 pub use self::model::the_store_is_a_map;
+pub use self::names::a_named_client_is_that_one_or_none;
 pub use self::races::of_many_commits_on_one_version_one_wins;
 pub use self::values::values_of_any_kind_come_back;
 
@@ -100,6 +102,7 @@ macro_rules! conformance {
     ($harnesses:expr) => {
         $crate::conformance! { @ $harnesses =>
             the_store_is_a_map
+            a_named_client_is_that_one_or_none
             of_many_commits_on_one_version_one_wins
             histories_are_linearizable
             a_dropped_future_leaves_all_or_nothing

@@ -276,8 +276,13 @@ impl Event {
         self.client.as_ref().map(ClientId::as_str).or(self.claimed.as_deref())
     }
 
+    /// Records what the request called its client, unless that is the client of the event.
     pub(crate) fn claim(&mut self, client_id: &str) {
-        if self.client.is_none() && !client_id.is_empty() {
+        if self.client.as_ref().is_some_and(|client| client.as_str() == client_id) {
+            return;
+        }
+        self.client = None;
+        if !client_id.is_empty() {
             self.claimed = Some(log_text(client_id));
         }
     }

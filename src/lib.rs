@@ -79,6 +79,7 @@ mod decide;
 mod drive;
 mod event;
 mod grant;
+mod keys;
 mod memory;
 mod moment;
 mod operation;
@@ -104,13 +105,14 @@ pub use crate::client::{
 pub use crate::drive::{Failure, drive, drive_async};
 pub use crate::event::{Event, EventClass, EventKind, Fate, Sent, Written, WrittenRecord};
 pub use crate::grant::{Cause, Grant, GrantState};
+pub use crate::keys::{ClientKey, Keys};
 pub use crate::memory::MemoryStore;
 pub use crate::moment::{
     Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp,
 };
 #[cfg(feature = "system")]
 pub use crate::moment::{SystemClock, SystemEntropy};
-pub use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
+pub use crate::operation::{Decision, Loaded, Operation, Settled};
 pub use crate::policy::{
     Audience, AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes,
     Limits, Policy, PolicyBuilder, PolicyError, RateBucket, RateHit, RateKey, RateRules,

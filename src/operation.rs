@@ -4,19 +4,18 @@
 //! Never here: how anything is loaded or written. That is [`store`](crate::Store) and the driver,
 //! or a host that does both itself.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::account::{Account, Balance};
 use crate::client::{Authentication, Client, ClientStatus};
 use crate::event::{Event, EventKind, Fate, Written};
 use crate::grant::Grant;
+use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Commit, Stored, Write};
 use crate::refusal::{Fault, Refusal};
-use crate::value::credential::GrantId;
 use crate::value::text::log_text;
 
 /// One request, parsed: a pure function from what is stored and the moment to a decision.
@@ -60,22 +59,6 @@ impl<O: Operation> Operation for &O {
     }
 }
 
-/// What to load: the grant first, then the client (this one, or else the grant's) and the account
-/// (this one, or else the grant's). If the client has an owner, that account's standing as well.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Keys<'a> {
-    /// The grant, if the request names one.
-    pub grant: Option<GrantId>,
-    /// The client the request claims, as it spelled it.
-    pub client: Option<Cow<'a, str>>,
-    /// The user the host has authenticated.
-    pub subject: Option<&'a str>,
-    /// A client that asks about the grant of another (RFC 7662).
-    pub caller: Option<&'a str>,
-    /// Whether the account's balance matters, too.
-    pub balance: bool,
-}
-
 /// What was found. Nothing for a record that does not exist; a record that cannot be read is the
 /// store's error.
 #[derive(Clone, Debug, Default)]
@@ -110,18 +93,31 @@ pub(crate) fn served(
     }
 }
 
+/// The record, if it is of the client of this id. A store that loads another client than the one
+/// that was named would let a stranger act as that one.
+pub(crate) fn of_id<'s>(
+    stored: Option<&'s Stored<Client>>,
+    client_id: &str,
+) -> Option<&'s Stored<Client>> {
+    stored.filter(|stored| stored.record.id().as_str() == client_id)
+}
+
 impl Loaded {
-    /// The client, if it is [`served`].
-    pub(crate) fn client(&self, now: Timestamp) -> Result<&Arc<Client>, Reason> {
-        served(self.client.as_ref(), now)
+    /// Returns the record of the client of this id, if it was loaded.
+    pub(crate) fn client_of(&self, client_id: &str) -> Option<&Stored<Client>> {
+        of_id(self.client.as_ref(), client_id)
     }
 
-    /// Whether client and account still have the epochs the grant captured. A missing one is a
-    /// moved one.
+    /// Returns the client of this id, if it is [`served`].
+    pub(crate) fn served(&self, client_id: &str, now: Timestamp) -> Result<&Arc<Client>, Reason> {
+        served(self.client_of(client_id), now)
+    }
+
+    /// Returns whether the client and the account are those of the grant and still have the epochs
+    /// that it captured. One that is missing counts as one whose epoch was raised.
     pub(crate) fn is_of_epoch(&self, grant: &Grant) -> bool {
         let client = self
-            .client
-            .as_ref()
+            .client_of(grant.client_id().as_str())
             .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
         client && self.account.is_some_and(|account| account.epoch == grant.terms().account_epoch)
     }

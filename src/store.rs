@@ -21,6 +21,8 @@
 //! - A record that cannot be decoded is an error, never absent. Keep it as text or bytes: a column
 //!   type that looks inside, such as PostgreSQL's `jsonb`, refuses characters that a client may
 //!   have sent in its `state`.
+//! - [`load`](Store::load) brings the client that the request named, or none: never the grant's
+//!   in its place. [`Keys::client_id`] says which it is.
 //! - Nothing is assumed between records: no transaction, no order, no shared clock.
 //! - The epoch of a client or an account never goes back: to change a client,
 //!   [`edit`](Client::edit) it, and write it only over the version that was read
@@ -34,7 +36,8 @@ use std::sync::Arc;
 use crate::account::{Account, Balance};
 use crate::client::Client;
 use crate::grant::Grant;
-use crate::operation::{Keys, Loaded};
+use crate::keys::Keys;
+use crate::operation::Loaded;
 use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
 use crate::value::text::Subject;
@@ -121,19 +124,21 @@ pub trait Store {
         ids.iter().map(|id| self.load(&Keys { grant: Some(*id), ..Keys::default() })).collect()
     }
 
-    /// All that an attempt needs. Override it where one round trip can bring the three.
+    /// Loads all that an attempt needs. Override it where one round trip can bring the three. Which
+    /// client and which account that are, [`Keys::client_id`] and [`Keys::subject_id`] say: a
+    /// client that was named is that one or none, never the grant's.
     ///
     /// # Errors
     /// If one of them cannot be known.
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let client = client_key(keys, of_grant).map(|id| self.client(id)).transpose()?.flatten();
+        let client = keys.client_id(of_grant).map(|id| self.client(id)).transpose()?.flatten();
         let account =
-            subject_key(keys, of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
+            keys.subject_id(of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
         let owner =
             owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
-        let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
+        let caller = keys.caller_id().map(|id| self.client(id)).transpose()?.flatten();
         let payer =
             keys.balance.then_some(of_grant).flatten().map(|grant| grant.subject().as_str());
         let balance = payer.map(|subject| self.balance(subject)).transpose()?;
@@ -213,11 +218,11 @@ pub trait AsyncStore: Sync {
                 None => None,
             };
             let of_grant = grant.as_ref().map(|stored| &*stored.record);
-            let client = match client_key(keys, of_grant) {
+            let client = match keys.client_id(of_grant) {
                 Some(id) => self.client(id).await?,
                 None => None,
             };
-            let account = match subject_key(keys, of_grant) {
+            let account = match keys.subject_id(of_grant) {
                 Some(subject) => self.account(subject).await?,
                 None => None,
             };
@@ -225,7 +230,7 @@ pub trait AsyncStore: Sync {
                 Some(owner) => self.account(owner).await?,
                 None => None,
             };
-            let caller = match keys.caller {
+            let caller = match keys.caller_id() {
                 Some(id) => self.client(id).await?,
                 None => None,
             };
@@ -236,16 +241,6 @@ pub trait AsyncStore: Sync {
             Ok(Loaded { grant, client, account, owner, caller, balance })
         }
     }
-}
-
-/// The request's client, or else the grant's.
-fn client_key<'a>(keys: &'a Keys<'_>, grant: Option<&'a Grant>) -> Option<&'a str> {
-    keys.client.as_deref().or_else(|| grant.map(|grant| grant.client_id().as_str()))
-}
-
-/// The request's user, or else the grant's.
-fn subject_key<'a>(keys: &Keys<'a>, grant: Option<&'a Grant>) -> Option<&'a str> {
-    keys.subject.or_else(|| grant.map(|grant| grant.subject().as_str()))
 }
 
 /// Whose client it is.

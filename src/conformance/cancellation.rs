@@ -8,7 +8,7 @@ use std::task::Poll;
 use super::harness::Harness;
 use super::keys::{Key, Record, came_back, commit, shown};
 use super::{Law, Violation};
-use crate::operation::Keys;
+use crate::keys::Keys;
 use crate::record::{Commit, Version};
 use crate::store::AsyncStore as _;
 
@@ -56,7 +56,7 @@ fn drop_at<H: Harness>(
         (Record::of(&first), key.write(Some(Record::of(&first).version()), "dropped half way")?);
     let ended = harness.wait(at_most(point, store.commit(&dropped)));
     // Reads are dropped as well.
-    let reads = Keys { grant: grant_of(key), client: Some("nobody".into()), ..Keys::default() };
+    let reads = Keys { grant: grant_of(key), client: "nobody".into(), ..Keys::default() };
     let _ = harness.wait(at_most(point, store.load(&reads)));
 
     for _ in 0..MOST_TURNS {

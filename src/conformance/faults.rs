@@ -5,7 +5,7 @@ use std::fmt;
 use super::harness::Harness;
 use super::keys::{Key, Record, shown};
 use super::{Law, Violation};
-use crate::operation::Keys;
+use crate::keys::Keys;
 use crate::record::Commit;
 use crate::store::AsyncStore as _;
 use crate::value::credential::GrantId;
@@ -183,7 +183,7 @@ pub fn damage_is_an_error<H: Harness>(
             }
             Key::Client(client) => {
                 damage(Damaged::Client(client.id().as_str()));
-                Keys { client: Some(client.id().as_str().into()), ..Keys::default() }
+                Keys { client: client.id().as_str().into(), ..Keys::default() }
             }
         };
         is_error("a read", harness.wait(key.find(&store)))?;

@@ -56,6 +56,10 @@ pub enum Law {
     /// `load` or `load_grants` brought something else than the single reads do.
     #[error("load brings what the single reads bring")]
     Loads,
+    /// `load` brought another client than the one that was named, such as the grant's in place of
+    /// one that does not exist (I44).
+    #[error("load brings the client that was named, or none; the grant's only if none was named")]
+    NamedClient,
     /// `raise_epoch` said that it had raised the epoch, and `account` did not say so.
     #[error("an epoch that was raised is read so, and nobody else's is raised")]
     Epoch,

@@ -5,7 +5,7 @@ use super::keys::{Key, Record, came_back, commit, shown};
 use super::law::works;
 use super::records::{Dice, new_subject};
 use super::{Law, Violation};
-use crate::operation::Keys;
+use crate::keys::{ClientKey, Keys};
 use crate::record::{Commit, Version};
 use crate::store::AsyncStore;
 
@@ -96,18 +96,22 @@ async fn loads<S: AsyncStore<Error: std::fmt::Debug>>(
             Keys { grant: Some(draft.id), ..Keys::default() },
             Keys {
                 grant: Some(draft.id),
-                client: Some(draft.client.as_str().into()),
+                client: ClientKey::named(draft.client.as_str()),
                 balance: true,
                 ..Keys::default()
             },
         ],
         Key::Client(client) => [
             Keys {
-                client: Some(client.id().as_str().into()),
+                client: ClientKey::named(client.id().as_str()),
                 subject: Some(stranger.as_str()),
                 ..Keys::default()
             },
-            Keys { grant: Some(nobody), caller: Some(client.id().as_str()), ..Keys::default() },
+            Keys {
+                grant: Some(nobody),
+                caller: ClientKey::named(client.id().as_str()),
+                ..Keys::default()
+            },
         ],
     };
     for keys in cases {
@@ -117,18 +121,16 @@ async fn loads<S: AsyncStore<Error: std::fmt::Debug>>(
             None => None,
         };
         let of_grant = grant.as_ref().map(|stored| &stored.record);
-        let client_id =
-            keys.client.as_deref().or_else(|| of_grant.map(|grant| grant.client_id().as_str()));
-        let client = match client_id {
+        let of_grant = of_grant.map(|grant| &**grant);
+        let client = match keys.client_id(of_grant) {
             Some(id) => works("client", store.client(id).await)?,
             None => None,
         };
-        let account = match keys.subject.or_else(|| of_grant.map(|grant| grant.subject().as_str()))
-        {
+        let account = match keys.subject_id(of_grant) {
             Some(subject) => works("account", store.account(subject).await)?,
             None => None,
         };
-        let caller = match keys.caller {
+        let caller = match keys.caller_id() {
             Some(id) => works("client", store.client(id).await)?,
             None => None,
         };

@@ -2,7 +2,7 @@
 
 use crate::client::{Authentication, Client, StoredSecret};
 use crate::moment::Timestamp;
-use crate::operation::served;
+use crate::operation::{of_id, served};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;
@@ -10,23 +10,26 @@ use crate::request::token::{Credentials, Presented};
 use crate::value::auth_method::SecretMethod;
 use crate::value::secret::Digest;
 
-/// The client, if it proves to be the one it claims. All failures look alike from outside and take
-/// comparable work.
+/// Returns the client if the record is that of the client that the request names, and the request
+/// proves to come from it. All failures look alike from outside and take comparable work.
 pub(crate) fn authenticate<'a>(
     stored: Option<&'a Stored<Client>>,
     credentials: &Credentials<'_>,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<&'a Client, Reason> {
+    // A store that loads another client must not make the request act as that one.
+    let stored = of_id(stored, &credentials.id);
     let client = stored.map(|stored| &*stored.record);
     let proof = client
         .ok_or(Reason::ClientUnknown)
         .and_then(|client| prove(client, &credentials.secret, policy));
-    if proof.is_err() {
+    // Whatever was proved: one that is deactivated, or over, is refused as an unknown one is.
+    let proved = served(stored, now).and(proof);
+    if proved.is_err() {
         level(client, &credentials.secret, policy);
     }
-    // Whatever was proved: one that is deactivated, or over, is refused as an unknown one is.
-    served(stored, now).and(proof)
+    proved
 }
 
 fn prove<'a>(

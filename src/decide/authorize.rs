@@ -4,7 +4,6 @@
 //! The order is fixed (AUTHZ-05). Until client and redirect URI are verified, errors are told to
 //! the user only.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::document::{Found, find};
@@ -12,8 +11,9 @@ use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Grant, Phase, Prompt, Terms};
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
@@ -26,7 +26,7 @@ use crate::value::pkce::CodeChallenge;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
-use crate::value::text::{ClientId, Subject};
+use crate::value::text::Subject;
 
 /// What a request asks for, once nothing is wrong with it.
 struct Asked {
@@ -44,7 +44,7 @@ impl Operation for AuthorizationRequest<'_> {
             // Under an id it has just drawn, only a request that lost a race can find a record.
             grant: (moment.again || self.challenge_once && self.user.is_some())
                 .then(|| self.grant_id(moment)),
-            client: ClientId::can_be(&self.client_id).map(Cow::Borrowed),
+            client: ClientKey::named(&*self.client_id),
             subject: self.user.as_ref().map(|user| user.subject),
             ..Keys::default()
         }

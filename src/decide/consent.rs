@@ -4,8 +4,9 @@ use super::authorize::is_of;
 use super::renew::renewal;
 use crate::event::EventKind;
 use crate::grant::{Cause, Grant, Phase, Prompt};
+use crate::keys::Keys;
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
@@ -133,7 +134,7 @@ fn client_fits(
     policy: &Policy,
     moment: &Moment,
 ) -> Result<(), Reason> {
-    let client = loaded.client(moment.now)?;
+    let client = loaded.served(grant.client_id().as_str(), moment.now)?;
     let named = grant.terms().redirect_uri_sent.then(|| grant.terms().redirect_uri.as_str());
     let still = client.verify_redirect(named, policy)?;
     if still == grant.terms().redirect_uri { Ok(()) } else { Err(Reason::RedirectUriMismatch) }

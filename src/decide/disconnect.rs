@@ -1,13 +1,12 @@
 //! disconnect: a user or an administrator ends a grant, or all of a client (OAuth 2.1 §7.9,
 //! §4.3.3).
 
-use std::borrow::Cow;
-
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Grant, Phase};
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
@@ -62,12 +61,13 @@ impl Operation for ClientRevocation<'_> {
     type Response = ();
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { client: Some(Cow::Borrowed(self.client_id)), ..Keys::default() }
+        Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 
     /// One write, however many there are: each grant captured the client's epoch.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted())
+        let Some(stored) =
+            loaded.client_of(self.client_id).filter(|stored| !stored.record.is_deleted())
         else {
             return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment)
                 .claimed_by(self.client_id);

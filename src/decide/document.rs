@@ -36,7 +36,7 @@ pub(super) fn find<'a>(
     let refuse = |reason| Refusal::plain(reason, Surface::Authorization);
     let Some(rules) = policy.documents().filter(|rules| is_due(request, loaded, rules, moment))
     else {
-        return loaded.client(moment.now).map(Found::Client).map_err(refuse);
+        return loaded.served(&request.client_id, moment.now).map(Found::Client).map_err(refuse);
     };
     if !is_document_url(&request.client_id, rules.allow_loopback) {
         return Err(Refusal::received(Reason::DocumentUrl, &request.client_id));
@@ -48,16 +48,16 @@ pub(super) fn find<'a>(
         }
         Some(Fetch::Busy) => Err(refuse(Reason::DocumentsBusy)),
         Some(Fetch::Document(document)) => {
-            let client =
-                read(document, &request.client_id, loaded.client.as_ref(), policy, rules, moment);
+            let known = loaded.client_of(&request.client_id);
+            let client = read(document, &request.client_id, known, policy, rules, moment);
             let client = client.map_err(|(reason, part)| Refusal::part(reason, part))?;
-            match &loaded.client {
+            match known {
                 // Kept by this very request, however long that took. Whatever else stands there was
                 // read from an older document.
                 Some(stored) if moment.again && stored.record.is_described_as(&client) => {
-                    loaded.client(moment.now).map(Found::Client).map_err(refuse)
+                    loaded.served(&request.client_id, moment.now).map(Found::Client).map_err(refuse)
                 }
-                seen => Ok(Found::Read(Write::client(seen.as_ref(), client))),
+                seen => Ok(Found::Read(Write::client(seen, client))),
             }
         }
     }
@@ -72,7 +72,7 @@ fn is_due(
     rules: &DocumentRules,
     moment: &Moment,
 ) -> bool {
-    let Some(Stored { record: client, .. }) = &loaded.client else {
+    let Some(Stored { record: client, .. }) = loaded.client_of(&request.client_id) else {
         return claims_document(&request.client_id);
     };
     let is_current =

@@ -8,14 +8,14 @@ use super::check::accept;
 use crate::client::{Authentication, Client};
 use crate::event::EventKind;
 use crate::grant::{Grant, Live};
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{IntrospectionRules, Policy};
 use crate::reason::{Reason, Surface};
 use crate::request::introspection::IntrospectionRequest;
 use crate::response::introspection::Introspected;
 use crate::value::credential::Credential;
-use crate::value::text::ClientId;
 
 impl Operation for IntrospectionRequest<'_> {
     type Response = Introspected;
@@ -23,7 +23,7 @@ impl Operation for IntrospectionRequest<'_> {
     /// The client of the grant, and who asks about it.
     fn keys(&self, _: &Moment) -> Keys<'_> {
         let grant = self.token.as_ref().ok().and_then(Option::as_ref).map(|token| token.id);
-        Keys { grant, caller: ClientId::can_be(&self.credentials.id), ..Keys::default() }
+        Keys { grant, caller: ClientKey::named(&*self.credentials.id), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Introspected> {

@@ -1,14 +1,14 @@
 //! manage: a client reads, changes or deletes its registration (RFC 7592 §2). Whoever cannot show
 //! its token learns nothing.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::register::authentication;
 use crate::client::{Authentication, Client};
 use crate::event::EventKind;
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
@@ -20,7 +20,7 @@ impl Operation for ManagementRequest<'_> {
     type Response = Managed;
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { client: Some(Cow::Borrowed(self.client_id)), ..Keys::default() }
+        Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
@@ -77,8 +77,8 @@ fn managed<'a>(
     moment: &Moment,
 ) -> Option<&'a Stored<Client>> {
     let token = Digest::of(request.token.as_bytes());
-    loaded.client(moment.now).ok()?;
-    loaded.client.as_ref().filter(|stored| stored.record.is_managed_by(&token))
+    loaded.served(request.client_id, moment.now).ok()?;
+    loaded.client_of(request.client_id).filter(|stored| stored.record.is_managed_by(&token))
 }
 
 /// Whether this is a deletion that has been done: its own commit come back late.
@@ -87,8 +87,7 @@ fn is_gone(request: &ManagementRequest<'_>, loaded: &Loaded, moment: &Moment) ->
     let token = Digest::of(request.token.as_bytes());
     is_late
         && loaded
-            .client
-            .as_ref()
+            .client_of(request.client_id)
             .is_some_and(|stored| stored.record.is_deleted() && stored.record.is_managed_by(&token))
 }
 

@@ -1,13 +1,13 @@
 //! register: a client asks to be known, and is told what it is known as (RFC 7591 §3). Nothing is
 //! kept of one that is refused.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::client::{Authentication, Client, StoredSecret};
 use crate::event::EventKind;
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
@@ -22,7 +22,8 @@ impl Operation for RegistrationRequest {
     fn keys(&self, moment: &Moment) -> Keys<'_> {
         // Under a name it has just drawn, only a request that lost a race can find a record: its
         // own.
-        let client = moment.again.then(|| Cow::Owned(moment.entropy.client_id().into()));
+        let client_id = String::from(moment.entropy.client_id());
+        let client = if moment.again { ClientKey::named(client_id) } else { ClientKey::Unnamed };
         Keys { client, ..Keys::default() }
     }
 

@@ -1,21 +1,20 @@
 //! revoke: a client gives a token back (RFC 7009 §2). A refresh token ends its grant, an access
 //! token ends alone.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::authenticate::authenticate;
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Active, Cause, Grant, Phase};
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
 use crate::request::revocation::{Revocable, RevocationRequest};
 use crate::response::revocation::Revoked;
-use crate::value::text::ClientId;
 
 impl Operation for RevocationRequest<'_> {
     type Response = Revoked;
@@ -26,11 +25,7 @@ impl Operation for RevocationRequest<'_> {
             Ok(Revocable::Access(token)) => Some(token.id),
             Ok(Revocable::Nothing) | Err(_) => None,
         };
-        Keys {
-            grant,
-            client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed),
-            ..Keys::default()
-        }
+        Keys { grant, client: ClientKey::named(&*self.credentials.id), ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {

@@ -1,11 +1,10 @@
 //! standing: an administrator deactivates or reactivates a client (CLIENT-21).
 
-use std::borrow::Cow;
-
 use crate::client::{Client, ClientStatus};
 use crate::event::EventKind;
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
@@ -15,12 +14,13 @@ impl Operation for StandingChange<'_> {
     type Response = ();
 
     fn keys(&self, _: &Moment) -> Keys<'_> {
-        Keys { client: Some(Cow::Borrowed(self.client_id)), ..Keys::default() }
+        Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 
     /// One that stands so already is left as it is, which makes the request good to be sent twice.
     fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) = loaded.client.as_ref().filter(|stored| !stored.record.is_deleted())
+        let Some(stored) =
+            loaded.client_of(self.client_id).filter(|stored| !stored.record.is_deleted())
         else {
             return Decision::refuse(Reason::ClientUnknown, Surface::Operator, loaded, moment)
                 .claimed_by(self.client_id);

@@ -1,18 +1,16 @@
 //! The token request: who asks, then whether they may ask for this at all, then the verb it is for
 //! (TOKEN-06).
 
-use std::borrow::Cow;
-
 use super::authenticate::authenticate;
 use super::redeem::redeem;
 use super::refresh::refresh;
+use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Keys, Loaded, Operation};
+use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::request::token::{Asked, TokenRequest};
 use crate::response::token::Tokens;
-use crate::value::text::ClientId;
 
 impl Operation for TokenRequest<'_> {
     type Response = Tokens;
@@ -20,7 +18,7 @@ impl Operation for TokenRequest<'_> {
     fn keys(&self, _: &Moment) -> Keys<'_> {
         Keys {
             grant: self.grant(),
-            client: ClientId::can_be(&self.credentials.id).map(Cow::Borrowed),
+            client: ClientKey::named(&*self.credentials.id),
             ..Keys::default()
         }
     }

@@ -12,8 +12,9 @@
 use super::Failure;
 use super::guard::Host;
 use crate::event::{Event, EventKind, Written};
+use crate::keys::Keys;
 use crate::moment::{Entropy, Moment};
-use crate::operation::{Decision, Keys, Loaded, Operation, Settled};
+use crate::operation::{Decision, Loaded, Operation, Settled};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
@@ -121,7 +122,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment);
         let event = &mut decision.settled_mut().event;
         event.flow = keys.grant;
-        event.claim(&keys.client.unwrap_or_default());
+        event.claim(keys.client.as_named().unwrap_or_default());
         if let Some(earlier) = self.earlier.take() {
             event.written = earlier.written;
             event.prepared = earlier.prepared;

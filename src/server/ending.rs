@@ -3,7 +3,8 @@
 use super::core::Early;
 use super::{Answer, AsyncServer, Server};
 use crate::drive::Failure;
-use crate::operation::{Keys, Loaded};
+use crate::keys::Keys;
+use crate::operation::Loaded;
 use crate::request::connection::{GrantRevocation, Motive};
 use crate::store::{AsyncStore, Store};
 use crate::trail::{AsyncTrail, Trail};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use grantcore::conformance::{Awaited, Blocking, Harness};
 use grantcore::{
-    Account, Client, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, SystemClock,
-    Timestamp, Write,
+    Account, Client, ClientKey, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Store, Stored,
+    SystemClock, Timestamp, Write,
 };
 
 use crate::rows::{Id, Row, Rows, split};
@@ -67,6 +67,14 @@ pub enum Bug {
     LoadsNoOwner,
     /// Looks for the client that the request names, and not for the grant's.
     LoadsNoClientOfGrant,
+    /// Takes a client that cannot exist for one that was not named.
+    ImpossibleIsUnnamed,
+    /// Brings the grant's client where the one that was named does not exist.
+    AbsentIsOfGrant,
+    /// Brings the grant's client whichever was named.
+    AlwaysOfGrant,
+    /// Brings the grant's client as the caller where that one does not exist.
+    CallerIsOfGrant,
     /// Says that it raised an epoch, and did not.
     EpochNotRaised,
 }
@@ -281,12 +289,21 @@ impl Store for Broken {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
         let of_grant = grant.as_ref().map(|stored| Arc::clone(&stored.record));
         let client_of_grant = of_grant.as_ref().map(|grant| grant.client_id().as_str());
-        let client = keys
-            .client
-            .as_deref()
-            .or(client_of_grant.filter(|_| !self.has(Bug::LoadsNoClientOfGrant)));
-        let client = client.map(|id| self.client(id)).transpose()?.flatten();
-        let subject = keys.subject.or(of_grant.as_ref().map(|grant| grant.subject().as_str()));
+        let client = match (&keys.client, self.bug) {
+            (ClientKey::Unnamed, Bug::LoadsNoClientOfGrant) => None,
+            (ClientKey::Impossible, Bug::ImpossibleIsUnnamed) | (_, Bug::AlwaysOfGrant) => {
+                client_of_grant
+            }
+            _ => keys.client_id(of_grant.as_deref()),
+        };
+        let find = |id: Option<&str>| -> Result<_> {
+            Ok(id.map(|id| self.client(id)).transpose()?.flatten())
+        };
+        let mut client = find(client)?;
+        if self.has(Bug::AbsentIsOfGrant) && client.is_none() && keys.client.as_named().is_some() {
+            client = find(client_of_grant)?;
+        }
+        let subject = keys.subject_id(of_grant.as_deref());
         let account = |subject: &str| match self.bug {
             Bug::LoadsGoodAccounts => Account::ACTIVE,
             _ => self.rows.account(subject),
@@ -297,7 +314,10 @@ impl Store for Broken {
             .filter(|_| !self.has(Bug::LoadsNoOwner));
         let owner = owner.map(|owner| account(owner.as_str()));
         let account = subject.filter(|_| !self.has(Bug::LoadsNoAccount)).map(account);
-        let caller = keys.caller.map(|id| self.client(id)).transpose()?.flatten();
+        let mut caller = find(keys.caller_id())?;
+        if self.has(Bug::CallerIsOfGrant) && caller.is_none() {
+            caller = find(client_of_grant)?;
+        }
         let balance =
             grant.as_ref().filter(|_| keys.balance).map(|_| grantcore::Balance::Sufficient);
         Ok(Loaded { grant, client, account, owner, caller, balance })

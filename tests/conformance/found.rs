@@ -3,10 +3,10 @@
 use grantcore::conformance::{
     Awaited, Harness, Law, Violation, a_client_outlives_its_grants,
     a_dropped_future_leaves_all_or_nothing, a_key_that_comes_back_is_another_record,
-    a_raised_epoch_is_read, approve_or_deny, histories_are_linearizable, nothing_is_dropped_early,
-    of_many_commits_on_one_version_one_wins, one_code_is_redeemed_once,
-    one_refresh_token_has_one_successor, revoked_stays_revoked, the_grants_of_a_user_are_found,
-    the_store_is_a_map, values_of_any_kind_come_back,
+    a_named_client_is_that_one_or_none, a_raised_epoch_is_read, approve_or_deny,
+    histories_are_linearizable, nothing_is_dropped_early, of_many_commits_on_one_version_one_wins,
+    one_code_is_redeemed_once, one_refresh_token_has_one_successor, revoked_stays_revoked,
+    the_grants_of_a_user_are_found, the_store_is_a_map, values_of_any_kind_come_back,
 };
 
 use crate::broken::{Broken, Bug, harness};
@@ -44,6 +44,18 @@ fn by_the_map() {
             (Bug::LoadsNoClientOfGrant, Law::Loads),
         ],
     );
+}
+
+#[test]
+fn i44_by_the_client_that_was_named() {
+    let bugs = [
+        Bug::ImpossibleIsUnnamed,
+        Bug::AbsentIsOfGrant,
+        Bug::AlwaysOfGrant,
+        Bug::CallerIsOfGrant,
+        Bug::LoadsNoClientOfGrant,
+    ];
+    finds(a_named_client_is_that_one_or_none, harness, &bugs.map(|bug| (bug, Law::NamedClient)));
 }
 
 #[test]

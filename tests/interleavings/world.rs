@@ -139,8 +139,8 @@ impl World {
     }
 
     fn load(&self, keys: &Keys<'_>, basis: &Basis) -> Loaded {
-        let of_grant = basis.grant.as_ref().map(|record| record.0.record.client_id().as_str());
-        let client = match keys.client.as_deref().or(of_grant) {
+        let of_grant = basis.grant.as_ref().map(|record| &*record.0.record);
+        let client = match keys.client_id(of_grant) {
             Some("app") => Some(Arc::new(
                 (0..basis.standing.client).fold(app(), |client, _| client.with_grants_ended()),
             )),

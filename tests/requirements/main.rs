@@ -40,6 +40,7 @@ mod consent_page;
 mod descriptions;
 mod edges;
 mod host_prompt;
+mod i44;
 mod introspect;
 mod meta;
 mod meta_paths;

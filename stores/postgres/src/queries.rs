@@ -21,8 +21,8 @@ macro_rules! durable {
 }
 
 /// A grant, its client, how its user stands and how the client's owner does: two columns each, and
-/// whether there are such accounts. `asked` names the grant, and the client and user that go before
-/// its own.
+/// whether there are such accounts. `asked` names the grant, a user that goes before the grant's, and
+/// the client: the one that it names, or the grant's only if it says that none was named.
 macro_rules! columns {
     () => {
         "SELECT g.version, g.body, c.version, c.body, coalesce(asked.subject, g.subject) IS NOT NULL, a.suspended, a.epoch, \
@@ -33,7 +33,7 @@ macro_rules! columns {
 macro_rules! joins {
     () => {
         " LEFT JOIN grantcore_grants g ON g.id = asked.id \
-         LEFT JOIN grantcore_clients c ON c.id = coalesce(asked.client, g.client) \
+         LEFT JOIN grantcore_clients c ON c.id = CASE WHEN asked.unnamed THEN g.client ELSE asked.client END \
          LEFT JOIN grantcore_accounts a ON a.subject = coalesce(asked.subject, g.subject) \
          LEFT JOIN grantcore_accounts o ON o.subject = c.owner"
     };
@@ -41,14 +41,15 @@ macro_rules! joins {
 
 pub(crate) const LOAD: &str = concat!(
     columns!(),
-    ", k.version, k.body FROM (SELECT $1::bytea AS id, $2::text AS client, $3::text AS subject, $4::text AS caller) asked",
+    ", k.version, k.body FROM (SELECT $1::bytea AS id, $2::boolean AS unnamed, $3::text AS client, \
+     $4::text AS subject, $5::text AS caller) asked",
     joins!(),
     " LEFT JOIN grantcore_clients k ON k.id = asked.caller"
 );
 
 pub(crate) const LOAD_GRANTS: &str = concat!(
     columns!(),
-    " FROM (SELECT id, place, NULL::text AS client, NULL::text AS subject FROM unnest($1::bytea[]) WITH ORDINALITY ids (id, place)) asked",
+    " FROM (SELECT id, place, true AS unnamed, NULL::text AS client, NULL::text AS subject FROM unnest($1::bytea[]) WITH ORDINALITY ids (id, place)) asked",
     joins!(),
     " ORDER BY asked.place"
 );

@@ -1,9 +1,11 @@
 //! The store's calls: the values of each statement, and what its rows mean.
 
 use grantcore::{
-    Account, AsyncStore, Change, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject,
-    Write,
+    Account, AsyncStore, Change, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded, Stored,
+    Subject, Write,
 };
+
+use tokio_postgres::types::ToSql;
 
 use crate::queries::{self, number, seconds};
 use crate::{PostgresError, PostgresStore, Result};
@@ -106,9 +108,14 @@ impl AsyncStore for PostgresStore {
     /// One round trip for all that an attempt needs.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let grant = keys.grant.map(|id| *id.as_bytes());
-        let (grant, client) = (grant.as_ref().map(<[u8; 16]>::as_slice), keys.client.as_deref());
-        let rows =
-            self.rows(queries::LOAD, &[&grant, &client, &keys.subject, &keys.caller]).await?;
+        let grant = grant.as_ref().map(<[u8; 16]>::as_slice);
+        // The grant is not read yet: the statement has its client stand in where none is named.
+        let is_unnamed = keys.client == ClientKey::Unnamed;
+        let client = keys.client.as_named();
+        let caller = keys.caller_id();
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&grant, &is_unnamed, &client, &keys.subject, &caller];
+        let rows = self.rows(queries::LOAD, &values).await?;
         let Some(row) = rows.first() else { return Ok(Loaded::default()) };
         let mut loaded = queries::loaded(row)?;
         loaded.caller = queries::versioned(row, 10)?;

@@ -10,8 +10,8 @@
 mod support;
 
 use grantcore::{
-    Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject,
-    Timestamp, Version, Write,
+    Account, AsyncStore, Balance, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded, Stored,
+    Subject, Timestamp, Version, Write,
 };
 use grantcore_postgres::{PostgresError, PostgresStore};
 use support::{Database, app, grant, life, shown};
@@ -85,7 +85,7 @@ async fn a_client_keeps_its_owner_through_its_changes() {
     let seen = store.client("app").await.unwrap().unwrap();
     assert_eq!(seen.version, Version::FIRST);
     store.set_suspended("bob", true).await.unwrap();
-    let keys = Keys { client: Some("app".into()), ..Keys::default() };
+    let keys = Keys { client: "app".into(), ..Keys::default() };
     assert!(store.load(&keys).await.unwrap().owner.unwrap().suspended);
 
     let edited =
@@ -113,15 +113,17 @@ async fn one_round_trip_finds_what_many_find() {
     let unknown = GrantId::from_bytes([7; 16]);
     let plain = OneByOne(store.clone());
     for grant in [None, Some(alices), Some(bobs), Some(unknown)] {
-        for client in [None, Some("app"), Some("owned"), Some("unknown")] {
+        for client in
+            [ClientKey::Unnamed, "app".into(), "owned".into(), "unknown".into(), "é".into()]
+        {
             for subject in [None, Some("alice"), Some("bob"), Some("dave")] {
-                for caller in [None, Some("app"), Some("unknown")] {
+                for caller in [ClientKey::Unnamed, "app".into(), "unknown".into(), "é".into()] {
                     for balance in [false, true] {
                         let keys = Keys {
                             grant,
-                            client: client.map(Into::into),
+                            client: client.clone(),
                             subject,
-                            caller,
+                            caller: caller.clone(),
                             balance,
                         };
                         assert_eq!(
@@ -289,8 +291,8 @@ async fn a_record_that_cannot_be_read_is_an_error_and_never_absent() {
     assert!(undecoded(store.load_grants(&[id]).await.unwrap_err()));
     let of = async |keys: Keys<'static>| store.load(&keys).await.unwrap_err();
     assert!(undecoded(of(Keys { grant: Some(id), ..Keys::default() }).await));
-    assert!(undecoded(of(Keys { client: Some("app".into()), ..Keys::default() }).await));
-    assert!(undecoded(of(Keys { caller: Some("app"), ..Keys::default() }).await));
+    assert!(undecoded(of(Keys { client: "app".into(), ..Keys::default() }).await));
+    assert!(undecoded(of(Keys { caller: "app".into(), ..Keys::default() }).await));
     // Where it is going may still be known, and it is still in its place.
     assert_eq!(store.commit(&writes[0]).await.unwrap(), Commit::Conflict);
     assert_eq!(store.sweep(Timestamp::from_unix_seconds(support::T), 10).await.unwrap(), 0);

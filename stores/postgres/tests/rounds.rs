@@ -45,7 +45,7 @@ async fn each_call_is_one_round_trip() {
     let load = |turn: usize| async move {
         let keys = Keys {
             grant: Some(ids[turn]),
-            caller: Some("other"),
+            caller: "other".into(),
             balance: true,
             ..Keys::default()
         };

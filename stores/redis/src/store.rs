@@ -145,12 +145,12 @@ impl AsyncStore for RedisStore {
             None => None,
         };
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let id =
-            keys.client.as_deref().or_else(|| of_grant.map(|grant| grant.client_id().as_str()));
-        let subject = keys.subject.or_else(|| of_grant.map(|grant| grant.subject().as_str()));
-        let (client, account, caller) =
-            try_join3(self.client_if(id), self.account_if(subject), self.client_if(keys.caller))
-                .await?;
+        let (client, account, caller) = try_join3(
+            self.client_if(keys.client_id(of_grant)),
+            self.account_if(keys.subject_id(of_grant)),
+            self.client_if(keys.caller_id()),
+        )
+        .await?;
         let owner = client.as_ref().and_then(|stored| stored.record.owner()).map(Subject::as_str);
         let owner = self.account_if(owner).await?;
         let balance = match of_grant.filter(|_| keys.balance) {

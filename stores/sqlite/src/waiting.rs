@@ -1,8 +1,6 @@
 //! The same store, awaited. A caller that goes away half way leaves a call that still runs to its
 //! end; nobody then knows its result, which the library expects.
 
-use std::borrow::Cow;
-
 use grantcore::{
     Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, Store, Stored, Write,
 };
@@ -59,14 +57,16 @@ impl AsyncStore for SqliteStore {
 
     /// One hop to another thread for all that an attempt needs.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
-        let client = keys.client.as_ref().map(|id| Cow::Owned(id.to_string()));
-        let (grant, balance) = (keys.grant, keys.balance);
-        let (subject, caller) = (keys.subject.map(str::to_owned), keys.caller.map(str::to_owned));
-        self.apart(move |store| {
-            let (subject, caller) = (subject.as_deref(), caller.as_deref());
-            Store::load(store, &Keys { grant, client, subject, caller, balance })
-        })
-        .await
+        let subject = keys.subject.map(str::to_owned);
+        let keys = Keys {
+            grant: keys.grant,
+            client: keys.client.clone().into_owned(),
+            subject: None,
+            caller: keys.caller.clone().into_owned(),
+            balance: keys.balance,
+        };
+        self.apart(move |store| Store::load(store, &Keys { subject: subject.as_deref(), ..keys }))
+            .await
     }
 
     /// One hop for a whole page of connected apps.

@@ -172,7 +172,7 @@ async fn a_clients_owner_has_an_account_or_none() {
             .build()
             .unwrap();
         backend.add_client(client).await.unwrap();
-        let keys = Keys { client: Some("app".into()), ..Keys::default() };
+        let keys = Keys { client: "app".into(), ..Keys::default() };
         assert_eq!(backend.load(&keys).await.unwrap().owner, None);
         backend.ledger().add_account("olga", 0).await.unwrap();
         assert_eq!(backend.load(&keys).await.unwrap().owner, Some(Account::ACTIVE));

@@ -203,7 +203,7 @@ async fn what_cannot_be_read_is_an_error() {
         let newer = serde_json::to_string(&client(id)).unwrap().replace("\"schema\":1", "\"schema\":2");
         place.raw::<()>(cmd("HSET").arg(key).arg("b").arg(newer)).await;
         assert!(matches!(store.client(id).await, Err(RedisStoreError::Record(_))));
-        let keys = Keys { client: Some(id.into()), ..Keys::default() };
+        let keys = Keys { client: id.into(), ..Keys::default() };
         assert!(matches!(store.load(&keys).await, Err(RedisStoreError::Record(_))));
         assert!(matches!(store.clients(None, 10).await, Err(RedisStoreError::Record(_))));
 

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use grantcore::{
-    Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Stored, Subject, Write,
+    Account, AsyncStore, Client, ClientKey, Commit, Grant, GrantId, Keys, Stored, Subject, Write,
 };
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_servers::{Proxy, Redis};
@@ -61,16 +61,21 @@ async fn all_that_an_attempt_needs_is_loaded_as_the_library_would() {
         let grant = populate(store).await;
         let absent = GrantId::from_bytes([9; 16]);
         for grant in [None, Some(grant), Some(absent)] {
-            for client in [None, Some("app"), Some("caller"), Some("nobody's")] {
+            for client in
+                [ClientKey::Unnamed, "app".into(), "caller".into(), "nobody's".into(), "é".into()]
+            {
                 for subject in [None, Some("alice"), Some("bob")] {
-                    for (caller, balance) in
-                        [(None, true), (Some("caller"), false), (Some("nobody's"), true)]
-                    {
+                    for (caller, balance) in [
+                        (ClientKey::Unnamed, true),
+                        ("caller".into(), false),
+                        ("nobody's".into(), true),
+                        ("é".into(), false),
+                    ] {
                         let keys = Keys {
                             grant,
-                            client: client.map(Into::into),
+                            client: client.clone(),
                             subject,
-                            caller,
+                            caller: caller.clone(),
                             balance,
                         };
                         let (own, plain) = (
@@ -102,15 +107,15 @@ async fn no_more_round_trips_than_need_be() {
         (
             Keys {
                 grant: Some(grant),
-                client: Some("caller".into()),
-                caller: Some("caller"),
+                client: "caller".into(),
+                caller: "caller".into(),
                 ..Keys::default()
             },
             2,
         ),
         (Keys { grant: Some(grant), ..Keys::default() }, 3),
-        (Keys { client: Some("caller".into()), subject: Some("alice"), ..Keys::default() }, 1),
-        (Keys { client: Some("app".into()), subject: Some("alice"), ..Keys::default() }, 2),
+        (Keys { client: "caller".into(), subject: Some("alice"), ..Keys::default() }, 1),
+        (Keys { client: "app".into(), subject: Some("alice"), ..Keys::default() }, 2),
     ];
     for (keys, expected) in cases {
         let before = proxy.round_trips();
