@@ -10,7 +10,7 @@ use grantcore::{AsyncServer, Event, Failure, Reason, Refusal, Reply, Surface, Us
 
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
-use crate::documents::{Fetcher, Strangers};
+use crate::documents::Fetcher;
 use crate::pages::{Nav, Page, Problem};
 use crate::sessions::{Cookie, Session, Sessions};
 use crate::store::{Backend, BackendError};
@@ -27,7 +27,6 @@ pub(crate) struct App {
     pub(crate) form_cookie: Cookie,
     pub(crate) issuer: Issuer,
     pub(crate) documents: Fetcher,
-    pub(crate) strangers: Strangers,
 }
 
 impl App {

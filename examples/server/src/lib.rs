@@ -12,6 +12,7 @@ mod config;
 mod documents;
 mod mcp;
 mod pages;
+mod payment;
 mod routes;
 mod sessions;
 mod setup;
@@ -36,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::{Accounts, AccountsError, Attempts};
 use crate::app::App;
 use crate::config::{Command, Config, Issuer};
-use crate::documents::{Fetcher, Strangers};
+use crate::documents::Fetcher;
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
@@ -123,7 +124,6 @@ impl Running {
             form_cookie: Cookie::form(issuer.is_https(), issuer.site()),
             issuer: issuer.clone(),
             documents,
-            strangers: Strangers::default(),
         });
         let router = routes::router(&app, &stop);
         let task = tokio::spawn(serve(listener, router, stop.clone()));

@@ -1,7 +1,8 @@
 //! A protected resource: an MCP endpoint with three tools.
 //!
 //! What lives here: the tools, the notes they keep, and the transport's settings. What never does:
-//! access tokens. Whoever guards the route checks the token and leaves an [`Identity`] in the
+//! access tokens. A tool draws what its call costs before it does anything: whatever the transport
+//! refuses, or the wrong arguments of a tool, costs nothing. Whoever guards the route checks the token and leaves an [`Identity`] in the
 //! request's extensions; the token itself is taken off the request before a tool can see it,
 //! because a tool that holds a token can pass it on (MCP, Security, §Token Passthrough). Without an
 //! identity nothing is answered, so a route mounted without its guard is closed, not open.
@@ -34,6 +35,8 @@ use rmcp::{ErrorData, Json, ServerHandler, schemars, tool, tool_handler, tool_ro
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::payment::{Payment, Unpaid};
+
 /// The largest request, far above what the tools can use.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
@@ -52,13 +55,47 @@ pub(crate) struct Identity {
     pub(crate) warning: Option<String>,
 }
 
-impl FromContextPart<ToolCallContext<'_, Tools>> for Identity {
+impl Identity {
+    /// Adds the warning for a balance of which little is left.
+    pub(crate) fn warned(self, low: Option<u64>) -> Self {
+        let warning = low.map(|left| {
+            format!(
+                "The balance of this account is low: {left} left for all its applications. \
+                 Top it up."
+            )
+        });
+        Self { warning, ..self }
+    }
+}
+
+/// Who calls a tool, and what the call is paid with.
+struct Caller {
+    identity: Identity,
+    payment: Payment,
+}
+
+impl Caller {
+    /// Pays for the call. Its arguments have been read by now: the tool can do its work.
+    async fn pay(self) -> Result<Identity, ErrorData> {
+        let Self { identity, payment } = self;
+        match payment.draw().await {
+            Ok(low) => Ok(identity.warned(low)),
+            // The guard answers in place of this error.
+            Err(Unpaid) => Err(ErrorData::internal_error("the call is not paid", None)),
+        }
+    }
+}
+
+impl FromContextPart<ToolCallContext<'_, Tools>> for Caller {
     fn from_context_part(context: &mut ToolCallContext<'_, Tools>) -> Result<Self, ErrorData> {
         let parts = context.request_context.extensions.get::<Parts>();
-        let identity = parts.and_then(|parts| parts.extensions.get::<Identity>());
-        identity
-            .cloned()
-            .ok_or_else(|| ErrorData::internal_error("the request carries no identity", None))
+        let caller = parts.and_then(|parts| {
+            let identity = parts.extensions.get::<Identity>()?.clone();
+            let payment = parts.extensions.get::<Payment>()?.clone();
+            Some(Self { identity, payment })
+        });
+        let missing = || ErrorData::internal_error("the request carries no identity", None);
+        caller.ok_or_else(missing)
     }
 }
 
@@ -116,31 +153,32 @@ struct Notes {
     warning: Option<String>,
 }
 
-#[allow(clippy::unused_async, reason = "the macro's contract")]
 #[tool_router]
 impl Tools {
     /// Tells which user this connection speaks for, through which application and with which
     /// scopes.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
-    async fn whoami(&self, caller: Identity) -> Json<Identity> {
-        Json(caller)
+    async fn whoami(&self, caller: Caller) -> Result<Json<Identity>, ErrorData> {
+        Ok(Json(caller.pay().await?))
     }
 
     /// Adds a note to the user's note pad, which keeps the latest 32.
     #[tool(annotations(destructive_hint = false, open_world_hint = false))]
     async fn note_add(
         &self,
-        caller: Identity,
+        caller: Caller,
         Parameters(note): Parameters<NewNote>,
-    ) -> Result<Json<Notes>, String> {
-        let notes = self.notes.add(caller.subject, note.text)?;
-        Ok(Json(Notes { notes, warning: caller.warning }))
+    ) -> Result<Result<Json<Notes>, String>, ErrorData> {
+        let caller = caller.pay().await?;
+        let added = self.notes.add(caller.subject, note.text);
+        Ok(added.map(|notes| Json(Notes { notes, warning: caller.warning })))
     }
 
     /// Lists the notes on the user's note pad.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
-    async fn note_list(&self, caller: Identity) -> Json<Notes> {
-        Json(Notes { notes: self.notes.list(&caller.subject), warning: caller.warning })
+    async fn note_list(&self, caller: Caller) -> Result<Json<Notes>, ErrorData> {
+        let caller = caller.pay().await?;
+        Ok(Json(Notes { notes: self.notes.list(&caller.subject), warning: caller.warning }))
     }
 }
 
@@ -192,6 +230,8 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::payment::Drawn;
+    use crate::store::{AnyLedger, Ledger as _};
 
     fn identity(subject: &str) -> Identity {
         Identity {
@@ -218,13 +258,22 @@ mod tests {
     }
 
     async fn call(app: &Router, subject: &str, tool: &str, arguments: Value) -> Value {
-        call_as(app, identity(subject), tool, arguments).await
+        let ledger = AnyLedger::Memory(Arc::default());
+        ledger.add_account(subject, 1).await.unwrap();
+        call_by(app, &Payment::by(subject, false, ledger), subject, tool, arguments).await
     }
 
-    async fn call_as(app: &Router, caller: Identity, tool: &str, arguments: Value) -> Value {
+    async fn call_by(
+        app: &Router,
+        payment: &Payment,
+        subject: &str,
+        tool: &str,
+        arguments: Value,
+    ) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
         let mut request = request("127.0.0.1:8080", "tools/call", &params);
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(identity(subject));
+        request.extensions_mut().insert(payment.clone());
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -245,13 +294,43 @@ mod tests {
         for (tool, arguments) in
             [("whoami", json!({})), ("note_add", json!({"text": "x"})), ("note_list", json!({}))]
         {
-            let caller =
-                Identity { warning: Some("little is left".to_owned()), ..identity("alice") };
-            let result = call_as(&app, caller, tool, arguments.clone()).await;
-            assert_eq!(result["structuredContent"]["warning"], "little is left", "{tool}");
+            let ledger = AnyLedger::Memory(Arc::default());
+            ledger.add_account("alice", 6).await.unwrap();
+            let payment = Payment::by("alice", true, ledger);
+            let result = call_by(&app, &payment, "alice", tool, arguments.clone()).await;
+            let warning = result["structuredContent"]["warning"].as_str().unwrap();
+            assert!(warning.contains("is low: 5 left"), "{tool}: {warning}");
             let result = call(&app, "alice", tool, arguments).await;
             assert_eq!(result["structuredContent"].get("warning"), None, "{tool}");
         }
+    }
+
+    /// Wrong arguments, tools that there are none of, an empty balance: nothing is done, and what
+    /// was not accepted is not paid.
+    #[tokio::test]
+    async fn f04_a_tool_is_paid_once_it_has_its_arguments_and_before_it_works() {
+        let app = app();
+        let ledger = AnyLedger::Memory(Arc::default());
+        ledger.add_account("alice", 1).await.unwrap();
+        let payment = || Payment::by("alice", false, ledger.clone());
+        for (tool, arguments) in [
+            ("note_add", json!({})),
+            ("note_add", json!({"text": 1})),
+            ("note_take", json!({})),
+            ("", json!({})),
+        ] {
+            let refused = payment();
+            call_by(&app, &refused, "alice", tool, arguments).await;
+            assert_eq!(refused.drawn(), None, "{tool}");
+        }
+        let paid = payment();
+        call_by(&app, &paid, "alice", "note_add", json!({"text": "x"})).await;
+        assert_eq!(paid.drawn(), Some(Drawn::Left(0)));
+        let unpaid = payment();
+        let result = call_by(&app, &unpaid, "alice", "note_add", json!({"text": "y"})).await;
+        assert_eq!((unpaid.drawn(), result), (Some(Drawn::Insufficient), Value::Null));
+        let notes = call(&app, "alice", "note_list", json!({})).await;
+        assert_eq!(notes["structuredContent"]["notes"], json!(["x"]));
     }
 
     #[tokio::test]

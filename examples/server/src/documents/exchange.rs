@@ -18,9 +18,10 @@ use super::freshness;
 const AGENT: &str = concat!("grantcore-server/", env!("CARGO_PKG_VERSION"));
 
 /// What came back; judged by the library, not here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fetched {
     pub(crate) status: u16,
+    /// Nothing if the answer names none, or more than one: which of two the body is of is a guess.
     pub(crate) content_type: Option<String>,
     /// For how long it may be kept; zero if not at all, nothing if it does not say.
     pub(crate) fresh_for: Option<Duration>,
@@ -75,11 +76,9 @@ pub(super) async fn ask(
     url.set_fragment(None);
     let response =
         client(addresses, tls, connect)?.get(url).header(ACCEPT, "application/json").send().await?;
-    let content_type = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let mut types = response.headers().get_all(CONTENT_TYPE).iter();
+    let only = types.next().filter(|_| types.next().is_none());
+    let content_type = only.and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok(Fetched {
         status: response.status().as_u16(),
         content_type,

@@ -19,6 +19,8 @@ use super::*;
 
 const DOCUMENT: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: max-age=60\r\ncontent-length: 2\r\n\r\n{}";
 
+const ALICE: Asker<'_> = Asker::User("alice");
+
 /// What `for_trials` waits at most.
 const TOTAL: Duration = Duration::from_millis(400);
 
@@ -38,7 +40,7 @@ fn dns(answers: &[&[&str]]) -> (Names, Arc<AtomicUsize>) {
         let turn = count.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
         Box::pin(std::future::ready(Ok(answers[turn].clone())))
     };
-    (Box::new(names), asked)
+    (Arc::new(names), asked)
 }
 
 /// A host that does this with every connection, and counts them.
@@ -84,7 +86,7 @@ fn head(stream: &mut impl Read) -> String {
 async fn a_document_comes_with_what_the_library_judges_it_by() {
     let (address, _) = host("127.0.0.1:0", answering(DOCUMENT));
     let fetched =
-        for_trials().fetch(&format!("http://{address}/client"), 100, Asker::User).await.unwrap();
+        for_trials().fetch(&format!("http://{address}/client"), 100, ALICE).await.unwrap();
     assert_eq!(fetched.status, 200);
     assert_eq!(fetched.content_type.as_deref(), Some("application/json"));
     assert_eq!(fetched.fresh_for, Some(Duration::from_secs(60)));
@@ -104,7 +106,7 @@ async fn a_request_says_what_is_wanted_and_nothing_about_anybody() {
     let fetcher = for_trials();
     for _ in 0..2 {
         fetcher
-            .fetch(&format!("http://user:password@{address}/a%20b?c=d#e"), 100, Asker::User)
+            .fetch(&format!("http://user:password@{address}/a%20b?c=d#e"), 100, ALICE)
             .await
             .unwrap();
     }
@@ -158,7 +160,7 @@ async fn forbidden_addresses_are_not_connected_to_however_they_are_written() {
         "LOCALHOST",
     ] {
         let refusal =
-            fetcher.fetch(&format!("https://{host}:{port}/"), 100, Asker::User).await.unwrap_err();
+            fetcher.fetch(&format!("https://{host}:{port}/"), 100, ALICE).await.unwrap_err();
         assert!(matches!(refusal, FetchError::Forbidden(_)), "{host}: {refusal}");
     }
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody came");
@@ -175,27 +177,18 @@ async fn only_https_is_fetched_and_from_this_machine_http_if_allowed() {
         "ftp://a.example/".into(),
         "data:,{}".into(),
     ] {
-        assert!(
-            matches!(strict.fetch(&url, 100, Asker::User).await, Err(FetchError::NotHttps)),
-            "{url}"
-        );
+        assert!(matches!(strict.fetch(&url, 100, ALICE).await, Err(FetchError::NotHttps)), "{url}");
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 
-    assert!(
-        for_trials().fetch(&format!("http://localhost:{port}/"), 100, Asker::User).await.is_ok()
-    );
+    assert!(for_trials().fetch(&format!("http://localhost:{port}/"), 100, ALICE).await.is_ok());
     for url in ["http://1.1.1.1/", "http://a.example/", "file:///etc/passwd"] {
         let (names, _) = dns(&[&["127.0.0.1", "1.1.1.1"]]);
-        let refusal =
-            Fetcher { names, ..for_trials() }.fetch(url, 100, Asker::User).await.unwrap_err();
+        let refusal = Fetcher { names, ..for_trials() }.fetch(url, 100, ALICE).await.unwrap_err();
         assert!(matches!(refusal, FetchError::NotHttps), "{url}: {refusal}");
     }
     for url in ["", "client", "https://", "https://a b/", "https://256.0.0.1/"] {
-        assert!(
-            matches!(strict.fetch(url, 100, Asker::User).await, Err(FetchError::Url(_))),
-            "{url}"
-        );
+        assert!(matches!(strict.fetch(url, 100, ALICE).await, Err(FetchError::Url(_))), "{url}");
     }
 }
 
@@ -207,14 +200,14 @@ async fn one_forbidden_address_spoils_a_name() {
     {
         let (names, _) = dns(&[&answer]);
         let refusal = Fetcher { names, ..for_trials() }
-            .fetch(&format!("http://a.example:{}/", address.port()), 100, Asker::User)
+            .fetch(&format!("http://a.example:{}/", address.port()), 100, ALICE)
             .await;
         assert!(matches!(refusal, Err(FetchError::Forbidden(_))), "{answer:?}: {refusal:?}");
     }
     let (names, _) = dns(&[&["1.1.1.1", "127.0.0.1"]]);
     let strict = Fetcher { names, ..Fetcher::new(false, None).unwrap() };
     let refusal = strict
-        .fetch(&format!("https://a.example:{}/", address.port()), 100, Asker::User)
+        .fetch(&format!("https://a.example:{}/", address.port()), 100, ALICE)
         .await
         .unwrap_err();
     assert_eq!(
@@ -230,11 +223,11 @@ async fn a_name_is_resolved_once_and_the_connection_goes_to_the_address_that_was
     let (_, elsewhere) = host(("127.0.0.2", first.port()), answering(DOCUMENT));
     let (names, asked) = dns(&[&["127.0.0.1"], &["127.0.0.2"]]);
     let fetcher = Fetcher { names, ..for_trials() };
-    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100, Asker::User).await.unwrap();
+    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100, ALICE).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     assert_eq!(elsewhere.load(Ordering::SeqCst), 0);
-    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100, Asker::User).await.unwrap();
+    fetcher.fetch(&format!("http://a.example:{}/", first.port()), 100, ALICE).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 2, "no address is remembered");
     assert_eq!(elsewhere.load(Ordering::SeqCst), 1);
 }
@@ -244,15 +237,15 @@ async fn of_several_addresses_the_first_that_answers_is_used() {
     let (address, _) = host("127.0.0.3:0", answering(DOCUMENT));
     let url = format!("http://a.example:{}/", address.port());
     let (names, _) = dns(&[&["::1", "127.0.0.9", "127.0.0.3"]]);
-    assert!(Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await.is_ok());
+    assert!(Fetcher { names, ..for_trials() }.fetch(&url, 100, ALICE).await.is_ok());
     let (names, _) = dns(&[&["127.0.0.9"]]);
     assert!(matches!(
-        Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await,
+        Fetcher { names, ..for_trials() }.fetch(&url, 100, ALICE).await,
         Err(FetchError::Http(_))
     ));
     let (names, _) = dns(&[&[]]);
     assert!(matches!(
-        Fetcher { names, ..for_trials() }.fetch(&url, 100, Asker::User).await,
+        Fetcher { names, ..for_trials() }.fetch(&url, 100, ALICE).await,
         Err(FetchError::Http(_))
     ));
 }
@@ -265,8 +258,7 @@ async fn redirects_come_back_as_they_are() {
             "HTTP/1.1 {status} There\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n"
         );
         let (address, _) = host("127.0.0.1:0", answering(redirect));
-        let fetched =
-            for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await.unwrap();
+        let fetched = for_trials().fetch(&format!("http://{address}/"), 100, ALICE).await.unwrap();
         assert_eq!(fetched.status, status);
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
@@ -281,7 +273,7 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
     for (limit, length) in
         [(0, 1), (10, 11), (99_999, 100_000), (100_000, 100_000), (usize::MAX, 100_000)]
     {
-        let fetched = for_trials().fetch(&url, limit, Asker::User).await.unwrap();
+        let fetched = for_trials().fetch(&url, limit, ALICE).await.unwrap();
         assert_eq!(fetched.body.len(), length, "{limit}");
     }
     let (endless, _) = host("127.0.0.1:0", |mut stream| {
@@ -290,12 +282,7 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
         while stream.write_all(b"4\r\nxxxx\r\n").is_ok() {}
     });
     assert_eq!(
-        for_trials()
-            .fetch(&format!("http://{endless}/"), 5120, Asker::User)
-            .await
-            .unwrap()
-            .body
-            .len(),
+        for_trials().fetch(&format!("http://{endless}/"), 5120, ALICE).await.unwrap().body.len(),
         5121
     );
 }
@@ -304,7 +291,7 @@ async fn a_body_is_read_to_one_byte_over_the_limit() {
 async fn a_body_that_breaks_off_is_an_error() {
     let (address, _) =
         host("127.0.0.1:0", answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"));
-    let fetched = for_trials().fetch(&format!("http://{address}/"), 100, Asker::User).await;
+    let fetched = for_trials().fetch(&format!("http://{address}/"), 100, ALICE).await;
     assert!(matches!(fetched, Err(FetchError::Http(_))), "{fetched:?}");
 }
 
@@ -322,29 +309,94 @@ async fn a_host_that_never_answers_or_dribbles_is_given_up() {
         [format!("http://{silent}/"), format!("https://{silent}/"), format!("http://{dribbling}/")]
     {
         let start = Instant::now();
-        let refusal = for_trials().fetch(&url, 1000, Asker::User).await.unwrap_err();
+        let refusal = for_trials().fetch(&url, 1000, ALICE).await.unwrap_err();
         assert!(matches!(refusal, FetchError::TimedOut(_)), "{url}: {refusal}");
         assert!(start.elapsed() < 4 * TOTAL, "{url}");
     }
 }
 
 #[tokio::test]
-async fn a_slow_host_keeps_two_slots_until_it_is_given_up() {
+async fn a_slow_host_keeps_two_slots_of_an_asker_until_it_is_given_up() {
     let (slow, connections) = host("127.0.0.1:0", std::mem::forget);
     let fetcher = for_trials();
-    let url = format!("http://{slow}/");
+    let url = |n: usize| format!("http://{slow}/{n}");
+    let (first, second, third) = (url(1), url(2), url(3));
     let (one, two, three) = tokio::join!(
-        fetcher.fetch(&url, 100, Asker::User),
-        fetcher.fetch(&url, 100, Asker::User),
-        fetcher.fetch(&url, 100, Asker::User)
+        fetcher.fetch(&first, 100, ALICE),
+        fetcher.fetch(&second, 100, ALICE),
+        fetcher.fetch(&third, 100, ALICE)
     );
     assert!(matches!((one, two), (Err(FetchError::TimedOut(_)), Err(FetchError::TimedOut(_)))));
-    assert!(matches!(three, Err(FetchError::Busy(Busy::At(_)))));
+    assert!(matches!(three, Err(FetchError::Busy(Busy::Asker))));
     assert_eq!(connections.load(Ordering::SeqCst), 2);
     assert!(
-        matches!(fetcher.fetch(&url, 100, Asker::User).await, Err(FetchError::TimedOut(_))),
+        matches!(fetcher.fetch(&third, 100, ALICE).await, Err(FetchError::TimedOut(_))),
         "free again"
     );
+}
+
+/// One connection for all who ask for one document, whoever they are; and for some seconds none
+/// once it has failed.
+#[tokio::test]
+async fn equal_fetches_are_one_and_a_failure_is_not_tried_again_at_once() {
+    let (slow, connections) = host("127.0.0.1:0", std::mem::forget);
+    let (good, answered) = host("127.0.0.1:0", |stream: TcpStream| {
+        thread::sleep(TOTAL / 4);
+        answering(DOCUMENT)(stream);
+    });
+    let fetcher = for_trials();
+    let failing = format!("http://{slow}/");
+    let url = format!("http://{good}/");
+    let stranger = Asker::Stranger("203.0.113.1");
+    let (one, two, three, four, five) = tokio::join!(
+        fetcher.fetch(&failing, 100, stranger),
+        fetcher.fetch(&failing, 100, ALICE),
+        fetcher.fetch(&url, 100, stranger),
+        fetcher.fetch(&url, 100, ALICE),
+        fetcher.fetch(&url, 100, Asker::User("bob")),
+    );
+    assert!(matches!((one, two), (Err(FetchError::TimedOut(_)), Err(FetchError::TimedOut(_)))));
+    for fetched in [three, four, five] {
+        assert_eq!(fetched.unwrap().body, b"{}");
+    }
+    for asker in [stranger, ALICE] {
+        let again = fetcher.fetch(&failing, 100, asker).await;
+        assert!(matches!(again, Err(FetchError::TimedOut(_))));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    assert_eq!(answered.load(Ordering::SeqCst), 1);
+    fetcher.fetch(&url, 100, ALICE).await.unwrap();
+    assert_eq!(answered.load(Ordering::SeqCst), 2, "no document is kept");
+}
+
+/// Whoever began a fetch may hang up: those who joined it get the document.
+#[tokio::test]
+async fn a_fetch_does_not_end_with_the_request_that_began_it() {
+    let (good, answered) = host("127.0.0.1:0", |stream: TcpStream| {
+        thread::sleep(TOTAL / 4);
+        answering(DOCUMENT)(stream);
+    });
+    let fetcher = for_trials();
+    let url = format!("http://{good}/");
+    let hung_up = timeout(TOTAL / 20, fetcher.fetch(&url, 100, Asker::Stranger("a"))).await;
+    assert!(hung_up.is_err());
+    assert_eq!(fetcher.fetch(&url, 100, ALICE).await.unwrap().body, b"{}");
+    assert_eq!(answered.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_with_two_types_has_none() {
+    for types in [
+        "content-type: application/json\r\ncontent-type: text/html",
+        "content-type: application/json\r\nContent-Type: application/json",
+        "",
+    ] {
+        let text = DOCUMENT.replace("content-type: application/json", types);
+        let text = text.replace("\r\n\r\ncache", "\r\ncache");
+        let (address, _) = host("127.0.0.1:0", answering(text));
+        let url = format!("http://{address}/");
+        assert_eq!(for_trials().fetch(&url, 100, ALICE).await.unwrap().content_type, None);
+    }
 }
 
 #[tokio::test]
@@ -355,20 +407,24 @@ async fn a_look_up_that_hangs_keeps_its_slot() {
         let door = Arc::clone(&door);
         Box::pin(async move { door.acquire().await.map(|_| Vec::new()).map_err(io::Error::other) })
     };
-    let fetcher = Fetcher { names: Box::new(names), ..for_trials() };
-    for url in ["https://a.example/", "https://A.example.:8443/"] {
-        assert!(matches!(fetcher.fetch(url, 100, Asker::User).await, Err(FetchError::TimedOut(_))));
+    let fetcher = Fetcher { names: Arc::new(names), ..for_trials() };
+    for url in ["https://a.example/1", "https://A.example.:443/2"] {
+        assert!(matches!(fetcher.fetch(url, 100, ALICE).await, Err(FetchError::TimedOut(_))));
     }
     assert!(matches!(
-        fetcher.fetch("https://a.example/", 100, Asker::User).await,
-        Err(FetchError::Busy(_))
+        fetcher.fetch("https://a.example/3", 100, ALICE).await,
+        Err(FetchError::Busy(Busy::Asker))
     ));
     gate.close();
-    tokio::task::yield_now().await;
-    assert!(matches!(
-        fetcher.fetch("https://a.example/", 100, Asker::User).await,
-        Err(FetchError::Name(_))
-    ));
+    let mut after = fetcher.fetch("https://a.example/3", 100, ALICE).await;
+    for _ in 0..20 {
+        if !matches!(after, Err(FetchError::Busy(Busy::Asker))) {
+            break;
+        }
+        tokio::time::sleep(TOTAL / 20).await;
+        after = fetcher.fetch("https://a.example/3", 100, ALICE).await;
+    }
+    assert!(matches!(after, Err(FetchError::Name(_))), "{after:?}");
 }
 
 /// A host with a certificate for `client.test` and 127.0.0.1, and the file of the authority that
@@ -417,19 +473,15 @@ async fn https_needs_a_certificate_for_the_host_from_a_trusted_authority() {
     };
     let trusting = fetcher(Some(&authority));
     for host in ["client.test", "client.test.", "127.0.0.1"] {
-        assert_eq!(
-            trusting.fetch(&at(host), 100, Asker::User).await.unwrap().body,
-            b"{}",
-            "{host}"
-        );
+        assert_eq!(trusting.fetch(&at(host), 100, ALICE).await.unwrap().body, b"{}", "{host}");
     }
     for host in ["other.test", "127.0.0.1.client.test"] {
         assert!(
-            matches!(trusting.fetch(&at(host), 100, Asker::User).await, Err(FetchError::Http(_))),
+            matches!(trusting.fetch(&at(host), 100, ALICE).await, Err(FetchError::Http(_))),
             "{host}"
         );
     }
-    let refusal = fetcher(None).fetch(&at("client.test"), 100, Asker::User).await.unwrap_err();
+    let refusal = fetcher(None).fetch(&at("client.test"), 100, ALICE).await.unwrap_err();
     assert!(refusal.to_string().contains("UnknownIssuer"), "{refusal}");
 }
 

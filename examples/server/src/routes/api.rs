@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use grantcore::{Incoming, Surface};
 
@@ -11,6 +12,7 @@ use super::authorize::read;
 use super::clients::source;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
+use crate::payment::{Payment, Unpaid};
 
 /// `/oauth/token`.
 pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -56,6 +58,13 @@ pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) ->
 }
 
 /// `GET /api`: who the access token speaks for.
-pub(crate) async fn whoami(Extension(caller): Extension<Identity>) -> Response {
-    Json(caller).into_response()
+pub(crate) async fn whoami(
+    Extension(caller): Extension<Identity>,
+    Extension(payment): Extension<Payment>,
+) -> Response {
+    match payment.draw().await {
+        Ok(low) => Json(caller.warned(low)).into_response(),
+        // The guard answers in its place.
+        Err(Unpaid) => StatusCode::PAYMENT_REQUIRED.into_response(),
+    }
 }

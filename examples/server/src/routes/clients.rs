@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
@@ -69,10 +68,8 @@ pub(crate) async fn with_document(
     incoming: &Incoming<'_>,
     user: Option<User<'_>>,
 ) -> Option<Answer<AuthorizationStep, BackendError>> {
-    let asker = if user.is_some() { Asker::User } else { Asker::Stranger };
-    if asker == Asker::Stranger && !app.strangers.admit(&source(parts), SystemTime::now()) {
-        return None;
-    }
+    let source = source(parts);
+    let asker = user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject));
     let fetched = app.documents.fetch(&needed.url, needed.max_bytes, asker).await;
     if let Err(error) = &fetched {
         tracing::warn!(url = needed.url, %error, "a client's document could not be fetched");
@@ -84,7 +81,7 @@ pub(crate) async fn with_document(
             fresh_for: fetched.fresh_for,
             body: &fetched.body,
         }),
-        Err(FetchError::Busy(_)) if asker == Asker::Stranger => return None,
+        Err(FetchError::Busy(_)) if user.is_none() => return None,
         Err(FetchError::Busy(_)) => Fetch::Busy,
         Err(_) => Fetch::Failed,
     };

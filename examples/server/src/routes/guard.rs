@@ -1,9 +1,9 @@
 //! The guard in front of each protected resource: whose call it is, and whether their account pays
 //! for it.
 //!
-//! A billed call costs one unit of the user's one balance, whichever application makes it. The
-//! check refuses it when there is nothing left; the unit is drawn after that, by a write that
-//! cannot go below nothing, so that of two calls for the last unit one is refused.
+//! A billed call costs one unit of the user's one balance, whichever application makes it. The check
+//! refuses it when there is nothing left. The unit is drawn by the resource, once it has accepted
+//! the call and before it works for it; the guard answers for a call that could not pay then.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use super::authorize::read;
 use crate::app::{App, respond};
 use crate::mcp::Identity;
-use crate::store::Ledger as _;
+use crate::payment::{Drawn, Payment};
 
 /// How much is left, where that is little.
 pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
@@ -60,48 +60,35 @@ pub(crate) async fn guard(
         Err(failure) => return app.failed_reply(&failure),
     };
     let Some(body) = body else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let left = match draw(app, &access, is_billed).await {
-        Ok(left) => left.filter(|_| access.warnings().next().is_some()),
-        Err(refusal) => return respond(refusal.reply(app.oauth.policy())),
-    };
+    let warns = access.warnings().next().is_some();
+    let ledger = app.oauth.store().ledger().clone();
+    let payment = Payment::by(access.subject().as_str(), warns, ledger);
     let mut request = Request::from_parts(parts, body);
-    request.extensions_mut().insert(identity(&access, left));
+    request.extensions_mut().insert(identity(&access));
+    request.extensions_mut().insert(payment.clone());
     let mut response = next.run(request).await;
-    if let Some(left) = left {
-        response.headers_mut().insert(LOW_BALANCE, left.into());
-    }
-    response
+    let reason = match payment.drawn() {
+        // There was something when it was checked; another call was faster.
+        Some(Drawn::Insufficient) => Reason::BalanceInsufficient,
+        Some(Drawn::Unavailable) => Reason::StorageUnavailable,
+        Some(Drawn::Left(_)) | None => {
+            if let Some(left) = payment.low() {
+                response.headers_mut().insert(LOW_BALANCE, left.into());
+            }
+            return response;
+        }
+    };
+    let refusal = Refusal::plain(reason, Surface::Resource);
+    respond(app.oauth.refuse(refusal, Some(&access)).await.reply(app.oauth.policy()))
 }
 
-fn identity(access: &Access, left: Option<u64>) -> Identity {
-    let warning = |left| {
-        format!(
-            "The balance of this account is low: {left} left for all its applications. Top it up."
-        )
-    };
+fn identity(access: &Access) -> Identity {
     Identity {
         subject: access.subject().to_string(),
         client_id: access.client_id().to_string(),
         scopes: access.scope().map(Into::into).collect(),
-        warning: left.map(warning),
+        warning: None,
     }
-}
-
-/// Draws what the call costs, and says what is left then; nothing if it is free.
-async fn draw(app: &App, access: &Access, is_billed: bool) -> Result<Option<u64>, Refusal> {
-    if !is_billed {
-        return Ok(None);
-    }
-    let reason = match app.oauth.store().ledger().spend(access.subject().as_str()).await {
-        Ok(Some(left)) => return Ok(Some(left)),
-        // There was something when it was checked; another call was faster.
-        Ok(None) => Reason::BalanceInsufficient,
-        Err(error) => {
-            tracing::error!(%error, "the store failed");
-            Reason::StorageUnavailable
-        }
-    };
-    Err(app.oauth.refuse(Refusal::plain(reason, Surface::Resource), Some(access)).await)
 }
 
 impl Billed {
