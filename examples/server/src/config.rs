@@ -20,7 +20,7 @@ mod records;
 mod tests;
 
 pub(crate) use self::accounts::{AccountsFile, Command};
-pub(crate) use self::clients::{Clients, Switch};
+pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::issuer::{Issuer, IssuerError};
 pub(crate) use self::records::{Balances, Records};

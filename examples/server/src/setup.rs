@@ -2,12 +2,12 @@
 //! itself.
 
 use grantcore::{
-    Client, ClientError, Digest, DocumentRules, IntrospectionRules, Policy, PolicyBuilder,
-    PolicyError, PrivateUseSchemes, RedirectRules, RegistrationRules, RevocationRules,
-    SecretMethod, StoredSecret,
+    Client, ClientError, Digest, DocumentRules, GrantTypes, IntrospectionRules, Policy,
+    PolicyBuilder, PolicyError, PrivateUseSchemes, RedirectRules, RegistrationRules,
+    RevocationRules, SecretMethod, StoredSecret,
 };
 
-use crate::config::{Clients, Config, Issuer, Switch};
+use crate::config::{Clients, Config, GrantType, Issuer, Switch};
 
 /// The client that keeps no secret: a native application on the user's own computer.
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
@@ -64,6 +64,16 @@ fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
         private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named),
         ..RedirectRules::default()
     });
+    let by_default = |grant_type| clients.default_grant_types.contains(&grant_type);
+    policy = policy
+        .default_grant_types(GrantTypes {
+            authorization_code: by_default(GrantType::AuthorizationCode),
+            refresh_token: by_default(GrantType::RefreshToken),
+        })
+        .lenient_on_method(clients.lenient_on_method);
+    if let Some(scope) = &clients.unverified_scope {
+        policy = policy.unverified_scope(scope);
+    }
     if clients.registration == Switch::On {
         policy = policy.registration(match &clients.registration_token {
             None => RegistrationRules::open(),

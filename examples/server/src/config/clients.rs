@@ -63,6 +63,41 @@ pub(crate) struct Clients {
         value_delimiter = ','
     )]
     pub(crate) private_use_schemes: Vec<String>,
+
+    /// What an application may do that registers itself, or is known by a document, and does not
+    /// say so.
+    ///
+    /// RFC 7591 has `authorization_code` alone; applications that forget to ask for the other then
+    /// have to ask their users again whenever an access token ends.
+    #[arg(
+        long,
+        env = "GRANTCORE_DEFAULT_GRANT_TYPES",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "authorization_code,refresh_token"
+    )]
+    pub(crate) default_grant_types: Vec<GrantType>,
+
+    /// The most that applications may ask for that you did not register, as scopes separated by
+    /// spaces [default: all there are].
+    #[arg(long, env = "GRANTCORE_UNVERIFIED_SCOPE", value_name = "SCOPES")]
+    pub(crate) unverified_scope: Option<String>,
+
+    /// Accept an application's secret in the header or the body, wherever it registered to send
+    /// it.
+    ///
+    /// Otherwise a right secret by the other method is refused, and the answer names the
+    /// registered one.
+    #[arg(long, env = "GRANTCORE_LENIENT_ON_METHOD")]
+    pub(crate) lenient_on_method: bool,
+}
+
+/// A grant type that this server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
 }
 
 /// Yes or no, said in full so that a variable can say no.

@@ -31,6 +31,10 @@ fn nothing_has_to_be_said() {
     assert_eq!((config.balances.opening_balance, config.balances.low_balance), (1000, 10));
     assert_eq!(config.records.trail_retention, 90 * 24 * HOUR);
     assert!(!config.records.trail_fail_closed);
+    let both = [GrantType::AuthorizationCode, GrantType::RefreshToken];
+    assert_eq!(config.clients.default_grant_types, both);
+    assert_eq!(config.clients.unverified_scope, None);
+    assert!(!config.clients.lenient_on_method);
 }
 
 #[test]
