@@ -129,7 +129,6 @@ pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::{Fetch, FetchedDocument};
 pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::introspection::IntrospectionRequest;
-pub use crate::request::prompt::RequestDigest;
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;
 pub use crate::request::standing::{Standing, StandingChange};
@@ -153,6 +152,7 @@ pub use crate::trail::{AsyncTrail, MemoryTrail, Query, Trail, TrailRules, Unreco
 pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::{GrantId, GrantIdError};
 pub use crate::value::grant_types::GrantTypes;
+pub use crate::value::prompt::RequestDigest;
 pub use crate::value::redirect_uri::{
     LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri,
     VerifiedRedirectUri,

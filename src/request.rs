@@ -12,7 +12,6 @@ pub(crate) mod incoming;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
 pub(crate) mod parameters;
-pub(crate) mod prompt;
 pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod standing;

@@ -19,10 +19,10 @@ use crate::reason::{Reason, Surface};
 use crate::record::Write;
 use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
 use crate::request::authorization::{AuthorizationRequest, User};
-use crate::request::prompt::PromptWords;
 use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 use crate::value::credential::{Issued, Kind};
 use crate::value::pkce::CodeChallenge;
+use crate::value::prompt::PromptWords;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
@@ -97,7 +97,7 @@ fn authorize(
     // Whoever sends `prompt=none` expects an answer and no page: a trusted client gets it whether
     // or not somebody is signed in. To any other client nobody is sent without a click, or this
     // would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
-    let is_silent = PromptWords::read(request.prompt.get()).is_ok_and(|prompt| prompt.none);
+    let is_silent = prompt_words(request).is_ok_and(|prompt| prompt.none);
     let tell = |fault: Fault| {
         let to = Redirectable::of(
             redirect_uri.clone(),
@@ -233,8 +233,14 @@ fn judge(
     let challenge = code_challenge(request)?;
     let scope = requested_scope(request.scope.get(), client, policy)?;
     let resources = requested_resources(&request.resources, policy)?;
-    let prompt = PromptWords::read(request.prompt.get())?;
+    let prompt = prompt_words(request)?;
     Ok(Asked { challenge, scope, resources, prompt })
+}
+
+/// Reads `prompt`. `none` beside another known word contradicts itself.
+fn prompt_words(request: &AuthorizationRequest<'_>) -> Result<PromptWords, Fault> {
+    let text = request.prompt.get().unwrap_or_default();
+    PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
 }
 
 /// PKCE with S256, for every client (OAuth 2.1 §7.5.1).

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use super::document::Fetch;
 use super::incoming::Incoming;
 use super::parameters::{Slot, each};
-use super::prompt::RequestDigest;
 use crate::moment::Moment;
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::refusal::Refusal;
 use crate::value::credential::GrantId;
+use crate::value::prompt::RequestDigest;
 
 /// An authorization request whose client is named and whose bytes could be decoded. All else is
 /// judged when the client is known, for only then is it known where an error may be sent.
@@ -158,5 +158,29 @@ impl<'a> AuthorizationRequest<'a> {
         ]
         .into_iter()
         .find_map(|(name, slot)| slot.repeated.then_some(name))
+    }
+
+    /// The name of this request: of every parameter that is looked at, however it was encoded.
+    pub(crate) fn digest(&self) -> RequestDigest {
+        let slots = [
+            Some(&*self.client_id),
+            self.redirect_uri.get(),
+            self.response_type.get(),
+            self.response_mode.get(),
+            self.scope.get(),
+            self.state.get(),
+            self.code_challenge.get(),
+            self.code_challenge_method.get(),
+            self.prompt.get(),
+        ];
+        let resources = self.resources.iter().map(|resource| Some(&**resource));
+        let mut text = Vec::with_capacity(512);
+        // Lengths keep the values apart, and an absent value is no empty one.
+        for value in slots.into_iter().chain(resources) {
+            text.push(u8::from(value.is_some()));
+            text.extend(value.unwrap_or_default().len().to_be_bytes());
+            text.extend(value.unwrap_or_default().as_bytes());
+        }
+        RequestDigest::of(&text)
     }
 }

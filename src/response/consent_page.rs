@@ -8,8 +8,8 @@ use crate::client::{Client, Registration, is_page};
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
-use crate::request::prompt::{PromptWords, RequestDigest};
 use crate::value::credential::Issued;
+use crate::value::prompt::{PromptWords, RequestDigest};
 use crate::value::text::display_text;
 
 /// The next step of a valid authorization request. No code exists yet.

@@ -1,0 +1,53 @@
+//! `prompt` of an authorization request (OpenID Connect Core §3.1.2.1), and the name of a request
+//! that a sign-in was made for.
+
+use serde::{Deserialize, Serialize};
+
+use super::secret::Digest;
+
+/// The known words of `prompt`. Unknown ones are ignored: new words appear, and OAuth 2.1 says
+/// nothing of them. `consent` adds nothing: the consent page is always shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PromptWords {
+    /// No page may be shown.
+    pub(crate) none: bool,
+    /// The user must sign in anew.
+    pub(crate) login: bool,
+    /// The user must choose an account.
+    pub(crate) select_account: bool,
+}
+
+impl PromptWords {
+    /// Reads case-sensitive words separated by spaces. Returns `None` if `none` stands beside
+    /// another known word.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let has = |word: &str| text.split(' ').any(|own| own == word);
+        let words =
+            Self { none: has("none"), login: has("login"), select_account: has("select_account") };
+        let is_contradiction =
+            words.none && (words.login || words.select_account || has("consent"));
+        (!is_contradiction).then_some(words)
+    }
+
+    /// Whether a sign-in made for another request, or for none, does not do.
+    pub(crate) fn asks_for_sign_in(self) -> bool {
+        self.login || self.select_account
+    }
+}
+
+/// The SHA-256 digest of an authorization request's parameters, which names it: a host keeps it
+/// while the user signs in for this request, and passes it back with
+/// [`User::signed_in_for`](crate::User::signed_in_for).
+///
+/// It is no secret. A sign-in is believed because the host's own session says so, not because
+/// somebody knows the digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestDigest(Digest);
+
+impl RequestDigest {
+    /// Returns the digest of these bytes, which must tell every parameter from every other.
+    pub(crate) fn of(parameters: &[u8]) -> Self {
+        Self(Digest::of(parameters))
+    }
+}
