@@ -161,6 +161,21 @@ pub use crate::value::scope::{Scope, ScopeError};
 pub use crate::value::secret::Digest;
 pub use crate::value::text::{ClientId, ClientIdError, Subject};
 
+/// The pages of `docs/`: what the crate promises, and why it has this shape.
+///
+/// This module is in the rendered documentation only.
+#[cfg(doc)]
+pub mod documentation {
+    #[doc = include_str!("../docs/design.md")]
+    pub mod design {}
+    #[doc = include_str!("../docs/requirements.md")]
+    pub mod requirements {}
+    #[doc = include_str!("../docs/invariants.md")]
+    pub mod invariants {}
+    #[doc = include_str!("../docs/decisions.md")]
+    pub mod decisions {}
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
