@@ -10,10 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 mod about;
 mod builder;
 mod life;
+mod restrictions;
 
 pub(crate) use about::is_page;
 pub use about::{About, ApplicationType};
 pub use builder::ClientBuilder;
+pub use restrictions::Restrictions;
 
 use crate::moment::Timestamp;
 use crate::policy::Policy;
@@ -50,9 +52,10 @@ struct Fields {
     #[serde(with = "record::list")]
     redirect_uris: Vec<RegisteredRedirectUri>,
     grant_types: GrantTypes,
-    /// What it may ask for; nothing means whatever the policy knows.
+    /// The scope it registered for; `None` stands for all that the policy knows.
     #[serde(deserialize_with = "Option::deserialize")]
     scope: Option<Scope>,
+    restrictions: Restrictions,
     #[serde(deserialize_with = "Option::deserialize")]
     loopback_ports: Option<LoopbackPorts>,
     about: About,
@@ -237,14 +240,27 @@ impl Client {
         &self.0.authentication
     }
 
-    /// What it registered for.
+    /// Returns the grant types it may use: what it registered for, within its
+    /// [restrictions](Self::restrictions).
     pub fn grant_types(&self) -> GrantTypes {
+        let registered = self.0.grant_types;
+        self.0.restrictions.grant_types.map_or(registered, |allowed| registered.within(allowed))
+    }
+
+    /// Returns the grant types it registered for, whatever the operator left of them.
+    pub(crate) fn registered_grant_types(&self) -> GrantTypes {
         self.0.grant_types
     }
 
-    /// The scope it may ask for; nothing means whatever the policy knows.
+    /// Returns the scope it registered for; `None` stands for all that the policy knows. What it may
+    /// ask for lies within its [restrictions](Self::restrictions) as well.
     pub fn scope(&self) -> Option<&Scope> {
         self.0.scope.as_ref()
+    }
+
+    /// Returns what the operator imposed on it.
+    pub fn restrictions(&self) -> &Restrictions {
+        &self.0.restrictions
     }
 
     /// Its redirect URIs.
@@ -265,16 +281,25 @@ impl Client {
 
     /// Starts a changed version of this client. Its status and epoch stay: a client built anew in
     /// its place would bring ended grants back to life.
+    ///
+    /// Of a client that registered itself or is known by a document,
+    /// [`scope`](ClientBuilder::scope), [`grant_types`](ClientBuilder::grant_types) and
+    /// [`authentication`](ClientBuilder::authentication) become [restrictions](Self::restrictions),
+    /// which the client cannot lift.
     pub fn edit(self) -> ClientBuilder {
         ClientBuilder::editing(self)
     }
 
-    /// Whether a scope token is open to it: within its own scope and, unless the operator
-    /// registered it, the policy's for such clients, which may have been narrowed since.
+    /// Returns whether a scope token is open to it: within the scope it registered for, what the
+    /// operator imposed on it and, unless the operator registered it, the policy's scope for such
+    /// clients, which may have been narrowed since.
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
         let ceiling =
             policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
-        [self.scope(), ceiling].into_iter().flatten().all(|allowed| allowed.contains(token))
+        [self.scope(), self.0.restrictions.scope(), ceiling]
+            .into_iter()
+            .flatten()
+            .all(|allowed| allowed.contains(token))
     }
 
     /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).

@@ -100,7 +100,7 @@ mod value;
 pub use crate::account::{Account, Balance};
 pub use crate::client::{
     About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus,
-    Registration, StoredSecret,
+    Registration, Restrictions, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
 pub use crate::event::{Event, EventClass, EventKind, Fate, Sent, Written, WrittenRecord};

@@ -2,6 +2,7 @@
 
 use super::{
     About, Authentication, Client, ClientError, ClientStatus, Fields, Origin, Registration,
+    Restrictions,
 };
 use crate::moment::Timestamp;
 use crate::schema::Schema;
@@ -23,6 +24,12 @@ pub struct ClientBuilder {
     redirect_uris: Vec<String>,
     grant_types: GrantTypes,
     scope: Option<Scope>,
+    restrictions: Restrictions,
+    /// What the operator says now. It depends on the origin whether that is the registration itself
+    /// or a restriction.
+    stated: Restrictions,
+    /// Whether the operator lifts the restrictions there were.
+    lifts: bool,
     loopback_ports: Option<LoopbackPorts>,
     about: About,
     origin: Origin,
@@ -42,6 +49,9 @@ impl ClientBuilder {
             redirect_uris: Vec::new(),
             grant_types: GrantTypes { authorization_code: true, refresh_token: true },
             scope: None,
+            restrictions: Restrictions::default(),
+            stated: Restrictions::default(),
+            lifts: false,
             loopback_ports: None,
             about: About::default(),
             origin: Origin::Operator,
@@ -61,6 +71,7 @@ impl ClientBuilder {
             redirect_uris,
             grant_types,
             scope,
+            restrictions,
             loopback_ports,
             about,
             origin,
@@ -78,6 +89,9 @@ impl ClientBuilder {
             redirect_uris: redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
             grant_types,
             scope,
+            restrictions,
+            stated: Restrictions::default(),
+            lifts: false,
             loopback_ports,
             about,
             origin,
@@ -105,8 +119,15 @@ impl ClientBuilder {
         next
     }
 
-    /// Replaces the way it authenticates, for example by a new secret.
+    /// Replaces the way it authenticates, for example by a new secret. A client that is not the
+    /// operator's own cannot choose another method afterwards.
     pub fn authentication(mut self, authentication: Authentication) -> Self {
+        self.stated.auth_method = Some(authentication.method());
+        self.authenticating(authentication)
+    }
+
+    /// The way in which it registered to authenticate.
+    pub(crate) fn authenticating(mut self, authentication: Authentication) -> Self {
         self.authentication = authentication;
         self
     }
@@ -121,21 +142,36 @@ impl ClientBuilder {
         self
     }
 
-    /// The grant types it registers for. Default: codes and refresh tokens.
+    /// The grant types of the client. Default: codes and refresh tokens. Of a client that is not the
+    /// operator's own, those it may use at most, whatever it registers for.
     pub fn grant_types(mut self, grant_types: GrantTypes) -> Self {
+        self.stated.grant_types = Some(grant_types);
+        self
+    }
+
+    /// The grant types it registered for.
+    pub(crate) fn registering_for(mut self, grant_types: GrantTypes) -> Self {
         self.grant_types = grant_types;
         self
     }
 
-    /// The most it may ask for. Default: whatever the policy knows.
+    /// The most it may ask for. Default: whatever the policy knows. Of a client that is not the
+    /// operator's own, a ceiling over whatever scope it registers for.
     pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = Some(scope);
+        self.stated.scope = Some(scope);
         self
     }
 
-    /// The most it may ask for, or whatever the policy knows.
+    /// The scope it registered for, or whatever the policy knows.
     pub(crate) fn limited_to(mut self, scope: Option<Scope>) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// Lifts the [restrictions](Client::restrictions) that the operator set before: what the client
+    /// registered for holds again.
+    pub fn without_restrictions(mut self) -> Self {
+        self.lifts = true;
         self
     }
 
@@ -169,6 +205,9 @@ impl ClientBuilder {
     pub fn registration(mut self, registration: Registration) -> Self {
         if registration == Registration::Operator {
             self.expires = Timestamp::NEVER;
+        } else if matches!(self.origin, Origin::Operator) {
+            // What the operator registered it for is then the most that its own words can reach.
+            self.stated.scope = self.stated.scope.take().or_else(|| self.scope.take());
         }
         self.origin = match registration {
             Registration::Operator => Origin::Operator,
@@ -234,9 +273,15 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ClientError`], the first thing that is wrong.
-    pub fn build_under(self, rules: &RedirectRules) -> Result<Client, ClientError> {
+    pub fn build_under(mut self, rules: &RedirectRules) -> Result<Client, ClientError> {
         let id = ClientId::new(&self.id)?;
-        if self.grant_types.refresh_token && !self.grant_types.authorization_code {
+        self.take_statement();
+        let allowed = self.restrictions.grant_types;
+        if [Some(self.grant_types), allowed]
+            .into_iter()
+            .flatten()
+            .any(|types| types.refresh_token && !types.authorization_code)
+        {
             return Err(ClientError::GrantTypes);
         }
         if self.grant_types.authorization_code && self.redirect_uris.is_empty() {
@@ -260,6 +305,7 @@ impl ClientBuilder {
             redirect_uris,
             grant_types: self.grant_types,
             scope: self.scope,
+            restrictions: self.restrictions,
             loopback_ports: self.loopback_ports,
             about: self.about,
             trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator)),
@@ -270,5 +316,32 @@ impl ClientBuilder {
             created: self.created,
             expires: self.expires,
         }))
+    }
+
+    /// Puts what the operator states where it belongs. The operator's own client is registered by
+    /// these words; any other is restricted by them, or its next update or document would undo them.
+    fn take_statement(&mut self) {
+        let stated = std::mem::take(&mut self.stated);
+        if self.lifts {
+            self.restrictions = Restrictions::default();
+        }
+        if matches!(self.origin, Origin::Operator) {
+            if let Some(scope) = stated.scope {
+                self.scope = Some(scope);
+                self.restrictions.scope = None;
+            }
+            if let Some(grant_types) = stated.grant_types {
+                self.grant_types = grant_types;
+                self.restrictions.grant_types = None;
+            }
+            self.restrictions.auth_method = None;
+        } else {
+            let before = std::mem::take(&mut self.restrictions);
+            self.restrictions = Restrictions {
+                scope: stated.scope.or(before.scope),
+                grant_types: stated.grant_types.or(before.grant_types),
+                auth_method: stated.auth_method.or(before.auth_method),
+            };
+        }
     }
 }

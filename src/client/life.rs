@@ -50,17 +50,24 @@ impl Client {
         now >= self.0.expires
     }
 
-    /// From when on the record may be dropped. One that is deactivated never may: a client that
-    /// names itself by a URL would come back to life at its next request. Nor may the
-    /// operator's own, even if deleted: under the same name again, it would bring ended
-    /// grants back.
+    /// Returns when the record may be dropped. Never that of a client that is deactivated, nor of
+    /// one that is known by a document and was restricted by the operator: it would come back at its
+    /// next request, active and without the restriction. Nor the operator's own, even if deleted:
+    /// under the same name again, it would bring ended grants back.
     pub fn drop_after(&self) -> Timestamp {
         match (self.0.status, &self.0.origin) {
-            (ClientStatus::Active, Origin::Dynamic { .. } | Origin::MetadataDocument { .. }) => {
+            (ClientStatus::Active, Origin::Dynamic { .. }) => self.0.expires,
+            (ClientStatus::Active, Origin::MetadataDocument { .. }) if !self.is_restricted() => {
                 self.0.expires
             }
-            (ClientStatus::Deactivated, _) | (_, Origin::Operator) => Timestamp::NEVER,
+            _ => Timestamp::NEVER,
         }
+    }
+
+    /// Returns whether the record holds a fact of the operator's that a document does not bring.
+    fn is_restricted(&self) -> bool {
+        let Fields { restrictions, owner, loopback_ports, .. } = &self.0;
+        !restrictions.is_empty() || owner.is_some() || loopback_ports.is_some()
     }
 
     /// The same client with a longer life, if it would not outlive a grant that may be used until

@@ -98,9 +98,11 @@ fn read(
     };
     let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
     let fresh_until = moment.now.after(document.freshness(rules));
+    // A document can publish no secret, so its client is public unless the operator gave it one.
+    let is_free = known.is_none_or(|known| known.record.restrictions().imposed_method().is_none());
+    let builder = if is_free { builder.authenticating(Authentication::Public) } else { builder };
     let builder = builder
-        .authentication(Authentication::Public)
-        .grant_types(grant_types)
+        .registering_for(grant_types)
         .documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
     metadata
         .describe(builder, policy)

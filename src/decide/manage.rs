@@ -101,9 +101,11 @@ fn updated(
     moment: &Moment,
 ) -> Result<Client, Reason> {
     let metadata = update.metadata.clone();
-    let method = metadata
+    let negotiated = metadata
         .auth_method
         .map_or(client.authentication().method(), |asked| policy.auth_methods().nearest(asked));
+    // An update that asks for less proof than the operator demands gets what the operator demands.
+    let method = client.restrictions().imposed_method().unwrap_or(negotiated);
     let authentication = match (client.authentication(), authentication(method, moment)) {
         // The same secret, sent another way.
         (
@@ -112,9 +114,9 @@ fn updated(
         ) => Authentication::Confidential { method, secret: secret.clone() },
         (_, new) => new,
     };
-    let grant_types = metadata.grant_types.unwrap_or(client.grant_types());
+    let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
     let next = metadata.describe(
-        client.clone().edit().authentication(authentication).grant_types(grant_types),
+        client.clone().edit().authenticating(authentication).registering_for(grant_types),
         policy,
     )?;
     // Its own commit come back late may have ended the secret that came along.

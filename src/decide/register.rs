@@ -68,8 +68,8 @@ fn client(
     let management = management.then(|| moment.entropy.management_token().text_digest());
     let until = moment.now.after(policy.lifetimes().unused_client);
     let builder = Client::public(moment.entropy.client_id())
-        .authentication(authentication(policy.auth_methods().nearest(asked), moment))
-        .grant_types(grant_types)
+        .authenticating(authentication(policy.auth_methods().nearest(asked), moment))
+        .registering_for(grant_types)
         .registered(management, moment.now, until, moment.entropy.epoch());
     metadata.describe(builder, policy)
 }

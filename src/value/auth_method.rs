@@ -1,6 +1,7 @@
 //! How a client authenticates at the token endpoint, and the names of the ways in metadata.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where a confidential client sends its secret (OAuth 2.1 §2.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,7 +15,8 @@ pub enum SecretMethod {
 }
 
 /// How a client authenticates (`token_endpoint_auth_method`, RFC 7591 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In records it is its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AuthMethod {
     None,
     Secret(SecretMethod),
@@ -36,5 +38,20 @@ impl AuthMethod {
     /// The method of this name, if the crate knows it.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+impl Serialize for AuthMethod {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthMethod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::named(&name).ok_or_else(|| {
+            de::Error::invalid_value(Unexpected::Str(&name), &"the name of an auth method")
+        })
     }
 }

@@ -11,3 +11,13 @@ pub struct GrantTypes {
     /// `refresh_token`: without it, no refresh token is issued (OAuth 2.1 §3.2.3).
     pub refresh_token: bool,
 }
+
+impl GrantTypes {
+    /// The grant types that are in both.
+    pub(crate) fn within(self, other: Self) -> Self {
+        Self {
+            authorization_code: self.authorization_code && other.authorization_code,
+            refresh_token: self.refresh_token && other.refresh_token,
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! A client of each kind, made as an operator, a registration or a document makes it.
 
 use grantcore::{
-    About, ApplicationType, Client, LoopbackPorts, RegistrationRules, Scope, SecretMethod,
-    StoredSecret, Subject,
+    About, ApplicationType, Authentication, Client, Digest, GrantTypes, LoopbackPorts,
+    RegistrationRules, Scope, SecretMethod, StoredSecret, Subject,
 };
 use serde_json::Value;
 
@@ -70,6 +70,7 @@ fn of_themselves() -> Vec<(&'static str, Client)> {
         ("client-dynamic-unmanaged", unmanaged()),
         ("client-dynamic-renewed", renewed()),
         ("client-dynamic-deleted", deleted()),
+        ("client-dynamic-restricted", restricted()),
         ("client-document", documented()),
     ]
 }
@@ -81,6 +82,21 @@ fn unmanaged() -> Client {
     let world = World::with(policy().registration(rules));
     let told = world.registered(&metadata());
     world.client(told["client_id"].as_str().unwrap()).unwrap()
+}
+
+/// Under everything that an operator can lay on a client.
+fn restricted() -> Client {
+    let (world, own) = managed(&confidential());
+    let edited = world.client(&own.id).unwrap().edit();
+    edited
+        .scope(Scope::parse("read").unwrap())
+        .grant_types(GrantTypes { authorization_code: true, refresh_token: false })
+        .authentication(Authentication::Confidential {
+            method: SecretMethod::Basic,
+            secret: StoredSecret::Digest(Digest::of(b"a secret of the operator's choice")),
+        })
+        .build()
+        .unwrap()
 }
 
 /// Lives longer, for it has a grant.

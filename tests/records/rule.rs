@@ -124,7 +124,11 @@ fn i31_only_what_may_be_nothing_is_nothing() {
                 // What a token is for, and what a grant is for, is never nothing; only a client's
                 // own limit may be.
                 let is_limit = field != "scope" || matches!(record, Record::Client(_));
-                let allowed = old.is_null() || is_about || may_be.contains(&&**field) && is_limit;
+                let is_restriction = at == "/restrictions";
+                let allowed = old.is_null()
+                    || is_about
+                    || is_restriction
+                    || may_be.contains(&&**field) && is_limit;
                 assert_eq!(
                     record.read(&emptied.to_string()).is_ok(),
                     allowed,
@@ -145,6 +149,7 @@ fn i31_a_variant_that_is_unknown_is_refused() {
         "application_type",
         "origin",
         "authentication",
+        "auth_method",
     ];
     let mut seen = Vec::new();
     for (name, record, value) in parsed() {

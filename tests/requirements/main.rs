@@ -27,6 +27,7 @@ mod client_manage;
 mod client_metadata;
 mod client_races;
 mod client_register;
+mod client_restrictions;
 mod client_returns;
 mod client_secrets;
 mod client_standing;
