@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Commit, Stored, Write};
 use crate::refusal::{Fault, Refusal};
+use crate::request::metadata::Dropped;
 use crate::value::text::log_text;
 
 /// One request, parsed: a pure function from what is stored and the moment to a decision.
@@ -273,7 +274,16 @@ impl<T> Decision<T> {
         self
     }
 
-    /// Keeps in the event what an administrator gave as the reason.
+    /// Keeps in the event what was left out of a client's metadata, and who sent them.
+    pub(crate) fn narrowed(mut self, dropped: &Dropped, sender: Option<&str>) -> Self {
+        let event = &mut self.settled.event;
+        event.detail = event.detail.take().or_else(|| dropped.detail().map(Into::into));
+        let dropped = dropped.note();
+        let notes: Vec<_> = sender.into_iter().chain(dropped.as_deref()).collect();
+        if notes.is_empty() { self } else { self.noted(Some(&notes.join("; "))) }
+    }
+
+    /// Keeps in the event what an administrator gave as the reason, or who sent a registration.
     pub(crate) fn noted(mut self, note: Option<&str>) -> Self {
         self.settled.event.note = note.map(log_text);
         self

@@ -5,7 +5,7 @@ mod detail;
 
 use std::borrow::Cow;
 
-pub(crate) use self::detail::{Detail, Fault, host_hint, listed, quoted};
+pub(crate) use self::detail::{Detail, Fault, host_hint, listed, quoted, scope_hint};
 use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy, Resource};
 use crate::reason::{Code, Reason, Surface};
@@ -127,10 +127,6 @@ impl Refusal {
 
     pub(crate) fn received(reason: Reason, text: &str) -> Self {
         Self::of(reason.received(text), Surface::Authorization)
-    }
-
-    pub(crate) fn part(reason: Reason, part: impl Into<Cow<'static, str>>) -> Self {
-        Self::of(reason.hint(part), Surface::Authorization)
     }
 
     pub(crate) fn redirectable(fault: impl Into<Fault>, to: Redirectable) -> Self {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::document::{Found, find};
+use super::document::{Found, dropped, find};
 use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::client::Client;
 use crate::event::EventKind;
@@ -56,7 +56,11 @@ impl Operation for AuthorizationRequest<'_> {
         policy: &Policy,
         moment: &Moment,
     ) -> Decision<AuthorizationStep> {
-        authorize(self, loaded, policy, moment)
+        let decision = authorize(self, loaded, policy, moment);
+        match dropped(self, loaded, policy, moment) {
+            Some(dropped) => decision.narrowed(&dropped, None),
+            None => decision,
+        }
     }
 
     fn surface(&self) -> Surface {

@@ -12,9 +12,10 @@ use crate::operation::Loaded;
 use crate::policy::{DocumentRules, Policy};
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::request::authorization::AuthorizationRequest;
 use crate::request::document::{Fetch, FetchedDocument};
+use crate::request::metadata::Dropped;
 use crate::response::document::DocumentRequest;
 use crate::value::document_url::{claims_document, is_document_url};
 
@@ -50,7 +51,7 @@ pub(super) fn find<'a>(
         Some(Fetch::Document(document)) => {
             let known = loaded.client_of(&request.client_id);
             let client = read(document, &request.client_id, known, policy, rules, moment);
-            let client = client.map_err(|(reason, part)| Refusal::part(reason, part))?;
+            let client = client.map_err(|fault| Refusal::of(fault, Surface::Authorization))?;
             match known {
                 // Kept by this very request, however long that took. Whatever else stands there was
                 // read from an older document.
@@ -61,6 +62,22 @@ pub(super) fn find<'a>(
             }
         }
     }
+}
+
+/// What was left out of the document that came with this request and that the record was read from.
+pub(super) fn dropped(
+    request: &AuthorizationRequest<'_>,
+    loaded: &Loaded,
+    policy: &Policy,
+    moment: &Moment,
+) -> Option<Dropped> {
+    let rules = policy.documents()?;
+    let known = loaded.client_of(&request.client_id)?;
+    let Some(Fetch::Document(document)) = &request.fetched else { return None };
+    let is_documented = known.record.registration() == Registration::MetadataDocument;
+    let metadata = document.read(&request.client_id, policy).ok().filter(|_| is_documented)?;
+    let described = read(document, &request.client_id, Some(known), policy, rules, moment).ok()?;
+    known.record.is_described_as(&described).then_some(metadata.dropped)
 }
 
 /// Whether a document must be read first: the `client_id` is a URL, and on record is neither
@@ -90,7 +107,7 @@ fn read(
     policy: &Policy,
     rules: &DocumentRules,
     moment: &Moment,
-) -> Result<Client, (Reason, &'static str)> {
+) -> Result<Client, Fault> {
     let metadata = document.read(url, policy)?;
     let builder = match known {
         Some(known) => Client::clone(&known.record).edit(),
@@ -104,7 +121,5 @@ fn read(
     let builder = builder
         .registering_for(grant_types)
         .documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
-    metadata
-        .describe(builder, policy)
-        .map_err(|reason| (Reason::DocumentMetadata, reason.description()))
+    metadata.describe(builder, policy)
 }

@@ -12,6 +12,7 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
+use crate::refusal::{Fault, Refusal};
 use crate::request::registration::{Action, ManagementRequest, Update};
 use crate::response::registration::{Managed, Shown};
 use crate::value::secret::Digest;
@@ -24,14 +25,15 @@ impl Operation for ManagementRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
-        let refuse = |reason| {
-            Decision::refuse(reason, Surface::Management, loaded, moment).claimed_by(self.client_id)
+        let refuse = |fault: Fault| {
+            Decision::refuse_by(Refusal::of(fault, Surface::Management), loaded, moment)
+                .claimed_by(self.client_id)
         };
         let Some(stored) = managed(self, loaded, moment) else {
             return if is_gone(self, loaded, moment) {
                 Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
             } else {
-                refuse(Reason::ManagementTokenWrong)
+                refuse(Reason::ManagementTokenWrong.into())
             };
         };
         let shown = |client, secret| Managed {
@@ -49,15 +51,16 @@ impl Operation for ManagementRequest<'_> {
                 Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
                     .writing(deleted)
             }
-            Action::Update(Err(reason)) => refuse(*reason),
+            Action::Update(Err(fault)) => refuse(fault.clone()),
             Action::Update(Ok(update)) => match updated(update, &stored.record, policy, moment) {
-                Err(reason) => refuse(reason),
+                Err(fault) => refuse(fault),
                 Ok(client) => {
                     let client = Arc::new(client);
                     let is_new = client.has_secret(&moment.entropy.client_secret().text_digest());
                     let shown =
                         shown(Arc::clone(&client), is_new.then(|| moment.entropy.client_secret()));
                     Decision::allow(EventKind::ClientUpdated, shown, loaded, moment)
+                        .narrowed(&update.metadata.dropped, None)
                         .writing(Write::client(Some(stored), client))
                 }
             },
@@ -99,11 +102,9 @@ fn updated(
     client: &Client,
     policy: &Policy,
     moment: &Moment,
-) -> Result<Client, Reason> {
+) -> Result<Client, Fault> {
     let metadata = update.metadata.clone();
-    let negotiated = metadata
-        .auth_method
-        .map_or(client.authentication().method(), |asked| policy.auth_methods().nearest(asked));
+    let negotiated = metadata.auth_method.unwrap_or(client.authentication().method());
     // An update that asks for less proof than the operator demands gets what the operator demands.
     let method = client.restrictions().imposed_method().unwrap_or(negotiated);
     let authentication = match (client.authentication(), authentication(method, moment)) {
@@ -122,7 +123,7 @@ fn updated(
     // Its own commit come back late may have ended the secret that came along.
     let is_done = moment.again && next == *client;
     match &update.secret {
-        Some(sent) if !is_done && !client.has_secret(sent) => Err(Reason::MetadataSecret),
+        Some(sent) if !is_done && !client.has_secret(sent) => Err(Reason::MetadataSecret.into()),
         _ => Ok(next),
     }
 }

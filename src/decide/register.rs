@@ -11,7 +11,7 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::Write;
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::request::registration::RegistrationRequest;
 use crate::response::registration::Registered;
 use crate::value::auth_method::{AuthMethod, SecretMethod};
@@ -28,26 +28,28 @@ impl Operation for RegistrationRequest {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
-        let refuse = |reason| {
-            Decision::refuse_by(Refusal::plain(reason, Surface::Registration), loaded, moment)
+        let refuse = |fault: Fault| {
+            Decision::refuse_by(Refusal::of(fault, Surface::Registration), loaded, moment)
+                .noted(self.sender.as_deref())
+        };
+        let allow = |registered| {
+            Decision::allow(EventKind::ClientRegistered, registered, loaded, moment)
+                .narrowed(&self.metadata.dropped, self.sender.as_deref())
         };
         let client = match client(self, policy, moment) {
             Ok(client) => Arc::new(client),
-            Err(reason) => return refuse(reason),
+            Err(fault) => return refuse(fault),
         };
         match &loaded.client {
             None => {
                 let registered = registered(&client, policy, moment);
-                let write = Write::client(None, client);
-                Decision::allow(EventKind::ClientRegistered, registered, loaded, moment)
-                    .writing(write)
+                allow(registered).writing(Write::client(None, client))
             }
             // Its own commit come back late.
             Some(stored) if stored.record.epoch() == client.epoch() => {
-                let registered = registered(&stored.record, policy, moment);
-                Decision::allow(EventKind::ClientRegistered, registered, loaded, moment)
+                allow(registered(&stored.record, policy, moment))
             }
-            Some(_) => refuse(Reason::Contended),
+            Some(_) => refuse(Reason::Contended.into()),
         }
     }
 
@@ -60,15 +62,17 @@ fn client(
     request: &RegistrationRequest,
     policy: &Policy,
     moment: &Moment,
-) -> Result<Client, Reason> {
+) -> Result<Client, Fault> {
     let metadata = request.metadata.clone();
-    let asked = metadata.auth_method.unwrap_or(AuthMethod::Secret(SecretMethod::Basic));
+    // RFC 7591's default, where the client names no method, is negotiated like any other.
+    let default = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
+    let method = metadata.auth_method.unwrap_or(default);
     let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
     let management = policy.registration().is_some_and(|rules| rules.management);
     let management = management.then(|| moment.entropy.management_token().text_digest());
     let until = moment.now.after(policy.lifetimes().unused_client);
     let builder = Client::public(moment.entropy.client_id())
-        .authenticating(authentication(policy.auth_methods().nearest(asked), moment))
+        .authenticating(authentication(method, moment))
         .registering_for(grant_types)
         .registered(management, moment.now, until, moment.entropy.epoch());
     metadata.describe(builder, policy)

@@ -2,15 +2,14 @@
 //! later against the grant.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use crate::client::Client;
 use crate::grant::Terms;
 use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::reason::Reason;
-use crate::refusal::{Fault, listed};
+use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::resource;
-use crate::value::scope::{MOST_TOKENS, Scope, ScopeError, Subset, is_token};
+use crate::value::scope::{Scope, ScopeError, Subset};
 
 /// Scope tokens that clients send by habit from server to server. They mean nothing unless the
 /// policy declares them, and are dropped then (CLIENTPOLICY-13).
@@ -88,21 +87,6 @@ fn unknown_hint(unknown: &[&str], policy: &Policy) -> String {
         hint.push_str(" Separate scope tokens by spaces, not by commas.");
     }
     hint
-}
-
-/// Which token cannot be one, or how many there are.
-pub(crate) fn scope_hint(asked: &str, error: ScopeError) -> Option<String> {
-    match error {
-        ScopeError::Empty => None,
-        ScopeError::Character => {
-            let wrong = tokens(asked).filter(|token| !is_token(token));
-            Some(format!("Not a scope token: {}.", listed(wrong)))
-        }
-        ScopeError::TooMany => {
-            let received = tokens(asked).collect::<BTreeSet<_>>().len();
-            Some(format!("Received: {received} scope tokens. At most {MOST_TOKENS} are possible."))
-        }
-    }
 }
 
 /// The configured default, as far as it is open to this client.

@@ -87,7 +87,7 @@ impl AuthMethods {
         AuthMethod::ALL.into_iter().filter(move |method| self.offers(*method))
     }
 
-    fn offers(self, method: AuthMethod) -> bool {
+    pub(crate) fn offers(self, method: AuthMethod) -> bool {
         match method {
             AuthMethod::None => self.none,
             AuthMethod::Secret(SecretMethod::Basic) => self.basic,

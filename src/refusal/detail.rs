@@ -5,8 +5,10 @@
 //! begins.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::reason::Reason;
+use crate::value::scope::{MOST_TOKENS, ScopeError, is_token};
 use crate::value::text::{before_credential, error_text, log_text};
 
 /// The longest value that is repeated to its sender, in bytes.
@@ -17,7 +19,7 @@ const LONGEST_KEPT: usize = 2 * LONGEST_RECEIVED;
 const LONGEST_HINT: usize = 512;
 
 /// What was received and what is right, each where it helps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Detail {
     /// As it came, but cut: at [`LONGEST_KEPT`], and where a credential begins.
     received: Option<Box<str>>,
@@ -25,7 +27,7 @@ pub(crate) struct Detail {
 }
 
 /// A rule that a request broke, with what was received where that helps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) reason: Reason,
     pub(crate) detail: Option<Box<Detail>>,
@@ -128,4 +130,20 @@ pub(crate) fn host_hint(uri: &str) -> Option<String> {
     let is_as_sent =
         sent.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'));
     (!is_as_sent).then(|| format!("A browser writes its host as {}.", quoted(host)))
+}
+
+/// Which token cannot be one, or how many there are.
+pub(crate) fn scope_hint(asked: &str, error: ScopeError) -> Option<String> {
+    let tokens = || asked.split(' ').filter(|token| !token.is_empty());
+    match error {
+        ScopeError::Empty => None,
+        ScopeError::Character => {
+            let wrong = tokens().filter(|token| !is_token(token));
+            Some(format!("Not a scope token: {}.", listed(wrong)))
+        }
+        ScopeError::TooMany => {
+            let received = tokens().collect::<BTreeSet<_>>().len();
+            Some(format!("Received: {received} scope tokens. At most {MOST_TOKENS} are possible."))
+        }
+    }
 }

@@ -1,30 +1,40 @@
 //! Client metadata (RFC 7591 §2): what a client asks to be registered as, or says of itself in its
 //! document.
 //!
-//! Read from JSON, each member judged by itself, so that a refusal names the member. What a server
-//! does not know is ignored.
+//! Read from JSON, each member judged by itself, so that a refusal names the member. What this
+//! server does not serve narrows the registration and never ends it: it is left out, and the event
+//! names it. Refused is what would leave nothing to serve, and what is dangerous.
 
-use std::collections::BTreeSet;
+mod about;
+mod dropped;
+mod methods;
+mod redirects;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{About, ApplicationType, Client, ClientBuilder, ClientError, is_page};
+pub(crate) use self::dropped::{Dropped, sender};
+use self::methods::OfferedMethods;
+use crate::client::{About, Client, ClientBuilder, ClientError, is_page};
 use crate::policy::Policy;
 use crate::reason::Reason;
+use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::GrantTypes;
-use crate::value::redirect_uri::{RedirectUriError, RegisteredRedirectUri};
 use crate::value::scope::{Scope, ScopeError};
 
-/// Metadata whose every member is of the right form.
+/// Metadata as they are served here.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientMetadata {
     redirect_uris: Vec<String>,
+    /// How the client authenticates, or `None` if it named no method.
     pub(crate) auth_method: Option<AuthMethod>,
     pub(crate) grant_types: Option<GrantTypes>,
+    /// What the client may ask for, or `None` for all that the policy knows.
     scope: Option<Scope>,
     pub(crate) about: About,
+    /// What was named and is left out.
+    pub(crate) dropped: Dropped,
 }
 
 /// Where metadata come from.
@@ -39,6 +49,7 @@ pub(crate) enum Source {
 pub(crate) struct Members {
     redirect_uris: Option<Value>,
     token_endpoint_auth_method: Option<Value>,
+    token_endpoint_auth_methods_supported: Option<Value>,
     grant_types: Option<Value>,
     response_types: Option<Value>,
     scope: Option<Value>,
@@ -64,169 +75,186 @@ pub(crate) struct Members {
 impl Members {
     /// Reads one JSON object. A member that is there twice is an error: it is not clear which is
     /// meant.
-    pub(crate) fn read(body: &[u8]) -> Result<Self, Reason> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Fault> {
         // An array would be read as the members in order.
-        let is_object = body.trim_ascii_start().starts_with(b"{");
-        let members = if is_object { serde_json::from_slice(body).ok() } else { None };
-        members.ok_or(Reason::MetadataNotJson)
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Reason::MetadataNotJson.into());
+        }
+        serde_json::from_slice(body)
+            .map_err(|error| Reason::MetadataNotJson.hint(format!("Found: {error}.")))
     }
 
-    /// Judges each member. What a document lists it may list for other servers; a registration is
-    /// for this one.
-    pub(crate) fn judge(self, from: Source) -> Result<ClientMetadata, Reason> {
-        keys(self.jwks.as_ref(), self.jwks_uri)?;
-        Ok(ClientMetadata {
-            redirect_uris: texts(self.redirect_uris, Reason::MetadataRedirectUris)?
-                .unwrap_or_default(),
-            auth_method: auth_method(self.token_endpoint_auth_method)?,
-            grant_types: flow(self.grant_types, self.response_types, from)?,
-            scope: scope(self.scope)?,
-            about: About {
-                name: text(self.client_name, Reason::MetadataName)?,
-                uri: page(self.client_uri)?,
-                logo_uri: page(self.logo_uri)?,
-                tos_uri: page(self.tos_uri)?,
-                policy_uri: page(self.policy_uri)?,
-                contacts: contacts(self.contacts)?,
-                application_type: application_type(self.application_type)?,
-                software_id: text(self.software_id, Reason::MetadataSoftware)?,
-                software_version: text(self.software_version, Reason::MetadataSoftware)?,
+    /// The name that the client claims, if that is a text.
+    pub(crate) fn claimed_name(&self) -> Option<&str> {
+        self.client_name.as_ref().and_then(Value::as_str)
+    }
+
+    /// Judges each member.
+    pub(crate) fn judge(self, from: Source, policy: &Policy) -> Result<ClientMetadata, Fault> {
+        let mut dropped = Dropped::default();
+        judge_keys(self.jwks.as_ref(), self.jwks_uri)?;
+        let methods = OfferedMethods::read(
+            self.token_endpoint_auth_method,
+            self.token_endpoint_auth_methods_supported,
+        )?;
+        let about = about::read(
+            about::Members {
+                name: self.client_name,
+                uri: self.client_uri,
+                logo_uri: self.logo_uri,
+                tos_uri: self.tos_uri,
+                policy_uri: self.policy_uri,
+                contacts: self.contacts,
+                application_type: self.application_type,
+                software_id: self.software_id,
+                software_version: self.software_version,
             },
-        })
+            &mut dropped,
+        );
+        let grant_types = flow(self.grant_types, self.response_types, &mut dropped)?;
+        let scope = scope(self.scope, policy, &mut dropped)?;
+        let uris = texts(self.redirect_uris, Reason::MetadataRedirectUris)?.unwrap_or_default();
+        let application_type = about.application_type.filter(|_| from == Source::Registration);
+        let redirect_uris = redirects::judge(uris, application_type, policy, &mut dropped)?;
+        let auth_method = match from {
+            Source::Registration => methods.for_registration(policy.auth_methods())?,
+            Source::Document => methods.for_document()?,
+        };
+        Ok(ClientMetadata { redirect_uris, auth_method, grant_types, scope, about, dropped })
     }
 }
 
 impl ClientMetadata {
-    /// Holds it to the rules for redirect URIs, which have an error code of their own.
-    pub(crate) fn check_redirects(&self, from: Source, policy: &Policy) -> Result<(), Reason> {
-        if self.redirect_uris.is_empty() {
-            return Err(RedirectUriError::Missing.into());
-        }
-        // One that is named twice is registered once.
-        if self.redirect_uris.iter().collect::<BTreeSet<_>>().len() > policy.redirect_rules().most {
-            return Err(RedirectUriError::TooMany.into());
-        }
-        let is_strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
-        let loopback_forbidden = is_strict
-            && from == Source::Registration
-            && self.about.application_type == Some(ApplicationType::Web);
-        for uri in &self.redirect_uris {
-            let uri = RegisteredRedirectUri::parse(uri, policy.redirect_rules())?;
-            if loopback_forbidden && uri.is_loopback() {
-                return Err(Reason::RegisteredUriLoopback);
-            }
-        }
-        Ok(())
-    }
-
-    /// The scope such a client may ask for: what it named, as far as that is open to it, or else
-    /// all that is. What it named wholly in vain is no reason to refuse it, nor to hold it to
-    /// less than its next request may need: some register with `offline_access` alone, and then
-    /// ask for what the resource lists. The user decides in any case.
-    pub(crate) fn narrowed_scope(&self, policy: &Policy) -> Option<Scope> {
-        let ceiling = policy.unverified_scope();
-        let is_open = |token: &&str| {
-            ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
-        };
-        let asked = self
-            .scope
-            .as_ref()
-            .and_then(|asked| Scope::from_tokens(asked.tokens().filter(is_open)).ok());
-        asked.or_else(|| ceiling.cloned())
-    }
-
     /// Makes it the metadata of a client.
-    pub(crate) fn describe(self, client: ClientBuilder, policy: &Policy) -> Result<Client, Reason> {
-        let scope = self.narrowed_scope(policy);
+    pub(crate) fn describe(self, client: ClientBuilder, policy: &Policy) -> Result<Client, Fault> {
         let client = client.redirecting_to(self.redirect_uris);
-        client.about(self.about).limited_to(scope).build_under(policy.redirect_rules()).map_err(
-            |error| match error {
-                ClientError::RedirectUri(error) => error.into(),
-                ClientError::Uri => Reason::MetadataPage,
-                ClientError::GrantTypes => Reason::MetadataGrantTypes,
-                ClientError::Id(_) => Reason::MetadataClientId,
-            },
-        )
+        let built =
+            client.about(self.about).limited_to(self.scope).build_under(policy.redirect_rules());
+        // All that was named has been judged. The client's own id and the operator's limits were
+        // checked when they were made.
+        built.map_err(|error| match error {
+            ClientError::RedirectUri(error) => Reason::from(error).into(),
+            ClientError::GrantTypes | ClientError::Uri | ClientError::Id(_) => {
+                Reason::MetadataGrantTypes.into()
+            }
+        })
     }
+}
+
+/// The name of a JSON type, for a sentence about a member that has another one.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn other_type(wrong: Reason, value: &Value) -> Fault {
+    let found = match value {
+        Value::Array(entries) => {
+            entries.iter().find(|entry| !entry.is_string()).map_or("an array", type_of)
+        }
+        other => type_of(other),
+    };
+    wrong.hint(format!("Received: {found}."))
 }
 
 /// A string. An empty one says as little as none.
-fn text(value: Option<Value>, wrong: Reason) -> Result<Option<String>, Reason> {
+fn text(value: Option<Value>, wrong: Reason) -> Result<Option<String>, Fault> {
     match value {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Some(_) => Err(wrong),
+        Some(other) => Err(other_type(wrong, &other)),
     }
 }
 
-fn texts(value: Option<Value>, wrong: Reason) -> Result<Option<Vec<String>>, Reason> {
-    value.map(|value| serde_json::from_value(value).map_err(|_| wrong)).transpose()
+fn texts(value: Option<Value>, wrong: Reason) -> Result<Option<Vec<String>>, Fault> {
+    let Some(value) = value else { return Ok(None) };
+    Vec::deserialize(&value).map(Some).map_err(|_| other_type(wrong, &value))
 }
 
-fn contacts(value: Option<Value>) -> Result<Vec<String>, Reason> {
-    let named = texts(value, Reason::MetadataContacts)?.unwrap_or_default();
-    Ok(named.into_iter().filter(|contact| !contact.is_empty()).collect())
-}
-
-fn page(value: Option<Value>) -> Result<Option<String>, Reason> {
-    match text(value, Reason::MetadataPage)? {
-        Some(uri) if !is_page(&uri) => Err(Reason::MetadataPage),
-        uri => Ok(uri),
-    }
-}
-
-fn auth_method(value: Option<Value>) -> Result<Option<AuthMethod>, Reason> {
-    let Some(name) = text(value, Reason::MetadataAuthMethod)? else { return Ok(None) };
-    AuthMethod::named(&name).map(Some).ok_or(Reason::MetadataAuthMethod)
-}
-
-/// Grant types and response types, which must agree: codes are for `code`, and refresh tokens come
-/// with codes (RFC 7591 §2.1).
+/// Grant types and response types that are served here. What is left must agree: codes are for
+/// `code`, and refresh tokens come with codes (RFC 7591 §2.1).
 fn flow(
     grants: Option<Value>,
     responses: Option<Value>,
-    from: Source,
-) -> Result<Option<GrantTypes>, Reason> {
-    let agree = |named: &[String], needed: &str, known: &[&str]| {
-        let has_strange = named.iter().any(|own| !known.contains(&own.as_str()));
-        named.iter().any(|own| own == needed) && (from == Source::Document || !has_strange)
-    };
+    dropped: &mut Dropped,
+) -> Result<Option<GrantTypes>, Fault> {
+    // Clients without a browser send an empty list of response types. It names none that is wrong.
     let responses = texts(responses, Reason::MetadataResponseTypes)?;
-    if responses.is_some_and(|types| !agree(&types, "code", &["code"])) {
-        return Err(Reason::MetadataResponseTypes);
-    }
-    let Some(types) = texts(grants, Reason::MetadataGrantTypes)? else { return Ok(None) };
-    if !agree(&types, "authorization_code", &["authorization_code", "refresh_token"]) {
-        return Err(Reason::MetadataGrantTypes);
-    }
-    Ok(Some(GrantTypes {
+    let responses = responses.filter(|types| !types.is_empty());
+    narrow("response_types", responses.as_deref(), &["code"], dropped)
+        .map_err(|received| Reason::MetadataResponseTypes.hint(received))?;
+    let grants = texts(grants, Reason::MetadataGrantTypes)?;
+    narrow("grant_types", grants.as_deref(), &["authorization_code", "refresh_token"], dropped)
+        .map_err(|received| Reason::MetadataGrantTypes.hint(received))?;
+    Ok(grants.map(|types| GrantTypes {
         authorization_code: true,
         refresh_token: types.iter().any(|own| own == "refresh_token"),
     }))
 }
 
-fn scope(value: Option<Value>) -> Result<Option<Scope>, Reason> {
-    let Some(text) = text(value, Reason::MetadataScope)? else { return Ok(None) };
-    match Scope::parse(&text) {
-        Ok(scope) => Ok(Some(scope)),
-        Err(ScopeError::Empty) => Ok(None),
-        Err(ScopeError::Character | ScopeError::TooMany) => Err(Reason::MetadataScope),
+/// Leaves out of a list what is not served. The first of those that are served is the one that the
+/// code flow cannot do without; a list that lacks it is returned as a sentence.
+fn narrow(
+    member: &'static str,
+    named: Option<&[String]>,
+    served: &[&str],
+    dropped: &mut Dropped,
+) -> Result<(), String> {
+    let Some(named) = named else { return Ok(()) };
+    let entries = || named.iter().map(String::as_str);
+    if !entries().any(|entry| served.first() == Some(&entry)) {
+        return Err(format!("Received: {}.", listed(entries())));
+    }
+    dropped.values(member, entries().filter(|entry| !served.contains(entry)));
+    Ok(())
+}
+
+/// The scope that the client may ask for: what it named, if all of that is open to it, or else
+/// whatever is open. A list of which anything had to be left out was written for another server, or
+/// by habit. As a cap it would lock the client out of what its next request needs; the user decides
+/// in any case (AMB-21).
+fn scope(
+    value: Option<Value>,
+    policy: &Policy,
+    dropped: &mut Dropped,
+) -> Result<Option<Scope>, Fault> {
+    let ceiling = policy.unverified_scope();
+    let is_open = |token: &str| {
+        ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
+    };
+    let Some(asked) = text(value, Reason::MetadataScope)? else { return Ok(ceiling.cloned()) };
+    match Scope::parse(&asked) {
+        Ok(scope) => {
+            let lost: Vec<_> = scope.tokens().filter(|token| !is_open(token)).collect();
+            if lost.is_empty() {
+                return Ok(Some(scope));
+            }
+            dropped.scope(&lost);
+            Ok(ceiling.cloned())
+        }
+        Err(ScopeError::Empty) => Ok(ceiling.cloned()),
+        Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
+            Err(Reason::MetadataScope.maybe_hint(scope_hint(&asked, error)))
+        }
     }
 }
 
-fn application_type(value: Option<Value>) -> Result<Option<ApplicationType>, Reason> {
-    match text(value, Reason::MetadataApplicationType)?.as_deref() {
-        None => Ok(None),
-        Some("native") => Ok(Some(ApplicationType::Native)),
-        Some("web") => Ok(Some(ApplicationType::Web)),
-        Some(_) => Err(Reason::MetadataApplicationType),
-    }
-}
-
-/// Keys are judged, for an honest client's mistake should not pass unseen, and dropped: nothing
+/// Keys are judged, for an honest client's mistake should not pass unseen, and left out: nothing
 /// here verifies with them.
-fn keys(jwks: Option<&Value>, jwks_uri: Option<Value>) -> Result<(), Reason> {
+fn judge_keys(jwks: Option<&Value>, jwks_uri: Option<Value>) -> Result<(), Fault> {
     let uri = text(jwks_uri, Reason::MetadataKeys)?;
-    let is_sound = jwks.is_none_or(Value::is_object) && uri.as_deref().is_none_or(is_page);
-    if is_sound && (jwks.is_none() || uri.is_none()) { Ok(()) } else { Err(Reason::MetadataKeys) }
+    if let Some(uri) = uri.as_deref().filter(|uri| !is_page(uri)) {
+        return Err(Reason::MetadataKeys.received(uri));
+    }
+    match jwks {
+        Some(_) if uri.is_some() => Err(Reason::MetadataKeys.hint("Received: both.")),
+        Some(jwks) if !jwks.is_object() => Err(other_type(Reason::MetadataKeys, jwks)),
+        _ => Ok(()),
+    }
 }

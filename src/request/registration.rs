@@ -4,16 +4,18 @@
 use serde_json::Value;
 
 use super::incoming::{Authorization, Incoming};
-use super::metadata::{ClientMetadata, Members, Source};
+use super::metadata::{ClientMetadata, Members, Source, sender};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::value::secret::Digest;
 use crate::value::text::ClientId;
 
 /// A client that asks to be registered, its metadata judged.
 pub struct RegistrationRequest {
     pub(crate) metadata: ClientMetadata,
+    /// Who asks, for the event.
+    pub(crate) sender: Option<String>,
 }
 
 /// A request to the endpoint of one registration, by whoever holds its token.
@@ -28,7 +30,7 @@ pub struct ManagementRequest<'a> {
 pub(crate) enum Action {
     Read,
     /// What is wrong with it is kept inside until the token has proved to be the right one.
-    Update(Result<Box<Update>, Reason>),
+    Update(Result<Box<Update>, Fault>),
     Delete,
 }
 
@@ -46,12 +48,20 @@ impl RegistrationRequest {
     /// A [`Refusal`] when registration is off, its token is missing or wrong, or the body cannot be
     /// read or breaks a rule.
     pub fn parse(incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy).map_err(|reason| Refusal::plain(reason, Surface::Registration))
+        Self::read(incoming, policy).map_err(|fault| Refusal::of(fault, Surface::Registration))
     }
 
-    fn read(incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Reason> {
+    /// Returns who sent a registration that was refused: the name it claims, if its body can be
+    /// read, and where it came from.
+    pub(crate) fn sender(incoming: &Incoming<'_>, policy: &Policy) -> Option<String> {
+        let body = incoming.json(policy.limits()).ok();
+        let members = body.and_then(|body| Members::read(body).ok());
+        sender(members.as_ref().and_then(Members::claimed_name), incoming.source)
+    }
+
+    fn read(incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Fault> {
         if incoming.method != "POST" {
-            return Err(Reason::MethodNotAllowed);
+            return Err(Reason::MethodNotAllowed.into());
         }
         let rules = policy.registration().ok_or(Reason::RegistrationOff)?;
         if let Some(tokens) = &rules.initial_access_tokens {
@@ -60,13 +70,13 @@ impl RegistrationRequest {
                 .ok_or(Reason::InitialTokenMissing)?;
             // Each is compared, so that the time tells nothing.
             if !tokens.iter().fold(false, |found, own| found | own.matches(&digest)) {
-                return Err(Reason::InitialTokenWrong);
+                return Err(Reason::InitialTokenWrong.into());
             }
         }
-        let metadata =
-            Members::read(incoming.json(policy.limits())?)?.judge(Source::Registration)?;
-        metadata.check_redirects(Source::Registration, policy)?;
-        Ok(Self { metadata })
+        let members = Members::read(incoming.json(policy.limits())?)?;
+        let sender = sender(members.claimed_name(), incoming.source);
+        let metadata = members.judge(Source::Registration, policy)?;
+        Ok(Self { metadata, sender })
     }
 }
 
@@ -103,27 +113,26 @@ impl<'a> ManagementRequest<'a> {
 }
 
 impl Update {
-    fn read(client_id: &str, incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Reason> {
+    fn read(client_id: &str, incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Fault> {
         let members = Members::read(incoming.json(policy.limits())?)?;
         if members.client_id.as_ref().and_then(Value::as_str) != Some(client_id) {
-            return Err(Reason::MetadataClientId);
+            return Err(Reason::MetadataClientId.into());
         }
         let read_only = [
-            &members.client_secret_expires_at,
-            &members.client_id_issued_at,
-            &members.registration_access_token,
-            &members.registration_client_uri,
+            ("client_secret_expires_at", &members.client_secret_expires_at),
+            ("client_id_issued_at", &members.client_id_issued_at),
+            ("registration_access_token", &members.registration_access_token),
+            ("registration_client_uri", &members.registration_client_uri),
         ];
-        if read_only.into_iter().any(Option::is_some) {
-            return Err(Reason::MetadataReadOnly);
+        if let Some((member, _)) = read_only.into_iter().find(|(_, value)| value.is_some()) {
+            return Err(Reason::MetadataReadOnly.hint(format!("Received: {member}.")));
         }
         let secret = match &members.client_secret {
             None => None,
             Some(Value::String(secret)) => Some(Digest::of(secret.as_bytes())),
-            Some(_) => return Err(Reason::MetadataSecret),
+            Some(_) => return Err(Reason::MetadataSecret.into()),
         };
-        let metadata = members.judge(Source::Registration)?;
-        metadata.check_redirects(Source::Registration, policy)?;
+        let metadata = members.judge(Source::Registration, policy)?;
         Ok(Self { metadata, secret })
     }
 }

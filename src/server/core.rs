@@ -330,7 +330,12 @@ impl Core {
         &self,
         incoming: &Incoming<'_>,
     ) -> Result<RegistrationRequest, Early> {
-        let refuse = |refusal| self.early(refusal, None);
+        let refuse = |refusal| {
+            let mut early = self.early(refusal, None);
+            let sender = RegistrationRequest::sender(incoming, &self.policy);
+            early.event.note = sender.as_deref().map(log_text);
+            early
+        };
         let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
         let later =
             |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));

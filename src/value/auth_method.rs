@@ -26,6 +26,10 @@ impl AuthMethod {
     pub(crate) const ALL: [Self; 3] =
         [Self::None, Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post)];
 
+    /// Those that prove most come first.
+    pub(crate) const STRONGEST_FIRST: [Self; 3] =
+        [Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post), Self::None];
+
     /// Its name in metadata.
     pub(crate) fn name(self) -> &'static str {
         match self {

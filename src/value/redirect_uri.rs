@@ -16,7 +16,8 @@ pub(crate) mod record;
 mod rules;
 
 pub use self::error::RedirectUriError;
-use self::parts::{authority, is_port, scheme, split_loopback, without_port, written_host};
+pub(crate) use self::parts::scheme;
+use self::parts::{authority, is_port, split_loopback, without_port, written_host};
 pub use self::rules::{LoopbackPorts, PrivateUseSchemes, RedirectRules};
 use self::rules::{is_forbidden, judge_private};
 use super::loopback;

@@ -118,7 +118,7 @@ fn client_08_what_is_refused_costs_no_turn() {
         to(&["javascript:alert(1)"]).to_string(),
         to(&many.iter().map(String::as_str).collect::<Vec<_>>()).to_string(),
         without(metadata(), "redirect_uris").to_string(),
-        with(metadata(), "client_uri", "http://a.example").to_string(),
+        with(metadata(), "scope", "a\"b").to_string(),
         with(metadata(), "grant_types", vec!["refresh_token"]).to_string(),
         with(metadata(), "software_id", "x".repeat(16 * 1024)).to_string(),
     ];
@@ -281,13 +281,14 @@ type Ceiling =
 
 /// What is asked for, what is told, and what a later authorization may ask for or may not, where
 /// the ceiling is `read write`.
-const CEILING: [Ceiling; 6] = [
+const CEILING: [Ceiling; 7] = [
     (None, "read write", &["read", "write", "read write"], &["admin", "read admin"]),
     (Some(""), "read write", &["read write"], &["admin"]),
     (Some("read"), "read", &["read"], &["write", "read write", "admin"]),
-    (Some("admin read x"), "read", &["read"], &["write", "admin", "read admin"]),
+    (Some("admin read x"), "read write", &["read write"], &["admin", "read admin"]),
     (Some("admin"), "read write", &["read write"], &["admin"]),
-    (Some("offline_access write"), "write", &["write"], &["read", "admin"]),
+    (Some("offline_access write"), "read write", &["read write"], &["admin"]),
+    (Some("openid profile email write"), "read write", &["read write"], &["admin"]),
 ];
 
 #[test]
@@ -320,7 +321,8 @@ fn client_09_without_a_ceiling_a_client_is_held_to_what_it_registered() {
         (None, "read write admin"),
         (Some("admin"), "admin"),
         (Some("x"), "read write admin"),
-        (Some("write x"), "write"),
+        (Some("write x"), "read write admin"),
+        (Some("read write"), "read write"),
     ] {
         let own = world.own(&with(metadata(), "scope", asked));
         assert_eq!(own.told["scope"], told);

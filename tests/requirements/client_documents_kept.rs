@@ -19,12 +19,17 @@ const HOUR: u64 = 3600;
 
 #[track_caller]
 fn not_served(world: &World, document: &Value, reason: Reason) {
+    not_served_as(world, document, "invalid_client", reason);
+}
+
+#[track_caller]
+pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason: Reason) {
     let (commits, before) = (world.store.commits(), world.client(DOCUMENT));
     let body = document.to_string();
     let refusal = world
         .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
         .expect_err("it is not served");
-    assert_page(world, &refusal, 400, "invalid_client", reason);
+    assert_page(world, &refusal, 400, code, reason);
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), (commits, before), "{document}");
 }
 
@@ -84,15 +89,7 @@ fn client_17_a_name_and_redirect_uris_are_there() {
 #[test]
 fn client_17_nothing_published_is_a_secret() {
     let world = World::open();
-    for method in [
-        "client_secret_basic",
-        "client_secret_post",
-        "client_secret_jwt",
-        "private_key_jwt",
-        "tls_client_auth",
-        "NONE",
-        "x",
-    ] {
+    for method in ["client_secret_basic", "client_secret_post", "client_secret_jwt"] {
         not_served(
             &world,
             &with(document(), "token_endpoint_auth_method", method),
@@ -103,16 +100,6 @@ fn client_17_nothing_published_is_a_secret() {
         not_served(&world, &with(document(), "client_secret", secret), Reason::DocumentMetadata);
     }
     not_served(&world, &with(document(), "client_secret_expires_at", 0), Reason::DocumentMetadata);
-    not_served(
-        &world,
-        &with(document(), "logo_uri", "javascript:alert(1)"),
-        Reason::DocumentMetadata,
-    );
-    not_served(
-        &world,
-        &with(document(), "client_uri", "http://client.example"),
-        Reason::DocumentMetadata,
-    );
 }
 
 #[test]

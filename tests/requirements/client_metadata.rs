@@ -1,10 +1,10 @@
 //! CLIENT-05, -07 and -10: what cannot be registered, and which rule it breaks.
 
-use grantcore::{DocumentRules, Reason, RegistrationRules};
+use grantcore::{DocumentRules, EventKind, Reason, RegistrationRules};
 use serde_json::{Value, json};
 
 use crate::redir_register::LOOPBACK;
-use crate::support::clients::{DOCUMENT, ask, document, metadata, with, without};
+use crate::support::clients::{DOCUMENT, ask, document, managed, metadata, with, without};
 use crate::support::refused::refused;
 use crate::support::{CALLBACK, World, policy};
 
@@ -29,30 +29,10 @@ pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
         more.extend(texts.iter().map(|text| json!(text)));
         more
     };
-    let long = format!("https://a.example/{}", "x".repeat(2048));
-    let pages = [
-        "http://a.example/",
-        "HTTPS://a.example/",
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "file:///etc/passwd",
-        "//a.example/",
-        "a.example",
-        "https://",
-        "https:///x",
-        "https://bank.example@evil.example/",
-        "https://user:pw@a.example/",
-        "https:a.example",
-        " https://a.example/",
-        "https://a.example/\n",
-        "https://a.example/\u{202e}",
-        "https://a.example/\"><script>",
-        &long,
-    ];
-    let page = || or(not_text(), &pages);
     vec![
         ("redirect_uris", not_texts(), Reason::MetadataRedirectUris),
         ("token_endpoint_auth_method", or(not_text(), &METHODS), Reason::MetadataAuthMethod),
+        ("token_endpoint_auth_methods_supported", not_texts(), Reason::MetadataAuthMethod),
         (
             "grant_types",
             not_texts().into_iter().chain(GRANTS.map(|list| json!(list))).collect(),
@@ -68,15 +48,12 @@ pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
             or(not_text(), &["a\"b", "a\\b", "read\twrite", "é", &many_tokens(65)]),
             Reason::MetadataScope,
         ),
-        ("client_name", not_text(), Reason::MetadataName),
-        ("client_uri", page(), Reason::MetadataPage),
-        ("logo_uri", page(), Reason::MetadataPage),
-        ("tos_uri", page(), Reason::MetadataPage),
-        ("policy_uri", page(), Reason::MetadataPage),
-        ("contacts", not_texts(), Reason::MetadataContacts),
         (
             "jwks_uri",
-            or(page(), &["http://169.254.169.254/latest/meta-data", "http://127.0.0.1/keys"]),
+            or(
+                or(not_text(), &bad_pages()),
+                &["http://169.254.169.254/latest/meta-data", "http://127.0.0.1/keys"],
+            ),
             Reason::MetadataKeys,
         ),
         (
@@ -84,13 +61,56 @@ pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
             vec![json!("{}"), json!(1), json!([]), json!([{}]), json!(true)],
             Reason::MetadataKeys,
         ),
+    ]
+}
+
+/// What is no `https` URL of a page.
+fn bad_pages() -> Vec<&'static str> {
+    vec![
+        "http://a.example/",
+        "http://localhost:4200",
+        "HTTPS://a.example/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "file:///etc/passwd",
+        "//a.example/",
+        "a.example",
+        "https://",
+        "https:///x",
+        "https://bank.example@evil.example/",
+        "https://user:pw@a.example/",
+        "https:a.example",
+        " https://a.example/",
+        "https://a.example/\n",
+        "https://a.example/\u{202e}",
+        "https://a.example/\"><script>",
+    ]
+}
+
+/// The members that describe a client, and what does not fit there: it is left out.
+pub(crate) fn unfit_members() -> Vec<(&'static str, Vec<Value>)> {
+    let not_text =
+        || vec![json!(1), json!(2.1), json!(true), json!([]), json!(["x"]), json!({ "x": "y" })];
+    let long = format!("https://a.example/{}", "x".repeat(2048));
+    let page = || {
+        let pages = bad_pages().into_iter().chain([&*long]).map(|page| json!(page));
+        not_text().into_iter().chain(pages).collect()
+    };
+    let types = ["desktop", "Web", "NATIVE", "web "].map(|kind| json!(kind));
+    vec![
+        ("client_name", not_text()),
+        ("client_uri", page()),
+        ("logo_uri", page()),
+        ("tos_uri", page()),
+        ("policy_uri", page()),
         (
-            "application_type",
-            or(not_text(), &["desktop", "Web", "NATIVE", "web "]),
-            Reason::MetadataApplicationType,
+            "contacts",
+            vec![json!("a@a.example"), json!(1), json!({}), json!([1]), json!(["x", null])],
         ),
-        ("software_id", not_text(), Reason::MetadataSoftware),
-        ("software_version", not_text(), Reason::MetadataSoftware),
+        ("application_type", not_text().into_iter().chain(types).collect()),
+        ("software_id", not_text()),
+        ("software_version", not_text()),
     ]
 }
 
@@ -105,27 +125,36 @@ const METHODS: [&str; 7] = [
     "x",
 ];
 
-/// Grant types that do not fit the code flow, or each other (RFC 7591 §2.1).
-const GRANTS: [&[&str]; 9] = [
+/// Grant types of which nothing is left for the code flow (RFC 7591 §2.1).
+const GRANTS: [&[&str]; 7] = [
     &[],
     &["refresh_token"],
     &["password"],
-    &["implicit"],
-    &["authorization_code", "client_credentials"],
-    &["authorization_code", "refresh_token", "password"],
-    &["authorization_code", ""],
+    &["implicit", "refresh_token"],
     &["Authorization_Code"],
+    &["authorization_code "],
     &["urn:ietf:params:oauth:grant-type:device_code"],
 ];
 
-const RESPONSES: [&[&str]; 7] = [
-    &[],
-    &["token"],
-    &["code", "token"],
-    &["code token"],
-    &["id_token"],
-    &["Code"],
-    &["code", "none"],
+/// Response types of which nothing is left.
+const RESPONSES: [&[&str]; 5] =
+    [&["token"], &["code token"], &["id_token", "none"], &["Code"], &[""]];
+
+/// Grant types, and what is served of them.
+const NARROWED_GRANTS: [(&[&str], &[&str]); 7] = [
+    (&["authorization_code"], &["authorization_code"]),
+    (&["authorization_code", "authorization_code"], &["authorization_code"]),
+    (&["refresh_token", "authorization_code"], &["authorization_code", "refresh_token"]),
+    (
+        &["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        &["authorization_code", "refresh_token"],
+    ),
+    (
+        &["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
+        &["authorization_code", "refresh_token"],
+    ),
+    (&["authorization_code", "implicit"], &["authorization_code"]),
+    (&["", "client_credentials", "authorization_code"], &["authorization_code"]),
 ];
 
 fn many_tokens(n: usize) -> String {
@@ -150,26 +179,49 @@ fn client_05_grant_types_and_response_types_agree() {
         let bad = with(metadata(), "response_types", responses);
         world.not_registered(&bad, "invalid_client_metadata", Reason::MetadataResponseTypes);
     }
-    let bad = with(
-        with(metadata(), "grant_types", vec!["refresh_token"]),
-        "response_types",
-        vec!["code"],
-    );
-    world.not_registered(&bad, "invalid_client_metadata", Reason::MetadataGrantTypes);
-    for (grants, told) in [
-        (&["authorization_code"][..], &["authorization_code"][..]),
-        (&["authorization_code", "authorization_code"], &["authorization_code"]),
-        (&["refresh_token", "authorization_code"], &["authorization_code", "refresh_token"]),
-    ] {
-        let answer = world.registered(&with(
-            with(metadata(), "grant_types", grants),
+}
+
+/// Claude's registration, and what other clients list: what is not served is left out.
+#[test]
+fn client_05_what_is_not_served_narrows_the_registration() {
+    let responses: [&[&str]; 5] =
+        [&["code"], &["code", "code"], &["code", "id_token"], &["none", "code"], &[]];
+    for (grants, told) in NARROWED_GRANTS {
+        for responses in responses {
+            let world = World::open();
+            let asked = with(with(metadata(), "grant_types", grants), "response_types", responses);
+            let answer = world.registered(&asked);
+            assert_eq!(
+                (&answer["grant_types"], &answer["response_types"]),
+                (&json!(told), &json!(["code"])),
+                "{asked}"
+            );
+            let event = world.events().pop().unwrap();
+            let note = event.note.unwrap_or_default();
+            for name in grants.iter().chain(responses) {
+                let is_served = ["authorization_code", "refresh_token", "code"].contains(name);
+                assert!(is_served || note.contains(*name), "{name} in {note}");
+            }
+        }
+    }
+}
+
+/// A document is written for every server: the same holds for it.
+#[test]
+fn client_05_what_is_not_served_narrows_a_document() {
+    for (grants, told) in NARROWED_GRANTS {
+        let world = World::open();
+        let document = with(
+            with(document(), "grant_types", grants),
             "response_types",
-            vec!["code", "code"],
-        ));
-        assert_eq!(
-            (&answer["grant_types"], &answer["response_types"]),
-            (&json!(told), &json!(["code"]))
+            vec!["code", "id_token"],
         );
+        world.page_with(&ask(DOCUMENT), &document);
+        let registered = world.client(DOCUMENT).unwrap().grant_types();
+        assert!(registered.authorization_code);
+        assert_eq!(registered.refresh_token, told.contains(&"refresh_token"));
+        let note = world.events().pop().unwrap().note.unwrap_or_default();
+        assert!(note.contains("response_types 'id_token'"), "{note}");
     }
 }
 
@@ -196,6 +248,44 @@ fn client_07_each_bad_member_is_named() {
         }
     }
     assert_eq!(world.events().iter().filter(|event| event.reason.is_none()).count(), 0);
+}
+
+/// F15, and the like: nobody is refused for the address of a logo. What is left out is not echoed,
+/// not kept, and named in the event.
+#[test]
+fn client_07_a_descriptive_member_that_does_not_fit_is_left_out() {
+    for (member, values) in unfit_members() {
+        for value in values {
+            let world = World::open();
+            let told = world.registered(&with(metadata(), member, value.clone()));
+            let absent = World::open().registered(&without(metadata(), member));
+            let members = |told: &Value| -> Vec<String> {
+                told.as_object().unwrap().keys().cloned().collect()
+            };
+            assert_eq!(members(&told), members(&absent), "{member}: {value}");
+            let event = world.events().pop().unwrap();
+            assert_eq!(event.kind, EventKind::ClientRegistered);
+            let note = event.note.unwrap();
+            assert!(note.contains(&format!("dropped: {member}")), "{note}");
+        }
+    }
+}
+
+#[test]
+fn client_07_an_update_and_a_document_leave_it_out_as_well() {
+    for (member, values) in unfit_members() {
+        let (world, own) = managed(&metadata());
+        let told = world.updated(&own, with(metadata(), member, values[0].clone()));
+        assert_eq!(told.get(member), None);
+        let note = world.events().pop().unwrap().note.unwrap();
+        assert_eq!(note.as_ref(), format!("dropped: {member}"));
+        if member != "client_name" {
+            let world = World::open();
+            world.page_with(&ask(DOCUMENT), &with(document(), member, values[0].clone()));
+            let note = world.events().pop().unwrap().note.unwrap();
+            assert_eq!(note.as_ref(), format!("dropped: {member}"));
+        }
+    }
 }
 
 /// What is right next to what is wrong.
@@ -251,7 +341,8 @@ fn client_07_keys_are_here_or_there_and_are_not_kept() {
 #[test]
 fn client_07_null_is_as_good_as_absent() {
     let world = World::open();
-    for (member, ..) in bad_members() {
+    let unfit = unfit_members().into_iter().map(|(member, _)| member);
+    for member in bad_members().into_iter().map(|(member, ..)| member).chain(unfit) {
         let null = with(metadata(), member, Value::Null);
         if member == "redirect_uris" {
             world.not_registered(&null, "invalid_redirect_uri", Reason::RedirectUrisMissing);
@@ -303,11 +394,10 @@ fn cve_2026_22752_metadata_bring_in_no_script_no_address_and_no_scope() {
         for script in
             ["javascript:alert(1)", "JavaScript://a.example/%0aalert(1)", "data:text/html,<script>"]
         {
-            world.not_registered(
-                &with(metadata(), member, script),
-                "invalid_client_metadata",
-                Reason::MetadataPage,
-            );
+            let told = world.registered(&with(metadata(), member, script));
+            let client = world.client(told["client_id"].as_str().unwrap());
+            let kept = serde_json::to_string(&client).unwrap();
+            assert!(told.get(member).is_none() && !kept.contains(script), "{kept}");
         }
     }
     for address in [
@@ -354,8 +444,10 @@ fn client_10_a_strict_server_has_no_web_application_on_loopback() {
     let world = World::with(policy().registration(rules));
     let web = |uris: &[&str]| with(to(uris), "application_type", "web");
     for uri in LOOPBACK {
+        world.not_registered(&web(&[uri]), "invalid_redirect_uri", Reason::RegisteredUriLoopback);
+        let left = world.registered(&web(&[CALLBACK, uri]));
+        assert_eq!(left["redirect_uris"], json!([CALLBACK]), "the other one is left");
         for uris in [&[*uri][..], &[CALLBACK, uri]] {
-            world.not_registered(&web(uris), "invalid_redirect_uri", Reason::RegisteredUriLoopback);
             for kind in [json!("native"), Value::Null] {
                 assert_eq!(
                     world.registered(&with(to(uris), "application_type", kind))["redirect_uris"],

@@ -43,6 +43,7 @@ mod edges;
 mod host_prompt;
 mod i44;
 mod introspect;
+mod keys;
 mod meta;
 mod meta_paths;
 mod pkce;

@@ -117,6 +117,7 @@ A cimd_unreachable invalid_client 400
 A cimd_busy temporarily_unavailable 503
 A cimd_invalid invalid_client 400
 A cimd_metadata invalid_client 400
+A document_no_common_method unauthorized_client 400
 G method_not_allowed invalid_request 405
 G request_too_large invalid_request 413
 G storage_unavailable temporarily_unavailable 503
@@ -145,12 +146,7 @@ G metadata_auth_method invalid_client_metadata 400
 G metadata_grant_types invalid_client_metadata 400
 G metadata_response_types invalid_client_metadata 400
 G metadata_scope invalid_client_metadata 400
-G metadata_name invalid_client_metadata 400
-G metadata_page invalid_client_metadata 400
-G metadata_contacts invalid_client_metadata 400
 G metadata_keys invalid_client_metadata 400
-G metadata_application_type invalid_client_metadata 400
-G metadata_software invalid_client_metadata 400
 M method_not_allowed invalid_request 405
 M request_too_large invalid_request 413
 M registration_off access_denied 403

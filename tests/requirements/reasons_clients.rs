@@ -49,12 +49,7 @@ pub(crate) const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::MetadataGrantTypes, |metadata| with(metadata, "grant_types", vec!["password"])),
     (Reason::MetadataResponseTypes, |metadata| with(metadata, "response_types", vec!["token"])),
     (Reason::MetadataScope, |metadata| with(metadata, "scope", "a\"b")),
-    (Reason::MetadataName, |metadata| with(metadata, "client_name", 1)),
-    (Reason::MetadataPage, |metadata| with(metadata, "client_uri", "http://a.example")),
-    (Reason::MetadataContacts, |metadata| with(metadata, "contacts", "a@a.example")),
     (Reason::MetadataKeys, |metadata| with(metadata, "jwks_uri", "http://127.0.0.1/keys")),
-    (Reason::MetadataApplicationType, |metadata| with(metadata, "application_type", "desktop")),
-    (Reason::MetadataSoftware, |metadata| with(metadata, "software_id", 1)),
 ];
 
 fn redirecting(metadata: Value, uri: &str) -> Value {
@@ -123,6 +118,10 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     }),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
     (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
+    (Reason::DocumentNoCommonMethod, || {
+        let keys = with(document(), "token_endpoint_auth_method", "private_key_jwt");
+        documented(DOCUMENT, Some(&keys))
+    }),
     (Reason::RevocationOff, || revoked(|revoke| revoke, policy())),
     (Reason::RevocationTokenMissing, || {
         revoked(|revoke| revoke.without("token"), policy().revocation(RevocationRules::default()))

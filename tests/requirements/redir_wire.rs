@@ -14,13 +14,25 @@ use crate::support::refused::{assert_page, refused};
 use crate::support::{CALLBACK, World, policy};
 use RedirectUriError as E;
 
-/// Asserts that no such URI is registered: not alone, nor first or last among good ones.
+/// Asserts that no such URI is registered: alone it is refused, and among good ones it is left out
+/// and named in the event. A dangerous scheme is refused wherever it stands.
 #[track_caller]
 fn assert_uri_refused(world: &World, uri: &str, error: RedirectUriError) {
     let reason = Reason::from(error);
     assert!(reason.description().contains("redirect_uris"), "{reason:?} names the member");
-    for uris in [&[uri][..], &[CALLBACK, "http://127.0.0.1/cb", uri], &[uri, CALLBACK]] {
-        world.not_registered(&to(uris), "invalid_redirect_uri", reason);
+    world.not_registered(&to(&[uri]), "invalid_redirect_uri", reason);
+    for (uris, left) in [
+        (&[CALLBACK, "http://127.0.0.1/cb", uri][..], &[CALLBACK, "http://127.0.0.1/cb"][..]),
+        (&[uri, CALLBACK], &[CALLBACK]),
+        (&[uri, CALLBACK, uri], &[CALLBACK]),
+    ] {
+        if error == E::ForbiddenScheme {
+            world.not_registered(&to(uris), "invalid_redirect_uri", reason);
+            continue;
+        }
+        assert_eq!(world.registered(&to(uris))["redirect_uris"], json!(left), "{uri}");
+        let note = world.events().pop().unwrap().note.unwrap();
+        assert!(note.contains("dropped: redirect_uris '"), "{note}");
     }
 }
 
@@ -179,4 +191,28 @@ fn redir_18_ten_uris_are_registered_and_each_once() {
     world.not_registered(&to(&uris), "invalid_redirect_uri", Reason::RedirectUrisTooMany);
     let twice = [&uris[..10], &uris[..10]].concat();
     assert_eq!(world.registered(&to(&twice))["redirect_uris"], json!(&uris[..10]));
+}
+
+/// B2: all of them unusable, the first one is named.
+#[test]
+fn redir_07_of_unusable_uris_alone_the_first_is_named() {
+    let world = World::open();
+    for (uris, reason) in [
+        (["http://a.example/cb", "/cb"], Reason::RegisteredUriInsecure),
+        (["/cb", "http://a.example/cb"], Reason::RegisteredUriRelative),
+        (["http://a.example/cb", "javascript:alert(1)"], Reason::RegisteredUriInsecure),
+        (["javascript:alert(1)", "/cb"], Reason::RegisteredUriForbidden),
+    ] {
+        world.not_registered(&to(&uris), "invalid_redirect_uri", reason);
+    }
+}
+
+/// What is left out takes no place of what is registered.
+#[test]
+fn redir_18_only_usable_uris_are_counted() {
+    let world = World::open();
+    let good: Vec<_> = (0..10).map(|n| format!("https://a.example/{n}")).collect();
+    let bad: Vec<_> = (0..10).map(|n| format!("http://a.example/{n}")).collect();
+    let all: Vec<_> = bad.iter().chain(&good).map(String::as_str).collect();
+    assert_eq!(world.registered(&to(&all))["redirect_uris"], json!(good));
 }

@@ -47,6 +47,10 @@ macro_rules! authorization_rows {
             "The client's metadata document describes a client that cannot be served."
             "The document lacks client_name or redirect_uris, has a shared secret or a method with one, or a value that breaks a rule."
             "Correct the member that is named. It is fetched again at the next request."
+        DocumentNoCommonMethod "document_no_common_method" UnauthorizedClient "CIMD, Client Metadata Document"
+            "The client's metadata document names no way of authentication that this server has for documents."
+            "The document names methods without none, such as private_key_jwt alone, and this server verifies no keys."
+            "Have the client's author add none to token_endpoint_auth_methods_supported, or register the client."
     }
 
     at Authorization; also by redirect {

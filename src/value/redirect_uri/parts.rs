@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::value::loopback;
 
 /// `scheme ":"` at the start (RFC 3986 §3.1).
-pub(super) fn scheme(text: &str) -> Option<&str> {
+pub(crate) fn scheme(text: &str) -> Option<&str> {
     let (scheme, _) = text.split_once(':')?;
     let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));

@@ -1,0 +1,66 @@
+//! The redirect URIs of a registration or document: those that can be used.
+
+use std::collections::BTreeSet;
+
+use super::Dropped;
+use crate::client::ApplicationType;
+use crate::policy::Policy;
+use crate::reason::Reason;
+use crate::refusal::{Fault, host_hint, quoted};
+use crate::value::redirect_uri::{RedirectUriError, RegisteredRedirectUri, scheme};
+
+/// Keeps the URIs that can be used. One that cannot be used is left out if others can: it leads
+/// nowhere. A scheme that runs code or reads files ends the registration whatever stands beside it,
+/// for no honest client names one.
+pub(super) fn judge(
+    named: Vec<String>,
+    application_type: Option<ApplicationType>,
+    policy: &Policy,
+    dropped: &mut Dropped,
+) -> Result<Vec<String>, Fault> {
+    if named.is_empty() {
+        return Err(RedirectUriError::Missing.into());
+    }
+    let is_strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
+    let is_web = is_strict && application_type == Some(ApplicationType::Web);
+    let mut usable = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut unusable = Vec::new();
+    // One that is named twice is registered once.
+    for uri in named.into_iter().filter(|uri| seen.insert(uri.clone())) {
+        match RegisteredRedirectUri::parse(&uri, policy.redirect_rules()) {
+            Ok(parsed) if is_web && parsed.is_loopback() => {
+                unusable.push((uri, Reason::RegisteredUriLoopback));
+            }
+            Ok(_) => usable.push(uri),
+            Err(error) => unusable.push((uri, error.into())),
+        }
+    }
+    let dangerous = unusable.iter().find(|(_, reason)| *reason == Reason::RegisteredUriForbidden);
+    let first = unusable.first().filter(|_| usable.is_empty());
+    if let Some((uri, reason)) = first.or(dangerous) {
+        return Err(fault(uri, *reason));
+    }
+    let most = policy.redirect_rules().most;
+    if usable.len() > most {
+        let hint = format!("Received: {}. At most {most} are registered.", usable.len());
+        return Err(Reason::RedirectUrisTooMany.hint(hint));
+    }
+    dropped.values("redirect_uris", unusable.iter().map(|(uri, _)| uri.as_str()));
+    Ok(usable)
+}
+
+/// The refusal of one URI: which one, and what would be right where that can be said.
+fn fault(uri: &str, reason: Reason) -> Fault {
+    let hint = match reason {
+        Reason::RegisteredUriLong => Some(format!("It has {} bytes.", uri.len())),
+        Reason::RegisteredUriPrivateUse => scheme(uri).map(|scheme| {
+            format!("The setting private_use_schemes does not admit {}.", quoted(scheme))
+        }),
+        Reason::RegisteredUriCharacter
+        | Reason::RegisteredUriHost
+        | Reason::RegisteredUriInsecure => host_hint(uri),
+        _ => None,
+    };
+    reason.received(uri).maybe_hint(hint)
+}
