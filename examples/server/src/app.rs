@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use grantcore::{AsyncServer, Event, Failure, Reason, Refusal, Reply, Surface, User};
 
@@ -127,13 +127,4 @@ pub(crate) fn log_event(event: &Event) {
 
 fn log_failure(failure: &Failure<BackendError>) {
     tracing::error!(error = %failure.error, correlation = %failure.event.correlation, "the store failed");
-}
-
-/// A small page for what is not there.
-pub(crate) async fn not_found() -> Response {
-    let page = crate::pages::Notice {
-        title: "Not found".into(),
-        message: "There is nothing at this address.".into(),
-    };
-    (StatusCode::NOT_FOUND, Page(page)).into_response()
 }

@@ -15,6 +15,7 @@ mod accounts;
 mod clients;
 mod database;
 mod issuer;
+mod network;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub(crate) use self::accounts::{AccountsFile, Command};
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::issuer::{Issuer, IssuerError};
+pub(crate) use self::network::{AllowedHost, Network};
 pub(crate) use self::records::{Balances, Records};
 use crate::telemetry::LogFormat;
 
@@ -45,6 +47,9 @@ Examples:
   Two or more of them behind it, on one database:
     GRANTCORE_DATABASE=postgres://auth:PASSWORD@db.internal/auth \\
         grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts
+
+  Under a path of a host that has other things too, and with limits by the user's address:
+    grantcore-server --issuer https://example.com/auth --trusted-proxies 127.0.0.1
 
   Shorter-lived access, and a second chance for clients whose answers get lost:
     GRANTCORE_ACCESS_LIFETIME=10m GRANTCORE_REPLAY_WINDOW=20s grantcore-server";
@@ -101,6 +106,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) accounts: AccountsFile,
+
+    #[command(flatten)]
+    pub(crate) network: Network,
 
     #[command(flatten)]
     pub(crate) clients: Clients,

@@ -11,6 +11,7 @@ mod app;
 mod config;
 mod documents;
 mod mcp;
+mod network;
 mod pages;
 mod payment;
 mod routes;
@@ -24,7 +25,7 @@ mod trail;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -38,6 +39,8 @@ use crate::accounts::{Accounts, AccountsError, Attempts};
 use crate::app::App;
 use crate::config::{Command, Config, Issuer};
 use crate::documents::Fetcher;
+use crate::network::connections::Connections;
+use crate::network::source::TrustedProxies;
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
@@ -65,7 +68,7 @@ pub struct Running {
     is_exposed: bool,
     trail: Trail,
     stop: CancellationToken,
-    task: tokio::task::JoinHandle<std::io::Result<()>>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -81,14 +84,16 @@ impl Running {
     }
 
     async fn start_with(config: Config) -> Result<Self, StartError> {
-        let listener = TcpListener::bind(config.listen).await?;
+        let listener = listen(config.listen).await?;
         let address = listener.local_addr()?;
         let issuer = config.issuer_at(address)?;
         let accounts = accounts(&config, &issuer)?;
         let shown = accounts.shown();
         let policy = setup::policy(&config, &issuer)?;
         let backend = Backend::open(&config.database, config.balances.low_balance).await;
-        let backend = backend.map_err(|error| format!("the database cannot be opened: {error}"))?;
+        let backend = backend.map_err(|error| {
+            format!("the database cannot be opened: {error} (--database {})", config.database)
+        })?;
         for client in setup::clients()? {
             backend.add_client(client).await?;
         }
@@ -125,8 +130,11 @@ impl Running {
             issuer: issuer.clone(),
             documents,
         });
-        let router = routes::router(&app, &stop);
-        let task = tokio::spawn(serve(listener, router, stop.clone()));
+        let router = routes::router(&app, &config.network, &stop);
+        let proxies = TrustedProxies::new(&config.network.trusted_proxies);
+        let connections = Connections::new(&config.network, proxies, network::most_files());
+        let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
+        let task = tokio::spawn(serving);
         let issuer = issuer.as_str().to_owned();
         Ok(Self { address, issuer, shown, is_exposed, trail, stop, task })
     }
@@ -155,7 +163,7 @@ impl Running {
             task.abort();
         }
         self.trail.flush().await;
-        ended.map_or(Ok(()), |ended| Ok(ended??))
+        ended.map_or(Ok(()), |ended| Ok(ended?))
     }
 }
 
@@ -169,14 +177,14 @@ fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError>
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    router: axum::Router,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+/// Listens, or says which address it is that cannot be had, and by which flag it was named.
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{address} is in use by another program; stop it, or choose another --listen")
+        }
+        _ => format!("cannot listen on {address}: {error} (--listen)"),
+    })
 }
 
 /// Drops what nobody can use any more, a bounded bit at a time.

@@ -6,6 +6,7 @@
 //! (no framing), §7.13 (no open redirection by way of an error page) and §7.12 (hostile input).
 
 mod admin;
+pub(crate) mod answer;
 mod connected;
 
 use std::sync::Arc;

@@ -8,9 +8,9 @@ mod connected;
 mod guard;
 mod help;
 mod login;
+mod missing;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -22,13 +22,16 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
 use self::guard::{Billed, Guarded};
-use crate::app::{App, not_found, respond};
+use crate::app::{App, respond};
+use crate::config::Network;
+use crate::network::hosts::{self, Hosts};
+use crate::network::source::TrustedProxies;
 use crate::setup::{API_SCOPE, MCP_SCOPE};
 use crate::site::{self, Site};
 use crate::{mcp, pages, telemetry};
 
 /// The whole server.
-pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
+pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken) -> Router {
     let site = app.issuer.site();
     // Pages: never for other origins, and never in a frame.
     let pages = Router::new()
@@ -69,8 +72,7 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
     for resource in app.oauth.policy().resources() {
         let path = path_of(resource.identifier());
         let (scope, billed, route) = if path == site.path("/mcp") {
-            let service = mcp::service([app.issuer.host().to_owned()], stop.clone());
-            (MCP_SCOPE, Billed::Tools, service)
+            (MCP_SCOPE, Billed::Tools, mcp::service(stop.clone()))
         } else {
             (API_SCOPE, Billed::All, get(api::whoami))
         };
@@ -89,15 +91,20 @@ pub(crate) fn router(app: &Arc<App>, stop: &CancellationToken) -> Router {
     // A request whose body does not come holds a connection and a stop of the server no longer than
     // this.
     let timeout =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(30));
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
+    let hosts = Hosts::new(&app.issuer, &network.allowed_hosts);
+    let proxies = TrustedProxies::new(&network.trusted_proxies);
+    let missing = missing::fallback(app, resources.clone());
     mounted(site, pages.merge(machines))
         .merge(documents)
         .with_state(Arc::clone(app))
         .merge(resources)
-        .fallback(not_found)
+        .fallback_service(missing)
+        .layer(middleware::from_fn_with_state(hosts, hosts::admit))
         .layer(middleware::from_fn_with_state(site.clone(), site::finish))
         .layer(timeout)
         .layer(telemetry::http())
+        .layer(middleware::from_fn_with_state(proxies, crate::network::locate))
 }
 
 /// The router under the issuer's path, its front page at the path with and without a slash.
@@ -110,10 +117,7 @@ fn mounted(site: &Site, router: Router<Arc<App>>) -> Router<Arc<App>> {
 
 /// The discovery documents, at the addresses that challenges and clients expect.
 fn documents(app: &App) -> Router<Arc<App>> {
-    // Elsewhere a client that probes must be told 404, and by a browser be let to read it.
-    let nothing_else =
-        Router::new().route("/.well-known/{*name}", any(|| async { StatusCode::NOT_FOUND }));
-    app.oauth.policy().well_known().into_iter().fold(nothing_else, |router, document| {
+    app.oauth.policy().well_known().into_iter().fold(Router::new(), |router, document| {
         let path = document.path().to_owned();
         router.route(&path, get(move || async move { respond(document.reply) }))
     })

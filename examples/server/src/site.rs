@@ -11,7 +11,7 @@ use std::sync::Arc;
 use askama::{DynTemplate, Values};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::LOCATION;
+use axum::http::header::{CONTENT_LENGTH, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -85,7 +85,11 @@ pub(crate) async fn finish(State(site): State<Site>, request: Request, next: Nex
     }
     if let Some(Unrendered(page)) = response.extensions_mut().remove::<Unrendered>() {
         match page.dyn_render_with_values(&site) {
-            Ok(html) => *response.body_mut() = Body::from(html),
+            Ok(html) => {
+                // A router within the router has counted the empty body.
+                response.headers_mut().remove(CONTENT_LENGTH);
+                *response.body_mut() = Body::from(html);
+            }
             Err(error) => {
                 tracing::error!(%error, "a page could not be rendered");
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -4,8 +4,8 @@
 //! What lives here: the log's set-up and the HTTP layer that writes it. What never does: a query
 //! string, a header or a body. Authorization codes and states travel in queries, codes also in the
 //! `Location` header, tokens and client secrets in headers and bodies; whoever may read a log must
-//! not be able to use it. The layer therefore has a hook for the method, the path and the status,
-//! and none for anything else. The audit trail of the protocol is not here either: its events come
+//! not be able to use it. The layer therefore has a hook for the method, the path, the source and
+//! the status, and none for anything else. The audit trail of the protocol is not here either: its events come
 //! from the library and hold no secret.
 
 use std::error::Error;
@@ -22,6 +22,8 @@ use tracing::{Dispatch, Span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::network::source::Source;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,7 +59,8 @@ pub(crate) fn init(format: LogFormat, filter: &str) -> Result<(), Box<dyn Error 
 /// Logs every request once it is answered: method, path, status, and the time from its head to the
 /// answer's.
 ///
-/// Everything else that is logged on the way, by whatever code, carries the method and the path.
+/// Everything else that is logged on the way, by whatever code, carries the method, the path and
+/// the source.
 pub(crate) fn http() -> HttpLog {
     TraceLayer::new_for_http()
         .make_span_with(span as fn(&Request) -> Span)
@@ -72,7 +75,8 @@ pub(crate) fn http() -> HttpLog {
 /// terminal could obey.
 fn span(request: &Request) -> Span {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    tracing::info_span!("request", method, path)
+    let source = request.extensions().get::<Source>().map(|Source(address)| address.to_string());
+    tracing::info_span!("request", method, path, source)
 }
 
 fn answered(response: &Response, latency: Duration, _: &Span) {
@@ -186,6 +190,28 @@ mod tests {
         assert!(line["latency_us"].is_u64());
         assert_eq!(line["span"]["method"], "POST");
         assert_eq!(line["span"]["path"], "/oauth/token");
+    }
+
+    #[tokio::test]
+    async fn f20_a_line_says_where_the_request_came_from() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let log = subscriber(LogFormat::Json, "", false, move || writer.clone()).unwrap();
+        let _guard = tracing::dispatcher::set_default(&log);
+        let refuse = || async {
+            tracing::info!(reason = "rate_exceeded", "oauth");
+            StatusCode::TOO_MANY_REQUESTS
+        };
+        let app = Router::new().route("/oauth/register", post(refuse)).layer(http());
+        let mut request = Request::post("/oauth/register").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Source("203.0.113.9".parse().unwrap()));
+        app.oneshot(request).await.unwrap();
+        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.lines().count(), 2, "{log}");
+        for line in log.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["span"]["source"], "203.0.113.9");
+        }
     }
 
     #[tokio::test]

@@ -41,6 +41,40 @@ impl fmt::Debug for Address {
     }
 }
 
+/// Names the database, never its password: what is written here is logged.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Memory => f.write_str("memory:"),
+            Self::Postgres(address) | Self::Redis(address) => address.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// Writes the scheme, the hosts and the name of the database, if it is certain which part of
+    /// the URL they are; else the scheme alone, for the rest could be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).unwrap_or_default();
+        let hosts = authority.split_once('@').map_or(authority, |(_, hosts)| hosts);
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let is_plain = |text: &str, more: &[u8]| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        };
+        let is_certain = is_plain(hosts, b"-_.:,[]") && is_plain(path, b"-_./");
+        if is_certain
+            && rest.bytes().filter(|byte| *byte == b'@').count() == authority.matches('@').count()
+        {
+            write!(f, "{scheme}://{hosts}{path}")
+        } else {
+            write!(f, "{scheme}:")
+        }
+    }
+}
+
 impl Database {
     /// `sqlite://PATH` is read too, as other programs write it.
     pub(crate) fn read(text: &str) -> Option<Self> {
@@ -121,6 +155,26 @@ mod tests {
             assert!(
                 matches!(parse(url).unwrap().database, Database::Redis(address) if address.reveal() == url)
             );
+        }
+    }
+
+    #[test]
+    fn a_database_is_named_without_its_password() {
+        for (url, name) in [
+            ("sqlite:/b/a.db", "sqlite:/b/a.db"),
+            ("memory:", "memory:"),
+            ("postgres://u:hunter2@h:5433/n?password=hunter2", "postgres://h:5433/n"),
+            ("postgresql:///n?host=/run/postgresql", "postgresql:///n"),
+            ("redis://:hunter2@[::1]:6380/0", "redis://[::1]:6380/0"),
+            ("redis://h", "redis://h"),
+            ("redis-cluster://u:hunter2@a:1,b:2", "redis-cluster://a:1,b:2"),
+            ("postgres://u:hunter@2@h/n", "postgres:"),
+            ("postgres://u:9/hunter2@h/n", "postgres:"),
+            ("postgres://u:9?hunter2@h/n", "postgres:"),
+            ("postgres://u:9#hunter2@h/n", "postgres:"),
+            ("postgres://h/n?password=hunter2@x", "postgres:"),
+        ] {
+            assert_eq!(parse(url).unwrap().database.to_string(), name, "{url}");
         }
     }
 

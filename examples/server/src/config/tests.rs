@@ -25,6 +25,12 @@ fn nothing_has_to_be_said() {
     assert_eq!(lifetimes.refresh_absolute, 180 * 24 * HOUR);
     assert_eq!(lifetimes.replay_window, Duration::ZERO);
     assert_eq!(lifetimes.session_lifetime, 12 * HOUR);
+    let network = config.network;
+    assert!(network.trusted_proxies.is_empty() && network.allowed_hosts.is_empty());
+    let times = [network.header_timeout, network.request_timeout, network.idle_timeout];
+    assert_eq!(times.map(|time| time.as_secs()), [10, 30, 75]);
+    assert_eq!(network.max_connections.get(), 4096);
+    assert_eq!(network.max_connections_per_source.get(), 128);
     assert_eq!(config.limits.rate_limit.get(), 60);
     assert_eq!(config.limits.rate_key, RateKey::Client);
     assert_eq!(config.limits.auth_failures.get(), 10);
@@ -52,6 +58,7 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
     assert!(help.starts_with("An OAuth 2.1 authorization server"), "{help}");
     for heading in [
         "Place:",
+        "Network:",
         "Accounts:",
         "Clients:",
         "Lifetimes:",
@@ -87,6 +94,19 @@ fn values_are_read_as_people_write_them() {
     let config = parse(&["--database", "memory:", "--replay-window", "1m 30s"]).unwrap();
     assert_eq!(config.database, Database::Memory);
     assert_eq!(config.lifetimes.replay_window.as_secs(), 90);
+    let network = parse(&[
+        "--trusted-proxies",
+        "10.0.0.7, fd00::/8,::1",
+        "--allowed-hosts",
+        "Backend,b:80,*",
+    ]);
+    let Network { trusted_proxies, allowed_hosts, .. } = network.unwrap().network;
+    assert_eq!(
+        trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.0.0.7/32", "fd00::/8", "::1/128"]
+    );
+    let named = |name: &str| AllowedHost::Named(name.parse().unwrap());
+    assert_eq!(allowed_hosts, [named("backend"), named("b:80"), AllowedHost::Any]);
 }
 
 #[test]
@@ -106,6 +126,12 @@ fn bad_values_are_refused_with_what_to_write_instead() {
         ("--issuer", "https://a.example/.well-known", "no .well-known"),
         ("--issuer", "https://u@a.example", ": https://a.example\n"),
         ("--issuer", "https://A.example:443", ": https://a.example\n"),
+        ("--trusted-proxies", "proxy.internal", "like 10.0.0.7 or 10.0.0.0/8"),
+        ("--trusted-proxies", "10.0.0.0/33", "like 10.0.0.7 or 10.0.0.0/8"),
+        ("--allowed-hosts", "https://backend", "like auth.internal, backend:8080 or *"),
+        ("--allowed-hosts", "*.example.com", "like auth.internal, backend:8080 or *"),
+        ("--header-timeout", "0s", "at least 1s"),
+        ("--max-connections", "0", "zero"),
         ("--database", "grants.db", "`memory:`"),
         ("--database", "mysql://db", "store trait"),
         ("--database", "postgres://", "store trait"),

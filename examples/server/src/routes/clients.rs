@@ -1,11 +1,10 @@
 //! How clients come to be known: registration, the endpoint of one registration, and the documents
 //! that some are known by.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use grantcore::{
@@ -15,6 +14,7 @@ use grantcore::{
 use super::authorize::read;
 use crate::app::{App, respond};
 use crate::documents::{self, Asker, FetchError};
+use crate::network::source::Source;
 use crate::store::BackendError;
 
 /// `/oauth/register` (RFC 7591).
@@ -48,13 +48,12 @@ pub(crate) async fn manage(
     }
 }
 
-/// Where a request comes from, as far as a limit goes by it. Behind a reverse proxy that is the
-/// proxy, and the limit one for all.
+/// Where a request comes from, as far as a limit goes by it; see `--trusted-proxies`.
 pub(super) fn source(parts: &Parts) -> String {
     parts
         .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|from| documents::source(from.0.ip()))
+        .get::<Source>()
+        .map(|Source(address)| documents::source(*address))
         .unwrap_or_default()
 }
 

@@ -10,10 +10,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
+mod connections;
 mod mounted;
+mod nginx;
 
+use grantcore_server::Running;
 use reqwest::Response;
 use serde_json::json;
+
+async fn start(more: &[&str]) -> Running {
+    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
+    Running::start(arguments.iter().chain(more).copied()).await.unwrap()
+}
 
 /// A port of this machine that nothing listened on a moment ago.
 fn free_port() -> u16 {

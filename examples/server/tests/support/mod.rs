@@ -37,7 +37,12 @@ pub struct Form {
 
 impl Browser {
     pub fn new(user: &'static str) -> Self {
-        Self { http: plain_client(true), user }
+        Self::with(plain_client(true), user)
+    }
+
+    /// A browser with a client of its own, which keeps cookies and follows no redirect.
+    pub fn with(http: Client, user: &'static str) -> Self {
+        Self { http, user }
     }
 
     /// Opens an authorization URL, signs in if asked to, presses the button of this value, and

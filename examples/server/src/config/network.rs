@@ -1,0 +1,101 @@
+//! Who may connect, through what, and for how long.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::uri::Authority;
+use clap::Args;
+use ipnet::IpNet;
+
+/// Connections, the proxies in front, and the names the server answers to.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct Network {
+    /// The reverse proxies whose `X-Forwarded-For` or `Forwarded` counts: addresses or networks
+    /// like 10.0.0.0/8, separated by commas.
+    ///
+    /// The source of a request is then the last hop that is none of them, for limits, log lines
+    /// and events; without this it is the proxy, and all users share its limits. Each proxy must
+    /// append the address it is called from, as nginx does with `proxy_set_header X-Forwarded-For
+    /// $proxy_add_x_forwarded_for`, or replace the header: one that passes a stranger's header
+    /// through lets strangers choose their source. If both headers are there and disagree, or the
+    /// last hops cannot be read, the source is the proxy.
+    #[arg(long, env = "GRANTCORE_TRUSTED_PROXIES", value_name = "CIDR,...")]
+    #[arg(value_delimiter = ',', value_parser = network)]
+    pub(crate) trusted_proxies: Vec<IpNet>,
+
+    /// Further names that requests may have in `Host`, separated by commas, or `*` for any.
+    ///
+    /// Those of the issuer, of this machine (localhost, 127.0.0.1, `[::1]`) and of the address that
+    /// was connected to are always allowed. A proxy that sends the name of its upstream needs
+    /// that name here, or passes the name on: nginx with `proxy_set_header Host $host`. With `*`,
+    /// a web page can make a browser inside your network talk to this server under a name of its
+    /// own (DNS rebinding).
+    #[arg(long, env = "GRANTCORE_ALLOWED_HOSTS", value_name = "HOST,...")]
+    #[arg(value_delimiter = ',')]
+    pub(crate) allowed_hosts: Vec<AllowedHost>,
+
+    /// How long a client may take to send the head of a request.
+    #[arg(long, env = "GRANTCORE_HEADER_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "10s", value_parser = super::some_seconds)]
+    pub(crate) header_timeout: Duration,
+
+    /// How long a request may take, its body included; after that it is answered 408.
+    #[arg(long, env = "GRANTCORE_REQUEST_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "30s", value_parser = super::some_seconds)]
+    pub(crate) request_timeout: Duration,
+
+    /// How long a connection may be idle between two requests, or take nothing of an answer.
+    #[arg(long, env = "GRANTCORE_IDLE_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value = "75s", value_parser = super::some_seconds)]
+    pub(crate) idle_timeout: Duration,
+
+    /// How many connections may be open at once, all together.
+    ///
+    /// One more closes the one that has been without a request for longest; when all are busy, the
+    /// new one is closed. Never more than three quarters of the files that the system lets this
+    /// process open.
+    #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS", value_name = "COUNT")]
+    #[arg(default_value = "4096")]
+    pub(crate) max_connections: NonZeroUsize,
+
+    /// How many of them may come from one address, or one /64 of IPv6.
+    ///
+    /// The same happens with one more. --trusted-proxies are not limited by this.
+    #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS_PER_SOURCE", value_name = "COUNT")]
+    #[arg(default_value = "128")]
+    pub(crate) max_connections_per_source: NonZeroUsize,
+}
+
+/// A name that requests may have in `Host`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AllowedHost {
+    /// Whatever it is.
+    Any,
+    /// This one, in lowercase, with any port if it has none.
+    Named(Authority),
+}
+
+impl FromStr for AllowedHost {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = "not a host name; write it like auth.internal, backend:8080 or *";
+        match text.trim().to_ascii_lowercase() {
+            any if any == "*" => Ok(Self::Any),
+            name if name.contains(['@', '*']) => Err(refused),
+            name => name.parse().map(Self::Named).map_err(|_| refused),
+        }
+    }
+}
+
+/// A network, or one address as a network of its own.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    let text = text.trim();
+    let alone = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| alone())
+        .map_err(|_| "not an address or network; write it like 10.0.0.7 or 10.0.0.0/8")
+}

@@ -1,0 +1,348 @@
+//! The connections that are open: how many, from whom, and for how long without a request.
+//!
+//! Connections that wait, for the first byte, the rest of a head or the next request, cost a
+//! stranger nothing (Slowloris). So each waits for a bounded time, and where there are as many as
+//! allowed, the one that has waited longest makes room. A connection whose request is being
+//! answered is never closed for another.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::source::{Source, TrustedProxies};
+use crate::config::Network;
+
+/// How many connections there may be, and how long they may wait.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    total: usize,
+    per_source: usize,
+    times: Times,
+    proxies: TrustedProxies,
+    open: Mutex<Open>,
+}
+
+/// How long a connection may be in each of its phases.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    header: Duration,
+    idle: Duration,
+    request: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    count: usize,
+    next: u64,
+    /// By source, in the order of their coming. Proxies are under their addresses too.
+    sources: HashMap<IpAddr, BTreeMap<u64, Arc<Activity>>>,
+}
+
+/// What a connection is doing.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    times: Times,
+    state: Mutex<State>,
+    evicted: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    phase: Phase,
+    /// The start of a head or of a request, and after that the latest byte that was taken.
+    since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The head of a request is being waited for, or is incomplete.
+    Head,
+    /// A request is being read, decided or answered.
+    Busy,
+    /// Between two requests.
+    Idle,
+    /// Closed for another connection.
+    Evicted,
+}
+
+impl Connections {
+    /// `files` is how many files the process may have open.
+    pub(crate) fn new(settings: &Network, proxies: TrustedProxies, files: usize) -> Self {
+        let times = Times {
+            header: settings.header_timeout,
+            idle: settings.idle_timeout,
+            request: settings.request_timeout,
+        };
+        let total = settings.max_connections.get().min((files / 4 * 3).max(1));
+        let per_source = settings.max_connections_per_source.get();
+        Self { total, per_source, times, proxies, open: Mutex::default() }
+    }
+
+    /// Takes in a connection, if need be in place of one that waits: of the same source, or else of
+    /// the source that has the most. `None` if none waits; then the new one is to be closed.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
+        let source = Source(peer).network();
+        let is_proxy = self.proxies.contains(peer);
+        let mut open = self.lock();
+        let own = open.sources.get(&source).map_or(0, BTreeMap::len);
+        let has_room = is_proxy || own < self.per_source || open.evict(source);
+        let has_room = has_room && (open.count < self.total || self.evict_any(&mut open));
+        if !has_room {
+            return None;
+        }
+        let activity = Arc::new(Activity {
+            times: self.times,
+            state: Mutex::new(State { phase: Phase::Head, since: Instant::now() }),
+            evicted: Notify::new(),
+        });
+        let id = open.next;
+        open.next += 1;
+        open.count += 1;
+        open.sources.entry(source).or_default().insert(id, Arc::clone(&activity));
+        Some(Slot { connections: Arc::clone(self), source, id, activity })
+    }
+
+    /// Closes one connection that waits, of the source that has the most of all; a proxy's last,
+    /// for behind it are many users.
+    fn evict_any(&self, open: &mut Open) -> bool {
+        let mut sources: Vec<_> = open
+            .sources
+            .iter()
+            .map(|(source, own)| (self.proxies.contains(*source), Reverse(own.len()), *source))
+            .collect();
+        sources.sort_unstable();
+        sources.into_iter().any(|(_, _, source)| open.evict(source))
+    }
+
+    /// Closes all that wait, for the server is to stop.
+    pub(crate) fn close_waiting(&self) {
+        for activity in self.lock().sources.values().flat_map(BTreeMap::values) {
+            activity.evict();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Closes the connection of this source that has waited longest, if one waits.
+    fn evict(&mut self, source: IpAddr) -> bool {
+        let Some(own) = self.sources.get(&source) else { return false };
+        let waiting =
+            own.iter().filter_map(|(id, activity)| Some((activity.waiting_since()?, *id)));
+        // It may have got its request just now.
+        let Some((_, id)) = waiting.min() else { return false };
+        let is_evicted = own.get(&id).is_some_and(|activity| activity.evict());
+        if is_evicted {
+            self.remove(source, id);
+        }
+        is_evicted
+    }
+
+    fn remove(&mut self, source: IpAddr, id: u64) {
+        let Some(own) = self.sources.get_mut(&source) else { return };
+        if own.remove(&id).is_some() {
+            self.count -= 1;
+        }
+        if own.is_empty() {
+            self.sources.remove(&source);
+        }
+    }
+}
+
+/// The place of one connection among all, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    connections: Arc<Connections>,
+    source: IpAddr,
+    id: u64,
+    activity: Arc<Activity>,
+}
+
+impl Slot {
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.connections.lock().remove(self.source, self.id);
+    }
+}
+
+impl Activity {
+    /// Waits until the connection is to be closed: it waited too long, or made room for another.
+    pub(crate) async fn over(&self) {
+        loop {
+            let deadline = match self.deadline() {
+                Some(deadline) if deadline > Instant::now() => deadline,
+                _ => return,
+            };
+            // A phase with an earlier deadline may begin meanwhile.
+            let again = deadline.min(Instant::now() + self.times.header);
+            tokio::select! {
+                () = tokio::time::sleep_until(again) => {}
+                () = self.evicted.notified() => {}
+            }
+        }
+    }
+
+    /// Begins a request. `None` if the connection is being closed: then nothing may be decided.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Busy> {
+        let mut state = self.lock();
+        if state.phase == Phase::Evicted {
+            return None;
+        }
+        *state = State { phase: Phase::Busy, since: Instant::now() };
+        Some(Busy(Arc::clone(self)))
+    }
+
+    /// Bytes came: after a pause they begin a head.
+    pub(crate) fn received(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Idle {
+            *state = State { phase: Phase::Head, since: Instant::now() };
+        }
+    }
+
+    /// Bytes of an answer were taken.
+    pub(crate) fn sent(&self) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Idle | Phase::Busy) {
+            state.since = Instant::now();
+        }
+    }
+
+    /// `None` if it is over already. A request has its own time-out; after that its answer must be
+    /// taken.
+    fn deadline(&self) -> Option<Instant> {
+        let State { phase, since } = *self.lock();
+        match phase {
+            Phase::Head => Some(since + self.times.header),
+            Phase::Idle => Some(since + self.times.idle),
+            Phase::Busy => Some(since + self.times.request + self.times.idle),
+            Phase::Evicted => None,
+        }
+    }
+
+    fn waiting_since(&self) -> Option<Instant> {
+        let State { phase, since } = *self.lock();
+        matches!(phase, Phase::Head | Phase::Idle).then_some(since)
+    }
+
+    fn evict(&self) -> bool {
+        let mut state = self.lock();
+        let waits = matches!(state.phase, Phase::Head | Phase::Idle);
+        if waits {
+            state.phase = Phase::Evicted;
+            self.evicted.notify_one();
+        }
+        waits
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is being answered, until its answer is handed over and this is dropped.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.lock() = State { phase: Phase::Idle, since: Instant::now() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn connections(total: usize, per_source: usize) -> Arc<Connections> {
+        let times = Times {
+            header: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            request: Duration::from_secs(30),
+        };
+        let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        Arc::new(Connections { total, per_source, times, proxies, open: Mutex::default() })
+    }
+
+    fn from(last: u8) -> IpAddr {
+        Ipv4Addr::new(192, 0, 2, last).into()
+    }
+
+    fn is_evicted(slot: &Slot) -> bool {
+        slot.activity.deadline().is_none()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_one_more_takes_the_place_of_the_one_that_waited_longest() {
+        let all = connections(100, 2);
+        let first = all.admit(from(1)).unwrap();
+        let busy = first.activity.begin().unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let second = all.admit(from(1)).unwrap();
+        let third = all.admit(from(1)).unwrap();
+        assert!(!is_evicted(&first) && is_evicted(&second) && !is_evicted(&third));
+        assert!(second.activity.begin().is_none(), "nothing is decided on it");
+        second.activity.over().await;
+        let other = third.activity.begin().unwrap();
+        assert!(all.admit(from(1)).is_none(), "all are busy");
+        assert!(all.admit(from(2)).is_some(), "others are not concerned");
+        drop(busy);
+        let fourth = all.admit(from(1)).unwrap();
+        assert!(is_evicted(&first) && !is_evicted(&third));
+        drop((first, second, third, fourth, other));
+        let open = all.lock();
+        assert_eq!((open.count, open.sources.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_where_all_places_are_taken_the_source_with_the_most_gives_one() {
+        let all = connections(6, 4);
+        let proxy: IpAddr = Ipv4Addr::new(10, 0, 0, 1).into();
+        let proxied = [(); 2].map(|()| all.admit(proxy).unwrap());
+        let greedy = [(); 3].map(|()| all.admit(from(1)).unwrap());
+        let modest = all.admit(from(2)).unwrap();
+        let newcomer = all.admit(from(3)).unwrap();
+        assert_eq!(greedy.iter().filter(|slot| is_evicted(slot)).count(), 1);
+        let more = [(); 6].map(|()| all.admit(proxy));
+        assert_eq!(more.iter().flatten().count(), 6, "a proxy is not limited by itself");
+        assert!(greedy.iter().chain([&modest, &newcomer]).all(is_evicted), "strangers' go first");
+        assert_eq!(proxied.iter().filter(|slot| is_evicted(slot)).count(), 2, "then its own");
+        assert_eq!(all.lock().count, 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_each_phase_ends() {
+        let all = connections(10, 10);
+        let slot = all.admit(from(1)).unwrap();
+        let start = Instant::now();
+        let waited = || Instant::now().duration_since(start).as_secs();
+        slot.activity.received();
+        slot.activity.over().await;
+        assert_eq!(waited(), 10, "a head that never ends");
+        let busy = slot.activity.begin().unwrap();
+        drop(busy);
+        slot.activity.over().await;
+        assert_eq!(waited(), 10 + 75, "no further request");
+        slot.activity.received();
+        slot.activity.over().await;
+        assert_eq!(waited(), 10 + 75 + 10, "half a further head");
+        let _busy = slot.activity.begin().unwrap();
+        slot.activity.over().await;
+        assert_eq!(waited(), 10 + 75 + 10 + 30 + 75, "an answer that nobody takes");
+    }
+}

@@ -1,0 +1,284 @@
+//! The names that this server answers to, and the scheme it is opened with.
+//!
+//! A web page that rebinds its own name to this machine sends that name as `Host` (DNS rebinding).
+//! It is refused before anything of the request is looked at. The answer names what was received
+//! and the setting, because a proxy that sends the name of its upstream looks the same.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::Local;
+use crate::config::{AllowedHost, Issuer};
+use crate::pages::answer::{self, Answer};
+
+/// What is compared with a request's `Host`.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosts {
+    issuer: Issuer,
+    further: Arc<[AllowedHost]>,
+}
+
+impl Hosts {
+    pub(crate) fn new(issuer: &Issuer, further: &[AllowedHost]) -> Self {
+        Self { issuer: issuer.clone(), further: further.into() }
+    }
+
+    /// Returns whether the server answers to this name, at a connection to this address.
+    fn allows(&self, host: &Authority, local: Option<SocketAddr>) -> bool {
+        let name = host.host().to_ascii_lowercase();
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let is_local = address.is_some_and(|address| {
+            address.is_loopback() || local.is_some_and(|local| local.ip().to_canonical() == address)
+        });
+        let is_further = |allowed: &AllowedHost| match allowed {
+            AllowedHost::Any => true,
+            AllowedHost::Named(own) => {
+                own.host() == name
+                    && own.port_u16().is_none_or(|port| host.port_u16() == Some(port))
+            }
+        };
+        self.is_issuer(host)
+            || name == "localhost"
+            || is_local
+            || self.further.iter().any(is_further)
+    }
+
+    fn is_issuer(&self, host: &Authority) -> bool {
+        host.host().eq_ignore_ascii_case(self.issuer.host())
+    }
+
+    /// Returns whether a browser opened the pages of an `https` issuer over plain `http`, where its
+    /// cookies do not work.
+    ///
+    /// A proxy says so; or there is no proxy: none of their headers, another name than the
+    /// issuer's, and a connection as browsers make it, not nginx's of HTTP/1.0 or one request.
+    fn is_opened_in_the_clear(&self, request: &Request, host: &Authority) -> bool {
+        let headers = request.headers();
+        let is_page =
+            matches!(*request.method(), Method::GET | Method::HEAD) && answer::is_browser(headers);
+        if !self.issuer.is_https() || !is_page {
+            return false;
+        }
+        if let Some(scheme) = scheme(headers) {
+            return scheme.eq_ignore_ascii_case("http");
+        }
+        let closes = headers
+            .get(header::CONNECTION)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+        let is_direct = request.version() >= Version::HTTP_11 && !closes;
+        is_direct && !self.is_issuer(host) && !PROXIES.iter().any(|name| headers.contains_key(name))
+    }
+}
+
+/// Headers that browsers never send, and proxies do.
+const PROXIES: [HeaderName; 5] = [
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// The scheme that the client used, as the first proxy says.
+fn scheme(headers: &HeaderMap) -> Option<&str> {
+    let first = |name: &str| headers.get(name)?.to_str().ok()?.split(',').next();
+    let forwarded = || {
+        first("forwarded")?.split(';').find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("proto").then(|| value.trim().trim_matches('"'))
+        })
+    };
+    first("x-forwarded-proto").map(str::trim).or_else(forwarded)
+}
+
+/// The host that a request is for: of an absolute target, or the one `Host`.
+fn host(request: &Request) -> Option<Authority> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.clone());
+    }
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let line = lines.next().filter(|_| lines.next().is_none())?;
+    line.to_str().ok()?.parse().ok()
+}
+
+/// Refuses a request for another name, and sends a browser to the issuer's own address.
+pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let local = request.extensions().get::<Local>().map(|Local(address)| *address);
+    let Some(host) = host(&request) else {
+        let received = answer::shown(&lines(&request));
+        let answer = Answer {
+            status: StatusCode::BAD_REQUEST,
+            title: "Which host?",
+            code: "invalid_request",
+            description: format!(
+                "The request must name one host in its Host header; received: {received}."
+            ),
+            links: Vec::new(),
+        };
+        return answer.to(request.headers());
+    };
+    if !hosts.allows(&host, local) {
+        let received = answer::shown(host.as_str().as_bytes());
+        tracing::warn!(host = %received, "refused a Host that is not in --allowed-hosts");
+        let answer = Answer {
+            status: StatusCode::FORBIDDEN,
+            title: "Not a name of this server",
+            code: "invalid_request",
+            description: format!(
+                "This server does not answer to the Host that it received: {received}. Its operator lets the proxy pass \
+                 the Host on as clients send it ({}), or names this one by --allowed-hosts.",
+                hosts.issuer.host(),
+            ),
+            links: Vec::new(),
+        };
+        return answer.to(request.headers());
+    }
+    if hosts.is_opened_in_the_clear(&request, &host) {
+        let issuer = hosts.issuer.as_str();
+        let answer = Answer {
+            status: StatusCode::MISDIRECTED_REQUEST,
+            title: "Open this server by https",
+            code: "invalid_request",
+            description: format!(
+                "This server is {issuer}, and was reached over plain http, where nobody can sign in. Open {issuer} instead. \
+                 If you did, its proxy must pass on the Host header and set X-Forwarded-Proto to https.",
+            ),
+            links: Vec::new(),
+        };
+        return answer.to(request.headers());
+    }
+    next.run(request).await
+}
+
+/// All that was received as `Host`.
+fn lines(request: &Request) -> Vec<u8> {
+    let lines: Vec<_> =
+        request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes).collect();
+    lines.join(&b", "[..])
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// The status of a request to a server with these names, and what it says.
+    async fn asked(issuer: &str, further: &[&str], request: Request) -> (u16, String) {
+        let further: Vec<_> = further.iter().map(|name| name.parse().unwrap()).collect();
+        let hosts = Hosts::new(&issuer.parse().unwrap(), &further);
+        let site = crate::site::Site::default();
+        let app = Router::new()
+            .fallback(|| async { "served" })
+            .layer(middleware::from_fn_with_state(hosts, admit))
+            .layer(middleware::from_fn_with_state(site, crate::site::finish));
+        let response = app.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, String::from_utf8(body.into()).unwrap())
+    }
+
+    fn get(headers: &[(&str, &str)]) -> Request {
+        let request = Request::get("/login").extension(Local("192.0.2.7:8080".parse().unwrap()));
+        let add = |request: axum::http::request::Builder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        headers.iter().fold(request, add).body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn f08_only_known_hosts_are_served() {
+        const ISSUER: &str = "https://auth.example.com";
+        for (further, host, status) in [
+            (&[] as &[_], "127.0.0.1:8080", 200),
+            (&[], "127.8.9.1", 200),
+            (&[], "localhost", 200),
+            (&[], "[::1]:8080", 200),
+            (&[], "auth.example.com", 200),
+            (&[], "AUTH.example.com:443", 200),
+            (&[], "192.0.2.7:8080", 200),
+            (&[], "192.0.2.8:8080", 403),
+            (&[], "evil.example", 403),
+            (&[], "auth.example.com.evil.example", 403),
+            (&[], "localhost.evil.example", 403),
+            (&[], "127.0.0.1.evil.example", 403),
+            (&[], "grantcore_backend", 403),
+            (&["Grantcore_Backend"], "grantcore_backend", 200),
+            (&["backend"], "BACKEND:8080", 200),
+            (&["backend:8080"], "backend:8080", 200),
+            (&["backend:8080"], "backend:8081", 403),
+            (&["backend:8080"], "backend", 403),
+            (&["backend"], "other", 403),
+            (&["*"], "evil.example", 200),
+        ] {
+            let (found, _) = asked(ISSUER, further, get(&[("host", host)])).await;
+            assert_eq!(found, status, "{host} {further:?}");
+        }
+        for bad in [
+            &[] as &[_],
+            &[("host", "")],
+            &[("host", "a b")],
+            &[("host", "localhost"), ("host", "x")],
+        ] {
+            assert_eq!(asked(ISSUER, &["*"], get(bad)).await.0, 400, "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn f08_the_answer_names_the_host_and_the_setting() {
+        let (_, told) =
+            asked("https://auth.example.com", &[], get(&[("host", "grantcore_backend")])).await;
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let description = told["error_description"].as_str().unwrap();
+        for part in ["grantcore_backend", "--allowed-hosts", "auth.example.com"] {
+            assert!(description.contains(part), "{description}");
+        }
+        let long = "a".repeat(5000);
+        let (_, told) = asked(
+            "https://auth.example.com",
+            &[],
+            get(&[("host", &long), ("accept", "text/html")]),
+        )
+        .await;
+        assert!(told.starts_with("<!doctype html>") && told.len() < 2000, "{told}");
+    }
+
+    /// Browsers at the address that only the proxy should use, or at a proxy that speaks plain
+    /// http.
+    #[tokio::test]
+    async fn an_https_issuer_that_is_opened_by_http_says_so_to_browsers() {
+        const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
+        const ISSUER: (&str, &str) = ("host", "auth.example.com");
+        const DIRECT: (&str, &str) = ("host", "127.0.0.1:8080");
+        for (headers, status) in [
+            (&[PAGE, DIRECT] as &[_], 421),
+            (&[PAGE, DIRECT, ("connection", "keep-alive")], 421),
+            (&[PAGE, ("host", "192.0.2.7:8080")], 421),
+            (&[PAGE, ISSUER, ("x-forwarded-proto", "http")], 421),
+            (&[PAGE, ISSUER, ("forwarded", "for=192.0.2.1;proto=http")], 421),
+            // What default settings of proxies send.
+            (&[PAGE, ISSUER], 200),
+            (&[PAGE, DIRECT, ("connection", "close")], 200),
+            (&[PAGE, DIRECT, ("x-forwarded-for", "192.0.2.1")], 200),
+            (&[PAGE, DIRECT, ("x-forwarded-proto", "https")], 200),
+            (&[PAGE, DIRECT, ("forwarded", "for=192.0.2.1;proto=https")], 200),
+            // Programs.
+            (&[DIRECT], 200),
+            (&[("accept", "*/*"), DIRECT], 200),
+        ] {
+            let (found, told) = asked("https://auth.example.com", &[], get(headers)).await;
+            assert_eq!(found, status, "{headers:?}");
+            assert!(status == 200 || told.contains("https://auth.example.com"), "{told}");
+        }
+        assert_eq!(asked("http://127.0.0.1:8080", &[], get(&[PAGE, DIRECT])).await.0, 200);
+    }
+}

@@ -1,0 +1,191 @@
+//! The server's loop: takes connections in, serves requests on them, and lets them end when it is
+//! told to stop.
+//!
+//! axum's own loop has no limit of connections and no time-out of a head.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::Local;
+use super::connections::{Activity, Connections, Slot};
+
+/// Serves until `stop`, and then until the requests under way are answered.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections: Arc<Connections>,
+    stop: CancellationToken,
+) {
+    let graceful = GracefulShutdown::new();
+    // Dropped with this future, and so are the connections that do not end.
+    let mut serving = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    if let Some(slot) = connections.admit(peer.ip()) {
+                        let watcher = graceful.watcher();
+                        serving.spawn(connection(stream, peer, slot, router.clone(), watcher));
+                    }
+                }
+                Err(error) => rest(&error).await,
+            },
+            Some(_) = serving.join_next() => {}
+        }
+    }
+    drop(listener);
+    connections.close_waiting();
+    graceful.shutdown().await;
+}
+
+/// A connection that broke before it was accepted is nobody's fault. Of anything else, above all
+/// that there are no files left, the next attempt would die as well if it came at once.
+async fn rest(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "a connection could not be accepted");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Serves one connection until it ends, waits too long, or makes room for another.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+    router: Router,
+    watcher: Watcher,
+) {
+    let Ok(local) = stream.local_addr() else { return };
+    // Answers are written whole; waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let activity = Arc::clone(slot.activity());
+    let stream = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+    let service = service_fn(|request: Request<Incoming>| {
+        let (router, activity) = (router.clone(), Arc::clone(&activity));
+        async move {
+            Ok::<_, std::convert::Infallible>(answer(router, &activity, peer, local, request).await)
+        }
+    });
+    let serving = watcher.watch(http1::Builder::new().serve_connection(stream, service));
+    tokio::select! {
+        // First, so that a request that has come is begun before the time is looked at.
+        biased;
+        ended = serving => if let Err(error) = ended {
+            tracing::trace!(%error, "a connection broke");
+        },
+        () = activity.over() => {}
+    }
+    drop(slot);
+}
+
+/// Answers one request, and keeps the connection busy until the answer is handed over.
+async fn answer(
+    router: Router,
+    activity: &Arc<Activity>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let Some(busy) = activity.begin() else {
+        let closing = (StatusCode::SERVICE_UNAVAILABLE, [(header::CONNECTION, "close")]);
+        return axum::response::IntoResponse::into_response(closing);
+    };
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(Local(local));
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    // The body owns it as long as there is something left to send.
+    response.map(|body| {
+        Body::new(body.map_err(move |error| {
+            let _ = &busy;
+            error
+        }))
+    })
+}
+
+/// A stream that notes when something of it was read or written.
+struct Watched {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.received();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.noted(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Watched {
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(count)) if count > 0) {
+            self.activity.sent();
+        }
+        written
+    }
+}

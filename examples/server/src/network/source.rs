@@ -1,0 +1,219 @@
+//! Where a request comes from: the address of the connection, or the one that a trusted proxy
+//! names (RFC 7239, and the older `X-Forwarded-For`).
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+
+/// How many hops are looked at; no chain of proxies is as long.
+const MOST_HOPS: usize = 64;
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The address that a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Source(pub(crate) IpAddr);
+
+impl Source {
+    /// What shares the limits of this source: the address, or its /64 of IPv6, which is what one
+    /// customer of a network has.
+    pub(crate) fn network(self) -> IpAddr {
+        match self.0.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address @ IpAddr::V4(_) => address,
+        }
+    }
+}
+
+/// The proxies whose word is taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TrustedProxies(Arc<[IpNet]>);
+
+impl TrustedProxies {
+    pub(crate) fn new(networks: &[IpNet]) -> Self {
+        Self(networks.into())
+    }
+
+    /// Returns whether this is the address of a trusted proxy.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The source of a request: the peer, or the last hop that is no trusted proxy.
+    ///
+    /// The peer stays the source if it is no trusted proxy itself, if a hop that decides cannot be
+    /// read, and if `Forwarded` and `X-Forwarded-For` disagree: a proxy that writes one of them
+    /// passes the other on as a stranger sent it.
+    pub(crate) fn source(&self, peer: SocketAddr, headers: &HeaderMap) -> Source {
+        let peer = peer.ip().to_canonical();
+        if !self.contains(peer) {
+            return Source(peer);
+        }
+        let old = values(headers, &X_FORWARDED_FOR).map(|hops| self.last(hops.map(address)));
+        let new =
+            values(headers, &header::FORWARDED).map(|hops| self.last(hops.map(forwarded_for)));
+        let named = match (old, new) {
+            (Some(old), Some(new)) if old != new => None,
+            (old, new) => old.or(new).flatten(),
+        };
+        Source(named.unwrap_or(peer))
+    }
+
+    /// The last hop that is no trusted proxy, or the first of all if all are; `None` if one up to
+    /// there cannot be read.
+    fn last(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
+        let mut last = None;
+        for hop in hops.take(MOST_HOPS) {
+            last = Some(hop?);
+            if !self.contains(hop?) {
+                break;
+            }
+        }
+        last
+    }
+}
+
+/// The elements of a list header, the last first, over all its lines; `None` if there is no line.
+/// An element that is no text is an empty one, which names no address.
+fn values<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Option<impl Iterator<Item = &'h str> + use<'h>> {
+    let lines: Vec<_> = headers.get_all(name).iter().collect();
+    let elements = |line: &'h str| {
+        let mut quoted = false;
+        line.rsplit(move |c: char| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        })
+    };
+    (!lines.is_empty()).then(|| {
+        lines
+            .into_iter()
+            .rev()
+            .flat_map(move |line| match line.to_str() {
+                Ok(line) => elements(line),
+                Err(_) => elements("-"),
+            })
+            .map(str::trim)
+            .filter(|element| !element.is_empty())
+    })
+}
+
+/// The address in an element of `Forwarded`: its one `for`.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut named = element.split(';').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("for").then(|| value.trim())
+    });
+    let value = named.next().filter(|_| named.next().is_none())?;
+    let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    address(bare.unwrap_or(value))
+}
+
+/// An address as proxies write it: with or without a port, IPv6 with or without brackets. A name,
+/// `unknown` and an obfuscated identifier are none.
+fn address(text: &str) -> Option<IpAddr> {
+    let bracketed = |text: &str| {
+        let (address, port) = text.strip_prefix('[')?.split_once(']')?;
+        let is_port = port.is_empty() || port.strip_prefix(':')?.parse::<u16>().is_ok();
+        is_port.then(|| address.parse::<Ipv6Addr>().ok().map(IpAddr::from))?
+    };
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    let found = text.parse().ok().or_else(|| bracketed(text)).or_else(with_port);
+    found.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn source(peer: &str, lines: &[(&str, &str)]) -> String {
+        let proxies = ["10.0.0.0/8", "127.0.0.1/32", "2001:db8:aaaa::/48"];
+        let networks: Vec<IpNet> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+        TrustedProxies::new(&networks).source(peer, &headers).0.to_string()
+    }
+
+    #[test]
+    fn f20_the_source_is_the_last_hop_that_is_no_trusted_proxy() {
+        const XFF: &str = "X-Forwarded-For";
+        const FWD: &str = "Forwarded";
+        for (peer, lines, expected) in [
+            // Not from a trusted proxy: whatever it says.
+            ("203.0.113.1", &[(XFF, "192.0.2.1")] as &[_], "203.0.113.1"),
+            ("203.0.113.1", &[(FWD, "for=192.0.2.1")], "203.0.113.1"),
+            ("::ffff:203.0.113.1", &[(XFF, "192.0.2.1")], "203.0.113.1"),
+            // From one.
+            ("127.0.0.1", &[], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1")], "192.0.2.1"),
+            ("::ffff:10.1.2.3", &[(XFF, "192.0.2.1")], "192.0.2.1"),
+            ("2001:db8:aaaa::1", &[(XFF, "192.0.2.1")], "192.0.2.1"),
+            // Several hops, in one line and in several; what a stranger wrote before does not count.
+            ("127.0.0.1", &[(XFF, "198.51.100.7, 192.0.2.1")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "198.51.100.7"), (XFF, "192.0.2.1")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1, 10.0.0.9,10.0.0.8")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1"), (XFF, "10.0.0.9")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "unknown, é, 192.0.2.1, 10.0.0.9")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "nonsense, 192.0.2.1, 10.0.0.9")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1, , ,")], "192.0.2.1"),
+            // All hops are proxies: the first of them.
+            ("127.0.0.1", &[(XFF, "10.0.0.1, 10.0.0.2")], "10.0.0.1"),
+            // A hop that decides cannot be read.
+            ("127.0.0.1", &[(XFF, "192.0.2.1, unknown")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1, 10.0.0.9, x")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.256")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1:99999")], "127.0.0.1"),
+            // Ports, brackets, and one address in several spellings.
+            ("127.0.0.1", &[(XFF, "192.0.2.1:4711")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "::ffff:192.0.2.1")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "2001:DB8:0::1")], "2001:db8::1"),
+            ("127.0.0.1", &[(XFF, "[2001:db8::1]")], "2001:db8::1"),
+            ("127.0.0.1", &[(XFF, "[2001:db8::1]:4711")], "2001:db8::1"),
+            ("127.0.0.1", &[(XFF, "[2001:db8::1")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "[192.0.2.1]")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "fe80::1%eth0")], "127.0.0.1"),
+            // RFC 7239.
+            ("127.0.0.1", &[(FWD, "for=192.0.2.1")], "192.0.2.1"),
+            (
+                "127.0.0.1",
+                &[(FWD, "proto=https; For=\"[2001:db8::1]:4711\";by=10.0.0.1")],
+                "2001:db8::1",
+            ),
+            ("127.0.0.1", &[(FWD, "for=198.51.100.7, for=192.0.2.1;host=\"a,b\"")], "192.0.2.1"),
+            ("127.0.0.1", &[(FWD, "for=192.0.2.1, for=10.0.0.9")], "192.0.2.1"),
+            ("127.0.0.1", &[(FWD, "for=198.51.100.7"), (FWD, "for=192.0.2.1")], "192.0.2.1"),
+            ("127.0.0.1", &[(FWD, "for=_hidden")], "127.0.0.1"),
+            ("127.0.0.1", &[(FWD, "for=unknown")], "127.0.0.1"),
+            ("127.0.0.1", &[(FWD, "proto=https")], "127.0.0.1"),
+            ("127.0.0.1", &[(FWD, "for=192.0.2.1;for=192.0.2.2")], "127.0.0.1"),
+            ("127.0.0.1", &[(FWD, "for=\"192.0.2.1")], "127.0.0.1"),
+            // Both: only if they agree.
+            ("127.0.0.1", &[(XFF, "192.0.2.1"), (FWD, "for=192.0.2.1")], "192.0.2.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1"), (FWD, "for=192.0.2.2")], "127.0.0.1"),
+            ("127.0.0.1", &[(XFF, "192.0.2.1"), (FWD, "for=_hidden")], "127.0.0.1"),
+        ] {
+            assert_eq!(source(peer, lines), expected, "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn f20_ipv6_counts_by_the_64_and_a_long_chain_ends() {
+        let network = |text: &str| Source(text.parse().unwrap()).network().to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        let chain = format!("192.0.2.1{}", ", 10.0.0.1".repeat(MOST_HOPS));
+        assert_eq!(source("127.0.0.1", &[("x-forwarded-for", &chain)]), "10.0.0.1");
+    }
+}

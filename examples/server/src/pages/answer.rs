@@ -1,0 +1,79 @@
+//! Short answers of the server itself, where no endpoint is: a page for a browser, JSON for a
+//! program.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::{Notice, Page};
+
+/// How much of what was received is repeated.
+const MOST_SHOWN: usize = 200;
+
+/// What went wrong, and where to go instead.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// The page's heading.
+    pub(crate) title: &'static str,
+    /// `error` in JSON.
+    pub(crate) code: &'static str,
+    /// What was received and what is right: the page's sentence, and `error_description` in JSON.
+    pub(crate) description: String,
+    /// Further members of the JSON: addresses by name.
+    pub(crate) links: Vec<(&'static str, String)>,
+}
+
+impl Answer {
+    /// The answer, as the sender of these headers reads it.
+    pub(crate) fn to(self, headers: &HeaderMap) -> Response {
+        if is_browser(headers) {
+            let page = Notice { title: self.title.into(), message: self.description };
+            return (self.status, Page(page)).into_response();
+        }
+        let mut body = Map::new();
+        body.insert("error".into(), self.code.into());
+        body.insert("error_description".into(), self.description.into());
+        body.extend(self.links.into_iter().map(|(name, url)| (name.to_owned(), url.into())));
+        (self.status, [(header::CACHE_CONTROL, "no-store")], Json(Value::Object(body)))
+            .into_response()
+    }
+}
+
+/// Returns whether the request is made for a person: browsers ask for HTML when a page is opened.
+pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accepted| accepted.contains("text/html"))
+}
+
+/// What was received, to be repeated in an answer or in the log: printable ASCII without quotes,
+/// backslashes and angle brackets, and not much of it.
+pub(crate) fn shown(received: &[u8]) -> String {
+    if received.is_empty() {
+        return "nothing".into();
+    }
+    let mut text: String = String::from_utf8_lossy(received)
+        .chars()
+        .take(MOST_SHOWN)
+        .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '<' | '>') { c } else { '?' })
+        .collect();
+    if received.len() > MOST_SHOWN {
+        text.push_str("...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_bounded_and_plain() {
+        assert_eq!(shown(b""), "nothing");
+        assert_eq!(shown(b"a.example:80"), "a.example:80");
+        assert_eq!(shown("<b>\"é\n\\".as_bytes()), "?b????".to_owned() + "?");
+        assert_eq!(shown(&[b'a'; 5000]).len(), MOST_SHOWN + 3);
+    }
+}

@@ -1,0 +1,122 @@
+//! What is at no address: calls of a resource with a slash too many, which are served, and guesses,
+//! which are answered with where to look.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request, State};
+use axum::http::uri::PathAndQuery;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tower::ServiceExt as _;
+
+use super::{path_of, readable};
+use crate::app::App;
+use crate::pages::answer::{Answer, shown};
+
+/// The fallback of the router. `resources` are the routes of the protected resources.
+pub(crate) fn fallback(app: &Arc<App>, resources: Router) -> Router {
+    // A client that guesses may be a page of another origin, and must be able to read the answer.
+    let nowhere = Router::new().fallback(not_found).layer(readable()).with_state(Arc::clone(app));
+    let state = Arc::new(Missing { app: Arc::clone(app), resources, nowhere });
+    Router::new().fallback(resource_or_nothing).with_state(state)
+}
+
+struct Missing {
+    app: Arc<App>,
+    resources: Router,
+    nowhere: Router,
+}
+
+/// Users append a slash to the address of a resource that they give their client. The challenge and
+/// the calls are those of the resource without it; its tokens are for that one.
+async fn resource_or_nothing(
+    State(missing): State<Arc<Missing>>,
+    mut request: Request,
+) -> Response {
+    let path = without_empty_segments(request.uri().path());
+    let mut own =
+        missing.app.oauth.policy().resources().iter().map(|own| path_of(own.identifier()));
+    let target = if own.any(|own| own == path) && path != request.uri().path() {
+        with_path(request.uri(), &path)
+    } else {
+        None
+    };
+    let router = match target {
+        Some(target) => {
+            *request.uri_mut() = target;
+            &missing.resources
+        }
+        None => &missing.nowhere,
+    };
+    router.clone().oneshot(request).await.into_response()
+}
+
+/// `//a///b/` as `/a/b`.
+fn without_empty_segments(path: &str) -> String {
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .flat_map(|segment| ["/", segment])
+        .collect()
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// A guess: with the addresses of the documents that say where everything is.
+async fn not_found(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Response {
+    let policy = app.oauth.policy();
+    let server = policy.server_metadata_url();
+    let is_named = |name: &str| uri.path().split('/').any(|segment| segment == name);
+    let name = |url: &str| path_of(url).rsplit('/').next().unwrap_or_default().to_owned();
+    let mut resources = policy.resources().iter();
+    let meant =
+        resources.clone().find(|own| is_named(&name(own.identifier()))).or(resources.next());
+    let mut links = vec![("authorization_server_metadata", server.clone())];
+    links.extend(meant.map(|own| ("resource_metadata", own.metadata_url().to_owned())));
+    let answer = Answer {
+        status: StatusCode::NOT_FOUND,
+        title: "Not found",
+        code: "not_found",
+        description: format!(
+            "There is nothing at {}. The addresses of this server are in its metadata: {server}",
+            shown(uri.path().as_bytes()),
+        ),
+        links,
+    };
+    answer.to(request.headers())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slashes_are_forgiven() {
+        for (path, plain) in [
+            ("/mcp/", "/mcp"),
+            ("//mcp", "/mcp"),
+            ("/auth//mcp///", "/auth/mcp"),
+            ("/mcp", "/mcp"),
+            ("/", ""),
+            ("/MCP/", "/MCP"),
+            ("/mcp/%2F", "/mcp/%2F"),
+            ("/mcp/..", "/mcp/.."),
+        ] {
+            assert_eq!(without_empty_segments(path), plain);
+        }
+        let uri = with_path(&"/mcp/?a=/b/".parse().unwrap(), "/mcp").unwrap();
+        assert_eq!(uri, "/mcp?a=/b/");
+    }
+}

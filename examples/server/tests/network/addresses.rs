@@ -1,0 +1,189 @@
+//! Whom the server answers as what: hosts, sources behind proxies, and addresses that are none.
+
+use grantcore_server::Running;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::support::plain_client;
+use super::{header, start};
+
+async fn register(server: &Running, forwarded: &str) -> u16 {
+    let body = json!({
+        "client_name": "n",
+        "redirect_uris": ["https://app.example.test/cb"],
+        "token_endpoint_auth_method": "none",
+    });
+    let request = plain_client(false)
+        .post(format!("{}/oauth/register", server.issuer()))
+        .header("x-forwarded-for", forwarded)
+        .json(&body);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn f20_behind_a_trusted_proxy_each_source_has_its_own_limit() {
+    let limit = ["--registration-rate", "8"];
+    let server = start(&[&limit[..], &["--trusted-proxies", "127.0.0.0/8"]].concat()).await;
+    for user in 0..12 {
+        assert_eq!(register(&server, &format!("203.0.113.{user}")).await, 201);
+        assert_eq!(register(&server, &format!("2001:db8:0:{user}::1, 127.0.0.9")).await, 201);
+    }
+    for port in 0..7 {
+        assert_eq!(register(&server, &format!("198.51.100.1, 203.0.113.0:{port}")).await, 201);
+        let neighbour = format!("2001:db8:0:0:{port}::2");
+        assert_eq!(register(&server, &neighbour).await, 201, "{neighbour}");
+    }
+    assert_eq!(register(&server, "203.0.113.0").await, 429, "the ninth of one source");
+    assert_eq!(register(&server, "2001:db8::ffff").await, 429, "of one /64");
+    server.stop().await.unwrap();
+
+    // Nobody is believed who is not named.
+    let server = start(&limit).await;
+    for user in 0..8 {
+        assert_eq!(register(&server, &format!("203.0.113.{user}")).await, 201);
+    }
+    assert_eq!(register(&server, "203.0.113.99").await, 429);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn f08_an_unknown_host_is_named_wherever_it_asks() {
+    const PATHS: [&str; 6] = [
+        "/mcp",
+        "/oauth/token",
+        "/login",
+        "/.well-known/oauth-authorization-server",
+        "/",
+        "/nothing",
+    ];
+    let ask = |server: &Running, path: &str| {
+        let url = format!("{}{path}", server.issuer());
+        plain_client(false).request(Method::GET, url).header("host", "grantcore_backend").send()
+    };
+    let server = start(&[]).await;
+    for path in PATHS {
+        let refused = ask(&server, path).await.unwrap();
+        assert_eq!(refused.status(), 403, "{path}");
+        let body: Value = refused.json().await.unwrap();
+        let description = body["error_description"].as_str().unwrap();
+        assert!(description.contains("grantcore_backend"), "{description}");
+        assert!(description.contains("--allowed-hosts"), "{description}");
+    }
+    server.stop().await.unwrap();
+    for allowed in ["grantcore_backend,other", "*"] {
+        let server = start(&["--allowed-hosts", allowed]).await;
+        for path in PATHS {
+            assert_ne!(ask(&server, path).await.unwrap().status(), 403, "{allowed} {path}");
+        }
+        assert_eq!(ask(&server, "/mcp").await.unwrap().status(), 401);
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn f19_a_slash_too_many_is_the_same_resource() {
+    let server = start(&[]).await;
+    let issuer = server.issuer();
+    for (path, resource) in [
+        ("/mcp/", "/mcp"),
+        ("//mcp", "/mcp"),
+        ("//mcp//", "/mcp"),
+        ("/mcp/?a=b", "/mcp"),
+        ("/api/", "/api"),
+    ] {
+        let url = format!("{issuer}{path}");
+        let refused = plain_client(false).post(url).json(&json!({})).send().await.unwrap();
+        let refused = if resource == "/api" {
+            plain_client(false).get(format!("{issuer}{path}")).send().await.unwrap()
+        } else {
+            refused
+        };
+        assert_eq!(refused.status(), 401, "{path}");
+        let expected = format!(
+            "resource_metadata=\"{issuer}/.well-known/oauth-protected-resource{resource}\""
+        );
+        let challenge = header(&refused, "www-authenticate");
+        assert!(challenge.contains(&expected), "{path}: {challenge}");
+        assert_eq!(header(&refused, "access-control-allow-origin"), "*");
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn f19_a_guess_is_answered_with_where_to_look() {
+    let server = start(&[]).await;
+    let issuer = server.issuer();
+    let metadata = format!("{issuer}/.well-known/oauth-authorization-server");
+    for (method, path) in [
+        (Method::POST, "/oauth/token/"),
+        (Method::POST, "/oauth/register/"),
+        (Method::POST, "/token"),
+        (Method::POST, "/register"),
+        (Method::GET, "/authorize"),
+        (Method::GET, "/oauth/authorize/"),
+        (Method::GET, "/.well-known/openid-configuration/mcp"),
+        (Method::GET, "/mcp/.well-known/oauth-protected-resource"),
+        (Method::GET, "/.well-known/oauth-protected-resource/mcp/"),
+        (Method::GET, "/.well-known/oauth-authorization-server/"),
+        (Method::POST, "/sse"),
+        (Method::DELETE, "/nothing/%2e%2e/%FF"),
+    ] {
+        let url = format!("{issuer}{path}");
+        let request = plain_client(false).request(method.clone(), &url);
+        let answer = request.header("origin", "https://inspector.example").send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*", "{path}");
+        assert_eq!(header(&answer, "content-type"), "application/json");
+        assert_eq!(header(&answer, "location"), "");
+        let body = answer.text().await.unwrap();
+        assert!(body.len() < 600, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(body["authorization_server_metadata"], metadata.as_str());
+        assert!(body["error_description"].as_str().unwrap().contains(&metadata), "{body}");
+        if path.contains("/mcp") {
+            let expected = format!("{issuer}/.well-known/oauth-protected-resource/mcp");
+            assert_eq!(body["resource_metadata"], expected);
+        }
+        // A page of another origin may ask, too.
+        let preflight = plain_client(false)
+            .request(Method::OPTIONS, &url)
+            .header("origin", "https://inspector.example")
+            .header("access-control-request-method", method.as_str());
+        let allowed = preflight.send().await.unwrap();
+        assert_eq!(header(&allowed, "access-control-allow-origin"), "*", "{path}");
+
+        let page =
+            plain_client(false).get(&url).header("accept", "text/html").send().await.unwrap();
+        if method == Method::GET {
+            assert_eq!(page.status(), 404);
+            assert!(page.text().await.unwrap().contains(&metadata));
+        }
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_at_the_start_is_named_with_its_flag() {
+    let refusal = async |arguments: &[&str]| {
+        let started = Running::start(["grantcore-server"].iter().chain(arguments)).await;
+        started.expect_err("it cannot start").to_string()
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let told = refusal(&["--database", "memory:", "--listen", &taken]).await;
+    assert!(
+        told.contains(&taken) && told.contains("in use") && told.contains("--listen"),
+        "{told}"
+    );
+    let told = refusal(&["--database", "memory:", "--listen", "192.0.2.1:80"]).await;
+    assert!(told.contains("192.0.2.1:80") && told.contains("--listen"), "{told}");
+    for (database, name) in [
+        ("sqlite:/no/such/directory/a.sqlite", "sqlite:/no/such/directory/a.sqlite"),
+        ("postgres://u:hunter2@127.0.0.1:1/name", "postgres://127.0.0.1:1/name"),
+        ("redis://u:hunter2@127.0.0.1:1", "redis://127.0.0.1:1"),
+    ] {
+        let told = refusal(&["--listen", "127.0.0.1:0", "--database", database]).await;
+        assert!(told.contains(name) && told.contains("--database"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Connections that wait for nothing: a stranger's cost nobody else a place, and all of them end.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use grantcore_server::Running;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::start;
+
+const HEAD: &[u8] = b"GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: localhost\r\n";
+/// Far above what is waited for in any test, however slow the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An address of this machine: all of 127.0.0.0/8 are.
+fn loopback(last: u8) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, last).into()
+}
+
+async fn connect(server: &Running, from: IpAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from, 0)).unwrap();
+    socket.connect(server.address()).await.unwrap()
+}
+
+/// Opens a connection and leaves it with half a head.
+async fn half_a_head(server: &Running, from: IpAddr) -> TcpStream {
+    let stream = connect(server, from).await;
+    let _ = stream.writable().await;
+    let _ = stream.try_write(HEAD);
+    stream
+}
+
+/// All that the server sends until it closes the connection.
+async fn until_closed(mut stream: TcpStream) -> String {
+    let mut received = Vec::new();
+    let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received)).await;
+    // It may be reset: then there were bytes that the server had not read.
+    let _ = closed.expect("the server closes it");
+    String::from_utf8_lossy(&received).into_owned()
+}
+
+/// Asks for a document over a connection of its own.
+async fn status(server: &Running, from: IpAddr) -> u16 {
+    let http = reqwest::Client::builder().local_address(from).build().unwrap();
+    let url = format!("http://{}/.well-known/oauth-authorization-server", server.address());
+    let answer = tokio::time::timeout(PATIENCE, http.get(url).send()).await;
+    answer.expect("it is answered").unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_a_connection_that_sends_half_a_request_is_closed() {
+    let server =
+        start(&["--header-timeout", "3s", "--request-timeout", "1s", "--idle-timeout", "3s"]).await;
+    let silent = connect(&server, loopback(1)).await;
+    let half = half_a_head(&server, loopback(1)).await;
+    let mut between = half_a_head(&server, loopback(1)).await;
+    between.write_all(b"\r\n").await.unwrap();
+    let mut second = half_a_head(&server, loopback(1)).await;
+    second.write_all(&[b"\r\n", HEAD].concat()).await.unwrap();
+    let mut body = connect(&server, loopback(1)).await;
+    body.write_all(
+        b"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ngrant_type",
+    )
+    .await
+    .unwrap();
+    assert_eq!(until_closed(silent).await, "");
+    assert_eq!(until_closed(half).await, "");
+    for answered in [between, second] {
+        let received = until_closed(answered).await;
+        assert_eq!(received.matches("HTTP/1.1 200 OK").count(), 1, "{received}");
+    }
+    let received = until_closed(body).await;
+    assert!(received.starts_with("HTTP/1.1 408 "), "{received}");
+    server.stop().await.unwrap();
+}
+
+/// The time-outs are far away: the places are what is limited.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_idle_connections_of_one_address_shut_nobody_out() {
+    let server = start(&["--header-timeout", "1h", "--max-connections-per-source", "16"]).await;
+    let mut idle = Vec::new();
+    for _ in 0..250 {
+        idle.push(half_a_head(&server, loopback(2)).await);
+    }
+    assert_eq!(status(&server, loopback(3)).await, 200, "another address");
+    assert_eq!(status(&server, loopback(2)).await, 200, "the same address, which others may share");
+    // The oldest were closed for the later ones, and for the request.
+    for stream in idle.drain(..250 - 16) {
+        until_closed(stream).await;
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_idle_connections_of_many_addresses_shut_nobody_out() {
+    let limits = ["--max-connections", "64", "--max-connections-per-source", "16"];
+    let server = start(&[&["--header-timeout", "1h"], &limits[..]].concat()).await;
+    let mut idle = Vec::new();
+    for number in 0..250 {
+        idle.push(half_a_head(&server, loopback(10 + number % 25)).await);
+    }
+    for last in [3, 4, 10] {
+        assert_eq!(status(&server, loopback(last)).await, 200);
+    }
+    for stream in idle.drain(..250 - 64) {
+        until_closed(stream).await;
+    }
+    server.stop().await.unwrap();
+}
+
+/// A proxy's connections are those of all its users.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_a_trusted_proxy_has_as_many_connections_as_there_are() {
+    let server = start(&[
+        "--header-timeout",
+        "1h",
+        "--max-connections-per-source",
+        "1",
+        "--trusted-proxies",
+        "127.0.0.1",
+    ])
+    .await;
+    let mut proxied = half_a_head(&server, loopback(1)).await;
+    let stranger = half_a_head(&server, loopback(2)).await;
+    let _later = [half_a_head(&server, loopback(1)).await, half_a_head(&server, loopback(2)).await];
+    until_closed(stranger).await;
+    proxied.write_all(b"\r\n").await.unwrap();
+    let mut status = [0; 12];
+    tokio::time::timeout(PATIENCE, proxied.read_exact(&mut status)).await.unwrap().unwrap();
+    assert_eq!(status, *b"HTTP/1.1 200");
+    server.stop().await.unwrap();
+}
+
+/// Who waits is not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_a_stop_ends_connections_without_a_request() {
+    let server = start(&["--header-timeout", "1h", "--idle-timeout", "1h"]).await;
+    let half = half_a_head(&server, loopback(1)).await;
+    let mut kept = half_a_head(&server, loopback(1)).await;
+    kept.write_all(b"\r\n").await.unwrap();
+    let mut status = [0; 12];
+    kept.read_exact(&mut status).await.unwrap();
+    assert_eq!(status, *b"HTTP/1.1 200");
+    server.stop().await.unwrap();
+    until_closed(half).await;
+    until_closed(kept).await;
+}

@@ -1,0 +1,273 @@
+//! Debian's nginx in front of the server, with TLS and its default settings, as operators have it.
+//!
+//! Where nginx is not installed these tests are skipped with a message, unless
+//! `GRANTCORE_REQUIRE_NGINX=1`.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use grantcore_server::Running;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use reqwest::{Certificate, Client};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::support::{Browser, CALLBACK, VERIFIER, accounts, authorization_url, param};
+use super::{free_port, header};
+
+const NAME: &str = "auth.example.test";
+
+/// nginx with TLS in front of a server, at `https://auth.example.test:PORT`.
+struct Proxied {
+    server: Running,
+    nginx: Child,
+    authority: Certificate,
+    port: u16,
+    directory: TempDir,
+}
+
+impl Proxied {
+    /// Starts both. `issuer` is the path of the issuer, `location` what nginx has beside
+    /// `proxy_pass`, and `upstream` the name that it calls the server by, if it has one. `None` if
+    /// nginx is not installed.
+    async fn start(
+        issuer: &str,
+        location: &str,
+        upstream: Option<&str>,
+        more: &[&str],
+    ) -> Option<Self> {
+        if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
+            let is_required =
+                std::env::var_os("GRANTCORE_REQUIRE_NGINX").is_some_and(|value| value == "1");
+            assert!(!is_required, "nginx is not installed, and GRANTCORE_REQUIRE_NGINX is 1");
+            let _ = writeln!(std::io::stderr(), "skipped: nginx is not installed");
+            return None;
+        }
+        let port = free_port();
+        let issuer = format!("https://{NAME}:{port}{issuer}");
+        let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
+        let accounts = accounts::file();
+        let named = accounts.path().to_str().unwrap();
+        let issuer = ["--issuer", &issuer, "--accounts", named];
+        let arguments = [&arguments[..], &issuer, more].concat();
+        let server = Running::start(arguments).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let authority = certify(&directory);
+        let address = server.address();
+        let (named, target) = match upstream {
+            Some(name) => (format!("upstream {name} {{ server {address}; }}"), name.to_owned()),
+            None => (String::new(), address.to_string()),
+        };
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {kind};"))
+            .join(" ");
+        // The one worker needs files of this user's directory.
+        let settings = format!(
+            "daemon off; master_process off; pid nginx.pid; error_log error.log; events {{}}
+             http {{ access_log off; {temporary} {named}
+               server {{ listen 127.0.0.1:{port} ssl; server_name {NAME};
+                 ssl_certificate c.pem; ssl_certificate_key k.pem;
+                 location / {{ proxy_pass http://{target}; {location} }} }} }}"
+        );
+        std::fs::write(directory.path().join("nginx.conf"), settings).unwrap();
+        let nginx = Command::new("nginx")
+            .args(["-e", "error.log", "-c", "nginx.conf", "-p"])
+            .arg(directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut proxied = Self { server, nginx, authority, port, directory };
+        proxied.wait();
+        Some(proxied)
+    }
+
+    /// Waits until nginx accepts connections.
+    fn wait(&mut self) {
+        for _ in 0..600 {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                return;
+            }
+            let ended = self.nginx.try_wait().unwrap();
+            assert!(ended.is_none(), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("nginx does not listen: {}", self.log());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default()
+    }
+
+    fn issuer(&self) -> &str {
+        self.server.issuer()
+    }
+
+    /// A client that trusts nginx's certificate and follows no redirect.
+    fn http(&self) -> Client {
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .cookie_store(true)
+            .tls_certs_only([self.authority.clone()])
+            .resolve(NAME, SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+            .build()
+            .unwrap()
+    }
+
+    fn browser(&self, user: &'static str) -> Browser {
+        Browser::with(self.http(), user)
+    }
+
+    async fn stop(mut self) {
+        let _ = self.nginx.kill();
+        let _ = self.nginx.wait();
+        self.server.stop().await.unwrap();
+    }
+}
+
+/// Writes a certificate of the name, and gives the authority that vouches for it.
+fn certify(directory: &TempDir) -> Certificate {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let own = authority.self_signed(&authority_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([NAME.to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    std::fs::write(directory.path().join("c.pem"), certificate.pem()).unwrap();
+    std::fs::write(directory.path().join("k.pem"), key.serialize_pem()).unwrap();
+    Certificate::from_pem(own.as_bytes()).unwrap()
+}
+
+/// From the refused call to a refreshed token that works, with all that clients look up between.
+async fn whole_flow(proxied: &Proxied) {
+    let http = proxied.http();
+    let issuer = proxied.issuer();
+    let resource = format!("{issuer}/mcp");
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+    let call = |token: &str| {
+        let call = http.post(&resource).bearer_auth(token).json(&hello);
+        call.header("accept", "application/json, text/event-stream").send()
+    };
+
+    let refused = http.post(&resource).json(&hello).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let challenge = header(&refused, "www-authenticate");
+    let metadata =
+        challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
+    let metadata: Value = http.get(metadata).send().await.unwrap().json().await.unwrap();
+    assert_eq!(metadata["authorization_servers"], json!([issuer]));
+    let path = reqwest::Url::parse(issuer).unwrap().path().trim_end_matches('/').to_owned();
+    let origin = issuer.strip_suffix(&path).unwrap();
+    let metadata = http.get(format!("{origin}/.well-known/oauth-authorization-server{path}"));
+    let metadata: Value = metadata.send().await.unwrap().json().await.unwrap();
+    assert_eq!(metadata["issuer"], issuer);
+    let endpoint = |name: &str| metadata[format!("{name}_endpoint")].as_str().unwrap().to_owned();
+
+    let registration = json!({"client_name": "Test", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"]});
+    let client: Value = http
+        .post(endpoint("registration"))
+        .json(&registration)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let client_id = client["client_id"].as_str().unwrap();
+    let url = authorization_url(issuer, &resource).replace("demo-public", client_id);
+    let answer = proxied.browser("alice").authorize(&url, "allow").await;
+    assert_eq!(param(&answer, "iss").as_deref(), Some(issuer));
+    let code = param(&answer, "code").unwrap();
+    let redeem = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client_id),
+        ("redirect_uri", CALLBACK),
+        ("code", &code),
+        ("code_verifier", VERIFIER),
+    ];
+    let tokens = http.post(endpoint("token")).form(&redeem).send().await.unwrap();
+    let tokens: Value = tokens.json().await.unwrap();
+    assert_eq!(call(tokens["access_token"].as_str().unwrap()).await.unwrap().status(), 200);
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("client_id", client_id),
+        ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+    ];
+    let renewed = http.post(endpoint("token")).form(&refresh).send().await.unwrap();
+    let renewed: Value = renewed.json().await.unwrap();
+    assert_eq!(call(renewed["access_token"].as_str().unwrap()).await.unwrap().status(), 200);
+}
+
+const HOST: &str = "proxy_set_header Host $host;";
+
+#[tokio::test]
+async fn f05_the_whole_flow_behind_nginx_with_its_default_settings() {
+    for location in
+        [HOST, "", "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme;"]
+    {
+        let Some(proxied) = Proxied::start("", location, None, &[]).await else { return };
+        whole_flow(&proxied).await;
+        let page = proxied.http().get(format!("{}/login", proxied.issuer()));
+        let page = page.header("accept", "text/html").send().await.unwrap();
+        assert_eq!(page.status(), 200, "opened by https: {location}");
+        let cookie = header(&page, "set-cookie");
+        assert!(cookie.starts_with("__Host-") && cookie.contains("; Secure"), "{cookie}");
+        proxied.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn f21_the_whole_flow_behind_nginx_under_a_path() {
+    let Some(proxied) = Proxied::start("/auth", HOST, None, &[]).await else { return };
+    whole_flow(&proxied).await;
+    let login = proxied.http().get(format!("{}/login", proxied.issuer())).send().await.unwrap();
+    let cookie = header(&login, "set-cookie");
+    assert!(cookie.starts_with("__Secure-") && cookie.contains("; Path=/auth; "), "{cookie}");
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn f08_a_named_upstream_is_served_once_its_name_is_allowed() {
+    let upstream = Some("grantcore_backend");
+    let Some(proxied) = Proxied::start("", "", upstream, &[]).await else { return };
+    let url = format!("{}/mcp", proxied.issuer());
+    let refused = proxied.http().post(&url).json(&json!({})).send().await.unwrap();
+    assert_eq!(refused.status(), 403);
+    let told = refused.text().await.unwrap();
+    assert!(told.contains("grantcore_backend") && told.contains("--allowed-hosts"), "{told}");
+    proxied.stop().await;
+
+    let allowed = ["--allowed-hosts", "grantcore_backend"];
+    let Some(proxied) = Proxied::start("", "", upstream, &allowed).await else { return };
+    whole_flow(&proxied).await;
+    proxied.stop().await;
+}
+
+#[tokio::test]
+async fn f20_each_user_behind_nginx_has_a_limit_of_their_own() {
+    const FORWARDED: &str = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
+    let limits = ["--registration-rate", "8", "--trusted-proxies", "127.0.0.1"];
+    let Some(proxied) = Proxied::start("", FORWARDED, None, &limits).await else { return };
+    let http = proxied.http();
+    let register = async |user: u8| {
+        let body = json!({"client_name": "n", "redirect_uris": ["https://app.example.test/cb"], "token_endpoint_auth_method": "none"});
+        let request = http.post(format!("{}/oauth/register", proxied.issuer())).json(&body);
+        // The users' own addresses: in this test all of them are 127.0.0.1, one more proxy.
+        let request = request.header("x-forwarded-for", format!("203.0.113.{user}"));
+        request.send().await.unwrap().status().as_u16()
+    };
+    for user in 0..20 {
+        assert_eq!(register(user).await, 201);
+    }
+    for _ in 0..7 {
+        assert_eq!(register(0).await, 201);
+    }
+    assert_eq!(register(0).await, 429);
+    assert_eq!(register(1).await, 201);
+    proxied.stop().await;
+}
