@@ -80,6 +80,7 @@ mod drive;
 mod event;
 mod grant;
 mod keys;
+mod limiter;
 mod memory;
 mod moment;
 mod operation;

@@ -131,6 +131,16 @@ pub struct Limits {
     /// Registrations in any 60 s from one source, which the host names (an address, say). Default
     /// 300: many users share an address, and some clients register at each connection.
     pub registrations_per_minute: u32,
+    /// Registrations in any 60 s from all sources together. Default 600. With
+    /// [`registration_bytes`](Self::registration_bytes) it bounds what strangers can have stored:
+    /// at most 864,000 registrations or some 14 GiB a day, each of which may be dropped after
+    /// [`Lifetimes::unused_client`] unless a user authorizes it. What it costs: strangers at
+    /// several addresses can use it up.
+    pub all_registrations_per_minute: u32,
+    /// Consent pages that are made for one user in any 60 s. Default 60. Any site can have a
+    /// signed-in browser open them, and each is a record of some kilobytes that is kept for an hour
+    /// past [`Lifetimes::consent`]: by default at most 4,200 of one user's at any time.
+    pub consent_pages_per_minute: u32,
 }
 
 /// How an error reaches a client whose redirect URI is verified (OAuth 2.1 §4.1.2.1, §7.13).

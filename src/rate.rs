@@ -1,19 +1,13 @@
 //! The token endpoint's limits as a pure step: so many requests in any 60 seconds, exactly (RFC
 //! 6585 §4; OAuth 2.1 §2.4.1).
 //!
-//! [`RateWindow`] is the state of one bucket and can live in any store; `Limiter` keeps a bounded
-//! number of them in memory. Which bucket a request falls into is the policy's:
-//! [`RateRules`](crate::RateRules).
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! [`RateWindow`] is the state of one bucket and can live in any store; `Limiter` keeps them in
+//! memory. Which bucket a request falls into is the policy's: [`RateRules`](crate::RateRules).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::moment::Timestamp;
-use crate::value::credential::GrantId;
 
 /// The length of the sliding window, in seconds.
 const WINDOW: u64 = 60;
@@ -148,9 +142,14 @@ impl RateWindow {
         self.0.retain(|(_, count)| *count > 0);
     }
 
-    /// Forgets what is over. Where the clock stepped back, what came after the time it shows now
-    /// came now: nobody waits for longer than the window, however far it stepped.
-    fn settle(&mut self, now: Timestamp) {
+    /// Returns whether nothing in it counts any more.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        !self.0.iter().any(|(at, _)| is_recent(*at, now))
+    }
+
+    /// Drops what is over. After a clock step back, later entries are moved to `now`, so that nobody
+    /// waits longer than one window.
+    pub(crate) fn settle(&mut self, now: Timestamp) {
         self.0.retain(|(at, _)| is_recent(*at, now));
         let later = self.0.partition_point(|(at, _)| *at <= now);
         if later < self.0.len() {
@@ -167,114 +166,4 @@ impl RateWindow {
 /// Whether a request of that time still counts.
 fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.seconds_from(at) < WINDOW
-}
-
-/// Windows by key, for a bounded number of keys. Under a flood of made-up keys the longest silent
-/// are forgotten: nobody is refused for what others did, and whoever floods only forgets
-/// themselves.
-#[derive(Debug, Default)]
-pub(crate) struct Limiter {
-    keys: Mutex<Keys>,
-}
-
-/// Two generations: a key that is used moves to the young one, and when that is full the old one is
-/// forgotten.
-#[derive(Debug, Default)]
-struct Keys {
-    young: BTreeMap<Box<str>, RateWindow>,
-    old: BTreeMap<Box<str>, RateWindow>,
-}
-
-/// How many keys a generation has: a few megabytes at worst.
-const GENERATION: usize = 4_096;
-
-impl Keys {
-    fn get(&mut self, key: &str) -> Option<&mut RateWindow> {
-        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
-    }
-
-    /// Acts on the hits of a key; one that is there already costs no allocation.
-    fn with<T>(&mut self, key: &str, act: impl FnOnce(&mut RateWindow) -> T) -> T {
-        if let Some(hits) = self.young.get_mut(key) {
-            return act(hits);
-        }
-        let earlier = self.old.remove(key).unwrap_or_default();
-        if self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
-        }
-        act(self.young.entry(key.into()).or_insert(earlier))
-    }
-}
-
-/// So much of a stranger's text is kept as a key: 128 bytes of ASCII without control characters but
-/// the line break between two parts. What is longer, or no such text, is known by its digest.
-pub(crate) fn cut(key: Cow<'_, str>) -> Cow<'_, str> {
-    let is_plain = key.len() <= 128 && key.bytes().all(|b| matches!(b, b'\n' | b' '..=b'~'));
-    if is_plain { key } else { Cow::Owned(GrantId::of(key.as_bytes()).to_string()) }
-}
-
-impl Limiter {
-    /// Counts a request if it is admissible, else says how long to wait; a refused one is not
-    /// counted.
-    pub(crate) fn admit(&self, key: &str, limit: u32, now: Timestamp) -> Result<(), u32> {
-        self.keys().with(&cut(key.into()), |window| window.admit(limit, now))
-    }
-
-    /// Says how long to wait, without counting.
-    pub(crate) fn wait(&self, key: &str, limit: u32, now: Timestamp) -> Option<u32> {
-        let mut keys = self.keys();
-        let window = keys.get(&cut(key.into()))?;
-        window.settle(now);
-        window.wait(limit, now)
-    }
-
-    /// Counts a request.
-    pub(crate) fn count(&self, key: &str, now: Timestamp) {
-        self.keys().with(&cut(key.into()), |window| window.count(now));
-    }
-
-    /// Takes back a request that was counted then.
-    pub(crate) fn give_back(&self, key: &str, at: Timestamp) {
-        if let Some(window) = self.keys().get(&cut(key.into())) {
-            window.give_back(at);
-        }
-    }
-
-    fn keys(&self) -> MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Limiter;
-    use crate::moment::Timestamp;
-
-    /// Clients known by long URLs of one host share no bucket, and a stranger's text takes no more
-    /// room than a short one.
-    #[test]
-    fn long_keys_are_kept_apart_and_short() {
-        let (limiter, now) = (Limiter::default(), Timestamp::from_unix_seconds(1));
-        let url = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
-        assert_eq!(
-            (limiter.admit(&url("a"), 1, now), limiter.admit(&url("b"), 1, now)),
-            (Ok(()), Ok(()))
-        );
-        assert_eq!(
-            (limiter.admit(&url("a"), 1, now), limiter.wait(&url("b"), 1, now)),
-            (Err(60), Some(60))
-        );
-        assert!(limiter.keys().young.keys().all(|key| key.len() <= 128));
-    }
-
-    /// A million made-up names take no more room than two generations of them.
-    #[test]
-    fn rate_05_memory_is_bounded_under_a_flood_of_names() {
-        let (limiter, now) = (Limiter::default(), Timestamp::from_unix_seconds(1));
-        for number in 0..1_000_000 {
-            assert_eq!(limiter.admit(&number.to_string(), 1, now), Ok(()));
-        }
-        let keys = limiter.keys();
-        assert!(keys.young.len() <= super::GENERATION && keys.old.len() <= super::GENERATION);
-    }
 }

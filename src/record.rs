@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::client::Client;
-use crate::grant::Grant;
+use crate::grant::{Grant, Phase};
 use crate::moment::Timestamp;
 use crate::value::credential::GrantId;
+use crate::value::secret::Digest;
 use crate::value::text::ClientId;
 
 /// A record as stored, with the version it was read at.
@@ -29,8 +30,14 @@ impl<T> Clone for Stored<T> {
 pub struct Version(pub u64);
 
 impl Version {
-    /// The version of a grant just created, and of a client that the operator adds.
+    /// The version of a client that the operator adds, and of a grant that was moved here in use.
     pub const FIRST: Self = Self(1);
+
+    /// Returns the first version of a record that this digest of a fresh secret stands in.
+    fn beginning_at(digest: &Digest) -> Self {
+        let head: [u8; 8] = digest.bytes().first_chunk().copied().unwrap_or_default();
+        Self(u64::from_le_bytes(head))
+    }
 
     /// The version after this one.
     pub fn next(self) -> Self {
@@ -67,7 +74,15 @@ impl<T> Clone for Change<T> {
 impl Write {
     /// The next state of a grant that was read, or a new one where there was none.
     pub(crate) fn grant(seen: Option<&Stored<Grant>>, grant: impl Into<Arc<Grant>>) -> Self {
-        Self::Grant(Change::over(seen, Version::FIRST, grant.into()))
+        let grant = grant.into();
+        // A grant whose id is made from its challenge can be dropped and come back. Its versions
+        // then begin elsewhere, or a write that was decided on the old record and lands late would
+        // fit the new one.
+        let first = match grant.phase() {
+            Phase::ConsentPending(prompt) => Version::beginning_at(&prompt.ticket),
+            Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => Version::FIRST,
+        };
+        Self::Grant(Change::over(seen, first, grant))
     }
 
     /// A grant that another store has, to be written where there is none: for a host that moves

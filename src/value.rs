@@ -9,6 +9,7 @@ pub(crate) mod document_url;
 pub(crate) mod grant_types;
 pub(crate) mod loopback;
 pub(crate) mod pkce;
+pub(crate) mod prefix;
 pub(crate) mod prompt;
 pub(crate) mod redirect_uri;
 pub(crate) mod resource;

@@ -1,7 +1,7 @@
 //! A user's grants, and how accounts stand.
 
 use super::harness::Harness;
-use super::keys::commit;
+use super::keys::{Record, commit};
 use super::law::works;
 use super::records::{Draft, new_subject};
 use super::{Law, Violation};
@@ -31,7 +31,7 @@ pub fn the_grants_of_a_user_are_found<H: Harness>(harness: &H) -> Result<(), Vio
     for number in 0..7 {
         // A grant that was moved here begins in the middle of its life.
         let draft = Draft { in_use: number % 2 == 1, ..Draft::new()?.of(&alice) };
-        put(harness, &store, &draft, None)?;
+        let first = put(harness, &store, &draft, None)?;
         own.push(draft.id);
         own.sort();
         is_listed(harness, &other, &alice, &own)?;
@@ -39,7 +39,7 @@ pub fn the_grants_of_a_user_are_found<H: Harness>(harness: &H) -> Result<(), Vio
             put(harness, &other, &Draft::new()?.of(&Subject::new(name)), None)?;
         }
         // A later state of a grant is listed once.
-        put(harness, &other, &draft.marked("later"), Some(Version::FIRST))?;
+        put(harness, &other, &draft.marked("later"), Some(first))?;
     }
     for handle in [&store, &other] {
         is_listed(harness, handle, &alice, &own)?;
@@ -54,11 +54,13 @@ fn put<H: Harness>(
     store: &H::Store,
     draft: &Draft,
     seen: Option<Version>,
-) -> Result<(), Violation> {
-    let said = harness.wait(commit(store, &draft.over(seen)?))?;
+) -> Result<Version, Violation> {
+    let write = draft.over(seen)?;
+    let said = harness.wait(commit(store, &write))?;
     Law::Progress.holds(said == Commit::Done, || {
         format!("a commit of {draft:?} over {seen:?} was told {said:?}")
-    })
+    })?;
+    Ok(Record::of(&write).version())
 }
 
 /// All of these, as a whole and in parts.

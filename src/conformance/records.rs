@@ -49,6 +49,8 @@ pub(super) struct Draft {
     pub(super) client: ClientId,
     /// Tells which write it is of.
     pub(super) mark: String,
+    /// The version that the record of a consent page begins with, if not one by its mark.
+    pub(super) begins: Option<u64>,
     /// Whether it is in use already, and no consent page any more.
     pub(super) in_use: bool,
     pub(super) drop_after: Timestamp,
@@ -63,6 +65,7 @@ impl Draft {
             subject: Subject::new(format!("conformance-{}", entropy.grant_id())),
             client: entropy.client_id(),
             mark: "first".to_owned(),
+            begins: None,
             in_use: false,
             drop_after: now().after(DAY),
         })
@@ -101,7 +104,7 @@ impl Draft {
         let challenge = CodeChallenge::parse(CHALLENGE)
             .ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
         let prompt = Prompt {
-            ticket: Digest::of(self.mark.as_bytes()),
+            ticket: self.begins.map_or(Digest::of(self.mark.as_bytes()), Digest::beginning_with),
             session: Digest::of(b"a browser"),
             challenge,
             state: Some(self.mark.as_str().into()),

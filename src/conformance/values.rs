@@ -57,10 +57,13 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
     }
     // Versions are of 64 bits, and go round.
     let id = new_client(now())?.id().as_str().to_owned();
-    let last = Key::Client(Box::new(client_of_epoch(&id, now().after(DAY), u64::MAX - 2)?));
-    let mut seen = None;
-    for mark in ["the last but one", "the last", "the first again"] {
-        seen = Some(round(&last, mark, seen)?);
+    let client = Key::Client(Box::new(client_of_epoch(&id, now().after(DAY), u64::MAX - 2)?));
+    let grant = Key::Grant(Draft { begins: Some(u64::MAX - 1), ..Draft::new()? });
+    for key in [client, grant] {
+        let mut seen = None;
+        for mark in ["the last but one", "the last", "the first again"] {
+            seen = Some(round(&key, mark, seen)?);
+        }
     }
     identifiers(harness, &store)
 }

@@ -6,8 +6,9 @@ use crate::operation::{of_id, served};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;
+use crate::refusal::Fault;
 use crate::request::token::{Credentials, Presented};
-use crate::value::auth_method::SecretMethod;
+use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::secret::Digest;
 
 /// Returns the client if the record is that of the client that the request names, and the request
@@ -17,33 +18,39 @@ pub(crate) fn authenticate<'a>(
     credentials: &Credentials<'_>,
     policy: &Policy,
     now: Timestamp,
-) -> Result<&'a Client, Reason> {
+) -> Result<&'a Client, Fault> {
     // A store that loads another client must not make the request act as that one.
     let stored = of_id(stored, &credentials.id);
     let client = stored.map(|stored| &*stored.record);
-    let proof = client
-        .ok_or(Reason::ClientUnknown)
-        .and_then(|client| prove(client, &credentials.secret, policy));
+    let proof = match client {
+        Some(client) => prove(client, &credentials.secret, policy),
+        None => Err(Reason::ClientUnknown.into()),
+    };
     // Whatever was proved: one that is deactivated, or over, is refused as an unknown one is.
-    let proved = served(stored, now).and(proof);
+    let proved = served(stored, now).map_err(Fault::from).and(proof);
     if proved.is_err() {
         level(client, &credentials.secret, policy);
     }
-    proved
+    // Nothing was proved, so the sentence depends on the request alone: a client that left its
+    // method out of its registration was given a secret, and often does not send it.
+    proved.map_err(|fault| if credentials.has_secret() { fault } else { fault.hint(SECRET_NEEDED) })
 }
+
+const SECRET_NEEDED: &str = "A client that was given a client_secret must send it, by the \
+    token_endpoint_auth_method of its registration: client_secret_basic if it named none.";
 
 fn prove<'a>(
     client: &'a Client,
     presented: &Presented<'_>,
     policy: &Policy,
-) -> Result<&'a Client, Reason> {
+) -> Result<&'a Client, Fault> {
     let (registered, stored) = match (client.authentication(), presented) {
         (Authentication::Public, Presented::None) => return Ok(client),
-        (Authentication::Public, _) => return Err(Reason::ClientSecretUnexpected),
+        (Authentication::Public, _) => return Err(Reason::ClientSecretUnexpected.into()),
         (Authentication::Confidential { method, secret }, _) => (*method, secret),
     };
     let (method, secret) = match presented {
-        Presented::None => return Err(Reason::ClientSecretMissing),
+        Presented::None => return Err(Reason::ClientSecretMissing.into()),
         Presented::Basic(secret) => (SecretMethod::Basic, secret.as_bytes()),
         Presented::Post(secret) => (SecretMethod::Post, secret.as_bytes()),
     };
@@ -52,9 +59,13 @@ fn prove<'a>(
         StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret, hash),
     };
     match right {
-        false => Err(Reason::ClientSecretWrong),
+        false => Err(Reason::ClientSecretWrong.into()),
         true if method != registered && !policy.is_lenient_on_method() => {
-            Err(Reason::ClientMethodMismatch)
+            // The secret was right, so it gives nothing away to say how it should have come.
+            let [received, right] =
+                [method, registered].map(|method| AuthMethod::Secret(method).name());
+            let methods = format!("Received by {received}; the client is registered for {right}.");
+            Err(Reason::ClientMethodMismatch.hint(methods))
         }
         true => Ok(client),
     }

@@ -105,6 +105,10 @@ fn decide(
         Ok(Granted::All) => None,
         Ok(Granted::Part(scope)) => Some(scope),
     };
+    // What the page showed may have been taken from the client, or from the policy, since.
+    if let Err(reason) = is_open(part.as_ref().unwrap_or(grant.scope()), grant, loaded, policy) {
+        return tell(reason);
+    }
     let next = grant.approved(prompt, code, part, policy, now);
     // The code may be redeemed at its last moment, and the tokens then be used for their whole
     // life.
@@ -138,6 +142,21 @@ fn client_fits(
     let named = grant.terms().redirect_uri_sent.then(|| grant.terms().redirect_uri.as_str());
     let still = client.verify_redirect(named, policy)?;
     if still == grant.terms().redirect_uri { Ok(()) } else { Err(Reason::RedirectUriMismatch) }
+}
+
+/// Returns whether the client may still be granted this scope by a code.
+fn is_open(scope: &Scope, grant: &Grant, loaded: &Loaded, policy: &Policy) -> Result<(), Reason> {
+    let Some(stored) = loaded.client_of(grant.client_id().as_str()) else {
+        return Err(Reason::ClientUnknown);
+    };
+    if !stored.record.grant_types().authorization_code {
+        return Err(Reason::CodeFlowUnauthorized);
+    }
+    if !scope.tokens().all(|token| policy.knows_scope(token)) {
+        return Err(Reason::ScopeUnknown);
+    }
+    let is_open = scope.tokens().all(|token| stored.record.may_ask_for(token, policy));
+    if is_open { Ok(()) } else { Err(Reason::ScopeForbidden) }
 }
 
 enum Granted {

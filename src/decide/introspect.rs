@@ -13,6 +13,7 @@ use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{IntrospectionRules, Policy};
 use crate::reason::{Reason, Surface};
+use crate::refusal::Fault;
 use crate::request::introspection::IntrospectionRequest;
 use crate::response::introspection::Introspected;
 use crate::value::credential::Credential;
@@ -29,14 +30,15 @@ impl Operation for IntrospectionRequest<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Introspected> {
         // Who may not ask is told of as themselves, and not as of the grant they named.
         let nobody = Loaded { client: loaded.caller.clone(), ..Loaded::default() };
-        let refuse = |reason| {
-            Decision::refuse(reason, Surface::Token, &nobody, moment)
+        let refuse_for = |fault: Fault| {
+            Decision::refuse(fault, Surface::Token, &nobody, moment)
                 .claimed_by(&self.credentials.id)
         };
+        let refuse = |reason: Reason| refuse_for(reason.into());
         let caller =
             match authenticate(loaded.caller.as_ref(), &self.credentials, policy, moment.now) {
                 Ok(client) => client,
-                Err(reason) => return refuse(reason),
+                Err(fault) => return refuse_for(fault),
             };
         let (rules, token) = match may_ask(caller, policy)
             .and_then(|rules| Ok((rules, self.token.as_ref().map_err(|e| *e)?)))

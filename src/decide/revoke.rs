@@ -13,6 +13,7 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
 use crate::record::{Stored, Write};
+use crate::refusal::Fault;
 use crate::request::revocation::{Revocable, RevocationRequest};
 use crate::response::revocation::Revoked;
 
@@ -29,14 +30,14 @@ impl Operation for RevocationRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
-        let refuse = |reason| {
-            Decision::refuse(reason, Surface::Token, loaded, moment)
-                .claimed_by(&self.credentials.id)
+        let refuse_for = |fault: Fault| {
+            Decision::refuse(fault, Surface::Token, loaded, moment).claimed_by(&self.credentials.id)
         };
+        let refuse = |reason: Reason| refuse_for(reason.into());
         let client =
             match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
                 Ok(client) => client,
-                Err(reason) => return refuse(reason),
+                Err(fault) => return refuse_for(fault),
             };
         let token = match (&self.token, policy.revocation()) {
             (_, None) => return refuse(Reason::RevocationOff).by(client),

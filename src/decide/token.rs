@@ -9,6 +9,7 @@ use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
+use crate::refusal::Fault;
 use crate::request::token::{Asked, TokenRequest};
 use crate::response::token::Tokens;
 
@@ -24,14 +25,14 @@ impl Operation for TokenRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
-        let refuse = |reason| {
-            Decision::refuse(reason, Surface::Token, loaded, moment)
-                .claimed_by(&self.credentials.id)
+        let refuse_for = |fault: Fault| {
+            Decision::refuse(fault, Surface::Token, loaded, moment).claimed_by(&self.credentials.id)
         };
+        let refuse = |reason: Reason| refuse_for(reason.into());
         let client =
             match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
                 Ok(client) => client,
-                Err(reason) => return refuse(reason),
+                Err(fault) => return refuse_for(fault),
             };
         let registered = client.grant_types();
         let decision = match &self.asked {

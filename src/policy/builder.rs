@@ -70,6 +70,8 @@ impl PolicyBuilder {
                 failed_authentications_per_minute: 10,
                 registration_bytes: 16 * 1024,
                 registrations_per_minute: 300,
+                all_registrations_per_minute: 600,
+                consent_pages_per_minute: 60,
             },
             rates: RateRules::default(),
             redirect_rules: RedirectRules::default(),

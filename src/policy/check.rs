@@ -291,6 +291,8 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         limits.token_requests_per_minute,
         limits.failed_authentications_per_minute,
         limits.registrations_per_minute,
+        limits.all_registrations_per_minute,
+        limits.consent_pages_per_minute,
     ];
     let sizes = [request_bytes, parameters, value_bytes, live_access_tokens, registration_bytes];
     let zero = sizes.contains(&0) || rates.contains(&0);

@@ -4,12 +4,25 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Policy;
-use crate::rate::cut;
+use crate::limiter::{client_part, key};
 use crate::reason::Code;
 use crate::value::credential::GrantId;
 
 /// The rules of the token endpoint's rate limit, beside
 /// [`Limits::token_requests_per_minute`](super::Limits::token_requests_per_minute).
+///
+/// # Made-up names
+///
+/// Each limit keeps windows for 4,096 names that are known to exist and for as many others. A
+/// window is never forgotten while it counts anything, and no name enters the first table before a
+/// request under it has shown that there is such a client (or, where the sender chooses a part of
+/// the name, has been answered with tokens). While the second table is full, further names share
+/// 4,096 windows by a keyed hash, until one of theirs has shown the same.
+///
+/// So the verdict on one name depends on its own requests alone, unless two tables are full of names
+/// that all were heard of within the same minute, and it is a new one. Even then, as long as such
+/// names send fewer than half of 4,096 times the limit in a minute (2,000 requests in a second, by
+/// default), practically none is refused for the others. A limiter takes twelve megabytes at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateRules {
@@ -112,7 +125,8 @@ pub struct RateHit<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateBucket<'a> {
     /// The bucket's name: at most 128 bytes of ASCII, whatever a stranger sent, so that any
-    /// database can have it as a key.
+    /// database can have it as a key. What is longer, or no such text, is known by a digest that is
+    /// no name of anything else.
     pub key: Cow<'a, str>,
     /// How many requests it holds in any 60 seconds.
     pub limit: u32,
@@ -122,13 +136,12 @@ impl Policy {
     /// What this request counts towards.
     pub fn rate_bucket<'a>(&self, hit: &RateHit<'a>) -> RateBucket<'a> {
         let RateHit { client, grant, source } = *hit;
-        let key = match self.rates.key {
-            RateKey::Client => Cow::Borrowed(client),
-            RateKey::ClientAndGrant => {
-                grant.map_or(Cow::Borrowed(client), |grant| joined(client, &grant.to_string()))
-            }
+        let name = match self.rates.key {
+            RateKey::Client => client_part(client),
+            RateKey::ClientAndGrant => grant
+                .map_or_else(|| client_part(client), |grant| joined(client, &grant.to_string())),
             RateKey::ClientAndSource => of_source(client, source),
-            RateKey::Custom(key) => key(hit).into(),
+            RateKey::Custom(name) => name(hit).into(),
         };
         let limit = self
             .rates
@@ -136,16 +149,12 @@ impl Policy {
             .get(client)
             .copied()
             .unwrap_or(self.limits.token_requests_per_minute);
-        RateBucket { key: cut(key), limit }
+        RateBucket { key: key(name), limit }
     }
 
     /// What a failed authentication counts towards.
     pub(crate) fn failure_key<'a>(&self, client: &'a str, source: &str) -> Cow<'a, str> {
-        if self.rates.failures_by_source {
-            of_source(client, source)
-        } else {
-            Cow::Borrowed(client)
-        }
+        if self.rates.failures_by_source { of_source(client, source) } else { client_part(client) }
     }
 
     /// The rules of the rate limit.
@@ -155,10 +164,11 @@ impl Policy {
 }
 
 fn of_source<'a>(client: &'a str, source: &str) -> Cow<'a, str> {
-    if source.is_empty() { Cow::Borrowed(client) } else { joined(client, source) }
+    if source.is_empty() { client_part(client) } else { joined(client, source) }
 }
 
-/// No `client_id` that is served has a line break in it.
+/// Returns the name of a client and one thing more. The client's part has no line break in it, but
+/// for one at its beginning if it can be no client's.
 fn joined<'a>(client: &str, part: &str) -> Cow<'a, str> {
-    format!("{client}\n{part}").into()
+    format!("{}\n{part}", client_part(client)).into()
 }

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::reason::Reason;
+use crate::value::prefix::before_credential;
 use crate::value::scope::{MOST_TOKENS, ScopeError, is_token};
-use crate::value::text::{before_credential, error_text, log_text};
+use crate::value::text::{error_text, log_text};
 
 /// The longest value that is repeated to its sender, in bytes.
 const LONGEST_RECEIVED: usize = 256;

@@ -56,7 +56,9 @@ impl<'a> AccessCheck<'a> {
             None if matches!(authorization, Authorization::Several) => {
                 Err(refuse(Reason::BearerMalformed, &needs))
             }
-            None => Err(refuse(Reason::TokenMissing, &needs)),
+            // A scheme without a credential is what a client sends that has stored no token. Only a
+            // 401 makes it authorize anew (RS-03).
+            None | Some([]) => Err(refuse(Reason::TokenMissing, &needs)),
             Some(token) => Self::of(token, needs),
         }
     }
@@ -76,7 +78,7 @@ impl<'a> AccessCheck<'a> {
         let slot = token_in_body(incoming, policy);
         match (&slot.value, &incoming.authorization) {
             (None, _) => Self::parse(&incoming.authorization, needs),
-            (Some(token), Authorization::None) if !slot.repeated => {
+            (Some(token), header) if !slot.repeated && !has_credentials(header) => {
                 Self::of(token.as_bytes(), needs)
             }
             (Some(_), _) => Err(refuse(Reason::BearerMalformed, &needs)),
@@ -92,6 +94,12 @@ impl<'a> AccessCheck<'a> {
             .and_then(|token| Credential::parse(Kind::Access, token));
         Ok(Self { token, needs })
     }
+}
+
+/// Returns whether there is any credential in the header. The scheme `Bearer` alone is none.
+fn has_credentials(authorization: &Authorization<'_>) -> bool {
+    let is_bare = authorization.credentials("Bearer").is_some_and(<[u8]>::is_empty);
+    !matches!(authorization, Authorization::None) && !is_bare
 }
 
 fn refuse(reason: Reason, needs: &Needs<'_>) -> Refusal {

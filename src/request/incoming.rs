@@ -59,10 +59,12 @@ impl<'a> Authorization<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// The form body, if the media type is one; its parameters and letter case do not matter (OAuth
-    /// 2.1 §3.2.2).
+    /// The form body, if the media type is that of a form; its parameters and letter case do not
+    /// matter (OAuth 2.1 §3.2.2). A list of media types is one of a form if the form's is among
+    /// them: some clients have their library add its own to theirs.
     pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
-        if !self.is_of_type(b"application/x-www-form-urlencoded") {
+        let listed = self.content_type.unwrap_or_default();
+        if !elements(listed).any(|one| is_of_type(one, b"application/x-www-form-urlencoded")) {
             return Err(Reason::ContentType);
         }
         if self.body.len() > limits.request_bytes {
@@ -73,7 +75,7 @@ impl<'a> Incoming<'a> {
 
     /// The body, if it says that it is JSON (RFC 7591 §3.1).
     pub(crate) fn json(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
-        if !self.is_of_type(b"application/json") {
+        if !is_of_type(self.content_type.unwrap_or_default(), b"application/json") {
             return Err(Reason::MetadataNotJson);
         }
         if self.body.len() > limits.registration_bytes {
@@ -81,12 +83,27 @@ impl<'a> Incoming<'a> {
         }
         Ok(self.body)
     }
+}
 
-    fn is_of_type(&self, wanted: &[u8]) -> bool {
-        let media_type =
-            self.content_type.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default();
-        media_type.trim_ascii().eq_ignore_ascii_case(wanted)
-    }
+/// Returns whether this is the wanted media type, whatever its parameters.
+fn is_of_type(media_type: &[u8], wanted: &[u8]) -> bool {
+    let essence = media_type.split(|b| *b == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(wanted)
+}
+
+/// Returns the elements of a list in a header (RFC 9110 §5.6.1). A comma within a quoted string
+/// separates nothing.
+fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    list.split(move |b| {
+        let escapes = is_quoted && !is_escaped && *b == b'\\';
+        if *b == b'"' && !is_escaped {
+            is_quoted = !is_quoted;
+        }
+        is_escaped = escapes;
+        *b == b',' && !is_quoted
+    })
 }
 
 #[cfg(feature = "http")]
@@ -116,10 +133,12 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// The one value of a header; of several, none is the one.
+/// Returns the value of a header that may be repeated with the same value. If the values differ,
+/// none of them counts.
 #[cfg(feature = "http")]
 fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-    values.next().filter(|_| values.next().is_none())
+    let first = values.next()?;
+    values.all(|other| other == first).then_some(first)
 }
 
 impl From<Malformed> for Reason {

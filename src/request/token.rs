@@ -175,6 +175,12 @@ pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(
 }
 
 impl<'a> Credentials<'a> {
+    /// Returns whether the request presents a secret, right or wrong. One that presents none is no
+    /// guess at one.
+    pub(crate) fn has_secret(&self) -> bool {
+        !matches!(self.secret, Presented::None)
+    }
+
     pub(super) fn read(
         header: &Authorization<'a>,
         id: Option<Cow<'a, str>>,

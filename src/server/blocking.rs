@@ -20,7 +20,7 @@ use crate::request::incoming::{Authorization, Incoming};
 use crate::request::standing::{Standing, StandingChange};
 use crate::request::token::TokenRequest;
 use crate::response::access::Access;
-use crate::response::connection::Connections;
+use crate::response::connection::{Connections, Gathering};
 use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
@@ -41,7 +41,11 @@ impl<S: Store, T: Trail> Server<S, T> {
         incoming: &Incoming<'_>,
         user: Option<User<'_>>,
     ) -> Answer<AuthorizationStep, S::Error> {
-        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy), Asker::Nobody)
+        let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
+        let request = self.core.admit_consent_page(request);
+        let placed = user.filter(|_| request.is_ok());
+        let answer = self.answer(request, Asker::Nobody);
+        self.core.settle_consent_page(placed, answer)
     }
 
     /// The same request again, after [`AuthorizationStep::NeedMetadata`]: with what came of
@@ -57,7 +61,11 @@ impl<S: Store, T: Trail> Server<S, T> {
         fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
-        self.answer(request.map(|request| request.with_document(fetch)), Asker::Nobody)
+        let request = self.core.admit_consent_page(request);
+        let placed = user.filter(|_| request.is_ok());
+        let request = request.map(|request| request.with_document(fetch));
+        let answer = self.answer(request, Asker::Nobody);
+        self.core.settle_consent_page(placed, answer)
     }
 
     /// The submitted consent page: its ticket, the user who is signed in, and the choice.
@@ -104,7 +112,7 @@ impl<S: Store, T: Trail> Server<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let asker = Asker::Client { credentials: &request.credentials, source: incoming.source };
         let outcome = self.answer(Ok(&request), asker)?;
         Ok(self.core.reply(outcome.map(Revoked::reply)))
     }
@@ -120,7 +128,7 @@ impl<S: Store, T: Trail> Server<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let asker = Asker::Client { credentials: &request.credentials, source: incoming.source };
         let outcome = self.answer(Ok(&request), asker)?;
         Ok(self.core.reply(outcome.map(|introspected| introspected.reply(&self.core.policy))))
     }
@@ -203,9 +211,14 @@ impl<S: Store, T: Trail> Server<S, T> {
         after: Option<GrantId>,
         most: usize,
     ) -> Result<Connections, S::Error> {
-        let ids = self.store.grants_of(subject, after, most)?;
-        let loaded = self.store.load_grants(&ids)?;
-        Ok(Connections::of(&ids, &loaded, most, self.core.clock.now()))
+        let mut page = Gathering::new(after, most);
+        loop {
+            let ids = self.store.grants_of(subject, page.after(), page.part())?;
+            let loaded = self.store.load_grants(&ids)?;
+            if let Some(page) = page.add(&ids, &loaded, self.core.clock.now()) {
+                return Ok(page);
+            }
+        }
     }
 
     /// Ends one of a user's connections, at once and for good: its next call is refused. One that

@@ -3,23 +3,28 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::drive::Failure;
 use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
+use crate::limiter::Limiter;
 use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
 use crate::operation::Operation;
-use crate::policy::Policy;
-use crate::rate::Limiter;
+use crate::policy::{Policy, RateKey};
+use crate::rate::RateWindow;
 use crate::reason::{Code, Reason, Surface};
 use crate::refusal::Refusal;
+use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::connection::Motive;
 use crate::request::incoming::Incoming;
 use crate::request::introspection::IntrospectionRequest;
 use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
-use crate::request::token::TokenRequest;
+use crate::request::token::{Credentials, TokenRequest};
 use crate::response::access::Access;
+use crate::response::consent_page::AuthorizationStep;
 use crate::response::reply::Reply;
+use crate::server::Answer;
 use crate::trail::{TrailRules, Unrecorded};
 use crate::value::text::{Subject, log_text};
 
@@ -30,11 +35,16 @@ pub(super) struct Core {
     entropy: Box<dyn EntropySource + Send + Sync>,
     /// Nothing where the host limits by itself.
     requests: Option<Limiter>,
+    /// Failed authentications of clients that exist.
     failures: Limiter,
-    /// Failures of names that no client has, apart, so that a flood of them makes nobody's be
-    /// forgotten.
+    /// Failed authentications of unknown client ids. Counted separately, so that a flood of invented
+    /// ids takes no room from the counters of real clients.
     strangers: Limiter,
     registrations: Limiter,
+    /// Registrations of all sources together.
+    all_registrations: Mutex<RateWindow>,
+    /// Consent pages by user.
+    consent_pages: Limiter,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
     pub(super) trail: TrailRules,
     /// Numbers the steps that got no randomness.
@@ -67,16 +77,16 @@ impl Core {
         entropy: Box<dyn EntropySource + Send + Sync>,
     ) -> Self {
         let requests = Some(Limiter::default());
-        let (failures, strangers, registrations) =
-            (Limiter::default(), Limiter::default(), Limiter::default());
         Self {
             policy,
             clock,
             entropy,
             requests,
-            failures,
-            strangers,
-            registrations,
+            failures: Limiter::default(),
+            strangers: Limiter::default(),
+            registrations: Limiter::default(),
+            all_registrations: Mutex::default(),
+            consent_pages: Limiter::default(),
             observer: Box::new(|_| {}),
             trail: TrailRules::default(),
             unnamed: AtomicU64::default(),
@@ -228,7 +238,7 @@ impl Core {
         source: &str,
         now: Timestamp,
     ) -> Result<(), (Reason, u32)> {
-        let throttled = self.throttled(request.claimed_client(), source, now);
+        let throttled = self.throttled(&request.credentials, source, now);
         let limited = self.requests.as_ref().and_then(|requests| {
             let bucket = self.policy.rate_bucket(&request.rate_hit(source));
             match throttled {
@@ -250,11 +260,31 @@ impl Core {
     /// elsewhere: nothing is free.
     pub(super) fn count_token_request(&self, admitted: &Admitted<'_>, refusal: Option<&Refusal>) {
         let Admitted { request, source, at } = admitted;
-        let counted = self.count_failure(request.claimed_client(), source, refusal);
-        if let (Some(requests), true, true) =
-            (&self.requests, counted, self.policy.rates().authenticated_only)
-        {
-            requests.give_back(&self.policy.rate_bucket(&request.rate_hit(source)).key, *at);
+        let counted = self.count_failure(&request.credentials, source, refusal);
+        if let Some(requests) = &self.requests {
+            let bucket = self.policy.rate_bucket(&request.rate_hit(source));
+            if counted && self.policy.rates().authenticated_only {
+                requests.give_back(&bucket.key, *at);
+            } else if self.proves_bucket(refusal) {
+                requests.prove(&bucket.key, *at);
+            }
+        }
+    }
+
+    /// Returns whether the outcome shows that the bucket of the request is no made-up one. Where it
+    /// is the client's alone, the client must exist; where the sender chooses a part of its name,
+    /// only tokens prove the whole.
+    fn proves_bucket(&self, refusal: Option<&Refusal>) -> bool {
+        match (self.policy.rates().key, refusal) {
+            (_, None) => true,
+            (RateKey::Client, Some(refusal)) => !matches!(
+                refusal.reason(),
+                Reason::ClientUnknown
+                    | Reason::StorageUnavailable
+                    | Reason::Contended
+                    | Reason::TrailUnavailable
+            ),
+            (_, Some(_)) => false,
         }
     }
 
@@ -275,7 +305,7 @@ impl Core {
     ) -> Result<RevocationRequest<'a>, Early> {
         let request = RevocationRequest::parse(incoming, &self.policy);
         let request = request.map_err(|refusal| self.early(refusal, None))?;
-        self.throttle(request.claimed_client(), incoming.source)?;
+        self.throttle(&request.credentials, incoming.source)?;
         Ok(request)
     }
 
@@ -286,42 +316,54 @@ impl Core {
     ) -> Result<IntrospectionRequest<'a>, Early> {
         let request = IntrospectionRequest::parse(incoming, &self.policy)
             .map_err(|refusal| self.early(refusal, None))?;
-        self.throttle(request.claimed_client(), incoming.source)?;
+        self.throttle(&request.credentials, incoming.source)?;
         Ok(request)
     }
 
-    fn throttle(&self, client: &str, source: &str) -> Result<(), Early> {
-        let wait = self.throttled(client, source, self.clock.now());
-        wait.map_or(Ok(()), |wait| Err(self.later(Reason::AuthenticationsThrottled, wait, client)))
+    fn throttle(&self, credentials: &Credentials<'_>, source: &str) -> Result<(), Early> {
+        let Some(wait) = self.throttled(credentials, source, self.clock.now()) else {
+            return Ok(());
+        };
+        Err(self.later(Reason::AuthenticationsThrottled, wait, &credentials.id))
     }
 
-    /// How long nobody is heard under this name, if authentication failed too often.
-    fn throttled(&self, client: &str, source: &str, now: Timestamp) -> Option<u32> {
-        let (key, limit) = (
-            self.policy.failure_key(client, source),
-            self.policy.limits().failed_authentications_per_minute,
-        );
+    /// Returns for how long no secret is looked at under this name, if authentication failed too
+    /// often. A request without a secret guesses none, so that nobody can lock out a client that has
+    /// none.
+    fn throttled(
+        &self,
+        credentials: &Credentials<'_>,
+        source: &str,
+        now: Timestamp,
+    ) -> Option<u32> {
+        if !credentials.has_secret() {
+            return None;
+        }
+        let key = self.policy.failure_key(&credentials.id, source);
+        let limit = self.policy.limits().failed_authentications_per_minute;
         self.failures.wait(&key, limit, now).max(self.strangers.wait(&key, limit, now))
     }
 
-    /// Counts an authentication that failed, and returns whether there was one. That a public client
-    /// sent a secret is not one: it has none to guess, and others would share its throttle.
+    /// Counts an authentication that failed, and returns whether it did. Only a secret that may have
+    /// been guessed is one: not the lack of a secret, not a secret of a client that has none, and not
+    /// the right secret by the wrong method.
     pub(super) fn count_failure(
         &self,
-        client: &str,
+        credentials: &Credentials<'_>,
         source: &str,
         refusal: Option<&Refusal>,
     ) -> bool {
-        let failures = match refusal.map(|refusal| (refusal.code(), refusal.reason())) {
-            None | Some((_, Reason::ClientSecretUnexpected)) => None,
-            Some((_, Reason::ClientUnknown)) => Some(&self.strangers),
-            Some((Code::InvalidClient, _)) => Some(&self.failures),
-            Some(_) => None,
-        };
-        if let Some(failures) = failures {
-            failures.count(&self.policy.failure_key(client, source), self.clock.now());
+        let Some(refusal) = refusal else { return false };
+        if !credentials.has_secret() || refusal.code() != Code::InvalidClient {
+            return false;
         }
-        failures.is_some()
+        let failures = match refusal.reason() {
+            Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch => return false,
+            Reason::ClientUnknown => &self.strangers,
+            _ => &self.failures,
+        };
+        failures.count(&self.policy.failure_key(&credentials.id, source), self.clock.now());
+        true
     }
 
     /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves
@@ -339,10 +381,49 @@ impl Core {
         let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
         let later =
             |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
+        let limits = self.policy.limits();
+        let now = self.clock.now();
+        let mut all = self.all_registrations.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked first, and counted last: what is refused takes no place of either.
+        if let Some(wait) = all.wait(limits.all_registrations_per_minute, now) {
+            return Err(later(wait));
+        }
         self.registrations
-            .admit(incoming.source, self.policy.limits().registrations_per_minute, self.clock.now())
+            .admit(incoming.source, limits.registrations_per_minute, now)
             .map_err(later)?;
+        all.count(now);
         Ok(request)
+    }
+
+    /// Holds a signed-in user's request to the limit of consent pages. Each page is stored, and any
+    /// site can have the user's browser ask for as many as it likes.
+    pub(super) fn admit_consent_page<'r>(
+        &self,
+        parsed: Result<AuthorizationRequest<'r>, Refusal>,
+    ) -> Result<AuthorizationRequest<'r>, Refusal> {
+        let request = parsed?;
+        let Some(user) = &request.user else { return Ok(request) };
+        let limit = self.policy.limits().consent_pages_per_minute;
+        match self.consent_pages.admit(user.subject, limit, self.clock.now()) {
+            Ok(()) => Ok(request),
+            Err(wait) => {
+                Err(Refusal::later(Reason::ConsentPagesLimited, Surface::Authorization, wait))
+            }
+        }
+    }
+
+    /// Gives the place of this user's request back if no page was made. After a failure of the store
+    /// there may be one.
+    pub(super) fn settle_consent_page<E>(
+        &self,
+        user: Option<User<'_>>,
+        answer: Answer<AuthorizationStep, E>,
+    ) -> Answer<AuthorizationStep, E> {
+        let may_be_stored = matches!(&answer, Ok(Ok(AuthorizationStep::NeedsConsent(_))) | Err(_));
+        if let (Some(user), false) = (user, may_be_stored) {
+            self.consent_pages.give_back(user.subject, self.clock.now());
+        }
+        answer
     }
 
     /// Reads a request to the endpoint of a registration.

@@ -20,7 +20,7 @@ use crate::request::incoming::{Authorization, Incoming};
 use crate::request::standing::{Standing, StandingChange};
 use crate::request::token::TokenRequest;
 use crate::response::access::Access;
-use crate::response::connection::Connections;
+use crate::response::connection::{Connections, Gathering};
 use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
@@ -40,8 +40,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         incoming: &Incoming<'_>,
         user: Option<User<'_>>,
     ) -> Answer<AuthorizationStep, S::Error> {
-        self.answer(AuthorizationRequest::parse(incoming, user, &self.core.policy), Asker::Nobody)
-            .await
+        let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
+        let request = self.core.admit_consent_page(request);
+        let placed = user.filter(|_| request.is_ok());
+        let answer = self.answer(request, Asker::Nobody).await;
+        self.core.settle_consent_page(placed, answer)
     }
 
     /// See [`Server::authorize_with`](crate::Server::authorize_with).
@@ -55,7 +58,11 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
-        self.answer(request.map(|request| request.with_document(fetch)), Asker::Nobody).await
+        let request = self.core.admit_consent_page(request);
+        let placed = user.filter(|_| request.is_ok());
+        let request = request.map(|request| request.with_document(fetch));
+        let answer = self.answer(request, Asker::Nobody).await;
+        self.core.settle_consent_page(placed, answer)
     }
 
     /// See [`Server::consent`](crate::Server::consent).
@@ -99,7 +106,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let asker = Asker::Client { credentials: &request.credentials, source: incoming.source };
         let outcome = self.answer(Ok(&request), asker).await?;
         Ok(self.core.reply(outcome.map(Revoked::reply)))
     }
@@ -114,7 +121,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let asker = Asker::Client { id: request.claimed_client(), source: incoming.source };
+        let asker = Asker::Client { credentials: &request.credentials, source: incoming.source };
         let outcome = self.answer(Ok(&request), asker).await?;
         Ok(self.core.reply(outcome.map(|introspected| introspected.reply(&self.core.policy))))
     }
@@ -192,9 +199,14 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         after: Option<GrantId>,
         most: usize,
     ) -> Result<Connections, S::Error> {
-        let ids = self.store.grants_of(subject, after, most).await?;
-        let loaded = self.store.load_grants(&ids).await?;
-        Ok(Connections::of(&ids, &loaded, most, self.core.clock.now()))
+        let mut page = Gathering::new(after, most);
+        loop {
+            let ids = self.store.grants_of(subject, page.after(), page.part()).await?;
+            let loaded = self.store.load_grants(&ids).await?;
+            if let Some(page) = page.add(&ids, &loaded, self.core.clock.now()) {
+                return Ok(page);
+            }
+        }
     }
 
     /// See [`Server::revoke_connection`](crate::Server::revoke_connection).

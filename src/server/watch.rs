@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::request::token::Credentials;
 
 /// Whom a failed authentication of a request counts against.
 #[derive(Clone, Copy)]
@@ -14,7 +15,7 @@ pub(super) enum Asker<'a> {
     /// Nobody: the request has no client that authenticates.
     Nobody,
     /// This client, from this source.
-    Client { id: &'a str, source: &'a str },
+    Client { credentials: &'a Credentials<'a>, source: &'a str },
     /// The client of a token request, whose place in its window may be given back.
     Token(&'a Admitted<'a>),
 }
@@ -44,8 +45,8 @@ impl<F: Fn(Event)> Host for Watch<'_, F> {
     fn settled(&self, refusal: Option<&Refusal>) {
         match self.asker {
             Asker::Nobody => {}
-            Asker::Client { id, source } => {
-                self.core.count_failure(id, source, refusal);
+            Asker::Client { credentials, source } => {
+                self.core.count_failure(credentials, source, refusal);
             }
             Asker::Token(admitted) => self.core.count_token_request(admitted, refusal),
         }

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::prefix;
 use super::secret::{Digest, Secret, serde_bytes};
 use super::text::ClientId;
 
@@ -89,23 +90,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Ticket,
-        Self::Code,
-        Self::Access,
-        Self::Refresh,
-        Self::ClientSecret,
-        Self::Management,
-    ];
-
-    pub(crate) const fn prefix(self) -> &'static str {
+    const fn prefix(self) -> &'static str {
         match self {
-            Self::Ticket => "gct_",
-            Self::Code => "gac_",
-            Self::Access => "gat_",
-            Self::Refresh => "grt_",
-            Self::ClientSecret => "gcs_",
-            Self::Management => "gcm_",
+            Self::Ticket => prefix::TICKET,
+            Self::Code => prefix::CODE,
+            Self::Access => prefix::ACCESS,
+            Self::Refresh => prefix::REFRESH,
+            Self::ClientSecret => prefix::CLIENT_SECRET,
+            Self::Management => prefix::MANAGEMENT,
         }
     }
 }

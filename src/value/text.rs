@@ -7,7 +7,7 @@ use std::sync::Arc;
 use percent_encoding::percent_encode_byte;
 use serde::{Deserialize, Serialize};
 
-use super::credential::Kind;
+use super::prefix::before_credential;
 
 /// A `client_id`: 1 to 2,048 printable ASCII characters (OAuth 2.1 App. A.1). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,10 +127,12 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Untrusted text for a log line: escapes control and non-ASCII characters, cut at 256 bytes with a
-/// mark (AUDIT-07).
+/// mark (AUDIT-07), and before anything that may be a secret of this server's (I25).
 pub(crate) fn log_text(text: &str) -> Box<str> {
-    let mut clean = String::with_capacity(text.len().min(256));
-    for c in text.chars() {
+    let kept = before_credential(text);
+    let has_secret = kept.len() < text.len();
+    let mut clean = String::with_capacity(kept.len().min(256));
+    for c in kept.chars() {
         let (start, printable) = (clean.len(), (' '..='~').contains(&c));
         if printable {
             clean.push(c);
@@ -140,8 +142,11 @@ pub(crate) fn log_text(text: &str) -> Box<str> {
         if clean.len() > 256 {
             clean.truncate(start);
             clean.push('…');
-            break;
+            return clean.into();
         }
+    }
+    if has_secret {
+        clean.push('…');
     }
     clean.into()
 }
@@ -172,34 +177,4 @@ pub(crate) fn error_text(text: &str, most: usize) -> String {
         clean.push_str("...");
     }
     clean
-}
-
-/// The text before the first of this crate's own credentials in it, in whatever letter case and
-/// however much of the prefix is percent-encoded: what a client sends in the wrong place is not
-/// repeated and not recorded.
-pub(crate) fn before_credential(text: &str) -> &str {
-    let starts = text.char_indices().map(|(at, _)| at);
-    let mut starts = starts.filter(|at| text.get(*at..).is_some_and(begins_credential));
-    starts.next().and_then(|at| text.get(..at)).unwrap_or(text)
-}
-
-fn begins_credential(text: &str) -> bool {
-    Kind::ALL.into_iter().any(|kind| {
-        let mut rest = text.as_bytes();
-        kind.prefix().bytes().all(|wanted| {
-            let found = match rest {
-                [b'%', high, low, after @ ..] => {
-                    rest = after;
-                    let digit = |hex: u8| char::from(hex).to_digit(16);
-                    digit(*high).zip(digit(*low)).and_then(|(h, l)| u8::try_from(h * 16 + l).ok())
-                }
-                [first, after @ ..] => {
-                    rest = after;
-                    Some(*first)
-                }
-                [] => None,
-            };
-            found.is_some_and(|found| found.eq_ignore_ascii_case(&wanted))
-        })
-    })
 }

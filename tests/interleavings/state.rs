@@ -239,8 +239,10 @@ impl State {
 
     /// The history of the record as it was at this version.
     pub fn history_of(&self, version: Option<Version>) -> &[Entry] {
-        let length = version.map_or(0, |version| usize::try_from(version.0).unwrap_or(usize::MAX));
-        &self.history[..length]
+        let (Some(version), Some(Record(now))) = (version, &self.record) else { return &[] };
+        // A record begins with any version, and each write after it takes the next one.
+        let later = usize::try_from(now.version.0.wrapping_sub(version.0)).unwrap_or(usize::MAX);
+        &self.history[..self.history.len() - later]
     }
 
     /// Applies a write if the version still matches, and says whether it did.

@@ -126,7 +126,7 @@ fn audit_01_each_refusal_is_one_event() {
         let needs = Needs::of(&world.server.policy().resources()[0]);
         drop(world.server.check(&Authorization::None, needs));
     });
-    let busy = Params::refresh("x").set("client_id", "nobody");
+    let busy = Params::refresh("x").set("client_id", "nobody").set("client_secret", "guess");
     for _ in 0..10 {
         let _ = world.token(&busy);
     }

@@ -330,7 +330,10 @@ fn revoke_08_an_administrator_ends_all_of_a_user_for_one_client() {
 
 #[test]
 fn revoke_08_more_grants_than_are_read_at_once_are_all_ended() {
-    let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 1000));
+    let world = World::with(policy().limits(|limits| {
+        limits.token_requests_per_minute = 1000;
+        limits.consent_pages_per_minute = 1000;
+    }));
     let all: Vec<_> = (0..600).map(|_| tokens(&world, ALICE, "app")).collect();
     let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap().unwrap();
     assert_eq!((ended.ended, ended.is_complete()), (600, true));

@@ -114,6 +114,7 @@ R audience_mismatch invalid_token 401
 R scope_insufficient insufficient_scope 403
 A cimd_client_id invalid_client 400
 A cimd_unreachable invalid_client 400
+A consent_pages_limited too_many_requests 429
 A cimd_busy temporarily_unavailable 503
 A cimd_invalid invalid_client 400
 A cimd_metadata invalid_client 400
@@ -254,7 +255,6 @@ fn token_14_every_failed_authentication_is_told_in_one_sentence() {
         Reason::ClientSecretMissing,
         Reason::ClientSecretWrong,
         Reason::ClientSecretUnexpected,
-        Reason::ClientMethodMismatch,
         Reason::CredentialsMalformed,
     ];
     for reason in failures {

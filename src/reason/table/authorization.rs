@@ -4,6 +4,11 @@ macro_rules! authorization_rows {
     ($next:ident $($after:ident)* => $($before:tt)*) => { $next! { $($after)* => $($before)*
 
     at Authorization {
+        ConsentPagesLimited "consent_pages_limited" TooManyRequests "RFC 6585 §4"
+            "Too many requests to connect an application. Wait a minute, then try again."
+            "More consent pages were asked for by one signed-in user in a minute than the policy allows."
+            "Look for a page or program that opens authorization requests in the user's browser. The limit is consent_pages_per_minute."
+
         // Client and redirect URI: told to the user, never by redirect.
         ClientIdRepeated "client_id_repeated" InvalidRequest "OAuth 2.1 §3.1"
             "The client_id parameter is included more than once."

@@ -20,8 +20,8 @@ macro_rules! registration_rows {
             "The bearer token is none of the initial access tokens in the policy."
             "Ask the operator for a token."
         RegistrationLimited "registration_limited" TooManyRequests "RFC 6585 §4; RFC 7591 §5"
-            "Too many registrations from this source. Wait for the time in Retry-After."
-            "One source registered more clients in a minute than the policy allows."
+            "Too many registrations. Wait for the time in Retry-After."
+            "One source, or all together, registered more clients in a minute than the policy allows."
             "Look for a client that registers anew instead of keeping its client_id. Many users may share one source."
     }
 

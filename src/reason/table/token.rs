@@ -30,7 +30,7 @@ macro_rules! token_rows {
             "A client registered without a secret sent one."
             "Send client_id only, or register a confidential client."
         ClientMethodMismatch "client_method_mismatch" InvalidClient "RFC 7591 §2"
-            "The client is unknown or its authentication failed. Register the client again."
+            "The client_secret is right, but it came by another method than the registered token_endpoint_auth_method."
             "The right secret came by another method than the registered one."
             "Use the registered token_endpoint_auth_method, or make the policy lenient."
         RateLimited "rate_limited" TooManyRequests "RFC 6585 §4"

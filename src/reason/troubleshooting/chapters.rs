@@ -116,7 +116,8 @@ Symptom: 429 with `Retry-After`.
 
 Wait for as many seconds as `Retry-After` says, then look for the loop: most often a client that refreshes again at each failure,
 without backoff. The token endpoint admits 60 requests by one `client_id` in a minute, and 10 failed authentications; the
-registration endpoint 300 registrations from one source.
+registration endpoint 300 registrations from one source
+and 600 from all together. The authorization endpoint makes 60 consent pages for one user.
 ";
 
 const INVALID_TOKEN: &str = "\

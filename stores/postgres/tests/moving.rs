@@ -9,7 +9,9 @@
 
 mod support;
 
-use grantcore::{Account, AsyncStore, Commit, Version, Write};
+use std::sync::Arc;
+
+use grantcore::{Account, AsyncStore, Change, Commit, Write};
 use support::{Database, app, grant, life};
 
 #[tokio::test]
@@ -48,7 +50,10 @@ async fn what_is_listed_here_can_be_written_there() {
         to.put_account(subject.as_str(), account).await.unwrap();
     }
     let moved = to.grants(None, 9).await.unwrap();
-    assert!(moved.iter().all(|stored| stored.version == Version::FIRST));
+    for stored in &moved {
+        let moved = Write::moved(Arc::clone(&stored.record));
+        assert_eq!(Some(stored.version), moved.as_grant().map(Change::version));
+    }
     assert!(moved.iter().map(|stored| &stored.record).eq(last.iter().map(|stored| &stored.record)));
     assert_eq!(to.accounts(None, 9).await.unwrap(), accounts);
 }

@@ -1,0 +1,278 @@
+//! Rate windows by name, in bounded memory (RATE-05, I48).
+//!
+//! Which names there are is up to strangers. So no window that still counts is ever forgotten to
+//! make room: names that are known to exist have a table that made-up names cannot enter, and once
+//! the table of the others is full, further names share windows that are chosen by a hash nobody
+//! outside can aim at.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::moment::Timestamp;
+use crate::rate::RateWindow;
+use crate::value::secret::Digest;
+use crate::value::text::ClientId;
+
+/// How many names a table holds, and how many windows the names beyond them share. Each window is
+/// at most a kilobyte, so that a limiter takes at most some twelve megabytes.
+const NAMES: usize = 4_096;
+
+/// Windows by name.
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    hash: RandomState,
+    windows: Mutex<Windows>,
+}
+
+#[derive(Debug, Default)]
+struct Windows {
+    /// Names that are known to exist.
+    known: Table,
+    /// Names that may be made up.
+    unknown: Table,
+    /// What names share for which there was no room. Empty until that happens.
+    shared: Vec<RateWindow>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    rows: BTreeMap<Box<str>, RateWindow>,
+    /// When the rows that count no more were last dropped.
+    swept: Option<Timestamp>,
+}
+
+impl Table {
+    /// Returns whether there is room for one more name. Rows that count no more make room; a full
+    /// table is searched for them once a second, so that a flood of names costs no more than that.
+    fn has_room(&mut self, now: Timestamp) -> bool {
+        if self.rows.len() >= NAMES && self.swept != Some(now) {
+            self.rows.retain(|_, window| !window.is_over(now));
+            self.swept = Some(now);
+        }
+        self.rows.len() < NAMES
+    }
+}
+
+/// Where a name is counted.
+#[derive(Clone, Copy)]
+enum Place {
+    Known,
+    Unknown,
+    /// In this one of the shared windows.
+    Shared(usize),
+}
+
+impl Windows {
+    /// Returns where this name is counted now. A name stays in a shared window for as long as that
+    /// counts anything, or its requests there would be forgotten.
+    fn place(&self, name: &str, slot: usize, now: Timestamp) -> Option<Place> {
+        if self.known.rows.contains_key(name) {
+            return Some(Place::Known);
+        }
+        if self.unknown.rows.contains_key(name) {
+            return Some(Place::Unknown);
+        }
+        let is_shared = self.shared.get(slot).is_some_and(|window| !window.is_over(now));
+        is_shared.then_some(Place::Shared(slot))
+    }
+
+    fn get(&mut self, name: &str, place: Place) -> Option<&mut RateWindow> {
+        match place {
+            Place::Known => self.known.rows.get_mut(name),
+            Place::Unknown => self.unknown.rows.get_mut(name),
+            Place::Shared(slot) => self.shared.get_mut(slot),
+        }
+    }
+
+    /// Acts on the window of this name. One that is there already costs no allocation.
+    fn with<T>(
+        &mut self,
+        name: &str,
+        slot: usize,
+        now: Timestamp,
+        act: impl FnOnce(&mut RateWindow) -> T,
+    ) -> T {
+        let place = self.place(name, slot, now);
+        if place.is_none() && self.unknown.has_room(now) {
+            return act(self.unknown.rows.entry(name.into()).or_default());
+        }
+        if place.is_none() {
+            self.shared.resize_with(NAMES, RateWindow::default);
+        }
+        let place = place.unwrap_or(Place::Shared(slot));
+        act(self.get(name, place).unwrap_or(&mut RateWindow::default()))
+    }
+
+    /// Moves a name to where no made-up name can be. One that shared a window leaves the others'
+    /// requests there, and keeps the one that it proved itself by.
+    fn prove(&mut self, name: &str, at: Timestamp) {
+        if self.known.rows.contains_key(name) || !self.known.has_room(at) {
+            return;
+        }
+        let own = self.unknown.rows.remove(name).unwrap_or_else(|| {
+            let mut window = RateWindow::default();
+            window.count(at);
+            window
+        });
+        self.known.rows.insert(name.into(), own);
+    }
+}
+
+impl Limiter {
+    /// Counts a request if it is admissible, else returns the seconds to wait. A refused request is
+    /// not counted.
+    pub(crate) fn admit(&self, name: &str, limit: u32, now: Timestamp) -> Result<(), u32> {
+        self.with(name, now, |window| window.admit(limit, now))
+    }
+
+    /// Returns the seconds to wait, without counting.
+    pub(crate) fn wait(&self, name: &str, limit: u32, now: Timestamp) -> Option<u32> {
+        let name = key(Cow::Borrowed(name));
+        let slot = self.slot(&name);
+        let mut windows = self.windows();
+        let place = windows.place(&name, slot, now)?;
+        let window = windows.get(&name, place)?;
+        window.settle(now);
+        window.wait(limit, now)
+    }
+
+    /// Counts a request.
+    pub(crate) fn count(&self, name: &str, now: Timestamp) {
+        self.with(name, now, |window| window.count(now));
+    }
+
+    /// Takes back a request that was counted then.
+    pub(crate) fn give_back(&self, name: &str, at: Timestamp) {
+        let name = key(Cow::Borrowed(name));
+        let slot = self.slot(&name);
+        let mut windows = self.windows();
+        let place = windows.place(&name, slot, at);
+        if let Some(window) = place.and_then(|place| windows.get(&name, place)) {
+            window.give_back(at);
+        }
+    }
+
+    /// Learns that this name, whose request was counted then, is no made-up one.
+    pub(crate) fn prove(&self, name: &str, at: Timestamp) {
+        self.windows().prove(&key(Cow::Borrowed(name)), at);
+    }
+
+    fn with<T>(&self, name: &str, now: Timestamp, act: impl FnOnce(&mut RateWindow) -> T) -> T {
+        let name = key(Cow::Borrowed(name));
+        let slot = self.slot(&name);
+        self.windows().with(&name, slot, now, act)
+    }
+
+    fn slot(&self, name: &str) -> usize {
+        usize::try_from(self.hash.hash_one(name)).unwrap_or(usize::MAX) % NAMES
+    }
+
+    fn windows(&self) -> MutexGuard<'_, Windows> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the key of a name: the name itself, or else its digest. A key is at most 128 bytes of
+/// printable ASCII and line breaks, as any database can keep it. That of a digest begins with a line
+/// break and no other does, so that nobody can call themselves what another's name is kept as.
+pub(crate) fn key(name: Cow<'_, str>) -> Cow<'_, str> {
+    let is_plain = name.len() <= 128
+        && !name.starts_with('\n')
+        && name.bytes().all(|b| matches!(b, b'\n' | b' '..=b'~'));
+    if is_plain { name } else { Cow::Owned(digest(&name)) }
+}
+
+/// Returns what stands for a client in a name of several parts. A `client_id` that no client can
+/// have is a digest there, so that no line break in it passes for the end of the part.
+pub(crate) fn client_part(client_id: &str) -> Cow<'_, str> {
+    match ClientId::can_be(client_id) {
+        Some(client_id) => Cow::Borrowed(client_id),
+        None => Cow::Owned(digest(client_id)),
+    }
+}
+
+fn digest(text: &str) -> String {
+    ["\n", &*URL_SAFE_NO_PAD.encode(Digest::of(text.as_bytes()).bytes())].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limiter, NAMES, key};
+    use crate::moment::Timestamp;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_unix_seconds(second)
+    }
+
+    /// Clients known by long URLs of one host share no window, and a stranger's text takes no more
+    /// room than a short one.
+    #[test]
+    fn long_names_are_kept_apart_and_short() {
+        let limiter = Limiter::default();
+        let now = at(1);
+        let url = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
+        assert_eq!(limiter.admit(&url("a"), 1, now), Ok(()));
+        assert_eq!(limiter.admit(&url("b"), 1, now), Ok(()));
+        assert_eq!(limiter.admit(&url("a"), 1, now), Err(60));
+        assert_eq!(limiter.wait(&url("b"), 1, now), Some(60));
+        assert!(limiter.windows().unknown.rows.keys().all(|key| key.len() <= 128));
+    }
+
+    /// A million made-up names take no more room than the two tables and what names share.
+    #[test]
+    fn rate_05_memory_is_bounded_under_a_flood_of_names() {
+        let limiter = Limiter::default();
+        for number in 0..1_000_000_u32 {
+            let _ = limiter.admit(&number.to_string(), 1, at(1));
+        }
+        let windows = limiter.windows();
+        assert_eq!(windows.unknown.rows.len(), NAMES);
+        assert_eq!(windows.shared.len(), NAMES);
+        assert_eq!(windows.known.rows.len(), 0);
+    }
+
+    /// What was counted before a flood, during it and after it is not forgotten within its minute.
+    #[test]
+    fn i48_a_flood_of_names_makes_no_window_be_forgotten() {
+        let limiter = Limiter::default();
+        let flood = |second: u64| {
+            for number in 0..20_000_u32 {
+                let _ = limiter.admit(&format!("{second} {number}"), 60, at(second));
+            }
+        };
+        for name in ["before", "known"] {
+            assert_eq!(limiter.admit(name, 1, at(1)), Ok(()));
+        }
+        limiter.prove("known", at(1));
+        flood(2);
+        assert_eq!(limiter.admit("during", 6, at(3)), Ok(()));
+        flood(4);
+        for name in ["before", "known"] {
+            assert_eq!(limiter.admit(name, 1, at(60)), Err(1), "{name}");
+        }
+        for _ in 0..5 {
+            let _ = limiter.admit("during", 6, at(60));
+        }
+        assert!(limiter.admit("during", 6, at(60)).is_err(), "its five were not forgotten");
+        // When the flood is over, names are counted by themselves again.
+        assert_eq!(limiter.admit("before", 1, at(61)), Ok(()));
+        assert_eq!(limiter.admit("after", 1, at(65)), Ok(()));
+        assert!(limiter.windows().unknown.rows.contains_key("after"));
+    }
+
+    /// No plain name is the key of another, and the key of a key is no other's either.
+    #[test]
+    fn i48_the_key_of_a_digest_is_no_name() {
+        let long = "x".repeat(129);
+        for name in [&*long, "é", "\n", ""] {
+            let kept = key(name.into());
+            assert!(kept.len() <= 128 && (name.is_empty() || kept != name), "{name:?}");
+            assert!(name.is_empty() || key(kept.clone()) != kept, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! I48: a limit's verdict on one name depends on that name's requests alone, whatever other names
+//! are sent, and nobody can lock out a client that has no secret to guess.
+
+use std::collections::BTreeMap;
+
+use grantcore::{
+    Client, Digest, Incoming, IntrospectionRules, RateKey, RateWindow, Reason, Reply, SecretMethod,
+    StoredSecret, Timestamp, TokenRequest,
+};
+use proptest::prelude::*;
+
+use crate::support::params::Params;
+use crate::support::property::check;
+use crate::support::steps::form;
+use crate::support::{CALLBACK, MCP, SECRET, T, World, assert_refused, policy};
+
+/// A cheap request of this client.
+fn spend(world: &World, client: &str) -> u16 {
+    world.token(&Params::refresh("x").set("client_id", client)).status
+}
+
+/// As many requests as make every window be looked for room in, each under a name of its own.
+fn flood(world: &World, wave: usize) {
+    for number in 0..10_000 {
+        let name = format!("https://stranger.example/{wave}/{number}");
+        assert!(matches!(spend(world, &name), 401 | 429));
+    }
+}
+
+#[test]
+fn i48_made_up_names_give_nobody_more_requests_than_the_limit() {
+    let world = World::new();
+    let mut admitted = 0;
+    for wave in 0..4 {
+        for _ in 0..30 {
+            admitted += usize::from(spend(&world, "app") == 400);
+        }
+        flood(&world, wave);
+        world.at(u64::try_from(wave).unwrap());
+    }
+    assert_eq!(admitted, 60);
+}
+
+#[test]
+fn i48_made_up_names_give_nobody_more_guesses_than_the_limit() {
+    let world = World::new();
+    let guess = |number: usize| {
+        let wrong = Params::refresh("x").by_web().set("client_secret", &format!("guess {number}"));
+        world.token(&wrong).status
+    };
+    let mut guesses = 0;
+    for wave in 0..4 {
+        guesses += (0..5).filter(|number| guess(*number) == 401).count();
+        flood(&world, wave);
+    }
+    assert_eq!(guesses, 10);
+}
+
+/// A flood makes names share what is left, and that is far more than a client needs: one that was
+/// not heard of before is served, and has its own limit from then on.
+#[test]
+fn i48_in_a_flood_a_client_that_was_silent_is_served_and_counted_by_itself() {
+    let world = World::new();
+    flood(&world, 0);
+    flood(&world, 1);
+    let admitted = (0..100).filter(|_| spend(&world, "app") == 400).count();
+    assert_eq!(admitted, 60);
+}
+
+/// For arbitrary requests of a few names in a flood of others, each name is answered as if it were
+/// alone.
+#[test]
+fn i48_each_name_is_answered_as_if_it_were_alone() {
+    let traffic = prop::collection::vec((0..4_usize, 0..25_u64, 1..40_usize), 1..12);
+    let flooded = std::cell::Cell::new(0_usize);
+    check(&(traffic, any::<bool>()), |(traffic, is_flooded)| {
+        let world = World::new();
+        if is_flooded && flooded.get() < 6 {
+            flooded.set(flooded.get() + 1);
+            flood(&world, 0);
+        }
+        let names = ["app", "other", "https://client.example/a", &"x".repeat(300)];
+        for name in &names[1..] {
+            world.put(Client::public(*name).redirect_uri(CALLBACK).build().unwrap());
+        }
+        let mut alone: BTreeMap<&str, RateWindow> = BTreeMap::new();
+        let mut second = 0;
+        for (name, pause, requests) in traffic {
+            second += pause;
+            world.at(second);
+            for _ in 0..requests {
+                let now = Timestamp::from_unix_seconds(T + second);
+                let own = alone.entry(names[name]).or_default().admit(60, now);
+                let status = spend(&world, names[name]);
+                prop_assert_eq!(status == 400, own.is_ok(), "{} {}", names[name], status);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The name that a bucket has.
+fn bucket(world: &World, client: &str, source: &str) -> String {
+    let body = Params::refresh("x").set("client_id", client).encode();
+    let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
+    world.server.policy().rate_bucket(&request.rate_hit(source)).key.into_owned()
+}
+
+#[test]
+fn i48_nobody_is_called_what_anothers_bucket_is_called() {
+    for key in [RateKey::Client, RateKey::ClientAndSource, RateKey::ClientAndGrant] {
+        let world = World::with(policy().rates(|rules| rules.key = key));
+        let url = format!("https://client.example/{}", "x".repeat(200));
+        world.put(Client::public(&*url).redirect_uri(CALLBACK).build().unwrap());
+        let victims = ["app", &*url].map(|client| (client, bucket(&world, client, "192.0.2.1")));
+        for (client, own) in &victims {
+            // A stranger calls itself what the bucket is called, and what a part of it is.
+            let names = [
+                own.clone(),
+                format!("\n{own}"),
+                format!("{client}\n192.0.2.1"),
+                format!("{own}\n"),
+            ];
+            for name in names.iter().filter(|name| name != client) {
+                for source in ["", "192.0.2.1", "192.0.2.2"] {
+                    assert_ne!(bucket(&world, name, source), *own, "{key:?} {name:?} {source:?}");
+                }
+            }
+        }
+    }
+}
+
+fn from(world: &World, source: &str, params: &Params) -> Reply {
+    let body = params.encode();
+    world.server.token(&Incoming { source, ..form(&body) }).unwrap()
+}
+
+#[test]
+fn i48_a_client_without_a_secret_is_not_locked_out_by_secrets() {
+    let world = World::new();
+    let late = "https://client.example/oauth";
+    for name in ["app", late] {
+        let guess = Params::refresh("x").set("client_id", name).set("client_secret", "guess");
+        for _ in 0..30 {
+            assert!(matches!(world.token(&guess).status, 401 | 429));
+        }
+    }
+    // One that was unknown when it was guessed at, too.
+    world.put(Client::public(late).redirect_uri(CALLBACK).build().unwrap());
+    for name in ["app", late] {
+        assert_eq!(spend(&world, name), 400, "{name}");
+    }
+}
+
+#[test]
+fn i48_a_request_without_a_secret_is_no_guess() {
+    let rules = IntrospectionRules::new().resource_server("rs", MCP);
+    let world = World::with(policy().introspection(rules));
+    let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    let server = Client::confidential("rs", SecretMethod::Post, secret);
+    world.put(server.redirect_uri(CALLBACK).build().unwrap());
+    let token = world.tokens().access;
+    let ask = |secret: Option<&str>| {
+        let body = Params(Vec::new()).set("client_id", "rs").set("token", &token);
+        let body = secret.map_or(body.clone(), |secret| body.set("client_secret", secret)).encode();
+        world.server.introspect(&form(&body)).unwrap()
+    };
+    for _ in 0..20 {
+        assert_refused(&world, &ask(None), 401, "invalid_client", Reason::ClientSecretMissing);
+    }
+    assert_eq!(ask(Some(SECRET)).status, 200);
+    // Nor is the right secret by the wrong method.
+    for _ in 0..20 {
+        let body = Params(Vec::new()).set("token", &token).encode();
+        let header = basic("rs", SECRET);
+        let incoming = Incoming {
+            authorization: grantcore::Authorization::One(header.as_bytes()),
+            ..form(&body)
+        };
+        assert_eq!(world.server.introspect(&incoming).unwrap().status, 401);
+        assert_eq!(world.reason(), Some(Reason::ClientMethodMismatch));
+    }
+    assert_eq!(ask(Some(SECRET)).status, 200);
+    for _ in 0..10 {
+        assert_eq!(ask(Some("guess")).status, 401);
+    }
+    assert_eq!(ask(Some(SECRET)).status, 429);
+}
+
+fn basic(id: &str, secret: &str) -> String {
+    use base64::Engine as _;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}")))
+}
+
+#[test]
+fn i48_places_that_are_given_back_are_ones_own() {
+    let world = World::with(
+        policy()
+            .rates(|rules| {
+                rules.authenticated_only = true;
+                rules.key = RateKey::ClientAndSource;
+            })
+            .limits(|limits| limits.failed_authentications_per_minute = 1_000),
+    );
+    let right = Params::refresh("x").by_web();
+    for _ in 0..60 {
+        assert_eq!(from(&world, "192.0.2.1", &right).status, 400);
+        let wrong = right.clone().set("client_secret", "guess");
+        assert!(matches!(from(&world, "192.0.2.2", &wrong).status, 401 | 429));
+    }
+    assert_eq!(from(&world, "192.0.2.1", &right).status, 429);
+    assert_eq!(from(&world, "192.0.2.2", &right).status, 400);
+}
