@@ -11,7 +11,9 @@ use grantcore::{AsyncServer, Event, Failure, Reason, Refusal, Reply, Surface, Us
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::documents::Fetcher;
-use crate::pages::{Nav, Page, Problem};
+use crate::kept::Kept;
+use crate::pages::{Nav, Onward, Page, Problem};
+use crate::routes::Unread;
 use crate::sessions::{Cookie, Session, Sessions};
 use crate::store::{Backend, BackendError};
 use crate::trail::Trail;
@@ -23,6 +25,7 @@ pub(crate) struct App {
     pub(crate) accounts: Accounts,
     pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,
+    pub(crate) kept: Kept,
     pub(crate) session_cookie: Cookie,
     pub(crate) form_cookie: Cookie,
     pub(crate) issuer: Issuer,
@@ -49,7 +52,7 @@ impl App {
         let policy = self.oauth.policy();
         let reply = refusal.reply(policy);
         if reply.status == 303 {
-            return respond(reply);
+            return to_client(reply);
         }
         let problem = refusal.problem(policy);
         let page = Problem {
@@ -74,10 +77,10 @@ impl App {
         response
     }
 
-    /// A request that is too large to be read, for a program.
-    pub(crate) async fn too_large(&self, surface: Surface) -> Response {
+    /// A request whose body was not read, for a program.
+    pub(crate) async fn unread(&self, unread: Unread, surface: Surface) -> Response {
         let refusal =
-            self.oauth.refuse(Refusal::plain(Reason::RequestTooLarge, surface), None).await;
+            self.oauth.refuse(Refusal::plain(unread.reason(surface), surface), None).await;
         respond(refusal.reply(self.oauth.policy()))
     }
 
@@ -104,6 +107,21 @@ impl Session {
     /// The user, as the library wants to know them.
     pub(crate) fn user(&self) -> User<'_> {
         User::new(&self.subject, self.binding.as_bytes())
+    }
+}
+
+/// The longest `Location` that is sent as a header. With the other headers it stays below the 4 KiB
+/// that reverse proxies read by default (nginx: `proxy_buffer_size`).
+const LONGEST_LOCATION: usize = 3_000;
+
+/// A redirect to the client. Its state can be 4 KiB, and three times that when it is encoded: a
+/// longer address is on a page, which leads there by itself.
+pub(crate) fn to_client(reply: Reply) -> Response {
+    match reply.header("location") {
+        Some(location) if location.len() > LONGEST_LOCATION => {
+            Page(Onward { url: location.to_owned() }).into_response()
+        }
+        _ => respond(reply),
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, ValueEnum};
 
 mod accounts;
+mod authorization;
 mod clients;
 mod database;
 mod issuer;
@@ -21,6 +22,7 @@ mod records;
 mod tests;
 
 pub(crate) use self::accounts::{AccountsFile, Command};
+pub(crate) use self::authorization::Authorization;
 pub(crate) use self::clients::{Clients, GrantType, Switch};
 pub(crate) use self::database::{Address, Database};
 pub(crate) use self::issuer::{Issuer, IssuerError};
@@ -112,6 +114,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) clients: Clients,
+
+    #[command(flatten)]
+    pub(crate) authorization: Authorization,
 
     #[command(flatten)]
     pub(crate) lifetimes: Lifetimes,

@@ -10,6 +10,7 @@ mod accounts;
 mod app;
 mod config;
 mod documents;
+mod kept;
 mod mcp;
 mod network;
 mod pages;
@@ -39,6 +40,7 @@ use crate::accounts::{Accounts, AccountsError, Attempts};
 use crate::app::App;
 use crate::config::{Command, Config, Issuer};
 use crate::documents::Fetcher;
+use crate::kept::Kept;
 use crate::network::connections::Connections;
 use crate::network::source::TrustedProxies;
 use crate::sessions::{Cookie, Sessions};
@@ -120,6 +122,7 @@ impl Running {
             trail: trail.clone(),
             accounts,
             attempts: Attempts::default(),
+            kept: Kept::default(),
             sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
             session_cookie: Cookie::session(
                 issuer.is_https(),

@@ -123,6 +123,8 @@ pub(crate) struct Login {
     pub(crate) failed: bool,
     /// What keeps the password from being checked now.
     pub(crate) not_now: Option<String>,
+    /// Who is signed in and may go on as they are.
+    pub(crate) current: Option<String>,
     /// Accounts to hint at, name and password; none, and the hint is gone.
     pub(crate) users: Vec<(String, String)>,
 }
@@ -138,6 +140,8 @@ pub(crate) struct Consent {
     pub(crate) ticket: String,
     /// Where an expired page offers to start anew: the authorization request itself.
     pub(crate) reload: String,
+    /// For the hidden `csrf` field of the form that leads to another account.
+    pub(crate) csrf: String,
     /// Who is signed in.
     pub(crate) subject: String,
     /// What the client calls itself.
@@ -215,6 +219,16 @@ impl Screen for Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
+
+/// The way back to the application, where its address is too long for a header.
+#[derive(Debug, Template)]
+#[template(path = "onward.html", whitespace = "minimize")]
+pub(crate) struct Onward {
+    /// The response at a *verified* redirect URI.
+    pub(crate) url: String,
+}
+
+impl Screen for Onward {}
 
 /// A page of one sentence: signed out, nothing here.
 #[derive(Debug, Template)]

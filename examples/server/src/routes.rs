@@ -9,6 +9,7 @@ mod guard;
 mod help;
 mod login;
 mod missing;
+mod resume;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
+pub(crate) use self::authorize::Unread;
 use self::guard::{Billed, Guarded};
 use crate::app::{App, respond};
 use crate::config::Network;
@@ -37,6 +39,7 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
     let pages = Router::new()
         .route("/", get(login::home))
         .route("/login", get(login::page).post(login::submit))
+        .route("/login/stay", post(resume::stay))
         .route("/logout", post(login::logout))
         .route("/settings/connected-apps", get(connected::list))
         .route(
@@ -52,6 +55,8 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         .route("/admin/act", post(admin::act))
         .route("/troubleshooting", get(help::troubleshooting))
         .route("/oauth/authorize", any(authorize::authorize))
+        .route("/oauth/continue", get(resume::resume))
+        .route("/oauth/switch", post(resume::switch))
         .route("/oauth/consent", post(authorize::consent))
         .route(
             "/assets/style.css",

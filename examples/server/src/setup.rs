@@ -57,6 +57,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
             IntrospectionRules::new().resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")),
         )
         .unused_client_lifetime(lifetimes.unused_client_lifetime);
+    let policy = config.authorization.apply(policy);
     strangers(policy, &config.clients).build()
 }
 

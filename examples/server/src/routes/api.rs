@@ -17,7 +17,10 @@ use crate::payment::{Payment, Unpaid};
 /// `/oauth/token`.
 pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Surface::Token).await,
+    };
     let source = source(&parts);
     match app.oauth.token(&Incoming { source: &source, ..Incoming::from_http(&parts, &body) }).await
     {
@@ -29,7 +32,10 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
 /// `/oauth/revoke` (RFC 7009).
 pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Surface::Token).await,
+    };
     let source = source(&parts);
     match app
         .oauth
@@ -45,7 +51,10 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
 /// call the check itself.
 pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return app.too_large(Surface::Token).await };
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Surface::Token).await,
+    };
     let source = source(&parts);
     match app
         .oauth

@@ -5,54 +5,96 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use grantcore::{
-    AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason, Registration,
+    Answer, AuthorizationStep, Choice, ConsentPage, Incoming, PAGE_HEADERS, Policy, Reason,
+    Registration, Surface, User,
 };
+use http_body_util::LengthLimitError;
 use url::form_urlencoded;
 
 use super::clients::with_document;
-use crate::app::{App, respond};
+use super::login::with_form_cookie;
+use super::resume::{link, log_in_for};
+use crate::app::{App, to_client};
+use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::pages::{self, Notice, Page};
 use crate::sessions::Session;
+use crate::store::BackendError;
 
 /// Far above what the library reads, so that it is the library that refuses a request for its size.
 const MOST_BODY: usize = 64 * 1024;
 
 pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return app.refuse(Reason::RequestTooLarge).await };
-    let incoming = Incoming::from_http(&parts, &body);
-    let session = app.session(&parts.headers);
-    let again = || {
-        let sent = if parts.method == Method::POST { &body } else { incoming.query };
-        format!("/oauth/authorize?{}", String::from_utf8_lossy(sent))
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.refuse(unread.reason(Surface::Authorization)).await,
     };
+    let incoming = Incoming::from_http(&parts, &body);
+    let sent = if parts.method == Method::POST { &body } else { incoming.query };
+    let query = String::from_utf8_lossy(sent);
+    decide(&app, &parts, &incoming, &query, None).await
+}
+
+/// The login page, the consent page or the refusal of a request, which `query` repeats. `answered`
+/// is the sign-in that was made for it.
+pub(super) async fn decide(
+    app: &App,
+    parts: &Parts,
+    incoming: &Incoming<'_>,
+    query: &str,
+    answered: Option<&SignIn>,
+) -> Response {
+    let session = app.session(&parts.headers);
     let user = session.as_ref().map(Session::user);
-    let mut answer = app.oauth.authorize(&incoming, user).await;
-    if let Ok(Ok(AuthorizationStep::NeedMetadata(needed))) = &answer {
-        match with_document(&app, needed, &parts, &incoming, user).await {
-            Some(decided) => answer = decided,
-            None => return log_in_first(&again()),
-        }
+    let mut answer = ask(app, parts, incoming, user).await;
+    if let Some(Ok(Ok(AuthorizationStep::NeedsLogin(page)))) = &answer
+        && let (Some(session), Some(sign_in)) = (&session, answered)
+        && sign_in.session == session.binding
+        && (sign_in.is_fresh || !page.fresh())
+    {
+        let user = session.user().signed_in_for(page.request());
+        answer = ask(app, parts, incoming, Some(user)).await;
     }
+    let log_in = |wanted| log_in_for(app, Kept::new(query, wanted));
     match answer {
-        Ok(Ok(AuthorizationStep::NeedsLogin(_))) => log_in_first(&again()),
-        Ok(Ok(AuthorizationStep::NeedsConsent(page))) => {
-            Page(consent_page(page, again(), &app)).into_response()
+        None => log_in(Wanted::default()),
+        Some(Ok(Ok(AuthorizationStep::NeedsLogin(page)))) => {
+            log_in(Wanted { fresh: page.fresh(), choice: page.choose_account() })
+        }
+        Some(Ok(Ok(AuthorizationStep::NeedsConsent(page)))) => {
+            with_form_cookie(app, &parts.headers, |csrf| {
+                Page(consent_page(page, Kept::address(query), csrf, app)).into_response()
+            })
         }
         // It has been fetched just now; a request with its document is never asked for it again.
-        Ok(Ok(AuthorizationStep::NeedMetadata(_))) => app.refuse(Reason::DocumentUnreachable).await,
-        Ok(Err(refusal)) => app.refused(&refusal, None),
-        Err(failure) => app.failed(&failure),
+        Some(Ok(Ok(AuthorizationStep::NeedMetadata(_)))) => {
+            app.refuse(Reason::DocumentUnreachable).await
+        }
+        Some(Ok(Err(refusal))) => app.refused(&refusal, None),
+        Some(Err(failure)) => app.failed(&failure),
     }
 }
 
-/// To the login page, which leads back to the same request.
-pub(super) fn log_in_first(request: &str) -> Response {
-    let next =
-        form_urlencoded::Serializer::new(String::new()).append_pair("next", request).finish();
+/// The library's answer, once the client's document is there if it needs one; nothing if whoever
+/// asks must sign in before it is fetched.
+async fn ask(
+    app: &App,
+    parts: &Parts,
+    incoming: &Incoming<'_>,
+    user: Option<User<'_>>,
+) -> Option<Answer<AuthorizationStep, BackendError>> {
+    let answer = app.oauth.authorize(incoming, user).await;
+    let Ok(Ok(AuthorizationStep::NeedMetadata(needed))) = &answer else { return Some(answer) };
+    with_document(app, needed, parts, incoming, user).await
+}
+
+/// To the login page, which leads back to this page of the server.
+pub(super) fn log_in_first(page: &str) -> Response {
+    let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", page).finish();
     (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
 }
 
@@ -63,16 +105,21 @@ pub(crate) async fn consent(
     headers: HeaderMap,
     body: String,
 ) -> Response {
+    let field = |name: &str| {
+        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+    };
+    // The request itself, with every parameter it came with.
+    let request = field("reload").and_then(|address| Kept::of_field(&address));
     let Some(session) = app.session(&headers) else {
+        if let Some(request) = request {
+            return log_in_for(&app, request);
+        }
         let message = "Your session has ended. Start again from the application.";
         return (
             StatusCode::UNAUTHORIZED,
             Page(Notice { title: "Signed out".into(), message: message.into() }),
         )
             .into_response();
-    };
-    let field = |name: &str| {
-        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
     };
     let all = |name: &'static str| {
         form_urlencoded::parse(body.as_bytes())
@@ -90,21 +137,44 @@ pub(crate) async fn consent(
         _ => return app.refuse(Reason::TicketMissing).await,
     };
     match app.oauth.consent(&ticket, session.user(), choice).await {
-        Ok(Ok(redirect)) => respond(redirect.reply()),
-        Ok(Err(refusal)) => app.refused(
-            &refusal,
-            field("reload").map(|target| crate::sessions::next(&target).to_owned()),
-        ),
+        Ok(Ok(redirect)) => to_client(redirect.reply()),
+        Ok(Err(refusal)) => app.refused(&refusal, request.and_then(|request| link(&app, request))),
         Err(failure) => app.failed(&failure),
     }
 }
 
-/// The body, if it is of a size that is worth refusing properly.
-pub(crate) async fn read(body: Body) -> Option<Vec<u8>> {
-    to_bytes(body, MOST_BODY).await.ok().map(Into::into)
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is over the size that is worth refusing properly.
+    TooLarge,
+    /// It broke off, or its transfer coding is invalid.
+    Broken,
 }
 
-fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent {
+impl Unread {
+    /// The rule it breaks at this endpoint.
+    pub(crate) fn reason(self, surface: Surface) -> Reason {
+        match (self, surface) {
+            (Self::TooLarge, _) => Reason::RequestTooLarge,
+            (Self::Broken, Surface::Registration | Surface::Management) => Reason::MetadataNotJson,
+            (Self::Broken, _) => Reason::RequestUndecodable,
+        }
+    }
+}
+
+/// The body, if it is whole and of a size that is worth refusing properly.
+pub(crate) async fn read(body: Body) -> Result<Vec<u8>, Unread> {
+    match to_bytes(body, MOST_BODY).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => {
+            let is_large = error.into_inner().is::<LengthLimitError>();
+            Err(if is_large { Unread::TooLarge } else { Unread::Broken })
+        }
+    }
+}
+
+fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> pages::Consent {
     let policy = app.oauth.policy();
     let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
         name: name.into(),
@@ -130,6 +200,7 @@ fn consent_page(page: ConsentPage, reload: String, app: &App) -> pages::Consent 
         ),
         ticket: page.into_ticket(),
         reload,
+        csrf,
     }
 }
 

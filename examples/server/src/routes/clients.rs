@@ -20,7 +20,10 @@ use crate::store::BackendError;
 /// `/oauth/register` (RFC 7591).
 pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return app.too_large(Surface::Registration).await };
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Surface::Registration).await,
+    };
     let source = source(&parts);
     match app
         .oauth
@@ -39,7 +42,10 @@ pub(crate) async fn manage(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(body) = read(body).await else { return app.too_large(Surface::Management).await };
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Surface::Management).await,
+    };
     // A path that is no text names no client.
     let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
     match app.oauth.manage(&client_id, &Incoming::from_http(&parts, &body)).await {

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use grantcore::{Access, Authorization, Needs, Reason, Refusal, Resource, Surface};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::authorize::read;
+use super::authorize::{Unread, read};
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 use crate::payment::{Drawn, Payment};
@@ -59,7 +59,11 @@ pub(crate) async fn guard(
         Ok(Err(refusal)) => return respond(refusal.reply(app.oauth.policy())),
         Err(failure) => return app.failed_reply(&failure),
     };
-    let Some(body) = body else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
+    let body = match body {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(Unread::Broken) => return StatusCode::BAD_REQUEST.into_response(),
+    };
     let warns = access.warnings().next().is_some();
     let ledger = app.oauth.store().ledger().clone();
     let payment = Payment::by(access.subject().as_str(), warns, ledger);
@@ -92,14 +96,13 @@ fn identity(access: &Access) -> Identity {
 }
 
 impl Billed {
-    /// Whether a call with this body costs something, and the body again; no body if it is larger
-    /// than any that is served.
-    async fn of(self, body: Body) -> (bool, Option<Body>) {
+    /// Whether a call with this body costs something, and the body again, or why it was not read.
+    async fn of(self, body: Body) -> (bool, Result<Body, Unread>) {
         match self {
-            Self::All => (true, Some(body)),
+            Self::All => (true, Ok(body)),
             Self::Tools => match read(body).await {
-                Some(bytes) => (calls_tool(&bytes), Some(bytes.into())),
-                None => (false, None),
+                Ok(bytes) => (calls_tool(&bytes), Ok(bytes.into())),
+                Err(unread) => (false, Err(unread)),
             },
         }
     }
@@ -190,7 +193,7 @@ mod tests {
         assert!(is_billed);
         assert_eq!(read(body.unwrap()).await.unwrap(), text.as_bytes());
         let (is_billed, body) = Billed::Tools.of(vec![b' '; 64 * 1024 + 1].into()).await;
-        assert!(!is_billed && body.is_none());
+        assert!(!is_billed && body.err() == Some(Unread::TooLarge));
         let (is_billed, body) = Billed::All.of("x".into()).await;
         assert!(is_billed);
         assert_eq!(read(body.unwrap()).await.unwrap(), b"x");

@@ -11,6 +11,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::clients::source;
+use super::resume::{go_on, login_for};
 use crate::accounts::Wait;
 use crate::app::App;
 use crate::pages::{Home, Login, Notice, Page};
@@ -20,6 +21,9 @@ use crate::sessions;
 pub(crate) struct Target {
     #[serde(default)]
     next: String,
+    /// The key of an authorization request that waits.
+    #[serde(default)]
+    request: String,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +69,9 @@ pub(crate) async fn page(
     Query(target): Query<Target>,
     headers: HeaderMap,
 ) -> Response {
+    if !target.request.is_empty() {
+        return login_for(&app, &headers, &target.request);
+    }
     let next = sessions::next(&target.next).to_owned();
     if app.session(&headers).is_some() {
         return Redirect::to(&next).into_response();
@@ -80,7 +87,7 @@ pub(crate) async fn submit(
     Form(form): Form<Credentials>,
 ) -> Response {
     let headers = &parts.headers;
-    let next = sessions::next(&form.next).to_owned();
+    let next = form.next.clone();
     if !app.form_cookie.vouches_for(headers, &form.csrf) {
         let message = "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.";
         return (
@@ -100,12 +107,16 @@ pub(crate) async fn submit(
         Err(later) => return later.response(page(username)),
     };
     let before = app.session_cookie.read(headers);
-    match app.sessions.open(&subject, before.as_ref(), SystemTime::now()) {
-        Ok(token) => (
-            AppendHeaders([(header::SET_COOKIE, app.session_cookie.set(&token))]),
-            Redirect::to(&next),
-        )
-            .into_response(),
+    let now = SystemTime::now();
+    match app.sessions.open(&subject, before.as_ref(), now) {
+        Ok(token) => {
+            // It was opened just now; a flood of sign-ins can have displaced it since.
+            let Some(session) = app.sessions.find(&token, now) else {
+                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            };
+            let cookie = [(header::SET_COOKIE, app.session_cookie.set(&token))];
+            (AppendHeaders(cookie), go_on(&app, &next, session, true)).into_response()
+        }
         Err(error) => no_randomness(error),
     }
 }
@@ -178,9 +189,9 @@ async fn check(
     Ok(subject)
 }
 
-fn login_page(app: &App, next: String, csrf: String, username: String) -> Login {
+pub(super) fn login_page(app: &App, next: String, csrf: String, username: String) -> Login {
     let users = app.accounts.shown();
-    Login { next, csrf, username, failed: false, not_now: None, users }
+    Login { next, csrf, username, failed: false, not_now: None, current: None, users }
 }
 
 /// Makes a page whose form is bound to this browser by a cookie with the same value.
@@ -199,7 +210,7 @@ pub(super) fn with_form_cookie(
     }
 }
 
-fn no_randomness(error: getrandom::Error) -> Response {
+pub(super) fn no_randomness(error: getrandom::Error) -> Response {
     tracing::error!(%error, "the source of randomness failed");
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
