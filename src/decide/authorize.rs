@@ -120,7 +120,7 @@ fn authorize(
     let user = match &request.user {
         Some(user) if !asked.prompt.asks_for_sign_in() => user,
         // A sign-in made for another request, or before this one, is none that this one asked for.
-        Some(user) if user.signed_in_for == Some(request.digest()) => user,
+        Some(user) if user.signed_in_for.is_some_and(|own| own.matches(&request.digest())) => user,
         None if asked.prompt.none => return refuse(tell(Reason::LoginRequired.into())),
         _ => {
             let page = LoginPage {

@@ -50,4 +50,9 @@ impl RequestDigest {
     pub(crate) fn of(parameters: &[u8]) -> Self {
         Self(Digest::of(parameters))
     }
+
+    /// Returns whether the two are of the same request.
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        self.0.matches(&other.0)
+    }
 }
