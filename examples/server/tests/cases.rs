@@ -2,7 +2,7 @@
 //! against the running server.
 //!
 //! A file there is one report from the field and others of its kind. Its format is that of
-//! `support/cases.rs`.
+//! `support/cases.rs`. What takes more than one request and one answer follows below.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +15,8 @@ mod support;
 
 #[path = "cases/billing.rs"]
 mod billing;
+#[path = "cases/flows.rs"]
+mod flows;
 
 use std::collections::BTreeSet;
 
@@ -37,8 +39,11 @@ cases! {
     f01_what_is_not_served_narrows_a_registration: "F01-grant-types-superset.http",
     f02_a_document_that_shares_a_method_connects: "F02-cimd-private-key-jwt.http",
     f03_a_registered_scope_locks_nobody_in: "F03-registered-scope-lock-in.http",
+    f08_a_refused_host_is_named: "F08-host-of-a-named-upstream.http",
     f12_too_many_scopes_are_counted: "F12-scope-count.http",
     f15_descriptive_members_that_do_not_fit_are_dropped: "F15-http-client-uri.http",
+    f19_a_slash_at_the_end_leads_to_the_same_place: "F19-slash-at-the-end.http",
+    habits_of_clients_are_served: "habits-of-clients.http",
 }
 
 #[test]

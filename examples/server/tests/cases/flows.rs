@@ -1,0 +1,134 @@
+//! F06, F20, F21: what the table cannot say, for it takes several requests or a flag's own meaning.
+
+use grantcore_server::Running;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use crate::support::accounts::file;
+use crate::support::cases::{log_in, start};
+use crate::support::{CHALLENGE, plain_client};
+
+/// Where the client of these cases listens.
+pub(crate) const CHAT: &str = "https://chat.example.test/connector/oauth/abc";
+
+/// Registers a public client; returns its id.
+pub(crate) async fn register(server: &Running, redirect_uri: &str) -> String {
+    let metadata = json!({
+        "client_name": "Chat", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"
+    });
+    let url = format!("{}/oauth/register", server.issuer());
+    let client: Value =
+        plain_client(false).post(url).json(&metadata).send().await.unwrap().json().await.unwrap();
+    client["client_id"].as_str().unwrap().to_owned()
+}
+
+/// An authorization request of this client, with these parameters beside the usual.
+pub(crate) fn ask(server: &Running, client_id: &str, more: &[(&str, &str)]) -> Url {
+    let parameters = [
+        ("response_type", "code"),
+        ("client_id", client_id),
+        ("redirect_uri", CHAT),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("scope", "notes"),
+    ];
+    let all = parameters.iter().chain(more);
+    Url::parse_with_params(&format!("{}/oauth/authorize", server.issuer()), all).unwrap()
+}
+
+/// By redirect or in place of Allow, as other errors.
+#[tokio::test]
+async fn f06_without_a_prompt_there_is_an_error_and_no_page() {
+    let server = start(&[]).await;
+    let client_id = register(&server, CHAT).await;
+    let alice = log_in(&server, "alice").await;
+    let nobody = plain_client(true);
+    for (http, prompt, error) in [
+        (&nobody, "none", "login_required"),
+        (&alice, "none", "consent_required"),
+        (&alice, "none login", "invalid_request"),
+        (&nobody, "none consent", "invalid_request"),
+    ] {
+        let url = ask(&server, &client_id, &[("state", "s"), ("prompt", prompt)]);
+        let answer = http.get(url).send().await.unwrap();
+        let text = match answer.headers().get("location") {
+            Some(location) => location.to_str().unwrap().to_owned(),
+            None => answer.text().await.unwrap(),
+        };
+        assert!(text.contains(error), "{prompt}: {text}");
+        assert!(!text.contains("Allow access") && !text.contains("/login?"), "{prompt}: {text}");
+    }
+    server.stop().await.unwrap();
+}
+
+/// Registers as somebody behind a proxy; the status.
+async fn register_from(server: &Running, forwarded: (&str, &str)) -> u16 {
+    let metadata = json!({
+        "client_name": "n", "redirect_uris": ["https://app.example.test/cb"],
+        "token_endpoint_auth_method": "none"
+    });
+    let url = format!("{}/oauth/register", server.issuer());
+    let request = plain_client(false).post(url).header(forwarded.0, forwarded.1);
+    request.json(&metadata).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn f20_users_behind_a_trusted_proxy_share_no_bucket() {
+    let rate = ["--registration-rate", "8"];
+    let trusting = start(&[&rate[..], &["--trusted-proxies", "127.0.0.1"]].concat()).await;
+    for n in 1..12 {
+        let source = format!("203.0.113.{n}");
+        assert_eq!(register_from(&trusting, ("x-forwarded-for", &source)).await, 201, "{n}");
+        let source = format!("for=198.51.100.{n};proto=https");
+        assert_eq!(register_from(&trusting, ("forwarded", &source)).await, 201, "{n}");
+    }
+    // What a client puts in front of the address that the proxy saw counts for nothing.
+    let forged = |n: usize| format!("192.0.2.{n}, 203.0.113.99");
+    let mut statuses = Vec::new();
+    for n in 0..9 {
+        statuses.push(register_from(&trusting, ("x-forwarded-for", &forged(n))).await);
+    }
+    assert_eq!(statuses, [201, 201, 201, 201, 201, 201, 201, 201, 429]);
+    trusting.stop().await.unwrap();
+
+    let alone = start(&rate).await;
+    let mut statuses = Vec::new();
+    for n in 0..9 {
+        let source = format!("203.0.113.{n}");
+        statuses.push(register_from(&alone, ("x-forwarded-for", &source)).await);
+    }
+    assert_eq!(statuses, [201, 201, 201, 201, 201, 201, 201, 201, 429], "anybody can say so");
+    alone.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn f21_an_issuer_may_have_a_path() {
+    let accounts = file();
+    let issuer = "https://auth.example.test/auth";
+    let path = accounts.path().to_str().unwrap();
+    let server =
+        start(&["--issuer", issuer, "--accounts", path, "--trusted-proxies", "127.0.0.1"]).await;
+    let get = |path: &str| {
+        let request = plain_client(false).get(format!("http://{}{path}", server.address()));
+        let request = request.header("host", "auth.example.test");
+        request.header("x-forwarded-proto", "https").header("x-forwarded-for", "203.0.113.1").send()
+    };
+    for path in [
+        "/.well-known/oauth-authorization-server/auth",
+        "/auth/.well-known/oauth-authorization-server",
+    ] {
+        let metadata: Value = get(path).await.unwrap().json().await.unwrap();
+        assert_eq!(metadata["issuer"], issuer, "{path}");
+        assert_eq!(metadata["token_endpoint"], format!("{issuer}/oauth/token"));
+    }
+    let request = format!(
+        "/auth/oauth/authorize?response_type=code&client_id=demo-public&redirect_uri=\
+         http%3A%2F%2F127.0.0.1%3A51004%2Fcallback&state=s&code_challenge={CHALLENGE}\
+         &code_challenge_method=S256"
+    );
+    let answer = get(&request).await.unwrap();
+    let login = answer.headers()["location"].to_str().unwrap();
+    assert!(login.starts_with("/auth/login"), "{login}");
+    assert_eq!(get(login).await.unwrap().status(), 200);
+    server.stop().await.unwrap();
+}
