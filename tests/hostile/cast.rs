@@ -1,0 +1,234 @@
+//! The world of one case: a server over the reference store, its clients and users, and what the
+//! oracle knows of every credential that was ever answered.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantcore::{
+    Client, Digest, DocumentRules, Entropy, Event, Grant, GrantId, IntrospectionRules, MemoryStore,
+    Policy, RegistrationRules, RevocationRules, SecretMethod, Server, Store, Stored, StoredSecret,
+    Timestamp, User,
+};
+
+use crate::random::Random;
+use crate::wire::Method;
+
+pub const MCP: &str = "https://mcp.example/mcp";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
+const RESOURCE_SECRET: &str = "the-secret-of-a-resource-server-0123456789";
+const BEGINNING: u64 = 1_800_000_000;
+
+/// Subject and session of each user.
+pub const USERS: [(&str, &[u8]); 2] = [("alice", b"alice's browser"), ("bob", b"bob's browser")];
+
+/// Redirect URIs that a client tries to register; those that are refused are left out.
+const REDIRECTS: [&str; 10] = [
+    "https://app.example/cb",
+    "https://app.example/cb?next=what?",
+    "https://app.example/cb?a=b&",
+    "https://app.example/cb?",
+    "https://app.example/cb?code=1&state=2",
+    "https://app.example/a?b=c?d=e&f",
+    "http://127.0.0.1/cb",
+    "http://[::1]/cb?x=1",
+    "http://localhost:3000/cb?",
+    "com.example.app:/cb",
+];
+
+/// A client as the oracle knows it.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    pub id: String,
+    pub method: Method,
+    pub secret: Option<String>,
+    pub redirects: Vec<String>,
+    /// The token that manages its registration.
+    pub management: Option<String>,
+    pub is_deleted: bool,
+}
+
+/// A consent page that was answered.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    pub text: String,
+    pub client: String,
+    pub user: usize,
+    pub redirect: String,
+    pub redirect_sent: bool,
+    pub state: Option<Vec<u8>>,
+}
+
+/// A code, refresh token or access token that was answered.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    pub text: String,
+    pub client: String,
+    /// Of a code: the redirect URI that the redemption must repeat.
+    pub redirect: Option<String>,
+    /// Of a code: whether it was redeemed.
+    pub is_redeemed: bool,
+}
+
+impl Issued {
+    pub fn new(text: &str, client: &str) -> Self {
+        Self { text: text.into(), client: client.into(), redirect: None, is_redeemed: false }
+    }
+}
+
+pub struct Cast {
+    pub server: Server<Arc<MemoryStore>>,
+    store: Arc<MemoryStore>,
+    clock: Arc<AtomicU64>,
+    events: Arc<Mutex<Vec<Event>>>,
+    pub actors: Vec<Actor>,
+    pub tickets: Vec<Ticket>,
+    pub codes: Vec<Issued>,
+    pub refreshes: Vec<Issued>,
+    pub accesses: Vec<Issued>,
+    grants: BTreeSet<GrantId>,
+    /// Every secret there is, as it goes over the wire.
+    pub secrets: BTreeSet<String>,
+}
+
+impl Cast {
+    /// A world whose policy differs from seed to seed.
+    pub fn new(mut random: Random) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(AtomicU64::new(BEGINNING));
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let time = Arc::clone(&clock);
+        let log = Arc::clone(&events);
+        let drawn = Mutex::new(Random::new(random.next()));
+        let draw = move || {
+            let mut drawn = drawn.lock().unwrap();
+            let mut bytes = [0; 128];
+            bytes
+                .chunks_exact_mut(8)
+                .for_each(|word| word.copy_from_slice(&drawn.next().to_le_bytes()));
+            Ok(Entropy::from_bytes(bytes))
+        };
+        let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
+        let server = Server::with(policy(&mut random), Arc::clone(&store), now, draw)
+            .observe(move |event| log.lock().unwrap().push(event.clone()));
+        let mut cast = Self {
+            server,
+            store,
+            clock,
+            events,
+            actors: Vec::new(),
+            tickets: Vec::new(),
+            codes: Vec::new(),
+            refreshes: Vec::new(),
+            accesses: Vec::new(),
+            grants: BTreeSet::new(),
+            secrets: [SECRET, RESOURCE_SECRET, VERIFIER].map(String::from).into(),
+        };
+        cast.register_operators();
+        cast
+    }
+
+    fn register_operators(&mut self) {
+        let registrable = |uri: &&str| Client::public("x").redirect_uri(*uri).build().is_ok();
+        let redirects: Vec<&str> =
+            REDIRECTS.iter().filter(|uri| registrable(uri)).copied().collect();
+        let secret = |text: &str| StoredSecret::Digest(Digest::of(text.as_bytes()));
+        let basic = SecretMethod::Basic;
+        let post = SecretMethod::Post;
+        let web = &["https://web.example/cb"][..];
+        for (builder, method, own, uris) in [
+            (Client::public("app"), Method::None, None, &redirects[..]),
+            (Client::public("other"), Method::None, None, &["https://other.example/cb"][..]),
+            (Client::confidential("web", post, secret(SECRET)), Method::Post, Some(SECRET), web),
+            (
+                Client::confidential("basic", basic, secret(SECRET)),
+                Method::Basic,
+                Some(SECRET),
+                web,
+            ),
+            (
+                Client::confidential("resource", basic, secret(RESOURCE_SECRET)),
+                Method::Basic,
+                Some(RESOURCE_SECRET),
+                &["https://resource.example/cb"][..],
+            ),
+        ] {
+            let builder = uris.iter().fold(builder, |builder, uri| builder.redirect_uri(*uri));
+            let client = builder.build_under(self.server.policy().redirect_rules()).unwrap();
+            self.actors.push(Actor {
+                id: client.id().as_str().to_owned(),
+                method,
+                secret: own.map(Into::into),
+                redirects: uris.iter().map(|uri| (*uri).to_owned()).collect(),
+                management: None,
+                is_deleted: false,
+            });
+            self.store.put_client(client);
+        }
+    }
+
+    pub fn user(index: usize) -> User<'static> {
+        let (subject, session) = USERS[index];
+        User { subject, session }
+    }
+
+    pub fn wait(&self, seconds: u64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The events since this was asked last.
+    pub fn events(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.events.lock().unwrap())
+    }
+
+    pub fn actor(&self, id: &[u8]) -> Option<&Actor> {
+        self.actors.iter().find(|actor| actor.id.as_bytes() == id)
+    }
+
+    /// Remembers the grant that a credential names.
+    pub fn learn(&mut self, credential: &str) {
+        self.secrets.insert(credential.to_owned());
+        self.grants.extend(grant_of(credential));
+    }
+
+    /// Every grant there is.
+    pub fn grants(&self) -> Vec<Stored<Grant>> {
+        let stored = |id: &GrantId| Store::grant(&*self.store, *id).unwrap();
+        self.grants.iter().filter_map(stored).collect()
+    }
+}
+
+/// The grant id in a credential: the first 16 bytes behind its prefix.
+pub fn grant_of(credential: &str) -> Option<GrantId> {
+    let bytes = URL_SAFE_NO_PAD.decode(credential.get(4..)?).ok()?;
+    Some(GrantId::from_bytes(*bytes.first_chunk::<16>()?))
+}
+
+fn policy(random: &mut Random) -> Policy {
+    let mut registration = RegistrationRules::open();
+    registration.management = true;
+    let policy = Policy::builder("https://auth.example")
+        .scope("read", "Read your notes")
+        .scope("write", "Change your notes")
+        .default_scope("read")
+        .resource(MCP, "read write")
+        .registration(registration)
+        .client_documents(DocumentRules::default())
+        .revocation(RevocationRules::default())
+        .introspection(IntrospectionRules::new().resource_server("resource", MCP))
+        .limits(|limits| {
+            limits.token_requests_per_minute = u32::MAX;
+            limits.failed_authentications_per_minute = u32::MAX;
+            limits.registrations_per_minute = u32::MAX;
+        });
+    let policy = match random.below(3) {
+        0 => policy,
+        1 => policy.replay_window(std::time::Duration::from_secs(30)),
+        _ => policy.refuse_reused_challenges(true),
+    };
+    policy.build().unwrap()
+}

@@ -1,0 +1,93 @@
+//! Hostile requests against a whole [`Server`](grantcore::Server), judged by an oracle that shares
+//! no code with the crate.
+//!
+//! A case is a list of numbers. Each number seeds one step: a request that an honest client could
+//! send at this point, then changed in none to three ways. The oracle reads the request's bytes
+//! itself, knows from earlier answers who owns which credential, and compares the store before and
+//! after. A failing case is cut to the shortest list that still fails.
+//!
+//! `GRANTCORE_HOSTILE_REQUESTS` sets the number of requests: 20,000 by default, more in CI.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+#![allow(unreachable_pub, reason = "one crate, several modules")]
+
+mod cast;
+mod errors;
+mod generate;
+mod oracle;
+mod random;
+mod wire;
+
+use crate::cast::Cast;
+use crate::oracle::Seen;
+use crate::random::Random;
+
+/// How many steps one world lives for.
+const STEPS: usize = 250;
+
+fn requests() -> usize {
+    std::env::var("GRANTCORE_HOSTILE_REQUESTS")
+        .map_or(20_000, |wanted| wanted.parse().expect("GRANTCORE_HOSTILE_REQUESTS is a number"))
+}
+
+/// Runs the steps in a world of their own.
+fn run(world: u64, steps: &[u64]) -> Result<Seen, String> {
+    let mut cast = Cast::new(Random::new(world));
+    let mut seen = Seen::default();
+    for step in steps {
+        let request = generate::step(&cast, &mut Random::new(*step));
+        let counted = oracle::judge(&mut cast, &request)
+            .map_err(|fault| format!("{fault}\nin {request:?}"))?;
+        seen = seen.and(counted);
+    }
+    Ok(seen)
+}
+
+/// The shortest list of steps found that still fails: parts are left out, halves first.
+fn shrunk(world: u64, mut steps: Vec<u64>) -> Vec<u64> {
+    let mut part = steps.len() / 2;
+    while part > 0 {
+        let mut at = 0;
+        while at < steps.len() {
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + part).min(steps.len()));
+            if run(world, &fewer).is_err() {
+                steps = fewer;
+            } else {
+                at += part;
+            }
+        }
+        part /= 2;
+    }
+    steps
+}
+
+/// I1, I2, I4, I6, I7, I9, I21, I22, I25 and I30 beside I44, over arbitrary sequences of requests.
+#[test]
+fn i44_tokens_go_only_to_the_client_that_the_request_named_and_that_authenticated() {
+    let mut seeds = Random::new(44);
+    let mut seen = Seen::default();
+    while seen.requests < requests() {
+        let world = seeds.next();
+        let steps: Vec<u64> = (0..STEPS).map(|_| seeds.next()).collect();
+        match run(world, &steps) {
+            Ok(counted) => seen = seen.and(counted),
+            Err(_) => {
+                let steps = shrunk(world, steps);
+                let fault = run(world, &steps).expect_err("it fails");
+                panic!("{fault}\nafter {} steps: run({world}, &{steps:?})", steps.len());
+            }
+        }
+    }
+    println!("{seen:?}");
+    // A generator whose requests are all refused would prove nothing.
+    assert!(seen.tokens * 50 > seen.requests, "{seen:?}");
+    assert!(seen.ended * 200 > seen.requests, "{seen:?}");
+    assert!(seen.redirects * 50 > seen.requests, "{seen:?}");
+    assert!(seen.refused * 4 > seen.requests, "{seen:?}");
+}
