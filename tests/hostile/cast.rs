@@ -173,7 +173,7 @@ impl Cast {
 
     pub fn user(index: usize) -> User<'static> {
         let (subject, session) = USERS[index];
-        User { subject, session }
+        User::new(subject, session)
     }
 
     pub fn wait(&self, seconds: u64) {

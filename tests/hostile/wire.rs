@@ -74,12 +74,14 @@ impl Request {
         pairs(if from_query { &self.query } else { &self.body })
     }
 
-    /// The value of a parameter that stands there exactly once and is not empty.
+    /// The value of a parameter that stands there exactly once. One without a value counts as
+    /// omitted (OAuth 2.1 §3.1).
     pub fn param(&self, name: &str) -> Option<Vec<u8>> {
         let params = self.params();
-        let mut values = params.iter().filter(|(own, _)| own == name.as_bytes());
+        let mut values =
+            params.iter().filter(|(own, value)| own == name.as_bytes() && !value.is_empty());
         let value = values.next()?;
-        (values.next().is_none() && !value.1.is_empty()).then(|| value.1.clone())
+        values.next().is_none().then(|| value.1.clone())
     }
 
     /// The client that the request names, and the secret it presents with its method. `None` if
