@@ -155,8 +155,8 @@ pub use crate::value::credential::{GrantId, GrantIdError};
 pub use crate::value::grant_types::GrantTypes;
 pub use crate::value::prompt::RequestDigest;
 pub use crate::value::redirect_uri::{
-    LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError, RegisteredRedirectUri,
-    VerifiedRedirectUri,
+    EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError,
+    RegisteredRedirectUri, VerifiedRedirectUri,
 };
 pub use crate::value::scope::{Scope, ScopeError};
 pub use crate::value::secret::Digest;

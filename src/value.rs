@@ -7,6 +7,7 @@ pub(crate) mod auth_method;
 pub(crate) mod credential;
 pub(crate) mod document_url;
 pub(crate) mod grant_types;
+pub(crate) mod invisible;
 pub(crate) mod loopback;
 pub(crate) mod pkce;
 pub(crate) mod prefix;

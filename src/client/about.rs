@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Client;
+use crate::value::text::display_text;
+
 /// A client's description. Of a client that registered itself every word is its own claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +48,18 @@ pub enum ApplicationType {
     Native,
     /// On a web server.
     Web,
+}
+
+/// What a client is called whose name is made of characters that nobody sees.
+const NAMELESS: &str = "An application without a name";
+
+impl Client {
+    /// The name for a page, cleaned. A client that gave none is called by its `client_id`.
+    pub(crate) fn shown_name(&self) -> String {
+        let name = self.about().name.as_deref().filter(|name| !name.is_empty());
+        let shown = name.map_or_else(|| display_text(self.id().as_str()), display_text);
+        if shown.is_empty() { NAMELESS.to_owned() } else { shown }
+    }
 }
 
 impl About {

@@ -9,7 +9,7 @@ use crate::moment::Timestamp;
 use crate::operation::Loaded;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
-use crate::value::text::{ClientId, display_text};
+use crate::value::text::ClientId;
 
 /// One connected application of a user: a grant whose tokens work, or can be made to.
 #[derive(Clone, Debug)]
@@ -139,8 +139,7 @@ impl Connection {
     /// Its name, cleaned for display; its `client_id` if it has none. Unless the operator
     /// registered it, the name is its own claim.
     pub fn client_name(&self) -> String {
-        let name = self.client.about().name.as_deref().map(display_text).unwrap_or_default();
-        if name.is_empty() { display_text(self.client_id().as_str()) } else { name }
+        self.client.shown_name()
     }
 
     /// The client's record.

@@ -10,7 +10,6 @@ use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::Issued;
 use crate::value::prompt::{PromptWords, RequestDigest};
-use crate::value::text::display_text;
 
 /// The next step of a valid authorization request. No code exists yet.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ pub struct ConsentPage {
 impl LoginPage {
     /// The client's name, cleaned for display.
     pub fn client_name(&self) -> String {
-        shown_name(&self.client)
+        self.client.shown_name()
     }
 
     /// The name of the request, to be kept in the browser's session while the user signs in for
@@ -72,10 +71,11 @@ impl LoginPage {
 }
 
 impl ConsentPage {
-    /// The client's name, cleaned for display: no control or direction characters, at most 100. Its
-    /// `client_id` if it has none.
+    /// The client's name, cleaned for display: no invisible or direction characters, at most 100.
+    /// Its `client_id` if it gave none, and "An application without a name" if nothing of the name
+    /// it gave is visible.
     pub fn client_name(&self) -> String {
-        shown_name(&self.client)
+        self.client.shown_name()
     }
 
     /// The `client_id`.
@@ -182,9 +182,4 @@ impl ConsentPage {
 /// A record can be older than the rule.
 fn shown_page(uri: Option<&String>) -> Option<&str> {
     uri.map(String::as_str).filter(|uri| is_page(uri))
-}
-
-fn shown_name(client: &Client) -> String {
-    let name = client.about().name.as_deref().map(display_text).unwrap_or_default();
-    if name.is_empty() { display_text(client.id().as_str()) } else { name }
 }

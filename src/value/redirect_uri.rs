@@ -18,7 +18,7 @@ mod rules;
 pub use self::error::RedirectUriError;
 pub(crate) use self::parts::scheme;
 use self::parts::{authority, is_port, split_loopback, without_port, written_host};
-pub use self::rules::{LoopbackPorts, PrivateUseSchemes, RedirectRules};
+pub use self::rules::{EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules};
 use self::rules::{is_forbidden, judge_private};
 use super::loopback;
 

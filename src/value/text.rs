@@ -7,6 +7,7 @@ use std::sync::Arc;
 use percent_encoding::percent_encode_byte;
 use serde::{Deserialize, Serialize};
 
+use super::invisible::{is_blank, is_invisible};
 use super::prefix::before_credential;
 
 /// A `client_id`: 1 to 2,048 printable ASCII characters (OAuth 2.1 App. A.1). Cheap to clone.
@@ -109,21 +110,12 @@ macro_rules! plain_text {
 plain_text!(ClientId);
 plain_text!(Subject);
 
-/// Cleans self-asserted text for a page: no control or bidirectional characters, at most 100
-/// characters (CONSENT-14).
+/// Cleans self-asserted text for a page: no character that is shown as nothing or reorders others,
+/// no blanks at its ends, at most 100 characters (CONSENT-14).
 pub(crate) fn display_text(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() && !is_invisible(*c))
-        .take(100)
-        .collect::<String>()
-        .trim()
-        .to_owned()
-}
-
-/// Characters that reorder or hide what follows them: bidirectional controls, zero-width and tag
-/// characters.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+    let visible = text.chars().filter(|c| !is_invisible(*c));
+    let shown: String = visible.skip_while(|c| is_blank(*c)).take(100).collect();
+    shown.trim_end_matches(is_blank).to_owned()
 }
 
 /// Untrusted text for a log line: escapes control and non-ASCII characters, cut at 256 bytes with a

@@ -309,6 +309,12 @@ fn client_16_only_what_says_that_it_is_json() {
         "text/x+json",
         "application/xml",
         "json",
+        // Two headers, as a host joins them (RFC 9110 §5.3).
+        "application/json, application/json",
+        "application/json, text/html",
+        "application/json;charset=utf-8, text/html",
+        "application/json; x=\"\\\"\", text/html",
+        "text/html, application/json",
     ] {
         let fetched = FetchedDocument {
             content_type: Some(content_type.as_bytes()),
@@ -326,6 +332,8 @@ fn client_16_only_what_says_that_it_is_json() {
         "application/json;charset=utf-8",
         " application/json ; x=1",
         "application/foo+json; charset=utf-8",
+        "application/json; profile=\"a, b\"",
+        "application/json; profile=\"a\\\", b\"",
     ] {
         let fetched = FetchedDocument {
             content_type: Some(content_type.as_bytes()),

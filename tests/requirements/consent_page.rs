@@ -5,6 +5,8 @@ use grantcore::{
     AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal,
     Registration, Timestamp,
 };
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde_json::Value;
 
 use crate::authz_order::{Ask, FAULTS};
@@ -219,7 +221,16 @@ fn consent_14_the_name_is_cleaned() {
         ("Größe 学习", "Größe 学习"),
         (&long, &long[..100]),
         (&"é".repeat(200), &"é".repeat(100)),
-        ("\u{202e}\n", "app"),
+        ("\u{202e}\n", NAMELESS),
+        ("\u{3164}", NAMELESS),
+        ("\u{115f}\u{1160}\u{ffa0}\u{17b4}", NAMELESS),
+        ("\u{34f}\u{ad}\u{fe0f}\u{e0100}", NAMELESS),
+        (" \u{2800}\u{a0}\u{3000}\u{2003}", NAMELESS),
+        ("\u{fff9}\u{fffa}\u{fffb}", NAMELESS),
+        ("\u{2800}Notes\u{2800}", "Notes"),
+        ("No\u{3164}tes", "Notes"),
+        (&"\u{200b}".repeat(500), NAMELESS),
+        (&format!("{}Notes", "\u{2800}".repeat(200)), "Notes"),
         ("", "app"),
     ] {
         assert_eq!(
@@ -229,6 +240,26 @@ fn consent_14_the_name_is_cleaned() {
         );
     }
     assert_eq!(page_of(dynamic().build().unwrap(), CALLBACK).client_name(), "app");
+}
+
+/// Every character there is, against Unicode's own property.
+#[test]
+fn consent_14_no_ignorable_character_is_left_in_a_name() {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let is_kept = |c: &char| {
+        let is_other = matches!(c, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}');
+        !c.is_control() && !is_other && !ignorable.contains(*c)
+    };
+    let all: Vec<char> = ('\0'..=char::MAX).collect();
+    let mut dropped = 0;
+    for some in all.chunks(80) {
+        let name: String = ['<'].into_iter().chain(some.iter().copied()).chain(['>']).collect();
+        let kept: String = name.chars().filter(is_kept).collect();
+        dropped += name.chars().count() - kept.chars().count();
+        let client = dynamic().name(name).build().unwrap();
+        assert_eq!(page_of(client, CALLBACK).client_name(), kept);
+    }
+    assert!(dropped > 4000, "{dropped}");
 }
 
 #[test]
@@ -290,6 +321,9 @@ fn consent_16_nor_does_the_banner_of_a_client_that_is_not_trusted() {
         );
     }
 }
+
+/// What a client is called whose name nobody sees.
+const NAMELESS: &str = "An application without a name";
 
 /// No ticket in any form, and no record that one could belong to.
 #[track_caller]

@@ -19,6 +19,7 @@ mod authz_order;
 mod bounds;
 mod client_bounds;
 mod client_crowd;
+mod client_descriptions;
 mod client_documents;
 mod client_documents_kept;
 mod client_documents_races;

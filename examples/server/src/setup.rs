@@ -63,9 +63,10 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
 
 /// The rules for clients that the operator has never heard of.
 fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
-    let named = clients.private_use_schemes.clone();
+    let named = clients.private_use_schemes.iter().filter(|name| !name.is_empty());
     let mut policy = policy.redirect_rules(RedirectRules {
-        private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named),
+        private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named.cloned().collect()),
+        most: clients.redirect_uri_limit.get(),
         ..RedirectRules::default()
     });
     let by_default = |grant_type| clients.default_grant_types.contains(&grant_type);

@@ -245,16 +245,63 @@ async fn client_08_registration_can_need_a_token_or_be_off() {
     server.stop().await.unwrap();
 }
 
-/// Cursor's and the like: short names that the operator admits.
+/// F13: Cursor's own registration is accepted as it is; the operator can say otherwise.
 #[tokio::test]
-async fn redir_06_a_private_use_scheme_is_admitted_by_name() {
-    let named = json!({"redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback"], "token_endpoint_auth_method": "none"});
-    let server = start(&["--private-use-schemes", "cursor,vscode"]).await;
-    assert_eq!(register(&server, &named).await.status(), 201);
-    server.stop().await.unwrap();
+async fn redir_06_the_schemes_of_editors_are_admitted_unless_the_operator_says_otherwise() {
+    let named = json!({
+        "client_name": "Cursor",
+        "redirect_uris": [
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "https://www.cursor.com/agents/mcp/oauth/callback",
+            "http://localhost:8787/callback",
+        ],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+    });
+    let alone = json!({
+        "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback"],
+        "token_endpoint_auth_method": "none",
+    });
+    for arguments in [&[][..], &["--private-use-schemes", "vscode,cursor"]] {
+        let server = start(arguments).await;
+        let told: Value = register(&server, &named).await.json().await.unwrap();
+        assert_eq!(told["redirect_uris"], named["redirect_uris"]);
+        assert_eq!(register(&server, &alone).await.status(), 201);
+        server.stop().await.unwrap();
+    }
+    for arguments in [["--private-use-schemes", ""], ["--private-use-schemes", "vscode"]] {
+        let server = start(&arguments).await;
+        let refused = register(&server, &alone).await;
+        assert_eq!(refused.status(), 400);
+        let refused: Value = refused.json().await.unwrap();
+        assert_eq!(refused["error"], "invalid_redirect_uri");
+        let description = refused["error_description"].as_str().unwrap();
+        for part in
+            ["cursor://anysphere.cursor-mcp/oauth/callback", "'cursor'", "private_use_schemes"]
+        {
+            assert!(description.contains(part), "{description}");
+        }
+        let told: Value = register(&server, &named).await.json().await.unwrap();
+        assert_eq!(told["redirect_uris"].as_array().unwrap().len(), 2, "the others are left");
+        let page = get(&server, "/troubleshooting").await.text().await.unwrap();
+        assert!(page.contains("--private-use-schemes"), "the page names the flag");
+        server.stop().await.unwrap();
+    }
+}
+
+/// F16: how many redirect URIs one client registers is the operator's choice.
+#[tokio::test]
+async fn redir_18_the_operator_says_how_many_redirect_uris_a_client_has() {
+    let uris: Vec<_> =
+        (0..11).map(|n| format!("https://app{n}.example.test/oauth/callback")).collect();
+    let many = json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none" });
     let server = start(&[]).await;
-    let refused = register(&server, &named).await;
-    assert_eq!(refused.status(), 400);
-    assert_eq!(refused.json::<Value>().await.unwrap()["error"], "invalid_redirect_uri");
+    let refused: Value = register(&server, &many).await.json().await.unwrap();
+    let description = refused["error_description"].as_str().unwrap();
+    assert!(description.contains("11") && description.contains("10"), "{description}");
+    server.stop().await.unwrap();
+    let server = start(&["--redirect-uri-limit", "11"]).await;
+    assert_eq!(register(&server, &many).await.status(), 201);
     server.stop().await.unwrap();
 }

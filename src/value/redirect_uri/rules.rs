@@ -34,6 +34,22 @@ pub enum LoopbackPorts {
     IpLiteralsAndLocalhost,
 }
 
+/// The private-use schemes that widely used editors register in redirect URIs, none of which is a
+/// reversed domain name (AMB-03). For [`PrivateUseSchemes::ReverseDomainAnd`].
+///
+/// ```
+/// use grantcore::{EDITOR_SCHEMES, PrivateUseSchemes, RedirectRules};
+///
+/// let named = EDITOR_SCHEMES.map(str::to_owned).to_vec();
+/// let rules = RedirectRules {
+///     private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named),
+///     ..RedirectRules::default()
+/// };
+/// let editor = grantcore::Client::public("editor").redirect_uri("cursor://anysphere.cursor-mcp/cb");
+/// assert!(editor.build_under(&rules).is_ok());
+/// ```
+pub const EDITOR_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "windsurf"];
+
 /// Which private-use URI schemes may be registered (OAuth 2.1 §8.4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PrivateUseSchemes {

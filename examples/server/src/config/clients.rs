@@ -1,6 +1,7 @@
 //! How applications may come to be known that the operator has never heard of.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -51,18 +52,25 @@ pub(crate) struct Clients {
     #[arg(long, env = "GRANTCORE_DOCUMENT_AUTHORITY", value_name = "FILE")]
     pub(crate) document_authority: Option<PathBuf>,
 
-    /// Private-use schemes without a period that may be registered in redirect URIs, like
-    /// `cursor,vscode`.
+    /// Private-use schemes without a period that may be registered in redirect URIs; an empty list
+    /// admits none.
     ///
-    /// Any program on a user's device can claim such a short name; those like com.example.app are
-    /// always admitted.
+    /// The default are those of well-known editors. Any program on a user's device can claim such a
+    /// short name, so the consent page warns; those like com.example.app are always admitted.
     #[arg(
         long,
         env = "GRANTCORE_PRIVATE_USE_SCHEMES",
         value_name = "NAMES",
-        value_delimiter = ','
+        value_delimiter = ',',
+        default_values = grantcore::EDITOR_SCHEMES
     )]
     pub(crate) private_use_schemes: Vec<String>,
+
+    /// How many redirect URIs one application may register.
+    ///
+    /// Each is one more place that a code may be sent to; few applications need more than three.
+    #[arg(long, env = "GRANTCORE_REDIRECT_URI_LIMIT", value_name = "COUNT", default_value = "10")]
+    pub(crate) redirect_uri_limit: NonZeroUsize,
 
     /// What an application may do that registers itself, or is known by a document, and does not
     /// say so.
