@@ -378,7 +378,8 @@ fn i47_a_deactivated_client_stays_so_whatever_it_sends() {
 /// The restriction reaches the tokens, not the page alone.
 #[test]
 fn i47_tokens_stay_under_the_ceiling() {
-    let world = World::open();
+    let registration = RegistrationRules::open();
+    let world = World::with(policy().default_scope("read write").registration(registration));
     let own = world.own(&metadata());
     world.put(world.client(&own.id).unwrap().edit().scope(scope("read")).build().unwrap());
     world.updated(&own, with(metadata(), "scope", "read write admin"));
