@@ -326,6 +326,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a8_a_stop_closes_what_waits_and_nothing_else() {
+        let all = connections(10, 10);
+        let slots = [(); 3].map(|()| all.admit(from(1)).unwrap());
+        let busy = slots[0].activity.begin().unwrap();
+        drop(slots[1].activity.begin());
+        all.close_waiting();
+        assert_eq!(slots.each_ref().map(is_evicted), [false, true, true]);
+        drop(busy);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a8_each_phase_ends() {
         let all = connections(10, 10);
         let slot = all.admit(from(1)).unwrap();

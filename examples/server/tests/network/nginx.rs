@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use grantcore_server::Running;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, Response, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{Browser, CALLBACK, VERIFIER, accounts, authorization_url, param};
+use super::support::{Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, param};
 use super::{free_port, header};
 
 const NAME: &str = "auth.example.test";
@@ -161,7 +161,7 @@ async fn whole_flow(proxied: &Proxied) {
         challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
     let metadata: Value = http.get(metadata).send().await.unwrap().json().await.unwrap();
     assert_eq!(metadata["authorization_servers"], json!([issuer]));
-    let path = reqwest::Url::parse(issuer).unwrap().path().trim_end_matches('/').to_owned();
+    let path = Url::parse(issuer).unwrap().path().trim_end_matches('/').to_owned();
     let origin = issuer.strip_suffix(&path).unwrap();
     let metadata = http.get(format!("{origin}/.well-known/oauth-authorization-server{path}"));
     let metadata: Value = metadata.send().await.unwrap().json().await.unwrap();
@@ -269,5 +269,56 @@ async fn f20_each_user_behind_nginx_has_a_limit_of_their_own() {
     }
     assert_eq!(register(0).await, 429);
     assert_eq!(register(1).await, 201);
+    proxied.stop().await;
+}
+/// The request that a client sends with a state of this length, as hosted clients do.
+fn with_state(issuer: &str, length: usize) -> (String, String) {
+    // As text that is mostly escaped in a URL.
+    let state: String = "{\"k\":\"a b/\"&".chars().cycle().take(length).collect();
+    let url = Url::parse_with_params(
+        &format!("{issuer}/oauth/authorize"),
+        [
+            ("response_type", "code"),
+            ("client_id", "demo-public"),
+            ("redirect_uri", CALLBACK),
+            ("state", &state),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ],
+    );
+    (url.unwrap().into(), state)
+}
+
+/// Where an answer to the consent page leads: by a redirect, or by a page where the address is too
+/// long for the 4 KiB of headers that nginx passes.
+async fn onward(answer: Response) -> Url {
+    if answer.status() == 303 {
+        return Url::parse(header(&answer, "location")).unwrap();
+    }
+    assert_eq!(answer.status(), 200);
+    let page = answer.text().await.unwrap();
+    let target = page.split("http-equiv=\"refresh\" content=\"0; url=").nth(1).unwrap();
+    Url::parse(&target.split('"').next().unwrap().replace("&#38;", "&")).unwrap()
+}
+
+#[tokio::test]
+async fn f05_a_long_state_passes_nginx_signed_out_and_in() {
+    let Some(proxied) = Proxied::start("", HOST, None, &[]).await else { return };
+    let plain = "s".repeat(4096);
+    let url = authorization_url(proxied.issuer(), &format!("{}/mcp", proxied.issuer()));
+    let url = url.replace("state=xyz", &format!("state={plain}"));
+    let escaped = [100, 1500, 2800].map(|length| with_state(proxied.issuer(), length));
+    for (url, state) in escaped.into_iter().chain([(url, plain)]) {
+        let length = state.len();
+        let browser = proxied.browser("alice");
+        for (turn, decision) in [("signed out", "deny"), ("signed in", "allow")] {
+            let page = browser.consent_page(&url).await;
+            assert!(page.contains("Allow access"), "{turn} {length}: {page} {}", proxied.log());
+            let target = onward(browser.submit(&url, &page, decision).await).await;
+            assert!(target.as_str().starts_with(CALLBACK), "{target}");
+            assert_eq!(param(&target, "state").as_deref(), Some(&*state), "{turn} {length}");
+            assert_eq!(param(&target, "code").is_some(), decision == "allow", "{turn} {length}");
+        }
+    }
     proxied.stop().await;
 }
