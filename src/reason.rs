@@ -4,7 +4,6 @@
 //! here and nowhere else. What a client may learn is its code and description; cause and fix are
 //! for whoever runs the server or the client.
 
-use crate::refusal::Fault;
 use crate::value::redirect_uri::RedirectUriError;
 
 /// A public error code, as it goes over the wire.
@@ -189,12 +188,6 @@ impl From<RedirectUriError> for Reason {
             RedirectUriError::ReservedParameter => Self::RegisteredUriReserved,
             RedirectUriError::Port => Self::RegisteredUriPort,
         }
-    }
-}
-
-impl From<RedirectUriError> for Fault {
-    fn from(error: RedirectUriError) -> Self {
-        Reason::from(error).into()
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the operator imposes on a client (CLIENTPOLICY-06): a fact of its own in the record, which
-//! no registration, update or document of the client changes (I47).
+//! What the operator imposes on a client: a fact of its own in the record, which no registration,
+//! update or document of the client changes (I47).
 //!
 //! What holds for a client is what it registered for, within these and within the policy.
 

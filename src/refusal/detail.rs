@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::reason::Reason;
 use crate::value::prefix::before_credential;
+use crate::value::redirect_uri::RedirectUriError;
 use crate::value::scope::{MOST_TOKENS, ScopeError, is_token};
 use crate::value::text::{error_text, log_text};
 
@@ -54,6 +55,12 @@ impl Detail {
 impl From<Reason> for Fault {
     fn from(reason: Reason) -> Self {
         Self { reason, detail: None }
+    }
+}
+
+impl From<RedirectUriError> for Fault {
+    fn from(error: RedirectUriError) -> Self {
+        Reason::from(error).into()
     }
 }
 

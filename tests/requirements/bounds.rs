@@ -132,7 +132,7 @@ fn i4_what_a_client_lost_after_the_page_is_not_granted() {
 /// A record whose id is made from the challenge comes back after it was dropped. What was decided on
 /// the old one and lands late does not fit the new one.
 #[test]
-fn i1_a_late_write_does_not_fit_a_record_that_came_back() {
+fn store_01_a_late_write_does_not_fit_a_record_that_came_back() {
     let world = World::with(policy().refuse_reused_challenges(true));
     let store = &world.store.inner;
     let page = |world: &World| {

@@ -252,7 +252,7 @@ fn i47_no_document_widens_what_the_operator_left() {
     property(Case::documented);
 }
 
-/// CLIENTPOLICY-06, the example of the issue.
+/// A ceiling of scope on a client that registered itself.
 #[test]
 fn i47_a_ceiling_survives_an_update_and_is_lifted_by_the_operator_alone() {
     let world = World::open();
