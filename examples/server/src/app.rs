@@ -16,12 +16,14 @@ use crate::pages::{Nav, Onward, Page, Problem};
 use crate::routes::Unread;
 use crate::sessions::{Cookie, Session, Sessions};
 use crate::store::{Backend, BackendError};
+use crate::tasks::Tasks;
 use crate::trail::Trail;
 
 /// The server's state, shared by all requests.
 pub(crate) struct App {
     pub(crate) oauth: AsyncServer<Backend, Trail>,
     pub(crate) trail: Trail,
+    pub(crate) tasks: Tasks,
     pub(crate) accounts: Accounts,
     pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,

@@ -21,6 +21,7 @@ mod setup;
 mod signals;
 mod site;
 mod store;
+mod tasks;
 mod telemetry;
 mod trail;
 
@@ -46,6 +47,7 @@ use crate::network::source::TrustedProxies;
 use crate::sessions::{Cookie, Sessions};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
+use crate::tasks::Tasks;
 use crate::trail::Trail;
 
 /// What can keep the server from starting, to be shown to whoever started it.
@@ -69,6 +71,7 @@ pub struct Running {
     /// Whether strangers can make it call what listens on this machine.
     is_exposed: bool,
     trail: Trail,
+    tasks: Tasks,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -114,12 +117,16 @@ impl Running {
             );
         }
         let stop = CancellationToken::new();
-        tokio::spawn(sweep(backend.clone(), trail.clone(), records.trail_retention, stop.clone()));
+        let tasks = Tasks::default();
+        let bounds =
+            TrailBounds { retention: records.trail_retention, events: records.trail_events };
+        tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
         let app = Arc::new(App {
             oauth: AsyncServer::new(policy, backend)
                 .observe(app::log_event)
                 .record(trail.clone(), rules),
             trail: trail.clone(),
+            tasks: tasks.clone(),
             accounts,
             attempts: Attempts::default(),
             kept: Kept::default(),
@@ -139,7 +146,7 @@ impl Running {
         let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
         let task = tokio::spawn(serving);
         let issuer = issuer.as_str().to_owned();
-        Ok(Self { address, issuer, shown, is_exposed, trail, stop, task })
+        Ok(Self { address, issuer, shown, is_exposed, trail, tasks, stop, task })
     }
 
     /// The address it listens on.
@@ -164,6 +171,10 @@ impl Running {
         if ended.is_err() {
             tracing::warn!("some requests were not answered in time");
             task.abort();
+        }
+        // Those whose clients have hung up go on all the same.
+        if !self.tasks.finish(DRAIN).await {
+            tracing::warn!("some requests were still being decided");
         }
         self.trail.flush().await;
         ended.map_or(Ok(()), |ended| Ok(ended?))
@@ -190,20 +201,28 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
+/// How much of the trail is kept.
+#[derive(Clone, Copy)]
+struct TrailBounds {
+    retention: Duration,
+    events: u64,
+}
+
 /// Drops what nobody can use any more, a bounded bit at a time.
-async fn sweep(backend: Backend, trail: Trail, retention: Duration, stop: CancellationToken) {
+async fn sweep(backend: Backend, trail: Trail, bounds: TrailBounds, stop: CancellationToken) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(turns.tick()).await.is_some() {
-        while let Some(dropped) = swept(&backend, &trail, retention).await {
+        while let Some(dropped) = swept(&backend, &trail, bounds).await {
             tracing::debug!(dropped, "swept");
         }
     }
 }
 
 /// How many were dropped, if there may be more to drop.
-async fn swept(backend: &Backend, trail: &Trail, retention: Duration) -> Option<usize> {
+async fn swept(backend: &Backend, trail: &Trail, bounds: TrailBounds) -> Option<usize> {
     let now = SystemTime::now().into();
-    let dropped = match (backend.sweep(now).await, trail.sweep(now, retention).await) {
+    let events = trail.sweep(now, bounds.retention, bounds.events).await;
+    let dropped = match (backend.sweep(now).await, events) {
         (Ok(records), Ok(events)) => Ok(records + events),
         (Err(error), _) | (_, Err(error)) => Err(error),
     };

@@ -30,7 +30,11 @@ use crate::network::hosts::{self, Hosts};
 use crate::network::source::TrustedProxies;
 use crate::setup::{API_SCOPE, MCP_SCOPE};
 use crate::site::{self, Site};
+use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
+
+/// Far above what the library reads, so that it is the library that refuses a request for its size.
+pub(crate) const MOST_BODY: usize = 64 * 1024;
 
 /// The whole server.
 pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken) -> Router {
@@ -100,7 +104,8 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
     let hosts = Hosts::new(&app.issuer, &network.allowed_hosts);
     let proxies = TrustedProxies::new(&network.trusted_proxies);
     let missing = missing::fallback(app, resources.clone());
-    mounted(site, pages.merge(machines))
+    let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
+    mounted(site, pages.merge(machines).layer(written))
         .merge(documents)
         .with_state(Arc::clone(app))
         .merge(resources)

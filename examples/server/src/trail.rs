@@ -5,6 +5,7 @@
 //! `trail/queue.rs`'s, what it is there is the ledger's.
 
 mod queue;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -12,11 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{AsyncTrail, Event, Query, Timestamp, Unrecorded};
+use grantcore::{
+    AsyncTrail, Event, EventClass, Query, Timestamp, Unrecorded, Written, WrittenRecord,
+};
 
 use serde::{Deserialize, Serialize};
 
-use self::queue::Queue;
+use self::queue::{Place, Queue};
 use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
@@ -43,7 +46,7 @@ pub(crate) struct Search {
 }
 
 /// One event, as it is kept and shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// In seconds since 1970, by the server's clock.
     pub(crate) at: u64,
@@ -61,6 +64,14 @@ pub(crate) struct Entry {
     pub(crate) description: Option<String>,
     pub(crate) challenge: Option<String>,
     pub(crate) note: Option<String>,
+    /// What it wrote: `grant` or `client` and the version of the record, or `account`.
+    pub(crate) written: Option<String>,
+    /// Whether what it wrote is `durable`, or its fate `unknown`.
+    pub(crate) fate: Option<String>,
+    /// Whether it is of a live flow, a proven client or the operator. Others make room first.
+    pub(crate) attributed: bool,
+    /// How many events were counted in this one besides those that are kept; 0 for an event.
+    pub(crate) count: u64,
 }
 
 impl Trail {
@@ -86,12 +97,20 @@ impl Trail {
         self.0.flush().await;
     }
 
-    /// Drops some of the events that are older than `retention`, and says how many.
-    pub(crate) async fn sweep(&self, now: Timestamp, retention: Duration) -> Result<usize> {
-        self.0.tell_losses();
+    /// Drops some of the events that are older than `retention`, and some of those that are more
+    /// than `most`, strangers' first. Returns how many, the greater of the two.
+    pub(crate) async fn sweep(
+        &self,
+        now: Timestamp,
+        retention: Duration,
+        most: u64,
+    ) -> Result<usize> {
+        self.0.log_losses();
         let before =
             Timestamp::from_unix_seconds(now.unix_seconds().saturating_sub(retention.as_secs()));
-        self.0.ledger.drop_before(before, SWEPT_AT_ONCE.into()).await
+        let old = self.0.ledger.drop_before(before, SWEPT_AT_ONCE.into()).await?;
+        let over = self.0.ledger.drop_over(most, SWEPT_AT_ONCE.into()).await?;
+        Ok(old.max(over))
     }
 }
 
@@ -103,14 +122,18 @@ impl fmt::Debug for Trail {
 }
 
 impl AsyncTrail for Trail {
-    type Place = ();
+    type Place = Place;
 
-    async fn record(&self, event: &Event, (): ()) -> std::result::Result<(), Unrecorded> {
-        self.0.record(event).await
+    async fn reserve(&self, event: &Event) -> std::result::Result<Place, Unrecorded> {
+        self.0.reserve(event)
+    }
+
+    async fn record(&self, event: &Event, place: Place) -> std::result::Result<(), Unrecorded> {
+        self.0.record(event, place).await
     }
 
     fn abandoned(&self, event: Event) {
-        self.0.abandoned(event);
+        self.0.abandoned(&event);
     }
 }
 
@@ -151,6 +174,7 @@ impl Search {
 impl Entry {
     fn of(event: &Event) -> Self {
         let sent = event.sent.as_deref();
+        let written: Option<Written> = event.written.or(event.prepared);
         Self {
             at: event.at.unix_seconds(),
             correlation: event.correlation.to_string(),
@@ -165,6 +189,19 @@ impl Entry {
             description: sent.and_then(|sent| sent.description.as_deref()).map(str::to_owned),
             challenge: sent.and_then(|sent| sent.challenge.as_deref()).map(str::to_owned),
             note: event.note.as_deref().map(str::to_owned),
+            written: written.map(|written| record(written.record)),
+            fate: written.map(|written| written.fate.name().to_owned()),
+            attributed: event.class() == EventClass::Attributed,
+            count: 0,
         }
+    }
+}
+
+/// A record and its version, as the trail spells them.
+fn record(record: WrittenRecord) -> String {
+    match record {
+        WrittenRecord::Grant(version) => format!("grant {}", version.0),
+        WrittenRecord::Client(version) => format!("client {}", version.0),
+        _ => "account".to_owned(),
     }
 }

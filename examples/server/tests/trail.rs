@@ -318,6 +318,91 @@ async fn audit_08_without_a_trail_answers_go_on_unless_it_is_required() {
     }
 }
 
+/// A trail that takes nothing stops a rotation before it is made: the retry is no replay.
+#[tokio::test]
+async fn audit_08_a_trail_without_room_rotates_nothing_and_the_retry_succeeds() {
+    let fixture = Fixture::start(&["--trail-fail-closed"]).await;
+    let (_, refresh) = fixture.tokens("demo-public", "alice", "/api").await;
+    let rotate = async || {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "demo-public"),
+            ("refresh_token", &refresh),
+        ];
+        plain_client(false).post(fixture.url("/oauth/token")).form(&form).send().await.unwrap()
+    };
+    fixture.file().execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
+    // From the first event on that cannot be written there is no place for any.
+    assert_eq!(fixture.redeem("demo-public", "gac_none").await.status(), 503);
+    for _ in 0..3 {
+        let answer = rotate().await;
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
+    }
+    fixture.file().execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
+    // One refusal shows that events can be written again.
+    assert_eq!(rotate().await.status(), 503);
+    assert_eq!(rotate().await.status(), 200);
+    let left = fixture.stop().await;
+    assert_eq!(trail(&left, "kind", "kind = 'tokens_refreshed'").len(), 1);
+    assert_eq!(trail(&left, "kind", "reason = 'refresh_reused'").len(), 0);
+}
+
+/// Four connections send refusals as fast as they can while tokens are replayed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i46_a_flood_of_refusals_hides_no_replay_and_adds_a_bounded_number_of_rows() {
+    const EACH: usize = 500;
+    const REPLAYS: usize = 5;
+    /// What `--help` says of --trail-events, and a count for each reason, in each of two minutes.
+    const BOUND: usize = 2 * (300 + 200);
+    let fixture = Fixture::start(&["--rate-limit", "10000"]).await;
+    let mut used = Vec::new();
+    for _ in 0..REPLAYS {
+        let (_, refresh) = fixture.tokens("demo-public", "alice", "/api").await;
+        used.push(refresh);
+    }
+    let post = |token: &str| {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "demo-public"),
+            ("refresh_token", token),
+        ];
+        plain_client(false).post(fixture.url("/oauth/token")).form(&form)
+    };
+    for refresh in &used {
+        assert_eq!(post(refresh).send().await.unwrap().status(), 200);
+    }
+    let floods: Vec<_> = (0..4)
+        .map(|_| {
+            let (http, url) = (plain_client(false), fixture.url("/oauth/token"));
+            tokio::spawn(async move {
+                for number in 0..EACH {
+                    let token = format!("nothing {number}");
+                    let form = [
+                        ("grant_type", "refresh_token"),
+                        ("client_id", "demo-public"),
+                        ("refresh_token", &token),
+                    ];
+                    assert_eq!(http.post(&url).form(&form).send().await.unwrap().status(), 400);
+                }
+            })
+        })
+        .collect();
+    for refresh in &used {
+        assert_eq!(post(refresh).send().await.unwrap().status(), 400);
+    }
+    for flood in floods {
+        flood.await.unwrap();
+    }
+    let left = fixture.stop().await;
+    assert_eq!(trail(&left, "kind", "reason = 'refresh_reused'").len(), REPLAYS);
+    let rows = trail(&left, "id", "NOT attributed").len();
+    assert!(rows <= BOUND, "{rows} rows of strangers");
+    let refused = "NOT attributed AND kind = 'refused'";
+    let all = trail(&left, "sum(CASE count WHEN 0 THEN 1 ELSE count END)", refused);
+    assert_eq!(all, [(4 * EACH).to_string()], "each of them is counted");
+}
+
 #[tokio::test]
 async fn a_suspended_account_is_refused_until_it_is_not() {
     let fixture = Fixture::start(&[]).await;

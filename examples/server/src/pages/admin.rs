@@ -185,6 +185,10 @@ pub(super) mod tests {
             description: some(),
             challenge: some(),
             note: some(),
+            written: some(),
+            fate: some(),
+            attributed: true,
+            count: 1,
         };
         Step { at: text.into(), after: some(), entry, meaning: Some((text.into(), text.into())) }
     }

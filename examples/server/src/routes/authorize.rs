@@ -15,6 +15,7 @@ use grantcore::{
 use http_body_util::LengthLimitError;
 use url::form_urlencoded;
 
+use super::MOST_BODY;
 use super::clients::with_document;
 use super::login::with_form_cookie;
 use super::resume::{link, log_in_for};
@@ -23,9 +24,6 @@ use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::pages::{self, Notice, Page};
 use crate::sessions::Session;
 use crate::store::BackendError;
-
-/// Far above what the library reads, so that it is the library that refuses a request for its size.
-const MOST_BODY: usize = 64 * 1024;
 
 pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();

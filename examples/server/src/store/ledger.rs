@@ -31,7 +31,8 @@ pub(crate) trait Ledger {
     /// draw at once, each unit is drawn once.
     async fn spend(&self, subject: &str) -> Result<Option<u64>>;
 
-    /// Keeps these events, all of them or none, durably.
+    /// Keeps these events, all of them or none, durably. Of events of one correlation and kind the
+    /// first is kept: a step may arrive twice.
     async fn append(&self, entries: Vec<Entry>) -> Result<()>;
 
     /// The events that fit, in the order of their time; the latest `most` of them.
@@ -42,6 +43,10 @@ pub(crate) trait Ledger {
 
     /// Drops at most `most` events from before this time, the oldest first, and says how many.
     async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize>;
+
+    /// Drops at most `most` of the events that are more than `rows`, those of strangers first and
+    /// then the oldest, and says how many.
+    async fn drop_over(&self, rows: u64, most: usize) -> Result<usize>;
 }
 
 /// The ledger of an open database. A clone is another handle of the same.
@@ -107,5 +112,9 @@ impl Ledger for AnyLedger {
 
     async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize> {
         each!(self, ledger => ledger.drop_before(before, most))
+    }
+
+    async fn drop_over(&self, rows: u64, most: usize) -> Result<usize> {
+        each!(self, ledger => ledger.drop_over(rows, most))
     }
 }

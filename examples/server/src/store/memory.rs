@@ -1,6 +1,6 @@
 //! The ledger in memory, gone at exit.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grantcore::Timestamp;
@@ -12,16 +12,23 @@ use crate::trail::{Entry, Search};
 /// How many events are kept where they are gone at exit anyway.
 const MOST_EVENTS: usize = 10_000;
 
+/// The latest events, and the names of all that are there.
+#[derive(Default)]
+struct Kept {
+    entries: VecDeque<Entry>,
+    names: HashSet<(String, String)>,
+}
+
 /// Balances, and the latest events.
 #[derive(Default)]
 pub(crate) struct MemoryLedger {
     balances: Mutex<BTreeMap<String, u64>>,
-    trail: Mutex<VecDeque<Entry>>,
+    trail: Mutex<Kept>,
 }
 
 impl MemoryLedger {
     fn events(&self, search: &Search) -> Vec<Entry> {
-        lock(&self.trail).iter().filter(|entry| search.fits(entry)).cloned().collect()
+        lock(&self.trail).entries.iter().filter(|entry| search.fits(entry)).cloned().collect()
     }
 }
 
@@ -58,9 +65,12 @@ impl Ledger for MemoryLedger {
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {
         let mut trail = lock(&self.trail);
-        trail.extend(entries);
-        let over = trail.len().saturating_sub(MOST_EVENTS);
-        trail.drain(..over);
+        for entry in entries {
+            if trail.names.insert(name(&entry)) {
+                trail.entries.push_back(entry);
+            }
+        }
+        trail.drop_over(MOST_EVENTS, usize::MAX);
         Ok(())
     }
 
@@ -73,16 +83,44 @@ impl Ledger for MemoryLedger {
     }
 
     async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize> {
-        let mut trail = lock(&self.trail);
-        let kept = trail.len();
-        let mut left = most;
-        trail.retain(|entry| {
-            let goes = left > 0 && entry.at < before.unix_seconds();
-            left -= usize::from(goes);
+        Ok(lock(&self.trail).drop_some(most, |entry| entry.at < before.unix_seconds()))
+    }
+
+    async fn drop_over(&self, rows: u64, most: usize) -> Result<usize> {
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        Ok(lock(&self.trail).drop_over(rows, most))
+    }
+}
+
+impl Kept {
+    /// Drops at most `most` of those that are more than `rows`, strangers' first.
+    fn drop_over(&mut self, rows: usize, most: usize) -> usize {
+        let over = self.entries.len().saturating_sub(rows).min(most);
+        let strangers = self.drop_some(over, |entry| !entry.attributed);
+        strangers + self.drop_some(over - strangers, |_| true)
+    }
+
+    /// Drops at most `most` of those that fit, the oldest first.
+    fn drop_some(&mut self, most: usize, fits: impl Fn(&Entry) -> bool) -> usize {
+        if most == 0 {
+            return 0;
+        }
+        let mut dropped = 0;
+        self.entries.retain(|entry| {
+            let goes = dropped < most && fits(entry);
+            if goes {
+                dropped += 1;
+                self.names.remove(&name(entry));
+            }
             !goes
         });
-        Ok(kept - trail.len())
+        dropped
     }
+}
+
+/// What no two events share.
+fn name(entry: &Entry) -> (String, String) {
+    (entry.correlation.clone(), entry.kind.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

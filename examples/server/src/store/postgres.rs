@@ -23,7 +23,10 @@ pub(crate) struct PostgresLedger {
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// Each brings the tables from the version that is its place in the list to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_init.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001_init.sql"),
+    include_str!("../../migrations/postgres/0002_trail_kept_apart.sql"),
+];
 
 /// The advisory lock of whoever changes the tables: `gcserver` in ASCII.
 const LOCK: i64 = 0x6763_7365_7276_6572;
@@ -114,6 +117,10 @@ impl Ledger for PostgresLedger {
 
     async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize> {
         self.drop_events(before, most).await
+    }
+
+    async fn drop_over(&self, rows: u64, most: usize) -> Result<usize> {
+        self.drop_surplus(rows, most).await
     }
 }
 

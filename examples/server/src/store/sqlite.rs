@@ -42,11 +42,12 @@ struct Connections {
 }
 
 /// Each brings the file from the version that is its place in the list to the next.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_init.sql"),
     include_str!("../../migrations/0002_clients.sql"),
     include_str!("../../migrations/0003_accounts_and_trail.sql"),
     include_str!("../../migrations/0004_store.sql"),
+    include_str!("../../migrations/0005_trail_kept_apart.sql"),
 ];
 
 /// The one that moves grants and clients to where the store has them.
@@ -214,6 +215,15 @@ impl Ledger for SqliteLedger {
 
     async fn drop_before(&self, before: Timestamp, most: usize) -> Result<usize> {
         self.write(move |connection| trail::drop_before(connection, before, most)).await
+    }
+
+    async fn drop_over(&self, rows: u64, most: usize) -> Result<usize> {
+        let count = self.search(|connection| trail::count(connection)).await?;
+        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(most);
+        if over == 0 {
+            return Ok(0);
+        }
+        self.write(move |connection| trail::drop_oldest(connection, over)).await
     }
 }
 

@@ -1,38 +1,56 @@
-//! The way of events to the database: a bounded queue, and one task that writes all that has queued
-//! up at once.
+//! The way of events to the database: a queue, and one task that writes all that has queued up at
+//! once.
+//!
+//! The queue is bounded by places. Events of flows, of proven clients and of the operator have
+//! places of their own, which nothing that a stranger sends can take.
 //!
 //! Whoever records does not wait for the database, unless no answer may leave without its event. A
 //! queue that is full, a database that fails or a task that is gone cost events, never answers;
-//! they are counted and told of.
+//! lost events are counted and logged.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use grantcore::{Event, Unrecorded};
-use tokio::sync::{mpsc, oneshot};
+use grantcore::{Event, EventClass, Unrecorded};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Entry;
+use super::strangers::Strangers;
 use crate::store::{AnyLedger, Ledger as _};
 
-/// How many events may wait to be written.
+/// How many events of flows may wait to be written.
 const ROOM: usize = 4096;
+/// How many events of strangers may wait to be written.
+const STRANGERS_ROOM: usize = 1024;
 /// How many are written at once at most, so that what else waits for the database gets its turn.
 const AT_ONCE: usize = 512;
-/// How often it is said that events are being lost.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How often lost events are logged.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) struct Queue {
     pub(super) ledger: AnyLedger,
-    sender: mpsc::Sender<Queued>,
+    sender: mpsc::UnboundedSender<Queued>,
+    room: Arc<Semaphore>,
+    strangers_room: Arc<Semaphore>,
+    strangers: Mutex<Strangers>,
     /// Whether recording waits for the database.
     waits: bool,
     lost: Arc<Lost>,
+    /// Whether the last events could be written.
+    works: Arc<AtomicBool>,
 }
 
-/// Something for the writer: an event, and whom to tell when it is written. Without an event it
-/// only tells that all before it are.
+/// A place in the queue, or none yet. It is given back when its event is written.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<OwnedSemaphorePermit>);
+
+/// Something for the writer: an entry with its place, and whom to tell when it is written. Without
+/// an entry it only tells that all before it are.
+#[derive(Default)]
 struct Queued {
-    event: Option<Event>,
+    entry: Option<Entry>,
+    place: Place,
     done: Option<oneshot::Sender<()>>,
 }
 
@@ -40,53 +58,125 @@ impl Queue {
     /// Starts the task that writes. It ends when this queue is gone and all that was in it is
     /// written.
     pub(super) fn start(ledger: AnyLedger, waits: bool) -> Self {
-        let (sender, receiver) = mpsc::channel(ROOM);
+        let (sender, receiver) = mpsc::unbounded_channel();
         let lost = Arc::new(Lost::default());
-        tokio::spawn(write(ledger.clone(), receiver, Arc::clone(&lost)));
-        Self { ledger, sender, waits, lost }
+        let works = Arc::new(AtomicBool::new(true));
+        tokio::spawn(write(ledger.clone(), receiver, Arc::clone(&lost), Arc::clone(&works)));
+        Self {
+            ledger,
+            sender,
+            room: Arc::new(Semaphore::new(ROOM)),
+            strangers_room: Arc::new(Semaphore::new(STRANGERS_ROOM)),
+            strangers: Mutex::default(),
+            waits,
+            lost,
+            works,
+        }
     }
 
-    pub(super) async fn record(&self, event: &Event) -> Result<(), Unrecorded> {
-        let (done, written) = oneshot::channel();
-        let queued = Queued { event: Some(event.clone()), done: self.waits.then_some(done) };
-        if let Err(refused) = self.sender.try_send(queued) {
-            // Its text is of the queue alone, and not of what was to go into it.
-            self.lost.add(1, &refused);
+    /// Reserves the place of an event, before its step is written. There is none while the database
+    /// takes no events: the refusal that follows is itself an event, and shows when it does again.
+    pub(super) fn reserve(&self, event: &Event) -> Result<Place, Unrecorded> {
+        if !self.works.load(Ordering::SeqCst) {
             return Err(Unrecorded);
         }
+        self.place(event).ok_or(Unrecorded)
+    }
+
+    fn place(&self, event: &Event) -> Option<Place> {
+        let room = match event.class() {
+            EventClass::Unattributed => &self.strangers_room,
+            _ => &self.room,
+        };
+        Some(Place(Some(Arc::clone(room).try_acquire_owned().ok()?)))
+    }
+
+    pub(super) async fn record(&self, event: &Event, place: Place) -> Result<(), Unrecorded> {
+        if self.is_only_counted(event) {
+            return Ok(());
+        }
+        let place = match place {
+            Place(Some(_)) => Some(place),
+            Place(None) => self.place(event),
+        };
+        let Some(place) = place else {
+            self.lost.add(1, &"too many of them wait to be written");
+            return Err(Unrecorded);
+        };
+        let (done, written) = oneshot::channel();
+        let done = self.waits.then_some(done);
+        self.send(Queued { entry: Some(Entry::of(event)), place, done });
         if self.waits { written.await.map_err(|_| Unrecorded) } else { Ok(()) }
     }
 
-    /// Takes the event of a request that nobody waits for any more.
-    pub(super) fn abandoned(&self, event: Event) {
-        if let Err(refused) = self.sender.try_send(Queued { event: Some(event), done: None }) {
+    /// Takes the event of a request that nobody waits for any more. It needs no place: there are no
+    /// more of these than there were requests under way.
+    pub(super) fn abandoned(&self, event: &Event) {
+        if !self.is_only_counted(event) {
+            self.send(Queued { entry: Some(Entry::of(event)), ..Queued::default() });
+        }
+    }
+
+    /// Returns whether an event is one of a flood of strangers, and has been counted.
+    fn is_only_counted(&self, event: &Event) -> bool {
+        if event.class() != EventClass::Unattributed || event.has_written() {
+            return false;
+        }
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = strangers.begin(event.at);
+        let is_counted = strangers.counts(event);
+        drop(strangers);
+        self.send_counts(ended);
+        is_counted
+    }
+
+    /// The counts of a minute. They need no place: there are no more of them than reasons.
+    fn send_counts(&self, counts: Vec<Entry>) {
+        for entry in counts {
+            self.send(Queued { entry: Some(entry), ..Queued::default() });
+        }
+    }
+
+    fn send(&self, queued: Queued) {
+        if let Err(refused) = self.sender.send(queued) {
+            // Its text is of the queue alone, and not of what was to go into it.
             self.lost.add(1, &refused);
         }
     }
 
-    /// Returns when all that was recorded before is written, or lost.
+    /// Returns when all that was recorded before is written, or lost. What was only counted until
+    /// now is written as well.
     pub(super) async fn flush(&self) {
+        let counts = self.strangers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.send_counts(counts);
         let (done, written) = oneshot::channel();
-        if self.sender.send(Queued { event: None, done: Some(done) }).await.is_ok() {
-            let _ = written.await;
-        }
+        self.send(Queued { done: Some(done), ..Queued::default() });
+        let _ = written.await;
     }
 
-    /// Tells of losses that were not worth a line of their own yet.
-    pub(super) fn tell_losses(&self) {
+    /// Logs losses that were not worth a line of their own yet.
+    pub(super) fn log_losses(&self) {
         self.lost.add(0, &"see before");
     }
 }
 
 /// The task.
-async fn write(ledger: AnyLedger, mut queue: mpsc::Receiver<Queued>, lost: Arc<Lost>) {
+async fn write(
+    ledger: AnyLedger,
+    mut queue: mpsc::UnboundedReceiver<Queued>,
+    lost: Arc<Lost>,
+    works: Arc<AtomicBool>,
+) {
     let mut batch = Vec::with_capacity(AT_ONCE);
     while queue.recv_many(&mut batch, AT_ONCE).await > 0 {
-        let entries: Vec<_> =
-            batch.iter().filter_map(|queued| queued.event.as_ref()).map(Entry::of).collect();
+        let entries: Vec<_> = batch.iter_mut().filter_map(|queued| queued.entry.take()).collect();
         let count = entries.len();
         let written = if count == 0 { Ok(()) } else { ledger.append(entries).await };
-        for Queued { done, .. } in batch.drain(..) {
+        if count > 0 {
+            works.store(written.is_ok(), Ordering::SeqCst);
+        }
+        for Queued { done, place, .. } in batch.drain(..) {
+            drop(place);
             // Who does not wait any more need not be told; who is not told knows that it was not
             // written.
             if let (Some(done), true) = (done, written.is_ok()) {
@@ -105,29 +195,29 @@ struct Lost(Mutex<Tally>);
 
 #[derive(Default)]
 struct Tally {
-    untold: usize,
-    told: Option<Instant>,
+    unlogged: usize,
+    logged: Option<Instant>,
 }
 
 impl Lost {
     fn add(&self, count: usize, why: &dyn std::fmt::Display) {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner).add(count, Instant::now());
-        if let Some(lost) = told {
+        let due = self.0.lock().unwrap_or_else(PoisonError::into_inner).add(count, Instant::now());
+        if let Some(lost) = due {
             tracing::error!(lost, %why, "events were not recorded");
         }
     }
 }
 
 impl Tally {
-    /// Counts, and says how many to tell of if it is time to.
+    /// Counts, and returns how many to log if it is time to.
     fn add(&mut self, count: usize, now: Instant) -> Option<usize> {
-        self.untold += count;
-        let is_due = self.told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY);
-        if self.untold == 0 || !is_due {
+        self.unlogged += count;
+        let is_due = self.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY);
+        if self.unlogged == 0 || !is_due {
             return None;
         }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        self.logged = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 

@@ -4,7 +4,10 @@
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use grantcore::{GrantId, MemoryStore, Policy, Reason, Refusal, Sent, Server, Subject, Surface};
+use grantcore::{
+    GrantId, MemoryStore, Policy, Reason, Refusal, RegistrationRules, Sent, Server, Subject,
+    Surface,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -20,18 +23,40 @@ fn this_minute() -> u64 {
     Timestamp::from(SystemTime::now()).unix_seconds() / 60 * 60
 }
 
-/// Events as a server makes them: those of a test differ in what it says.
+/// Events as a server makes them: those of a test differ in what it says. This one is the
+/// operator's.
 fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
+    made(
+        at,
+        |server| drop(server.revoke_connection("nobody", GrantId::from_bytes([9; 16]))),
+        change,
+    )
+}
+
+/// The same of a request that anybody can send.
+fn stranger(at: u64) -> Event {
+    let refuse = |server: &Server<MemoryStore>| {
+        let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
+    };
+    made(at, refuse, |_| {})
+}
+
+fn made(
+    at: u64,
+    step: impl FnOnce(&Server<MemoryStore>),
+    change: impl FnOnce(&mut Event),
+) -> Event {
     let seen = Arc::new(Mutex::new(None));
     let copy = Arc::clone(&seen);
     let policy = Policy::builder("https://auth.example")
         .scope("a", "A")
         .resource("https://mcp.example/mcp", "a")
+        .registration(RegistrationRules::open())
         .build()
         .unwrap();
     let server = Server::new(policy, MemoryStore::new())
         .observe(move |event| *copy.lock().unwrap() = Some(event.clone()));
-    let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
+    step(&server);
     let mut event = seen.lock().unwrap().take().unwrap();
     event.at = Timestamp::from_unix_seconds(at);
     event.sent = None;
@@ -67,7 +92,7 @@ impl Fixture {
 
 impl Trail {
     async fn keep(&self, event: &Event) {
-        self.record(event, ()).await.unwrap();
+        self.record(event, Place::default()).await.unwrap();
     }
 
     async fn found(&self, search: &Search) -> Vec<Entry> {
@@ -197,7 +222,7 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         let entry = &found[0];
         assert_eq!(
             (entry.kind.as_str(), entry.reason.as_deref()),
-            ("refused", Some(Reason::RequestTooLarge.name()))
+            ("refused", Some(Reason::ConnectionUnknown.name()))
         );
         assert_eq!(
             (entry.status, entry.error.as_deref(), entry.note.as_deref()),
@@ -228,18 +253,18 @@ async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
         }
         trail.flush().await;
         let retention = Duration::from_secs(100);
-        assert_eq!(trail.sweep(now, retention).await.unwrap(), most, "{name}");
+        assert_eq!(trail.sweep(now, retention, u64::MAX).await.unwrap(), most, "{name}");
         let left = trail.found(&Search::default()).await;
         assert_eq!(
             times(&left),
             [MINUTE - 500, MINUTE - 101, MINUTE - 100, MINUTE - 99, MINUTE],
             "{name}"
         );
-        assert_eq!(trail.sweep(now, retention).await.unwrap(), 2, "{name}");
-        assert_eq!(trail.sweep(now, retention).await.unwrap(), 0, "{name}");
+        assert_eq!(trail.sweep(now, retention, u64::MAX).await.unwrap(), 2, "{name}");
+        assert_eq!(trail.sweep(now, retention, u64::MAX).await.unwrap(), 0, "{name}");
         assert_eq!(trail.found(&Search::default()).await.len(), 3, "{name}");
         let since_ever = Duration::from_secs(u64::MAX);
-        assert_eq!(trail.sweep(now, since_ever).await.unwrap(), 0, "{name}");
+        assert_eq!(trail.sweep(now, since_ever, u64::MAX).await.unwrap(), 0, "{name}");
     }
 }
 
@@ -254,9 +279,16 @@ async fn in_redis_events_are_old_by_when_they_were_written() {
         }
         trail.flush().await;
         let (now, day) = (this_minute(), Duration::from_secs(86_400));
-        assert_eq!(trail.sweep(Timestamp::from_unix_seconds(now), day).await.unwrap(), 0, "{name}");
         assert_eq!(
-            trail.sweep(Timestamp::from_unix_seconds(now + 2 * 86_400), day).await.unwrap(),
+            trail.sweep(Timestamp::from_unix_seconds(now), day, u64::MAX).await.unwrap(),
+            0,
+            "{name}"
+        );
+        assert_eq!(
+            trail
+                .sweep(Timestamp::from_unix_seconds(now + 2 * 86_400), day, u64::MAX)
+                .await
+                .unwrap(),
             3,
             "{name}"
         );
@@ -296,7 +328,7 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
         fixture.trail.flush().await;
         let other = fixture.other();
         other.execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
-        assert_eq!(fixture.trail.record(&event(2, |_| {}), ()).await.is_err(), waits);
+        assert_eq!(fixture.trail.record(&event(2, |_| {}), Place::default()).await.is_err(), waits);
         fixture.trail.flush().await;
         other.execute_batch("ALTER TABLE gone RENAME TO trail").unwrap();
         fixture.trail.keep(&event(3, |_| {})).await;
@@ -309,29 +341,147 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
     }
 }
 
+/// The writer is held up until each place is taken: of strangers' events first, and of others then.
 #[tokio::test]
-async fn a_full_queue_refuses_and_loses_nothing_that_it_took() {
+async fn i46_a_full_queue_refuses_loses_nothing_that_it_took_and_keeps_the_places_apart() {
     let fixture = Fixture::on_disk(false).await;
     let other = fixture.other();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let event = event(1, |_| {});
-    let mut taken = 0;
-    while fixture.trail.record(&event, ()).await.is_ok() {
-        taken += 1;
-        assert!(taken < 10_000, "the queue has no end");
+    let mut taken = [0, 0];
+    // A registration: it is written, and so it is never only counted.
+    let registration = |server: &Server<MemoryStore>| {
+        let incoming = grantcore::Incoming {
+            method: "POST",
+            content_type: Some(b"application/json"),
+            body: br#"{"redirect_uris":["https://app.example/cb"],"token_endpoint_auth_method":"none"}"#,
+            ..grantcore::Incoming::default()
+        };
+        drop(server.register(&incoming).unwrap());
+    };
+    let strangers = || made(1, registration, |_| {});
+    let flows = || event(1, |_| {});
+    let makers: [&dyn Fn() -> Event; 2] = [&strangers, &flows];
+    for (make, taken) in makers.into_iter().zip(&mut taken) {
+        while fixture.trail.record(&make(), Place::default()).await.is_ok() {
+            *taken += 1;
+            assert!(*taken < 10_000, "the queue has no end");
+        }
+        assert!(fixture.trail.reserve(&make()).await.is_err());
+        if *taken < 4096 {
+            assert!(fixture.trail.reserve(&flows()).await.is_ok(), "others have places still");
+        }
     }
-    assert!(taken >= 4096);
+    assert!((1024..4096).contains(&taken[0]) && taken[1] >= 4096, "{taken:?}");
     other.execute_batch("COMMIT").unwrap();
-    assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken);
-    fixture.trail.keep(&event).await;
-    assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken + 1);
+    assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken[0] + taken[1]);
+    fixture.trail.keep(&flows()).await;
+    assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken[0] + taken[1] + 1);
+}
+
+/// A place that is reserved is one, whatever comes meanwhile.
+#[tokio::test]
+async fn audit_08_a_reserved_place_is_kept() {
+    let fixture = Fixture::on_disk(false).await;
+    let other = fixture.other();
+    let own = event(7, |_| {});
+    let place = fixture.trail.reserve(&own).await.unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    while fixture.trail.record(&event(1, |_| {}), Place::default()).await.is_ok() {}
+    assert!(fixture.trail.reserve(&own).await.is_err());
+    fixture.trail.record(&own, place).await.unwrap();
+    other.execute_batch("COMMIT").unwrap();
+    let found = fixture.trail.found(&Search::default()).await;
+    assert!(found.iter().any(|entry| entry.correlation == own.correlation.to_string()));
+}
+
+#[tokio::test]
+async fn i45_a_step_that_arrives_twice_is_kept_once() {
+    let databases = Databases::start().await;
+    for (name, trail) in trails(&databases).await {
+        let flow = GrantId::from_bytes([3; 16]);
+        let twice = event(MINUTE, |event| event.flow = Some(flow));
+        trail.keep(&twice).await;
+        trail.flush().await;
+        trail.keep(&twice).await;
+        trail.abandoned(twice.clone());
+        trail.keep(&event(MINUTE, |event| event.flow = Some(flow))).await;
+        assert_eq!(trail.found(&Search::default()).await.len(), 2, "{name}");
+        assert_eq!(trail.flow(&flow.to_string()).await.unwrap().len(), 2, "{name}");
+    }
+}
+
+/// A flood of one reason: what is kept is bounded, all of it is counted, and nothing of a flow or of
+/// another reason is lost.
+#[tokio::test]
+async fn i46_strangers_add_a_bounded_number_of_rows_and_displace_nothing() {
+    let databases = Databases::start().await;
+    let minute = this_minute();
+    for (name, trail) in trails(&databases).await {
+        let mut flood = stranger(minute);
+        let (error, description, challenge) = ("invalid_request", None, None);
+        flood.sent = Some(Box::new(Sent { status: 413, error, description, challenge }));
+        for number in 0..20_000 {
+            trail.keep(&flood).await;
+            if number % 4000 == 0 {
+                trail.keep(&event(minute, |_| {})).await;
+            }
+        }
+        let mut other = stranger(minute);
+        other.reason = Some(Reason::ClientUnknown);
+        trail.keep(&other).await;
+        let found = trail.found(&Search::default()).await;
+        let own = found.iter().filter(|entry| entry.attributed).count();
+        assert_eq!(own, 5, "{name}");
+        let unknown = found.iter().filter(|entry| {
+            entry.reason.as_deref() == Some("client_unknown")
+                && entry.correlation == other.correlation.to_string()
+        });
+        assert_eq!(unknown.count(), 1, "{name}: one reason hides no other");
+        let counts: Vec<_> = found.iter().filter(|entry| entry.count > 0).collect();
+        let kept = 20;
+        assert_eq!((counts.len(), counts[0].count), (1, 20_000 - kept), "{name}");
+        assert_eq!((counts[0].at, counts[0].status), (minute, Some(413)), "{name}");
+        assert!(found.len() < strangers::ROWS_A_MINUTE, "{name}");
+        trail.keep(&stranger(minute + 60)).await;
+        let next = trail.found(&Search::default()).await;
+        assert_eq!(next.len(), found.len() + 1, "{name}: a new minute is kept whole again");
+    }
+}
+
+#[tokio::test]
+async fn i46_where_there_are_too_many_events_those_of_strangers_go_first() {
+    let databases = Databases::start().await;
+    // Redis cuts its streams by itself.
+    for (name, trail) in
+        trails(&databases).await.into_iter().filter(|(name, _)| !name.starts_with("redis"))
+    {
+        let now = Timestamp::from_unix_seconds(MINUTE + 10);
+        for second in MINUTE..MINUTE + 10 {
+            trail.keep(&stranger(second)).await;
+            trail.keep(&event(second, |_| {})).await;
+        }
+        let day = Duration::from_secs(86_400);
+        let sweep = async |rows| trail.sweep(now, day, rows).await.unwrap();
+        trail.flush().await;
+        assert_eq!((sweep(20).await, sweep(16).await), (0, 4), "{name}");
+        let found = trail.found(&Search::default()).await;
+        let of = |attributed: bool| {
+            found.iter().filter(|entry| entry.attributed == attributed).collect::<Vec<_>>()
+        };
+        assert_eq!((of(true).len(), of(false).len()), (10, 6), "{name}");
+        assert_eq!(of(false)[0].at, MINUTE + 4, "{name}: the oldest first");
+        assert_eq!(sweep(8).await, 8, "{name}");
+        let found = trail.found(&Search::default()).await;
+        assert!(found.iter().all(|entry| entry.attributed), "{name}");
+        assert_eq!(times(&found), (MINUTE + 2..MINUTE + 10).collect::<Vec<_>>(), "{name}");
+    }
 }
 
 #[tokio::test]
 async fn what_is_queued_is_written_when_the_trail_is_dropped() {
     let Fixture { trail, directory } = Fixture::on_disk(false).await;
     for second in 0..1000 {
-        trail.record(&event(second, |_| {}), ()).await.unwrap();
+        trail.record(&event(second, |_| {}), Place::default()).await.unwrap();
     }
     drop(trail);
     let other = Connection::open(file(&directory)).unwrap();

@@ -9,17 +9,20 @@ use crate::trail::{Entry, Search};
 
 type Value = Box<dyn ToSql + Send + Sync>;
 
-const INSERT: &str = "INSERT INTO trail (at, status, correlation, flow, kind, reason, detail, client, subject, error, description, \
-    challenge, note) \
-    SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, note \
-    FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], \
-    $10::text[], $11::text[], $12::text[], $13::text[]) WITH ORDINALITY AS events (at, status, correlation, flow, kind, reason, \
-    detail, client, subject, error, description, challenge, note, place) ORDER BY place";
+const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
+    error, description, challenge, note, written, fate) \
+    SELECT at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
+    note, written, fate \
+    FROM unnest($1::bigint[], $2::integer[], $3::boolean[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]) \
+    WITH ORDINALITY AS events (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, \
+    description, challenge, note, written, fate, place) ORDER BY place \
+    ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note FROM trail";
+    note, written, fate, attributed, count FROM trail";
 
 /// The columns of text, in the order of `INSERT`.
-const TEXTS: [fn(&Entry) -> Option<&str>; 11] = [
+const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
     |entry| Some(&entry.correlation),
     |entry| entry.flow.as_deref(),
     |entry| Some(&entry.kind),
@@ -31,6 +34,8 @@ const TEXTS: [fn(&Entry) -> Option<&str>; 11] = [
     |entry| entry.description.as_deref(),
     |entry| entry.challenge.as_deref(),
     |entry| entry.note.as_deref(),
+    |entry| entry.written.as_deref(),
+    |entry| entry.fate.as_deref(),
 ];
 
 impl PostgresLedger {
@@ -38,8 +43,10 @@ impl PostgresLedger {
     pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
         let times: Vec<_> = entries.iter().map(|entry| number(entry.at)).collect();
         let statuses: Vec<_> = entries.iter().map(|entry| entry.status.map(i32::from)).collect();
+        let attributed: Vec<_> = entries.iter().map(|entry| entry.attributed).collect();
+        let counts: Vec<_> = entries.iter().map(|entry| number(entry.count)).collect();
         let texts = TEXTS.map(|text| entries.iter().map(text).collect::<Vec<_>>());
-        let mut values: Vec<&(dyn ToSql + Sync)> = vec![&times, &statuses];
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![&times, &statuses, &attributed, &counts];
         values.extend(texts.iter().map(|column| column as &(dyn ToSql + Sync)));
         self.rows(INSERT, &values).await.map(drop)
     }
@@ -72,6 +79,26 @@ impl PostgresLedger {
             RETURNING id";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         Ok(self.rows(sql, &[&number(before.unix_seconds()), &most]).await?.len())
+    }
+
+    /// Strangers' events first, then the oldest of all. What another process drops at this moment is
+    /// passed over.
+    pub(super) async fn drop_surplus(&self, rows: u64, most: usize) -> Result<usize> {
+        let counted = self.rows("SELECT count(*) FROM trail", &[]).await?;
+        let count = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
+        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(most);
+        let mut dropped = 0;
+        for which in ["WHERE NOT attributed", ""] {
+            if dropped < over {
+                let sql = format!(
+                    "DELETE FROM trail WHERE id IN (SELECT id FROM trail {which} ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+                    RETURNING id"
+                );
+                let left = i64::try_from(over - dropped).unwrap_or(i64::MAX);
+                dropped += self.rows(&sql, &[&left]).await?.len();
+            }
+        }
+        Ok(dropped)
     }
 }
 
@@ -109,5 +136,9 @@ fn entry(row: &Row) -> Result<Entry> {
         description: row.try_get(10)?,
         challenge: row.try_get(11)?,
         note: row.try_get(12)?,
+        written: row.try_get(13)?,
+        fate: row.try_get(14)?,
+        attributed: row.try_get(15)?,
+        count: row.try_get::<_, i64>(16)?.cast_unsigned(),
     })
 }

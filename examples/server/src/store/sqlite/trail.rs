@@ -8,9 +8,10 @@ use rusqlite::{Connection, Result, Row, TransactionBehavior, params, params_from
 use crate::trail::{Entry, Search};
 
 const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
-    challenge, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    challenge, note, written, fate, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
-    note FROM trail";
+    note, written, fate, attributed, count FROM trail";
 
 /// One wait for the disk, however many they are.
 pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
@@ -30,6 +31,10 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
             entry.description,
             entry.challenge,
             entry.note,
+            entry.written,
+            entry.fate,
+            entry.attributed,
+            i64::try_from(entry.count).unwrap_or(i64::MAX),
         ])?;
     }
     change.commit()
@@ -37,7 +42,7 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
 
 pub(super) fn find(connection: &Connection, search: &Search, most: usize) -> Result<Vec<Entry>> {
     let (conditions, mut values) = conditions(search);
-    values.push(count(most).into());
+    values.push(limit(most).into());
     let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
     let mut found =
@@ -58,7 +63,25 @@ pub(super) fn drop_before(
 ) -> Result<usize> {
     let sql =
         "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
-    connection.prepare_cached(sql)?.execute(params![end(before), count(most)])
+    connection.prepare_cached(sql)?.execute(params![end(before), limit(most)])
+}
+
+/// How many events there are.
+pub(super) fn count(connection: &Connection) -> Result<u64> {
+    let count = "SELECT count(*) FROM trail";
+    connection
+        .prepare_cached(count)?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+}
+
+/// Drops this many events: the oldest of strangers, and then the oldest of all.
+pub(super) fn drop_oldest(connection: &Connection, most: usize) -> Result<usize> {
+    let strangers = "DELETE FROM trail WHERE id IN \
+        (SELECT id FROM trail WHERE attributed = 0 ORDER BY at LIMIT ?)";
+    let all = "DELETE FROM trail WHERE id IN (SELECT id FROM trail ORDER BY at LIMIT ?)";
+    let dropped = connection.prepare_cached(strangers)?.execute([limit(most)])?;
+    Ok(dropped + connection.prepare_cached(all)?.execute([limit(most - dropped)])?)
 }
 
 /// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it
@@ -94,6 +117,10 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
         description: row.get(10)?,
         challenge: row.get(11)?,
         note: row.get(12)?,
+        written: row.get(13)?,
+        fate: row.get(14)?,
+        attributed: row.get(15)?,
+        count: row.get::<_, i64>(16)?.cast_unsigned(),
     })
 }
 
@@ -103,7 +130,7 @@ fn end(time: Timestamp) -> i64 {
 }
 
 /// As many rows as SQLite counts, to 2^63.
-fn count(most: usize) -> i64 {
+fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
