@@ -17,6 +17,8 @@ mod support;
 mod billing;
 #[path = "cases/flows.rs"]
 mod flows;
+#[path = "cases/signing_in.rs"]
+mod signing_in;
 
 use std::collections::BTreeSet;
 
@@ -40,8 +42,15 @@ cases! {
     f02_a_document_that_shares_a_method_connects: "F02-cimd-private-key-jwt.http",
     f03_a_registered_scope_locks_nobody_in: "F03-registered-scope-lock-in.http",
     f08_a_refused_host_is_named: "F08-host-of-a-named-upstream.http",
+    f09_there_is_no_openid_document: "F09-openid-alias.http",
+    f10_scopes_asked_by_habit_are_dropped: "F10-openid-scopes.http",
+    f11_a_right_secret_by_the_other_method_names_the_registered_one:
+        "F11-right-secret-other-method.http",
     f12_too_many_scopes_are_counted: "F12-scope-count.http",
+    f13_editors_register_their_schemes: "F13-cursor-three-uris.http",
     f15_descriptive_members_that_do_not_fit_are_dropped: "F15-http-client-uri.http",
+    f16_redirect_uris_are_counted: "F16-eleven-redirect-uris.http",
+    f18_a_scheme_without_a_credential_is_none: "F18-empty-bearer.http",
     f19_a_slash_at_the_end_leads_to_the_same_place: "F19-slash-at-the-end.http",
     habits_of_clients_are_served: "habits-of-clients.http",
 }
