@@ -161,7 +161,7 @@ fn authenticated(
             pairs.push(pair("client_secret", &secret));
         }
         Method::Basic => {
-            request.authorization = vec![basic(actor.id.as_bytes(), secret.as_bytes())]
+            request.authorization = vec![basic(actor.id.as_bytes(), secret.as_bytes())];
         }
     }
     mutate(cast, random, &mut pairs);

@@ -95,7 +95,7 @@ impl Request {
                 Some(Claim { id, method, secret: secret.unwrap_or_default() })
             }
             [header] => {
-                let space = header.iter().position(|byte| byte.is_ascii_whitespace())?;
+                let space = header.iter().position(u8::is_ascii_whitespace)?;
                 let (scheme, encoded) = header.split_at(space);
                 if !scheme.eq_ignore_ascii_case(b"Basic") || self.param("client_secret").is_some() {
                     return None;
