@@ -137,7 +137,7 @@ async fn a_document_that_is_wrong_is_told_and_never_kept() {
             "a scheme that is never allowed",
         ),
         (document("client_secret", json!("published")), "no secret"),
-        (document("client_name", json!("x".repeat(6000))), "over 5,120 bytes"),
+        (document("client_name", json!("x".repeat(6000))), "over 5120 bytes"),
     ] {
         publisher.publish(&wrong);
         let page = refused(&server, &publisher.url()).await;
