@@ -22,10 +22,20 @@ const NAME: &str = "auth.example.test";
 /// nginx with TLS in front of a server, at `https://auth.example.test:PORT`.
 struct Proxied {
     server: Running,
-    nginx: Child,
+    nginx: Nginx,
     authority: Certificate,
     port: u16,
     directory: TempDir,
+}
+
+/// The process, which never outlives its test.
+struct Nginx(Child);
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Proxied {
@@ -79,6 +89,7 @@ impl Proxied {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let nginx = Nginx(nginx);
         let mut proxied = Self { server, nginx, authority, port, directory };
         proxied.wait();
         Some(proxied)
@@ -90,7 +101,7 @@ impl Proxied {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
                 return;
             }
-            let ended = self.nginx.try_wait().unwrap();
+            let ended = self.nginx.0.try_wait().unwrap();
             assert!(ended.is_none(), "{}", self.log());
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -121,9 +132,8 @@ impl Proxied {
         Browser::with(self.http(), user)
     }
 
-    async fn stop(mut self) {
-        let _ = self.nginx.kill();
-        let _ = self.nginx.wait();
+    async fn stop(self) {
+        drop(self.nginx);
         self.server.stop().await.unwrap();
     }
 }
