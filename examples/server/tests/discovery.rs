@@ -202,8 +202,8 @@ async fn client_08_a_burst_from_one_address_gets_through_and_a_flood_does_not() 
     assert_eq!(flooded.status(), 429);
     assert!((1..=60).contains(&header(&flooded, "retry-after").parse::<u32>().unwrap()));
     assert_eq!(flooded.json::<Value>().await.unwrap()["error"], "too_many_requests");
-    for _ in 0..150 {
-        let page = Browser::new("alice")
+    for user in ["alice", "bob", "admin"].into_iter().cycle().take(150) {
+        let page = Browser::new(user)
             .consent_page(&support::authorization_url(
                 server.issuer(),
                 &format!("{}/mcp", server.issuer()),

@@ -146,7 +146,7 @@ async fn a_document_that_is_wrong_is_told_and_never_kept() {
     let moved =
         format!("HTTP/1.1 301 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", publisher.url());
     publisher.response.lock().unwrap().clone_from(&moved);
-    assert!(refused(&server, &publisher.url()).await.contains("another status than 200"));
+    assert!(refused(&server, &publisher.url()).await.contains("has the status 301, not 200"));
     assert_eq!(publisher.connections(), 5, "one fetch each, and the redirect is not followed");
 
     *publisher.response.lock().unwrap() = good;
