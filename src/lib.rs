@@ -160,7 +160,7 @@ pub use crate::value::redirect_uri::{
 };
 pub use crate::value::scope::{Scope, ScopeError};
 pub use crate::value::secret::Digest;
-pub use crate::value::text::{ClientId, ClientIdError, Subject};
+pub use crate::value::text::{ClientId, ClientIdError, Subject, display_text};
 
 /// The pages of `docs/`: what the crate promises, and why it has this shape.
 ///

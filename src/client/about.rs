@@ -54,8 +54,10 @@ pub enum ApplicationType {
 const NAMELESS: &str = "An application without a name";
 
 impl Client {
-    /// The name for a page, cleaned. A client that gave none is called by its `client_id`.
-    pub(crate) fn shown_name(&self) -> String {
+    /// Returns the client's name for a page, cleaned by [`display_text`](crate::display_text). A
+    /// client that gave no name is called by its `client_id`, and one whose name is made of
+    /// invisible characters "An application without a name".
+    pub fn display_name(&self) -> String {
         let name = self.about().name.as_deref().filter(|name| !name.is_empty());
         let shown = name.map_or_else(|| display_text(self.id().as_str()), display_text);
         if shown.is_empty() { NAMELESS.to_owned() } else { shown }

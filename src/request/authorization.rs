@@ -8,7 +8,7 @@ use super::parameters::{Slot, each};
 use crate::moment::Moment;
 use crate::policy::Policy;
 use crate::reason::{Reason, Surface};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::prompt::RequestDigest;
 
@@ -74,7 +74,7 @@ impl<'a> AuthorizationRequest<'a> {
         policy: &Policy,
     ) -> Result<Self, Refusal> {
         Self::read(incoming, user, policy)
-            .map_err(|reason| Refusal::plain(reason, Surface::Authorization))
+            .map_err(|fault| Refusal::of(fault, Surface::Authorization))
     }
 
     /// The same request, with what came of fetching the client's document.
@@ -86,11 +86,11 @@ impl<'a> AuthorizationRequest<'a> {
         incoming: &Incoming<'a>,
         user: Option<User<'a>>,
         policy: &Policy,
-    ) -> Result<Self, Reason> {
+    ) -> Result<Self, Fault> {
         let input = match incoming.method {
             "GET" => incoming.query,
             "POST" => incoming.form(policy.limits())?,
-            _ => return Err(Reason::MethodNotAllowed),
+            _ => return Err(Reason::MethodNotAllowed.into()),
         };
         let mut client_id = Slot::default();
         let mut read = Self {
@@ -126,7 +126,7 @@ impl<'a> AuthorizationRequest<'a> {
             _ => {}
         })?;
         if client_id.repeated {
-            return Err(Reason::ClientIdRepeated);
+            return Err(Reason::ClientIdRepeated.into());
         }
         read.client_id = client_id.value.ok_or(Reason::ClientIdMissing)?;
         Ok(read)

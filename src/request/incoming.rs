@@ -3,6 +3,7 @@
 use super::parameters::Malformed;
 use crate::policy::Limits;
 use crate::reason::Reason;
+use crate::refusal::Fault;
 
 /// An HTTP request to one of the endpoints. The host fills it in from whatever HTTP library it has;
 /// with the feature `http`, `Incoming::from_http` does.
@@ -62,24 +63,24 @@ impl<'a> Incoming<'a> {
     /// The form body, if the media type is that of a form; its parameters and letter case do not
     /// matter (OAuth 2.1 §3.2.2). A list of media types is one of a form if the form's is among
     /// them: some clients have their library add its own to theirs.
-    pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
+    pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
         let listed = self.content_type.unwrap_or_default();
         if !elements(listed).any(|one| is_of_type(one, b"application/x-www-form-urlencoded")) {
-            return Err(Reason::ContentType);
+            return Err(Reason::ContentType.into());
         }
         if self.body.len() > limits.request_bytes {
-            return Err(Reason::RequestTooLarge);
+            return Err(Malformed::bytes(self.body.len(), limits.request_bytes).into());
         }
         Ok(self.body)
     }
 
     /// The body, if it says that it is JSON (RFC 7591 §3.1).
-    pub(crate) fn json(&self, limits: &Limits) -> Result<&'a [u8], Reason> {
+    pub(crate) fn json(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
         if !is_of_type(self.content_type.unwrap_or_default(), b"application/json") {
-            return Err(Reason::MetadataNotJson);
+            return Err(Reason::MetadataNotJson.into());
         }
         if self.body.len() > limits.registration_bytes {
-            return Err(Reason::RequestTooLarge);
+            return Err(Malformed::bytes(self.body.len(), limits.registration_bytes).into());
         }
         Ok(self.body)
     }
@@ -139,13 +140,4 @@ impl<'a> Incoming<'a> {
 fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     let first = values.next()?;
     values.all(|other| other == first).then_some(first)
-}
-
-impl From<Malformed> for Reason {
-    fn from(malformed: Malformed) -> Self {
-        match malformed {
-            Malformed::Encoding => Self::RequestUndecodable,
-            Malformed::TooLarge => Self::RequestTooLarge,
-        }
-    }
 }

@@ -23,7 +23,7 @@ impl<'a> IntrospectionRequest<'a> {
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, who asks.
     pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
         let form = TokenForm::read(incoming, policy)
-            .map_err(|reason| Refusal::plain(reason, Surface::Token))?;
+            .map_err(|fault| Refusal::of(fault, Surface::Token))?;
         let token = form
             .token
             .map(|token| Credential::parse(Kind::Access, &token))

@@ -6,12 +6,36 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use crate::policy::Limits;
+use crate::reason::Reason;
+use crate::refusal::{Fault, quoted};
 
 /// Why a query or body cannot be read at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     Encoding,
-    TooLarge,
+    /// This much of `what` is over the policy's limit.
+    TooLarge {
+        what: &'static str,
+        received: usize,
+        limit: usize,
+    },
+}
+
+impl Malformed {
+    /// The fault of a body or query that is longer than the limit.
+    pub(crate) fn bytes(received: usize, limit: usize) -> Self {
+        Self::TooLarge { what: "bytes", received, limit }
+    }
+}
+
+impl From<Malformed> for Fault {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Encoding => Reason::RequestUndecodable.into(),
+            Malformed::TooLarge { what, received, limit } => Reason::RequestTooLarge
+                .hint(format!("Received: {received} {what}. At most {limit} are accepted.")),
+        }
+    }
 }
 
 /// A parameter's value, and whether it came more than once. An empty value counts as none (OAuth
@@ -36,6 +60,16 @@ impl<'a> Slot<'a> {
     }
 }
 
+/// Refuses a request that carries a parameter more than once, and names it (OAuth 2.1 §3.1).
+pub(crate) fn refuse_repeated<const N: usize>(slots: [(&str, &Slot<'_>); N]) -> Result<(), Fault> {
+    match slots.iter().find(|(_, slot)| slot.repeated) {
+        Some((name, _)) => {
+            Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Hands every non-empty parameter to `take`, decoded.
 pub(crate) fn each<'a>(
     input: &'a [u8],
@@ -43,12 +77,14 @@ pub(crate) fn each<'a>(
     mut take: impl FnMut(&str, Cow<'a, str>),
 ) -> Result<(), Malformed> {
     if input.len() > limits.request_bytes {
-        return Err(Malformed::TooLarge);
+        return Err(Malformed::bytes(input.len(), limits.request_bytes));
     }
     for (position, pair) in input.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).enumerate()
     {
         if position >= limits.parameters {
-            return Err(Malformed::TooLarge);
+            let received = input.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).count();
+            let limit = limits.parameters;
+            return Err(Malformed::TooLarge { what: "parameters", received, limit });
         }
         let (name, value) =
             match pair.iter().position(|b| *b == b'=').and_then(|at| pair.split_at_checked(at)) {
@@ -57,7 +93,9 @@ pub(crate) fn each<'a>(
             };
         let (name, value) = (decode(name)?, decode(value)?);
         if value.len() > limits.value_bytes {
-            return Err(Malformed::TooLarge);
+            let what = "bytes in one parameter";
+            let limit = limits.value_bytes;
+            return Err(Malformed::TooLarge { what, received: value.len(), limit });
         }
         if !value.is_empty() {
             take(&name, value);

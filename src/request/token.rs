@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::incoming::{Authorization, Incoming};
-use super::parameters::{Slot, decode, each};
+use super::parameters::{Slot, decode, each, refuse_repeated};
 use crate::policy::{Limits, Policy, RateHit};
 use crate::reason::{Reason, Surface};
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::value::credential::{Credential, GrantId, Kind, RefreshCredential};
 
 /// A token request. What is wrong with its grant is kept inside until the client has proved who it
@@ -90,8 +90,7 @@ impl<'a> TokenRequest<'a> {
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it
     /// comes from.
     pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy.limits())
-            .map_err(|reason| Refusal::plain(reason, Surface::Token))
+        Self::read(incoming, policy.limits()).map_err(|fault| Refusal::of(fault, Surface::Token))
     }
 
     /// The `client_id` it claims: what a rate limit goes by.
@@ -99,9 +98,9 @@ impl<'a> TokenRequest<'a> {
         &self.credentials.id
     }
 
-    fn read(incoming: &Incoming<'a>, limits: &Limits) -> Result<Self, Reason> {
+    fn read(incoming: &Incoming<'a>, limits: &Limits) -> Result<Self, Fault> {
         if incoming.method != "POST" {
-            return Err(Reason::MethodNotAllowed);
+            return Err(Reason::MethodNotAllowed.into());
         }
         refuse_secrets_in_query(incoming.query, limits)?;
         let form = Form::read(incoming.form(limits)?, limits)?;
@@ -131,7 +130,7 @@ impl<'a> TokenRequest<'a> {
 }
 
 impl<'a> Form<'a> {
-    fn read(body: &'a [u8], limits: &Limits) -> Result<Self, Reason> {
+    fn read(body: &'a [u8], limits: &Limits) -> Result<Self, Fault> {
         let mut form = Self::default();
         each(body, limits, |name, value| match name {
             "client_id" => form.client_id.put(value),
@@ -145,33 +144,29 @@ impl<'a> Form<'a> {
             "resource" => form.resources.push(value),
             _ => {}
         })?;
-        let slots = [
-            &form.client_id,
-            &form.client_secret,
-            &form.grant_type,
-            &form.code,
-            &form.redirect_uri,
-            &form.code_verifier,
-            &form.refresh_token,
-            &form.scope,
-        ];
-        if slots.iter().any(|slot| slot.repeated) {
-            Err(Reason::ParameterRepeated)
-        } else {
-            Ok(form)
-        }
+        refuse_repeated([
+            ("client_id", &form.client_id),
+            ("client_secret", &form.client_secret),
+            ("grant_type", &form.grant_type),
+            ("code", &form.code),
+            ("redirect_uri", &form.redirect_uri),
+            ("code_verifier", &form.code_verifier),
+            ("refresh_token", &form.refresh_token),
+            ("scope", &form.scope),
+        ])?;
+        Ok(form)
     }
 }
 
 /// What is in a URL is in logs and histories: such a request is refused, so that its author notices
 /// (OAuth 2.1 §2.4.1).
-pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Reason> {
+pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Fault> {
     let mut found = false;
     each(query, limits, |name, _| {
         found |=
             matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token");
     })?;
-    if found { Err(Reason::SecretInUrl) } else { Ok(()) }
+    if found { Err(Reason::SecretInUrl.into()) } else { Ok(()) }
 }
 
 impl<'a> Credentials<'a> {

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 
 use super::incoming::Incoming;
-use super::parameters::{Slot, each};
+use super::parameters::{Slot, each, refuse_repeated};
 use super::token::{Credentials, refuse_secrets_in_query};
 use crate::policy::{Limits, Policy};
 use crate::reason::Reason;
+use crate::refusal::Fault;
 
 /// Who asks, and the token they name, if they do. `token_type_hint` is not looked at: every token
 /// says what it is.
@@ -18,14 +19,15 @@ pub(crate) struct TokenForm<'a> {
 
 impl<'a> TokenForm<'a> {
     /// Reads a POST with a form body, and the client's credentials from header or body.
-    pub(crate) fn read(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Reason> {
+    pub(crate) fn read(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Fault> {
         if incoming.method != "POST" {
-            return Err(Reason::MethodNotAllowed);
+            return Err(Reason::MethodNotAllowed.into());
         }
         let limits: &Limits = policy.limits();
         refuse_secrets_in_query(incoming.query, limits)?;
-        let (mut client_id, mut client_secret, mut token) =
-            (Slot::default(), Slot::default(), Slot::default());
+        let mut client_id = Slot::default();
+        let mut client_secret = Slot::default();
+        let mut token = Slot::default();
         let mut hint = Slot::default();
         each(incoming.form(limits)?, limits, |name, value| match name {
             "client_id" => client_id.put(value),
@@ -34,9 +36,12 @@ impl<'a> TokenForm<'a> {
             "token_type_hint" => hint.put(value),
             _ => {}
         })?;
-        if [&client_id, &client_secret, &token, &hint].iter().any(|slot| slot.repeated) {
-            return Err(Reason::ParameterRepeated);
-        }
+        refuse_repeated([
+            ("client_id", &client_id),
+            ("client_secret", &client_secret),
+            ("token", &token),
+            ("token_type_hint", &hint),
+        ])?;
         let credentials = Credentials::read(
             &incoming.authorization,
             client_id.value,

@@ -139,7 +139,7 @@ impl Connection {
     /// Its name, cleaned for display; its `client_id` if it has none. Unless the operator
     /// registered it, the name is its own claim.
     pub fn client_name(&self) -> String {
-        self.client.shown_name()
+        self.client.display_name()
     }
 
     /// The client's record.

@@ -49,7 +49,7 @@ pub struct ConsentPage {
 impl LoginPage {
     /// The client's name, cleaned for display.
     pub fn client_name(&self) -> String {
-        self.client.shown_name()
+        self.client.display_name()
     }
 
     /// The name of the request, to be kept in the browser's session while the user signs in for
@@ -75,7 +75,7 @@ impl ConsentPage {
     /// Its `client_id` if it gave none, and "An application without a name" if nothing of the name
     /// it gave is visible.
     pub fn client_name(&self) -> String {
-        self.client.shown_name()
+        self.client.display_name()
     }
 
     /// The `client_id`.

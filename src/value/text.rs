@@ -110,9 +110,14 @@ macro_rules! plain_text {
 plain_text!(ClientId);
 plain_text!(Subject);
 
-/// Cleans self-asserted text for a page: no character that is shown as nothing or reorders others,
-/// no blanks at its ends, at most 100 characters (CONSENT-14).
-pub(crate) fn display_text(text: &str) -> String {
+/// Cleans a name that somebody chose, such as a client's or a user's, for a page: without characters
+/// that are shown as nothing or reorder others, without blanks at its ends, at most 100 characters
+/// (CONSENT-14). It does not escape HTML.
+///
+/// ```
+/// assert_eq!(grantcore::display_text(" Bank\u{202e}\u{200b} "), "Bank");
+/// ```
+pub fn display_text(text: &str) -> String {
     let visible = text.chars().filter(|c| !is_invisible(*c));
     let shown: String = visible.skip_while(|c| is_blank(*c)).take(100).collect();
     shown.trim_end_matches(is_blank).to_owned()

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::refused::refused;
+use crate::support::steps::form;
 use crate::support::{ISSUER, MCP, World, json, param, policy};
 
 const PAGE: &str = "https://auth.example/troubleshooting";
@@ -250,4 +251,38 @@ fn token_19_there_is_no_address_without_a_page_and_none_in_terse_errors() {
             .build();
         assert_eq!(built.err(), Some(PolicyError::TroubleshootingUrl), "{bad}");
     }
+}
+
+/// A request over a limit names the limit and how much came; one with a parameter twice names it.
+#[test]
+fn token_18_a_limit_and_a_repeated_parameter_are_named() {
+    let world = World::with(policy().limits(|limits| {
+        limits.request_bytes = 4_000;
+        limits.parameters = 20;
+        limits.value_bytes = 1_000;
+    }));
+    let long = format!("client_id=app&state={}", "x".repeat(1_001));
+    let body = "x".repeat(4_001);
+    let many = "a=b&".repeat(21);
+    let too_large = Reason::RequestTooLarge;
+    let repeated = Reason::ParameterRepeated;
+    for (form_body, reason, hint) in [
+        (&*body, too_large, "Received: 4001 bytes. At most 4000 are accepted."),
+        (&*many, too_large, "Received: 21 parameters. At most 20 are accepted."),
+        (&*long, too_large, "Received: 1001 bytes in one parameter. At most 1000 are accepted."),
+        ("client_id=app&scope=a&scope=b", repeated, "Repeated: 'scope'."),
+        ("client_id=app&token=a&token=b", repeated, "Repeated: 'token'."),
+    ] {
+        let incoming = form(form_body);
+        let reply = if form_body.contains("token") {
+            world.server.revoke(&incoming).unwrap()
+        } else {
+            world.server.token(&incoming).unwrap()
+        };
+        let wanted = format!("{} {hint}", reason.description());
+        assert_eq!(json(&reply)["error_description"], *wanted, "{form_body:.40}");
+    }
+    let incoming = grantcore::Incoming { method: "GET", query: long.as_bytes(), ..form("") };
+    let refusal = world.server.authorize(&incoming, None).unwrap().unwrap_err();
+    assert!(refusal.description().ends_with("At most 1000 are accepted."));
 }

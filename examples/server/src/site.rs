@@ -71,6 +71,13 @@ pub(crate) mod filters {
         let site = askama::get_value::<Site>(values, SITE).ok();
         Ok(format!("{}{own}", site.map_or("", Site::prefix)))
     }
+
+    /// Writes a name for people: without the characters that nobody sees or that reorder others.
+    /// Form fields carry the name as it is.
+    #[askama::filter_fn]
+    pub(crate) fn shown(name: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(grantcore::display_text(&name.to_string()))
+    }
 }
 
 /// A page that waits for [`finish`] to be rendered.

@@ -227,3 +227,40 @@ fn headers_and_status_are_those_of_a_page() {
     let missing = (StatusCode::NOT_FOUND, Page(notice("plain"))).into_response();
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }
+
+/// The text of a page without the values of its form fields, which carry names as they are.
+fn visible(page: &str) -> String {
+    let mut parts = page.split("value=\"");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| shown + part.split_once('"').map_or("", |(_, rest)| rest))
+}
+
+/// Names that strangers chose reach the administrator's pages as they reach the consent page.
+#[test]
+fn consent_14_names_on_the_administrators_pages_are_clean() -> Result<()> {
+    let name = "al\u{202e}ice\u{200b}\u{3164}";
+    let client = Client {
+        id: "app".into(),
+        name: name.into(),
+        registration: "registered itself",
+        created: None,
+        active: true,
+    };
+    let clients = Clients {
+        nav: Nav::of(Some(name)),
+        csrf: String::new(),
+        done: false,
+        listed: vec![client],
+        next: None,
+    };
+    for page in [clients.render()?, admin::tests::accounts(name).render()?] {
+        let shown = visible(&page);
+        assert!(shown.contains("alice"), "{shown}");
+        for hidden in ['\u{202e}', '\u{200b}', '\u{3164}'] {
+            assert!(!shown.contains(hidden), "{hidden:?} in {shown}");
+        }
+    }
+    // The forms still name the account.
+    assert!(admin::tests::accounts(name).render()?.contains(&format!("value=\"{name}\"")));
+    Ok(())
+}

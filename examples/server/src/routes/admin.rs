@@ -62,7 +62,7 @@ pub(crate) async fn clients(
         let is_own = client.registration() == Registration::Operator;
         pages::Client {
             id: client.id().to_string(),
-            name: client.about().name.clone().unwrap_or_else(|| client.id().to_string()),
+            name: client.display_name(),
             registration: match client.registration() {
                 Registration::Operator => "registered by the operator",
                 Registration::Dynamic => "registered itself",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{EndedGrants, Motive, Refusal, Standing};
+use grantcore::{EndedGrants, Motive, Refusal, Standing, display_text};
 use serde::Deserialize;
 use url::form_urlencoded;
 
@@ -126,10 +126,10 @@ impl Act {
                 Some((format!("End all connections of the client “{client_id}”?"), consequence))
             }
             Self::EndUser { subject, .. } => {
-                Some((format!("End all connections of “{subject}”?"), consequence))
+                Some((format!("End all connections of “{}”?", display_text(subject)), consequence))
             }
             Self::EndUserClient { subject, client_id, .. } => Some((
-                format!("End the connections of “{subject}” with “{client_id}”?"),
+                format!("End the connections of “{}” with “{client_id}”?", display_text(subject)),
                 consequence,
             )),
             Self::EndGrant { .. } => Some(("End this connection?".into(), consequence)),
