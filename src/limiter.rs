@@ -250,18 +250,19 @@ mod tests {
         }
         limiter.prove("known", at(1));
         flood(2);
-        assert_eq!(limiter.admit("during", 6, at(3)), Ok(()));
+        // It shares a window with some names of the flood, about four in each: fewer than 20.
+        for _ in 0..20 {
+            assert_eq!(limiter.admit("during", 40, at(3)), Ok(()));
+        }
         flood(4);
         for name in ["before", "known"] {
             assert_eq!(limiter.admit(name, 1, at(60)), Err(1), "{name}");
         }
-        for _ in 0..5 {
-            let _ = limiter.admit("during", 6, at(60));
-        }
-        assert!(limiter.admit("during", 6, at(60)).is_err(), "its five were not forgotten");
+        let admitted = (0..40).filter(|_| limiter.admit("during", 40, at(60)).is_ok()).count();
+        assert!(admitted <= 20, "its 20 are forgotten: {admitted}");
         // When the flood is over, names are counted by themselves again.
         assert_eq!(limiter.admit("before", 1, at(61)), Ok(()));
-        assert_eq!(limiter.admit("after", 1, at(65)), Ok(()));
+        assert_eq!(limiter.admit("after", 1, at(120)), Ok(()));
         assert!(limiter.windows().unknown.rows.contains_key("after"));
     }
 
