@@ -94,11 +94,11 @@ pub enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventClass {
-    /// A step of a flow that is live or of the grant it writes, of a client that authenticated, or
-    /// of the operator.
+    /// A step of a flow that is live or of the grant it writes, of a client of the operator's that
+    /// authenticated, or of the operator.
     Attributed,
-    /// Anything else: a request that named no live flow and proved nothing. Anybody can cause any
-    /// number of these. They may be counted instead of kept one by one, unless they
+    /// Anything else: a request that named no live flow and proved nothing but that it registered
+    /// itself. Anybody can cause any number of these. They may be counted instead of kept one by one, unless they
     /// [wrote](Event::written) something.
     Unattributed,
 }

@@ -141,6 +141,17 @@ impl Limiter {
         window.wait(limit, now)
     }
 
+    /// Returns the seconds to wait by the requests of this name alone: what names share, for which
+    /// there was no room, is left out.
+    pub(crate) fn wait_alone(&self, name: &str, limit: u32, now: Timestamp) -> Option<u32> {
+        let name = key(Cow::Borrowed(name));
+        let mut windows = self.windows();
+        let place = windows.place(&name, usize::MAX, now)?;
+        let window = windows.get(&name, place)?;
+        window.settle(now);
+        window.wait(limit, now)
+    }
+
     /// Counts a request.
     pub(crate) fn count(&self, name: &str, now: Timestamp) {
         self.with(name, now, |window| window.count(now));

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::account::{Account, Balance};
-use crate::client::{Authentication, Client, ClientStatus};
+use crate::client::{Authentication, Client, ClientStatus, Registration};
 use crate::event::{Event, EventKind, Fate, Written};
 use crate::grant::Grant;
 use crate::keys::Keys;
@@ -192,7 +192,9 @@ impl<T> Decision<T> {
             ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
         };
         // Only the operator's own pages lead to this surface.
-        event.attributed |= refusal.surface() == Surface::Operator;
+        // A user who asks for a connection that does not exist can do so any number of times.
+        let is_operators = refusal.surface() == Surface::Operator;
+        event.attributed |= is_operators && refusal.reason() != Reason::ConnectionUnknown;
         let refusal = refusal.correlated(event.correlation);
         Self {
             write: None,
@@ -247,10 +249,13 @@ impl<T> Decision<T> {
         self
     }
 
-    /// Marks the event as one of this client, if it has proved who it is. A public client proves
-    /// nothing: anybody can send its name.
+    /// Marks the event as one of this client, if the operator registered it and it has proved who it
+    /// is. A public client proves nothing: anybody can send its name.
     pub(crate) fn by(mut self, client: &Client) -> Self {
-        self.settled.event.attributed |= *client.authentication() != Authentication::Public;
+        // Anybody can register a client and then prove to be it, any number of times.
+        let is_operators = client.registration() == Registration::Operator;
+        let has_secret = *client.authentication() != Authentication::Public;
+        self.settled.event.attributed |= is_operators && has_secret;
         self
     }
 

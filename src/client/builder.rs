@@ -208,6 +208,14 @@ impl ClientBuilder {
         } else if matches!(self.origin, Origin::Operator) {
             // What the operator registered it for is then the most that its own words can reach.
             self.stated.scope = self.stated.scope.take().or_else(|| self.scope.take());
+            let all = GrantTypes { authorization_code: true, refresh_token: true };
+            if self.grant_types != all {
+                self.stated.grant_types.get_or_insert(self.grant_types);
+            }
+            let is_document = registration == Registration::MetadataDocument;
+            if is_document && self.authentication != Authentication::Public {
+                self.stated.auth_method.get_or_insert(self.authentication.method());
+            }
         }
         self.origin = match registration {
             Registration::Operator => Origin::Operator,

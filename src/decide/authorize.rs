@@ -106,7 +106,7 @@ fn authorize(
         let to = Redirectable::of(
             redirect_uri.clone(),
             state,
-            request.user.is_some() || is_silent,
+            request.user.is_some() || is_silent && client.is_trusted(),
             client.is_trusted(),
             policy,
         );

@@ -341,7 +341,9 @@ impl Core {
         }
         let key = self.policy.failure_key(&credentials.id, source);
         let limit = self.policy.limits().failed_authentications_per_minute;
-        self.failures.wait(&key, limit, now).max(self.strangers.wait(&key, limit, now))
+        // A name that no client has keeps no secret to guess. Were it held to a window that it
+        // shares, a flood of made-up names would refuse clients that exist.
+        self.failures.wait(&key, limit, now).max(self.strangers.wait_alone(&key, limit, now))
     }
 
     /// Counts an authentication that failed, and returns whether it did. Only a secret that may have

@@ -148,7 +148,18 @@ fn i46_an_event_is_attributed_to_a_live_flow_a_proven_client_or_the_operator() {
         world.events().last().unwrap().class()
     };
     let tokens = world.tokens();
-    let rows: [(&str, EventClass, &dyn Fn()); 12] = [
+    let own = world.own(&crate::support::clients::confidential());
+    let rows: [(&str, EventClass, &dyn Fn()); 15] = [
+        ("a client that registered itself, no flow", Unattributed, &|| {
+            drop(world.token(&own.proven(Params::refresh("x"))));
+        }),
+        ("a registration that is read", Unattributed, &|| {
+            drop(world.manage("GET", &own.id, &own.token, &serde_json::Value::Null));
+        }),
+        ("a connection that does not exist", Unattributed, &|| {
+            let grant = grantcore::GrantId::from_bytes([7; 16]);
+            drop(world.server.revoke_connection(ALICE.subject, grant));
+        }),
         ("nobody is signed in", Unattributed, &|| {
             drop(world.authorize_as(&Params::authorize(), None));
         }),

@@ -364,6 +364,25 @@ fn i47_the_words_of_the_operator_about_its_own_client_are_its_registration() {
     assert_eq!((adopted.scope(), adopted.restrictions().is_empty()), (Some(&scope("admin")), true));
 }
 
+/// A client that the operator hands over to a document keeps its secret and its grant types.
+#[test]
+fn i47_a_client_that_is_handed_over_to_a_document_is_not_widened_by_it() {
+    let world = World::open();
+    let code_only = GrantTypes { authorization_code: true, refresh_token: false };
+    let proof = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+    let handed = Client::confidential(DOCUMENT, SecretMethod::Basic, proof)
+        .redirect_uri(CALLBACK)
+        .grant_types(code_only)
+        .registration(Registration::MetadataDocument)
+        .build()
+        .unwrap();
+    world.put(handed);
+    let body = document().to_string();
+    let _ = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())));
+    let after = world.client(DOCUMENT).unwrap();
+    assert_eq!((method(&after), after.grant_types()), ("client_secret_basic", code_only));
+}
+
 #[test]
 fn i47_a_deactivated_client_stays_so_whatever_it_sends() {
     let world = World::open();

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use grantcore::{
-    AuthorizationStep, Client, ErrorDelivery, LoginPage, Reason, Registration, RequestDigest, User,
+    AuthorizationStep, Client, ErrorDelivery, LoginPage, Reason, Registration, RegistrationRules,
+    RequestDigest, User,
 };
 
 use crate::support::params::Params;
@@ -110,6 +111,21 @@ fn host_21_the_operator_chooses_how_the_error_is_delivered() {
             assert_eq!(location.is_some(), redirects, "{delivery:?}");
         }
     }
+}
+
+/// Nobody who is not signed in is sent to a client that nobody vouches for, however errors are
+/// delivered.
+#[test]
+fn host_21_an_untrusted_client_is_no_open_redirector() {
+    let open = policy().registration(RegistrationRules::open());
+    let world = World::with(open.error_delivery(ErrorDelivery::AlwaysRedirect));
+    let registered = world.registered(&crate::support::clients::metadata());
+    let request = ask("none").set("client_id", registered["client_id"].as_str().unwrap());
+    let refusal = world.authorize_as(&request, None).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::LoginRequired);
+    assert_eq!(refusal.location(world.server.policy()), None);
+    let refusal = world.authorize_as(&request, Some(ALICE)).unwrap_err();
+    assert!(refusal.location(world.server.policy()).is_some());
 }
 
 #[test]

@@ -27,6 +27,27 @@ fn flood(world: &World, wave: usize) {
     }
 }
 
+/// Guesses at clients that do not exist refuse nobody who exists.
+#[test]
+fn i48_guesses_at_made_up_names_throttle_no_client_that_exists() {
+    let world = World::new();
+    let revoke = |id: &str, secret: &str| {
+        let asked = Params::refresh("x").without("grant_type").without("refresh_token");
+        let asked = asked.set("client_id", id).set("client_secret", secret).set("token", "x");
+        world.server.revoke(&form(&asked.encode())).unwrap().status
+    };
+    for number in 0..45_000 {
+        assert_eq!(revoke(&format!("https://stranger.example/{number}"), "guess"), 401);
+    }
+    for number in 0..50 {
+        let id = format!("web-{number}");
+        let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
+        let client = Client::confidential(&*id, SecretMethod::Post, secret).redirect_uri(CALLBACK);
+        world.put(client.build().unwrap());
+        assert_ne!(revoke(&id, SECRET), 429, "{id}");
+    }
+}
+
 #[test]
 fn i48_made_up_names_give_nobody_more_requests_than_the_limit() {
     let world = World::new();

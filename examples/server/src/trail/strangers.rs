@@ -40,7 +40,9 @@ impl Strangers {
     /// Begins the minute of this time, and returns the counts of the one before if that is another.
     pub(super) fn begin(&mut self, at: Timestamp) -> Vec<Entry> {
         let minute = at.unix_seconds() / 60;
-        if minute == self.minute {
+        // Calls that began in the minute before are recorded late, among those of this one: they
+        // count here. Only a clock that was set back begins an earlier minute.
+        if (minute..=minute + 1).contains(&self.minute) {
             return Vec::new();
         }
         let counts = self.take();
