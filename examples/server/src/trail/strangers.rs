@@ -92,3 +92,27 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    /// Calls that began before a minute's end and are recorded after it begin no minute anew, or
+    /// each change between the two would let another 300 rows pass.
+    #[test]
+    fn i46_late_events_begin_no_minute_anew() {
+        let mut strangers = Strangers::default();
+        strangers.begin(at(6_000));
+        strangers.whole = WHOLE;
+        strangers.begin(at(5_999));
+        assert_eq!((strangers.minute, strangers.whole), (100, WHOLE), "a late event");
+        strangers.begin(at(6_060));
+        assert_eq!((strangers.minute, strangers.whole), (101, 0), "the next minute");
+        strangers.begin(at(120));
+        assert_eq!(strangers.minute, 2, "a clock that was set back");
+    }
+}
