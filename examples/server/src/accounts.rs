@@ -22,7 +22,8 @@ pub(crate) use self::file::AccountsError;
 pub(crate) use self::limits::{Attempts, Wait};
 
 /// The demonstration's accounts: name, password, and whether the account administers the server.
-/// Everybody knows them, so they exist under an issuer on this machine only.
+/// Everybody knows them, so they exist only where the issuer and the listen address are of this
+/// machine.
 const DEMO: [(&str, &str, bool); 3] =
     [("alice", "alice", false), ("bob", "bob", false), ("admin", "admin", true)];
 

@@ -182,12 +182,14 @@ impl Running {
 }
 
 /// Who may sign in: the accounts of the file, or those of the demonstration, whose passwords
-/// everybody knows, where only this machine can reach the server.
+/// everybody knows, where only this machine can reach the server. The issuer alone does not say so:
+/// a server of an issuer on this machine may listen on every address of it.
 fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
-        None if issuer.is_loopback() => Ok(Accounts::demo()),
-        None => Err(AccountsError::NotNamed),
+        None if !issuer.is_loopback() => Err(AccountsError::NotNamed),
+        None if !config.listen.ip().is_loopback() => Err(AccountsError::Reachable(config.listen)),
+        None => Ok(Accounts::demo()),
     }
 }
 

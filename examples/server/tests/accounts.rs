@@ -20,8 +20,9 @@ use support::accounts::{file, file_of};
 use support::{form, plain_client};
 
 async fn try_start(more: &[&str]) -> Result<Running, String> {
-    let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
-    let started = Running::start(arguments.iter().chain(more).copied()).await;
+    let listen: &[_] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+    let arguments = [&["grantcore-server", "--database", "memory:"], listen, more].concat();
+    let started = Running::start(arguments).await;
     started.map_err(|error| error.to_string())
 }
 
@@ -58,6 +59,14 @@ async fn the_demonstration_exists_on_this_machine_only() {
         assert!(refusal.contains("--accounts FILE"), "{issuer}: {refusal}");
         let running = try_start(&["--issuer", issuer, "--accounts", path]).await.unwrap();
         running.stop().await.unwrap();
+    }
+    // An issuer of this machine does not keep other machines from an address that is open to them.
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let named = ["--issuer", "http://localhost:8080", "--listen", listen];
+        let refusal = try_start(&named).await.unwrap_err();
+        for part in ["--accounts FILE", "--listen"] {
+            assert!(refusal.contains(part), "{listen}: {refusal}");
+        }
     }
     let empty = file_of(&[]);
     for path in ["/no/such/file", empty.path().to_str().unwrap()] {

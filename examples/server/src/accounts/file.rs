@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use argon2::Params;
@@ -32,6 +33,12 @@ pub(crate) enum AccountsError {
          accounts with --accounts FILE"
     )]
     NotNamed,
+    /// The demonstration's passwords are known to everybody, and other machines could send them.
+    #[error(
+        "--listen {0} can be reached from other machines, and the demonstration accounts exist on \
+         this machine only: name the file of accounts with --accounts FILE, or --listen on 127.0.0.1"
+    )]
+    Reachable(SocketAddr),
     /// It cannot be read.
     #[error("--accounts {0}: {1}")]
     Unreadable(PathBuf, #[source] io::Error),
