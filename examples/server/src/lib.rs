@@ -68,6 +68,8 @@ pub struct Running {
     issuer: String,
     /// The demonstration's accounts and passwords, where they are there.
     shown: Vec<(String, String)>,
+    /// Whether the client with the published secret is there.
+    has_published_client: bool,
     /// Whether strangers can make it call what listens on this machine.
     is_exposed: bool,
     trail: Trail,
@@ -99,7 +101,7 @@ impl Running {
         let backend = backend.map_err(|error| {
             format!("the database cannot be opened: {error} (--database {})", config.database)
         })?;
-        for client in setup::clients()? {
+        for client in setup::clients(&issuer)? {
             backend.add_client(client).await?;
         }
         for subject in accounts.names() {
@@ -145,8 +147,19 @@ impl Running {
         let connections = Connections::new(&config.network, proxies, network::most_files());
         let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
         let task = tokio::spawn(serving);
+        let has_published_client = issuer.is_loopback();
         let issuer = issuer.as_str().to_owned();
-        Ok(Self { address, issuer, shown, is_exposed, trail, tasks, stop, task })
+        Ok(Self {
+            address,
+            issuer,
+            shown,
+            has_published_client,
+            is_exposed,
+            trail,
+            tasks,
+            stop,
+            task,
+        })
     }
 
     /// The address it listens on.
@@ -281,6 +294,12 @@ fn welcome(running: &Running) {
         running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
     let users =
         if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
+    let confidential = if running.has_published_client {
+        let secret = setup::DEMO_SECRET;
+        format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         std::io::stdout(),
         "grantcore example server at {issuer}
@@ -288,14 +307,11 @@ fn welcome(running: &Running) {
   MCP endpoint         {issuer}/mcp    (give any MCP client this address; it finds and registers itself)
   JSON API             {issuer}/api
   Log in as            {}
-  Public client        {}    redirect http://127.0.0.1:PORT/callback
-  Confidential client  {}    secret {}
+  Public client        {}    redirect http://127.0.0.1:PORT/callback{confidential}
 
 Stop with Ctrl-C. Settings: --help",
         users,
         setup::PUBLIC_CLIENT,
-        setup::CONFIDENTIAL_CLIENT,
-        setup::DEMO_SECRET,
     );
     if running.is_exposed {
         let _ = writeln!(

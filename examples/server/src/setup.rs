@@ -52,11 +52,14 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         })
         .rates(|rules| rules.key = limits.rate_key.into())
         .revocation(RevocationRules::default())
-        // Whoever serves the API from another process asks about its tokens as this client.
-        .introspection(
-            IntrospectionRules::new().resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")),
-        )
         .unused_client_lifetime(lifetimes.unused_client_lifetime);
+    let policy = if issuer.is_loopback() {
+        // Another process that serves the API asks about its tokens as this client.
+        let rules = IntrospectionRules::new();
+        policy.introspection(rules.resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+    } else {
+        policy
+    };
     let policy = config.authorization.apply(policy);
     strangers(policy, &config.clients).build()
 }
@@ -93,21 +96,25 @@ fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     policy
 }
 
-/// The clients that are there from the start.
-pub(crate) fn clients() -> Result<[Client; 2], ClientError> {
+/// The clients that are there from the start. The one whose secret is published exists only under an
+/// issuer on this machine. The public one keeps no secret and leads to the user's own computer, so
+/// it is everywhere.
+pub(crate) fn clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
+    let public = Client::public(PUBLIC_CLIENT)
+        .name("Demo application")
+        .redirect_uri("http://127.0.0.1/callback")
+        .redirect_uri("http://localhost/callback")
+        .redirect_uri("http://[::1]/callback")
+        .build()?;
+    if !issuer.is_loopback() {
+        return Ok(vec![public]);
+    }
     let secret = StoredSecret::Digest(Digest::of(DEMO_SECRET.as_bytes()));
-    Ok([
-        Client::public(PUBLIC_CLIENT)
-            .name("Demo application")
-            .redirect_uri("http://127.0.0.1/callback")
-            .redirect_uri("http://localhost/callback")
-            .redirect_uri("http://[::1]/callback")
-            .build()?,
-        Client::confidential(CONFIDENTIAL_CLIENT, SecretMethod::Basic, secret)
-            .name("Demo web application")
-            .redirect_uri("https://app.example/callback")
-            .redirect_uri("http://127.0.0.1/callback")
-            .redirect_uri("http://localhost/callback")
-            .build()?,
-    ])
+    let confidential = Client::confidential(CONFIDENTIAL_CLIENT, SecretMethod::Basic, secret)
+        .name("Demo web application")
+        .redirect_uri("https://app.example/callback")
+        .redirect_uri("http://127.0.0.1/callback")
+        .redirect_uri("http://localhost/callback")
+        .build()?;
+    Ok(vec![public, confidential])
 }

@@ -76,6 +76,35 @@ async fn the_demonstration_exists_on_this_machine_only() {
 }
 
 #[tokio::test]
+async fn the_published_secret_is_good_under_an_issuer_on_this_machine_only() {
+    let accounts = file();
+    let named = ["--accounts", accounts.path().to_str().unwrap()];
+    for (issuer, is_local) in
+        [("http://127.0.0.1:8080", true), ("https://auth.example.test", false)]
+    {
+        let server = try_start(&[&named[..], &["--issuer", issuer]].concat()).await.unwrap();
+        let base = format!("http://{}", server.address());
+        let post = |path: &str, form: &[(&str, &str)]| {
+            plain_client(false)
+                .post(format!("{base}{path}"))
+                .basic_auth("demo-confidential", Some("demo-confidential-secret"))
+                .form(form)
+                .send()
+        };
+        let asked = post("/oauth/introspect", &[("token", "x")]).await.unwrap();
+        assert_eq!(asked.status().is_success(), is_local, "{issuer}: {}", asked.status());
+        let code = [("grant_type", "authorization_code"), ("code", "x"), ("code_verifier", "x")];
+        let redeemed = post("/oauth/token", &code).await.unwrap().text().await.unwrap();
+        assert_eq!(redeemed.contains("\"invalid_client\""), !is_local, "{issuer}: {redeemed}");
+        let metadata = format!("{base}/.well-known/oauth-authorization-server");
+        let metadata = plain_client(false).get(metadata).send().await.unwrap();
+        let metadata = metadata.text().await.unwrap();
+        assert_eq!(metadata.contains("\"introspection_endpoint\""), is_local, "{metadata}");
+        server.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn accounts_of_a_file_take_the_place_of_the_demonstration() {
     let accounts = file_of(&[("alice", "correct horse", ""), ("root", "battery", ":admin")]);
     let server = try_start(&["--accounts", accounts.path().to_str().unwrap()]).await.unwrap();
