@@ -36,6 +36,12 @@ impl Hosts {
         let is_local = address.is_some_and(|address| {
             address.is_loopback() || local.is_some_and(|local| local.ip().to_canonical() == address)
         });
+        self.is_named(host) || name == "localhost" || is_local
+    }
+
+    /// Returns whether the operator names this host: as the issuer's, or by `--allowed-hosts`.
+    fn is_named(&self, host: &Authority) -> bool {
+        let name = host.host().to_ascii_lowercase();
         let is_further = |allowed: &AllowedHost| match allowed {
             AllowedHost::Any => true,
             AllowedHost::Named(own) => {
@@ -43,26 +49,21 @@ impl Hosts {
                     && own.port_u16().is_none_or(|port| host.port_u16() == Some(port))
             }
         };
-        self.is_issuer(host)
-            || name == "localhost"
-            || is_local
-            || self.further.iter().any(is_further)
-    }
-
-    fn is_issuer(&self, host: &Authority) -> bool {
-        host.host().eq_ignore_ascii_case(self.issuer.host())
+        name.eq_ignore_ascii_case(self.issuer.host()) || self.further.iter().any(is_further)
     }
 
     /// Returns whether a browser opened the pages of an `https` issuer over plain `http`, where its
     /// cookies do not work.
     ///
-    /// A proxy says so; or there is no proxy: none of their headers, another name than the
-    /// issuer's, and a connection as browsers make it, not nginx's of HTTP/1.0 or one request.
+    /// A host that the operator names is never refused: a proxy sends it, whatever it says of the
+    /// scheme, which may be that of a hop between two proxies. With another host, a proxy says that
+    /// the scheme was `http`; or there is no proxy: none of their headers, and a connection as
+    /// browsers make it, not one of HTTP/1.0 or for one request, as older versions of nginx do.
     fn is_opened_in_the_clear(&self, request: &Request, host: &Authority) -> bool {
         let headers = request.headers();
         let is_page =
             matches!(*request.method(), Method::GET | Method::HEAD) && answer::is_browser(headers);
-        if !self.issuer.is_https() || !is_page {
+        if !self.issuer.is_https() || !is_page || self.is_named(host) {
             return false;
         }
         if let Some(scheme) = scheme(headers) {
@@ -72,7 +73,7 @@ impl Hosts {
             .get(header::CONNECTION)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let is_direct = request.version() >= Version::HTTP_11 && !closes;
-        is_direct && !self.is_issuer(host) && !PROXIES.iter().any(|name| headers.contains_key(name))
+        is_direct && !PROXIES.iter().any(|name| headers.contains_key(name))
     }
 }
 
@@ -141,13 +142,15 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
     }
     if hosts.is_opened_in_the_clear(&request, &host) {
         let issuer = hosts.issuer.as_str();
+        let received = answer::shown(host.as_str().as_bytes());
         let answer = Answer {
             status: StatusCode::MISDIRECTED_REQUEST,
             title: "Open this server by https",
             code: "invalid_request",
             description: format!(
                 "This server is {issuer}, and was reached over plain http, where nobody can sign in. Open {issuer} instead. \
-                 If you did, its proxy must pass on the Host header and set X-Forwarded-Proto to https.",
+                 If you did, its proxy must pass on the Host header or set X-Forwarded-Proto to https, or its operator \
+                 names the Host that the proxy sends by --allowed-hosts; received: {received}.",
             ),
             links: Vec::new(),
         };
@@ -252,21 +255,26 @@ mod tests {
         assert!(told.starts_with("<!doctype html>") && told.len() < 2000, "{told}");
     }
 
-    /// Browsers at the address that only the proxy should use, or at a proxy that speaks plain
-    /// http.
+    /// Browsers at the address that only the proxy should use, and pages that proxies ask for.
     #[tokio::test]
     async fn an_https_issuer_that_is_opened_by_http_says_so_to_browsers() {
         const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
         const ISSUER: (&str, &str) = ("host", "auth.example.com");
         const DIRECT: (&str, &str) = ("host", "127.0.0.1:8080");
+        const NAMED: (&str, &str) = ("host", "backend");
+        const IN_THE_CLEAR: (&str, &str) = ("x-forwarded-proto", "http");
         for (headers, status) in [
             (&[PAGE, DIRECT] as &[_], 421),
+            (&[PAGE, DIRECT, IN_THE_CLEAR], 421),
+            (&[PAGE, DIRECT, ("forwarded", "for=192.0.2.1;proto=http")], 421),
             (&[PAGE, DIRECT, ("connection", "keep-alive")], 421),
             (&[PAGE, ("host", "192.0.2.7:8080")], 421),
-            (&[PAGE, ISSUER, ("x-forwarded-proto", "http")], 421),
-            (&[PAGE, ISSUER, ("forwarded", "for=192.0.2.1;proto=http")], 421),
-            // What default settings of proxies send.
+            // What default settings of proxies send; a proxy may stand behind another that ends TLS.
             (&[PAGE, ISSUER], 200),
+            (&[PAGE, ISSUER, IN_THE_CLEAR], 200),
+            (&[PAGE, ISSUER, ("forwarded", "for=192.0.2.1;proto=http")], 200),
+            (&[PAGE, NAMED], 200),
+            (&[PAGE, NAMED, IN_THE_CLEAR], 200),
             (&[PAGE, DIRECT, ("connection", "close")], 200),
             (&[PAGE, DIRECT, ("x-forwarded-for", "192.0.2.1")], 200),
             (&[PAGE, DIRECT, ("x-forwarded-proto", "https")], 200),
@@ -275,7 +283,7 @@ mod tests {
             (&[DIRECT], 200),
             (&[("accept", "*/*"), DIRECT], 200),
         ] {
-            let (found, told) = asked("https://auth.example.com", &[], get(headers)).await;
+            let (found, told) = asked("https://auth.example.com", &["backend"], get(headers)).await;
             assert_eq!(found, status, "{headers:?}");
             assert!(status == 200 || told.contains("https://auth.example.com"), "{told}");
         }
