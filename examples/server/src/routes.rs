@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware;
+use axum::response::Response;
 use axum::routing::{any, get, post};
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
@@ -91,6 +92,7 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
             .route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
     }
     let resources = resources.layer(cors().expose_headers([
+        header::RETRY_AFTER,
         header::WWW_AUTHENTICATE,
         header::HeaderName::from_static("mcp-session-id"),
         header::HeaderName::from_static("x-correlation-id"),
@@ -113,8 +115,19 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         .layer(middleware::from_fn_with_state(hosts, hosts::admit))
         .layer(middleware::from_fn_with_state(site.clone(), site::finish))
         .layer(timeout)
+        .layer(middleware::map_response(readable_timeout))
         .layer(telemetry::http())
         .layer(middleware::from_fn_with_state(proxies, crate::network::locate))
+}
+
+/// Lets pages of other origins read that their request took too long: that answer is made outside
+/// of the routes' own layers, and is empty.
+async fn readable_timeout(mut response: Response) -> Response {
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        let any = HeaderValue::from_static("*");
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    }
+    response
 }
 
 /// The router under the issuer's path, its front page at the path with and without a slash.

@@ -108,8 +108,18 @@ fn host(request: &Request) -> Option<Authority> {
     line.to_str().ok()?.parse().ok()
 }
 
+/// Returns whether a browser asks what a page of another origin may send. The answer depends on the
+/// address alone, and only with it can the page read the refusal that follows.
+fn is_preflight(request: &Request) -> bool {
+    *request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
 /// Refuses a request for another name, and sends a browser to the issuer's own address.
 pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    if is_preflight(&request) {
+        return next.run(request).await;
+    }
     let local = request.extensions().get::<Local>().map(|Local(address)| *address);
     let Some(host) = host(&request) else {
         let received = answer::shown(&lines(&request));

@@ -35,8 +35,10 @@ impl Answer {
         body.insert("error".into(), self.code.into());
         body.insert("error_description".into(), self.description.into());
         body.extend(self.links.into_iter().map(|(name, url)| (name.to_owned(), url.into())));
-        (self.status, [(header::CACHE_CONTROL, "no-store")], Json(Value::Object(body)))
-            .into_response()
+        // A client in a browser must be able to read what is wrong. No cookie is looked at.
+        let headers =
+            [(header::CACHE_CONTROL, "no-store"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+        (self.status, headers, Json(Value::Object(body))).into_response()
     }
 }
 

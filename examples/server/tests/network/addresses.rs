@@ -64,6 +64,7 @@ async fn f08_an_unknown_host_is_named_wherever_it_asks() {
     for path in PATHS {
         let refused = ask(&server, path).await.unwrap();
         assert_eq!(refused.status(), 403, "{path}");
+        assert_eq!(header(&refused, "access-control-allow-origin"), "*", "{path}");
         let body: Value = refused.json().await.unwrap();
         let description = body["error_description"].as_str().unwrap();
         assert!(description.contains("grantcore_backend"), "{description}");
@@ -78,6 +79,40 @@ async fn f08_an_unknown_host_is_named_wherever_it_asks() {
         assert_eq!(ask(&server, "/mcp").await.unwrap().status(), 401);
         server.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn f08_a_client_in_a_browser_can_read_which_host_is_refused() {
+    let server = start(&[]).await;
+    for path in ["/mcp", "/oauth/token", "/.well-known/oauth-authorization-server", "/nothing"] {
+        let asked = plain_client(false)
+            .request(Method::OPTIONS, format!("{}{path}", server.issuer()))
+            .header("host", "grantcore_backend")
+            .header("origin", "https://app.example.test")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization");
+        let allowed = asked.send().await.unwrap();
+        assert!(allowed.status().is_success(), "{path}: {}", allowed.status());
+        assert_eq!(header(&allowed, "access-control-allow-origin"), "*", "{path}");
+        let headers = header(&allowed, "access-control-allow-headers");
+        assert!(headers.contains("authorization"), "{path}: {headers}");
+    }
+    // A page for a person is no answer for other origins, and a preflight opens no page.
+    let url = format!("{}/login", server.issuer());
+    let person = plain_client(false).get(&url).header("accept", "text/html");
+    let page = person.header("host", "grantcore_backend").send().await.unwrap();
+    assert_eq!(page.status(), 403);
+    assert_eq!(header(&page, "access-control-allow-origin"), "");
+    let preflight = plain_client(false)
+        .request(Method::OPTIONS, &url)
+        .header("host", "grantcore_backend")
+        .header("access-control-request-method", "POST");
+    assert_eq!(preflight.send().await.unwrap().status(), 405);
+    let resource = plain_client(false).get(format!("{}/api", server.issuer()));
+    let refused = resource.header("origin", "https://app.example.test").send().await.unwrap();
+    let exposed = header(&refused, "access-control-expose-headers");
+    assert!(exposed.contains("retry-after"), "{exposed}");
+    server.stop().await.unwrap();
 }
 
 #[tokio::test]

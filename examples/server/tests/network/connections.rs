@@ -73,6 +73,7 @@ async fn a8_a_connection_that_sends_half_a_request_is_closed() {
     }
     let received = until_closed(body).await;
     assert!(received.starts_with("HTTP/1.1 408 "), "{received}");
+    assert!(received.contains("access-control-allow-origin: *\r\n"), "{received}");
     server.stop().await.unwrap();
 }
 
