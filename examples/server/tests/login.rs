@@ -163,6 +163,41 @@ async fn f05_a_kept_request_is_its_browsers_alone() {
     server.stop().await.unwrap();
 }
 
+/// The second page's cookie replaced the first's before the first form was sent.
+#[tokio::test]
+async fn f05_the_form_of_a_tab_whose_cookie_was_replaced_leads_to_the_login_of_its_request() {
+    let server = start(&[]).await;
+    for state in states() {
+        let (first, tab) = (Browser::new("alice"), Browser::new("alice"));
+        let asked = url(&server, &state, &[]);
+        let login = onward(&first.http.get(asked.clone()).send().await.unwrap());
+        let stale = form(&text(first.http.get(login.clone()).send().await.unwrap()).await);
+        // A tab without any cookie, and one with the second page's.
+        let second = onward(&tab.http.get(url(&server, "second", &[])).send().await.unwrap());
+        for browser in [&Browser::new("nobody"), &tab] {
+            text(browser.http.get(second.clone()).send().await.unwrap()).await;
+            let password = [("username", "alice"), ("password", "alice")];
+            let answer = post(browser, &login, &stale, &password).await;
+            assert!(!answer.headers().contains_key("set-cookie"), "nobody is signed in");
+            let again = onward(&answer);
+            assert!(again.path().ends_with("/login"), "{again}");
+            let consent = sign_in(browser, again, "alice").await;
+            assert!(consent.contains("Allow access"), "{consent}");
+            let answer = post(browser, &asked, &form(&consent), &[("decision", "allow")]).await;
+            assert_eq!(param(&returned(answer).await, "state").as_ref(), Some(&state));
+        }
+        // A form without a request is refused.
+        for next in ["/", "https://evil.example/oauth/authorize?"] {
+            let fields = vec![stale.fields[0].clone(), ("next".to_owned(), next.to_owned())];
+            let other = support::Form { action: stale.action.clone(), fields };
+            let fields = [("username", "alice"), ("password", "alice")];
+            let refused = post(&Browser::new("nobody"), &login, &other, &fields).await;
+            assert_eq!(refused.status(), 403, "{next}");
+        }
+    }
+    server.stop().await.unwrap();
+}
+
 /// A browser that is signed in as alice.
 async fn signed_in(server: &Running) -> Browser {
     let alice = Browser::new("alice");

@@ -11,9 +11,10 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::clients::source;
-use super::resume::{go_on, login_for};
+use super::resume::{go_on, log_in_for, login_for};
 use crate::accounts::Wait;
 use crate::app::App;
+use crate::kept::Request;
 use crate::pages::{Home, Login, Notice, Page};
 use crate::sessions;
 
@@ -89,6 +90,11 @@ pub(crate) async fn submit(
     let headers = &parts.headers;
     let next = form.next.clone();
     if !app.form_cookie.vouches_for(headers, &form.csrf) {
+        // Another tab's page may have replaced the cookie. Nobody is signed in by a form that is
+        // not this browser's; the request it carries is asked anew, as a link to it would ask.
+        if let Some(request) = Request::of_field(&next) {
+            return log_in_for(&app, request);
+        }
         let message = "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.";
         return (
             StatusCode::FORBIDDEN,
