@@ -107,16 +107,20 @@ impl Connections {
         Some(Slot { connections: Arc::clone(self), source, id, activity })
     }
 
-    /// Closes one connection that waits, of the source that has the most of all; a proxy's last,
-    /// for behind it are many users.
+    /// Closes one connection that waits, of the source that has the most of all; among several with
+    /// as many, the one that has waited longest. A proxy's is closed last, for behind it are many
+    /// users.
     fn evict_any(&self, open: &mut Open) -> bool {
         let mut sources: Vec<_> = open
             .sources
             .iter()
-            .map(|(source, own)| (self.proxies.contains(*source), Reverse(own.len()), *source))
+            .filter_map(|(source, own)| {
+                let longest = longest_waiting(own)?;
+                Some((self.proxies.contains(*source), Reverse(own.len()), longest, *source))
+            })
             .collect();
         sources.sort_unstable();
-        sources.into_iter().any(|(_, _, source)| open.evict(source))
+        sources.into_iter().any(|(_, _, _, source)| open.evict(source))
     }
 
     /// Closes all that wait, for the server is to stop.
@@ -135,10 +139,8 @@ impl Open {
     /// Closes the connection of this source that has waited longest, if one waits.
     fn evict(&mut self, source: IpAddr) -> bool {
         let Some(own) = self.sources.get(&source) else { return false };
-        let waiting =
-            own.iter().filter_map(|(id, activity)| Some((activity.waiting_since()?, *id)));
+        let Some((_, id)) = longest_waiting(own) else { return false };
         // It may have got its request just now.
-        let Some((_, id)) = waiting.min() else { return false };
         let is_evicted = own.get(&id).is_some_and(|activity| activity.evict());
         if is_evicted {
             self.remove(source, id);
@@ -155,6 +157,11 @@ impl Open {
             self.sources.remove(&source);
         }
     }
+}
+
+/// The connection that has waited longest, and since when; `None` if none waits.
+fn longest_waiting(own: &BTreeMap<u64, Arc<Activity>>) -> Option<(Instant, u64)> {
+    own.iter().filter_map(|(id, activity)| Some((activity.waiting_since()?, *id))).min()
 }
 
 /// The place of one connection among all, until it is dropped.
@@ -323,6 +330,28 @@ mod tests {
         assert!(greedy.iter().chain([&modest, &newcomer]).all(is_evicted), "strangers' go first");
         assert_eq!(proxied.iter().filter(|slot| is_evicted(slot)).count(), 2, "then its own");
         assert_eq!(all.lock().count, 6);
+    }
+
+    /// Not the one whose address is the lowest.
+    #[tokio::test(start_paused = true)]
+    async fn a8_among_sources_with_as_many_the_one_that_waited_longest_gives_its_place() {
+        let six = IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1]);
+        for order in [[six, from(1), from(2)], [from(2), six, from(1)], [from(1), from(2), six]] {
+            let all = connections(3, 4);
+            let mut slots = Vec::new();
+            for source in order {
+                slots.push(all.admit(source).unwrap());
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+            let newcomer = all.admit(from(3)).unwrap();
+            assert_eq!(slots.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, false]);
+            // The next is the second's turn, unless a request came on it.
+            let busy = slots[1].activity.begin().unwrap();
+            let further = all.admit(from(4)).unwrap();
+            assert_eq!(slots.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, true]);
+            assert!(!is_evicted(&newcomer) && !is_evicted(&further));
+            drop(busy);
+        }
     }
 
     #[tokio::test(start_paused = true)]
