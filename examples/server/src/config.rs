@@ -44,14 +44,17 @@ Examples:
   Behind a reverse proxy that ends TLS for auth.example.com:
     grantcore-server hash-password     (for a line NAME:HASH of the accounts' file)
     grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts \\
-        --database sqlite:/var/lib/grantcore/grants.sqlite --log-format json
+        --trusted-proxies 127.0.0.1 --database sqlite:/var/lib/grantcore/grants.sqlite \\
+        --log-format json
 
   Two or more of them behind it, on one database:
     GRANTCORE_DATABASE=postgres://auth:PASSWORD@db.internal/auth \\
-        grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts
+        grantcore-server --issuer https://auth.example.com --accounts /etc/grantcore/accounts \\
+        --trusted-proxies 10.0.0.7 --listen 10.0.0.8:8080
 
-  Under a path of a host that has other things too, and with limits by the user's address:
-    grantcore-server --issuer https://example.com/auth --trusted-proxies 127.0.0.1
+  Under a path of a host that has other things too:
+    grantcore-server --issuer https://example.com/auth --accounts /etc/grantcore/accounts \\
+        --trusted-proxies 127.0.0.1
 
   Shorter-lived access, and a second chance for clients whose answers get lost:
     GRANTCORE_ACCESS_LIFETIME=10m GRANTCORE_REPLAY_WINDOW=20s grantcore-server";

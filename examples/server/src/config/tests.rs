@@ -72,6 +72,25 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
     }
 }
 
+/// Every example is a command line that starts a server: without accounts none does behind a proxy,
+/// and without the proxy's address all its users are one source.
+#[test]
+fn the_examples_of_the_help_start_a_server() {
+    let whole = EXAMPLES.replace("\\\n", " ");
+    let lines = whole.lines().filter_map(|line| line.split_once("grantcore-server"));
+    let commands: Vec<_> =
+        lines.map(|(_, rest)| rest.split(" (").next().unwrap_or_default()).collect();
+    assert!(commands.len() >= 7, "{commands:?}");
+    for command in &commands {
+        let config = parse(&command.split_whitespace().collect::<Vec<_>>()).expect(command);
+        if config.issuer.as_ref().is_some_and(Issuer::is_https) {
+            assert!(config.accounts.accounts.is_some(), "{command}");
+            assert!(!config.network.trusted_proxies.is_empty(), "{command}");
+        }
+    }
+    assert_eq!(commands.iter().filter(|command| command.contains("https://")).count(), 3);
+}
+
 #[test]
 fn an_issuer_is_the_one_given_or_a_derived_one_on_this_machine() {
     let at = |config: &Config, bound: &str| config.issuer_at(bound.parse().unwrap());
