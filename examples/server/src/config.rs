@@ -249,6 +249,14 @@ pub(crate) struct Limits {
     #[arg(long, env = "GRANTCORE_REGISTRATION_RATE", value_name = "COUNT")]
     #[arg(default_value = "300")]
     pub(crate) registration_rate: NonZeroU32,
+
+    /// Consent pages per minute and user; more are a page with 429.
+    ///
+    /// Any site can have a signed-in browser open them, and each is kept for an hour. Above 450, a
+    /// flood of them can hide a user's connected apps.
+    #[arg(long, env = "GRANTCORE_CONSENT_RATE", value_name = "COUNT")]
+    #[arg(default_value = "450")]
+    pub(crate) consent_rate: NonZeroU32,
 }
 
 /// What token requests share a limit.

@@ -46,6 +46,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
             caps.token_requests_per_minute = limits.rate_limit.get();
             caps.failed_authentications_per_minute = limits.auth_failures.get();
             caps.registrations_per_minute = limits.registration_rate.get();
+            caps.consent_pages_per_minute = limits.consent_rate.get();
             // Whatever one source may register, all together may.
             caps.all_registrations_per_minute =
                 caps.all_registrations_per_minute.max(limits.registration_rate.get());

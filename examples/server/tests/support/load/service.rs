@@ -97,6 +97,7 @@ impl Service {
             ["--database", &self.database],
             ["--replay-window", REPLAY_WINDOW],
             ["--rate-limit", "1000000"],
+            ["--consent-rate", "1000000"],
             ["--opening-balance", "1000000000"],
             ["--log", "warn"],
         ];
