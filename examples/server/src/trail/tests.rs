@@ -26,11 +26,15 @@ fn this_minute() -> u64 {
 /// Events as a server makes them: those of a test differ in what it says. This one is the
 /// operator's.
 fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
-    made(
-        at,
-        |server| drop(server.revoke_connection("nobody", GrantId::from_bytes([9; 16]))),
-        change,
-    )
+    let ask = |server: &Server<MemoryStore>| {
+        drop(server.revoke_client("nobody", grantcore::Motive::Administrator("")));
+    };
+    made(at, ask, |event| {
+        event.claimed = None;
+        event.note = None;
+        event.reason = Some(Reason::ConnectionUnknown);
+        change(event);
+    })
 }
 
 /// The same of a request that anybody can send.
