@@ -5,8 +5,8 @@
 use std::error::Error;
 
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, Incoming, MemoryStore, Needs, Policy, Server,
-    User,
+    Authorization, AuthorizationStep, Choice, Client, MemoryStore, Needs, Policy, RequestParts,
+    Server, User,
 };
 
 /// RFC 7636, appendix B. A real client draws a fresh verifier for each request.
@@ -34,7 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "response_type=code&client_id=notes-app&redirect_uri=https://app.example/cb&scope=notes&state=af0if\
          &code_challenge={CHALLENGE}&code_challenge_method=S256"
     );
-    let request = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let request =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))?? else {
         return Err("alice is signed in".into());
     };
@@ -90,11 +91,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[expect(clippy::print_stdout, reason = "it is what this example is for")]
 fn post(server: &Server<MemoryStore>, body: &str) -> Result<String, Box<dyn Error>> {
     let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
-    let reply = server.token(&Incoming {
+    let reply = server.token(&RequestParts {
         method: "POST",
         content_type,
         body: body.as_bytes(),
-        ..Incoming::default()
+        ..RequestParts::default()
     })?;
     println!("   {} {}", reply.status, reply.body);
     Ok(reply.body)

@@ -7,14 +7,14 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-mod about;
 mod builder;
+mod description;
 mod life;
 mod restrictions;
 
-pub(crate) use about::is_page;
-pub use about::{About, ApplicationType};
 pub use builder::ClientBuilder;
+pub(crate) use description::is_page;
+pub use description::{ApplicationType, ClientDescription};
 pub use restrictions::Restrictions;
 
 use crate::moment::Timestamp;
@@ -58,7 +58,7 @@ struct Fields {
     restrictions: Restrictions,
     #[serde(deserialize_with = "Option::deserialize")]
     loopback_ports: Option<LoopbackPorts>,
-    about: About,
+    description: ClientDescription,
     origin: Origin,
     /// The account that answers for it, if one does.
     #[serde(deserialize_with = "Option::deserialize")]
@@ -137,13 +137,13 @@ pub enum Registration {
     MetadataDocument,
 }
 
-/// Whether a client may do anything at all.
+/// Whether a client is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientStatus {
-    /// It may.
+    /// Served. Its tokens work as far as they have not expired or been revoked.
     Active,
-    /// Refused everywhere from this moment, exactly as if it did not exist.
+    /// Refused at every endpoint, with its tokens, exactly as if it did not exist. Nothing is deleted.
     Deactivated,
 }
 
@@ -202,8 +202,8 @@ impl Client {
     }
 
     /// What it or the operator says of it; not cleaned for display.
-    pub fn about(&self) -> &About {
-        &self.0.about
+    pub fn description(&self) -> &ClientDescription {
+        &self.0.description
     }
 
     /// How it was registered.

@@ -4,19 +4,19 @@
 //! Never here: a store, a driver, a clock, a source of randomness. The tables they implement are in
 //! the crate's documentation.
 
+mod access;
 mod authenticate;
-mod authorize;
-mod check;
+mod authorization;
+mod client_status;
+mod connection;
 mod consent;
-mod disconnect;
 mod document;
-mod introspect;
-mod manage;
+mod introspection;
+mod management;
 mod redeem;
 mod refresh;
-mod register;
+mod registration;
 mod renew;
-mod revoke;
-mod standing;
+mod revocation;
 mod terms;
 mod token;

@@ -9,13 +9,13 @@ pub(crate) mod guard;
 
 use self::call::{Call, Need};
 use self::guard::{Host, Unguarded};
+use crate::audit::{AsyncAuditLog, AuditLog};
 use crate::event::Event;
 use crate::moment::{Clock, Entropy};
 use crate::operation::{Operation, Settled};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::store::{AsyncStore, Store};
-use crate::trail::{AsyncTrail, Trail};
 
 /// The store failed, or cannot say what became of a write. Nothing was concluded from it and no
 /// secret left.
@@ -71,7 +71,7 @@ where
 
 /// Does what the call needs, until it is finished. The caller keeps the call: a place in the trail
 /// and the call's guard outlive whatever stops this.
-pub(crate) fn run<O: Operation, S: Store, T: Trail, H: Host>(
+pub(crate) fn run<O: Operation, S: Store, T: AuditLog, H: Host>(
     call: &mut Call<'_, O, H, S::Error>,
     store: &S,
     trail: &T,
@@ -106,7 +106,7 @@ pub(crate) fn run<O: Operation, S: Store, T: Trail, H: Host>(
 
 /// [`run`], awaiting store and trail. At each `await` the call knows what it has begun: if this
 /// future is dropped there, the call reports it.
-pub(crate) async fn run_async<O: Operation, S: AsyncStore, T: AsyncTrail, H: Host>(
+pub(crate) async fn run_async<O: Operation, S: AsyncStore, T: AsyncAuditLog, H: Host>(
     call: &mut Call<'_, O, H, S::Error>,
     store: &S,
     trail: &T,

@@ -38,7 +38,7 @@ pub struct Event {
     /// What a refusal said, byte for byte. Filled in when the answer is about to leave: by the
     /// driver, or by whoever settles decisions without it
     /// ([`Refusal::sent`](crate::Refusal::sent)).
-    pub sent: Option<Box<Sent>>,
+    pub sent: Option<Box<SentError>>,
     /// What an administrator gave as the reason, or which resource server asked: escaped, cut at
     /// 256 bytes.
     pub note: Option<Box<str>>,
@@ -105,7 +105,7 @@ pub enum EventClass {
 
 /// What a client or user was told when a request was refused: what they can quote to support.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentError {
     /// The status of the response.
     pub status: u16,
     /// `error`; empty where a resource was called without credentials.

@@ -158,7 +158,7 @@ pub(crate) struct Window {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Revoked {
-    pub(crate) cause: Cause,
+    pub(crate) cause: RevocationCause,
     /// When the last of its credentials would have ended.
     pub(crate) until: Timestamp,
     /// The page that was answered with Deny, so that a second Deny gets the same answer.
@@ -170,7 +170,7 @@ pub(crate) struct Revoked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Cause {
+pub enum RevocationCause {
     /// The user denied it.
     Denied,
     /// Its code or one of its refresh tokens was used twice.
@@ -195,7 +195,7 @@ pub enum GrantState {
     /// Tokens were issued.
     Active,
     /// It is over.
-    Revoked(Cause),
+    Revoked(RevocationCause),
 }
 
 /// Records are kept this long past their last credential, so that a late answer can still say what

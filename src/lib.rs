@@ -23,10 +23,10 @@
 //! that come by themselves there are [`register`](Server::register) and [`manage`](Server::manage),
 //! for those that go [`revoke`](Server::revoke), for resource servers elsewhere
 //! [`introspect`](Server::introspect). Users see and end their
-//! [`connections`](Server::connections); a [`Trail`] keeps what happened. [`Policy::well_known`] is
+//! [`connections`](Server::connections); a [`AuditLog`] keeps what happened. [`Policy::well_known`] is
 //! what clients discover all this by. The README mounts the endpoints, writes a store and says
 //! where login and consent go; `examples/quickstart.rs` is the whole story in one `main`, and
-//! `examples/server` a server to read.
+//! `crates/grantcore-server` a server to read.
 //!
 //! # One grant, one record, one compare-and-set
 //!
@@ -72,6 +72,7 @@
 #![deny(missing_docs)]
 
 mod account;
+mod audit;
 mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -94,18 +95,20 @@ mod response;
 mod schema;
 mod server;
 pub mod store;
-mod trail;
 mod value;
 
 // The public face: everything a host names, in the order it meets it.
 pub use crate::account::{Account, Balance};
+pub use crate::audit::{
+    AsyncAuditLog, AuditError, AuditLog, AuditPolicy, AuditQuery, MemoryAuditLog,
+};
 pub use crate::client::{
-    About, ApplicationType, Authentication, Client, ClientBuilder, ClientError, ClientStatus,
-    Registration, Restrictions, StoredSecret,
+    ApplicationType, Authentication, Client, ClientBuilder, ClientDescription, ClientError,
+    ClientStatus, Registration, Restrictions, StoredSecret,
 };
 pub use crate::drive::{Failure, drive, drive_async};
-pub use crate::event::{Event, EventClass, EventKind, Fate, Sent, Written, WrittenRecord};
-pub use crate::grant::{Cause, Grant, GrantState};
+pub use crate::event::{Event, EventClass, EventKind, Fate, SentError, Written, WrittenRecord};
+pub use crate::grant::{Grant, GrantState, RevocationCause};
 pub use crate::keys::{ClientKey, Keys};
 pub use crate::memory::MemoryStore;
 pub use crate::moment::{
@@ -120,23 +123,23 @@ pub use crate::policy::{
     RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::rate::RateWindow;
-pub use crate::reason::{Code, Reason, Surface, troubleshooting};
+pub use crate::reason::{Endpoint, ErrorCode, Reason, troubleshooting};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
 pub use crate::request::authorization::{AuthorizationRequest, User};
-pub use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
+pub use crate::request::client_status::ClientStatusChange;
+pub use crate::request::connection::{ClientRevocation, GrantRevocation, RevokedBy};
 pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::{Fetch, FetchedDocument};
-pub use crate::request::incoming::{Authorization, Incoming};
 pub use crate::request::introspection::IntrospectionRequest;
+pub use crate::request::parts::{Authorization, RequestParts};
 pub use crate::request::registration::{ManagementRequest, RegistrationRequest};
 pub use crate::request::revocation::RevocationRequest;
-pub use crate::request::standing::{Standing, StandingChange};
 pub use crate::request::token::TokenRequest;
 pub use crate::response::access::{Access, Warning};
+pub use crate::response::authorization::{AuthorizationStep, ConsentPage, LoginPage};
 pub use crate::response::connection::{Connection, ConnectionState, Connections};
-pub use crate::response::consent_page::{AuthorizationStep, ConsentPage, LoginPage};
 pub use crate::response::document::DocumentRequest;
 pub use crate::response::introspection::Introspected;
 pub use crate::response::metadata::WellKnown;
@@ -146,10 +149,9 @@ pub use crate::response::registration::{Managed, Registered};
 pub use crate::response::reply::{PAGE_HEADERS, Reply};
 pub use crate::response::revocation::Revoked;
 pub use crate::response::token::Tokens;
-pub use crate::server::{Answer, AsyncServer, EndedGrants, Server};
+pub use crate::server::{Answer, AsyncServer, RevokedGrants, Server};
 #[doc(inline)]
 pub use crate::store::{AsyncStore, Store};
-pub use crate::trail::{AsyncTrail, MemoryTrail, Query, Trail, TrailRules, Unrecorded};
 pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::{GrantId, GrantIdError};
 pub use crate::value::grant_types::GrantTypes;

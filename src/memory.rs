@@ -112,16 +112,16 @@ impl MemoryStore {
 
     /// Drops at most `most` grants and clients that may be dropped, and says how many it did. It
     /// looks at every grant to find them.
-    pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
+    pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         let grants = self
             .grants
             .parts
             .iter()
-            .fold(0, |dropped, part| dropped + self.sweep_grants(part, now, most - dropped));
+            .fold(0, |dropped, part| dropped + self.sweep_grants(part, now, limit - dropped));
         self.clients
             .parts
             .iter()
-            .fold(grants, |dropped, part| dropped + write(part).sweep(now, most - dropped))
+            .fold(grants, |dropped, part| dropped + write(part).sweep(now, limit - dropped))
     }
 
     /// The number of grants kept.
@@ -135,16 +135,20 @@ impl MemoryStore {
     }
 
     /// The clients in the order of their ids: at most so many of those after this one.
-    pub fn clients(&self, after: Option<&str>, most: usize) -> Vec<Stored<Client>> {
+    pub fn clients(&self, after: Option<&str>, limit: usize) -> Vec<Stored<Client>> {
         let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let mut found = Vec::new();
         for part in &self.clients.parts {
             found.extend(
-                read(part).rows.range::<str, _>(later).take(most).map(|(_, stored)| stored.clone()),
+                read(part)
+                    .rows
+                    .range::<str, _>(later)
+                    .take(limit)
+                    .map(|(_, stored)| stored.clone()),
             );
         }
         found.sort_unstable_by(|one, other| one.record.id().cmp(other.record.id()));
-        found.truncate(most);
+        found.truncate(limit);
         found
     }
 
@@ -157,7 +161,7 @@ impl MemoryStore {
         &self,
         part: &RwLock<BTreeMap<GrantId, Stored<Grant>>>,
         now: Timestamp,
-        most: usize,
+        limit: usize,
     ) -> usize {
         let is_over = |stored: &Stored<Grant>| now >= stored.record.drop_after();
         // Looked for beside the readers, and looked at again when nobody else is there: it may have
@@ -165,7 +169,7 @@ impl MemoryStore {
         let over: Vec<_> = read(part)
             .iter()
             .filter(|(_, stored)| is_over(stored))
-            .take(most)
+            .take(limit)
             .map(|(id, _)| *id)
             .collect();
         if over.is_empty() {
@@ -214,9 +218,9 @@ impl Clients {
         }
     }
 
-    fn sweep(&mut self, now: Timestamp, most: usize) -> usize {
+    fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
         let mut dropped = 0;
-        while dropped < most && self.by_end.first().is_some_and(|(end, _)| now >= *end) {
+        while dropped < limit && self.by_end.first().is_some_and(|(end, _)| now >= *end) {
             if let Some((_, id)) = self.by_end.pop_first() {
                 self.rows.remove(&id);
                 dropped += 1;
@@ -248,7 +252,7 @@ impl Store for MemoryStore {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
         let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
         let users = self.users.read(subject);
@@ -257,7 +261,7 @@ impl Store for MemoryStore {
             .range(first..)
             .take_while(|(own, _)| own.as_str() == subject)
             .map(|(_, id)| *id);
-        Ok(own.filter(|id| Some(*id) != after).take(most).collect())
+        Ok(own.filter(|id| Some(*id) != after).take(limit).collect())
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
@@ -296,9 +300,9 @@ impl AsyncStore for MemoryStore {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        Store::grants_of(self, subject, after, most)
+        Store::grants_of(self, subject, after, limit)
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {

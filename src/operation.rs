@@ -13,7 +13,7 @@ use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Stored, Write};
 use crate::refusal::{Fault, Refusal};
 use crate::request::metadata::Dropped;
@@ -40,7 +40,7 @@ pub trait Operation {
     -> Decision<Self::Response>;
 
     /// Which face of the server it belongs to: how a failure of the store is told.
-    fn surface(&self) -> Surface;
+    fn endpoint(&self) -> Endpoint;
 }
 
 /// A reference to an operation is one.
@@ -55,8 +55,8 @@ impl<O: Operation> Operation for &O {
         (**self).decide(loaded, policy, moment)
     }
 
-    fn surface(&self) -> Surface {
-        (**self).surface()
+    fn endpoint(&self) -> Endpoint {
+        (**self).endpoint()
     }
 }
 
@@ -125,7 +125,7 @@ impl Loaded {
 
     /// Whether the accounts behind this stand well: the user's, and the client's owner's if it has
     /// one.
-    pub(crate) fn standing(&self) -> Result<(), Reason> {
+    pub(crate) fn check_accounts(&self) -> Result<(), Reason> {
         let good = |account: Option<Account>| account.is_some_and(|account| !account.suspended);
         let owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
         match (good(self.account), owned) {
@@ -179,11 +179,11 @@ impl<T> Decision<T> {
 
     pub(crate) fn refuse(
         fault: impl Into<Fault>,
-        surface: Surface,
+        endpoint: Endpoint,
         loaded: &Loaded,
         moment: &Moment,
     ) -> Self {
-        Self::refuse_by(Refusal::of(fault, surface), loaded, moment)
+        Self::refuse_by(Refusal::of(fault, endpoint), loaded, moment)
     }
 
     pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
@@ -191,9 +191,9 @@ impl<T> Decision<T> {
             detail: refusal.detail().map(Into::into),
             ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
         };
-        // Only the operator's own pages lead to this surface.
+        // Only the operator's own pages lead to this endpoint.
         // A user who asks for a connection that does not exist can do so any number of times.
-        let is_operators = refusal.surface() == Surface::Operator;
+        let is_operators = refusal.endpoint() == Endpoint::Operator;
         event.attributed |= is_operators && refusal.reason() != Reason::ConnectionUnknown;
         let refusal = refusal.correlated(event.correlation);
         Self {
@@ -227,18 +227,18 @@ impl<T> Decision<T> {
     /// decided again, with the same entropy.
     pub(crate) fn prepare(
         write: Write,
-        surface: Surface,
+        endpoint: Endpoint,
         loaded: &Loaded,
         moment: &Moment,
     ) -> Self {
         Self {
             prepares: true,
-            ..Self::refuse(Reason::Contended, surface, loaded, moment).writing(write)
+            ..Self::refuse(Reason::Contended, endpoint, loaded, moment).writing(write)
         }
     }
 
     /// How to tell that the write could not be made, where that is not the plain way of the
-    /// operation's surface.
+    /// operation's endpoint.
     pub(crate) fn or_unsaved(self, refusal: Refusal) -> Self {
         Self { unsaved: Some(Box::new(refusal)), ..self }
     }
@@ -329,24 +329,24 @@ impl<T> Decision<T> {
 
     /// Gives the decision up because the fate of its write is not known, and returns how to say
     /// so. The outcome is dropped unopened.
-    pub fn abandon(mut self, surface: Surface) -> Refusal {
-        self.give_up(Reason::StorageUnavailable, surface)
+    pub fn abandon(mut self, endpoint: Endpoint) -> Refusal {
+        self.give_up(Reason::StorageUnavailable, endpoint)
     }
 
     /// Gives the decision up and returns the refusal to send instead. The event keeps its flow and
     /// its write, whose fate is unknown.
-    pub(crate) fn give_up(&mut self, reason: Reason, surface: Surface) -> Refusal {
+    pub(crate) fn give_up(&mut self, reason: Reason, endpoint: Endpoint) -> Refusal {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
-        let plain = || Refusal::plain(reason, surface);
+        let plain = || Refusal::plain(reason, endpoint);
         let refusal = self.unsaved.take().map_or_else(plain, |unsaved| unsaved.because(reason));
         refusal.correlated(event.correlation)
     }
 
     /// Gives the decision up and puts the refusal in the place of its outcome.
-    pub(crate) fn refuse_instead(&mut self, reason: Reason, surface: Surface) {
-        let refusal = self.give_up(reason, surface);
+    pub(crate) fn refuse_instead(&mut self, reason: Reason, endpoint: Endpoint) {
+        let refusal = self.give_up(reason, endpoint);
         self.settled.outcome = Err(refusal);
     }
 

@@ -4,21 +4,21 @@
 //! A policy is checked when it is built: what cannot work or would be a false promise is refused
 //! then, not at a request.
 
+mod access;
 mod builder;
-mod check;
-mod checks;
 mod clients;
 mod introspection;
 mod rates;
 mod revocation;
+mod validate;
 
+pub use access::{Audience, CheckRules};
 pub use builder::PolicyBuilder;
-pub use check::PolicyError;
-pub use checks::{Audience, CheckRules};
 pub use clients::{AuthMethods, DocumentRules, RegistrationRules};
 pub use introspection::IntrospectionRules;
 pub use rates::{RateBucket, RateHit, RateKey, RateRules};
 pub use revocation::RevocationRules;
+pub use validate::PolicyError;
 
 use std::fmt;
 use std::time::Duration;

@@ -20,7 +20,7 @@ const WINDOW: u64 = 60;
 /// share the rest, and change them as they change a grant: by compare-and-set.
 ///
 /// ```
-/// use grantcore::{Incoming, MemoryStore, RateWindow, Reply, Server, TokenRequest};
+/// use grantcore::{RequestParts, MemoryStore, RateWindow, Reply, Server, TokenRequest};
 /// # use std::{collections::BTreeMap, sync::Mutex};
 /// # #[derive(Default)]
 /// # struct Rows(Mutex<BTreeMap<String, String>>);
@@ -46,7 +46,7 @@ const WINDOW: u64 = 60;
 ///     }
 /// }
 ///
-/// fn token(server: &Server<MemoryStore>, rows: &Rows, incoming: &Incoming<'_>) -> Reply {
+/// fn token(server: &Server<MemoryStore>, rows: &Rows, incoming: &RequestParts<'_>) -> Reply {
 ///     let (policy, now) = (server.policy(), server.now());
 ///     let Ok(request) = TokenRequest::parse(incoming, policy) else {
 ///         return server.token(incoming).unwrap(); // It says why, and costs no place.
@@ -66,7 +66,7 @@ const WINDOW: u64 = 60;
 /// # let policy = policy.limits(|limits| limits.token_requests_per_minute = 2).build().unwrap();
 /// # let (server, rows) = (Server::new(policy, MemoryStore::default()).without_rate_limit(), Rows::default());
 /// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
-/// # let incoming = Incoming { method: "POST", content_type: Some(form), body, ..Incoming::default() };
+/// # let incoming = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
 /// # assert_eq!([(); 3].map(|()| token(&server, &rows, &incoming).status), [401, 401, 429]);
 /// ```
 ///

@@ -9,7 +9,7 @@ use crate::value::redirect_uri::RedirectUriError;
 /// A public error code, as it goes over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Code {
+pub enum ErrorCode {
     /// OAuth 2.1 §3.2.4, §4.1.2.1, §5.3.2.
     InvalidRequest,
     /// OAuth 2.1 §3.2.4.
@@ -59,7 +59,7 @@ pub enum Code {
     None,
 }
 
-impl Code {
+impl ErrorCode {
     /// The code as it goes over the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Code {
 
 /// At which face of the server a rule was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Surface {
+pub enum Endpoint {
     /// The authorization endpoint and the consent page: a person is looking.
     Authorization,
     /// The token endpoint: a client is reading.
@@ -111,7 +111,7 @@ pub enum Surface {
 struct Row {
     name: &'static str,
     section: &'static str,
-    code: Code,
+    code: ErrorCode,
     description: &'static str,
     cause: &'static str,
     fix: &'static str,
@@ -120,10 +120,10 @@ struct Row {
 macro_rules! reasons {
     (@redirects) => { false };
     (@redirects $also:ident) => { true };
-    (=> $(at $($surface:ident),+ $(; $also:ident by redirect)? {
+    (=> $(at $($endpoint:ident),+ $(; $also:ident by redirect)? {
         $($variant:ident $name:literal $code:ident $section:literal $description:literal $cause:literal $fix:literal)*
     })*) => {
-        /// Which rule a request broke. For the operator and the log; the client is told [`Code`] and description only.
+        /// Which rule a request broke. For the operator and the log; the client is told [`ErrorCode`] and description only.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -135,9 +135,9 @@ macro_rules! reasons {
             pub const ALL: &'static [Self] = &[$($(Self::$variant),*),*];
 
             /// The faces of the server where this can happen; the code and the status may differ between them.
-            pub fn surfaces(self) -> &'static [Surface] {
+            pub fn endpoints(self) -> &'static [Endpoint] {
                 match self {
-                    $($(Self::$variant)|* => &[$(Surface::$surface),+],)*
+                    $($(Self::$variant)|* => &[$(Endpoint::$endpoint),+],)*
                 }
             }
 
@@ -153,7 +153,7 @@ macro_rules! reasons {
                     $($(Self::$variant => Row {
                         name: $name,
                         section: $section,
-                        code: Code::$code,
+                        code: ErrorCode::$code,
                         description: $description,
                         cause: $cause,
                         fix: $fix,
@@ -230,35 +230,34 @@ impl Reason {
     }
 
     /// The public code. It depends on the face only where one rule holds at several.
-    pub fn code(self, surface: Surface) -> Code {
-        match (self, surface) {
+    pub fn code(self, endpoint: Endpoint) -> ErrorCode {
+        match (self, endpoint) {
             (
                 Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended,
-                Surface::Resource,
-            ) => Code::InvalidToken,
-            (Self::AccountSuspended | Self::OwnerSuspended, Surface::Authorization) => {
-                Code::AccessDenied
+                Endpoint::Resource,
+            ) => ErrorCode::InvalidToken,
+            (Self::AccountSuspended | Self::OwnerSuspended, Endpoint::Authorization) => {
+                ErrorCode::AccessDenied
             }
             _ => self.row().code,
         }
     }
 
     /// The status of the response, where it is no redirect.
-    pub fn status(self, surface: Surface) -> u16 {
-        match (self, self.code(surface), surface) {
+    pub fn status(self, endpoint: Endpoint) -> u16 {
+        match (self, self.code(endpoint), endpoint) {
             (Self::MethodNotAllowed, ..) => 405,
             (Self::ConnectionUnknown, ..) => 404,
             (
                 Self::RequestTooLarge,
                 _,
-                Surface::Token | Surface::Registration | Surface::Management,
+                Endpoint::Token | Endpoint::Registration | Endpoint::Management,
             ) => 413,
-            (_, Code::TooManyRequests, _) => 429,
-            (_, Code::InsufficientBalance, _) => 402,
-            (_, Code::TemporarilyUnavailable, _) => 503,
-            (_, Code::InvalidClient, Surface::Token) | (_, Code::InvalidToken | Code::None, _) => {
-                401
-            }
+            (_, ErrorCode::TooManyRequests, _) => 429,
+            (_, ErrorCode::InsufficientBalance, _) => 402,
+            (_, ErrorCode::TemporarilyUnavailable, _) => 503,
+            (_, ErrorCode::InvalidClient, Endpoint::Token)
+            | (_, ErrorCode::InvalidToken | ErrorCode::None, _) => 401,
             (
                 Self::RegistrationOff
                 | Self::RevocationOff
@@ -266,17 +265,17 @@ impl Reason {
                 | Self::AccountForbidden,
                 ..,
             )
-            | (_, Code::InsufficientScope, _) => 403,
+            | (_, ErrorCode::InsufficientScope, _) => 403,
             _ => 400,
         }
     }
 
     /// The methods of an endpoint of this face, as `Allow` names them.
-    pub(crate) fn allowed_methods(surface: Surface) -> &'static str {
-        match surface {
-            Surface::Authorization => "GET, POST",
-            Surface::Management => "GET, PUT, DELETE",
-            Surface::Token | Surface::Registration | Surface::Resource | Surface::Operator => {
+    pub(crate) fn allowed_methods(endpoint: Endpoint) -> &'static str {
+        match endpoint {
+            Endpoint::Authorization => "GET, POST",
+            Endpoint::Management => "GET, PUT, DELETE",
+            Endpoint::Token | Endpoint::Registration | Endpoint::Resource | Endpoint::Operator => {
                 "POST"
             }
         }

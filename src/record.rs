@@ -52,7 +52,7 @@ pub enum Write {
     /// Of a grant.
     Grant(Change<Grant>),
     /// Of a client: made by registration, its management, client documents, renewals of such
-    /// clients, and [`Server::set_standing`](crate::Server::set_standing). A server whose
+    /// clients, and [`Server::set_client_status`](crate::Server::set_client_status). A server whose
     /// operator registers every client has none but the last.
     Client(Change<Client>),
 }

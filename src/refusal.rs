@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub(crate) use self::detail::{Detail, Fault, host_hint, listed, quoted, scope_hint};
 use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy, Resource};
-use crate::reason::{Code, Reason, Surface};
+use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::is_token;
 
@@ -22,7 +22,7 @@ use crate::value::scope::is_token;
 #[must_use = "a refusal is an answer"]
 pub struct Refusal {
     reason: Reason,
-    surface: Surface,
+    endpoint: Endpoint,
     manner: Manner,
     detail: Option<Box<Detail>>,
     correlation: Option<CorrelationId>,
@@ -102,47 +102,47 @@ impl Challenge {
 }
 
 impl Refusal {
-    /// A refusal told in the plain way of its surface. The endpoints make their own; this is for
+    /// A refusal told in the plain way of its endpoint. The endpoints make their own; this is for
     /// what a host refuses before them, such as a body it will not read.
-    pub fn plain(reason: Reason, surface: Surface) -> Self {
-        Self::told(reason, surface, Manner::Plain)
+    pub fn plain(reason: Reason, endpoint: Endpoint) -> Self {
+        Self::told(reason, endpoint, Manner::Plain)
     }
 
     /// The refusal of a token request that is over a limit: 429, with `Retry-After` of at least a
     /// second. For hosts that keep the [windows](crate::RateWindow) themselves;
     /// [`Server::rate_limited`](crate::Server::rate_limited) tells the trail of it as well.
     pub fn rate_limited(seconds: u32) -> Self {
-        Self::later(Reason::RateLimited, Surface::Token, seconds.max(1))
+        Self::later(Reason::RateLimited, Endpoint::Token, seconds.max(1))
     }
 
-    fn told(fault: impl Into<Fault>, surface: Surface, manner: Manner) -> Self {
+    fn told(fault: impl Into<Fault>, endpoint: Endpoint, manner: Manner) -> Self {
         let Fault { reason, detail } = fault.into();
-        Self { reason, surface, manner, detail, correlation: None }
+        Self { reason, endpoint, manner, detail, correlation: None }
     }
 
     /// The refusal of this fault, with what was received.
-    pub(crate) fn of(fault: impl Into<Fault>, surface: Surface) -> Self {
-        Self::told(fault, surface, Manner::Plain)
+    pub(crate) fn of(fault: impl Into<Fault>, endpoint: Endpoint) -> Self {
+        Self::told(fault, endpoint, Manner::Plain)
     }
 
     pub(crate) fn received(reason: Reason, text: &str) -> Self {
-        Self::of(reason.received(text), Surface::Authorization)
+        Self::of(reason.received(text), Endpoint::Authorization)
     }
 
     pub(crate) fn redirectable(fault: impl Into<Fault>, to: Redirectable) -> Self {
-        Self::told(fault, Surface::Authorization, Manner::Redirectable(Box::new(to)))
+        Self::told(fault, Endpoint::Authorization, Manner::Redirectable(Box::new(to)))
     }
 
     pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[&str]) -> Self {
         Self::told(
             reason,
-            Surface::Resource,
+            Endpoint::Resource,
             Manner::Challenge(Box::new(Challenge::of(resource, scopes))),
         )
     }
 
-    pub(crate) fn later(reason: Reason, surface: Surface, seconds: u32) -> Self {
-        Self::told(reason, surface, Manner::Later(seconds))
+    pub(crate) fn later(reason: Reason, endpoint: Endpoint, seconds: u32) -> Self {
+        Self::told(reason, endpoint, Manner::Later(seconds))
     }
 
     pub(crate) fn manner(&self) -> &Manner {
@@ -192,25 +192,25 @@ impl Refusal {
     }
 
     /// The public code.
-    pub fn code(&self) -> Code {
-        self.reason.code(self.surface)
+    pub fn code(&self) -> ErrorCode {
+        self.reason.code(self.endpoint)
     }
 
     /// At which face of the server.
-    pub fn surface(&self) -> Surface {
-        self.surface
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     /// The status of the response or page, where it is no redirect.
     pub fn status(&self) -> u16 {
-        self.reason.status(self.surface)
+        self.reason.status(self.endpoint)
     }
 
     /// Seconds to wait before asking again, where that is said.
     pub fn retry_after(&self) -> Option<u32> {
         match (&self.manner, self.code()) {
             (Manner::Later(seconds), _) => Some(*seconds),
-            (_, Code::TemporarilyUnavailable) => Some(1),
+            (_, ErrorCode::TemporarilyUnavailable) => Some(1),
             _ => None,
         }
     }

@@ -5,15 +5,15 @@
 
 pub(crate) mod access;
 pub(crate) mod authorization;
+pub(crate) mod client_status;
 pub(crate) mod connection;
 pub(crate) mod consent;
 pub(crate) mod document;
-pub(crate) mod incoming;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
 pub(crate) mod parameters;
+pub(crate) mod parts;
 pub(crate) mod registration;
 pub(crate) mod revocation;
-pub(crate) mod standing;
 pub(crate) mod token;
 pub(crate) mod token_form;

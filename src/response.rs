@@ -4,9 +4,9 @@
 //! Never here: a decision.
 
 pub(crate) mod access;
+pub(crate) mod authorization;
 pub(crate) mod challenge;
 pub(crate) mod connection;
-pub(crate) mod consent_page;
 pub(crate) mod document;
 pub(crate) mod introspection;
 pub(crate) mod metadata;

@@ -11,18 +11,18 @@ mod waiting;
 mod watch;
 
 use self::core::Core;
-pub use self::ending::EndedGrants;
+pub use self::ending::RevokedGrants;
+use crate::audit::AuditPolicy;
 use crate::drive::Failure;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
-use crate::trail::TrailRules;
 
 /// Outside, the host's storage; inside, the protocol.
 pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
 
-/// An authorization server over a [`Store`](crate::Store), with a [`Trail`](crate::Trail) if it was
+/// An authorization server over a [`Store`](crate::Store), with a [`AuditLog`](crate::AuditLog) if it was
 /// given one.
 #[derive(Debug)]
 pub struct Server<S, T = ()> {
@@ -32,7 +32,7 @@ pub struct Server<S, T = ()> {
 }
 
 /// An authorization server over an [`AsyncStore`](crate::AsyncStore), with an
-/// [`AsyncTrail`](crate::AsyncTrail) if it was given one.
+/// [`AsyncAuditLog`](crate::AsyncAuditLog) if it was given one.
 #[derive(Debug)]
 pub struct AsyncServer<S, T = ()> {
     core: Core,
@@ -68,7 +68,7 @@ macro_rules! common {
         impl<S, T> $name<S, T> {
             /// Has every event recorded in `trail` before the answer is returned, by these rules.
             #[must_use = "the server with the trail is the one returned"]
-            pub fn record<U>(self, trail: U, rules: TrailRules) -> $name<S, U> {
+            pub fn record<U>(self, trail: U, rules: AuditPolicy) -> $name<S, U> {
                 $name { core: self.core.recording(rules), store: self.store, trail }
             }
 

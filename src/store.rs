@@ -79,7 +79,7 @@ pub trait Store {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Self::Error>;
 
     /// Raises the [epoch](Account::epoch) of this user's account, durably, and says that it did:
@@ -172,7 +172,7 @@ pub trait AsyncStore: Sync {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> impl Future<Output = Result<Vec<GrantId>, Self::Error>> + Send;
 
     /// See [`Store::raise_epoch`].
@@ -270,9 +270,9 @@ macro_rules! forward {
                 &self,
                 subject: &str,
                 after: Option<GrantId>,
-                most: usize,
+                limit: usize,
             ) -> Result<Vec<GrantId>, S::Error> {
-                (**self).grants_of(subject, after, most)
+                (**self).grants_of(subject, after, limit)
             }
 
             fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
@@ -312,8 +312,8 @@ macro_rules! passed_on {
             $store.grant(id).await
         }
 
-        async fn grants_of(&$self, subject: &str, after: Option<GrantId>, most: usize) -> Result<Vec<GrantId>, Self::Error> {
-            $store.grants_of(subject, after, most).await
+        async fn grants_of(&$self, subject: &str, after: Option<GrantId>, limit: usize) -> Result<Vec<GrantId>, Self::Error> {
+            $store.grants_of(subject, after, limit).await
         }
 
         async fn raise_epoch(&$self, subject: &str) -> Result<bool, Self::Error> {

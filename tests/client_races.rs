@@ -16,9 +16,9 @@ mod support;
 use std::collections::HashSet;
 
 use grantcore::{
-    Account, Authorization, Choice, Client, ClientStatus, Commit, ConsentDecision, Grant,
-    GrantState, Incoming, Loaded, ManagementRequest, Moment, Operation, Policy, Standing,
-    StandingChange, Store, Stored, Timestamp, TokenRequest, Write,
+    Account, Authorization, Choice, Client, ClientStatus, ClientStatusChange, Commit,
+    ConsentDecision, Grant, GrantState, Loaded, ManagementRequest, Moment, Operation, Policy,
+    RequestParts, Store, Stored, Timestamp, TokenRequest, Write,
 };
 use serde_json::Value;
 use support::clients::{ask, metadata, with};
@@ -123,12 +123,12 @@ impl Scenario {
         let changed =
             with(with(metadata(), "client_id", self.client_id.as_str()), "client_name", "Renamed")
                 .to_string();
-        let managing = |method: &'static str| Incoming {
+        let managing = |method: &'static str| RequestParts {
             method,
             content_type: Some(b"application/json"),
             authorization: Authorization::One(bearer.as_bytes()),
             body: changed.as_bytes(),
-            ..Incoming::default()
+            ..RequestParts::default()
         };
         let refresh = Params::refresh(&self.refresh).set("client_id", &self.client_id).encode();
         match actor.ask {
@@ -145,14 +145,14 @@ impl Scenario {
             Ask::Update => self.manage(&managing("PUT"), &loaded, &moment),
             Ask::Delete => self.manage(&managing("DELETE"), &loaded, &moment),
             Ask::Deactivate => self.run(
-                &StandingChange::new(&self.client_id, Standing::Deactivated),
+                &ClientStatusChange::new(&self.client_id, ClientStatus::Deactivated),
                 &loaded,
                 &moment,
             ),
         }
     }
 
-    fn manage(&self, incoming: &Incoming<'_>, loaded: &Loaded, moment: &Moment) -> Decided {
+    fn manage(&self, incoming: &RequestParts<'_>, loaded: &Loaded, moment: &Moment) -> Decided {
         self.run(
             &ManagementRequest::parse(&self.client_id, incoming, &self.policy).unwrap(),
             loaded,
@@ -316,7 +316,7 @@ fn explore(connected: Option<u64>, asks: &[Ask], faults: u8) -> (usize, Vec<Stat
 }
 
 fn is_renamed(state: &State) -> bool {
-    state.client.record.about().name.as_deref() == Some("Renamed")
+    state.client.record.description().name.as_deref() == Some("Renamed")
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 
 use grantcore::{
-    AuthorizationRequest, Client, Commit, Entropy, GrantId, Incoming, MemoryStore,
-    RegistrationRequest, Store, Timestamp, Write,
+    AuthorizationRequest, Client, Commit, Entropy, GrantId, MemoryStore, RegistrationRequest,
+    RequestParts, Store, Timestamp, Write,
 };
 use support::clients::{metadata, posting};
 use support::params::Params;
@@ -27,7 +27,8 @@ const LATER: Timestamp = Timestamp::from_unix_seconds(2 * T);
 /// What creates a pending grant of alice's, of the id that is in this entropy.
 fn creation(world: &World, entropy: Entropy) -> Write {
     let query = Params::authorize().encode();
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let request =
         AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
     world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
@@ -149,8 +150,8 @@ fn a_grant_is_listed_from_when_it_is_acknowledged() {
 #[test]
 fn clients_are_listed_in_the_order_of_their_ids() {
     let store = MemoryStore::new();
-    let list = |after: Option<&str>, most| {
-        let clients = store.clients(after, most);
+    let list = |after: Option<&str>, limit| {
+        let clients = store.clients(after, limit);
         assert!(clients.iter().all(|listed| {
             Store::client(&store, listed.record.id().as_str()).unwrap().as_ref() == Some(listed)
         }));
@@ -191,8 +192,8 @@ fn every_client_is_swept_at_last_after_sweeps_and_registrations_at_once() {
                 });
                 scope.spawn(|| {
                     barrier.wait();
-                    for most in 0..100 {
-                        assert!(store.sweep(LATER, most % 4) <= most % 4);
+                    for limit in 0..100 {
+                        assert!(store.sweep(LATER, limit % 4) <= limit % 4);
                     }
                 });
             }

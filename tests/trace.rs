@@ -119,10 +119,10 @@ fn a_server_traces_every_call_and_warns_of_a_replay() {
     let mut secrets = Vec::new();
     let lines = traced(|| {
         let query = Params::authorize().encode();
-        let incoming = grantcore::Incoming {
+        let incoming = grantcore::RequestParts {
             method: "GET",
             query: query.as_bytes(),
-            ..grantcore::Incoming::default()
+            ..grantcore::RequestParts::default()
         };
         let page = match server.authorize(&incoming, Some(ALICE)).unwrap() {
             Ok(grantcore::AuthorizationStep::NeedsConsent(page)) => page,

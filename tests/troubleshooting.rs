@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grantcore::{Policy, Reason, Surface, troubleshooting};
+use grantcore::{Endpoint, Policy, Reason, troubleshooting};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
 
@@ -32,7 +32,7 @@ const ALIKE: &[&[Reason]] = &[
     // Whose account it is that is suspended is told to nobody.
     &[Reason::AccountSuspended, Reason::OwnerSuspended],
     // What failed behind the server is none of the client's business.
-    &[Reason::StorageUnavailable, Reason::TrailUnavailable],
+    &[Reason::StorageUnavailable, Reason::AuditUnavailable],
     // Nor what happened to the user.
     &[Reason::GrantRevoked, Reason::RevokedSecurityEvent],
     // Two endpoints that name one token each.
@@ -77,17 +77,17 @@ fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
         for text in [reason.description(), reason.cause(), reason.fix(), reason.section()] {
             assert!(entry.contains(text), "{reason:?} lacks {text:?} in {entry}");
         }
-        for surface in reason.surfaces() {
+        for endpoint in reason.endpoints() {
             let (code, status) =
-                (reason.code(*surface).as_str(), reason.status(*surface).to_string());
+                (reason.code(*endpoint).as_str(), reason.status(*endpoint).to_string());
             assert!(
                 entry.contains(code) && entry.contains(&status),
-                "{reason:?} at {surface:?} in {entry}"
+                "{reason:?} at {endpoint:?} in {entry}"
             );
         }
         let (redirect, page) =
             (entry.contains("in the redirect"), entry.contains("on the authorization page"));
-        assert_eq!(page, reason.surfaces().contains(&Surface::Authorization), "{reason:?}");
+        assert_eq!(page, reason.endpoints().contains(&Endpoint::Authorization), "{reason:?}");
         assert_eq!(redirect, reason.is_redirectable(), "{reason:?}");
     }
 }
@@ -111,11 +111,11 @@ fn only_what_is_meant_to_look_alike_looks_alike() {
     let page = troubleshooting();
     let mut seen: BTreeMap<_, Vec<&Reason>> = BTreeMap::new();
     for reason in Reason::ALL {
-        for surface in reason.surfaces() {
+        for endpoint in reason.endpoints() {
             let told = (
-                format!("{surface:?}"),
-                reason.status(*surface),
-                reason.code(*surface).as_str(),
+                format!("{endpoint:?}"),
+                reason.status(*endpoint),
+                reason.code(*endpoint).as_str(),
                 reason.description(),
             );
             seen.entry(told).or_default().push(reason);

@@ -14,9 +14,9 @@ use std::convert::Infallible;
 
 use grantcore::{
     AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit,
-    ConsentDecision, Entropy, Grant, GrantId, Incoming, MemoryStore, Needs, Operation, Policy,
-    RegistrationRequest, RegistrationRules, Store, Stored, Timestamp, TokenRequest, User, Write,
-    drive,
+    ConsentDecision, Entropy, Grant, GrantId, MemoryStore, Needs, Operation, Policy,
+    RegistrationRequest, RegistrationRules, RequestParts, Store, Stored, Timestamp, TokenRequest,
+    User, Write, drive,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -74,7 +74,7 @@ impl Bench {
 
     pub fn authorization<'a>(&self, form: &'a Form) -> AuthorizationRequest<'a> {
         AuthorizationRequest::parse(
-            &Incoming { method: "GET", query: form.0.as_bytes(), ..Incoming::default() },
+            &RequestParts { method: "GET", query: form.0.as_bytes(), ..RequestParts::default() },
             Some(ALICE),
             &self.policy,
         )
@@ -126,11 +126,11 @@ impl Bench {
     pub fn token<'a>(&self, form: &'a Form) -> TokenRequest<'a> {
         let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
         TokenRequest::parse(
-            &Incoming {
+            &RequestParts {
                 method: "POST",
                 content_type,
                 body: form.0.as_bytes(),
-                ..Incoming::default()
+                ..RequestParts::default()
             },
             &self.policy,
         )
@@ -157,11 +157,11 @@ impl Bench {
 
     pub fn registration(&self, form: &Form) -> RegistrationRequest {
         let content_type: Option<&[u8]> = Some(b"application/json");
-        let incoming = Incoming {
+        let incoming = RequestParts {
             method: "POST",
             content_type,
             body: form.0.as_bytes(),
-            ..Incoming::default()
+            ..RequestParts::default()
         };
         RegistrationRequest::parse(&incoming, &self.policy).unwrap()
     }
@@ -198,8 +198,8 @@ impl Store for Bench {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        self.store.grants_of(subject, after, most)
+        self.store.grants_of(subject, after, limit)
     }
 }

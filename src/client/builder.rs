@@ -1,8 +1,8 @@
 //! Builds a client and checks it: no client exists whose redirect URIs were not judged.
 
 use super::{
-    About, Authentication, Client, ClientError, ClientStatus, Fields, Origin, Registration,
-    Restrictions,
+    Authentication, Client, ClientDescription, ClientError, ClientStatus, Fields, Origin,
+    Registration, Restrictions,
 };
 use crate::moment::Timestamp;
 use crate::schema::Schema;
@@ -31,7 +31,7 @@ pub struct ClientBuilder {
     /// Whether the operator lifts the restrictions there were.
     lifts: bool,
     loopback_ports: Option<LoopbackPorts>,
-    about: About,
+    description: ClientDescription,
     origin: Origin,
     owner: Option<Subject>,
     trusted: Option<bool>,
@@ -53,7 +53,7 @@ impl ClientBuilder {
             stated: Restrictions::default(),
             lifts: false,
             loopback_ports: None,
-            about: About::default(),
+            description: ClientDescription::default(),
             origin: Origin::Operator,
             owner: None,
             trusted: None,
@@ -73,7 +73,7 @@ impl ClientBuilder {
             scope,
             restrictions,
             loopback_ports,
-            about,
+            description,
             origin,
             owner,
             trusted,
@@ -93,7 +93,7 @@ impl ClientBuilder {
             stated: Restrictions::default(),
             lifts: false,
             loopback_ports,
-            about,
+            description,
             origin,
             owner,
             trusted: Some(trusted),
@@ -183,19 +183,19 @@ impl ClientBuilder {
 
     /// The name the consent page shows, cleaned there.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.about.name = Some(name.into());
+        self.description.name = Some(name.into());
         self
     }
 
     /// Its own page; `https` only.
     pub fn uri(mut self, uri: impl Into<String>) -> Self {
-        self.about.uri = Some(uri.into());
+        self.description.uri = Some(uri.into());
         self
     }
 
     /// All that it says of itself, name and page included.
-    pub fn about(mut self, about: About) -> Self {
-        self.about = about;
+    pub fn description(mut self, description: ClientDescription) -> Self {
+        self.description = description;
         self
     }
 
@@ -295,10 +295,10 @@ impl ClientBuilder {
         if self.grant_types.authorization_code && self.redirect_uris.is_empty() {
             return Err(RedirectUriError::Missing.into());
         }
-        if self.redirect_uris.len() > rules.most {
+        if self.redirect_uris.len() > rules.limit {
             return Err(RedirectUriError::TooMany.into());
         }
-        if !self.about.is_sound() {
+        if !self.description.is_sound() {
             return Err(ClientError::Uri);
         }
         let redirect_uris = self
@@ -315,7 +315,7 @@ impl ClientBuilder {
             scope: self.scope,
             restrictions: self.restrictions,
             loopback_ports: self.loopback_ports,
-            about: self.about,
+            description: self.description,
             trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator)),
             origin: self.origin,
             owner: self.owner,

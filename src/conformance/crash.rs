@@ -243,8 +243,8 @@ impl<'a, H: Harness, N: Fn(&str) -> bool + Sync> Harness for Noted<'a, H, N> {
         self.harness.sign_up(&store.store, subject);
     }
 
-    fn sweep(&self, store: &Self::Store, now: Timestamp, most: usize) -> Option<usize> {
-        self.harness.sweep(&store.store, now, most)
+    fn sweep(&self, store: &Self::Store, now: Timestamp, limit: usize) -> Option<usize> {
+        self.harness.sweep(&store.store, now, limit)
     }
 }
 

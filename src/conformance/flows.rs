@@ -11,10 +11,10 @@ use super::records::{self, CALLBACK, CHALLENGE, VERIFIER, new_subject};
 use super::{Law, Violation};
 use crate::request::access::Needs;
 use crate::request::authorization::User;
-use crate::request::connection::Motive;
+use crate::request::connection::RevokedBy;
 use crate::request::consent::Choice;
-use crate::request::incoming::{Authorization, Incoming};
-use crate::response::consent_page::AuthorizationStep;
+use crate::request::parts::{Authorization, RequestParts};
+use crate::response::authorization::AuthorizationStep;
 use crate::response::reply::Reply;
 use crate::server::AsyncServer;
 use crate::value::text::Subject;
@@ -94,7 +94,8 @@ impl<'a, H: Harness> Host<'a, H> {
         let query = format!(
             "response_type=code&client_id={client}&redirect_uri={CALLBACK}&code_challenge={CHALLENGE}&code_challenge_method=S256"
         );
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let step = works(
             "authorize",
             self.harness.wait(self.server.authorize(&incoming, Some(Self::user(subject)))),
@@ -165,7 +166,7 @@ impl<'a, H: Harness> Host<'a, H> {
     /// Ends all grants of a user. False as above.
     fn revoke_all(&self, subject: &Subject) -> Result<bool, Violation> {
         let revoke =
-            self.server.revoke_user(subject.as_str(), Motive::SecurityEvent("conformance"));
+            self.server.revoke_user(subject.as_str(), RevokedBy::SecurityEvent("conformance"));
         Ok(works("revoke_user", self.harness.wait(revoke))?.is_ok())
     }
 
@@ -213,12 +214,12 @@ impl<'a, H: Harness> Host<'a, H> {
     }
 }
 
-fn posted(form: &str) -> Incoming<'_> {
-    Incoming {
+fn posted(form: &str) -> RequestParts<'_> {
+    RequestParts {
         method: "POST",
         content_type: Some(b"application/x-www-form-urlencoded"),
         body: form.as_bytes(),
-        ..Incoming::default()
+        ..RequestParts::default()
     }
 }
 

@@ -36,8 +36,8 @@ pub trait Harness: Sync {
 
     /// Drops at most `most` records that may be dropped at `now`, and says how many it did. Nothing
     /// if the store does that by itself.
-    fn sweep(&self, store: &Self::Store, now: Timestamp, most: usize) -> Option<usize> {
-        let _ = (store, now, most);
+    fn sweep(&self, store: &Self::Store, now: Timestamp, limit: usize) -> Option<usize> {
+        let _ = (store, now, limit);
         None
     }
 }
@@ -57,8 +57,8 @@ impl<H: Harness> Harness for &H {
         (**self).sign_up(store, subject);
     }
 
-    fn sweep(&self, store: &H::Store, now: Timestamp, most: usize) -> Option<usize> {
-        (**self).sweep(store, now, most)
+    fn sweep(&self, store: &H::Store, now: Timestamp, limit: usize) -> Option<usize> {
+        (**self).sweep(store, now, limit)
     }
 }
 
@@ -107,8 +107,8 @@ impl<S: Store<Error: fmt::Debug + Send> + Sync, O: Fn() -> S + Sync> Harness for
         }
     }
 
-    fn sweep(&self, store: &Awaited<S>, now: Timestamp, most: usize) -> Option<usize> {
-        self.sweep.as_ref().map(|sweep| sweep(&store.0, now, most))
+    fn sweep(&self, store: &Awaited<S>, now: Timestamp, limit: usize) -> Option<usize> {
+        self.sweep.as_ref().map(|sweep| sweep(&store.0, now, limit))
     }
 }
 
@@ -135,9 +135,9 @@ impl<S: Store<Error: Send> + Sync> AsyncStore for Awaited<S> {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, S::Error> {
-        self.0.grants_of(subject, after, most)
+        self.0.grants_of(subject, after, limit)
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {

@@ -70,22 +70,25 @@ fn is_listed<H: Harness>(
     subject: &Subject,
     own: &[GrantId],
 ) -> Result<(), Violation> {
-    for most in [1, 2, 3, own.len(), own.len() + 1, usize::MAX] {
+    for limit in [1, 2, 3, own.len(), own.len() + 1, usize::MAX] {
         let (mut found, mut after) = (Vec::new(), None);
         // One more part than there can be, so that a list that goes in circles ends.
         for _ in 0..=own.len() {
             let part = works(
                 "grants_of",
-                harness.wait(store.grants_of(subject.as_str(), after, most.max(1))),
+                harness.wait(store.grants_of(subject.as_str(), after, limit.max(1))),
             )?;
-            let told = || format!("grants_of at most {most} of {subject:?} brought {}", part.len());
-            Law::Index.holds(part.len() <= most.max(1), told)?;
+            let told =
+                || format!("grants_of at most {limit} of {subject:?} brought {}", part.len());
+            Law::Index.holds(part.len() <= limit.max(1), told)?;
             let Some(last) = part.last() else { break };
             after = Some(*last);
             found.extend(part);
         }
         let told = || {
-            format!("grants_of {subject:?} in parts of {most} brought {found:?}; there are {own:?}")
+            format!(
+                "grants_of {subject:?} in parts of {limit} brought {found:?}; there are {own:?}"
+            )
         };
         Law::Index.holds(found == own, told)?;
     }

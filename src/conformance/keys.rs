@@ -142,7 +142,7 @@ impl Record {
     pub(super) fn mark(&self) -> &str {
         match self {
             Self::Grant(stored) => stored.record.resources().nth(1).unwrap_or_default(),
-            Self::Client(stored) => stored.record.about().name.as_deref().unwrap_or_default(),
+            Self::Client(stored) => stored.record.description().name.as_deref().unwrap_or_default(),
         }
     }
 

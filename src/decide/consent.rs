@@ -1,14 +1,14 @@
 //! approve, deny: the one answer of one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
 
-use super::authorize::is_of;
+use super::authorization::is_of;
 use super::renew::renewal;
 use crate::event::EventKind;
-use crate::grant::{Cause, Grant, Phase, Prompt};
+use crate::grant::{Grant, Phase, Prompt, RevocationCause};
 use crate::keys::Keys;
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::{Redirectable, Refusal};
 use crate::request::consent::{Choice, ConsentDecision};
@@ -27,8 +27,8 @@ impl Operation for ConsentDecision<'_> {
         decide(self, loaded, policy, moment)
     }
 
-    fn surface(&self) -> Surface {
-        Surface::Authorization
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Authorization
     }
 }
 
@@ -39,7 +39,7 @@ fn decide(
     moment: &Moment,
 ) -> Decision<Redirect> {
     let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment);
-    let page = |reason| refuse(Refusal::plain(reason, Surface::Authorization));
+    let page = |reason| refuse(Refusal::plain(reason, Endpoint::Authorization));
     let Some(stored) = &loaded.grant else { return page(Reason::TicketUnknown) };
     let grant = &*stored.record;
     // The page that was made, whatever has become of it since.
@@ -65,7 +65,8 @@ fn decide(
     };
     let tell = |reason| refuse(told(reason));
     // A denial needs no standing: it grants nothing, and must last.
-    if let (Err(reason), Choice::Allow | Choice::AllowOnly(_)) = (loaded.standing(), request.choice)
+    if let (Err(reason), Choice::Allow | Choice::AllowOnly(_)) =
+        (loaded.check_accounts(), request.choice)
     {
         return tell(reason);
     }
@@ -84,7 +85,7 @@ fn decide(
             {
                 approved()
             }
-            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == Cause::Denied => {
+            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
                 tell(Reason::AccessDenied)
             }
             _ => page(Reason::ConsentUsed),
@@ -117,7 +118,7 @@ fn decide(
         .after(policy.lifetimes().refresh_idle)
         .min(next.expires());
     let decision = match renewal(loaded, last_use, policy) {
-        Some(renewed) => Decision::prepare(renewed, Surface::Authorization, loaded, moment),
+        Some(renewed) => Decision::prepare(renewed, Endpoint::Authorization, loaded, moment),
         None => approved().writing(Write::grant(Some(stored), next)),
     };
     decision.or_unsaved(told(Reason::StorageUnavailable))

@@ -10,7 +10,7 @@ use crate::client::{Authentication, Client, ClientStatus, Registration};
 use crate::moment::Moment;
 use crate::operation::Loaded;
 use crate::policy::{DocumentRules, Policy};
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::{Fault, Refusal};
 use crate::request::authorization::AuthorizationRequest;
@@ -34,7 +34,7 @@ pub(super) fn find<'a>(
     policy: &Policy,
     moment: &Moment,
 ) -> Result<Found<'a>, Refusal> {
-    let refuse = |reason| Refusal::plain(reason, Surface::Authorization);
+    let refuse = |reason| Refusal::plain(reason, Endpoint::Authorization);
     let Some(rules) = policy.documents().filter(|rules| is_due(request, loaded, rules, moment))
     else {
         return loaded.served(&request.client_id, moment.now).map(Found::Client).map_err(refuse);
@@ -51,7 +51,7 @@ pub(super) fn find<'a>(
         Some(Fetch::Document(document)) => {
             let known = loaded.client_of(&request.client_id);
             let client = read(document, &request.client_id, known, policy, rules, moment);
-            let client = client.map_err(|fault| Refusal::of(fault, Surface::Authorization))?;
+            let client = client.map_err(|fault| Refusal::of(fault, Endpoint::Authorization))?;
             match known {
                 // Kept by this very request, however long that took. Whatever else stands there was
                 // read from an older document.

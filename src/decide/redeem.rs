@@ -7,11 +7,11 @@ use super::renew::renewal;
 use super::terms::narrowed_resources;
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Cause, Grant, IssuedCode, Minted, Phase, Terms};
+use crate::grant::{Grant, IssuedCode, Minted, Phase, RevocationCause, Terms};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded};
 use crate::policy::{Policy, TokenRedirectUri};
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::Fault;
 use crate::request::token::Redemption;
@@ -27,7 +27,7 @@ pub(crate) fn redeem(
     policy: &Policy,
     moment: &Moment,
 ) -> Decision<Tokens> {
-    let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment);
+    let refuse = |reason| Decision::refuse(reason, Endpoint::Token, loaded, moment);
     let Some(stored) = &loaded.grant else { return refuse(Reason::CodeUnknown) };
     let grant = &*stored.record;
     let (code, challenge) = match grant.phase() {
@@ -61,14 +61,14 @@ pub(crate) fn redeem(
             );
         }
         _ => {
-            let revoked = grant.revoked(Cause::Replay, now);
+            let revoked = grant.revoked(RevocationCause::Replay, now);
             return refuse(Reason::CodeReused).writing(Write::grant(Some(stored), revoked));
         }
     };
     let resources = match is_alive(request, issued, grant, loaded, policy, now) {
         Ok(resources) => resources,
         Err(fault) => {
-            return Decision::refuse(fault, Surface::Token, loaded, moment);
+            return Decision::refuse(fault, Endpoint::Token, loaded, moment);
         }
     };
     let minted = Minted {
@@ -82,7 +82,7 @@ pub(crate) fn redeem(
         grant.redeemed(issued, family, &minted, client.grant_types().refresh_token, policy, now);
     // Already done when it was approved, unless the policy's lifetimes have grown since.
     if let Some(renewed) = renewal(loaded, next.last_use(), policy) {
-        return Decision::prepare(renewed, Surface::Token, loaded, moment);
+        return Decision::prepare(renewed, Endpoint::Token, loaded, moment);
     }
     let expires_in = now.after(policy.lifetimes().access).min(grant.expires()).seconds_from(now);
     let tokens = tokens(client, grant, Subset::ALL, expires_in, moment);
@@ -137,7 +137,7 @@ fn is_alive(
     if !loaded.is_of_epoch(grant) {
         return Err(Reason::GrantEnded.into());
     }
-    loaded.standing()?;
+    loaded.check_accounts()?;
     narrowed_resources(&request.resources, grant.terms(), policy)
 }
 

@@ -7,11 +7,11 @@ use super::renew::renewal;
 use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope};
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Active, Cause, Grant, Minted, Phase};
+use crate::grant::{Active, Grant, Minted, Phase, RevocationCause};
 use crate::moment::{Moment, Timestamp};
 use crate::operation::{Decision, Loaded};
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::token::Refreshing;
@@ -27,12 +27,12 @@ pub(crate) fn refresh(
     policy: &Policy,
     moment: &Moment,
 ) -> Decision<Tokens> {
-    let refuse = |reason| Decision::refuse(reason, Surface::Token, loaded, moment);
+    let refuse = |reason| Decision::refuse(reason, Endpoint::Token, loaded, moment);
     let Some(stored) = &loaded.grant else { return refuse(Reason::RefreshUnknown) };
     let grant = &stored.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
-        Phase::Revoked(revoked) if revoked.cause == Cause::SecurityEvent => {
+        Phase::Revoked(revoked) if revoked.cause == RevocationCause::SecurityEvent => {
             return refuse(Reason::RevokedSecurityEvent);
         }
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
@@ -96,7 +96,7 @@ impl OfFamily<'_> {
         let expires = self.now.after(self.policy.lifetimes().access).min(grant.expires());
         let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now));
         if let Some(renewed) = renewal(self.loaded, next.last_use(), self.policy) {
-            return Decision::prepare(renewed, Surface::Token, self.loaded, self.moment);
+            return Decision::prepare(renewed, Endpoint::Token, self.loaded, self.moment);
         }
         let write = Write::grant(Some(self.stored), next);
         Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment)
@@ -147,7 +147,7 @@ impl OfFamily<'_> {
         if self.moment.again && !window.is_zero() {
             return self.refuse(Reason::Contended);
         }
-        let revoked = self.grant().revoked(Cause::Replay, self.now);
+        let revoked = self.grant().revoked(RevocationCause::Replay, self.now);
         self.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
     }
 
@@ -157,7 +157,7 @@ impl OfFamily<'_> {
         if self.now >= self.active.idle {
             return Err(Reason::RefreshIdleExpired.into());
         }
-        self.loaded.standing()?;
+        self.loaded.check_accounts()?;
         let scope =
             narrowed_scope(self.request.scope.as_deref(), self.grant().terms(), self.policy)?;
         let resources =
@@ -185,6 +185,6 @@ impl OfFamily<'_> {
     }
 
     fn refuse(&self, fault: impl Into<Fault>) -> Decision<Tokens> {
-        Decision::refuse(fault, Surface::Token, self.loaded, self.moment)
+        Decision::refuse(fault, Endpoint::Token, self.loaded, self.moment)
     }
 }

@@ -8,7 +8,7 @@ use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Fault;
 use crate::request::token::{Asked, TokenRequest};
 use crate::response::token::Tokens;
@@ -26,7 +26,8 @@ impl Operation for TokenRequest<'_> {
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
         let refuse_for = |fault: Fault| {
-            Decision::refuse(fault, Surface::Token, loaded, moment).claimed_by(&self.credentials.id)
+            Decision::refuse(fault, Endpoint::Token, loaded, moment)
+                .claimed_by(&self.credentials.id)
         };
         let refuse = |reason: Reason| refuse_for(reason.into());
         let client =
@@ -49,7 +50,7 @@ impl Operation for TokenRequest<'_> {
         decision.by(client)
     }
 
-    fn surface(&self) -> Surface {
-        Surface::Token
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Token
     }
 }

@@ -11,6 +11,7 @@
 
 use super::Failure;
 use super::guard::Host;
+use crate::audit::AuditError;
 use crate::event::{Event, EventKind, Written};
 use crate::keys::Keys;
 use crate::moment::{Entropy, Moment};
@@ -18,7 +19,6 @@ use crate::operation::{Decision, Loaded, Operation, Settled};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
-use crate::trail::Unrecorded;
 
 /// How often one request is decided before it is refused as contended. Each conflict means that
 /// another request made progress; the rare write that only prepares takes one turn as well.
@@ -118,7 +118,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     fn unread(&mut self, error: E) {
         let reason = Reason::StorageUnavailable;
         let keys = self.operation.keys(&self.moment);
-        let refusal = Refusal::plain(reason, self.operation.surface());
+        let refusal = Refusal::plain(reason, self.operation.endpoint());
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment);
         let event = &mut decision.settled_mut().event;
         event.flow = keys.grant;
@@ -127,7 +127,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             event.written = earlier.written;
             event.prepared = earlier.prepared;
         }
-        let refusal = decision.give_up(reason, self.operation.surface());
+        let refusal = decision.give_up(reason, self.operation.endpoint());
         self.failed = Some((error, refusal));
         self.decision = Some(decision);
         self.settle();
@@ -135,11 +135,11 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// The trail has a place for the event, or has none: then nothing is written, so that a retry
     /// finds what this request found.
-    pub(crate) fn reserved(&mut self, reserved: Result<(), Unrecorded>) {
+    pub(crate) fn reserved(&mut self, reserved: Result<(), AuditError>) {
         match (&mut self.decision, reserved) {
-            (Some(decision), Err(Unrecorded)) => {
+            (Some(decision), Err(AuditError)) => {
                 decision.drop_write(self.earlier.as_deref());
-                decision.refuse_instead(Reason::TrailUnavailable, self.operation.surface());
+                decision.refuse_instead(Reason::AuditUnavailable, self.operation.endpoint());
                 self.settle();
             }
             _ => self.begin_commit(),
@@ -154,11 +154,11 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// Takes what the store says of the write.
     pub(crate) fn committed(&mut self, committed: Result<Commit, E>) {
-        let surface = self.operation.surface();
+        let endpoint = self.operation.endpoint();
         let Some(decision) = &mut self.decision else { return };
         match committed {
             Err(error) => {
-                let refusal = decision.give_up(Reason::StorageUnavailable, surface);
+                let refusal = decision.give_up(Reason::StorageUnavailable, endpoint);
                 self.failed = Some((error, refusal));
                 self.settle();
             }
@@ -177,7 +177,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
                 if self.attempt < ATTEMPTS {
                     self.decide_again();
                 } else {
-                    decision.refuse_instead(Reason::Contended, surface);
+                    decision.refuse_instead(Reason::Contended, endpoint);
                     self.settle();
                 }
             }
@@ -211,15 +211,15 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
 
     /// The event is recorded, or lost. A lost one withholds the answer if the host says so; a
     /// failure of the store stays the host's to see.
-    pub(crate) fn recorded(&mut self, recorded: Result<(), Unrecorded>) {
+    pub(crate) fn recorded(&mut self, recorded: Result<(), AuditError>) {
         self.phase = Phase::Done;
         if recorded.is_ok() || !self.host.fail_closed() || self.failed.is_some() {
             return;
         }
         if let Some(decision) = &mut self.decision {
             let Settled { outcome, event } = decision.settled_mut();
-            let surface = self.operation.surface();
-            let refusal = Refusal::plain(Reason::TrailUnavailable, surface);
+            let endpoint = self.operation.endpoint();
+            let refusal = Refusal::plain(Reason::AuditUnavailable, endpoint);
             *outcome = Err(refusal.correlated(event.correlation));
         }
     }

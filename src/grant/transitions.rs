@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Active, Cause, Fields, Grant, IssuedCode, Live, Phase, Prompt, Revoked, Schema, Terms, Window,
+    Active, Fields, Grant, IssuedCode, Live, Phase, Prompt, RevocationCause, Revoked, Schema,
+    Terms, Window,
 };
 use crate::moment::Timestamp;
 use crate::policy::Policy;
@@ -63,7 +64,11 @@ impl Grant {
         let until = self.last_use();
         self.next(
             now,
-            Phase::Revoked(Revoked { cause: Cause::Denied, until, denied: Some(prompt.clone()) }),
+            Phase::Revoked(Revoked {
+                cause: RevocationCause::Denied,
+                until,
+                denied: Some(prompt.clone()),
+            }),
         )
     }
 
@@ -130,7 +135,7 @@ impl Grant {
     }
 
     /// revoke: every credential of the grant is dead, at once and for good.
-    pub(crate) fn revoked(&self, cause: Cause, now: Timestamp) -> Self {
+    pub(crate) fn revoked(&self, cause: RevocationCause, now: Timestamp) -> Self {
         self.next(now, Phase::Revoked(Revoked { cause, until: self.last_use(), denied: None }))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::check::{PolicyError, check};
+use super::validate::{PolicyError, check};
 use super::{
     AuthMethods, CheckRules, DocumentRules, ErrorDelivery, IntrospectionRules, Lifetimes, Limits,
     Policy, RateRules, RegistrationRules, Resource, RevocationRules, ScopeInfo, SlowHash,

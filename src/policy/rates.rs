@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Policy;
 use crate::limiter::{client_part, key};
-use crate::reason::Code;
+use crate::reason::ErrorCode;
 use crate::value::credential::GrantId;
 
 /// The rules of the token endpoint's rate limit, beside
@@ -37,7 +37,7 @@ pub struct RateRules {
     /// of its own, a secret where the client has none, counts in either case.
     pub authenticated_only: bool,
     /// Whether failed authentications count by client and
-    /// [`Incoming::source`](crate::Incoming::source) instead of by client alone. Default: no.
+    /// [`RequestParts::source`](crate::RequestParts::source) instead of by client alone. Default: no.
     /// With it, nobody locks a client out from elsewhere; what it costs: whoever has many
     /// addresses has the failures of each to guess with.
     pub failures_by_source: bool,
@@ -53,7 +53,7 @@ pub struct RateRules {
 impl Default for RateRules {
     fn default() -> Self {
         let (key, clients, code) =
-            (RateKey::default(), BTreeMap::new(), Code::TooManyRequests.as_str());
+            (RateKey::default(), BTreeMap::new(), ErrorCode::TooManyRequests.as_str());
         Self { key, authenticated_only: false, failures_by_source: false, clients, code }
     }
 }
@@ -63,10 +63,14 @@ impl RateRules {
     pub(super) fn are_sound(&self) -> bool {
         let is_code = !self.code.is_empty()
             && self.code.bytes().all(|b| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'));
-        let is_fatal =
-            [Code::InvalidGrant, Code::InvalidClient, Code::UnauthorizedClient, Code::InvalidToken]
-                .into_iter()
-                .any(|fatal| fatal.as_str() == self.code);
+        let is_fatal = [
+            ErrorCode::InvalidGrant,
+            ErrorCode::InvalidClient,
+            ErrorCode::UnauthorizedClient,
+            ErrorCode::InvalidToken,
+        ]
+        .into_iter()
+        .any(|fatal| fatal.as_str() == self.code);
         is_code && !is_fatal && self.clients.values().all(|limit| *limit > 0)
     }
 }
@@ -87,7 +91,7 @@ pub enum RateKey {
     /// users of a product. What it costs: whoever makes grants up is limited by nothing here.
     ClientAndGrant,
     /// The `client_id` and where the request comes from
-    /// ([`Incoming::source`](crate::Incoming::source)); the client alone where the host
+    /// ([`RequestParts::source`](crate::RequestParts::source)); the client alone where the host
     /// does not say. What it costs: users behind one address share a limit, as all do of a product
     /// that calls from its own servers, and whoever has many addresses has the limits of all of
     /// them.

@@ -15,6 +15,6 @@ use self::authorization::authorization_rows;
 use self::registration::registration_rows;
 use self::resource::resource_rows;
 use self::token::token_rows;
-use super::{Code, Row, Surface};
+use super::{Endpoint, ErrorCode, Row};
 
 any_rows! { authorization_rows token_rows resource_rows registration_rows reasons => }

@@ -4,7 +4,7 @@
 mod chapters;
 
 use self::chapters::{Chapter, INTRODUCTION, STUCK};
-use super::{Code, Reason, Surface};
+use super::{Endpoint, ErrorCode, Reason};
 
 /// The page about every [`Reason`], in Markdown: `docs/troubleshooting.md`. Each has an anchor of
 /// its [name](Reason::name).
@@ -37,39 +37,39 @@ impl Reason {
     /// Where its entry stands: the first symptom that leads to it, and the last chapter if it has
     /// little to do with any endpoint.
     fn chapter(self) -> Chapter {
-        let is_at = |surface| self.surfaces().contains(&surface);
+        let is_at = |endpoint| self.endpoints().contains(&endpoint);
         match self.row().code {
-            Code::TooManyRequests => Chapter::RateLimit,
-            Code::InsufficientBalance => Chapter::Balance,
-            _ if self.surfaces() == [Surface::Operator] => Chapter::Disappearing,
-            Code::InvalidRequest | Code::TemporarilyUnavailable
-                if is_at(Surface::Authorization) && is_at(Surface::Token) =>
+            ErrorCode::TooManyRequests => Chapter::RateLimit,
+            ErrorCode::InsufficientBalance => Chapter::Balance,
+            _ if self.endpoints() == [Endpoint::Operator] => Chapter::Disappearing,
+            ErrorCode::InvalidRequest | ErrorCode::TemporarilyUnavailable
+                if is_at(Endpoint::Authorization) && is_at(Endpoint::Token) =>
             {
                 Chapter::Everywhere
             }
-            _ if is_at(Surface::Authorization) => Chapter::Authorization,
-            Code::InvalidGrant => Chapter::InvalidGrant,
-            _ if is_at(Surface::Token) => Chapter::Token,
-            _ if is_at(Surface::Resource) => Chapter::InvalidToken,
+            _ if is_at(Endpoint::Authorization) => Chapter::Authorization,
+            ErrorCode::InvalidGrant => Chapter::InvalidGrant,
+            _ if is_at(Endpoint::Token) => Chapter::Token,
+            _ if is_at(Endpoint::Resource) => Chapter::InvalidToken,
             _ => Chapter::Registration,
         }
     }
 
     /// Whether it may be what is the matter when this is what one sees, wherever its entry stands.
     fn is_in(self, chapter: Chapter) -> bool {
-        let has = |surface, fits: fn(Code) -> bool| {
-            self.surfaces().contains(&surface) && fits(self.code(surface))
+        let has = |endpoint, fits: fn(ErrorCode) -> bool| {
+            self.endpoints().contains(&endpoint) && fits(self.code(endpoint))
         };
         match chapter {
-            Chapter::Authorization => has(Surface::Authorization, |_| true),
-            Chapter::InvalidGrant => has(Surface::Token, |code| code == Code::InvalidGrant),
-            Chapter::InvalidToken => has(Surface::Resource, |_| true),
-            Chapter::Token => has(Surface::Token, |code| {
-                !matches!(code, Code::InvalidGrant | Code::TooManyRequests)
+            Chapter::Authorization => has(Endpoint::Authorization, |_| true),
+            Chapter::InvalidGrant => has(Endpoint::Token, |code| code == ErrorCode::InvalidGrant),
+            Chapter::InvalidToken => has(Endpoint::Resource, |_| true),
+            Chapter::Token => has(Endpoint::Token, |code| {
+                !matches!(code, ErrorCode::InvalidGrant | ErrorCode::TooManyRequests)
             }),
-            Chapter::Registration => [Surface::Registration, Surface::Management]
+            Chapter::Registration => [Endpoint::Registration, Endpoint::Management]
                 .into_iter()
-                .any(|surface| has(surface, |code| code != Code::TooManyRequests)),
+                .any(|endpoint| has(endpoint, |code| code != ErrorCode::TooManyRequests)),
             Chapter::RateLimit | Chapter::Balance | Chapter::Disappearing | Chapter::Everywhere => {
                 self.chapter() == chapter
             }
@@ -77,26 +77,28 @@ impl Reason {
     }
 
     /// The face of this chapter where it is seen.
-    fn seen_in(self, chapter: Chapter) -> Option<Surface> {
-        let is_wanted = |surface: &Surface| match chapter {
-            Chapter::InvalidGrant | Chapter::Token => *surface == Surface::Token,
-            Chapter::InvalidToken => *surface == Surface::Resource,
-            Chapter::Registration => matches!(surface, Surface::Registration | Surface::Management),
+    fn seen_in(self, chapter: Chapter) -> Option<Endpoint> {
+        let is_wanted = |endpoint: &Endpoint| match chapter {
+            Chapter::InvalidGrant | Chapter::Token => *endpoint == Endpoint::Token,
+            Chapter::InvalidToken => *endpoint == Endpoint::Resource,
+            Chapter::Registration => {
+                matches!(endpoint, Endpoint::Registration | Endpoint::Management)
+            }
             _ => true,
         };
-        self.surfaces().iter().copied().find(is_wanted)
+        self.endpoints().iter().copied().find(is_wanted)
     }
 }
 
 /// What one may see in this chapter, each with its entry: its own first. What looks the same is in
 /// one line.
 fn index(chapter: Chapter, page: &mut String) {
-    let mut lines: Vec<((Code, &str), Vec<Reason>)> = Vec::new();
+    let mut lines: Vec<((ErrorCode, &str), Vec<Reason>)> = Vec::new();
     let mut reasons: Vec<_> = Reason::ALL.iter().filter(|reason| reason.is_in(chapter)).collect();
     reasons.sort_by_key(|reason| reason.chapter() != chapter);
     for reason in reasons {
-        let Some(surface) = reason.seen_in(chapter) else { continue };
-        let seen = (reason.code(surface), reason.description());
+        let Some(endpoint) = reason.seen_in(chapter) else { continue };
+        let seen = (reason.code(endpoint), reason.description());
         match lines.iter_mut().find(|(own, _)| *own == seen) {
             Some((_, reasons)) => reasons.push(*reason),
             None => lines.push((seen, vec![*reason])),
@@ -142,19 +144,19 @@ fn entry(reason: Reason, page: &mut String) {
 
 /// Whether a client cannot tell the two apart at some face.
 fn looks_like(one: Reason, other: Reason) -> bool {
-    let told = |reason: Reason, surface| {
-        (reason.code(surface), reason.status(surface), reason.description())
+    let told = |reason: Reason, endpoint| {
+        (reason.code(endpoint), reason.status(endpoint), reason.description())
     };
-    let mut both = one.surfaces().iter().filter(|surface| other.surfaces().contains(surface));
-    one != other && both.any(|surface| told(one, *surface) == told(other, *surface))
+    let mut both = one.endpoints().iter().filter(|endpoint| other.endpoints().contains(endpoint));
+    one != other && both.any(|endpoint| told(one, *endpoint) == told(other, *endpoint))
 }
 
 /// Code and status at each face, those that are equal together.
 fn seen(reason: Reason) -> String {
-    let mut told: Vec<((Code, u16), Vec<&str>)> = Vec::new();
-    for surface in reason.surfaces() {
+    let mut told: Vec<((ErrorCode, u16), Vec<&str>)> = Vec::new();
+    for endpoint in reason.endpoints() {
         let (seen, place) =
-            ((reason.code(*surface), reason.status(*surface)), place(reason, *surface));
+            ((reason.code(*endpoint), reason.status(*endpoint)), place(reason, *endpoint));
         match told.iter_mut().find(|(own, _)| *own == seen) {
             Some((_, places)) => places.push(place),
             None => told.push((seen, vec![place])),
@@ -162,7 +164,9 @@ fn seen(reason: Reason) -> String {
     }
     let told = told.into_iter().map(|((code, status), places)| {
         let header = match (code, status) {
-            (Code::TooManyRequests | Code::TemporarilyUnavailable, _) => " with `Retry-After`",
+            (ErrorCode::TooManyRequests | ErrorCode::TemporarilyUnavailable, _) => {
+                " with `Retry-After`"
+            }
             (_, 405) => " with `Allow`",
             _ => "",
         };
@@ -172,31 +176,33 @@ fn seen(reason: Reason) -> String {
 }
 
 /// Where a client, a user or the operator sees it.
-fn place(reason: Reason, surface: Surface) -> &'static str {
-    let is_bare = reason.code(surface) == Code::None;
-    match surface {
-        Surface::Authorization if reason.is_redirectable() => {
+fn place(reason: Reason, endpoint: Endpoint) -> &'static str {
+    let is_bare = reason.code(endpoint) == ErrorCode::None;
+    match endpoint {
+        Endpoint::Authorization if reason.is_redirectable() => {
             "on the authorization page or in the redirect to the client"
         }
-        Surface::Authorization => "on the authorization page",
-        Surface::Token => match reason {
+        Endpoint::Authorization => "on the authorization page",
+        Endpoint::Token => match reason {
             Reason::RevocationOff
             | Reason::RevocationTokenMissing
             | Reason::RevocationClientMismatch => "in the JSON of the revocation endpoint",
             _ => "in the JSON of the token endpoint",
         },
-        Surface::Registration if is_bare => "in the challenge of the registration endpoint",
-        Surface::Registration => "in the JSON of the registration endpoint",
-        Surface::Management if is_bare => "in the challenge of the endpoint of a registration",
-        Surface::Management => "in the JSON of the endpoint of a registration",
-        Surface::Resource if reason.status(surface) >= 500 => "in the JSON of a protected resource",
-        Surface::Resource => "in the challenge of a protected resource",
-        Surface::Operator => "in the refusal of the operator's own call",
+        Endpoint::Registration if is_bare => "in the challenge of the registration endpoint",
+        Endpoint::Registration => "in the JSON of the registration endpoint",
+        Endpoint::Management if is_bare => "in the challenge of the endpoint of a registration",
+        Endpoint::Management => "in the JSON of the endpoint of a registration",
+        Endpoint::Resource if reason.status(endpoint) >= 500 => {
+            "in the JSON of a protected resource"
+        }
+        Endpoint::Resource => "in the challenge of a protected resource",
+        Endpoint::Operator => "in the refusal of the operator's own call",
     }
 }
 
-fn quoted(code: Code) -> String {
-    if code == Code::None { "no error".to_owned() } else { format!("`{}`", code.as_str()) }
+fn quoted(code: ErrorCode) -> String {
+    if code == ErrorCode::None { "no error".to_owned() } else { format!("`{}`", code.as_str()) }
 }
 
 fn link(reason: Reason) -> String {

@@ -1,8 +1,8 @@
 //! A call to a protected resource (OAuth 2.1 §5.1.1): the bearer token it carries and what it is
 //! needed for.
 
-use super::incoming::{Authorization, Incoming};
 use super::parameters::{Slot, each};
+use super::parts::{Authorization, RequestParts};
 use crate::policy::{Policy, Resource};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
@@ -71,7 +71,7 @@ impl<'a> AccessCheck<'a> {
     /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one, or
     /// one in both places.
     pub fn of_request(
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         needs: Needs<'a>,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
@@ -108,7 +108,7 @@ fn refuse(reason: Reason, needs: &Needs<'_>) -> Refusal {
 
 /// What a form says of `access_token`, where it may say anything. A body that is none of ours to
 /// read says nothing.
-fn token_in_body<'a>(incoming: &Incoming<'a>, policy: &Policy) -> Slot<'a> {
+fn token_in_body<'a>(incoming: &RequestParts<'a>, policy: &Policy) -> Slot<'a> {
     let mut slot = Slot::default();
     let has_body = matches!(incoming.method, "POST" | "PUT" | "PATCH");
     if let (true, true, Ok(body)) =

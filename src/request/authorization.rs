@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::document::Fetch;
-use super::incoming::Incoming;
 use super::parameters::{Slot, each};
+use super::parts::RequestParts;
 use crate::moment::Moment;
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::prompt::RequestDigest;
@@ -69,12 +69,12 @@ impl<'a> AuthorizationRequest<'a> {
     /// A [`Refusal`] to show to the user when the method is another, the parameters cannot be
     /// decoded or are over a cap, or the client is not named exactly once.
     pub fn parse(
-        incoming: &Incoming<'a>,
+        incoming: &RequestParts<'a>,
         user: Option<User<'a>>,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
         Self::read(incoming, user, policy)
-            .map_err(|fault| Refusal::of(fault, Surface::Authorization))
+            .map_err(|fault| Refusal::of(fault, Endpoint::Authorization))
     }
 
     /// The same request, with what came of fetching the client's document.
@@ -83,7 +83,7 @@ impl<'a> AuthorizationRequest<'a> {
     }
 
     fn read(
-        incoming: &Incoming<'a>,
+        incoming: &RequestParts<'a>,
         user: Option<User<'a>>,
         policy: &Policy,
     ) -> Result<Self, Fault> {

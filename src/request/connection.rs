@@ -1,7 +1,7 @@
 //! What a user or an administrator asks of connections: that one ends, or all of a client. Who may
 //! ask is the host's to know.
 
-use crate::grant::{Cause, Grant, GrantState};
+use crate::grant::{Grant, GrantState, RevocationCause};
 use crate::value::credential::GrantId;
 
 /// Has one grant ended, for its user or an administrator.
@@ -9,7 +9,7 @@ pub struct GrantRevocation<'a> {
     pub(crate) grant: GrantId,
     /// The user who asks: then only a grant of their own is one.
     pub(crate) user: Option<&'a str>,
-    pub(crate) cause: Cause,
+    pub(crate) cause: RevocationCause,
     pub(crate) note: Option<&'a str>,
 }
 
@@ -22,18 +22,18 @@ pub struct ClientRevocation<'a> {
 /// Why somebody else than their user ends grants. The text is the administrator's own words, for
 /// the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Motive<'a> {
+pub enum RevokedBy<'a> {
     /// An administrator decided so.
     Administrator(&'a str),
     /// The host saw a security event: a changed password, a lost device (OAuth 2.1 §4.3.3).
     SecurityEvent(&'a str),
 }
 
-impl<'a> Motive<'a> {
-    pub(crate) fn cause(self) -> Cause {
+impl<'a> RevokedBy<'a> {
+    pub(crate) fn cause(self) -> RevocationCause {
         match self {
-            Self::Administrator(_) => Cause::Administrator,
-            Self::SecurityEvent(_) => Cause::SecurityEvent,
+            Self::Administrator(_) => RevocationCause::Administrator,
+            Self::SecurityEvent(_) => RevocationCause::SecurityEvent,
         }
     }
 
@@ -46,12 +46,12 @@ impl<'a> Motive<'a> {
 impl<'a> GrantRevocation<'a> {
     /// For this user, if the grant is theirs.
     pub fn by_user(grant: GrantId, user: &'a str) -> Self {
-        Self { grant, user: Some(user), cause: Cause::User, note: None }
+        Self { grant, user: Some(user), cause: RevocationCause::User, note: None }
     }
 
     /// For an administrator.
-    pub fn by(motive: Motive<'a>, grant: GrantId) -> Self {
-        Self { grant, user: None, cause: motive.cause(), note: Some(motive.note()) }
+    pub fn by(revoked_by: RevokedBy<'a>, grant: GrantId) -> Self {
+        Self { grant, user: None, cause: revoked_by.cause(), note: Some(revoked_by.note()) }
     }
 
     /// Whether a grant that was read is one to end.
@@ -63,7 +63,7 @@ impl<'a> GrantRevocation<'a> {
 
 impl<'a> ClientRevocation<'a> {
     /// All grants of the client of this id.
-    pub fn by(motive: Motive<'a>, client_id: &'a str) -> Self {
-        Self { client_id, note: motive.note() }
+    pub fn by(revoked_by: RevokedBy<'a>, client_id: &'a str) -> Self {
+        Self { client_id, note: revoked_by.note() }
     }
 }

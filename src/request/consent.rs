@@ -1,6 +1,6 @@
 //! The user's decision on a consent page (OAuth 2.1 §4.1.1; RFC 6749 §10.12).
 
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::authorization::User;
 use crate::value::credential::{Credential, Kind};
@@ -33,7 +33,7 @@ impl<'a> ConsentDecision<'a> {
     /// A [`Refusal`] to show to the user when the text is no ticket.
     pub fn new(ticket: &str, user: User<'a>, choice: Choice<'a>) -> Result<Self, Refusal> {
         let ticket = Credential::parse(Kind::Ticket, ticket)
-            .ok_or_else(|| Refusal::plain(Reason::TicketMissing, Surface::Authorization))?;
+            .ok_or_else(|| Refusal::plain(Reason::TicketMissing, Endpoint::Authorization))?;
         Ok(Self { ticket, user, choice })
     }
 }

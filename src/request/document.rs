@@ -72,7 +72,7 @@ impl FetchedDocument<'_> {
             return Err(Reason::DocumentMetadata.hint(hint));
         }
         let metadata = members.judge(Source::Document, policy).map_err(of_document)?;
-        if metadata.about.name.is_none() {
+        if metadata.description.name.is_none() {
             return Err(Reason::DocumentMetadata.hint("client_name is missing or no string."));
         }
         Ok(metadata)

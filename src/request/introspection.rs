@@ -1,11 +1,11 @@
 //! The introspection request (RFC 7662 §2.1): a resource server asks whether a token is good for
 //! it.
 
-use super::incoming::Incoming;
+use super::parts::RequestParts;
 use super::token::Credentials;
 use super::token_form::TokenForm;
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, Kind};
 
@@ -21,9 +21,9 @@ impl<'a> IntrospectionRequest<'a> {
     ///
     /// # Errors
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, who asks.
-    pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
+    pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
         let form = TokenForm::read(incoming, policy)
-            .map_err(|fault| Refusal::of(fault, Surface::Token))?;
+            .map_err(|fault| Refusal::of(fault, Endpoint::Token))?;
         let token = form
             .token
             .map(|token| Credential::parse(Kind::Access, &token))

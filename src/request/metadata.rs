@@ -5,7 +5,7 @@
 //! server does not serve narrows the registration and never ends it: it is left out, and the event
 //! names it. Refused is what would leave nothing to serve, and what is dangerous.
 
-mod about;
+mod description;
 mod dropped;
 mod methods;
 mod redirects;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub(crate) use self::dropped::{Dropped, sender};
 use self::methods::OfferedMethods;
-use crate::client::{About, Client, ClientBuilder, ClientError, is_page};
+use crate::client::{Client, ClientBuilder, ClientDescription, ClientError, is_page};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
@@ -32,7 +32,7 @@ pub(crate) struct ClientMetadata {
     pub(crate) grant_types: Option<GrantTypes>,
     /// What the client may ask for, or `None` for all that the policy knows.
     scope: Option<Scope>,
-    pub(crate) about: About,
+    pub(crate) description: ClientDescription,
     /// What was named and is left out.
     pub(crate) dropped: Dropped,
 }
@@ -97,8 +97,8 @@ impl Members {
             self.token_endpoint_auth_method,
             self.token_endpoint_auth_methods_supported,
         )?;
-        let about = about::read(
-            about::Members {
+        let description = description::read(
+            description::Members {
                 name: self.client_name,
                 uri: self.client_uri,
                 logo_uri: self.logo_uri,
@@ -114,13 +114,14 @@ impl Members {
         let grant_types = flow(self.grant_types, self.response_types, &mut dropped)?;
         let scope = scope(self.scope, policy, &mut dropped)?;
         let uris = texts(self.redirect_uris, Reason::MetadataRedirectUris)?.unwrap_or_default();
-        let application_type = about.application_type.filter(|_| from == Source::Registration);
+        let application_type =
+            description.application_type.filter(|_| from == Source::Registration);
         let redirect_uris = redirects::judge(uris, application_type, policy, &mut dropped)?;
         let auth_method = match from {
             Source::Registration => methods.for_registration(policy.auth_methods())?,
             Source::Document => methods.for_document()?,
         };
-        Ok(ClientMetadata { redirect_uris, auth_method, grant_types, scope, about, dropped })
+        Ok(ClientMetadata { redirect_uris, auth_method, grant_types, scope, description, dropped })
     }
 }
 
@@ -128,8 +129,10 @@ impl ClientMetadata {
     /// Makes it the metadata of a client.
     pub(crate) fn describe(self, client: ClientBuilder, policy: &Policy) -> Result<Client, Fault> {
         let client = client.redirecting_to(self.redirect_uris);
-        let built =
-            client.about(self.about).limited_to(self.scope).build_under(policy.redirect_rules());
+        let built = client
+            .description(self.description)
+            .limited_to(self.scope)
+            .build_under(policy.redirect_rules());
         // All that was named has been judged. The client's own id and the operator's limits were
         // checked when they were made.
         built.map_err(|error| match error {

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::incoming::{Authorization, Incoming};
 use super::metadata::{ClientMetadata, Members, Source, sender};
+use super::parts::{Authorization, RequestParts};
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::secret::Digest;
 use crate::value::text::ClientId;
@@ -47,19 +47,19 @@ impl RegistrationRequest {
     /// # Errors
     /// A [`Refusal`] when registration is off, its token is missing or wrong, or the body cannot be
     /// read or breaks a rule.
-    pub fn parse(incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy).map_err(|fault| Refusal::of(fault, Surface::Registration))
+    pub fn parse(incoming: &RequestParts<'_>, policy: &Policy) -> Result<Self, Refusal> {
+        Self::read(incoming, policy).map_err(|fault| Refusal::of(fault, Endpoint::Registration))
     }
 
     /// Returns who sent a registration that was refused: the name it claims, if its body can be
     /// read, and where it came from.
-    pub(crate) fn sender(incoming: &Incoming<'_>, policy: &Policy) -> Option<String> {
+    pub(crate) fn sender(incoming: &RequestParts<'_>, policy: &Policy) -> Option<String> {
         let body = incoming.json(policy.limits()).ok();
         let members = body.and_then(|body| Members::read(body).ok());
         sender(members.as_ref().and_then(Members::claimed_name), incoming.source)
     }
 
-    fn read(incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Fault> {
+    fn read(incoming: &RequestParts<'_>, policy: &Policy) -> Result<Self, Fault> {
         if incoming.method != "POST" {
             return Err(Reason::MethodNotAllowed.into());
         }
@@ -87,14 +87,18 @@ impl<'a> ManagementRequest<'a> {
     /// A [`Refusal`] when management is off, the method is another, or there is no token.
     pub fn parse(
         client_id: &'a str,
-        incoming: &Incoming<'a>,
+        incoming: &RequestParts<'a>,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
         Self::read(client_id, incoming, policy)
-            .map_err(|reason| Refusal::plain(reason, Surface::Management))
+            .map_err(|reason| Refusal::plain(reason, Endpoint::Management))
     }
 
-    fn read(client_id: &'a str, incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Reason> {
+    fn read(
+        client_id: &'a str,
+        incoming: &RequestParts<'a>,
+        policy: &Policy,
+    ) -> Result<Self, Reason> {
         if !matches!(incoming.method, "GET" | "PUT" | "DELETE") {
             return Err(Reason::MethodNotAllowed);
         }
@@ -113,7 +117,7 @@ impl<'a> ManagementRequest<'a> {
 }
 
 impl Update {
-    fn read(client_id: &str, incoming: &Incoming<'_>, policy: &Policy) -> Result<Self, Fault> {
+    fn read(client_id: &str, incoming: &RequestParts<'_>, policy: &Policy) -> Result<Self, Fault> {
         let members = Members::read(incoming.json(policy.limits())?)?;
         if members.client_id.as_ref().and_then(Value::as_str) != Some(client_id) {
             return Err(Reason::MetadataClientId.into());

@@ -1,10 +1,10 @@
 //! The revocation request (RFC 7009 §2.1): who asks, and which token is to end.
 
-use super::incoming::Incoming;
+use super::parts::RequestParts;
 use super::token::Credentials;
 use super::token_form::TokenForm;
 use crate::policy::Policy;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, Kind, RefreshCredential};
 
@@ -28,9 +28,9 @@ impl<'a> RevocationRequest<'a> {
     /// # Errors
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it
     /// comes from.
-    pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
+    pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
         let form = TokenForm::read(incoming, policy)
-            .map_err(|fault| Refusal::of(fault, Surface::Token))?;
+            .map_err(|fault| Refusal::of(fault, Endpoint::Token))?;
         let token =
             form.token.map(|token| Revocable::parse(&token)).ok_or(Reason::RevocationTokenMissing);
         Ok(Self { credentials: form.credentials, token })

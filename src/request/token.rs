@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::incoming::{Authorization, Incoming};
 use super::parameters::{Slot, decode, each, refuse_repeated};
+use super::parts::{Authorization, RequestParts};
 use crate::policy::{Limits, Policy, RateHit};
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::credential::{Credential, GrantId, Kind, RefreshCredential};
 
@@ -89,8 +89,8 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it
     /// comes from.
-    pub fn parse(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy.limits()).map_err(|fault| Refusal::of(fault, Surface::Token))
+    pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
+        Self::read(incoming, policy.limits()).map_err(|fault| Refusal::of(fault, Endpoint::Token))
     }
 
     /// The `client_id` it claims: what a rate limit goes by.
@@ -98,7 +98,7 @@ impl<'a> TokenRequest<'a> {
         &self.credentials.id
     }
 
-    fn read(incoming: &Incoming<'a>, limits: &Limits) -> Result<Self, Fault> {
+    fn read(incoming: &RequestParts<'a>, limits: &Limits) -> Result<Self, Fault> {
         if incoming.method != "POST" {
             return Err(Reason::MethodNotAllowed.into());
         }

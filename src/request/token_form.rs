@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::incoming::Incoming;
 use super::parameters::{Slot, each, refuse_repeated};
+use super::parts::RequestParts;
 use super::token::{Credentials, refuse_secrets_in_query};
 use crate::policy::{Limits, Policy};
 use crate::reason::Reason;
@@ -19,7 +19,7 @@ pub(crate) struct TokenForm<'a> {
 
 impl<'a> TokenForm<'a> {
     /// Reads a POST with a form body, and the client's credentials from header or body.
-    pub(crate) fn read(incoming: &Incoming<'a>, policy: &Policy) -> Result<Self, Fault> {
+    pub(crate) fn read(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Fault> {
         if incoming.method != "POST" {
             return Err(Reason::MethodNotAllowed.into());
         }

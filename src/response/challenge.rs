@@ -1,7 +1,7 @@
 //! The `Bearer` challenge of a protected resource (RFC 6750 §3; RFC 9728 §5.1).
 
 use crate::policy::Policy;
-use crate::reason::Code;
+use crate::reason::ErrorCode;
 use crate::refusal::{Challenge, Refusal};
 
 impl Challenge {
@@ -14,10 +14,10 @@ impl Challenge {
             header.extend([", ", name, "=\"", value, "\""]);
         };
         let code = refusal.code();
-        if code == Code::InvalidToken && !policy.checks().error_in_header {
+        if code == ErrorCode::InvalidToken && !policy.checks().error_in_header {
             return header;
         }
-        if code != Code::None {
+        if code != ErrorCode::None {
             add("error", code.as_str());
             if !policy.is_terse() {
                 add("error_description", &refusal.description());
@@ -26,7 +26,7 @@ impl Challenge {
                 add("error_uri", &explanation);
             }
         }
-        if matches!(code, Code::None | Code::InsufficientScope | Code::InvalidToken)
+        if matches!(code, ErrorCode::None | ErrorCode::InsufficientScope | ErrorCode::InvalidToken)
             && !self.scope.is_empty()
         {
             add("scope", &self.scope);

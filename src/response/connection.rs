@@ -47,7 +47,7 @@ pub struct Connections {
 #[derive(Debug)]
 pub(crate) struct Gathering {
     entries: Vec<Connection>,
-    most: usize,
+    limit: usize,
     after: Option<GrantId>,
     seen: usize,
 }
@@ -60,8 +60,8 @@ const MOST_SEEN: usize = 32_768;
 
 impl Gathering {
     /// A page of at most `most` connections, after this grant.
-    pub(crate) fn new(after: Option<GrantId>, most: usize) -> Self {
-        Self { entries: Vec::new(), most, after, seen: 0 }
+    pub(crate) fn new(after: Option<GrantId>, limit: usize) -> Self {
+        Self { entries: Vec::new(), limit, after, seen: 0 }
     }
 
     /// Which grant to read on after.
@@ -71,7 +71,7 @@ impl Gathering {
 
     /// How many grants to read next.
     pub(crate) fn part(&self) -> usize {
-        if self.seen == 0 { self.most } else { self.most.max(PART) }
+        if self.seen == 0 { self.limit } else { self.limit.max(PART) }
     }
 
     /// Takes the connections among these grants, as many as were asked for or all there are.
@@ -87,12 +87,12 @@ impl Gathering {
             self.after = Some(*id);
             self.seen += 1;
             self.entries.extend(Connection::of(loaded, now));
-            if self.entries.len() >= self.most {
+            if self.entries.len() >= self.limit {
                 break;
             }
         }
         let was_last = ids.len() < part && self.after == ids.last().copied().or(self.after);
-        let is_full = self.entries.len() >= self.most;
+        let is_full = self.entries.len() >= self.limit;
         if !was_last && !is_full && self.seen < MOST_SEEN {
             return None;
         }
@@ -114,7 +114,8 @@ impl Connection {
             return None;
         }
         let access_expires = works_until(active, now);
-        let is_active = access_expires.is_some() && served.is_ok() && loaded.standing().is_ok();
+        let is_active =
+            access_expires.is_some() && served.is_ok() && loaded.check_accounts().is_ok();
         Some(Self {
             grant: Arc::clone(grant),
             client: Arc::clone(client),

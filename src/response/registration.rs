@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::reply::Reply;
-use crate::client::{About, ApplicationType, Client};
+use crate::client::{ApplicationType, Client, ClientDescription};
 use crate::policy::{Policy, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
 use crate::value::credential::Issued;
@@ -127,7 +127,7 @@ fn information(
     management: Option<&str>,
     policy: &Policy,
 ) -> String {
-    let About {
+    let ClientDescription {
         name,
         uri,
         logo_uri,
@@ -137,7 +137,7 @@ fn information(
         application_type,
         software_id,
         software_version,
-    } = client.about();
+    } = client.description();
     let method = client.authentication().method();
     let grants = [
         ("authorization_code", client.grant_types().authorization_code),

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::event::Sent;
+use crate::event::SentError;
 use crate::policy::Policy;
-use crate::reason::{Code, Reason, Surface};
+use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::refusal::{Manner, Refusal};
 
 /// A response for the host to send as it is: status, headers, body.
@@ -74,8 +74,8 @@ impl Refusal {
     /// The refusal as a whole response: JSON wherever a client reads it; at the authorization
     /// endpoint the redirect, or a plain text page for hosts that render none of their own.
     pub fn reply(&self, policy: &Policy) -> Reply {
-        let mut reply = match self.surface() {
-            Surface::Authorization => self.page(policy),
+        let mut reply = match self.endpoint() {
+            Endpoint::Authorization => self.page(policy),
             _ => match self.error_body(policy) {
                 None => Reply {
                     status: self.status(),
@@ -95,21 +95,21 @@ impl Refusal {
             reply.headers.push(("x-correlation-id", correlation.to_string().into()));
         }
         if self.reason() == Reason::MethodNotAllowed {
-            reply.headers.push(("allow", Reason::allowed_methods(self.surface()).into()));
+            reply.headers.push(("allow", Reason::allowed_methods(self.endpoint()).into()));
         }
         reply
     }
 
     /// What the answer says, for the trail: the bytes of [`reply`](Self::reply), or of the page or
     /// redirect in its place.
-    pub fn sent(&self, policy: &Policy) -> Sent {
-        let is_page = self.surface() == Surface::Authorization && !self.goes_to_client();
+    pub fn sent(&self, policy: &Policy) -> SentError {
+        let is_page = self.endpoint() == Endpoint::Authorization && !self.goes_to_client();
         let (error, description) = self.error(policy).unwrap_or_default();
         let description =
             (is_page || !policy.is_terse()).then_some(description).filter(|_| !error.is_empty());
         let status = if self.goes_to_client() { 303 } else { self.status() };
         let challenge = self.authenticate_header(policy).map(|header| header.into_owned().into());
-        Sent { status, error, description, challenge }
+        SentError { status, error, description, challenge }
     }
 
     /// Returns the address of the reason's explanation, where the policy names a page of them. What
@@ -125,31 +125,31 @@ impl Refusal {
     /// 2.1 §5.3.2).
     fn error(&self, policy: &Policy) -> Option<(&'static str, Cow<'static, str>)> {
         match self.code() {
-            Code::None
-                if self.surface() == Surface::Resource
+            ErrorCode::None
+                if self.endpoint() == Endpoint::Resource
                     && policy.checks().body_error_without_token =>
             {
-                Some((Code::InvalidToken.as_str(), "The request has no access token.".into()))
+                Some((ErrorCode::InvalidToken.as_str(), "The request has no access token.".into()))
             }
-            Code::None => None,
-            Code::TooManyRequests => Some((policy.rates().code, self.description())),
+            ErrorCode::None => None,
+            ErrorCode::TooManyRequests => Some((policy.rates().code, self.description())),
             code => Some((code.as_str(), self.description())),
         }
     }
 
     fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
-        match (self.manner(), self.surface(), self.code()) {
+        match (self.manner(), self.endpoint(), self.code()) {
             (Manner::Challenge(challenge), ..) if self.status() < 500 => {
                 Some(challenge.header(self, policy).into())
             }
-            (_, Surface::Token, Code::InvalidClient) => {
+            (_, Endpoint::Token, ErrorCode::InvalidClient) => {
                 Some(format!("Basic realm=\"{}\"", policy.issuer()).into())
             }
             // The tokens of registration are bearer tokens too, but for no resource (RFC 6750 §3).
-            (_, Surface::Registration | Surface::Management, Code::None) => {
+            (_, Endpoint::Registration | Endpoint::Management, ErrorCode::None) => {
                 Some(format!("Bearer realm=\"{}\"", policy.issuer()).into())
             }
-            (_, Surface::Registration | Surface::Management, Code::InvalidToken) => Some(
+            (_, Endpoint::Registration | Endpoint::Management, ErrorCode::InvalidToken) => Some(
                 format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.issuer()).into(),
             ),
             _ => None,

@@ -1,36 +1,37 @@
 //! The endpoints over a [`Store`]: one call each.
 
 use super::core::Early;
-use super::ending::EndedGrants;
+use super::ending::RevokedGrants;
 use super::watch::{Asker, Watch};
 use super::{Answer, Server};
+use crate::audit::AuditLog;
+use crate::client::ClientStatus;
 use crate::drive::call::Call;
 use crate::drive::guard::Guard;
 use crate::drive::{Failure, run};
 use crate::event::Event;
 use crate::operation::Operation;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
-use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
+use crate::request::client_status::ClientStatusChange;
+use crate::request::connection::{ClientRevocation, GrantRevocation, RevokedBy};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
-use crate::request::incoming::{Authorization, Incoming};
-use crate::request::standing::{Standing, StandingChange};
+use crate::request::parts::{Authorization, RequestParts};
 use crate::request::token::TokenRequest;
 use crate::response::access::Access;
+use crate::response::authorization::AuthorizationStep;
 use crate::response::connection::{Connections, Gathering};
-use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
 use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::Store;
-use crate::trail::Trail;
 use crate::value::credential::GrantId;
 
-impl<S: Store, T: Trail> Server<S, T> {
+impl<S: Store, T: AuditLog> Server<S, T> {
     /// The authorization endpoint (OAuth 2.1 §3.1), GET or POST; `user` is whoever the host has
     /// authenticated, if anyone.
     ///
@@ -38,7 +39,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn authorize(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         user: Option<User<'_>>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
@@ -56,7 +57,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn authorize_with(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         user: Option<User<'_>>,
         fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
@@ -85,7 +86,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub fn token(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let admitted = match self.core.token_request(incoming) {
             Ok(admitted) => admitted,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
@@ -107,7 +108,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work
     /// still.
-    pub fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub fn revoke(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
@@ -123,7 +124,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known
     /// of the token.
-    pub fn introspect(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub fn introspect(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.introspection_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
@@ -134,11 +135,11 @@ impl<S: Store, T: Trail> Server<S, T> {
     }
 
     /// The registration endpoint (RFC 7591 §3), its limit included: a whole response. The limit
-    /// goes by [`Incoming::source`]; where that is empty it is one limit for all.
+    /// goes by [`RequestParts::source`]; where that is empty it is one limit for all.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub fn register(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub fn register(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.registration_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
@@ -155,7 +156,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     pub fn manage(
         &self,
         client_id: &str,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
     ) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
@@ -170,8 +171,8 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub fn set_standing(&self, client_id: &str, standing: Standing) -> Answer<(), S::Error> {
-        self.run(StandingChange::new(client_id, standing))
+    pub fn set_client_status(&self, client_id: &str, status: ClientStatus) -> Answer<(), S::Error> {
+        self.run(ClientStatusChange::new(client_id, status))
     }
 
     /// A call to a protected resource: whether its bearer token is good for what it needs (OAuth
@@ -194,7 +195,7 @@ impl<S: Store, T: Trail> Server<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub fn check_request(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         needs: Needs<'_>,
     ) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy), Asker::Nobody)
@@ -209,9 +210,9 @@ impl<S: Store, T: Trail> Server<S, T> {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Connections, S::Error> {
-        let mut page = Gathering::new(after, most);
+        let mut page = Gathering::new(after, limit);
         loop {
             let ids = self.store.grants_of(subject, page.after(), page.part())?;
             let loaded = self.store.load_grants(&ids)?;
@@ -234,8 +235,8 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub fn revoke_grant(&self, grant: GrantId, motive: Motive<'_>) -> Answer<(), S::Error> {
-        self.run(GrantRevocation::by(motive, grant))
+    pub fn revoke_grant(&self, grant: GrantId, revoked_by: RevokedBy<'_>) -> Answer<(), S::Error> {
+        self.run(GrantRevocation::by(revoked_by, grant))
     }
 
     /// Ends all grants of a client, in one write: those included that are being made at this
@@ -243,8 +244,12 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub fn revoke_client(&self, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
-        self.run(ClientRevocation::by(motive, client_id))
+    pub fn revoke_client(
+        &self,
+        client_id: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<(), S::Error> {
+        self.run(ClientRevocation::by(revoked_by, client_id))
     }
 
     /// Ends all grants of a user: their account's epoch is [raised](Store::raise_epoch), and then
@@ -254,15 +259,19 @@ impl<S: Store, T: Trail> Server<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the epoch cannot be raised or the user's grants cannot be listed.
-    pub fn revoke_user(&self, subject: &str, motive: Motive<'_>) -> Answer<EndedGrants, S::Error> {
-        let event = self.core.epoch_event(subject, motive);
+    pub fn revoke_user(
+        &self,
+        subject: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<RevokedGrants, S::Error> {
+        let event = self.core.epoch_event(subject, revoked_by);
         let reserved = if self.core.trail.fail_closed {
             self.trail.reserve(&event)
         } else {
             Ok(T::Place::default())
         };
         let Ok(place) = reserved else {
-            let refusal = Refusal::plain(Reason::TrailUnavailable, Surface::Operator);
+            let refusal = Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator);
             return Ok(Err(self.told(self.core.early(refusal, None))));
         };
         let watch = self.watch(Asker::Nobody);
@@ -280,9 +289,9 @@ impl<S: Store, T: Trail> Server<S, T> {
         }
         guard.disarm();
         if recorded.is_err() && self.core.trail.fail_closed {
-            return Ok(Err(Refusal::plain(Reason::TrailUnavailable, Surface::Operator)));
+            return Ok(Err(Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator)));
         }
-        self.revoke_each(subject, None, motive)
+        self.revoke_each(subject, None, revoked_by)
     }
 
     /// Ends all grants of a user for one client. A grant that cannot be ended stops nothing: the
@@ -294,9 +303,9 @@ impl<S: Store, T: Trail> Server<S, T> {
         &self,
         subject: &str,
         client_id: &str,
-        motive: Motive<'_>,
-    ) -> Answer<EndedGrants, S::Error> {
-        self.revoke_each(subject, Some(client_id), motive)
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<RevokedGrants, S::Error> {
+        self.revoke_each(subject, Some(client_id), revoked_by)
     }
 
     /// Records a refusal of the host's own and gives it the name of its request: of what it will

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::audit::{AuditError, AuditPolicy};
 use crate::drive::Failure;
 use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
 use crate::limiter::Limiter;
@@ -12,20 +13,19 @@ use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
 use crate::operation::Operation;
 use crate::policy::{Policy, RateKey};
 use crate::rate::RateWindow;
-use crate::reason::{Code, Reason, Surface};
+use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::refusal::Refusal;
 use crate::request::authorization::{AuthorizationRequest, User};
-use crate::request::connection::Motive;
-use crate::request::incoming::Incoming;
+use crate::request::connection::RevokedBy;
 use crate::request::introspection::IntrospectionRequest;
+use crate::request::parts::RequestParts;
 use crate::request::registration::{ManagementRequest, RegistrationRequest};
 use crate::request::revocation::RevocationRequest;
 use crate::request::token::{Credentials, TokenRequest};
 use crate::response::access::Access;
-use crate::response::consent_page::AuthorizationStep;
+use crate::response::authorization::AuthorizationStep;
 use crate::response::reply::Reply;
 use crate::server::Answer;
-use crate::trail::{TrailRules, Unrecorded};
 use crate::value::text::{Subject, log_text};
 
 /// What both have but the store.
@@ -46,7 +46,7 @@ pub(super) struct Core {
     /// Consent pages by user.
     consent_pages: Limiter,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
-    pub(super) trail: TrailRules,
+    pub(super) trail: AuditPolicy,
     /// Numbers the steps that got no randomness.
     unnamed: AtomicU64,
 }
@@ -88,7 +88,7 @@ impl Core {
             all_registrations: Mutex::default(),
             consent_pages: Limiter::default(),
             observer: Box::new(|_| {}),
-            trail: TrailRules::default(),
+            trail: AuditPolicy::default(),
             unnamed: AtomicU64::default(),
         }
     }
@@ -97,7 +97,7 @@ impl Core {
         Self { requests: None, ..self }
     }
 
-    pub(super) fn recording(self, trail: TrailRules) -> Self {
+    pub(super) fn recording(self, trail: AuditPolicy) -> Self {
         Self { trail, ..self }
     }
 
@@ -111,7 +111,7 @@ impl Core {
             Ok(entropy) => Ok((operation, entropy)),
             Err(_) => {
                 Err(self
-                    .early(Refusal::plain(Reason::StorageUnavailable, operation.surface()), None))
+                    .early(Refusal::plain(Reason::StorageUnavailable, operation.endpoint()), None))
             }
         }
     }
@@ -120,13 +120,13 @@ impl Core {
     /// recorded.
     pub(super) fn after_record(
         &self,
-        recorded: Result<(), Unrecorded>,
+        recorded: Result<(), AuditError>,
         refusal: Refusal,
     ) -> Refusal {
         if recorded.is_ok() || !self.trail.fail_closed {
             return refusal;
         }
-        let unrecorded = Refusal::plain(Reason::TrailUnavailable, refusal.surface());
+        let unrecorded = Refusal::plain(Reason::AuditUnavailable, refusal.endpoint());
         match refusal.correlation() {
             Some(correlation) => unrecorded.correlated(correlation),
             None => unrecorded,
@@ -154,7 +154,7 @@ impl Core {
             detail: refusal.detail().map(Into::into),
             ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment)
         };
-        event.attributed = refusal.surface() == Surface::Operator;
+        event.attributed = refusal.endpoint() == Endpoint::Operator;
         if let Some(claimed) = claimed {
             event.claim(claimed);
         }
@@ -164,11 +164,11 @@ impl Core {
     }
 
     /// The event of raising the epoch of a user's account, while its fate is unknown.
-    pub(super) fn epoch_event(&self, subject: &str, motive: Motive<'_>) -> Event {
+    pub(super) fn epoch_event(&self, subject: &str, revoked_by: RevokedBy<'_>) -> Event {
         let event = Event::new(EventKind::AccountGrantsEnded, None, &self.moment());
         Event {
             subject: Some(Subject::new(subject)),
-            note: Some(log_text(motive.note())),
+            note: Some(log_text(revoked_by.note())),
             written: Some(Written { record: WrittenRecord::Account, fate: Fate::Unknown }),
             attributed: true,
             ..event
@@ -188,7 +188,7 @@ impl Core {
             Err(error) => {
                 let reason = Reason::StorageUnavailable;
                 let refusal =
-                    Refusal::plain(reason, Surface::Operator).correlated(event.correlation);
+                    Refusal::plain(reason, Endpoint::Operator).correlated(event.correlation);
                 event.kind = EventKind::Refused;
                 event.reason = Some(reason);
                 event.sent = Some(Box::new(refusal.sent(&self.policy)));
@@ -201,7 +201,7 @@ impl Core {
     /// The store failed outside of any operation.
     pub(super) fn failure<E>(&self, error: E) -> Failure<E> {
         let Early { refusal, event } =
-            self.early(Refusal::plain(Reason::StorageUnavailable, Surface::Operator), None);
+            self.early(Refusal::plain(Reason::StorageUnavailable, Endpoint::Operator), None);
         Failure { error, refusal, event }
     }
 
@@ -220,7 +220,10 @@ impl Core {
     }
 
     /// Reads a token request and holds it to the limits, before any of the store's work (TOKEN-06).
-    pub(super) fn token_request<'a>(&self, incoming: &Incoming<'a>) -> Result<Admitted<'a>, Early> {
+    pub(super) fn token_request<'a>(
+        &self,
+        incoming: &RequestParts<'a>,
+    ) -> Result<Admitted<'a>, Early> {
         let request = TokenRequest::parse(incoming, &self.policy)
             .map_err(|refusal| self.early(refusal, None))?;
         let (source, at) = (incoming.source, self.clock.now());
@@ -282,7 +285,7 @@ impl Core {
                 Reason::ClientUnknown
                     | Reason::StorageUnavailable
                     | Reason::Contended
-                    | Reason::TrailUnavailable
+                    | Reason::AuditUnavailable
             ),
             (_, Some(_)) => false,
         }
@@ -294,14 +297,14 @@ impl Core {
     }
 
     fn later(&self, reason: Reason, wait: u32, client: &str) -> Early {
-        self.early(Refusal::later(reason, Surface::Token, wait.max(1)), Some(client))
+        self.early(Refusal::later(reason, Endpoint::Token, wait.max(1)), Some(client))
     }
 
     /// Reads a revocation and holds it to the limit of failed authentications: secrets could be
     /// guessed here as well.
     pub(super) fn revocation_request<'a>(
         &self,
-        incoming: &Incoming<'a>,
+        incoming: &RequestParts<'a>,
     ) -> Result<RevocationRequest<'a>, Early> {
         let request = RevocationRequest::parse(incoming, &self.policy);
         let request = request.map_err(|refusal| self.early(refusal, None))?;
@@ -312,7 +315,7 @@ impl Core {
     /// Reads an introspection and holds it to the same.
     pub(super) fn introspection_request<'a>(
         &self,
-        incoming: &Incoming<'a>,
+        incoming: &RequestParts<'a>,
     ) -> Result<IntrospectionRequest<'a>, Early> {
         let request = IntrospectionRequest::parse(incoming, &self.policy)
             .map_err(|refusal| self.early(refusal, None))?;
@@ -356,7 +359,7 @@ impl Core {
         refusal: Option<&Refusal>,
     ) -> bool {
         let Some(refusal) = refusal else { return false };
-        if !credentials.has_secret() || refusal.code() != Code::InvalidClient {
+        if !credentials.has_secret() || refusal.code() != ErrorCode::InvalidClient {
             return false;
         }
         let failures = match refusal.reason() {
@@ -372,7 +375,7 @@ impl Core {
     /// nothing behind.
     pub(super) fn registration_request(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
     ) -> Result<RegistrationRequest, Early> {
         let refuse = |refusal| {
             let mut early = self.early(refusal, None);
@@ -381,8 +384,9 @@ impl Core {
             early
         };
         let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
-        let later =
-            |wait| refuse(Refusal::later(Reason::RegistrationLimited, Surface::Registration, wait));
+        let later = |wait| {
+            refuse(Refusal::later(Reason::RegistrationLimited, Endpoint::Registration, wait))
+        };
         let limits = self.policy.limits();
         let now = self.clock.now();
         let mut all = self.all_registrations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -409,7 +413,7 @@ impl Core {
         match self.consent_pages.admit(user.subject, limit, self.clock.now()) {
             Ok(()) => Ok(request),
             Err(wait) => {
-                Err(Refusal::later(Reason::ConsentPagesLimited, Surface::Authorization, wait))
+                Err(Refusal::later(Reason::ConsentPagesLimited, Endpoint::Authorization, wait))
             }
         }
     }
@@ -432,7 +436,7 @@ impl Core {
     pub(super) fn management_request<'a>(
         &self,
         id: &'a str,
-        incoming: &Incoming<'a>,
+        incoming: &RequestParts<'a>,
     ) -> Result<ManagementRequest<'a>, Early> {
         let refuse = |refusal| self.early(refusal, Some(id));
         ManagementRequest::parse(id, incoming, &self.policy).map_err(refuse)

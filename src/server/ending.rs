@@ -2,12 +2,12 @@
 
 use super::core::Early;
 use super::{Answer, AsyncServer, Server};
+use crate::audit::{AsyncAuditLog, AuditLog};
 use crate::drive::Failure;
 use crate::keys::Keys;
 use crate::operation::Loaded;
-use crate::request::connection::{GrantRevocation, Motive};
+use crate::request::connection::{GrantRevocation, RevokedBy};
 use crate::store::{AsyncStore, Store};
-use crate::trail::{AsyncTrail, Trail};
 use crate::value::credential::GrantId;
 
 /// How many grants of a user are read at once to be ended.
@@ -20,7 +20,7 @@ const MORE_TURNS: u32 = 2;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a grant that remains may still work"]
 #[non_exhaustive]
-pub struct EndedGrants {
+pub struct RevokedGrants {
     /// How many grants were ended.
     pub ended: usize,
     /// The grants that could not be ended, after several attempts each: the store failed, or other
@@ -29,7 +29,7 @@ pub struct EndedGrants {
     pub remaining: Vec<GrantId>,
 }
 
-impl EndedGrants {
+impl RevokedGrants {
     /// Returns whether all of them were ended.
     pub fn is_complete(&self) -> bool {
         self.remaining.is_empty()
@@ -51,15 +51,15 @@ fn concerns(loaded: &Loaded, client: Option<&str>) -> bool {
     grant.is_some_and(|grant| GrantRevocation::concerns(&grant.record, client))
 }
 
-impl<S: Store, T: Trail> Server<S, T> {
+impl<S: Store, T: AuditLog> Server<S, T> {
     /// Ends each grant by itself, and tries again those that could not be ended.
     pub(super) fn revoke_each(
         &self,
         subject: &str,
         client: Option<&str>,
-        motive: Motive<'_>,
-    ) -> Answer<EndedGrants, S::Error> {
-        let mut done = EndedGrants::default();
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<RevokedGrants, S::Error> {
+        let mut done = RevokedGrants::default();
         let mut after = None;
         loop {
             let ids = match self.store.grants_of(subject, after, AT_ONCE) {
@@ -74,14 +74,14 @@ impl<S: Store, T: Trail> Server<S, T> {
                 Ok(loaded) => {
                     for (id, loaded) in ids.iter().zip(&loaded) {
                         if concerns(loaded, client) {
-                            self.end_grant(*id, motive, &mut done);
+                            self.end_grant(*id, revoked_by, &mut done);
                         }
                     }
                 }
                 // One record that cannot be read fails the whole list: each is read by itself.
                 Err(_) => {
                     for id in &ids {
-                        self.find_and_end(*id, client, motive, &mut done);
+                        self.find_and_end(*id, client, revoked_by, &mut done);
                     }
                 }
             }
@@ -92,7 +92,7 @@ impl<S: Store, T: Trail> Server<S, T> {
         }
         for _ in 0..MORE_TURNS {
             for id in std::mem::take(&mut done.remaining) {
-                self.find_and_end(id, client, motive, &mut done);
+                self.find_and_end(id, client, revoked_by, &mut done);
             }
         }
         Ok(Ok(done))
@@ -102,31 +102,31 @@ impl<S: Store, T: Trail> Server<S, T> {
         &self,
         grant: GrantId,
         client: Option<&str>,
-        motive: Motive<'_>,
-        done: &mut EndedGrants,
+        revoked_by: RevokedBy<'_>,
+        done: &mut RevokedGrants,
     ) {
         match self.store.load(&Keys { grant: Some(grant), ..Keys::default() }) {
-            Ok(loaded) if concerns(&loaded, client) => self.end_grant(grant, motive, done),
+            Ok(loaded) if concerns(&loaded, client) => self.end_grant(grant, revoked_by, done),
             Ok(_) => {}
             Err(_) => done.count(grant, false),
         }
     }
 
-    fn end_grant(&self, grant: GrantId, motive: Motive<'_>, done: &mut EndedGrants) {
-        let ended = self.revoke_grant(grant, motive);
+    fn end_grant(&self, grant: GrantId, revoked_by: RevokedBy<'_>, done: &mut RevokedGrants) {
+        let ended = self.revoke_grant(grant, revoked_by);
         done.count(grant, matches!(ended, Ok(Ok(()))));
     }
 }
 
-impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
+impl<S: AsyncStore, T: AsyncAuditLog> AsyncServer<S, T> {
     /// Ends each grant by itself, and tries again those that could not be ended.
     pub(super) async fn revoke_each(
         &self,
         subject: &str,
         client: Option<&str>,
-        motive: Motive<'_>,
-    ) -> Answer<EndedGrants, S::Error> {
-        let mut done = EndedGrants::default();
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<RevokedGrants, S::Error> {
+        let mut done = RevokedGrants::default();
         let mut after = None;
         loop {
             let ids = match self.store.grants_of(subject, after, AT_ONCE).await {
@@ -141,14 +141,14 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
                 Ok(loaded) => {
                     for (id, loaded) in ids.iter().zip(&loaded) {
                         if concerns(loaded, client) {
-                            self.end_grant(*id, motive, &mut done).await;
+                            self.end_grant(*id, revoked_by, &mut done).await;
                         }
                     }
                 }
                 // One record that cannot be read fails the whole list: each is read by itself.
                 Err(_) => {
                     for id in &ids {
-                        self.find_and_end(*id, client, motive, &mut done).await;
+                        self.find_and_end(*id, client, revoked_by, &mut done).await;
                     }
                 }
             }
@@ -159,7 +159,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         }
         for _ in 0..MORE_TURNS {
             for id in std::mem::take(&mut done.remaining) {
-                self.find_and_end(id, client, motive, &mut done).await;
+                self.find_and_end(id, client, revoked_by, &mut done).await;
             }
         }
         Ok(Ok(done))
@@ -169,18 +169,20 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         &self,
         grant: GrantId,
         client: Option<&str>,
-        motive: Motive<'_>,
-        done: &mut EndedGrants,
+        revoked_by: RevokedBy<'_>,
+        done: &mut RevokedGrants,
     ) {
         match self.store.load(&Keys { grant: Some(grant), ..Keys::default() }).await {
-            Ok(loaded) if concerns(&loaded, client) => self.end_grant(grant, motive, done).await,
+            Ok(loaded) if concerns(&loaded, client) => {
+                self.end_grant(grant, revoked_by, done).await
+            }
             Ok(_) => {}
             Err(_) => done.count(grant, false),
         }
     }
 
-    async fn end_grant(&self, grant: GrantId, motive: Motive<'_>, done: &mut EndedGrants) {
-        let ended = self.revoke_grant(grant, motive).await;
+    async fn end_grant(&self, grant: GrantId, revoked_by: RevokedBy<'_>, done: &mut RevokedGrants) {
+        let ended = self.revoke_grant(grant, revoked_by).await;
         done.count(grant, matches!(ended, Ok(Ok(()))));
     }
 }

@@ -1,43 +1,44 @@
 //! The endpoints over an [`AsyncStore`]: the same calls, awaited.
 
 use super::core::Early;
-use super::ending::EndedGrants;
+use super::ending::RevokedGrants;
 use super::watch::{Asker, Watch};
 use super::{Answer, AsyncServer};
+use crate::audit::AsyncAuditLog;
+use crate::client::ClientStatus;
 use crate::drive::call::Call;
 use crate::drive::guard::Guard;
 use crate::drive::{Failure, run_async};
 use crate::event::Event;
 use crate::operation::Operation;
-use crate::reason::{Reason, Surface};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
-use crate::request::connection::{ClientRevocation, GrantRevocation, Motive};
+use crate::request::client_status::ClientStatusChange;
+use crate::request::connection::{ClientRevocation, GrantRevocation, RevokedBy};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
-use crate::request::incoming::{Authorization, Incoming};
-use crate::request::standing::{Standing, StandingChange};
+use crate::request::parts::{Authorization, RequestParts};
 use crate::request::token::TokenRequest;
 use crate::response::access::Access;
+use crate::response::authorization::AuthorizationStep;
 use crate::response::connection::{Connections, Gathering};
-use crate::response::consent_page::AuthorizationStep;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
 use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::AsyncStore;
-use crate::trail::AsyncTrail;
 use crate::value::credential::GrantId;
 
-impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
+impl<S: AsyncStore, T: AsyncAuditLog> AsyncServer<S, T> {
     /// See [`Server::authorize`](crate::Server::authorize).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn authorize(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         user: Option<User<'_>>,
     ) -> Answer<AuthorizationStep, S::Error> {
         let request = AuthorizationRequest::parse(incoming, user, &self.core.policy);
@@ -53,7 +54,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn authorize_with(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         user: Option<User<'_>>,
         fetch: Fetch<'_>,
     ) -> Answer<AuthorizationStep, S::Error> {
@@ -82,7 +83,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub async fn token(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub async fn token(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let admitted = match self.core.token_request(incoming) {
             Ok(admitted) => admitted,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
@@ -101,7 +102,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send, and the token may work
     /// still.
-    pub async fn revoke(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub async fn revoke(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.revocation_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
@@ -116,7 +117,10 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send, and nothing is known
     /// of the token.
-    pub async fn introspect(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub async fn introspect(
+        &self,
+        incoming: &RequestParts<'_>,
+    ) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.introspection_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
@@ -130,7 +134,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
-    pub async fn register(&self, incoming: &Incoming<'_>) -> Result<Reply, Failure<S::Error>> {
+    pub async fn register(&self, incoming: &RequestParts<'_>) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.registration_request(incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
@@ -146,7 +150,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     pub async fn manage(
         &self,
         client_id: &str,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
     ) -> Result<Reply, Failure<S::Error>> {
         let request = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
@@ -156,12 +160,16 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 
-    /// See [`Server::set_standing`](crate::Server::set_standing).
+    /// See [`Server::set_client_status`](crate::Server::set_client_status).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub async fn set_standing(&self, client_id: &str, standing: Standing) -> Answer<(), S::Error> {
-        self.run(StandingChange::new(client_id, standing)).await
+    pub async fn set_client_status(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+    ) -> Answer<(), S::Error> {
+        self.run(ClientStatusChange::new(client_id, status)).await
     }
 
     /// See [`Server::check`](crate::Server::check).
@@ -182,7 +190,7 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     /// [`Failure`] if the store failed; the protocol's refusals are inside.
     pub async fn check_request(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         needs: Needs<'_>,
     ) -> Answer<Access, S::Error> {
         self.answer(AccessCheck::of_request(incoming, needs, &self.core.policy), Asker::Nobody)
@@ -197,9 +205,9 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Connections, S::Error> {
-        let mut page = Gathering::new(after, most);
+        let mut page = Gathering::new(after, limit);
         loop {
             let ids = self.store.grants_of(subject, page.after(), page.part()).await?;
             let loaded = self.store.load_grants(&ids).await?;
@@ -221,16 +229,24 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub async fn revoke_grant(&self, grant: GrantId, motive: Motive<'_>) -> Answer<(), S::Error> {
-        self.run(GrantRevocation::by(motive, grant)).await
+    pub async fn revoke_grant(
+        &self,
+        grant: GrantId,
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<(), S::Error> {
+        self.run(GrantRevocation::by(revoked_by, grant)).await
     }
 
     /// See [`Server::revoke_client`](crate::Server::revoke_client).
     ///
     /// # Errors
     /// [`Failure`] if the store failed; the refusal is inside.
-    pub async fn revoke_client(&self, client_id: &str, motive: Motive<'_>) -> Answer<(), S::Error> {
-        self.run(ClientRevocation::by(motive, client_id)).await
+    pub async fn revoke_client(
+        &self,
+        client_id: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<(), S::Error> {
+        self.run(ClientRevocation::by(revoked_by, client_id)).await
     }
 
     /// See [`Server::revoke_user`](crate::Server::revoke_user).
@@ -240,16 +256,16 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
     pub async fn revoke_user(
         &self,
         subject: &str,
-        motive: Motive<'_>,
-    ) -> Answer<EndedGrants, S::Error> {
-        let event = self.core.epoch_event(subject, motive);
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<RevokedGrants, S::Error> {
+        let event = self.core.epoch_event(subject, revoked_by);
         let reserved = if self.core.trail.fail_closed {
             self.trail.reserve(&event).await
         } else {
             Ok(T::Place::default())
         };
         let Ok(place) = reserved else {
-            let refusal = Refusal::plain(Reason::TrailUnavailable, Surface::Operator);
+            let refusal = Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator);
             return Ok(Err(self.told(self.core.early(refusal, None)).await));
         };
         let watch = self.watch(Asker::Nobody);
@@ -267,9 +283,9 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         }
         guard.disarm();
         if recorded.is_err() && self.core.trail.fail_closed {
-            return Ok(Err(Refusal::plain(Reason::TrailUnavailable, Surface::Operator)));
+            return Ok(Err(Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator)));
         }
-        self.revoke_each(subject, None, motive).await
+        self.revoke_each(subject, None, revoked_by).await
     }
 
     /// See [`Server::revoke_user_client`](crate::Server::revoke_user_client).
@@ -280,9 +296,9 @@ impl<S: AsyncStore, T: AsyncTrail> AsyncServer<S, T> {
         &self,
         subject: &str,
         client_id: &str,
-        motive: Motive<'_>,
-    ) -> Answer<EndedGrants, S::Error> {
-        self.revoke_each(subject, Some(client_id), motive).await
+        revoked_by: RevokedBy<'_>,
+    ) -> Answer<RevokedGrants, S::Error> {
+        self.revoke_each(subject, Some(client_id), revoked_by).await
     }
 
     /// See [`Server::refuse`](crate::Server::refuse).

@@ -151,9 +151,9 @@ pub(crate) fn log_text(text: &str) -> Box<str> {
 /// Untrusted text for `error_description`: within `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2), at
 /// most `most` bytes, cut where a credential begins. Every other byte is percent-encoded; what is
 /// left out is marked by three periods.
-pub(crate) fn error_text(text: &str, most: usize) -> String {
+pub(crate) fn error_text(text: &str, limit: usize) -> String {
     let shown = before_credential(text);
-    let mut clean = String::with_capacity(shown.len().min(most));
+    let mut clean = String::with_capacity(shown.len().min(limit));
     for c in shown.chars() {
         let start = clean.len();
         if matches!(c, ' ' | '!' | '#'..='[' | ']'..='~') {
@@ -164,7 +164,7 @@ pub(crate) fn error_text(text: &str, most: usize) -> String {
                 clean.push_str(percent_encode_byte(byte));
             }
         }
-        if clean.len() > most {
+        if clean.len() > limit {
             clean.truncate(start);
             clean.push_str("...");
             return clean;

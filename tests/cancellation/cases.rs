@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use grantcore::{Choice, Fetch, Incoming, Motive, Standing};
+use grantcore::{Choice, ClientStatus, Fetch, RequestParts, RevokedBy};
 use serde_json::json;
 
 use crate::slow::Server;
@@ -20,7 +20,7 @@ pub(crate) struct Case {
     pub(crate) prepare: fn(&World) -> Run,
 }
 
-const ADMIN: Motive<'static> = Motive::Administrator("because");
+const ADMIN: RevokedBy<'static> = RevokedBy::Administrator("because");
 
 /// A token request.
 fn token(params: &Params) -> Run {
@@ -47,7 +47,7 @@ fn authorization(params: &Params) -> Run {
         let query = query.clone();
         Box::pin(async move {
             let incoming =
-                Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+                RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
             drop(server.authorize(&incoming, Some(ALICE)).await);
         })
     })
@@ -72,7 +72,7 @@ fn manage(world: &World, method: &'static str, change: bool) -> Run {
         let (body, header, id) = (body.clone(), header.clone(), own.id.clone());
         Box::pin(async move {
             let authorization = grantcore::Authorization::One(header.as_bytes());
-            let incoming = Incoming { method, authorization, ..posting(body.as_bytes()) };
+            let incoming = RequestParts { method, authorization, ..posting(body.as_bytes()) };
             drop(server.manage(&id, &incoming).await);
         })
     })
@@ -88,8 +88,11 @@ pub(crate) const CASES: [Case; 20] = [
             Box::new(move |server| {
                 let (query, text) = (query.clone(), text.clone());
                 Box::pin(async move {
-                    let incoming =
-                        Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+                    let incoming = RequestParts {
+                        method: "GET",
+                        query: query.as_bytes(),
+                        ..RequestParts::default()
+                    };
                     let fetch = Fetch::Document(fetched(text.as_bytes()));
                     drop(server.authorize_with(&incoming, Some(ALICE), fetch).await);
                 })
@@ -152,7 +155,7 @@ pub(crate) const CASES: [Case; 20] = [
         prepare: |_| {
             Box::new(|server| {
                 Box::pin(async {
-                    drop(server.set_standing("app", Standing::Deactivated).await);
+                    drop(server.set_client_status("app", ClientStatus::Deactivated).await);
                 })
             })
         },

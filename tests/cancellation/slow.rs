@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use grantcore::{
-    Account, AsyncServer, AsyncStore, AsyncTrail, Client, Commit, DocumentRules, Event, Grant,
-    GrantId, IntrospectionRules, RegistrationRules, RevocationRules, Store, Stored, TrailRules,
-    Unrecorded, Version, Write,
+    Account, AsyncAuditLog, AsyncServer, AsyncStore, AuditError, AuditPolicy, Client, Commit,
+    DocumentRules, Event, Grant, GrantId, IntrospectionRules, RegistrationRules, RevocationRules,
+    Store, Stored, Version, Write,
 };
 
 use crate::support::store::{Broken, TestStore};
@@ -60,17 +60,17 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        Self::with(TrailRules::default())
+        Self::with(AuditPolicy::default())
     }
 
     /// A fixture whose server refuses what it cannot record.
     pub(crate) fn fail_closed() -> Self {
-        let mut rules = TrailRules::default();
+        let mut rules = AuditPolicy::default();
         rules.fail_closed = true;
         Self::with(rules)
     }
 
-    fn with(trail_rules: TrailRules) -> Self {
+    fn with(trail_rules: AuditPolicy) -> Self {
         let rules = IntrospectionRules::new().resource_server("web", MCP);
         let policy = policy()
             .revocation(RevocationRules::default())
@@ -168,9 +168,9 @@ impl AsyncStore for SlowStore {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Broken> {
-        slowly(|| Ok(sure(Store::grants_of(&self.inner.inner, subject, after, most)))).await
+        slowly(|| Ok(sure(Store::grants_of(&self.inner.inner, subject, after, limit)))).await
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
@@ -188,14 +188,14 @@ impl AsyncStore for SlowStore {
     }
 }
 
-impl AsyncTrail for SlowTrail {
+impl AsyncAuditLog for SlowTrail {
     type Place = ();
 
-    async fn reserve(&self, _: &Event) -> Result<(), Unrecorded> {
-        if self.is_full.load(Ordering::SeqCst) { Err(Unrecorded) } else { Ok(()) }
+    async fn reserve(&self, _: &Event) -> Result<(), AuditError> {
+        if self.is_full.load(Ordering::SeqCst) { Err(AuditError) } else { Ok(()) }
     }
 
-    async fn record(&self, event: &Event, (): ()) -> Result<(), Unrecorded> {
+    async fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
         slowly(|| self.events.lock().unwrap().push(event.clone())).await;
         Ok(())
     }

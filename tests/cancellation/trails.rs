@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use grantcore::{
-    Choice, Event, EventClass, EventKind, Fate, MemoryTrail, Query, Reason, Server, Trail,
-    TrailRules, Unrecorded,
+    AuditError, AuditLog, AuditPolicy, AuditQuery, Choice, Event, EventClass, EventKind, Fate,
+    MemoryAuditLog, Reason, Server,
 };
 
 use crate::cases::CASES;
@@ -22,17 +22,17 @@ struct Troubled {
     events: Mutex<Vec<Event>>,
 }
 
-impl Trail for Troubled {
+impl AuditLog for Troubled {
     type Place = ();
 
-    fn reserve(&self, _: &Event) -> Result<(), Unrecorded> {
-        if self.is_full.load(Ordering::SeqCst) { Err(Unrecorded) } else { Ok(()) }
+    fn reserve(&self, _: &Event) -> Result<(), AuditError> {
+        if self.is_full.load(Ordering::SeqCst) { Err(AuditError) } else { Ok(()) }
     }
 
-    fn record(&self, event: &Event, (): ()) -> Result<(), Unrecorded> {
+    fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
         assert!(!self.panics.load(Ordering::SeqCst), "the trail panics");
         if self.is_full.load(Ordering::SeqCst) {
-            return Err(Unrecorded);
+            return Err(AuditError);
         }
         self.events.lock().unwrap().push(event.clone());
         Ok(())
@@ -45,7 +45,7 @@ impl Trail for Troubled {
 
 /// A server over the store of this world, with a trail like this one.
 fn troubled(world: &World) -> Server<Arc<crate::support::store::TestStore>, Arc<Troubled>> {
-    let mut rules = TrailRules::default();
+    let mut rules = AuditPolicy::default();
     rules.fail_closed = true;
     let now = world.now();
     Server::with(world.server.policy().clone(), Arc::clone(&world.store), move || now, seeded(3))
@@ -80,7 +80,7 @@ fn audit_08_a_full_trail_rotates_nothing_and_the_retry_succeeds() {
             (reply.status, json(&reply)["error"].as_str()),
             (503, Some("temporarily_unavailable"))
         );
-        assert_eq!(json(&reply)["error_description"], Reason::TrailUnavailable.description());
+        assert_eq!(json(&reply)["error_description"], Reason::AuditUnavailable.description());
     }
     assert_eq!((world.store.commits(), world.grants()), before, "nothing was written");
     server.trail().is_full.store(false, Ordering::SeqCst);
@@ -100,7 +100,7 @@ fn audit_08_under_a_full_trail_no_operation_writes() {
         finish(run(&fixture.server));
         assert_eq!(fixture.store.durable.lock().unwrap().len(), 0, "{}", case.name);
         let last = fixture.observed.lock().unwrap().last().cloned().unwrap();
-        assert_eq!(last.reason, Some(Reason::TrailUnavailable), "{}", case.name);
+        assert_eq!(last.reason, Some(Reason::AuditUnavailable), "{}", case.name);
         assert!(!last.has_written(), "{}", case.name);
     }
 }
@@ -110,12 +110,12 @@ fn audit_08_under_a_full_trail_no_operation_writes() {
 fn i45_the_trail_in_memory_keeps_one_of_each_correlation_and_kind() {
     let world = World::new();
     world.tokens();
-    let trail = MemoryTrail::new(100);
+    let trail = MemoryAuditLog::new(100);
     for event in world.events() {
-        Trail::record(&trail, &event, ()).unwrap();
-        Trail::abandoned(&trail, event);
+        AuditLog::record(&trail, &event, ()).unwrap();
+        AuditLog::abandoned(&trail, event);
     }
-    assert_eq!(trail.find(&Query::default(), 100).len(), world.events().len());
+    assert_eq!(trail.find(&AuditQuery::default(), 100).len(), world.events().len());
 }
 
 /// Four strangers' refusals for each room there is displace nothing of a flow.
@@ -124,15 +124,15 @@ fn i46_what_strangers_send_displaces_no_event_of_a_flow() {
     let world = World::new();
     world.tokens();
     let own = world.events();
-    let trail = MemoryTrail::new(10);
+    let trail = MemoryAuditLog::new(10);
     for event in &own {
-        Trail::record(&trail, event, ()).unwrap();
+        AuditLog::record(&trail, event, ()).unwrap();
     }
     for number in 0..40 {
         drop(world.token(&Params::refresh("x").set("client_id", &format!("c{number}"))));
-        Trail::record(&trail, world.events().last().unwrap(), ()).unwrap();
+        AuditLog::record(&trail, world.events().last().unwrap(), ()).unwrap();
     }
-    let kept = trail.find(&Query::default(), 100);
+    let kept = trail.find(&AuditQuery::default(), 100);
     assert_eq!(kept.len(), 10);
     assert!(own.iter().all(|event| kept.contains(event)));
 }
@@ -183,7 +183,7 @@ fn i46_an_event_is_attributed_to_a_live_flow_a_proven_client_or_the_operator() {
             drop(world.register(&crate::support::clients::metadata()));
         }),
         ("the operator", Attributed, &|| {
-            drop(world.server.revoke_client("nobody", grantcore::Motive::Administrator("x")));
+            drop(world.server.revoke_client("nobody", grantcore::RevokedBy::Administrator("x")));
         }),
         ("the end of a flow", Attributed, &|| {
             let grant = world.grants()[0].record.id();

@@ -123,23 +123,23 @@ impl Broken {
         self.bug == bug
     }
 
-    fn sweep(&self, now: Timestamp, most: usize) -> usize {
+    fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         match self.bug {
             Bug::EarlyExpiry => {
-                self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), most)
+                self.rows.sweep(Timestamp::from_unix_seconds(now.unix_seconds() + 7200), limit)
             }
             Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
             Bug::SweepsNoClients => {
-                let (clients, most) = (|id: &Id| matches!(id, Id::Client(_)), most);
+                let (clients, limit) = (|id: &Id| matches!(id, Id::Client(_)), limit);
                 let mut rows = self.rows.lock();
                 let over: Vec<_> = rows
                     .iter()
                     .filter(|(id, row)| !clients(id) && now >= row.drop_after)
                     .map(|(id, _)| id.clone())
                     .collect();
-                over.iter().take(most).filter(|id| rows.remove(id).is_some()).count()
+                over.iter().take(limit).filter(|id| rows.remove(id).is_some()).count()
             }
-            _ => self.rows.sweep(now, most),
+            _ => self.rows.sweep(now, limit),
         }
     }
 
@@ -255,7 +255,7 @@ impl Store for Broken {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>> {
         let rows = self.rows.lock();
         let of =
@@ -265,12 +265,12 @@ impl Store for Broken {
             let from = after
                 .and_then(|after| own.iter().position(|id| *id == after))
                 .map_or(0, |at| at + 1);
-            return Ok(own.drain(from..).take(most).collect());
+            return Ok(own.drain(from..).take(limit).collect());
         }
         own.sort();
         let overlaps = self.has(Bug::SubjectPagesOverlap);
         own.retain(|id| after.is_none_or(|after| *id > after || (overlaps && *id == after)));
-        own.truncate(most);
+        own.truncate(limit);
         Ok(own)
     }
 

@@ -127,9 +127,9 @@ impl Store for Handle {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Down> {
-        self.call(|| self.database.rows.grants_of(subject, after, most))
+        self.call(|| self.database.rows.grants_of(subject, after, limit))
     }
 }
 
@@ -306,9 +306,9 @@ impl AsyncStore for Waiting {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, serde_json::Error> {
-        Ok(self.rows.grants_of(subject, after, most))
+        Ok(self.rows.grants_of(subject, after, limit))
     }
 }
 
@@ -325,8 +325,8 @@ impl Harness for Runtime {
         self.0.block_on(future)
     }
 
-    fn sweep(&self, _: &Waiting, now: Timestamp, most: usize) -> Option<usize> {
-        Some(self.1.sweep(now, most))
+    fn sweep(&self, _: &Waiting, now: Timestamp, limit: usize) -> Option<usize> {
+        Some(self.1.sweep(now, limit))
     }
 }
 

@@ -24,7 +24,7 @@ mod memory {
     fn harness() -> impl Harness {
         let store = Arc::new(MemoryStore::new());
         Blocking::new(move || Arc::clone(&store))
-            .swept_by(|store: &Arc<MemoryStore>, now, most| store.sweep(now, most))
+            .swept_by(|store: &Arc<MemoryStore>, now, limit| store.sweep(now, limit))
     }
 
     grantcore::conformance!([harness()]);

@@ -59,21 +59,21 @@ impl Rows {
     }
 
     /// The ids of this user's grants.
-    pub fn grants_of(&self, subject: &str, after: Option<GrantId>, most: usize) -> Vec<GrantId> {
+    pub fn grants_of(&self, subject: &str, after: Option<GrantId>, limit: usize) -> Vec<GrantId> {
         let rows = self.lock();
         let own = rows.iter().filter(|(_, row)| row.subject.as_deref() == Some(subject));
         let ids = own.filter_map(|(id, _)| if let Id::Grant(id) = id { Some(*id) } else { None });
-        ids.filter(|id| Some(*id) > after).take(most).collect()
+        ids.filter(|id| Some(*id) > after).take(limit).collect()
     }
 
     /// Drops what is over.
-    pub fn sweep(&self, now: Timestamp, most: usize) -> usize {
+    pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         let mut rows = self.lock();
         let over: Vec<_> = rows
             .iter()
             .filter(|(_, row)| now >= row.drop_after)
             .map(|(id, _)| id.clone())
-            .take(most)
+            .take(limit)
             .collect();
         over.iter().filter(|id| rows.remove(id).is_some()).count()
     }

@@ -29,8 +29,8 @@ pub fn step(cast: &Cast, random: &mut Random) -> Request {
         90..93 => register(random),
         93..98 => manage(cast, random),
         _ => {
-            let most = if random.one_in(6) { 16 } else { 7 };
-            Request::to(To::Wait(1 << random.below(most)))
+            let limit = if random.one_in(6) { 16 } else { 7 };
+            Request::to(To::Wait(1 << random.below(limit)))
         }
     }
 }

@@ -39,7 +39,7 @@ impl Random {
         (reach > 0).then(|| &from[from.len() - 1 - self.below(reach)])
     }
 
-    pub fn bytes(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most + 1)).map(|_| self.next().to_le_bytes()[0]).collect()
+    pub fn bytes(&mut self, limit: usize) -> Vec<u8> {
+        (0..self.below(limit + 1)).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use grantcore::{Authorization, Incoming};
+use grantcore::{Authorization, RequestParts};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ impl Request {
         }
     }
 
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming {
+    pub fn incoming(&self) -> RequestParts<'_> {
+        RequestParts {
             method: self.method,
             query: &self.query,
             content_type: self.content_type.map(str::as_bytes),

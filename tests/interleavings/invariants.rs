@@ -4,7 +4,7 @@
 //! They judge by the model's history and by the answers that left. What the record says of itself
 //! is asked only through the library: does this token validate, would that one advance the grant?
 
-use grantcore::{Cause, GrantState, Reason};
+use grantcore::{GrantState, Reason, RevocationCause};
 
 use crate::request::{Ask, Flaw, Kind};
 use crate::state::{Actor, Answer, Entry, Record, State};
@@ -70,7 +70,7 @@ fn i3(seen: &Seen<'_>) -> Verdict {
         .after
         .record
         .as_ref()
-        .is_some_and(|record| record.state() == GrantState::Revoked(Cause::Denied));
+        .is_some_and(|record| record.state() == GrantState::Revoked(RevocationCause::Denied));
     must(codes + usize::from(told_denied) <= 1 && (!told_denied || is_denied), || {
         format!("{:?}: {codes} codes left, and a denial: {told_denied}", actor.ask)
     })
@@ -241,7 +241,7 @@ fn i17(seen: &Seen<'_>) -> Verdict {
     let told =
         || format!("{:?} wrote {:?} and was told {:?}", decided.by, decided.wrote, decided.answer);
     if let Some(own) = history.iter().position(|entry| {
-        entry.by == decided.by && entry.wrote != GrantState::Revoked(Cause::Replay)
+        entry.by == decided.by && entry.wrote != GrantState::Revoked(RevocationCause::Replay)
     }) {
         let succeeds = match decided.ask {
             Ask::Deny => decided.answer == Some(Answer::No(Reason::AccessDenied)),
@@ -375,7 +375,7 @@ impl Seen<'_> {
     /// Whether the decision was made on a grant, and on other epochs than its consent page was
     /// built with.
     fn has_ended(&self, decided: &Decided) -> bool {
-        self.history(decided).first().is_some_and(|page| page.standing != decided.basis.standing)
+        self.history(decided).first().is_some_and(|page| page.epochs != decided.basis.epochs)
     }
 
     /// The clock's reading, or the latest time that the record had seen.

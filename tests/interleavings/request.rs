@@ -9,8 +9,8 @@ use std::fmt;
 
 use grantcore::{
     Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice,
-    Commit, ConsentDecision, Decision, Entropy, Grant, Incoming, Keys, Loaded, Moment, Needs,
-    Operation, Policy, Redirect, Refusal, RevocationRequest, Revoked, Surface, TokenRequest,
+    Commit, ConsentDecision, Decision, Endpoint, Entropy, Grant, Keys, Loaded, Moment, Needs,
+    Operation, Policy, Redirect, Refusal, RequestParts, RevocationRequest, Revoked, TokenRequest,
     Tokens,
 };
 
@@ -136,17 +136,20 @@ impl Ask {
     /// The request that the library reads from its bytes.
     pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
         let form: &[u8] = b"application/x-www-form-urlencoded";
-        let post = Incoming {
+        let post = RequestParts {
             method: "POST",
             content_type: Some(form),
             body: bytes.as_bytes(),
-            ..Incoming::default()
+            ..RequestParts::default()
         };
         let needs = Needs::of(&policy.resources()[0]);
         match self {
             Self::Authorize => {
-                let incoming =
-                    Incoming { method: "GET", query: bytes.as_bytes(), ..Incoming::default() };
+                let incoming = RequestParts {
+                    method: "GET",
+                    query: bytes.as_bytes(),
+                    ..RequestParts::default()
+                };
                 Box::new(
                     AuthorizationRequest::parse(&incoming, Some(ALICE), policy).expect("a request"),
                 )
@@ -200,7 +203,7 @@ pub fn entropy_of_page(seed: u8) -> Entropy {
 pub trait Request {
     fn names(&self, moment: &Moment) -> Keys<'_>;
     fn decision(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Box<dyn Sealed>;
-    fn face(&self) -> Surface;
+    fn face(&self) -> Endpoint;
 }
 
 impl<O: Operation<Response: Disclosing + 'static>> Request for O {
@@ -212,8 +215,8 @@ impl<O: Operation<Response: Disclosing + 'static>> Request for O {
         Box::new(self.decide(loaded, policy, moment))
     }
 
-    fn face(&self) -> Surface {
-        self.surface()
+    fn face(&self) -> Endpoint {
+        self.endpoint()
     }
 }
 
@@ -221,7 +224,7 @@ impl<O: Operation<Response: Disclosing + 'static>> Request for O {
 pub trait Sealed {
     fn to_write(&self) -> Option<&Change<Grant>>;
     fn open(self: Box<Self>, commit: Commit) -> Option<Result<Vec<(Kind, String)>, Refusal>>;
-    fn give_up(self: Box<Self>, surface: Surface) -> Refusal;
+    fn give_up(self: Box<Self>, endpoint: Endpoint) -> Refusal;
 }
 
 impl<T: Disclosing> Sealed for Decision<T> {
@@ -235,8 +238,8 @@ impl<T: Disclosing> Sealed for Decision<T> {
         self.settle(commit).map(|settled| settled.outcome.map(Disclosing::credentials))
     }
 
-    fn give_up(self: Box<Self>, surface: Surface) -> Refusal {
-        self.abandon(surface)
+    fn give_up(self: Box<Self>, endpoint: Endpoint) -> Refusal {
+        self.abandon(endpoint)
     }
 }
 

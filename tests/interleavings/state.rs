@@ -7,14 +7,14 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use grantcore::{Change, Code, Grant, GrantState, Reason, Stored, Surface, Version};
+use grantcore::{Change, Endpoint, ErrorCode, Grant, GrantState, Reason, Stored, Version};
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
     pub record: Option<Record>,
-    pub standing: Standing,
+    pub epochs: Epochs,
     /// Seconds since the beginning, by the server's clock.
     pub clock: i64,
     pub actors: Vec<Actor>,
@@ -40,7 +40,7 @@ pub struct Late(pub Change<Grant>, pub Entry);
 
 /// The epochs of client and account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Standing {
+pub struct Epochs {
     pub client: u64,
     pub account: u64,
 }
@@ -55,7 +55,7 @@ pub struct Entry {
     /// The refresh token whose first use this was.
     pub rotated: Option<Credential>,
     /// The epochs its request had read.
-    pub standing: Standing,
+    pub epochs: Epochs,
 }
 
 /// A request: an actor, and whether it is its second try. Each has entropy of its own. Traces call
@@ -103,7 +103,7 @@ pub enum Step {
 pub struct Basis {
     pub grant: Option<Record>,
     pub now: i64,
-    pub standing: Standing,
+    pub epochs: Epochs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,7 +137,7 @@ impl Hash for Late {
 impl Answer {
     /// A refusal after which the same request may be sent again.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::No(reason) if reason.code(Surface::Token) == Code::TemporarilyUnavailable)
+        matches!(self, Self::No(reason) if reason.code(Endpoint::Token) == ErrorCode::TemporarilyUnavailable)
     }
 
     pub fn disclosed(&self) -> &[Credential] {
@@ -180,7 +180,7 @@ impl State {
     pub fn new(actors: &[Ask], faults: u8, ticks: u8) -> Self {
         Self {
             record: None,
-            standing: Standing::default(),
+            epochs: Epochs::default(),
             clock: 0,
             actors: actors.iter().copied().map(Actor::new).collect(),
             pending: Vec::new(),
@@ -219,8 +219,8 @@ impl State {
     }
 
     /// The epochs that stood when the consent page was built.
-    pub fn page(&self) -> Option<Standing> {
-        self.history.first().map(|page| page.standing)
+    pub fn page(&self) -> Option<Epochs> {
+        self.history.first().map(|page| page.epochs)
     }
 
     /// Whether somebody has been told that the grant is over, or an epoch was raised after its
@@ -234,7 +234,7 @@ impl State {
         };
         self.actors.iter().flat_map(Actor::answers).any(|answer| tells(answer) || denied(answer))
             || self.actors.iter().any(done)
-            || self.page().is_some_and(|page| page != self.standing)
+            || self.page().is_some_and(|page| page != self.epochs)
     }
 
     /// The history of the record as it was at this version.

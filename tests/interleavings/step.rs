@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use grantcore::{Cause, Change, Grant, GrantState, Reason, Version};
+use grantcore::{Change, Grant, GrantState, Reason, RevocationCause, Version};
 
 use crate::request::{Ask, Credential};
 use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};
@@ -101,7 +101,7 @@ pub fn steps_of(world: &World, state: &State, index: usize) -> Vec<(Move, State)
     match &actor.step {
         Step::Ready if actor.ask.raises() => vec![raise(state, index)],
         Step::Ready => read_grant(world, state, index).into_iter().collect(),
-        Step::HasGrant { .. } => vec![read_standing(state, index)],
+        Step::HasGrant { .. } => vec![read_epochs(state, index)],
         Step::Loaded(basis) => decide(world, state, index, basis),
         Step::Answering(answer) => leave(state, index, answer),
         Step::Over => Vec::new(),
@@ -112,8 +112,8 @@ fn raise(state: &State, index: usize) -> (Move, State) {
     let mut after = state.clone();
     let ask = after.actors[index].ask;
     match ask {
-        Ask::RaiseClient => after.standing.client += 1,
-        _ => after.standing.account += 1,
+        Ask::RaiseClient => after.epochs.client += 1,
+        _ => after.epochs.account += 1,
     }
     after.actors[index].step = Step::Over;
     (Move::Raise(ask), after)
@@ -132,7 +132,7 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         actor.began_revoked = ask == Ask::Check && state.is_revocation_acknowledged();
         actor.began_outside |= world.window > 0 && is_outside(state, actor.presented, world.window);
     }
-    let nothing = Basis { grant: None, now, standing: state.standing };
+    let nothing = Basis { grant: None, now, epochs: state.epochs };
     let question =
         Question { ask, presented: actor.presented, by, attempt: actor.attempt, basis: nothing };
     let grant = world.load_grant(&question, state.record.as_ref());
@@ -160,12 +160,11 @@ fn is_outside(state: &State, presented: Option<Credential>, window: i64) -> bool
     first_use.is_some_and(|first| record_time >= first.at + window)
 }
 
-fn read_standing(state: &State, index: usize) -> (Move, State) {
+fn read_epochs(state: &State, index: usize) -> (Move, State) {
     let mut after = state.clone();
     let actor = &mut after.actors[index];
     if let Step::HasGrant { grant, now } = &actor.step {
-        actor.step =
-            Step::Loaded(Basis { grant: grant.clone(), now: *now, standing: state.standing });
+        actor.step = Step::Loaded(Basis { grant: grant.clone(), now: *now, epochs: state.epochs });
     }
     (Move::ReadStanding { by: state.name(index) }, after)
 }
@@ -251,7 +250,7 @@ fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> E
         .filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
     let before = state.history_of(write.seen()).last();
     let at = before.map_or(basis.now, |before| before.at.max(basis.now));
-    Entry { by: state.name(index), at, wrote: reached, rotated, standing: basis.standing }
+    Entry { by: state.name(index), at, wrote: reached, rotated, epochs: basis.epochs }
 }
 
 /// The answer leaves: it arrives, or is lost. A client that was not answered may send the same
@@ -284,7 +283,7 @@ fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
 impl Decided {
     /// Whether it takes the request for a replay, and revokes.
     pub fn replays(&self) -> bool {
-        self.wrote == Some(GrantState::Revoked(Cause::Replay))
+        self.wrote == Some(GrantState::Revoked(RevocationCause::Replay))
     }
 }
 

@@ -52,8 +52,7 @@ impl Question {
     /// The model's own: what would be said to this credential now?
     fn probe(ask: Ask, presented: Credential, state: &State) -> Self {
         let by = Name { actor: PROBE, retried: false };
-        let basis =
-            Basis { grant: state.record.clone(), now: state.clock, standing: state.standing };
+        let basis = Basis { grant: state.record.clone(), now: state.clock, epochs: state.epochs };
         Self { ask, presented: Some(presented), by, attempt: 0, basis }
     }
 
@@ -142,13 +141,13 @@ impl World {
         let of_grant = basis.grant.as_ref().map(|record| &*record.0.record);
         let client = match keys.client_id(of_grant) {
             Some("app") => Some(Arc::new(
-                (0..basis.standing.client).fold(app(), |client, _| client.with_grants_ended()),
+                (0..basis.epochs.client).fold(app(), |client, _| client.with_grants_ended()),
             )),
             Some("other") => Some(Arc::clone(&self.other)),
             _ => None,
         };
         let client = client.map(|record| Stored { record, version: Version::FIRST });
-        let account = Some(Account { suspended: false, epoch: basis.standing.account });
+        let account = Some(Account { suspended: false, epoch: basis.epochs.account });
         let grant = basis.grant.clone().map(|Record(stored)| stored);
         Loaded { grant, client, account, ..Loaded::default() }
     }

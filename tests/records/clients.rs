@@ -1,7 +1,7 @@
 //! A client of each kind, made as an operator, a registration or a document makes it.
 
 use grantcore::{
-    About, ApplicationType, Authentication, Client, Digest, GrantTypes, LoopbackPorts,
+    ApplicationType, Authentication, Client, ClientDescription, Digest, GrantTypes, LoopbackPorts,
     RegistrationRules, Scope, SecretMethod, StoredSecret, Subject,
 };
 use serde_json::Value;
@@ -38,16 +38,16 @@ fn of_the_operator() -> Vec<(&'static str, Client)> {
 /// With everything that an operator can say.
 fn described() -> Client {
     let page = |name: &str| Some(format!("https://app.example/{name}"));
-    let mut about = About::default();
-    about.name = Some("The App “Ünïcode” \u{202e}".to_owned());
-    (about.uri, about.logo_uri, about.tos_uri, about.policy_uri) =
+    let mut description = ClientDescription::default();
+    description.name = Some("The App “Ünïcode” \u{202e}".to_owned());
+    (description.uri, description.logo_uri, description.tos_uri, description.policy_uri) =
         (page(""), page("logo"), page("tos"), page("privacy"));
-    about.contacts = vec!["ops@app.example".to_owned(), "+49 30 1".to_owned()];
-    about.application_type = Some(ApplicationType::Native);
-    (about.software_id, about.software_version) =
+    description.contacts = vec!["ops@app.example".to_owned(), "+49 30 1".to_owned()];
+    description.application_type = Some(ApplicationType::Native);
+    (description.software_id, description.software_version) =
         (Some("the-app".to_owned()), Some("1.2.3".to_owned()));
     Client::public("the app, described")
-        .about(about)
+        .description(description)
         .redirect_uri("http://127.0.0.1/callback")
         .redirect_uri("com.example.app:/cb?x=1")
         .scope(Scope::parse("write read").unwrap())

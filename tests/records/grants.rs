@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantcore::{
-    Choice, Client, Grant, GrantTypes, Motive, PolicyBuilder, Reason, RevocationRules,
+    Choice, Client, Grant, GrantTypes, PolicyBuilder, Reason, RevocationRules, RevokedBy,
 };
 
 use crate::support::params::Params;
@@ -144,7 +144,7 @@ fn over() -> Vec<(&'static str, Grant)> {
             active(policy(), |world, _| {
                 world
                     .server
-                    .revoke_grant(id(world), Motive::Administrator("abuse"))
+                    .revoke_grant(id(world), RevokedBy::Administrator("abuse"))
                     .unwrap()
                     .unwrap();
             }),
@@ -154,7 +154,7 @@ fn over() -> Vec<(&'static str, Grant)> {
             active(policy(), |world, _| {
                 world
                     .server
-                    .revoke_grant(id(world), Motive::SecurityEvent("password changed"))
+                    .revoke_grant(id(world), RevokedBy::SecurityEvent("password changed"))
                     .unwrap()
                     .unwrap();
             }),

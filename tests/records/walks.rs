@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use grantcore::{Choice, Motive, PolicyBuilder, RegistrationRules, RevocationRules, Standing};
+use grantcore::{
+    Choice, ClientStatus, PolicyBuilder, RegistrationRules, RevocationRules, RevokedBy,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -41,7 +43,7 @@ fn text() -> impl Strategy<Value = String> {
 
 fn step() -> impl Strategy<Value = Step> {
     let ago = || prop_oneof![8 => Just(0_usize), 2 => 0..4_usize];
-    let some = |most: usize| proptest::option::of(0..most);
+    let some = |limit: usize| proptest::option::of(0..limit);
     prop_oneof![
         4 => (0..SCOPES.len(), 0..RESOURCES.len(), proptest::option::of(text()), any::<bool>())
             .prop_map(|(scope, resources, state, sent)| Step::Authorize { scope, resources, state, sent }),
@@ -190,8 +192,8 @@ impl Walk {
         let server = &self.world.server;
         let ended = match by {
             0 => server.revoke_connection("alice", id),
-            1 => server.revoke_grant(id, Motive::Administrator("abuse")),
-            _ => server.revoke_grant(id, Motive::SecurityEvent("a lost device")),
+            1 => server.revoke_grant(id, RevokedBy::Administrator("abuse")),
+            _ => server.revoke_grant(id, RevokedBy::SecurityEvent("a lost device")),
         };
         assert!(ended.unwrap().is_ok());
     }
@@ -213,8 +215,8 @@ impl Walk {
             }
             Step::Stand { ago: when, active } => {
                 let id = ago(&self.clients, when).map_or_else(|| "app".to_owned(), |(id, _)| id);
-                let standing = if active { Standing::Active } else { Standing::Deactivated };
-                let _unless_it_is_over = self.world.server.set_standing(&id, standing).unwrap();
+                let status = if active { ClientStatus::Active } else { ClientStatus::Deactivated };
+                let _unless_it_is_over = self.world.server.set_client_status(&id, status).unwrap();
             }
             Step::Delete { ago: when } => {
                 if let Some((id, token)) = ago(&self.clients, when) {

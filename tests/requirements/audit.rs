@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::{
-    Authorization, Choice, Event, EventKind, Incoming, IntrospectionRules, MemoryTrail, Motive,
-    Needs, Query, Reason, Refusal, RegistrationRules, Reply, RevocationRules, Server, Standing,
-    Surface, Timestamp, Trail, TrailRules, Unrecorded,
+    AuditError, AuditLog, AuditPolicy, AuditQuery, Authorization, Choice, ClientStatus, Endpoint,
+    Event, EventKind, IntrospectionRules, MemoryAuditLog, Needs, Reason, Refusal,
+    RegistrationRules, Reply, RequestParts, RevocationRules, RevokedBy, Server, Timestamp,
 };
 
 use crate::store_secrets::found;
@@ -145,12 +145,12 @@ fn audit_01_each_refusal_is_one_event() {
 fn audit_01_what_administrators_do_is_one_event_each() {
     let world = world();
     world.tokens();
-    let admin = Motive::Administrator("because");
+    let admin = RevokedBy::Administrator("because");
     does(&world, EventKind::ClientDeactivated, |world| {
-        world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+        world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
     });
     does(&world, EventKind::ClientReactivated, |world| {
-        world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+        world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
     });
     does(&world, EventKind::ClientGrantsEnded, |world| {
         world.server.revoke_client("app", admin).unwrap().unwrap();
@@ -171,7 +171,7 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
     let access = world.access(&world.tokens().access);
     refuses(&world, Reason::RequestTooLarge, |world| {
         let refusal =
-            world.server.refuse(Refusal::plain(Reason::RequestTooLarge, Surface::Token), None);
+            world.server.refuse(Refusal::plain(Reason::RequestTooLarge, Endpoint::Token), None);
         assert_eq!(refusal.reply(world.server.policy()).status, 413);
         assert_eq!(refusal.correlation(), world.events().last().map(|event| event.correlation));
     });
@@ -179,7 +179,7 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
         drop(
             world
                 .server
-                .refuse(Refusal::plain(Reason::Contended, Surface::Resource), Some(&access)),
+                .refuse(Refusal::plain(Reason::Contended, Endpoint::Resource), Some(&access)),
         );
     });
     assert_eq!(
@@ -225,7 +225,10 @@ fn audit_02_all_of_one_grant_share_its_flow_and_no_two_requests_their_name() {
 }
 
 /// A server of these rules with a trail, and its clock in seconds since the beginning.
-fn recorded<U: Trail>(trail: U, rules: TrailRules) -> (Server<Arc<TestStore>, U>, Arc<AtomicU64>) {
+fn recorded<U: AuditLog>(
+    trail: U,
+    rules: AuditPolicy,
+) -> (Server<Arc<TestStore>, U>, Arc<AtomicU64>) {
     let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
     store.inner.put_client(app());
     store.inner.put_client(web());
@@ -235,12 +238,12 @@ fn recorded<U: Trail>(trail: U, rules: TrailRules) -> (Server<Arc<TestStore>, U>
     (Server::with(policy, store, now, seeded(1)).record(trail, rules), clock)
 }
 
-fn post<U: Trail>(server: &Server<Arc<TestStore>, U>, params: &Params) -> Reply {
+fn post<U: AuditLog>(server: &Server<Arc<TestStore>, U>, params: &Params) -> Reply {
     let body = params.encode();
     server.token(&form(&body)).unwrap()
 }
 
-fn check<U: Trail>(
+fn check<U: AuditLog>(
     server: &Server<Arc<TestStore>, U>,
     token: &str,
 ) -> Result<grantcore::Access, Refusal> {
@@ -249,9 +252,10 @@ fn check<U: Trail>(
     server.check(&Authorization::One(header.as_bytes()), needs).unwrap()
 }
 
-fn tokens<U: Trail>(server: &Server<Arc<TestStore>, U>) -> Granted {
+fn tokens<U: AuditLog>(server: &Server<Arc<TestStore>, U>) -> Granted {
     let query = Params::authorize().encode();
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let ticket = match server.authorize(&incoming, Some(ALICE)).unwrap().unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),
@@ -262,7 +266,7 @@ fn tokens<U: Trail>(server: &Server<Arc<TestStore>, U>) -> Granted {
 
 #[test]
 fn audit_03_a_case_is_found_by_client_minute_and_error() {
-    let (server, clock) = recorded(MemoryTrail::new(1000), TrailRules::default());
+    let (server, clock) = recorded(MemoryAuditLog::new(1000), AuditPolicy::default());
     // 12:34 UTC of some day.
     let noon = T / 86_400 * 86_400 + 12 * 3600 + 34 * 60;
     let refuse_at = |seconds: u64, client: &str, token: &str| {
@@ -278,11 +282,11 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
     refuse_at(noon + 2, "nobody", "no token");
     let around = |second: u64| Some(Timestamp::from_unix_seconds(second));
     for told in [noon, noon + 17, noon + 59] {
-        let query = Query {
+        let query = AuditQuery {
             client: Some("app"),
             error: Some("invalid_grant"),
             around: around(told),
-            ..Query::default()
+            ..AuditQuery::default()
         };
         let found: Vec<_> =
             server.trail().find(&query, 100).iter().map(|event| event.at.unix_seconds()).collect();
@@ -292,60 +296,65 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
             "12:33:00 to 12:35:59, in order"
         );
     }
-    let find = |query: &Query<'_>| server.trail().find(query, 100).len();
+    let find = |query: &AuditQuery<'_>| server.trail().find(query, 100).len();
     assert_eq!(
-        find(&Query {
+        find(&AuditQuery {
             client: Some("app"),
             error: Some("invalid_request"),
             around: around(noon),
-            ..Query::default()
+            ..AuditQuery::default()
         }),
         1
     );
     assert_eq!(
-        find(&Query { client: Some("nobody"), around: around(noon), ..Query::default() }),
+        find(&AuditQuery { client: Some("nobody"), around: around(noon), ..AuditQuery::default() }),
         1,
         "by the name it claimed"
     );
     assert_eq!(
-        find(&Query { client: Some("app"), around: around(noon + 7200), ..Query::default() }),
+        find(&AuditQuery {
+            client: Some("app"),
+            around: around(noon + 7200),
+            ..AuditQuery::default()
+        }),
         0
     );
-    assert_eq!(find(&Query { error: Some("invalid_grant"), ..Query::default() }), 8);
-    assert_eq!(server.trail().find(&Query::default(), 3).len(), 3, "the latest");
+    assert_eq!(find(&AuditQuery { error: Some("invalid_grant"), ..AuditQuery::default() }), 8);
+    assert_eq!(server.trail().find(&AuditQuery::default(), 3).len(), 3, "the latest");
 }
 
 #[test]
 fn audit_03_from_the_case_to_its_whole_flow() {
-    let (server, clock) = recorded(MemoryTrail::new(1000), TrailRules::default());
+    let (server, clock) = recorded(MemoryAuditLog::new(1000), AuditPolicy::default());
     let first = tokens(&server);
     tokens(&server);
     clock.fetch_add(3600, Ordering::SeqCst);
     let told = check(&server, &first.access).unwrap_err().sent(server.policy());
-    let query = Query {
+    let query = AuditQuery {
         client: Some("app"),
         error: Some(told.error),
         around: Some(server.now()),
-        ..Query::default()
+        ..AuditQuery::default()
     };
     let found = server.trail().find(&query, 10);
     assert_eq!((found.len(), found[0].reason), (1, Some(Reason::TokenExpired)));
-    let flow = server.trail().find(&Query { flow: found[0].flow, ..Query::default() }, 10);
+    let flow =
+        server.trail().find(&AuditQuery { flow: found[0].flow, ..AuditQuery::default() }, 10);
     let kinds: Vec<_> = flow.iter().map(|event| event.kind.name()).collect();
     assert_eq!(kinds, ["consent_shown", "consent_approved", "code_redeemed", "refused"]);
     let one = server
         .trail()
-        .find(&Query { correlation: Some(found[0].correlation), ..Query::default() }, 10);
+        .find(&AuditQuery { correlation: Some(found[0].correlation), ..AuditQuery::default() }, 10);
     assert_eq!(one, found);
 }
 
 #[test]
 fn audit_03_the_trail_in_memory_forgets_the_oldest() {
-    let (server, _) = recorded(MemoryTrail::new(5), TrailRules::default());
+    let (server, _) = recorded(MemoryAuditLog::new(5), AuditPolicy::default());
     for number in 0..9 {
         drop(post(&server, &Params::refresh("x").set("client_id", &format!("c{number}"))));
     }
-    let kept: Vec<_> = server.trail().find(&Query::default(), 100);
+    let kept: Vec<_> = server.trail().find(&AuditQuery::default(), 100);
     let names: Vec<_> = kept.iter().map(|event| event.client_id().unwrap()).collect();
     assert_eq!(names, ["c4", "c5", "c6", "c7", "c8"]);
 }
@@ -424,14 +433,14 @@ fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them()
     );
     // Of a deactivated client the user is told what they are told of an unknown one; the reason is
     // the operator's.
-    world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
     drop(world.authorize(&Params::authorize()));
     let event = world.events().pop().unwrap();
     assert_eq!(
         (event.reason, event.sent.unwrap().description.as_deref()),
         (Some(Reason::ClientDeactivated), Some(Reason::ClientUnknown.description()))
     );
-    world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
     let ticket = world.page(&Params::authorize()).into_ticket();
     let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
     let reply = refusal.reply(world.server.policy());
@@ -479,7 +488,7 @@ fn audit_06_no_secret_is_in_any_event() {
     for token in [&code, &ticket, &first.access, &second.access, first.refresh(), second.refresh()]
     {
         secrets.push(token.to_owned());
-        // Sent where they do not belong.
+        // SentError where they do not belong.
         drop(world.token(&Params::redeem(token)));
         drop(world.token(&Params::refresh(token).set("client_id", "web")));
         drop(world.authorize(&Params::authorize().and("resource", token)));
@@ -502,7 +511,7 @@ fn audit_06_no_secret_is_in_any_event() {
     ));
     secrets.push("a-wrong-secret-that-is-marked".into());
     let grant = world.grants()[0].record.id();
-    world.server.revoke_grant(grant, Motive::Administrator("x")).unwrap().unwrap();
+    world.server.revoke_grant(grant, RevokedBy::Administrator("x")).unwrap().unwrap();
     let events = world.events();
     assert!(events.len() > 60, "{}", events.len());
     let shown = format!("{events:?} {events:#?}");
@@ -542,11 +551,11 @@ fn audit_08_times_are_the_servers_clock() {
 /// A trail that never keeps anything.
 struct Lost;
 
-impl Trail for Lost {
+impl AuditLog for Lost {
     type Place = ();
 
-    fn record(&self, _: &Event, (): ()) -> Result<(), Unrecorded> {
-        Err(Unrecorded)
+    fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
+        Err(AuditError)
     }
 
     fn abandoned(&self, _: Event) {}
@@ -554,8 +563,8 @@ impl Trail for Lost {
 
 #[test]
 fn audit_08_a_lost_trail_changes_no_answer() {
-    let (kept, _) = recorded(MemoryTrail::new(100), TrailRules::default());
-    let (lost, _) = recorded(Lost, TrailRules::default());
+    let (kept, _) = recorded(MemoryAuditLog::new(100), AuditPolicy::default());
+    let (lost, _) = recorded(Lost, AuditPolicy::default());
     let (one, other) = (tokens(&kept), tokens(&lost));
     assert_eq!(one, other, "the same entropy gives the same answers");
     assert!(check(&lost, &other.access).is_ok());
@@ -566,7 +575,7 @@ fn audit_08_a_lost_trail_changes_no_answer() {
 
 #[test]
 fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
-    let mut rules = TrailRules::default();
+    let mut rules = AuditPolicy::default();
     rules.fail_closed = true;
     let (server, _) = recorded(Lost, rules);
     let unrecorded = |reply: &Reply| {
@@ -574,7 +583,7 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
             (reply.status, json(reply)["error"].as_str()),
             (503, Some("temporarily_unavailable"))
         );
-        assert_eq!(json(reply)["error_description"], Reason::TrailUnavailable.description());
+        assert_eq!(json(reply)["error_description"], Reason::AuditUnavailable.description());
         assert!(
             reply.header("retry-after").is_some() && reply.header("x-correlation-id").is_some()
         );
@@ -582,9 +591,10 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
     unrecorded(&post(&server, &Params::refresh("x")));
     unrecorded(&post(&server, &Params::refresh("x").without("grant_type")));
     let query = Params::authorize().encode();
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let refusal = server.authorize(&incoming, Some(ALICE)).unwrap().unwrap_err();
-    assert_eq!((refusal.reason(), refusal.status()), (Reason::TrailUnavailable, 503));
+    assert_eq!((refusal.reason(), refusal.status()), (Reason::AuditUnavailable, 503));
     // A failing store stays the host's to see.
     server.store().fail([Fault::Dropped]);
     assert_eq!(server.authorize(&incoming, Some(ALICE)).unwrap_err().error, Broken);
@@ -594,13 +604,17 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
 #[test]
 fn audit_01_accepted_calls_are_recorded_by_setting() {
     for routine in [false, true] {
-        let mut rules = TrailRules::default();
+        let mut rules = AuditPolicy::default();
         rules.routine = routine;
-        let (server, _) = recorded(Arc::new(MemoryTrail::new(100)), rules);
+        let (server, _) = recorded(Arc::new(MemoryAuditLog::new(100)), rules);
         let tokens = tokens(&server);
         assert!(check(&server, &tokens.access).is_ok() && check(&server, "x").is_err());
-        let kinds: Vec<_> =
-            server.trail().find(&Query::default(), 100).iter().map(|event| event.kind).collect();
+        let kinds: Vec<_> = server
+            .trail()
+            .find(&AuditQuery::default(), 100)
+            .iter()
+            .map(|event| event.kind)
+            .collect();
         assert_eq!(
             (kinds.contains(&EventKind::AccessAllowed), kinds.contains(&EventKind::Refused)),
             (routine, true)

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use grantcore::{Answer, AuthorizationStep, Choice, Client, Incoming, Reason, Refusal};
+use grantcore::{Answer, AuthorizationStep, Choice, Client, Reason, Refusal, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, assert_redir_to, refused, wire};
@@ -15,13 +15,13 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 fn get(world: &World, query: &[u8]) -> Result<AuthorizationStep, Refusal> {
     let answer: Answer<_, Broken> = world
         .server
-        .authorize(&Incoming { method: "GET", query, ..Incoming::default() }, Some(ALICE));
+        .authorize(&RequestParts { method: "GET", query, ..RequestParts::default() }, Some(ALICE));
     answer.expect("the store works")
 }
 
 fn post(world: &World, body: &[u8]) -> Result<AuthorizationStep, Refusal> {
     let incoming =
-        Incoming { method: "POST", content_type: Some(FORM), body, ..Incoming::default() };
+        RequestParts { method: "POST", content_type: Some(FORM), body, ..RequestParts::default() };
     world.server.authorize(&incoming, Some(ALICE)).expect("the store works")
 }
 
@@ -72,12 +72,12 @@ fn authz_01_other_methods_are_not_allowed() {
     let query = Params::authorize().encode();
     for method in ["PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"] {
         let world = World::new();
-        let incoming = Incoming {
+        let incoming = RequestParts {
             method,
             query: query.as_bytes(),
             content_type: Some(FORM),
             body: b"x=1",
-            ..Incoming::default()
+            ..RequestParts::default()
         };
         let refusal = error(world.server.authorize(&incoming, Some(ALICE)).unwrap());
         assert_page(&world, &refusal, 405, "invalid_request", Reason::MethodNotAllowed);

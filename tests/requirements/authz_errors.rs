@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use grantcore::{
-    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, GrantTypes, Incoming,
-    PAGE_HEADERS, Policy, PolicyBuilder, Reason, Refusal, Registration, Reply, Scope, Server,
+    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, GrantTypes, PAGE_HEADERS,
+    Policy, PolicyBuilder, Reason, Refusal, Registration, Reply, RequestParts, Scope, Server,
     Timestamp,
 };
 
@@ -69,7 +69,7 @@ fn authz_17_no_other_response_mode_and_no_request_object() {
     for (name, value, code, reason) in [
         ("response_mode", "fragment", "invalid_request", Reason::ResponseModeUnsupported),
         ("response_mode", "form_post", "invalid_request", Reason::ResponseModeUnsupported),
-        ("response_mode", "Query", "invalid_request", Reason::ResponseModeUnsupported),
+        ("response_mode", "AuditQuery", "invalid_request", Reason::ResponseModeUnsupported),
         ("request", "eyJhbGciOiJub25lIn0..", "request_not_supported", Reason::RequestObject),
         (
             "request_uri",
@@ -387,7 +387,8 @@ fn authz_25_without_randomness_there_is_no_page_to_allow() {
     let clock = || Timestamp::from_unix_seconds(T);
     let server = Server::with(world.server.policy().clone(), store, clock, || Err(EntropyError));
     let query = Params::authorize().encode();
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let answer: Result<AuthorizationStep, Refusal> =
         server.authorize(&incoming, Some(ALICE)).unwrap();
     let reply = answer.unwrap_err().reply(server.policy());

@@ -4,8 +4,8 @@
 use std::cell::Cell;
 
 use grantcore::{
-    AuthorizationStep, Choice, Client, ClientBuilder, Code, GrantTypes, Incoming, Policy,
-    PolicyBuilder, Reason, Refusal, Registration, Scope, Surface,
+    AuthorizationStep, Choice, Client, ClientBuilder, Endpoint, ErrorCode, GrantTypes, Policy,
+    PolicyBuilder, Reason, Refusal, Registration, RequestParts, Scope,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -126,7 +126,8 @@ impl Ask {
         );
         world.store.suspend("alice", self.suspended);
         let query = self.params.encode() + self.raw;
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let answer = world.server.authorize(&incoming, Some(ALICE)).expect("the store works");
         (world, answer)
     }
@@ -144,7 +145,7 @@ fn strict() -> PolicyBuilder {
 fn assert_found(fault: &Fault, ask: &Ask) {
     let (world, answer) = ask.send();
     let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();
-    let code = fault.reason.code(Surface::Authorization);
+    let code = fault.reason.code(Endpoint::Authorization);
     assert_eq!((world.reason(), refusal.code()), (Some(fault.reason), code), "{:?}", ask.params);
     let location = refusal.location(world.server.policy());
     assert_eq!(location.is_some(), fault.step > 3, "{:?} at {location:?}", fault.reason);
@@ -171,7 +172,7 @@ fn authz_05_of_two_faults_the_earlier_is_reported() {
 fn authz_05_the_account_is_looked_at_last() {
     let world = World::new();
     world.store.suspend("alice", true);
-    assert_eq!(refused(&world, &Params::authorize()).code(), Code::AccessDenied);
+    assert_eq!(refused(&world, &Params::authorize()).code(), ErrorCode::AccessDenied);
     assert!(matches!(
         world.authorize_as(&Params::authorize(), None),
         Ok(AuthorizationStep::NeedsLogin(_))
@@ -227,7 +228,7 @@ fn cve_2024_22258_no_client_may_leave_pkce_out() {
             params.clone().without("code_challenge"),
             params.set("code_challenge_method", "plain"),
         ] {
-            assert_eq!(refused(&world, &downgraded).code(), Code::InvalidRequest);
+            assert_eq!(refused(&world, &downgraded).code(), ErrorCode::InvalidRequest);
         }
     }
     assert_eq!(world.store.commits(), 2);

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, GrantState, Incoming, Reason,
-    RegistrationRules, SecretMethod, Store as _, StoredSecret, User,
+    Authorization, AuthorizationStep, Choice, Client, GrantState, Reason, RegistrationRules,
+    RequestParts, SecretMethod, Store as _, StoredSecret, User,
 };
 use proptest::prelude::*;
 
@@ -158,7 +158,7 @@ fn client_08_all_sources_together_have_a_limit() {
     let world = World::with(rules.limits(|limits| limits.all_registrations_per_minute = 5));
     let from = |source: &str| {
         let body = metadata().to_string();
-        world.server.register(&Incoming { source, ..posting(body.as_bytes()) }).unwrap()
+        world.server.register(&RequestParts { source, ..posting(body.as_bytes()) }).unwrap()
     };
     for number in 0..5 {
         assert_eq!(from(&format!("192.0.2.{number}")).status, 201);
@@ -244,7 +244,7 @@ fn token_02_a_list_of_media_types_is_a_form_if_the_forms_is_among_them() {
         ("application/json, text/plain".to_owned(), false),
         (",".to_owned(), false),
     ] {
-        let incoming = Incoming { content_type: Some(content_type.as_bytes()), ..form(&body) };
+        let incoming = RequestParts { content_type: Some(content_type.as_bytes()), ..form(&body) };
         let reply = world.server.token(&incoming).unwrap();
         let reason = if is_form { Reason::RefreshUnknown } else { Reason::ContentType };
         assert_eq!((reply.status, world.reason()), (400, Some(reason)), "{content_type}");
@@ -319,12 +319,12 @@ fn rs_03_a_scheme_without_a_credential_is_no_credential() {
         let refusal = world.server.check(&Authorization::One(header), needs).unwrap().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
         let incoming =
-            Incoming { authorization: Authorization::One(header), ..Incoming::default() };
+            RequestParts { authorization: Authorization::One(header), ..RequestParts::default() };
         let refusal = world.server.check_request(&incoming, needs).unwrap().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
         // Where a token may come in the body, an empty header does not stand in its way.
         let body = format!("access_token={token}");
-        let incoming = Incoming { authorization: Authorization::One(header), ..form(&body) };
+        let incoming = RequestParts { authorization: Authorization::One(header), ..form(&body) };
         assert!(world.server.check_request(&incoming, needs).unwrap().is_ok());
     }
 }

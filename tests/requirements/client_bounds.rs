@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use grantcore::{
-    Authorization, Client, Commit, Digest, EntropyError, Incoming, Limits, MemoryStore, Policy,
+    Authorization, Client, Commit, Digest, EntropyError, Limits, MemoryStore, Policy,
     PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest, RegistrationRules,
-    Reply, Server, Store, Timestamp,
+    Reply, RequestParts, Server, Store, Timestamp,
 };
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn open() -> PolicyBuilder {
 fn from(world: &World, source: &str) -> Reply {
     world
         .server
-        .register(&Incoming { source, ..posting(metadata().to_string().as_bytes()) })
+        .register(&RequestParts { source, ..posting(metadata().to_string().as_bytes()) })
         .expect("the store works")
 }
 
@@ -51,14 +51,14 @@ fn sized(bytes: usize) -> Vec<u8> {
 
 #[test]
 fn client_08_a_body_is_at_most_16_kib() {
-    for (world, most) in [
+    for (world, limit) in [
         (World::open(), 16 * 1024),
         (World::with(open().limits(|limits| limits.registration_bytes = 1000)), 1000),
         (World::with(open().limits(|limits| limits.request_bytes = 100)), 16 * 1024),
     ] {
-        assert_eq!(world.register_bytes(&sized(most), Authorization::None).status, 201);
+        assert_eq!(world.register_bytes(&sized(limit), Authorization::None).status, 201);
         world.registration_refused(
-            &posting(&sized(most + 1)),
+            &posting(&sized(limit + 1)),
             413,
             "invalid_request",
             Reason::RequestTooLarge,
@@ -134,7 +134,7 @@ fn client_08_what_is_refused_costs_no_turn() {
     }
     let reply = world
         .server
-        .register(&Incoming { method: "GET", source: "192.0.2.1", ..Incoming::default() })
+        .register(&RequestParts { method: "GET", source: "192.0.2.1", ..RequestParts::default() })
         .unwrap();
     assert_eq!((reply.status, right(good.as_bytes()), right(good.as_bytes())), (405, 201, 429));
 }

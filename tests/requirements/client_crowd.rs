@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Incoming, MemoryStore, RegistrationRules, Server,
+    Authorization, AuthorizationStep, Choice, MemoryStore, RegistrationRules, RequestParts, Server,
     Store, Timestamp,
 };
 
@@ -39,11 +39,11 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
 
     let body = metadata().to_string();
     let content_type: &[u8] = b"application/json";
-    let incoming = Incoming {
+    let incoming = RequestParts {
         method: "POST",
         content_type: Some(content_type),
         body: body.as_bytes(),
-        ..Incoming::default()
+        ..RequestParts::default()
     };
     let ids: Vec<_> = (0..MANY).map(|_| id_in(&server.register(&incoming).unwrap().body)).collect();
     assert_eq!(store.client_count(), MANY);
@@ -79,11 +79,11 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
 /// The tokens of a whole flow of this client.
 fn tokens_of(server: &Server<&MemoryStore>, id: &str) -> Granted {
     let query = ask(id).encode();
-    let incoming = Incoming {
+    let incoming = RequestParts {
         method: "GET",
         query: query.as_bytes(),
         authorization: Authorization::None,
-        ..Incoming::default()
+        ..RequestParts::default()
     };
     let Ok(AuthorizationStep::NeedsConsent(page)) =
         server.authorize(&incoming, Some(ALICE)).unwrap()

@@ -2,8 +2,8 @@
 //! are believed.
 
 use grantcore::{
-    AuthorizationStep, Choice, DocumentRules, EventKind, FetchedDocument, Incoming, Reason,
-    Registration,
+    AuthorizationStep, Choice, DocumentRules, EventKind, FetchedDocument, Reason, Registration,
+    RequestParts,
 };
 use serde_json::{Value, json};
 
@@ -243,7 +243,8 @@ fn client_15_whoever_is_not_signed_in_signs_in_after_the_fetch() {
     let step = world.authorize_as(&params, None);
     assert!(matches!(step, Ok(AuthorizationStep::NeedMetadata(_))), "{step:?}");
     let (query, body) = (params.encode(), document().to_string());
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let step = world
         .server
         .authorize_with(&incoming, None, grantcore::Fetch::Document(fetched(body.as_bytes())))

@@ -114,7 +114,7 @@ fn client_17_none_or_no_method_is_a_public_client() {
             (&Authentication::Public, Registration::MetadataDocument)
         );
         assert!(!client.is_trusted(), "its errors go nowhere without the user's doing");
-        assert_eq!(client.about().name.as_deref(), Some("Notes Helper"));
+        assert_eq!(client.description().name.as_deref(), Some("Notes Helper"));
     }
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &without(document(), "token_endpoint_auth_method"));
@@ -382,5 +382,8 @@ fn client_19_a_document_read_again_changes_nothing_that_is_the_operators() {
         (next.owner(), next.is_trusted(), next.epoch()),
         (owned.owner(), true, owned.epoch())
     );
-    assert_eq!((next.created(), next.about().name.as_deref()), (seen.created(), Some("Renamed")));
+    assert_eq!(
+        (next.created(), next.description().name.as_deref()),
+        (seen.created(), Some("Renamed"))
+    );
 }

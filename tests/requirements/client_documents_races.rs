@@ -4,8 +4,8 @@
 use std::cell::Cell;
 
 use grantcore::{
-    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Fetch, Incoming, Reason,
-    RegisteredRedirectUri, Standing, Timestamp, drive,
+    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Fetch, Reason,
+    RegisteredRedirectUri, RequestParts, Timestamp, drive,
 };
 use serde_json::{Value, json};
 
@@ -52,7 +52,8 @@ fn client_15_nothing_goes_on_before_the_document_is_kept() {
     for (fault, kept) in [(Fault::Dropped, false), (Fault::Unacknowledged, true)] {
         let world = World::open();
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         world.store.fail([fault]);
         let failure = world
             .server
@@ -103,7 +104,8 @@ fn client_15_two_requests_at_once_come_to_one_client() {
     let world = World::open();
     world.meanwhile(|other| {
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let step = other
             .authorize_with(&incoming, Some(ALICE), Fetch::Document(fetched(body.as_bytes())))
             .unwrap();
@@ -122,7 +124,8 @@ fn client_18_a_document_just_read_is_used_however_long_that_took() {
     for step in [1, 60, 3600] {
         let world = World::open();
         let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let request =
             AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
         let request = request.with_document(Fetch::Document(fetched(body.as_bytes())));
@@ -173,7 +176,7 @@ fn zeroid_241_a_deactivated_client_is_not_read_anew() {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
     let tokens = world.tokens_of(DOCUMENT);
-    world.server.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(DOCUMENT, ClientStatus::Deactivated).unwrap().unwrap();
     // Fresh; stale; over; long over.
     for at in [0, 59, 60, DAY, 33 * DAY, 400 * DAY] {
         world.at(at);
@@ -183,7 +186,7 @@ fn zeroid_241_a_deactivated_client_is_not_read_anew() {
         let refresh = Params::refresh(tokens.refresh()).set("client_id", DOCUMENT);
         assert_eq!(world.token(&refresh).status, 401);
     }
-    world.server.set_standing(DOCUMENT, Standing::Active).unwrap().unwrap();
+    world.server.set_client_status(DOCUMENT, ClientStatus::Active).unwrap().unwrap();
     assert_eq!(world.needed(&ask(DOCUMENT)).url, DOCUMENT, "an operator's yes brings it back");
 }
 
@@ -204,7 +207,7 @@ fn zeroid_241_a_client_deactivated_while_its_document_is_fetched_stays_so() {
     world.page_with(&ask(DOCUMENT), &document());
     world.at(60);
     world.needed(&ask(DOCUMENT));
-    world.server.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(DOCUMENT, ClientStatus::Deactivated).unwrap().unwrap();
     refused_for_good(&world);
 }
 
@@ -214,7 +217,7 @@ fn zeroid_241_nor_is_one_revived_that_is_deactivated_while_its_document_is_kept(
     world.page_with(&ask(DOCUMENT), &document());
     world.at(60);
     world.meanwhile(|admin| {
-        admin.set_standing(DOCUMENT, Standing::Deactivated).unwrap().unwrap();
+        admin.set_client_status(DOCUMENT, ClientStatus::Deactivated).unwrap().unwrap();
     });
     let body = document().to_string();
     let refusal = world

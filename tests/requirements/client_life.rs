@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grantcore::{
     Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration,
-    RegistrationRules, Server, Standing, Timestamp,
+    RegistrationRules, Server, Timestamp,
 };
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
@@ -356,7 +356,7 @@ fn client_23_no_renewal_undoes_a_deactivation() {
                 world.store.meanwhile(|_| {});
             }
             world.meanwhile(move |admin| {
-                admin.set_standing(&target, Standing::Deactivated).unwrap().unwrap();
+                admin.set_client_status(&target, ClientStatus::Deactivated).unwrap().unwrap();
             });
             let params = Params::refresh(tokens.refresh()).set("client_id", &id);
             if approves {
@@ -388,7 +388,7 @@ fn client_23_no_renewal_swallows_a_deactivation() {
         let body = Params::refresh(tokens.refresh()).set("client_id", &target).encode();
         assert_eq!(other.token(&form(&body)).unwrap().status, 200);
     });
-    world.server.set_standing(&id, Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(&id, ClientStatus::Deactivated).unwrap().unwrap();
     assert_eq!(world.client(&id).unwrap().status(), ClientStatus::Deactivated);
     assert!(end(&world, &id) > before, "both are kept");
 }

@@ -2,8 +2,8 @@
 //! token learns nothing.
 
 use grantcore::{
-    Authorization, Choice, Client, Digest, EventKind, Incoming, Reason, Registration,
-    RegistrationRules, Reply, SecretMethod, Standing, StoredSecret,
+    Authorization, Choice, Client, ClientStatus, Digest, EventKind, Reason, Registration,
+    RegistrationRules, Reply, RequestParts, SecretMethod, StoredSecret,
 };
 use serde_json::{Value, json};
 
@@ -24,12 +24,12 @@ fn managed() -> (World, Own) {
 fn send(world: &World, method: &str, id: &str, authorization: Authorization<'_>) -> Reply {
     let sent = with(metadata(), "client_id", id).to_string();
     let content_type: Option<&[u8]> = Some(b"application/json");
-    let incoming = Incoming {
+    let incoming = RequestParts {
         method,
         content_type,
         authorization,
         body: sent.as_bytes(),
-        ..Incoming::default()
+        ..RequestParts::default()
     };
     world.server.manage(id, &incoming).expect("the store works")
 }
@@ -129,7 +129,7 @@ fn client_11_without_a_token_there_is_no_error_either() {
 fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
     let other = world.own(&metadata());
     let deactivated = world.own(&metadata());
-    world.server.set_standing(&deactivated.id, Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(&deactivated.id, ClientStatus::Deactivated).unwrap().unwrap();
     let deleted = world.own(&metadata());
     assert_eq!(delete(world, &deleted).status, 204);
     let dropped = world.own(&metadata());
@@ -222,8 +222,8 @@ fn client_11_a_text_that_can_be_no_client_id_is_not_looked_up() {
 #[test]
 fn client_11_a_deactivated_client_is_managed_again_when_it_is_served_again() {
     let (world, own) = managed();
-    for (standing, status) in [(Standing::Deactivated, 401), (Standing::Active, 200)] {
-        world.server.set_standing(&own.id, standing).unwrap().unwrap();
+    for (client_status, status) in [(ClientStatus::Deactivated, 401), (ClientStatus::Active, 200)] {
+        world.server.set_client_status(&own.id, client_status).unwrap().unwrap();
         assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, status);
     }
 }
@@ -312,12 +312,12 @@ fn client_13_a_deleted_client_stays_deleted() {
     let other = world.own(&metadata());
     let (tokens, others) = (world.tokens_by(&own), world.tokens_by(&other));
     assert_eq!(delete(&world, &own).status, 204);
-    for standing in [Standing::Active, Standing::Deactivated, Standing::Active] {
-        drop(world.server.set_standing(&own.id, standing).unwrap());
+    for status in [ClientStatus::Active, ClientStatus::Deactivated, ClientStatus::Active] {
+        drop(world.server.set_client_status(&own.id, status).unwrap());
         let gone = [Reason::ClientUnknown, Reason::ClientDeactivated];
         assert!(
             gone.contains(&refused(&world, &ask(&own.id)).reason()) && !world.works(&tokens.access),
-            "{standing:?}"
+            "{status:?}"
         );
         assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, 401);
     }
@@ -349,7 +349,7 @@ fn store_05_no_deletion_is_told_before_it_is_durable() {
         world.store.fail([fault]);
         let bearer = format!("Bearer {}", own.token);
         let authorization = Authorization::One(bearer.as_bytes());
-        let incoming = Incoming { method: "DELETE", authorization, ..Incoming::default() };
+        let incoming = RequestParts { method: "DELETE", authorization, ..RequestParts::default() };
         let failure = world.server.manage(&own.id, &incoming).expect_err("the store fails");
         assert_eq!(failure.error, Broken);
         let reply = failure.refusal.reply(world.server.policy());

@@ -3,7 +3,7 @@
 use grantcore::{DocumentRules, EventKind, Reason, RegistrationRules};
 use serde_json::{Value, json};
 
-use crate::redir_register::LOOPBACK;
+use crate::redirect_uri_registered::LOOPBACK;
 use crate::support::clients::{DOCUMENT, ask, document, managed, metadata, with, without};
 use crate::support::refused::refused;
 use crate::support::{CALLBACK, World, policy};

@@ -2,8 +2,8 @@
 //! on what the other has made of it.
 
 use grantcore::{
-    Authorization, Choice, ClientStatus, EventKind, Incoming, MemoryStore, Reason, Reply, Server,
-    Standing, Timestamp,
+    Authorization, Choice, ClientStatus, EventKind, MemoryStore, Reason, Reply, RequestParts,
+    Server, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ fn sent_by(
 ) -> Reply {
     let (bearer, sent) =
         (format!("Bearer {}", own.1), with(sent.clone(), "client_id", &*own.0).to_string());
-    let incoming = Incoming {
+    let incoming = RequestParts {
         method,
         authorization: Authorization::One(bearer.as_bytes()),
         ..posting(sent.as_bytes())
@@ -47,7 +47,7 @@ fn client_21_an_update_does_not_undo_a_deactivation() {
         world.store.fail(vec![Fault::Conflict; conflicts]);
         let id = own.id.clone();
         world.meanwhile(move |server| {
-            server.set_standing(&id, Standing::Deactivated).unwrap().unwrap();
+            server.set_client_status(&id, ClientStatus::Deactivated).unwrap().unwrap();
         });
         let reply = world.manage(
             "PUT",
@@ -57,7 +57,10 @@ fn client_21_an_update_does_not_undo_a_deactivation() {
         );
         assert_refused(&world, &reply, 401, "invalid_token", Reason::ManagementTokenWrong);
         assert_eq!(status(&world, &own), ClientStatus::Deactivated);
-        assert_eq!(world.client(&own.id).unwrap().about().name.as_deref(), Some("Notes Helper"));
+        assert_eq!(
+            world.client(&own.id).unwrap().description().name.as_deref(),
+            Some("Notes Helper")
+        );
         let problem = refused(&world, &ask(&own.id)).problem(world.server.policy());
         assert_eq!(
             (problem.status, problem.code, world.reason()),
@@ -77,10 +80,10 @@ fn client_21_a_deactivation_holds_over_an_update() {
             200
         );
     });
-    world.server.set_standing(&own.id, Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap().unwrap();
     let client = world.client(&own.id).unwrap();
     assert_eq!(
-        (client.status(), client.about().name.as_deref()),
+        (client.status(), client.description().name.as_deref()),
         (ClientStatus::Deactivated, Some("Other"))
     );
     assert!(!world.works(&tokens.access));
@@ -92,7 +95,7 @@ fn client_21_a_deactivation_holds_over_an_update() {
 fn client_21_a_deactivation_that_was_applied_unseen_is_recognized() {
     let (world, own) = managed(&metadata());
     world.store.fail([Fault::AppliedThenConflict]);
-    world.server.set_standing(&own.id, Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap().unwrap();
     assert_eq!(status(&world, &own), ClientStatus::Deactivated);
 }
 
@@ -111,11 +114,13 @@ fn client_13_nothing_undoes_a_deletion() {
         |world, own, _| {
             assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
         },
-        |world, own, _| drop(world.server.set_standing(&own.id, Standing::Deactivated).unwrap()),
+        |world, own, _| {
+            drop(world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap())
+        },
         |world, own, _| {
             // Reactivating is written only if it changes something.
-            drop(world.server.set_standing(&own.id, Standing::Deactivated).unwrap());
-            drop(world.server.set_standing(&own.id, Standing::Active).unwrap());
+            drop(world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap());
+            drop(world.server.set_client_status(&own.id, ClientStatus::Active).unwrap());
         },
         |world, _, ticket| {
             // The approval prolongs the client's life first.
@@ -136,7 +141,8 @@ fn client_13_nothing_undoes_a_deletion() {
             "act {n}: {}",
             reply.body
         );
-        let unknown = world.server.set_standing(&own.id, Standing::Active).unwrap().unwrap_err();
+        let unknown =
+            world.server.set_client_status(&own.id, ClientStatus::Active).unwrap().unwrap_err();
         assert_eq!(
             (unknown.reason(), refused(&world, &ask(&own.id)).reason()),
             (Reason::ClientUnknown, Reason::ClientUnknown),
@@ -198,7 +204,7 @@ fn client_12_a_secret_that_has_ended_meanwhile_is_refused() {
         with(with(confidential(), "client_name", "Later"), "client_secret", own.secret.as_deref());
     let reply = world.manage("PUT", &own.id, &own.token, &own.update(sent));
     assert_refused(&world, &reply, 400, "invalid_client_metadata", Reason::MetadataSecret);
-    assert_eq!(world.client(&own.id).unwrap().about().name.as_deref(), Some("Notes Helper"));
+    assert_eq!(world.client(&own.id).unwrap().description().name.as_deref(), Some("Notes Helper"));
 }
 
 #[test]
@@ -241,7 +247,7 @@ fn client_12_an_update_takes_no_life_away() {
     world.updated(&own, with(metadata(), "client_name", "Other"));
     let client = world.client(&own.id).unwrap();
     assert!(client.expires() > Timestamp::from_unix_seconds(T + 30 * DAY), "{client:?}");
-    assert_eq!((client.about().name.as_deref(), codes(&world)), (Some("Other"), 1));
+    assert_eq!((client.description().name.as_deref(), codes(&world)), (Some("Other"), 1));
 }
 
 #[test]
@@ -252,7 +258,7 @@ fn store_05_no_update_is_told_before_it_is_durable() {
         let (bearer, sent) =
             (format!("Bearer {}", own.token), own.update(confidential()).to_string());
         let authorization = Authorization::One(bearer.as_bytes());
-        let incoming = Incoming { method: "PUT", authorization, ..posting(sent.as_bytes()) };
+        let incoming = RequestParts { method: "PUT", authorization, ..posting(sent.as_bytes()) };
         let failure = world.server.manage(&own.id, &incoming).expect_err("the store fails");
         assert_eq!(failure.error, Broken);
         let reply = failure.refusal.reply(world.server.policy());

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use grantcore::{
-    AuthMethods, Authorization, ClientStatus, EventKind, GrantTypes, Incoming, Policy, Reason,
-    Registration, RegistrationRules,
+    AuthMethods, Authorization, ClientStatus, EventKind, GrantTypes, Policy, Reason, Registration,
+    RegistrationRules, RequestParts,
 };
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ fn client_01_a_registration_is_answered_with_json_that_no_cache_keeps() {
 fn client_01_only_by_post() {
     let (world, sent) = (World::open(), metadata().to_string());
     for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "post", "POST ", ""] {
-        let incoming = Incoming { method, ..posting(sent.as_bytes()) };
+        let incoming = RequestParts { method, ..posting(sent.as_bytes()) };
         world.registration_refused(&incoming, 405, "invalid_request", Reason::MethodNotAllowed);
         assert_eq!(world.post_registration(&incoming).header("allow"), Some("POST"), "{method}");
     }
@@ -168,7 +168,7 @@ fn client_01_the_body_says_that_it_is_json() {
         Some(b"charset=utf-8; application/json"),
     ];
     for content_type in types {
-        let incoming = Incoming { content_type, ..posting(sent.as_bytes()) };
+        let incoming = RequestParts { content_type, ..posting(sent.as_bytes()) };
         world.registration_refused(
             &incoming,
             400,
@@ -182,8 +182,10 @@ fn client_01_the_body_says_that_it_is_json() {
         "application/json;charset=UTF-8",
         " application/json ",
     ] {
-        let incoming =
-            Incoming { content_type: Some(content_type.as_bytes()), ..posting(sent.as_bytes()) };
+        let incoming = RequestParts {
+            content_type: Some(content_type.as_bytes()),
+            ..posting(sent.as_bytes())
+        };
         assert_eq!(world.post_registration(&incoming).status, 201, "{content_type}");
     }
 }
@@ -213,7 +215,7 @@ fn client_02_every_registered_value_is_told() {
         (told["redirect_uris"].clone(), told["scope"].clone())
     );
     assert_eq!(
-        (client.about().name.as_deref(), client.created().unix_seconds()),
+        (client.description().name.as_deref(), client.created().unix_seconds()),
         (Some("Notes Helper"), T + 5)
     );
 }

@@ -2,7 +2,7 @@
 //! used again, by a document or by the operator, and where a write or a clock comes from another
 //! time.
 
-use grantcore::{Client, Commit, Reason, Standing, Store, Write};
+use grantcore::{Client, ClientStatus, Commit, Reason, Store, Write};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with};
@@ -58,8 +58,8 @@ fn client_21_a_deleted_client_has_no_standing() {
     let world = World::open();
     let own = world.own(&metadata());
     assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
-    for standing in [Standing::Active, Standing::Deactivated] {
-        let refusal = world.server.set_standing(&own.id, standing).unwrap().unwrap_err();
+    for status in [ClientStatus::Active, ClientStatus::Deactivated] {
+        let refusal = world.server.set_client_status(&own.id, status).unwrap().unwrap_err();
         assert_eq!(refusal.reason(), Reason::ClientUnknown);
     }
     assert_eq!(world.store.inner.sweep(world.now(), 10), 1, "it may be dropped as before");

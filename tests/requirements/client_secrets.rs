@@ -4,8 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::{
-    Authorization, Commit, Digest, Incoming, ManagementRequest, Operation, RegistrationRequest,
-    RegistrationRules, Reply,
+    Authorization, Commit, Digest, ManagementRequest, Operation, RegistrationRequest,
+    RegistrationRules, Reply, RequestParts,
 };
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ fn store_04_a_registration_keeps_digests_only() {
     let bearer = format!("Bearer {}", own.token);
     for method in ["GET", "PUT", "DELETE"] {
         let update = own.update(metadata()).to_string();
-        let incoming = Incoming {
+        let incoming = RequestParts {
             method,
             authorization: Authorization::One(bearer.as_bytes()),
             ..posting(update.as_bytes())
@@ -139,7 +139,7 @@ fn store_04_a_secret_that_an_update_issues_is_told_once() {
     let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_basic");
     let update = public.update(asked.clone()).to_string();
     let bearer = format!("Bearer {}", public.token);
-    let incoming = Incoming {
+    let incoming = RequestParts {
         method: "PUT",
         authorization: Authorization::One(bearer.as_bytes()),
         ..posting(update.as_bytes())

@@ -1,7 +1,7 @@
 //! CLIENT-12: a client changes its registration, to nothing that it could not have registered.
 
 use grantcore::{
-    Authorization, Choice, ClientStatus, EventKind, Incoming, Reason, RegistrationRules, Reply,
+    Authorization, Choice, ClientStatus, EventKind, Reason, RegistrationRules, Reply, RequestParts,
     Subject,
 };
 use serde_json::{Value, json};
@@ -199,7 +199,7 @@ fn client_12_all_rules_of_registration_hold() {
 fn put(world: &World, own: &Own, token: &str, body: &[u8], content_type: Option<&[u8]>) -> Reply {
     let bearer = format!("Bearer {token}");
     let authorization = Authorization::One(bearer.as_bytes());
-    let incoming = Incoming { method: "PUT", authorization, content_type, ..posting(body) };
+    let incoming = RequestParts { method: "PUT", authorization, content_type, ..posting(body) };
     world.server.manage(&own.id, &incoming).expect("the store works")
 }
 
@@ -372,7 +372,7 @@ fn client_12_status_epoch_owner_and_grants_survive() {
         (after.created(), after.expires(), after.registration()),
         (before.created(), before.expires(), before.registration())
     );
-    assert_eq!((after.is_trusted(), after.about().name.as_deref()), (false, Some("Other")));
+    assert_eq!((after.is_trusted(), after.description().name.as_deref()), (false, Some("Other")));
     assert!(world.works(&tokens.access));
     Granted::of(&world.token(&own.proven(Params::refresh(tokens.refresh()))));
 }

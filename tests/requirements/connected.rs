@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use grantcore::{
-    Cause, Choice, Client, Connection, ConnectionState, EventKind, GrantState, Motive, Reason,
-    Standing, Store as _, User,
+    Choice, Client, ClientStatus, Connection, ConnectionState, EventKind, GrantState, Reason,
+    RevocationCause, RevokedBy, Store as _, User,
 };
 
 use crate::support::params::Params;
@@ -13,7 +13,7 @@ use crate::support::store::Fault;
 use crate::support::{ALICE, Granted, MCP, World, param, policy};
 
 const BOB: User<'static> = User::new("bob", b"bob's browser");
-const ADMIN: Motive<'static> = Motive::Administrator("left the company");
+const ADMIN: RevokedBy<'static> = RevokedBy::Administrator("left the company");
 
 /// A second public client.
 fn other() -> Client {
@@ -226,9 +226,9 @@ fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_clien
     world.store.suspend("alice", true);
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
     world.store.suspend("alice", false);
-    world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
-    world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
     assert_eq!(only(&world).state(), ConnectionState::Active);
     world.put(crate::support::app().with_grants_ended());
     assert!(listed(&world, "alice").is_empty());
@@ -258,7 +258,10 @@ fn revoke_08_an_administrator_ends_one_grant() {
         (event.kind, event.note.as_deref()),
         (EventKind::GrantRevoked, Some("left the company"))
     );
-    assert_eq!(world.grants()[0].record.state(), GrantState::Revoked(Cause::Administrator));
+    assert_eq!(
+        world.grants()[0].record.state(),
+        GrantState::Revoked(RevocationCause::Administrator)
+    );
     is_over(&world, &one, Reason::GrantRevoked);
     assert!(world.works(&two.access));
     // One that is over, or long gone, is no error: what was asked for holds.
@@ -396,7 +399,7 @@ fn revoke_08_the_reason_is_kept_as_harmless_text() {
     let note = format!("line\nbreak {}", "x".repeat(1000));
     world
         .server
-        .revoke_grant(only(&world).grant_id(), Motive::Administrator(&note))
+        .revoke_grant(only(&world).grant_id(), RevokedBy::Administrator(&note))
         .unwrap()
         .unwrap();
     let kept = world.events().pop().unwrap().note.unwrap();
@@ -408,8 +411,8 @@ fn refresh_17_a_reported_security_event_is_what_each_family_then_says() {
     let world = world();
     let all = [tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other")];
     let bobs = tokens(&world, BOB, "app");
-    let motive = Motive::SecurityEvent("password changed");
-    assert!(world.server.revoke_user("alice", motive).unwrap().unwrap().is_complete());
+    let revoked_by = RevokedBy::SecurityEvent("password changed");
+    assert!(world.server.revoke_user("alice", revoked_by).unwrap().unwrap().is_complete());
     for (tokens, client) in all.iter().zip(["app", "other"]) {
         world.dead(&tokens.access, Reason::TokenRevoked);
         world.invalid_grant(

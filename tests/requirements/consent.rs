@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grantcore::{
     Account, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Decision, Entropy,
-    GrantState, Incoming, Reason, Redirect, Refusal, Registration, Server, Store, Subject,
+    GrantState, Reason, Redirect, Refusal, Registration, RequestParts, Server, Store, Subject,
     Timestamp, User,
 };
 
@@ -94,7 +94,8 @@ fn consent_02_the_ticket_holds_at_least_128_random_bits() {
             Ok(Entropy::from_bytes(bytes))
         });
         let query = Params::authorize().encode();
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let Ok(AuthorizationStep::NeedsConsent(page)) =
             server.authorize(&incoming, Some(ALICE)).unwrap()
         else {

@@ -38,7 +38,7 @@ fn page_of_stored_uri(uri: &str) -> ConsentPage {
     let stored = |uri: &str| {
         let mut record = serde_json::to_value(app()).unwrap();
         for member in ["uri", "logo_uri", "tos_uri", "policy_uri"] {
-            record["about"][member] = uri.into();
+            record["description"][member] = uri.into();
         }
         page_of(serde_json::from_value(record).unwrap(), CALLBACK)
     };

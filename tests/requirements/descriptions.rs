@@ -218,16 +218,16 @@ fn token_19_an_error_names_the_page_that_explains_it() {
 #[test]
 fn token_19_what_is_described_alike_is_explained_at_one_address() {
     let world = explained();
-    let at = |reason: Reason, surface| {
-        let reply = Refusal::plain(reason, surface).reply(world.server.policy());
+    let at = |reason: Reason, endpoint| {
+        let reply = Refusal::plain(reason, endpoint).reply(world.server.policy());
         (reply.status < 500 || !reply.body.is_empty()).then(|| json(&reply)["error_uri"].clone())
     };
     for one in Reason::ALL {
         for other in Reason::ALL {
-            let surface = grantcore::Surface::Token;
-            let both = [one, other].iter().all(|own| own.surfaces().contains(&surface));
+            let endpoint = grantcore::Endpoint::Token;
+            let both = [one, other].iter().all(|own| own.endpoints().contains(&endpoint));
             if both && one.description() == other.description() {
-                assert_eq!(at(*one, surface), at(*other, surface), "{one:?} {other:?}");
+                assert_eq!(at(*one, endpoint), at(*other, endpoint), "{one:?} {other:?}");
             }
         }
     }
@@ -282,7 +282,7 @@ fn token_18_a_limit_and_a_repeated_parameter_are_named() {
         let wanted = format!("{} {hint}", reason.description());
         assert_eq!(json(&reply)["error_description"], *wanted, "{form_body:.40}");
     }
-    let incoming = grantcore::Incoming { method: "GET", query: long.as_bytes(), ..form("") };
+    let incoming = grantcore::RequestParts { method: "GET", query: long.as_bytes(), ..form("") };
     let refusal = world.server.authorize(&incoming, None).unwrap().unwrap_err();
     assert!(refusal.description().ends_with("At most 1000 are accepted."));
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantcore::{
-    AsyncServer, Authorization, Choice, Client, ClientError, Incoming, MemoryStore, Needs, Policy,
-    PolicyError, Reason, RedirectUriError,
+    AsyncServer, Authorization, Choice, Client, ClientError, MemoryStore, Needs, Policy,
+    PolicyError, Reason, RedirectUriError, RequestParts,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn i18_changing_a_client_brings_no_ended_grant_back() {
         .build()
         .unwrap();
     assert_eq!(
-        (renamed.about().name.as_deref(), renamed.redirect_uris().len()),
+        (renamed.description().name.as_deref(), renamed.redirect_uris().len()),
         (Some("Another name"), 1)
     );
     world.put(renamed);
@@ -184,7 +184,7 @@ fn store_06_the_reference_store_serves_both_servers() {
         crate::support::seeded(7),
     );
     let query = Params::authorize().encode();
-    let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Default::default() };
+    let incoming = RequestParts { method: "GET", query: query.as_bytes(), ..Default::default() };
     let mut future = std::pin::pin!(server.authorize(&incoming, Some(ALICE)));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
@@ -243,7 +243,7 @@ fn i30_no_input_makes_an_endpoint_panic() {
                 } else {
                     Authorization::One(&header)
                 };
-                let incoming = Incoming {
+                let incoming = RequestParts {
                     method,
                     query: &input,
                     content_type,

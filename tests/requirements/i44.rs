@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use grantcore::{
     Account, Authorization, AuthorizationStep, Choice, Client, Commit, Digest, Event, Grant,
-    GrantId, Incoming, IntrospectionRules, Keys, Loaded, MemoryStore, Reply, RevocationRules,
+    GrantId, IntrospectionRules, Keys, Loaded, MemoryStore, Reply, RequestParts, RevocationRules,
     SecretMethod, Server, Store, Stored, StoredSecret, Timestamp, Write,
 };
 
@@ -52,9 +52,9 @@ impl Store for Loading {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        self.0.grants_of(subject, after, most)
+        self.0.grants_of(subject, after, limit)
     }
 
     fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
@@ -229,7 +229,7 @@ impl World {
         let body = format!("{}&{fields}", sender.form);
         let authorization =
             sender.header.as_deref().map_or(Authorization::None, Authorization::One);
-        let incoming = Incoming { authorization, ..form(&body) };
+        let incoming = RequestParts { authorization, ..form(&body) };
         let reply = match endpoint {
             Endpoint::Token => self.server.token(&incoming),
             Endpoint::Revoke => self.server.revoke(&incoming),
@@ -242,7 +242,8 @@ impl World {
     fn code(&self, client: &str) -> String {
         let loads = std::mem::replace(&mut *self.server.store().1.lock().unwrap(), Loads::Rightly);
         let query = Params::authorize().set("client_id", client).encode();
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let step = self.server.authorize(&incoming, Some(ALICE)).unwrap();
         let Ok(AuthorizationStep::NeedsConsent(page)) = step else { panic!("no page: {step:?}") };
         let allowed = self.server.consent(&page.into_ticket(), ALICE, Choice::Allow).unwrap();

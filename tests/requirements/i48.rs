@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use grantcore::{
-    Client, Digest, Incoming, IntrospectionRules, RateKey, RateWindow, Reason, Reply, SecretMethod,
-    StoredSecret, Timestamp, TokenRequest,
+    Client, Digest, IntrospectionRules, RateKey, RateWindow, Reason, Reply, RequestParts,
+    SecretMethod, StoredSecret, Timestamp, TokenRequest,
 };
 use proptest::prelude::*;
 
@@ -159,7 +159,7 @@ fn i48_nobody_is_called_what_anothers_bucket_is_called() {
 
 fn from(world: &World, source: &str, params: &Params) -> Reply {
     let body = params.encode();
-    world.server.token(&Incoming { source, ..form(&body) }).unwrap()
+    world.server.token(&RequestParts { source, ..form(&body) }).unwrap()
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn i48_a_request_without_a_secret_is_no_guess() {
     for _ in 0..20 {
         let body = Params(Vec::new()).set("token", &token).encode();
         let header = basic("rs", SECRET);
-        let incoming = Incoming {
+        let incoming = RequestParts {
             authorization: grantcore::Authorization::One(header.as_bytes()),
             ..form(&body)
         };

@@ -1,8 +1,8 @@
 //! INTROSPECT-01 to -04: a resource server asks about a token.
 
 use grantcore::{
-    Account, Client, Digest, EventKind, Incoming, IntrospectionRules, Reason, Reply, SecretMethod,
-    Standing, StoredSecret, Subject,
+    Account, Client, ClientStatus, Digest, EventKind, IntrospectionRules, Reason, Reply,
+    RequestParts, SecretMethod, StoredSecret, Subject,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json as value};
@@ -124,7 +124,7 @@ fn introspect_01_the_caller_proves_who_it_is_and_names_a_token() {
         Reason::ParameterRepeated,
     );
     let body = good.encode();
-    let get = world.server.introspect(&Incoming { method: "GET", ..form(&body) }).unwrap();
+    let get = world.server.introspect(&RequestParts { method: "GET", ..form(&body) }).unwrap();
     assert_eq!((get.status, get.header("allow")), (405, Some("POST")));
     assert_eq!(
         world.server.introspect(&posting(body.as_bytes())).unwrap().status,
@@ -184,9 +184,9 @@ fn introspect_02_nothing_is_told_of_a_token_that_is_not_good_for_the_caller() {
     world.store.suspend("alice", true);
     inactive(&world, &asking(&tokens.access), Reason::AccountSuspended);
     world.store.suspend("alice", false);
-    world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
     inactive(&world, &asking(&tokens.access), Reason::ClientDeactivated);
-    world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
     assert_eq!(json(&send(&world, &asking(&tokens.access)))["active"], true);
     world.at(3600);
     inactive(&world, &asking(&tokens.access), Reason::TokenExpired);
@@ -199,7 +199,7 @@ fn introspect_02_nothing_is_told_of_a_token_that_is_not_good_for_the_caller() {
 fn introspect_02_a_deactivated_caller_learns_nothing() {
     let world = world();
     let token = world.tokens().access;
-    world.server.set_standing("mcp-server", Standing::Deactivated).unwrap().unwrap();
+    world.server.set_client_status("mcp-server", ClientStatus::Deactivated).unwrap().unwrap();
     refused(&world, &asking(&token), 401, "invalid_client", Reason::ClientDeactivated);
     assert!(world.works(&token), "the token is none of its business");
 }
@@ -312,8 +312,9 @@ fn introspect_04_introspection_and_check_agree() {
                         .put_account(Subject::new("alice"), Account { suspended, epoch });
                 }
                 Turn::Stand(active) => {
-                    let standing = if active { Standing::Active } else { Standing::Deactivated };
-                    world.server.set_standing(app().id().as_str(), standing).unwrap().unwrap();
+                    let status =
+                        if active { ClientStatus::Active } else { ClientStatus::Deactivated };
+                    world.server.set_client_status(app().id().as_str(), status).unwrap().unwrap();
                 }
                 Turn::Epoch(to) => {
                     epoch = to;

@@ -2,7 +2,7 @@
 //! client gets that names several, or one that this server has not got.
 
 use grantcore::{
-    AuthMethods, Authentication, DocumentRules, Incoming, Reason, RegistrationRules,
+    AuthMethods, Authentication, DocumentRules, Reason, RegistrationRules, RequestParts,
     RevocationRules, SecretMethod,
 };
 use serde_json::{Value, json};
@@ -271,7 +271,7 @@ fn keys_09_none_is_used_where_a_document_offers_it_beside_keys() {
     assert!(world.works(&Granted::of(&refreshed).access));
     let kept = serde_json::to_string(&world.client(DOCUMENT)).unwrap();
     assert!(!kept.contains("jwks") && !kept.contains("RS256"), "{kept}");
-    assert!(world.client(DOCUMENT).unwrap().about().uri.is_some());
+    assert!(world.client(DOCUMENT).unwrap().description().uri.is_some());
 }
 
 /// The same metadata as a registration.
@@ -303,7 +303,8 @@ fn keys_10_a_client_of_keys_alone_never_comes_without_proof() {
     let alone = Params::redeem("gac_x").set("client_id", DOCUMENT).set("redirect_uri", CALLBACK);
     assert_refused(&world, &world.token(&alone), 401, "invalid_client", Reason::ClientUnknown);
     let revoke = alone.without("grant_type").set("token", "gat_x").encode();
-    let reply = world.server.revoke(&Incoming { source: "192.0.2.1", ..form(&revoke) }).unwrap();
+    let reply =
+        world.server.revoke(&RequestParts { source: "192.0.2.1", ..form(&revoke) }).unwrap();
     assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
 }
 
@@ -319,7 +320,7 @@ fn keys_10_proof_that_the_operator_demands_is_not_given_up_by_a_document() {
     world.page_with(&ask(DOCUMENT), &with(document(), "client_name", "Renamed"));
     let client = world.client(DOCUMENT).unwrap();
     assert_eq!(
-        (client.authentication(), client.about().name.as_deref()),
+        (client.authentication(), client.description().name.as_deref()),
         (&demanded, Some("Renamed"))
     );
 }

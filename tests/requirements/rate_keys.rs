@@ -2,8 +2,8 @@
 //! is called (AMB-14).
 
 use grantcore::{
-    Client, Incoming, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason,
-    RegistrationRules, Reply, TokenRequest,
+    Client, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason, RegistrationRules,
+    Reply, RequestParts, TokenRequest,
 };
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ fn limited(rules: impl FnOnce(&mut RateRules)) -> World {
 /// A request from this source; the reply.
 fn from(world: &World, source: &str, params: &Params) -> Reply {
     let body = params.encode();
-    world.server.token(&Incoming { source, ..form(&body) }).unwrap()
+    world.server.token(&RequestParts { source, ..form(&body) }).unwrap()
 }
 
 #[test]
@@ -190,7 +190,8 @@ fn token_15_failures_by_source_are_the_same_at_the_other_endpoints() {
         .set("client_secret", "wrong")
         .set("token", "x")
         .encode();
-    let revoke = |source| world.server.revoke(&Incoming { source, ..form(&body) }).unwrap().status;
+    let revoke =
+        |source| world.server.revoke(&RequestParts { source, ..form(&body) }).unwrap().status;
     assert_eq!([(); 3].map(|()| revoke("192.0.2.1")), [401, 401, 429]);
     let right = Params::refresh("x").by_web();
     assert_eq!(

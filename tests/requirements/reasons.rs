@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{Reason, Surface};
+use grantcore::{Endpoint, Reason};
 
 /// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a
 /// protected resource (R), the registration endpoint (G), that of one registration (M), the
@@ -159,7 +159,7 @@ M metadata_secret invalid_client_metadata 400
 A owner_suspended access_denied 400
 T owner_suspended invalid_grant 400
 R owner_suspended invalid_token 401
-T trail_unavailable temporarily_unavailable 503
+T audit_unavailable temporarily_unavailable 503
 T revoked_security_event invalid_grant 400
 T introspection_off access_denied 403
 T introspection_unauthenticated invalid_client 401
@@ -180,17 +180,17 @@ fn token_19_each_reason_has_its_code_and_status_at_each_face() {
     let mut named = BTreeSet::new();
     for line in GOLDEN.lines().filter(|line| !line.is_empty()) {
         let [face, name, code, status] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-        let surface = match face {
-            "A" => Surface::Authorization,
-            "T" => Surface::Token,
-            "G" => Surface::Registration,
-            "M" => Surface::Management,
-            "O" => Surface::Operator,
-            _ => Surface::Resource,
+        let endpoint = match face {
+            "A" => Endpoint::Authorization,
+            "T" => Endpoint::Token,
+            "G" => Endpoint::Registration,
+            "M" => Endpoint::Management,
+            "O" => Endpoint::Operator,
+            _ => Endpoint::Resource,
         };
         let reason = by_name(name);
-        assert!(reason.surfaces().contains(&surface), "{line}");
-        let told = (reason.code(surface).as_str(), reason.status(surface).to_string());
+        assert!(reason.endpoints().contains(&endpoint), "{line}");
+        let told = (reason.code(endpoint).as_str(), reason.status(endpoint).to_string());
         assert_eq!(told, (if code == "-" { "" } else { code }, status.to_owned()), "{line}");
         named.insert(reason.name());
     }
@@ -258,9 +258,9 @@ fn token_14_every_failed_authentication_is_told_in_one_sentence() {
         Reason::CredentialsMalformed,
     ];
     for reason in failures {
-        for surface in [Surface::Authorization, Surface::Token] {
+        for endpoint in [Endpoint::Authorization, Endpoint::Token] {
             let told = |reason: Reason| {
-                (reason.description(), reason.code(surface), reason.status(surface))
+                (reason.description(), reason.code(endpoint), reason.status(endpoint))
             };
             assert_eq!(told(reason), told(failures[0]), "{reason:?}");
         }

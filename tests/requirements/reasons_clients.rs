@@ -2,8 +2,8 @@
 //! provoked. What is made of it is in `reasons_reached.rs`.
 
 use grantcore::{
-    Authorization, Client, Digest, Fetch, Incoming, PolicyBuilder, Reason, RegistrationRules,
-    RevocationRules, Subject, Surface,
+    Authorization, Client, Digest, Endpoint, Fetch, PolicyBuilder, Reason, RegistrationRules,
+    RequestParts, RevocationRules, Subject,
 };
 use serde_json::Value;
 
@@ -61,12 +61,12 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::RegistrationOff, || {
         let world = World::new();
         drop(world.register(&metadata()));
-        (world, Told::At(Surface::Registration))
+        (world, Told::At(Endpoint::Registration))
     }),
     (Reason::MetadataNotJson, || {
         let world = World::open();
         drop(world.register(&Value::Array(vec![])));
-        (world, Told::At(Surface::Registration))
+        (world, Told::At(Endpoint::Registration))
     }),
     (Reason::InitialTokenMissing, || closed(Authorization::None)),
     (Reason::InitialTokenWrong, || closed(Authorization::One(b"Bearer wrong"))),
@@ -77,7 +77,7 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
                 .limits(|limits| limits.registrations_per_minute = 1),
         );
         drop([world.register(&metadata()), world.register(&metadata())]);
-        (world, Told::At(Surface::Registration))
+        (world, Told::At(Endpoint::Registration))
     }),
     (Reason::RegisteredUriLoopback, || {
         let mut rules = RegistrationRules::open();
@@ -87,12 +87,14 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
             with(metadata(), "application_type", "web"),
             "http://127.0.0.1/cb",
         )));
-        (world, Told::At(Surface::Registration))
+        (world, Told::At(Endpoint::Registration))
     }),
     (Reason::ManagementTokenMissing, || {
         let world = World::open();
-        drop(world.server.manage("app", &Incoming { method: "GET", ..Incoming::default() }));
-        (world, Told::At(Surface::Management))
+        drop(
+            world.server.manage("app", &RequestParts { method: "GET", ..RequestParts::default() }),
+        );
+        (world, Told::At(Endpoint::Management))
     }),
     (Reason::ManagementTokenWrong, || managed(|_, token| (format!("{token}x"), metadata()))),
     (Reason::MetadataClientId, || managed(|_, token| (token.into(), metadata()))),
@@ -117,7 +119,8 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::DocumentsBusy, || {
         let world = World::open();
         let query = ask(DOCUMENT).encode();
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let refusal =
             world.server.authorize_with(&incoming, Some(ALICE), Fetch::Busy).unwrap().unwrap_err();
         (world, Told::By(refusal))
@@ -159,14 +162,14 @@ fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
         .and("token", &world.tokens().access);
     let body = by(revoke).encode();
     drop(world.server.revoke(&form(&body)));
-    (world, Told::At(Surface::Token))
+    (world, Told::At(Endpoint::Token))
 }
 
 fn closed(authorization: Authorization<'_>) -> (World, Told) {
     let world =
         World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
     drop(world.register_bytes(metadata().to_string().as_bytes(), authorization));
-    (world, Told::At(Surface::Registration))
+    (world, Told::At(Endpoint::Registration))
 }
 
 /// An update of a registration by its `client_id` and token.
@@ -179,7 +182,7 @@ pub(crate) fn managed(update: fn(&str, &str) -> (String, Value)) -> (World, Told
     );
     let (token, body) = update(id, token);
     drop(world.manage("PUT", id, &token, &body));
-    (world, Told::At(Surface::Management))
+    (world, Told::At(Endpoint::Management))
 }
 
 fn documented(url: &str, document: Option<&Value>) -> (World, Told) {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use grantcore::{
-    Authorization, Choice, Client, Incoming, Reason, RegistrationRules, Standing, Subject, Surface,
-    User,
+    Authorization, Choice, Client, ClientStatus, Endpoint, Reason, RegistrationRules, RequestParts,
+    Subject, User,
 };
 use serde_json::{Value, json};
 
@@ -21,26 +21,28 @@ use crate::support::{ALICE, World, app, policy};
 type Elsewhere = fn() -> (World, Told);
 
 const ELSEWHERE: &[(Reason, Elsewhere)] = &[
-    (Reason::MethodNotAllowed, || asking(|incoming| Incoming { method: "PUT", ..incoming })),
-    (Reason::MethodNotAllowed, || registering(|incoming| Incoming { method: "GET", ..incoming })),
-    (Reason::MethodNotAllowed, || managing(|incoming| Incoming { method: "POST", ..incoming })),
+    (Reason::MethodNotAllowed, || asking(|incoming| RequestParts { method: "PUT", ..incoming })),
+    (Reason::MethodNotAllowed, || {
+        registering(|incoming| RequestParts { method: "GET", ..incoming })
+    }),
+    (Reason::MethodNotAllowed, || managing(|incoming| RequestParts { method: "POST", ..incoming })),
     (Reason::RequestTooLarge, || {
-        sending(|incoming| Incoming { body: &[b'x'; 20_000], ..incoming })
+        sending(|incoming| RequestParts { body: &[b'x'; 20_000], ..incoming })
     }),
     (Reason::RequestTooLarge, || {
-        registering(|incoming| Incoming { body: &[b' '; 20_000], ..incoming })
+        registering(|incoming| RequestParts { body: &[b' '; 20_000], ..incoming })
     }),
     (Reason::RequestTooLarge, || {
         managed(|_, token| (token.into(), Value::String("x".repeat(20_000))))
     }),
-    (Reason::RequestUndecodable, || asking(|incoming| Incoming { query: b"%", ..incoming })),
-    (Reason::ContentType, || asking(|incoming| Incoming { method: "POST", ..incoming })),
+    (Reason::RequestUndecodable, || asking(|incoming| RequestParts { query: b"%", ..incoming })),
+    (Reason::ContentType, || asking(|incoming| RequestParts { method: "POST", ..incoming })),
     (Reason::ParameterRepeated, || {
-        sending(|incoming| Incoming { body: b"scope=a&scope=b", ..incoming })
+        sending(|incoming| RequestParts { body: b"scope=a&scope=b", ..incoming })
     }),
-    (Reason::ClientIdMissing, || sending(|incoming| Incoming { body: b"", ..incoming })),
+    (Reason::ClientIdMissing, || sending(|incoming| RequestParts { body: b"", ..incoming })),
     (Reason::ClientUnknown, || {
-        sending(|incoming| Incoming { body: b"client_id=nobody", ..incoming })
+        sending(|incoming| RequestParts { body: b"client_id=nobody", ..incoming })
     }),
     (Reason::ClientUnknown, || standing(|_| {}, "nobody")),
     (Reason::ClientDeactivated, || decided(|world| world.put(app().deactivated()), allowed)),
@@ -53,7 +55,7 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
         let refresh = Params::refresh(world.tokens().refresh());
         disown(&world);
         drop(world.token(&refresh));
-        (world, Told::At(Surface::Token))
+        (world, Told::At(Endpoint::Token))
     }),
     // Before anything is known, and when all that was missing is the write.
     (Reason::StorageUnavailable, || decided(|world| world.store.break_reads(true), allowed)),
@@ -69,7 +71,7 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
     (Reason::RegistrationOff, || {
         let world = World::new();
         drop(world.manage("GET", "app", "token", &Value::Null));
-        (world, Told::At(Surface::Management))
+        (world, Told::At(Endpoint::Management))
     }),
     (Reason::MetadataNotJson, || managed(|_, token| (token.into(), json!([])))),
     (Reason::RegisteredUriLoopback, || {
@@ -83,7 +85,7 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
             vec!["http://127.0.0.1/cb"],
         );
         drop(world.manage("PUT", &own.id, &own.token, &own.update(update)));
-        (world, Told::At(Surface::Management))
+        (world, Told::At(Endpoint::Management))
     }),
 ];
 
@@ -99,32 +101,36 @@ fn disown(world: &World) {
     world.store.suspend("mallory", true);
 }
 
-fn asking(change: fn(Incoming<'_>) -> Incoming<'_>) -> (World, Told) {
+fn asking(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
     let world = World::new();
     let query = Params::authorize().encode();
-    let good = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+    let good = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let refusal = world.server.authorize(&change(good), Some(ALICE)).unwrap().unwrap_err();
     (world, Told::By(refusal))
 }
 
-fn sending(change: fn(Incoming<'_>) -> Incoming<'_>) -> (World, Told) {
+fn sending(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
     let world = World::new();
     drop(world.server.token(&change(form(""))));
-    (world, Told::At(Surface::Token))
+    (world, Told::At(Endpoint::Token))
 }
 
-fn registering(change: fn(Incoming<'_>) -> Incoming<'_>) -> (World, Told) {
+fn registering(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
     let world = World::open();
     let body = metadata().to_string();
     let good = crate::support::clients::posting(body.as_bytes());
     drop(world.server.register(&change(good)));
-    (world, Told::At(Surface::Registration))
+    (world, Told::At(Endpoint::Registration))
 }
 
-fn managing(change: fn(Incoming<'_>) -> Incoming<'_>) -> (World, Told) {
+fn managing(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
     let world = World::open();
-    drop(world.server.manage("app", &change(Incoming { method: "GET", ..Incoming::default() })));
-    (world, Told::At(Surface::Management))
+    drop(
+        world
+            .server
+            .manage("app", &change(RequestParts { method: "GET", ..RequestParts::default() })),
+    );
+    (world, Told::At(Endpoint::Management))
 }
 
 fn registered(happening: fn(&World)) -> (World, Told) {
@@ -133,7 +139,7 @@ fn registered(happening: fn(&World)) -> (World, Told) {
     let body = metadata().to_string();
     let outcome = world.server.register(&crate::support::clients::posting(body.as_bytes()));
     let told = outcome
-        .map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Surface::Registration));
+        .map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Endpoint::Registration));
     (world, told)
 }
 
@@ -142,21 +148,21 @@ fn deleted<const N: usize>(faults: [Fault; N]) -> (World, Told) {
     let own = world.own(&metadata());
     world.store.fail(faults);
     let header = format!("Bearer {}", own.token);
-    let incoming = Incoming {
+    let incoming = RequestParts {
         method: "DELETE",
         authorization: Authorization::One(header.as_bytes()),
-        ..Incoming::default()
+        ..RequestParts::default()
     };
     let outcome = world.server.manage(&own.id, &incoming);
-    let told =
-        outcome.map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Surface::Management));
+    let told = outcome
+        .map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Endpoint::Management));
     (world, told)
 }
 
 fn standing(happening: fn(&World), client: &str) -> (World, Told) {
     let world = World::new();
     happening(&world);
-    let refusal = match world.server.set_standing(client, Standing::Deactivated) {
+    let refusal = match world.server.set_client_status(client, ClientStatus::Deactivated) {
         Ok(outcome) => outcome.unwrap_err(),
         Err(failure) => failure.refusal,
     };
@@ -169,7 +175,7 @@ fn updates() -> Vec<(Reason, World, Told)> {
         let world = World::open();
         let own = world.own(&metadata());
         drop(world.manage("PUT", &own.id, &own.token, &own.update(change(metadata()))));
-        (*reason, world, Told::At(Surface::Management))
+        (*reason, world, Told::At(Endpoint::Management))
     };
     REGISTER.iter().map(update).collect()
 }
@@ -186,8 +192,8 @@ fn elsewhere() -> Vec<(Reason, World, Told)> {
 fn token_19_every_reason_happens_at_the_faces_it_is_documented_for_and_no_others() {
     let (mut at, mut redirected) = (BTreeSet::new(), BTreeSet::new());
     for (reason, world, told) in reached().into_iter().chain(updates()).chain(elsewhere()) {
-        assert_eq!(world.reason(), Some(reason), "at {:?}", told.surface());
-        at.insert((reason.name(), format!("{:?}", told.surface())));
+        assert_eq!(world.reason(), Some(reason), "at {:?}", told.endpoint());
+        at.insert((reason.name(), format!("{:?}", told.endpoint())));
         if let Told::By(refusal) = told {
             let policy = world.server.policy();
             if refusal.location(policy).or(refusal.problem(policy).continue_url).is_some() {
@@ -196,10 +202,10 @@ fn token_19_every_reason_happens_at_the_faces_it_is_documented_for_and_no_others
         }
     }
     let documented = |reason: &'static Reason| {
-        reason.surfaces().iter().map(|surface| (reason.name(), format!("{surface:?}")))
+        reason.endpoints().iter().map(|endpoint| (reason.name(), format!("{endpoint:?}")))
     };
     // What is answered when an event is not kept is in none; it can be at every face (AUDIT-08).
-    let told = Reason::ALL.iter().filter(|reason| **reason != Reason::TrailUnavailable);
+    let told = Reason::ALL.iter().filter(|reason| **reason != Reason::AuditUnavailable);
     assert_eq!(at, told.flat_map(documented).collect());
     let redirectable = Reason::ALL.iter().filter(|reason| reason.is_redirectable());
     assert_eq!(redirected, redirectable.map(|reason| reason.name()).collect());

@@ -7,8 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::{
-    Authorization, Choice, Client, GrantTypes, Incoming, Policy, Reason, Refusal, Scope, Surface,
-    User,
+    Authorization, Choice, Client, Endpoint, GrantTypes, Policy, Reason, Refusal, RequestParts,
+    Scope, User,
 };
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
@@ -32,14 +32,14 @@ pub(crate) type Provoked = fn() -> (World, Told);
 /// one.
 pub(crate) enum Told {
     By(Refusal),
-    At(Surface),
+    At(Endpoint),
 }
 
 impl Told {
-    pub(crate) fn surface(&self) -> Surface {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
-            Self::By(refusal) => refusal.surface(),
-            Self::At(surface) => *surface,
+            Self::By(refusal) => refusal.endpoint(),
+            Self::At(endpoint) => *endpoint,
         }
     }
 }
@@ -142,21 +142,21 @@ fn after(happening: impl FnOnce(), refresh: Params) -> Params {
 
 /// Requests that need more than a changed parameter, each in a world of its own.
 const OTHERS: &[(Reason, Provoked)] = &[
-    (Reason::MethodNotAllowed, || sent(|incoming| Incoming { method: "GET", ..incoming })),
-    (Reason::ContentType, || sent(|incoming| Incoming { content_type: None, ..incoming })),
-    (Reason::RequestUndecodable, || sent(|incoming| Incoming { body: b"%", ..incoming })),
-    (Reason::SecretInUrl, || sent(|incoming| Incoming { query: b"code=x", ..incoming })),
+    (Reason::MethodNotAllowed, || sent(|incoming| RequestParts { method: "GET", ..incoming })),
+    (Reason::ContentType, || sent(|incoming| RequestParts { content_type: None, ..incoming })),
+    (Reason::RequestUndecodable, || sent(|incoming| RequestParts { body: b"%", ..incoming })),
+    (Reason::SecretInUrl, || sent(|incoming| RequestParts { query: b"code=x", ..incoming })),
     (Reason::SeveralAuthentications, || {
-        sent(|incoming| Incoming { authorization: Authorization::Several, ..incoming })
+        sent(|incoming| RequestParts { authorization: Authorization::Several, ..incoming })
     }),
     (Reason::CredentialsMalformed, || {
-        sent(|incoming| Incoming { authorization: Authorization::One(b"Basic !"), ..incoming })
+        sent(|incoming| RequestParts { authorization: Authorization::One(b"Basic !"), ..incoming })
     }),
     (Reason::ClientMethodMismatch, || {
         let header = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
         let world = World::new();
         drop(world.token_with(&Params::refresh("x").set("client_id", "web"), header.as_bytes()));
-        (world, Told::At(Surface::Token))
+        (world, Told::At(Endpoint::Token))
     }),
     (Reason::CodeExpired, || redeemed(|world, _| world.at(600))),
     (Reason::CodeReused, || redeemed(|world, redeem| drop(world.token(redeem)))),
@@ -171,7 +171,7 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let first = world.tokens();
         world.refreshed(world.refreshed(first.refresh()).refresh());
         drop(world.token(&Params::refresh(first.refresh())));
-        (world, Told::At(Surface::Token))
+        (world, Told::At(Endpoint::Token))
     }),
     (Reason::RedirectUriMissing, || {
         asked(
@@ -276,11 +276,11 @@ const OTHERS: &[(Reason, Provoked)] = &[
     }),
 ];
 
-fn sent(change: fn(Incoming<'_>) -> Incoming<'_>) -> (World, Told) {
+fn sent(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
     let world = World::new();
     let body = Params::refresh("x").encode();
     drop(world.server.token(&change(form(&body))));
-    (world, Told::At(Surface::Token))
+    (world, Told::At(Endpoint::Token))
 }
 
 fn redeemed(happening: fn(&World, &Params)) -> (World, Told) {
@@ -288,7 +288,7 @@ fn redeemed(happening: fn(&World, &Params)) -> (World, Told) {
     let redeem = Params::redeem(&world.code(&Params::authorize()));
     happening(&world, &redeem);
     drop(world.token(&redeem));
-    (world, Told::At(Surface::Token))
+    (world, Told::At(Endpoint::Token))
 }
 
 fn asked(
@@ -351,22 +351,22 @@ pub(crate) fn reached() -> Vec<(Reason, World, Told)> {
     let redeem = REDEEM.iter().map(|(reason, change)| {
         let world = World::new();
         drop(world.token(&change(Params::redeem(&world.code(&Params::authorize())))));
-        (*reason, world, Told::At(Surface::Token))
+        (*reason, world, Told::At(Endpoint::Token))
     });
     let refresh = REFRESH.iter().map(|(reason, change)| {
         let world = World::new();
         let refresh = Params::refresh(world.tokens().refresh());
         drop(world.token(&change(&world, refresh)));
-        (*reason, world, Told::At(Surface::Token))
+        (*reason, world, Told::At(Endpoint::Token))
     });
     let register = REGISTER.iter().map(|(reason, change)| {
         let world = World::open();
         world.not_registered(
             &change(metadata()),
-            reason.code(Surface::Registration).as_str(),
+            reason.code(Endpoint::Registration).as_str(),
             *reason,
         );
-        (*reason, world, Told::At(Surface::Registration))
+        (*reason, world, Told::At(Endpoint::Registration))
     });
     let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).map(|(reason, provoke)| {
         let (world, told) = provoke();
@@ -385,7 +385,7 @@ fn token_19_every_reason_is_reached_and_told_to_the_operator() {
         assert!(seen.insert(expected.name()), "{expected:?} is provoked twice");
     }
     // The one that no event can tell of: it is what is answered when none is kept (AUDIT-08).
-    assert!(seen.insert(Reason::TrailUnavailable.name()));
+    assert!(seen.insert(Reason::AuditUnavailable.name()));
     assert_eq!(
         seen,
         Reason::ALL.iter().map(|reason| reason.name()).collect(),

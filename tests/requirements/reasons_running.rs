@@ -1,7 +1,7 @@
 //! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
 
 use grantcore::{
-    Authorization, Balance, IntrospectionRules, Motive, Needs, Reason, Subject, Surface,
+    Authorization, Balance, Endpoint, IntrospectionRules, Needs, Reason, RevokedBy, Subject,
 };
 
 use crate::reasons_reached::{Provoked, Told};
@@ -40,10 +40,10 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
     (Reason::RevokedSecurityEvent, || {
         let world = World::new();
         let tokens = world.tokens();
-        let motive = Motive::SecurityEvent("password changed");
-        assert!(world.server.revoke_user("alice", motive).unwrap().unwrap().is_complete());
+        let revoked_by = RevokedBy::SecurityEvent("password changed");
+        assert!(world.server.revoke_user("alice", revoked_by).unwrap().unwrap().is_complete());
         drop(world.token(&Params::refresh(tokens.refresh())));
-        (world, Told::At(Surface::Token))
+        (world, Told::At(Endpoint::Token))
     }),
 ];
 
@@ -60,5 +60,5 @@ fn asked(world: World, client: &str, token: &str) -> (World, Told) {
         .set("client_id", client);
     let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
     drop(world.server.introspect(&form(&body)).unwrap());
-    (world, Told::At(Surface::Token))
+    (world, Told::At(Endpoint::Token))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::{
-    Account, Choice, Client, Code, GrantTypes, Reason, Server, Subject, Timestamp, User,
+    Account, Choice, Client, ErrorCode, GrantTypes, Reason, Server, Subject, Timestamp, User,
 };
 
 use crate::support::params::Params;
@@ -357,7 +357,7 @@ fn mix_up(world: &World, credentials: &[&str]) {
             if dressed != *text || prefix != "gat_" {
                 assert_eq!(
                     world.check(&dressed, &[]).unwrap_err().code(),
-                    Code::InvalidToken,
+                    ErrorCode::InvalidToken,
                     "{dressed}"
                 );
             }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use grantcore::{Authorization, EventKind, GrantState, Incoming, Reason, Reply, RevocationRules};
+use grantcore::{
+    Authorization, EventKind, GrantState, Reason, Reply, RequestParts, RevocationRules,
+};
 
 use crate::support::params::Params;
 use crate::support::refused::states;
@@ -86,13 +88,13 @@ fn revoke_01_the_request_is_a_form_with_a_token_by_post() {
     );
     let body = revoking(&tokens.access).encode();
     for (incoming, status, reason) in [
-        (Incoming { method: "GET", ..form(&body) }, 405, Reason::MethodNotAllowed),
+        (RequestParts { method: "GET", ..form(&body) }, 405, Reason::MethodNotAllowed),
         (
-            Incoming { content_type: Some(b"application/json"), ..form(&body) },
+            RequestParts { content_type: Some(b"application/json"), ..form(&body) },
             400,
             Reason::ContentType,
         ),
-        (Incoming { query: b"token=x", ..form(&body) }, 400, Reason::SecretInUrl),
+        (RequestParts { query: b"token=x", ..form(&body) }, 400, Reason::SecretInUrl),
     ] {
         let reply = world.server.revoke(&incoming).unwrap();
         assert_eq!((reply.status, world.reason()), (status, Some(reason)));
@@ -131,7 +133,8 @@ fn revoke_01_clients_authenticate_as_at_the_token_endpoint() {
     );
     let basic = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
     let body = revoking(tokens.refresh()).without("client_id").encode();
-    let by_header = Incoming { authorization: Authorization::One(basic.as_bytes()), ..form(&body) };
+    let by_header =
+        RequestParts { authorization: Authorization::One(basic.as_bytes()), ..form(&body) };
     assert_eq!(world.server.revoke(&by_header).unwrap().status, 401, "registered for the body");
     assert!(world.works(&tokens.access));
     done(&world, &by_web(SECRET), EventKind::GrantRevoked);
@@ -240,7 +243,7 @@ fn revoke_03_any_generation_will_do() {
         let first = world.tokens();
         let second = world.refreshed(first.refresh());
         done(&world, &revoking(first.refresh()), EventKind::GrantRevoked);
-        assert_eq!(states(&world), [GrantState::Revoked(grantcore::Cause::Asked)]);
+        assert_eq!(states(&world), [GrantState::Revoked(grantcore::RevocationCause::Asked)]);
         world.dead(&second.access, Reason::TokenRevoked);
     }
 }

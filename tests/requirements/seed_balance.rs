@@ -3,7 +3,7 @@
 
 use grantcore::{Balance, Client, Reason, Subject, Warning};
 
-use crate::rs_balance::{balance, pay, refused};
+use crate::resource_server_balance::{balance, pay, refused};
 use crate::support::params::Params;
 use crate::support::{Granted, World, json};
 

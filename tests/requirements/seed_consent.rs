@@ -4,7 +4,7 @@
 //! The client registered itself, as most do, so its errors are shown as a banner.
 
 use grantcore::{
-    AuthorizationStep, Choice, Client, Problem, Reason, Refusal, Registration, Surface,
+    AuthorizationStep, Choice, Client, Endpoint, Problem, Reason, Refusal, Registration,
 };
 
 use crate::support::params::Params;
@@ -326,7 +326,7 @@ fn seed_s15_session_expired() {
         );
     }
     assert_eq!(
-        (codes(&world), Reason::ConsentExpired.code(Surface::Authorization).as_str()),
+        (codes(&world), Reason::ConsentExpired.code(Endpoint::Authorization).as_str()),
         (0, "consent_expired")
     );
 }

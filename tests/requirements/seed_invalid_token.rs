@@ -2,10 +2,10 @@
 //! its cause, its cure, and how support finds it again.
 
 use grantcore::{
-    Authorization, Choice, Event, Needs, Query, Reason, Reply, Standing, Subject, User,
+    AuditQuery, Authorization, Choice, ClientStatus, Event, Needs, Reason, Reply, Subject, User,
 };
 
-use crate::rs_challenge::challenge;
+use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, ISSUER, MCP, T, World, app, json};
@@ -63,7 +63,11 @@ fn seed_s39_s40_revoked_by_the_user_or_an_administrator_and_authorized_again() {
     let by_user =
         |world: &World, grant| world.server.revoke_connection("alice", grant).unwrap().unwrap();
     let by_admin = |world: &World, grant| {
-        world.server.revoke_grant(grant, grantcore::Motive::Administrator("x")).unwrap().unwrap();
+        world
+            .server
+            .revoke_grant(grant, grantcore::RevokedBy::Administrator("x"))
+            .unwrap()
+            .unwrap();
     };
     for revoke in [by_user, by_admin] {
         let tokens = world.tokens();
@@ -144,11 +148,11 @@ impl Letter {
     /// The events it leads to, among all.
     fn lead(&self, all: &[Event]) -> Vec<Event> {
         let around = Some(grantcore::Timestamp::from_unix_seconds(self.minute));
-        let query = Query {
+        let query = AuditQuery {
             client: Some(&self.client_id),
             error: Some(&self.error),
             around,
-            ..Query::default()
+            ..AuditQuery::default()
         };
         all.iter().filter(|event| query.fits(event)).cloned().collect()
     }
@@ -189,9 +193,9 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
             world.token(&Params::refresh(tokens.refresh()))
         }),
         (Reason::ClientDeactivated, |world, tokens| {
-            world.server.set_standing("app", Standing::Deactivated).unwrap().unwrap();
+            world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
             let reply = refused(world, &tokens.access);
-            world.server.set_standing("app", Standing::Active).unwrap().unwrap();
+            world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
             reply
         }),
         (Reason::ScopeInsufficient, |world, tokens| {

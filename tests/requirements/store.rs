@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use grantcore::{
     AsyncStore, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision,
-    Decision, EntropyError, Failure, Grant, GrantId, GrantState, Incoming, MemoryStore, Operation,
-    Reason, Server, Store, Stored, Timestamp, TokenRequest, Tokens, Write, drive, drive_async,
+    Decision, EntropyError, Failure, Grant, GrantId, GrantState, MemoryStore, Operation, Reason,
+    RequestParts, Server, Store, Stored, Timestamp, TokenRequest, Tokens, Write, drive,
+    drive_async,
 };
 
 use crate::support::params::Params;
@@ -45,7 +46,8 @@ fn store_01_of_many_commits_on_one_version_one_is_done() {
     for _ in 0..10 {
         let world = World::new();
         let query = Params::authorize().encode();
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let authorize =
             AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
         // The same record created by all, then one consent decided by all, then one refresh made by
@@ -298,9 +300,9 @@ impl AsyncStore for Awaited<'_> {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Broken> {
-        self.0.grants_of(subject, after, most)
+        self.0.grants_of(subject, after, limit)
     }
 }
 
@@ -398,7 +400,10 @@ fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
         world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
         world.invalid_grant(&Params::refresh(second.refresh()), Reason::GrantRevoked);
         world.store.inner.sweep(world.now(), usize::MAX);
-        assert_eq!(world.grants()[0].record.state(), GrantState::Revoked(grantcore::Cause::Replay));
+        assert_eq!(
+            world.grants()[0].record.state(),
+            GrantState::Revoked(grantcore::RevocationCause::Replay)
+        );
         let (world, code, ..) = old(replay_at);
         world.invalid_grant(&Params::redeem(&code), Reason::CodeReused);
     }

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{Authorization, Client, GrantTypes, Incoming, Needs, Reason, Reply};
+use grantcore::{Authorization, Client, GrantTypes, Needs, Reason, Reply, RequestParts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::support::steps::form;
 use crate::support::store::Fault;
 use crate::support::{CALLBACK, Granted, MCP, World, assert_refused, json, policy};
 
-fn send(world: &World, incoming: &Incoming<'_>) -> Reply {
+fn send(world: &World, incoming: &RequestParts<'_>) -> Reply {
     world.server.token(incoming).expect("the store works")
 }
 
@@ -22,11 +22,14 @@ fn token_01_only_post_is_accepted() {
     let world = World::new();
     let body = Params::redeem(&world.code(&Params::authorize())).encode();
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post", ""] {
-        let reply = send(&world, &Incoming { method, ..form(&body) });
+        let reply = send(&world, &RequestParts { method, ..form(&body) });
         assert_refused(&world, &reply, 405, "invalid_request", Reason::MethodNotAllowed);
         assert_eq!((reply.header("allow"), json(&reply).get("access_token")), (Some("POST"), None));
-        let query =
-            Incoming { method, query: b"grant_type=authorization_code", ..Incoming::default() };
+        let query = RequestParts {
+            method,
+            query: b"grant_type=authorization_code",
+            ..RequestParts::default()
+        };
         assert_eq!(send(&world, &query).status, 405);
     }
     Granted::of(&send(&world, &form(&body)));
@@ -40,17 +43,17 @@ fn token_02_the_body_is_a_form() {
         [Some("application/json"), Some("text/plain"), Some("multipart/form-data"), Some(""), None]
     {
         let reply =
-            send(&world, &Incoming { content_type: media.map(str::as_bytes), ..form(&body) });
+            send(&world, &RequestParts { content_type: media.map(str::as_bytes), ..form(&body) });
         assert_refused(&world, &reply, 400, "invalid_request", Reason::ContentType);
     }
     for bad in ["%", "%Z1", "%4", "x=%ff", "%C3=1", "grant_type=%80"]
         .map(|bad| format!("{body}&{bad}").into_bytes())
     {
-        let reply = send(&world, &Incoming { body: &bad, ..form(&body) });
+        let reply = send(&world, &RequestParts { body: &bad, ..form(&body) });
         assert_refused(&world, &reply, 400, "invalid_request", Reason::RequestUndecodable);
     }
     let raw = [body.as_bytes(), b"&x=\xFF"].concat();
-    let reply = send(&world, &Incoming { body: &raw, ..form(&body) });
+    let reply = send(&world, &RequestParts { body: &raw, ..form(&body) });
     assert_refused(&world, &reply, 400, "invalid_request", Reason::RequestUndecodable);
     let mut tokens = Granted::of(&send(&world, &form(&body)));
     for media in [
@@ -60,7 +63,7 @@ fn token_02_the_body_is_a_form() {
         let refresh = Params::refresh(tokens.refresh()).encode();
         tokens = Granted::of(&send(
             &world,
-            &Incoming { content_type: Some(media.as_bytes()), ..form(&refresh) },
+            &RequestParts { content_type: Some(media.as_bytes()), ..form(&refresh) },
         ));
     }
 }
@@ -91,20 +94,20 @@ fn token_04_secrets_in_the_url_are_refused_and_nothing_there_is_read() {
     let body = redeem.encode();
     for query in ["client_secret=x", "code=x", "a=b&refresh_token=x", "code_verifier=x", "c%6Fde=x"]
     {
-        let reply = send(&world, &Incoming { query: query.as_bytes(), ..form(&body) });
+        let reply = send(&world, &RequestParts { query: query.as_bytes(), ..form(&body) });
         assert_refused(&world, &reply, 400, "invalid_request", Reason::SecretInUrl);
         assert!(!reply.body.contains("=x"));
     }
     let secret = "client_secret=a-secret-of-a-confidential-client-0123456789";
     let unauthenticated = Params::refresh("x").by_web().without("client_secret").encode();
-    let reply = send(&world, &Incoming { query: secret.as_bytes(), ..form(&unauthenticated) });
+    let reply = send(&world, &RequestParts { query: secret.as_bytes(), ..form(&unauthenticated) });
     assert_refused(&world, &reply, 400, "invalid_request", Reason::SecretInUrl);
     let without = redeem.clone().without("client_id").encode();
-    let reply = send(&world, &Incoming { query: b"client_id=app", ..form(&without) });
+    let reply = send(&world, &RequestParts { query: b"client_id=app", ..form(&without) });
     assert_refused(&world, &reply, 400, "invalid_request", Reason::ClientIdMissing);
     Granted::of(&send(
         &world,
-        &Incoming { query: b"client_id=other&grant_type=x&tenant=1", ..form(&body) },
+        &RequestParts { query: b"client_id=other&grant_type=x&tenant=1", ..form(&body) },
     ));
 }
 
@@ -233,7 +236,7 @@ fn token_17_no_response_may_be_cached() {
         world.token(&refresh),
         world.token(&Params::refresh("x")),
         world.token(&refresh.clone().set("client_id", "unknown")),
-        send(&world, &Incoming { method: "GET", ..form(&body) }),
+        send(&world, &RequestParts { method: "GET", ..form(&body) }),
         send(&world, &form(&"p=x&".repeat(100))),
     ];
     world.store.break_reads(true);
@@ -290,7 +293,7 @@ fn token_18_whatever_is_sent_errors_keep_to_their_characters_and_echo_nothing() 
         let authorization = header
             .as_ref()
             .map_or(Authorization::None, |header| Authorization::One(header.as_bytes()));
-        let reply = send(&world, &Incoming { body: &body, authorization, ..form("") });
+        let reply = send(&world, &RequestParts { body: &body, authorization, ..form("") });
         let told = json(&reply);
         prop_assert!((400..=401).contains(&reply.status), "{} {}", reply.status, reply.body);
         for member in ["error", "error_description"] {

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantcore::{
-    Authorization, Client, Digest, Incoming, Reason, Reply, SecretMethod, StoredSecret,
+    Authorization, Client, Digest, Reason, Reply, RequestParts, SecretMethod, StoredSecret,
 };
 
 use crate::support::params::Params;
@@ -167,7 +167,7 @@ fn token_11_one_mechanism_and_one_client() {
     authenticated(&world, &world.token_with(&probe("basic"), &header));
     authenticated(&world, &world.token_with(&probe("basic").without("client_id"), &header));
     let body = probe("basic").encode();
-    let twice = Incoming { authorization: Authorization::Several, ..form(&body) };
+    let twice = RequestParts { authorization: Authorization::Several, ..form(&body) };
     assert_refused(
         &world,
         &world.server.token(&twice).unwrap(),

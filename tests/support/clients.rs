@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grantcore::{
     Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, Fetch,
-    FetchedDocument, Incoming, MemoryStore, Reason, Refusal, RegistrationRules, Reply, Server,
+    FetchedDocument, MemoryStore, Reason, Refusal, RegistrationRules, Reply, RequestParts, Server,
     Store,
 };
 use serde_json::{Value, json};
@@ -100,12 +100,12 @@ impl Own {
 }
 
 /// A POST of this JSON.
-pub fn posting(body: &[u8]) -> Incoming<'_> {
-    Incoming {
+pub fn posting(body: &[u8]) -> RequestParts<'_> {
+    RequestParts {
         method: "POST",
         content_type: Some(b"application/json"),
         body,
-        ..Incoming::default()
+        ..RequestParts::default()
     }
 }
 
@@ -121,13 +121,13 @@ impl World {
 
     /// Sends these bytes as JSON to the registration endpoint.
     pub fn register_bytes(&self, body: &[u8], authorization: Authorization<'_>) -> Reply {
-        self.post_registration(&Incoming { authorization, ..posting(body) })
+        self.post_registration(&RequestParts { authorization, ..posting(body) })
     }
 
     /// Sends this request to the registration endpoint.
-    pub fn post_registration(&self, incoming: &Incoming<'_>) -> Reply {
+    pub fn post_registration(&self, incoming: &RequestParts<'_>) -> Reply {
         self.server
-            .register(&Incoming { source: "192.0.2.1", ..*incoming })
+            .register(&RequestParts { source: "192.0.2.1", ..*incoming })
             .expect("the store works")
     }
 
@@ -161,7 +161,7 @@ impl World {
     #[track_caller]
     pub fn registration_refused(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &RequestParts<'_>,
         status: u16,
         code: &str,
         reason: Reason,
@@ -179,12 +179,12 @@ impl World {
     /// Sends a request to the endpoint of a registration.
     pub fn manage(&self, method: &str, client_id: &str, token: &str, body: &Value) -> Reply {
         let (header, body) = (format!("Bearer {token}"), body.to_string());
-        let incoming = Incoming {
+        let incoming = RequestParts {
             method,
             content_type: Some(b"application/json"),
             authorization: Authorization::One(header.as_bytes()),
             body: body.as_bytes(),
-            ..Incoming::default()
+            ..RequestParts::default()
         };
         self.server.manage(client_id, &incoming).expect("the store works")
     }
@@ -237,7 +237,8 @@ impl World {
         fetched: Option<FetchedDocument<'_>>,
     ) -> Result<AuthorizationStep, Refusal> {
         let query = params.encode();
-        let incoming = Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() };
+        let incoming =
+            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         self.server
             .authorize_with(&incoming, Some(ALICE), fetched.map_or(Fetch::Failed, Fetch::Document))
             .expect("the store works")

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 
 use grantcore::{
     Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy,
-    Event, Failure, Incoming, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply,
+    Event, Failure, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply, RequestParts,
     SecretMethod, Server, StoredSecret, Timestamp, User,
 };
 use params::Params;
@@ -138,7 +138,7 @@ impl World {
     ) -> Answer<AuthorizationStep, Broken> {
         let query = params.encode();
         self.server.authorize(
-            &Incoming { method: "GET", query: query.as_bytes(), ..Incoming::default() },
+            &RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() },
             user,
         )
     }
@@ -178,7 +178,7 @@ impl World {
         authorization: Authorization<'_>,
     ) -> Result<Reply, Failure<Broken>> {
         let body = params.encode();
-        let incoming = Incoming { authorization, ..steps::form(&body) };
+        let incoming = RequestParts { authorization, ..steps::form(&body) };
         self.server.token(&incoming)
     }
 

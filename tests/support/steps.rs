@@ -4,8 +4,8 @@
 use std::sync::Barrier;
 
 use grantcore::{
-    Access, Authorization, Decision, Entropy, Grant, Incoming, Moment, Operation, Reason, Reply,
-    Server, Store, Stored, Timestamp,
+    Access, Authorization, Decision, Entropy, Grant, Moment, Operation, Reason, Reply,
+    RequestParts, Server, Store, Stored, Timestamp,
 };
 
 use super::params::Params;
@@ -107,12 +107,12 @@ impl World {
 }
 
 /// A POST of this form.
-pub fn form(body: &str) -> Incoming<'_> {
+pub fn form(body: &str) -> RequestParts<'_> {
     let content_type: &[u8] = b"application/x-www-form-urlencoded";
-    Incoming {
+    RequestParts {
         method: "POST",
         content_type: Some(content_type),
         body: body.as_bytes(),
-        ..Incoming::default()
+        ..RequestParts::default()
     }
 }

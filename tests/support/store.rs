@@ -139,10 +139,10 @@ impl Store for TestStore {
         &self,
         subject: &str,
         after: Option<GrantId>,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<GrantId>, Broken> {
         self.called("grants_of");
-        self.read(self.inner.grants_of(subject, after, most))
+        self.read(self.inner.grants_of(subject, after, limit))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {

@@ -79,7 +79,7 @@ macro_rules! any_rows {
     }
 
     at Authorization, Token, Registration, Management, Resource, Operator {
-        TrailUnavailable "trail_unavailable" TemporarilyUnavailable "OAuth 2.1 §4.1.2.1"
+        AuditUnavailable "audit_unavailable" TemporarilyUnavailable "OAuth 2.1 §4.1.2.1"
             "The server cannot answer now. Try again later."
             "The trail did not record this step, and its rules say that then nothing is answered. What the step wrote stays written."
             "Look at why the trail fails. The client should retry with backoff; a replay window keeps its tokens alive meanwhile."

@@ -39,7 +39,7 @@ macro_rules! registration_rows {
         RedirectUrisTooMany "redirect_uris_too_many" InvalidRedirectUri "OAuth 2.1 §7.12"
             "redirect_uris: there are too many."
             "The list is longer than the policy's redirect rules allow."
-            "Register fewer, or raise the limit: RedirectRules::most in the policy, --redirect-uri-limit in the example server."
+            "Register fewer, or raise the limit: RedirectRules::limit in the policy, --redirect-uri-limit in the example server."
         RegisteredUriLong "registered_uri_long" InvalidRedirectUri "OAuth 2.1 §7.12"
             "redirect_uris: one is over 2048 bytes."
             "A redirect URI is longer than any that is served."

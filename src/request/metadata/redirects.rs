@@ -41,9 +41,9 @@ pub(super) fn judge(
     if let Some((uri, reason)) = first.or(dangerous) {
         return Err(fault(uri, *reason));
     }
-    let most = policy.redirect_rules().most;
-    if usable.len() > most {
-        let hint = format!("Received: {}. At most {most} are registered.", usable.len());
+    let limit = policy.redirect_rules().limit;
+    if usable.len() > limit {
+        let hint = format!("Received: {}. At most {limit} are registered.", usable.len());
         return Err(Reason::RedirectUrisTooMany.hint(hint));
     }
     dropped.values("redirect_uris", unusable.iter().map(|(uri, _)| uri.as_str()));

@@ -7,7 +7,7 @@ pub enum RedirectUriError {
     /// The client uses the code flow and registers none (OAuth 2.1 §2.3.1).
     #[error("a client that uses the code flow registers at least one redirect URI")]
     Missing,
-    /// More than [`RedirectRules::most`](crate::RedirectRules::most).
+    /// More than [`RedirectRules::limit`](crate::RedirectRules::limit).
     #[error("too many redirect URIs")]
     TooMany,
     /// Over 2,048 bytes.

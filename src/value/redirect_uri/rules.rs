@@ -15,7 +15,7 @@ pub struct RedirectRules {
     /// name.
     pub private_use_schemes: PrivateUseSchemes,
     /// How many URIs one client may register. Default: 10.
-    pub most: usize,
+    pub limit: usize,
 }
 
 /// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12
@@ -67,7 +67,7 @@ impl Default for RedirectRules {
         Self {
             loopback_ports: LoopbackPorts::default(),
             private_use_schemes: PrivateUseSchemes::default(),
-            most: 10,
+            limit: 10,
         }
     }
 }

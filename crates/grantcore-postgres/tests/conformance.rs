@@ -1,0 +1,122 @@
+//! The laws of a store, on a real server: as it is, and with answers lost on the way. Kills are in
+//! `crash.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use grantcore::Timestamp;
+use grantcore::conformance::{
+    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error,
+    histories_with_faults_are_linearizable,
+};
+use grantcore_postgres::PostgresStore;
+use grantcore_testing_servers::Proxy;
+use support::Database;
+use tokio::runtime::Runtime;
+
+/// Stores with pools of their own on the database of this URL, and what must outlive them.
+struct At<K> {
+    runtime: Runtime,
+    url: String,
+    patience: Duration,
+    kept: K,
+}
+
+impl<K> At<K> {
+    fn new(runtime: Runtime, url: String, kept: K) -> Self {
+        Self { runtime, url, patience: Duration::from_secs(10), kept }
+    }
+}
+
+impl<K: Sync> Harness for At<K> {
+    type Store = PostgresStore;
+
+    fn open(&self) -> PostgresStore {
+        self.wait(PostgresStore::connect(&self.url)).unwrap().answered_within(self.patience)
+    }
+
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn sweep(&self, store: &PostgresStore, now: Timestamp, limit: usize) -> Option<usize> {
+        Some(self.wait(store.sweep(now, limit)).unwrap())
+    }
+}
+
+fn database() -> Option<At<Database>> {
+    let runtime = Runtime::new().unwrap();
+    let kept = runtime.block_on(Database::new())?;
+    Some(At::new(runtime, kept.url(), kept))
+}
+
+grantcore::conformance!(database());
+
+#[test]
+fn a_damaged_record_is_an_error() {
+    let Some(at) = database() else { return };
+    let damage = |damaged: Damaged<'_>| {
+        let changed = at.wait(async {
+            let beside = at.kept.beside().await;
+            match damaged {
+                Damaged::Grant(id) => {
+                    let damage = "UPDATE grantcore_grants SET body = substr(body, 2) WHERE id = $1";
+                    beside.execute(damage, &[&id.as_bytes().as_slice()]).await
+                }
+                Damaged::Client(id) => {
+                    beside
+                        .execute("UPDATE grantcore_clients SET body = '{}' WHERE id = $1", &[&id])
+                        .await
+                }
+            }
+        });
+        assert_eq!(changed.unwrap(), 1);
+    };
+    damage_is_an_error(&at, damage).unwrap();
+}
+
+/// What a store waits for an answer here, and an answer that comes later.
+const PATIENCE: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_millis(500);
+
+impl Faults for At<(Database, Proxy)> {
+    fn arm(&self, fault: Fault) {
+        use grantcore_testing_servers::Fault as Of;
+        self.kept.1.arm(match fault {
+            Fault::DropBefore => Of::DropBefore,
+            Fault::DropAfter => Of::DropAfter,
+            Fault::Delay => Of::Delay(LATE),
+            Fault::Reset => Of::Reset,
+        });
+    }
+
+    fn disarm(&self) {
+        self.kept.1.arm(grantcore_testing_servers::Fault::None);
+    }
+}
+
+fn behind() -> Option<At<(Database, Proxy)>> {
+    let At { runtime, kept, .. } = database()?;
+    let proxy = kept.proxy();
+    Some(At { runtime, url: kept.url_by(&proxy), patience: PATIENCE, kept: (kept, proxy) })
+}
+
+#[test]
+fn doubt_is_never_told_as_an_answer() {
+    let Some(at) = behind() else { return };
+    doubt_is_an_error(&at).unwrap();
+}
+
+#[test]
+fn histories_are_linearizable_with_faults_too() {
+    let Some(at) = behind() else { return };
+    histories_with_faults_are_linearizable(&at).unwrap();
+}

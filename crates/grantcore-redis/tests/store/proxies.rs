@@ -1,0 +1,81 @@
+//! A cluster whose nodes are only found through proxies, which lose answers on order.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::Duration;
+
+use grantcore_testing_servers::{Fault, Proxy, RedisCluster};
+use redis::{Client, Connection, ConnectionAddr, cmd};
+
+/// The cluster, a proxy before each of its nodes, and a way past them.
+pub struct Proxies {
+    before: Vec<Proxy>,
+    nodes: Mutex<Vec<Connection>>,
+    _cluster: RedisCluster,
+}
+
+impl Proxies {
+    /// Nothing if Redis is not installed.
+    pub fn start() -> Option<Self> {
+        let cluster = RedisCluster::start()?;
+        let clients: Vec<_> =
+            cluster.urls().iter().map(|url| Client::open(url.as_str()).unwrap()).collect();
+        let mut nodes: Vec<_> =
+            clients.iter().map(|client| client.get_connection().unwrap()).collect();
+        let proxies: Vec<_> = clients.iter().map(proxy).collect();
+        announce(&mut nodes, &proxies);
+        Some(Self { before: proxies, nodes: Mutex::new(nodes), _cluster: cluster })
+    }
+
+    /// Where clients of the cluster find it: `host:port` of each node.
+    pub fn addresses(&self) -> Vec<String> {
+        self.before.iter().map(|proxy| proxy.address().to_string()).collect()
+    }
+
+    /// The next request to each node fails so.
+    pub fn arm(&self, fault: Fault) {
+        for proxy in &self.before {
+            proxy.arm(fault);
+        }
+    }
+
+    /// How many scripts arrived that were called by name, so far.
+    pub fn calls(&self) -> u64 {
+        let count = |node: &mut Connection| {
+            let told: String = cmd("INFO").arg("commandstats").query(node).unwrap();
+            let calls = told.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+            calls.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+        };
+        self.nodes.lock().unwrap().iter_mut().map(count).sum()
+    }
+}
+
+fn proxy(node: &Client) -> Proxy {
+    let ConnectionAddr::Tcp(_, port) = node.get_connection_info().addr() else {
+        panic!("an address of TCP")
+    };
+    Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
+}
+
+/// Has each node say that its proxy is where it listens, and waits until all have heard of all.
+fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
+    for (node, proxy) in nodes.iter_mut().zip(proxies) {
+        cmd("CONFIG")
+            .arg("SET")
+            .arg("cluster-announce-port")
+            .arg(proxy.address().port())
+            .exec(node)
+            .unwrap();
+    }
+    for node in nodes {
+        let known = |told: String| {
+            proxies.iter().all(|proxy| told.contains(&format!("{}@", proxy.address())))
+        };
+        let heard = (0..3_000).any(|_| {
+            sleep(Duration::from_millis(20));
+            known(cmd("CLUSTER").arg("NODES").query(node).unwrap())
+        });
+        assert!(heard, "every node hears of every proxy");
+    }
+}

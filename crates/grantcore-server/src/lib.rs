@@ -1,0 +1,322 @@
+//! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
+//! an MCP endpoint, in one process.
+//!
+//! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything
+//! is), `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
+//! token endpoint and the guard), `routes/clients.rs` and `documents.rs` (clients that nobody has
+//! heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
+
+mod accounts;
+mod app;
+mod config;
+mod documents;
+mod kept;
+mod mcp;
+mod network;
+mod pages;
+mod payment;
+mod routes;
+mod sessions;
+mod setup;
+mod signals;
+mod site;
+mod store;
+mod tasks;
+mod telemetry;
+mod trail;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use clap::Parser as _;
+use grantcore::{AsyncServer, AuditPolicy};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::{Accounts, AccountsError, Attempts};
+use crate::app::App;
+use crate::config::{Command, Config, Issuer};
+use crate::documents::Fetcher;
+use crate::kept::Kept;
+use crate::network::connections::Connections;
+use crate::network::source::TrustedProxies;
+use crate::sessions::{Cookie, Sessions};
+use crate::signals::Signals;
+use crate::store::{Backend, Ledger as _};
+use crate::tasks::Tasks;
+use crate::trail::Trail;
+
+/// What can keep the server from starting, to be shown to whoever started it.
+pub type StartError = Box<dyn Error + Send + Sync>;
+
+/// How many browsers may be signed in at once; the longest signed in make room.
+const MOST_SESSIONS: usize = 100_000;
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// The longest password that is hashed, in bytes.
+const LONGEST_PASSWORD: u64 = 4096;
+/// How long requests may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    issuer: String,
+    /// The demonstration's accounts and passwords, where they are there.
+    shown: Vec<(String, String)>,
+    /// Whether the client with the published secret is there.
+    has_published_client: bool,
+    /// Whether strangers can make it call what listens on this machine.
+    is_exposed: bool,
+    trail: Trail,
+    tasks: Tasks,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts a server by command line arguments, the program's name first.
+    ///
+    /// # Errors
+    /// When an argument is wrong, the policy cannot be kept, the database cannot be opened or the
+    /// address is taken.
+    pub async fn start(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, StartError> {
+        Self::start_with(Config::try_parse_from(arguments)?).await
+    }
+
+    async fn start_with(config: Config) -> Result<Self, StartError> {
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr()?;
+        let issuer = config.issuer_at(address)?;
+        let accounts = accounts(&config, &issuer)?;
+        let shown = accounts.shown();
+        let policy = setup::policy(&config, &issuer)?;
+        let backend = Backend::open(&config.database, config.balances.low_balance).await;
+        let backend = backend.map_err(|error| {
+            format!("the database cannot be opened: {error} (--database {})", config.database)
+        })?;
+        for client in setup::clients(&issuer)? {
+            backend.add_client(client).await?;
+        }
+        for subject in accounts.names() {
+            backend.ledger().add_account(subject, config.balances.opening_balance).await?;
+        }
+        let records = &config.records;
+        let trail = Trail::open(&backend, records.trail_fail_closed);
+        let mut rules = AuditPolicy::default();
+        rules.fail_closed = records.trail_fail_closed;
+        let is_exposed = config.clients.allow_loopback_documents;
+        let documents = Fetcher::new(is_exposed, config.clients.document_authority.as_deref())?;
+        if is_exposed {
+            tracing::warn!(
+                "client documents are fetched from this very machine: any stranger can make this server call its neighbours here"
+            );
+        }
+        let stop = CancellationToken::new();
+        let tasks = Tasks::default();
+        let bounds =
+            TrailBounds { retention: records.trail_retention, events: records.trail_events };
+        tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
+        let app = Arc::new(App {
+            oauth: AsyncServer::new(policy, backend)
+                .observe(app::log_event)
+                .record(trail.clone(), rules),
+            trail: trail.clone(),
+            tasks: tasks.clone(),
+            accounts,
+            attempts: Attempts::default(),
+            kept: Kept::default(),
+            sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
+            session_cookie: Cookie::session(
+                issuer.is_https(),
+                issuer.site(),
+                config.lifetimes.session_lifetime,
+            ),
+            form_cookie: Cookie::form(issuer.is_https(), issuer.site()),
+            issuer: issuer.clone(),
+            documents,
+        });
+        let router = routes::router(&app, &config.network, &stop);
+        let proxies = TrustedProxies::new(&config.network.trusted_proxies);
+        let connections = Connections::new(&config.network, proxies, network::most_files());
+        let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
+        let task = tokio::spawn(serving);
+        let has_published_client = issuer.is_loopback();
+        let issuer = issuer.as_str().to_owned();
+        Ok(Self {
+            address,
+            issuer,
+            shown,
+            has_published_client,
+            is_exposed,
+            trail,
+            tasks,
+            stop,
+            task,
+        })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its issuer, the base of all its URLs.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Stops it: no new requests, those under way are answered if they do not take too long, and
+    /// what happened is written down.
+    ///
+    /// # Errors
+    /// If serving failed before.
+    pub async fn stop(self) -> Result<(), StartError> {
+        self.stop.cancel();
+        let mut task = self.task;
+        let ended = tokio::time::timeout(DRAIN, &mut task).await;
+        if ended.is_err() {
+            tracing::warn!("some requests were not answered in time");
+            task.abort();
+        }
+        // Those whose clients have hung up go on all the same.
+        if !self.tasks.finish(DRAIN).await {
+            tracing::warn!("some requests were still being decided");
+        }
+        self.trail.flush().await;
+        ended.map_or(Ok(()), |ended| Ok(ended?))
+    }
+}
+
+/// Who may sign in: the accounts of the file, or those of the demonstration, whose passwords
+/// everybody knows, where only this machine can reach the server. The issuer alone does not say so:
+/// a server of an issuer on this machine may listen on every address of it.
+fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
+    match &config.accounts.accounts {
+        Some(path) => Accounts::read(path),
+        None if !issuer.is_loopback() => Err(AccountsError::NotNamed),
+        None if !config.listen.ip().is_loopback() => Err(AccountsError::Reachable(config.listen)),
+        None => Ok(Accounts::demo()),
+    }
+}
+
+/// Listens, or says which address it is that cannot be had, and by which flag it was named.
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{address} is in use by another program; stop it, or choose another --listen")
+        }
+        _ => format!("cannot listen on {address}: {error} (--listen)"),
+    })
+}
+
+/// How much of the trail is kept.
+#[derive(Clone, Copy)]
+struct TrailBounds {
+    retention: Duration,
+    events: u64,
+}
+
+/// Drops what nobody can use any more, a bounded bit at a time.
+async fn sweep(backend: Backend, trail: Trail, bounds: TrailBounds, stop: CancellationToken) {
+    let mut turns = tokio::time::interval(SWEEP_EVERY);
+    while stop.run_until_cancelled(turns.tick()).await.is_some() {
+        while let Some(dropped) = swept(&backend, &trail, bounds).await {
+            tracing::debug!(dropped, "swept");
+        }
+    }
+}
+
+/// How many were dropped, if there may be more to drop.
+async fn swept(backend: &Backend, trail: &Trail, bounds: TrailBounds) -> Option<usize> {
+    let now = SystemTime::now().into();
+    let events = trail.sweep(now, bounds.retention, bounds.events).await;
+    let dropped = match (backend.sweep(now).await, events) {
+        (Ok(records), Ok(events)) => Ok(records + events),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
+    match dropped {
+        Ok(dropped) => Some(dropped).filter(|dropped| *dropped >= store::SWEPT_AT_ONCE.into()),
+        Err(error) => {
+            tracing::error!(%error, "the sweep failed");
+            None
+        }
+    }
+}
+
+/// The program: reads the command line, serves until it is told to stop, and says where to go
+/// meanwhile.
+///
+/// # Errors
+/// See [`Running::start`].
+pub async fn main() -> Result<(), StartError> {
+    let config = Config::parse();
+    if let Some(Command::HashPassword) = config.command {
+        return hash_password();
+    }
+    telemetry::init(config.log_format, &config.log)?;
+    // Before anyone is told that it runs: whoever was may tell it to stop.
+    let mut signals = Signals::listen()?;
+    let running = Running::start_with(config).await?;
+    welcome(&running);
+    signals.next().await;
+    tracing::info!("stopping; once more to stop at once");
+    tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
+}
+
+/// Writes the hash of a password that stands alone on standard input, for a line of the accounts'
+/// file.
+fn hash_password() -> Result<(), StartError> {
+    if std::io::stdin().is_terminal() {
+        writeln!(std::io::stderr(), "The password, which is shown as you type it:")?;
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().take(LONGEST_PASSWORD).read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err("no password: write it to standard input, on a line of its own".into());
+    }
+    let hash = accounts::hash(password).map_err(|error| error.to_string())?;
+    Ok(writeln!(std::io::stdout(), "{hash}")?)
+}
+
+/// What the person who started it wants to know first. If nobody reads it, that is no reason to
+/// stop.
+fn welcome(running: &Running) {
+    let issuer = &running.issuer;
+    let users: Vec<String> =
+        running.shown.iter().map(|(name, password)| format!("{name} / {password}")).collect();
+    let users =
+        if users.is_empty() { "the accounts of --accounts".to_owned() } else { users.join(", ") };
+    let confidential = if running.has_published_client {
+        let secret = setup::DEMO_SECRET;
+        format!("\n  Confidential client  {}    secret {secret}", setup::CONFIDENTIAL_CLIENT)
+    } else {
+        String::new()
+    };
+    let _ = writeln!(
+        std::io::stdout(),
+        "grantcore example server at {issuer}
+
+  MCP endpoint         {issuer}/mcp    (give any MCP client this address; it finds and registers itself)
+  JSON API             {issuer}/api
+  Log in as            {}
+  Public client        {}    redirect http://127.0.0.1:PORT/callback{confidential}
+
+Stop with Ctrl-C. Settings: --help",
+        users,
+        setup::PUBLIC_CLIENT,
+    );
+    if running.is_exposed {
+        let _ = writeln!(
+            std::io::stdout(),
+            "\nDANGER: client documents are fetched from this very machine. Any stranger can make it call itself."
+        );
+    }
+}

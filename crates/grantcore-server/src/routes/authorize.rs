@@ -1,0 +1,255 @@
+//! The authorization endpoint and the consent form. All they add to the library is the login in
+//! between and the page itself.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use grantcore::{
+    Answer, AuthorizationStep, Choice, ConsentPage, Endpoint, PAGE_HEADERS, Policy, Reason,
+    Registration, RequestParts, User,
+};
+use http_body_util::LengthLimitError;
+use url::form_urlencoded;
+
+use super::MOST_BODY;
+use super::clients::with_document;
+use super::login::with_form_cookie;
+use super::resume::{link, log_in_for};
+use crate::app::{App, to_client};
+use crate::kept::{Request as Kept, SignIn, Wanted};
+use crate::pages::{self, Notice, Page};
+use crate::sessions::Session;
+use crate::store::BackendError;
+
+pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.refuse(unread.reason(Endpoint::Authorization)).await,
+    };
+    let incoming = RequestParts::from_http(&parts, &body);
+    let sent = if parts.method == Method::POST { &body } else { incoming.query };
+    let query = String::from_utf8_lossy(sent);
+    decide(&app, &parts, &incoming, &query, None).await
+}
+
+/// The login page, the consent page or the refusal of a request, which `query` repeats. `answered`
+/// is the sign-in that was made for it.
+pub(super) async fn decide(
+    app: &App,
+    parts: &Parts,
+    incoming: &RequestParts<'_>,
+    query: &str,
+    answered: Option<&SignIn>,
+) -> Response {
+    let session = app.session(&parts.headers);
+    let user = session.as_ref().map(Session::user);
+    let mut answer = ask(app, parts, incoming, user).await;
+    if let Some(Ok(Ok(AuthorizationStep::NeedsLogin(page)))) = &answer
+        && let (Some(session), Some(sign_in)) = (&session, answered)
+        && sign_in.session == session.binding
+        && (sign_in.is_fresh || !page.fresh())
+    {
+        let user = session.user().signed_in_for(page.request());
+        answer = ask(app, parts, incoming, Some(user)).await;
+    }
+    let log_in = |wanted| log_in_for(app, Kept::new(query, wanted));
+    match answer {
+        None => log_in(Wanted::default()),
+        Some(Ok(Ok(AuthorizationStep::NeedsLogin(page)))) => {
+            log_in(Wanted { fresh: page.fresh(), choice: page.choose_account() })
+        }
+        Some(Ok(Ok(AuthorizationStep::NeedsConsent(page)))) => {
+            with_form_cookie(app, &parts.headers, |csrf| {
+                Page(consent_page(page, Kept::address(query), csrf, app)).into_response()
+            })
+        }
+        // It has been fetched just now; a request with its document is never asked for it again.
+        Some(Ok(Ok(AuthorizationStep::NeedMetadata(_)))) => {
+            app.refuse(Reason::DocumentUnreachable).await
+        }
+        Some(Ok(Err(refusal))) => app.refused(&refusal, None),
+        Some(Err(failure)) => app.failed(&failure),
+    }
+}
+
+/// The library's answer, once the client's document is there if it needs one; nothing if whoever
+/// asks must sign in before it is fetched.
+async fn ask(
+    app: &App,
+    parts: &Parts,
+    incoming: &RequestParts<'_>,
+    user: Option<User<'_>>,
+) -> Option<Answer<AuthorizationStep, BackendError>> {
+    let answer = app.oauth.authorize(incoming, user).await;
+    let Ok(Ok(AuthorizationStep::NeedMetadata(needed))) = &answer else { return Some(answer) };
+    with_document(app, needed, parts, incoming, user).await
+}
+
+/// To the login page, which leads back to this page of the server.
+pub(super) fn log_in_first(page: &str) -> Response {
+    let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", page).finish();
+    (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
+}
+
+/// The submitted form: its ticket, the scopes to leave out, and the decision. The request itself is
+/// in the grant's record.
+pub(crate) async fn consent(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let field = |name: &str| {
+        form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
+    };
+    // The request itself, with every parameter it came with.
+    let request = field("reload").and_then(|address| Kept::of_field(&address));
+    let Some(session) = app.session(&headers) else {
+        if let Some(request) = request {
+            return log_in_for(&app, request);
+        }
+        let message = "Your session has ended. Start again from the application.";
+        return (
+            StatusCode::UNAUTHORIZED,
+            Page(Notice { title: "Signed out".into(), message: message.into() }),
+        )
+            .into_response();
+    };
+    let all = |name: &'static str| {
+        form_urlencoded::parse(body.as_bytes())
+            .filter(move |(own, _)| own == name)
+            .map(|(_, value)| value)
+    };
+    let (without, ticket) =
+        (all("without").collect::<Vec<_>>(), field("ticket").unwrap_or_default());
+    let granted =
+        all("granted").filter(|scope| !without.contains(scope)).collect::<Vec<_>>().join(" ");
+    let choice = match field("decision").as_deref() {
+        Some("allow") if without.is_empty() => Choice::Allow,
+        Some("allow") => Choice::AllowOnly(&granted),
+        Some("deny") => Choice::Deny,
+        _ => return app.refuse(Reason::TicketMissing).await,
+    };
+    match app.oauth.consent(&ticket, session.user(), choice).await {
+        Ok(Ok(redirect)) => to_client(redirect.reply()),
+        Ok(Err(refusal)) => app.refused(&refusal, request.and_then(|request| link(&app, request))),
+        Err(failure) => app.failed(&failure),
+    }
+}
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is over the size that is worth refusing properly.
+    TooLarge,
+    /// It broke off, or its transfer coding is invalid.
+    Broken,
+}
+
+impl Unread {
+    /// The rule it breaks at this endpoint.
+    pub(crate) fn reason(self, endpoint: Endpoint) -> Reason {
+        match (self, endpoint) {
+            (Self::TooLarge, _) => Reason::RequestTooLarge,
+            (Self::Broken, Endpoint::Registration | Endpoint::Management) => {
+                Reason::MetadataNotJson
+            }
+            (Self::Broken, _) => Reason::RequestUndecodable,
+        }
+    }
+}
+
+/// The body, if it is whole and of a size that is worth refusing properly.
+pub(crate) async fn read(body: Body) -> Result<Vec<u8>, Unread> {
+    match to_bytes(body, MOST_BODY).await {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => {
+            let is_large = error.into_inner().is::<LengthLimitError>();
+            Err(if is_large { Unread::TooLarge } else { Unread::Broken })
+        }
+    }
+}
+
+fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> pages::Consent {
+    let policy = app.oauth.policy();
+    let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
+        name: name.into(),
+        description: description.into(),
+    });
+    pages::Consent {
+        subject: page.subject().into(),
+        client_name: page.client_name(),
+        client_id: page.client_id().into(),
+        client_host: page.client_id_host().map(Into::into),
+        client_pages: client_pages(&page),
+        registration: registration(&page, app),
+        verified: page.registration() == Registration::Operator,
+        redirect_host: page.redirect_host().into(),
+        loopback_only: page.redirects_to_own_device(),
+        scopes: scopes.collect(),
+        resources: page.resources().map(Into::into).collect(),
+        access_lifetime: spoken(policy.lifetimes().access.as_secs()),
+        grant_lifetime: grant_lifetime(policy),
+        expires_in: format!(
+            "This page is valid for {}",
+            spoken(page.expires().seconds_from(app.oauth.now()))
+        ),
+        ticket: page.into_ticket(),
+        reload,
+        csrf,
+    }
+}
+
+/// What the client shows of itself. Its logo is not among them: the user's browser would call
+/// whoever the client names.
+fn client_pages(page: &ConsentPage) -> Vec<(&'static str, String)> {
+    let pages = [
+        ("Website", page.client_uri()),
+        ("Privacy policy", page.policy_uri()),
+        ("Terms of service", page.tos_uri()),
+    ];
+    pages.into_iter().filter_map(|(what, uri)| Some((what, uri?.to_owned()))).collect()
+}
+
+/// How the client came to be known. That one is minutes old says much to whoever did not just set
+/// it up.
+fn registration(page: &ConsentPage, app: &App) -> String {
+    let age = spoken_roughly(app.oauth.now().seconds_from(page.registered()));
+    match page.registration() {
+        Registration::Operator => "Registered by the operator of this server".into(),
+        Registration::MetadataDocument => {
+            format!("Known by a document it publishes about itself, first read {age}")
+        }
+        _ => format!("Registered itself {age}, unverified"),
+    }
+}
+
+/// A length of time gone by, in its largest unit.
+fn spoken_roughly(seconds: u64) -> String {
+    let units = [86_400, 3600, 60];
+    let unit = units.into_iter().find(|unit| seconds >= *unit);
+    unit.map_or("just now".into(), |unit| format!("{} ago", spoken(seconds / unit * unit)))
+}
+
+fn grant_lifetime(policy: &Policy) -> String {
+    let idle = spoken(policy.lifetimes().refresh_idle.as_secs());
+    match policy.lifetimes().refresh_absolute {
+        Some(absolute) => format!("up to {}, or {idle} without use", spoken(absolute.as_secs())),
+        None => format!("as long as it is used every {idle}"),
+    }
+}
+
+/// A time as a person says it: the largest unit that fits evenly.
+fn spoken(seconds: u64) -> String {
+    let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
+    let (unit, length) = units
+        .into_iter()
+        .find(|(_, length)| seconds >= *length && seconds.is_multiple_of(*length))
+        .unwrap_or(("second", 1));
+    let count = seconds / length;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}

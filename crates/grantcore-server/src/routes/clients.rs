@@ -1,0 +1,95 @@
+//! How clients come to be known: registration, the endpoint of one registration, and the documents
+//! that some are known by.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use grantcore::{
+    Answer, AuthorizationStep, DocumentRequest, Endpoint, Fetch, FetchedDocument, RequestParts,
+    User,
+};
+
+use super::authorize::read;
+use crate::app::{App, respond};
+use crate::documents::{self, Asker, FetchError};
+use crate::network::source::Source;
+use crate::store::BackendError;
+
+/// `/oauth/register` (RFC 7591).
+pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Endpoint::Registration).await,
+    };
+    let source = source(&parts);
+    match app
+        .oauth
+        .register(&RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) })
+        .await
+    {
+        Ok(reply) => respond(reply),
+        Err(failure) => app.failed_reply(&failure),
+    }
+}
+
+/// `/oauth/register/CLIENT_ID` (RFC 7592).
+pub(crate) async fn manage(
+    State(app): State<Arc<App>>,
+    client_id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(unread) => return app.unread(unread, Endpoint::Management).await,
+    };
+    // A path that is no text names no client.
+    let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
+    match app.oauth.manage(&client_id, &RequestParts::from_http(&parts, &body)).await {
+        Ok(reply) => respond(reply),
+        Err(failure) => app.failed_reply(&failure),
+    }
+}
+
+/// Where a request comes from, as far as a limit goes by it; see `--trusted-proxies`.
+pub(super) fn source(parts: &Parts) -> String {
+    parts
+        .extensions
+        .get::<Source>()
+        .map(|Source(address)| documents::source(*address))
+        .unwrap_or_default()
+}
+
+/// The same authorization request once more, with the document that it needs; nothing if whoever
+/// asks must sign in first. Why a document cannot be fetched is for the log only: a stranger could
+/// map this server's network by it.
+pub(crate) async fn with_document(
+    app: &App,
+    needed: &DocumentRequest,
+    parts: &Parts,
+    incoming: &RequestParts<'_>,
+    user: Option<User<'_>>,
+) -> Option<Answer<AuthorizationStep, BackendError>> {
+    let source = source(parts);
+    let asker = user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject));
+    let fetched = app.documents.fetch(&needed.url, needed.max_bytes, asker).await;
+    if let Err(error) = &fetched {
+        tracing::warn!(url = needed.url, %error, "a client's document could not be fetched");
+    }
+    let fetch = match &fetched {
+        Ok(fetched) => Fetch::Document(FetchedDocument {
+            status: fetched.status,
+            content_type: fetched.content_type.as_deref().map(str::as_bytes),
+            fresh_for: fetched.fresh_for,
+            body: &fetched.body,
+        }),
+        Err(FetchError::Busy(_)) if user.is_none() => return None,
+        Err(FetchError::Busy(_)) => Fetch::Busy,
+        Err(_) => Fetch::Failed,
+    };
+    Some(app.oauth.authorize_with(incoming, user, fetch).await)
+}

@@ -1,0 +1,25 @@
+//! `/troubleshooting`: what every refusal means and what helps, from the library's error table.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use grantcore::{Endpoint, Reason};
+
+use crate::app::App;
+use crate::pages::{self, Page, Troubleshooting};
+
+pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let subject = app.session(&headers).map(|session| session.subject);
+    let reasons = Reason::ALL.iter().map(|reason| pages::Reason {
+        name: reason.name().into(),
+        code: reason.code(Endpoint::Token).as_str().into(),
+        description: reason.description().into(),
+        cause: reason.cause().into(),
+        fix: reason.fix().into(),
+        section: reason.section().into(),
+    });
+    Page(Troubleshooting { nav: app.nav(subject.as_deref()), reasons: reasons.collect() })
+        .into_response()
+}

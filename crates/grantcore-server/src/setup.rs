@@ -1,0 +1,121 @@
+//! What this server protects, for whom, and who may log in: the part that every host writes for
+//! itself.
+
+use grantcore::{
+    Client, ClientError, Digest, DocumentRules, GrantTypes, IntrospectionRules, Policy,
+    PolicyBuilder, PolicyError, PrivateUseSchemes, RedirectRules, RegistrationRules,
+    RevocationRules, SecretMethod, StoredSecret,
+};
+
+use crate::config::{Clients, Config, GrantType, Issuer, Switch};
+
+/// The client that keeps no secret: a native application on the user's own computer.
+pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
+/// The client that keeps one, sent by `client_secret_basic`.
+pub(crate) const CONFIDENTIAL_CLIENT: &str = "demo-confidential";
+/// Its secret, which is none: it stands here for everyone to try. A real host draws one and shows
+/// it once.
+pub(crate) const DEMO_SECRET: &str = "demo-confidential-secret";
+
+/// What the MCP endpoint needs a token to have.
+pub(crate) const MCP_SCOPE: &str = "notes";
+/// What the API needs a token to have.
+pub(crate) const API_SCOPE: &str = "profile";
+
+pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyError> {
+    let (lifetimes, limits) = (&config.lifetimes, &config.limits);
+    let absolute = Some(lifetimes.refresh_absolute).filter(|absolute| !absolute.is_zero());
+    let base = issuer.as_str();
+    let policy = Policy::builder(base)
+        .allow_loopback_http(!issuer.is_https())
+        .troubleshooting_url(format!("{base}/troubleshooting"))
+        .scope(MCP_SCOPE, "Read the notes on your note pad and add to them")
+        .scope(API_SCOPE, "See who you are on this server")
+        .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))
+        .resource(format!("{base}/mcp"), MCP_SCOPE)
+        .resource(format!("{base}/api"), API_SCOPE)
+        // Clients older than RFC 8707 name no resource; they come for the MCP endpoint.
+        .default_resource(format!("{base}/mcp"))
+        .access_lifetime(lifetimes.access_lifetime)
+        .code_lifetime(lifetimes.code_lifetime)
+        .consent_lifetime(lifetimes.consent_lifetime)
+        .refresh_idle_lifetime(lifetimes.refresh_idle)
+        .refresh_absolute_lifetime(absolute)
+        .replay_window(lifetimes.replay_window)
+        .limits(|caps| {
+            caps.token_requests_per_minute = limits.rate_limit.get();
+            caps.failed_authentications_per_minute = limits.auth_failures.get();
+            caps.registrations_per_minute = limits.registration_rate.get();
+            caps.consent_pages_per_minute = limits.consent_rate.get();
+            // Whatever one source may register, all together may.
+            caps.all_registrations_per_minute =
+                caps.all_registrations_per_minute.max(limits.registration_rate.get());
+        })
+        .rates(|rules| rules.key = limits.rate_key.into())
+        .revocation(RevocationRules::default())
+        .unused_client_lifetime(lifetimes.unused_client_lifetime);
+    let policy = if issuer.is_loopback() {
+        // Another process that serves the API asks about its tokens as this client.
+        let rules = IntrospectionRules::new();
+        policy.introspection(rules.resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+    } else {
+        policy
+    };
+    let policy = config.authorization.apply(policy);
+    strangers(policy, &config.clients).build()
+}
+
+/// The rules for clients that the operator has never heard of.
+fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
+    let named = clients.private_use_schemes.iter().filter(|name| !name.is_empty());
+    let mut policy = policy.redirect_rules(RedirectRules {
+        private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named.cloned().collect()),
+        limit: clients.redirect_uri_limit.get(),
+        ..RedirectRules::default()
+    });
+    let by_default = |grant_type| clients.default_grant_types.contains(&grant_type);
+    policy = policy
+        .default_grant_types(GrantTypes {
+            authorization_code: by_default(GrantType::AuthorizationCode),
+            refresh_token: by_default(GrantType::RefreshToken),
+        })
+        .lenient_on_method(clients.lenient_on_method);
+    if let Some(scope) = &clients.unverified_scope {
+        policy = policy.unverified_scope(scope);
+    }
+    if clients.registration == Switch::On {
+        policy = policy.registration(match &clients.registration_token {
+            None => RegistrationRules::open(),
+            Some(token) => RegistrationRules::with_tokens([Digest::of(token.as_bytes())]),
+        });
+    }
+    if clients.client_documents == Switch::On {
+        let mut rules = DocumentRules::default();
+        rules.allow_loopback = clients.allow_loopback_documents;
+        policy = policy.client_documents(rules);
+    }
+    policy
+}
+
+/// The clients that are there from the start. The one whose secret is published exists only under an
+/// issuer on this machine. The public one keeps no secret and leads to the user's own computer, so
+/// it is everywhere.
+pub(crate) fn clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
+    let public = Client::public(PUBLIC_CLIENT)
+        .name("Demo application")
+        .redirect_uri("http://127.0.0.1/callback")
+        .redirect_uri("http://localhost/callback")
+        .redirect_uri("http://[::1]/callback")
+        .build()?;
+    if !issuer.is_loopback() {
+        return Ok(vec![public]);
+    }
+    let secret = StoredSecret::Digest(Digest::of(DEMO_SECRET.as_bytes()));
+    let confidential = Client::confidential(CONFIDENTIAL_CLIENT, SecretMethod::Basic, secret)
+        .name("Demo web application")
+        .redirect_uri("https://app.example/callback")
+        .redirect_uri("http://127.0.0.1/callback")
+        .redirect_uri("http://localhost/callback")
+        .build()?;
+    Ok(vec![public, confidential])
+}

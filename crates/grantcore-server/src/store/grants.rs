@@ -1,0 +1,138 @@
+//! Which of the library's stores keeps grants, clients and how accounts stand. Nothing is decided
+//! here: each call is passed on.
+
+use std::sync::Arc;
+
+use grantcore::{
+    Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored,
+    Timestamp, Write,
+};
+use grantcore_postgres::PostgresStore;
+use grantcore_redis::RedisStore;
+use grantcore_sqlite::SqliteStore;
+use tokio::sync::MutexGuard;
+
+use super::sqlite::{Turn, blocking};
+use super::{BackendError, Result};
+
+/// An open store.
+#[derive(Clone)]
+pub(super) enum Grants {
+    Memory(Arc<MemoryStore>),
+    /// With the turn that writers to the file take.
+    Sqlite(SqliteStore, Turn),
+    Postgres(PostgresStore),
+    Redis(RedisStore),
+}
+
+/// The same call of whichever store it is.
+macro_rules! each {
+    ($grants:expr, $store:ident => $call:expr) => {
+        match $grants {
+            Grants::Memory($store) => Ok($call.await?),
+            Grants::Sqlite($store, _) => Ok($call.await?),
+            Grants::Postgres($store) => Ok($call.await?),
+            Grants::Redis($store) => Ok($call.await?),
+        }
+    };
+}
+
+impl Grants {
+    /// Suspends an account, or lifts its suspension.
+    pub(super) async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
+        let _turn = self.turn().await;
+        match self {
+            Self::Memory(store) => store.set_suspended(subject, suspended),
+            Self::Sqlite(store, _) => {
+                let (store, subject) = (store.clone(), subject.to_owned());
+                blocking(move || store.set_suspended(&subject, suspended)).await?;
+            }
+            Self::Postgres(store) => store.set_suspended(subject, suspended).await?,
+            Self::Redis(store) => store.set_suspended(subject, suspended).await?,
+        }
+        Ok(())
+    }
+
+    /// The clients in the order of their ids: at most so many of those after this one.
+    pub(super) async fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Client>>> {
+        match self {
+            Self::Memory(store) => Ok(store.clients(after, limit)),
+            Self::Sqlite(store, _) => {
+                let (store, after) = (store.clone(), after.map(str::to_owned));
+                blocking(move || store.clients(after.as_deref(), limit)).await
+            }
+            Self::Postgres(store) => Ok(store.clients(after, limit).await?),
+            Self::Redis(store) => Ok(store.clients(after, limit).await?),
+        }
+    }
+
+    /// Drops at most `most` grants and clients that may be dropped, and says how many.
+    pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        let _turn = self.turn().await;
+        match self {
+            Self::Memory(store) => Ok(store.sweep(now, limit)),
+            Self::Sqlite(store, _) => {
+                let store = store.clone();
+                blocking(move || store.sweep(now, limit)).await
+            }
+            Self::Postgres(store) => Ok(store.sweep(now, limit).await?),
+            // It drops them by itself.
+            Self::Redis(_) => Ok(0),
+        }
+    }
+
+    /// The turn to write, where it takes one.
+    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self {
+            Self::Sqlite(_, turn) => Some(turn.lock().await),
+            Self::Memory(_) | Self::Postgres(_) | Self::Redis(_) => None,
+        }
+    }
+}
+
+impl AsyncStore for Grants {
+    type Error = BackendError;
+
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
+        each!(self, store => AsyncStore::client(store, id))
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
+        each!(self, store => AsyncStore::grant(store, id))
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit> {
+        let _turn = self.turn().await;
+        each!(self, store => AsyncStore::commit(store, write))
+    }
+
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<GrantId>> {
+        each!(self, store => AsyncStore::grants_of(store, subject, after, limit))
+    }
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>> {
+        each!(self, store => AsyncStore::account(store, subject))
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        let _turn = self.turn().await;
+        each!(self, store => AsyncStore::raise_epoch(store, subject))
+    }
+
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
+        each!(self, store => AsyncStore::load(store, keys))
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
+        each!(self, store => AsyncStore::load_grants(store, ids))
+    }
+}

@@ -1,0 +1,128 @@
+//! The ledger in memory, gone at exit.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use grantcore::Timestamp;
+
+use super::ledger::latest;
+use super::{Ledger, Result};
+use crate::trail::{Entry, Search};
+
+/// How many events are kept where they are gone at exit anyway.
+const MOST_EVENTS: usize = 10_000;
+
+/// The latest events, and the names of all that are there.
+#[derive(Default)]
+struct Kept {
+    entries: VecDeque<Entry>,
+    names: HashSet<(String, String)>,
+}
+
+/// Balances, and the latest events.
+#[derive(Default)]
+pub(crate) struct MemoryLedger {
+    balances: Mutex<BTreeMap<String, u64>>,
+    trail: Mutex<Kept>,
+}
+
+impl MemoryLedger {
+    fn events(&self, search: &Search) -> Vec<Entry> {
+        lock(&self.trail).entries.iter().filter(|entry| search.fits(entry)).cloned().collect()
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
+        lock(&self.balances).entry(subject.to_owned()).or_insert(balance);
+        Ok(())
+    }
+
+    async fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        Ok(lock(&self.balances)
+            .iter()
+            .map(|(subject, balance)| (subject.clone(), *balance))
+            .collect())
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Option<u64>> {
+        Ok(lock(&self.balances).get(subject).copied())
+    }
+
+    async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
+        Ok(lock(&self.balances).get_mut(subject).map(|balance| {
+            *balance = balance.saturating_add(by);
+            *balance
+        }))
+    }
+
+    async fn spend(&self, subject: &str) -> Result<Option<u64>> {
+        Ok(lock(&self.balances).get_mut(subject).and_then(|balance| {
+            *balance = balance.checked_sub(1)?;
+            Some(*balance)
+        }))
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        let mut trail = lock(&self.trail);
+        for entry in entries {
+            if trail.names.insert(name(&entry)) {
+                trail.entries.push_back(entry);
+            }
+        }
+        trail.drop_over(MOST_EVENTS, usize::MAX);
+        Ok(())
+    }
+
+    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+        Ok(latest(self.events(search), limit))
+    }
+
+    async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
+        Ok(self.events(&Search { flow: Some(flow.to_owned()), ..Search::default() }))
+    }
+
+    async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        Ok(lock(&self.trail).drop_some(limit, |entry| entry.at < before.unix_seconds()))
+    }
+
+    async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        Ok(lock(&self.trail).drop_over(rows, limit))
+    }
+}
+
+impl Kept {
+    /// Drops at most `most` of those that are more than `rows`, strangers' first.
+    fn drop_over(&mut self, rows: usize, limit: usize) -> usize {
+        let over = self.entries.len().saturating_sub(rows).min(limit);
+        let strangers = self.drop_some(over, |entry| !entry.attributed);
+        strangers + self.drop_some(over - strangers, |_| true)
+    }
+
+    /// Drops at most `most` of those that fit, the oldest first.
+    fn drop_some(&mut self, limit: usize, fits: impl Fn(&Entry) -> bool) -> usize {
+        if limit == 0 {
+            return 0;
+        }
+        let mut dropped = 0;
+        self.entries.retain(|entry| {
+            let goes = dropped < limit && fits(entry);
+            if goes {
+                dropped += 1;
+                self.names.remove(&name(entry));
+            }
+            !goes
+        });
+        dropped
+    }
+}
+
+/// What no two events share.
+fn name(entry: &Entry) -> (String, String) {
+    (entry.correlation.clone(), entry.kind.clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,135 @@
+//! The host's own tables in PostgreSQL, beside those of `grantcore-postgres` and over its
+//! connections. There is no grant and no client in them. Each call is one statement in one round
+//! trip.
+
+mod trail;
+
+use deadpool_postgres::Object;
+use deadpool_postgres::tokio_postgres::{IsolationLevel, Row, types::ToSql};
+use grantcore::Timestamp;
+use grantcore_postgres::PostgresStore;
+
+use super::grants::Grants;
+use super::{AnyLedger, BackendError, Ledger, Result};
+use crate::config::Address;
+use crate::trail::{Entry, Search};
+
+/// Balances and the trail.
+#[derive(Clone)]
+pub(crate) struct PostgresLedger {
+    store: PostgresStore,
+}
+
+type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Each brings the tables from the version that is its place in the list to the next.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/postgres/0001_init.sql"),
+    include_str!("../../migrations/postgres/0002_trail_kept_apart.sql"),
+];
+
+/// The advisory lock of whoever changes the tables: `gcserver` in ASCII.
+const LOCK: i64 = 0x6763_7365_7276_6572;
+
+pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
+    let store = PostgresStore::connect(address.reveal()).await?;
+    migrate(&mut store.pool().get().await?).await?;
+    Ok((Grants::Postgres(store.clone()), AnyLedger::Postgres(PostgresLedger { store })))
+}
+
+/// Brings the tables to this program's version, once: who starts at the same time waits, and finds
+/// them ready.
+async fn migrate(connection: &mut Object) -> Result<()> {
+    let change = connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .start()
+        .await?;
+    change.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    change
+        .batch_execute("CREATE TABLE IF NOT EXISTS server_migrations (version bigint PRIMARY KEY)")
+        .await?;
+    let version: i64 =
+        change.query_one("SELECT count(*) FROM server_migrations", &[]).await?.try_get(0)?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let missing = MIGRATIONS.get(done..).ok_or(BackendError::Newer(version))?;
+    for (version, migration) in (version + 1..).zip(missing) {
+        change.batch_execute(migration).await?;
+        change.execute("INSERT INTO server_migrations VALUES ($1)", &[&version]).await?;
+    }
+    Ok(change.commit().await?)
+}
+
+impl PostgresLedger {
+    async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        Ok(self.store.rows(sql, values).await?)
+    }
+
+    /// The balance that a statement about one account gives; nothing if it found none.
+    async fn units(&self, sql: &str, subject: &str, more: Values<'_>) -> Result<Option<u64>> {
+        if !is_text(subject) {
+            return Ok(None);
+        }
+        let rows = self.rows(sql, &[&[&subject as &(dyn ToSql + Sync)], more].concat()).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?.map(i64::cast_unsigned))
+    }
+}
+
+impl Ledger for PostgresLedger {
+    async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
+        let sql = "INSERT INTO balances VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        self.rows(sql, &[&subject, &number(balance)]).await.map(drop)
+    }
+
+    async fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        let rows = self.rows("SELECT subject, balance FROM balances ORDER BY subject", &[]).await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned())))
+            .collect()
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Option<u64>> {
+        self.units("SELECT balance FROM balances WHERE subject = $1", subject, &[]).await
+    }
+
+    async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
+        let by = number(by);
+        let sql = "UPDATE balances SET balance = least(balance, $2) + $3 WHERE subject = $1 RETURNING balance";
+        self.units(sql, subject, &[&(i64::MAX - by), &by]).await
+    }
+
+    async fn spend(&self, subject: &str) -> Result<Option<u64>> {
+        let sql = "UPDATE balances SET balance = balance - 1 WHERE subject = $1 AND balance > 0 RETURNING balance";
+        self.units(sql, subject, &[]).await
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        self.append_all(&entries).await
+    }
+
+    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+        self.find_events(search, limit).await
+    }
+
+    async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
+        self.flow_events(flow).await
+    }
+
+    async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.drop_events(before, limit).await
+    }
+
+    async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
+        self.drop_surplus(rows, limit).await
+    }
+}
+
+/// PostgreSQL's text has no U+0000: nothing that it keeps is called so.
+fn is_text(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// A number as PostgreSQL counts, to 2^63.
+fn number(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,144 @@
+//! The trail in PostgreSQL: appended to many events at a time, searched by what is indexed, dropped
+//! from its old end.
+
+use deadpool_postgres::tokio_postgres::{Row, types::ToSql};
+use grantcore::Timestamp;
+
+use super::{PostgresLedger, Result, is_text, number};
+use crate::trail::{Entry, Search};
+
+type Value = Box<dyn ToSql + Send + Sync>;
+
+const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
+    error, description, challenge, note, written, fate) \
+    SELECT at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
+    note, written, fate \
+    FROM unnest($1::bigint[], $2::integer[], $3::boolean[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]) \
+    WITH ORDINALITY AS events (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, \
+    description, challenge, note, written, fate, place) ORDER BY place \
+    ON CONFLICT (correlation, kind) DO NOTHING";
+const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
+    note, written, fate, attributed, count FROM trail";
+
+/// The columns of text, in the order of `INSERT`.
+const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
+    |entry| Some(&entry.correlation),
+    |entry| entry.flow.as_deref(),
+    |entry| Some(&entry.kind),
+    |entry| entry.reason.as_deref(),
+    |entry| entry.detail.as_deref(),
+    |entry| entry.client.as_deref(),
+    |entry| entry.subject.as_deref(),
+    |entry| entry.error.as_deref(),
+    |entry| entry.description.as_deref(),
+    |entry| entry.challenge.as_deref(),
+    |entry| entry.note.as_deref(),
+    |entry| entry.written.as_deref(),
+    |entry| entry.fate.as_deref(),
+];
+
+impl PostgresLedger {
+    /// One statement, and so all of them or none, however many they are.
+    pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
+        let times: Vec<_> = entries.iter().map(|entry| number(entry.at)).collect();
+        let statuses: Vec<_> = entries.iter().map(|entry| entry.status.map(i32::from)).collect();
+        let attributed: Vec<_> = entries.iter().map(|entry| entry.attributed).collect();
+        let counts: Vec<_> = entries.iter().map(|entry| number(entry.count)).collect();
+        let texts = TEXTS.map(|text| entries.iter().map(text).collect::<Vec<_>>());
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![&times, &statuses, &attributed, &counts];
+        values.extend(texts.iter().map(|column| column as &(dyn ToSql + Sync)));
+        self.rows(INSERT, &values).await.map(drop)
+    }
+
+    pub(super) async fn find_events(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+        if !search.columns().all(|(_, wanted)| is_text(wanted)) {
+            return Ok(Vec::new());
+        }
+        let (conditions, mut values) = conditions(search);
+        values.push(Box::new(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ${}", values.len());
+        let values: Vec<_> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+        self.rows(&sql, &values).await?.iter().rev().map(entry).collect()
+    }
+
+    pub(super) async fn flow_events(&self, flow: &str) -> Result<Vec<Entry>> {
+        if !is_text(flow) {
+            return Ok(Vec::new());
+        }
+        self.rows(&format!("{SELECT} WHERE flow = $1 ORDER BY id"), &[&flow])
+            .await?
+            .iter()
+            .map(entry)
+            .collect()
+    }
+
+    /// What another process drops at this moment is passed over.
+    pub(super) async fn drop_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+            RETURNING id";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(self.rows(sql, &[&number(before.unix_seconds()), &limit]).await?.len())
+    }
+
+    /// Strangers' events first, then the oldest of all. What another process drops at this moment is
+    /// passed over.
+    pub(super) async fn drop_surplus(&self, rows: u64, limit: usize) -> Result<usize> {
+        let counted = self.rows("SELECT count(*) FROM trail", &[]).await?;
+        let count = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
+        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit);
+        let mut dropped = 0;
+        for which in ["WHERE NOT attributed", ""] {
+            if dropped < over {
+                let sql = format!(
+                    "DELETE FROM trail WHERE id IN (SELECT id FROM trail {which} ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+                    RETURNING id"
+                );
+                let left = i64::try_from(over - dropped).unwrap_or(i64::MAX);
+                dropped += self.rows(&sql, &[&left]).await?.len();
+            }
+        }
+        Ok(dropped)
+    }
+}
+
+/// What is asked for, as SQL. Only names from the source are in its text. An error alone has no
+/// index: it is looked for from the latest event back.
+fn conditions(search: &Search) -> (String, Vec<Value>) {
+    let (mut conditions, mut values) = (Vec::new(), Vec::<Value>::new());
+    let mut add = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(format!("{condition} ${}", values.len()));
+    };
+    for (column, wanted) in search.columns() {
+        add(&format!("{column} ="), Box::new(wanted.clone()));
+    }
+    if let Some((from, until)) = search.span() {
+        add("at >=", Box::new(number(from.unix_seconds())));
+        add("at <", Box::new(number(until.unix_seconds())));
+    }
+    let start = if conditions.is_empty() { "" } else { " WHERE " };
+    (format!("{start}{}", conditions.join(" AND ")), values)
+}
+
+fn entry(row: &Row) -> Result<Entry> {
+    Ok(Entry {
+        at: row.try_get::<_, i64>(0)?.cast_unsigned(),
+        status: row.try_get::<_, Option<i32>>(1)?.and_then(|status| status.try_into().ok()),
+        correlation: row.try_get(2)?,
+        flow: row.try_get(3)?,
+        kind: row.try_get(4)?,
+        reason: row.try_get(5)?,
+        detail: row.try_get(6)?,
+        client: row.try_get(7)?,
+        subject: row.try_get(8)?,
+        error: row.try_get(9)?,
+        description: row.try_get(10)?,
+        challenge: row.try_get(11)?,
+        note: row.try_get(12)?,
+        written: row.try_get(13)?,
+        fate: row.try_get(14)?,
+        attributed: row.try_get(15)?,
+        count: row.try_get::<_, i64>(16)?.cast_unsigned(),
+    })
+}

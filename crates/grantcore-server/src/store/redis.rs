@@ -1,0 +1,122 @@
+//! What is only this host's in Redis, beside what `grantcore-redis` keeps there and over its
+//! connections: balances, and the trail as one stream. Each script touches one key, so that a
+//! cluster of any shape will do.
+//!
+//! A cluster's client sends a command again by itself when it has lost a connection, and then a
+//! unit can be drawn twice for one call, or an event be there twice. Neither is worth a record of
+//! every call.
+
+mod trail;
+
+use grantcore::Timestamp;
+use grantcore_redis::RedisStore;
+use grantcore_redis::redis::{FromRedisValue, ToRedisArgs, cmd};
+
+use super::grants::Grants;
+use super::{AnyLedger, Ledger, Result};
+use crate::config::Address;
+use crate::trail::{Entry, Search};
+
+/// Balances and the trail.
+#[derive(Clone)]
+pub(crate) struct RedisLedger {
+    store: RedisStore,
+}
+
+/// The subjects of all accounts.
+const ACCOUNTS: &str = "grantcore-server:accounts";
+
+/// A balance is read as text: the numbers of a script are exact to 2^53 only.
+const TOP_UP: &str = "
+    if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+    local added = redis.pcall('INCRBY', KEYS[1], ARGV[1])
+    if type(added) == 'table' and added.err then redis.call('SET', KEYS[1], ARGV[2]) end
+    return redis.call('GET', KEYS[1])";
+
+const SPEND: &str = "
+    local left = redis.call('GET', KEYS[1])
+    if not left or left == '0' then return false end
+    redis.call('DECR', KEYS[1])
+    return redis.call('GET', KEYS[1])";
+
+pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
+    let store = RedisStore::connect(address.reveal()).await?;
+    for risk in store.risks().await? {
+        tracing::warn!("Redis: {risk}");
+    }
+    let ledger = RedisLedger { store: store.clone() };
+    Ok((Grants::Redis(store), AnyLedger::Redis(ledger)))
+}
+
+impl RedisLedger {
+    async fn run<T: FromRedisValue>(
+        &self,
+        script: &str,
+        key: &str,
+        arguments: &[impl ToRedisArgs],
+    ) -> Result<T> {
+        Ok(self.store.ask(cmd("EVAL").arg(script).arg(1).arg(key).arg(arguments)).await?)
+    }
+}
+
+impl Ledger for RedisLedger {
+    /// In the list first: an entry without a balance is no account.
+    async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
+        self.store.ask::<u64>(cmd("SADD").arg(ACCOUNTS).arg(subject)).await?;
+        let set = cmd("SET").arg(key(subject)).arg(number(balance)).arg("NX").take();
+        Ok(self.store.ask::<Option<String>>(&set).await.map(drop)?)
+    }
+
+    async fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        let mut subjects: Vec<String> = self.store.ask(cmd("SMEMBERS").arg(ACCOUNTS)).await?;
+        subjects.sort_unstable();
+        let mut accounts = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            let balance = self.balance(&subject).await?;
+            accounts.extend(balance.map(|balance| (subject, balance)));
+        }
+        Ok(accounts)
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Option<u64>> {
+        Ok(self.store.ask(cmd("GET").arg(key(subject))).await?)
+    }
+
+    async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
+        self.run(TOP_UP, &key(subject), &[number(by), i64::MAX]).await
+    }
+
+    async fn spend(&self, subject: &str) -> Result<Option<u64>> {
+        self.run(SPEND, &key(subject), &[""; 0]).await
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        self.append_all(&entries).await
+    }
+
+    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+        self.find_events(search, limit).await
+    }
+
+    async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
+        self.flow_events(flow).await
+    }
+
+    async fn drop_before(&self, before: Timestamp, _: usize) -> Result<usize> {
+        self.drop_events(before).await
+    }
+
+    /// The streams are cut as they are appended to.
+    async fn drop_over(&self, _: u64, _: usize) -> Result<usize> {
+        Ok(0)
+    }
+}
+
+fn key(subject: &str) -> String {
+    format!("grantcore-server:balance:{subject}")
+}
+
+/// A number as Redis counts, to 2^63.
+fn number(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}

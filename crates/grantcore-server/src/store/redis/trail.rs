@@ -1,0 +1,124 @@
+//! The trail in Redis: two streams, whose entries are named by Redis' own clock in milliseconds. What
+//! strangers cause has one of its own, so that it pushes nothing out of the other. There is no
+//! index: what is not asked for by its time is looked for from the latest event back.
+
+use std::collections::HashSet;
+
+use grantcore::Timestamp;
+use grantcore_redis::redis::cmd;
+
+use super::{RedisLedger, Result};
+use crate::store::ledger::latest;
+use crate::trail::{Entry, Search};
+
+const TRAIL: &str = "grantcore-server:trail";
+const STRANGERS: &str = "grantcore-server:trail:strangers";
+/// About how many events are kept: each search may read all of them.
+const MOST_EVENTS: u32 = 200_000;
+/// About how many events of strangers are kept.
+const MOST_OF_STRANGERS: u32 = 50_000;
+/// How many are read at once.
+const AT_ONCE: usize = 1000;
+/// How far the clocks of this host and of Redis may be apart, and how late an event may be written,
+/// in seconds.
+const APART: u64 = 600;
+
+const APPEND: &str = "
+    for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[i]) end
+    return #ARGV";
+
+impl RedisLedger {
+    pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
+        for (stream, limit, attributed) in
+            [(TRAIL, MOST_EVENTS, true), (STRANGERS, MOST_OF_STRANGERS, false)]
+        {
+            let mut arguments = vec![limit.to_string()];
+            for entry in entries.iter().filter(|entry| entry.attributed == attributed) {
+                arguments.push(serde_json::to_string(entry)?);
+            }
+            if arguments.len() > 1 {
+                self.run::<u64>(APPEND, stream, &arguments).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn find_events(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+        let found = self.read_back(search, limit).await?;
+        Ok(latest(found.into_iter().map(|(_, entry)| entry).collect(), limit))
+    }
+
+    pub(super) async fn flow_events(&self, flow: &str) -> Result<Vec<Entry>> {
+        let of_flow = Search { flow: Some(flow.to_owned()), ..Search::default() };
+        let found = self.read_back(&of_flow, usize::MAX).await?;
+        Ok(found.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// Those of before this time by Redis' clock.
+    pub(super) async fn drop_events(&self, before: Timestamp) -> Result<usize> {
+        let first = before.unix_seconds().saturating_mul(1000);
+        let mut dropped = 0;
+        for stream in [TRAIL, STRANGERS] {
+            let trimmed: usize =
+                self.store.ask(cmd("XTRIM").arg(stream).arg("MINID").arg(first)).await?;
+            dropped += trimmed;
+        }
+        Ok(dropped)
+    }
+
+    /// The latest `most` events of each stream that fit, in the order they were recorded. Of those
+    /// of one correlation and kind, the first: a step may arrive twice.
+    async fn read_back(&self, search: &Search, limit: usize) -> Result<Vec<(Id, Entry)>> {
+        let mut found = self.read_stream(TRAIL, search, limit).await?;
+        found.extend(self.read_stream(STRANGERS, search, limit).await?);
+        found.sort_by_key(|(id, _)| *id);
+        let mut names = HashSet::new();
+        found.retain(|(_, entry)| names.insert((entry.correlation.clone(), entry.kind.clone())));
+        Ok(found)
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &str,
+        search: &Search,
+        limit: usize,
+    ) -> Result<Vec<(Id, Entry)>> {
+        let (mut from, mut until) = ("-".to_owned(), "+".to_owned());
+        if let Some((first, end)) = search.span() {
+            from = first.unix_seconds().saturating_sub(APART).saturating_mul(1000).to_string();
+            until = end.unix_seconds().saturating_add(APART).saturating_mul(1000).to_string();
+        }
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let range = cmd("XREVRANGE")
+                .arg(stream)
+                .arg(&until)
+                .arg(&from)
+                .arg("COUNT")
+                .arg(AT_ONCE)
+                .take();
+            let page: Vec<(String, Vec<String>)> = self.store.ask(&range).await?;
+            for (id, fields) in &page {
+                let [_, event] = &fields[..] else { continue };
+                let entry = serde_json::from_str(event)?;
+                if search.fits(&entry) {
+                    found.push((place(id), entry));
+                }
+            }
+            match page.last() {
+                Some((oldest, _)) if page.len() == AT_ONCE => until = format!("({oldest}"),
+                _ => break,
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+/// When Redis took an entry, in milliseconds, and its number in that one.
+type Id = (u64, u64);
+
+fn place(id: &str) -> Id {
+    let (time, number) = id.split_once('-').unwrap_or((id, "0"));
+    (time.parse().unwrap_or_default(), number.parse().unwrap_or_default())
+}

@@ -1,0 +1,233 @@
+//! The host's own tables in the SQLite file, beside those of `grantcore-sqlite`. There is no grant
+//! and no client in them.
+//!
+//! WAL with `synchronous=FULL` keeps every acknowledged write over a power loss; each write is one
+//! statement or one transaction.
+
+mod balances;
+pub(super) mod trail;
+
+#[cfg(unix)]
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use grantcore::{Client, Grant, Timestamp};
+use grantcore_sqlite::SqliteStore;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde::de::DeserializeOwned;
+
+use super::grants::Grants;
+use super::{AnyLedger, BackendError, Ledger, Result};
+use crate::trail::{Entry, Search};
+
+/// Whose turn it is to write to the file. SQLite lets one writer wait for another by looking again
+/// and again, and unfairly; those of one process queue up here first.
+pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// Balances and the trail. Writes have a connection of their own: one that waits for the file holds
+/// up no read. So have searches of the trail, which may be long.
+#[derive(Clone)]
+pub(crate) struct SqliteLedger {
+    connections: Arc<Connections>,
+    turn: Turn,
+}
+
+struct Connections {
+    reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
+    searcher: Mutex<Connection>,
+}
+
+/// Each brings the file from the version that is its place in the list to the next.
+const MIGRATIONS: [&str; 5] = [
+    include_str!("../../migrations/0001_init.sql"),
+    include_str!("../../migrations/0002_clients.sql"),
+    include_str!("../../migrations/0003_accounts_and_trail.sql"),
+    include_str!("../../migrations/0004_store.sql"),
+    include_str!("../../migrations/0005_trail_kept_apart.sql"),
+];
+
+/// The one that moves grants and clients to where the store has them.
+const MOVES: usize = 4;
+
+/// Opens the file, and makes it if need be: the store first, for a migration of the host's moves
+/// what older files have into its tables.
+pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
+    let path = path.to_owned();
+    blocking(move || {
+        keep_private(&path)?;
+        let (store, turn) = (SqliteStore::open(&path)?, Turn::default());
+        let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
+        let connections =
+            Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
+        let ledger = SqliteLedger { connections, turn: Arc::clone(&turn) };
+        Ok::<_, BackendError>((Grants::Sqlite(store, turn), AnyLedger::Sqlite(ledger)))
+    })
+    .await
+}
+
+/// Makes a new file one that only this user can read: digests are no secrets, but whose grants
+/// there are is nobody else's business.
+#[cfg(unix)]
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn connection(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Brings the file to this program's version, once, whoever else is opening it.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    for (number, migration) in
+        (done + 1..).zip(MIGRATIONS.get(done..).ok_or(BackendError::Newer(version.into()))?)
+    {
+        if number == MOVES {
+            drop_unreadable::<Grant>(&change, "grants")?;
+            drop_unreadable::<Client>(&change, "clients")?;
+        }
+        change.execute_batch(migration)?;
+    }
+    change.pragma_update(
+        None,
+        "user_version",
+        u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
+    )?;
+    Ok(change.commit()?)
+}
+
+/// Drops records of the formats that there were before the library's first release: each would be
+/// an error for as long as it is kept. Without them users are asked once more, and clients register
+/// again.
+fn drop_unreadable<R: DeserializeOwned>(change: &Transaction<'_>, table: &str) -> Result<()> {
+    let mut query = change.prepare(&format!("SELECT id, body FROM {table}"))?;
+    let rows =
+        query.query_map([], |row| Ok((row.get::<_, Value>(0)?, row.get::<_, String>(1)?)))?;
+    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+        if serde_json::from_str::<R>(&row.1).is_err() {
+            change.execute(&format!("DELETE FROM {table} WHERE id = ?"), [row.0])?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the
+/// call still runs to its end; its result is then one that nobody knows, which the library expects.
+pub(super) async fn blocking<T, E>(
+    call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
+) -> Result<T>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    BackendError: From<E>,
+{
+    Ok(tokio::task::spawn_blocking(call).await??)
+}
+
+impl SqliteLedger {
+    async fn on<T: Send + 'static>(
+        &self,
+        which: fn(&Connections) -> &Mutex<Connection>,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let connections = Arc::clone(&self.connections);
+        blocking(move || call(&mut lock(which(&connections)))).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.on(|all| &all.reader, call).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _turn = self.turn.lock().await;
+        self.on(|all| &all.writer, call).await
+    }
+
+    async fn search<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.on(|all| &all.searcher, call).await
+    }
+}
+
+impl Ledger for SqliteLedger {
+    async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
+        let subject = subject.to_owned();
+        self.write(move |connection| balances::add(connection, &subject, balance)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<(String, u64)>> {
+        self.read(|connection| balances::all(connection)).await
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Option<u64>> {
+        let subject = subject.to_owned();
+        self.read(move |connection| balances::find(connection, &subject)).await
+    }
+
+    async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>> {
+        let subject = subject.to_owned();
+        self.write(move |connection| balances::top_up(connection, &subject, by)).await
+    }
+
+    async fn spend(&self, subject: &str) -> Result<Option<u64>> {
+        let subject = subject.to_owned();
+        self.write(move |connection| balances::spend(connection, &subject)).await
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<()> {
+        self.write(move |connection| trail::append(connection, &entries)).await
+    }
+
+    async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+        let search = search.clone();
+        self.search(move |connection| trail::find(connection, &search, limit)).await
+    }
+
+    async fn flow(&self, flow: &str) -> Result<Vec<Entry>> {
+        let flow = flow.to_owned();
+        self.search(move |connection| trail::flow(connection, &flow)).await
+    }
+
+    async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize> {
+        self.write(move |connection| trail::drop_before(connection, before, limit)).await
+    }
+
+    async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
+        let count = self.search(|connection| trail::count(connection)).await?;
+        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit);
+        if over == 0 {
+            return Ok(0);
+        }
+        self.write(move |connection| trail::drop_oldest(connection, over)).await
+    }
+}
+
+/// A connection is as good as before, whatever became of the thread that used it.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}

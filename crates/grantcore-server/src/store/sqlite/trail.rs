@@ -1,0 +1,172 @@
+//! The trail in SQLite: appended to many events at a time, searched by what is indexed, dropped
+//! from its old end.
+
+use grantcore::Timestamp;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Result, Row, TransactionBehavior, params, params_from_iter};
+
+use crate::trail::{Entry, Search};
+
+const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
+    challenge, note, written, fate, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    ON CONFLICT (correlation, kind) DO NOTHING";
+const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
+    note, written, fate, attributed, count FROM trail";
+
+/// One wait for the disk, however many they are.
+pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for entry in entries {
+        change.prepare_cached(INSERT)?.execute(params![
+            end(Timestamp::from_unix_seconds(entry.at)),
+            entry.correlation,
+            entry.flow,
+            entry.kind,
+            entry.reason,
+            entry.detail,
+            entry.client,
+            entry.subject,
+            entry.status,
+            entry.error,
+            entry.description,
+            entry.challenge,
+            entry.note,
+            entry.written,
+            entry.fate,
+            entry.attributed,
+            i64::try_from(entry.count).unwrap_or(i64::MAX),
+        ])?;
+    }
+    change.commit()
+}
+
+pub(super) fn find(connection: &Connection, search: &Search, limit: usize) -> Result<Vec<Entry>> {
+    let (conditions, mut values) = conditions(search);
+    values.push(sql_limit(limit).into());
+    let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
+    let mut query = connection.prepare_cached(&sql)?;
+    let mut found =
+        query.query_map(params_from_iter(values), entry)?.collect::<Result<Vec<_>>>()?;
+    found.reverse();
+    Ok(found)
+}
+
+pub(super) fn flow(connection: &Connection, flow: &str) -> Result<Vec<Entry>> {
+    let mut query = connection.prepare_cached(&format!("{SELECT} WHERE flow = ? ORDER BY id"))?;
+    query.query_map([flow], entry)?.collect()
+}
+
+pub(super) fn drop_before(
+    connection: &Connection,
+    before: Timestamp,
+    limit: usize,
+) -> Result<usize> {
+    let sql =
+        "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
+    connection.prepare_cached(sql)?.execute(params![end(before), sql_limit(limit)])
+}
+
+/// How many events there are.
+pub(super) fn count(connection: &Connection) -> Result<u64> {
+    let count = "SELECT count(*) FROM trail";
+    connection
+        .prepare_cached(count)?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+}
+
+/// Drops this many events: the oldest of strangers, and then the oldest of all.
+pub(super) fn drop_oldest(connection: &Connection, limit: usize) -> Result<usize> {
+    let strangers = "DELETE FROM trail WHERE id IN \
+        (SELECT id FROM trail WHERE attributed = 0 ORDER BY at LIMIT ?)";
+    let all = "DELETE FROM trail WHERE id IN (SELECT id FROM trail ORDER BY at LIMIT ?)";
+    let dropped = connection.prepare_cached(strangers)?.execute([sql_limit(limit)])?;
+    Ok(dropped + connection.prepare_cached(all)?.execute([sql_limit(limit - dropped)])?)
+}
+
+/// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it
+/// is looked for from the latest event back.
+fn conditions(search: &Search) -> (String, Vec<Value>) {
+    let (mut sql, mut values) = (String::new(), Vec::<Value>::new());
+    let mut add = |condition: &str, value: Value| {
+        sql.extend([if values.is_empty() { " WHERE " } else { " AND " }, condition]);
+        values.push(value);
+    };
+    for (column, wanted) in search.columns() {
+        add(&format!("{column} = ?"), wanted.clone().into());
+    }
+    if let Some((from, until)) = search.span() {
+        add("at >= ?", end(from).into());
+        add("at < ?", end(until).into());
+    }
+    (sql, values)
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry> {
+    Ok(Entry {
+        at: row.get::<_, i64>(0)?.cast_unsigned(),
+        correlation: row.get(1)?,
+        flow: row.get(2)?,
+        kind: row.get(3)?,
+        reason: row.get(4)?,
+        detail: row.get(5)?,
+        client: row.get(6)?,
+        subject: row.get(7)?,
+        status: row.get(8)?,
+        error: row.get(9)?,
+        description: row.get(10)?,
+        challenge: row.get(11)?,
+        note: row.get(12)?,
+        written: row.get(13)?,
+        fate: row.get(14)?,
+        attributed: row.get(15)?,
+        count: row.get::<_, i64>(16)?.cast_unsigned(),
+    })
+}
+
+/// Seconds as SQLite counts them, to 2^63.
+fn end(time: Timestamp) -> i64 {
+    i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
+}
+
+/// As many rows as SQLite counts, to 2^63.
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_user_can_quote_is_looked_up_by_an_index_and_nothing_is_sorted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("grants.sqlite");
+        let _store = grantcore_sqlite::SqliteStore::open(&path).unwrap();
+        let connection = crate::store::sqlite::connection(&path).unwrap();
+        let (text, base) = (Some("x".to_owned()), Search::default());
+        let pieces =
+            Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
+        for (search, index) in [
+            (pieces, "trail_by_client"),
+            (Search { client: text.clone(), ..base.clone() }, "trail_by_client"),
+            (Search { subject: text.clone(), ..base.clone() }, "trail_by_subject"),
+            (Search { correlation: text.clone(), ..base.clone() }, "trail_by_correlation"),
+            (Search { flow: text.clone(), ..base.clone() }, "trail_by_flow"),
+            (Search { error: text, around: Some(1), ..base.clone() }, "trail_by_time"),
+            (base, "trail_by_time"),
+        ] {
+            let (conditions, values) = conditions(&search);
+            let sql = format!(
+                "EXPLAIN QUERY PLAN {SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT 9"
+            );
+            let mut query = connection.prepare(&sql).unwrap();
+            let rows =
+                query.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+            let plan: Vec<_> = rows.map(|row| row.unwrap()).collect();
+            assert!(plan[0].contains(index), "{search:?}: {plan:?}");
+            let few = search.flow.is_some() || search.correlation.is_some();
+            assert!(few || plan.len() == 1, "{search:?}: {plan:?}");
+        }
+    }
+}

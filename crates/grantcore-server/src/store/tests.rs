@@ -1,0 +1,267 @@
+//! Accounts, their balances and the lists, in every database that can be had here.
+
+pub(crate) mod databases;
+mod laws;
+
+use std::collections::BTreeSet;
+
+use grantcore::{Account, Client};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use self::databases::{Databases, file};
+use super::*;
+
+/// Every database, open. Balances below 10 are low.
+async fn backends(databases: &Databases) -> Vec<Backend> {
+    let mut backends = Vec::new();
+    for (name, database) in &databases.all {
+        backends.push(
+            Backend::open(database, 10).await.unwrap_or_else(|error| panic!("{name}: {error}")),
+        );
+    }
+    backends
+}
+
+#[tokio::test]
+async fn an_account_keeps_what_it_has_when_it_is_added_again() {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
+        let ledger = backend.ledger();
+        for subject in ["bob", "alice"] {
+            ledger.add_account(subject, 1000).await.unwrap();
+        }
+        assert_eq!(ledger.top_up("alice", 5).await.unwrap(), Some(1005));
+        assert!(backend.set_suspended("alice", true).await.unwrap());
+        assert!(backend.raise_epoch("alice").await.unwrap());
+        ledger.add_account("alice", 1).await.unwrap();
+        let alice =
+            AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 1, balance: 1005 };
+        let bob =
+            AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 1000 };
+        assert_eq!(backend.accounts().await.unwrap(), [alice.clone(), bob]);
+        assert_eq!(backend.account_row("alice").await.unwrap(), Some(alice));
+        assert_eq!(
+            backend.account("alice").await.unwrap(),
+            Some(Account { suspended: true, epoch: 1 })
+        );
+        assert!(backend.set_suspended("alice", false).await.unwrap());
+        assert_eq!(
+            backend.account("alice").await.unwrap(),
+            Some(Account { suspended: false, epoch: 1 })
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_account_has_nothing_and_gets_none_by_accident() {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
+        for nobody in ["eve", "", "a\0b", "{x}", "' OR true --"] {
+            assert_eq!(backend.account(nobody).await.unwrap(), None);
+            assert_eq!(backend.balance(nobody).await.unwrap(), Balance::Insufficient);
+            assert!(!backend.raise_epoch(nobody).await.unwrap());
+            assert!(!backend.set_suspended(nobody, true).await.unwrap());
+            let ledger = backend.ledger();
+            assert_eq!(
+                (ledger.top_up(nobody, 5).await.unwrap(), ledger.spend(nobody).await.unwrap()),
+                (None, None)
+            );
+        }
+        assert_eq!(backend.accounts().await.unwrap(), []);
+        let nobodys =
+            backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
+        assert_eq!(nobodys.account, None);
+        backend.ledger().add_account("eve", 0).await.unwrap();
+        let eves = backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
+        assert_eq!(eves.account, Some(Account::ACTIVE));
+    }
+}
+
+#[tokio::test]
+async fn a_balance_is_drawn_to_nothing_and_topped_up_without_end() {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
+        let ledger = backend.ledger();
+        ledger.add_account("alice", 11).await.unwrap();
+        let balance = async || backend.balance("alice").await.unwrap();
+        let spend = async || ledger.spend("alice").await.unwrap();
+        assert_eq!((balance().await, spend().await), (Balance::Sufficient, Some(10)));
+        assert_eq!((balance().await, spend().await), (Balance::Sufficient, Some(9)));
+        assert_eq!(balance().await, Balance::Low { left: 9 });
+        for left in (0..9).rev() {
+            assert_eq!(spend().await, Some(left));
+        }
+        assert_eq!((balance().await, spend().await), (Balance::Insufficient, None));
+        assert_eq!(ledger.top_up("alice", 1).await.unwrap(), Some(1));
+        assert_eq!(balance().await, Balance::Low { left: 1 });
+        for _ in 0..2 {
+            assert!(
+                ledger.top_up("alice", u64::MAX).await.unwrap().unwrap()
+                    >= i64::MAX.cast_unsigned()
+            );
+        }
+        let before = ledger.balance("alice").await.unwrap().unwrap();
+        assert_eq!(spend().await, Some(before - 1), "large balances are exact");
+        assert_eq!(balance().await, Balance::Sufficient);
+        ledger.add_account("rich", u64::MAX).await.unwrap();
+        assert!(ledger.balance("rich").await.unwrap().unwrap() >= i64::MAX.cast_unsigned());
+    }
+}
+
+/// By two servers on each database, so that nothing of one process is between them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn however_many_draw_at_once_each_unit_is_drawn_once() {
+    let databases = Databases::start().await;
+    let pairs = backends(&databases).await.into_iter().zip(backends(&databases).await);
+    for ((name, database), (one, other)) in databases.all.iter().zip(pairs) {
+        // Nothing is shared in memory.
+        let other = if *database == Database::Memory { one.clone() } else { other };
+        one.ledger().add_account("alice", 100).await.unwrap();
+        let drawing: Vec<_> = (0..8)
+            .map(|number| {
+                let ledger = [&one, &other][number % 2].ledger().clone();
+                tokio::spawn(async move {
+                    let mut drawn = Vec::new();
+                    for _ in 0..20 {
+                        drawn.extend(ledger.spend("alice").await.unwrap());
+                    }
+                    drawn
+                })
+            })
+            .collect();
+        let mut drawn = Vec::new();
+        for draws in drawing {
+            drawn.extend(draws.await.unwrap());
+        }
+        assert_eq!(drawn.len(), 100, "{name}");
+        assert_eq!(drawn.into_iter().collect::<BTreeSet<_>>(), (0..100).collect(), "{name}");
+        assert_eq!(other.ledger().balance("alice").await.unwrap(), Some(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn clients_are_listed_by_id_and_in_parts() {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
+        for id in ["c", "a", "d", "b"] {
+            let client = Client::public(id).redirect_uri("https://app.example/cb").build().unwrap();
+            backend.add_client(client).await.unwrap();
+        }
+        let list = async |after, limit| {
+            let clients = backend.clients(after, limit).await.unwrap();
+            clients.iter().map(|stored| stored.record.id().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(list(None, 3).await, ["a", "b", "c"]);
+        assert_eq!(list(Some("c"), 3).await, ["d"]);
+        assert_eq!(list(Some("bb"), 1).await, ["c"]);
+        assert_eq!(list(Some("d"), 3).await, [""; 0]);
+        backend.sweep(Timestamp::from_unix_seconds(0)).await.unwrap();
+        assert_eq!(list(None, 9).await.len(), 4);
+    }
+}
+
+/// A client can have an owner, whose account must be there as well.
+#[tokio::test]
+async fn a_clients_owner_has_an_account_or_none() {
+    let databases = Databases::start().await;
+    for backend in &backends(&databases).await {
+        let client = Client::public("app")
+            .owner(Subject::new("olga"))
+            .redirect_uri("https://app.example/cb")
+            .build()
+            .unwrap();
+        backend.add_client(client).await.unwrap();
+        let keys = Keys { client: "app".into(), ..Keys::default() };
+        assert_eq!(backend.load(&keys).await.unwrap().owner, None);
+        backend.ledger().add_account("olga", 0).await.unwrap();
+        assert_eq!(backend.load(&keys).await.unwrap().owner, Some(Account::ACTIVE));
+    }
+}
+
+mod migrations {
+    //! What older files have is moved to where it is now.
+
+    use super::*;
+
+    const OLDER: [&str; 3] = [
+        include_str!("../../migrations/0001_init.sql"),
+        include_str!("../../migrations/0002_clients.sql"),
+        include_str!("../../migrations/0003_accounts_and_trail.sql"),
+    ];
+    /// One of the library's own examples of a record.
+    const GRANT: &str = include_str!("../../../../tests/golden/v1/grant-active.json");
+
+    /// A file as this program made it when it had so many migrations.
+    fn of_version(directory: &TempDir, version: usize) -> Connection {
+        let connection = Connection::open(file(directory)).unwrap();
+        for migration in &OLDER[..version] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+        connection
+    }
+
+    async fn open(directory: &TempDir) -> Result<Backend> {
+        Backend::open(&Database::Sqlite(file(directory)), 10).await
+    }
+
+    #[tokio::test]
+    async fn grants_of_the_formats_before_are_dropped_and_no_others() {
+        let id: GrantId = "1SpCIYmXV6_1ruuzKdmXcg".parse().unwrap();
+        for (version, body, kept) in [(2, GRANT, false), (3, "{}", false), (3, GRANT, true)] {
+            let directory = tempfile::tempdir().unwrap();
+            let older = of_version(&directory, version);
+            let insert = "INSERT INTO grants VALUES (?, 7, 'alice', 99, ?)";
+            older.execute(insert, (id.as_bytes(), body)).unwrap();
+            for _ in 0..2 {
+                let backend = open(&directory).await.unwrap();
+                let grant = backend.grant(id).await.unwrap();
+                assert_eq!(grant.map(|stored| stored.version.0), kept.then_some(7));
+                assert_eq!(
+                    backend.grants_of("alice", None, 9).await.unwrap().len(),
+                    usize::from(kept)
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_and_accounts_are_moved() {
+        let directory = tempfile::tempdir().unwrap();
+        let older = of_version(&directory, 3);
+        let client = Client::public("app").redirect_uri("https://app.example/cb").build().unwrap();
+        let body = serde_json::to_string(&client).unwrap();
+        older
+            .execute(
+                "INSERT INTO clients VALUES ('app', 7, 99, ?), ('unreadable', 1, 99, '{}')",
+                [body],
+            )
+            .unwrap();
+        let accounts = "INSERT INTO accounts VALUES ('alice', 1, 3, 5), ('bob', 0, 0, 0)";
+        older.execute(accounts, []).unwrap();
+        let backend = open(&directory).await.unwrap();
+        let moved = backend.client("app").await.unwrap().unwrap();
+        assert_eq!((&*moved.record, moved.version.0), (&client, 7));
+        assert_eq!(backend.client("unreadable").await.unwrap(), None);
+        let alice =
+            AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 3, balance: 5 };
+        let bob = AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 0 };
+        assert_eq!(backend.accounts().await.unwrap(), [alice, bob]);
+        let left =
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('grants', 'clients', 'accounts')";
+        assert_eq!(older.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_newer_version_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let newer = of_version(&directory, 0);
+        newer.pragma_update(None, "user_version", 99).unwrap();
+        let Err(error) = open(&directory).await else { panic!("it was opened") };
+        assert_eq!(
+            error.to_string(),
+            "the database is of version 99, which this program does not know"
+        );
+    }
+}

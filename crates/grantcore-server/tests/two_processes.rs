@@ -1,0 +1,53 @@
+//! Two processes of the program on one database, under load, and one of them killed in between:
+//! what a client was told holds at both, no code and no refresh token has two answers, and nobody
+//! is logged out without cause (I6, I10, I11, I12, I14, I19).
+//!
+//! `GRANTCORE_FLOWS` says how many flows each test runs, `GRANTCORE_SEED` which choices they make;
+//! `--nocapture` shows the counts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+#![allow(clippy::print_stdout, reason = "the counts, for whoever wants to see them")]
+
+#[path = "support/load/mod.rs"]
+mod load;
+mod support;
+
+use grantcore_testing_servers::{Postgres, RedisCluster};
+use load::Load;
+use tokio::sync::Mutex;
+
+/// Each of them wants the machine for itself.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+async fn two_processes_on(database: &str) {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let directory = tempfile::tempdir().unwrap();
+    let report = Load::start(database, directory.path()).run().await;
+    assert!(report.is_good(), "{database}: {report}");
+    println!("{database}: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i06_i11_i14_i19_two_processes_on_one_sqlite_file() {
+    let directory = tempfile::tempdir().unwrap();
+    two_processes_on(&format!("sqlite:{}", directory.path().join("grants.sqlite").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i06_i11_i14_i19_two_processes_on_one_postgresql() {
+    if let Some(server) = Postgres::start(&[]) {
+        two_processes_on(&server.url()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i06_i11_i14_i19_two_processes_on_one_redis_cluster() {
+    if let Some(cluster) = RedisCluster::start() {
+        two_processes_on(&cluster.url()).await;
+    }
+}

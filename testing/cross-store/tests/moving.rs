@@ -1,0 +1,191 @@
+//! Moving from one store to another: every token, code and open consent page is as good afterwards,
+//! or as dead, as it was before.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::error::Error;
+
+use grantcore::{
+    Account, AsyncServer, AsyncStore, Authorization, Choice, Connection, Needs, RevokedBy, Server,
+    Store, Write,
+};
+use grantcore_postgres::PostgresStore;
+use grantcore_redis::RedisStore;
+use grantcore_sqlite::SqliteStore;
+use grantcore_testing_servers::{Postgres, RedisCluster};
+use support::{Tokens, flow, posted, redemption, redemption_of, refreshment, ticket, tokens, user};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A store to move to. How accounts stand is told to each by a method of its own.
+trait Target: AsyncStore<Error: Error + 'static> {
+    async fn put(&self, subject: &str, account: Account) -> Result<()>;
+}
+
+impl Target for PostgresStore {
+    async fn put(&self, subject: &str, account: Account) -> Result<()> {
+        Ok(self.put_account(subject, account).await?)
+    }
+}
+
+impl Target for RedisStore {
+    async fn put(&self, subject: &str, account: Account) -> Result<()> {
+        Ok(self.put_account(subject, account).await?)
+    }
+}
+
+/// What docs/stores.md shows.
+async fn copy(from: &SqliteStore, to: &impl Target) -> Result<()> {
+    const PAGE: usize = 500;
+
+    let mut after: Option<String> = None;
+    loop {
+        let clients = from.clients(after.as_deref(), PAGE)?;
+        let Some(last) = clients.last() else { break };
+        after = Some(last.record.id().to_string());
+        for client in clients {
+            let _there_already = to.commit(&Write::client(None, client.record)).await?;
+        }
+    }
+    let mut after: Option<String> = None;
+    loop {
+        let accounts = from.accounts(after.as_deref(), PAGE)?;
+        let Some((last, _)) = accounts.last() else { break };
+        after = Some(last.to_string());
+        for (subject, account) in accounts {
+            to.put(subject.as_str(), account).await?;
+        }
+    }
+    let mut after = None;
+    loop {
+        let grants = from.grants(after, PAGE)?;
+        let Some(last) = grants.last() else { break };
+        after = Some(last.record.id());
+        for grant in grants {
+            let _there_already = to.commit(&Write::moved(grant.record)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What users and clients have in their hands when the server moves.
+struct Hands {
+    /// A consent page, open in alice's browser.
+    ticket: String,
+    /// A code of alice's on its way.
+    redemption: String,
+    alive: Tokens,
+    /// The token before `alive`, used up.
+    spent: String,
+    revoked: Tokens,
+    /// Of mallory, who is suspended, and of carol, whose grants were ended all at once.
+    suspended: Tokens,
+    ended: Tokens,
+    /// Of dave, whose grants of one client are ended afterwards.
+    found: Tokens,
+}
+
+fn before(store: SqliteStore) -> Hands {
+    let server = Server::new(support::policy(), store);
+    let _new = Store::commit(server.store(), &Write::client(None, support::client())).unwrap();
+    let first = flow(&server, "alice");
+    let revoked = flow(&server, "alice");
+    let connections = server.connections("alice", None, 9).unwrap();
+    let alive = tokens(&server.token(&posted(&refreshment(&first.refresh))).unwrap()).unwrap();
+    let doomed = connections
+        .entries
+        .iter()
+        .map(Connection::grant_id)
+        .find(|grant| is_of(&revoked, *grant))
+        .unwrap();
+    server.revoke_grant(doomed, RevokedBy::Administrator("a lost device")).unwrap().unwrap();
+    let (suspended, ended) = (flow(&server, "mallory"), flow(&server, "carol"));
+    server.store().set_suspended("mallory", true).unwrap();
+    assert!(Store::raise_epoch(server.store(), "carol").unwrap());
+    for number in 0..520 {
+        // More than a page of them.
+        server.store().set_suspended(&format!("user {number}"), number % 2 == 0).unwrap();
+    }
+    let redemption = redemption(&server, &ticket(&server, "alice"), "alice");
+    let found = flow(&server, "dave");
+    Hands {
+        found,
+        ticket: ticket(&server, "alice"),
+        redemption,
+        alive,
+        spent: first.refresh,
+        revoked,
+        suspended,
+        ended,
+    }
+}
+
+fn is_of(tokens: &Tokens, grant: grantcore::GrantId) -> bool {
+    // A credential begins with its grant's id: 21 characters of it say nothing else.
+    tokens.access.get(4..25) == grant.to_string().get(..21)
+}
+
+async fn after(hands: &Hands, store: impl Target + Send) {
+    let server = AsyncServer::new(support::policy(), store);
+    let resource = &server.policy().resources()[0];
+    let works = async |tokens: &Tokens| {
+        let header = format!("Bearer {}", tokens.access);
+        server
+            .check(&Authorization::One(header.as_bytes()), Needs::of(resource))
+            .await
+            .unwrap()
+            .is_ok()
+    };
+    let post = async |form: &str| tokens(&server.token(&posted(form)).await.unwrap());
+
+    let redirect =
+        server.consent(&hands.ticket, user("alice"), Choice::Allow).await.unwrap().unwrap();
+    for form in [hands.redemption.clone(), redemption_of(redirect)] {
+        assert!(works(&post(&form).await.unwrap()).await);
+        assert!(post(&form).await.is_none(), "a code is good once");
+    }
+    // Pages, codes and tokens of alice are in the index too, with what was revoked.
+    assert_eq!(server.store().grants_of("alice", None, 99).await.unwrap().len(), 4);
+    assert!(works(&hands.alive).await && works(&hands.found).await);
+    let next = post(&refreshment(&hands.alive.refresh)).await.unwrap();
+    assert!(works(&next).await);
+    assert!(
+        post(&refreshment(&hands.spent)).await.is_none() && !works(&next).await,
+        "a replay is known as one"
+    );
+    for dead in [&hands.revoked, &hands.suspended, &hands.ended] {
+        assert!(!works(dead).await && post(&refreshment(&dead.refresh)).await.is_none());
+    }
+    let revoked_by = RevokedBy::Administrator("asked to");
+    let ended = server.revoke_user_client("dave", support::client_id().as_str(), revoked_by).await;
+    assert!(ended.unwrap().unwrap().is_complete());
+    assert!(!works(&hands.found).await, "a grant that is looked for by its user is found");
+    server.store().put("mallory", Account::ACTIVE).await.unwrap();
+    assert!(works(&hands.suspended).await, "a suspension that is lifted leaves what was there");
+    let many =
+        async |subject: &str| server.store().account(subject).await.unwrap().unwrap().suspended;
+    assert!(many("user 518").await && !many("user 519").await);
+    let left = server.connections("alice", None, 9).await.unwrap();
+    assert_eq!(left.entries.len(), 0, "all of alice's were ended above: {left:?}");
+}
+
+async fn moves_to(to: impl Target + Send) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(directory.path().join("grants.sqlite")).unwrap();
+    let hands = before(store.clone());
+    copy(&store, &to).await.unwrap();
+    after(&hands, to).await;
+}
+
+#[tokio::test]
+async fn from_sqlite_to_postgresql() {
+    let Some(server) = Postgres::start(&[]) else { return };
+    moves_to(PostgresStore::connect(&server.url()).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn from_sqlite_to_a_redis_cluster() {
+    let Some(cluster) = RedisCluster::start() else { return };
+    moves_to(RedisStore::connect(&cluster.url()).await.unwrap()).await;
+}

@@ -1,0 +1,126 @@
+//! A server in memory whose flows fill a store with what a real one has.
+#![allow(dead_code, unreachable_pub, reason = "each test crate uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grantcore::{
+    AuthorizationStep, Choice, Client, ClientId, Grant, MemoryStore, Policy, Redirect, Reply,
+    RequestParts, Server, Store, SystemClock, SystemEntropy, Timestamp, User,
+};
+
+/// RFC 7636, appendix B.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CALLBACK: &str = "http://127.0.0.1/callback";
+const MCP: &str = "https://mcp.example/mcp";
+
+pub type Memory = Server<Arc<MemoryStore>>;
+
+/// The policy of a host as they are: two scopes, one resource. No family ends by its age.
+pub fn policy() -> Policy {
+    let policy = Policy::builder("https://auth.example")
+        .scope("notes", "Read the notes on your note pad and add to them")
+        .scope("profile", "See who you are on this server")
+        .default_scope("notes profile")
+        .resource(MCP, "notes profile")
+        .refresh_absolute_lifetime(None);
+    policy.build().unwrap()
+}
+
+/// A server in memory whose clock is this many seconds ahead, with one client.
+pub fn memory(ahead: &Arc<AtomicU64>) -> Memory {
+    let (store, ahead) = (Arc::new(MemoryStore::new()), Arc::clone(ahead));
+    store.put_client(client());
+    let clock = move || {
+        let now = grantcore::Clock::now(&SystemClock).unix_seconds();
+        Timestamp::from_unix_seconds(now + ahead.load(Ordering::SeqCst))
+    };
+    Server::with(policy(), store, clock, SystemEntropy).without_rate_limit()
+}
+
+pub fn client() -> Client {
+    Client::public("gcl_notes-application").name("Notes").redirect_uri(CALLBACK).build().unwrap()
+}
+
+pub fn client_id() -> ClientId {
+    client().id().clone()
+}
+
+pub struct Tokens {
+    pub access: String,
+    pub refresh: String,
+}
+
+/// A form, posted.
+pub fn posted(form: &str) -> RequestParts<'_> {
+    let content_type = Some(&b"application/x-www-form-urlencoded"[..]);
+    RequestParts { method: "POST", content_type, body: form.as_bytes(), ..RequestParts::default() }
+}
+
+/// The tokens of an answer, if it has some.
+pub fn tokens(reply: &Reply) -> Option<Tokens> {
+    let text = |name: &str| {
+        let (_, rest) = reply.body.split_once(&format!("\"{name}\":\""))?;
+        rest.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    Some(Tokens { access: text("access_token")?, refresh: text("refresh_token")? })
+}
+
+pub fn refreshment(token: &str) -> String {
+    format!("grant_type=refresh_token&client_id={}&refresh_token={token}", client_id())
+}
+
+/// The ticket of a consent page of this user.
+pub fn ticket<S: Store<Error: Debug>>(server: &Server<S>, subject: &str) -> String {
+    let query = format!(
+        "response_type=code&client_id={}&redirect_uri={CALLBACK}&code_challenge={CHALLENGE}&code_challenge_method=S256\
+         &state=0123456789abcdef0123456789abcdef&resource={MCP}",
+        client_id()
+    );
+    let incoming =
+        RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+    match server.authorize(&incoming, Some(user(subject))).unwrap() {
+        Ok(AuthorizationStep::NeedsConsent(page)) => page.into_ticket(),
+        other => panic!("no consent page but {other:?}"),
+    }
+}
+
+pub fn user(subject: &str) -> User<'_> {
+    User::new(subject, b"a browser")
+}
+
+/// The form that redeems the code of this ticket, approved.
+pub fn redemption<S: Store<Error: Debug>>(
+    server: &Server<S>,
+    ticket: &str,
+    subject: &str,
+) -> String {
+    redemption_of(server.consent(ticket, user(subject), Choice::Allow).unwrap().unwrap())
+}
+
+/// The form that redeems the code of this redirect.
+pub fn redemption_of(redirect: Redirect) -> String {
+    let location = redirect.into_location();
+    let (_, query) = location.split_once('?').unwrap();
+    let code = query.split('&').find_map(|part| part.strip_prefix("code=")).unwrap();
+    format!(
+        "grant_type=authorization_code&client_id={}&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}",
+        client_id()
+    )
+}
+
+/// A whole flow of this user's, to its first tokens.
+pub fn flow<S: Store<Error: Debug>>(server: &Server<S>, subject: &str) -> Tokens {
+    let form = redemption(server, &ticket(server, subject), subject);
+    tokens(&server.token(&posted(&form)).unwrap()).unwrap()
+}
+
+/// All grants of this user.
+pub fn grants_of(server: &Memory, subject: &str) -> Vec<Arc<Grant>> {
+    let store = server.store();
+    let ids = Store::grants_of(store, subject, None, usize::MAX).unwrap();
+    ids.into_iter().map(|id| Store::grant(store, id).unwrap().unwrap().record).collect()
+}

@@ -1,0 +1,432 @@
+//! META-01, -04 to -08 and -10: what the discovery documents say, and which policies would make
+//! them lie.
+
+use std::time::Duration;
+
+use grantcore::{
+    AuthMethods, Digest, DocumentRules, GrantTypes, LoopbackPorts, Policy, PolicyBuilder,
+    PolicyError, RedirectRules, RegistrationRules, Reply, RevocationRules,
+};
+use serde_json::{Value, json};
+
+use crate::support::{ISSUER, MCP, json as body, policy};
+
+fn server(policy: PolicyBuilder) -> Value {
+    body(&policy.build().unwrap().server_metadata())
+}
+
+fn resource(policy: PolicyBuilder) -> Value {
+    let policy = policy.build().unwrap();
+    body(&policy.resource_metadata(&policy.resources()[0]))
+}
+
+#[track_caller]
+fn not_built(policy: PolicyBuilder, error: PolicyError) {
+    assert_eq!(policy.build().map(|_| ()), Err(error));
+}
+
+fn one_scope(issuer: &str) -> PolicyBuilder {
+    Policy::builder(issuer).scope("read", "Read").resource(MCP, "read")
+}
+
+/// Everything that can be switched on.
+fn everything() -> PolicyBuilder {
+    let policy =
+        policy().registration(RegistrationRules::open()).revocation(RevocationRules::default());
+    policy.client_documents(DocumentRules::default())
+}
+
+#[test]
+fn meta_01_an_issuer_is_an_https_url_without_query_and_fragment() {
+    for issuer in [
+        "http://auth.example",
+        "https://auth.example?x",
+        "https://auth.example/?",
+        "https://auth.example#f",
+        "https://auth.example/#",
+        "https://u@auth.example",
+        "https://u:p@auth.example",
+        "HTTPS://auth.example",
+        "https:auth.example",
+        "https:///auth.example",
+        "https://",
+        "https://auth example",
+        "https://auth.example/\"",
+        "https://auth.example\\t",
+        "auth.example",
+        "ftp://auth.example",
+        "",
+        "http://localhost:8080",
+    ] {
+        not_built(one_scope(issuer), PolicyError::Issuer);
+    }
+    for issuer in [
+        "http://auth.example",
+        "http://localhost.evil.example",
+        "http://127.0.0.2",
+        "http://10.0.0.1",
+        "ftp://localhost",
+    ] {
+        not_built(one_scope(issuer).allow_loopback_http(true), PolicyError::Issuer);
+    }
+    for issuer in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:8080/t1"] {
+        let policy = one_scope(issuer).allow_loopback_http(true).build().unwrap();
+        assert_eq!(body(&policy.server_metadata())["issuer"], issuer);
+    }
+}
+
+#[test]
+fn meta_01_it_is_used_byte_for_byte() {
+    for issuer in [
+        "https://h",
+        "https://h/",
+        "https://h/t1",
+        "https://h/t1/",
+        "https://h:443",
+        "https://H.example/T1",
+        "https://h/a%2Fb",
+    ] {
+        let (server, resource) = (server(one_scope(issuer)), resource(one_scope(issuer)));
+        assert_eq!(
+            (&server["issuer"], &resource["authorization_servers"]),
+            (&json!(issuer), &json!([issuer]))
+        );
+        let base = issuer.trim_end_matches('/');
+        assert_eq!(server["authorization_endpoint"], format!("{base}/oauth/authorize"));
+        assert_eq!(server["token_endpoint"], format!("{base}/oauth/token"));
+    }
+}
+
+/// 200, JSON, and nothing that is the host's: who may read it across origins is not said here.
+#[test]
+fn meta_04_a_document_is_a_plain_json_response() {
+    let policy = everything().build().unwrap();
+    let resources = policy.resources().iter().map(|own| policy.resource_metadata(own));
+    for reply in resources.chain([policy.server_metadata()]) {
+        let Reply { status, headers, .. } = &reply;
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        assert_eq!(
+            (*status, headers),
+            (200, vec![("content-type", "application/json"), ("cache-control", "max-age=300")])
+        );
+    }
+}
+
+/// Asserts that nothing in it is null, an empty array or an empty text.
+#[track_caller]
+fn assert_said(value: &Value, at: &str) {
+    match value {
+        Value::Null => panic!("{at} is null"),
+        Value::String(text) => assert!(!text.is_empty(), "{at} is empty"),
+        Value::Array(items) => {
+            assert!(!items.is_empty(), "{at} is empty");
+            for item in items {
+                assert_said(item, at);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                assert_said(member, &format!("{at}.{name}"));
+            }
+        }
+        Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[test]
+fn meta_04_what_is_not_there_is_left_out() {
+    let bare = || Policy::builder(ISSUER).resource(MCP, "");
+    let none_but_public = AuthMethods { basic: false, post: false, ..AuthMethods::default() };
+    for policy in [bare, policy, everything, || {
+        everything().auth_methods(AuthMethods { basic: false, post: false, none: true })
+    }] {
+        assert_said(&server(policy()), "server");
+        assert_said(&resource(policy()), "resource");
+    }
+    assert_said(&server(bare().auth_methods(none_but_public)), "server");
+    assert_eq!(
+        (server(bare()).get("scopes_supported"), resource(bare()).get("scopes_supported")),
+        (None, None)
+    );
+}
+
+/// Every URL that the documents name.
+fn urls(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) if text.contains("://") => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(urls).collect(),
+        Value::Object(members) => members.values().flat_map(urls).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn meta_05_the_members_that_every_client_needs() {
+    for document in [server(policy()), server(everything()), server(one_scope("https://h/t1"))] {
+        for member in ["issuer", "authorization_endpoint", "token_endpoint"] {
+            assert!(
+                document[member].as_str().is_some_and(|url| url.starts_with("https://")),
+                "{member}"
+            );
+        }
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+        assert_eq!(
+            document["grant_types_supported"],
+            json!(["authorization_code", "refresh_token"])
+        );
+        let methods = ["none", "client_secret_basic", "client_secret_post"];
+        assert_eq!(document["token_endpoint_auth_methods_supported"], json!(methods));
+        assert!(urls(&document).len() >= 4);
+        for url in urls(&document) {
+            assert!(url.starts_with("https://") && !url.contains('#'), "{url}");
+        }
+    }
+    let own = policy()
+        .authorization_endpoint("https://auth.example/go?v=1")
+        .token_endpoint("https://auth.example:443/get");
+    let document = server(own);
+    assert_eq!(document["authorization_endpoint"], "https://auth.example/go?v=1");
+    assert_eq!(document["token_endpoint"], "https://auth.example:443/get");
+}
+
+#[test]
+fn meta_06_pkce_and_the_issuer_parameter_are_advertised() {
+    for document in [server(policy()), server(everything())] {
+        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(document["authorization_response_iss_parameter_supported"], json!(true));
+    }
+}
+
+#[test]
+fn meta_07_a_feature_is_advertised_if_it_is_there() {
+    type Toggle = (&'static str, fn(PolicyBuilder) -> PolicyBuilder, Value);
+    let toggles: [Toggle; 3] = [
+        (
+            "registration_endpoint",
+            |policy| policy.registration(RegistrationRules::open()),
+            json!("https://auth.example/oauth/register"),
+        ),
+        (
+            "client_id_metadata_document_supported",
+            |policy| policy.client_documents(DocumentRules::default()),
+            json!(true),
+        ),
+        (
+            "scopes_supported",
+            |policy| policy.scope("read", "Read").scope("write", "Write"),
+            json!(["read", "write"]),
+        ),
+    ];
+    let bare = || Policy::builder(ISSUER).resource(MCP, "");
+    for (member, on, value) in toggles {
+        assert_eq!(server(bare()).get(member), None, "{member}");
+        let (without, with) = (server(bare()), server(on(bare())));
+        assert_eq!(with.get(member), Some(&value));
+        assert_eq!(
+            with.as_object().unwrap().len(),
+            without.as_object().unwrap().len() + 1,
+            "{member} and nothing else"
+        );
+    }
+    let methods = ["none", "client_secret_basic", "client_secret_post"];
+    let (without, with) = (server(bare()), server(bare().revocation(RevocationRules::default())));
+    assert_eq!(with["revocation_endpoint"], "https://auth.example/oauth/revoke");
+    assert_eq!(with["revocation_endpoint_auth_methods_supported"], json!(methods));
+    assert_eq!(
+        with.as_object().unwrap().len(),
+        without.as_object().unwrap().len() + 2,
+        "revocation and nothing else"
+    );
+    let endpoint = policy()
+        .registration(RegistrationRules::open())
+        .registration_endpoint("https://auth.example/r");
+    assert_eq!(server(endpoint)["registration_endpoint"], "https://auth.example/r");
+    assert_eq!(
+        server(policy().resource("https://b.example", ""))["protected_resources"],
+        json!([MCP, "https://b.example"])
+    );
+    for absent in ["introspection_endpoint", "jwks_uri", "userinfo_endpoint"] {
+        assert_eq!(server(everything()).get(absent), None, "{absent}: there is none");
+    }
+    for (none, basic, post) in
+        [(true, false, false), (false, true, false), (false, false, true), (true, false, true)]
+    {
+        let named = [(none, "none"), (basic, "client_secret_basic"), (post, "client_secret_post")];
+        let named: Vec<_> = named.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
+        let document = server(policy().auth_methods(AuthMethods { none, basic, post }));
+        assert_eq!(document["token_endpoint_auth_methods_supported"], json!(named));
+    }
+}
+
+/// What cannot work is not advertised: it does not build (actionhero/keryx#533).
+#[test]
+fn meta_07_a_promise_that_could_not_be_kept_does_not_build() {
+    let documents = || policy().client_documents(DocumentRules::default());
+    let registration = || policy().registration(RegistrationRules::open());
+    let off = RedirectRules { loopback_ports: LoopbackPorts::Off, ..RedirectRules::default() };
+    let literals =
+        RedirectRules { loopback_ports: LoopbackPorts::IpLiterals, ..RedirectRules::default() };
+    not_built(documents().redirect_rules(off.clone()), PolicyError::Documents);
+    assert!(
+        documents().redirect_rules(literals).build().is_ok()
+            && policy().redirect_rules(off).build().is_ok()
+    );
+    let secrets_only = AuthMethods { none: false, ..AuthMethods::default() };
+    not_built(documents().auth_methods(secrets_only), PolicyError::Documents);
+    assert!(registration().auth_methods(secrets_only).build().is_ok());
+    not_built(
+        policy().auth_methods(AuthMethods { none: false, basic: false, post: false }),
+        PolicyError::AuthMethods,
+    );
+    let [second, minute] = [1, 60].map(Duration::from_secs);
+    for (least, limit) in [
+        (minute, second),
+        (Duration::ZERO, minute),
+        (Duration::from_millis(1500), minute),
+        (second, Duration::MAX),
+    ] {
+        let mut rules = DocumentRules::default();
+        (rules.fresh_at_least, rules.fresh_at_most) = (least, limit);
+        not_built(policy().client_documents(rules), PolicyError::Documents);
+    }
+    not_built(policy().registration(RegistrationRules::with_tokens([])), PolicyError::Registration);
+    assert!(
+        policy().registration(RegistrationRules::with_tokens([Digest::of(b"t")])).build().is_ok()
+    );
+}
+
+/// Whoever comes by itself must be able to ask for something, and to use the one flow there is.
+#[test]
+fn meta_07_clients_that_come_by_themselves_can_do_something() {
+    let documents = || policy().client_documents(DocumentRules::default());
+    let registration = || policy().registration(RegistrationRules::open());
+    let nothing = GrantTypes { authorization_code: false, refresh_token: false };
+    for (open, error) in [
+        (registration as fn() -> PolicyBuilder, PolicyError::Registration),
+        (documents, PolicyError::Documents),
+    ] {
+        not_built(open().unverified_scope("write"), error);
+        not_built(open().default_grant_types(nothing), error);
+        assert!(open().unverified_scope("write read").build().is_ok());
+    }
+    assert!(
+        policy().unverified_scope("write").default_grant_types(nothing).build().is_ok(),
+        "where nobody comes"
+    );
+    not_built(registration().unverified_scope("unheard-of"), PolicyError::Scope);
+}
+
+/// modelcontextprotocol#1721: what a document names is this server's own, and read by nobody on the
+/// way.
+#[test]
+fn meta_05_endpoints_are_of_the_issuers_origin() {
+    type Set = fn(PolicyBuilder, &str) -> PolicyBuilder;
+    let endpoints: [Set; 4] = [
+        |policy, url| policy.authorization_endpoint(url),
+        |policy, url| policy.token_endpoint(url),
+        |policy, url| policy.registration(RegistrationRules::open()).registration_endpoint(url),
+        |policy, url| policy.revocation(RevocationRules::default()).revocation_endpoint(url),
+    ];
+    for set in endpoints {
+        for url in [
+            "https://other.example/x",
+            "https://auth.example.evil.example/x",
+            "https://auth.example:8443/x",
+            "https://sub.auth.example/x",
+            "http://auth.example/x",
+            "https://auth.example/x#f",
+            "https://u@auth.example/x",
+            "https://auth.example@other.example/x",
+            "javascript:alert(1)",
+            "/x",
+            "",
+        ] {
+            not_built(set(policy(), url), PolicyError::Endpoint);
+            not_built(set(policy(), url).allow_loopback_http(true), PolicyError::Endpoint);
+        }
+        assert!(set(policy(), "https://auth.example/x").build().is_ok());
+    }
+    not_built(policy().registration_endpoint("https://auth.example/x?y"), PolicyError::Endpoint);
+}
+
+#[test]
+fn meta_08_a_resource_names_itself_and_its_server() {
+    for identifier in [
+        MCP,
+        "https://mcp.example",
+        "https://mcp.example/",
+        "https://MCP.example/Mcp/",
+        "https://h:8443/a?b=c",
+    ] {
+        let policy = Policy::builder("https://auth.example/t1/")
+            .scope("read", "Read")
+            .resource(identifier, "read");
+        let document = resource(policy);
+        assert_eq!(
+            (&document["resource"], &document["authorization_servers"]),
+            (&json!(identifier), &json!(["https://auth.example/t1/"]))
+        );
+    }
+    for identifier in [
+        "http://mcp.example",
+        "https://mcp.example/#",
+        "mcp.example",
+        "https://u@mcp.example",
+        "urn:mcp",
+    ] {
+        not_built(Policy::builder(ISSUER).resource(identifier, ""), PolicyError::Resource);
+    }
+}
+
+#[test]
+fn meta_10_a_resource_lists_its_scopes_and_only_the_header() {
+    let document = resource(policy());
+    assert_eq!(
+        document["scopes_supported"],
+        json!(["read", "write"]),
+        "its own, not all that the server knows"
+    );
+    assert_eq!(document["bearer_methods_supported"], json!(["header"]));
+    let known =
+        || Policy::builder(ISSUER).scope("read", "Read").scope("offline_access", "Stay signed in");
+    not_built(known().resource(MCP, "read offline_access"), PolicyError::Scope);
+    not_built(
+        Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read offline_access"),
+        PolicyError::Scope,
+    );
+    not_built(policy().resource("https://b.example", "unheard-of"), PolicyError::Scope);
+    let declared = known().resource(MCP, "read");
+    assert_eq!(
+        server(declared.clone())["scopes_supported"],
+        json!(["read", "offline_access"]),
+        "the server's to understand"
+    );
+    assert_eq!(resource(declared)["scopes_supported"], json!(["read"]));
+}
+
+/// The shortest documents that every client observed takes, byte for byte.
+#[test]
+fn meta_05_the_whole_documents() {
+    let policy = policy()
+        .registration(RegistrationRules::open())
+        .revocation(RevocationRules::default())
+        .build()
+        .unwrap();
+    let server = concat!(
+        r#"{"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth/authorize","#,
+        r#""token_endpoint":"https://auth.example/oauth/token","registration_endpoint":"https://auth.example/oauth/register","#,
+        r#""revocation_endpoint":"https://auth.example/oauth/revoke","#,
+        r#""scopes_supported":["read","write","admin"],"response_types_supported":["code"],"response_modes_supported":["query"],"#,
+        r#""grant_types_supported":["authorization_code","refresh_token"],"#,
+        r#""token_endpoint_auth_methods_supported":["none","client_secret_basic","client_secret_post"],"#,
+        r#""revocation_endpoint_auth_methods_supported":["none","client_secret_basic","client_secret_post"],"#,
+        r#""code_challenge_methods_supported":["S256"],"authorization_response_iss_parameter_supported":true,"#,
+        r#""protected_resources":["https://mcp.example/mcp"]}"#,
+    );
+    assert_eq!(policy.server_metadata().body, server);
+    let resource = concat!(
+        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://auth.example"],"#,
+        r#""scopes_supported":["read","write"],"bearer_methods_supported":["header"]}"#,
+    );
+    assert_eq!(policy.resource_metadata(&policy.resources()[0]).body, resource);
+}

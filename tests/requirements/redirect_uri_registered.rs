@@ -1,0 +1,421 @@
+//! REDIR-01 to -09 and -18: which redirect URIs can be registered, and that a dangerous one in an
+//! older record leads nowhere.
+//!
+//! Judged by the client builder, in which every way of registration ends.
+
+use std::sync::Arc;
+
+use grantcore::{
+    Account, Choice, Client, ClientError, ConsentDecision, Grant, Loaded, Operation,
+    PrivateUseSchemes, Reason, RedirectRules, RedirectUriError, Stored, Version,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::support::params::Params;
+use crate::support::refused::{assert_page, refused};
+use crate::support::{ALICE, CALLBACK, World, app, entropy, policy};
+use RedirectUriError as E;
+
+fn build_under(uri: &str, rules: &RedirectRules) -> Result<Client, ClientError> {
+    Client::public("c").redirect_uri(uri).build_under(rules)
+}
+
+#[track_caller]
+fn assert_registers(uri: &str) {
+    let client = build_under(uri, &RedirectRules::default());
+    let client = client.unwrap_or_else(|error| panic!("{uri:?}: {error}"));
+    assert_eq!(client.redirect_uris()[0].as_str(), uri, "kept as it was sent");
+}
+
+#[track_caller]
+fn assert_not_registered(uri: &str, error: RedirectUriError) {
+    assert_eq!(
+        build_under(uri, &RedirectRules::default()).err(),
+        Some(ClientError::RedirectUri(error)),
+        "{uri:?}"
+    );
+}
+
+/// The record with this text in place of another, as an older version or another program might have
+/// stored it.
+fn stored_as<R: Serialize + DeserializeOwned>(record: &R, from: &str, to: &str) -> R {
+    let text = serde_json::to_string(record).unwrap();
+    let (from, to) = (serde_json::to_string(from).unwrap(), serde_json::to_string(to).unwrap());
+    assert!(text.contains(&from), "{text}");
+    serde_json::from_str(&text.replace(&from, &to)).unwrap()
+}
+
+/// Relative, or without what must follow the scheme.
+pub(crate) const RELATIVE: &[&str] = &[
+    "/cb",
+    "example.com/cb",
+    "//example.com/cb",
+    "",
+    "cb",
+    ":",
+    "://example.com/cb",
+    "1http://a.example/cb",
+    "https:",
+    "https:cb",
+    "https:/a.example/cb",
+    "https:///cb",
+    "https://",
+    "https://?x",
+    "http:127.0.0.1/cb",
+];
+
+pub(crate) const FRAGMENTS: &[&str] = &[
+    "https://a.example/cb#x",
+    "https://a.example/cb#",
+    "http://127.0.0.1/cb#",
+    "com.example.app:/cb#x",
+];
+
+/// `http`, and not to one of the three loopback hosts in their one spelling.
+pub(crate) const INSECURE: &[&str] = &[
+    "http://a.example/cb",
+    "http://192.168.0.5/cb",
+    "http://127.0.0.1.a.example/cb",
+    "http://localhost.a.example/cb",
+    "http://localhost./cb",
+    "http://127.0.0.2/cb",
+    "http://127.1/cb",
+    "http://0x7f000001/cb",
+    "http://2130706433/cb",
+    "http://0.0.0.0/cb",
+    "http://[::]/cb",
+    "http://[0:0:0:0:0:0:0:1]/cb",
+    "http://[::ffff:127.0.0.1]/cb",
+];
+
+pub(crate) const LOOPBACK: &[&str] = &[
+    "http://127.0.0.1/cb",
+    "http://[::1]/cb",
+    "http://localhost/cb",
+    "http://localhost:3000/callback",
+    "http://127.0.0.1",
+];
+
+pub(crate) const REVERSED: &[&str] =
+    &["com.example.app:/cb", "com.example.app://cb", "com.example.app:cb", "COM.Example.App:/cb"];
+
+/// Private-use schemes that any application could claim.
+pub(crate) const UNREVERSED: &[&str] = &[
+    "myapp:/cb",
+    "myapp://cb",
+    "cursor://anysphere.cursor-deeplink/mcp/auth",
+    "urn:ietf:wg:oauth:2.0:oob",
+];
+
+pub(crate) const USERINFO: &[&str] = &[
+    "https://user@a.example/cb",
+    "https://user:pw@a.example/cb",
+    "https://@a.example/cb",
+    "https://a@b@c.example/",
+    "http://127.0.0.1@evil.example/cb",
+    "com.example.app://user@host/cb",
+];
+
+/// Characters that no URI has.
+pub(crate) const STRANGE: &[&str] =
+    &[" ", "\t", "\n", "\r", "\0", "\u{7f}", "\\", "é", "\u{202e}", "\u{ff0f}"];
+
+pub(crate) const WILDCARDS: &[&str] = &[
+    "https://*.a.example/cb",
+    "https://*/cb",
+    "https://a.*/cb",
+    "https://a.example:*/cb",
+    "http://127.0.0.1:*/cb",
+];
+
+/// The parameters that only a response adds.
+pub(crate) const RESERVED: &[&str] =
+    &["code", "state", "iss", "error", "error_description", "error_uri"];
+
+pub(crate) const DANGEROUS: &[&str] = &[
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "about",
+    "filesystem",
+    "view-source",
+    "ws",
+    "wss",
+    "ftp",
+    "mailto",
+    "intent",
+];
+
+/// The scheme in lower, upper and mixed case.
+pub(crate) fn spellings(scheme: &str) -> [String; 3] {
+    let mixed =
+        scheme.char_indices().map(|(i, c)| if i % 2 == 0 { c.to_ascii_uppercase() } else { c });
+    [scheme.to_owned(), scheme.to_ascii_uppercase(), mixed.collect()]
+}
+
+#[test]
+fn redir_01_a_client_registers_at_least_one() {
+    assert_eq!(Client::public("c").build().err(), Some(E::Missing.into()));
+}
+
+#[test]
+fn redir_02_the_uri_is_absolute() {
+    for uri in RELATIVE {
+        assert_not_registered(uri, E::NotAbsolute);
+    }
+}
+
+#[test]
+fn redir_03_a_fragment_is_refused() {
+    for uri in FRAGMENTS {
+        assert_not_registered(uri, E::Fragment);
+    }
+    let world = World::new();
+    for fragment in ["#x", "#", "%23"] {
+        let refusal = refused(
+            &world,
+            &Params::authorize().set("redirect_uri", &format!("{CALLBACK}{fragment}")),
+        );
+        assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+    }
+}
+
+#[test]
+fn redir_04_http_is_for_loopback() {
+    for uri in INSECURE {
+        assert_not_registered(uri, E::InsecureHost);
+    }
+    for uri in LOOPBACK {
+        assert_registers(uri);
+    }
+    assert_registers("https://192.168.0.5/cb");
+}
+
+#[test]
+fn redir_05_dangerous_schemes_are_refused_whatever_the_rules_say() {
+    for scheme in DANGEROUS {
+        let lenient = PrivateUseSchemes::ReverseDomainAnd(vec![(*scheme).to_owned()]);
+        let rules = RedirectRules { private_use_schemes: lenient, ..RedirectRules::default() };
+        for spelling in spellings(scheme) {
+            for uri in [format!("{spelling}:x"), format!("{spelling}://a.example/cb")] {
+                assert_not_registered(&uri, E::ForbiddenScheme);
+                assert_eq!(
+                    build_under(&uri, &rules).err(),
+                    Some(E::ForbiddenScheme.into()),
+                    "{uri}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn redir_05_a_stored_dangerous_uri_is_a_page() {
+    for scheme in DANGEROUS {
+        for spelling in spellings(scheme) {
+            let (world, uri) = (World::new(), format!("{spelling}:alert(1)"));
+            world.put(stored_as(&app(), CALLBACK, &uri));
+            let asks = [
+                Params::authorize().set("redirect_uri", &uri),
+                Params::authorize().without("redirect_uri"),
+            ];
+            for ask in
+                asks.iter().flat_map(|ask| [ask.clone(), ask.clone().without("code_challenge")])
+            {
+                assert_page(
+                    &world,
+                    &refused(&world, &ask),
+                    400,
+                    "invalid_request",
+                    Reason::RedirectUriForbidden,
+                );
+            }
+            assert_eq!(world.store.commits(), 0);
+        }
+    }
+}
+
+/// workers-oauth-provider#97: the list of schemes was passed by letter case, white space and
+/// control characters.
+#[test]
+fn ghsa_workers_97_scheme_in_any_case_or_with_control_characters() {
+    for uri in ["JaVaScRiPt:alert(1)", "JAVASCRIPT://a.example/%0aalert(1)"] {
+        assert_not_registered(uri, E::ForbiddenScheme);
+    }
+    for uri in [
+        "\tjavascript:alert(1)",
+        " javascript:alert(1)",
+        "java\nscript:alert(1)",
+        "javascript\r:alert(1)",
+        "\0data:x",
+    ] {
+        assert_not_registered(uri, E::Character);
+        let world = World::new();
+        world.put(stored_as(&app(), CALLBACK, uri));
+        for ask in [
+            Params::authorize().set("redirect_uri", uri),
+            Params::authorize().without("redirect_uri"),
+        ] {
+            assert_page(
+                &world,
+                &refused(&world, &ask),
+                400,
+                "invalid_request",
+                Reason::RedirectUriForbidden,
+            );
+        }
+    }
+    for uri in ["javascript%3Aalert(1)", "&#106;avascript:alert(1)"] {
+        assert!(build_under(uri, &RedirectRules::default()).is_err(), "{uri}");
+    }
+}
+
+/// better-auth, CVE-2026-67333: a `javascript:` URI that was stored once was navigated to from the
+/// consent page's origin.
+#[test]
+fn cve_2026_67333_the_consent_page_navigates_to_no_stored_script() {
+    let (world, script) = (World::new(), "javascript:alert(1)");
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    let stored = world.grants().remove(0);
+    let grant: Grant = stored_as(&*stored.record, CALLBACK, script);
+    let loaded = Loaded {
+        grant: Some(Stored { record: Arc::new(grant), ..stored }),
+        client: Some(Stored {
+            record: Arc::new(stored_as(&app(), CALLBACK, script)),
+            version: Version::FIRST,
+        }),
+        account: Some(Account::ACTIVE),
+        ..Loaded::default()
+    };
+    for choice in [Choice::Allow, Choice::Deny] {
+        let operation = ConsentDecision::new(&ticket, ALICE, choice).unwrap();
+        let decision = operation.decide(&loaded, world.server.policy(), &world.moment(entropy(9)));
+        assert!(decision.write().is_none());
+        let refusal = decision.settle(grantcore::Commit::Done).unwrap().outcome.unwrap_err();
+        assert_eq!(
+            (refusal.reason(), refusal.location(world.server.policy())),
+            (Reason::RedirectUriForbidden, None)
+        );
+    }
+}
+
+#[test]
+fn redir_06_private_use_schemes_are_reversed_domain_names() {
+    for uri in REVERSED {
+        assert_registers(uri);
+    }
+    for uri in UNREVERSED {
+        assert_not_registered(uri, E::PrivateUseScheme);
+    }
+    let named = PrivateUseSchemes::ReverseDomainAnd(vec!["cursor".to_owned()]);
+    let rules = RedirectRules { private_use_schemes: named, ..RedirectRules::default() };
+    assert!(build_under("cursor://anysphere.cursor-deeplink/mcp/auth", &rules).is_ok());
+    assert!(build_under("com.example.app:/cb", &rules).is_ok());
+    assert_eq!(build_under("myapp:/cb", &rules).err(), Some(E::PrivateUseScheme.into()));
+    let rules =
+        RedirectRules { private_use_schemes: PrivateUseSchemes::Deny, ..RedirectRules::default() };
+    assert_eq!(build_under("com.example.app:/cb", &rules).err(), Some(E::PrivateUseScheme.into()));
+    assert!(build_under(CALLBACK, &rules).is_ok());
+}
+
+#[test]
+fn redir_07_userinfo_and_strange_characters_are_refused() {
+    for uri in USERINFO {
+        assert_not_registered(uri, E::Userinfo);
+    }
+    for character in STRANGE {
+        for uri in [
+            format!("https://a.example/{character}cb"),
+            format!("{character}{CALLBACK}"),
+            format!("{CALLBACK}{character}"),
+        ] {
+            assert_not_registered(&uri, E::Character);
+        }
+    }
+}
+
+#[test]
+fn redir_07_at_most_2048_bytes() {
+    let longest = format!("{CALLBACK}?{}", "x".repeat(2048 - CALLBACK.len() - 1));
+    assert_registers(&longest);
+    assert_not_registered(&format!("{longest}x"), E::TooLong);
+    let world = World::new();
+    world.put(Client::public("app").redirect_uri(&longest).build().unwrap());
+    world.page(&Params::authorize().set("redirect_uri", &longest));
+}
+
+#[test]
+fn redir_08_there_are_no_wildcards() {
+    for uri in WILDCARDS {
+        let error = build_under(uri, &RedirectRules::default()).err();
+        assert!(
+            matches!(error, Some(ClientError::RedirectUri(E::Wildcard | E::Port))),
+            "{uri}: {error:?}"
+        );
+    }
+    let world = World::new();
+    world.put(Client::public("app").redirect_uri("https://a.example/*").build().unwrap());
+    for other in ["https://a.example/x", "https://a.example/", "https://a.example/*/x"] {
+        let refusal = refused(&world, &Params::authorize().set("redirect_uri", other));
+        assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
+    }
+    world.page(&Params::authorize().set("redirect_uri", "https://a.example/*"));
+}
+
+#[test]
+fn redir_09_the_query_holds_no_parameter_of_the_response() {
+    for name in RESERVED {
+        for query in [
+            format!("{name}=1"),
+            format!("x=1&{name}=1"),
+            (*name).to_owned(),
+            format!("{name}="),
+            format!("&&{name}=1"),
+        ] {
+            assert_not_registered(&format!("https://a.example/cb?{query}"), E::ReservedParameter);
+            assert_not_registered(&format!("com.example.app:/cb?{query}"), E::ReservedParameter);
+        }
+    }
+    assert_not_registered("https://a.example/cb?%63ode=1", E::ReservedParameter);
+    for uri in [
+        "https://a.example/cb?codes=1",
+        "https://a.example/cb?x=code",
+        "https://a.example/code/state",
+    ] {
+        assert_registers(uri);
+    }
+}
+
+#[test]
+fn redir_15_a_port_is_a_number() {
+    for port in ["", "0", "080", "65536", "+80", "-1", "8 0", "x", "80:80", "99999999999"] {
+        for host in ["https://a.example", "http://127.0.0.1", "http://[::1]"] {
+            assert!(
+                build_under(&format!("{host}:{port}/cb"), &RedirectRules::default()).is_err(),
+                "{host}:{port}"
+            );
+        }
+    }
+    for uri in ["https://a.example:1/cb", "http://127.0.0.1:65535/cb", "http://[::1]:80/cb"] {
+        assert_registers(uri);
+    }
+}
+
+#[test]
+fn redir_18_at_most_ten_and_each_once() {
+    let with = |n: usize| {
+        (0..n).fold(Client::public("c"), |client, i| {
+            client.redirect_uri(format!("https://a.example/{i}"))
+        })
+    };
+    assert_eq!(with(10).build().unwrap().redirect_uris().len(), 10);
+    assert_eq!(with(11).build().err(), Some(E::TooMany.into()));
+    let again = with(10).redirect_uri("https://a.example/0").redirect_uri("https://a.example/9");
+    assert_eq!(again.build().unwrap().redirect_uris().len(), 10);
+    let rules = RedirectRules { limit: 11, ..RedirectRules::default() };
+    assert_eq!(with(11).build_under(&rules).unwrap().redirect_uris().len(), 11);
+    assert_eq!(policy().build().unwrap().redirect_rules().limit, 10);
+}
