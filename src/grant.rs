@@ -56,7 +56,7 @@ struct Fields {
     /// What never changes after consent; shared by every version of the record.
     terms: Arc<Terms>,
     /// The latest time any write of this record has seen: a clock that steps back revives nothing.
-    high: Timestamp,
+    latest_seen: Timestamp,
     /// When it is over whatever happens; fixed at consent.
     expires: Timestamp,
     phase: Phase,
@@ -84,7 +84,7 @@ pub(crate) struct Terms {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
-    ConsentPending(Prompt),
+    ConsentPending(PendingConsent),
     CodeIssued(IssuedCode),
     Active(Active),
     Revoked(Revoked),
@@ -93,7 +93,7 @@ pub(crate) enum Phase {
 /// A consent page: for whom it was made, and what its answer needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Prompt {
+pub(crate) struct PendingConsent {
     pub(crate) ticket: Digest,
     pub(crate) session: Digest,
     pub(crate) challenge: CodeChallenge,
@@ -106,7 +106,7 @@ pub(crate) struct Prompt {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IssuedCode {
-    pub(crate) prompt: Prompt,
+    pub(crate) consent: PendingConsent,
     pub(crate) code: Digest,
     pub(crate) expires: Timestamp,
 }
@@ -123,11 +123,11 @@ pub(crate) struct Active {
     pub(crate) family: Digest,
     /// The secret of the one refresh token that can advance the grant.
     pub(crate) current: Digest,
-    pub(crate) idle: Timestamp,
+    pub(crate) idle_expires: Timestamp,
     /// When the code was redeemed, and when tokens were last issued.
     pub(crate) redeemed: Timestamp,
     pub(crate) rotated: Timestamp,
-    pub(crate) live: Vec<Live>,
+    pub(crate) access_tokens: Vec<AccessTokenEntry>,
     /// Kept only under a replay window.
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) window: Option<Window>,
@@ -136,7 +136,7 @@ pub(crate) struct Active {
 /// An access token that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Live {
+pub(crate) struct AccessTokenEntry {
     pub(crate) digest: Digest,
     pub(crate) issued: Timestamp,
     pub(crate) expires: Timestamp,
@@ -151,7 +151,7 @@ pub(crate) struct Live {
 pub(crate) struct Window {
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) salt: Option<Salt>,
-    pub(crate) before: Timestamp,
+    pub(crate) previous_rotation: Timestamp,
 }
 
 /// The end. Nothing leaves this phase.
@@ -163,7 +163,7 @@ pub(crate) struct Revoked {
     pub(crate) until: Timestamp,
     /// The page that was answered with Deny, so that a second Deny gets the same answer.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) denied: Option<Prompt>,
+    pub(crate) denied: Option<PendingConsent>,
 }
 
 /// Why a grant was revoked.
@@ -176,7 +176,7 @@ pub enum RevocationCause {
     /// Its code or one of its refresh tokens was used twice.
     Replay,
     /// Its client gave a token of it back (RFC 7009).
-    Asked,
+    Client,
     /// Its user ended it, on a page of connected apps.
     User,
     /// An administrator ended it.
@@ -267,7 +267,7 @@ impl Grant {
 
     /// The time to judge by: the clock's, or the latest this record has seen.
     pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
-        clock.max(self.0.high)
+        clock.max(self.0.latest_seen)
     }
 
     /// Returns whether a credential of this grant can still do anything.
@@ -280,15 +280,17 @@ impl Grant {
         match &self.0.phase {
             Phase::ConsentPending(prompt) => prompt.expires,
             Phase::CodeIssued(issued) => issued.expires,
-            Phase::Active(active) => {
-                active.live.iter().map(|live| live.expires).fold(active.idle, Timestamp::max)
-            }
+            Phase::Active(active) => active
+                .access_tokens
+                .iter()
+                .map(|live| live.expires)
+                .fold(active.idle_expires, Timestamp::max),
             Phase::Revoked(revoked) => revoked.until,
         }
     }
 }
 
-impl Live {
+impl AccessTokenEntry {
     /// Whether it is good at this resource.
     pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
         self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
@@ -297,8 +299,8 @@ impl Live {
 
 impl Active {
     /// The live access token of this digest. Every entry is compared, in constant time.
-    pub(crate) fn find(&self, digest: &Digest) -> Option<&Live> {
-        self.live
+    pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessTokenEntry> {
+        self.access_tokens
             .iter()
             .fold(None, |found, live| if live.digest.matches(digest) { Some(live) } else { found })
     }

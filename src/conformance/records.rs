@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
-use crate::grant::{Grant, KEPT, KEPT_PENDING, Prompt, Terms};
+use crate::grant::{Grant, KEPT, KEPT_PENDING, PendingConsent, Terms};
 use crate::moment::{
     Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp,
 };
@@ -103,7 +103,7 @@ impl Draft {
         };
         let challenge = CodeChallenge::parse(CHALLENGE)
             .ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
-        let prompt = Prompt {
+        let prompt = PendingConsent {
             ticket: self.begins.map_or(Digest::of(self.mark.as_bytes()), Digest::beginning_with),
             session: Digest::of(b"a browser"),
             challenge,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::account::Balance;
 use crate::client::ClientStatus;
 use crate::event::EventKind;
-use crate::grant::{Grant, Live, Phase};
+use crate::grant::{AccessTokenEntry, Grant, Phase};
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
 use crate::operation::{Decision, Loaded, Operation};
@@ -96,7 +96,7 @@ pub(crate) fn accept<'g>(
     loaded: &'g Loaded,
     policy: &Policy,
     clock: Timestamp,
-) -> Result<(&'g Arc<Grant>, &'g Live), Reason> {
+) -> Result<(&'g Arc<Grant>, &'g AccessTokenEntry), Reason> {
     let grant = &loaded.grant.as_ref().ok_or(Reason::TokenUnknown)?.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
@@ -113,7 +113,12 @@ pub(crate) fn accept<'g>(
 }
 
 /// Whether the token, its client and its account are alive.
-fn stands(live: &Live, grant: &Grant, loaded: &Loaded, now: Timestamp) -> Result<(), Reason> {
+fn stands(
+    live: &AccessTokenEntry,
+    grant: &Grant,
+    loaded: &Loaded,
+    now: Timestamp,
+) -> Result<(), Reason> {
     if now >= live.expires || now >= grant.expires() {
         return Err(Reason::TokenExpired);
     }
@@ -128,7 +133,12 @@ fn stands(live: &Live, grant: &Grant, loaded: &Loaded, now: Timestamp) -> Result
 }
 
 /// Whether the token reaches as far as the operation needs, what its scope includes counted in.
-fn reaches(live: &Live, grant: &Grant, needs: &Needs<'_>, policy: &Policy) -> Result<(), Reason> {
+fn reaches(
+    live: &AccessTokenEntry,
+    grant: &Grant,
+    needs: &Needs<'_>,
+    policy: &Policy,
+) -> Result<(), Reason> {
     let granted = |needed: &&str| {
         let mut own = live.scope.of(grant.scope().tokens());
         own.any(|own| own == *needed || policy.implies(own, needed))

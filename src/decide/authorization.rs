@@ -10,7 +10,7 @@ use super::document::{Found, dropped, find};
 use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Grant, Phase, Prompt, Terms};
+use crate::grant::{Grant, PendingConsent, Phase, Terms};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
@@ -192,7 +192,7 @@ fn occupant(grant: &Grant, user: &User<'_>, moment: &Moment) -> Occupant {
 }
 
 /// Whether a page was made for this user in this browser session.
-pub(super) fn is_of(prompt: &Prompt, grant: &Grant, user: &User<'_>) -> bool {
+pub(super) fn is_of(prompt: &PendingConsent, grant: &Grant, user: &User<'_>) -> bool {
     user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&prompt.session)
 }
 
@@ -287,7 +287,7 @@ fn pending(
         account_epoch: loaded.account.map_or(0, |account| account.epoch),
         created: now,
     };
-    let prompt = Prompt {
+    let prompt = PendingConsent {
         ticket: moment.entropy.secret().digest(),
         session: Digest::of(user.session),
         challenge: asked.challenge,

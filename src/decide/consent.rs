@@ -3,7 +3,7 @@
 use super::authorization::is_of;
 use super::renew::renewal;
 use crate::event::EventKind;
-use crate::grant::{Grant, Phase, Prompt, RevocationCause};
+use crate::grant::{Grant, PendingConsent, Phase, RevocationCause};
 use crate::keys::Keys;
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
@@ -45,7 +45,7 @@ fn decide(
     // The page that was made, whatever has become of it since.
     let (prompt, pending) = match grant.phase() {
         Phase::ConsentPending(prompt) => (prompt, true),
-        Phase::CodeIssued(issued) => (&issued.prompt, false),
+        Phase::CodeIssued(issued) => (&issued.consent, false),
         Phase::Revoked(revoked) => match &revoked.denied {
             Some(prompt) => (prompt, false),
             None => return page(Reason::ConsentUsed),
@@ -125,7 +125,11 @@ fn decide(
 }
 
 /// Whether this is the page's ticket, sent by the user and from the session it was made for.
-fn is_asked(request: &ConsentDecision<'_>, grant: &Grant, prompt: &Prompt) -> Result<(), Reason> {
+fn is_asked(
+    request: &ConsentDecision<'_>,
+    grant: &Grant,
+    prompt: &PendingConsent,
+) -> Result<(), Reason> {
     if !request.ticket.secret.digest().matches(&prompt.ticket) {
         return Err(Reason::TicketUnknown);
     }

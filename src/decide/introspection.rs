@@ -7,7 +7,7 @@ use super::access::accept;
 use super::authenticate::authenticate;
 use crate::client::{Authentication, Client};
 use crate::event::EventKind;
-use crate::grant::{Grant, Live};
+use crate::grant::{AccessTokenEntry, Grant};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
@@ -87,7 +87,7 @@ fn active<'g>(
     loaded: &'g Loaded,
     policy: &Policy,
     moment: &Moment,
-) -> Result<(&'g Arc<Grant>, &'g Live), Reason> {
+) -> Result<(&'g Arc<Grant>, &'g AccessTokenEntry), Reason> {
     let token = token.ok_or(Reason::TokenUnknown)?;
     for resource in rules
         .resources_of(caller.id().as_str())

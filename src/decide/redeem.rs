@@ -33,7 +33,7 @@ pub(crate) fn redeem(
     let (code, challenge) = match grant.phase() {
         Phase::ConsentPending(_) => return refuse(Reason::CodeUnknown),
         Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
-        Phase::CodeIssued(issued) => (&issued.code, &issued.prompt.challenge),
+        Phase::CodeIssued(issued) => (&issued.code, &issued.consent.challenge),
         Phase::Active(active) => (&active.code, &active.challenge),
     };
     if !request.code.secret.digest().matches(code) {

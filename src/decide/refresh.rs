@@ -139,7 +139,7 @@ impl OfFamily<'_> {
     fn replayed(&self) -> Decision<Tokens> {
         let window = self.policy.replay_window();
         // Two rotations within one window: two tabs, not a thief.
-        if self.active.window.is_some_and(|last| self.now < last.before.after(window)) {
+        if self.active.window.is_some_and(|last| self.now < last.previous_rotation.after(window)) {
             return self.refuse(Reason::RefreshSuperseded);
         }
         // What was decided again may have rotated the token itself, in a commit that is still on
@@ -154,7 +154,7 @@ impl OfFamily<'_> {
     /// What is judged only of a token that would otherwise be answered: a replay is one whatever
     /// else is wrong with the request.
     fn asked(&self) -> Result<(Subset, Subset), Fault> {
-        if self.now >= self.active.idle {
+        if self.now >= self.active.idle_expires {
             return Err(Reason::RefreshIdleExpired.into());
         }
         self.loaded.check_accounts()?;

@@ -96,7 +96,7 @@ fn revoke(
         Revocable::Access(token) if !cascades => {
             (EventKind::TokenRevoked, grant.without(active, &token.secret.digest(), now))
         }
-        _ => (EventKind::GrantRevoked, grant.revoked(RevocationCause::Asked, now)),
+        _ => (EventKind::GrantRevoked, grant.revoked(RevocationCause::Client, now)),
     };
     Ok(Some((kind, Write::grant(Some(stored), Arc::new(next)))))
 }

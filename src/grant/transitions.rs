@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    Active, Fields, Grant, IssuedCode, Live, Phase, Prompt, RevocationCause, Revoked, Schema,
-    Terms, Window,
+    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RevocationCause,
+    Revoked, Schema, Terms, Window,
 };
 use crate::moment::Timestamp;
 use crate::policy::Policy;
@@ -23,12 +23,17 @@ pub(crate) struct Minted {
 
 impl Grant {
     /// authorize: a consent page is made.
-    pub(crate) fn pending(id: GrantId, terms: Terms, prompt: Prompt, now: Timestamp) -> Self {
+    pub(crate) fn pending(
+        id: GrantId,
+        terms: Terms,
+        prompt: PendingConsent,
+        now: Timestamp,
+    ) -> Self {
         Self(Fields {
             schema: Schema,
             id,
             terms: Arc::new(terms),
-            high: now,
+            latest_seen: now,
             expires: prompt.expires,
             phase: Phase::ConsentPending(prompt),
         })
@@ -38,7 +43,7 @@ impl Grant {
     /// starts here.
     pub(crate) fn approved(
         &self,
-        prompt: &Prompt,
+        prompt: &PendingConsent,
         code: Digest,
         scope: Option<Scope>,
         policy: &Policy,
@@ -52,7 +57,7 @@ impl Grant {
         let expires =
             lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
         let issued = IssuedCode {
-            prompt: prompt.clone(),
+            consent: prompt.clone(),
             code,
             expires: now.after(lifetimes.code).min(expires),
         };
@@ -60,7 +65,7 @@ impl Grant {
     }
 
     /// deny: over before it began.
-    pub(crate) fn denied(&self, prompt: &Prompt, now: Timestamp) -> Self {
+    pub(crate) fn denied(&self, prompt: &PendingConsent, now: Timestamp) -> Self {
         let until = self.last_use();
         self.next(
             now,
@@ -85,17 +90,17 @@ impl Grant {
     ) -> Self {
         let access = self.live(minted, policy, now);
         let idle = if refreshes { self.idle(policy, now) } else { access.expires };
-        let window =
-            (!policy.replay_window().is_zero()).then_some(Window { salt: None, before: now });
+        let window = (!policy.replay_window().is_zero())
+            .then_some(Window { salt: None, previous_rotation: now });
         let active = Active {
             code: issued.code,
-            challenge: issued.prompt.challenge,
+            challenge: issued.consent.challenge,
             family,
             current: minted.refresh,
-            idle,
+            idle_expires: idle,
             redeemed: now,
             rotated: now,
-            live: vec![access],
+            access_tokens: vec![access],
             window,
         };
         self.next(now, Phase::Active(active))
@@ -111,9 +116,9 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let mut live = Vec::with_capacity(active.live.len() + 1);
+        let mut live = Vec::with_capacity(active.access_tokens.len() + 1);
         if !policy.revokes_previous_access() {
-            live.extend(active.live.iter().filter(|live| now < live.expires));
+            live.extend(active.access_tokens.iter().filter(|live| now < live.expires));
         }
         // The entries are in the order they were issued, and so in the order they expire.
         let surplus = (live.len() + 1).saturating_sub(policy.limits().live_access_tokens);
@@ -121,13 +126,13 @@ impl Grant {
         live.push(self.live(minted, policy, now));
         let window = (!policy.replay_window().is_zero()).then(|| Window {
             salt: Some(salt),
-            before: active.window.map_or(Timestamp::EPOCH, |_| active.rotated),
+            previous_rotation: active.window.map_or(Timestamp::EPOCH, |_| active.rotated),
         });
         let next = Active {
             current: minted.refresh,
-            idle: self.idle(policy, now),
+            idle_expires: self.idle(policy, now),
             rotated: now,
-            live,
+            access_tokens: live,
             window,
             ..*active
         };
@@ -141,32 +146,37 @@ impl Grant {
 
     /// revoke one access token: the others and the family stay.
     pub(crate) fn without(&self, active: &Active, token: &Digest, now: Timestamp) -> Self {
-        let live = active.live.iter().filter(|live| !live.digest.matches(token)).copied().collect();
-        self.next(now, Phase::Active(Active { live, ..*active }))
+        let live = active
+            .access_tokens
+            .iter()
+            .filter(|live| !live.digest.matches(token))
+            .copied()
+            .collect();
+        self.next(now, Phase::Active(Active { access_tokens: live, ..*active }))
     }
 
     /// A record of the conformance kit: in use until then.
     #[cfg(feature = "conformance")]
     pub(crate) fn in_use(self, until: Timestamp) -> Self {
         let Phase::ConsentPending(prompt) = self.0.phase else { return self };
-        let (code, high) = (prompt.ticket, self.0.high);
+        let (code, latest_seen) = (prompt.ticket, self.0.latest_seen);
         let active = Active {
             code,
             challenge: prompt.challenge,
             family: prompt.session,
             current: code,
-            idle: until,
-            redeemed: high,
-            rotated: high,
-            live: Vec::new(),
+            idle_expires: until,
+            redeemed: latest_seen,
+            rotated: latest_seen,
+            access_tokens: Vec::new(),
             window: None,
         };
         Self(Fields { expires: until, phase: Phase::Active(active), ..self.0 })
     }
 
-    fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> Live {
+    fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> AccessTokenEntry {
         let expires = now.after(policy.lifetimes().access).min(self.0.expires);
-        Live {
+        AccessTokenEntry {
             digest: minted.access,
             issued: now,
             expires,
@@ -184,7 +194,7 @@ impl Grant {
             schema: Schema,
             id: self.0.id,
             terms: Arc::clone(&self.0.terms),
-            high: now,
+            latest_seen: now,
             expires: self.0.expires,
             phase,
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::grant::{Grant, Live};
+use crate::grant::{AccessTokenEntry, Grant};
 use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
@@ -11,7 +11,7 @@ use crate::value::text::{ClientId, Subject};
 #[derive(Clone, Debug)]
 pub struct Access {
     pub(crate) grant: Arc<Grant>,
-    pub(crate) live: Live,
+    pub(crate) live: AccessTokenEntry,
     pub(crate) correlation: CorrelationId,
     pub(crate) warning: Option<Warning>,
 }

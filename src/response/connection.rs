@@ -191,5 +191,5 @@ impl Connection {
 }
 
 fn works_until(active: &Active, now: Timestamp) -> Option<Timestamp> {
-    active.live.iter().map(|live| live.expires).filter(|expires| now < *expires).max()
+    active.access_tokens.iter().map(|live| live.expires).filter(|expires| now < *expires).max()
 }

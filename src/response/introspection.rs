@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::reply::Reply;
-use crate::grant::{Grant, Live};
+use crate::grant::{AccessTokenEntry, Grant};
 use crate::policy::Policy;
 
 /// What a resource server is told of a token: all about one that is active for it, and nothing of
 /// any other.
 #[derive(Clone, Debug)]
-pub struct Introspected(Option<(Arc<Grant>, Live)>);
+pub struct Introspected(Option<(Arc<Grant>, AccessTokenEntry)>);
 
 #[derive(Serialize)]
 struct Dead {
@@ -42,7 +42,7 @@ enum Audience<'a> {
 impl Introspected {
     pub(crate) const INACTIVE: Self = Self(None);
 
-    pub(crate) fn active(grant: Arc<Grant>, live: Live) -> Self {
+    pub(crate) fn active(grant: Arc<Grant>, live: AccessTokenEntry) -> Self {
         Self(Some((grant, live)))
     }
 

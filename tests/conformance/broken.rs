@@ -51,7 +51,7 @@ pub enum Bug {
     SubjectLost,
     /// Takes note of a user's grant when it begins as a consent page, and else not.
     SubjectOfPagesOnly,
-    /// Lists in the order of creation.
+    /// Lists in descending order.
     SubjectUnordered,
     /// A part of a list begins with what the part before ended with.
     SubjectPagesOverlap,
@@ -262,6 +262,7 @@ impl Store for Broken {
             |id: &GrantId| rows.get(&Id::Grant(*id)).is_some_and(|row| self.is_of(row, subject));
         let mut own: Vec<_> = self.order.lock().unwrap().iter().copied().filter(of).collect();
         if self.has(Bug::SubjectUnordered) {
+            own.sort_by(|one, other| other.cmp(one));
             let from = after
                 .and_then(|after| own.iter().position(|id| *id == after))
                 .map_or(0, |at| at + 1);

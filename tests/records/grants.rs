@@ -128,7 +128,7 @@ fn over() -> Vec<(&'static str, Grant)> {
             }),
         ),
         (
-            "grant-revoked-asked",
+            "grant-revoked-client",
             active(policy().revocation(RevocationRules::default()), |world, first| {
                 revoke(world, first.refresh());
             }),

@@ -120,13 +120,13 @@ fn i31_only_what_may_be_nothing_is_nothing() {
             for (field, old) in value.pointer(&at).unwrap().as_object().unwrap() {
                 let mut emptied = value.clone();
                 members(&mut emptied, &at).insert(field.clone(), Value::Null);
-                let is_about = at == "/about" && field != "contacts";
+                let is_description = at == "/description" && field != "contacts";
                 // What a token is for, and what a grant is for, is never nothing; only a client's
                 // own limit may be.
                 let is_limit = field != "scope" || matches!(record, Record::Client(_));
                 let is_restriction = at == "/restrictions";
                 let allowed = old.is_null()
-                    || is_about
+                    || is_description
                     || is_restriction
                     || may_be.contains(&&**field) && is_limit;
                 assert_eq!(

@@ -271,7 +271,7 @@ fn i31_reading_what_was_written_gives_the_record_again() {
         "Active",
         "Revoked(Denied)",
         "Revoked(Replay)",
-        "Revoked(Asked)",
+        "Revoked(Client)",
         "Revoked(User)",
         "Revoked(Administrator)",
         "Revoked(SecurityEvent)",

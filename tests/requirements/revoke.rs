@@ -243,7 +243,7 @@ fn revoke_03_any_generation_will_do() {
         let first = world.tokens();
         let second = world.refreshed(first.refresh());
         done(&world, &revoking(first.refresh()), EventKind::GrantRevoked);
-        assert_eq!(states(&world), [GrantState::Revoked(grantcore::RevocationCause::Asked)]);
+        assert_eq!(states(&world), [GrantState::Revoked(grantcore::RevocationCause::Client)]);
         world.dead(&second.access, Reason::TokenRevoked);
     }
 }
