@@ -174,7 +174,7 @@ impl<S: AsyncStore, T: AsyncAuditLog> AsyncServer<S, T> {
     ) {
         match self.store.load(&Keys { grant: Some(grant), ..Keys::default() }).await {
             Ok(loaded) if concerns(&loaded, client) => {
-                self.end_grant(grant, revoked_by, done).await
+                self.end_grant(grant, revoked_by, done).await;
             }
             Ok(_) => {}
             Err(_) => done.count(grant, false),

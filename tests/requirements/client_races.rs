@@ -115,7 +115,7 @@ fn client_13_nothing_undoes_a_deletion() {
             assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
         },
         |world, own, _| {
-            drop(world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap())
+            drop(world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap());
         },
         |world, own, _| {
             // Reactivating is written only if it changes something.
