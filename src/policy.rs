@@ -120,23 +120,30 @@ pub struct Limits {
     /// room. Default 32. It bounds the record of a client that refreshes far more often than
     /// it needs to.
     pub live_access_tokens: usize,
-    /// Requests to the token endpoint in any 60 s by one `client_id`, or by what else
-    /// [`RateRules::key`] has share a limit. Default 60.
+    /// Requests to the token endpoint in any 60 s by one `client_id` from one source, or by what
+    /// else [`RateRules::key`] has share a limit. Default 60.
     pub token_requests_per_minute: u32,
     /// Failed authentications in any 60 s by one `client_id`, after which even the right secret is
     /// refused. Default 10.
     pub failed_authentications_per_minute: u32,
     /// Bytes of a registration's body. Default 16 KiB.
     pub registration_bytes: usize,
-    /// Registrations in any 60 s from one source, which the host names (an address, say). Default
-    /// 300: many users share an address, and some clients register at each connection.
+    /// Registrations and their updates in any 60 s from one source, which the host names (an
+    /// address, say). Default 300: many users share an address, and some clients register at each connection.
     pub registrations_per_minute: u32,
-    /// Registrations in any 60 s from all sources together. Default 600. With
+    /// Registrations and their updates in any 60 s from all sources together. Default 600. With
     /// [`registration_bytes`](Self::registration_bytes) it bounds what strangers can have stored:
     /// at most 864,000 registrations or some 14 GiB a day, each of which may be dropped after
     /// [`Lifetimes::unused_client`] unless a user authorizes it. What it costs: strangers at
     /// several addresses can use it up.
     pub all_registrations_per_minute: u32,
+    /// New clients in any 60 s that are known by a document, from all sources together. Default
+    /// 600: at most 864,000 records or some 4 GiB a day, each of which may be dropped after
+    /// [`Lifetimes::unused_client`] unless a user authorizes it. A client that is on record is not
+    /// counted: it is written again at most once in [`DocumentRules::fresh_at_least`]. What it
+    /// costs: strangers at several addresses can use it up, and clients that are not on record
+    /// then wait.
+    pub all_documents_per_minute: u32,
     /// Consent pages that are made for one user in any 60 s. Default 60. Any site can have a
     /// signed-in browser open them, and each is a record of some kilobytes that is kept for an hour
     /// past [`Lifetimes::consent`]: by default at most 4,200 of one user's at any time.

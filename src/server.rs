@@ -7,6 +7,8 @@
 mod blocking;
 mod core;
 mod ending;
+mod guesses;
+mod records;
 mod waiting;
 mod watch;
 

@@ -166,6 +166,7 @@ fn lifetimes_and_limits_are_the_defaults() {
     says(format!("admits {} requests by one `client_id`", limits.token_requests_per_minute));
     says(format!("and {} failed authentications", limits.failed_authentications_per_minute));
     says(format!("{} registrations from one source", limits.registrations_per_minute));
-    says(format!("{} from all together", limits.all_registrations_per_minute));
+    says(format!("{} from all together, updates", limits.all_registrations_per_minute));
+    says(format!("documents it reads {} from all together", limits.all_documents_per_minute));
     says(format!("{} consent pages for one user", limits.consent_pages_per_minute));
 }

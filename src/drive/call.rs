@@ -101,7 +101,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             Ok(loaded) => loaded,
             Err(error) => return self.unread(error),
         };
-        let mut decision = self.operation.decide(&loaded, self.host.policy(), &self.moment);
+        let mut decision = self.decide(&loaded);
         if let Some(earlier) = &self.earlier {
             follow(&mut decision.settled_mut().event, earlier);
         }
@@ -112,6 +112,29 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             true => self.begin_commit(),
             false => self.settle(),
         }
+    }
+
+    /// Decides, unless a limit refuses that: any number of requests may have been let through before
+    /// the first of them counted. What was let through once is not refused at a later attempt.
+    fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
+        let is_first = !self.moment.again;
+        if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
+            return self.withheld(refusal);
+        }
+        let decision = self.operation.decide(loaded, self.host.policy(), &self.moment);
+        let refusal = decision.settled().outcome.as_ref().err();
+        match self.host.admit(refusal, decision.write()) {
+            Some(refusal) if is_first => self.withheld(refusal),
+            _ => decision,
+        }
+    }
+
+    /// The refusal of a limit. It is recorded as one made before the records were loaded: its event
+    /// knows what the request claims and nothing more.
+    fn withheld(&self, refusal: Refusal) -> Decision<O::Response> {
+        let keys = self.operation.keys(&self.moment);
+        Decision::refuse_by(refusal, &Loaded::default(), &self.moment)
+            .claimed_by(keys.client.as_named().unwrap_or_default())
     }
 
     /// The records could not be read: nothing is decided.

@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::moment::{Clock, Timestamp};
 use crate::policy::Policy;
+use crate::record::Write;
 use crate::refusal::Refusal;
 
 /// The server around a call: its clock and policy, and whom it reports to. Nothing here waits.
@@ -13,6 +14,15 @@ pub(crate) trait Host {
 
     /// Returns whether a step is refused whose event cannot be recorded.
     fn fail_closed(&self) -> bool;
+
+    /// Returns the refusal to send instead of a decision, if a limit was reached since the request
+    /// was let through.
+    fn throttled(&self) -> Option<Refusal>;
+
+    /// Counts what the limits count of a decision, before its write is begun. Returns the refusal
+    /// to send in its place, if a limit has no room for it. Nothing has been awaited since it was
+    /// made.
+    fn admit(&self, refusal: Option<&Refusal>, write: Option<&Write>) -> Option<Refusal>;
 
     /// Counts what the limits count of an outcome: it is decided, and nothing has been awaited
     /// since.
@@ -42,6 +52,14 @@ impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
 
     fn fail_closed(&self) -> bool {
         false
+    }
+
+    fn throttled(&self) -> Option<Refusal> {
+        None
+    }
+
+    fn admit(&self, _: Option<&Refusal>, _: Option<&Write>) -> Option<Refusal> {
+        None
     }
 
     fn settled(&self, _: Option<&Refusal>) {}

@@ -71,6 +71,7 @@ impl PolicyBuilder {
                 registration_bytes: 16 * 1024,
                 registrations_per_minute: 300,
                 all_registrations_per_minute: 600,
+                all_documents_per_minute: 600,
                 consent_pages_per_minute: 60,
             },
             rates: RateRules::default(),

@@ -82,8 +82,8 @@ impl RateRules {
 #[non_exhaustive]
 pub enum RateKey {
     /// The `client_id`. All users of one product share its limit then, where they share its id, and
-    /// anybody can use it up.
-    #[default]
+    /// anybody can use it up: the name of a public client is no secret, and a minute's requests in
+    /// it lock the client out for everybody.
     Client,
     /// The `client_id` and the grant that the code or refresh token names: one limit for each
     /// user's connection. Advised with
@@ -91,10 +91,12 @@ pub enum RateKey {
     /// users of a product. What it costs: whoever makes grants up is limited by nothing here.
     ClientAndGrant,
     /// The `client_id` and where the request comes from
-    /// ([`RequestParts::source`](crate::RequestParts::source)); the client alone where the host
-    /// does not say. What it costs: users behind one address share a limit, as all do of a product
-    /// that calls from its own servers, and whoever has many addresses has the limits of all of
-    /// them.
+    /// ([`RequestParts::source`](crate::RequestParts::source)), so that nobody uses up a client's limit from
+    /// elsewhere. Where the source is empty, because the host gives none, the key is the `client_id`
+    /// alone, with what [`Client`](Self::Client) costs. What it costs: users behind one address
+    /// share a limit, as all do of a product that calls from its own servers, and whoever has many
+    /// addresses has the limits of all of them.
+    #[default]
     ClientAndSource,
     /// Whatever the host makes of it, such as a tenant's name. The same text is the same bucket,
     /// whoever the client is.

@@ -292,6 +292,7 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         limits.failed_authentications_per_minute,
         limits.registrations_per_minute,
         limits.all_registrations_per_minute,
+        limits.all_documents_per_minute,
         limits.consent_pages_per_minute,
     ];
     let sizes = [request_bytes, parameters, value_bytes, live_access_tokens, registration_bytes];

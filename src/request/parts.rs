@@ -18,7 +18,8 @@ pub struct RequestParts<'a> {
     /// The value of `Authorization`.
     pub authorization: Authorization<'a>,
     /// Where it comes from, as far as limits go by that: the caller's network address, say. Empty
-    /// if the host does not say.
+    /// if the host does not say: token requests are then limited by client alone, so that anybody
+    /// can use up a client's limit, and registrations by one limit for all.
     pub source: &'a str,
     /// The body. A host should not read more than [`Limits::request_bytes`] and one.
     pub body: &'a [u8],

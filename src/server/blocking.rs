@@ -65,7 +65,7 @@ impl<S: Store, T: AuditLog> Server<S, T> {
         let request = self.core.admit_consent_page(request);
         let placed = user.filter(|_| request.is_ok());
         let request = request.map(|request| request.with_document(fetch));
-        let answer = self.answer(request, Asker::Nobody);
+        let answer = self.answer(request, Asker::Document);
         self.core.settle_consent_page(placed, answer)
     }
 
@@ -149,7 +149,8 @@ impl<S: Store, T: AuditLog> Server<S, T> {
     }
 
     /// The endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this
-    /// `client_id`: a whole response.
+    /// `client_id`: a whole response. An update counts as a registration from
+    /// [`RequestParts::source`] does.
     ///
     /// # Errors
     /// [`Failure`] if the store failed; its refusal is the response to send.
@@ -158,11 +159,11 @@ impl<S: Store, T: AuditLog> Server<S, T> {
         client_id: &str,
         incoming: &RequestParts<'_>,
     ) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.management_request(client_id, incoming) {
+        let (request, asker) = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).reply(&self.core.policy)),
         };
-        let outcome = self.run(request)?;
+        let outcome = self.answer(Ok(request), asker)?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 

@@ -3,8 +3,9 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use super::guesses::{Guesses, is_failure};
+use super::records::Records;
 use crate::audit::{AuditError, AuditPolicy};
 use crate::drive::Failure;
 use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
@@ -12,20 +13,13 @@ use crate::limiter::Limiter;
 use crate::moment::{Clock, Entropy, EntropySource, Moment, Timestamp};
 use crate::operation::Operation;
 use crate::policy::{Policy, RateKey};
-use crate::rate::RateWindow;
-use crate::reason::{Endpoint, ErrorCode, Reason};
+use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
-use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::connection::RevokedBy;
-use crate::request::introspection::IntrospectionRequest;
 use crate::request::parts::RequestParts;
-use crate::request::registration::{ManagementRequest, RegistrationRequest};
-use crate::request::revocation::RevocationRequest;
-use crate::request::token::{Credentials, TokenRequest};
+use crate::request::token::TokenRequest;
 use crate::response::access::Access;
-use crate::response::authorization::AuthorizationStep;
 use crate::response::reply::Reply;
-use crate::server::Answer;
 use crate::value::text::{Subject, log_text};
 
 /// What both have but the store.
@@ -35,16 +29,8 @@ pub(super) struct Core {
     entropy: Box<dyn EntropySource + Send + Sync>,
     /// Nothing where the host limits by itself.
     requests: Option<Limiter>,
-    /// Failed authentications of clients that exist.
-    failures: Limiter,
-    /// Failed authentications of unknown client ids. Counted separately, so that a flood of invented
-    /// ids takes no room from the counters of real clients.
-    strangers: Limiter,
-    registrations: Limiter,
-    /// Registrations of all sources together.
-    all_registrations: Mutex<RateWindow>,
-    /// Consent pages by user.
-    consent_pages: Limiter,
+    pub(super) guesses: Guesses,
+    pub(super) records: Records,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
     pub(super) trail: AuditPolicy,
     /// Numbers the steps that got no randomness.
@@ -60,7 +46,7 @@ pub(super) struct Early {
 /// A token request that the limits let through: from where, and when.
 pub(super) struct Admitted<'a> {
     pub(super) request: TokenRequest<'a>,
-    source: &'a str,
+    pub(super) source: &'a str,
     at: Timestamp,
 }
 
@@ -82,11 +68,8 @@ impl Core {
             clock,
             entropy,
             requests,
-            failures: Limiter::default(),
-            strangers: Limiter::default(),
-            registrations: Limiter::default(),
-            all_registrations: Mutex::default(),
-            consent_pages: Limiter::default(),
+            guesses: Guesses::default(),
+            records: Records::default(),
             observer: Box::new(|_| {}),
             trail: AuditPolicy::default(),
             unnamed: AtomicU64::default(),
@@ -241,7 +224,7 @@ impl Core {
         source: &str,
         now: Timestamp,
     ) -> Result<(), (Reason, u32)> {
-        let throttled = self.throttled(&request.credentials, source, now);
+        let throttled = self.throttled_for(&request.credentials, source, now);
         let limited = self.requests.as_ref().and_then(|requests| {
             let bucket = self.policy.rate_bucket(&request.rate_hit(source));
             match throttled {
@@ -259,36 +242,42 @@ impl Core {
         }
     }
 
-    /// Counts what came of a token request. A place is given back only for a failure that counts
-    /// elsewhere: nothing is free.
+    /// Counts what came of a token request. A place is given back only for what another limit has
+    /// refused, and for a failure that counts there: nothing is free.
     pub(super) fn count_token_request(&self, admitted: &Admitted<'_>, refusal: Option<&Refusal>) {
+        let Some(requests) = &self.requests else { return };
         let Admitted { request, source, at } = admitted;
-        let counted = self.count_failure(&request.credentials, source, refusal);
-        if let Some(requests) = &self.requests {
-            let bucket = self.policy.rate_bucket(&request.rate_hit(source));
-            if counted && self.policy.rates().authenticated_only {
-                requests.give_back(&bucket.key, *at);
-            } else if self.proves_bucket(refusal) {
-                requests.prove(&bucket.key, *at);
-            }
+        let bucket = self.policy.rate_bucket(&request.rate_hit(source));
+        let is_elsewhere = refusal.is_some_and(|refusal| {
+            refusal.reason() == Reason::AuthenticationsThrottled
+                || self.policy.rates().authenticated_only
+                    && is_failure(&request.credentials, refusal)
+        });
+        if is_elsewhere {
+            requests.give_back(&bucket.key, *at);
+        } else if self.proves_bucket(source, refusal) {
+            requests.prove(&bucket.key, *at);
         }
     }
 
     /// Returns whether the outcome shows that the bucket of the request is no made-up one. Where it
     /// is the client's alone, the client must exist; where the sender chooses a part of its name,
     /// only tokens prove the whole.
-    fn proves_bucket(&self, refusal: Option<&Refusal>) -> bool {
-        match (self.policy.rates().key, refusal) {
-            (_, None) => true,
-            (RateKey::Client, Some(refusal)) => !matches!(
+    fn proves_bucket(&self, source: &str, refusal: Option<&Refusal>) -> bool {
+        let Some(refusal) = refusal else { return true };
+        let is_clients_alone = match self.policy.rates().key {
+            RateKey::Client => true,
+            RateKey::ClientAndSource => source.is_empty(),
+            RateKey::ClientAndGrant | RateKey::Custom(_) => false,
+        };
+        is_clients_alone
+            && !matches!(
                 refusal.reason(),
                 Reason::ClientUnknown
                     | Reason::StorageUnavailable
                     | Reason::Contended
                     | Reason::AuditUnavailable
-            ),
-            (_, Some(_)) => false,
-        }
+            )
     }
 
     /// A refusal of the host's own limit.
@@ -298,148 +287,6 @@ impl Core {
 
     fn later(&self, reason: Reason, wait: u32, client: &str) -> Early {
         self.early(Refusal::later(reason, Endpoint::Token, wait.max(1)), Some(client))
-    }
-
-    /// Reads a revocation and holds it to the limit of failed authentications: secrets could be
-    /// guessed here as well.
-    pub(super) fn revocation_request<'a>(
-        &self,
-        incoming: &RequestParts<'a>,
-    ) -> Result<RevocationRequest<'a>, Early> {
-        let request = RevocationRequest::parse(incoming, &self.policy);
-        let request = request.map_err(|refusal| self.early(refusal, None))?;
-        self.throttle(&request.credentials, incoming.source)?;
-        Ok(request)
-    }
-
-    /// Reads an introspection and holds it to the same.
-    pub(super) fn introspection_request<'a>(
-        &self,
-        incoming: &RequestParts<'a>,
-    ) -> Result<IntrospectionRequest<'a>, Early> {
-        let request = IntrospectionRequest::parse(incoming, &self.policy)
-            .map_err(|refusal| self.early(refusal, None))?;
-        self.throttle(&request.credentials, incoming.source)?;
-        Ok(request)
-    }
-
-    fn throttle(&self, credentials: &Credentials<'_>, source: &str) -> Result<(), Early> {
-        let Some(wait) = self.throttled(credentials, source, self.clock.now()) else {
-            return Ok(());
-        };
-        Err(self.later(Reason::AuthenticationsThrottled, wait, &credentials.id))
-    }
-
-    /// Returns for how long no secret is looked at under this name, if authentication failed too
-    /// often. A request without a secret guesses none, so that nobody can lock out a client that has
-    /// none.
-    fn throttled(
-        &self,
-        credentials: &Credentials<'_>,
-        source: &str,
-        now: Timestamp,
-    ) -> Option<u32> {
-        if !credentials.has_secret() {
-            return None;
-        }
-        let key = self.policy.failure_key(&credentials.id, source);
-        let limit = self.policy.limits().failed_authentications_per_minute;
-        // A name that no client has keeps no secret to guess. Were it held to a window that it
-        // shares, a flood of made-up names would refuse clients that exist.
-        self.failures.wait(&key, limit, now).max(self.strangers.wait_alone(&key, limit, now))
-    }
-
-    /// Counts an authentication that failed, and returns whether it did. Only a secret that may have
-    /// been guessed is one: not the lack of a secret, not a secret of a client that has none, and not
-    /// the right secret by the wrong method.
-    pub(super) fn count_failure(
-        &self,
-        credentials: &Credentials<'_>,
-        source: &str,
-        refusal: Option<&Refusal>,
-    ) -> bool {
-        let Some(refusal) = refusal else { return false };
-        if !credentials.has_secret() || refusal.code() != ErrorCode::InvalidClient {
-            return false;
-        }
-        let failures = match refusal.reason() {
-            Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch => return false,
-            Reason::ClientUnknown => &self.strangers,
-            _ => &self.failures,
-        };
-        failures.count(&self.policy.failure_key(&credentials.id, source), self.clock.now());
-        true
-    }
-
-    /// Reads a registration and holds it to the limit. What cannot be read costs no turn: it leaves
-    /// nothing behind.
-    pub(super) fn registration_request(
-        &self,
-        incoming: &RequestParts<'_>,
-    ) -> Result<RegistrationRequest, Early> {
-        let refuse = |refusal| {
-            let mut early = self.early(refusal, None);
-            let sender = RegistrationRequest::sender(incoming, &self.policy);
-            early.event.note = sender.as_deref().map(log_text);
-            early
-        };
-        let request = RegistrationRequest::parse(incoming, &self.policy).map_err(refuse)?;
-        let later = |wait| {
-            refuse(Refusal::later(Reason::RegistrationLimited, Endpoint::Registration, wait))
-        };
-        let limits = self.policy.limits();
-        let now = self.clock.now();
-        let mut all = self.all_registrations.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked first, and counted last: what is refused takes no place of either.
-        if let Some(wait) = all.wait(limits.all_registrations_per_minute, now) {
-            return Err(later(wait));
-        }
-        self.registrations
-            .admit(incoming.source, limits.registrations_per_minute, now)
-            .map_err(later)?;
-        all.count(now);
-        Ok(request)
-    }
-
-    /// Holds a signed-in user's request to the limit of consent pages. Each page is stored, and any
-    /// site can have the user's browser ask for as many as it likes.
-    pub(super) fn admit_consent_page<'r>(
-        &self,
-        parsed: Result<AuthorizationRequest<'r>, Refusal>,
-    ) -> Result<AuthorizationRequest<'r>, Refusal> {
-        let request = parsed?;
-        let Some(user) = &request.user else { return Ok(request) };
-        let limit = self.policy.limits().consent_pages_per_minute;
-        match self.consent_pages.admit(user.subject, limit, self.clock.now()) {
-            Ok(()) => Ok(request),
-            Err(wait) => {
-                Err(Refusal::later(Reason::ConsentPagesLimited, Endpoint::Authorization, wait))
-            }
-        }
-    }
-
-    /// Gives the place of this user's request back if no page was made. After a failure of the store
-    /// there may be one.
-    pub(super) fn settle_consent_page<E>(
-        &self,
-        user: Option<User<'_>>,
-        answer: Answer<AuthorizationStep, E>,
-    ) -> Answer<AuthorizationStep, E> {
-        let may_be_stored = matches!(&answer, Ok(Ok(AuthorizationStep::NeedsConsent(_))) | Err(_));
-        if let (Some(user), false) = (user, may_be_stored) {
-            self.consent_pages.give_back(user.subject, self.clock.now());
-        }
-        answer
-    }
-
-    /// Reads a request to the endpoint of a registration.
-    pub(super) fn management_request<'a>(
-        &self,
-        id: &'a str,
-        incoming: &RequestParts<'a>,
-    ) -> Result<ManagementRequest<'a>, Early> {
-        let refuse = |refusal| self.early(refusal, Some(id));
-        ManagementRequest::parse(id, incoming, &self.policy).map_err(refuse)
     }
 
     /// The response, or the refusal as one.

@@ -62,7 +62,7 @@ impl<S: AsyncStore, T: AsyncAuditLog> AsyncServer<S, T> {
         let request = self.core.admit_consent_page(request);
         let placed = user.filter(|_| request.is_ok());
         let request = request.map(|request| request.with_document(fetch));
-        let answer = self.answer(request, Asker::Nobody).await;
+        let answer = self.answer(request, Asker::Document).await;
         self.core.settle_consent_page(placed, answer)
     }
 
@@ -152,11 +152,11 @@ impl<S: AsyncStore, T: AsyncAuditLog> AsyncServer<S, T> {
         client_id: &str,
         incoming: &RequestParts<'_>,
     ) -> Result<Reply, Failure<S::Error>> {
-        let request = match self.core.management_request(client_id, incoming) {
+        let (request, asker) = match self.core.management_request(client_id, incoming) {
             Ok(request) => request,
             Err(early) => return Ok(self.told(early).await.reply(&self.core.policy)),
         };
-        let outcome = self.run(request).await?;
+        let outcome = self.answer(Ok(request), asker).await?;
         Ok(self.core.reply(outcome.map(|managed| managed.reply(&self.core.policy))))
     }
 

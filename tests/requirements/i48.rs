@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::steps::form;
-use crate::support::{CALLBACK, MCP, SECRET, T, World, assert_refused, policy};
+use crate::support::{CALLBACK, Granted, MCP, SECRET, T, World, assert_refused, policy};
 
 /// A cheap request of this client.
 fn spend(world: &World, client: &str) -> u16 {
@@ -177,6 +177,23 @@ fn i48_a_client_without_a_secret_is_not_locked_out_by_secrets() {
     for name in ["app", late] {
         assert_eq!(spend(&world, name), 400, "{name}");
     }
+}
+
+/// A public client's name proves nothing: what strangers send in it counts where they are.
+#[test]
+fn i48_strangers_elsewhere_use_up_no_request_of_a_client_without_a_secret() {
+    let world = World::new();
+    let statuses: Vec<_> =
+        (0..100).map(|_| from(&world, "192.0.2.66", &Params::refresh("x")).status).collect();
+    assert_eq!((&statuses[..60], &statuses[60..]), (&[400; 60][..], &[429; 40][..]));
+    let code = world.code(&Params::authorize());
+    let redeemed = from(&world, "192.0.2.1", &Params::redeem(&code));
+    let mut refresh = Granted::of(&redeemed).refresh().to_owned();
+    for _ in 0..59 {
+        let reply = from(&world, "192.0.2.1", &Params::refresh(&refresh));
+        refresh = Granted::of(&reply).refresh().to_owned();
+    }
+    assert_eq!(from(&world, "192.0.2.1", &Params::refresh(&refresh)).status, 429);
 }
 
 #[test]

@@ -33,8 +33,8 @@ fn from(world: &World, source: &str, params: &Params) -> Reply {
 }
 
 #[test]
-fn rate_06_by_default_the_key_is_the_claimed_client() {
-    let world = World::new();
+fn rate_06_the_key_can_be_the_claimed_client_alone() {
+    let world = limited(|rules| rules.key = RateKey::Client);
     for number in 0..60 {
         assert_eq!(from(&world, &format!("192.0.2.{number}"), &Params::refresh("x")).status, 400);
     }
@@ -42,8 +42,8 @@ fn rate_06_by_default_the_key_is_the_claimed_client() {
 }
 
 #[test]
-fn rate_06_two_sources_of_one_client_can_have_a_limit_each() {
-    let world = limited(|rules| rules.key = RateKey::ClientAndSource);
+fn rate_06_by_default_two_sources_of_one_client_have_a_limit_each() {
+    let world = World::new();
     for _ in 0..60 {
         assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 400);
     }
@@ -110,7 +110,7 @@ fn rate_06_strangers_cannot_use_up_the_limit_of_a_client_with_a_secret_if_only_i
 
 #[test]
 fn rate_06_without_a_source_the_key_is_the_client() {
-    let world = limited(|rules| rules.key = RateKey::ClientAndSource);
+    let world = World::new();
     spent(&world, "app", 60);
     assert_eq!(from(&world, "", &Params::refresh("x")).status, 429);
     assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 400);
@@ -238,7 +238,7 @@ fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
             Ok(())
         });
     }
-    let policy = policy().build().unwrap();
+    let policy = policy().rates(|rules| rules.key = RateKey::Client).build().unwrap();
     assert_eq!(bucket(&policy, "app", "192.0.2.1"), ("app".into(), 60));
     let plain = |bytes: usize| bucket(&policy, &"x".repeat(bytes), "").0.len();
     assert!(plain(128) == 128 && plain(129) < 128, "what is longer is known by its digest");

@@ -151,6 +151,7 @@ G metadata_keys invalid_client_metadata 400
 M method_not_allowed invalid_request 405
 M request_too_large invalid_request 413
 M registration_off access_denied 403
+M registration_limited too_many_requests 429
 M management_token_missing - 401
 M management_token_wrong invalid_token 401
 M metadata_client_id invalid_client_metadata 400

@@ -73,6 +73,13 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
         drop(world.manage("GET", "app", "token", &Value::Null));
         (world, Told::At(Endpoint::Management))
     }),
+    (Reason::RegistrationLimited, || {
+        let rules = policy().registration(RegistrationRules::open());
+        let world = World::with(rules.limits(|limits| limits.all_registrations_per_minute = 1));
+        let own = world.own(&metadata());
+        drop(world.manage("PUT", &own.id, &own.token, &own.update(metadata())));
+        (world, Told::At(Endpoint::Management))
+    }),
     (Reason::MetadataNotJson, || managed(|_, token| (token.into(), json!([])))),
     (Reason::RegisteredUriLoopback, || {
         let mut rules = RegistrationRules::open();

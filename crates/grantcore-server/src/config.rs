@@ -217,22 +217,24 @@ pub(crate) struct Lifetimes {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Token requests per minute and client id, or what --rate-key says; more are answered 429
-    /// with `Retry-After`.
+    /// Token requests per minute, client id and network address, or what --rate-key says; more are
+    /// answered 429 with `Retry-After`.
     ///
-    /// Users of one product may share a client id: allow for all of them, or choose another key.
+    /// Users of one product may share a client id, and an address: allow for all of them, or choose
+    /// another key.
     #[arg(long, env = "GRANTCORE_RATE_LIMIT", value_name = "COUNT")]
     #[arg(default_value = "60")]
     pub(crate) rate_limit: NonZeroU32,
 
     /// What token requests share the limit of --rate-limit.
     ///
-    /// A client id is often shared by all users of a product, always where it is known by a
-    /// document: `client-and-grant` gives each of their connections a limit, and whoever makes
-    /// tokens up has none. `client-and-source` goes by the network address, which
-    /// behind a reverse proxy is the proxy's.
+    /// `client-and-source` goes by the network address, which behind a reverse proxy is the proxy's,
+    /// unless --trusted-proxies names it. With `client`, anybody can use up the limit of a client
+    /// that has no secret. A client id is often shared by all users of a product, always where it
+    /// is known by a document: `client-and-grant` gives each of their connections a limit, and
+    /// whoever makes tokens up has none.
     #[arg(long, env = "GRANTCORE_RATE_KEY", value_name = "KEY")]
-    #[arg(default_value = "client")]
+    #[arg(default_value = "client-and-source")]
     pub(crate) rate_key: RateKey,
 
     /// Failed client authentications per minute and client id, before even a right secret is
@@ -243,7 +245,8 @@ pub(crate) struct Limits {
     #[arg(default_value = "10")]
     pub(crate) auth_failures: NonZeroU32,
 
-    /// Registrations per minute and network address; more are answered 429 with `Retry-After`.
+    /// Registrations and their updates per minute and network address; more are answered 429 with
+    /// `Retry-After`.
     ///
     /// Many users share an address, and behind a reverse proxy all of them do.
     #[arg(long, env = "GRANTCORE_REGISTRATION_RATE", value_name = "COUNT")]

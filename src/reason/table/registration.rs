@@ -19,13 +19,13 @@ macro_rules! registration_rows {
             "The initial access token is not valid."
             "The bearer token is none of the initial access tokens in the policy."
             "Ask the operator for a token."
-        RegistrationLimited "registration_limited" TooManyRequests "RFC 6585 §4; RFC 7591 §5"
-            "Too many registrations. Wait for the time in Retry-After."
-            "One source, or all together, registered more clients in a minute than the policy allows."
-            "Look for a client that registers anew instead of keeping its client_id. Many users may share one source."
     }
 
     at Registration, Management {
+        RegistrationLimited "registration_limited" TooManyRequests "RFC 6585 §4; RFC 7591 §5"
+            "Too many registrations. Wait for the time in Retry-After."
+            "One source, or all together, registered or updated more clients in a minute than the policy allows."
+            "Look for a client that registers anew instead of keeping its client_id, or updates itself in a loop. Many users may share one source."
         MetadataNotJson "metadata_not_json" InvalidClientMetadata "RFC 7591 §3.1"
             "The body must be one JSON object, no member of it repeated, sent as application/json."
             "The body is not JSON, is no object, has a member twice, or has another content type."

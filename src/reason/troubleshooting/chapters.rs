@@ -115,9 +115,10 @@ const RATE_LIMIT: &str = "\
 Symptom: 429 with `Retry-After`.
 
 Wait for as many seconds as `Retry-After` says, then look for the loop: most often a client that refreshes again at each failure,
-without backoff. The token endpoint admits 60 requests by one `client_id` in a minute, and 10 failed authentications; the
-registration endpoint 300 registrations from one source
-and 600 from all together. The authorization endpoint makes 60 consent pages for one user.
+without backoff. In a minute, the token endpoint admits 60 requests by one `client_id` from one source,
+and 10 failed authentications of one `client_id`; the registration endpoint 300 registrations from one source
+and 600 from all together, updates among them. The authorization endpoint makes 60 consent pages for one user. Of new client
+documents it reads 600 from all together; what is over that is answered with [`cimd_busy`](#cimd_busy), 503.
 ";
 
 const INVALID_TOKEN: &str = "\

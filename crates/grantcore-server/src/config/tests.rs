@@ -32,7 +32,7 @@ fn nothing_has_to_be_said() {
     assert_eq!(network.max_connections.get(), 4096);
     assert_eq!(network.max_connections_per_source.get(), 128);
     assert_eq!(config.limits.rate_limit.get(), 60);
-    assert_eq!(config.limits.rate_key, RateKey::Client);
+    assert_eq!(config.limits.rate_key, RateKey::ClientAndSource);
     assert_eq!(config.limits.auth_failures.get(), 10);
     assert_eq!((config.balances.opening_balance, config.balances.low_balance), (1000, 10));
     assert_eq!(config.records.trail_retention, 90 * 24 * HOUR);

@@ -49,7 +49,9 @@ pub(crate) async fn manage(
     };
     // A path that is no text names no client.
     let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
-    match app.oauth.manage(&client_id, &RequestParts::from_http(&parts, &body)).await {
+    let source = source(&parts);
+    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
+    match app.oauth.manage(&client_id, &incoming).await {
         Ok(reply) => respond(reply),
         Err(failure) => app.failed_reply(&failure),
     }

@@ -1,0 +1,100 @@
+//! CLIENT-08, CLIENT-18: how much strangers can have written by updates of registrations and by
+//! documents.
+
+use grantcore::{
+    Authorization, DocumentRules, Limits, Reason, RegistrationRules, Reply, RequestParts,
+};
+use serde_json::Value;
+
+use crate::support::clients::{Own, ask, document, fetched, metadata, posting, with};
+use crate::support::refused::assert_page;
+use crate::support::{World, assert_refused, policy};
+
+/// An update is a write like a registration: by source, and of all sources together.
+#[test]
+fn client_08_updates_count_as_registrations_do() {
+    let world = |limits: fn(&mut Limits)| {
+        World::with(policy().registration(RegistrationRules::open()).limits(limits))
+    };
+    let put = |world: &World, own: &Own, source: &str, token: &str| {
+        let (header, body) = (format!("Bearer {token}"), own.update(metadata()).to_string());
+        let authorization = Authorization::One(header.as_bytes());
+        let incoming = RequestParts { method: "PUT", authorization, ..posting(body.as_bytes()) };
+        world.server.manage(&own.id, &RequestParts { source, ..incoming }).unwrap()
+    };
+    let limited = |world: &World, reply: &Reply| {
+        assert_refused(world, reply, 429, "too_many_requests", Reason::RegistrationLimited);
+        assert_eq!(reply.header("retry-after"), Some("60"));
+    };
+
+    let by_source = world(|limits| limits.registrations_per_minute = 3);
+    let own = by_source.own(&metadata());
+    for _ in 0..9 {
+        assert_eq!(put(&by_source, &own, "192.0.2.2", "guess").status, 401, "counts nothing");
+    }
+    for _ in 0..3 {
+        assert_eq!(put(&by_source, &own, "192.0.2.2", &own.token).status, 200);
+    }
+    let before = (by_source.client(&own.id), by_source.store.commits());
+    limited(&by_source, &put(&by_source, &own, "192.0.2.2", &own.token));
+    assert_eq!((by_source.client(&own.id), by_source.store.commits()), before);
+    assert_eq!(by_source.manage("GET", &own.id, &own.token, &Value::Null).status, 200);
+    assert_eq!(put(&by_source, &own, "192.0.2.3", &own.token).status, 200);
+    by_source.at(60);
+    assert_eq!(put(&by_source, &own, "192.0.2.2", &own.token).status, 200);
+
+    let in_all = world(|limits| limits.all_registrations_per_minute = 5);
+    let own = in_all.own(&metadata());
+    for number in 0..4 {
+        assert_eq!(put(&in_all, &own, &format!("192.0.2.{number}"), &own.token).status, 200);
+    }
+    limited(&in_all, &put(&in_all, &own, "192.0.2.99", &own.token));
+    assert_eq!(in_all.register(&metadata()).status, 429);
+    assert_eq!(in_all.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
+}
+
+/// Whoever can serve a file makes any number of documents, and each that is read is a record.
+#[test]
+fn client_18_new_documents_of_all_sources_together_have_a_limit() {
+    let rules = policy().client_documents(DocumentRules::default());
+    let world = World::with(rules.limits(|limits| limits.all_documents_per_minute = 3));
+    let read = |number: usize, name: &str| {
+        let url = format!("https://{number}.example/client.json");
+        let body = with(with(document(), "client_id", &*url), "client_name", name).to_string();
+        world.authorize_with(&ask(&url), Some(fetched(body.as_bytes())))
+    };
+    let busy = |number| {
+        let before = (world.store.inner.client_count(), world.store.commits());
+        let refusal = read(number, "New").unwrap_err();
+        assert_page(&world, &refusal, 503, "temporarily_unavailable", Reason::DocumentsBusy);
+        assert_eq!((world.store.inner.client_count(), world.store.commits()), before);
+        refusal.reply(world.server.policy()).header("retry-after").map(str::to_owned)
+    };
+    for number in 0..3 {
+        // Neither a document that is no good nor one that is on record takes a place.
+        assert!(read(number, "").is_err());
+        assert!(read(number, "New").is_ok() && read(number, "Newer").is_ok());
+    }
+    for number in 3..20 {
+        assert_eq!(busy(number), Some("60".to_owned()));
+    }
+    // Those on record are read again when they are no longer fresh, and not sooner.
+    let name = |number: usize| {
+        let client = world.client(&format!("https://{number}.example/client.json")).unwrap();
+        client.display_name()
+    };
+    assert_eq!(name(0), "New");
+    world.at(59);
+    assert!(read(3, "New").is_err());
+    world.at(60);
+    for number in 0..3 {
+        assert!(read(number, "Newer").is_ok());
+        assert_eq!(name(number), "Newer");
+    }
+    for number in 3..6 {
+        assert!(read(number, "New").is_ok(), "updates took no place");
+    }
+    assert_eq!(busy(6), Some("60".to_owned()));
+    let zero = policy().limits(|limits| limits.all_documents_per_minute = 0);
+    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit);
+}
