@@ -37,7 +37,6 @@ use self::flights::{Boarding, Flights, await_outcome};
 pub(crate) use self::slots::{Asker, Busy};
 use self::slots::{Slot, Slots};
 use self::strangers::Allowance;
-pub(crate) use self::strangers::source;
 pub(crate) use self::trust::TrustError;
 
 /// Fetches documents. A clone is another handle of the same.

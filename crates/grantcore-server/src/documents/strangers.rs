@@ -5,7 +5,6 @@
 //! first, so that limit can be strict.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -78,15 +77,6 @@ impl PerMinute {
     }
 }
 
-/// What counts as one address: of IPv6 the network, for whoever has one of its addresses has them
-/// all.
-pub(crate) fn source(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("{:x}/64", address.to_bits() >> 64),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,14 +112,5 @@ mod tests {
         let admitted = |asker| (0..100).filter(|_| allowance.admit(asker, at(0))).count();
         assert_eq!(admitted(Asker::Stranger("a")), 20);
         assert_eq!((admitted(Asker::User("a")), admitted(Asker::User("b"))), (60, 60));
-    }
-
-    #[test]
-    fn a_network_is_one_source() {
-        let of = |address: &str| source(address.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
     }
 }

@@ -14,7 +14,7 @@ use grantcore::{
 
 use super::authorize::read;
 use crate::app::{App, respond};
-use crate::documents::{self, Asker, FetchError};
+use crate::documents::{Asker, FetchError};
 use crate::network::source::Source;
 use crate::store::BackendError;
 
@@ -59,11 +59,7 @@ pub(crate) async fn manage(
 
 /// Where a request comes from, as far as a limit goes by it; see `--trusted-proxies`.
 pub(super) fn source(parts: &Parts) -> String {
-    parts
-        .extensions
-        .get::<Source>()
-        .map(|Source(address)| documents::source(*address))
-        .unwrap_or_default()
+    parts.extensions.get::<Source>().map(|source| source.network().to_string()).unwrap_or_default()
 }
 
 /// The same authorization request once more, with the document that it needs; nothing if whoever
