@@ -3,6 +3,7 @@
 //!
 //! Everything here happens before a route is chosen, and none of it knows what a request is for.
 
+mod activity;
 pub(crate) mod connections;
 pub(crate) mod hosts;
 mod serve;

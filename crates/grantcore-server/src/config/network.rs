@@ -54,9 +54,10 @@ pub(crate) struct Network {
 
     /// How many connections may be open at once, all together.
     ///
-    /// One more closes the one that has been without a request for longest; when all are busy, the
-    /// new one is closed. Never more than three quarters of the files that the system lets this
-    /// process open.
+    /// One more closes a connection that waits for its client: for a request, for the rest of a head
+    /// or body, or until its answer is taken. Of the address with the most connections, the one that
+    /// has waited longest is closed. If none waits, the new one is closed. Never more than three
+    /// quarters of the files that the system lets this process open.
     #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS", value_name = "COUNT")]
     #[arg(default_value = "4096")]
     pub(crate) max_connections: NonZeroUsize,

@@ -1,19 +1,18 @@
-//! The connections that are open: how many, from whom, and for how long without a request.
+//! The connections that are open: how many, from whom, and which of them make room for others.
 //!
-//! Connections that wait, for the first byte, the rest of a head or the next request, cost a
-//! stranger nothing (Slowloris). So each waits for a bounded time, and where there are as many as
-//! allowed, the one that has waited longest makes room. A connection whose request is being
-//! answered is never closed for another.
+//! Connections that wait for their client cost a stranger nothing (Slowloris): for the first byte,
+//! the rest of a head, the rest of a body, the next request. So each waits for a bounded time, and
+//! where there are as many as allowed, the one that has waited longest makes room. A connection
+//! whose request is whole and is being answered is never closed for another.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::activity::{Activity, Times};
 use super::source::{Source, TrustedProxies};
 use crate::config::Network;
 
@@ -27,47 +26,12 @@ pub(crate) struct Connections {
     open: Mutex<Open>,
 }
 
-/// How long a connection may be in each of its phases.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    header: Duration,
-    idle: Duration,
-    request: Duration,
-}
-
 #[derive(Debug, Default)]
 struct Open {
     count: usize,
     next: u64,
     /// By source, in the order of their coming. Proxies are under their addresses too.
     sources: HashMap<IpAddr, BTreeMap<u64, Arc<Activity>>>,
-}
-
-/// What a connection is doing.
-#[derive(Debug)]
-pub(crate) struct Activity {
-    times: Times,
-    state: Mutex<State>,
-    evicted: Notify,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct State {
-    phase: Phase,
-    /// The start of a head or of a request, and after that the latest byte that was taken.
-    since: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The head of a request is being waited for, or is incomplete.
-    Head,
-    /// A request is being read, decided or answered.
-    Busy,
-    /// Between two requests.
-    Idle,
-    /// Closed for another connection.
-    Evicted,
 }
 
 impl Connections {
@@ -95,11 +59,7 @@ impl Connections {
         if !has_room {
             return None;
         }
-        let activity = Arc::new(Activity {
-            times: self.times,
-            state: Mutex::new(State { phase: Phase::Head, since: Instant::now() }),
-            evicted: Notify::new(),
-        });
+        let activity = Arc::new(Activity::new(self.times));
         let id = open.next;
         open.next += 1;
         open.count += 1;
@@ -123,10 +83,10 @@ impl Connections {
         sources.into_iter().any(|(_, _, _, source)| open.evict(source))
     }
 
-    /// Closes all that wait, for the server is to stop.
+    /// Closes all without a request, for the server is to stop. A body may still come.
     pub(crate) fn close_waiting(&self) {
         for activity in self.lock().sources.values().flat_map(BTreeMap::values) {
-            activity.evict();
+            activity.close_without_request();
         }
     }
 
@@ -185,98 +145,14 @@ impl Drop for Slot {
     }
 }
 
-impl Activity {
-    /// Waits until the connection is to be closed: it waited too long, or made room for another.
-    pub(crate) async fn over(&self) {
-        loop {
-            let deadline = match self.deadline() {
-                Some(deadline) if deadline > Instant::now() => deadline,
-                _ => return,
-            };
-            // A phase with an earlier deadline may begin meanwhile.
-            let again = deadline.min(Instant::now() + self.times.header);
-            tokio::select! {
-                () = tokio::time::sleep_until(again) => {}
-                () = self.evicted.notified() => {}
-            }
-        }
-    }
-
-    /// Begins a request. `None` if the connection is being closed: then nothing may be decided.
-    pub(crate) fn begin(self: &Arc<Self>) -> Option<Busy> {
-        let mut state = self.lock();
-        if state.phase == Phase::Evicted {
-            return None;
-        }
-        *state = State { phase: Phase::Busy, since: Instant::now() };
-        Some(Busy(Arc::clone(self)))
-    }
-
-    /// Bytes came: after a pause they begin a head.
-    pub(crate) fn received(&self) {
-        let mut state = self.lock();
-        if state.phase == Phase::Idle {
-            *state = State { phase: Phase::Head, since: Instant::now() };
-        }
-    }
-
-    /// Bytes of an answer were taken.
-    pub(crate) fn sent(&self) {
-        let mut state = self.lock();
-        if matches!(state.phase, Phase::Idle | Phase::Busy) {
-            state.since = Instant::now();
-        }
-    }
-
-    /// `None` if it is over already. A request has its own time-out; after that its answer must be
-    /// taken.
-    fn deadline(&self) -> Option<Instant> {
-        let State { phase, since } = *self.lock();
-        match phase {
-            Phase::Head => Some(since + self.times.header),
-            Phase::Idle => Some(since + self.times.idle),
-            Phase::Busy => Some(since + self.times.request + self.times.idle),
-            Phase::Evicted => None,
-        }
-    }
-
-    fn waiting_since(&self) -> Option<Instant> {
-        let State { phase, since } = *self.lock();
-        matches!(phase, Phase::Head | Phase::Idle).then_some(since)
-    }
-
-    fn evict(&self) -> bool {
-        let mut state = self.lock();
-        let waits = matches!(state.phase, Phase::Head | Phase::Idle);
-        if waits {
-            state.phase = Phase::Evicted;
-            self.evicted.notify_one();
-        }
-        waits
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request that is being answered, until its answer is handed over and this is dropped.
-#[derive(Debug)]
-pub(crate) struct Busy(Arc<Activity>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        *self.0.lock() = State { phase: Phase::Idle, since: Instant::now() };
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
 
-    fn connections(total: usize, per_source: usize) -> Arc<Connections> {
+    pub(in crate::network) fn connections(total: usize, per_source: usize) -> Arc<Connections> {
         let times = Times {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(75),
@@ -298,14 +174,14 @@ mod tests {
     async fn a8_one_more_takes_the_place_of_the_one_that_waited_longest() {
         let all = connections(100, 2);
         let first = all.admit(from(1)).unwrap();
-        let busy = first.activity.begin().unwrap();
+        let busy = first.activity.begin(false).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         let second = all.admit(from(1)).unwrap();
         let third = all.admit(from(1)).unwrap();
         assert!(!is_evicted(&first) && is_evicted(&second) && !is_evicted(&third));
-        assert!(second.activity.begin().is_none(), "nothing is decided on it");
+        assert!(second.activity.begin(false).is_none(), "nothing is decided on it");
         second.activity.over().await;
-        let other = third.activity.begin().unwrap();
+        let other = third.activity.begin(false).unwrap();
         assert!(all.admit(from(1)).is_none(), "all are busy");
         assert!(all.admit(from(2)).is_some(), "others are not concerned");
         drop(busy);
@@ -346,7 +222,7 @@ mod tests {
             let newcomer = all.admit(from(3)).unwrap();
             assert_eq!(slots.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, false]);
             // The next is the second's turn, unless a request came on it.
-            let busy = slots[1].activity.begin().unwrap();
+            let busy = slots[1].activity.begin(false).unwrap();
             let further = all.admit(from(4)).unwrap();
             assert_eq!(slots.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, true]);
             assert!(!is_evicted(&newcomer) && !is_evicted(&further));
@@ -355,14 +231,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_a_stop_closes_what_waits_and_nothing_else() {
+    async fn a8_a_request_is_safe_once_its_body_is_there() {
+        let all = connections(100, 2);
+        let whole = all.admit(from(1)).unwrap();
+        let _whole = whole.activity.begin(true).unwrap();
+        assert!(whole.activity.body_ended());
+        let partial = all.admit(from(1)).unwrap();
+        let under_way = partial.activity.begin(true).unwrap();
+        let _next = all.admit(from(1)).unwrap();
+        assert!(!is_evicted(&whole) && is_evicted(&partial));
+        assert!(!partial.activity.body_ended(), "nothing is decided on it");
+        drop(under_way);
+        assert!(is_evicted(&partial), "its answer does not bring it back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_a_stop_closes_what_has_no_request_and_nothing_else() {
         let all = connections(10, 10);
-        let slots = [(); 3].map(|()| all.admit(from(1)).unwrap());
-        let busy = slots[0].activity.begin().unwrap();
-        drop(slots[1].activity.begin());
+        let slots = [(); 4].map(|()| all.admit(from(1)).unwrap());
+        let _busy = slots[0].activity.begin(false).unwrap();
+        drop(slots[1].activity.begin(false));
+        let _partial = slots[2].activity.begin(true).unwrap();
         all.close_waiting();
-        assert_eq!(slots.each_ref().map(is_evicted), [false, true, true]);
-        drop(busy);
+        assert_eq!(slots.each_ref().map(is_evicted), [false, true, false, true]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -374,14 +265,14 @@ mod tests {
         slot.activity.received();
         slot.activity.over().await;
         assert_eq!(waited(), 10, "a head that never ends");
-        let busy = slot.activity.begin().unwrap();
+        let busy = slot.activity.begin(false).unwrap();
         drop(busy);
         slot.activity.over().await;
         assert_eq!(waited(), 10 + 75, "no further request");
         slot.activity.received();
         slot.activity.over().await;
         assert_eq!(waited(), 10 + 75 + 10, "half a further head");
-        let _busy = slot.activity.begin().unwrap();
+        let _busy = slot.activity.begin(false).unwrap();
         slot.activity.over().await;
         assert_eq!(waited(), 10 + 75 + 10 + 30 + 75, "an answer that nobody takes");
     }

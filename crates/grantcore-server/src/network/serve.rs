@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode, header};
+use axum::{BoxError, Router};
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::Local;
-use super::connections::{Activity, Connections, Slot};
+use super::activity::Activity;
+use super::connections::{Connections, Slot};
 
 /// Serves until `stop`, and then until the requests under way are answered.
 pub(crate) async fn serve(
@@ -100,7 +102,10 @@ async fn connection(
     drop(slot);
 }
 
-/// Answers one request, and keeps the connection busy until the answer is handed over.
+/// Answers one request, and keeps it under way until the answer is handed over.
+///
+/// hyper takes an answer that is there as a whole at once, and begins no other before it is sent:
+/// the connection is idle while the client takes the answer. A stream is handed over with its end.
 async fn answer(
     router: Router,
     activity: &Arc<Activity>,
@@ -108,11 +113,15 @@ async fn answer(
     local: SocketAddr,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let Some(busy) = activity.begin() else {
+    let has_body = !request.body().is_end_stream();
+    let Some(under_way) = activity.begin(has_body) else {
         let closing = (StatusCode::SERVICE_UNAVAILABLE, [(header::CONNECTION, "close")]);
         return axum::response::IntoResponse::into_response(closing);
     };
-    let mut request = request.map(Body::new);
+    let mut request = request.map(|body| {
+        let waiting = has_body.then(|| Arc::clone(activity));
+        Body::new(Upload { body, waiting })
+    });
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Local(local));
     let response = match router.oneshot(request).await {
@@ -122,10 +131,56 @@ async fn answer(
     // The body owns it as long as there is something left to send.
     response.map(|body| {
         Body::new(body.map_err(move |error| {
-            let _ = &busy;
+            let _ = &under_way;
             error
         }))
     })
+}
+
+/// The body of a request. It notes when it is whole, and when nobody reads it further.
+struct Upload {
+    body: Incoming,
+    /// `None` once the body has ended.
+    waiting: Option<Arc<Activity>>,
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let is_whole = match &polled {
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        // The place may have been given away just now: then the request must not be decided.
+        if is_whole && self.waiting.take().is_some_and(|activity| !activity.body_ended()) {
+            let closing = io::Error::from(io::ErrorKind::ConnectionAborted);
+            return Poll::Ready(Some(Err(closing.into())));
+        }
+        polled.map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(activity) = self.waiting.take() {
+            activity.body_ended();
+        }
+    }
 }
 
 /// A stream that notes when something of it was read or written.
@@ -187,5 +242,63 @@ impl Watched {
             self.activity.sent();
         }
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::State;
+    use axum::routing::post;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Barrier;
+
+    use super::super::connections::tests::connections;
+    use super::*;
+
+    type Steps = State<Arc<Barrier>>;
+
+    /// Holds the body beyond its end.
+    async fn read(State(steps): Steps, mut body: Body) {
+        while let Some(frame) = body.frame().await {
+            frame.unwrap();
+        }
+        steps.wait().await;
+        steps.wait().await;
+    }
+
+    async fn leave_unread(State(steps): Steps) {
+        steps.wait().await;
+        steps.wait().await;
+    }
+
+    /// There is one place, and no other connection gets it while the request is decided.
+    #[tokio::test]
+    async fn a8_a_request_whose_body_nobody_waits_for_keeps_its_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let steps = Arc::new(Barrier::new(2));
+        let router = Router::new().route("/read", post(read)).route("/unread", post(leave_unread));
+        let router = router.with_state(Arc::clone(&steps));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, router, connections(1, 1), stop.clone()));
+        for (path, length, body) in [
+            ("read", "Content-Length: 2", "hi"),
+            ("read", "Transfer-Encoding: chunked", "2\r\nhi\r\n0\r\n\r\n"),
+            ("unread", "Content-Length: 2", ""),
+        ] {
+            let head = format!("POST /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+            let mut first = TcpStream::connect(address).await.unwrap();
+            let request = format!("{head}{length}\r\n\r\n{body}");
+            first.write_all(request.as_bytes()).await.unwrap();
+            steps.wait().await;
+            let mut second = TcpStream::connect(address).await.unwrap();
+            assert_eq!(second.read(&mut [0]).await.unwrap(), 0, "there is no place for it");
+            steps.wait().await;
+            let mut answer = String::new();
+            first.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{path} {length}: {answer}");
+        }
+        stop.cancel();
+        serving.await.unwrap();
     }
 }

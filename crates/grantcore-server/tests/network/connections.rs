@@ -148,3 +148,76 @@ async fn a8_a_stop_ends_connections_without_a_request() {
     until_closed(half).await;
     until_closed(kept).await;
 }
+
+/// Sends the head of a request, and returns once the server waits for the body.
+async fn head_of_an_upload(server: &Running, from: IpAddr, length: &str) -> TcpStream {
+    let mut stream = connect(server, from).await;
+    let head = format!(
+        "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\
+         Expect: 100-continue\r\n{length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut go_on)).await.unwrap().unwrap();
+    assert_eq!(go_on, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+/// Neither all places nor all of one address can be held by them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_bodies_that_never_come_shut_nobody_out() {
+    let limits = ["--max-connections", "64", "--max-connections-per-source", "16"];
+    let server = start(&[&["--request-timeout", "1h"], &limits[..]].concat()).await;
+    let mut held = Vec::new();
+    for number in 0..64_u8 {
+        let length = ["Content-Length: 100", "Transfer-Encoding: chunked"][usize::from(number % 2)];
+        held.push(head_of_an_upload(&server, loopback(10 + number % 4), length).await);
+    }
+    assert_eq!(status(&server, loopback(3)).await, 200, "another address");
+    assert_eq!(status(&server, loopback(11)).await, 200, "one that has as many as it may");
+    for first in held.drain(..2) {
+        assert_eq!(until_closed(first).await, "");
+    }
+    drop(held);
+    server.stop().await.unwrap();
+}
+
+/// The time that a head may take is not that of a body.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_a_slow_upload_is_answered() {
+    let server = start(&["--header-timeout", "1s"]).await;
+    let body = b"grant_type=nonsense&x";
+    let length = format!("Content-Length: {}", body.len());
+    let mut stream = head_of_an_upload(&server, loopback(1), &length).await;
+    for byte in body {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stream.write_all(&[*byte]).await.unwrap();
+    }
+    let mut status = [0; 12];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut status)).await.unwrap().unwrap();
+    assert_eq!(status, *b"HTTP/1.1 400");
+    server.stop().await.unwrap();
+}
+
+/// Requests come one after the other, until the server has no room for what nobody reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a8_answers_that_nobody_reads_shut_nobody_out() {
+    let server = start(&["--header-timeout", "1h", "--max-connections", "2"]).await;
+    let requests = "GET /troubleshooting HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let mut unread = Vec::new();
+    for last in [10, 11] {
+        let stream = connect(&server, loopback(last)).await;
+        let stalls = async {
+            let quiet = Duration::from_secs(1);
+            while tokio::time::timeout(quiet, stream.writable()).await.is_ok() {
+                let _ = stream.try_write(requests.as_bytes());
+            }
+        };
+        tokio::time::timeout(PATIENCE, stalls).await.expect("the server reads no more");
+        unread.push(stream);
+    }
+    assert_eq!(status(&server, loopback(3)).await, 200);
+    drop(unread);
+    server.stop().await.unwrap();
+}
