@@ -56,8 +56,9 @@ pub(crate) struct Network {
     ///
     /// One more closes a connection that waits for its client: for a request, for the rest of a head
     /// or body, or until its answer is taken. Of the address with the most connections, the one that
-    /// has waited longest is closed. If none waits, the new one is closed. Never more than three
-    /// quarters of the files that the system lets this process open.
+    /// has waited longest is closed; a /48 of IPv6 counts as one address here. If none waits, the
+    /// new one is closed. Never more than three quarters of the files that the system lets this
+    /// process open.
     #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS", value_name = "COUNT")]
     #[arg(default_value = "4096")]
     pub(crate) max_connections: NonZeroUsize,

@@ -30,7 +30,8 @@ pub(crate) struct Connections {
 struct Open {
     count: usize,
     next: u64,
-    /// By source, in the order of their coming. Proxies are under their addresses too.
+    /// By source, in the order of their coming. A proxy is under its address, others are under
+    /// their networks.
     sources: HashMap<IpAddr, BTreeMap<u64, Arc<Activity>>>,
 }
 
@@ -48,10 +49,10 @@ impl Connections {
     }
 
     /// Takes in a connection, if need be in place of one that waits: of the same source, or else of
-    /// the source that has the most. `None` if none waits; then the new one is to be closed.
+    /// the site that has the most. `None` if none waits; then the new one is to be closed.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
-        let source = Source(peer).network();
         let is_proxy = self.proxies.contains(peer);
+        let source = if is_proxy { peer.to_canonical() } else { Source(peer).network() };
         let mut open = self.lock();
         let own = open.sources.get(&source).map_or(0, BTreeMap::len);
         let has_room = is_proxy || own < self.per_source || open.evict(source);
@@ -67,20 +68,28 @@ impl Connections {
         Some(Slot { connections: Arc::clone(self), source, id, activity })
     }
 
-    /// Closes one connection that waits, of the source that has the most of all; among several with
-    /// as many, the one that has waited longest. A proxy's is closed last, for behind it are many
-    /// users.
+    /// Closes one connection that waits: of the site that has the most, and there of the source that
+    /// has the most; among several with as many, the one that has waited longest. A proxy's is
+    /// closed last, for behind it are many users.
     fn evict_any(&self, open: &mut Open) -> bool {
+        let mut sites: HashMap<IpAddr, usize> = HashMap::new();
+        for (source, own) in &open.sources {
+            if !self.proxies.contains(*source) {
+                *sites.entry(Source(*source).site()).or_default() += own.len();
+            }
+        }
         let mut sources: Vec<_> = open
             .sources
             .iter()
             .filter_map(|(source, own)| {
                 let longest = longest_waiting(own)?;
-                Some((self.proxies.contains(*source), Reverse(own.len()), longest, *source))
+                let is_proxy = self.proxies.contains(*source);
+                let of_site = sites.get(&Source(*source).site());
+                Some((is_proxy, Reverse((of_site, own.len())), longest, *source))
             })
             .collect();
         sources.sort_unstable();
-        sources.into_iter().any(|(_, _, _, source)| open.evict(source))
+        sources.into_iter().any(|(.., source)| open.evict(source))
     }
 
     /// Closes all without a request, for the server is to stop. A body may still come.
@@ -158,7 +167,8 @@ pub(super) mod tests {
             idle: Duration::from_secs(75),
             request: Duration::from_secs(30),
         };
-        let proxies = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        let networks = ["10.0.0.0/8", "2001:db8:aaaa::1/128"].map(|text| text.parse().unwrap());
+        let proxies = TrustedProxies::new(&networks);
         Arc::new(Connections { total, per_source, times, proxies, open: Mutex::default() })
     }
 
@@ -206,6 +216,28 @@ pub(super) mod tests {
         assert!(greedy.iter().chain([&modest, &newcomer]).all(is_evicted), "strangers' go first");
         assert_eq!(proxied.iter().filter(|slot| is_evicted(slot)).count(), 2, "then its own");
         assert_eq!(all.lock().count, 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_where_all_places_are_taken_the_networks_of_one_site_count_together() {
+        let all = connections(6, 2);
+        let site = |network| IpAddr::from([0x2001, 0xdb8, 1, network, 0, 0, 0, 1]);
+        let modest = [(); 2].map(|()| all.admit(from(1)).unwrap());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let spread = [1, 2, 3, 4].map(|network| all.admit(site(network)).unwrap());
+        let newcomers = [from(2), from(3)].map(|source| all.admit(source).unwrap());
+        assert_eq!(spread.iter().filter(|slot| is_evicted(slot)).count(), 2);
+        assert!(!modest.iter().chain(&newcomers).any(is_evicted));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a8_a_proxy_of_ipv6_is_its_address_and_not_its_network() {
+        let all = connections(4, 1);
+        let address = |last| IpAddr::from([0x2001, 0xdb8, 0xaaaa, 0, 0, 0, 0, last]);
+        let proxied = [(); 3].map(|()| all.admit(address(1)).unwrap());
+        let neighbour = all.admit(address(2)).unwrap();
+        let _newcomer = all.admit(from(1)).unwrap();
+        assert!(is_evicted(&neighbour) && !proxied.iter().any(is_evicted));
     }
 
     /// Not the one whose address is the lowest.

@@ -19,8 +19,21 @@ impl Source {
     /// What shares the limits of this source: the address, or its /64 of IPv6, which is what one
     /// customer of a network has.
     pub(crate) fn network(self) -> IpAddr {
+        self.prefix(64)
+    }
+
+    /// What is one party when all places are taken: the address, or its /48 of IPv6, which is the
+    /// most that one customer of a network has.
+    pub(crate) fn site(self) -> IpAddr {
+        self.prefix(48)
+    }
+
+    /// The address, or of IPv6 its first bits.
+    fn prefix(self, bits: u32) -> IpAddr {
         match self.0.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            IpAddr::V6(address) => {
+                Ipv6Addr::from_bits(address.to_bits() & !(u128::MAX >> bits)).into()
+            }
             address @ IpAddr::V4(_) => address,
         }
     }
@@ -208,11 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn f20_ipv6_counts_by_the_64_and_a_long_chain_ends() {
+    fn f20_ipv6_counts_by_its_networks_and_a_long_chain_ends() {
         let network = |text: &str| Source(text.parse().unwrap()).network().to_string();
         assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(network("192.0.2.1"), "192.0.2.1");
+        let site = |text: &str| Source(text.parse().unwrap()).site().to_string();
+        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
+        assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1");
         let chain = format!("192.0.2.1{}", ", 10.0.0.1".repeat(MOST_HOPS));
         assert_eq!(source("127.0.0.1", &[("x-forwarded-for", &chain)]), "10.0.0.1");
     }
