@@ -1,31 +1,136 @@
-//! What the host says of an account: whether it stands well, and whether it can pay.
+//! The accounts of the host's users: whether an account is active, and whether it can pay.
 
-/// How an account stands with the host, and the epoch its grants capture.
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+
+/// The state of an account, and the epoch that its grants capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "hosts build it from a row of their users table")]
 pub struct Account {
-    /// Whether it is suspended. Its connections are then inactive until the suspension is lifted.
+    /// Whether the account is suspended. Its tokens are refused until the suspension is lifted.
     pub suspended: bool,
-    /// Raised to end every grant that captured an older one: at a password change, or a security
-    /// event.
+    /// The account's epoch. Each grant captures it at its consent page; raising it ends all grants
+    /// that captured an older one, after a password change or a security event.
     pub epoch: u64,
 }
 
 impl Account {
-    /// An account in good standing whose grants were never ended.
+    /// An account that is not suspended and whose grants were never ended.
     pub const ACTIVE: Self = Self { suspended: false, epoch: 0 };
 }
 
-/// Whether an account can pay for one more call, in the host's own units. It is the account's,
-/// whichever client, grant or token draws on it.
+/// Whether an account can pay for one more call, in units of the host's own. The balance belongs to
+/// the account: all its clients, grants and tokens draw on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "each case has an answer of its own on the wire")]
 pub enum Balance {
-    /// It can.
+    /// The account can pay.
     Sufficient,
-    /// It can, and should be told that not much is left.
+    /// The account can pay, and the response warns that little is left.
     Low {
-        /// What is left.
+        /// The units that are left.
         left: u64,
     },
-    /// It cannot: the call is refused with 402 until the balance is topped up.
+    /// The account cannot pay: the call is refused with 402 until the balance is topped up.
     Insufficient,
 }
+
+/// The users of a host. Implement it on the host's own users table.
+///
+/// It is a required argument of [`Server::new`](crate::Server::new), separate from the
+/// [`Store`](crate::Store), so that no wrapper of a store can silently keep a suspended user's
+/// tokens alive. A host whose accounts are never suspended passes [`AlwaysActive`].
+///
+/// ```
+/// # use std::future::Future;
+/// use grantcore::{Account, Accounts};
+/// # #[derive(Debug, thiserror::Error)]
+/// # #[error("no connection")]
+/// # struct DatabaseError;
+/// # struct Row { locked: bool, sessions_ended: u64 }
+///
+/// struct Users(/* a connection pool */);
+/// # impl Users { async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) } }
+///
+/// impl Accounts for Users {
+///     type Error = DatabaseError;
+///
+///     async fn account(&self, subject: &str) -> Result<Option<Account>, DatabaseError> {
+///         let row = self.find(subject).await?; // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         Ok(row.map(|row| Account { suspended: row.locked, epoch: row.sessions_ended }))
+///     }
+/// }
+/// ```
+pub trait Accounts: Send + Sync {
+    /// A failure of the host's users table. It reaches the host as
+    /// [`FailureCause::Accounts`](crate::FailureCause::Accounts).
+    type Error: Error + Send + Sync + 'static;
+
+    /// Returns the account of this subject, or `None` if there is no such account: its grants are
+    /// then refused.
+    ///
+    /// The answer may be as old as the host can bear: a suspension takes effect once it is visible
+    /// here.
+    fn account(
+        &self,
+        subject: &str,
+    ) -> impl Future<Output = Result<Option<Account>, Self::Error>> + Send;
+
+    /// Raises the [epoch](Account::epoch) of this account durably and returns `true`. Every grant
+    /// that captured an older epoch is refused from then on, also one whose consent page is being
+    /// made at the same moment.
+    ///
+    /// The default returns `false`: these accounts have no epoch, and
+    /// [`Server::revoke_user`](crate::Server::revoke_user) revokes the grants one by one.
+    ///
+    /// An error means that it is not known whether the epoch was raised.
+    fn raise_epoch(&self, subject: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        let _ = subject;
+        async { Ok(false) }
+    }
+
+    /// Returns whether this account can pay for one more call. It is asked only for calls that cost
+    /// something ([`Needs::billed`](crate::Needs::billed)). By default an account can always pay.
+    fn balance(&self, subject: &str) -> impl Future<Output = Result<Balance, Self::Error>> + Send {
+        let _ = subject;
+        async { Ok(Balance::Sufficient) }
+    }
+}
+
+/// [`Accounts`] that all exist, are never suspended and can always pay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a unit struct is its own constructor")]
+pub struct AlwaysActive;
+
+impl Accounts for AlwaysActive {
+    type Error = Infallible;
+
+    async fn account(&self, _: &str) -> Result<Option<Account>, Infallible> {
+        Ok(Some(Account::ACTIVE))
+    }
+}
+
+/// Implements [`Accounts`] for a pointer to an implementor.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<A: Accounts> Accounts for $pointer {
+            type Error = A::Error;
+
+            async fn account(&self, subject: &str) -> Result<Option<Account>, A::Error> {
+                (**self).account(subject).await
+            }
+
+            async fn raise_epoch(&self, subject: &str) -> Result<bool, A::Error> {
+                (**self).raise_epoch(subject).await
+            }
+
+            async fn balance(&self, subject: &str) -> Result<Balance, A::Error> {
+                (**self).balance(subject).await
+            }
+        }
+    };
+}
+
+forward!(&A);
+forward!(std::sync::Arc<A>);

@@ -16,48 +16,25 @@ use crate::value::credential::GrantId;
 ///
 /// Every durable step is recorded at least once, deduplicated by (correlation, kind); a step of
 /// unknown [fate](crate::Fate) is marked and may have no durable counterpart. An event arrives
-/// twice if the caller was cut off while it was being recorded: keep the first of two events of one
+/// twice if its caller was cut off while it was being recorded: keep the first of two events of one
 /// [correlation](Event::correlation) and [kind](Event::kind).
 ///
-/// A lost event costs a case that cannot be traced, and never the answer, unless
-/// [`AuditPolicy::fail_closed`] is set. `()` keeps none.
-pub trait AuditLog {
-    /// A place for one event, given back when it is dropped. `()` for a trail that has room in any
-    /// case. The default is no place: [`record`](Self::record) must then find one.
-    type Place: Default;
+/// An event that is lost costs a case that cannot be traced, and never the response, unless
+/// [`AuditPolicy::fail_closed`] is set. `()` keeps no events.
+pub trait AuditLog: Send + Sync {
+    /// The reserved place of one event. Dropping it gives the place back. `()` for a log that always
+    /// has room. Its default is no place: [`record`](Self::record) must then find one.
+    type Place: Default + Send;
 
     /// Reserves the place of an event whose write is about to be committed. It is called under
     /// [`AuditPolicy::fail_closed`] only: without a place nothing is written, and the request is
     /// refused with 503. By default there is always a place.
     ///
-    /// A trail with limited room keeps the places of the two [classes](Event::class) apart, or a
-    /// flood of strangers' refusals stops every flow.
+    /// A log with limited room keeps the places of the two [classes](Event::class) apart, so that a
+    /// flood of strangers' refusals cannot stop every flow.
     ///
     /// # Errors
-    /// [`AuditError`] if there is none.
-    fn reserve(&self, event: &Event) -> Result<Self::Place, AuditError> {
-        let _ = event;
-        Ok(Self::Place::default())
-    }
-
-    /// Keeps this event. It is called once for each step, after its write and before its answer
-    /// leaves.
-    ///
-    /// # Errors
-    /// [`AuditError`] if it was not kept. The trail itself logs why.
-    fn record(&self, event: &Event, place: Self::Place) -> Result<(), AuditError>;
-
-    /// Takes the event of a step whose caller was cut off: a future that was dropped, or a panic.
-    /// It is called from a destructor: queue the event or spawn a task for it, and never wait.
-    fn abandoned(&self, event: Event);
-}
-
-/// [`AuditLog`], for one that is awaited.
-pub trait AsyncAuditLog {
-    /// See [`AuditLog::Place`].
-    type Place: Default + Send;
-
-    /// See [`AuditLog::reserve`].
+    /// [`AuditError`] if there is no place.
     fn reserve(
         &self,
         event: &Event,
@@ -66,14 +43,19 @@ pub trait AsyncAuditLog {
         async { Ok(Self::Place::default()) }
     }
 
-    /// See [`AuditLog::record`].
+    /// Records this event. It is called once for each step, after the write is durable and before
+    /// the response leaves.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the event was not recorded. The log itself reports why.
     fn record(
         &self,
         event: &Event,
         place: Self::Place,
     ) -> impl Future<Output = Result<(), AuditError>> + Send;
 
-    /// See [`AuditLog::abandoned`].
+    /// Takes the event of a step whose caller was cut off: its future was dropped, or it panicked.
+    /// It is called from a destructor: queue the event or spawn a task for it, and never wait.
     fn abandoned(&self, event: Event);
 }
 
@@ -107,16 +89,6 @@ impl AuditPolicy {
 impl AuditLog for () {
     type Place = ();
 
-    fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
-        Ok(())
-    }
-
-    fn abandoned(&self, _: Event) {}
-}
-
-impl AsyncAuditLog for () {
-    type Place = ();
-
     async fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
         Ok(())
     }
@@ -124,31 +96,14 @@ impl AsyncAuditLog for () {
     fn abandoned(&self, _: Event) {}
 }
 
-/// A pointer to a trail is one.
-impl<T: AuditLog + ?Sized> AuditLog for std::sync::Arc<T> {
-    type Place = T::Place;
+impl<L: AuditLog> AuditLog for std::sync::Arc<L> {
+    type Place = L::Place;
 
-    fn reserve(&self, event: &Event) -> Result<T::Place, AuditError> {
-        (**self).reserve(event)
-    }
-
-    fn record(&self, event: &Event, place: T::Place) -> Result<(), AuditError> {
-        (**self).record(event, place)
-    }
-
-    fn abandoned(&self, event: Event) {
-        (**self).abandoned(event);
-    }
-}
-
-impl<T: AsyncAuditLog + Send + Sync> AsyncAuditLog for std::sync::Arc<T> {
-    type Place = T::Place;
-
-    async fn reserve(&self, event: &Event) -> Result<T::Place, AuditError> {
+    async fn reserve(&self, event: &Event) -> Result<L::Place, AuditError> {
         (**self).reserve(event).await
     }
 
-    async fn record(&self, event: &Event, place: T::Place) -> Result<(), AuditError> {
+    async fn record(&self, event: &Event, place: L::Place) -> Result<(), AuditError> {
         (**self).record(event, place).await
     }
 
@@ -234,7 +189,8 @@ impl MemoryAuditLog {
         found
     }
 
-    fn keep(&self, event: Event) {
+    /// Keeps the event, unless one of its correlation and kind is kept already.
+    pub(crate) fn keep(&self, event: Event) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.names.insert((event.correlation, event.kind)) {
             kept.add(event);
@@ -267,20 +223,6 @@ impl Kept {
 }
 
 impl AuditLog for MemoryAuditLog {
-    type Place = ();
-
-    fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
-        self.keep(event.clone());
-        Ok(())
-    }
-
-    fn abandoned(&self, event: Event) {
-        self.keep(event);
-    }
-}
-
-/// It never waits.
-impl AsyncAuditLog for MemoryAuditLog {
     type Place = ();
 
     async fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {

@@ -26,6 +26,9 @@ pub struct Keys<'a> {
     pub caller: ClientKey<'a>,
     /// Whether the balance of the grant's account is needed, too.
     pub balance: bool,
+    /// Whether a store that [loads accounts](crate::LoadsAccounts) can leave them out, because the
+    /// server takes them from elsewhere.
+    pub skip_accounts: bool,
 }
 
 /// What a request says of its client. A client that was named and cannot exist is not the same as
@@ -75,6 +78,13 @@ impl<'a> ClientKey<'a> {
 impl<'a> From<&'a str> for ClientKey<'a> {
     fn from(client_id: &'a str) -> Self {
         Self::named(client_id)
+    }
+}
+
+impl Keys<'static> {
+    /// Returns the keys of a grant with its client and its account.
+    pub fn of_grant(id: GrantId) -> Self {
+        Self { grant: Some(id), ..Self::default() }
     }
 }
 

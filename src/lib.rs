@@ -73,6 +73,7 @@
 
 mod account;
 mod audit;
+pub mod blocking;
 mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -95,18 +96,17 @@ mod response;
 mod schema;
 mod server;
 pub mod store;
+mod throttle;
 mod value;
 
 // The public face: everything a host names, in the order it meets it.
-pub use crate::account::{Account, Balance};
-pub use crate::audit::{
-    AsyncAuditLog, AuditError, AuditLog, AuditPolicy, AuditQuery, MemoryAuditLog,
-};
+pub use crate::account::{Account, Accounts, AlwaysActive, Balance};
+pub use crate::audit::{AuditError, AuditLog, AuditPolicy, AuditQuery, MemoryAuditLog};
 pub use crate::client::{
     ApplicationType, Authentication, Client, ClientBuilder, ClientDescription, ClientError,
     ClientStatus, Registration, Restrictions, StoredSecret,
 };
-pub use crate::drive::{Failure, drive, drive_async};
+pub use crate::drive::drive;
 pub use crate::event::{Event, EventClass, EventKind, Fate, SentError, Written, WrittenRecord};
 pub use crate::grant::{Grant, GrantState, RevocationCause};
 pub use crate::keys::{ClientKey, Keys};
@@ -149,9 +149,12 @@ pub use crate::response::registration::{Managed, Registered};
 pub use crate::response::reply::{PAGE_HEADERS, Reply};
 pub use crate::response::revocation::Revoked;
 pub use crate::response::token::Tokens;
-pub use crate::server::{Answer, AsyncServer, RevokedGrants, Server};
+pub use crate::server::{Error, RevokedGrants, Server};
 #[doc(inline)]
-pub use crate::store::{AsyncStore, Store};
+pub use crate::store::{
+    AccountSource, Counts, Failure, FailureCause, FromStore, LoadsAccounts, Store,
+    StoreAdministration,
+};
 pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::{GrantId, GrantIdError};
 pub use crate::value::grant_types::GrantTypes;

@@ -1,228 +1,202 @@
-//! The reference store: everything in memory, in parts that lock by themselves. The shortest honest
-//! one; gone when the process is.
-//!
-//! Never here: a lock that all requests meet at. A change of a grant holds the lock of the grant's
-//! part and, within it, that of its user's part, so that the two agree whenever either can be read.
-//! That is the one order in which two locks are ever held.
+//! The reference store: clients, grants and accounts in memory, behind one lock. They are gone when
+//! the process ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::account::{Account, Balance};
+use crate::account::{Account, Accounts, Balance};
+use crate::blocking;
 use crate::client::Client;
 use crate::grant::Grant;
+use crate::keys::Keys;
 use crate::moment::Timestamp;
+use crate::operation::Loaded;
 use crate::record::{Change, Commit, Stored, Version, Write};
-use crate::store::{AsyncStore, Store};
+use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
-/// Clients, grants and accounts in memory.
+/// Clients, grants and accounts in memory, for tests, demonstrations and a first try.
+///
+/// It has both faces: [`Store`] and [`blocking::Store`]. Accounts that were never mentioned are
+/// active and can pay.
 #[derive(Debug, Default)]
-pub struct MemoryStore {
-    clients: Parts<Clients>,
-    grants: Parts<BTreeMap<GrantId, Stored<Grant>>>,
-    users: Parts<Users>,
-}
+pub struct MemoryStore(RwLock<Tables>);
 
-/// The clients, and those that may be dropped one day in the order of that day.
 #[derive(Debug, Default)]
-struct Clients {
-    rows: BTreeMap<ClientId, Stored<Client>>,
-    by_end: BTreeSet<(Timestamp, ClientId)>,
-}
-
-/// What is known of users, and which grants are theirs.
-#[derive(Debug, Default)]
-struct Users {
+struct Tables {
+    clients: BTreeMap<ClientId, Stored<Client>>,
+    grants: BTreeMap<GrantId, Stored<Grant>>,
+    grants_by_user: BTreeSet<(Subject, GrantId)>,
     accounts: BTreeMap<Subject, Account>,
     balances: BTreeMap<Subject, Balance>,
-    grants: BTreeSet<(Subject, GrantId)>,
-}
-
-/// A table cut into parts by a hash that nobody outside can aim at: strangers choose ids. Grants
-/// need none, for this server draws theirs, and whoever makes one up finds nothing and writes
-/// nothing. Within a part things lie in their order, for nobody can make a tree slow.
-#[derive(Debug, Default)]
-struct Parts<T> {
-    hash: RandomState,
-    parts: [RwLock<T>; 32],
-}
-
-impl<T> Parts<T> {
-    fn of(&self, key: impl Hash) -> &RwLock<T> {
-        let [byte, ..] = self.hash.hash_one(key).to_le_bytes();
-        self.part(byte)
-    }
-
-    fn part(&self, byte: u8) -> &RwLock<T> {
-        self.parts.get(usize::from(byte) % self.parts.len()).unwrap_or(&self.parts[0])
-    }
-
-    fn read(&self, key: impl Hash) -> RwLockReadGuard<'_, T> {
-        read(self.of(key))
-    }
-
-    fn write(&self, key: impl Hash) -> RwLockWriteGuard<'_, T> {
-        write(self.of(key))
-    }
-}
-
-fn read<T>(part: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    part.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(part: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    part.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Returns an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a client, or replaces the one of its id whatever has become of it.
+    /// Adds a client, or replaces the client of the same id, also a deactivated one.
     pub fn put_client(&self, client: Client) {
-        let mut clients = self.clients.write(client.id().as_str());
-        let version =
-            clients.rows.get(client.id()).map_or(Version::FIRST, |stored| stored.version.next());
-        clients.put(Stored { record: Arc::new(client), version });
+        let mut tables = self.write();
+        let seen = tables.clients.get(client.id()).map(|stored| stored.version);
+        let version = seen.map_or(Version::FIRST, Version::next);
+        let id = client.id().clone();
+        tables.clients.insert(id, Stored { record: Arc::new(client), version });
     }
 
-    /// Says how an account stands. One that was never mentioned stands well.
+    /// Sets an account.
     pub fn put_account(&self, subject: Subject, account: Account) {
-        self.users.write(subject.as_str()).accounts.insert(subject, account);
+        self.write().accounts.insert(subject, account);
     }
 
-    /// Suspends an account, or lifts its suspension. One that was never mentioned stands well.
+    /// Suspends an account, or lifts its suspension.
     pub fn set_suspended(&self, subject: &str, suspended: bool) {
-        let mut users = self.users.write(subject);
-        users.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE).suspended =
-            suspended;
+        self.write().account(subject).suspended = suspended;
     }
 
-    /// Says whether an account can pay. One that was never mentioned can.
+    /// Sets whether an account can pay.
     pub fn put_balance(&self, subject: Subject, balance: Balance) {
-        self.users.write(subject.as_str()).balances.insert(subject, balance);
+        self.write().balances.insert(subject, balance);
     }
 
-    /// Drops at most `most` grants and clients that may be dropped, and says how many it did. It
-    /// looks at every grant to find them.
+    /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
+    /// were dropped. It looks at every record.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
-        let grants = self
-            .grants
-            .parts
-            .iter()
-            .fold(0, |dropped, part| dropped + self.sweep_grants(part, now, limit - dropped));
-        self.clients
-            .parts
-            .iter()
-            .fold(grants, |dropped, part| dropped + write(part).sweep(now, limit - dropped))
-    }
-
-    /// The number of grants kept.
-    pub fn grants(&self) -> usize {
-        self.grants.parts.iter().map(|part| read(part).len()).sum()
-    }
-
-    /// The number of clients kept.
-    pub fn client_count(&self) -> usize {
-        self.clients.parts.iter().map(|part| read(part).rows.len()).sum()
-    }
-
-    /// The clients in the order of their ids: at most so many of those after this one.
-    pub fn clients(&self, after: Option<&str>, limit: usize) -> Vec<Stored<Client>> {
-        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let mut found = Vec::new();
-        for part in &self.clients.parts {
-            found.extend(
-                read(part)
-                    .rows
-                    .range::<str, _>(later)
-                    .take(limit)
-                    .map(|(_, stored)| stored.clone()),
-            );
-        }
-        found.sort_unstable_by(|one, other| one.record.id().cmp(other.record.id()));
-        found.truncate(limit);
-        found
-    }
-
-    fn part_of(&self, id: GrantId) -> &RwLock<BTreeMap<GrantId, Stored<Grant>>> {
-        let [byte, ..] = id.as_bytes();
-        self.grants.part(*byte)
-    }
-
-    fn sweep_grants(
-        &self,
-        part: &RwLock<BTreeMap<GrantId, Stored<Grant>>>,
-        now: Timestamp,
-        limit: usize,
-    ) -> usize {
-        let is_over = |stored: &Stored<Grant>| now >= stored.record.drop_after();
-        // Looked for beside the readers, and looked at again when nobody else is there: it may have
-        // been prolonged, or be another.
-        let over: Vec<_> = read(part)
-            .iter()
-            .filter(|(_, stored)| is_over(stored))
-            .take(limit)
-            .map(|(id, _)| *id)
-            .collect();
-        if over.is_empty() {
+        // Due records are looked for beside the readers. Most sweeps find none.
+        let (grants, clients) = self.read().due(now, limit);
+        if grants.is_empty() && clients.is_empty() {
             return 0;
         }
-        let mut grants = write(part);
-        let drop_one = |id: &GrantId| {
-            grants.get(id).filter(|stored| is_over(stored))?;
-            let subject = grants.remove(id)?.record.subject().clone();
-            Some(self.users.write(subject.as_str()).grants.remove(&(subject, *id)))
-        };
-        over.iter().filter_map(drop_one).count()
+        self.write().drop_due(&grants, &clients, now)
     }
 
-    fn commit_grant(&self, change: &Change<Grant>) -> Commit {
-        let mut grants = write(self.part_of(change.id()));
-        if grants.get(&change.id()).map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        grants.insert(change.id(), change.stored());
-        if change.seen().is_none() {
-            let subject = change.record().subject();
-            self.users.write(subject.as_str()).grants.insert((subject.clone(), change.id()));
-        }
-        Commit::Done
+    /// Returns how many clients and grants are kept.
+    pub fn counts(&self) -> Counts {
+        let tables = self.read();
+        let count = |length| u64::try_from(length).unwrap_or(u64::MAX);
+        Counts::new(count(tables.clients.len()), count(tables.grants.len()))
     }
 
-    fn commit_client(&self, change: &Change<Client>) -> Commit {
-        let mut clients = self.clients.write(change.id().as_str());
-        if clients.rows.get(change.id()).map(|stored| stored.version) != change.seen() {
-            return Commit::Conflict;
-        }
-        clients.put(change.stored());
-        Commit::Done
+    /// Lists up to `limit` clients, ascending by their ids, after `after`.
+    pub fn clients(&self, after: Option<&str>, limit: usize) -> Vec<Stored<Client>> {
+        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.read()
+            .clients
+            .range::<str, _>(later)
+            .take(limit)
+            .map(|(_, stored)| stored.clone())
+            .collect()
+    }
+
+    /// Lists up to `limit` grants, ascending by their ids, after `after`.
+    pub fn grants(&self, after: Option<GrantId>, limit: usize) -> Vec<Stored<Grant>> {
+        let later = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        self.read().grants.range(later).take(limit).map(|(_, stored)| stored.clone()).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Clients {
-    fn put(&mut self, stored: Stored<Client>) {
-        let (id, end) = (stored.record.id().clone(), stored.record.drop_after());
-        if let Some(before) = self.rows.insert(id.clone(), stored) {
-            self.by_end.remove(&(before.record.drop_after(), id.clone()));
+impl Tables {
+    fn load(&self, keys: &Keys<'_>) -> Loaded {
+        let grant = keys.grant.and_then(|id| self.grants.get(&id)).cloned();
+        let of_grant = grant.as_ref().map(|stored| &*stored.record);
+        let client = keys.client_id(of_grant).and_then(|id| self.clients.get(id)).cloned();
+        let caller = keys.caller_id().and_then(|id| self.clients.get(id)).cloned();
+        if keys.skip_accounts {
+            return Loaded { grant, client, caller, ..Loaded::default() };
         }
-        if end < Timestamp::NEVER {
-            self.by_end.insert((end, id));
+        let account = keys.subject_id(of_grant).map(|subject| self.account_of(subject));
+        let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let owner = owner.map(|owner| self.account_of(owner.as_str()));
+        let payer = of_grant.filter(|_| keys.balance);
+        let balance = payer.map(|grant| self.balance_of(grant.subject().as_str()));
+        Loaded { grant, client, account, owner, caller, balance }
+    }
+
+    fn account_of(&self, subject: &str) -> Account {
+        self.accounts.get(subject).copied().unwrap_or(Account::ACTIVE)
+    }
+
+    fn balance_of(&self, subject: &str) -> Balance {
+        self.balances.get(subject).copied().unwrap_or(Balance::Sufficient)
+    }
+
+    fn account(&mut self, subject: &str) -> &mut Account {
+        self.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE)
+    }
+
+    fn grants_of(&self, subject: &str, after: Option<GrantId>, limit: usize) -> Vec<GrantId> {
+        let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
+        self.grants_by_user
+            .range(first..)
+            .take_while(|(own, _)| own.as_str() == subject)
+            .map(|(_, id)| *id)
+            .filter(|id| Some(*id) != after)
+            .take(limit)
+            .collect()
+    }
+
+    fn commit(&mut self, write: &Write) -> Commit {
+        match write {
+            Write::Grant(change) => self.commit_grant(change),
+            Write::Client(change) => self.commit_client(change),
         }
     }
 
-    fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
+    fn commit_grant(&mut self, change: &Change<Grant>) -> Commit {
+        let id = change.id();
+        if self.grants.get(&id).map(|stored| stored.version) != change.seen() {
+            return Commit::Conflict;
+        }
+        self.grants.insert(id, change.stored());
+        if change.seen().is_none() {
+            self.grants_by_user.insert((change.record().subject().clone(), id));
+        }
+        Commit::Done
+    }
+
+    fn commit_client(&mut self, change: &Change<Client>) -> Commit {
+        if self.clients.get(change.id()).map(|stored| stored.version) != change.seen() {
+            return Commit::Conflict;
+        }
+        self.clients.insert(change.id().clone(), change.stored());
+        Commit::Done
+    }
+
+    fn due(&self, now: Timestamp, limit: usize) -> (Vec<GrantId>, Vec<ClientId>) {
+        let grants = self.grants.iter().filter(|(_, stored)| now >= stored.record.drop_after());
+        let grants: Vec<_> = grants.map(|(id, _)| *id).take(limit).collect();
+        let clients = self.clients.iter().filter(|(_, stored)| now >= stored.record.drop_after());
+        let clients = clients.map(|(id, _)| id.clone()).take(limit - grants.len()).collect();
+        (grants, clients)
+    }
+
+    /// Drops these records where they are still due: one may have been prolonged since it was found.
+    fn drop_due(&mut self, grants: &[GrantId], clients: &[ClientId], now: Timestamp) -> usize {
         let mut dropped = 0;
-        while dropped < limit && self.by_end.first().is_some_and(|(end, _)| now >= *end) {
-            if let Some((_, id)) = self.by_end.pop_first() {
-                self.rows.remove(&id);
+        for id in grants {
+            if self.grants.get(id).is_some_and(|stored| now >= stored.record.drop_after()) {
+                if let Some(stored) = self.grants.remove(id) {
+                    self.grants_by_user.remove(&(stored.record.subject().clone(), *id));
+                    dropped += 1;
+                }
+            }
+        }
+        for id in clients {
+            if self.clients.get(id).is_some_and(|stored| now >= stored.record.drop_after()) {
+                self.clients.remove(id);
                 dropped += 1;
             }
         }
@@ -230,22 +204,19 @@ impl Clients {
     }
 }
 
-impl Store for MemoryStore {
+impl blocking::Store for MemoryStore {
     type Error = Infallible;
 
     fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
-        Ok(self.clients.read(id).rows.get(id).cloned())
+        Ok(self.read().clients.get(id).cloned())
     }
 
     fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        Ok(read(self.part_of(id)).get(&id).cloned())
+        Ok(self.read().grants.get(&id).cloned())
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
-        Ok(match write {
-            Write::Grant(change) => self.commit_grant(change),
-            Write::Client(change) => self.commit_client(change),
-        })
+        Ok(self.write().commit(write))
     }
 
     fn grants_of(
@@ -254,46 +225,53 @@ impl Store for MemoryStore {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        let first = (Subject::new(subject), after.unwrap_or(GrantId::from_bytes([0; 16])));
-        let users = self.users.read(subject);
-        let own = users
-            .grants
-            .range(first..)
-            .take_while(|(own, _)| own.as_str() == subject)
-            .map(|(_, id)| *id);
-        Ok(own.filter(|id| Some(*id) != after).take(limit).collect())
+        Ok(self.read().grants_of(subject, after, limit))
+    }
+
+    fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
+        Ok(self.read().load(keys))
+    }
+
+    fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {
+        let tables = self.read();
+        Ok(ids.iter().map(|id| tables.load(&Keys::of_grant(*id))).collect())
+    }
+}
+
+impl blocking::Accounts for MemoryStore {
+    type Error = Infallible;
+
+    fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
+        Ok(Some(self.read().account_of(subject)))
     }
 
     fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
-        let mut users = self.users.write(subject);
-        let account = users.accounts.entry(Subject::new(subject)).or_insert(Account::ACTIVE);
+        let mut tables = self.write();
+        let account = tables.account(subject);
         account.epoch = account.epoch.wrapping_add(1);
         Ok(true)
     }
 
-    fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
-        Ok(Some(self.users.read(subject).accounts.get(subject).copied().unwrap_or(Account::ACTIVE)))
-    }
-
     fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
-        Ok(self.users.read(subject).balances.get(subject).copied().unwrap_or(Balance::Sufficient))
+        Ok(self.read().balance_of(subject))
     }
 }
 
-/// It never waits, so it serves an [`AsyncServer`](crate::AsyncServer) as well.
-impl AsyncStore for MemoryStore {
+impl blocking::LoadsAccounts for MemoryStore {}
+
+impl Store for MemoryStore {
     type Error = Infallible;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
-        Store::client(self, id)
+        blocking::Store::client(self, id)
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Infallible> {
-        Store::grant(self, id)
+        blocking::Store::grant(self, id)
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
-        Store::commit(self, write)
+        blocking::Store::commit(self, write)
     }
 
     async fn grants_of(
@@ -302,18 +280,63 @@ impl AsyncStore for MemoryStore {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>, Infallible> {
-        Store::grants_of(self, subject, after, limit)
+        blocking::Store::grants_of(self, subject, after, limit)
+    }
+
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
+        blocking::Store::load(self, keys)
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Infallible> {
+        blocking::Store::load_grants(self, ids)
+    }
+}
+
+impl Accounts for MemoryStore {
+    type Error = Infallible;
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
+        blocking::Accounts::account(self, subject)
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, Infallible> {
-        Store::raise_epoch(self, subject)
-    }
-
-    async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
-        Store::account(self, subject)
+        blocking::Accounts::raise_epoch(self, subject)
     }
 
     async fn balance(&self, subject: &str) -> Result<Balance, Infallible> {
-        Store::balance(self, subject)
+        blocking::Accounts::balance(self, subject)
+    }
+}
+
+impl LoadsAccounts for MemoryStore {}
+
+impl StoreAdministration for MemoryStore {
+    async fn put_client(&self, client: Client) -> Result<(), Infallible> {
+        Self::put_client(self, client);
+        Ok(())
+    }
+
+    async fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Client>>, Infallible> {
+        Ok(Self::clients(self, after, limit))
+    }
+
+    async fn grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Grant>>, Infallible> {
+        Ok(Self::grants(self, after, limit))
+    }
+
+    async fn counts(&self) -> Result<Counts, Infallible> {
+        Ok(Self::counts(self))
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, Infallible> {
+        Ok(Self::sweep(self, now, limit))
     }
 }

@@ -25,21 +25,21 @@ use crate::value::text::log_text;
 /// what [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
 /// [`settle`](Decision::settle) it, and where that gives nothing begin again with
 /// [`Moment::again`]. A host that does so has no guard: if it stops between the commit and the
-/// record of the event, a durable step stays unrecorded. [`Server`](crate::Server) and
-/// [`AsyncServer`](crate::AsyncServer) have one. The operations are this crate's; only it can make
+/// record of the event, a durable step stays unrecorded. [`Server`](crate::Server) has
+/// one. The operations are this crate's; only it can make
 /// a [`Decision`].
-pub trait Operation {
-    /// What it answers when the protocol says yes.
-    type Response;
+pub trait Operation: Send + Sync {
+    /// The response to a request that is allowed.
+    type Response: Send;
 
-    /// What must be loaded for this attempt.
-    fn keys(&self, moment: &Moment) -> Keys<'_>;
+    /// Returns what must be loaded for this attempt.
+    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_>;
 
     /// Decides. Equal arguments give equal decisions; nothing is read, drawn or written.
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment)
     -> Decision<Self::Response>;
 
-    /// Which face of the server it belongs to: how a failure of the store is told.
+    /// Returns the endpoint it belongs to: how a failure of the store is answered.
     fn endpoint(&self) -> Endpoint;
 }
 
@@ -47,8 +47,8 @@ pub trait Operation {
 impl<O: Operation> Operation for &O {
     type Response = O::Response;
 
-    fn keys(&self, moment: &Moment) -> Keys<'_> {
-        (**self).keys(moment)
+    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
+        (**self).keys(policy, moment)
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<O::Response> {

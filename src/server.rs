@@ -1,119 +1,180 @@
-//! One call per endpoint: a policy, a store, a clock and a source of randomness put together. With
-//! its async twin.
+//! The server: one async call for each endpoint, over a policy, a store, accounts, a clock and a
+//! source of randomness.
 //!
-//! Everything here is a convenience over [`drive`](crate::drive()); it decides nothing but the rate
-//! limit.
+//! Nothing is decided here. An endpoint reads its request, asks the limits, and has the driver run
+//! the operation.
 
-mod blocking;
 mod core;
-mod ending;
-mod guesses;
-mod records;
-mod waiting;
+mod early;
+mod endpoints;
+mod error;
+mod revoke_user;
 mod watch;
 
 use self::core::Core;
-pub use self::ending::RevokedGrants;
-use crate::audit::AuditPolicy;
-use crate::drive::Failure;
+pub use self::error::Error;
+pub use self::revoke_user::RevokedGrants;
+use self::watch::{Limit, Watch};
+use crate::audit::{AuditLog, AuditPolicy};
+use crate::drive::call::Call;
+use crate::drive::run;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
+use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::store::{AccountSource, FromStore, Store};
 
-/// Outside, the host's storage; inside, the protocol.
-pub type Answer<T, E> = Result<Result<T, Refusal>, Failure<E>>;
-
-/// An authorization server over a [`Store`](crate::Store), with a [`AuditLog`](crate::AuditLog) if it was
-/// given one.
+/// An OAuth 2.1 authorization server and resource check over a host's [`Store`] and
+/// [`Accounts`](crate::Accounts).
+///
+/// Each endpoint is one call. It returns the response, or an [`Error`] whose
+/// [`reply`](Error::reply) is the response. [`blocking::Server`](crate::blocking::Server) has the
+/// same calls for hosts without an async runtime.
+///
+/// ```
+/// use grantcore::{Client, Error, FromStore, MemoryStore, Policy, Reply, RequestParts, Server};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = Policy::builder("https://auth.example")
+///     .scope("notes", "Read and change your notes")
+///     .resource("https://mcp.example/mcp", "notes")
+///     .build()?;
+/// let store = MemoryStore::new();
+/// store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+/// let server = Server::new(policy, store, FromStore);
+///
+/// // POST /oauth/token
+/// let request = RequestParts { method: "POST", ..RequestParts::default() };
+/// let reply: Reply = match server.token(&request).await {
+///     Ok(reply) => reply,
+///     Err(error) => {
+///         if let Some(failure) = error.failure() {
+///             eprintln!("{failure}"); // The store failed. The client is asked to retry.
+///         }
+///         error.reply(server.policy())
+///     }
+/// };
+/// assert_eq!(reply.status, 400);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancellation
+///
+/// A future that is dropped stops at its current `await`. A write that was under way may be durable;
+/// its event is handed to [`AuditLog::abandoned`] with an unknown [fate](crate::Fate). A host that
+/// spawns a task for each request is not cancelled when the client hangs up.
 #[derive(Debug)]
-pub struct Server<S, T = ()> {
+pub struct Server<S, A = FromStore, L = ()> {
     core: Core,
     store: S,
-    trail: T,
+    accounts: A,
+    log: L,
 }
 
-/// An authorization server over an [`AsyncStore`](crate::AsyncStore), with an
-/// [`AsyncAuditLog`](crate::AsyncAuditLog) if it was given one.
-#[derive(Debug)]
-pub struct AsyncServer<S, T = ()> {
-    core: Core,
-    store: S,
-    trail: T,
+impl<S: Store, A: AccountSource<S>> Server<S, A> {
+    /// Returns a server with the system's clock and randomness, and no audit log.
+    ///
+    /// `accounts` is the host's [`Accounts`](crate::Accounts), [`FromStore`] for a store that loads
+    /// them, or [`AlwaysActive`](crate::AlwaysActive).
+    #[cfg(feature = "system")]
+    pub fn new(policy: Policy, store: S, accounts: A) -> Self {
+        Self::with_sources(policy, store, accounts, crate::SystemClock, crate::SystemEntropy)
+    }
+
+    /// Returns a server with this clock and this source of randomness.
+    pub fn with_sources(
+        policy: Policy,
+        store: S,
+        accounts: A,
+        clock: impl Clock + Send + Sync + 'static,
+        entropy: impl EntropySource + Send + Sync + 'static,
+    ) -> Self {
+        let core = Core::new(policy, Box::new(clock), Box::new(entropy));
+        Self { core, store, accounts, log: () }
+    }
 }
 
-/// The parts that do not wait, for both servers.
-macro_rules! common {
-    ($name:ident) => {
-        impl<S> $name<S> {
-            /// A server with the system's clock and randomness.
-            #[cfg(feature = "system")]
-            pub fn new(policy: Policy, store: S) -> Self {
-                Self::with(policy, store, crate::SystemClock, crate::SystemEntropy)
-            }
+impl<S, A, L> Server<S, A, L> {
+    /// Records every event in `log` before the response is returned, by the rules of `policy`.
+    #[must_use = "the server with the audit log is the one returned"]
+    pub fn with_audit_log<M>(mut self, log: M, policy: AuditPolicy) -> Server<S, A, M> {
+        self.core.audit = policy;
+        Server { core: self.core, store: self.store, accounts: self.accounts, log }
+    }
 
-            /// A server with this clock and this source of randomness.
-            pub fn with(
-                policy: Policy,
-                store: S,
-                clock: impl Clock + Send + Sync + 'static,
-                entropy: impl EntropySource + Send + Sync + 'static,
-            ) -> Self {
-                Self {
-                    core: Core::new(policy, Box::new(clock), Box::new(entropy)),
-                    store,
-                    trail: (),
-                }
-            }
-        }
+    /// Leaves the limit of token requests to the host, which shares it among several servers, for
+    /// example: see [`RateWindow`](crate::RateWindow). Failed authentications and new records are
+    /// still counted here, by each server for itself.
+    #[must_use = "the server without the limit is the one returned"]
+    pub fn without_rate_limit(mut self) -> Self {
+        self.core.throttle = self.core.throttle.without_token_requests();
+        self
+    }
 
-        impl<S, T> $name<S, T> {
-            /// Has every event recorded in `trail` before the answer is returned, by these rules.
-            #[must_use = "the server with the trail is the one returned"]
-            pub fn record<U>(self, trail: U, rules: AuditPolicy) -> $name<S, U> {
-                $name { core: self.core.recording(rules), store: self.store, trail }
-            }
+    /// Hands every event to `observer` before the response is returned: one event for each call of
+    /// an endpoint. The observer is called from a destructor for a call that was cut off; an observer
+    /// that panics there while another panic unwinds ends the process.
+    #[must_use = "the server with the observer is the one returned"]
+    pub fn with_observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.core.observer = Box::new(observer);
+        self
+    }
 
-            /// The trail.
-            pub fn trail(&self) -> &T {
-                &self.trail
-            }
+    /// Returns the policy.
+    pub fn policy(&self) -> &Policy {
+        &self.core.policy
+    }
 
-            /// Leaves the limit of token requests to the host, which shares it among several
-            /// servers, say: [`RateWindow`](crate::RateWindow). Failed authentications and
-            /// registrations are counted here still, by each server for itself.
-            #[must_use = "the server without the limit is the one returned"]
-            pub fn without_rate_limit(mut self) -> Self {
-                self.core = self.core.without_rate_limit();
-                self
-            }
+    /// Returns the store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
 
-            /// Hands every event to `observer` before the answer is returned: one for each call of
-            /// an endpoint. It is called for a call that was cut off as well, from a destructor:
-            /// an observer that panics there while another panic unwinds ends the process.
-            #[must_use = "the server with the observer is the one returned"]
-            pub fn observe(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-                self.core.observer = Box::new(observer);
-                self
-            }
+    /// Returns where the accounts come from.
+    pub fn accounts(&self) -> &A {
+        &self.accounts
+    }
 
-            /// The policy.
-            pub fn policy(&self) -> &Policy {
-                &self.core.policy
-            }
+    /// Returns the audit log.
+    pub fn audit_log(&self) -> &L {
+        &self.log
+    }
 
-            /// The store.
-            pub fn store(&self) -> &S {
-                &self.store
-            }
-
-            /// The time by the server's clock.
-            pub fn now(&self) -> Timestamp {
-                self.core.clock.now()
-            }
-        }
-    };
+    /// Returns the time by the server's clock.
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
 }
 
-common!(Server);
-common!(AsyncServer);
+impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
+    /// Runs any operation with this server's parts.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the rules of the operation, [`Error::Failed`] if the store or the
+    /// accounts failed.
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Response, Error<S::Error>> {
+        self.decide(Ok(operation), Limit::None).await
+    }
+
+    /// Runs an operation and records its event, or records why its request was refused before.
+    async fn decide<O: Operation>(
+        &self,
+        parsed: Result<O, Refusal>,
+        limit: Limit<'_>,
+    ) -> Result<O::Response, Error<S::Error>> {
+        let (operation, entropy) = match self.core.begin(parsed) {
+            Ok(begun) => begun,
+            Err(early) => return Err(self.record_early(early).await.into()),
+        };
+        let watch = self.watch(limit);
+        let mut call = Call::new(&operation, &watch, entropy);
+        let settled = run(&mut call, &self.store, &self.accounts, &self.log).await?;
+        Ok(settled.outcome?)
+    }
+
+    fn watch<'a>(&'a self, limit: Limit<'a>) -> Watch<'a, L> {
+        Watch { core: &self.core, log: &self.log, limit }
+    }
+}

@@ -1,173 +1,91 @@
-//! What a host writes: three reads and one conditional write. And what it must keep for the rest to
-//! hold.
+//! What a host implements to keep records: three reads, one conditional write and one listing.
 //!
-//! There are two tables, grants and clients, and a [`Write`] is of one row of one of them. Clients
-//! that the operator adds need no write of this crate's; those that register themselves do.
+//! There are two tables, grants and clients. A [`Write`] changes one row of one of them. Clients
+//! that the operator adds need no write of this crate; clients that register themselves do.
 //!
 //! # The laws of a store
 //!
 //! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and
-//!   [`grant`](Store::grant) reads what the last one wrote: on the primary, never from a replica or
-//!   a cache that can lag. A stale read tells an honest client `invalid_grant`, and clients throw
-//!   their tokens away on it.
-//! - [`client`](Store::client) reads what the last commit of that client wrote, too. A cache before
-//!   it must be written through, or each renewal of a client that many share conflicts until the
-//!   cache forgets. Only what the host itself changes elsewhere, such as an
-//!   [`account`](Store::account), may lag for as long as the host can bear.
-//! - [`Commit::Done`] means durable: still there after a crash. A store that forgets acknowledged
-//!   writes lets codes be redeemed twice.
-//! - [`Commit::Conflict`] means nothing was written. A result that is not known (a time-out, a lost
-//!   connection) is an error; the core concludes nothing from it and the client is told to retry.
-//! - A record that cannot be decoded is an error, never absent. Keep it as text or bytes: a column
-//!   type that looks inside, such as PostgreSQL's `jsonb`, refuses characters that a client may
-//!   have sent in its `state`.
-//! - [`load`](Store::load) brings the client that the request named, or none: never the grant's
-//!   in its place. [`Keys::client_id`] says which it is.
-//! - Nothing is assumed between records: no transaction, no order, no shared clock.
-//! - The epoch of a client or an account never goes back: to change a client,
-//!   [`edit`](Client::edit) it, and write it only over the version that was read
-//!   ([`Write::client`]), for it may have been deactivated meanwhile.
-//! - A record may be dropped after its `drop_after`, and not before; nothing depends on its being
-//!   dropped. What it names already has a client outlive its grants.
+//!   [`grant`](Store::grant) reads what the last commit wrote: from the primary, never from a replica
+//!   or a cache that can lag. A stale read answers `invalid_grant` to an honest client, and clients
+//!   discard their tokens on `invalid_grant`.
+//! - [`client`](Store::client) reads what the last commit of that client wrote, too. A cache in front
+//!   of it must be written through; otherwise each renewal of a client that many users share
+//!   conflicts until the cache forgets it.
+//! - [`Commit::Done`] means durable: the record is still there after a crash. A store that forgets
+//!   acknowledged writes lets a code be redeemed twice.
+//! - [`Commit::Conflict`] means that nothing was written. A result that is not known (a time-out, a
+//!   lost connection) is an error. The core concludes nothing from an error, and the client is
+//!   told to retry.
+//! - A record that cannot be decoded is an error, never absent. Keep records as text or bytes: a
+//!   column type that interprets its content, such as PostgreSQL's `jsonb`, refuses characters that
+//!   a client may have sent in its `state`.
+//! - [`load`](Store::load) loads the client that the request named, or none. It never loads the
+//!   grant's client in its place. [`Keys::client_id`] returns which client to load.
+//! - No transaction, no order and no shared clock is assumed between records.
+//! - The epoch of a client never goes back. To change a client, [`edit`](Client::edit) it and write
+//!   it over the version that was read ([`Write::client`]): the client may have been deactivated in
+//!   the meantime.
+//! - A record may be dropped after its `drop_after`, and not before. Nothing depends on its being
+//!   dropped.
 
+mod accounts;
+mod administration;
+mod failure;
+
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::account::{Account, Balance};
+pub(crate) use self::accounts::Sealed;
+pub use self::accounts::{AccountSource, FromStore, LoadsAccounts};
+pub use self::administration::{Counts, StoreAdministration};
+pub use self::failure::{Failure, FailureCause};
 use crate::client::Client;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::operation::Loaded;
 use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
-use crate::value::text::Subject;
 
-/// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) in this module's
-/// documentation.
-pub trait Store {
-    /// What can go wrong in the storage itself. It reaches the host whole and is never mixed with a
-    /// refusal.
-    type Error;
+/// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) of a store; the
+/// feature `conformance` has them as tests.
+///
+/// Accounts are not part of a store: see [`Accounts`](crate::Accounts). A store that loads accounts
+/// in the same round trip implements [`LoadsAccounts`] as well.
+///
+/// Dropping a future half way counts as a result that is not known.
+pub trait Store: Send + Sync {
+    /// A failure of the storage. It reaches the host unchanged and is never mixed with a refusal.
+    type Error: Error + Send + Sync + 'static;
 
-    /// The client of this `client_id`, 1 to 2,048 printable ASCII characters as a stranger sent
-    /// them, with its version; where clients are never written by this crate, any constant
-    /// version will do.
+    /// Returns the client of this `client_id` with its version. The id is 1 to 2,048 printable ASCII
+    /// characters that a stranger sent. A host whose clients are never written by this crate may
+    /// return any constant version.
     ///
-    /// # Errors
-    /// If it cannot be known whether there is one.
-    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Self::Error>;
-
-    /// The grant of this id, with its version.
-    ///
-    /// # Errors
-    /// If it cannot be known whether there is one, or its record cannot be decoded.
-    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error>;
-
-    /// Writes the record if the stored version is [`Change::seen`](crate::Change::seen) (or there
-    /// is none, if that is nothing), together with [`Change::version`](crate::Change::version).
-    ///
-    /// # Errors
-    /// If it cannot be known whether it was written.
-    fn commit(&self, write: &Write) -> Result<Commit, Self::Error>;
-
-    /// The ids of this user's grants in their order, at most so many of those after this one: for a
-    /// page of connected apps, and for ending all of them.
-    ///
-    /// # Errors
-    /// If they cannot be known.
-    fn grants_of(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Result<Vec<GrantId>, Self::Error>;
-
-    /// Raises the [epoch](Account::epoch) of this user's account, durably, and says that it did:
-    /// every grant that captured the one before is dead from then on, those included whose
-    /// consent page is being made at this very moment. Left as it is, accounts have no epoch to
-    /// raise, and a user's grants are ended one by one.
-    ///
-    /// # Errors
-    /// If it cannot be known whether it was raised.
-    fn raise_epoch(&self, subject: &str) -> Result<bool, Self::Error> {
-        let _ = subject;
-        Ok(false)
-    }
-
-    /// How this user's account stands; nothing if there is no such account, whose grants are then
-    /// dead. Left as it is, accounts always stand well.
-    ///
-    /// # Errors
-    /// If it cannot be known.
-    fn account(&self, subject: &str) -> Result<Option<Account>, Self::Error> {
-        let _ = subject;
-        Ok(Some(Account::ACTIVE))
-    }
-
-    /// Whether this user's account can pay for one more call. It is asked only for calls that cost
-    /// something ([`Needs::billed`](crate::Needs::billed)), and by account alone: all
-    /// connections share it. Left as it is, it always can.
-    ///
-    /// # Errors
-    /// If it cannot be known.
-    fn balance(&self, subject: &str) -> Result<Balance, Self::Error> {
-        let _ = subject;
-        Ok(Balance::Sufficient)
-    }
-
-    /// All that is known of these grants, in this order: [`load`](Self::load) of each. Override it
-    /// where one round trip can bring many.
-    ///
-    /// # Errors
-    /// If one of them cannot be known.
-    fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Self::Error> {
-        ids.iter().map(|id| self.load(&Keys { grant: Some(*id), ..Keys::default() })).collect()
-    }
-
-    /// Loads all that an attempt needs. Override it where one round trip can bring the three. Which
-    /// client and which account that are, [`Keys::client_id`] and [`Keys::subject_id`] say: a
-    /// client that was named is that one or none, never the grant's.
-    ///
-    /// # Errors
-    /// If one of them cannot be known.
-    fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
-        let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
-        let of_grant = grant.as_ref().map(|stored| &*stored.record);
-        let client = keys.client_id(of_grant).map(|id| self.client(id)).transpose()?.flatten();
-        let account =
-            keys.subject_id(of_grant).map(|subject| self.account(subject)).transpose()?.flatten();
-        let owner =
-            owner_key(client.as_ref()).map(|owner| self.account(owner)).transpose()?.flatten();
-        let caller = keys.caller_id().map(|id| self.client(id)).transpose()?.flatten();
-        let payer =
-            keys.balance.then_some(of_grant).flatten().map(|grant| grant.subject().as_str());
-        let balance = payer.map(|subject| self.balance(subject)).transpose()?;
-        Ok(Loaded { grant, client, account, owner, caller, balance })
-    }
-}
-
-/// [`Store`], for storage that is awaited. The same laws hold; dropping a future half way counts as
-/// a result that is not known.
-pub trait AsyncStore: Sync {
-    /// What can go wrong in the storage itself.
-    type Error: Send;
-
-    /// See [`Store::client`].
+    /// An error means that it is not known whether the client exists.
     fn client(
         &self,
         id: &str,
     ) -> impl Future<Output = Result<Option<Stored<Client>>, Self::Error>> + Send;
 
-    /// See [`Store::grant`].
+    /// Returns the grant of this id with its version.
+    ///
+    /// An error means that it is not known whether the grant exists, or that its record cannot be
+    /// decoded.
     fn grant(
         &self,
         id: GrantId,
     ) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
 
-    /// See [`Store::commit`].
+    /// Writes the record, with [`Change::version`](crate::Change::version), if the stored version is
+    /// [`Change::seen`](crate::Change::seen), or if no record exists and `seen` is `None`.
+    ///
+    /// An error means that it is not known whether the record was written.
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
 
-    /// See [`Store::grants_of`].
+    /// Lists up to `limit` grant ids of the user, ascending, after `after`: for the user's page of
+    /// connected apps, and to revoke all grants of a user.
     fn grants_of(
         &self,
         subject: &str,
@@ -175,19 +93,18 @@ pub trait AsyncStore: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<GrantId>, Self::Error>> + Send;
 
-    /// See [`Store::raise_epoch`].
-    fn raise_epoch(&self, subject: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send {
-        let _ = subject;
-        async { Ok(false) }
+    /// Loads the records that an attempt needs. Override it where one round trip can load all of
+    /// them. [`Keys::client_id`] and [`Keys::caller_id`] return which clients to load.
+    ///
+    /// An error means that one of the records is not known.
+    fn load(&self, keys: &Keys<'_>) -> impl Future<Output = Result<Loaded, Self::Error>> + Send {
+        async { load_each(self, keys).await }
     }
 
-    /// See [`Store::balance`].
-    fn balance(&self, subject: &str) -> impl Future<Output = Result<Balance, Self::Error>> + Send {
-        let _ = subject;
-        async { Ok(Balance::Sufficient) }
-    }
-
-    /// See [`Store::load_grants`].
+    /// Loads these grants in this order, each as [`load`](Self::load) does. Override it where one
+    /// round trip can load many.
+    ///
+    /// An error means that one of the records is not known.
     fn load_grants(
         &self,
         ids: &[GrantId],
@@ -195,168 +112,72 @@ pub trait AsyncStore: Sync {
         async move {
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                found.push(self.load(&Keys { grant: Some(*id), ..Keys::default() }).await?);
+                found.push(self.load(&Keys::of_grant(*id)).await?);
             }
             Ok(found)
         }
     }
-
-    /// See [`Store::account`].
-    fn account(
-        &self,
-        subject: &str,
-    ) -> impl Future<Output = Result<Option<Account>, Self::Error>> + Send {
-        let _ = subject;
-        async { Ok(Some(Account::ACTIVE)) }
-    }
-
-    /// See [`Store::load`].
-    fn load(&self, keys: &Keys<'_>) -> impl Future<Output = Result<Loaded, Self::Error>> + Send {
-        async {
-            let grant = match keys.grant {
-                Some(id) => self.grant(id).await?,
-                None => None,
-            };
-            let of_grant = grant.as_ref().map(|stored| &*stored.record);
-            let client = match keys.client_id(of_grant) {
-                Some(id) => self.client(id).await?,
-                None => None,
-            };
-            let account = match keys.subject_id(of_grant) {
-                Some(subject) => self.account(subject).await?,
-                None => None,
-            };
-            let owner = match owner_key(client.as_ref()) {
-                Some(owner) => self.account(owner).await?,
-                None => None,
-            };
-            let caller = match keys.caller_id() {
-                Some(id) => self.client(id).await?,
-                None => None,
-            };
-            let balance = match keys.balance.then_some(of_grant).flatten() {
-                Some(grant) => Some(self.balance(grant.subject().as_str()).await?),
-                None => None,
-            };
-            Ok(Loaded { grant, client, account, owner, caller, balance })
-        }
-    }
 }
 
-/// Whose client it is.
-fn owner_key(client: Option<&Stored<Client>>) -> Option<&str> {
-    client.and_then(|stored| stored.record.owner()).map(Subject::as_str)
+/// Loads the grant, the client and the caller one after the other, and no account.
+pub(crate) async fn load_each<S: Store + ?Sized>(
+    store: &S,
+    keys: &Keys<'_>,
+) -> Result<Loaded, S::Error> {
+    let grant = match keys.grant {
+        Some(id) => store.grant(id).await?,
+        None => None,
+    };
+    let client = match keys.client_id(grant.as_ref().map(|stored| &*stored.record)) {
+        Some(id) => store.client(id).await?,
+        None => None,
+    };
+    let caller = match keys.caller_id() {
+        Some(id) => store.client(id).await?,
+        None => None,
+    };
+    Ok(Loaded { grant, client, caller, ..Loaded::default() })
 }
 
-/// A pointer to a store is a store.
+/// Implements [`Store`] and [`LoadsAccounts`] for a pointer to an implementor.
 macro_rules! forward {
     ($pointer:ty) => {
         impl<S: Store> Store for $pointer {
             type Error = S::Error;
 
-            fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
-                (**self).client(id)
+            async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
+                (**self).client(id).await
             }
 
-            fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
-                (**self).grant(id)
+            async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
+                (**self).grant(id).await
             }
 
-            fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
-                (**self).commit(write)
+            async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
+                (**self).commit(write).await
             }
 
-            fn grants_of(
+            async fn grants_of(
                 &self,
                 subject: &str,
                 after: Option<GrantId>,
                 limit: usize,
             ) -> Result<Vec<GrantId>, S::Error> {
-                (**self).grants_of(subject, after, limit)
+                (**self).grants_of(subject, after, limit).await
             }
 
-            fn raise_epoch(&self, subject: &str) -> Result<bool, S::Error> {
-                (**self).raise_epoch(subject)
+            async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
+                (**self).load(keys).await
             }
 
-            fn balance(&self, subject: &str) -> Result<Balance, S::Error> {
-                (**self).balance(subject)
-            }
-
-            fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
-                (**self).load_grants(ids)
-            }
-
-            fn account(&self, subject: &str) -> Result<Option<Account>, S::Error> {
-                (**self).account(subject)
-            }
-
-            fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
-                (**self).load(keys)
+            async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
+                (**self).load_grants(ids).await
             }
         }
+
+        impl<S: LoadsAccounts> LoadsAccounts for $pointer {}
     };
 }
 
 forward!(&S);
 forward!(Arc<S>);
-
-/// All calls of an [`AsyncStore`] but `commit`, passed on to another.
-macro_rules! passed_on {
-    ($self:ident => $store:expr) => {
-        async fn client(&$self, id: &str) -> Result<Option<Stored<Client>>, Self::Error> {
-            $store.client(id).await
-        }
-
-        async fn grant(&$self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error> {
-            $store.grant(id).await
-        }
-
-        async fn grants_of(&$self, subject: &str, after: Option<GrantId>, limit: usize) -> Result<Vec<GrantId>, Self::Error> {
-            $store.grants_of(subject, after, limit).await
-        }
-
-        async fn raise_epoch(&$self, subject: &str) -> Result<bool, Self::Error> {
-            $store.raise_epoch(subject).await
-        }
-
-        async fn balance(&$self, subject: &str) -> Result<Balance, Self::Error> {
-            $store.balance(subject).await
-        }
-
-        async fn account(&$self, subject: &str) -> Result<Option<Account>, Self::Error> {
-            $store.account(subject).await
-        }
-
-        async fn load(&$self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
-            $store.load(keys).await
-        }
-
-        async fn load_grants(&$self, ids: &[GrantId]) -> Result<Vec<Loaded>, Self::Error> {
-            $store.load_grants(ids).await
-        }
-    };
-}
-
-#[cfg(feature = "conformance")]
-pub(crate) use passed_on;
-
-impl<S: AsyncStore> AsyncStore for &S {
-    type Error = S::Error;
-
-    passed_on!(self => (**self));
-
-    async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
-        (**self).commit(write).await
-    }
-}
-
-impl<S: AsyncStore + Send> AsyncStore for Arc<S> {
-    type Error = S::Error;
-
-    passed_on!(self => (**self));
-
-    async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
-        (**self).commit(write).await
-    }
-}

@@ -20,7 +20,7 @@ use crate::value::credential::Credential;
 impl Operation for AccessCheck<'_> {
     type Response = Access;
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys {
             grant: self.token.as_ref().map(|token| token.id),
             balance: self.needs.billed,

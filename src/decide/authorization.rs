@@ -39,7 +39,7 @@ struct Asked {
 impl Operation for AuthorizationRequest<'_> {
     type Response = AuthorizationStep;
 
-    fn keys(&self, moment: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, moment: &Moment) -> Keys<'_> {
         Keys {
             // Under an id it has just drawn, only a request that lost a race can find a record.
             grant: (moment.again || self.challenge_once && self.user.is_some())

@@ -13,7 +13,7 @@ use crate::request::client_status::ClientStatusChange;
 impl Operation for ClientStatusChange<'_> {
     type Response = ();
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 

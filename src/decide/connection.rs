@@ -15,7 +15,7 @@ use crate::request::connection::{ClientRevocation, GrantRevocation};
 impl Operation for GrantRevocation<'_> {
     type Response = ();
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys { grant: Some(self.grant), ..Keys::default() }
     }
 
@@ -60,7 +60,7 @@ impl Operation for GrantRevocation<'_> {
 impl Operation for ClientRevocation<'_> {
     type Response = ();
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 

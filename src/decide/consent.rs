@@ -19,7 +19,7 @@ use crate::value::scope::Scope;
 impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys { grant: Some(self.ticket.id), ..Keys::default() }
     }
 

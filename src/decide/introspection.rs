@@ -22,7 +22,7 @@ impl Operation for IntrospectionRequest<'_> {
     type Response = Introspected;
 
     /// The client of the grant, and who asks about it.
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         let grant = self.token.as_ref().ok().and_then(Option::as_ref).map(|token| token.id);
         Keys { grant, caller: ClientKey::named(&*self.credentials.id), ..Keys::default() }
     }

@@ -20,7 +20,7 @@ use crate::value::secret::Digest;
 impl Operation for ManagementRequest<'_> {
     type Response = Managed;
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 

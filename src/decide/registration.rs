@@ -19,7 +19,7 @@ use crate::value::auth_method::{AuthMethod, SecretMethod};
 impl Operation for RegistrationRequest {
     type Response = Registered;
 
-    fn keys(&self, moment: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, moment: &Moment) -> Keys<'_> {
         // Under a name it has just drawn, only a request that lost a race can find a record: its
         // own.
         let client_id = String::from(moment.entropy.client_id());

@@ -20,7 +20,7 @@ use crate::response::revocation::Revoked;
 impl Operation for RevocationRequest<'_> {
     type Response = Revoked;
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         let grant = match &self.token {
             Ok(Revocable::Refresh(token)) => Some(token.id),
             Ok(Revocable::Access(token)) => Some(token.id),

@@ -16,7 +16,7 @@ use crate::response::token::Tokens;
 impl Operation for TokenRequest<'_> {
     type Response = Tokens;
 
-    fn keys(&self, _: &Moment) -> Keys<'_> {
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         Keys {
             grant: self.grant(),
             client: ClientKey::named(&*self.credentials.id),

@@ -9,7 +9,6 @@
 //! A decision stays where it is from its making to its end, and is changed in place: to move it
 //! from state to state costs more than the guard.
 
-use super::Failure;
 use super::guard::Host;
 use crate::audit::AuditError;
 use crate::event::{Event, EventKind, Written};
@@ -19,6 +18,7 @@ use crate::operation::{Decision, Loaded, Operation, Settled};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
+use crate::store::{Failure, FailureCause};
 
 /// How often one request is decided before it is refused as contended. Each conflict means that
 /// another request made progress; the rare write that only prepares takes one turn as well.
@@ -64,8 +64,8 @@ pub(crate) struct Call<'c, O: Operation, H: Host, E> {
     /// of its own may have called that one a conflict. It is kept until the next decision takes
     /// its place.
     earlier: Option<Box<Event>>,
-    /// The store failed: its error, and the refusal to send.
-    failed: Option<(E, Refusal)>,
+    /// What failed, and the refusal to send.
+    failed: Option<(FailureCause<E>, Refusal)>,
 }
 
 impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
@@ -85,7 +85,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// Returns what is needed next.
     pub(crate) fn need(&self) -> Need<'_> {
         let Some(decision) = &self.decision else {
-            return Need::Load(self.operation.keys(&self.moment));
+            return Need::Load(self.operation.keys(self.host.policy(), &self.moment));
         };
         match (self.phase, decision.write()) {
             (Phase::Begun, Some(_)) => Need::Place(&decision.settled().event),
@@ -96,10 +96,10 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     }
 
     /// Decides on what was loaded.
-    pub(crate) fn loaded(&mut self, loaded: Result<Loaded, E>) {
+    pub(crate) fn loaded(&mut self, loaded: Result<Loaded, FailureCause<E>>) {
         let loaded = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => return self.unread(error),
+            Err(cause) => return self.unread(cause),
         };
         let mut decision = self.decide(&loaded);
         if let Some(earlier) = &self.earlier {
@@ -132,15 +132,15 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// The refusal of a limit. It is recorded as one made before the records were loaded: its event
     /// knows what the request claims and nothing more.
     fn withheld(&self, refusal: Refusal) -> Decision<O::Response> {
-        let keys = self.operation.keys(&self.moment);
+        let keys = self.operation.keys(self.host.policy(), &self.moment);
         Decision::refuse_by(refusal, &Loaded::default(), &self.moment)
             .claimed_by(keys.client.as_named().unwrap_or_default())
     }
 
     /// The records could not be read: nothing is decided.
-    fn unread(&mut self, error: E) {
+    fn unread(&mut self, cause: FailureCause<E>) {
         let reason = Reason::StorageUnavailable;
-        let keys = self.operation.keys(&self.moment);
+        let keys = self.operation.keys(self.host.policy(), &self.moment);
         let refusal = Refusal::plain(reason, self.operation.endpoint());
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment);
         let event = &mut decision.settled_mut().event;
@@ -151,7 +151,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             event.prepared = earlier.prepared;
         }
         let refusal = decision.give_up(reason, self.operation.endpoint());
-        self.failed = Some((error, refusal));
+        self.failed = Some((cause, refusal));
         self.decision = Some(decision);
         self.settle();
     }
@@ -182,7 +182,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         match committed {
             Err(error) => {
                 let refusal = decision.give_up(Reason::StorageUnavailable, endpoint);
-                self.failed = Some((error, refusal));
+                self.failed = Some((FailureCause::Store(error), refusal));
                 self.settle();
             }
             Ok(commit) if !decision.is_undecided(commit) => {
@@ -255,8 +255,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         let settled = self.decision.take()?.into_settled();
         Some(match self.failed.take() {
             None => Ok(settled),
-            Some((error, refusal)) => {
-                Err(Failure { error, refusal, event: Box::new(settled.event) })
+            Some((cause, refusal)) => {
+                Err(Failure { cause, refusal, event: Box::new(settled.event) })
             }
         })
     }

@@ -6,8 +6,9 @@ use crate::policy::Policy;
 use crate::record::Write;
 use crate::refusal::Refusal;
 
-/// The server around a call: its clock and policy, and whom it reports to. Nothing here waits.
-pub(crate) trait Host {
+/// The server around a call: its clock, its policy, its limits, and where it reports events.
+/// Nothing here waits.
+pub(crate) trait Host: Sync {
     fn policy(&self) -> &Policy;
 
     fn now(&self) -> Timestamp;
@@ -28,10 +29,10 @@ pub(crate) trait Host {
     /// since.
     fn settled(&self, refusal: Option<&Refusal>);
 
-    /// Hands the event to the observer, and returns whether the trail keeps it.
+    /// Hands the event to the observer, and returns whether the audit log keeps it.
     fn observe(&self, event: &Event) -> bool;
 
-    /// Hands an event to the trail that nobody waits for any more.
+    /// Hands an event to the audit log whose caller was cut off.
     fn abandoned(&self, event: Event);
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct Unguarded<'a, C: ?Sized> {
     pub(crate) clock: &'a C,
 }
 
-impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
+impl<C: Clock + Sync + ?Sized> Host for Unguarded<'_, C> {
     fn policy(&self) -> &Policy {
         self.policy
     }
@@ -90,14 +91,14 @@ impl<'h, H: Host> Guard<'h, H> {
         &mut self.event
     }
 
-    /// Hands the event to the observer, and returns it if the trail is to record it.
+    /// Hands the event to the observer, and returns it if the audit log is to record it.
     pub(crate) fn observe(&mut self) -> Option<&Event> {
         self.is_observed = true;
         self.is_armed = self.host.observe(&self.event);
         self.is_armed.then_some(&self.event)
     }
 
-    /// Disarms the guard: the event is recorded, or nobody keeps it.
+    /// Disarms the guard: the event is recorded, or the audit log does not keep it.
     pub(crate) fn disarm(mut self) {
         self.is_armed = false;
     }
@@ -105,7 +106,7 @@ impl<'h, H: Host> Guard<'h, H> {
 
 impl<H: Host> Drop for Guard<'_, H> {
     fn drop(&mut self) {
-        // Whoever observed it has been asked already whether the trail keeps it.
+        // An event that was observed is armed only if the audit log keeps it.
         if self.is_armed && (self.is_observed || self.host.observe(&self.event)) {
             self.host.abandoned(self.event.clone());
         }

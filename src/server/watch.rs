@@ -1,49 +1,51 @@
-//! What a call sees of its server: clock, policy, the counters of failed authentications, the
-//! observer and the trail.
+//! What a call sees of its server: clock, policy, limits, the observer and the audit log.
 
-use super::core::{Admitted, Core};
+use super::core::Core;
+use crate::audit::AuditLog;
 use crate::drive::guard::Host;
 use crate::event::Event;
 use crate::moment::Timestamp;
 use crate::policy::Policy;
+use crate::reason::Endpoint;
 use crate::record::Write;
 use crate::refusal::Refusal;
 use crate::request::token::Credentials;
+use crate::throttle::Admitted;
 
-/// What a request counts towards, but what was counted before it was decided.
+/// The limit that the outcome of a request counts towards.
 #[derive(Clone, Copy)]
-pub(super) enum Asker<'a> {
-    /// Nobody: the request has no client that authenticates.
-    Nobody,
-    /// This client, from this source.
-    Client { credentials: &'a Credentials<'a>, source: &'a str },
-    /// Nobody, but a new client that is known by a document counts.
-    Document,
-    /// Nobody, but the update of a registration from this source counts.
-    Update { source: &'a str },
-    /// The client of a token request, whose place in its window may be given back.
+pub(super) enum Limit<'a> {
+    /// None.
+    None,
+    /// Failed authentications of this client from this source.
+    Authentication { credentials: &'a Credentials<'a>, source: &'a str },
+    /// New clients that are known by a document.
+    Documents,
+    /// Registrations and their updates from this source.
+    Registrations { source: &'a str, endpoint: Endpoint },
+    /// Token requests and failed authentications.
     Token(&'a Admitted<'a>),
 }
 
-impl<'a> Asker<'a> {
-    /// Returns what the request authenticates with, and from where.
-    fn authenticates(self) -> Option<(&'a Credentials<'a>, &'a str)> {
+impl<'a> Limit<'a> {
+    /// Returns the credentials that may be a guess, and their source.
+    fn credentials(self) -> Option<(&'a Credentials<'a>, &'a str)> {
         match self {
-            Self::Nobody | Self::Document | Self::Update { .. } => None,
-            Self::Client { credentials, source } => Some((credentials, source)),
+            Self::None | Self::Documents | Self::Registrations { .. } => None,
+            Self::Authentication { credentials, source } => Some((credentials, source)),
             Self::Token(admitted) => Some((&admitted.request.credentials, admitted.source)),
         }
     }
 }
 
-/// The server as one call sees it, with the trail's destructor-safe method.
-pub(super) struct Watch<'a, F> {
-    core: &'a Core,
-    asker: Asker<'a>,
-    abandoned: F,
+/// The server as one call sees it.
+pub(super) struct Watch<'a, L> {
+    pub(super) core: &'a Core,
+    pub(super) log: &'a L,
+    pub(super) limit: Limit<'a>,
 }
 
-impl<F: Fn(Event)> Host for Watch<'_, F> {
+impl<L: AuditLog> Host for Watch<'_, L> {
     fn policy(&self) -> &Policy {
         &self.core.policy
     }
@@ -53,50 +55,43 @@ impl<F: Fn(Event)> Host for Watch<'_, F> {
     }
 
     fn fail_closed(&self) -> bool {
-        self.core.trail.fail_closed
+        self.core.audit.fail_closed
     }
 
     fn throttled(&self) -> Option<Refusal> {
-        let (credentials, source) = self.asker.authenticates()?;
-        self.core.throttled(credentials, source)
+        let (credentials, source) = self.limit.credentials()?;
+        let Core { throttle, policy, .. } = self.core;
+        throttle.refuse_authentication(policy, credentials, source, self.now())
     }
 
-    /// Counts a failed authentication when it is decided: who hangs up afterwards has guessed all
-    /// the same.
+    /// A failed authentication counts as soon as it is decided: a sender that hangs up afterwards has
+    /// guessed all the same. A record counts when it is about to be written, so that a request that
+    /// proves nothing uses up no limit.
     fn admit(&self, refusal: Option<&Refusal>, write: Option<&Write>) -> Option<Refusal> {
-        match self.asker {
-            Asker::Document => self.core.admit_document(write?),
-            Asker::Update { source } => write.and_then(|_| self.core.admit_update(source)),
-            asker => {
-                let (credentials, source) = asker.authenticates()?;
-                self.core.admit_guess(credentials, source, refusal)
+        let Core { throttle, policy, .. } = self.core;
+        match self.limit {
+            Limit::Documents => throttle.count_document(policy, write?, self.now()),
+            Limit::Registrations { source, endpoint } => write
+                .and_then(|_| throttle.count_registration(policy, source, endpoint, self.now())),
+            limit => {
+                let (credentials, source) = limit.credentials()?;
+                throttle.count_authentication(policy, credentials, source, refusal, self.now())
             }
         }
     }
 
     fn settled(&self, refusal: Option<&Refusal>) {
-        if let Asker::Token(admitted) = self.asker {
-            self.core.count_token_request(admitted, refusal);
+        if let Limit::Token(admitted) = self.limit {
+            self.core.throttle.settle_token_request(&self.core.policy, admitted, refusal);
         }
     }
 
     fn observe(&self, event: &Event) -> bool {
         (self.core.observer)(event);
-        self.core.trail.keeps(event.kind)
+        self.core.audit.keeps(event.kind)
     }
 
     fn abandoned(&self, event: Event) {
-        (self.abandoned)(event);
-    }
-}
-
-impl Core {
-    /// The server as one call sees it.
-    pub(super) fn watch<'a, F: Fn(Event)>(
-        &'a self,
-        asker: Asker<'a>,
-        abandoned: F,
-    ) -> Watch<'a, F> {
-        Watch { core: self, asker, abandoned }
+        self.log.abandoned(event);
     }
 }

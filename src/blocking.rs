@@ -1,0 +1,84 @@
+//! The same server for hosts without an async runtime.
+//!
+//! [`Server`] has the calls of [`grantcore::Server`](crate::Server), whose documentation holds for
+//! both; [`Store`], [`Accounts`] and [`AuditLog`] are the traits of their async namesakes with plain
+//! functions. A call runs on its caller's thread from its first line to its last, and nothing is
+//! spawned.
+//!
+//! ```
+//! use grantcore::{Client, FromStore, MemoryStore, Policy, RequestParts, blocking};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::builder("https://auth.example")
+//!     .scope("notes", "Read and change your notes")
+//!     .resource("https://mcp.example/mcp", "notes")
+//!     .build()?;
+//! let server = blocking::Server::new(policy, MemoryStore::new(), FromStore);
+//! let request = RequestParts { method: "POST", ..RequestParts::default() };
+//! let reply = server.token(&request).unwrap_or_else(|error| error.reply(server.policy()));
+//! assert_eq!(reply.status, 400);
+//! # Ok(())
+//! # }
+//! ```
+
+mod ready;
+mod server;
+mod traits;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+pub use self::ready::Ready;
+pub use self::server::Server;
+pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Store};
+use crate::moment::{Clock, Entropy};
+use crate::operation::{Operation, Settled};
+use crate::policy::Policy;
+use crate::store::{AccountSource, Failure};
+
+/// Runs one operation against a blocking store: see [`grantcore::drive`](crate::drive()). The store
+/// and the accounts may be references.
+///
+/// # Errors
+/// [`Failure`] at the first failure of the store or the accounts.
+pub fn drive<O: Operation, S: Store, A>(
+    operation: &O,
+    store: S,
+    accounts: A,
+    policy: &Policy,
+    clock: &(impl Clock + Sync + ?Sized),
+    entropy: Entropy,
+) -> Result<Settled<O::Response>, Failure<S::Error>>
+where
+    Ready<A>: AccountSource<Ready<S>>,
+{
+    now(crate::drive(operation, &Ready(store), &Ready(accounts), policy, clock, entropy))
+}
+
+/// Polls a future to its end on this thread. The futures of [`Ready`] parts never wait, so that the
+/// first poll is the last one; any other future parks the thread until it is woken.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        return output;
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

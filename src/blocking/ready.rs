@@ -1,0 +1,109 @@
+//! A blocking part as an async one whose futures are ready at once.
+
+use super::traits::{Accounts, AuditLog, LoadsAccounts, Store};
+use crate::account::{Account, Balance};
+use crate::audit::AuditError;
+use crate::client::Client;
+use crate::event::Event;
+use crate::grant::Grant;
+use crate::keys::Keys;
+use crate::operation::Loaded;
+use crate::record::{Commit, Stored, Write};
+use crate::store::{AccountSource, FailureCause, FromStore, Sealed};
+use crate::value::credential::GrantId;
+
+/// A blocking [`Store`], [`Accounts`] or [`AuditLog`] as its async namesake.
+///
+/// Its futures block the thread that polls them: in an async server it stops the executor. It is the
+/// adapter of [`blocking::Server`](super::Server), and of tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready<T>(pub T);
+
+impl<T: Store> crate::Store for Ready<T> {
+    type Error = T::Error;
+
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, T::Error> {
+        self.0.client(id)
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, T::Error> {
+        self.0.grant(id)
+    }
+
+    async fn commit(&self, write: &Write) -> Result<Commit, T::Error> {
+        self.0.commit(write)
+    }
+
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<GrantId>, T::Error> {
+        self.0.grants_of(subject, after, limit)
+    }
+
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, T::Error> {
+        self.0.load(keys)
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, T::Error> {
+        self.0.load_grants(ids)
+    }
+}
+
+impl<T: Accounts> crate::Accounts for Ready<T> {
+    type Error = T::Error;
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>, T::Error> {
+        self.0.account(subject)
+    }
+
+    async fn raise_epoch(&self, subject: &str) -> Result<bool, T::Error> {
+        self.0.raise_epoch(subject)
+    }
+
+    async fn balance(&self, subject: &str) -> Result<Balance, T::Error> {
+        self.0.balance(subject)
+    }
+}
+
+impl<T: LoadsAccounts> crate::LoadsAccounts for Ready<T> {}
+
+impl<T: AuditLog> crate::AuditLog for Ready<T> {
+    type Place = T::Place;
+
+    async fn reserve(&self, event: &Event) -> Result<T::Place, AuditError> {
+        self.0.reserve(event)
+    }
+
+    async fn record(&self, event: &Event, place: T::Place) -> Result<(), AuditError> {
+        self.0.record(event, place)
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.0.abandoned(event);
+    }
+}
+
+impl<S: crate::LoadsAccounts> Sealed<S> for Ready<FromStore> {}
+
+impl<S: crate::LoadsAccounts> AccountSource<S> for Ready<FromStore> {
+    const IN_STORE: bool = true;
+
+    async fn complete(
+        &self,
+        _: &Keys<'_>,
+        _: &mut Loaded,
+    ) -> Result<(), FailureCause<<S as crate::Store>::Error>> {
+        Ok(())
+    }
+
+    async fn raise_epoch(
+        &self,
+        store: &S,
+        subject: &str,
+    ) -> Result<bool, FailureCause<<S as crate::Store>::Error>> {
+        FromStore.raise_epoch(store, subject).await
+    }
+}

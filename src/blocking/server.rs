@@ -1,0 +1,311 @@
+//! The endpoints, each polled to its end.
+
+use super::traits::{AuditLog, Store};
+use super::{Ready, now};
+use crate::audit::AuditPolicy;
+use crate::client::ClientStatus;
+use crate::event::Event;
+use crate::moment::{Clock, EntropySource, Timestamp};
+use crate::operation::Operation;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::request::access::Needs;
+use crate::request::authorization::User;
+use crate::request::connection::RevokedBy;
+use crate::request::consent::Choice;
+use crate::request::document::Fetch;
+use crate::request::parts::{Authorization, RequestParts};
+use crate::request::token::TokenRequest;
+use crate::response::access::Access;
+use crate::response::authorization::AuthorizationStep;
+use crate::response::connection::Connections;
+use crate::response::redirect::Redirect;
+use crate::response::reply::Reply;
+use crate::server::{Error, RevokedGrants};
+use crate::store::{AccountSource, FromStore};
+use crate::value::credential::GrantId;
+
+/// An authorization server over a blocking [`Store`]: see [`grantcore::Server`](crate::Server), which
+/// documents each call.
+#[derive(Debug)]
+pub struct Server<S, A = FromStore, L = ()>(crate::Server<Ready<S>, Ready<A>, Ready<L>>);
+
+impl<S: Store, A> Server<S, A>
+where
+    Ready<A>: AccountSource<Ready<S>>,
+{
+    /// See [`Server::new`](crate::Server::new).
+    #[cfg(feature = "system")]
+    pub fn new(policy: Policy, store: S, accounts: A) -> Self {
+        Self::with_sources(policy, store, accounts, crate::SystemClock, crate::SystemEntropy)
+    }
+
+    /// See [`Server::with_sources`](crate::Server::with_sources).
+    pub fn with_sources(
+        policy: Policy,
+        store: S,
+        accounts: A,
+        clock: impl Clock + Send + Sync + 'static,
+        entropy: impl EntropySource + Send + Sync + 'static,
+    ) -> Self {
+        let server =
+            crate::Server::with_sources(policy, Ready(store), Ready(accounts), clock, entropy);
+        Self(server.with_audit_log(Ready(()), AuditPolicy::default()))
+    }
+}
+
+impl<S, A, L> Server<S, A, L> {
+    /// See [`Server::with_audit_log`](crate::Server::with_audit_log).
+    #[must_use = "the server with the audit log is the one returned"]
+    pub fn with_audit_log<M>(self, log: M, policy: AuditPolicy) -> Server<S, A, M> {
+        Server(self.0.with_audit_log(Ready(log), policy))
+    }
+
+    /// See [`Server::without_rate_limit`](crate::Server::without_rate_limit).
+    #[must_use = "the server without the limit is the one returned"]
+    pub fn without_rate_limit(self) -> Self {
+        Self(self.0.without_rate_limit())
+    }
+
+    /// See [`Server::with_observer`](crate::Server::with_observer).
+    #[must_use = "the server with the observer is the one returned"]
+    pub fn with_observer(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self(self.0.with_observer(observer))
+    }
+
+    /// Returns the policy.
+    pub fn policy(&self) -> &Policy {
+        self.0.policy()
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &S {
+        &self.0.store().0
+    }
+
+    /// Returns where the accounts come from.
+    pub fn accounts(&self) -> &A {
+        &self.0.accounts().0
+    }
+
+    /// Returns the audit log.
+    pub fn audit_log(&self) -> &L {
+        &self.0.audit_log().0
+    }
+
+    /// Returns the time by the server's clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+impl<S: Store, A, L: AuditLog> Server<S, A, L>
+where
+    Ready<A>: AccountSource<Ready<S>>,
+{
+    /// See [`Server::authorize`](crate::Server::authorize).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn authorize(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        now(self.0.authorize(request, user))
+    }
+
+    /// See [`Server::authorize_with_document`](crate::Server::authorize_with_document).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn authorize_with_document(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+        fetch: Fetch<'_>,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        now(self.0.authorize_with_document(request, user, fetch))
+    }
+
+    /// See [`Server::consent`](crate::Server::consent).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn consent(
+        &self,
+        ticket: &str,
+        user: User<'_>,
+        choice: Choice<'_>,
+    ) -> Result<Redirect, Error<S::Error>> {
+        now(self.0.consent(ticket, user, choice))
+    }
+
+    /// See [`Server::token`](crate::Server::token).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn token(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        now(self.0.token(request))
+    }
+
+    /// See [`Server::revoke`](crate::Server::revoke).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn revoke(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        now(self.0.revoke(request))
+    }
+
+    /// See [`Server::introspect`](crate::Server::introspect).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn introspect(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        now(self.0.introspect(request))
+    }
+
+    /// See [`Server::register`](crate::Server::register).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        now(self.0.register(request))
+    }
+
+    /// See [`Server::manage`](crate::Server::manage).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn manage(
+        &self,
+        client_id: &str,
+        request: &RequestParts<'_>,
+    ) -> Result<Reply, Error<S::Error>> {
+        now(self.0.manage(client_id, request))
+    }
+
+    /// See [`Server::set_client_status`](crate::Server::set_client_status).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn set_client_status(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+    ) -> Result<(), Error<S::Error>> {
+        now(self.0.set_client_status(client_id, status))
+    }
+
+    /// See [`Server::check`](crate::Server::check).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn check(
+        &self,
+        authorization: &Authorization<'_>,
+        needs: Needs<'_>,
+    ) -> Result<Access, Error<S::Error>> {
+        now(self.0.check(authorization, needs))
+    }
+
+    /// See [`Server::check_request`](crate::Server::check_request).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn check_request(
+        &self,
+        request: &RequestParts<'_>,
+        needs: Needs<'_>,
+    ) -> Result<Access, Error<S::Error>> {
+        now(self.0.check_request(request, needs))
+    }
+
+    /// See [`Server::connections`](crate::Server::connections).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn connections(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Connections, Error<S::Error>> {
+        now(self.0.connections(subject, after, limit))
+    }
+
+    /// See [`Server::revoke_connection`](crate::Server::revoke_connection).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn revoke_connection(&self, subject: &str, grant: GrantId) -> Result<(), Error<S::Error>> {
+        now(self.0.revoke_connection(subject, grant))
+    }
+
+    /// See [`Server::revoke_grant`](crate::Server::revoke_grant).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn revoke_grant(
+        &self,
+        grant: GrantId,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<(), Error<S::Error>> {
+        now(self.0.revoke_grant(grant, revoked_by))
+    }
+
+    /// See [`Server::revoke_client`](crate::Server::revoke_client).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn revoke_client(
+        &self,
+        client_id: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<(), Error<S::Error>> {
+        now(self.0.revoke_client(client_id, revoked_by))
+    }
+
+    /// See [`Server::revoke_user`](crate::Server::revoke_user).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn revoke_user(
+        &self,
+        subject: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<RevokedGrants, Error<S::Error>> {
+        now(self.0.revoke_user(subject, revoked_by))
+    }
+
+    /// See [`Server::revoke_user_client`](crate::Server::revoke_user_client).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn revoke_user_client(
+        &self,
+        subject: &str,
+        client_id: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<RevokedGrants, Error<S::Error>> {
+        now(self.0.revoke_user_client(subject, client_id, revoked_by))
+    }
+
+    /// See [`Server::rate_limited`](crate::Server::rate_limited).
+    pub fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Refusal {
+        now(self.0.rate_limited(request, seconds))
+    }
+
+    /// See [`Server::refuse`](crate::Server::refuse).
+    pub fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
+        now(self.0.refuse(refusal, access))
+    }
+
+    /// See [`Server::run`](crate::Server::run).
+    ///
+    /// # Errors
+    /// [`Error`], with the response to send.
+    pub fn run<O: Operation>(&self, operation: O) -> Result<O::Response, Error<S::Error>> {
+        now(self.0.run(operation))
+    }
+}

@@ -1,0 +1,234 @@
+//! The traits that a host without an async runtime implements. Their async namesakes are documented.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+
+use super::{Ready, now};
+use crate::account::{Account, AlwaysActive, Balance};
+use crate::audit::{AuditError, MemoryAuditLog};
+use crate::client::Client;
+use crate::event::Event;
+use crate::grant::Grant;
+use crate::keys::Keys;
+use crate::operation::Loaded;
+use crate::record::{Commit, Stored, Write};
+use crate::store::load_each;
+use crate::value::credential::GrantId;
+
+/// Where clients and grants are kept: see [`grantcore::Store`](crate::Store) and the
+/// [laws](crate::store#the-laws-of-a-store) of a store.
+pub trait Store: Send + Sync {
+    /// See [`Store::Error`](crate::Store::Error).
+    type Error: Error + Send + Sync + 'static;
+
+    /// See [`Store::client`](crate::Store::client).
+    ///
+    /// # Errors
+    /// If it is not known whether the client exists.
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Self::Error>;
+
+    /// See [`Store::grant`](crate::Store::grant).
+    ///
+    /// # Errors
+    /// If it is not known whether the grant exists, or its record cannot be decoded.
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error>;
+
+    /// See [`Store::commit`](crate::Store::commit).
+    ///
+    /// # Errors
+    /// If it is not known whether the record was written.
+    fn commit(&self, write: &Write) -> Result<Commit, Self::Error>;
+
+    /// See [`Store::grants_of`](crate::Store::grants_of).
+    ///
+    /// # Errors
+    /// If the ids are not known.
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<GrantId>, Self::Error>;
+
+    /// See [`Store::load`](crate::Store::load).
+    ///
+    /// # Errors
+    /// If one of the records is not known.
+    fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
+        now(load_each(&Ready(self), keys))
+    }
+
+    /// See [`Store::load_grants`](crate::Store::load_grants).
+    ///
+    /// # Errors
+    /// If one of the records is not known.
+    fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, Self::Error> {
+        ids.iter().map(|id| self.load(&Keys::of_grant(*id))).collect()
+    }
+}
+
+/// The users of a host: see [`grantcore::Accounts`](crate::Accounts).
+pub trait Accounts: Send + Sync {
+    /// See [`Accounts::Error`](crate::Accounts::Error).
+    type Error: Error + Send + Sync + 'static;
+
+    /// See [`Accounts::account`](crate::Accounts::account).
+    ///
+    /// # Errors
+    /// If it is not known whether there is such an account.
+    fn account(&self, subject: &str) -> Result<Option<Account>, Self::Error>;
+
+    /// See [`Accounts::raise_epoch`](crate::Accounts::raise_epoch).
+    ///
+    /// # Errors
+    /// If it is not known whether the epoch was raised.
+    fn raise_epoch(&self, subject: &str) -> Result<bool, Self::Error> {
+        let _ = subject;
+        Ok(false)
+    }
+
+    /// See [`Accounts::balance`](crate::Accounts::balance).
+    ///
+    /// # Errors
+    /// If the balance is not known.
+    fn balance(&self, subject: &str) -> Result<Balance, Self::Error> {
+        let _ = subject;
+        Ok(Balance::Sufficient)
+    }
+}
+
+/// A store that loads accounts in the same round trip: see
+/// [`grantcore::LoadsAccounts`](crate::LoadsAccounts).
+pub trait LoadsAccounts: Store + Accounts {}
+
+/// Where events are recorded: see [`grantcore::AuditLog`](crate::AuditLog).
+pub trait AuditLog: Send + Sync {
+    /// See [`AuditLog::Place`](crate::AuditLog::Place).
+    type Place: Default + Send;
+
+    /// See [`AuditLog::reserve`](crate::AuditLog::reserve).
+    ///
+    /// # Errors
+    /// [`AuditError`] if there is no place.
+    fn reserve(&self, event: &Event) -> Result<Self::Place, AuditError> {
+        let _ = event;
+        Ok(Self::Place::default())
+    }
+
+    /// See [`AuditLog::record`](crate::AuditLog::record).
+    ///
+    /// # Errors
+    /// [`AuditError`] if the event was not recorded.
+    fn record(&self, event: &Event, place: Self::Place) -> Result<(), AuditError>;
+
+    /// See [`AuditLog::abandoned`](crate::AuditLog::abandoned). A blocking call is cut off by a panic
+    /// only.
+    fn abandoned(&self, event: Event);
+}
+
+impl AuditLog for () {
+    type Place = ();
+
+    fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    fn abandoned(&self, _: Event) {}
+}
+
+impl AuditLog for MemoryAuditLog {
+    type Place = ();
+
+    fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
+        self.keep(event.clone());
+        Ok(())
+    }
+
+    fn abandoned(&self, event: Event) {
+        self.keep(event);
+    }
+}
+
+/// Implements the traits for a pointer to an implementor.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<T: Store + ?Sized> Store for $pointer {
+            type Error = T::Error;
+
+            fn client(&self, id: &str) -> Result<Option<Stored<Client>>, T::Error> {
+                (**self).client(id)
+            }
+
+            fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, T::Error> {
+                (**self).grant(id)
+            }
+
+            fn commit(&self, write: &Write) -> Result<Commit, T::Error> {
+                (**self).commit(write)
+            }
+
+            fn grants_of(
+                &self,
+                subject: &str,
+                after: Option<GrantId>,
+                limit: usize,
+            ) -> Result<Vec<GrantId>, T::Error> {
+                (**self).grants_of(subject, after, limit)
+            }
+
+            fn load(&self, keys: &Keys<'_>) -> Result<Loaded, T::Error> {
+                (**self).load(keys)
+            }
+
+            fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, T::Error> {
+                (**self).load_grants(ids)
+            }
+        }
+
+        impl<T: Accounts + ?Sized> Accounts for $pointer {
+            type Error = T::Error;
+
+            fn account(&self, subject: &str) -> Result<Option<Account>, T::Error> {
+                (**self).account(subject)
+            }
+
+            fn raise_epoch(&self, subject: &str) -> Result<bool, T::Error> {
+                (**self).raise_epoch(subject)
+            }
+
+            fn balance(&self, subject: &str) -> Result<Balance, T::Error> {
+                (**self).balance(subject)
+            }
+        }
+
+        impl<T: LoadsAccounts + ?Sized> LoadsAccounts for $pointer {}
+
+        impl<T: AuditLog + ?Sized> AuditLog for $pointer {
+            type Place = T::Place;
+
+            fn reserve(&self, event: &Event) -> Result<T::Place, AuditError> {
+                (**self).reserve(event)
+            }
+
+            fn record(&self, event: &Event, place: T::Place) -> Result<(), AuditError> {
+                (**self).record(event, place)
+            }
+
+            fn abandoned(&self, event: Event) {
+                (**self).abandoned(event);
+            }
+        }
+    };
+}
+
+forward!(&T);
+forward!(Arc<T>);
+
+impl Accounts for AlwaysActive {
+    type Error = Infallible;
+
+    fn account(&self, _: &str) -> Result<Option<Account>, Infallible> {
+        Ok(Some(Account::ACTIVE))
+    }
+}

@@ -1,0 +1,66 @@
+//! Refusals that no operation made: a request that cannot be parsed, a limit, a refusal of the
+//! host's own. Each is recorded like any other.
+
+use super::Server;
+use super::core::Core;
+use super::watch::Limit;
+use crate::audit::AuditLog;
+use crate::drive::guard::Guard;
+use crate::event::{Event, EventKind};
+use crate::reason::Endpoint;
+use crate::refusal::Refusal;
+use crate::response::access::Access;
+use crate::store::{AccountSource, Store};
+
+/// A refusal that no operation made, with its event.
+pub(super) struct Early {
+    pub(super) refusal: Refusal,
+    pub(super) event: Box<Event>,
+}
+
+impl Core {
+    /// Returns this refusal with its event.
+    pub(super) fn early(&self, refusal: Refusal, claimed_client: Option<&str>) -> Early {
+        let moment = self.moment();
+        let mut event = Event {
+            detail: refusal.detail().map(Into::into),
+            ..Event::new(EventKind::Refused, Some(refusal.reason()), &moment)
+        };
+        event.attributed = refusal.endpoint() == Endpoint::Operator;
+        if let Some(client_id) = claimed_client {
+            event.claim(client_id);
+        }
+        let refusal = refusal.correlated(event.correlation);
+        event.sent = Some(Box::new(refusal.sent(&self.policy)));
+        Early { refusal, event: Box::new(event) }
+    }
+}
+
+impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
+    /// Records a refusal of the host's own and returns it with its correlation id: of a request that
+    /// the host does not read, such as one whose body is too large, or of a call that was allowed
+    /// and cannot be paid after all ([`Refusal::plain`]).
+    pub async fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
+        let mut early = self.core.early(refusal, None);
+        if let Some(access) = access {
+            let event = &mut early.event;
+            event.attributed = true;
+            event.flow = Some(access.grant_id());
+            event.client = Some(access.client_id().clone());
+            event.subject = Some(access.subject().clone());
+        }
+        self.record_early(early).await
+    }
+
+    /// Records a refusal that no operation made, and returns it.
+    pub(super) async fn record_early(&self, early: Early) -> Refusal {
+        let watch = self.watch(Limit::None);
+        let mut guard = Guard::armed(&watch, *early.event);
+        let recorded = match guard.observe() {
+            Some(event) => self.log.record(event, L::Place::default()).await,
+            None => Ok(()),
+        };
+        guard.disarm();
+        self.core.after_record(recorded, early.refusal)
+    }
+}

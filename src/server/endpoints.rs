@@ -1,0 +1,338 @@
+//! The endpoints: one call each.
+
+use super::watch::Limit;
+use super::{Error, Server};
+use crate::audit::AuditLog;
+use crate::client::ClientStatus;
+use crate::reason::Endpoint;
+use crate::refusal::Refusal;
+use crate::request::access::{AccessCheck, Needs};
+use crate::request::authorization::{AuthorizationRequest, User};
+use crate::request::client_status::ClientStatusChange;
+use crate::request::connection::{ClientRevocation, GrantRevocation, RevokedBy};
+use crate::request::consent::{Choice, ConsentDecision};
+use crate::request::document::Fetch;
+use crate::request::introspection::IntrospectionRequest;
+use crate::request::parts::{Authorization, RequestParts};
+use crate::request::registration::{Action, ManagementRequest, RegistrationRequest};
+use crate::request::revocation::RevocationRequest;
+use crate::request::token::{Credentials, TokenRequest};
+use crate::response::access::Access;
+use crate::response::authorization::AuthorizationStep;
+use crate::response::connection::{Connections, Gathering};
+use crate::response::redirect::Redirect;
+use crate::response::reply::Reply;
+use crate::response::revocation::Revoked;
+use crate::response::token::Tokens;
+use crate::store::{AccountSource, Store};
+use crate::value::credential::GrantId;
+use crate::value::text::log_text;
+
+impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
+    /// Answers the authorization endpoint (OAuth 2.1 §3.1), GET or POST. `user` is the user whom the
+    /// host has authenticated, or `None`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
+    /// failed.
+    pub async fn authorize(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        let parsed = AuthorizationRequest::parse(request, user, &self.core.policy);
+        self.ask_consent(parsed, user).await
+    }
+
+    /// Answers the same request after [`AuthorizationStep::NeedMetadata`], with the result of
+    /// fetching the client's document. A user who is not signed in can cause such a fetch: limit
+    /// the fetches by source and in all.
+    ///
+    /// # Errors
+    /// Those of [`authorize`](Self::authorize).
+    pub async fn authorize_with_document(
+        &self,
+        request: &RequestParts<'_>,
+        user: Option<User<'_>>,
+        fetch: Fetch<'_>,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        let parsed = AuthorizationRequest::parse(request, user, &self.core.policy);
+        self.ask_consent(parsed.map(|parsed| parsed.with_document(fetch)), user).await
+    }
+
+    /// Runs an authorization request, which counts towards the user's limit of consent pages if it
+    /// makes one. After a failure of the store there may be a page, so its place stays taken.
+    async fn ask_consent(
+        &self,
+        parsed: Result<AuthorizationRequest<'_>, Refusal>,
+        user: Option<User<'_>>,
+    ) -> Result<AuthorizationStep, Error<S::Error>> {
+        let Self { core, .. } = self;
+        let subject = user.map(|user| user.subject).filter(|_| parsed.is_ok());
+        let refusal = subject.and_then(|subject| {
+            core.throttle.count_consent_page(&core.policy, subject, core.clock.now())
+        });
+        let is_counted = subject.is_some() && refusal.is_none();
+        let parsed = match refusal {
+            Some(refusal) => Err(refusal),
+            None => parsed,
+        };
+        let step = self.decide(parsed, Limit::Documents).await;
+        let may_be_stored =
+            matches!(&step, Ok(AuthorizationStep::NeedsConsent(_)) | Err(Error::Failed(_)));
+        if let Some(subject) = subject.filter(|_| is_counted && !may_be_stored) {
+            core.throttle.give_back_consent_page(subject, core.clock.now());
+        }
+        step
+    }
+
+    /// Answers a submitted consent page: its ticket, the user who is signed in, and the choice.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
+    /// failed.
+    pub async fn consent(
+        &self,
+        ticket: &str,
+        user: User<'_>,
+        choice: Choice<'_>,
+    ) -> Result<Redirect, Error<S::Error>> {
+        self.decide(ConsentDecision::new(ticket, user, choice), Limit::None).await
+    }
+
+    /// Answers the token endpoint (OAuth 2.1 §3.2), its limits included.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
+    /// failed.
+    pub async fn token(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        let Self { core, .. } = self;
+        let parsed = match TokenRequest::parse(request, &core.policy) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return Err(self.refuse_early(refusal, None).await),
+        };
+        let now = core.clock.now();
+        let counted = core.throttle.count_token_request(&core.policy, parsed, request.source, now);
+        let admitted = match counted {
+            Ok(admitted) => admitted,
+            Err((refusal, parsed)) => {
+                return Err(self.refuse_early(refusal, Some(parsed.claimed_client())).await);
+            }
+        };
+        self.decide(Ok(&admitted.request), Limit::Token(&admitted)).await.map(Tokens::reply)
+    }
+
+    /// Records the refusal of a token request by a limit of the host's own, and returns it: 429, to be
+    /// repeated after `seconds`. For hosts that keep the [windows](crate::RateWindow) themselves.
+    pub async fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Refusal {
+        let refusal = Refusal::rate_limited(seconds);
+        let early = self.core.early(refusal, Some(request.claimed_client()));
+        self.record_early(early).await
+    }
+
+    /// Answers the revocation endpoint (RFC 7009 §2). Its 200 means that the token does not work,
+    /// whether or not it ever did.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
+    /// failed: the token may then still work.
+    pub async fn revoke(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        let parsed = match RevocationRequest::parse(request, &self.core.policy) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return Err(self.refuse_early(refusal, None).await),
+        };
+        let limit = self.limit_authentication(&parsed.credentials, request.source).await?;
+        self.decide(Ok(&parsed), limit).await.map(Revoked::reply)
+    }
+
+    /// Answers the introspection endpoint (RFC 7662 §2). The response to a token that is not active
+    /// for the resource of the caller is `{"active":false}`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
+    /// failed: then nothing is known of the token.
+    pub async fn introspect(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        let parsed = match IntrospectionRequest::parse(request, &self.core.policy) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return Err(self.refuse_early(refusal, None).await),
+        };
+        let limit = self.limit_authentication(&parsed.credentials, request.source).await?;
+        let introspected = self.decide(Ok(&parsed), limit).await?;
+        Ok(introspected.reply(&self.core.policy))
+    }
+
+    /// Answers the registration endpoint (RFC 7591 §3), its limits included. They go by
+    /// [`RequestParts::source`]; requests without a source share one limit.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
+    pub async fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
+        let Self { core, .. } = self;
+        let parsed = RegistrationRequest::parse(request, &core.policy).and_then(|parsed| {
+            let (source, now) = (request.source, core.clock.now());
+            let refusal =
+                core.throttle.count_registration(&core.policy, source, Endpoint::Registration, now);
+            refusal.map_or(Ok(parsed), Err)
+        });
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(refusal) => {
+                let mut early = core.early(refusal, None);
+                let sender = RegistrationRequest::sender(request, &core.policy);
+                early.event.note = sender.as_deref().map(log_text);
+                return Err(self.record_early(early).await.into());
+            }
+        };
+        let registered = self.run(parsed).await?;
+        Ok(registered.reply(&core.policy))
+    }
+
+    /// Answers the endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this
+    /// `client_id`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
+    pub async fn manage(
+        &self,
+        client_id: &str,
+        request: &RequestParts<'_>,
+    ) -> Result<Reply, Error<S::Error>> {
+        let parsed = match ManagementRequest::parse(client_id, request, &self.core.policy) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return Err(self.refuse_early(refusal, Some(client_id)).await),
+        };
+        let limit = match parsed.action {
+            Action::Update(_) => {
+                Limit::Registrations { source: request.source, endpoint: Endpoint::Management }
+            }
+            // A client is read without a write, and deleted once.
+            Action::Read | Action::Delete => Limit::None,
+        };
+        let managed = self.decide(Ok(parsed), limit).await?;
+        Ok(managed.reply(&self.core.policy))
+    }
+
+    /// Deactivates a client at every endpoint, or activates it again. The host checks that its
+    /// caller may do so.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
+    pub async fn set_client_status(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(ClientStatusChange::new(client_id, status)).await
+    }
+
+    /// Checks a call to a protected resource: whether its bearer token is good for what the call
+    /// needs (OAuth 2.1 §5.2).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the challenge, [`Error::Failed`] if the store or the accounts failed.
+    pub async fn check(
+        &self,
+        authorization: &Authorization<'_>,
+        needs: Needs<'_>,
+    ) -> Result<Access, Error<S::Error>> {
+        self.decide(AccessCheck::parse(authorization, needs), Limit::None).await
+    }
+
+    /// Checks a whole request: where the policy [allows it](crate::CheckRules::bearer_in_body), the
+    /// token may be in a form body.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
+    pub async fn check_request(
+        &self,
+        request: &RequestParts<'_>,
+        needs: Needs<'_>,
+    ) -> Result<Access, Error<S::Error>> {
+        let parsed = AccessCheck::of_request(request, needs, &self.core.policy);
+        self.decide(parsed, Limit::None).await
+    }
+
+    /// Lists up to `limit` of a user's connections after this grant, for a page of connected apps.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the store or the accounts failed.
+    pub async fn connections(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Connections, Error<S::Error>> {
+        let mut page = Gathering::new(after, limit);
+        loop {
+            let ids = match self.store.grants_of(subject, page.after(), page.part()).await {
+                Ok(ids) => ids,
+                Err(error) => return Err(self.failure(error).await.into()),
+            };
+            let loaded = match self.store.load_grants(&ids).await {
+                Ok(loaded) => loaded,
+                Err(error) => return Err(self.failure(error).await.into()),
+            };
+            if let Some(page) = page.add(&ids, &loaded, self.core.clock.now()) {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Revokes one of a user's connections, at once and for good: the next call with one of its
+    /// tokens is refused. A connection that is over stays over; another user's is refused as
+    /// unknown.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown connection, [`Error::Failed`] if the store failed.
+    pub async fn revoke_connection(
+        &self,
+        subject: &str,
+        grant: GrantId,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(GrantRevocation::by_user(grant, subject)).await
+    }
+
+    /// Revokes one grant of any user. The host checks that its caller may do so, here and below.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the store failed.
+    pub async fn revoke_grant(
+        &self,
+        grant: GrantId,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(GrantRevocation::by(revoked_by, grant)).await
+    }
+
+    /// Revokes all grants of a client in one write, those included that are being made at this
+    /// moment. New grants can be made at once.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
+    pub async fn revoke_client(
+        &self,
+        client_id: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(ClientRevocation::by(revoked_by, client_id)).await
+    }
+
+    /// Refuses a request before any of the store's work if too many of its client's authentications
+    /// failed, else returns the limit that its outcome counts towards.
+    async fn limit_authentication<'a>(
+        &self,
+        credentials: &'a Credentials<'a>,
+        source: &'a str,
+    ) -> Result<Limit<'a>, Error<S::Error>> {
+        let Self { core, .. } = self;
+        let now = core.clock.now();
+        match core.throttle.refuse_authentication(&core.policy, credentials, source, now) {
+            None => Ok(Limit::Authentication { credentials, source }),
+            Some(refusal) => Err(self.refuse_early(refusal, Some(&credentials.id)).await),
+        }
+    }
+
+    async fn refuse_early(&self, refusal: Refusal, claimed: Option<&str>) -> Error<S::Error> {
+        self.record_early(self.core.early(refusal, claimed)).await.into()
+    }
+}

@@ -1,0 +1,132 @@
+//! Where a server takes accounts from: the host's [`Accounts`], or a store that loads them.
+
+use std::future::Future;
+
+use super::{FailureCause, Store};
+use crate::account::Accounts;
+use crate::keys::Keys;
+use crate::operation::Loaded;
+use crate::value::text::Subject;
+
+/// A store that loads accounts in the same round trip as its records.
+///
+/// It promises that [`load`](Store::load) and [`load_grants`](Store::load_grants) fill
+/// [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
+/// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
+/// [`Loaded::fill_accounts`] does so where no join is possible.
+pub trait LoadsAccounts: Store + Accounts {}
+
+/// Takes the accounts from a store that [loads them](LoadsAccounts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a unit struct is its own constructor")]
+pub struct FromStore;
+
+/// Where a server takes accounts from: any [`Accounts`], or [`FromStore`]. It is implemented for
+/// these and cannot be implemented by a host.
+///
+/// Accounts that are given to a server replace whatever its store loads.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` brings no accounts to a server over `{S}`",
+    label = "neither `Accounts`, nor `FromStore` with a store that implements `LoadsAccounts`",
+    note = "pass `AlwaysActive`, or a type of the host's that implements `Accounts`"
+)]
+pub trait AccountSource<S: Store>: Send + Sync + Sealed<S> {
+    /// Whether the store loads the accounts.
+    #[doc(hidden)]
+    const IN_STORE: bool;
+
+    /// Fills the accounts in that the store did not load.
+    #[doc(hidden)]
+    fn complete(
+        &self,
+        keys: &Keys<'_>,
+        loaded: &mut Loaded,
+    ) -> impl Future<Output = Result<(), FailureCause<S::Error>>> + Send;
+
+    #[doc(hidden)]
+    fn raise_epoch(
+        &self,
+        store: &S,
+        subject: &str,
+    ) -> impl Future<Output = Result<bool, FailureCause<S::Error>>> + Send;
+}
+
+mod sealed {
+    /// Keeps hosts from implementing an account source of their own.
+    pub trait Sealed<S> {}
+}
+
+pub(crate) use self::sealed::Sealed;
+
+impl<S: LoadsAccounts> Sealed<S> for FromStore {}
+impl<S, A: Accounts> Sealed<S> for A {}
+
+impl<S: LoadsAccounts> AccountSource<S> for FromStore {
+    const IN_STORE: bool = true;
+
+    async fn complete(
+        &self,
+        _: &Keys<'_>,
+        _: &mut Loaded,
+    ) -> Result<(), FailureCause<<S as Store>::Error>> {
+        Ok(())
+    }
+
+    async fn raise_epoch(
+        &self,
+        store: &S,
+        subject: &str,
+    ) -> Result<bool, FailureCause<<S as Store>::Error>> {
+        store.raise_epoch(subject).await.map_err(|error| FailureCause::Accounts(error.into()))
+    }
+}
+
+impl<S: Store, A: Accounts> AccountSource<S> for A {
+    const IN_STORE: bool = false;
+
+    async fn complete(
+        &self,
+        keys: &Keys<'_>,
+        loaded: &mut Loaded,
+    ) -> Result<(), FailureCause<S::Error>> {
+        let filled = loaded.fill_accounts(keys, self).await;
+        filled.map_err(|error| FailureCause::Accounts(error.into()))
+    }
+
+    async fn raise_epoch(&self, _: &S, subject: &str) -> Result<bool, FailureCause<S::Error>> {
+        let raised = Accounts::raise_epoch(self, subject).await;
+        raised.map_err(|error| FailureCause::Accounts(error.into()))
+    }
+}
+
+impl Loaded {
+    /// Replaces the accounts with those that these return: the account of the user, that of the
+    /// client's owner and, where the keys ask for it, the balance of the grant's account.
+    ///
+    /// # Errors
+    /// The error of the accounts.
+    pub async fn fill_accounts<A: Accounts>(
+        &mut self,
+        keys: &Keys<'_>,
+        accounts: &A,
+    ) -> Result<(), A::Error> {
+        let grant = self.grant.as_ref().map(|stored| &*stored.record);
+        let account = match keys.subject_id(grant) {
+            Some(subject) => accounts.account(subject).await?,
+            None => None,
+        };
+        let client = self.client.as_ref();
+        let owner = match client.and_then(|stored| stored.record.owner()).map(Subject::as_str) {
+            Some(owner) => accounts.account(owner).await?,
+            None => None,
+        };
+        let balance = match grant.filter(|_| keys.balance) {
+            Some(grant) => Some(accounts.balance(grant.subject().as_str()).await?),
+            None => None,
+        };
+        self.account = account;
+        self.owner = owner;
+        self.balance = balance;
+        Ok(())
+    }
+}

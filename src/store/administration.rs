@@ -1,0 +1,69 @@
+//! What an operator does with a store: add clients, list, count and sweep.
+
+use std::future::Future;
+
+use super::Store;
+use crate::client::Client;
+use crate::grant::Grant;
+use crate::moment::Timestamp;
+use crate::record::Stored;
+use crate::value::credential::GrantId;
+
+/// How many records a store keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// The clients.
+    pub clients: u64,
+    /// The grants, those included that are over and not dropped yet.
+    pub grants: u64,
+}
+
+impl Counts {
+    /// Returns the counts of this many clients and grants.
+    pub fn new(clients: u64, grants: u64) -> Self {
+        Self { clients, grants }
+    }
+}
+
+/// The administration of a store. All stores of this project implement it; the protocol never calls
+/// it.
+pub trait StoreAdministration: Store {
+    /// Writes a client of the operator's, whether or not one of this id exists.
+    ///
+    /// To change a client that exists, read it, [edit](Client::edit) it and
+    /// [commit](Store::commit) it instead: a client that is put anew loses what an administrator
+    /// decided of it.
+    ///
+    /// An error means that it is not known whether the client was written.
+    fn put_client(&self, client: Client) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Lists up to `limit` clients, ascending by the bytes of their ids, after `after`.
+    fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Stored<Client>>, Self::Error>> + Send;
+
+    /// Lists up to `limit` grants, ascending by their ids, after `after`: to move them to another
+    /// store, for example.
+    fn grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Stored<Grant>>, Self::Error>> + Send;
+
+    /// Counts the records. The result may be an estimate, and may be out of date when it arrives.
+    fn counts(&self) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
+
+    /// Drops up to `limit` records whose `drop_after` has passed, and returns how many were dropped.
+    /// A result below `limit` means that no more are due. Call it regularly, every few minutes: no
+    /// store but Redis drops records by itself.
+    ///
+    /// What was dropped before an error stays dropped.
+    fn sweep(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+}

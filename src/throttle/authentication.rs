@@ -1,0 +1,112 @@
+//! The limit of failed authentications: how many client secrets can be guessed (TOKEN-15, I48).
+//!
+//! The limit is asked three times: before the store is asked for anything; when the records are
+//! loaded, so that no secret is hashed in vain; and after the decision. An outcome leaves only if
+//! there was still room for one more failure. So requests in parallel learn no more than requests
+//! one after the other, and right secrets in parallel do not block each other, as they would if
+//! each took a place in advance.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Throttle;
+use crate::limiter::Limiter;
+use crate::moment::Timestamp;
+use crate::policy::Policy;
+use crate::reason::{Endpoint, ErrorCode, Reason};
+use crate::refusal::Refusal;
+use crate::request::token::Credentials;
+
+/// Failed authentications of the last minute.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// Those of clients that exist.
+    known: Limiter,
+    /// Those of unknown client ids. Counted separately so that a flood of invented ids takes no room
+    /// from the counters of real clients.
+    unknown: Limiter,
+    /// Held from the check for room until the failure is counted.
+    turn: Mutex<()>,
+}
+
+impl Failures {
+    /// Returns the seconds until a secret is compared again under this key.
+    fn wait(&self, key: &str, limit: u32, now: Timestamp) -> Option<u32> {
+        // An unknown client has no secret to guess. Were it held to a window that several names
+        // share, a flood of invented names would refuse clients that exist.
+        self.known.wait(key, limit, now).max(self.unknown.wait_alone(key, limit, now))
+    }
+
+    /// Counts a failure if there is room for it, else returns the seconds to wait.
+    fn count(&self, key: &str, is_known: bool, limit: u32, now: Timestamp) -> Result<(), u32> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = self.wait(key, limit, now) {
+            return Err(wait);
+        }
+        let failures = if is_known { &self.known } else { &self.unknown };
+        failures.count(key, now);
+        Ok(())
+    }
+}
+
+/// Returns whether this refusal is a failed authentication. Only a secret that may have been guessed
+/// is one: not a missing secret, not a secret of a client that has none, and not the right secret
+/// by the wrong method.
+pub(super) fn is_failure(credentials: &Credentials<'_>, refusal: &Refusal) -> bool {
+    let is_no_guess =
+        matches!(refusal.reason(), Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch);
+    credentials.has_secret() && refusal.code() == ErrorCode::InvalidClient && !is_no_guess
+}
+
+impl Throttle {
+    /// Returns the seconds until a secret of this client is compared again, if too many
+    /// authentications failed. A request without a secret is no guess, so that nobody can lock out a
+    /// client that has no secret.
+    pub(super) fn authentication_wait(
+        &self,
+        policy: &Policy,
+        credentials: &Credentials<'_>,
+        source: &str,
+        now: Timestamp,
+    ) -> Option<u32> {
+        if !credentials.has_secret() {
+            return None;
+        }
+        let key = policy.failure_key(&credentials.id, source);
+        self.failures.wait(&key, policy.limits().failed_authentications_per_minute, now)
+    }
+
+    /// Returns the refusal of a request whose secret is not compared.
+    pub(crate) fn refuse_authentication(
+        &self,
+        policy: &Policy,
+        credentials: &Credentials<'_>,
+        source: &str,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        self.authentication_wait(policy, credentials, source, now).map(throttled)
+    }
+
+    /// Counts a failed authentication. Returns the refusal to send in place of the outcome if there
+    /// was no room for a failure: then the response says nothing about the secret, even if it was
+    /// the right one.
+    pub(crate) fn count_authentication(
+        &self,
+        policy: &Policy,
+        credentials: &Credentials<'_>,
+        source: &str,
+        refusal: Option<&Refusal>,
+        now: Timestamp,
+    ) -> Option<Refusal> {
+        let Some(failed) = refusal.filter(|refusal| is_failure(credentials, refusal)) else {
+            return self.refuse_authentication(policy, credentials, source, now);
+        };
+        let key = policy.failure_key(&credentials.id, source);
+        let limit = policy.limits().failed_authentications_per_minute;
+        let is_known = failed.reason() != Reason::ClientUnknown;
+        self.failures.count(&key, is_known, limit, now).err().map(throttled)
+    }
+}
+
+fn throttled(wait: u32) -> Refusal {
+    Refusal::later(Reason::AuthenticationsThrottled, Endpoint::Token, wait.max(1))
+}

@@ -1,0 +1,91 @@
+//! The limit of token requests (TOKEN-06, RATE-01 to -06).
+
+use super::Throttle;
+use super::authentication::is_failure;
+use crate::moment::Timestamp;
+use crate::policy::{Policy, RateKey};
+use crate::reason::{Endpoint, Reason};
+use crate::refusal::Refusal;
+use crate::request::token::TokenRequest;
+
+/// A token request that the limits admitted: from where, and when.
+pub(crate) struct Admitted<'a> {
+    pub(crate) request: TokenRequest<'a>,
+    pub(crate) source: &'a str,
+    at: Timestamp,
+}
+
+impl Throttle {
+    /// Counts a token request, before the store is asked for anything.
+    ///
+    /// # Errors
+    /// The refusal, and the client that the request claims to be. Both limits have room again when
+    /// its `Retry-After` has passed.
+    pub(crate) fn count_token_request<'a>(
+        &self,
+        policy: &Policy,
+        request: TokenRequest<'a>,
+        source: &'a str,
+        now: Timestamp,
+    ) -> Result<Admitted<'a>, (Refusal, TokenRequest<'a>)> {
+        let throttled = self.authentication_wait(policy, &request.credentials, source, now);
+        let limited = self.requests.as_ref().and_then(|requests| {
+            let bucket = policy.rate_bucket(&request.rate_hit(source));
+            match throttled {
+                None => requests.admit(&bucket.key, bucket.limit, now).err(),
+                // A request that is refused in any case takes no place.
+                Some(_) => requests.wait(&bucket.key, bucket.limit, now),
+            }
+        });
+        let (reason, wait) = match (limited, throttled) {
+            (None, None) => return Ok(Admitted { request, source, at: now }),
+            (None, Some(wait)) => (Reason::AuthenticationsThrottled, wait),
+            (Some(wait), throttled) => {
+                (Reason::RateLimited, wait.max(throttled.unwrap_or_default()))
+            }
+        };
+        Err((Refusal::later(reason, Endpoint::Token, wait.max(1)), request))
+    }
+
+    /// Corrects the count of an admitted token request by its outcome. Its place is given back only
+    /// where another limit refused it or counts it: no request is free.
+    pub(crate) fn settle_token_request(
+        &self,
+        policy: &Policy,
+        admitted: &Admitted<'_>,
+        refusal: Option<&Refusal>,
+    ) {
+        let Some(requests) = &self.requests else { return };
+        let Admitted { request, source, at } = admitted;
+        let bucket = policy.rate_bucket(&request.rate_hit(source));
+        let is_counted_elsewhere = refusal.is_some_and(|refusal| {
+            refusal.reason() == Reason::AuthenticationsThrottled
+                || policy.rates().authenticated_only && is_failure(&request.credentials, refusal)
+        });
+        if is_counted_elsewhere {
+            requests.give_back(&bucket.key, *at);
+        } else if proves_bucket(policy, source, refusal) {
+            requests.prove(&bucket.key, *at);
+        }
+    }
+}
+
+/// Returns whether the outcome shows that the key of the request's bucket is not invented. A key of
+/// the client alone is genuine if the client exists. Where the sender chooses a part of the key, only
+/// tokens prove it.
+fn proves_bucket(policy: &Policy, source: &str, refusal: Option<&Refusal>) -> bool {
+    let Some(refusal) = refusal else { return true };
+    let is_of_client_alone = match policy.rates().key {
+        RateKey::Client => true,
+        RateKey::ClientAndSource => source.is_empty(),
+        RateKey::ClientAndGrant | RateKey::Custom(_) => false,
+    };
+    is_of_client_alone
+        && !matches!(
+            refusal.reason(),
+            Reason::ClientUnknown
+                | Reason::StorageUnavailable
+                | Reason::Contended
+                | Reason::AuditUnavailable
+        )
+}
