@@ -18,7 +18,7 @@ fn operations(criterion: &mut Criterion) {
     let (authorization, redemption, refreshing) =
         (bench.authorization(&authorize), bench.token(&redeem), bench.token(&refresh));
     let (check, registration) = (bench.check(&header), bench.registration(&Bench::register_form()));
-    bench.frozen.set(true);
+    bench.frozen.store(true, std::sync::atomic::Ordering::Relaxed);
     let entropy = || bench.entropy();
     let size = BatchSize::SmallInput;
     criterion.bench_function("authorize", |timer| {

@@ -4,9 +4,10 @@
 
 use std::error::Error;
 
+use grantcore::blocking::Server;
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, MemoryStore, Needs, Policy, RequestParts,
-    Server, User,
+    Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Needs, Policy,
+    RequestParts, User,
 };
 
 /// RFC 7636, appendix B. A real client draws a fresh verifier for each request.
@@ -25,8 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     store.put_client(
         Client::public("notes-app").name("Notes").redirect_uri("https://app.example/cb").build()?,
     );
-    let server = Server::new(policy, store)
-        .observe(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
+    let server = Server::new(policy, store, FromStore)
+        .with_observer(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
     let alice = User::new("alice", b"alice's browser session");
 
     println!("1. The client sends alice's browser to the authorization endpoint.");
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let request =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))?? else {
+    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))? else {
         return Err("alice is signed in".into());
     };
     println!(
@@ -47,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     println!("2. Alice presses Allow.");
-    let location = server.consent(&page.into_ticket(), alice, Choice::Allow)??.into_location();
+    let location = server.consent(&page.into_ticket(), alice, Choice::Allow)?.into_location();
     println!("   303 {location}");
 
     println!("3. The client redeems the code.");
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let header = format!("Bearer {access}");
     let call =
         || server.check(&Authorization::One(header.as_bytes()), Needs::of(mcp).scopes(&["notes"]));
-    println!("   served to {}", call()??.subject());
+    println!("   served to {}", call()?.subject());
 
     println!("5. It refreshes.");
     let refresh = format!("grant_type=refresh_token&client_id=notes-app&refresh_token={refresh}");
@@ -76,7 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     post(&server, &refresh)?;
 
     println!("7. So every token of this grant is dead, and the operator reads why.");
-    let Err(refusal) = call()? else { return Err("a revoked token was accepted".into()) };
+    let Err(error) = call() else { return Err("a revoked token was accepted".into()) };
+    let refusal = error.refusal();
     println!(
         "   {} {}\n   cause: {}\n   fix: {}",
         refusal.status(),
@@ -91,12 +93,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[expect(clippy::print_stdout, reason = "it is what this example is for")]
 fn post(server: &Server<MemoryStore>, body: &str) -> Result<String, Box<dyn Error>> {
     let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
-    let reply = server.token(&RequestParts {
+    let request = RequestParts {
         method: "POST",
         content_type,
         body: body.as_bytes(),
         ..RequestParts::default()
-    })?;
+    };
+    let reply = server.token(&request).unwrap_or_else(|error| error.reply(server.policy()));
     println!("   {} {}", reply.status, reply.body);
     Ok(reply.body)
 }

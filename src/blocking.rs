@@ -49,7 +49,7 @@ pub fn drive<O: Operation, S: Store, A>(
     store: S,
     accounts: A,
     policy: &Policy,
-    clock: &(impl Clock + Sync + ?Sized),
+    clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>>
 where

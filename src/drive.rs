@@ -28,7 +28,7 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
     policy: &Policy,
-    clock: &(impl Clock + Sync + ?Sized),
+    clock: &(impl Clock + ?Sized),
     entropy: Entropy,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
     let host = Unguarded { policy, clock };

@@ -176,9 +176,11 @@ impl Tables {
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> (Vec<GrantId>, Vec<ClientId>) {
-        let grants = self.grants.iter().filter(|(_, stored)| now >= stored.record.drop_after());
+        let grants =
+            self.grants.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
         let grants: Vec<_> = grants.map(|(id, _)| *id).take(limit).collect();
-        let clients = self.clients.iter().filter(|(_, stored)| now >= stored.record.drop_after());
+        let clients =
+            self.clients.iter().filter(|(_, stored)| is_due(stored.record.drop_after(), now));
         let clients = clients.map(|(id, _)| id.clone()).take(limit - grants.len()).collect();
         (grants, clients)
     }
@@ -187,7 +189,7 @@ impl Tables {
     fn drop_due(&mut self, grants: &[GrantId], clients: &[ClientId], now: Timestamp) -> usize {
         let mut dropped = 0;
         for id in grants {
-            if self.grants.get(id).is_some_and(|stored| now >= stored.record.drop_after()) {
+            if self.grants.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
                 if let Some(stored) = self.grants.remove(id) {
                     self.grants_by_user.remove(&(stored.record.subject().clone(), *id));
                     dropped += 1;
@@ -195,13 +197,18 @@ impl Tables {
             }
         }
         for id in clients {
-            if self.clients.get(id).is_some_and(|stored| now >= stored.record.drop_after()) {
+            if self.clients.get(id).is_some_and(|stored| is_due(stored.record.drop_after(), now)) {
                 self.clients.remove(id);
                 dropped += 1;
             }
         }
         dropped
     }
+}
+
+/// Returns whether a record may be dropped. One that is kept for good never is.
+fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
+    drop_after < Timestamp::NEVER && drop_after <= now
 }
 
 impl blocking::Store for MemoryStore {

@@ -20,7 +20,7 @@ const WINDOW: u64 = 60;
 /// share the rest, and change them as they change a grant: by compare-and-set.
 ///
 /// ```
-/// use grantcore::{RequestParts, MemoryStore, RateWindow, Reply, Server, TokenRequest};
+/// use grantcore::{MemoryStore, RateWindow, Reply, RequestParts, Server, TokenRequest};
 /// # use std::{collections::BTreeMap, sync::Mutex};
 /// # #[derive(Default)]
 /// # struct Rows(Mutex<BTreeMap<String, String>>);
@@ -38,36 +38,39 @@ const WINDOW: u64 = 60;
 /// fn change<T>(rows: &Rows, key: &str, act: impl Fn(&mut RateWindow) -> T) -> T {
 ///     loop {
 ///         let seen = rows.read(key);
-///         let mut window: RateWindow = seen.as_deref().map_or_else(RateWindow::default, |row| serde_json::from_str(row).unwrap());
-///         let told = act(&mut window);
+///         let mut window: RateWindow =
+///             seen.as_deref().map_or_else(RateWindow::default, |row| serde_json::from_str(row).unwrap());
+///         let result = act(&mut window);
 ///         if rows.replace(key, seen, serde_json::to_string(&window).unwrap()) {
-///             return told;
+///             return result;
 ///         }
 ///     }
 /// }
 ///
-/// fn token(server: &Server<MemoryStore>, rows: &Rows, incoming: &RequestParts<'_>) -> Reply {
+/// async fn token(server: &Server<MemoryStore>, rows: &Rows, request: &RequestParts<'_>) -> Reply {
 ///     let (policy, now) = (server.policy(), server.now());
-///     let Ok(request) = TokenRequest::parse(incoming, policy) else {
-///         return server.token(incoming).unwrap(); // It says why, and costs no place.
-///     };
-///     let bucket = policy.rate_bucket(&request.rate_hit(incoming.source));
-///     if let Err(seconds) = change(rows, &bucket.key, |window| window.admit(bucket.limit, now)) {
-///         return server.rate_limited(&request, seconds);
+///     if let Ok(parsed) = TokenRequest::parse(request, policy) {
+///         let bucket = policy.rate_bucket(&parsed.rate_hit(request.source));
+///         if let Err(wait) = change(rows, &bucket.key, |window| window.admit(bucket.limit, now)) {
+///             return server.rate_limited(&parsed, wait).await.reply(policy);
+///         }
+///         let reply = server.token(request).await.unwrap_or_else(|error| error.reply(policy));
+///         // The limit of failed authentications has refused it: it takes no place.
+///         if reply.status == 429 {
+///             change(rows, &bucket.key, |window| window.give_back(now));
+///         }
+///         return reply;
 ///     }
-///     let reply = server.token(incoming).unwrap();
-///     // Refused all the same, for authentications that failed: what is refused takes no place.
-///     if reply.status == 429 {
-///         change(rows, &bucket.key, |window| window.give_back(now));
-///     }
-///     reply
+///     // A request that cannot be parsed is refused, and takes no place.
+///     server.token(request).await.unwrap_or_else(|error| error.reply(policy))
 /// }
 /// # let policy = grantcore::Policy::builder("https://auth.example").scope("a", "").resource("https://a.example", "a");
 /// # let policy = policy.limits(|limits| limits.token_requests_per_minute = 2).build().unwrap();
-/// # let (server, rows) = (Server::new(policy, MemoryStore::default()).without_rate_limit(), Rows::default());
+/// # let (server, rows) = (Server::new(policy, MemoryStore::default(), grantcore::FromStore).without_rate_limit(), Rows::default());
 /// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
 /// # let incoming = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
-/// # assert_eq!([(); 3].map(|()| token(&server, &rows, &incoming).status), [401, 401, 429]);
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &incoming)).status), [401, 401, 429]);
 /// ```
 ///
 /// Where only [authenticated](crate::RateRules::authenticated_only) requests are to count, a 401

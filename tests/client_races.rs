@@ -15,10 +15,11 @@ mod support;
 
 use std::collections::HashSet;
 
+use grantcore::blocking::Store;
 use grantcore::{
     Account, Authorization, Choice, Client, ClientStatus, ClientStatusChange, Commit,
     ConsentDecision, Grant, GrantState, Loaded, ManagementRequest, Moment, Operation, Policy,
-    RequestParts, Store, Stored, Timestamp, TokenRequest, Write,
+    RequestParts, Stored, Timestamp, TokenRequest, Write,
 };
 use serde_json::Value;
 use support::clients::{ask, metadata, with};

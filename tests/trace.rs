@@ -12,13 +12,14 @@ mod support;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use grantcore::{Event, MemoryStore, Server};
+use grantcore::blocking::Server;
+use grantcore::{Event, FromStore, MemoryStore};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
 use support::params::Params;
 use support::steps::form;
-use support::{ALICE, Granted, World, app, policy, seeded};
+use support::{ALICE, Answered, Granted, World, app, policy, seeded};
 
 /// What a subscriber has written.
 #[derive(Clone, Default)]
@@ -97,8 +98,10 @@ fn a_refusal_is_told_with_its_cause_and_where_it_is_explained() {
 fn a_detail_is_told_as_well() {
     let world = World::open();
     let document = support::clients::fetched(b"[]");
-    let _ =
-        world.authorize_with(&support::clients::ask(support::clients::DOCUMENT), Some(document));
+    let _ = world.authorize_with_document(
+        &support::clients::ask(support::clients::DOCUMENT),
+        Some(document),
+    );
     let event = world.events().pop().unwrap();
     assert_eq!(traced(|| event.trace())[0]["detail"], event.detail.as_deref().unwrap());
 }
@@ -108,14 +111,15 @@ fn a_detail_is_told_as_well() {
 fn a_server_traces_every_call_and_warns_of_a_replay() {
     let store = MemoryStore::default();
     store.put_client(app());
-    let server = Server::with(
+    let server = Server::with_sources(
         policy().build().unwrap(),
         store,
+        FromStore,
         || grantcore::Timestamp::from_unix_seconds(support::T),
         seeded(1),
     )
-    .observe(Event::trace);
-    let send = |params: &Params| server.token(&form(&params.encode())).unwrap();
+    .with_observer(Event::trace);
+    let send = |params: &Params| server.token(&form(&params.encode())).answered(server.policy());
     let mut secrets = Vec::new();
     let lines = traced(|| {
         let query = Params::authorize().encode();
@@ -125,15 +129,12 @@ fn a_server_traces_every_call_and_warns_of_a_replay() {
             ..grantcore::RequestParts::default()
         };
         let page = match server.authorize(&incoming, Some(ALICE)).unwrap() {
-            Ok(grantcore::AuthorizationStep::NeedsConsent(page)) => page,
+            grantcore::AuthorizationStep::NeedsConsent(page) => page,
             other => panic!("{other:?}"),
         };
         let ticket = page.into_ticket();
-        let location = server
-            .consent(&ticket, ALICE, grantcore::Choice::Allow)
-            .unwrap()
-            .unwrap()
-            .into_location();
+        let location =
+            server.consent(&ticket, ALICE, grantcore::Choice::Allow).unwrap().into_location();
         let code = support::param(&location, "code").unwrap();
         let first = Granted::of(&send(&Params::redeem(&code)));
         let second = Granted::of(&send(&Params::refresh(first.refresh())));

@@ -9,14 +9,15 @@
     reason = "a bench may fail loudly"
 )]
 
-use std::cell::Cell;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use grantcore::blocking::{Store, drive};
 use grantcore::{
-    AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Choice, Client, Commit,
-    ConsentDecision, Entropy, Grant, GrantId, MemoryStore, Needs, Operation, Policy,
-    RegistrationRequest, RegistrationRules, RequestParts, Store, Stored, Timestamp, TokenRequest,
-    User, Write, drive,
+    AccessCheck, AlwaysActive, Authorization, AuthorizationRequest, AuthorizationStep, Choice,
+    Client, Commit, ConsentDecision, Entropy, Grant, GrantId, MemoryStore, Needs, Operation,
+    Policy, RegistrationRequest, RegistrationRules, RequestParts, Stored, Timestamp, TokenRequest,
+    User, Write,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -27,10 +28,10 @@ const ALICE: User<'static> = User::new("alice", b"alice's browser");
 pub struct Bench {
     policy: Policy,
     store: MemoryStore,
-    seed: Cell<u64>,
+    seed: AtomicU64,
     /// Whether commits are acknowledged without being kept, so that one request can be run again
     /// and again.
-    pub frozen: Cell<bool>,
+    pub frozen: AtomicBool,
 }
 
 /// A request as it arrived, to be parsed outside what is measured.
@@ -49,7 +50,12 @@ impl Bench {
         store.put_client(
             Client::public("app").redirect_uri("https://app.example/cb").build().unwrap(),
         );
-        Self { policy: policy.unwrap(), store, seed: Cell::new(0), frozen: Cell::new(false) }
+        Self {
+            policy: policy.unwrap(),
+            store,
+            seed: AtomicU64::new(0),
+            frozen: AtomicBool::new(false),
+        }
     }
 
     pub fn policy(&self) -> &Policy {
@@ -57,11 +63,10 @@ impl Bench {
     }
 
     pub fn entropy(&self) -> Entropy {
-        self.seed.set(self.seed.get() + 1);
+        let seed = self.seed.fetch_add(1, Ordering::Relaxed) + 1;
         let mut bytes = [0; 128];
         for (position, word) in bytes.chunks_exact_mut(8).enumerate() {
-            let mixed =
-                (self.seed.get() * 16 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mixed = (seed * 16 + position as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             word.copy_from_slice(&(mixed ^ (mixed >> 29)).to_le_bytes());
         }
         Entropy::from_bytes(bytes)
@@ -171,11 +176,14 @@ impl Bench {
     }
 
     pub fn run_check(&self, request: &AccessCheck<'_>, entropy: Entropy) -> bool {
-        drive(request, self, &self.policy, &|| NOW, entropy).unwrap().outcome.is_ok()
+        drive(request, self, AlwaysActive, &self.policy, &|| NOW, entropy).unwrap().outcome.is_ok()
     }
 
     fn run<O: Operation>(&self, operation: &O, entropy: Entropy) -> O::Response {
-        drive(operation, self, &self.policy, &|| NOW, entropy).unwrap().outcome.unwrap()
+        drive(operation, self, AlwaysActive, &self.policy, &|| NOW, entropy)
+            .unwrap()
+            .outcome
+            .unwrap()
     }
 }
 
@@ -191,7 +199,11 @@ impl Store for Bench {
     }
 
     fn commit(&self, write: &Write) -> Result<Commit, Infallible> {
-        if self.frozen.get() { Ok(Commit::Done) } else { self.store.commit(write) }
+        if self.frozen.load(Ordering::Relaxed) {
+            Ok(Commit::Done)
+        } else {
+            self.store.commit(write)
+        }
     }
 
     fn grants_of(

@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 
 /// The server around a call: its clock, its policy, its limits, and where it reports events.
 /// Nothing here waits.
-pub(crate) trait Host: Sync {
+pub(crate) trait Host {
     fn policy(&self) -> &Policy;
 
     fn now(&self) -> Timestamp;
@@ -42,7 +42,7 @@ pub(crate) struct Unguarded<'a, C: ?Sized> {
     pub(crate) clock: &'a C,
 }
 
-impl<C: Clock + Sync + ?Sized> Host for Unguarded<'_, C> {
+impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
     fn policy(&self) -> &Policy {
         self.policy
     }

@@ -94,7 +94,7 @@ pub(crate) const CASES: [Case; 20] = [
                         ..RequestParts::default()
                     };
                     let fetch = Fetch::Document(fetched(text.as_bytes()));
-                    drop(server.authorize_with(&incoming, Some(ALICE), fetch).await);
+                    drop(server.authorize_with_document(&incoming, Some(ALICE), fetch).await);
                 })
             })
         },

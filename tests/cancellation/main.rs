@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 use cases::{CASES, Case};
 use grantcore::{Event, EventKind, Fate, Reason, WrittenRecord};
 use slow::{Durable, Fixture, Trouble};
+use support::Answered;
 
 /// What stood after a call was dropped.
 struct Cut {
@@ -220,7 +221,7 @@ fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
     }
     let right = support::params::Params::refresh("x").by_web().encode();
     let incoming = support::steps::form(&right);
-    let reply = slow::finish(fixture.server.token(&incoming)).unwrap();
+    let reply = slow::finish(fixture.server.token(&incoming)).answered(fixture.server.policy());
     assert_eq!(reply.status, 429);
     let reason = fixture.observed.lock().unwrap().last().unwrap().reason;
     assert_eq!(reason, Some(Reason::AuthenticationsThrottled));

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use grantcore::blocking::{Accounts, Store};
 use grantcore::{
-    Account, AsyncAuditLog, AsyncServer, AsyncStore, AuditError, AuditPolicy, Client, Commit,
-    DocumentRules, Event, Grant, GrantId, IntrospectionRules, RegistrationRules, RevocationRules,
-    Store, Stored, Version, Write,
+    Account, AuditError, AuditLog, AuditPolicy, Client, Commit, DocumentRules, Event, Grant,
+    GrantId, IntrospectionRules, RegistrationRules, RevocationRules, Stored, Version, Write,
 };
 
 use crate::support::store::{Broken, TestStore};
 use crate::support::{MCP, World, policy, seeded};
 
-pub(crate) type Server = AsyncServer<Arc<SlowStore>, Arc<SlowTrail>>;
+pub(crate) type Server = grantcore::Server<Arc<SlowStore>, Arc<SlowStore>, Arc<SlowTrail>>;
 
 /// What the next commit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,14 +83,15 @@ impl Fixture {
         let observed = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&observed);
         let now = world.now();
-        let server = AsyncServer::with(
+        let server = grantcore::Server::with_sources(
             world.server.policy().clone(),
+            Arc::clone(&store),
             Arc::clone(&store),
             move || now,
             seeded(2),
         )
-        .record(Arc::clone(&trail), trail_rules)
-        .observe(move |event| log.lock().unwrap().push(event.clone()));
+        .with_audit_log(Arc::clone(&trail), trail_rules)
+        .with_observer(move |event| log.lock().unwrap().push(event.clone()));
         Self { world, store, trail, server, observed }
     }
 }
@@ -149,7 +150,7 @@ impl SlowStore {
     }
 }
 
-impl AsyncStore for SlowStore {
+impl grantcore::Store for SlowStore {
     type Error = Broken;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
@@ -172,10 +173,14 @@ impl AsyncStore for SlowStore {
     ) -> Result<Vec<GrantId>, Broken> {
         slowly(|| Ok(sure(Store::grants_of(&self.inner.inner, subject, after, limit)))).await
     }
+}
+
+impl grantcore::Accounts for SlowStore {
+    type Error = Broken;
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
         let raise = || {
-            let raised = sure(Store::raise_epoch(&self.inner.inner, subject));
+            let raised = sure(Accounts::raise_epoch(&self.inner.inner, subject));
             let id = subject.to_owned();
             self.durable.lock().unwrap().push(Durable { id, version: 0, is_repeated: false });
             Ok(raised)
@@ -184,11 +189,11 @@ impl AsyncStore for SlowStore {
     }
 
     async fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {
-        slowly(|| Ok(sure(Store::account(&self.inner.inner, subject)))).await
+        slowly(|| Ok(sure(Accounts::account(&self.inner.inner, subject)))).await
     }
 }
 
-impl AsyncAuditLog for SlowTrail {
+impl AuditLog for SlowTrail {
     type Place = ();
 
     async fn reserve(&self, _: &Event) -> Result<(), AuditError> {

@@ -3,16 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use grantcore::blocking::{AuditLog, Server};
 use grantcore::{
-    AuditError, AuditLog, AuditPolicy, AuditQuery, Choice, Event, EventClass, EventKind, Fate,
-    MemoryAuditLog, Reason, Server,
+    AuditError, AuditPolicy, AuditQuery, Choice, Event, EventClass, EventKind, Fate, FromStore,
+    MemoryAuditLog, Reason,
 };
 
 use crate::cases::CASES;
 use crate::slow::{Fixture, finish};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{ALICE, Granted, World, json, seeded};
+use crate::support::store::TestStore;
+use crate::support::{ALICE, Answered, Granted, World, json, seeded};
 
 /// A trail that panics, or has no room, when it is told to.
 #[derive(Default)]
@@ -44,22 +46,28 @@ impl AuditLog for Troubled {
 }
 
 /// A server over the store of this world, with a trail like this one.
-fn troubled(world: &World) -> Server<Arc<crate::support::store::TestStore>, Arc<Troubled>> {
+fn troubled(world: &World) -> Server<Arc<TestStore>, FromStore, Arc<Troubled>> {
     let mut rules = AuditPolicy::default();
     rules.fail_closed = true;
     let now = world.now();
-    Server::with(world.server.policy().clone(), Arc::clone(&world.store), move || now, seeded(3))
-        .record(Arc::new(Troubled::default()), rules)
+    Server::with_sources(
+        world.server.policy().clone(),
+        Arc::clone(&world.store),
+        FromStore,
+        move || now,
+        seeded(3),
+    )
+    .with_audit_log(Arc::new(Troubled::default()), rules)
 }
 
 pub(crate) fn a_panic_is_reported() {
     let world = World::new();
     let server = troubled(&world);
     let body = Params::refresh(world.tokens().refresh()).encode();
-    server.trail().panics.store(true, Ordering::SeqCst);
+    server.audit_log().panics.store(true, Ordering::SeqCst);
     let call = std::panic::AssertUnwindSafe(|| drop(server.token(&form(&body))));
     assert!(std::panic::catch_unwind(call).is_err());
-    let events = server.trail().events.lock().unwrap_or_else(PoisonError::into_inner);
+    let events = server.audit_log().events.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].kind, EventKind::TokensRefreshed);
     assert_eq!(events[0].written.unwrap().fate, Fate::Durable);
@@ -73,9 +81,9 @@ fn audit_08_a_full_trail_rotates_nothing_and_the_retry_succeeds() {
     let server = troubled(&world);
     let body = Params::refresh(first.refresh()).encode();
     let before = (world.store.commits(), world.grants());
-    server.trail().is_full.store(true, Ordering::SeqCst);
+    server.audit_log().is_full.store(true, Ordering::SeqCst);
     for _ in 0..3 {
-        let reply = server.token(&form(&body)).unwrap();
+        let reply = server.token(&form(&body)).answered(server.policy());
         assert_eq!(
             (reply.status, json(&reply)["error"].as_str()),
             (503, Some("temporarily_unavailable"))
@@ -83,10 +91,10 @@ fn audit_08_a_full_trail_rotates_nothing_and_the_retry_succeeds() {
         assert_eq!(json(&reply)["error_description"], Reason::AuditUnavailable.description());
     }
     assert_eq!((world.store.commits(), world.grants()), before, "nothing was written");
-    server.trail().is_full.store(false, Ordering::SeqCst);
-    let second = Granted::of(&server.token(&form(&body)).unwrap());
+    server.audit_log().is_full.store(false, Ordering::SeqCst);
+    let second = Granted::of(&server.token(&form(&body)).answered(server.policy()));
     assert!(world.works(&second.access));
-    let events = server.trail().events.lock().unwrap();
+    let events = server.audit_log().events.lock().unwrap();
     assert_eq!(events.last().unwrap().kind, EventKind::TokensRefreshed);
 }
 

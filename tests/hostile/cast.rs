@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Client, Digest, DocumentRules, Entropy, Event, Grant, GrantId, IntrospectionRules, MemoryStore,
-    Policy, RegistrationRules, RevocationRules, SecretMethod, Server, Store, Stored, StoredSecret,
+    Client, Digest, DocumentRules, Entropy, Event, FromStore, Grant, GrantId, IntrospectionRules,
+    MemoryStore, Policy, RegistrationRules, RevocationRules, SecretMethod, Stored, StoredSecret,
     Timestamp, User,
 };
 
@@ -113,8 +114,9 @@ impl Cast {
             Ok(Entropy::from_bytes(bytes))
         };
         let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
-        let server = Server::with(policy(&mut random), Arc::clone(&store), now, draw)
-            .observe(move |event| log.lock().unwrap().push(event.clone()));
+        let server =
+            Server::with_sources(policy(&mut random), Arc::clone(&store), FromStore, now, draw)
+                .with_observer(move |event| log.lock().unwrap().push(event.clone()));
         let mut cast = Self {
             server,
             store,

@@ -1,9 +1,10 @@
 //! Judges what the server answered to a request and did to its store.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use grantcore::{
-    AuthorizationStep, Choice, Grant, GrantId, GrantState, Needs, Refusal, Reply, Stored,
+    AuthorizationStep, Choice, Error, Grant, GrantId, GrantState, Needs, Refusal, Reply, Stored,
 };
 use serde_json::Value;
 use url::Url;
@@ -87,9 +88,21 @@ fn refused(request: &Request, reply: &Reply) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The outcome of a call. The store works.
+fn outcome<T>(result: Result<T, Error<Infallible>>) -> Result<T, Refusal> {
+    result.map_err(|error| match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => panic!("the store works: {failure}"),
+    })
+}
+
+fn reply(cast: &Cast, result: Result<Reply, Error<Infallible>>) -> Reply {
+    outcome(result).unwrap_or_else(|refusal| refusal.reply(cast.server.policy()))
+}
+
 fn authorize(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
     let user = request.user.map(Cast::user);
-    let answer = cast.server.authorize(&request.incoming(), user).expect("the store works");
+    let answer = outcome(cast.server.authorize(&request.incoming(), user));
     let named = request.param("client_id");
     match answer {
         Ok(AuthorizationStep::NeedsConsent(page)) => {
@@ -163,8 +176,7 @@ fn consent(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
         Some("") => Choice::Allow,
         Some(scope) => Choice::AllowOnly(scope),
     };
-    let answer =
-        cast.server.consent(&request.name, Cast::user(user), choice).expect("the store works");
+    let answer = outcome(cast.server.consent(&request.name, Cast::user(user), choice));
     let ticket = cast.tickets.iter().find(|ticket| ticket.text == request.name).cloned();
     let owner = ticket.as_ref().filter(|ticket| ticket.user == user);
     let actor = owner.and_then(|ticket| cast.actor(ticket.client.as_bytes())).cloned();
@@ -264,7 +276,7 @@ fn authenticated<'c>(cast: &'c Cast, claim: Option<&Claim>) -> Result<&'c Actor,
 }
 
 fn token(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
-    let reply = cast.server.token(&request.incoming()).expect("the store works");
+    let reply = reply(cast, cast.server.token(&request.incoming()));
     if reply.status != 200 {
         refused(request, &reply)?;
         return Ok(Seen { refused: 1, ..Seen::default() });
@@ -301,11 +313,11 @@ fn token(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
 
 fn token_form(cast: &Cast, request: &Request) -> Result<Seen, Fault> {
     let incoming = request.incoming();
-    let reply = match request.to {
+    let result = match request.to {
         To::Revoke => cast.server.revoke(&incoming),
         _ => cast.server.introspect(&incoming),
-    }
-    .expect("the store works");
+    };
+    let reply = reply(cast, result);
     if reply.status != 200 {
         refused(request, &reply)?;
         return Ok(Seen { refused: 1, ..Seen::default() });
@@ -393,8 +405,7 @@ fn registration(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
 fn check(cast: &Cast, request: &Request) -> Result<Seen, Fault> {
     let policy = cast.server.policy();
     let resource = policy.resource(MCP).ok_or("no such resource")?;
-    let answer =
-        cast.server.check(&request.header(), Needs::of(resource)).expect("the store works");
+    let answer = outcome(cast.server.check(&request.header(), Needs::of(resource)));
     match answer {
         Ok(access) => {
             let [header] = &*request.authorization else { return Err("several tokens".into()) };

@@ -201,14 +201,14 @@ pub fn entropy_of_page(seed: u8) -> Entropy {
 
 /// [`Operation`] without its response's type.
 pub trait Request {
-    fn names(&self, moment: &Moment) -> Keys<'_>;
+    fn names(&self, policy: &Policy, moment: &Moment) -> Keys<'_>;
     fn decision(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Box<dyn Sealed>;
     fn face(&self) -> Endpoint;
 }
 
 impl<O: Operation<Response: Disclosing + 'static>> Request for O {
-    fn names(&self, moment: &Moment) -> Keys<'_> {
-        self.keys(moment)
+    fn names(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
+        self.keys(policy, moment)
     }
 
     fn decision(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Box<dyn Sealed> {

@@ -95,7 +95,11 @@ impl World {
         let known = self.keys.borrow().get(question).copied();
         let named = known.unwrap_or_else(|| {
             let bytes = question.ask.bytes(&self.text(question.presented));
-            let named = question.ask.parse(&bytes, &self.policy).names(&question.moment()).grant;
+            let named = question
+                .ask
+                .parse(&bytes, &self.policy)
+                .names(&self.policy, &question.moment())
+                .grant;
             self.keys.borrow_mut().insert(question.clone(), named);
             named
         });
@@ -112,7 +116,7 @@ impl World {
         let bytes = question.ask.bytes(&self.text(question.presented));
         let request = question.ask.parse(&bytes, &self.policy);
         let moment = question.moment();
-        let loaded = self.load(&request.names(&moment), &question.basis);
+        let loaded = self.load(&request.names(&self.policy, &moment), &question.basis);
         let [done, conflict, unknown] =
             [(); 3].map(|()| request.decision(&loaded, &self.policy, &moment));
         let write = done.to_write().cloned();

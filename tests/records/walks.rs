@@ -14,7 +14,7 @@ use crate::Record;
 use crate::support::clients::{metadata, with};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Granted, MCP, World, json, param, policy, property};
+use crate::support::{Answered, Granted, MCP, Outcome, World, json, param, policy, property};
 
 const NOTES: &str = "https://notes.example/";
 const SCOPES: [&str; 5] = ["read", "write", "read write", "admin read", "read write admin"];
@@ -135,7 +135,11 @@ impl Walk {
                         .without("refresh_token")
                         .and("token", &token);
                     assert_eq!(
-                        self.world.server.revoke(&form(&params.encode())).unwrap().status,
+                        self.world
+                            .server
+                            .revoke(&form(&params.encode()))
+                            .answered(self.world.server.policy())
+                            .status,
                         200
                     );
                 }
@@ -195,7 +199,7 @@ impl Walk {
             1 => server.revoke_grant(id, RevokedBy::Administrator("abuse")),
             _ => server.revoke_grant(id, RevokedBy::SecurityEvent("a lost device")),
         };
-        assert!(ended.unwrap().is_ok());
+        assert!(ended.is_ok());
     }
 
     fn change_clients(&mut self, step: Step) {
@@ -216,7 +220,7 @@ impl Walk {
             Step::Stand { ago: when, active } => {
                 let id = ago(&self.clients, when).map_or_else(|| "app".to_owned(), |(id, _)| id);
                 let status = if active { ClientStatus::Active } else { ClientStatus::Deactivated };
-                let _unless_it_is_over = self.world.server.set_client_status(&id, status).unwrap();
+                let _unless_it_is_over = self.world.server.set_client_status(&id, status).outcome();
             }
             Step::Delete { ago: when } => {
                 if let Some((id, token)) = ago(&self.clients, when) {

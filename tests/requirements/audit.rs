@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use grantcore::blocking::{AuditLog, Server};
 use grantcore::{
-    AuditError, AuditLog, AuditPolicy, AuditQuery, Authorization, Choice, ClientStatus, Endpoint,
-    Event, EventKind, IntrospectionRules, MemoryAuditLog, Needs, Reason, Refusal,
-    RegistrationRules, Reply, RequestParts, RevocationRules, RevokedBy, Server, Timestamp,
+    AuditError, AuditPolicy, AuditQuery, Authorization, Choice, ClientStatus, Endpoint, Event,
+    EventKind, FromStore, IntrospectionRules, MemoryAuditLog, Needs, Reason, Refusal,
+    RegistrationRules, Reply, RequestParts, RevocationRules, RevokedBy, Timestamp,
 };
 
 use crate::store_secrets::found;
@@ -14,7 +15,9 @@ use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::{Broken, Fault, TestStore};
-use crate::support::{ALICE, Granted, SECRET, T, VERIFIER, World, app, json, policy, seeded, web};
+use crate::support::{
+    ALICE, Answered, Granted, Outcome, SECRET, T, VERIFIER, World, app, json, policy, seeded, web,
+};
 
 fn world() -> World {
     let rules = IntrospectionRules::new().resource_server("web", crate::support::MCP);
@@ -85,12 +88,15 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
     let second = second.unwrap();
     let introspect = |world: &World, token: &str| {
         let body = naming(token).set("client_id", "web").and("client_secret", SECRET).encode();
-        assert_eq!(world.server.introspect(&form(&body)).unwrap().status, 200);
+        assert_eq!(
+            world.server.introspect(&form(&body)).answered(world.server.policy()).status,
+            200
+        );
     };
     does(&world, EventKind::TokenIntrospected, |world| introspect(world, &second.access));
     let revoke = |world: &World, token: &str| {
         let body = naming(token).encode();
-        assert_eq!(world.server.revoke(&form(&body)).unwrap().status, 200);
+        assert_eq!(world.server.revoke(&form(&body)).answered(world.server.policy()).status, 200);
     };
     does(&world, EventKind::TokenRevoked, |world| revoke(world, &second.access));
     does(&world, EventKind::NothingRevoked, |world| revoke(world, "nothing"));
@@ -147,20 +153,20 @@ fn audit_01_what_administrators_do_is_one_event_each() {
     world.tokens();
     let admin = RevokedBy::Administrator("because");
     does(&world, EventKind::ClientDeactivated, |world| {
-        world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
+        world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
     });
     does(&world, EventKind::ClientReactivated, |world| {
-        world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
+        world.server.set_client_status("app", ClientStatus::Active).unwrap();
     });
     does(&world, EventKind::ClientGrantsEnded, |world| {
-        world.server.revoke_client("app", admin).unwrap().unwrap();
+        world.server.revoke_client("app", admin).unwrap();
     });
     let grant = world.grants()[0].record.id();
     does(&world, EventKind::GrantRevoked, |world| {
-        world.server.revoke_grant(grant, admin).unwrap().unwrap();
+        world.server.revoke_grant(grant, admin).unwrap();
     });
     does(&world, EventKind::AccountGrantsEnded, |world| {
-        assert!(world.server.revoke_user("alice", admin).unwrap().unwrap().is_complete());
+        assert!(world.server.revoke_user("alice", admin).unwrap().is_complete());
     });
 }
 
@@ -228,39 +234,42 @@ fn audit_02_all_of_one_grant_share_its_flow_and_no_two_requests_their_name() {
 fn recorded<U: AuditLog>(
     trail: U,
     rules: AuditPolicy,
-) -> (Server<Arc<TestStore>, U>, Arc<AtomicU64>) {
+) -> (Server<Arc<TestStore>, FromStore, U>, Arc<AtomicU64>) {
     let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
     store.inner.put_client(app());
     store.inner.put_client(web());
     let time = Arc::clone(&clock);
     let policy = policy().limits(|limits| limits.token_requests_per_minute = 1000).build().unwrap();
     let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
-    (Server::with(policy, store, now, seeded(1)).record(trail, rules), clock)
+    (
+        Server::with_sources(policy, store, FromStore, now, seeded(1)).with_audit_log(trail, rules),
+        clock,
+    )
 }
 
-fn post<U: AuditLog>(server: &Server<Arc<TestStore>, U>, params: &Params) -> Reply {
+fn post<U: AuditLog>(server: &Server<Arc<TestStore>, FromStore, U>, params: &Params) -> Reply {
     let body = params.encode();
-    server.token(&form(&body)).unwrap()
+    server.token(&form(&body)).answered(server.policy())
 }
 
 fn check<U: AuditLog>(
-    server: &Server<Arc<TestStore>, U>,
+    server: &Server<Arc<TestStore>, FromStore, U>,
     token: &str,
 ) -> Result<grantcore::Access, Refusal> {
     let header = format!("Bearer {token}");
     let needs = Needs::of(&server.policy().resources()[0]);
-    server.check(&Authorization::One(header.as_bytes()), needs).unwrap()
+    server.check(&Authorization::One(header.as_bytes()), needs).outcome()
 }
 
-fn tokens<U: AuditLog>(server: &Server<Arc<TestStore>, U>) -> Granted {
+fn tokens<U: AuditLog>(server: &Server<Arc<TestStore>, FromStore, U>) -> Granted {
     let query = Params::authorize().encode();
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let ticket = match server.authorize(&incoming, Some(ALICE)).unwrap().unwrap() {
+    let ticket = match server.authorize(&incoming, Some(ALICE)).unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),
     };
-    let location = server.consent(&ticket, ALICE, Choice::Allow).unwrap().unwrap().into_location();
+    let location = server.consent(&ticket, ALICE, Choice::Allow).unwrap().into_location();
     Granted::of(&post(server, &Params::redeem(&crate::support::param(&location, "code").unwrap())))
 }
 
@@ -288,15 +297,19 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
             around: around(told),
             ..AuditQuery::default()
         };
-        let found: Vec<_> =
-            server.trail().find(&query, 100).iter().map(|event| event.at.unix_seconds()).collect();
+        let found: Vec<_> = server
+            .audit_log()
+            .find(&query, 100)
+            .iter()
+            .map(|event| event.at.unix_seconds())
+            .collect();
         assert_eq!(
             found,
             [noon - 60, noon - 1, noon, noon + 59, noon + 60, noon + 119],
             "12:33:00 to 12:35:59, in order"
         );
     }
-    let find = |query: &AuditQuery<'_>| server.trail().find(query, 100).len();
+    let find = |query: &AuditQuery<'_>| server.audit_log().find(query, 100).len();
     assert_eq!(
         find(&AuditQuery {
             client: Some("app"),
@@ -320,7 +333,7 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
         0
     );
     assert_eq!(find(&AuditQuery { error: Some("invalid_grant"), ..AuditQuery::default() }), 8);
-    assert_eq!(server.trail().find(&AuditQuery::default(), 3).len(), 3, "the latest");
+    assert_eq!(server.audit_log().find(&AuditQuery::default(), 3).len(), 3, "the latest");
 }
 
 #[test]
@@ -336,14 +349,14 @@ fn audit_03_from_the_case_to_its_whole_flow() {
         around: Some(server.now()),
         ..AuditQuery::default()
     };
-    let found = server.trail().find(&query, 10);
+    let found = server.audit_log().find(&query, 10);
     assert_eq!((found.len(), found[0].reason), (1, Some(Reason::TokenExpired)));
     let flow =
-        server.trail().find(&AuditQuery { flow: found[0].flow, ..AuditQuery::default() }, 10);
+        server.audit_log().find(&AuditQuery { flow: found[0].flow, ..AuditQuery::default() }, 10);
     let kinds: Vec<_> = flow.iter().map(|event| event.kind.name()).collect();
     assert_eq!(kinds, ["consent_shown", "consent_approved", "code_redeemed", "refused"]);
     let one = server
-        .trail()
+        .audit_log()
         .find(&AuditQuery { correlation: Some(found[0].correlation), ..AuditQuery::default() }, 10);
     assert_eq!(one, found);
 }
@@ -354,7 +367,7 @@ fn audit_03_the_trail_in_memory_forgets_the_oldest() {
     for number in 0..9 {
         drop(post(&server, &Params::refresh("x").set("client_id", &format!("c{number}"))));
     }
-    let kept: Vec<_> = server.trail().find(&AuditQuery::default(), 100);
+    let kept: Vec<_> = server.audit_log().find(&AuditQuery::default(), 100);
     let names: Vec<_> = kept.iter().map(|event| event.client_id().unwrap()).collect();
     assert_eq!(names, ["c4", "c5", "c6", "c7", "c8"]);
 }
@@ -410,13 +423,13 @@ fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
         }
         let needs = Needs::of(&policy.resources()[0]);
         let reply =
-            world.server.check(&Authorization::None, needs).unwrap().unwrap_err().reply(policy);
+            world.server.check(&Authorization::None, needs).outcome().unwrap_err().reply(policy);
         assert_sent(&last(&world), &reply);
         *world.store.broken_reads.lock().unwrap() = true;
         let failure =
             world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
-        assert_sent(&last(&world), &failure.refusal.reply(policy));
-        assert_eq!(failure.event.sent, last(&world).sent);
+        assert_sent(&last(&world), &failure.reply(policy));
+        assert_eq!(failure.failure().unwrap().event.sent, last(&world).sent);
     }
 }
 
@@ -433,14 +446,14 @@ fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them()
     );
     // Of a deactivated client the user is told what they are told of an unknown one; the reason is
     // the operator's.
-    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
     drop(world.authorize(&Params::authorize()));
     let event = world.events().pop().unwrap();
     assert_eq!(
         (event.reason, event.sent.unwrap().description.as_deref()),
         (Some(Reason::ClientDeactivated), Some(Reason::ClientUnknown.description()))
     );
-    world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Active).unwrap();
     let ticket = world.page(&Params::authorize()).into_ticket();
     let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
     let reply = refusal.reply(world.server.policy());
@@ -494,9 +507,9 @@ fn audit_06_no_secret_is_in_any_event() {
         drop(world.authorize(&Params::authorize().and("resource", token)));
         drop(world.check(token, &["admin"]));
         let body = naming(token).set("client_id", "web").and("client_secret", SECRET).encode();
-        drop(world.server.introspect(&form(&body)).unwrap());
-        drop(world.server.revoke(&form(&body)).unwrap());
-        drop(world.server.consent(token, ALICE, Choice::Allow).unwrap());
+        drop(world.server.introspect(&form(&body)).answered(world.server.policy()));
+        drop(world.server.revoke(&form(&body)).answered(world.server.policy()));
+        drop(world.server.consent(token, ALICE, Choice::Allow).outcome());
         let header = format!("Bearer {token}");
         drop(world.register_bytes(b"{}", Authorization::One(header.as_bytes())));
         drop(world.manage(
@@ -511,7 +524,7 @@ fn audit_06_no_secret_is_in_any_event() {
     ));
     secrets.push("a-wrong-secret-that-is-marked".into());
     let grant = world.grants()[0].record.id();
-    world.server.revoke_grant(grant, RevokedBy::Administrator("x")).unwrap().unwrap();
+    world.server.revoke_grant(grant, RevokedBy::Administrator("x")).unwrap();
     let events = world.events();
     assert!(events.len() > 60, "{}", events.len());
     let shown = format!("{events:?} {events:#?}");
@@ -593,11 +606,14 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
     let query = Params::authorize().encode();
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let refusal = server.authorize(&incoming, Some(ALICE)).unwrap().unwrap_err();
+    let refusal = server.authorize(&incoming, Some(ALICE)).outcome().unwrap_err();
     assert_eq!((refusal.reason(), refusal.status()), (Reason::AuditUnavailable, 503));
     // A failing store stays the host's to see.
     server.store().fail([Fault::Dropped]);
-    assert_eq!(server.authorize(&incoming, Some(ALICE)).unwrap_err().error, Broken);
+    assert_eq!(
+        server.authorize(&incoming, Some(ALICE)).unwrap_err().failure().unwrap().store_error(),
+        Some(&Broken)
+    );
 }
 
 /// What happens all the time where all is well is recorded only if asked for; refusals always.
@@ -610,7 +626,7 @@ fn audit_01_accepted_calls_are_recorded_by_setting() {
         let tokens = tokens(&server);
         assert!(check(&server, &tokens.access).is_ok() && check(&server, "x").is_err());
         let kinds: Vec<_> = server
-            .trail()
+            .audit_log()
             .find(&AuditQuery::default(), 100)
             .iter()
             .map(|event| event.kind)

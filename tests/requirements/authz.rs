@@ -3,26 +3,26 @@
 
 use std::sync::atomic::Ordering;
 
-use grantcore::{Answer, AuthorizationStep, Choice, Client, Reason, Refusal, RequestParts};
+use grantcore::{AuthorizationStep, Choice, Client, Error, Reason, Refusal, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, assert_redir_to, refused, wire};
 use crate::support::store::Broken;
-use crate::support::{ALICE, CALLBACK, MCP, World, app, param, policy};
+use crate::support::{ALICE, CALLBACK, MCP, Outcome, World, app, param, policy};
 
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 fn get(world: &World, query: &[u8]) -> Result<AuthorizationStep, Refusal> {
-    let answer: Answer<_, Broken> = world
+    let answer: Result<_, Error<Broken>> = world
         .server
         .authorize(&RequestParts { method: "GET", query, ..RequestParts::default() }, Some(ALICE));
-    answer.expect("the store works")
+    answer.outcome()
 }
 
 fn post(world: &World, body: &[u8]) -> Result<AuthorizationStep, Refusal> {
     let incoming =
         RequestParts { method: "POST", content_type: Some(FORM), body, ..RequestParts::default() };
-    world.server.authorize(&incoming, Some(ALICE)).expect("the store works")
+    world.server.authorize(&incoming, Some(ALICE)).outcome()
 }
 
 /// The error of a request that is expected to be bad.
@@ -79,7 +79,7 @@ fn authz_01_other_methods_are_not_allowed() {
             body: b"x=1",
             ..RequestParts::default()
         };
-        let refusal = error(world.server.authorize(&incoming, Some(ALICE)).unwrap());
+        let refusal = error(world.server.authorize(&incoming, Some(ALICE)).outcome());
         assert_page(&world, &refusal, 405, "invalid_request", Reason::MethodNotAllowed);
         assert_eq!(
             refusal.reply(world.server.policy()).header("allow"),

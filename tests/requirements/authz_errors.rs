@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use grantcore::blocking::Server;
 use grantcore::{
-    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, GrantTypes, PAGE_HEADERS,
-    Policy, PolicyBuilder, Reason, Refusal, Registration, Reply, RequestParts, Scope, Server,
+    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, FromStore, GrantTypes,
+    PAGE_HEADERS, Policy, PolicyBuilder, Reason, Refusal, Registration, Reply, RequestParts, Scope,
     Timestamp,
 };
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_error_url, assert_page, assert_redir, refused, states};
 use crate::support::store::{Broken, Fault};
-use crate::support::{ALICE, CALLBACK, Granted, ISSUER, MCP, T, World, json, param, policy};
+use crate::support::{
+    ALICE, CALLBACK, Granted, ISSUER, MCP, Outcome, T, World, json, param, policy,
+};
 
 const FILES: &str = "https://files.example/";
 
@@ -343,15 +346,15 @@ fn authz_25_a_failure_before_the_redirect_uri_is_known_is_a_page() {
     let world = World::new();
     world.store.break_reads(true);
     let failure = world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err();
-    assert_eq!(failure.error, Broken);
+    assert_eq!(failure.failure().unwrap().store_error(), Some(&Broken));
     assert_page(
         &world,
-        &failure.refusal,
+        failure.refusal(),
         503,
         "temporarily_unavailable",
         Reason::StorageUnavailable,
     );
-    assert_eq!(failure.refusal.reply(world.server.policy()).header("retry-after"), Some("1"));
+    assert_eq!(failure.reply(world.server.policy()).header("retry-after"), Some("1"));
 }
 
 #[test]
@@ -360,10 +363,10 @@ fn authz_25_a_failure_to_save_the_request_is_told_to_the_client() {
         let world = World::new();
         world.store.fail([fault]);
         let failure = world.try_authorize(&Params::authorize(), Some(ALICE)).unwrap_err();
-        assert_eq!(failure.error, Broken);
+        assert_eq!(failure.failure().unwrap().store_error(), Some(&Broken));
         assert_redir(
             &world,
-            &failure.refusal,
+            failure.refusal(),
             "temporarily_unavailable",
             Reason::StorageUnavailable,
         );
@@ -385,12 +388,15 @@ fn authz_25_without_randomness_there_is_no_page_to_allow() {
     let world = World::new();
     let store = Arc::clone(&world.store);
     let clock = || Timestamp::from_unix_seconds(T);
-    let server = Server::with(world.server.policy().clone(), store, clock, || Err(EntropyError));
+    let server =
+        Server::with_sources(world.server.policy().clone(), store, FromStore, clock, || {
+            Err(EntropyError)
+        });
     let query = Params::authorize().encode();
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let answer: Result<AuthorizationStep, Refusal> =
-        server.authorize(&incoming, Some(ALICE)).unwrap();
+        server.authorize(&incoming, Some(ALICE)).outcome();
     let reply = answer.unwrap_err().reply(server.policy());
     assert_eq!((reply.status, reply.header("location"), world.store.commits()), (503, None, 0));
     assert!(reply.body.contains("temporarily_unavailable"));

@@ -13,7 +13,7 @@ use proptest::test_runner::TestCaseError;
 use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::refused::refused;
-use crate::support::{ALICE, CALLBACK, ISSUER, MCP, World, app};
+use crate::support::{ALICE, CALLBACK, ISSUER, MCP, Outcome, World, app};
 
 /// A request to be made worse, and the world that it meets.
 pub(crate) struct Ask {
@@ -128,7 +128,7 @@ impl Ask {
         let query = self.params.encode() + self.raw;
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-        let answer = world.server.authorize(&incoming, Some(ALICE)).expect("the store works");
+        let answer = world.server.authorize(&incoming, Some(ALICE)).outcome();
         (world, answer)
     }
 }

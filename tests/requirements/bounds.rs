@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use grantcore::blocking::Store as _;
 use grantcore::{
     Authorization, AuthorizationStep, Choice, Client, GrantState, Reason, RegistrationRules,
-    RequestParts, SecretMethod, Store as _, StoredSecret, User,
+    RequestParts, SecretMethod, StoredSecret, User,
 };
 use proptest::prelude::*;
 
@@ -14,7 +15,7 @@ use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::refused::{assert_page, assert_redir, states};
 use crate::support::steps::form;
-use crate::support::{CALLBACK, SECRET, World, assert_refused, policy};
+use crate::support::{Answered, CALLBACK, Outcome, SECRET, World, assert_refused, policy};
 
 /// Spells a text in one of many ways: letter case, and percent-encoding once or twice.
 fn spelled(text: &str, choices: &[u8]) -> String {
@@ -49,7 +50,7 @@ fn i25_a_credential_in_the_wrong_place_is_not_kept() {
         }
         drop(world.authorize(&Params::authorize().set("resource", &sent)));
         let body = Params(Vec::new()).set("client_id", &sent).set("token", "x").encode();
-        drop(world.server.revoke(&form(&body)).unwrap());
+        drop(world.server.revoke(&form(&body)).answered(world.server.policy()));
         let own = Params::refresh("x").set("scope", &sent).set("resource", &sent);
         drop(world.token(&own));
         drop(world.manage("GET", &sent, "x", &serde_json::json!({})));
@@ -158,7 +159,10 @@ fn client_08_all_sources_together_have_a_limit() {
     let world = World::with(rules.limits(|limits| limits.all_registrations_per_minute = 5));
     let from = |source: &str| {
         let body = metadata().to_string();
-        world.server.register(&RequestParts { source, ..posting(body.as_bytes()) }).unwrap()
+        world
+            .server
+            .register(&RequestParts { source, ..posting(body.as_bytes()) })
+            .answered(world.server.policy())
     };
     for number in 0..5 {
         assert_eq!(from(&format!("192.0.2.{number}")).status, 201);
@@ -245,7 +249,7 @@ fn token_02_a_list_of_media_types_is_a_form_if_the_forms_is_among_them() {
         (",".to_owned(), false),
     ] {
         let incoming = RequestParts { content_type: Some(content_type.as_bytes()), ..form(&body) };
-        let reply = world.server.token(&incoming).unwrap();
+        let reply = world.server.token(&incoming).answered(world.server.policy());
         let reason = if is_form { Reason::RefreshUnknown } else { Reason::ContentType };
         assert_eq!((reply.status, world.reason()), (400, Some(reason)), "{content_type}");
     }
@@ -270,9 +274,7 @@ fn token_08_the_right_secret_by_the_other_method_is_told_the_registered_one() {
         let reply = match method {
             None => world.token(&params),
             Some(SecretMethod::Post) => world.token(&params.set("client_secret", secret)),
-            Some(SecretMethod::Basic) => world
-                .try_token(&params, Authorization::One(header.as_bytes()))
-                .expect("the store works"),
+            Some(SecretMethod::Basic) => world.token_with(&params, header.as_bytes()),
         };
         assert_eq!(reply.status, 401);
         let body = crate::support::json(&reply);
@@ -312,19 +314,19 @@ fn rs_03_a_scheme_without_a_credential_is_no_credential() {
     let world = World::with(policy().checks(|rules| rules.bearer_in_body = true));
     let token = world.tokens().access;
     let needs = grantcore::Needs::of(&world.server.policy().resources()[0]);
-    let bare = world.server.check(&Authorization::None, needs).unwrap().unwrap_err();
+    let bare = world.server.check(&Authorization::None, needs).outcome().unwrap_err();
     let bare = crate::support::refused::wire(&bare.reply(world.server.policy()));
     assert!(bare.starts_with("401 ") && !bare.contains("error"), "{bare}");
     for header in [&b"Bearer"[..], b"Bearer ", b"bearer   ", b"BEARER\t"] {
-        let refusal = world.server.check(&Authorization::One(header), needs).unwrap().unwrap_err();
+        let refusal = world.server.check(&Authorization::One(header), needs).outcome().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
         let incoming =
             RequestParts { authorization: Authorization::One(header), ..RequestParts::default() };
-        let refusal = world.server.check_request(&incoming, needs).unwrap().unwrap_err();
+        let refusal = world.server.check_request(&incoming, needs).outcome().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
         // Where a token may come in the body, an empty header does not stand in its way.
         let body = format!("access_token={token}");
         let incoming = RequestParts { authorization: Authorization::One(header), ..form(&body) };
-        assert!(world.server.check_request(&incoming, needs).unwrap().is_ok());
+        assert!(world.server.check_request(&incoming, needs).outcome().is_ok());
     }
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Authorization, Client, Commit, Digest, EntropyError, Limits, MemoryStore, Policy,
+    Authorization, Client, Commit, Digest, EntropyError, FromStore, Limits, MemoryStore, Policy,
     PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest, RegistrationRules,
-    Reply, RequestParts, Server, Store, Timestamp,
+    Reply, RequestParts, Timestamp,
 };
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::support::clients::{Own, ask, metadata, posting, with, without};
 use crate::support::refused::{assert_error_url, refused, wire};
 use crate::support::store::{Broken, Fault};
 use crate::support::{
-    CALLBACK, ISSUER, MCP, T, World, assert_refused, entropy, json as body, policy,
+    Answered, CALLBACK, ISSUER, MCP, T, World, assert_refused, entropy, json as body, policy,
 };
 
 fn open() -> PolicyBuilder {
@@ -27,16 +28,16 @@ fn from(world: &World, source: &str) -> Reply {
     world
         .server
         .register(&RequestParts { source, ..posting(metadata().to_string().as_bytes()) })
-        .expect("the store works")
+        .answered(world.server.policy())
 }
 
 #[track_caller]
 fn assert_later(world: &World, source: &str, wait: &str) {
-    let clients = world.store.inner.client_count();
+    let clients = world.store.inner.counts().clients;
     let reply = from(world, source);
     assert_refused(world, &reply, 429, "too_many_requests", Reason::RegistrationLimited);
     assert_eq!(
-        (reply.header("retry-after"), world.store.inner.client_count()),
+        (reply.header("retry-after"), world.store.inner.counts().clients),
         (Some(wait), clients)
     );
 }
@@ -135,7 +136,7 @@ fn client_08_what_is_refused_costs_no_turn() {
     let reply = world
         .server
         .register(&RequestParts { method: "GET", source: "192.0.2.1", ..RequestParts::default() })
-        .unwrap();
+        .answered(world.server.policy());
     assert_eq!((reply.status, right(good.as_bytes()), right(good.as_bytes())), (405, 201, 429));
 }
 
@@ -146,7 +147,7 @@ fn client_08_closed_registration_asks_for_a_token() {
         tokens.map(|token| Digest::of(token.as_bytes())),
     )));
     let asked = metadata().to_string();
-    let clients = world.store.inner.client_count();
+    let clients = world.store.inner.counts().clients;
     let send = |authorization| world.register_bytes(asked.as_bytes(), authorization);
     for none in [
         Authorization::None,
@@ -182,7 +183,7 @@ fn client_08_closed_registration_asks_for_a_token() {
         let challenge = format!("Bearer realm=\"{ISSUER}\", error=\"invalid_token\"");
         assert_eq!(reply.header("www-authenticate"), Some(&*challenge));
     }
-    assert_eq!(world.store.inner.client_count(), clients, "nothing is created");
+    assert_eq!(world.store.inner.counts().clients, clients, "nothing is created");
     for token in tokens {
         for scheme in ["Bearer", "bearer", "BEARER "] {
             let header = format!("{scheme} {token}");
@@ -388,8 +389,8 @@ fn assert_unavailable(world: &World) {
         .server
         .register(&posting(metadata().to_string().as_bytes()))
         .expect_err("the store fails");
-    assert_eq!(failure.error, Broken);
-    let reply = failure.refusal.reply(world.server.policy());
+    assert_eq!(failure.failure().unwrap().store_error(), Some(&Broken));
+    let reply = failure.reply(world.server.policy());
     assert_refused(world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
     assert_eq!(reply.header("retry-after"), Some("1"));
 }
@@ -397,11 +398,11 @@ fn assert_unavailable(world: &World) {
 #[test]
 fn store_05_no_registration_is_told_before_it_is_durable() {
     let world = World::open();
-    let clients = world.store.inner.client_count();
+    let clients = world.store.inner.counts().clients;
     for (fault, created) in [(Fault::Dropped, 0), (Fault::Unacknowledged, 1)] {
         world.store.fail([fault]);
         assert_unavailable(&world);
-        assert_eq!(world.store.inner.client_count(), clients + created, "{fault:?}");
+        assert_eq!(world.store.inner.counts().clients, clients + created, "{fault:?}");
     }
     world.registered(&metadata());
 }
@@ -410,13 +411,13 @@ fn store_05_no_registration_is_told_before_it_is_durable() {
 fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
     let world = World::open();
     let (clients, asked) = (
-        world.store.inner.client_count(),
+        world.store.inner.counts().clients,
         with(metadata(), "token_endpoint_auth_method", "client_secret_post"),
     );
     world.store.fail([Fault::AppliedThenConflict]);
     let own = world.own(&asked);
     assert_eq!(
-        (world.store.inner.client_count(), world.store.commits()),
+        (world.store.inner.counts().clients, world.store.commits()),
         (clients + 1, 1),
         "one client, written once"
     );
@@ -428,7 +429,7 @@ fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
     let sent = asked.to_string();
     let reply = world.post_registration(&posting(sent.as_bytes()));
     assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
-    assert_eq!(world.store.inner.client_count(), clients + 2);
+    assert_eq!(world.store.inner.counts().clients, clients + 2);
 }
 
 /// What is told is what is stored: the moment of the first attempt, not of the one that found it.
@@ -467,10 +468,13 @@ fn client_08_without_randomness_nothing_is_registered() {
     let store = Arc::new(MemoryStore::new());
     let clock = || Timestamp::from_unix_seconds(T);
     let server =
-        Server::with(open().build().unwrap(), Arc::clone(&store), clock, || Err(EntropyError));
-    let reply = server.register(&posting(metadata().to_string().as_bytes())).unwrap();
+        Server::with_sources(open().build().unwrap(), Arc::clone(&store), FromStore, clock, || {
+            Err(EntropyError)
+        });
+    let reply =
+        server.register(&posting(metadata().to_string().as_bytes())).answered(server.policy());
     assert_eq!(
-        (reply.status, body(&reply)["error"].as_str(), store.client_count()),
+        (reply.status, body(&reply)["error"].as_str(), store.counts().clients),
         (503, Some("temporarily_unavailable"), 0)
     );
 }

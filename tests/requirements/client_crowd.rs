@@ -3,15 +3,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, MemoryStore, RegistrationRules, RequestParts, Server,
-    Store, Timestamp,
+    Authorization, AuthorizationStep, Choice, FromStore, MemoryStore, RegistrationRules,
+    RequestParts, Timestamp,
 };
 
 use crate::support::clients::{ask, code_in, metadata};
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
-use crate::support::{ALICE, Granted, T, policy, seeded};
+use crate::support::{ALICE, Answered, Granted, Outcome, T, policy, seeded};
 
 const MANY: usize = 100_000;
 const USED: usize = 1_000;
@@ -34,7 +35,7 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
     let clock = std::sync::Arc::new(clock);
     let time = std::sync::Arc::clone(&clock);
     let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
-    let server = Server::with(policy.build().unwrap(), &store, now, seeded(1));
+    let server = Server::with_sources(policy.build().unwrap(), &store, FromStore, now, seeded(1));
     let at = |seconds: u64| clock.store(T + seconds, Ordering::SeqCst);
 
     let body = metadata().to_string();
@@ -45,8 +46,10 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
         body: body.as_bytes(),
         ..RequestParts::default()
     };
-    let ids: Vec<_> = (0..MANY).map(|_| id_in(&server.register(&incoming).unwrap().body)).collect();
-    assert_eq!(store.client_count(), MANY);
+    let ids: Vec<_> = (0..MANY)
+        .map(|_| id_in(&server.register(&incoming).answered(server.policy()).body))
+        .collect();
+    assert_eq!(store.counts().clients, MANY as u64);
 
     let used: Vec<_> = ids.iter().step_by(MANY / USED).collect();
     let tokens: Vec<_> = used.iter().map(|id| tokens_of(&server, id)).collect();
@@ -62,18 +65,18 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
         (bites.len(), bites[0], bites.iter().sum::<usize>()),
         (unused.div_ceil(BITE) + 1, BITE, unused)
     );
-    assert_eq!((store.client_count(), store.grants()), (USED, USED));
+    assert_eq!((store.counts().clients, store.counts().grants), (USED as u64, USED as u64));
     assert!(
         used.iter().all(|id| Store::client(&store, id).unwrap().is_some()),
         "exactly those that were used"
     );
     for (id, tokens) in used.iter().zip(&tokens) {
         let refresh = Params::refresh(tokens.refresh()).set("client_id", id).encode();
-        assert_eq!(server.token(&form(&refresh)).unwrap().status, 200);
+        assert_eq!(server.token(&form(&refresh)).answered(server.policy()).status, 200);
     }
     at(60 * DAY);
     assert_eq!(store.sweep(server.now(), usize::MAX), 2 * USED);
-    assert_eq!((store.client_count(), store.grants()), (0, 0));
+    assert_eq!((store.counts().clients, store.counts().grants), (0, 0));
 }
 
 /// The tokens of a whole flow of this client.
@@ -85,13 +88,12 @@ fn tokens_of(server: &Server<&MemoryStore>, id: &str) -> Granted {
         authorization: Authorization::None,
         ..RequestParts::default()
     };
-    let Ok(AuthorizationStep::NeedsConsent(page)) =
-        server.authorize(&incoming, Some(ALICE)).unwrap()
+    let AuthorizationStep::NeedsConsent(page) = server.authorize(&incoming, Some(ALICE)).unwrap()
     else {
         panic!("{id}")
     };
     let redirect =
-        server.consent(&page.into_ticket(), ALICE, Choice::Allow).unwrap().expect("allowed");
+        server.consent(&page.into_ticket(), ALICE, Choice::Allow).outcome().expect("allowed");
     let redeem = Params::redeem(&code_in(&redirect.into_location())).set("client_id", id).encode();
-    Granted::of(&server.token(&form(&redeem)).unwrap())
+    Granted::of(&server.token(&form(&redeem)).answered(server.policy()))
 }

@@ -105,7 +105,7 @@ fn client_17_a_document_names_what_was_received_and_what_is_right() {
     ] {
         let world = World::open();
         let body = document.to_string();
-        let refusal = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())));
+        let refusal = world.authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())));
         let refusal = refusal.expect_err("it is not served");
         assert_eq!(refusal.reason(), Reason::DocumentMetadata);
         let problem = refusal.problem(world.server.policy());

@@ -15,11 +15,11 @@ use crate::support::{CALLBACK, Granted, World, param, policy};
 /// Asserts that this `client_id` is refused on a page, with nothing fetched and nothing written.
 #[track_caller]
 fn no_client(world: &World, client_id: &str, reason: Reason) {
-    let before = (world.store.commits(), world.store.inner.client_count());
+    let before = (world.store.commits(), world.store.inner.counts().clients);
     let problem =
         assert_page(world, &refused(world, &ask(client_id)), 400, "invalid_client", reason);
     assert_eq!(problem.received.is_some(), reason == Reason::DocumentUrl, "{client_id}");
-    assert_eq!((world.store.commits(), world.store.inner.client_count()), before, "{client_id}");
+    assert_eq!((world.store.commits(), world.store.inner.counts().clients), before, "{client_id}");
 }
 
 /// Asserts that the client is refused on a page because of its document, and that nothing is kept
@@ -27,12 +27,13 @@ fn no_client(world: &World, client_id: &str, reason: Reason) {
 #[track_caller]
 fn not_believed(fetched: FetchedDocument<'_>, reason: Reason) {
     let world = World::open();
-    let before = (world.store.commits(), world.store.inner.client_count());
-    let refusal =
-        world.authorize_with(&ask(DOCUMENT), Some(fetched)).expect_err("it is not believed");
+    let before = (world.store.commits(), world.store.inner.counts().clients);
+    let refusal = world
+        .authorize_with_document(&ask(DOCUMENT), Some(fetched))
+        .expect_err("it is not believed");
     let problem = assert_page(&world, &refusal, 400, "invalid_client", reason);
     assert!(problem.detail.is_some_and(|part| !part.is_empty()), "the part is named");
-    assert_eq!((world.store.commits(), world.store.inner.client_count()), before);
+    assert_eq!((world.store.commits(), world.store.inner.counts().clients), before);
 }
 
 #[track_caller]
@@ -247,9 +248,13 @@ fn client_15_whoever_is_not_signed_in_signs_in_after_the_fetch() {
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let step = world
         .server
-        .authorize_with(&incoming, None, grantcore::Fetch::Document(fetched(body.as_bytes())))
+        .authorize_with_document(
+            &incoming,
+            None,
+            grantcore::Fetch::Document(fetched(body.as_bytes())),
+        )
         .unwrap();
-    let Ok(AuthorizationStep::NeedsLogin(page)) = step else { panic!("{step:?}") };
+    let AuthorizationStep::NeedsLogin(page) = step else { panic!("{step:?}") };
     assert_eq!((&*page.client_name(), world.grants().len()), ("Notes Helper", 0));
     world.page(&params);
 }
@@ -264,7 +269,7 @@ fn client_15_without_documents_in_the_policy_no_url_is_a_client() {
     }
     let body = document().to_string();
     let refusal = world
-        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
         .expect_err("it was not asked for");
     assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
     assert_eq!(world.client(DOCUMENT), None);
@@ -292,7 +297,8 @@ fn client_16_only_a_200_is_a_document() {
         );
     }
     let world = World::open();
-    let refusal = world.authorize_with(&ask(DOCUMENT), None).expect_err("nothing was fetched");
+    let refusal =
+        world.authorize_with_document(&ask(DOCUMENT), None).expect_err("nothing was fetched");
     assert_page(&world, &refusal, 400, "invalid_client", Reason::DocumentUnreachable);
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), (0, None));
 }
@@ -340,7 +346,7 @@ fn client_16_only_what_says_that_it_is_json() {
             content_type: Some(content_type.as_bytes()),
             ..fetched(body.as_bytes())
         };
-        let step = World::open().authorize_with(&ask(DOCUMENT), Some(fetched));
+        let step = World::open().authorize_with_document(&ask(DOCUMENT), Some(fetched));
         assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{content_type}: {step:?}");
     }
 }
@@ -411,7 +417,8 @@ fn client_16_at_most_5120_bytes() {
         [body, padding].concat()
     };
     let world = World::open();
-    let step = world.authorize_with(&ask(DOCUMENT), Some(fetched(padded(5_120).as_bytes())));
+    let step =
+        world.authorize_with_document(&ask(DOCUMENT), Some(fetched(padded(5_120).as_bytes())));
     assert!(matches!(step, Ok(AuthorizationStep::NeedsConsent(_))), "{step:?}");
     not_believed(fetched(padded(5_121).as_bytes()), Reason::DocumentInvalid);
     not_believed(fetched(&padded(100_000).as_bytes()[..5_121]), Reason::DocumentInvalid);

@@ -27,7 +27,7 @@ pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason:
     let (commits, before) = (world.store.commits(), world.client(DOCUMENT));
     let body = document.to_string();
     let refusal = world
-        .authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
+        .authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
         .expect_err("it is not served");
     assert_page(world, &refusal, 400, code, reason);
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), (commits, before), "{document}");
@@ -52,7 +52,7 @@ fn is_needed(world: &World) -> bool {
 fn is_needed_after(rules: DocumentRules, fresh_for: Option<Duration>, seconds: u64) -> bool {
     let world = World::with(policy().client_documents(rules));
     let body = document().to_string();
-    let step = world.authorize_with(
+    let step = world.authorize_with_document(
         &ask(DOCUMENT),
         Some(FetchedDocument { fresh_for, ..fetched(body.as_bytes()) }),
     );
@@ -256,12 +256,12 @@ fn client_18_a_record_that_is_over_is_read_anew_even_if_it_is_fresh() {
     let body = document().to_string();
     let fresh =
         FetchedDocument { fresh_for: Some(Duration::from_secs(DAY)), ..fetched(body.as_bytes()) };
-    drop(world.authorize_with(&ask(DOCUMENT), Some(fresh)));
+    drop(world.authorize_with_document(&ask(DOCUMENT), Some(fresh)));
     world.at(HOUR - 1);
     assert!(!is_needed(&world));
     world.at(HOUR);
     assert!(is_needed(&world));
-    drop(world.authorize_with(&ask(DOCUMENT), Some(fresh)));
+    drop(world.authorize_with_document(&ask(DOCUMENT), Some(fresh)));
     assert!(!is_needed(&world));
 }
 
@@ -276,7 +276,7 @@ fn client_18_nothing_bad_is_remembered() {
         Some(fetched(bad.as_bytes())),
     ] {
         assert_eq!(
-            world.authorize_with(&ask(DOCUMENT), failed).expect_err("it failed").status(),
+            world.authorize_with_document(&ask(DOCUMENT), failed).expect_err("it failed").status(),
             400
         );
         assert_eq!((world.client(DOCUMENT), world.store.commits()), (None, 0));
@@ -297,7 +297,7 @@ fn client_18_a_failure_to_fetch_again_touches_neither_record_nor_grants() {
         Some(FetchedDocument { status: 404, ..fetched(body.as_bytes()) }),
         Some(fetched(bad.as_bytes())),
     ] {
-        let refusal = world.authorize_with(&ask(DOCUMENT), failed).expect_err("it failed");
+        let refusal = world.authorize_with_document(&ask(DOCUMENT), failed).expect_err("it failed");
         assert_eq!((refusal.status(), refusal.location(world.server.policy())), (400, None));
         assert_eq!(world.client(DOCUMENT), before);
     }
@@ -318,7 +318,7 @@ fn client_19_a_removed_redirect_uri_leads_nowhere_at_once() {
     world.at(60);
     let body = document().to_string();
     let refusal = world
-        .authorize_with(&asked, Some(fetched(body.as_bytes())))
+        .authorize_with_document(&asked, Some(fetched(body.as_bytes())))
         .expect_err("it is no longer there");
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
     assert_page(

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantcore::blocking::Server;
 use grantcore::{
-    AuthMethods, AuthorizationStep, Choice, Entropy, MemoryStore, Reason, RegistrationRules,
-    Server, Timestamp, User,
+    AuthMethods, AuthorizationStep, Choice, Entropy, FromStore, MemoryStore, Reason,
+    RegistrationRules, Timestamp, User,
 };
 
 use crate::support::clients::{Own, ask, code_in, metadata, posting, with, without};
 use crate::support::params::Params;
-use crate::support::{Granted, T, World, json as body, policy};
+use crate::support::{Answered, Granted, T, World, json as body, policy};
 
 #[test]
 fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
@@ -20,13 +21,18 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
         |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     let confidential = without(metadata(), "token_endpoint_auth_method");
     let register = |bytes: [u8; 128]| {
-        let server = Server::with(
+        let server = Server::with_sources(
             policy().registration(RegistrationRules::open()).build().unwrap(),
             MemoryStore::new(),
+            FromStore,
             || Timestamp::from_unix_seconds(T),
             move || Ok(Entropy::from_bytes(bytes)),
         );
-        Own::of(body(&server.register(&posting(confidential.to_string().as_bytes())).unwrap()))
+        Own::of(body(
+            &server
+                .register(&posting(confidential.to_string().as_bytes()))
+                .answered(server.policy()),
+        ))
     };
     let mut seen = BTreeSet::new();
     for bit in 0..1024 {
@@ -62,12 +68,8 @@ fn client_20_the_resource_tells_the_user_from_the_client() {
     let user = User::new(&own.id, b"a browser");
     let step = world.authorize_as(&ask(&own.id), Some(user)).unwrap();
     let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
-    let location = world
-        .server
-        .consent(&page.into_ticket(), user, Choice::Allow)
-        .unwrap()
-        .unwrap()
-        .into_location();
+    let location =
+        world.server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().into_location();
     let redeem = Params::redeem(&code_in(&location)).set("client_id", &own.id);
     let (named, alices) = (Granted::of(&world.token(&redeem)), world.tokens_by(&own));
     let who = |token: &str| {

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::blocking::Server;
 use grantcore::{
-    Authorization, Choice, ClientStatus, DocumentRules, PolicyBuilder, Reason, Registration,
-    RegistrationRules, Server, Timestamp,
+    Authorization, Choice, ClientStatus, DocumentRules, FromStore, PolicyBuilder, Reason,
+    Registration, RegistrationRules, Timestamp,
 };
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
@@ -14,7 +15,7 @@ use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
-use crate::support::{ALICE, Granted, T, World, assert_refused, policy, seeded};
+use crate::support::{ALICE, Answered, Granted, T, World, assert_refused, policy, seeded};
 
 const IDLE: u64 = 30 * DAY;
 
@@ -283,7 +284,7 @@ fn client_23_a_client_of_the_operator_is_never_written_and_never_dropped() {
     assert_eq!(before.unwrap().drop_after(), Timestamp::NEVER);
     world.at_unix(u64::MAX - 1);
     sweep(&world);
-    assert_eq!((world.store.inner.client_count(), world.grants().len()), (2, 0));
+    assert_eq!((world.store.inner.counts().clients, world.grants().len()), (2, 0));
 }
 
 /// One that registered itself and that the operator makes one of his own is known for good.
@@ -317,7 +318,7 @@ fn client_23_a_renewal_that_fails_costs_nothing() {
         let params = Params::refresh(tokens.refresh()).set("client_id", &id);
         world.store.fail([fault]);
         let failure = world.try_token(&params, Authorization::None).expect_err("the store fails");
-        let reply = failure.refusal.reply(world.server.policy());
+        let reply = failure.reply(world.server.policy());
         assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
         assert!(world.works(&refresh(&world, &id, &tokens).access), "{fault:?}: the same token");
         assert_outlived(&world, &id);
@@ -335,7 +336,7 @@ fn client_23_a_renewal_that_fails_costs_nothing() {
     let ticket = world.page(&ask(&id)).into_ticket();
     world.store.fail([Fault::Dropped]);
     let failure = world.server.consent(&ticket, ALICE, Choice::Allow).expect_err("the store fails");
-    let location = failure.refusal.location(world.server.policy()).expect("told to the client");
+    let location = failure.refusal().location(world.server.policy()).expect("told to the client");
     assert!(
         location.contains("error=temporarily_unavailable") && location.contains("state=xyz"),
         "{location}"
@@ -356,7 +357,7 @@ fn client_23_no_renewal_undoes_a_deactivation() {
                 world.store.meanwhile(|_| {});
             }
             world.meanwhile(move |admin| {
-                admin.set_client_status(&target, ClientStatus::Deactivated).unwrap().unwrap();
+                admin.set_client_status(&target, ClientStatus::Deactivated).unwrap();
             });
             let params = Params::refresh(tokens.refresh()).set("client_id", &id);
             if approves {
@@ -386,9 +387,9 @@ fn client_23_no_renewal_swallows_a_deactivation() {
     let (target, before) = (id.clone(), end(&world, &id));
     world.meanwhile(move |other| {
         let body = Params::refresh(tokens.refresh()).set("client_id", &target).encode();
-        assert_eq!(other.token(&form(&body)).unwrap().status, 200);
+        assert_eq!(other.token(&form(&body)).answered(other.policy()).status, 200);
     });
-    world.server.set_client_status(&id, ClientStatus::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(&id, ClientStatus::Deactivated).unwrap();
     assert_eq!(world.client(&id).unwrap().status(), ClientStatus::Deactivated);
     assert!(end(&world, &id) > before, "both are kept");
 }
@@ -419,8 +420,9 @@ fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
     let body = Params::redeem(&world.code(&ask(&id))).set("client_id", &id).encode();
     let (before, now) = (end(&world, &id), world.now());
     let longer = policy().refresh_idle_lifetime(Duration::from_secs(3 * IDLE)).build().unwrap();
-    let server = Server::with(longer, Arc::clone(&world.store), move || now, seeded(2));
-    assert_eq!(server.token(&form(&body)).unwrap().status, 200);
+    let server =
+        Server::with_sources(longer, Arc::clone(&world.store), FromStore, move || now, seeded(2));
+    assert_eq!(server.token(&form(&body)).answered(server.policy()).status, 200);
     let grant = world.grants().remove(0).record;
     assert!(
         before < end(&world, &id) && world.client(&id).unwrap().drop_after() >= grant.drop_after()

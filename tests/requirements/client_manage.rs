@@ -11,7 +11,9 @@ use crate::support::clients::{DOCUMENT, Own, ask, document, fetched, metadata, w
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused, wire};
 use crate::support::store::{Broken, Fault};
-use crate::support::{CALLBACK, ISSUER, SECRET, World, assert_refused, json as body, policy};
+use crate::support::{
+    Answered, CALLBACK, ISSUER, Outcome, SECRET, World, assert_refused, json as body, policy,
+};
 
 /// A world with a confidential client that registered itself.
 fn managed() -> (World, Own) {
@@ -31,7 +33,7 @@ fn send(world: &World, method: &str, id: &str, authorization: Authorization<'_>)
         body: sent.as_bytes(),
         ..RequestParts::default()
     };
-    world.server.manage(id, &incoming).expect("the store works")
+    world.server.manage(id, &incoming).answered(world.server.policy())
 }
 
 fn delete(world: &World, own: &Own) -> Reply {
@@ -129,7 +131,7 @@ fn client_11_without_a_token_there_is_no_error_either() {
 fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
     let other = world.own(&metadata());
     let deactivated = world.own(&metadata());
-    world.server.set_client_status(&deactivated.id, ClientStatus::Deactivated).unwrap().unwrap();
+    world.server.set_client_status(&deactivated.id, ClientStatus::Deactivated).unwrap();
     let deleted = world.own(&metadata());
     assert_eq!(delete(world, &deleted).status, 204);
     let dropped = world.own(&metadata());
@@ -142,7 +144,7 @@ fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
         .expect("the digest of the token")
         .to_owned();
     let doc = document().to_string();
-    drop(world.authorize_with(&ask(DOCUMENT), Some(fetched(doc.as_bytes()))).unwrap());
+    drop(world.authorize_with_document(&ask(DOCUMENT), Some(fetched(doc.as_bytes()))).unwrap());
     let pairs = [
         (&*own.id, "wrong"),
         (&own.id, &other.token),
@@ -223,7 +225,7 @@ fn client_11_a_text_that_can_be_no_client_id_is_not_looked_up() {
 fn client_11_a_deactivated_client_is_managed_again_when_it_is_served_again() {
     let (world, own) = managed();
     for (client_status, status) in [(ClientStatus::Deactivated, 401), (ClientStatus::Active, 200)] {
-        world.server.set_client_status(&own.id, client_status).unwrap().unwrap();
+        world.server.set_client_status(&own.id, client_status).unwrap();
         assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, status);
     }
 }
@@ -313,7 +315,7 @@ fn client_13_a_deleted_client_stays_deleted() {
     let (tokens, others) = (world.tokens_by(&own), world.tokens_by(&other));
     assert_eq!(delete(&world, &own).status, 204);
     for status in [ClientStatus::Active, ClientStatus::Deactivated, ClientStatus::Active] {
-        drop(world.server.set_client_status(&own.id, status).unwrap());
+        let _ = world.server.set_client_status(&own.id, status).outcome();
         let gone = [Reason::ClientUnknown, Reason::ClientDeactivated];
         assert!(
             gone.contains(&refused(&world, &ask(&own.id)).reason()) && !world.works(&tokens.access),
@@ -351,8 +353,8 @@ fn store_05_no_deletion_is_told_before_it_is_durable() {
         let authorization = Authorization::One(bearer.as_bytes());
         let incoming = RequestParts { method: "DELETE", authorization, ..RequestParts::default() };
         let failure = world.server.manage(&own.id, &incoming).expect_err("the store fails");
-        assert_eq!(failure.error, Broken);
-        let reply = failure.refusal.reply(world.server.policy());
+        assert_eq!(failure.failure().unwrap().store_error(), Some(&Broken));
+        let reply = failure.reply(world.server.policy());
         assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
         assert_eq!(world.authorize(&ask(&own.id)).is_ok(), alive, "{fault:?}");
     }

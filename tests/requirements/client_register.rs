@@ -56,7 +56,7 @@ fn blanks(value: &Value, path: &str) -> Vec<String> {
 #[test]
 fn client_01_a_registration_is_answered_with_json_that_no_cache_keeps() {
     let world = World::open();
-    let clients = world.store.inner.client_count();
+    let clients = world.store.inner.counts().clients;
     let reply = world.register(&metadata());
     assert_eq!(reply.status, 201);
     let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
@@ -69,7 +69,7 @@ fn client_01_a_registration_is_answered_with_json_that_no_cache_keeps() {
         ]
     );
     assert!(body(&reply).is_object());
-    assert_eq!((world.store.inner.client_count(), world.store.commits()), (clients + 1, 1));
+    assert_eq!((world.store.inner.counts().clients, world.store.commits()), (clients + 1, 1));
     let event = world.events().pop().unwrap();
     assert_eq!(
         (event.kind, event.reason, event.at.unix_seconds()),

@@ -185,7 +185,8 @@ impl Case {
             let mut text = with(described.clone(), "client_id", DOCUMENT);
             text["token_endpoint_auth_method"] = json!(null);
             let text = text.to_string();
-            let _ = self.world.authorize_with(&ask(DOCUMENT), Some(fetched(text.as_bytes())));
+            let _ =
+                self.world.authorize_with_document(&ask(DOCUMENT), Some(fetched(text.as_bytes())));
         }
     }
 
@@ -336,7 +337,7 @@ fn i47_the_record_of_a_restricted_document_is_kept() {
         assert!(world.client(DOCUMENT).is_some());
         let body = document().to_string();
         let asked = ask(DOCUMENT).set("scope", "read");
-        let _ = world.authorize_with(&asked, Some(fetched(body.as_bytes())));
+        let _ = world.authorize_with_document(&asked, Some(fetched(body.as_bytes())));
         let after = world.client(DOCUMENT).unwrap();
         assert_eq!(after.restrictions(), before.restrictions());
         assert_eq!((after.owner(), method(&after)), (before.owner(), method(&before)));
@@ -378,7 +379,7 @@ fn i47_a_client_that_is_handed_over_to_a_document_is_not_widened_by_it() {
         .unwrap();
     world.put(handed);
     let body = document().to_string();
-    let _ = world.authorize_with(&ask(DOCUMENT), Some(fetched(body.as_bytes())));
+    let _ = world.authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())));
     let after = world.client(DOCUMENT).unwrap();
     assert_eq!((method(&after), after.grant_types()), ("client_secret_basic", code_only));
 }

@@ -2,13 +2,14 @@
 //! used again, by a document or by the operator, and where a write or a clock comes from another
 //! time.
 
-use grantcore::{Client, ClientStatus, Commit, Reason, Store, Write};
+use grantcore::blocking::Store;
+use grantcore::{Client, ClientStatus, Commit, Reason, Write};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with};
 use crate::support::refused::refused;
 use crate::support::steps::DAY;
-use crate::support::{CALLBACK, World, app};
+use crate::support::{CALLBACK, Outcome, World, app};
 
 /// The client as it is stored, and a write that was decided on it and has not landed.
 fn stored(world: &World, id: &str) -> (Client, Write) {
@@ -59,7 +60,7 @@ fn client_21_a_deleted_client_has_no_standing() {
     let own = world.own(&metadata());
     assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
     for status in [ClientStatus::Active, ClientStatus::Deactivated] {
-        let refusal = world.server.set_client_status(&own.id, status).unwrap().unwrap_err();
+        let refusal = world.server.set_client_status(&own.id, status).outcome().unwrap_err();
         assert_eq!(refusal.reason(), Reason::ClientUnknown);
     }
     assert_eq!(world.store.inner.sweep(world.now(), 10), 1, "it may be dropped as before");
@@ -76,7 +77,8 @@ fn client_19_trust_ends_where_a_document_names_another_place() {
         world.at(DAY / 2);
         let moved = with(document(), "redirect_uris", vec![uri]).to_string();
         let bad = ask(DOCUMENT).set("redirect_uri", uri).set("scope", "nope");
-        let refusal = world.authorize_with(&bad, Some(fetched(moved.as_bytes()))).unwrap_err();
+        let refusal =
+            world.authorize_with_document(&bad, Some(fetched(moved.as_bytes()))).unwrap_err();
         assert_eq!(
             (refusal.reason(), refusal.location(world.server.policy()).is_some()),
             (Reason::ScopeUnknown, trusted),

@@ -52,7 +52,7 @@ where
     let sealed = format!(
         "{decision:?} {decision:#?} {:?} {:?} {moment:?}",
         decision.write(),
-        request.keys(&moment)
+        request.keys(world.server.policy(), &moment)
     );
     let settled = decision.settle(Commit::Done).unwrap();
     let opened = format!("{settled:?} {settled:#?}");

@@ -12,7 +12,7 @@ use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, refused, wire};
 use crate::support::steps::DAY;
 use crate::support::store::Fault;
-use crate::support::{CALLBACK, Granted, World, app, entropy, param};
+use crate::support::{CALLBACK, Granted, Outcome, World, app, entropy, param};
 
 /// Everything that a client can hold: a page, a code, tokens.
 struct Held {
@@ -43,7 +43,7 @@ impl Held {
 }
 
 fn set(world: &World, id: &str, status: ClientStatus) {
-    world.server.set_client_status(id, status).unwrap().expect("a client of this id");
+    world.server.set_client_status(id, status).outcome().expect("a client of this id");
 }
 
 fn status(world: &World) -> ClientStatus {
@@ -123,7 +123,7 @@ fn client_21_an_unknown_client_has_no_standing() {
     for id in ["nobody", "", "https://client.example/c", "\n"] {
         for status in [ClientStatus::Deactivated, ClientStatus::Active] {
             let refusal =
-                world.server.set_client_status(id, status).unwrap().expect_err("there is none");
+                world.server.set_client_status(id, status).outcome().expect_err("there is none");
             assert_eq!(
                 (refusal.reason(), world.reason()),
                 (Reason::ClientUnknown, Some(Reason::ClientUnknown))
@@ -171,7 +171,7 @@ fn client_21_it_is_said_once_it_is_durable() {
             .set_client_status("app", ClientStatus::Deactivated)
             .expect_err("the store fails");
         assert_eq!(
-            (failure.refusal.status(), failure.refusal.reason()),
+            (failure.refusal().status(), failure.refusal().reason()),
             (503, Reason::StorageUnavailable)
         );
         assert_eq!((status(&world), world.reason()), (after, Some(Reason::StorageUnavailable)));
@@ -187,7 +187,7 @@ fn client_21_it_is_said_once_it_is_durable() {
     let refusal = world
         .server
         .set_client_status("app", ClientStatus::Deactivated)
-        .unwrap()
+        .outcome()
         .expect_err("it is not done");
     assert_eq!((refusal.reason(), status(&world)), (Reason::Contended, ClientStatus::Active));
 }
@@ -305,7 +305,11 @@ fn client_22_an_account_that_is_gone_is_not_in_standing() {
     let needs = Needs::of(&world.server.policy().resources()[0]);
     let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), needs).unwrap();
     let moment = world.moment(entropy(3));
-    let found = grantcore::Store::load(&*world.store, &check.keys(&moment)).unwrap();
+    let found = grantcore::blocking::Store::load(
+        &*world.store,
+        &check.keys(world.server.policy(), &moment),
+    )
+    .unwrap();
     let reason = |loaded: &Loaded| {
         let decision = check.decide(loaded, world.server.policy(), &moment);
         decision.settle(Commit::Done).unwrap().outcome.err().map(|refusal| refusal.reason())

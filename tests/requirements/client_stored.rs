@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::clients::{Own, ask, document, fetched, metadata, posting, with};
 use crate::support::refused::assert_page;
-use crate::support::{World, assert_refused, policy};
+use crate::support::{Answered, World, assert_refused, policy};
 
 /// An update is a write like a registration: by source, and of all sources together.
 #[test]
@@ -20,7 +20,10 @@ fn client_08_updates_count_as_registrations_do() {
         let (header, body) = (format!("Bearer {token}"), own.update(metadata()).to_string());
         let authorization = Authorization::One(header.as_bytes());
         let incoming = RequestParts { method: "PUT", authorization, ..posting(body.as_bytes()) };
-        world.server.manage(&own.id, &RequestParts { source, ..incoming }).unwrap()
+        world
+            .server
+            .manage(&own.id, &RequestParts { source, ..incoming })
+            .answered(world.server.policy())
     };
     let limited = |world: &World, reply: &Reply| {
         assert_refused(world, reply, 429, "too_many_requests", Reason::RegistrationLimited);
@@ -61,13 +64,13 @@ fn client_18_new_documents_of_all_sources_together_have_a_limit() {
     let read = |number: usize, name: &str| {
         let url = format!("https://{number}.example/client.json");
         let body = with(with(document(), "client_id", &*url), "client_name", name).to_string();
-        world.authorize_with(&ask(&url), Some(fetched(body.as_bytes())))
+        world.authorize_with_document(&ask(&url), Some(fetched(body.as_bytes())))
     };
     let busy = |number| {
-        let before = (world.store.inner.client_count(), world.store.commits());
+        let before = (world.store.inner.counts().clients, world.store.commits());
         let refusal = read(number, "New").unwrap_err();
         assert_page(&world, &refusal, 503, "temporarily_unavailable", Reason::DocumentsBusy);
-        assert_eq!((world.store.inner.client_count(), world.store.commits()), before);
+        assert_eq!((world.store.inner.counts().clients, world.store.commits()), before);
         refusal.reply(world.server.policy()).header("retry-after").map(str::to_owned)
     };
     for number in 0..3 {

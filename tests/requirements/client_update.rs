@@ -11,7 +11,7 @@ use crate::support::clients::{
 };
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
-use crate::support::{CALLBACK, Granted, World, assert_refused, json as body, policy};
+use crate::support::{Answered, CALLBACK, Granted, World, assert_refused, json as body, policy};
 
 #[test]
 fn client_12_an_update_replaces_what_was_registered() {
@@ -200,7 +200,7 @@ fn put(world: &World, own: &Own, token: &str, body: &[u8], content_type: Option<
     let bearer = format!("Bearer {token}");
     let authorization = Authorization::One(bearer.as_bytes());
     let incoming = RequestParts { method: "PUT", authorization, content_type, ..posting(body) };
-    world.server.manage(&own.id, &incoming).expect("the store works")
+    world.server.manage(&own.id, &incoming).answered(world.server.policy())
 }
 
 /// Only the holder of the token learns what is wrong with the body.

@@ -4,8 +4,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use grantcore::blocking::drive;
 use grantcore::{
-    Choice, Event, PolicyBuilder, PolicyError, Reason, Timestamp, TokenRequest, drive,
+    Choice, Event, FromStore, PolicyBuilder, PolicyError, Reason, Timestamp, TokenRequest,
 };
 
 use crate::support::params::Params;
@@ -92,7 +93,8 @@ fn clock_01_the_clock_is_read_once_per_attempt() {
         };
         world.store.fail(vec![Fault::Conflict; usize::try_from(conflicts).unwrap()]);
         let settled =
-            drive(&request, &*world.store, world.server.policy(), &clock, entropy(3)).unwrap();
+            drive(&request, &*world.store, FromStore, world.server.policy(), &clock, entropy(3))
+                .unwrap();
         assert_eq!(
             (readings.get(), settled.event.at.unix_seconds()),
             (conflicts + 1, T + 10 * (conflicts + 1))

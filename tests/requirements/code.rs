@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantcore::blocking::Store;
 use grantcore::{
-    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, PolicyError, Reason, Store,
-    Subject, TokenRedirectUri, TokenRequest,
+    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, PolicyError, Reason, Subject,
+    TokenRedirectUri, TokenRequest,
 };
 
 use crate::support::params::Params;

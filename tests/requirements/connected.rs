@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
+use grantcore::blocking::Store as _;
 use grantcore::{
     Choice, Client, ClientStatus, Connection, ConnectionState, EventKind, GrantState, Reason,
-    RevocationCause, RevokedBy, Store as _, User,
+    RevocationCause, RevokedBy, User,
 };
 
 use crate::support::params::Params;
 use crate::support::store::Fault;
-use crate::support::{ALICE, Granted, MCP, World, param, policy};
+use crate::support::{ALICE, Answered, Granted, MCP, Outcome, World, param, policy};
 
 const BOB: User<'static> = User::new("bob", b"bob's browser");
 const ADMIN: RevokedBy<'static> = RevokedBy::Administrator("left the company");
@@ -39,8 +40,7 @@ fn tokens(world: &World, user: User<'_>, client: &str) -> Granted {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),
     };
-    let location =
-        world.server.consent(&page, user, Choice::Allow).unwrap().unwrap().into_location();
+    let location = world.server.consent(&page, user, Choice::Allow).unwrap().into_location();
     let code = param(&location, "code").unwrap();
     Granted::of(&world.token(&Params::redeem(&code).set("client_id", client)))
 }
@@ -108,7 +108,7 @@ fn revoke_06_the_user_ends_one_and_no_other() {
         .find(|own| own.client_id().as_str() == "app")
         .unwrap()
         .grant_id();
-    world.server.revoke_connection("alice", grant).unwrap().unwrap();
+    world.server.revoke_connection("alice", grant).unwrap();
     let event = world.events().pop().unwrap();
     assert_eq!(
         (event.kind, event.flow, event.client_id()),
@@ -121,7 +121,7 @@ fn revoke_06_the_user_ends_one_and_no_other() {
     assert!(is_kept, "the record stays, so that the refresh token is told from a forgery");
     // Once more is as good as once.
     let before = world.store.commits();
-    world.server.revoke_connection("alice", grant).unwrap().unwrap();
+    world.server.revoke_connection("alice", grant).unwrap();
     assert_eq!(
         (world.store.commits(), world.events().pop().unwrap().kind),
         (before, EventKind::NothingRevoked)
@@ -135,7 +135,7 @@ fn revoke_06_another_users_grant_is_not_found_and_not_told_of() {
     let grant = only(&world).grant_id();
     let before = world.store.commits();
     for (subject, id) in [("bob", grant), ("alice", grantcore::GrantId::from_bytes([7; 16]))] {
-        let refusal = world.server.revoke_connection(subject, id).unwrap().unwrap_err();
+        let refusal = world.server.revoke_connection(subject, id).outcome().unwrap_err();
         assert_eq!((refusal.reason(), refusal.status()), (Reason::ConnectionUnknown, 404));
         let event = world.events().pop().unwrap();
         assert_eq!(
@@ -153,7 +153,7 @@ fn revoke_06_a_page_and_a_code_that_wait_are_the_users_to_end_too() {
     let ticket = world.page(&Params::authorize()).into_ticket();
     let code = world.code(&Params::authorize());
     for stored in world.grants() {
-        world.server.revoke_connection("alice", stored.record.id()).unwrap().unwrap();
+        world.server.revoke_connection("alice", stored.record.id()).unwrap();
     }
     assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
     world.invalid_grant(&Params::redeem(&code), Reason::GrantRevoked);
@@ -226,9 +226,9 @@ fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_clien
     world.store.suspend("alice", true);
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
     world.store.suspend("alice", false);
-    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
-    world.server.set_client_status("app", ClientStatus::Active).unwrap().unwrap();
+    world.server.set_client_status("app", ClientStatus::Active).unwrap();
     assert_eq!(only(&world).state(), ConnectionState::Active);
     world.put(crate::support::app().with_grants_ended());
     assert!(listed(&world, "alice").is_empty());
@@ -243,7 +243,14 @@ fn revoke_07_an_access_token_that_was_given_back_leaves_it_dormant() {
         .without("refresh_token")
         .and("token", &tokens.access)
         .encode();
-    assert_eq!(world.server.revoke(&crate::support::steps::form(&body)).unwrap().status, 200);
+    assert_eq!(
+        world
+            .server
+            .revoke(&crate::support::steps::form(&body))
+            .answered(world.server.policy())
+            .status,
+        200
+    );
     assert_eq!(only(&world).state(), ConnectionState::Dormant);
 }
 
@@ -252,7 +259,7 @@ fn revoke_08_an_administrator_ends_one_grant() {
     let world = world();
     let (one, two) = (tokens(&world, ALICE, "app"), tokens(&world, BOB, "app"));
     let grant = only(&world).grant_id();
-    world.server.revoke_grant(grant, ADMIN).unwrap().unwrap();
+    world.server.revoke_grant(grant, ADMIN).unwrap();
     let event = world.events().pop().unwrap();
     assert_eq!(
         (event.kind, event.note.as_deref()),
@@ -266,7 +273,7 @@ fn revoke_08_an_administrator_ends_one_grant() {
     assert!(world.works(&two.access));
     // One that is over, or long gone, is no error: what was asked for holds.
     for gone in [grant, grantcore::GrantId::from_bytes([7; 16])] {
-        world.server.revoke_grant(gone, ADMIN).unwrap().unwrap();
+        world.server.revoke_grant(gone, ADMIN).unwrap();
         assert_eq!(world.events().pop().unwrap().kind, EventKind::NothingRevoked);
     }
 }
@@ -278,7 +285,7 @@ fn revoke_08_an_administrator_ends_all_of_a_user() {
         (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
     let page = world.page(&Params::authorize()).into_ticket();
     let events = world.events().len();
-    assert!(world.server.revoke_user("alice", ADMIN).unwrap().unwrap().is_complete());
+    assert!(world.server.revoke_user("alice", ADMIN).unwrap().is_complete());
     let told: Vec<_> = world.events().split_off(events);
     assert_eq!(told[0].kind, EventKind::AccountGrantsEnded);
     assert_eq!(
@@ -303,7 +310,7 @@ fn revoke_08_an_administrator_ends_all_of_a_client_in_one_write() {
     let (one, two, others) =
         (tokens(&world, ALICE, "app"), tokens(&world, BOB, "app"), tokens(&world, ALICE, "other"));
     let before = world.store.commits();
-    world.server.revoke_client("app", ADMIN).unwrap().unwrap();
+    world.server.revoke_client("app", ADMIN).unwrap();
     assert_eq!(world.store.commits() - before, 1);
     let event = world.events().pop().unwrap();
     assert_eq!(
@@ -314,7 +321,7 @@ fn revoke_08_an_administrator_ends_all_of_a_client_in_one_write() {
     is_over(&world, &two, Reason::GrantEnded);
     assert!(world.works(&others.access) && world.works(&tokens(&world, BOB, "app").access));
     assert_eq!(
-        world.server.revoke_client("nobody", ADMIN).unwrap().unwrap_err().reason(),
+        world.server.revoke_client("nobody", ADMIN).outcome().unwrap_err().reason(),
         Reason::ClientUnknown
     );
 }
@@ -324,8 +331,8 @@ fn revoke_08_an_administrator_ends_all_of_a_user_for_one_client() {
     let world = world();
     let (one, two) = (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "app"));
     let (others, bobs) = (tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
-    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap().unwrap();
-    assert_eq!((ended.ended, ended.is_complete()), (2, true));
+    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
+    assert_eq!((ended.revoked, ended.is_complete()), (2, true));
     is_over(&world, &one, Reason::GrantRevoked);
     is_over(&world, &two, Reason::GrantRevoked);
     assert!(world.works(&others.access) && world.works(&bobs.access));
@@ -338,8 +345,8 @@ fn revoke_08_more_grants_than_are_read_at_once_are_all_ended() {
         limits.consent_pages_per_minute = 1000;
     }));
     let all: Vec<_> = (0..600).map(|_| tokens(&world, ALICE, "app")).collect();
-    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap().unwrap();
-    assert_eq!((ended.ended, ended.is_complete()), (600, true));
+    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
+    assert_eq!((ended.revoked, ended.is_complete()), (600, true));
     assert!(all.iter().all(|tokens| !world.works(&tokens.access)));
 }
 
@@ -367,7 +374,7 @@ fn revoke_08_a_grant_that_cannot_be_ended_at_first_stops_nothing() {
         let all = [(); 3].map(|()| tokens(&world, ALICE, "app"));
         // More conflicts than one request is decided again after.
         world.store.fail([fault; 4]);
-        let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap().unwrap();
+        let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
         assert!(ended.is_complete(), "{fault:?}: {ended:?}");
         assert!(all.iter().all(|tokens| !world.works(&tokens.access)), "{fault:?}");
     }
@@ -382,13 +389,13 @@ fn revoke_08_what_could_not_be_ended_is_named_at_the_end() {
     world.store.fail([Fault::Conflict; 4]);
     let ids = world.server.store().grants_of("alice", None, 9).unwrap();
     world.store.broken_grant(Some(ids[1]));
-    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap().unwrap();
-    assert_eq!((ended.ended, &ended.remaining), (2, &vec![ids[1]]));
+    let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
+    assert_eq!((ended.revoked, &ended.remaining), (2, &vec![ids[1]]));
     world.store.broken_grant(None);
     let working: Vec<_> = all.iter().filter(|tokens| world.works(&tokens.access)).collect();
     assert_eq!(working.len(), 1);
-    let ended = world.server.revoke_user("alice", ADMIN).unwrap().unwrap();
-    assert_eq!((ended.ended, ended.is_complete()), (1, true), "it can be called again");
+    let ended = world.server.revoke_user("alice", ADMIN).unwrap();
+    assert_eq!((ended.revoked, ended.is_complete()), (1, true), "it can be called again");
     assert!(all.iter().all(|tokens| !world.works(&tokens.access)));
 }
 
@@ -397,11 +404,7 @@ fn revoke_08_the_reason_is_kept_as_harmless_text() {
     let world = world();
     world.tokens();
     let note = format!("line\nbreak {}", "x".repeat(1000));
-    world
-        .server
-        .revoke_grant(only(&world).grant_id(), RevokedBy::Administrator(&note))
-        .unwrap()
-        .unwrap();
+    world.server.revoke_grant(only(&world).grant_id(), RevokedBy::Administrator(&note)).unwrap();
     let kept = world.events().pop().unwrap().note.unwrap();
     assert!(kept.starts_with("line\\nbreak") && kept.ends_with('…') && kept.len() < 300, "{kept}");
 }
@@ -412,7 +415,7 @@ fn refresh_17_a_reported_security_event_is_what_each_family_then_says() {
     let all = [tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other")];
     let bobs = tokens(&world, BOB, "app");
     let revoked_by = RevokedBy::SecurityEvent("password changed");
-    assert!(world.server.revoke_user("alice", revoked_by).unwrap().unwrap().is_complete());
+    assert!(world.server.revoke_user("alice", revoked_by).unwrap().is_complete());
     for (tokens, client) in all.iter().zip(["app", "other"]) {
         world.dead(&tokens.access, Reason::TokenRevoked);
         world.invalid_grant(
@@ -435,7 +438,7 @@ fn revoke_09_the_next_check_knows_and_a_new_consent_works() {
     );
     assert_eq!(listed(&world, "alice").len(), 2);
     assert!(world.works(&first.access));
-    world.server.revoke_connection("alice", one).unwrap().unwrap();
+    world.server.revoke_connection("alice", one).unwrap();
     world.dead(&first.access, Reason::TokenRevoked);
     assert!(world.works(&second.access));
     let third = world.tokens();
@@ -507,7 +510,14 @@ fn seed_s52_a_connector_that_was_disabled_on_the_clients_side_surfaces_on_next_u
         .without("refresh_token")
         .and("token", tokens.refresh())
         .encode();
-    assert_eq!(world.server.revoke(&crate::support::steps::form(&body)).unwrap().status, 200);
+    assert_eq!(
+        world
+            .server
+            .revoke(&crate::support::steps::form(&body))
+            .answered(world.server.policy())
+            .status,
+        200
+    );
     assert!(listed(&world, "alice").is_empty());
     is_over(&world, &tokens, Reason::GrantRevoked);
 }

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
     Account, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Decision, Entropy,
-    GrantState, Reason, Redirect, Refusal, Registration, RequestParts, Server, Store, Subject,
+    FromStore, GrantState, Reason, Redirect, Refusal, Registration, RequestParts, Subject,
     Timestamp, User,
 };
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, codes, states};
 use crate::support::store::Fault;
-use crate::support::{ALICE, CALLBACK, Granted, MCP, T, World, app, entropy, json, param, policy};
+use crate::support::{
+    ALICE, CALLBACK, Granted, MCP, Outcome, T, World, app, entropy, json, param, policy,
+};
 
 const SECOND: &str = "https://app.example/cb2";
 
@@ -34,7 +37,7 @@ fn submit(
     user: User<'_>,
     choice: Choice<'_>,
 ) -> Result<Redirect, Refusal> {
-    world.server.consent(ticket, user, choice).expect("the store works")
+    world.server.consent(ticket, user, choice).outcome()
 }
 
 /// The text with its last character, one of base64url, changed to another one.
@@ -90,13 +93,14 @@ fn consent_02_the_ticket_holds_at_least_128_random_bits() {
         let policy = policy().build().unwrap();
         let world = World::new();
         let clock = || Timestamp::from_unix_seconds(T);
-        let server = Server::with(policy, Arc::clone(&world.store), clock, move || {
-            Ok(Entropy::from_bytes(bytes))
-        });
+        let server =
+            Server::with_sources(policy, Arc::clone(&world.store), FromStore, clock, move || {
+                Ok(Entropy::from_bytes(bytes))
+            });
         let query = Params::authorize().encode();
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-        let Ok(AuthorizationStep::NeedsConsent(page)) =
+        let AuthorizationStep::NeedsConsent(page) =
             server.authorize(&incoming, Some(ALICE)).unwrap()
         else {
             panic!()
@@ -445,7 +449,7 @@ fn consent_05_a_decision_that_was_not_saved_is_not_told() {
         let ticket = ticket(&world);
         world.store.fail([fault]);
         let failure = world.server.consent(&ticket, ALICE, choice).unwrap_err();
-        let url = failure.refusal.location(world.server.policy()).unwrap_or_default();
+        let url = failure.refusal().location(world.server.policy()).unwrap_or_default();
         assert_eq!(world.reason(), Some(Reason::StorageUnavailable));
         assert!(!url.contains("code=") && !url.contains("access_denied"), "{url}");
     }

@@ -9,7 +9,7 @@ use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::refused::refused;
 use crate::support::steps::form;
-use crate::support::{ISSUER, MCP, World, json, param, policy};
+use crate::support::{Answered, ISSUER, MCP, Outcome, World, json, param, policy};
 
 const PAGE: &str = "https://auth.example/troubleshooting";
 
@@ -207,7 +207,7 @@ fn token_19_an_error_names_the_page_that_explains_it() {
     // RFC 6750 §3.
     let needs = Needs::of(world.server.policy().resource(MCP).unwrap());
     let refusal: Refusal =
-        world.server.check(&Authorization::One(b"Bearer nonsense"), needs).unwrap().unwrap_err();
+        world.server.check(&Authorization::One(b"Bearer nonsense"), needs).outcome().unwrap_err();
     let reply = refusal.reply(world.server.policy());
     let header = reply.header("www-authenticate").unwrap();
     let named = format!("error_uri=\"{}\"", uri(refusal.reason()));
@@ -275,14 +275,14 @@ fn token_18_a_limit_and_a_repeated_parameter_are_named() {
     ] {
         let incoming = form(form_body);
         let reply = if form_body.contains("token") {
-            world.server.revoke(&incoming).unwrap()
+            world.server.revoke(&incoming).answered(world.server.policy())
         } else {
-            world.server.token(&incoming).unwrap()
+            world.server.token(&incoming).answered(world.server.policy())
         };
         let wanted = format!("{} {hint}", reason.description());
         assert_eq!(json(&reply)["error_description"], *wanted, "{form_body:.40}");
     }
     let incoming = grantcore::RequestParts { method: "GET", query: long.as_bytes(), ..form("") };
-    let refusal = world.server.authorize(&incoming, None).unwrap().unwrap_err();
+    let refusal = world.server.authorize(&incoming, None).outcome().unwrap_err();
     assert!(refusal.description().ends_with("At most 1000 are accepted."));
 }

@@ -8,15 +8,16 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use grantcore::blocking::{Accounts, LoadsAccounts, Server, Store};
 use grantcore::{
-    Account, Authorization, AuthorizationStep, Choice, Client, Commit, Digest, Event, Grant,
-    GrantId, IntrospectionRules, Keys, Loaded, MemoryStore, Reply, RequestParts, RevocationRules,
-    SecretMethod, Server, Store, Stored, StoredSecret, Timestamp, Write,
+    Account, Authorization, AuthorizationStep, Choice, Client, Commit, Digest, Event, FromStore,
+    Grant, GrantId, IntrospectionRules, Keys, Loaded, MemoryStore, Reply, RequestParts,
+    RevocationRules, SecretMethod, Stored, StoredSecret, Timestamp, Write,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{ALICE, CALLBACK, MCP, SECRET, T, json, param, policy, seeded};
+use crate::support::{ALICE, Answered, CALLBACK, MCP, SECRET, T, json, param, policy, seeded};
 
 /// How a store loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +58,6 @@ impl Store for Loading {
         self.0.grants_of(subject, after, limit)
     }
 
-    fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
-        self.0.account(subject)
-    }
-
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
         let mut loaded = self.0.load(keys)?;
         let instead = match *self.1.lock().unwrap() {
@@ -76,6 +73,16 @@ impl Store for Loading {
         Ok(loaded)
     }
 }
+
+impl Accounts for Loading {
+    type Error = Infallible;
+
+    fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
+        self.0.account(subject)
+    }
+}
+
+impl LoadsAccounts for Loading {}
 
 /// The clients, each with the method by which it proves who it is.
 const CLIENTS: [(&str, Option<SecretMethod>); 5] = [
@@ -169,13 +176,14 @@ impl World {
         let events = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&events);
         let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
-        let server = Server::with(
+        let server = Server::with_sources(
             policy,
             Loading(store, Mutex::new(loads), AtomicU64::new(0)),
+            FromStore,
             now,
             seeded(seed),
         )
-        .observe(move |event| kept.lock().unwrap().push(event.clone()));
+        .with_observer(move |event| kept.lock().unwrap().push(event.clone()));
         let too_long = "a".repeat(2_049);
         Self { server, clock, events, dice: Dice(Cell::new(seed)), too_long }
     }
@@ -235,7 +243,7 @@ impl World {
             Endpoint::Revoke => self.server.revoke(&incoming),
             Endpoint::Introspect => self.server.introspect(&incoming),
         };
-        reply.unwrap_or_else(|failure| match failure.error {})
+        reply.answered(self.server.policy())
     }
 
     /// A code of this client, which the store had an honest moment for.
@@ -245,10 +253,10 @@ impl World {
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let step = self.server.authorize(&incoming, Some(ALICE)).unwrap();
-        let Ok(AuthorizationStep::NeedsConsent(page)) = step else { panic!("no page: {step:?}") };
+        let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page: {step:?}") };
         let allowed = self.server.consent(&page.into_ticket(), ALICE, Choice::Allow).unwrap();
         *self.server.store().1.lock().unwrap() = loads;
-        param(&allowed.unwrap().into_location(), "code").unwrap()
+        param(&allowed.into_location(), "code").unwrap()
     }
 
     fn commits(&self) -> u64 {

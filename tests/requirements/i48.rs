@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::steps::form;
-use crate::support::{CALLBACK, Granted, MCP, SECRET, T, World, assert_refused, policy};
+use crate::support::{Answered, CALLBACK, Granted, MCP, SECRET, T, World, assert_refused, policy};
 
 /// A cheap request of this client.
 fn spend(world: &World, client: &str) -> u16 {
@@ -34,7 +34,7 @@ fn i48_guesses_at_made_up_names_throttle_no_client_that_exists() {
     let revoke = |id: &str, secret: &str| {
         let asked = Params::refresh("x").without("grant_type").without("refresh_token");
         let asked = asked.set("client_id", id).set("client_secret", secret).set("token", "x");
-        world.server.revoke(&form(&asked.encode())).unwrap().status
+        world.server.revoke(&form(&asked.encode())).answered(world.server.policy()).status
     };
     for number in 0..45_000 {
         assert_eq!(revoke(&format!("https://stranger.example/{number}"), "guess"), 401);
@@ -159,7 +159,7 @@ fn i48_nobody_is_called_what_anothers_bucket_is_called() {
 
 fn from(world: &World, source: &str, params: &Params) -> Reply {
     let body = params.encode();
-    world.server.token(&RequestParts { source, ..form(&body) }).unwrap()
+    world.server.token(&RequestParts { source, ..form(&body) }).answered(world.server.policy())
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn i48_a_request_without_a_secret_is_no_guess() {
     let ask = |secret: Option<&str>| {
         let body = Params(Vec::new()).set("client_id", "rs").set("token", &token);
         let body = secret.map_or(body.clone(), |secret| body.set("client_secret", secret)).encode();
-        world.server.introspect(&form(&body)).unwrap()
+        world.server.introspect(&form(&body)).answered(world.server.policy())
     };
     for _ in 0..20 {
         assert_refused(&world, &ask(None), 401, "invalid_client", Reason::ClientSecretMissing);
@@ -221,7 +221,7 @@ fn i48_a_request_without_a_secret_is_no_guess() {
             authorization: grantcore::Authorization::One(header.as_bytes()),
             ..form(&body)
         };
-        assert_eq!(world.server.introspect(&incoming).unwrap().status, 401);
+        assert_eq!(world.server.introspect(&incoming).answered(world.server.policy()).status, 401);
         assert_eq!(world.reason(), Some(Reason::ClientMethodMismatch));
     }
     assert_eq!(ask(Some(SECRET)).status, 200);

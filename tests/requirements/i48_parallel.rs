@@ -6,15 +6,16 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Account, AsyncServer, AsyncStore, Client, Commit, Grant, GrantId, IntrospectionRules, Keys,
-    Loaded, MemoryStore, PolicyBuilder, RequestParts, RevocationRules, SecretMethod, Server, Store,
-    Stored, StoredSecret, Timestamp, Write,
+    AlwaysActive, Client, Commit, Grant, GrantId, IntrospectionRules, Keys, Loaded, MemoryStore,
+    PolicyBuilder, RequestParts, RevocationRules, SecretMethod, Stored, StoredSecret, Timestamp,
+    Write,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{MCP, SECRET, T, policy, seeded, web};
+use crate::support::{Answered, MCP, SECRET, T, policy, seeded, web};
 
 /// Where a client shows its secret.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ const ALL: [At; 3] = [At::Token, At::Revoke, At::Introspect];
 /// before the first of them is decided.
 struct Suspended(MemoryStore);
 
-impl AsyncStore for Suspended {
+impl grantcore::Store for Suspended {
     type Error = Infallible;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Infallible> {
@@ -54,10 +55,6 @@ impl AsyncStore for Suspended {
         Store::grants_of(&self.0, subject, after, limit)
     }
 
-    async fn account(&self, subject: &str) -> Result<Option<Account>, Infallible> {
-        Store::account(&self.0, subject)
-    }
-
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
         let mut is_first = true;
         std::future::poll_fn(|_| {
@@ -76,11 +73,17 @@ fn rules() -> PolicyBuilder {
         .limits(|limits| limits.token_requests_per_minute = u32::MAX)
 }
 
-fn server(policy: PolicyBuilder, client: Client) -> AsyncServer<Suspended> {
+fn server(policy: PolicyBuilder, client: Client) -> grantcore::Server<Suspended, AlwaysActive> {
     let store = MemoryStore::default();
     store.put_client(client);
     let now = || Timestamp::from_unix_seconds(T);
-    AsyncServer::with(policy.build().unwrap(), Suspended(store), now, seeded(1))
+    grantcore::Server::with_sources(
+        policy.build().unwrap(),
+        Suspended(store),
+        AlwaysActive,
+        now,
+        seeded(1),
+    )
 }
 
 fn body(at: At, secret: &str) -> String {
@@ -92,7 +95,7 @@ fn body(at: At, secret: &str) -> String {
 }
 
 /// The status of one request.
-async fn status(server: &AsyncServer<Suspended>, at: At, secret: &str) -> u16 {
+async fn status(server: &grantcore::Server<Suspended, AlwaysActive>, at: At, secret: &str) -> u16 {
     let body = body(at, secret);
     let incoming: RequestParts<'_> = form(&body);
     let reply = match at {
@@ -100,7 +103,7 @@ async fn status(server: &AsyncServer<Suspended>, at: At, secret: &str) -> u16 {
         At::Revoke => server.revoke(&incoming).await,
         At::Introspect => server.introspect(&incoming).await,
     };
-    reply.unwrap().status
+    reply.answered(server.policy()).status
 }
 
 fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -117,7 +120,11 @@ fn finish<F: Future>(future: F) -> F::Output {
 }
 
 /// Sends requests with these secrets, all of which are under way before the first is decided.
-fn in_parallel(server: &AsyncServer<Suspended>, at: At, secrets: &[&str]) -> Vec<u16> {
+fn in_parallel(
+    server: &grantcore::Server<Suspended, AlwaysActive>,
+    at: At,
+    secrets: &[&str],
+) -> Vec<u16> {
     let calls = secrets.iter().map(|secret| Box::pin(status(server, at, secret)));
     let mut calls: Vec<_> = calls.collect();
     assert!(calls.iter_mut().all(|call| poll(call.as_mut()).is_pending()));
@@ -211,7 +218,7 @@ fn rate_03_a_request_that_is_throttled_at_its_decision_takes_no_place() {
     assert_eq!((count(&statuses, 401), count(&statuses, 429)), (10, 2));
     let without_secret = || {
         let body = Params::refresh("x").set("client_id", "web").encode();
-        finish(server.token(&form(&body))).unwrap().status
+        finish(server.token(&form(&body))).answered(server.policy()).status
     };
     assert_eq!([(); 3].map(|()| without_secret()), [401, 401, 429]);
 }
@@ -258,7 +265,8 @@ fn i48_guesses_of_many_threads_are_no_more_than_the_limit() {
         store.put_client(web());
         let now = || Timestamp::from_unix_seconds(T);
         let store = Together(store, Barrier::new(THREADS));
-        let server = Server::with(rules().build().unwrap(), store, now, seeded(1));
+        let server =
+            Server::with_sources(rules().build().unwrap(), store, AlwaysActive, now, seeded(1));
         let guess = || {
             let body = body(at, "guess");
             let reply = match at {
@@ -266,7 +274,7 @@ fn i48_guesses_of_many_threads_are_no_more_than_the_limit() {
                 At::Revoke => server.revoke(&form(&body)),
                 At::Introspect => server.introspect(&form(&body)),
             };
-            reply.unwrap().status
+            reply.answered(server.policy()).status
         };
         let statuses: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(guess)).collect();

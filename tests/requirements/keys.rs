@@ -12,7 +12,7 @@ use crate::support::clients::{DOCUMENT, ask, document, managed, metadata, with, 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::steps::form;
-use crate::support::{CALLBACK, Granted, World, assert_refused, policy};
+use crate::support::{Answered, CALLBACK, Granted, World, assert_refused, policy};
 
 const SINGLE: &str = "token_endpoint_auth_method";
 const LIST: &str = "token_endpoint_auth_methods_supported";
@@ -303,8 +303,10 @@ fn keys_10_a_client_of_keys_alone_never_comes_without_proof() {
     let alone = Params::redeem("gac_x").set("client_id", DOCUMENT).set("redirect_uri", CALLBACK);
     assert_refused(&world, &world.token(&alone), 401, "invalid_client", Reason::ClientUnknown);
     let revoke = alone.without("grant_type").set("token", "gat_x").encode();
-    let reply =
-        world.server.revoke(&RequestParts { source: "192.0.2.1", ..form(&revoke) }).unwrap();
+    let reply = world
+        .server
+        .revoke(&RequestParts { source: "192.0.2.1", ..form(&revoke) })
+        .answered(world.server.policy());
     assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
 }
 
@@ -332,7 +334,8 @@ fn keys_08_no_error_goes_to_the_redirect_uri() {
     let keys = with(document(), SINGLE, "private_key_jwt").to_string();
     let asked = ask(DOCUMENT).without("code_challenge");
     let fetched = crate::support::clients::fetched(keys.as_bytes());
-    let refusal = world.authorize_with(&asked, Some(fetched)).expect_err("no common method");
+    let refusal =
+        world.authorize_with_document(&asked, Some(fetched)).expect_err("no common method");
     let reason = Reason::DocumentNoCommonMethod;
     let problem = assert_page(&world, &refusal, 400, "unauthorized_client", reason);
     assert_eq!((problem.continue_url, problem.anchor), (None, "document_no_common_method"));

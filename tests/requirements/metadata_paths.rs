@@ -5,7 +5,7 @@ use grantcore::{Authorization, Client, Policy, PolicyBuilder, PolicyError, WellK
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::{CALLBACK, ISSUER, MCP, World, json as body};
+use crate::support::{CALLBACK, ISSUER, MCP, Outcome, World, json as body};
 
 const SERVER: &str = "oauth-authorization-server";
 const OPENID: &str = "openid-configuration";
@@ -239,7 +239,7 @@ fn meta_09_two_resources_with_one_address_do_not_build() {
 fn follow(world: &World, resource: usize) -> Value {
     let policy = world.server.policy();
     let needs = grantcore::Needs::of(&policy.resources()[resource]);
-    let refusal = world.server.check(&Authorization::None, needs).unwrap().expect_err("no token");
+    let refusal = world.server.check(&Authorization::None, needs).outcome().expect_err("no token");
     let reply = refusal.reply(policy);
     let challenge = reply.header("www-authenticate").unwrap();
     let url = challenge

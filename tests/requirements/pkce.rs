@@ -377,6 +377,6 @@ fn pkce_12_a_requests_own_commit_is_no_second_use() {
         let world = World::with(policy().refuse_reused_challenges(true));
         world.store.fail([fault]);
         assert!(world.authorize(&Params::authorize()).is_ok(), "{fault:?}");
-        assert_eq!(world.store.inner.grants(), 1);
+        assert_eq!(world.store.inner.counts().grants, 1);
     }
 }

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use grantcore::blocking::Server;
 use grantcore::{
-    Event, EventKind, Policy, RateWindow, Reason, Refusal, Reply, Server, TokenRequest,
+    Event, EventKind, FromStore, Policy, RateWindow, Reason, Refusal, Reply, TokenRequest,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{T, World, json, policy, seeded};
+use crate::support::{Answered, T, World, json, policy, seeded};
 
 /// A token request that is cheap and refused for its grant, by this client.
 fn spend(world: &World, client: &str) -> Reply {
@@ -108,7 +109,7 @@ fn revoke(world: &World, secret: &str) -> u16 {
         .set("client_secret", secret)
         .set("token", "x")
         .encode();
-    world.server.revoke(&form(&body)).unwrap().status
+    world.server.revoke(&form(&body)).answered(world.server.policy()).status
 }
 
 #[test]
@@ -234,9 +235,9 @@ fn rate_07_servers_can_share_a_limit() {
                 .unwrap()
                 .extend((event.reason == Some(Reason::RateLimited)).then(|| event.clone()));
         };
-        Server::with(policy, &world.store.inner, move || now, seeded(seed))
+        Server::with_sources(policy, &world.store.inner, FromStore, move || now, seeded(seed))
             .without_rate_limit()
-            .observe(observer)
+            .with_observer(observer)
     });
     let mut shared: BTreeMap<String, RateWindow> = BTreeMap::new();
     let mut send = |server: usize| {
@@ -246,8 +247,8 @@ fn rate_07_servers_can_share_a_limit() {
         let request = TokenRequest::parse(&incoming, policy).unwrap();
         let bucket = policy.rate_bucket(&request.rate_hit(""));
         match shared.entry(bucket.key.into_owned()).or_default().admit(bucket.limit, now) {
-            Ok(()) => server.token(&incoming).unwrap(),
-            Err(wait) => server.rate_limited(&request, wait),
+            Ok(()) => server.token(&incoming).answered(policy),
+            Err(wait) => server.rate_limited(&request, wait).reply(policy),
         }
     };
     for number in 0..60 {
@@ -277,7 +278,8 @@ fn rate_02_a_host_that_says_no_time_still_says_one_second() {
     let request = TokenRequest::parse(&form(&body), world.server.policy())
         .map_err(|refusal| refusal.reason())
         .unwrap();
-    assert_eq!(world.server.rate_limited(&request, 0).header("retry-after"), Some("1"));
+    let reply = world.server.rate_limited(&request, 0).reply(world.server.policy());
+    assert_eq!(reply.header("retry-after"), Some("1"));
 }
 
 /// How often each client was refused in each minute, for this reason: a query as the operator would

@@ -11,7 +11,7 @@ use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::steps::form;
-use crate::support::{CALLBACK, Granted, World, json, policy};
+use crate::support::{Answered, CALLBACK, Granted, World, json, policy};
 
 /// So many requests without a usable token, by this client; none is over a limit.
 fn spent(world: &World, client: &str, count: usize) {
@@ -29,7 +29,7 @@ fn limited(rules: impl FnOnce(&mut RateRules)) -> World {
 /// A request from this source; the reply.
 fn from(world: &World, source: &str, params: &Params) -> Reply {
     let body = params.encode();
-    world.server.token(&RequestParts { source, ..form(&body) }).unwrap()
+    world.server.token(&RequestParts { source, ..form(&body) }).answered(world.server.policy())
 }
 
 #[test]
@@ -190,8 +190,13 @@ fn token_15_failures_by_source_are_the_same_at_the_other_endpoints() {
         .set("client_secret", "wrong")
         .set("token", "x")
         .encode();
-    let revoke =
-        |source| world.server.revoke(&RequestParts { source, ..form(&body) }).unwrap().status;
+    let revoke = |source| {
+        world
+            .server
+            .revoke(&RequestParts { source, ..form(&body) })
+            .answered(world.server.policy())
+            .status
+    };
     assert_eq!([(); 3].map(|()| revoke("192.0.2.1")), [401, 401, 429]);
     let right = Params::refresh("x").by_web();
     assert_eq!(

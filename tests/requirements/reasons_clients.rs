@@ -11,7 +11,7 @@ use crate::reasons_reached::{Provoked, Told};
 use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with, without};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{ALICE, CALLBACK, SECRET, World, policy};
+use crate::support::{ALICE, CALLBACK, Outcome, SECRET, World, policy};
 
 /// Good metadata with one thing wrong.
 type Misdescribed = fn(Value) -> Value;
@@ -121,8 +121,11 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         let query = ask(DOCUMENT).encode();
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-        let refusal =
-            world.server.authorize_with(&incoming, Some(ALICE), Fetch::Busy).unwrap().unwrap_err();
+        let refusal = world
+            .server
+            .authorize_with_document(&incoming, Some(ALICE), Fetch::Busy)
+            .outcome()
+            .unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
@@ -189,7 +192,7 @@ fn documented(url: &str, document: Option<&Value>) -> (World, Told) {
     let world = World::open();
     let body = document.map(Value::to_string);
     let refusal = world
-        .authorize_with(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes())))
+        .authorize_with_document(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes())))
         .unwrap_err();
     (world, Told::By(refusal))
 }

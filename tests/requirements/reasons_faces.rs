@@ -15,7 +15,7 @@ use crate::support::clients::{metadata, with};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::Fault;
-use crate::support::{ALICE, World, app, policy};
+use crate::support::{ALICE, Outcome, World, app, policy};
 
 /// A refusal where `reasons_reached.rs` has none of this reason.
 type Elsewhere = fn() -> (World, Told);
@@ -112,7 +112,7 @@ fn asking(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
     let world = World::new();
     let query = Params::authorize().encode();
     let good = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let refusal = world.server.authorize(&change(good), Some(ALICE)).unwrap().unwrap_err();
+    let refusal = world.server.authorize(&change(good), Some(ALICE)).outcome().unwrap_err();
     (world, Told::By(refusal))
 }
 
@@ -145,8 +145,10 @@ fn registered(happening: fn(&World)) -> (World, Told) {
     happening(&world);
     let body = metadata().to_string();
     let outcome = world.server.register(&crate::support::clients::posting(body.as_bytes()));
-    let told = outcome
-        .map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Endpoint::Registration));
+    let told = outcome.map_or_else(
+        |failure| Told::By(failure.into_refusal()),
+        |_| Told::At(Endpoint::Registration),
+    );
     (world, told)
 }
 
@@ -161,18 +163,18 @@ fn deleted<const N: usize>(faults: [Fault; N]) -> (World, Told) {
         ..RequestParts::default()
     };
     let outcome = world.server.manage(&own.id, &incoming);
-    let told = outcome
-        .map_or_else(|failure| Told::By(failure.refusal), |_| Told::At(Endpoint::Management));
+    let told = outcome.map_or_else(
+        |failure| Told::By(failure.into_refusal()),
+        |_| Told::At(Endpoint::Management),
+    );
     (world, told)
 }
 
 fn standing(happening: fn(&World), client: &str) -> (World, Told) {
     let world = World::new();
     happening(&world);
-    let refusal = match world.server.set_client_status(client, ClientStatus::Deactivated) {
-        Ok(outcome) => outcome.unwrap_err(),
-        Err(failure) => failure.refusal,
-    };
+    let error = world.server.set_client_status(client, ClientStatus::Deactivated).unwrap_err();
+    let refusal = error.into_refusal();
     (world, Told::By(refusal))
 }
 

@@ -18,7 +18,7 @@ use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
 use crate::support::{
-    ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, SECRET, World, app, policy,
+    ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, Outcome, SECRET, World, app, policy,
 };
 
 /// A good request with one thing wrong.
@@ -164,7 +164,7 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let world = World::new();
         world.store.break_reads(true);
         let failure = world.try_token(&Params::refresh("x"), Authorization::None).unwrap_err();
-        (world, Told::By(failure.refusal))
+        (world, Told::By(failure.into_refusal()))
     }),
     (Reason::RefreshSuperseded, || {
         let world = World::with(policy().replay_window(Duration::from_secs(30)));
@@ -312,10 +312,7 @@ pub(crate) fn decided(
     let world = World::new();
     let (ticket, user, choice) = decision(world.page(&Params::authorize()).into_ticket());
     happening(&world);
-    let refusal = match world.server.consent(&ticket, user, choice) {
-        Ok(outcome) => outcome.unwrap_err(),
-        Err(failure) => failure.refusal,
-    };
+    let refusal = world.server.consent(&ticket, user, choice).unwrap_err().into_refusal();
     (world, Told::By(refusal))
 }
 
@@ -324,7 +321,7 @@ fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> (W
     let header = format!("Bearer {}", world.tokens().access);
     let needs = grantcore::Needs::of(&world.server.policy().resources()[0]).scopes(scopes);
     let refusal =
-        world.server.check(&authorization(header.as_bytes()), needs).unwrap().unwrap_err();
+        world.server.check(&authorization(header.as_bytes()), needs).outcome().unwrap_err();
     (world, Told::By(refusal))
 }
 
@@ -333,10 +330,8 @@ pub(crate) fn called(happening: fn(&World)) -> (World, Told) {
     let header = format!("Bearer {}", world.tokens().access);
     happening(&world);
     let needs = grantcore::Needs::of(&world.server.policy().resources()[0]);
-    let refusal = match world.server.check(&Authorization::One(header.as_bytes()), needs) {
-        Ok(outcome) => outcome.unwrap_err(),
-        Err(failure) => failure.refusal,
-    };
+    let checked = world.server.check(&Authorization::One(header.as_bytes()), needs);
+    let refusal = checked.unwrap_err().into_refusal();
     (world, Told::By(refusal))
 }
 

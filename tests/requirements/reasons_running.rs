@@ -7,7 +7,7 @@ use grantcore::{
 use crate::reasons_reached::{Provoked, Told};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{MCP, SECRET, World, policy};
+use crate::support::{Answered, MCP, Outcome, SECRET, World, policy};
 
 pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
     (Reason::IntrospectionOff, || asked(World::new(), "web", "x")),
@@ -18,7 +18,7 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let world = World::new();
         world.tokens();
         let grant = world.grants()[0].record.id();
-        let refusal = world.server.revoke_connection("bob", grant).unwrap().unwrap_err();
+        let refusal = world.server.revoke_connection("bob", grant).outcome().unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::AccountForbidden, || {
@@ -33,15 +33,18 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let header = format!("Bearer {}", world.tokens().access);
         world.store.inner.put_balance(Subject::new("alice"), Balance::Insufficient);
         let needs = Needs::of(&world.server.policy().resources()[0]).billed();
-        let refusal =
-            world.server.check(&Authorization::One(header.as_bytes()), needs).unwrap().unwrap_err();
+        let refusal = world
+            .server
+            .check(&Authorization::One(header.as_bytes()), needs)
+            .outcome()
+            .unwrap_err();
         (world, Told::By(refusal))
     }),
     (Reason::RevokedSecurityEvent, || {
         let world = World::new();
         let tokens = world.tokens();
         let revoked_by = RevokedBy::SecurityEvent("password changed");
-        assert!(world.server.revoke_user("alice", revoked_by).unwrap().unwrap().is_complete());
+        assert!(world.server.revoke_user("alice", revoked_by).unwrap().is_complete());
         drop(world.token(&Params::refresh(tokens.refresh())));
         (world, Told::At(Endpoint::Token))
     }),
@@ -59,6 +62,6 @@ fn asked(world: World, client: &str, token: &str) -> (World, Told) {
         .and("token", token)
         .set("client_id", client);
     let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
-    drop(world.server.introspect(&form(&body)).unwrap());
+    drop(world.server.introspect(&form(&body)).answered(world.server.policy()));
     (world, Told::At(Endpoint::Token))
 }

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantcore::blocking::Server;
 use grantcore::{
-    Account, Choice, Client, ErrorCode, GrantTypes, Reason, Server, Subject, Timestamp, User,
+    Account, Choice, Client, ErrorCode, FromStore, GrantTypes, Reason, Subject, Timestamp, User,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
-use crate::support::{CALLBACK, Granted, MCP, T, World, app, json, param, policy, seeded};
+use crate::support::{
+    Answered, CALLBACK, Granted, MCP, T, World, app, json, param, policy, seeded,
+};
 
 /// A world with a replay window of 30 seconds.
 fn windowed() -> World {
@@ -137,9 +140,21 @@ fn cve_2026_9802_a_restart_forgets_no_revocation() {
     world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
     for seconds in [T, T - 7200] {
         let clock = move || Timestamp::from_unix_seconds(seconds);
-        let again = Server::with(policy().build().unwrap(), &world.store.inner, clock, seeded(5));
+        let again = Server::with_sources(
+            policy().build().unwrap(),
+            &world.store.inner,
+            FromStore,
+            clock,
+            seeded(5),
+        );
         for token in [first.refresh(), second.refresh()] {
-            assert_eq!(again.token(&form(&Params::refresh(token).encode())).unwrap().status, 400);
+            assert_eq!(
+                again
+                    .token(&form(&Params::refresh(token).encode()))
+                    .answered(again.policy())
+                    .status,
+                400
+            );
         }
     }
 }
@@ -461,8 +476,7 @@ fn refresh_17_a_security_event_ends_every_family_of_the_user() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),
     };
-    let location =
-        world.server.consent(&page, bob, Choice::Allow).unwrap().unwrap().into_location();
+    let location = world.server.consent(&page, bob, Choice::Allow).unwrap().into_location();
     let bobs = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
     let (one, two) = (world.tokens(), world.tokens());
     world.store.inner.put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });

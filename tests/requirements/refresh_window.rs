@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{Commit, EventKind, Reason, Store, TokenRequest};
+use grantcore::blocking::Store;
+use grantcore::{Commit, EventKind, Reason, TokenRequest};
 
 use crate::support::params::Params;
 use crate::support::steps::form;

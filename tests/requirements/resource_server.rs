@@ -11,7 +11,7 @@ use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Granted, MCP, World, app, json, policy};
+use crate::support::{Answered, Granted, MCP, Outcome, World, app, json, policy};
 
 pub(crate) const METADATA: &str = "https://mcp.example/.well-known/oauth-protected-resource/mcp";
 
@@ -23,11 +23,11 @@ pub(crate) fn with_header(
     world
         .server
         .check(&authorization, Needs::of(&world.server.policy().resources()[0]).scopes(scopes))
-        .unwrap()
+        .outcome()
 }
 
 pub(crate) fn with_request(world: &World, incoming: &RequestParts<'_>) -> Result<Access, Refusal> {
-    world.server.check_request(incoming, Needs::of(&world.server.policy().resources()[0])).unwrap()
+    world.server.check_request(incoming, Needs::of(&world.server.policy().resources()[0])).outcome()
 }
 
 pub(crate) fn told(world: &World, outcome: Result<Access, Refusal>) -> Reply {
@@ -155,14 +155,10 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
         (Reason::TokenRevoked, |world, tokens| revoke(world, tokens.refresh())),
         (Reason::TokenExpired, |world, tokens| revoke(world, &tokens.access)),
         (Reason::TokenRevoked, |world, _| {
-            world
-                .server
-                .revoke_connection("alice", world.grants()[0].record.id())
-                .unwrap()
-                .unwrap();
+            world.server.revoke_connection("alice", world.grants()[0].record.id()).unwrap();
         }),
         (Reason::ClientDeactivated, |world, _| {
-            world.server.set_client_status("app", ClientStatus::Deactivated).unwrap().unwrap();
+            world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
         }),
         (Reason::AccountSuspended, |world, _| world.store.suspend("alice", true)),
         (Reason::OwnerSuspended, |world, _| {
@@ -178,7 +174,7 @@ fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
         }),
         (Reason::TokenRevoked, |world, _| {
             let revoked_by = grantcore::RevokedBy::Administrator("x");
-            assert!(world.server.revoke_user("alice", revoked_by).unwrap().unwrap().is_complete());
+            assert!(world.server.revoke_user("alice", revoked_by).unwrap().is_complete());
         }),
     ];
     for (reason, happening) in deaths {
@@ -201,7 +197,7 @@ fn revoke(world: &World, token: &str) {
         .without("refresh_token")
         .and("token", token)
         .encode();
-    assert_eq!(world.server.revoke(&form(&body)).unwrap().status, 200);
+    assert_eq!(world.server.revoke(&form(&body)).answered(world.server.policy()).status, 200);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! RS-05, -09, -11 and the options of RS-02, -06 and -07: what of the check an operator may choose.
 
-use grantcore::{AsyncServer, Authorization, MemoryStore, Needs, Reason, RequestParts, Subject};
+use grantcore::{Authorization, FromStore, MemoryStore, Needs, Reason, RequestParts, Subject};
 
 use crate::resource_server::{METADATA, refused, told, with_header, with_request};
 use crate::resource_server_balance::ready;
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Granted, MCP, World, app, json, policy, seeded};
+use crate::support::{Granted, MCP, Outcome, World, app, json, policy, seeded};
 
 #[test]
 fn rs_02_as_an_option_the_body_says_invalid_token_all_the_same() {
@@ -87,10 +87,16 @@ fn rs_05_the_server_that_awaits_reads_the_same_places() {
     let body = format!("access_token={token}");
     for (allowed, reason) in [(false, Reason::TokenMissing), (true, Reason::TokenUnknown)] {
         let policy = policy().checks(|rules| rules.bearer_in_body = allowed).build().unwrap();
-        let server = AsyncServer::with(policy, MemoryStore::new(), move || time, seeded(7));
+        let server = grantcore::Server::with_sources(
+            policy,
+            MemoryStore::new(),
+            FromStore,
+            move || time,
+            seeded(7),
+        );
         let needs = Needs::of(&server.policy().resources()[0]);
         assert_eq!(
-            ready(server.check_request(&form(&body), needs)).unwrap().unwrap_err().reason(),
+            ready(server.check_request(&form(&body), needs)).outcome().unwrap_err().reason(),
             reason
         );
     }
@@ -138,10 +144,16 @@ fn at(world: &World, token: &str, resource: &str, audience: grantcore::Audience)
         .build()
         .unwrap();
     let now = world.now();
-    let server = grantcore::Server::with(policy, &world.store.inner, move || now, seeded(7));
+    let server = grantcore::blocking::Server::with_sources(
+        policy,
+        &world.store.inner,
+        FromStore,
+        move || now,
+        seeded(7),
+    );
     let header = format!("Bearer {token}");
     let needs = Needs::of(&server.policy().resources()[1]);
-    server.check(&Authorization::One(header.as_bytes()), needs).unwrap().is_ok()
+    server.check(&Authorization::One(header.as_bytes()), needs).outcome().is_ok()
 }
 
 #[test]
@@ -167,14 +179,20 @@ fn rs_09_audiences_are_compared_as_the_policy_says() {
             .resource("https://MCP.example/mcp", "read");
         let now = world.now();
         let policy = named.checks(|rules| rules.audience = audience).build().unwrap();
-        let server = grantcore::Server::with(policy, &world.store.inner, move || now, seeded(7));
+        let server = grantcore::blocking::Server::with_sources(
+            policy,
+            &world.store.inner,
+            FromStore,
+            move || now,
+            seeded(7),
+        );
         let header = format!("Bearer {token}");
         server
             .check(
                 &Authorization::One(header.as_bytes()),
                 Needs::of(&server.policy().resources()[0]),
             )
-            .unwrap()
+            .outcome()
             .is_ok()
     };
     assert_eq!([Exact, Canonical, PathPrefix].map(renamed), [false, true, true]);

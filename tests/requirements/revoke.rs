@@ -12,7 +12,7 @@ use crate::support::params::Params;
 use crate::support::refused::states;
 use crate::support::steps::form;
 use crate::support::store::Fault;
-use crate::support::{Granted, SECRET, World, assert_refused, json, policy, web};
+use crate::support::{Answered, Granted, SECRET, World, assert_refused, json, policy, web};
 
 fn world() -> World {
     World::with(policy().revocation(RevocationRules::default()))
@@ -25,7 +25,7 @@ fn revoking(token: &str) -> Params {
 
 fn send(world: &World, params: &Params) -> Reply {
     let body = params.encode();
-    world.server.revoke(&form(&body)).expect("the store works")
+    world.server.revoke(&form(&body)).answered(world.server.policy())
 }
 
 /// Asserts the answer to a revocation: 200, empty, uncacheable, whatever there was to revoke.
@@ -96,7 +96,7 @@ fn revoke_01_the_request_is_a_form_with_a_token_by_post() {
         ),
         (RequestParts { query: b"token=x", ..form(&body) }, 400, Reason::SecretInUrl),
     ] {
-        let reply = world.server.revoke(&incoming).unwrap();
+        let reply = world.server.revoke(&incoming).answered(world.server.policy());
         assert_eq!((reply.status, world.reason()), (status, Some(reason)));
     }
     assert!(world.works(&tokens.access));
@@ -135,7 +135,11 @@ fn revoke_01_clients_authenticate_as_at_the_token_endpoint() {
     let body = revoking(tokens.refresh()).without("client_id").encode();
     let by_header =
         RequestParts { authorization: Authorization::One(basic.as_bytes()), ..form(&body) };
-    assert_eq!(world.server.revoke(&by_header).unwrap().status, 401, "registered for the body");
+    assert_eq!(
+        world.server.revoke(&by_header).answered(world.server.policy()).status,
+        401,
+        "registered for the body"
+    );
     assert!(world.works(&tokens.access));
     done(&world, &by_web(SECRET), EventKind::GrantRevoked);
     assert!(!world.works(&tokens.access));
@@ -337,7 +341,7 @@ fn cve_2020_15223_a_failed_revocation_is_never_called_done() {
         let body = revoking(tokens.refresh()).encode();
         world.store.fail([fault]);
         let failure = world.server.revoke(&form(&body)).expect_err("the store fails");
-        let reply = failure.refusal.reply(world.server.policy());
+        let reply = failure.reply(world.server.policy());
         assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
         assert_eq!(world.works(&tokens.access), fault == Fault::Dropped);
         done(

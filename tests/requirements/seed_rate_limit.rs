@@ -123,7 +123,7 @@ fn seed_s34_a_refresh_loop_on_every_5xx_loses_nothing_and_is_seen() {
         statuses.push(
             match world.try_token(&Params::refresh(tokens.refresh()), Authorization::None) {
                 Ok(reply) => reply.status,
-                Err(failure) => failure.refusal.reply(world.server.policy()).status,
+                Err(failure) => failure.reply(world.server.policy()).status,
             },
         );
     }

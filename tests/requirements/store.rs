@@ -2,20 +2,23 @@
 
 use std::future::Future;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use grantcore::blocking::{Server, Store, drive};
 use grantcore::{
-    AsyncStore, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision,
-    Decision, EntropyError, Failure, Grant, GrantId, GrantState, MemoryStore, Operation, Reason,
-    RequestParts, Server, Store, Stored, Timestamp, TokenRequest, Tokens, Write, drive,
-    drive_async,
+    AlwaysActive, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision,
+    Decision, EntropyError, Error, FailureCause, FromStore, Grant, GrantId, GrantState,
+    MemoryStore, Operation, Reason, RequestParts, Stored, Timestamp, TokenRequest, Tokens, Write,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::{Broken, Fault, TestStore};
-use crate::support::{ALICE, Granted, T, World, assert_refused, entropy, json, param, policy};
+use crate::support::{
+    ALICE, Answered, Granted, T, World, assert_refused, entropy, json, param, policy,
+};
 
 /// The writes that these requests would make now, each with entropy of its own.
 fn writes<O: Operation>(world: &World, operation: &O, number: u64) -> Vec<Write> {
@@ -159,7 +162,7 @@ fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
 }
 
 /// How each step that writes tells that its write failed.
-fn failures(world: &World, fault: Fault) -> [Failure<Broken>; 4] {
+fn failures(world: &World, fault: Fault) -> [Error<Broken>; 4] {
     let fail = || world.store.fail([fault]);
     let page = || world.page(&Params::authorize()).into_ticket();
     let token = |params: Params| {
@@ -188,8 +191,9 @@ fn store_05_nothing_leaves_before_its_write_is_durable() {
     for fault in [Fault::Dropped, Fault::Unacknowledged] {
         let world = World::new();
         for failure in failures(&world, fault) {
-            let reply = failure.refusal.reply(world.server.policy());
-            let out = format!("{failure:?} {} {:?} {}", failure.refusal, reply.headers, reply.body);
+            let reply = failure.reply(world.server.policy());
+            let out =
+                format!("{failure:?} {} {:?} {}", failure.refusal(), reply.headers, reply.body);
             assert!(
                 matches!(reply.status, 503 | 303) && out.contains("temporarily_unavailable"),
                 "{out}"
@@ -206,15 +210,16 @@ fn store_05_nothing_leaves_before_its_write_is_durable() {
 fn store_05_without_randomness_nothing_is_written() {
     let world = World::new();
     let token = world.tokens();
-    let dry = Server::with(
+    let dry = Server::with_sources(
         policy().build().unwrap(),
         &*world.store,
+        FromStore,
         || Timestamp::from_unix_seconds(T),
         || Err(EntropyError),
     );
     let commits = world.store.commits();
     let body = Params::refresh(token.refresh()).encode();
-    let reply = dry.token(&form(&body)).unwrap();
+    let reply = dry.token(&form(&body)).answered(dry.policy());
     assert_eq!((reply.status, &json(&reply)["error"]), (503, &"temporarily_unavailable".into()));
     assert_eq!(world.store.commits(), commits);
     world.refreshed(token.refresh());
@@ -243,18 +248,19 @@ fn store_06_each_decision_is_made_on_fresh_facts() {
     let world = World::new();
     let body = Params::redeem(&world.code(&Params::authorize())).encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
-    let (reads, before) = (std::cell::Cell::new(0), world.store.commits());
+    let (reads, before) = (AtomicU64::new(0), world.store.commits());
     // The account is suspended between the first attempt and the second.
     let clock = || {
-        reads.set(reads.get() + 1);
-        world.store.suspend("alice", reads.get() > 1);
+        let earlier = reads.fetch_add(1, Ordering::SeqCst);
+        world.store.suspend("alice", earlier > 0);
         world.now()
     };
     world.store.fail([Fault::Conflict]);
     let settled =
-        drive(&request, &*world.store, world.server.policy(), &clock, entropy(5)).unwrap();
+        drive(&request, &*world.store, FromStore, world.server.policy(), &clock, entropy(5))
+            .unwrap();
     assert_eq!(settled.outcome.unwrap_err().reason(), Reason::AccountSuspended);
-    assert_eq!((reads.get(), world.store.commits() - before), (2, 1));
+    assert_eq!((reads.into_inner(), world.store.commits() - before), (2, 1));
 }
 
 #[test]
@@ -265,23 +271,29 @@ fn store_06_an_error_reaches_the_host_whole_and_is_not_retried() {
         let expected = faults.len();
         world.store.fail(faults);
         let failure = world.try_token(&Params::redeem(&code), Authorization::None).unwrap_err();
-        assert_eq!((failure.error, failure.refusal.reason()), (Broken, Reason::StorageUnavailable));
+        let failure = failure.failure().unwrap();
+        assert_eq!(
+            (failure.store_error(), failure.refusal.reason()),
+            (Some(&Broken), Reason::StorageUnavailable)
+        );
         assert_eq!(world.store.commits() - before, expected);
     }
     let world = World::new();
     let tokens = world.tokens();
     world.store.break_reads(true);
-    let reads = world.store.reads.load(std::sync::atomic::Ordering::SeqCst);
+    let reads = world.store.reads.load(Ordering::SeqCst);
     let refresh =
         world.try_token(&Params::refresh(tokens.refresh()), Authorization::None).unwrap_err();
-    assert_eq!((refresh.error, refresh.refusal.status()), (Broken, 503));
-    assert_eq!(world.store.reads.load(std::sync::atomic::Ordering::SeqCst) - reads, 1);
+    let refresh = refresh.failure().unwrap();
+    assert!(matches!(refresh.cause, FailureCause::Store(Broken)));
+    assert_eq!(refresh.refusal.status(), 503);
+    assert_eq!(world.store.reads.load(Ordering::SeqCst) - reads, 1);
 }
 
 /// The test store as one that is awaited.
 struct Awaited<'a>(&'a TestStore);
 
-impl AsyncStore for Awaited<'_> {
+impl grantcore::Store for Awaited<'_> {
     type Error = Broken;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
@@ -327,16 +339,23 @@ fn store_06_the_driver_that_awaits_does_the_same() {
             world.store.fail(faults.iter().copied());
             let result = if awaits {
                 let store = Awaited(&world.store);
-                let mut future =
-                    std::pin::pin!(drive_async(&request, &store, policy, &clock, entropy(5)));
+                let mut future = std::pin::pin!(grantcore::drive(
+                    &request,
+                    &store,
+                    &AlwaysActive,
+                    policy,
+                    &clock,
+                    entropy(5),
+                ));
                 match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(result) => result,
                     Poll::Pending => panic!("the store answers at once"),
                 }
             } else {
-                drive(&request, &*world.store, policy, &clock, entropy(5))
+                drive(&request, &*world.store, FromStore, policy, &clock, entropy(5))
             };
-            let answer = result.map_err(|failure| (failure.error, failure.refusal.reason()));
+            let answer = result
+                .map_err(|failure| (failure.store_error().copied(), failure.refusal.reason()));
             let answer = answer.map(|settled| {
                 settled.outcome.map_or_else(|no| no.reply(policy), Tokens::reply).body
             });
@@ -375,7 +394,7 @@ fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
     let end = Timestamp::from_unix_seconds(T + kept);
     assert!(world.grants().iter().all(|stored| stored.record.drop_after() == end));
     let sweep = |seconds| world.store.inner.sweep(Timestamp::from_unix_seconds(T + seconds), 100);
-    assert_eq!((sweep(kept - 1), world.store.inner.grants()), (0, 150));
+    assert_eq!((sweep(kept - 1), world.store.inner.counts().grants), (0, 150));
     assert_eq!((sweep(kept), world.grants().len()), (100, 50));
     assert_eq!((sweep(kept), sweep(kept), world.grants().len()), (50, 0, 0));
     drop(pages);

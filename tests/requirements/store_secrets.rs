@@ -75,7 +75,7 @@ fn store_04_records_and_everything_that_is_printed_hold_digests_only() {
     show(format!(
         "{:?} {:?} {:?}",
         world.decision(&decision, &moment(50)),
-        decision.keys(&moment(50)),
+        decision.keys(world.server.policy(), &moment(50)),
         moment(50)
     ));
     let redirect = world.decide(&ticket, Choice::Allow).unwrap();
@@ -148,7 +148,11 @@ fn decided(world: &World, params: &Params, moment: &Moment) -> (String, Granted)
     let body = params.encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
     let decision = world.decision(&request, moment);
-    let sealed = format!("{decision:?} {:?} {:?}", decision.write(), request.keys(moment));
+    let sealed = format!(
+        "{decision:?} {:?} {:?}",
+        decision.write(),
+        request.keys(world.server.policy(), moment)
+    );
     let settled = decision.settle(Commit::Done).unwrap();
     (format!("{sealed} {settled:?}"), Granted::of(&settled.outcome.unwrap().reply()))
 }
@@ -162,7 +166,7 @@ fn store_04_look_up_is_by_the_grants_id() {
     {
         let body = params.encode();
         let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
-        let keys = request.keys(&world.moment(entropy(1)));
+        let keys = request.keys(world.server.policy(), &world.moment(entropy(1)));
         assert!(world.grants().iter().any(|stored| Some(stored.record.id()) == keys.grant));
         assert_eq!((keys.client.as_named(), keys.subject), (Some("app"), None));
     }

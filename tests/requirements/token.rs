@@ -11,10 +11,12 @@ use crate::support::params::Params;
 use crate::support::property;
 use crate::support::steps::form;
 use crate::support::store::Fault;
-use crate::support::{CALLBACK, Granted, MCP, World, assert_refused, json, policy};
+use crate::support::{
+    Answered, CALLBACK, Granted, MCP, Outcome, World, assert_refused, json, policy,
+};
 
 fn send(world: &World, incoming: &RequestParts<'_>) -> Reply {
-    world.server.token(incoming).expect("the store works")
+    world.server.token(incoming).answered(world.server.policy())
 }
 
 #[test]
@@ -241,11 +243,7 @@ fn token_17_no_response_may_be_cached() {
     ];
     world.store.break_reads(true);
     replies.push(
-        world
-            .try_token(&refresh, Authorization::None)
-            .unwrap_err()
-            .refusal
-            .reply(world.server.policy()),
+        world.try_token(&refresh, Authorization::None).unwrap_err().reply(world.server.policy()),
     );
     world.store.break_reads(false);
     replies.extend((0..60).map(|_| world.token(&Params::refresh("x"))));
@@ -382,7 +380,7 @@ fn ghsa_p2fr_6hmx_4528_a_token_for_one_resource_is_refused_at_another() {
         world
             .server
             .check(&Authorization::One(header.as_bytes()), needs)
-            .unwrap()
+            .outcome()
             .map(|_| ())
             .map_err(|refusal| {
                 let reply = refusal.reply(world.server.policy());
@@ -402,7 +400,7 @@ fn token_21_a_storage_failure_is_retryable_and_changes_nothing() {
     let failure = world.try_token(&Params::redeem(&code), Authorization::None).unwrap_err();
     assert_refused(
         &world,
-        &failure.refusal.reply(world.server.policy()),
+        &failure.reply(world.server.policy()),
         503,
         "temporarily_unavailable",
         Reason::StorageUnavailable,

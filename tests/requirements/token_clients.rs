@@ -10,7 +10,9 @@ use grantcore::{
 use crate::support::params::Params;
 use crate::support::refused::wire;
 use crate::support::steps::form;
-use crate::support::{CALLBACK, Granted, ISSUER, SECRET, World, assert_refused, json, policy};
+use crate::support::{
+    Answered, CALLBACK, Granted, ISSUER, SECRET, World, assert_refused, json, policy,
+};
 
 /// The value of a Basic header: each half form-encoded, then both in base64.
 fn basic(id: &str, secret: &str) -> Vec<u8> {
@@ -170,7 +172,7 @@ fn token_11_one_mechanism_and_one_client() {
     let twice = RequestParts { authorization: Authorization::Several, ..form(&body) };
     assert_refused(
         &world,
-        &world.server.token(&twice).unwrap(),
+        &world.server.token(&twice).answered(world.server.policy()),
         400,
         "invalid_request",
         Reason::SeveralAuthentications,

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
     Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, Fetch,
-    FetchedDocument, MemoryStore, Reason, Refusal, RegistrationRules, Reply, RequestParts, Server,
-    Store,
+    FetchedDocument, FromStore, MemoryStore, Reason, Refusal, RegistrationRules, Reply,
+    RequestParts,
 };
 use serde_json::{Value, json};
 
+use super::Answered;
+use super::Outcome;
 use super::params::Params;
 use super::{ALICE, CALLBACK, Granted, World, json as body, param, policy};
 
@@ -128,7 +131,7 @@ impl World {
     pub fn post_registration(&self, incoming: &RequestParts<'_>) -> Reply {
         self.server
             .register(&RequestParts { source: "192.0.2.1", ..*incoming })
-            .expect("the store works")
+            .answered(self.server.policy())
     }
 
     /// Registers with these metadata.
@@ -166,11 +169,11 @@ impl World {
         code: &str,
         reason: Reason,
     ) {
-        let (clients, commits) = (self.store.inner.client_count(), self.store.commits());
+        let (clients, commits) = (self.store.inner.counts().clients, self.store.commits());
         let reply = self.post_registration(incoming);
         super::assert_refused(self, &reply, status, code, reason);
         assert_eq!(
-            (self.store.inner.client_count(), self.store.commits()),
+            (self.store.inner.counts().clients, self.store.commits()),
             (clients, commits),
             "nothing is created"
         );
@@ -186,7 +189,7 @@ impl World {
             body: body.as_bytes(),
             ..RequestParts::default()
         };
-        self.server.manage(client_id, &incoming).expect("the store works")
+        self.reply(self.server.manage(client_id, &incoming))
     }
 
     /// Asserts that the request to the endpoint of a registration is refused so, and that nothing
@@ -231,7 +234,7 @@ impl World {
     }
 
     /// Sends an authorization request again, with what came of the fetch.
-    pub fn authorize_with(
+    pub fn authorize_with_document(
         &self,
         params: &Params,
         fetched: Option<FetchedDocument<'_>>,
@@ -240,15 +243,19 @@ impl World {
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         self.server
-            .authorize_with(&incoming, Some(ALICE), fetched.map_or(Fetch::Failed, Fetch::Document))
-            .expect("the store works")
+            .authorize_with_document(
+                &incoming,
+                Some(ALICE),
+                fetched.map_or(Fetch::Failed, Fetch::Document),
+            )
+            .outcome()
     }
 
     /// The consent page of a request that comes with its client's document, which is expected to be
     /// good.
     #[track_caller]
     pub fn page_with(&self, params: &Params, document: &Value) -> ConsentPage {
-        match self.authorize_with(params, Some(fetched(document.to_string().as_bytes()))) {
+        match self.authorize_with_document(params, Some(fetched(document.to_string().as_bytes()))) {
             Ok(AuthorizationStep::NeedsConsent(page)) => page,
             other => panic!("no consent page but {other:?}, {:?}", self.reason()),
         }
@@ -259,7 +266,7 @@ impl World {
     pub fn meanwhile(&self, act: impl FnOnce(&Server<&MemoryStore>) + Send + 'static) {
         let (policy, now) = (self.server.policy().clone(), self.now());
         self.store.meanwhile(move |store| {
-            act(&Server::with(policy, store, move || now, super::seeded(7)));
+            act(&Server::with_sources(policy, store, FromStore, move || now, super::seeded(7)));
         });
     }
 

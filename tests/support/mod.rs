@@ -20,10 +20,11 @@ pub mod store;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use grantcore::blocking::Server;
 use grantcore::{
-    Access, Answer, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy,
-    Event, Failure, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply, RequestParts,
-    SecretMethod, Server, StoredSecret, Timestamp, User,
+    Access, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy, Error,
+    Event, FromStore, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply, RequestParts,
+    SecretMethod, StoredSecret, Timestamp, User,
 };
 use params::Params;
 use store::{Broken, TestStore};
@@ -82,13 +83,14 @@ impl World {
         let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
         let events = Arc::new(Mutex::new(Vec::new()));
         let (time, log) = (Arc::clone(&clock), Arc::clone(&events));
-        let server = Server::with(
+        let server = Server::with_sources(
             policy.build().unwrap(),
             Arc::clone(&store),
+            FromStore,
             move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst)),
             seeded(1),
         )
-        .observe(move |event| log.lock().unwrap().push(event.clone()));
+        .with_observer(move |event| log.lock().unwrap().push(event.clone()));
         let world = Self { server, store, clock, events };
         world.put(app());
         world.put(web());
@@ -128,14 +130,14 @@ impl World {
         params: &Params,
         user: Option<User<'_>>,
     ) -> Result<AuthorizationStep, Refusal> {
-        self.try_authorize(params, user).expect("the store works")
+        self.try_authorize(params, user).outcome()
     }
 
     pub fn try_authorize(
         &self,
         params: &Params,
         user: Option<User<'_>>,
-    ) -> Answer<AuthorizationStep, Broken> {
+    ) -> Result<AuthorizationStep, Error<Broken>> {
         let query = params.encode();
         self.server.authorize(
             &RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() },
@@ -153,7 +155,7 @@ impl World {
 
     /// Decides as alice.
     pub fn decide(&self, ticket: &str, choice: Choice<'_>) -> Result<Redirect, Refusal> {
-        self.server.consent(ticket, ALICE, choice).expect("the store works")
+        self.server.consent(ticket, ALICE, choice).outcome()
     }
 
     /// The code for a request that is expected to be good, all of it allowed.
@@ -165,18 +167,23 @@ impl World {
 
     /// Sends a form to the token endpoint.
     pub fn token(&self, params: &Params) -> Reply {
-        self.try_token(params, Authorization::None).expect("the store works")
+        self.reply(self.try_token(params, Authorization::None))
+    }
+
+    /// The response of a call on a store that works: the reply, or that of its refusal.
+    pub fn reply(&self, reply: Result<Reply, Error<Broken>>) -> Reply {
+        reply.answered(self.server.policy())
     }
 
     pub fn token_with(&self, params: &Params, authorization: &[u8]) -> Reply {
-        self.try_token(params, Authorization::One(authorization)).expect("the store works")
+        self.reply(self.try_token(params, Authorization::One(authorization)))
     }
 
     pub fn try_token(
         &self,
         params: &Params,
         authorization: Authorization<'_>,
-    ) -> Result<Reply, Failure<Broken>> {
+    ) -> Result<Reply, Error<Broken>> {
         let body = params.encode();
         let incoming = RequestParts { authorization, ..steps::form(&body) };
         self.server.token(&incoming)
@@ -194,12 +201,39 @@ impl World {
         let resource = &self.server.policy().resources()[0];
         self.server
             .check(&Authorization::One(header.as_bytes()), Needs::of(resource).scopes(scopes))
-            .expect("the store works")
+            .outcome()
     }
 
     /// Whether the access token works at the default resource.
     pub fn works(&self, token: &str) -> bool {
         self.check(token, &[]).is_ok()
+    }
+}
+
+/// The outcome of a call on a store that works.
+pub trait Outcome<T> {
+    fn outcome(self) -> Result<T, Refusal>;
+}
+
+impl<T, E: std::error::Error + 'static> Outcome<T> for Result<T, Error<E>> {
+    #[track_caller]
+    fn outcome(self) -> Result<T, Refusal> {
+        self.map_err(|error| match error {
+            Error::Refused(refusal) => refusal,
+            Error::Failed(failure) => panic!("the store works: {failure}"),
+        })
+    }
+}
+
+/// The response of a call on a store that works.
+pub trait Answered {
+    fn answered(self, policy: &Policy) -> Reply;
+}
+
+impl<E: std::error::Error + 'static> Answered for Result<Reply, Error<E>> {
+    #[track_caller]
+    fn answered(self, policy: &Policy) -> Reply {
+        self.outcome().unwrap_or_else(|refusal| refusal.reply(policy))
     }
 }
 

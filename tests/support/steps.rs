@@ -3,11 +3,13 @@
 
 use std::sync::Barrier;
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Access, Authorization, Decision, Entropy, Grant, Moment, Operation, Reason, Reply,
-    RequestParts, Server, Store, Stored, Timestamp,
+    Access, Authorization, Decision, Entropy, FromStore, Grant, Moment, Operation, Reason, Reply,
+    RequestParts, Stored, Timestamp,
 };
 
+use super::Answered;
 use super::params::Params;
 use super::store::Fault;
 use super::{Granted, World, assert_refused, json, seeded};
@@ -39,9 +41,10 @@ impl World {
     #[track_caller]
     pub fn unavailable(&self, params: &Params, fault: Fault) {
         self.store.fail([fault]);
-        let failure = self.try_token(params, Authorization::None).expect_err("the store fails");
-        assert_eq!(failure.error, super::store::Broken);
-        let reply = failure.refusal.reply(self.server.policy());
+        let error = self.try_token(params, Authorization::None).expect_err("the store fails");
+        let failure = error.failure().expect("the store fails");
+        assert_eq!(failure.store_error(), Some(&super::store::Broken));
+        let reply = error.reply(self.server.policy());
         assert_refused(self, &reply, 503, "temporarily_unavailable", Reason::StorageUnavailable);
         assert_eq!(reply.header("retry-after"), Some("1"));
         assert!(json(&reply).get("access_token").is_none());
@@ -51,11 +54,16 @@ impl World {
     /// bare reference store.
     pub fn race(&self, n: usize, params: &Params) -> Vec<Reply> {
         let (now, body, barrier) = (self.now(), params.encode(), Barrier::new(n));
-        let server =
-            Server::with(self.server.policy().clone(), &self.store.inner, move || now, seeded(2));
+        let server = Server::with_sources(
+            self.server.policy().clone(),
+            &self.store.inner,
+            FromStore,
+            move || now,
+            seeded(2),
+        );
         let send = || {
             barrier.wait();
-            server.token(&form(&body)).unwrap()
+            server.token(&form(&body)).answered(server.policy())
         };
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..n).map(|_| scope.spawn(send)).collect();
@@ -92,7 +100,10 @@ impl World {
 
     /// Decides on what is stored now, and commits nothing.
     pub fn decision<O: Operation>(&self, operation: &O, moment: &Moment) -> Decision<O::Response> {
-        let loaded = self.store.load(&operation.keys(moment)).expect("the store works");
+        let loaded = self
+            .store
+            .load(&operation.keys(self.server.policy(), moment))
+            .expect("the store works");
         operation.decide(&loaded, self.server.policy(), moment)
     }
 

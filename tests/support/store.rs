@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::{
-    Account, Balance, Client, Commit, Grant, GrantId, MemoryStore, Store, Stored, Subject, Write,
+    Account, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored, Subject,
+    Write,
 };
 
 /// What the next commit does instead of working.
@@ -27,6 +29,14 @@ type Meanwhile = Box<dyn FnOnce(&MemoryStore) + Send>;
 /// The store's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the database is broken")
+    }
+}
+
+impl std::error::Error for Broken {}
 
 #[derive(Default)]
 pub struct TestStore {
@@ -145,6 +155,27 @@ impl Store for TestStore {
         self.read(self.inner.grants_of(subject, after, limit))
     }
 
+    fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Broken> {
+        let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
+        let of_grant = grant.as_ref().map(|stored| &*stored.record);
+        let client = keys.client_id(of_grant).map(|id| self.client(id)).transpose()?.flatten();
+        let account = keys.subject_id(of_grant).map(|subject| self.account(subject));
+        let account = account.transpose()?.flatten();
+        let owner = client.as_ref().and_then(|stored| stored.record.owner());
+        let owner = owner.map(|owner| self.account(owner.as_str())).transpose()?.flatten();
+        let caller = keys.caller_id().map(|id| self.client(id)).transpose()?.flatten();
+        let payer = of_grant.filter(|_| keys.balance);
+        let balance = payer.map(|grant| self.balance(grant.subject().as_str())).transpose()?;
+        let mut loaded = Loaded::default();
+        (loaded.grant, loaded.client, loaded.caller) = (grant, client, caller);
+        (loaded.account, loaded.owner, loaded.balance) = (account, owner, balance);
+        Ok(loaded)
+    }
+}
+
+impl Accounts for TestStore {
+    type Error = Broken;
+
     fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
         self.read(Ok(()))?;
         Ok(self.inner.raise_epoch(subject).unwrap_or_else(|never| match never {}))
@@ -161,3 +192,5 @@ impl Store for TestStore {
         if *self.broken_balances.lock().unwrap() { Err(Broken) } else { Ok(balance) }
     }
 }
+
+impl LoadsAccounts for TestStore {}

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
-use grantcore::{AsyncServer, AuditPolicy};
+use grantcore::{AsyncServer, AuditPolicy, FromStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -124,7 +124,7 @@ impl Running {
             TrailBounds { retention: records.trail_retention, events: records.trail_events };
         tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
         let app = Arc::new(App {
-            oauth: AsyncServer::new(policy, backend)
+            oauth: AsyncServer::new(policy, backend, FromStore)
                 .observe(app::log_event)
                 .record(trail.clone(), rules),
             trail: trail.clone(),

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use grantcore::{
-    Endpoint, GrantId, MemoryStore, Policy, Reason, Refusal, RegistrationRules, SentError, Server,
-    Subject,
+    Endpoint, FromStore, GrantId, MemoryStore, Policy, Reason, Refusal, RegistrationRules,
+    SentError, Server, Subject,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ fn made(
         .registration(RegistrationRules::open())
         .build()
         .unwrap();
-    let server = Server::new(policy, MemoryStore::new())
+    let server = Server::new(policy, MemoryStore::new(), FromStore)
         .observe(move |event| *copy.lock().unwrap() = Some(event.clone()));
     step(&server);
     let mut event = seen.lock().unwrap().take().unwrap();
