@@ -125,10 +125,6 @@ impl Refusal {
         Self::told(fault, endpoint, Manner::Plain)
     }
 
-    pub(crate) fn received(reason: Reason, text: &str) -> Self {
-        Self::of(reason.received(text), Endpoint::Authorization)
-    }
-
     pub(crate) fn redirectable(fault: impl Into<Fault>, to: Redirectable) -> Self {
         Self::told(fault, Endpoint::Authorization, Manner::Redirectable(Box::new(to)))
     }

@@ -1,7 +1,8 @@
 //! Arriving: bytes become an [`Operation`](crate::Operation). What is malformed is refused here; a
 //! parsed value cannot be malformed any more. One file per endpoint.
 //!
-//! Never here: a record, a decision that needs one.
+//! Never here: a record, a decision that needs one. The methods that decide on a request are in
+//! `decide/`.
 
 pub(crate) mod access;
 pub(crate) mod authorization;

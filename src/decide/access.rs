@@ -1,14 +1,15 @@
-//! check: may this call be served? (OAuth 2.1 §5.2) One read of one record decides it, and nothing
-//! is written.
+//! check: decides whether a call to a protected resource is served (OAuth 2.1 §5.2). Nothing is
+//! written.
 
 use std::sync::Arc;
 
+use super::context::Context;
 use crate::account::Balance;
 use crate::client::ClientStatus;
 use crate::event::EventKind;
 use crate::grant::{AccessTokenEntry, Grant, Phase};
 use crate::keys::Keys;
-use crate::moment::{Moment, Timestamp};
+use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
@@ -29,7 +30,11 @@ impl Operation for AccessCheck<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Access> {
-        check(self, loaded, policy, moment)
+        let ctx = Context::new(self, loaded, policy, moment);
+        match self.check(&ctx) {
+            Ok(access) => ctx.allow(EventKind::AccessAllowed, access),
+            Err(reason) => ctx.refuse_by(self.refusal(reason, policy)),
+        }
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -37,121 +42,99 @@ impl Operation for AccessCheck<'_> {
     }
 }
 
-fn check(
-    request: &AccessCheck<'_>,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Decision<Access> {
-    let needs = &request.needs;
-    let accepted = request.token.as_ref().ok_or(Reason::TokenUnknown);
-    let accepted =
-        accepted.and_then(|token| accept(token, needs.resource, loaded, policy, moment.now));
-    let served = accepted.and_then(|(grant, live)| {
-        reaches(live, grant, needs, policy)?;
-        Ok((grant, live, affords(needs, loaded)?))
-    });
-    match served {
-        Ok((grant, live, warning)) => {
-            let access = Access {
-                grant: Arc::clone(grant),
-                live: *live,
-                correlation: moment.entropy.correlation(),
-                warning,
-            };
-            Decision::allow(EventKind::AccessAllowed, access, loaded, moment)
+impl AccessCheck<'_> {
+    /// Checks the token, its scope and the balance, in this order (RS-13).
+    fn check(&self, ctx: &Context<'_>) -> Result<Access, Reason> {
+        let token = self.token.as_ref().ok_or(Reason::TokenUnknown)?;
+        let accepted = accept_token(token, self.needs.resource, ctx)?;
+        check_scope(&accepted, &self.needs, ctx.policy)?;
+        let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
+        Ok(Access {
+            grant: Arc::clone(accepted.grant),
+            live: *accepted.entry,
+            correlation: ctx.moment.entropy.correlation(),
+            warning,
+        })
+    }
+
+    /// Returns the refusal: with a challenge if another token could help, and without one
+    /// otherwise.
+    fn refusal(&self, reason: Reason, policy: &Policy) -> Refusal {
+        let is_suspended = matches!(reason, Reason::AccountSuspended | Reason::OwnerSuspended);
+        if is_suspended && policy.checks().suspended_is_forbidden {
+            return Refusal::plain(Reason::AccountForbidden, Endpoint::Resource);
         }
-        Err(reason) => Decision::refuse_by(refusal(told(reason, policy), needs), loaded, moment),
+        if reason == Reason::BalanceInsufficient {
+            return Refusal::plain(reason, Endpoint::Resource);
+        }
+        Refusal::challenge(reason, self.needs.resource, self.needs.scopes)
     }
 }
 
-/// A suspension is told as the policy has it (AMB-19).
-fn told(reason: Reason, policy: &Policy) -> Reason {
-    match reason {
-        Reason::AccountSuspended | Reason::OwnerSuspended
-            if policy.checks().suspended_is_forbidden =>
-        {
-            Reason::AccountForbidden
-        }
-        other => other,
-    }
+/// An access token that is good at a resource, before scope and balance.
+pub(super) struct AcceptedToken<'a> {
+    pub(super) grant: &'a Arc<Grant>,
+    pub(super) entry: &'a AccessTokenEntry,
 }
 
-/// A challenge where another token would help, and none where it would not.
-fn refusal(reason: Reason, needs: &Needs<'_>) -> Refusal {
-    match reason {
-        Reason::BalanceInsufficient | Reason::AccountForbidden => {
-            Refusal::plain(reason, Endpoint::Resource)
-        }
-        _ => Refusal::challenge(reason, needs.resource, needs.scopes),
-    }
-}
-
-/// The grant and the live entry of a token that is good at this resource: all that is asked before
-/// scope and balance, in that order: the token, its client and account, its audience. Introspection
-/// asks the same (RFC 7662 §2.2).
-pub(crate) fn accept<'g>(
+/// Checks the token, its client, its accounts and its audience, in this order. The check and
+/// introspection share it, so that they agree (INTROSPECT-04; RFC 7662 §2.2).
+pub(super) fn accept_token<'a>(
     token: &Credential,
     resource: &Resource,
-    loaded: &'g Loaded,
-    policy: &Policy,
-    clock: Timestamp,
-) -> Result<(&'g Arc<Grant>, &'g AccessTokenEntry), Reason> {
-    let grant = &loaded.grant.as_ref().ok_or(Reason::TokenUnknown)?.record;
+    ctx: &Context<'a>,
+) -> Result<AcceptedToken<'a>, Reason> {
+    let grant = &ctx.loaded.grant.as_ref().ok_or(Reason::TokenUnknown)?.record;
     let active = match grant.phase() {
         Phase::Active(active) => active,
         Phase::Revoked(_) => return Err(Reason::TokenRevoked),
         Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::TokenUnknown),
     };
-    let live = active.find(&token.secret.digest()).ok_or(Reason::TokenExpired)?;
-    stands(live, grant, loaded, grant.now(clock))?;
-    if live.is_for(grant.terms(), resource.identifier(), policy) {
-        Ok((grant, live))
-    } else {
-        Err(Reason::AudienceMismatch)
-    }
-}
-
-/// Whether the token, its client and its account are alive.
-fn stands(
-    live: &AccessTokenEntry,
-    grant: &Grant,
-    loaded: &Loaded,
-    now: Timestamp,
-) -> Result<(), Reason> {
-    if now >= live.expires || now >= grant.expires() {
+    let entry = active.find(&token.secret.digest()).ok_or(Reason::TokenExpired)?;
+    // A clock that stepped back revives no token that a write has seen expired (I23).
+    let now = grant.now(ctx.moment.now);
+    if now >= entry.expires || now >= grant.expires() {
         return Err(Reason::TokenExpired);
     }
-    if !loaded.is_of_epoch(grant) {
+    if !ctx.loaded.is_of_epoch(grant) {
         return Err(Reason::TokenRevoked);
     }
-    if !loaded.client.as_ref().is_some_and(|client| client.record.status() == ClientStatus::Active)
-    {
+    let client = ctx.loaded.client.as_ref().ok_or(Reason::ClientDeactivated)?;
+    if client.record.status() == ClientStatus::Deactivated {
         return Err(Reason::ClientDeactivated);
     }
-    loaded.check_accounts()
+    ctx.check_accounts()?;
+    // Replay by a resource: a token that it received is no good at another one (OAuth 2.1 §7.1.4).
+    if !entry.is_for(grant.terms(), resource.identifier(), ctx.policy) {
+        return Err(Reason::AudienceMismatch);
+    }
+    Ok(AcceptedToken { grant, entry })
 }
 
-/// Whether the token reaches as far as the operation needs, what its scope includes counted in.
-fn reaches(
-    live: &AccessTokenEntry,
-    grant: &Grant,
+/// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).
+fn check_scope(
+    accepted: &AcceptedToken<'_>,
     needs: &Needs<'_>,
     policy: &Policy,
 ) -> Result<(), Reason> {
-    let granted = |needed: &&str| {
-        let mut own = live.scope.of(grant.scope().tokens());
-        own.any(|own| own == *needed || policy.implies(own, needed))
+    let is_granted = |needed: &&str| {
+        let mut granted = accepted.entry.scope.of(accepted.grant.scope().tokens());
+        granted.any(|granted| granted == *needed || policy.implies(granted, needed))
     };
-    if needs.scopes.iter().all(granted) { Ok(()) } else { Err(Reason::ScopeInsufficient) }
+    if !needs.scopes.iter().all(is_granted) {
+        return Err(Reason::ScopeInsufficient);
+    }
+    Ok(())
 }
 
-/// Whether the account can pay, where there is something to pay. A balance that nobody knows does
-/// not suffice.
-fn affords(needs: &Needs<'_>, loaded: &Loaded) -> Result<Option<Warning>, Reason> {
-    match (needs.billed, loaded.balance) {
-        (false, _) | (true, Some(Balance::Sufficient)) => Ok(None),
-        (true, Some(Balance::Low { left })) => Ok(Some(Warning::LowBalance { left })),
-        (true, Some(Balance::Insufficient) | None) => Err(Reason::BalanceInsufficient),
+/// Checks that the account can pay for a billed call. An unknown balance does not suffice.
+fn check_balance(is_billed: bool, balance: Option<Balance>) -> Result<Option<Warning>, Reason> {
+    if !is_billed {
+        return Ok(None);
+    }
+    match balance {
+        Some(Balance::Sufficient) => Ok(None),
+        Some(Balance::Low { left }) => Ok(Some(Warning::LowBalance { left })),
+        Some(Balance::Insufficient) | None => Err(Reason::BalanceInsufficient),
     }
 }

@@ -1,20 +1,24 @@
-//! authorize: from a request to a login, a consent page, or the first rule it breaks (OAuth 2.1
-//! §4.1.1).
+//! authorize: an authorization request leads to a login page, to a consent page, or to the first
+//! rule that it breaks (OAuth 2.1 §4.1.1).
 //!
-//! The order is fixed (AUTHZ-05). Until client and redirect URI are verified, errors are told to
-//! the user only.
+//! The order of the steps is fixed (AUTHZ-05): the client, its document, the redirect URI, the
+//! request, the sign-in, the consent. Until client and redirect URI are verified, an error is shown
+//! to the user and never redirected.
 
 use std::sync::Arc;
 
-use super::document::{Found, dropped, find};
+use super::consent::is_page_of;
+use super::context::Context;
+use super::document::JudgedDocument;
 use super::terms::{dropped_scope, requested_resources, requested_scope};
+use crate::account::Account;
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Grant, PendingConsent, Phase, Terms};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
-use crate::policy::Policy;
+use crate::policy::{DocumentRules, Policy};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::{Fault, Redirectable, Refusal, host_hint, quoted};
@@ -28,22 +32,15 @@ use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::Subject;
 
-/// What a request asks for, once nothing is wrong with it.
-struct Asked {
-    challenge: CodeChallenge,
-    scope: Scope,
-    resources: Box<[Box<str>]>,
-    prompt: PromptWords,
-}
-
 impl Operation for AuthorizationRequest<'_> {
     type Response = AuthorizationStep;
 
     fn keys(&self, _: &Policy, moment: &Moment) -> Keys<'_> {
+        // A grant id that was just drawn is on record only if an earlier attempt of this request
+        // wrote it. One that is derived from the challenge may be on record at any time.
+        let may_exist = moment.again || self.challenge_once && self.user.is_some();
         Keys {
-            // Under an id it has just drawn, only a request that lost a race can find a record.
-            grant: (moment.again || self.challenge_once && self.user.is_some())
-                .then(|| self.grant_id(moment)),
+            grant: may_exist.then(|| self.grant_id(moment)),
             client: ClientKey::named(&*self.client_id),
             subject: self.user.as_ref().map(|user| user.subject),
             ..Keys::default()
@@ -56,8 +53,9 @@ impl Operation for AuthorizationRequest<'_> {
         policy: &Policy,
         moment: &Moment,
     ) -> Decision<AuthorizationStep> {
-        let decision = authorize(self, loaded, policy, moment);
-        match dropped(self, loaded, policy, moment) {
+        let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
+        let decision = self.authorize(&ctx);
+        match self.dropped_metadata(&ctx) {
             Some(dropped) => decision.narrowed(&dropped, None),
             None => decision,
         }
@@ -68,231 +66,291 @@ impl Operation for AuthorizationRequest<'_> {
     }
 }
 
-fn authorize(
-    request: &AuthorizationRequest<'_>,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Decision<AuthorizationStep> {
-    let refuse =
-        |refusal| Decision::refuse_by(refusal, loaded, moment).claimed_by(&request.client_id);
-    let client = match find(request, loaded, policy, moment) {
-        Ok(Found::Client(client)) => client,
-        Ok(Found::Unread(document)) => {
-            let step = AuthorizationStep::NeedMetadata(document);
-            return Decision::allow(EventKind::DocumentNeeded, step, loaded, moment)
-                .claimed_by(&request.client_id);
+/// The client of an authorization request.
+enum ResolvedClient<'a> {
+    /// It is on record and usable.
+    OnRecord(&'a Arc<Client>),
+    /// It is known by a document that must be read first.
+    ByDocument(&'a DocumentRules),
+}
+
+impl AuthorizationRequest<'_> {
+    /// Takes the steps in their order. Each yields what the next one needs, or ends the request.
+    fn authorize(&self, ctx: &Context<'_>) -> Decision<AuthorizationStep> {
+        // Errors go to a page, never to the URI in the request: nobody has verified it yet, and
+        // the endpoint would be an open redirector (OAuth 2.1 §4.1.2.1, §7.13).
+        let client = match self.resolve_client(ctx) {
+            Ok(ResolvedClient::OnRecord(client)) => client,
+            Ok(ResolvedClient::ByDocument(rules)) => match self.judge_document(rules, ctx) {
+                Ok(JudgedDocument::Recorded(client)) => client,
+                Ok(JudgedDocument::Unrecorded(client)) => {
+                    let seen = ctx.loaded.client_of(&self.client_id);
+                    return ctx.prepare(Write::client(seen, client));
+                }
+                Ok(JudgedDocument::Unfetched(document)) => {
+                    return ctx
+                        .allow(EventKind::DocumentNeeded, AuthorizationStep::NeedMetadata(document))
+                        .claimed_by(&self.client_id);
+                }
+                Err(fault) => return ctx.refuse(fault),
+            },
+            Err(reason) => return ctx.refuse(reason),
+        };
+        let redirect_uri = match self.verify_redirect_uri(client, ctx.policy) {
+            Ok(redirect_uri) => redirect_uri,
+            Err(fault) => return ctx.refuse(fault),
+        };
+
+        // Errors are redirectable from here on.
+        let verified = VerifiedRequest { request: self, client, redirect_uri, ctx };
+        let wanted = match self.judge_request(client, ctx.policy) {
+            Ok(wanted) => wanted,
+            Err(fault) => return verified.refuse(fault),
+        };
+        let user = match self.check_sign_in(wanted.prompt) {
+            Ok(Some(user)) => user,
+            Ok(None) => return verified.show_login(wanted.prompt),
+            Err(reason) => return verified.refuse(reason),
+        };
+        let account = match ctx.check_accounts() {
+            Ok(account) => account,
+            Err(reason) => return verified.refuse(reason),
+        };
+        // Every grant needs a consent page, also after an earlier approval (HOST-22, CONSENT-15).
+        if wanted.prompt.none {
+            return verified.refuse(Reason::ConsentRequired);
         }
-        Ok(Found::Read(write)) => {
-            return Decision::prepare(write, Endpoint::Authorization, loaded, moment);
+        verified.ask_consent(wanted, user, account)
+    }
+
+    /// Returns the client, or the rules of the document that it must be read from.
+    fn resolve_client<'a>(&self, ctx: &Context<'a>) -> Result<ResolvedClient<'a>, Reason> {
+        match ctx.policy.documents() {
+            Some(rules) if self.needs_document(rules, ctx) => Ok(ResolvedClient::ByDocument(rules)),
+            _ => ctx.usable_client(&self.client_id).map(ResolvedClient::OnRecord),
         }
-        Err(refusal) => return refuse(refusal),
-    };
-    let redirect_uri = match redirect_uri(request, client, policy) {
-        Ok(uri) => uri,
-        Err(reason) => {
-            let sent = request.redirect_uri.get().unwrap_or_default();
-            let fault = reason.received(sent).maybe_hint(host_hint(sent));
-            return refuse(Refusal::of(fault, Endpoint::Authorization));
+    }
+
+    /// Returns the redirect URI if the client is registered for it.
+    fn verify_redirect_uri(
+        &self,
+        client: &Client,
+        policy: &Policy,
+    ) -> Result<VerifiedRedirectUri, Fault> {
+        let sent = self.redirect_uri.get();
+        let verified = if self.redirect_uri.repeated {
+            Err(Reason::RedirectUriRepeated)
+        } else {
+            client.verify_redirect(sent, policy)
+        };
+        verified.map_err(|reason| {
+            let sent = sent.unwrap_or_default();
+            reason.received(sent).maybe_hint(host_hint(sent))
+        })
+    }
+
+    /// Judges the parameters, in the order of AUTHZ-05.
+    fn judge_request(&self, client: &Client, policy: &Policy) -> Result<WantedGrant, Fault> {
+        if let Some(name) = self.repeated() {
+            return Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))));
         }
-    };
-    // A state that came twice has no value that could be sent back.
-    let state = request.state.get().filter(|_| !request.state.repeated);
-    // Whoever sends `prompt=none` expects an answer and no page: a trusted client gets it whether
-    // or not somebody is signed in. To any other client nobody is sent without a click, or this
-    // would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
-    let is_silent = prompt_words(request).is_ok_and(|prompt| prompt.none);
-    let tell = |fault: Fault| {
-        let to = Redirectable::of(
-            redirect_uri.clone(),
-            state,
-            request.user.is_some() || is_silent && client.is_trusted(),
-            client.is_trusted(),
-            policy,
-        );
-        Refusal::redirectable(fault, to)
-    };
-    let asked = match judge(request, client, policy) {
-        Ok(asked) => asked,
-        Err(fault) => return refuse(tell(fault)),
-    };
-    let dropped = || dropped_scope(request.scope.get(), policy);
-    let user = match &request.user {
-        Some(user) if !asked.prompt.asks_for_sign_in() => user,
-        // A sign-in made for another request, or before this one, is none that this one asked for.
-        Some(user) if user.signed_in_for.is_some_and(|own| own.matches(&request.digest())) => user,
-        None if asked.prompt.none => return refuse(tell(Reason::LoginRequired.into())),
-        _ => {
-            let page = LoginPage {
-                client: Arc::clone(client),
-                request: request.digest(),
-                prompt: asked.prompt,
+        if self.request.get().is_some() {
+            return Err(Reason::RequestObject.into());
+        }
+        if self.request_uri.get().is_some() {
+            return Err(Reason::RequestUri.into());
+        }
+        match self.response_type.get() {
+            None => return Err(Reason::ResponseTypeMissing.into()),
+            Some("code") => {}
+            Some(other) => return Err(Reason::ResponseTypeUnsupported.received(other)),
+        }
+        if !client.grant_types().authorization_code {
+            return Err(Reason::CodeFlowUnauthorized.into());
+        }
+        match self.response_mode.get() {
+            None | Some("query") => {}
+            Some(other) => return Err(Reason::ResponseModeUnsupported.received(other)),
+        }
+        Ok(WantedGrant {
+            challenge: self.read_challenge()?,
+            scope: requested_scope(self.scope.get(), client, policy)?,
+            resources: requested_resources(&self.resources, policy)?,
+            prompt: self.read_prompt()?,
+        })
+    }
+
+    /// Reads `code_challenge`. Every client needs one, with S256: a code that was stolen or
+    /// injected is useless without the verifier (code injection, OAuth 2.1 §7.5.1).
+    fn read_challenge(&self) -> Result<CodeChallenge, Fault> {
+        let challenge = self.code_challenge.get().ok_or(Reason::PkceMissing)?;
+        match self.code_challenge_method.get() {
+            None => Err(Reason::PkceMethodMissing.into()),
+            Some("S256") => CodeChallenge::parse(challenge).ok_or_else(|| {
+                let length = challenge.chars().count();
+                Reason::PkceMalformed.hint(format!("The one received has {length} characters."))
+            }),
+            Some(other) => Err(Reason::PkceMethod.received(other)),
+        }
+    }
+
+    /// Reads `prompt`. `none` beside another known word contradicts itself.
+    fn read_prompt(&self) -> Result<PromptWords, Fault> {
+        let text = self.prompt.get().unwrap_or_default();
+        PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
+    }
+
+    /// Returns the user, or `None` if the user must sign in first.
+    fn check_sign_in(&self, prompt: PromptWords) -> Result<Option<&User<'_>>, Reason> {
+        match &self.user {
+            None if prompt.none => Err(Reason::LoginRequired),
+            None => Ok(None),
+            // A sign-in that was made before, or for another request, does not answer
+            // `prompt=login` (AMB-52).
+            Some(user) if prompt.asks_for_sign_in() && !self.is_signed_in_for(user) => Ok(None),
+            Some(user) => Ok(Some(user)),
+        }
+    }
+
+    /// Returns whether the user has signed in for this very request.
+    fn is_signed_in_for(&self, user: &User<'_>) -> bool {
+        user.signed_in_for.is_some_and(|request| request.matches(&self.digest()))
+    }
+}
+
+/// The grant that a valid request asks for.
+struct WantedGrant {
+    challenge: CodeChallenge,
+    scope: Scope,
+    resources: Box<[Box<str>]>,
+    prompt: PromptWords,
+}
+
+/// A request whose client and redirect URI are verified. Its errors can be redirected.
+struct VerifiedRequest<'a> {
+    request: &'a AuthorizationRequest<'a>,
+    client: &'a Arc<Client>,
+    redirect_uri: VerifiedRedirectUri,
+    ctx: &'a Context<'a>,
+}
+
+impl VerifiedRequest<'_> {
+    /// Shows the login page.
+    fn show_login(&self, prompt: PromptWords) -> Decision<AuthorizationStep> {
+        let page =
+            LoginPage { client: Arc::clone(self.client), request: self.request.digest(), prompt };
+        self.ctx
+            .allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page))
+            .noticing(self.dropped_scope())
+    }
+
+    /// Makes a pending grant and shows its consent page.
+    fn ask_consent(
+        &self,
+        wanted: WantedGrant,
+        user: &User<'_>,
+        account: Account,
+    ) -> Decision<AuthorizationStep> {
+        let seen = self.ctx.loaded.grant.as_ref();
+        if let Some(stored) = seen {
+            let pending = match stored.record.phase() {
+                Phase::ConsentPending(pending) => Some(pending),
+                Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => None,
             };
-            let step = AuthorizationStep::NeedsLogin(page);
-            return Decision::allow(EventKind::LoginNeeded, step, loaded, moment)
-                .noticing(dropped());
+            let ticket = self.ctx.moment.entropy.secret().digest();
+            if pending.is_some_and(|pending| pending.ticket.matches(&ticket)) {
+                // Lost response of the store: an earlier attempt of this request wrote the grant
+                // (I17).
+                return self.show_consent(Arc::clone(&stored.record));
+            }
+            // Another record has the id that this request drew.
+            if !self.request.challenge_once {
+                return self.refuse(Reason::Contended);
+            }
+            // The same user may load the page again while it is not answered. Anything else is a
+            // challenge that was used before (RFC 9700 §2.1.1).
+            if !pending.is_some_and(|pending| is_page_of(user, &stored.record, pending)) {
+                return self.refuse(Reason::PkceChallengeReused);
+            }
         }
-    };
-    if let Err(reason) = loaded.check_accounts() {
-        return refuse(tell(reason.into()));
+        let grant = Arc::new(self.pending_grant(wanted, user, account));
+        let write = Write::grant(seen, Arc::clone(&grant));
+        self.show_consent(grant).writing(write).or_unsaved(self.refusal(Reason::StorageUnavailable))
     }
-    if asked.prompt.none {
-        return refuse(tell(Reason::ConsentRequired.into()));
+
+    /// Returns the new grant.
+    fn pending_grant(&self, wanted: WantedGrant, user: &User<'_>, account: Account) -> Grant {
+        let moment = self.ctx.moment;
+        let seen = self.ctx.loaded.grant.as_ref();
+        // A clock that stepped back must not date the new page before the one it replaces (I23).
+        let now = seen.map_or(moment.now, |stored| stored.record.now(moment.now));
+        let terms = Terms {
+            client: self.client.id().clone(),
+            subject: Subject::new(user.subject),
+            redirect_uri: self.redirect_uri.clone(),
+            redirect_uri_sent: self.request.redirect_uri.get().is_some(),
+            scope: wanted.scope,
+            resources: wanted.resources,
+            // Captured now: at the approval, they would hide a revocation of the client or the user
+            // in between (I20).
+            client_epoch: self.client.epoch(),
+            account_epoch: account.epoch,
+            created: now,
+        };
+        let pending = PendingConsent {
+            ticket: moment.entropy.secret().digest(),
+            session: Digest::of(user.session),
+            challenge: wanted.challenge,
+            state: self.state().map(Into::into),
+            expires: now.after(self.ctx.policy.lifetimes().consent),
+        };
+        Grant::pending(self.request.grant_id(moment), terms, pending, now)
     }
-    let ticket = moment.entropy.secret();
-    let id = request.grant_id(moment);
-    let page = |grant| {
+
+    /// Shows the consent page of this pending grant. Its ticket keeps the form from being forged
+    /// (RFC 6749 §10.12), and `PAGE_HEADERS` keep the page from being framed (click-jacking, OAuth
+    /// 2.1 §7.11).
+    fn show_consent(&self, grant: Arc<Grant>) -> Decision<AuthorizationStep> {
+        let ticket = self.ctx.moment.entropy.secret();
         let page = ConsentPage {
-            ticket: Issued::one(Kind::Ticket, id, ticket),
-            client: Arc::clone(client),
+            ticket: Issued::one(Kind::Ticket, grant.id(), ticket),
+            client: Arc::clone(self.client),
             grant,
         };
-        Decision::allow(
-            EventKind::ConsentShown,
-            AuthorizationStep::NeedsConsent(page),
-            loaded,
-            moment,
-        )
-        .noticing(dropped())
-    };
-    if let Some(stored) = &loaded.grant {
-        match occupant(&stored.record, user, moment) {
-            Occupant::Own => return page(Arc::clone(&stored.record)),
-            Occupant::Reload if request.challenge_once => {}
-            _ if request.challenge_once => return refuse(tell(Reason::PkceChallengeReused.into())),
-            _ => return refuse(tell(Reason::Contended.into())),
-        }
+        self.ctx
+            .allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page))
+            .noticing(self.dropped_scope())
     }
-    let grant =
-        pending(request, user, client, loaded, redirect_uri.clone(), asked, state, policy, moment);
-    let next = Arc::new(grant);
-    let write = Write::grant(loaded.grant.as_ref(), Arc::clone(&next));
-    page(next).writing(write).or_unsaved(tell(Reason::StorageUnavailable.into()))
-}
 
-/// What a record is that stands where this request would put its own.
-enum Occupant {
-    /// This very request's, come back late.
-    Own,
-    /// A page of the same browser that nobody has answered.
-    Reload,
-    Other,
-}
+    /// Returns the event's detail about scope tokens that were left out.
+    fn dropped_scope(&self) -> Option<String> {
+        dropped_scope(self.request.scope.get(), self.ctx.policy)
+    }
 
-fn occupant(grant: &Grant, user: &User<'_>, moment: &Moment) -> Occupant {
-    match grant.phase() {
-        Phase::ConsentPending(prompt)
-            if prompt.ticket.matches(&moment.entropy.secret().digest()) =>
-        {
-            Occupant::Own
-        }
-        Phase::ConsentPending(prompt) if is_of(prompt, grant, user) => Occupant::Reload,
-        _ => Occupant::Other,
+    fn refuse(&self, fault: impl Into<Fault>) -> Decision<AuthorizationStep> {
+        self.ctx.refuse_by(self.refusal(fault))
     }
-}
 
-/// Whether a page was made for this user in this browser session.
-pub(super) fn is_of(prompt: &PendingConsent, grant: &Grant, user: &User<'_>) -> bool {
-    user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&prompt.session)
-}
+    /// Returns the redirectable error.
+    ///
+    /// By default it is redirected at once only to a trusted client, and only if the user is signed
+    /// in or the client asked for no page (`prompt=none`, AMB-51). Otherwise the user has to click,
+    /// or the endpoint would be an open redirector (OAuth 2.1 §7.13; RFC 9700 §4.11.2).
+    fn refusal(&self, fault: impl Into<Fault>) -> Refusal {
+        let is_trusted = self.client.is_trusted();
+        let is_silent = self.request.read_prompt().is_ok_and(|prompt| prompt.none);
+        let to = Redirectable::of(
+            self.redirect_uri.clone(),
+            self.state(),
+            self.request.user.is_some() || is_silent && is_trusted,
+            is_trusted,
+            self.ctx.policy,
+        );
+        Refusal::redirectable(fault, to)
+    }
 
-fn redirect_uri(
-    request: &AuthorizationRequest<'_>,
-    client: &Client,
-    policy: &Policy,
-) -> Result<VerifiedRedirectUri, Reason> {
-    if request.redirect_uri.repeated {
-        return Err(Reason::RedirectUriRepeated);
+    /// Returns `state`. One that came twice has no value that could be sent back (AUTHZ-13).
+    fn state(&self) -> Option<&str> {
+        self.request.state.get().filter(|_| !self.request.state.repeated)
     }
-    client.verify_redirect(request.redirect_uri.get(), policy)
-}
-
-/// Steps 4 to 11: what is wrong with a request whose answer has somewhere to go.
-fn judge(
-    request: &AuthorizationRequest<'_>,
-    client: &Client,
-    policy: &Policy,
-) -> Result<Asked, Fault> {
-    if let Some(name) = request.repeated() {
-        return Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))));
-    }
-    if request.request.get().is_some() {
-        return Err(Reason::RequestObject.into());
-    }
-    if request.request_uri.get().is_some() {
-        return Err(Reason::RequestUri.into());
-    }
-    match request.response_type.get() {
-        None => return Err(Reason::ResponseTypeMissing.into()),
-        Some("code") => {}
-        Some(other) => return Err(Reason::ResponseTypeUnsupported.received(other)),
-    }
-    if !client.grant_types().authorization_code {
-        return Err(Reason::CodeFlowUnauthorized.into());
-    }
-    match request.response_mode.get() {
-        None | Some("query") => {}
-        Some(other) => return Err(Reason::ResponseModeUnsupported.received(other)),
-    }
-    let challenge = code_challenge(request)?;
-    let scope = requested_scope(request.scope.get(), client, policy)?;
-    let resources = requested_resources(&request.resources, policy)?;
-    let prompt = prompt_words(request)?;
-    Ok(Asked { challenge, scope, resources, prompt })
-}
-
-/// Reads `prompt`. `none` beside another known word contradicts itself.
-fn prompt_words(request: &AuthorizationRequest<'_>) -> Result<PromptWords, Fault> {
-    let text = request.prompt.get().unwrap_or_default();
-    PromptWords::parse(text).ok_or_else(|| Reason::PromptContradiction.received(text))
-}
-
-/// PKCE with S256, for every client (OAuth 2.1 §7.5.1).
-fn code_challenge(request: &AuthorizationRequest<'_>) -> Result<CodeChallenge, Fault> {
-    let challenge = request.code_challenge.get().ok_or(Reason::PkceMissing)?;
-    match request.code_challenge_method.get() {
-        None => Err(Reason::PkceMethodMissing.into()),
-        Some("S256") => CodeChallenge::parse(challenge).ok_or_else(|| {
-            let length = challenge.chars().count();
-            Reason::PkceMalformed.hint(format!("The one received has {length} characters."))
-        }),
-        Some(other) => Err(Reason::PkceMethod.received(other)),
-    }
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one record, gathered in one place from all that it is made of"
-)]
-fn pending(
-    request: &AuthorizationRequest<'_>,
-    user: &User<'_>,
-    client: &Client,
-    loaded: &Loaded,
-    redirect_uri: VerifiedRedirectUri,
-    asked: Asked,
-    state: Option<&str>,
-    policy: &Policy,
-    moment: &Moment,
-) -> Grant {
-    let now = loaded.grant.as_ref().map_or(moment.now, |stored| stored.record.now(moment.now));
-    let terms = Terms {
-        client: client.id().clone(),
-        subject: Subject::new(user.subject),
-        redirect_uri,
-        redirect_uri_sent: request.redirect_uri.get().is_some(),
-        scope: asked.scope,
-        resources: asked.resources,
-        client_epoch: client.epoch(),
-        account_epoch: loaded.account.map_or(0, |account| account.epoch),
-        created: now,
-    };
-    let prompt = PendingConsent {
-        ticket: moment.entropy.secret().digest(),
-        session: Digest::of(user.session),
-        challenge: asked.challenge,
-        state: state.map(Into::into),
-        expires: now.after(policy.lifetimes().consent),
-    };
-    Grant::pending(request.grant_id(moment), terms, prompt, now)
 }

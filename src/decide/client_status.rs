@@ -1,5 +1,6 @@
 //! An administrator deactivates or reactivates a client (CLIENT-21).
 
+use super::context::Context;
 use crate::client::{Client, ClientStatus};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -17,25 +18,26 @@ impl Operation for ClientStatusChange<'_> {
         Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 
-    /// A client that has the status already is left unchanged, so that the request can be repeated.
-    fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) =
-            loaded.client_of(self.client_id).filter(|stored| !stored.record.is_deleted())
-        else {
-            return Decision::refuse(Reason::ClientUnknown, Endpoint::Operator, loaded, moment)
-                .claimed_by(self.client_id);
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
+        let Some(stored) = ctx.existing_client(self.client_id) else {
+            return ctx.refuse(Reason::ClientUnknown);
         };
-        let client = Client::clone(&stored.record);
-        let (kind, next) = match self.to {
-            ClientStatus::Deactivated => (EventKind::ClientDeactivated, client.deactivated()),
-            ClientStatus::Active => (EventKind::ClientReactivated, client.reactivated()),
+        let kind = match self.to {
+            ClientStatus::Deactivated => EventKind::ClientDeactivated,
+            ClientStatus::Active => EventKind::ClientReactivated,
         };
-        let decision = Decision::allow(kind, (), loaded, moment).authenticated();
+        let decision = ctx.allow(kind, ()).authenticated();
+        // Lost response: the administrator can repeat the request without another write.
         if stored.record.status() == self.to {
-            decision
-        } else {
-            decision.writing(Write::client(Some(stored), next))
+            return decision;
         }
+        let client = Client::clone(&stored.record);
+        let next = match self.to {
+            ClientStatus::Deactivated => client.deactivated(),
+            ClientStatus::Active => client.reactivated(),
+        };
+        decision.writing(Write::client(Some(stored), next))
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -1,15 +1,16 @@
-//! disconnect: a user or an administrator ends a grant, or all of a client (OAuth 2.1 §7.9,
-//! §4.3.3).
+//! disconnect: a user or an administrator ends one grant, or an administrator all grants of a
+//! client (OAuth 2.1 §7.9, §4.3.3).
 
+use super::context::Context;
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Grant, Phase};
+use crate::grant::Phase;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
-use crate::record::{Stored, Write};
+use crate::record::Write;
 use crate::request::connection::{ClientRevocation, GrantRevocation};
 
 impl Operation for GrantRevocation<'_> {
@@ -19,41 +20,40 @@ impl Operation for GrantRevocation<'_> {
         Keys { grant: Some(self.grant), ..Keys::default() }
     }
 
-    /// Whatever its phase: a page that waits for its answer and a code that waits to be redeemed
-    /// are ended as well. One that is over stays as it is.
-    fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let stored = loaded.grant.as_ref();
-        let is_own = |stored: &&Stored<Grant>| {
-            self.user.is_none_or(|user| stored.record.subject().as_str() == user)
-        };
-        let Some(stored) = stored.filter(is_own) else {
-            return match self.user {
-                // Another user's grant looks like none, in the event too.
-                Some(_) => Decision::refuse(
-                    Reason::ConnectionUnknown,
-                    Endpoint::Operator,
-                    &Loaded::default(),
-                    moment,
-                ),
-                None => Decision::allow(EventKind::NothingRevoked, (), loaded, moment)
-                    .noted(self.note)
-                    .authenticated(),
-            };
+    /// Ends the grant in any phase: a pending consent page and an unredeemed code are ended too. A
+    /// grant that is revoked already stays as it is.
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let ctx = Context::new(self, loaded, policy, moment);
+        let stored = match (self.user, &loaded.grant) {
+            (None, None) => return self.change_nothing(&ctx),
+            (None, Some(stored)) => stored,
+            (Some(user), Some(stored)) if stored.record.subject().as_str() == user => stored,
+            (Some(_), _) => {
+                // Enumeration: another user's grant looks like none, in the event too.
+                let nothing = Loaded::default();
+                return Context::new(self, &nothing, policy, moment)
+                    .refuse(Reason::ConnectionUnknown);
+            }
         };
         let grant = &*stored.record;
         if matches!(grant.phase(), Phase::Revoked(_)) {
-            return Decision::allow(EventKind::NothingRevoked, (), loaded, moment)
-                .noted(self.note)
-                .authenticated();
+            return self.change_nothing(&ctx);
         }
-        let revoked = Write::grant(Some(stored), grant.revoked(self.cause, grant.now(moment.now)));
-        Decision::allow(EventKind::GrantRevoked, (), loaded, moment)
+        let revoked = grant.revoked(self.cause, grant.now(moment.now));
+        ctx.allow(EventKind::GrantRevoked, ())
             .noted(self.note)
-            .writing(revoked)
+            .writing(Write::grant(Some(stored), revoked))
     }
 
     fn endpoint(&self) -> Endpoint {
         Endpoint::Operator
+    }
+}
+
+impl GrantRevocation<'_> {
+    /// Answers a revocation of a grant that is over, or was never made.
+    fn change_nothing(&self, ctx: &Context<'_>) -> Decision<()> {
+        ctx.allow(EventKind::NothingRevoked, ()).noted(self.note).authenticated()
     }
 }
 
@@ -64,18 +64,17 @@ impl Operation for ClientRevocation<'_> {
         Keys { client: ClientKey::named(self.client_id), ..Keys::default() }
     }
 
-    /// One write, however many there are: each grant captured the client's epoch.
-    fn decide(&self, loaded: &Loaded, _: &Policy, moment: &Moment) -> Decision<()> {
-        let Some(stored) =
-            loaded.client_of(self.client_id).filter(|stored| !stored.record.is_deleted())
-        else {
-            return Decision::refuse(Reason::ClientUnknown, Endpoint::Operator, loaded, moment)
-                .claimed_by(self.client_id);
+    /// Raises the client's epoch. One write ends every grant, for each has captured the epoch.
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<()> {
+        let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
+        let Some(stored) = ctx.existing_client(self.client_id) else {
+            return ctx.refuse(Reason::ClientUnknown);
         };
         let next = Client::clone(&stored.record).with_grants_ended();
-        let decision = Decision::allow(EventKind::ClientGrantsEnded, (), loaded, moment)
-            .noted(Some(self.note));
-        decision.writing(Write::client(Some(stored), next)).authenticated()
+        ctx.allow(EventKind::ClientGrantsEnded, ())
+            .noted(Some(self.note))
+            .writing(Write::client(Some(stored), next))
+            .authenticated()
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -1,20 +1,22 @@
-//! approve, deny: the one answer of one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
+//! approve, deny: the one answer to one consent page (RFC 6749 §10.12; OAuth 2.1 §4.1.2).
 
-use super::authorization::is_of;
-use super::renew::renewal;
+use super::context::Context;
+use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Grant, PendingConsent, Phase, RevocationCause};
 use crate::keys::Keys;
-use crate::moment::Moment;
+use crate::moment::{Moment, Timestamp};
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
-use crate::record::Write;
+use crate::record::{Stored, Write};
 use crate::refusal::{Redirectable, Refusal};
+use crate::request::authorization::User;
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::response::redirect::Redirect;
 use crate::value::credential::{Issued, Kind};
 use crate::value::scope::Scope;
+use crate::value::secret::Digest;
 
 impl Operation for ConsentDecision<'_> {
     type Response = Redirect;
@@ -24,7 +26,36 @@ impl Operation for ConsentDecision<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Redirect> {
-        decide(self, loaded, policy, moment)
+        let ctx = Context::new(self, loaded, policy, moment);
+        // Until the form is known to come from the page's own user, errors go to a page. A forged
+        // form must not send the browser anywhere (RFC 6749 §10.12).
+        let page = match self.find_page(&ctx) {
+            Ok(page) => page,
+            Err(reason) => return ctx.refuse(reason),
+        };
+        // A denial needs no account in good standing. If it were refused during a suspension, the
+        // page could still be approved afterwards.
+        if let Choice::Allow | Choice::AllowOnly(_) = self.choice {
+            if let Err(reason) = ctx.check_accounts() {
+                return page.redirect_error(reason);
+            }
+        }
+        match (page.grant().phase(), self.choice) {
+            (Phase::ConsentPending(_), choice) => page.answer(choice),
+            // Lost response: this request has issued the code already (I17).
+            (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
+                if issued.code.matches(&moment.entropy.secret().digest()) =>
+            {
+                page.redirect_code()
+            }
+            // A repeated denial gets the same answer.
+            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
+                page.redirect_error(Reason::AccessDenied)
+            }
+            // Two submissions of one page at once, or one after the other: the first one counts
+            // (CONSENT-05).
+            _ => ctx.refuse(Reason::ConsentUsed),
+        }
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -32,154 +63,144 @@ impl Operation for ConsentDecision<'_> {
     }
 }
 
-fn decide(
-    request: &ConsentDecision<'_>,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Decision<Redirect> {
-    let refuse = |refusal| Decision::refuse_by(refusal, loaded, moment);
-    let page = |reason| refuse(Refusal::plain(reason, Endpoint::Authorization));
-    let Some(stored) = &loaded.grant else { return page(Reason::TicketUnknown) };
-    let grant = &*stored.record;
-    // The page that was made, whatever has become of it since.
-    let (prompt, pending) = match grant.phase() {
-        Phase::ConsentPending(prompt) => (prompt, true),
-        Phase::CodeIssued(issued) => (&issued.consent, false),
-        Phase::Revoked(revoked) => match &revoked.denied {
-            Some(prompt) => (prompt, false),
-            None => return page(Reason::ConsentUsed),
-        },
-        Phase::Active(_) => return page(Reason::ConsentUsed),
-    };
-    if let Err(reason) = is_asked(request, grant, prompt) {
-        return page(reason);
-    }
-    if let Err(reason) = client_fits(grant, loaded, policy, moment) {
-        return page(reason);
-    }
-    let told = |reason| {
-        let to =
-            Redirectable::after_user_action(&grant.terms().redirect_uri, prompt.state.as_deref());
-        Refusal::redirectable(reason, to)
-    };
-    let tell = |reason| refuse(told(reason));
-    // A denial needs no standing: it grants nothing, and must last.
-    if let (Err(reason), Choice::Allow | Choice::AllowOnly(_)) =
-        (loaded.check_accounts(), request.choice)
-    {
-        return tell(reason);
-    }
-    let code = moment.entropy.secret().digest();
-    let approved = || {
-        let code = Issued::one(Kind::Code, grant.id(), moment.entropy.secret());
-        let redirect =
-            Redirect::with_code(&grant.terms().redirect_uri, code, prompt.state.as_deref(), policy);
-        Decision::allow(EventKind::ConsentApproved, redirect, loaded, moment)
-    };
-    if !pending {
-        // Its own answer come back late is its answer; so is the same denial again.
-        return match (grant.phase(), request.choice) {
-            (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
-                if issued.code.matches(&code) =>
-            {
-                approved()
-            }
-            (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
-                tell(Reason::AccessDenied)
-            }
-            _ => page(Reason::ConsentUsed),
+impl ConsentDecision<'_> {
+    /// Returns the page that this form belongs to, whatever became of it. The client must still be
+    /// usable, and registered for the redirect URI (CONSENT-10).
+    fn find_page<'a>(&self, ctx: &'a Context<'a>) -> Result<AnsweredPage<'a>, Reason> {
+        let stored = ctx.loaded.grant.as_ref().ok_or(Reason::TicketUnknown)?;
+        let grant = &*stored.record;
+        let consent = match grant.phase() {
+            Phase::ConsentPending(pending) => pending,
+            Phase::CodeIssued(issued) => &issued.consent,
+            Phase::Revoked(revoked) => revoked.denied.as_ref().ok_or(Reason::ConsentUsed)?,
+            Phase::Active(_) => return Err(Reason::ConsentUsed),
         };
-    }
-    let now = grant.now(moment.now);
-    if now >= prompt.expires || !loaded.is_of_epoch(grant) {
-        return page(Reason::ConsentExpired);
-    }
-    let part = match granted_scope(request.choice, grant) {
-        Err(reason) => return page(reason),
-        Ok(Granted::Nothing) => {
-            let denied = Write::grant(Some(stored), grant.denied(prompt, now));
-            return tell(Reason::AccessDenied)
-                .writing(denied)
-                .or_unsaved(told(Reason::StorageUnavailable));
+        // Cross-site request forgery: only the page has the ticket (CONSENT-02).
+        if !self.ticket.secret.digest().matches(&consent.ticket) {
+            return Err(Reason::TicketUnknown);
         }
-        Ok(Granted::All) => None,
-        Ok(Granted::Part(scope)) => Some(scope),
-    };
-    // What the page showed may have been taken from the client, or from the policy, since.
-    if let Err(reason) = is_open(part.as_ref().unwrap_or(grant.scope()), grant, loaded, policy) {
-        return tell(reason);
+        // A ticket that leaked, or a thief's own, is useless in another session (CONSENT-06).
+        if !is_page_of(&self.user, grant, consent) {
+            return Err(Reason::ConsentSessionMismatch);
+        }
+        let client = ctx.usable_client(grant.client_id().as_str())?;
+        let terms = grant.terms();
+        let sent = terms.redirect_uri_sent.then(|| terms.redirect_uri.as_str());
+        if client.verify_redirect(sent, ctx.policy)? != terms.redirect_uri {
+            return Err(Reason::RedirectUriMismatch);
+        }
+        Ok(AnsweredPage { stored, consent, client, ctx })
     }
-    let next = grant.approved(prompt, code, part, policy, now);
-    // The code may be redeemed at its last moment, and the tokens then be used for their whole
-    // life.
-    let last_use = now
-        .after(policy.lifetimes().code)
-        .after(policy.lifetimes().refresh_idle)
-        .min(next.expires());
-    let decision = match renewal(loaded, last_use, policy) {
-        Some(renewed) => Decision::prepare(renewed, Endpoint::Authorization, loaded, moment),
-        None => approved().writing(Write::grant(Some(stored), next)),
-    };
-    decision.or_unsaved(told(Reason::StorageUnavailable))
 }
 
-/// Whether this is the page's ticket, sent by the user and from the session it was made for.
-fn is_asked(
-    request: &ConsentDecision<'_>,
-    grant: &Grant,
-    prompt: &PendingConsent,
-) -> Result<(), Reason> {
-    if !request.ticket.secret.digest().matches(&prompt.ticket) {
-        return Err(Reason::TicketUnknown);
-    }
-    if is_of(prompt, grant, &request.user) { Ok(()) } else { Err(Reason::ConsentSessionMismatch) }
+/// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
+pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
+    user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&consent.session)
 }
 
-/// Whether the client is still served and still registered for the redirect URI.
-fn client_fits(
-    grant: &Grant,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Result<(), Reason> {
-    let client = loaded.served(grant.client_id().as_str(), moment.now)?;
-    let named = grant.terms().redirect_uri_sent.then(|| grant.terms().redirect_uri.as_str());
-    let still = client.verify_redirect(named, policy)?;
-    if still == grant.terms().redirect_uri { Ok(()) } else { Err(Reason::RedirectUriMismatch) }
+/// A consent page whose form came from its own user. Errors are redirected at once, for the user
+/// has pressed a button.
+struct AnsweredPage<'a> {
+    stored: &'a Stored<Grant>,
+    consent: &'a PendingConsent,
+    client: &'a Client,
+    ctx: &'a Context<'a>,
 }
 
-/// Returns whether the client may still be granted this scope by a code.
-fn is_open(scope: &Scope, grant: &Grant, loaded: &Loaded, policy: &Policy) -> Result<(), Reason> {
-    let Some(stored) = loaded.client_of(grant.client_id().as_str()) else {
-        return Err(Reason::ClientUnknown);
-    };
-    if !stored.record.grant_types().authorization_code {
-        return Err(Reason::CodeFlowUnauthorized);
+impl AnsweredPage<'_> {
+    /// Answers a page that has no answer yet.
+    fn answer(&self, choice: Choice<'_>) -> Decision<Redirect> {
+        let grant = self.grant();
+        let now = grant.now(self.ctx.moment.now);
+        if now >= self.consent.expires || !self.ctx.loaded.is_of_epoch(grant) {
+            return self.ctx.refuse(Reason::ConsentExpired);
+        }
+        let part = match choice {
+            Choice::Deny => return self.deny(now),
+            Choice::Allow => None,
+            Choice::AllowOnly(tokens) => match approved_part(tokens, grant.scope()) {
+                Ok(part) => part,
+                Err(reason) => return self.ctx.refuse(reason),
+            },
+        };
+        if let Err(reason) = self.check_scope(part.as_ref().unwrap_or(grant.scope())) {
+            return self.redirect_error(reason);
+        }
+        self.approve(part, now)
     }
-    if !scope.tokens().all(|token| policy.knows_scope(token)) {
-        return Err(Reason::ScopeUnknown);
+
+    fn deny(&self, now: Timestamp) -> Decision<Redirect> {
+        let denied = self.grant().denied(self.consent, now);
+        self.redirect_error(Reason::AccessDenied)
+            .writing(Write::grant(Some(self.stored), denied))
+            .or_unsaved(self.refusal(Reason::StorageUnavailable))
     }
-    let is_open = scope.tokens().all(|token| stored.record.may_ask_for(token, policy));
-    if is_open { Ok(()) } else { Err(Reason::ScopeForbidden) }
+
+    /// Issues the code, for a part of the scope or for all of it.
+    fn approve(&self, part: Option<Scope>, now: Timestamp) -> Decision<Redirect> {
+        let policy = self.ctx.policy;
+        let code = self.ctx.moment.entropy.secret().digest();
+        let next = self.grant().approved(self.consent, code, part, policy, now);
+        // The code may be redeemed at its last moment, and the tokens be used from then on for
+        // their whole life.
+        let last_use = now
+            .after(policy.lifetimes().code)
+            .after(policy.lifetimes().refresh_idle)
+            .min(next.expires());
+        let decision = match self.ctx.client_renewal(last_use) {
+            Some(renewal) => self.ctx.prepare(renewal),
+            None => self.redirect_code().writing(Write::grant(Some(self.stored), next)),
+        };
+        decision.or_unsaved(self.refusal(Reason::StorageUnavailable))
+    }
+
+    /// Returns an error if the client may no longer be granted this scope by a code. Client and
+    /// policy may have changed since the page was shown.
+    fn check_scope(&self, scope: &Scope) -> Result<(), Reason> {
+        if !self.client.grant_types().authorization_code {
+            return Err(Reason::CodeFlowUnauthorized);
+        }
+        if !scope.tokens().all(|token| self.ctx.policy.knows_scope(token)) {
+            return Err(Reason::ScopeUnknown);
+        }
+        if !scope.tokens().all(|token| self.client.may_ask_for(token, self.ctx.policy)) {
+            return Err(Reason::ScopeForbidden);
+        }
+        Ok(())
+    }
+
+    /// Redirects to the client with the code of this request. Against mix-up, the redirect names
+    /// the issuer: the client then sends the code to no other server (RFC 9207 §2).
+    fn redirect_code(&self) -> Decision<Redirect> {
+        let secret = self.ctx.moment.entropy.secret();
+        let code = Issued::one(Kind::Code, self.grant().id(), secret);
+        let uri = &self.grant().terms().redirect_uri;
+        let state = self.consent.state.as_deref();
+        let redirect = Redirect::with_code(uri, code, state, self.ctx.policy);
+        self.ctx.allow(EventKind::ConsentApproved, redirect)
+    }
+
+    fn redirect_error(&self, reason: Reason) -> Decision<Redirect> {
+        self.ctx.refuse_by(self.refusal(reason))
+    }
+
+    fn refusal(&self, reason: Reason) -> Refusal {
+        let uri = &self.grant().terms().redirect_uri;
+        let to = Redirectable::after_user_action(uri, self.consent.state.as_deref());
+        Refusal::redirectable(reason, to)
+    }
+
+    fn grant(&self) -> &Grant {
+        &self.stored.record
+    }
 }
 
-enum Granted {
-    Nothing,
-    All,
-    Part(Scope),
-}
-
-fn granted_scope(choice: Choice<'_>, grant: &Grant) -> Result<Granted, Reason> {
-    let tokens = match choice {
-        Choice::Deny => return Ok(Granted::Nothing),
-        Choice::Allow => return Ok(Granted::All),
-        Choice::AllowOnly(tokens) => tokens,
-    };
-    let scope = Scope::parse(tokens).map_err(|_| Reason::ConsentScope)?;
-    match grant.scope().covers(&scope) {
-        true if scope == *grant.scope() => Ok(Granted::All),
-        true => Ok(Granted::Part(scope)),
-        false => Err(Reason::ConsentScope),
+/// Returns the approved scope, or `None` if that is all of the requested scope. More than was
+/// requested is an error (CONSENT-11).
+fn approved_part(tokens: &str, requested: &Scope) -> Result<Option<Scope>, Reason> {
+    let approved = Scope::parse(tokens).map_err(|_| Reason::ConsentScope)?;
+    if !requested.covers(&approved) {
+        return Err(Reason::ConsentScope);
     }
+    Ok((approved != *requested).then_some(approved))
 }

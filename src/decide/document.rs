@@ -1,125 +1,125 @@
-//! Whose an authorization request is: a client on record, or one that names itself by the URL of a
-//! document about it (CIMD).
+//! The second step of an authorization request: a client that names itself by the URL of a document
+//! about it (CIMD). Its record is the document as it was last read.
 //!
-//! The record of such a client is the document as it was last read. Fetching is the host's; judging
-//! what it fetched is this file's.
+//! The host fetches the document; this file says when, and judges what came back.
 
 use std::sync::Arc;
 
+use super::context::Context;
 use crate::client::{Authentication, Client, ClientStatus, Registration};
-use crate::moment::Moment;
-use crate::operation::Loaded;
-use crate::policy::{DocumentRules, Policy};
-use crate::reason::{Endpoint, Reason};
-use crate::record::{Stored, Write};
-use crate::refusal::{Fault, Refusal};
+use crate::policy::DocumentRules;
+use crate::reason::Reason;
+use crate::refusal::Fault;
 use crate::request::authorization::AuthorizationRequest;
 use crate::request::document::{Fetch, FetchedDocument};
 use crate::request::metadata::Dropped;
 use crate::response::document::DocumentRequest;
 use crate::value::document_url::{claims_document, is_document_url};
 
-/// What is known of the client.
-pub(super) enum Found<'a> {
-    Client(&'a Arc<Client>),
-    /// Its document must be fetched.
-    Unread(DocumentRequest),
-    /// Its document was fetched: the record to keep.
-    Read(Write),
+/// The outcome of judging the document of a client.
+pub(super) enum JudgedDocument<'a> {
+    /// The host must fetch it.
+    Unfetched(DocumentRequest),
+    /// It describes this client, which must be recorded.
+    Unrecorded(Arc<Client>),
+    /// An earlier attempt of this request recorded the client.
+    Recorded(&'a Arc<Client>),
 }
 
-pub(super) fn find<'a>(
-    request: &AuthorizationRequest<'_>,
-    loaded: &'a Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Result<Found<'a>, Refusal> {
-    let refuse = |reason| Refusal::plain(reason, Endpoint::Authorization);
-    let Some(rules) = policy.documents().filter(|rules| is_due(request, loaded, rules, moment))
-    else {
-        return loaded.served(&request.client_id, moment.now).map(Found::Client).map_err(refuse);
-    };
-    if !is_document_url(&request.client_id, rules.allow_loopback) {
-        return Err(Refusal::received(Reason::DocumentUrl, &request.client_id));
+/// The client that a document describes.
+struct DescribedClient {
+    client: Client,
+    /// What was left out of the document.
+    dropped: Dropped,
+}
+
+impl AuthorizationRequest<'_> {
+    /// Returns whether a document must be read before the client is known: the `client_id` is a
+    /// URL, and what is on record is neither a client of another kind nor a document that is fresh.
+    pub(super) fn needs_document(&self, rules: &DocumentRules, ctx: &Context<'_>) -> bool {
+        let Some(stored) = ctx.loaded.client_of(&self.client_id) else {
+            return claims_document(&self.client_id);
+        };
+        let client = &stored.record;
+        let now = ctx.moment.now;
+        let is_current = client.is_fresh(now, rules.fresh_at_most) && !client.is_expired(now);
+        // Nothing is fetched for a deactivated client, and no document activates it again (I47).
+        client.registration() == Registration::MetadataDocument
+            && client.status() == ClientStatus::Active
+            && !is_current
     }
-    match &request.fetched {
-        None => Ok(Found::Unread(DocumentRequest::of(&request.client_id, rules))),
-        Some(Fetch::Failed) => {
-            Err(Refusal::received(Reason::DocumentUnreachable, &request.client_id))
+
+    /// Judges the document of the client.
+    pub(super) fn judge_document<'a>(
+        &self,
+        rules: &DocumentRules,
+        ctx: &Context<'a>,
+    ) -> Result<JudgedDocument<'a>, Fault> {
+        // A stranger chose this URL. It has one spelling, so that the host fetches exactly what is
+        // compared with the document's own `client_id` (CIMD, Client Identifier).
+        if !is_document_url(&self.client_id, rules.allow_loopback) {
+            return Err(Reason::DocumentUrl.received(&self.client_id));
         }
-        Some(Fetch::Busy) => Err(refuse(Reason::DocumentsBusy)),
-        Some(Fetch::Document(document)) => {
-            let known = loaded.client_of(&request.client_id);
-            let client = read(document, &request.client_id, known, policy, rules, moment);
-            let client = client.map_err(|fault| Refusal::of(fault, Endpoint::Authorization))?;
-            match known {
-                // Kept by this very request, however long that took. Whatever else stands there was
-                // read from an older document.
-                Some(stored) if moment.again && stored.record.is_described_as(&client) => {
-                    loaded.served(&request.client_id, moment.now).map(Found::Client).map_err(refuse)
-                }
-                seen => Ok(Found::Read(Write::client(seen, client))),
+        let document = match &self.fetched {
+            None => {
+                let document = DocumentRequest::of(&self.client_id, rules);
+                return Ok(JudgedDocument::Unfetched(document));
             }
+            Some(Fetch::Failed) => {
+                return Err(Reason::DocumentUnreachable.received(&self.client_id));
+            }
+            Some(Fetch::Busy) => return Err(Reason::DocumentsBusy.into()),
+            Some(Fetch::Document(document)) => document,
+        };
+        let described = self.read_document(document, rules, ctx)?.client;
+        // A document can be stale as soon as it is recorded, so freshness does not end the attempts
+        // of this request. A record of this description does; another was read from an older
+        // document.
+        let known = ctx.loaded.client_of(&self.client_id);
+        if ctx.moment.again && known.is_some_and(|known| known.record.is_described_as(&described)) {
+            return Ok(JudgedDocument::Recorded(ctx.usable_client(&self.client_id)?));
         }
+        Ok(JudgedDocument::Unrecorded(Arc::new(described)))
     }
-}
 
-/// What was left out of the document that came with this request and that the record was read from.
-pub(super) fn dropped(
-    request: &AuthorizationRequest<'_>,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Option<Dropped> {
-    let rules = policy.documents()?;
-    let known = loaded.client_of(&request.client_id)?;
-    let Some(Fetch::Document(document)) = &request.fetched else { return None };
-    let is_documented = known.record.registration() == Registration::MetadataDocument;
-    let metadata = document.read(&request.client_id, policy).ok().filter(|_| is_documented)?;
-    let described = read(document, &request.client_id, Some(known), policy, rules, moment).ok()?;
-    known.record.is_described_as(&described).then_some(metadata.dropped)
-}
+    /// Returns what was left out of the document that came with this request, if the record was
+    /// read from it.
+    pub(super) fn dropped_metadata(&self, ctx: &Context<'_>) -> Option<Dropped> {
+        let rules = ctx.policy.documents()?;
+        let known = &ctx.loaded.client_of(&self.client_id)?.record;
+        let Some(Fetch::Document(document)) = &self.fetched else { return None };
+        if known.registration() != Registration::MetadataDocument {
+            return None;
+        }
+        let described = self.read_document(document, rules, ctx).ok()?;
+        known.is_described_as(&described.client).then_some(described.dropped)
+    }
 
-/// Whether a document must be read first: the `client_id` is a URL, and on record is neither
-/// another client under that name nor a document that is fresh. One that is deactivated stays so,
-/// and nothing is fetched.
-fn is_due(
-    request: &AuthorizationRequest<'_>,
-    loaded: &Loaded,
-    rules: &DocumentRules,
-    moment: &Moment,
-) -> bool {
-    let Some(Stored { record: client, .. }) = loaded.client_of(&request.client_id) else {
-        return claims_document(&request.client_id);
-    };
-    let is_current =
-        client.is_fresh(moment.now, rules.fresh_at_most) && !client.is_expired(moment.now);
-    client.registration() == Registration::MetadataDocument
-        && client.status() == ClientStatus::Active
-        && !is_current
-}
-
-/// The client that this document is about. What the operator has decided of it stays.
-fn read(
-    document: &FetchedDocument<'_>,
-    url: &str,
-    known: Option<&Stored<Client>>,
-    policy: &Policy,
-    rules: &DocumentRules,
-    moment: &Moment,
-) -> Result<Client, Fault> {
-    let metadata = document.read(url, policy)?;
-    let builder = match known {
-        Some(known) => Client::clone(&known.record).edit(),
-        None => Client::public(url).new_at(moment.now, moment.entropy.epoch()),
-    };
-    let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
-    let fresh_until = moment.now.after(document.freshness(rules));
-    // A document can publish no secret, so its client is public unless the operator gave it one.
-    let is_free = known.is_none_or(|known| known.record.restrictions().imposed_method().is_none());
-    let builder = if is_free { builder.authenticating(Authentication::Public) } else { builder };
-    let builder = builder
-        .registering_for(grant_types)
-        .documented(fresh_until, moment.now.after(policy.lifetimes().unused_client));
-    metadata.describe(builder, policy)
+    /// Returns the client that the document describes. What the operator laid on a client that is
+    /// known already stays (I47).
+    fn read_document(
+        &self,
+        document: &FetchedDocument<'_>,
+        rules: &DocumentRules,
+        ctx: &Context<'_>,
+    ) -> Result<DescribedClient, Fault> {
+        let mut metadata = document.read(&self.client_id, ctx.policy)?;
+        let dropped = std::mem::take(&mut metadata.dropped);
+        let known = ctx.loaded.client_of(&self.client_id).map(|stored| &*stored.record);
+        let now = ctx.moment.now;
+        let mut builder = match known {
+            Some(known) => known.clone().edit(),
+            None => Client::public(&*self.client_id).new_at(now, ctx.moment.entropy.epoch()),
+        };
+        // A published secret is none, so the client is public unless the operator gave it one.
+        if known.is_none_or(|known| known.restrictions().imposed_method().is_none()) {
+            builder = builder.authenticating(Authentication::Public);
+        }
+        let grant_types = metadata.grant_types.unwrap_or(ctx.policy.default_grant_types());
+        let fresh_until = now.after(document.freshness(rules));
+        let expires = now.after(ctx.policy.lifetimes().unused_client);
+        let builder = builder.registering_for(grant_types).documented(fresh_until, expires);
+        let client = metadata.describe(builder, ctx.policy)?;
+        Ok(DescribedClient { client, dropped })
+    }
 }

@@ -1,9 +1,10 @@
-//! manage: a client reads, changes or deletes its registration (RFC 7592 §2). Whoever cannot show
-//! its token learns nothing.
+//! manage: a client reads, changes or deletes its registration (RFC 7592 §2). Without its token,
+//! nothing is disclosed.
 
 use std::sync::Arc;
 
-use super::registration::authentication;
+use super::context::Context;
+use super::registration::new_authentication;
 use crate::client::{Authentication, Client};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -12,9 +13,10 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
-use crate::refusal::{Fault, Refusal};
+use crate::refusal::Fault;
 use crate::request::registration::{Action, ManagementRequest, Update};
 use crate::response::registration::{Managed, Shown};
+use crate::value::credential::Issued;
 use crate::value::secret::Digest;
 
 impl Operation for ManagementRequest<'_> {
@@ -25,45 +27,27 @@ impl Operation for ManagementRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Managed> {
-        let refuse = |fault: Fault| {
-            Decision::refuse_by(Refusal::of(fault, Endpoint::Management), loaded, moment)
-                .claimed_by(self.client_id)
-        };
-        let Some(stored) = managed(self, loaded, moment) else {
-            return if is_gone(self, loaded, moment) {
-                Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
-            } else {
-                refuse(Reason::ManagementTokenWrong.into())
-            };
-        };
-        let shown = |client, secret| Managed {
-            shown: Some(Shown { client, secret, token: self.token.into() }),
+        let ctx = Context::new(self, loaded, policy, moment).claimed_by(self.client_id);
+        // Hashed before the client is looked at: an unknown client costs the same work.
+        let token = Digest::of(self.token.as_bytes());
+        if self.is_already_deleted(&token, &ctx) {
+            return ctx.allow(EventKind::ClientDeleted, Managed { shown: None });
+        }
+        let Some(stored) = self.find_client(&token, &ctx) else {
+            return ctx.refuse(Reason::ManagementTokenWrong);
         };
         match &self.action {
-            Action::Read => Decision::allow(
-                EventKind::ClientRead,
-                shown(Arc::clone(&stored.record), None),
-                loaded,
-                moment,
-            ),
-            Action::Delete => {
-                let deleted = Write::client(Some(stored), Client::clone(&stored.record).deleted());
-                Decision::allow(EventKind::ClientDeleted, Managed { shown: None }, loaded, moment)
-                    .writing(deleted)
+            Action::Read => {
+                let shown = self.show(Arc::clone(&stored.record), None);
+                ctx.allow(EventKind::ClientRead, shown)
             }
-            Action::Update(Err(fault)) => refuse(fault.clone()),
-            Action::Update(Ok(update)) => match updated(update, &stored.record, policy, moment) {
-                Err(fault) => refuse(fault),
-                Ok(client) => {
-                    let client = Arc::new(client);
-                    let is_new = client.has_secret(&moment.entropy.client_secret().text_digest());
-                    let shown =
-                        shown(Arc::clone(&client), is_new.then(|| moment.entropy.client_secret()));
-                    Decision::allow(EventKind::ClientUpdated, shown, loaded, moment)
-                        .narrowed(&update.metadata.dropped, None)
-                        .writing(Write::client(Some(stored), client))
-                }
-            },
+            Action::Delete => {
+                let deleted = Client::clone(&stored.record).deleted();
+                ctx.allow(EventKind::ClientDeleted, Managed { shown: None })
+                    .writing(Write::client(Some(stored), deleted))
+            }
+            Action::Update(Err(fault)) => ctx.refuse(fault.clone()),
+            Action::Update(Ok(update)) => self.update(update, stored, &ctx),
         }
     }
 
@@ -72,42 +56,60 @@ impl Operation for ManagementRequest<'_> {
     }
 }
 
-/// The registration, if it is served and this is its token. The digest is taken in any case.
-fn managed<'a>(
-    request: &ManagementRequest<'_>,
-    loaded: &'a Loaded,
-    moment: &Moment,
-) -> Option<&'a Stored<Client>> {
-    let token = Digest::of(request.token.as_bytes());
-    loaded.served(request.client_id, moment.now).ok()?;
-    loaded.client_of(request.client_id).filter(|stored| stored.record.is_managed_by(&token))
+impl ManagementRequest<'_> {
+    /// Returns the client if it is usable and this is its token.
+    fn find_client<'a>(&self, token: &Digest, ctx: &Context<'a>) -> Option<&'a Stored<Client>> {
+        ctx.usable_client(self.client_id).ok()?;
+        ctx.loaded.client_of(self.client_id).filter(|stored| stored.record.is_managed_by(token))
+    }
+
+    /// Returns whether an earlier attempt of this request deleted the client (lost response of the
+    /// store, I17).
+    fn is_already_deleted(&self, token: &Digest, ctx: &Context<'_>) -> bool {
+        if !ctx.moment.again || !matches!(self.action, Action::Delete) {
+            return false;
+        }
+        ctx.loaded
+            .client_of(self.client_id)
+            .is_some_and(|stored| stored.record.is_deleted() && stored.record.is_managed_by(token))
+    }
+
+    fn update(
+        &self,
+        update: &Update,
+        stored: &Stored<Client>,
+        ctx: &Context<'_>,
+    ) -> Decision<Managed> {
+        let updated = match updated_client(update, &stored.record, ctx) {
+            Ok(updated) => Arc::new(updated),
+            Err(fault) => return ctx.refuse(fault),
+        };
+        // A secret is shown once, by the request that made it.
+        let secret = ctx.moment.entropy.client_secret();
+        let secret = updated.has_secret(&secret.text_digest()).then_some(secret);
+        ctx.allow(EventKind::ClientUpdated, self.show(Arc::clone(&updated), secret))
+            .narrowed(&update.metadata.dropped, None)
+            .writing(Write::client(Some(stored), updated))
+    }
+
+    /// Returns the registration as it is shown. It repeats the token, of which the server keeps a
+    /// digest only.
+    fn show(&self, client: Arc<Client>, secret: Option<Issued>) -> Managed {
+        Managed { shown: Some(Shown { client, secret, token: self.token.into() }) }
+    }
 }
 
-/// Whether this is a deletion that has been done: its own commit come back late.
-fn is_gone(request: &ManagementRequest<'_>, loaded: &Loaded, moment: &Moment) -> bool {
-    let is_late = moment.again && matches!(request.action, Action::Delete);
-    let token = Digest::of(request.token.as_bytes());
-    is_late
-        && loaded
-            .client_of(request.client_id)
-            .is_some_and(|stored| stored.record.is_deleted() && stored.record.is_managed_by(&token))
-}
-
-/// The client with these metadata in place of its own. How it authenticates and what it is
-/// registered for stay if the update does not name them: nobody loses a secret by leaving a member
-/// out.
-fn updated(
-    update: &Update,
-    client: &Client,
-    policy: &Policy,
-    moment: &Moment,
-) -> Result<Client, Fault> {
+/// Returns the client with the metadata of the update in place of its own. Authentication and grant
+/// types stay if the update does not name them, so that no client loses its secret by leaving a
+/// member out.
+fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result<Client, Fault> {
     let metadata = update.metadata.clone();
     let negotiated = metadata.auth_method.unwrap_or(client.authentication().method());
-    // An update that asks for less proof than the operator demands gets what the operator demands.
+    // Privilege escalation: an update that asks for less proof than the operator demands gets what
+    // the operator demands (I47).
     let method = client.restrictions().imposed_method().unwrap_or(negotiated);
-    let authentication = match (client.authentication(), authentication(method, moment)) {
-        // The same secret, sent another way.
+    let authentication = match (client.authentication(), new_authentication(method, ctx.moment)) {
+        // The client keeps its secret and sends it in another way.
         (
             Authentication::Confidential { secret, .. },
             Authentication::Confidential { method, .. },
@@ -115,14 +117,13 @@ fn updated(
         (_, new) => new,
     };
     let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());
-    let next = metadata.describe(
-        client.clone().edit().authenticating(authentication).registering_for(grant_types),
-        policy,
-    )?;
-    // Its own commit come back late may have ended the secret that came along.
-    let is_done = moment.again && next == *client;
+    let builder = client.clone().edit().authenticating(authentication).registering_for(grant_types);
+    let updated = metadata.describe(builder, ctx.policy)?;
+    // Lost response of the store: an earlier attempt of this request may have replaced the secret
+    // that came with it.
+    let is_done = ctx.moment.again && updated == *client;
     match &update.secret {
         Some(sent) if !is_done && !client.has_secret(sent) => Err(Reason::MetadataSecret.into()),
-        _ => Ok(next),
+        _ => Ok(updated),
     }
 }

@@ -1,160 +1,174 @@
-//! redeem: a code becomes tokens, once (OAuth 2.1 §4.1.3). A second redemption that is valid in all
-//! else revokes the grant.
+//! redeem: a code is exchanged for tokens, once (OAuth 2.1 §4.1.3). A second redemption that is
+//! valid in all else revokes the grant.
 
 use std::sync::Arc;
 
-use super::renew::renewal;
+use super::context::Context;
 use super::terms::narrowed_resources;
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Grant, IssuedCode, Minted, Phase, RevocationCause, Terms};
-use crate::moment::Moment;
-use crate::operation::{Decision, Loaded};
-use crate::policy::{Policy, TokenRedirectUri};
-use crate::reason::{Endpoint, Reason};
-use crate::record::Write;
+use crate::grant::{Active, Grant, IssuedCode, Minted, Phase, RevocationCause};
+use crate::moment::Timestamp;
+use crate::operation::Decision;
+use crate::policy::TokenRedirectUri;
+use crate::reason::Reason;
+use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::token::Redemption;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
 use crate::value::pkce::{CodeChallenge, CodeVerifier};
 use crate::value::scope::Subset;
+use crate::value::secret::Digest;
 
-pub(crate) fn redeem(
-    request: &Redemption<'_>,
-    client: &Client,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Decision<Tokens> {
-    let refuse = |reason| Decision::refuse(reason, Endpoint::Token, loaded, moment);
-    let Some(stored) = &loaded.grant else { return refuse(Reason::CodeUnknown) };
-    let grant = &*stored.record;
-    let (code, challenge) = match grant.phase() {
-        Phase::ConsentPending(_) => return refuse(Reason::CodeUnknown),
-        Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
-        Phase::CodeIssued(issued) => (&issued.code, &issued.consent.challenge),
-        Phase::Active(active) => (&active.code, &active.challenge),
-    };
-    if !request.code.secret.digest().matches(code) {
-        return refuse(Reason::CodeUnknown);
-    }
-    if let Err(reason) = is_owners(request, client, grant.terms(), challenge, policy) {
-        return refuse(reason);
-    }
-    let now = grant.now(moment.now);
-    let issued = match grant.phase() {
-        Phase::CodeIssued(issued) => issued,
-        Phase::Active(active)
-            if active.current.matches(&moment.entropy.refresh_secret().digest()) =>
-        {
-            // This request's own commit come back late: its answer is in the record.
-            let access = active.find(&moment.entropy.access_secret().digest());
-            let (scope, expires) =
-                access.map_or((Subset::ALL, now), |live| (live.scope, live.expires));
-            let expires_in = expires.seconds_from(now).max(1);
-            return Decision::allow(
-                EventKind::CodeRedeemed,
-                tokens(client, grant, scope, expires_in, moment),
-                loaded,
-                moment,
-            );
+impl Redemption<'_> {
+    pub(super) fn redeem(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
+        let Some(stored) = &ctx.loaded.grant else { return ctx.refuse(Reason::CodeUnknown) };
+        // A clock that stepped back revives no code that a write has seen expired (I23).
+        let now = stored.record.now(ctx.moment.now);
+        let presented = PresentedCode { request: self, client, stored, ctx, now };
+        match stored.record.phase() {
+            Phase::ConsentPending(_) => ctx.refuse(Reason::CodeUnknown),
+            Phase::CodeIssued(issued) => {
+                match presented.check_owner(&issued.code, &issued.consent.challenge) {
+                    Ok(()) => presented.issue_tokens(issued),
+                    Err(reason) => ctx.refuse(reason),
+                }
+            }
+            Phase::Active(active) => match presented.check_owner(&active.code, &active.challenge) {
+                Ok(()) => presented.judge_second_use(active),
+                Err(reason) => ctx.refuse(reason),
+            },
+            Phase::Revoked(_) => ctx.refuse(Reason::GrantRevoked),
         }
-        _ => {
-            let revoked = grant.revoked(RevocationCause::Replay, now);
-            return refuse(Reason::CodeReused).writing(Write::grant(Some(stored), revoked));
-        }
-    };
-    let resources = match is_alive(request, issued, grant, loaded, policy, now) {
-        Ok(resources) => resources,
-        Err(fault) => {
-            return Decision::refuse(fault, Endpoint::Token, loaded, moment);
-        }
-    };
-    let minted = Minted {
-        refresh: moment.entropy.refresh_secret().digest(),
-        access: moment.entropy.access_secret().digest(),
-        scope: Subset::ALL,
-        resources,
-    };
-    let family = moment.entropy.secret().digest();
-    let next =
-        grant.redeemed(issued, family, &minted, client.grant_types().refresh_token, policy, now);
-    // Already done when it was approved, unless the policy's lifetimes have grown since.
-    if let Some(renewed) = renewal(loaded, next.last_use(), policy) {
-        return Decision::prepare(renewed, Endpoint::Token, loaded, moment);
-    }
-    let expires_in = now.after(policy.lifetimes().access).min(grant.expires()).seconds_from(now);
-    let tokens = tokens(client, grant, Subset::ALL, expires_in, moment);
-    Decision::allow(EventKind::CodeRedeemed, tokens, loaded, moment)
-        .writing(Write::grant(Some(stored), next))
-}
-
-/// Whether the code was this client's to redeem: client, redirect URI and verifier (OAuth 2.1
-/// §4.1.3, §7.5.2).
-fn is_owners(
-    request: &Redemption<'_>,
-    client: &Client,
-    terms: &Terms,
-    challenge: &CodeChallenge,
-    policy: &Policy,
-) -> Result<(), Reason> {
-    if client.id() != &terms.client {
-        return Err(Reason::CodeClientMismatch);
-    }
-    match &request.redirect_uri {
-        Some(uri) if uri != terms.redirect_uri.as_str() => {
-            return Err(Reason::TokenRedirectUriMismatch);
-        }
-        None if terms.redirect_uri_sent
-            && policy.token_redirect_uri() == TokenRedirectUri::RequiredIfSent =>
-        {
-            return Err(Reason::TokenRedirectUriMissing);
-        }
-        _ => {}
-    }
-    match CodeVerifier::parse(&request.verifier) {
-        Some(verifier) if challenge.verify(&verifier) => Ok(()),
-        // A challenge is itself a well-formed verifier, so the commonest mistake arrives here.
-        _ if challenge.is(&request.verifier) => Err(Reason::VerifierIsChallenge),
-        Some(_) => Err(Reason::VerifierMismatch),
-        None => Err(Reason::VerifierMalformed),
     }
 }
 
-/// Whether a code that was not redeemed still can be, and for which resources.
-fn is_alive(
-    request: &Redemption<'_>,
-    issued: &IssuedCode,
-    grant: &Grant,
-    loaded: &Loaded,
-    policy: &Policy,
-    now: crate::moment::Timestamp,
-) -> Result<Subset, Fault> {
-    if now >= issued.expires || now >= grant.expires() {
-        return Err(Reason::CodeExpired.into());
-    }
-    if !loaded.is_of_epoch(grant) {
-        return Err(Reason::GrantEnded.into());
-    }
-    loaded.check_accounts()?;
-    narrowed_resources(&request.resources, grant.terms(), policy)
+/// A code that names a grant, presented by an authenticated client.
+struct PresentedCode<'a> {
+    request: &'a Redemption<'a>,
+    client: &'a Client,
+    stored: &'a Stored<Grant>,
+    ctx: &'a Context<'a>,
+    /// By the record's time.
+    now: Timestamp,
 }
 
-fn tokens(
-    client: &Client,
-    grant: &Grant,
-    scope: Subset,
-    expires_in: u64,
-    moment: &Moment,
-) -> Tokens {
-    let entropy = &moment.entropy;
-    let refresh = || Issued::refresh(grant.id(), entropy.secret(), entropy.refresh_secret());
-    Tokens {
-        access: Issued::one(Kind::Access, grant.id(), entropy.access_secret()),
-        refresh: client.grant_types().refresh_token.then(refresh),
-        expires_in,
-        terms: Arc::clone(grant.terms()),
-        scope,
+impl PresentedCode<'_> {
+    /// Checks that the code is the grant's and was this client's to redeem: client, redirect URI
+    /// and verifier (OAuth 2.1 §4.1.3).
+    ///
+    /// An attempt that fails here writes nothing, whether the code was redeemed or not. A thief who
+    /// has only the code could otherwise revoke the grant (OAuth 2.1 §7.5.2).
+    fn check_owner(&self, code: &Digest, challenge: &CodeChallenge) -> Result<(), Reason> {
+        let terms = self.grant().terms();
+        if !self.request.code.secret.digest().matches(code) {
+            return Err(Reason::CodeUnknown);
+        }
+        if self.client.id() != &terms.client {
+            return Err(Reason::CodeClientMismatch);
+        }
+        match &self.request.redirect_uri {
+            Some(uri) if uri != terms.redirect_uri.as_str() => {
+                return Err(Reason::TokenRedirectUriMismatch);
+            }
+            None if terms.redirect_uri_sent
+                && self.ctx.policy.token_redirect_uri() == TokenRedirectUri::RequiredIfSent =>
+            {
+                return Err(Reason::TokenRedirectUriMissing);
+            }
+            Some(_) | None => {}
+        }
+        // Code injection: a code that was slipped into another session fails here, for the verifier
+        // of that session is another (OAuth 2.1 §7.5.1).
+        match CodeVerifier::parse(&self.request.verifier) {
+            Some(verifier) if challenge.verify(&verifier) => Ok(()),
+            // A challenge is itself a well-formed verifier: the most common mistake of a client.
+            _ if challenge.is(&self.request.verifier) => Err(Reason::VerifierIsChallenge),
+            Some(_) => Err(Reason::VerifierMismatch),
+            None => Err(Reason::VerifierMalformed),
+        }
+    }
+
+    /// Redeems a code that was not redeemed before.
+    fn issue_tokens(&self, issued: &IssuedCode) -> Decision<Tokens> {
+        let resources = match self.check_code(issued) {
+            Ok(resources) => resources,
+            Err(fault) => return self.ctx.refuse(fault),
+        };
+        let entropy = &self.ctx.moment.entropy;
+        let policy = self.ctx.policy;
+        let minted = Minted {
+            refresh: entropy.refresh_secret().digest(),
+            access: entropy.access_secret().digest(),
+            scope: Subset::ALL,
+            resources,
+        };
+        let family = entropy.secret().digest();
+        let refreshes = self.client.grant_types().refresh_token;
+        let next = self.grant().redeemed(issued, family, &minted, refreshes, policy, self.now);
+        // The approval has renewed the client already, unless the lifetimes have grown since.
+        if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
+            return self.ctx.prepare(renewal);
+        }
+        let expires = self.now.after(policy.lifetimes().access).min(self.grant().expires());
+        let tokens = self.tokens(Subset::ALL, expires.seconds_from(self.now));
+        self.ctx
+            .allow(EventKind::CodeRedeemed, tokens)
+            .writing(Write::grant(Some(self.stored), next))
+    }
+
+    /// Judges a code that was redeemed already. Its expiry no longer counts.
+    fn judge_second_use(&self, active: &Active) -> Decision<Tokens> {
+        let entropy = &self.ctx.moment.entropy;
+        if active.current.matches(&entropy.refresh_secret().digest()) {
+            // Lost response of the store: an earlier attempt of this request redeemed the code, and
+            // the record has its answer (I17).
+            return match active.find(&entropy.access_secret().digest()) {
+                Some(entry) => self.answer_again(entry.scope, entry.expires),
+                None => self.answer_again(Subset::ALL, self.now),
+            };
+        }
+        // Replay: one of the two redemptions may be a thief's, and it is not known which (OAuth 2.1
+        // §4.1.3, §7.5.2). Two requests at once end here too (CODE-07).
+        let revoked = self.grant().revoked(RevocationCause::Replay, self.now);
+        self.ctx.refuse(Reason::CodeReused).writing(Write::grant(Some(self.stored), revoked))
+    }
+
+    fn answer_again(&self, scope: Subset, expires: Timestamp) -> Decision<Tokens> {
+        // A 200 never has an `expires_in` of 0 (CLOCK-05).
+        let expires_in = expires.seconds_from(self.now).max(1);
+        self.ctx.allow(EventKind::CodeRedeemed, self.tokens(scope, expires_in))
+    }
+
+    /// Checks that the code, its grant and its account are alive. Returns the resources that the
+    /// tokens are for.
+    fn check_code(&self, issued: &IssuedCode) -> Result<Subset, Fault> {
+        if self.now >= issued.expires || self.now >= self.grant().expires() {
+            return Err(Reason::CodeExpired.into());
+        }
+        if !self.ctx.loaded.is_of_epoch(self.grant()) {
+            return Err(Reason::GrantEnded.into());
+        }
+        self.ctx.check_accounts()?;
+        narrowed_resources(&self.request.resources, self.grant().terms(), self.ctx.policy)
+    }
+
+    /// Returns the tokens that this request mints.
+    fn tokens(&self, scope: Subset, expires_in: u64) -> Tokens {
+        let id = self.grant().id();
+        let entropy = &self.ctx.moment.entropy;
+        let refresh = || Issued::refresh(id, entropy.secret(), entropy.refresh_secret());
+        Tokens {
+            access: Issued::one(Kind::Access, id, entropy.access_secret()),
+            refresh: self.client.grant_types().refresh_token.then(refresh),
+            expires_in,
+            terms: Arc::clone(self.grant().terms()),
+            scope,
+        }
+    }
+
+    fn grant(&self) -> &Grant {
+        &self.stored.record
     }
 }

@@ -1,17 +1,16 @@
-//! refresh: a refresh token becomes its successor (OAuth 2.1 §4.3). The steps are the rows of the
-//! decision table, in its order.
+//! refresh: a refresh token is exchanged for its successor (OAuth 2.1 §4.3). The steps are the
+//! lines of the table in `docs/decisions.md`, in their order.
 
 use std::sync::Arc;
 
-use super::renew::renewal;
+use super::context::Context;
 use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope};
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::{Active, Grant, Minted, Phase, RevocationCause};
-use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded};
-use crate::policy::Policy;
-use crate::reason::{Endpoint, Reason};
+use crate::moment::Timestamp;
+use crate::operation::Decision;
+use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::token::Refreshing;
@@ -20,157 +19,202 @@ use crate::value::credential::{Issued, Kind};
 use crate::value::scope::Subset;
 use crate::value::secret::{Salt, Secret, Successor};
 
-pub(crate) fn refresh(
-    request: &Refreshing<'_>,
-    client: &Client,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Decision<Tokens> {
-    let refuse = |reason| Decision::refuse(reason, Endpoint::Token, loaded, moment);
-    let Some(stored) = &loaded.grant else { return refuse(Reason::RefreshUnknown) };
-    let grant = &stored.record;
-    let active = match grant.phase() {
-        Phase::Active(active) => active,
-        Phase::Revoked(revoked) if revoked.cause == RevocationCause::SecurityEvent => {
-            return refuse(Reason::RevokedSecurityEvent);
+impl Refreshing<'_> {
+    pub(super) fn refresh(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
+        let token = match self.find_token(client, ctx) {
+            Ok(token) => token,
+            Err(reason) => return ctx.refuse(reason),
+        };
+        if self.token.current.digest().matches(&token.active.current) {
+            return token.rotate();
         }
-        Phase::Revoked(_) => return refuse(Reason::GrantRevoked),
-        Phase::ConsentPending(_) | Phase::CodeIssued(_) => return refuse(Reason::RefreshUnknown),
-    };
-    if client.id() != grant.client_id() {
-        return refuse(Reason::RefreshClientMismatch);
+        match token.find_rotation() {
+            Some(rotation) => token.answer_again(rotation),
+            None => token.judge_replay(),
+        }
     }
-    if !request.token.family.digest().matches(&active.family) {
-        return refuse(Reason::RefreshForged);
+
+    /// Returns the token if it is of a live grant's family and its client presents it. Nothing is
+    /// written otherwise: neither another client nor a forger can end a grant (REFRESH-06).
+    fn find_token<'a>(
+        &'a self,
+        client: &Client,
+        ctx: &'a Context<'a>,
+    ) -> Result<FamilyToken<'a>, Reason> {
+        let stored = ctx.loaded.grant.as_ref().ok_or(Reason::RefreshUnknown)?;
+        let grant = &*stored.record;
+        let active = match grant.phase() {
+            Phase::Active(active) => active,
+            Phase::Revoked(revoked) if revoked.cause == RevocationCause::SecurityEvent => {
+                return Err(Reason::RevokedSecurityEvent);
+            }
+            Phase::Revoked(_) => return Err(Reason::GrantRevoked),
+            Phase::ConsentPending(_) | Phase::CodeIssued(_) => return Err(Reason::RefreshUnknown),
+        };
+        if client.id() != grant.client_id() {
+            return Err(Reason::RefreshClientMismatch);
+        }
+        // Forgery: the id of a grant is no secret. Every token that was ever issued for the grant
+        // has the family's secret, so a token without it is no replay.
+        if !self.token.family.digest().matches(&active.family) {
+            return Err(Reason::RefreshForged);
+        }
+        // A clock that stepped back revives no grant that a write has seen expired (I23).
+        let now = grant.now(ctx.moment.now);
+        if now >= grant.expires() {
+            return Err(Reason::RefreshAbsoluteExpired);
+        }
+        if !ctx.loaded.is_of_epoch(grant) {
+            return Err(Reason::GrantEnded);
+        }
+        Ok(FamilyToken { request: self, stored, active, ctx, now })
     }
-    let now = grant.now(moment.now);
-    if now >= grant.expires() {
-        return refuse(Reason::RefreshAbsoluteExpired);
-    }
-    if !loaded.is_of_epoch(grant) {
-        return refuse(Reason::GrantEnded);
-    }
-    OfFamily { request, stored, active, loaded, policy, moment, now }.decide()
 }
 
-/// A refresh token of the grant's family, presented by the grant's client while the grant is alive:
-/// current, or rotated before.
-struct OfFamily<'a> {
+/// A refresh token of the family of a live grant, presented by the grant's client: the current one,
+/// or one that was rotated before.
+struct FamilyToken<'a> {
     request: &'a Refreshing<'a>,
     stored: &'a Stored<Grant>,
     active: &'a Active,
-    loaded: &'a Loaded,
-    policy: &'a Policy,
-    moment: &'a Moment,
+    ctx: &'a Context<'a>,
     /// By the record's time.
     now: Timestamp,
 }
 
-impl OfFamily<'_> {
-    fn decide(&self) -> Decision<Tokens> {
-        if self.request.token.current.digest().matches(&self.active.current) {
-            return self.rotate();
-        }
-        match self.current_successor() {
-            Some((successor, salt, kind)) => self.answer_again(successor, &salt, kind),
-            None => self.replayed(),
-        }
-    }
+/// The scope and resources that a refresh asks for, within the grant's.
+struct Narrowed {
+    scope: Subset,
+    resources: Subset,
+}
 
-    /// The current token: it becomes its successor.
+/// A rotation of the presented token whose successor is the current token.
+struct Rotation {
+    refresh: Secret,
+    salt: Salt,
+    /// What happened when this rotation is answered again.
+    kind: EventKind,
+}
+
+impl FamilyToken<'_> {
+    /// Replaces the current token by its successor.
     fn rotate(&self) -> Decision<Tokens> {
-        let (scope, resources) = match self.asked() {
-            Ok(asked) => asked,
-            Err(fault) => return self.refuse(fault),
+        let narrowed = match self.check_request() {
+            Ok(narrowed) => narrowed,
+            Err(fault) => return self.ctx.refuse(fault),
         };
-        let (grant, presented, salt) =
-            (self.grant(), &self.request.token.current, self.moment.entropy.salt());
-        let (refresh, access) = (
-            presented.successor(Successor::Refresh, &salt),
-            presented.successor(Successor::Access, &salt),
-        );
-        let minted =
-            Minted { refresh: refresh.digest(), access: access.digest(), scope, resources };
-        let next = grant.rotated(self.active, &minted, salt, self.policy, self.now);
-        let expires = self.now.after(self.policy.lifetimes().access).min(grant.expires());
-        let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now));
-        if let Some(renewed) = renewal(self.loaded, next.last_use(), self.policy) {
-            return Decision::prepare(renewed, Endpoint::Token, self.loaded, self.moment);
+        let grant = self.grant();
+        let policy = self.ctx.policy;
+        let presented = &self.request.token.current;
+        let salt = self.ctx.moment.entropy.salt();
+        let refresh = presented.successor(Successor::Refresh, &salt);
+        let access = presented.successor(Successor::Access, &salt);
+        let minted = Minted {
+            refresh: refresh.digest(),
+            access: access.digest(),
+            scope: narrowed.scope,
+            resources: narrowed.resources,
+        };
+        let next = grant.rotated(self.active, &minted, salt, policy, self.now);
+        if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
+            return self.ctx.prepare(renewal);
         }
-        let write = Write::grant(Some(self.stored), next);
-        Decision::allow(EventKind::TokensRefreshed, tokens, self.loaded, self.moment)
-            .noticing(self.dropped())
-            .writing(write)
+        let expires = self.now.after(policy.lifetimes().access).min(grant.expires());
+        let expires_in = expires.seconds_from(self.now);
+        let tokens = self.tokens(refresh, access, narrowed.scope, expires_in);
+        self.ctx
+            .allow(EventKind::TokensRefreshed, tokens)
+            .noticing(self.dropped_scope())
+            .writing(Write::grant(Some(self.stored), next))
     }
 
-    /// The successor of a rotated token, if it is the current one: made by this very request, whose
-    /// commit came back late, or by the last rotation while the replay window is open.
-    fn current_successor(&self) -> Option<(Secret, Salt, EventKind)> {
-        let window = self.policy.replay_window();
-        let own =
-            self.moment.again.then(|| (self.moment.entropy.salt(), EventKind::TokensRefreshed));
-        let is_open = self.now < self.active.rotated.after(window);
-        let last = self.active.window.filter(|_| is_open).and_then(|last| last.salt);
-        let last = last.map(|salt| (salt, EventKind::RefreshReplayedInWindow));
-        own.into_iter().chain(last).find_map(|(salt, kind)| {
-            let successor = self.request.token.current.successor(Successor::Refresh, &salt);
-            successor.digest().matches(&self.active.current).then_some((successor, salt, kind))
-        })
-    }
-
-    /// The answer of that rotation again: its tokens derived anew, their scope and lifetime from
-    /// the record.
-    fn answer_again(&self, refresh: Secret, salt: &Salt, kind: EventKind) -> Decision<Tokens> {
-        if let Err(fault) = self.asked() {
-            return self.refuse(fault);
+    /// Returns the rotation that made the current token from the presented one, if its answer may
+    /// be given again.
+    fn find_rotation(&self) -> Option<Rotation> {
+        // Lost response of the store: an earlier attempt of this request made the rotation (I17).
+        if self.ctx.moment.again {
+            let salt = self.ctx.moment.entropy.salt();
+            let own = self.rotation_by(salt, EventKind::TokensRefreshed);
+            if own.is_some() {
+                return own;
+            }
         }
-        let access = self.request.token.current.successor(Successor::Access, salt);
-        // An access token that was revoked by itself stays dead; the client finds out at its first
-        // use and refreshes.
-        let recorded = self.active.find(&access.digest());
-        let (scope, expires) =
-            recorded.map_or((Subset::ALL, self.now), |live| (live.scope, live.expires));
-        let tokens = self.tokens(refresh, access, scope, expires.seconds_from(self.now).max(1));
-        Decision::allow(kind, tokens, self.loaded, self.moment).noticing(self.dropped())
+        // Lost response to the client, or two requests of it at once: the replay window is open
+        // (REFRESH-05).
+        if self.now >= self.active.rotated.after(self.ctx.policy.replay_window()) {
+            return None;
+        }
+        let salt = self.active.window?.salt?;
+        self.rotation_by(salt, EventKind::RefreshReplayedInWindow)
     }
 
-    /// A rotated token that gets no answer: whether that is a replay.
-    fn replayed(&self) -> Decision<Tokens> {
-        let window = self.policy.replay_window();
-        // Two rotations within one window: two tabs, not a thief.
+    /// Returns the rotation by this salt, if its successor is the current token.
+    fn rotation_by(&self, salt: Salt, kind: EventKind) -> Option<Rotation> {
+        let refresh = self.request.token.current.successor(Successor::Refresh, &salt);
+        let is_current = refresh.digest().matches(&self.active.current);
+        is_current.then_some(Rotation { refresh, salt, kind })
+    }
+
+    /// Gives the answer of that rotation again. The tokens are derived anew; their scope and
+    /// lifetime come from the record.
+    fn answer_again(&self, rotation: Rotation) -> Decision<Tokens> {
+        if let Err(fault) = self.check_request() {
+            return self.ctx.refuse(fault);
+        }
+        let presented = &self.request.token.current;
+        let access = presented.successor(Successor::Access, &rotation.salt);
+        // An access token that was revoked alone stays dead. The client learns so at its first use
+        // and refreshes.
+        let entry = self.active.find(&access.digest());
+        let scope = entry.map_or(Subset::ALL, |entry| entry.scope);
+        let expires = entry.map_or(self.now, |entry| entry.expires);
+        // A 200 never has an `expires_in` of 0 (CLOCK-05).
+        let expires_in = expires.seconds_from(self.now).max(1);
+        let tokens = self.tokens(rotation.refresh, access, scope, expires_in);
+        self.ctx.allow(rotation.kind, tokens).noticing(self.dropped_scope())
+    }
+
+    /// Judges a rotated token that gets no answer. Unless an honest client may have sent it, it is
+    /// a replay: a thief and the client may both hold tokens of the grant (OAuth 2.1 §4.3.1).
+    fn judge_replay(&self) -> Decision<Tokens> {
+        let window = self.ctx.policy.replay_window();
+        // Two tabs of one client: two rotations lie within one window.
         if self.active.window.is_some_and(|last| self.now < last.previous_rotation.after(window)) {
-            return self.refuse(Reason::RefreshSuperseded);
+            return self.ctx.refuse(Reason::RefreshSuperseded);
         }
-        // What was decided again may have rotated the token itself, in a commit that is still on
-        // its way.
-        if self.moment.again && !window.is_zero() {
-            return self.refuse(Reason::Contended);
+        // Late write: an earlier attempt of this request may have rotated the token, and its commit
+        // may still be under way (I14, I17).
+        if self.ctx.moment.again && !window.is_zero() {
+            return self.ctx.refuse(Reason::Contended);
         }
         let revoked = self.grant().revoked(RevocationCause::Replay, self.now);
-        self.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
+        self.ctx.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
     }
 
-    /// What is judged only of a token that would otherwise be answered: a replay is one whatever
-    /// else is wrong with the request.
-    fn asked(&self) -> Result<(Subset, Subset), Fault> {
+    /// Checks idle time, accounts, scope and resources, of a token that would be answered only. A
+    /// thief could otherwise hide a replay behind a bad scope.
+    fn check_request(&self) -> Result<Narrowed, Fault> {
         if self.now >= self.active.idle_expires {
             return Err(Reason::RefreshIdleExpired.into());
         }
-        self.loaded.check_accounts()?;
-        let scope =
-            narrowed_scope(self.request.scope.as_deref(), self.grant().terms(), self.policy)?;
-        let resources =
-            narrowed_resources(&self.request.resources, self.grant().terms(), self.policy)?;
-        Ok((scope, resources))
+        self.ctx.check_accounts()?;
+        let terms = self.grant().terms();
+        let policy = self.ctx.policy;
+        Ok(Narrowed {
+            scope: narrowed_scope(self.request.scope.as_deref(), terms, policy)?,
+            resources: narrowed_resources(&self.request.resources, terms, policy)?,
+        })
     }
 
-    fn dropped(&self) -> Option<String> {
-        dropped_from_refresh(self.request.scope.as_deref(), self.grant().terms(), self.policy)
+    /// Returns the event's detail about scope tokens that were left out.
+    fn dropped_scope(&self) -> Option<String> {
+        let requested = self.request.scope.as_deref();
+        dropped_from_refresh(requested, self.grant().terms(), self.ctx.policy)
     }
 
     fn tokens(&self, refresh: Secret, access: Secret, scope: Subset, expires_in: u64) -> Tokens {
-        let (id, family) = (self.grant().id(), Secret::new(*self.request.token.family.bytes()));
+        let id = self.grant().id();
+        let family = Secret::new(*self.request.token.family.bytes());
         Tokens {
             access: Issued::one(Kind::Access, id, access),
             refresh: Some(Issued::refresh(id, family, refresh)),
@@ -182,9 +226,5 @@ impl OfFamily<'_> {
 
     fn grant(&self) -> &Grant {
         &self.stored.record
-    }
-
-    fn refuse(&self, fault: impl Into<Fault>) -> Decision<Tokens> {
-        Decision::refuse(fault, Endpoint::Token, self.loaded, self.moment)
     }
 }

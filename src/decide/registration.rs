@@ -1,8 +1,8 @@
-//! register: a client asks to be known, and is told what it is known as (RFC 7591 §3). Nothing is
-//! kept of one that is refused.
+//! register: a client registers itself (RFC 7591 §3). A refused registration leaves no record.
 
 use std::sync::Arc;
 
+use super::context::Context;
 use crate::client::{Authentication, Client, StoredSecret};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
@@ -11,7 +11,7 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
-use crate::refusal::{Fault, Refusal};
+use crate::refusal::Fault;
 use crate::request::registration::RegistrationRequest;
 use crate::response::registration::Registered;
 use crate::value::auth_method::{AuthMethod, SecretMethod};
@@ -20,36 +20,27 @@ impl Operation for RegistrationRequest {
     type Response = Registered;
 
     fn keys(&self, _: &Policy, moment: &Moment) -> Keys<'_> {
-        // Under a name it has just drawn, only a request that lost a race can find a record: its
-        // own.
+        // A `client_id` that was just drawn is on record only if an earlier attempt of this request
+        // wrote it.
         let client_id = String::from(moment.entropy.client_id());
         let client = if moment.again { ClientKey::named(client_id) } else { ClientKey::Unnamed };
         Keys { client, ..Keys::default() }
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
-        let refuse = |fault: Fault| {
-            Decision::refuse_by(Refusal::of(fault, Endpoint::Registration), loaded, moment)
-                .noted(self.sender.as_deref())
-        };
-        let allow = |registered| {
-            Decision::allow(EventKind::ClientRegistered, registered, loaded, moment)
-                .narrowed(&self.metadata.dropped, self.sender.as_deref())
-        };
-        let client = match client(self, policy, moment) {
+        let ctx = Context::new(self, loaded, policy, moment);
+        let client = match self.new_client(policy, moment) {
             Ok(client) => Arc::new(client),
-            Err(fault) => return refuse(fault),
+            Err(fault) => return self.refuse(fault, &ctx),
         };
         match &loaded.client {
-            None => {
-                let registered = registered(&client, policy, moment);
-                allow(registered).writing(Write::client(None, client))
-            }
-            // Its own commit come back late.
+            None => self.register(&client, &ctx).writing(Write::client(None, client)),
+            // Lost response of the store: an earlier attempt of this request wrote the client
+            // (I17).
             Some(stored) if stored.record.epoch() == client.epoch() => {
-                allow(registered(&stored.record, policy, moment))
+                self.register(&stored.record, &ctx)
             }
-            Some(_) => refuse(Reason::Contended.into()),
+            Some(_) => self.refuse(Reason::Contended, &ctx),
         }
     }
 
@@ -58,28 +49,43 @@ impl Operation for RegistrationRequest {
     }
 }
 
-fn client(
-    request: &RegistrationRequest,
-    policy: &Policy,
-    moment: &Moment,
-) -> Result<Client, Fault> {
-    let metadata = request.metadata.clone();
-    // RFC 7591's default, where the client names no method, is negotiated like any other.
-    let default = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
-    let method = metadata.auth_method.unwrap_or(default);
-    let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
-    let management = policy.registration().is_some_and(|rules| rules.management);
-    let management = management.then(|| moment.entropy.management_token().text_digest());
-    let until = moment.now.after(policy.lifetimes().unused_client);
-    let builder = Client::public(moment.entropy.client_id())
-        .authenticating(authentication(method, moment))
-        .registering_for(grant_types)
-        .registered(management, moment.now, until, moment.entropy.epoch());
-    metadata.describe(builder, policy)
+impl RegistrationRequest {
+    fn new_client(&self, policy: &Policy, moment: &Moment) -> Result<Client, Fault> {
+        let metadata = self.metadata.clone();
+        // RFC 7591's default for a client that names no method is negotiated like any other method.
+        let default = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
+        let method = metadata.auth_method.unwrap_or(default);
+        let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
+        let management =
+            is_managed(policy).then(|| moment.entropy.management_token().text_digest());
+        let expires = moment.now.after(policy.lifetimes().unused_client);
+        let builder = Client::public(moment.entropy.client_id())
+            .authenticating(new_authentication(method, moment))
+            .registering_for(grant_types)
+            .registered(management, moment.now, expires, moment.entropy.epoch());
+        metadata.describe(builder, policy)
+    }
+
+    /// Answers with the client and its secrets, which are shown once.
+    fn register(&self, client: &Arc<Client>, ctx: &Context<'_>) -> Decision<Registered> {
+        let entropy = &ctx.moment.entropy;
+        let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
+        let registered = Registered {
+            client: Arc::clone(client),
+            secret: has_secret.then(|| entropy.client_secret()),
+            management: is_managed(ctx.policy).then(|| entropy.management_token()),
+        };
+        ctx.allow(EventKind::ClientRegistered, registered)
+            .narrowed(&self.metadata.dropped, self.sender.as_deref())
+    }
+
+    fn refuse(&self, fault: impl Into<Fault>, ctx: &Context<'_>) -> Decision<Registered> {
+        ctx.refuse(fault).noted(self.sender.as_deref())
+    }
 }
 
-/// A client that authenticates in this way, by a secret of this request's if it takes one.
-pub(super) fn authentication(method: AuthMethod, moment: &Moment) -> Authentication {
+/// Returns how a client of this method authenticates. A secret is made from this request's entropy.
+pub(super) fn new_authentication(method: AuthMethod, moment: &Moment) -> Authentication {
     match method {
         AuthMethod::None => Authentication::Public,
         AuthMethod::Secret(method) => Authentication::Confidential {
@@ -89,12 +95,7 @@ pub(super) fn authentication(method: AuthMethod, moment: &Moment) -> Authenticat
     }
 }
 
-fn registered(client: &Arc<Client>, policy: &Policy, moment: &Moment) -> Registered {
-    let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
-    let management = policy.registration().is_some_and(|rules| rules.management);
-    Registered {
-        client: Arc::clone(client),
-        secret: has_secret.then(|| moment.entropy.client_secret()),
-        management: management.then(|| moment.entropy.management_token()),
-    }
+/// Returns whether clients that register themselves can manage their registration.
+fn is_managed(policy: &Policy) -> bool {
+    policy.registration().is_some_and(|rules| rules.management)
 }

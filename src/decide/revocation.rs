@@ -1,19 +1,17 @@
 //! revoke: a client gives a token back (RFC 7009 §2). A refresh token ends its grant, an access
 //! token ends alone.
 
-use std::sync::Arc;
-
 use super::authenticate::authenticate;
+use super::context::Context;
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Active, Grant, Phase, RevocationCause};
+use crate::grant::{Phase, RevocationCause};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
-use crate::policy::Policy;
+use crate::policy::{Policy, RevocationRules};
 use crate::reason::{Endpoint, Reason};
-use crate::record::{Stored, Write};
-use crate::refusal::Fault;
+use crate::record::Write;
 use crate::request::revocation::{Revocable, RevocationRequest};
 use crate::response::revocation::Revoked;
 
@@ -30,35 +28,12 @@ impl Operation for RevocationRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Revoked> {
-        let refuse_for = |fault: Fault| {
-            Decision::refuse(fault, Endpoint::Token, loaded, moment)
-                .claimed_by(&self.credentials.id)
+        let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
+        let client = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+            Ok(client) => client,
+            Err(fault) => return ctx.refuse(fault),
         };
-        let refuse = |reason: Reason| refuse_for(reason.into());
-        let client =
-            match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
-                Ok(client) => client,
-                Err(fault) => return refuse_for(fault),
-            };
-        let token = match (&self.token, policy.revocation()) {
-            (_, None) => return refuse(Reason::RevocationOff).by(client),
-            (Err(reason), _) => return refuse(*reason).by(client),
-            (Ok(token), Some(_)) => token,
-        };
-        let decision = match revoke(token, client, loaded, policy, moment) {
-            Err(Reason::RevocationClientMismatch)
-                if policy.revocation().is_some_and(|rules| rules.silent) =>
-            {
-                let decision = Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment);
-                decision.because(Reason::RevocationClientMismatch)
-            }
-            Err(reason) => refuse(reason),
-            Ok(None) => Decision::allow(EventKind::NothingRevoked, Revoked, loaded, moment),
-            Ok(Some((kind, write))) => {
-                Decision::allow(kind, Revoked, loaded, moment).writing(write)
-            }
-        };
-        decision.by(client)
+        self.revoke(client, &ctx).by(client)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -66,44 +41,60 @@ impl Operation for RevocationRequest<'_> {
     }
 }
 
-/// The write that ends the token; nothing if it is over already, was never ours, or is of another
-/// family.
-fn revoke(
-    token: &Revocable,
-    client: &Client,
-    loaded: &Loaded,
-    policy: &Policy,
-    moment: &Moment,
-) -> Result<Option<(EventKind, Write)>, Reason> {
-    let Some((stored, active)) = loaded.grant.as_ref().and_then(in_use) else { return Ok(None) };
-    let grant = &*stored.record;
-    let is_of_grant = match token {
-        Revocable::Refresh(token) => token.family.digest().matches(&active.family),
-        Revocable::Access(token) => active
-            .find(&token.secret.digest())
-            .is_some_and(|live| grant.now(moment.now) < live.expires),
-        Revocable::Nothing => false,
-    };
-    if !is_of_grant {
-        return Ok(None);
-    }
-    if client.id() != grant.client_id() {
-        return Err(Reason::RevocationClientMismatch);
-    }
-    let now = grant.now(moment.now);
-    let cascades = policy.revocation().is_some_and(|rules| rules.cascade_from_access);
-    let (kind, next) = match token {
-        Revocable::Access(token) if !cascades => {
-            (EventKind::TokenRevoked, grant.without(active, &token.secret.digest(), now))
+impl RevocationRequest<'_> {
+    fn revoke(&self, client: &Client, ctx: &Context<'_>) -> Decision<Revoked> {
+        let Some(rules) = ctx.policy.revocation() else {
+            return ctx.refuse(Reason::RevocationOff);
+        };
+        let token = match &self.token {
+            Ok(token) => token,
+            Err(reason) => return ctx.refuse(*reason),
+        };
+        let Some(stored) = &ctx.loaded.grant else { return revoke_nothing(ctx) };
+        let grant = &*stored.record;
+        let Phase::Active(active) = grant.phase() else { return revoke_nothing(ctx) };
+        let now = grant.now(ctx.moment.now);
+        let is_live = match token {
+            // Any refresh token of the family does, also one that was rotated before.
+            Revocable::Refresh(token) => token.family.digest().matches(&active.family),
+            Revocable::Access(token) => {
+                active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)
+            }
+            Revocable::Nothing => false,
+        };
+        if !is_live {
+            return revoke_nothing(ctx);
         }
-        _ => (EventKind::GrantRevoked, grant.revoked(RevocationCause::Client, now)),
-    };
-    Ok(Some((kind, Write::grant(Some(stored), Arc::new(next)))))
+        // Denial of service: nobody but the grant's own client can end it by a token (I21).
+        if client.id() != grant.client_id() {
+            return refuse_foreign_token(*rules, ctx);
+        }
+        match token {
+            Revocable::Access(token) if !rules.cascade_from_access => {
+                let next = grant.without(active, &token.secret.digest(), now);
+                ctx.allow(EventKind::TokenRevoked, Revoked)
+                    .writing(Write::grant(Some(stored), next))
+            }
+            _ => {
+                let next = grant.revoked(RevocationCause::Client, now);
+                ctx.allow(EventKind::GrantRevoked, Revoked)
+                    .writing(Write::grant(Some(stored), next))
+            }
+        }
+    }
 }
 
-fn in_use(stored: &Stored<Grant>) -> Option<(&Stored<Grant>, &Active)> {
-    match stored.record.phase() {
-        Phase::Active(active) => Some((stored, active)),
-        Phase::ConsentPending(_) | Phase::CodeIssued(_) | Phase::Revoked(_) => None,
+/// Answers a client whose token is over or was never issued: as if it were revoked now (RFC 7009
+/// §2.2).
+fn revoke_nothing(ctx: &Context<'_>) -> Decision<Revoked> {
+    ctx.allow(EventKind::NothingRevoked, Revoked)
+}
+
+/// Answers a client that named a live token of another client (AMB-13).
+fn refuse_foreign_token(rules: RevocationRules, ctx: &Context<'_>) -> Decision<Revoked> {
+    let reason = Reason::RevocationClientMismatch;
+    if rules.silent {
+        return ctx.allow(EventKind::NothingRevoked, Revoked).because(reason);
     }
+    ctx.refuse(reason)
 }

@@ -1,15 +1,14 @@
-//! The token request: who asks, then whether they may ask for this at all, then the verb it is for
+//! The token request: authenticates the client, checks its grant type, then redeems or refreshes
 //! (TOKEN-06).
 
 use super::authenticate::authenticate;
-use super::redeem::redeem;
-use super::refresh::refresh;
+use super::context::Context;
+use crate::client::Client;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
-use crate::refusal::Fault;
 use crate::request::token::{Asked, TokenRequest};
 use crate::response::token::Tokens;
 
@@ -25,32 +24,36 @@ impl Operation for TokenRequest<'_> {
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Tokens> {
-        let refuse_for = |fault: Fault| {
-            Decision::refuse(fault, Endpoint::Token, loaded, moment)
-                .claimed_by(&self.credentials.id)
+        let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.credentials.id);
+        let client = match authenticate(loaded.client.as_ref(), &self.credentials, &ctx) {
+            Ok(client) => client,
+            Err(fault) => return ctx.refuse(fault),
         };
-        let refuse = |reason: Reason| refuse_for(reason.into());
-        let client =
-            match authenticate(loaded.client.as_ref(), &self.credentials, policy, moment.now) {
-                Ok(client) => client,
-                Err(fault) => return refuse_for(fault),
-            };
-        let registered = client.grant_types();
-        let decision = match &self.asked {
-            Asked::Code(_) if !registered.authorization_code => {
-                refuse(Reason::GrantTypeUnauthorized)
-            }
-            Asked::Refresh(_) if !registered.refresh_token => refuse(Reason::GrantTypeUnauthorized),
-            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => {
-                refuse(*reason)
-            }
-            Asked::Code(Ok(redemption)) => redeem(redemption, client, loaded, policy, moment),
-            Asked::Refresh(Ok(refreshing)) => refresh(refreshing, client, loaded, policy, moment),
-        };
-        decision.by(client)
+        self.issue(client, &ctx).by(client)
     }
 
     fn endpoint(&self) -> Endpoint {
         Endpoint::Token
+    }
+}
+
+impl TokenRequest<'_> {
+    fn issue(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
+        let registered = client.grant_types();
+        match &self.asked {
+            // A client that is not registered for the grant type gets this answer whatever else is
+            // wrong with the request.
+            Asked::Code(_) if !registered.authorization_code => {
+                ctx.refuse(Reason::GrantTypeUnauthorized)
+            }
+            Asked::Refresh(_) if !registered.refresh_token => {
+                ctx.refuse(Reason::GrantTypeUnauthorized)
+            }
+            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => {
+                ctx.refuse(*reason)
+            }
+            Asked::Code(Ok(redemption)) => redemption.redeem(client, ctx),
+            Asked::Refresh(Ok(refreshing)) => refreshing.refresh(client, ctx),
+        }
     }
 }

@@ -339,11 +339,11 @@ fn token_form(cast: &Cast, request: &Request) -> Result<Seen, Fault> {
 
 fn registration(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
     let incoming = request.incoming();
-    let reply = match request.to {
+    let result = match request.to {
         To::Register => cast.server.register(&incoming),
         _ => cast.server.manage(&request.name, &incoming),
-    }
-    .expect("the store works");
+    };
+    let reply = reply(cast, result);
     let body = serde_json::from_str::<Value>(&reply.body).unwrap_or_default();
     let text = |member: &str| body[member].as_str().map(str::to_owned);
     for secret in ["client_secret", "registration_access_token"] {

@@ -1,0 +1,94 @@
+//! The context of a decision: the loaded records, the policy and the moment, with the ways to end a
+//! request.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::client::Client;
+use crate::event::EventKind;
+use crate::moment::{Moment, Timestamp};
+use crate::operation::{Decision, Loaded, Operation};
+use crate::policy::Policy;
+use crate::reason::{Endpoint, Reason};
+use crate::record::{Stored, Write};
+use crate::refusal::{Fault, Refusal};
+
+/// Everything that an operation is decided on, beside its request.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) policy: &'a Policy,
+    pub(super) moment: &'a Moment,
+    endpoint: Endpoint,
+    /// The `client_id` that the request names, for the event of a refusal.
+    claimed: Option<&'a str>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        operation: &impl Operation,
+        loaded: &'a Loaded,
+        policy: &'a Policy,
+        moment: &'a Moment,
+    ) -> Self {
+        Self { loaded, policy, moment, endpoint: operation.endpoint(), claimed: None }
+    }
+
+    /// Records this `client_id` in the event of a refusal if no such client was loaded.
+    pub(super) fn claimed_by(self, client_id: &'a str) -> Self {
+        Self { claimed: Some(client_id), ..self }
+    }
+
+    /// Allows the request.
+    pub(super) fn allow<T>(&self, kind: EventKind, response: T) -> Decision<T> {
+        Decision::allow(kind, response, self.loaded, self.moment)
+    }
+
+    /// Refuses the request in the plain form of its endpoint: a page, or a JSON error.
+    pub(super) fn refuse<T>(&self, fault: impl Into<Fault>) -> Decision<T> {
+        self.refuse_by(Refusal::of(fault, self.endpoint))
+    }
+
+    /// Refuses the request by this refusal.
+    pub(super) fn refuse_by<T>(&self, refusal: Refusal) -> Decision<T> {
+        let decision = Decision::refuse_by(refusal, self.loaded, self.moment);
+        match self.claimed {
+            Some(client_id) => decision.claimed_by(client_id),
+            None => decision,
+        }
+    }
+
+    /// Writes this first. The request is decided again once the write is durable.
+    pub(super) fn prepare<T>(&self, write: Write) -> Decision<T> {
+        Decision::prepare(write, self.endpoint, self.loaded, self.moment)
+    }
+
+    /// Returns the client of this id if it is on record, active and not expired.
+    pub(super) fn usable_client(&self, client_id: &str) -> Result<&'a Arc<Client>, Reason> {
+        self.loaded.served(client_id, self.moment.now)
+    }
+
+    /// Returns the record of the client of this id, whatever its status, unless it was deleted.
+    pub(super) fn existing_client(&self, client_id: &str) -> Option<&'a Stored<Client>> {
+        self.loaded.client_of(client_id).filter(|stored| !stored.record.is_deleted())
+    }
+
+    /// Returns the user's account if neither it nor the account of the client's owner is suspended.
+    /// An account that was not loaded counts as suspended.
+    pub(super) fn check_accounts(&self) -> Result<Account, Reason> {
+        self.loaded.check_accounts()?;
+        self.loaded.account.ok_or(Reason::AccountSuspended)
+    }
+
+    /// Returns the write that renews the client, if its record could expire before a grant that may
+    /// be used until `last_use` (CLIENT-23). It must be durable before the grant is written.
+    ///
+    /// Rarely needed: a renewal lasts a whole [unused lifetime](crate::Lifetimes::unused_client)
+    /// beyond that use.
+    pub(super) fn client_renewal(&self, last_use: Timestamp) -> Option<Write> {
+        let stored = self.loaded.client.as_ref()?;
+        let beyond = self.policy.lifetimes().unused_client;
+        let renewed = stored.record.outliving(last_use, beyond)?;
+        Some(Write::client(Some(stored), renewed))
+    }
+}
