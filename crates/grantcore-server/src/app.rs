@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use grantcore::{AsyncServer, Endpoint, Event, Failure, Reason, Refusal, Reply, User};
+use grantcore::{Endpoint, Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
 
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
@@ -21,7 +21,7 @@ use crate::trail::Trail;
 
 /// The server's state, shared by all requests.
 pub(crate) struct App {
-    pub(crate) oauth: AsyncServer<Backend, Trail>,
+    pub(crate) oauth: Server<Backend, FromStore, Trail>,
     pub(crate) trail: Trail,
     pub(crate) tasks: Tasks,
     pub(crate) accounts: Accounts,
@@ -93,16 +93,22 @@ impl App {
         self.refused(&refusal, None)
     }
 
-    /// The store failed while a page was asked for.
-    pub(crate) fn failed(&self, failure: &Failure<BackendError>) -> Response {
-        log_failure(failure);
-        self.refused(&failure.refusal, None)
+    /// The page of a call that did not succeed. `reload_url` leads back to the request.
+    pub(crate) fn failed(
+        &self,
+        error: &Error<BackendError>,
+        reload_url: Option<String>,
+    ) -> Response {
+        log_failure(error);
+        self.refused(error.refusal(), reload_url)
     }
 
-    /// The store failed while a client was asking.
-    pub(crate) fn failed_reply(&self, failure: &Failure<BackendError>) -> Response {
-        log_failure(failure);
-        respond(failure.refusal.reply(self.oauth.policy()))
+    /// The response of a call to a program.
+    pub(crate) fn reply(&self, reply: Result<Reply, Error<BackendError>>) -> Response {
+        respond(reply.unwrap_or_else(|error| {
+            log_failure(&error);
+            error.reply(self.oauth.policy())
+        }))
     }
 }
 
@@ -146,6 +152,9 @@ pub(crate) fn log_event(event: &Event) {
     tracing::info!(kind, reason, detail = event.detail.as_deref(), error, client, subject, flow, correlation = %event.correlation, see, "oauth");
 }
 
-fn log_failure(failure: &Failure<BackendError>) {
-    tracing::error!(error = %failure.error, correlation = %failure.event.correlation, "the store failed");
+/// Logs what only the operator learns of a call that did not succeed: why the database failed.
+pub(crate) fn log_failure(error: &Error<BackendError>) {
+    if let Some(failure) = error.failure() {
+        tracing::error!(error = %failure.cause, correlation = %failure.event.correlation, "the database failed");
+    }
 }

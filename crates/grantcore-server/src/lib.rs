@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
-use grantcore::{AsyncServer, AuditPolicy, FromStore};
+use grantcore::{AuditPolicy, FromStore, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -124,9 +124,9 @@ impl Running {
             TrailBounds { retention: records.trail_retention, events: records.trail_events };
         tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
         let app = Arc::new(App {
-            oauth: AsyncServer::new(policy, backend, FromStore)
-                .observe(app::log_event)
-                .record(trail.clone(), rules),
+            oauth: Server::new(policy, backend, FromStore)
+                .with_observer(app::log_event)
+                .with_audit_log(trail.clone(), rules),
             trail: trail.clone(),
             tasks: tasks.clone(),
             accounts,

@@ -17,8 +17,8 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use grantcore::{
-    Account, AsyncStore, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject,
-    Timestamp, Write,
+    Account, Accounts, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, LoadsAccounts, Store,
+    Stored, Subject, Timestamp, Write,
 };
 
 pub(crate) use self::error::BackendError;
@@ -161,7 +161,7 @@ impl Backend {
     }
 }
 
-impl AsyncStore for Backend {
+impl Store for Backend {
     type Error = BackendError;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
@@ -185,6 +185,24 @@ impl AsyncStore for Backend {
         self.grants.grants_of(subject, after, limit).await
     }
 
+    /// What the grants' store finds at once, and one look at the ledger.
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
+        let loaded = self.grants.load(&Keys { balance: false, ..keys.clone() }).await?;
+        self.complete(loaded, keys.subject, keys.balance).await
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for loaded in self.grants.load_grants(ids).await? {
+            found.push(self.complete(loaded, None, false).await?);
+        }
+        Ok(found)
+    }
+}
+
+impl Accounts for Backend {
+    type Error = BackendError;
+
     async fn account(&self, subject: &str) -> Result<Option<Account>> {
         match self.ledger.balance(subject).await? {
             Some(_) => self.grants.account(subject).await,
@@ -202,18 +220,6 @@ impl AsyncStore for Backend {
             None => Ok(false),
         }
     }
-
-    /// What the grants' store finds at once, and one look at the ledger.
-    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
-        let loaded = self.grants.load(&Keys { balance: false, ..keys.clone() }).await?;
-        self.complete(loaded, keys.subject, keys.balance).await
-    }
-
-    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
-        let mut found = Vec::with_capacity(ids.len());
-        for loaded in self.grants.load_grants(ids).await? {
-            found.push(self.complete(loaded, None, false).await?);
-        }
-        Ok(found)
-    }
 }
+
+impl LoadsAccounts for Backend {}

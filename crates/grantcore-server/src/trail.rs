@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{
-    AsyncAuditLog, AuditError, AuditQuery, Event, EventClass, Timestamp, Written, WrittenRecord,
+    AuditError, AuditLog, AuditQuery, Event, EventClass, Timestamp, Written, WrittenRecord,
 };
 
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ impl fmt::Debug for Trail {
     }
 }
 
-impl AsyncAuditLog for Trail {
+impl AuditLog for Trail {
     type Place = Place;
 
     async fn reserve(&self, event: &Event) -> std::result::Result<Place, AuditError> {

@@ -3,6 +3,7 @@
 
 mod act;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -253,8 +254,8 @@ fn refused(nav: Nav, status: StatusCode, title: &'static str, message: &'static 
     Page(Refused { nav, status, title, message }).into_response()
 }
 
-fn failed(nav: Nav, error: &BackendError) -> Response {
-    tracing::error!(%error, "the store failed");
+fn failed(nav: Nav, error: &dyn Display) -> Response {
+    tracing::error!(%error, "the database failed");
     refused(
         nav,
         StatusCode::SERVICE_UNAVAILABLE,

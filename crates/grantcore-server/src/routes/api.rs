@@ -10,7 +10,7 @@ use grantcore::{Endpoint, RequestParts};
 
 use super::authorize::read;
 use super::clients::source;
-use crate::app::{App, respond};
+use crate::app::App;
 use crate::mcp::Identity;
 use crate::payment::{Payment, Unpaid};
 
@@ -22,14 +22,8 @@ pub(crate) async fn token(State(app): State<Arc<App>>, request: Request) -> Resp
         Err(unread) => return app.unread(unread, Endpoint::Token).await,
     };
     let source = source(&parts);
-    match app
-        .oauth
-        .token(&RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) })
-        .await
-    {
-        Ok(reply) => respond(reply),
-        Err(failure) => app.failed_reply(&failure),
-    }
+    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
+    app.reply(app.oauth.token(&incoming).await)
 }
 
 /// `/oauth/revoke` (RFC 7009).
@@ -40,14 +34,8 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
         Err(unread) => return app.unread(unread, Endpoint::Token).await,
     };
     let source = source(&parts);
-    match app
-        .oauth
-        .revoke(&RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) })
-        .await
-    {
-        Ok(reply) => respond(reply),
-        Err(failure) => app.failed_reply(&failure),
-    }
+    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
+    app.reply(app.oauth.revoke(&incoming).await)
 }
 
 /// `/oauth/introspect` (RFC 7662): for a resource server that runs elsewhere. Those of this process
@@ -59,14 +47,8 @@ pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) ->
         Err(unread) => return app.unread(unread, Endpoint::Token).await,
     };
     let source = source(&parts);
-    match app
-        .oauth
-        .introspect(&RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) })
-        .await
-    {
-        Ok(reply) => respond(reply),
-        Err(failure) => app.failed_reply(&failure),
-    }
+    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
+    app.reply(app.oauth.introspect(&incoming).await)
 }
 
 /// `GET /api`: who the access token speaks for.

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use grantcore::{
-    Answer, AuthorizationStep, Choice, ConsentPage, Endpoint, PAGE_HEADERS, Policy, Reason,
+    AuthorizationStep, Choice, ConsentPage, Endpoint, Error, PAGE_HEADERS, Policy, Reason,
     Registration, RequestParts, User,
 };
 use http_body_util::LengthLimitError;
@@ -49,7 +49,7 @@ pub(super) async fn decide(
     let session = app.session(&parts.headers);
     let user = session.as_ref().map(Session::user);
     let mut answer = ask(app, parts, incoming, user).await;
-    if let Some(Ok(Ok(AuthorizationStep::NeedsLogin(page)))) = &answer
+    if let Some(Ok(AuthorizationStep::NeedsLogin(page))) = &answer
         && let (Some(session), Some(sign_in)) = (&session, answered)
         && sign_in.session == session.binding
         && (sign_in.is_fresh || !page.fresh())
@@ -60,20 +60,19 @@ pub(super) async fn decide(
     let log_in = |wanted| log_in_for(app, Kept::new(query, wanted));
     match answer {
         None => log_in(Wanted::default()),
-        Some(Ok(Ok(AuthorizationStep::NeedsLogin(page)))) => {
+        Some(Ok(AuthorizationStep::NeedsLogin(page))) => {
             log_in(Wanted { fresh: page.fresh(), choice: page.choose_account() })
         }
-        Some(Ok(Ok(AuthorizationStep::NeedsConsent(page)))) => {
+        Some(Ok(AuthorizationStep::NeedsConsent(page))) => {
             with_form_cookie(app, &parts.headers, |csrf| {
                 Page(consent_page(page, Kept::address(query), csrf, app)).into_response()
             })
         }
         // It has been fetched just now; a request with its document is never asked for it again.
-        Some(Ok(Ok(AuthorizationStep::NeedMetadata(_)))) => {
+        Some(Ok(AuthorizationStep::NeedMetadata(_))) => {
             app.refuse(Reason::DocumentUnreachable).await
         }
-        Some(Ok(Err(refusal))) => app.refused(&refusal, None),
-        Some(Err(failure)) => app.failed(&failure),
+        Some(Err(error)) => app.failed(&error, None),
     }
 }
 
@@ -84,9 +83,9 @@ async fn ask(
     parts: &Parts,
     incoming: &RequestParts<'_>,
     user: Option<User<'_>>,
-) -> Option<Answer<AuthorizationStep, BackendError>> {
+) -> Option<Result<AuthorizationStep, Error<BackendError>>> {
     let answer = app.oauth.authorize(incoming, user).await;
-    let Ok(Ok(AuthorizationStep::NeedMetadata(needed))) = &answer else { return Some(answer) };
+    let Ok(AuthorizationStep::NeedMetadata(needed)) = &answer else { return Some(answer) };
     with_document(app, needed, parts, incoming, user).await
 }
 
@@ -135,9 +134,8 @@ pub(crate) async fn consent(
         _ => return app.refuse(Reason::TicketMissing).await,
     };
     match app.oauth.consent(&ticket, session.user(), choice).await {
-        Ok(Ok(redirect)) => to_client(redirect.reply()),
-        Ok(Err(refusal)) => app.refused(&refusal, request.and_then(|request| link(&app, request))),
-        Err(failure) => app.failed(&failure),
+        Ok(redirect) => to_client(redirect.reply()),
+        Err(error) => app.failed(&error, request.and_then(|request| link(&app, request))),
     }
 }
 

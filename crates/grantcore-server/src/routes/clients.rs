@@ -8,12 +8,11 @@ use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
 use grantcore::{
-    Answer, AuthorizationStep, DocumentRequest, Endpoint, Fetch, FetchedDocument, RequestParts,
-    User,
+    AuthorizationStep, DocumentRequest, Endpoint, Error, Fetch, FetchedDocument, RequestParts, User,
 };
 
 use super::authorize::read;
-use crate::app::{App, respond};
+use crate::app::App;
 use crate::documents::{Asker, FetchError};
 use crate::network::source::Source;
 use crate::store::BackendError;
@@ -26,14 +25,8 @@ pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> R
         Err(unread) => return app.unread(unread, Endpoint::Registration).await,
     };
     let source = source(&parts);
-    match app
-        .oauth
-        .register(&RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) })
-        .await
-    {
-        Ok(reply) => respond(reply),
-        Err(failure) => app.failed_reply(&failure),
-    }
+    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
+    app.reply(app.oauth.register(&incoming).await)
 }
 
 /// `/oauth/register/CLIENT_ID` (RFC 7592).
@@ -51,10 +44,7 @@ pub(crate) async fn manage(
     let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
     let source = source(&parts);
     let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
-    match app.oauth.manage(&client_id, &incoming).await {
-        Ok(reply) => respond(reply),
-        Err(failure) => app.failed_reply(&failure),
-    }
+    app.reply(app.oauth.manage(&client_id, &incoming).await)
 }
 
 /// Where a request comes from, as far as a limit goes by it; see `--trusted-proxies`.
@@ -71,7 +61,7 @@ pub(crate) async fn with_document(
     parts: &Parts,
     incoming: &RequestParts<'_>,
     user: Option<User<'_>>,
-) -> Option<Answer<AuthorizationStep, BackendError>> {
+) -> Option<Result<AuthorizationStep, Error<BackendError>>> {
     let source = source(parts);
     let asker = user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject));
     let fetched = app.documents.fetch(&needed.url, needed.max_bytes, asker).await;
@@ -89,5 +79,5 @@ pub(crate) async fn with_document(
         Err(FetchError::Busy(_)) => Fetch::Busy,
         Err(_) => Fetch::Failed,
     };
-    Some(app.oauth.authorize_with(incoming, user, fetch).await)
+    Some(app.oauth.authorize_with_document(incoming, user, fetch).await)
 }

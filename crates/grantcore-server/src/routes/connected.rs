@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{Connection, ConnectionState, GrantId, Policy, Registration};
+use grantcore::{Connection, ConnectionState, Error, GrantId, Policy, Registration};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
 use super::login::{Signed, with_form_cookie};
-use crate::app::App;
+use crate::app::{App, log_failure};
 use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
 use crate::store::BackendError;
@@ -92,9 +92,9 @@ pub(crate) async fn revoke(
     }
     let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session.subject))) };
     match app.oauth.revoke_connection(&session.subject, id).await {
-        Ok(Ok(())) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
-        Ok(Err(_)) => unknown(app.nav(Some(&session.subject))),
-        Err(failure) => unavailable(app.nav(Some(&session.subject)), &failure.error),
+        Ok(()) => Redirect::to(&format!("{HERE}?ended=1")).into_response(),
+        Err(Error::Refused(_)) => unknown(app.nav(Some(&session.subject))),
+        Err(error) => unavailable(app.nav(Some(&session.subject)), &error),
     }
 }
 
@@ -114,7 +114,7 @@ async fn find(
     app: &App,
     session: &Session,
     grant: &str,
-) -> Result<Option<Connection>, BackendError> {
+) -> Result<Option<Connection>, Error<BackendError>> {
     let Ok(id) = grant.parse::<GrantId>() else { return Ok(None) };
     let mut after = None;
     loop {
@@ -139,8 +139,8 @@ fn unknown(nav: Nav) -> Response {
     .into_response()
 }
 
-fn unavailable(nav: Nav, error: &BackendError) -> Response {
-    tracing::error!(%error, "the store failed");
+fn unavailable(nav: Nav, error: &Error<BackendError>) -> Response {
+    log_failure(error);
     Page(Refused {
         nav,
         status: StatusCode::SERVICE_UNAVAILABLE,

@@ -55,9 +55,8 @@ pub(crate) async fn guard(
     let scopes = [*scope];
     let needs = Needs { billed: is_billed, ..Needs::of(resource).scopes(&scopes) };
     let access = match app.oauth.check(&authorization, needs).await {
-        Ok(Ok(access)) => access,
-        Ok(Err(refusal)) => return respond(refusal.reply(app.oauth.policy())),
-        Err(failure) => return app.failed_reply(&failure),
+        Ok(access) => access,
+        Err(error) => return app.reply(Err(error)),
     };
     let body = match body {
         Ok(body) => body,

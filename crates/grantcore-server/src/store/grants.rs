@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use grantcore::{
-    Account, AsyncStore, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored,
-    Timestamp, Write,
+    Account, Accounts, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Store,
+    StoreAdministration, Stored, Timestamp, Write,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
@@ -53,36 +53,19 @@ impl Grants {
         Ok(())
     }
 
-    /// The clients in the order of their ids: at most so many of those after this one.
+    /// Lists up to `limit` clients, ascending by their ids, after `after`.
     pub(super) async fn clients(
         &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Stored<Client>>> {
-        match self {
-            Self::Memory(store) => Ok(store.clients(after, limit)),
-            Self::Sqlite(store, _) => {
-                let (store, after) = (store.clone(), after.map(str::to_owned));
-                blocking(move || store.clients(after.as_deref(), limit)).await
-            }
-            Self::Postgres(store) => Ok(store.clients(after, limit).await?),
-            Self::Redis(store) => Ok(store.clients(after, limit).await?),
-        }
+        each!(self, store => StoreAdministration::clients(store, after, limit))
     }
 
-    /// Drops at most `most` grants and clients that may be dropped, and says how many.
+    /// Drops up to `limit` grants and clients that may be dropped, and returns how many.
     pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
         let _turn = self.turn().await;
-        match self {
-            Self::Memory(store) => Ok(store.sweep(now, limit)),
-            Self::Sqlite(store, _) => {
-                let store = store.clone();
-                blocking(move || store.sweep(now, limit)).await
-            }
-            Self::Postgres(store) => Ok(store.sweep(now, limit).await?),
-            // It drops them by itself.
-            Self::Redis(_) => Ok(0),
-        }
+        each!(self, store => StoreAdministration::sweep(store, now, limit))
     }
 
     /// The turn to write, where it takes one.
@@ -94,20 +77,20 @@ impl Grants {
     }
 }
 
-impl AsyncStore for Grants {
+impl Store for Grants {
     type Error = BackendError;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
-        each!(self, store => AsyncStore::client(store, id))
+        each!(self, store => Store::client(store, id))
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
-        each!(self, store => AsyncStore::grant(store, id))
+        each!(self, store => Store::grant(store, id))
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
         let _turn = self.turn().await;
-        each!(self, store => AsyncStore::commit(store, write))
+        each!(self, store => Store::commit(store, write))
     }
 
     async fn grants_of(
@@ -116,23 +99,27 @@ impl AsyncStore for Grants {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>> {
-        each!(self, store => AsyncStore::grants_of(store, subject, after, limit))
+        each!(self, store => Store::grants_of(store, subject, after, limit))
     }
 
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
+        each!(self, store => Store::load(store, keys))
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
+        each!(self, store => Store::load_grants(store, ids))
+    }
+}
+
+impl Accounts for Grants {
+    type Error = BackendError;
+
     async fn account(&self, subject: &str) -> Result<Option<Account>> {
-        each!(self, store => AsyncStore::account(store, subject))
+        each!(self, store => Accounts::account(store, subject))
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool> {
         let _turn = self.turn().await;
-        each!(self, store => AsyncStore::raise_epoch(store, subject))
-    }
-
-    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
-        each!(self, store => AsyncStore::load(store, keys))
-    }
-
-    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
-        each!(self, store => AsyncStore::load_grants(store, ids))
+        each!(self, store => Accounts::raise_epoch(store, subject))
     }
 }

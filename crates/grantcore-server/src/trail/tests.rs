@@ -4,9 +4,10 @@
 use std::sync::Mutex;
 use std::time::SystemTime;
 
+use grantcore::blocking::Server;
 use grantcore::{
     Endpoint, FromStore, GrantId, MemoryStore, Policy, Reason, Refusal, RegistrationRules,
-    SentError, Server, Subject,
+    SentError, Subject,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -59,7 +60,7 @@ fn made(
         .build()
         .unwrap();
     let server = Server::new(policy, MemoryStore::new(), FromStore)
-        .observe(move |event| *copy.lock().unwrap() = Some(event.clone()));
+        .with_observer(move |event| *copy.lock().unwrap() = Some(event.clone()));
     step(&server);
     let mut event = seen.lock().unwrap().take().unwrap();
     event.at = Timestamp::from_unix_seconds(at);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{ClientStatus, Refusal, RevokedBy, RevokedGrants, display_text};
+use grantcore::{ClientStatus, Error, RevokedBy, RevokedGrants, display_text};
 use serde::Deserialize;
 use url::form_urlencoded;
 
@@ -15,6 +15,9 @@ use crate::app::App;
 use crate::pages::{Confirm, Nav, Page};
 use crate::routes::connected::forged;
 use crate::store::{BackendError, Ledger as _};
+
+/// The database failed, in the library or beside it.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// What is to be done.
 #[derive(Debug, Deserialize)]
@@ -46,8 +49,8 @@ impl From<bool> for Done {
     }
 }
 
-impl From<&RevokedGrants> for Done {
-    fn from(ended: &RevokedGrants) -> Self {
+impl From<RevokedGrants> for Done {
+    fn from(ended: RevokedGrants) -> Self {
         if ended.is_complete() { Self::All } else { Self::Part }
     }
 }
@@ -87,8 +90,16 @@ pub(crate) async fn act(
     }
 }
 
-fn of_each(ended: Result<RevokedGrants, Refusal>) -> Done {
-    ended.map_or(Done::Nothing, |ended| Done::from(&ended))
+/// Returns what was done. A refusal means that nothing was.
+fn done<T>(
+    outcome: Result<T, Error<BackendError>>,
+    done: impl FnOnce(T) -> Done,
+) -> Result<Done, Failed> {
+    match outcome {
+        Ok(value) => Ok(done(value)),
+        Err(Error::Refused(_)) => Ok(Done::Nothing),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The form as what it asks for. Numbers are read where they are used: a tagged form knows text
@@ -162,14 +173,14 @@ impl Act {
     }
 
     /// Does it.
-    async fn run(&self, app: &App) -> Result<Done, BackendError> {
+    async fn run(&self, app: &App) -> Result<Done, Failed> {
         let (oauth, store) = (&app.oauth, app.oauth.store());
         let answer = match self {
             Self::Suspend { subject } => {
-                return store.set_suspended(subject, true).await.map(Done::from);
+                return Ok(store.set_suspended(subject, true).await?.into());
             }
             Self::Lift { subject } => {
-                return store.set_suspended(subject, false).await.map(Done::from);
+                return Ok(store.set_suspended(subject, false).await?.into());
             }
             Self::TopUp { subject, by } => {
                 let Ok(by) = by.parse::<u32>() else { return Ok(Done::Nothing) };
@@ -191,18 +202,18 @@ impl Act {
                     RevokedBy::Administrator(reason)
                 };
                 let ended = oauth.revoke_user(subject, revoked_by).await;
-                return ended.map(of_each).map_err(|failure| failure.error);
+                return done(ended, Done::from);
             }
             Self::EndUserClient { subject, client_id, reason } => {
                 let revoked_by = RevokedBy::Administrator(reason);
                 let ended = oauth.revoke_user_client(subject, client_id, revoked_by).await;
-                return ended.map(of_each).map_err(|failure| failure.error);
+                return done(ended, Done::from);
             }
             Self::EndGrant { grant, reason, .. } => {
                 let Ok(grant) = grant.parse() else { return Ok(Done::Nothing) };
                 oauth.revoke_grant(grant, RevokedBy::Administrator(reason)).await
             }
         };
-        Ok(answer.map_err(|failure| failure.error)?.is_ok().into())
+        done(answer, |()| Done::All)
     }
 }
