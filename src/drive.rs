@@ -9,8 +9,9 @@ pub(crate) mod guard;
 use self::call::{Call, Need};
 use self::guard::{Host, Unguarded};
 use crate::audit::AuditLog;
+use crate::keys::Keys;
 use crate::moment::{Clock, Entropy};
-use crate::operation::{Operation, Settled};
+use crate::operation::{Loaded, Operation, Settled};
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure, FailureCause, Store};
 
@@ -35,6 +36,31 @@ pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     run(&mut Call::new(operation, &host, entropy), store, accounts, &()).await
 }
 
+/// Loads the records and the accounts of an attempt.
+async fn load<S: Store, A: AccountSource<S>>(
+    store: &S,
+    accounts: &A,
+    keys: &Keys<'_>,
+) -> Result<Loaded, FailureCause<S::Error>> {
+    if keys.is_empty() {
+        return Ok(Loaded::default());
+    }
+    let mut loaded = Loaded::default();
+    if let Some(list) = &keys.list {
+        let ids = store.grants_of(list.subject, list.after, list.limit).await;
+        let ids = ids.map_err(FailureCause::Store)?;
+        let grants = store.load_grants(&ids).await.map_err(FailureCause::Store)?;
+        loaded.list = ids.into_iter().zip(grants).collect();
+        for (id, grant) in &mut loaded.list {
+            accounts.complete(&Keys::of_grant(*id), grant).await?;
+        }
+        return Ok(loaded);
+    }
+    let mut loaded = store.load(keys).await.map_err(FailureCause::Store)?;
+    accounts.complete(keys, &mut loaded).await?;
+    Ok(loaded)
+}
+
 /// Does what the call needs, until it is finished. At each `await` the call knows what it has begun:
 /// if this future is dropped there, the call reports it. The caller keeps the call, because moving
 /// it costs more than its guard.
@@ -49,12 +75,7 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
         match call.need() {
             Need::Load(mut keys) => {
                 keys.skip_accounts = !A::IN_STORE;
-                let mut loaded = store.load(&keys).await.map_err(FailureCause::Store);
-                if let Ok(records) = &mut loaded {
-                    if let Err(cause) = accounts.complete(&keys, records).await {
-                        loaded = Err(cause);
-                    }
-                }
+                let loaded = load(store, accounts, &keys).await;
                 drop(keys);
                 call.loaded(loaded);
             }

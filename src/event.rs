@@ -138,6 +138,8 @@ pub enum EventKind {
     TokenRevoked,
     /// A client gave something back that was over already, or never a token of its own.
     NothingRevoked,
+    /// A part of a user's connections was listed.
+    ConnectionsListed,
     /// An access token was accepted.
     AccessAllowed,
     /// A resource server asked about an access token, and it is active.
@@ -170,12 +172,13 @@ pub enum EventKind {
 impl EventKind {
     /// Whether it is what happens all the time where all is well.
     pub(crate) fn is_routine(self) -> bool {
-        matches!(self, Self::AccessAllowed | Self::TokenIntrospected)
+        matches!(self, Self::AccessAllowed | Self::TokenIntrospected | Self::ConnectionsListed)
     }
 
     /// Its stable name in logs.
     pub fn name(self) -> &'static str {
         match self {
+            Self::ConnectionsListed => "connections_listed",
             Self::LoginNeeded => "login_needed",
             Self::ConsentShown => "consent_shown",
             Self::ConsentApproved => "consent_approved",

@@ -26,9 +26,32 @@ pub struct Keys<'a> {
     pub caller: ClientKey<'a>,
     /// Whether the balance of the grant's account is needed, too.
     pub balance: bool,
+    /// The user whose grants are listed, if the request lists any. A store need not look at it: the
+    /// driver lists them by [`grants_of`](crate::Store::grants_of) and
+    /// [`load_grants`](crate::Store::load_grants).
+    pub list: Option<GrantList<'a>>,
     /// Whether a store that [loads accounts](crate::LoadsAccounts) can leave them out, because the
     /// server takes them from elsewhere.
     pub skip_accounts: bool,
+}
+
+/// A part of a user's grants, in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GrantList<'a> {
+    /// The user.
+    pub subject: &'a str,
+    /// The grant after which the list begins.
+    pub after: Option<GrantId>,
+    /// How many grants are listed at most.
+    pub limit: usize,
+}
+
+impl<'a> GrantList<'a> {
+    /// Returns the list of up to `limit` grants of this user after `after`.
+    pub fn new(subject: &'a str, after: Option<GrantId>, limit: usize) -> Self {
+        Self { subject, after, limit }
+    }
 }
 
 /// What a request says of its client. A client that was named and cannot exist is not the same as
@@ -89,6 +112,12 @@ impl Keys<'static> {
 }
 
 impl Keys<'_> {
+    /// Returns whether there is nothing to load.
+    pub fn is_empty(&self) -> bool {
+        let is_unnamed = self.client.as_named().is_none() && self.caller.as_named().is_none();
+        is_unnamed && self.grant.is_none() && self.subject.is_none() && self.list.is_none()
+    }
+
     /// Returns the `client_id` of the client to load, if there is one: that of the client that the
     /// request names, and no other; if it names none, that of the client of the grant, as loaded.
     pub fn client_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {

@@ -109,7 +109,7 @@ pub use crate::client::{
 pub use crate::drive::drive;
 pub use crate::event::{Event, EventClass, EventKind, Fate, SentError, Written, WrittenRecord};
 pub use crate::grant::{Grant, GrantState, RevocationCause};
-pub use crate::keys::{ClientKey, Keys};
+pub use crate::keys::{ClientKey, GrantList, Keys};
 pub use crate::memory::MemoryStore;
 pub use crate::moment::{
     Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp,
@@ -129,7 +129,9 @@ pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};
 pub use crate::request::authorization::{AuthorizationRequest, User};
 pub use crate::request::client_status::ClientStatusChange;
-pub use crate::request::connection::{ClientRevocation, GrantRevocation, RevokedBy};
+pub use crate::request::connection::{
+    ClientRevocation, ConnectionList, GrantRevocation, RevokedBy,
+};
 pub use crate::request::consent::{Choice, ConsentDecision};
 pub use crate::request::document::{Fetch, FetchedDocument};
 pub use crate::request::introspection::IntrospectionRequest;

@@ -17,6 +17,7 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Stored, Write};
 use crate::refusal::{Fault, Refusal};
 use crate::request::metadata::Dropped;
+use crate::value::credential::GrantId;
 use crate::value::text::log_text;
 
 /// One request, parsed: a pure function from what is stored and the moment to a decision.
@@ -76,6 +77,9 @@ pub struct Loaded {
     pub caller: Option<Stored<Client>>,
     /// The balance of the grant's account, if it was asked for.
     pub balance: Option<Balance>,
+    /// The user's grants in the order of their ids, each with its client and account, if they were
+    /// asked for.
+    pub list: Vec<(GrantId, Self)>,
 }
 
 /// The client, if there is one and it is served: neither deactivated nor, as far as it was

@@ -35,12 +35,12 @@ use crate::value::text::Subject;
 impl Operation for AuthorizationRequest<'_> {
     type Response = AuthorizationStep;
 
-    fn keys(&self, _: &Policy, moment: &Moment) -> Keys<'_> {
+    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
         // A grant id that was just drawn is on record only if an earlier attempt of this request
         // wrote it. One that is derived from the challenge may be on record at any time.
-        let may_exist = moment.again || self.challenge_once && self.user.is_some();
+        let may_exist = moment.again || policy.refuses_reused_challenges() && self.user.is_some();
         Keys {
-            grant: may_exist.then(|| self.grant_id(moment)),
+            grant: may_exist.then(|| self.grant_id(policy, moment)),
             client: ClientKey::named(&*self.client_id),
             subject: self.user.as_ref().map(|user| user.subject),
             ..Keys::default()
@@ -264,7 +264,7 @@ impl VerifiedRequest<'_> {
                 return self.show_consent(Arc::clone(&stored.record));
             }
             // Another record has the id that this request drew.
-            if !self.request.challenge_once {
+            if !self.ctx.policy.refuses_reused_challenges() {
                 return self.refuse(Reason::Contended);
             }
             // The same user may load the page again while it is not answered. Anything else is a
@@ -304,7 +304,7 @@ impl VerifiedRequest<'_> {
             state: self.state().map(Into::into),
             expires: now.after(self.ctx.policy.lifetimes().consent),
         };
-        Grant::pending(self.request.grant_id(moment), terms, pending, now)
+        Grant::pending(self.request.grant_id(self.ctx.policy, moment), terms, pending, now)
     }
 
     /// Shows the consent page of this pending grant. Its ticket keeps the form from being forged

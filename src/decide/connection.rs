@@ -1,4 +1,4 @@
-//! disconnect: a user or an administrator ends one grant, or an administrator all grants of a
+//! A user lists their connections or ends one; an administrator ends one grant, or all grants of a
 //! client (OAuth 2.1 §7.9, §4.3.3).
 
 use super::context::Context;
@@ -11,7 +11,32 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
-use crate::request::connection::{ClientRevocation, GrantRevocation};
+use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation};
+use crate::response::connection::{Connection, Connections};
+
+impl Operation for ConnectionList<'_> {
+    type Response = Connections;
+
+    fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
+        Keys { list: Some(self.list), ..Keys::default() }
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Connections> {
+        let ctx = Context::new(self, loaded, policy, moment);
+        let connections = loaded.list.iter().filter_map(|(_, own)| Connection::of(own, moment.now));
+        // A part that is not full is the last one.
+        let is_full = loaded.list.len() >= self.list.limit;
+        let next = loaded.list.last().filter(|_| is_full).map(|(id, _)| *id);
+        ctx.allow(
+            EventKind::ConnectionsListed,
+            Connections { entries: connections.collect(), next },
+        )
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Operator
+    }
+}
 
 impl Operation for GrantRevocation<'_> {
     type Response = ();

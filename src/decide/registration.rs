@@ -12,6 +12,7 @@ use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
 use crate::refusal::Fault;
+use crate::request::metadata::ClientMetadata;
 use crate::request::registration::RegistrationRequest;
 use crate::response::registration::Registered;
 use crate::value::auth_method::{AuthMethod, SecretMethod};
@@ -29,16 +30,25 @@ impl Operation for RegistrationRequest {
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
         let ctx = Context::new(self, loaded, policy, moment);
-        let client = match self.new_client(policy, moment) {
+        // The token comes before the body: a stranger learns nothing of the rules of a closed
+        // registration.
+        if let Err(reason) = self.check_initial_token(policy) {
+            return self.refuse(reason, &ctx);
+        }
+        let metadata = match &self.metadata {
+            Ok(metadata) => metadata,
+            Err(fault) => return self.refuse(fault.clone(), &ctx),
+        };
+        let client = match new_client(metadata, policy, moment) {
             Ok(client) => Arc::new(client),
             Err(fault) => return self.refuse(fault, &ctx),
         };
         match &loaded.client {
-            None => self.register(&client, &ctx).writing(Write::client(None, client)),
+            None => self.register(&client, metadata, &ctx).writing(Write::client(None, client)),
             // Lost response of the store: an earlier attempt of this request wrote the client
             // (I17).
             Some(stored) if stored.record.epoch() == client.epoch() => {
-                self.register(&stored.record, &ctx)
+                self.register(&stored.record, metadata, &ctx)
             }
             Some(_) => self.refuse(Reason::Contended, &ctx),
         }
@@ -50,24 +60,23 @@ impl Operation for RegistrationRequest {
 }
 
 impl RegistrationRequest {
-    fn new_client(&self, policy: &Policy, moment: &Moment) -> Result<Client, Fault> {
-        let metadata = self.metadata.clone();
-        // RFC 7591's default for a client that names no method is negotiated like any other method.
-        let default = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
-        let method = metadata.auth_method.unwrap_or(default);
-        let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
-        let management =
-            is_managed(policy).then(|| moment.entropy.management_token().text_digest());
-        let expires = moment.now.after(policy.lifetimes().unused_client);
-        let builder = Client::public(moment.entropy.client_id())
-            .authenticating(new_authentication(method, moment))
-            .registering_for(grant_types)
-            .registered(management, moment.now, expires, moment.entropy.epoch());
-        metadata.describe(builder, policy)
+    /// Checks the initial access token of a registration that asks for one.
+    fn check_initial_token(&self, policy: &Policy) -> Result<(), Reason> {
+        let rules = policy.registration().ok_or(Reason::RegistrationOff)?;
+        let Some(tokens) = &rules.initial_access_tokens else { return Ok(()) };
+        let sent = self.initial_token.as_ref().ok_or(Reason::InitialTokenMissing)?;
+        // Timing: each token is compared, so that the time does not depend on which one matches.
+        let is_known = tokens.iter().fold(false, |found, own| found | own.matches(sent));
+        if is_known { Ok(()) } else { Err(Reason::InitialTokenWrong) }
     }
 
     /// Answers with the client and its secrets, which are shown once.
-    fn register(&self, client: &Arc<Client>, ctx: &Context<'_>) -> Decision<Registered> {
+    fn register(
+        &self,
+        client: &Arc<Client>,
+        metadata: &ClientMetadata,
+        ctx: &Context<'_>,
+    ) -> Decision<Registered> {
         let entropy = &ctx.moment.entropy;
         let has_secret = matches!(client.authentication(), Authentication::Confidential { .. });
         let registered = Registered {
@@ -76,12 +85,31 @@ impl RegistrationRequest {
             management: is_managed(ctx.policy).then(|| entropy.management_token()),
         };
         ctx.allow(EventKind::ClientRegistered, registered)
-            .narrowed(&self.metadata.dropped, self.sender.as_deref())
+            .narrowed(&metadata.dropped, self.sender.as_deref())
     }
 
     fn refuse(&self, fault: impl Into<Fault>, ctx: &Context<'_>) -> Decision<Registered> {
         ctx.refuse(fault).noted(self.sender.as_deref())
     }
+}
+
+fn new_client(
+    metadata: &ClientMetadata,
+    policy: &Policy,
+    moment: &Moment,
+) -> Result<Client, Fault> {
+    let metadata = metadata.clone();
+    // RFC 7591's default for a client that names no method is negotiated like any other method.
+    let default = policy.auth_methods().nearest(AuthMethod::Secret(SecretMethod::Basic));
+    let method = metadata.auth_method.unwrap_or(default);
+    let grant_types = metadata.grant_types.unwrap_or(policy.default_grant_types());
+    let management = is_managed(policy).then(|| moment.entropy.management_token().text_digest());
+    let expires = moment.now.after(policy.lifetimes().unused_client);
+    let builder = Client::public(moment.entropy.client_id())
+        .authenticating(new_authentication(method, moment))
+        .registering_for(grant_types)
+        .registered(management, moment.now, expires, moment.entropy.epoch());
+    metadata.describe(builder, policy)
 }
 
 /// Returns how a client of this method authenticates. A secret is made from this request's entropy.

@@ -119,22 +119,27 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
         let is_first = !self.moment.again;
         if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
-            return self.withheld(refusal);
+            return self.withheld(refusal, None);
         }
         let decision = self.operation.decide(loaded, self.host.policy(), &self.moment);
         let refusal = decision.settled().outcome.as_ref().err();
         match self.host.admit(refusal, decision.write()) {
-            Some(refusal) if is_first => self.withheld(refusal),
+            Some(refusal) if is_first => {
+                let note = decision.settled().event.note.clone();
+                self.withheld(refusal, note)
+            }
             _ => decision,
         }
     }
 
-    /// The refusal of a limit. It is recorded as one made before the records were loaded: its event
-    /// knows what the request claims and nothing more.
-    fn withheld(&self, refusal: Refusal) -> Decision<O::Response> {
+    /// Returns the refusal of a limit. It is recorded like one that was made before the records were
+    /// loaded: its event has what the request claims, and nothing more.
+    fn withheld(&self, refusal: Refusal, note: Option<Box<str>>) -> Decision<O::Response> {
         let keys = self.operation.keys(self.host.policy(), &self.moment);
-        Decision::refuse_by(refusal, &Loaded::default(), &self.moment)
-            .claimed_by(keys.client.as_named().unwrap_or_default())
+        let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment)
+            .claimed_by(keys.client.as_named().unwrap_or_default());
+        decision.settled_mut().event.note = note;
+        decision
     }
 
     /// The records could not be read: nothing is decided.

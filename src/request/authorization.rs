@@ -30,8 +30,6 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) resources: Vec<Cow<'a, str>>,
     /// What came of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
-    /// Whether the policy lets each code challenge of a client be used once only.
-    pub(crate) challenge_once: bool,
 }
 
 /// The user that the host has authenticated, and in which browser session.
@@ -108,7 +106,6 @@ impl<'a> AuthorizationRequest<'a> {
             prompt: Slot::default(),
             resources: Vec::new(),
             fetched: None,
-            challenge_once: policy.refuses_reused_challenges(),
         };
         each(input, policy.limits(), |name, value| match name {
             "client_id" => client_id.put(value),
@@ -132,11 +129,11 @@ impl<'a> AuthorizationRequest<'a> {
         Ok(read)
     }
 
-    /// The id of the grant this request makes: drawn, or, where challenges are for one use, made of
-    /// client and challenge, so that creating the record is what finds a second use.
-    pub(crate) fn grant_id(&self, moment: &Moment) -> GrantId {
+    /// Returns the id of the grant that this request makes: drawn, or, where the policy refuses reused
+    /// challenges, derived from client and challenge. Creating the record then finds a second use.
+    pub(crate) fn grant_id(&self, policy: &Policy, moment: &Moment) -> GrantId {
         match self.code_challenge.get() {
-            Some(challenge) if self.challenge_once => {
+            Some(challenge) if policy.refuses_reused_challenges() => {
                 GrantId::of(&[self.client_id.as_bytes(), b"\n", challenge.as_bytes()].concat())
             }
             _ => moment.entropy.grant_id(),

@@ -1,8 +1,22 @@
-//! What a user or an administrator asks of connections: that one ends, or all of a client. Who may
-//! ask is the host's to know.
+//! The requests of a user or an administrator about connections: the list of a user's, and the end of
+//! one or of all of a client. The host checks that its caller may request it.
 
 use crate::grant::{Grant, GrantState, RevocationCause};
+use crate::keys::GrantList;
 use crate::value::credential::GrantId;
+
+/// Lists a user's connections.
+pub struct ConnectionList<'a> {
+    pub(crate) list: GrantList<'a>,
+}
+
+impl<'a> ConnectionList<'a> {
+    /// Reads up to `limit` grants of this user after `after`. Grants that are over, and pages that wait
+    /// for an answer, are no connections: the list may have fewer entries than grants were read.
+    pub fn new(subject: &'a str, after: Option<GrantId>, limit: usize) -> Self {
+        Self { list: GrantList::new(subject, after, limit) }
+    }
+}
 
 /// Has one grant ended, for its user or an administrator.
 pub struct GrantRevocation<'a> {

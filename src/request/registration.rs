@@ -11,10 +11,14 @@ use crate::refusal::{Fault, Refusal};
 use crate::value::secret::Digest;
 use crate::value::text::ClientId;
 
-/// A client that asks to be registered, its metadata judged.
+/// A request of a client to be registered.
 pub struct RegistrationRequest {
-    pub(crate) metadata: ClientMetadata,
-    /// Who asks, for the event.
+    /// The digest of the initial access token, if one was sent (RFC 7591 §3).
+    pub(crate) initial_token: Option<Digest>,
+    /// The metadata, or what is wrong with them. The fault is kept until the initial access token has
+    /// proved right: a stranger learns nothing of the rules of a closed registration.
+    pub(crate) metadata: Result<Box<ClientMetadata>, Fault>,
+    /// The claimed name and the source, for the event.
     pub(crate) sender: Option<String>,
 }
 
@@ -42,41 +46,25 @@ pub(crate) struct Update {
 }
 
 impl RegistrationRequest {
-    /// Reads a POST of a JSON object, and sees whether its sender may register.
+    /// Reads a POST of a JSON object.
     ///
     /// # Errors
-    /// A [`Refusal`] when registration is off, its token is missing or wrong, or the body cannot be
-    /// read or breaks a rule.
-    pub fn parse(incoming: &RequestParts<'_>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy).map_err(|fault| Refusal::of(fault, Endpoint::Registration))
-    }
-
-    /// Returns who sent a registration that was refused: the name it claims, if its body can be
-    /// read, and where it came from.
-    pub(crate) fn sender(incoming: &RequestParts<'_>, policy: &Policy) -> Option<String> {
-        let body = incoming.json(policy.limits()).ok();
-        let members = body.and_then(|body| Members::read(body).ok());
-        sender(members.as_ref().and_then(Members::claimed_name), incoming.source)
-    }
-
-    fn read(incoming: &RequestParts<'_>, policy: &Policy) -> Result<Self, Fault> {
-        if incoming.method != "POST" {
-            return Err(Reason::MethodNotAllowed.into());
+    /// A [`Refusal`] when registration is off or the method is another.
+    pub fn parse(request: &RequestParts<'_>, policy: &Policy) -> Result<Self, Refusal> {
+        let refuse = |reason| Err(Refusal::plain(reason, Endpoint::Registration));
+        if request.method != "POST" {
+            return refuse(Reason::MethodNotAllowed);
         }
-        let rules = policy.registration().ok_or(Reason::RegistrationOff)?;
-        if let Some(tokens) = &rules.initial_access_tokens {
-            let digest = bearer(&incoming.authorization)
-                .map(|token| Digest::of(token.as_bytes()))
-                .ok_or(Reason::InitialTokenMissing)?;
-            // Each is compared, so that the time tells nothing.
-            if !tokens.iter().fold(false, |found, own| found | own.matches(&digest)) {
-                return Err(Reason::InitialTokenWrong.into());
-            }
+        if policy.registration().is_none() {
+            return refuse(Reason::RegistrationOff);
         }
-        let members = Members::read(incoming.json(policy.limits())?)?;
-        let sender = sender(members.claimed_name(), incoming.source);
-        let metadata = members.judge(Source::Registration, policy)?;
-        Ok(Self { metadata, sender })
+        let initial_token =
+            bearer(&request.authorization).map(|token| Digest::of(token.as_bytes()));
+        let members = request.json(policy.limits()).and_then(Members::read);
+        let name = members.as_ref().ok().and_then(Members::claimed_name);
+        let sender = sender(name, request.source);
+        let metadata = members.and_then(|members| members.judge(Source::Registration, policy));
+        Ok(Self { initial_token, metadata: metadata.map(Box::new), sender })
     }
 }
 

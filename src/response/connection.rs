@@ -33,72 +33,14 @@ pub enum ConnectionState {
     Dormant,
 }
 
-/// Some of a user's connections, and where to go on.
+/// A part of a user's connections.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Connections {
-    /// In the order of their grants' ids.
+    /// The connections, ascending by the ids of their grants.
     pub entries: Vec<Connection>,
-    /// What to list after; nothing if these were the last.
+    /// The grant after which the next part begins, or `None` if these were the last connections.
     pub next: Option<GrantId>,
-}
-
-/// A page of connections being gathered. Most grants of a user may be none: pages that wait for an
-/// answer, and grants that are over. They must not fill the page in the place of connections.
-#[derive(Debug)]
-pub(crate) struct Gathering {
-    entries: Vec<Connection>,
-    limit: usize,
-    after: Option<GrantId>,
-    seen: usize,
-}
-
-/// How many grants are read at once when a page is not full yet.
-const PART: usize = 256;
-/// How many grants are looked at for one page. Beyond it the page ends early, and names where to go
-/// on.
-const MOST_SEEN: usize = 32_768;
-
-impl Gathering {
-    /// A page of at most `most` connections, after this grant.
-    pub(crate) fn new(after: Option<GrantId>, limit: usize) -> Self {
-        Self { entries: Vec::new(), limit, after, seen: 0 }
-    }
-
-    /// Which grant to read on after.
-    pub(crate) fn after(&self) -> Option<GrantId> {
-        self.after
-    }
-
-    /// How many grants to read next.
-    pub(crate) fn part(&self) -> usize {
-        if self.seen == 0 { self.limit } else { self.limit.max(PART) }
-    }
-
-    /// Takes the connections among these grants, as many as were asked for or all there are.
-    /// Returns the page once it is complete.
-    pub(crate) fn add(
-        &mut self,
-        ids: &[GrantId],
-        loaded: &[Loaded],
-        now: Timestamp,
-    ) -> Option<Connections> {
-        let part = self.part();
-        for (id, loaded) in ids.iter().zip(loaded) {
-            self.after = Some(*id);
-            self.seen += 1;
-            self.entries.extend(Connection::of(loaded, now));
-            if self.entries.len() >= self.limit {
-                break;
-            }
-        }
-        let was_last = ids.len() < part && self.after == ids.last().copied().or(self.after);
-        let is_full = self.entries.len() >= self.limit;
-        if !was_last && !is_full && self.seen < MOST_SEEN {
-            return None;
-        }
-        let next = self.after.filter(|_| !was_last);
-        Some(Connections { entries: std::mem::take(&mut self.entries), next })
-    }
 }
 
 impl Connection {

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
 use crate::request::client_status::ClientStatusChange;
-use crate::request::connection::{ClientRevocation, GrantRevocation, RevokedBy};
+use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation, RevokedBy};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
 use crate::request::introspection::IntrospectionRequest;
@@ -19,14 +19,19 @@ use crate::request::revocation::RevocationRequest;
 use crate::request::token::{Credentials, TokenRequest};
 use crate::response::access::Access;
 use crate::response::authorization::AuthorizationStep;
-use crate::response::connection::{Connections, Gathering};
+use crate::response::connection::Connections;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
 use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::{AccountSource, Store};
 use crate::value::credential::GrantId;
-use crate::value::text::log_text;
+
+/// How many grants are read at once when a page of connections is not full yet.
+const PART_READ: usize = 256;
+/// How many grants are read for one page of connections. Beyond it the page ends early and names
+/// where to continue.
+const MOST_READ: usize = 32_768;
 
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Answers the authorization endpoint (OAuth 2.1 §3.1), GET or POST. `user` is the user whom the
@@ -167,24 +172,11 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
     pub async fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        let Self { core, .. } = self;
-        let parsed = RegistrationRequest::parse(request, &core.policy).and_then(|parsed| {
-            let (source, now) = (request.source, core.clock.now());
-            let refusal =
-                core.throttle.count_registration(&core.policy, source, Endpoint::Registration, now);
-            refusal.map_or(Ok(parsed), Err)
-        });
-        let parsed = match parsed {
-            Ok(parsed) => parsed,
-            Err(refusal) => {
-                let mut early = core.early(refusal, None);
-                let sender = RegistrationRequest::sender(request, &core.policy);
-                early.event.note = sender.as_deref().map(log_text);
-                return Err(self.record_early(early).await.into());
-            }
-        };
-        let registered = self.run(parsed).await?;
-        Ok(registered.reply(&core.policy))
+        let parsed = RegistrationRequest::parse(request, &self.core.policy);
+        let limit =
+            Limit::Registrations { source: request.source, endpoint: Endpoint::Registration };
+        let registered = self.decide(parsed, limit).await?;
+        Ok(registered.reply(&self.core.policy))
     }
 
     /// Answers the endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this
@@ -262,20 +254,30 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Connections, Error<S::Error>> {
-        let mut page = Gathering::new(after, limit);
-        loop {
-            let ids = match self.store.grants_of(subject, page.after(), page.part()).await {
-                Ok(ids) => ids,
-                Err(error) => return Err(self.failure(error).await.into()),
-            };
-            let loaded = match self.store.load_grants(&ids).await {
-                Ok(loaded) => loaded,
-                Err(error) => return Err(self.failure(error).await.into()),
-            };
-            if let Some(page) = page.add(&ids, &loaded, self.core.clock.now()) {
-                return Ok(page);
+        let mut page = Connections { entries: Vec::new(), next: after };
+        let mut read = 0;
+        let mut part = limit;
+        // Most grants of a user may be pages without an answer and grants that are over. They must
+        // not fill the page in the place of connections.
+        while page.entries.len() < limit && read < MOST_READ {
+            let list = ConnectionList::new(subject, page.next, part);
+            let found = self.run(list).await?;
+            page.entries.extend(found.entries);
+            page.next = found.next;
+            if page.next.is_none() {
+                break;
             }
+            read += part;
+            part = limit.max(PART_READ);
         }
+        // A part may have more connections than are missing.
+        if let Some(last) =
+            page.entries.get(..limit).and_then(<[_]>::last).filter(|_| page.entries.len() > limit)
+        {
+            page.next = Some(last.grant_id());
+            page.entries.truncate(limit);
+        }
+        Ok(page)
     }
 
     /// Revokes one of a user's connections, at once and for good: the next call with one of its
