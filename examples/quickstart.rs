@@ -6,8 +6,8 @@ use std::error::Error;
 
 use grantcore::blocking::Server;
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Needs, Policy,
-    RequestParts, User,
+    Authorization, AuthorizationStep, Choice, Client, ErrorCode, FromStore, MemoryStore, Needs,
+    Policy, RequestParts, User,
 };
 
 /// RFC 7636, appendix B. A real client draws a fresh verifier for each request.
@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "   {} {}\n   cause: {}\n   fix: {}",
         refusal.status(),
-        refusal.code().as_str(),
+        refusal.code().map_or("", ErrorCode::as_str),
         refusal.reason().cause(),
         refusal.reason().fix()
     );

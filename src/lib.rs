@@ -112,7 +112,8 @@ pub use crate::grant::{Grant, GrantState, RevocationCause};
 pub use crate::keys::{ClientKey, GrantList, Keys};
 pub use crate::memory::MemoryStore;
 pub use crate::moment::{
-    Clock, CorrelationId, Entropy, EntropyError, EntropySource, Moment, Timestamp,
+    Clock, CorrelationId, CorrelationIdError, Entropy, EntropyError, EntropySource, Moment,
+    Timestamp,
 };
 #[cfg(feature = "system")]
 pub use crate::moment::{SystemClock, SystemEntropy};
@@ -123,7 +124,7 @@ pub use crate::policy::{
     RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::rate::RateWindow;
-pub use crate::reason::{Endpoint, ErrorCode, Reason, troubleshooting};
+pub use crate::reason::{Endpoint, ErrorCode, NameError, Reason, troubleshooting};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs};

@@ -1,9 +1,10 @@
-//! All that the world contributes to a decision: the time and some random bytes, both as plain
-//! values.
+//! The time and the randomness of a decision, both as plain values, and the sources of them.
 //!
-//! The crate's only ambient reads are at the end of this file, behind the feature `system`.
+//! The crate's only reads of the system's clock and random number generator are at the end of this
+//! file, behind the feature `system`.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Unexpected, Visitor};
@@ -13,38 +14,38 @@ use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret};
 use crate::value::text::ClientId;
 
-/// A point in time: whole seconds since 1970-01-01T00:00:00Z, as the protocol counts (RFC 7519 §2,
-/// `NumericDate`).
+/// A point in time: whole seconds since 1970-01-01T00:00:00Z, the `NumericDate` of the protocol
+/// (RFC 7519 §2).
 ///
-/// Arithmetic saturates: no time and no lifetime wraps or panics. In records it is a number;
-/// [`NEVER`](Self::NEVER) is `never` in text.
+/// Arithmetic saturates; it never wraps and never panics. In records a time is a number. In formats
+/// for people, [`NEVER`](Self::NEVER) is the text `never`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// What [`Timestamp::NEVER`] is called in text, where a number that great is not safe.
+/// The text of [`Timestamp::NEVER`]. Not every reader of JSON keeps a number of this size.
 const NEVER: &str = "never";
 
 impl Timestamp {
-    /// Later than everything: the expiry of what never expires.
+    /// The latest time: the expiry of a record that never expires.
     pub const NEVER: Self = Self(u64::MAX);
     pub(crate) const EPOCH: Self = Self(0);
 
-    /// The point this many seconds after the Unix epoch.
+    /// Makes the time that is this many seconds after the Unix epoch.
     pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// Seconds since the Unix epoch.
+    /// Returns the seconds since the Unix epoch.
     pub const fn unix_seconds(self) -> u64 {
         self.0
     }
 
-    /// The point this much later, fractions of a second dropped.
+    /// Returns the time this much later. Fractions of a second are dropped.
     pub fn after(self, lifetime: Duration) -> Self {
         Self(self.0.saturating_add(lifetime.as_secs()))
     }
 
-    /// Whole seconds from `now` until this point, 0 if it is past.
+    /// Returns the whole seconds from `now` until this time, 0 if it is past.
     pub fn seconds_from(self, now: Self) -> u64 {
         self.0.saturating_sub(now.0)
     }
@@ -97,17 +98,19 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Fractions are dropped; a time before the epoch is the epoch.
+/// Fractions of a second are dropped. A time before the Unix epoch becomes the epoch.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
 }
 
-/// Tells the time. A server needs one that is roughly right; every lifetime is half open: valid
-/// while `now < issued + lifetime`.
+/// The clock of a server.
+///
+/// It should be right to a few seconds. Every lifetime is half open: a credential is valid while
+/// `now < issued + lifetime`. Closures that return a [`Timestamp`] are clocks.
 pub trait Clock {
-    /// The time now. Read once per attempt of a request.
+    /// Returns the current time. A server reads it at least once for each attempt of a request.
     fn now(&self) -> Timestamp;
 }
 
@@ -117,15 +120,17 @@ impl<F: Fn() -> Timestamp> Clock for F {
     }
 }
 
-/// Draws randomness, once per request.
+/// The source of randomness of a server.
 ///
-/// What a bad source costs: every credential of the server can be guessed. There is no fallback,
-/// and an error ends the request before anything is written.
+/// It must be cryptographically secure. If its output can be predicted, every credential of the
+/// server can be guessed. There is no fallback. If the source fails, the request is refused with
+/// [`Reason::EntropyUnavailable`](crate::Reason::EntropyUnavailable) before anything is written.
+/// Closures that return a `Result<Entropy, EntropyError>` are sources.
 pub trait EntropySource {
-    /// 128 fresh bytes from a cryptographically secure generator.
+    /// Draws 128 fresh bytes. A server draws once for each request.
     ///
     /// # Errors
-    /// [`EntropyError`] if there are none.
+    /// [`EntropyError`] if the generator returned none.
     fn draw(&self) -> Result<Entropy, EntropyError>;
 }
 
@@ -135,13 +140,13 @@ impl<F: Fn() -> Result<Entropy, EntropyError>> EntropySource for F {
     }
 }
 
-/// The generator gave no bytes.
+/// The source of randomness failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the source of randomness failed")]
 pub struct EntropyError;
 
-/// The randomness of one request: 128 bytes, cut into all that it may need. Each part is used for
-/// one thing only.
+/// The randomness of one request: 128 bytes, divided into the parts that a request can need. No
+/// request uses a part for two purposes.
 pub struct Entropy {
     correlation: [u8; 16],
     id: [u8; 16],
@@ -149,7 +154,7 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    /// Takes 128 bytes of a secure generator; in a test or model, any bytes.
+    /// Takes 128 bytes of a cryptographically secure generator. A test or a model may use any bytes.
     pub fn from_bytes(bytes: [u8; 128]) -> Self {
         let mut entropy = Self { correlation: [0; 16], id: [0; 16], secrets: [[0; 32]; 3] };
         let mut rest = bytes.as_slice();
@@ -164,68 +169,120 @@ impl Entropy {
         entropy
     }
 
+    /// Returns the id of the request.
     pub(crate) fn correlation(&self) -> CorrelationId {
         CorrelationId(self.correlation)
     }
 
-    /// The id of the grant this request creates.
+    /// Returns the id of the grant that the request creates.
     pub(crate) fn grant_id(&self) -> GrantId {
         GrantId::from_bytes(self.id)
     }
 
-    /// The `client_id` of the client this request registers; such a request creates no grant.
+    /// Returns the `client_id` of the client that the request registers. It shares its bytes with
+    /// [`grant_id`](Self::grant_id), because such a request creates no grant.
     pub(crate) fn client_id(&self) -> ClientId {
         credential::client_id(&self.id)
     }
 
-    /// The secret of a client that is registered or changed. It is no grant's.
+    /// Returns the secret of a client that the request registers or updates.
     pub(crate) fn client_secret(&self) -> Issued {
         Issued::plain(Kind::ClientSecret, self.secret())
     }
 
-    /// The token that manages a registration.
+    /// Returns the token that manages the registration.
     pub(crate) fn management_token(&self) -> Issued {
         Issued::plain(Kind::Management, self.refresh_secret())
     }
 
-    /// The first epoch of a client this request makes known: 53 bits, which every reader of a JSON
-    /// number keeps.
+    /// Returns the first epoch of a client that the request creates: 53 bits, which every reader of
+    /// a JSON number keeps.
     pub(crate) fn epoch(&self) -> u64 {
         self.secrets[2].first_chunk().copied().map_or(0, u64::from_be_bytes) >> 11
     }
 
-    /// The salt of the rotation this request makes; a request that rotates creates no grant.
+    /// Returns the salt of the rotation that the request makes. It shares its bytes with
+    /// [`grant_id`](Self::grant_id), because a rotation creates no grant.
     pub(crate) fn salt(&self) -> Salt {
         Salt(self.id)
     }
 
-    /// The one secret of a request that mints one: a ticket or a code. Of a redemption, the
-    /// family's.
+    /// Returns the secret of a ticket or a code. In a redemption, returns the secret of the family.
     pub(crate) fn secret(&self) -> Secret {
         Secret::new(self.secrets[0])
     }
 
-    /// The first refresh secret of a family.
+    /// Returns the first refresh secret of a family.
     pub(crate) fn refresh_secret(&self) -> Secret {
         Secret::new(self.secrets[1])
     }
 
-    /// The first access secret of a grant.
+    /// Returns the first access secret of a grant.
     pub(crate) fn access_secret(&self) -> Secret {
         Secret::new(self.secrets[2])
     }
 }
 
+/// Redacted: the bytes are secrets.
 impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Entropy(redacted)")
     }
 }
 
-/// Names one request in its response, its page and its event: 128 random bits, shown as 32
-/// hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// The id of one request, in its response, its page and its event: 128 random bits.
+///
+/// Its text is 32 lowercase hexadecimal digits. It is no secret.
+///
+/// ```
+/// use grantcore::CorrelationId;
+///
+/// let text = "0e29a7d4c0a64b1d8b3f8f0f5c3a9e11";
+/// let id: CorrelationId = text.parse()?;
+/// assert_eq!(id.to_string(), text);
+/// # Ok::<(), grantcore::CorrelationIdError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CorrelationId([u8; 16]);
+
+impl CorrelationId {
+    /// Makes the id of these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the bytes of the id.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// A text that is not a [`CorrelationId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a correlation id is 32 lowercase hexadecimal digits")]
+pub struct CorrelationIdError;
+
+/// Reads what `Display` writes, and nothing else.
+impl FromStr for CorrelationId {
+    type Err = CorrelationIdError;
+
+    fn from_str(text: &str) -> Result<Self, CorrelationIdError> {
+        let is_canonical =
+            text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let number = is_canonical.then(|| u128::from_str_radix(text, 16));
+        match number {
+            Some(Ok(number)) => Ok(Self(number.to_be_bytes())),
+            Some(Err(_)) | None => Err(CorrelationIdError),
+        }
+    }
+}
+
+/// Serializes the text.
+impl Serialize for CorrelationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl fmt::Display for CorrelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -235,29 +292,29 @@ impl fmt::Display for CorrelationId {
 
 impl fmt::Debug for CorrelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
+        write!(f, "CorrelationId({self})")
     }
 }
 
-/// What a decision is made at.
+/// The time and the randomness of one attempt of a request.
 #[derive(Debug)]
 pub struct Moment {
-    /// The clock's reading, fresh at each attempt.
+    /// The time, read anew for each attempt.
     pub now: Timestamp,
-    /// The same at every attempt of one request. A request that drew anew could not recognize its
-    /// own commit come back late.
+    /// The randomness, the same at every attempt. A request that drew anew could not recognize its
+    /// own commit when an earlier attempt turns out to have been written.
     pub entropy: Entropy,
-    /// Whether this is a second or later attempt.
+    /// `true` for the second and every later attempt.
     pub again: bool,
 }
 
 impl Moment {
-    /// The moment of a request's first attempt.
+    /// Makes the moment of a request's first attempt.
     pub fn new(now: Timestamp, entropy: Entropy) -> Self {
         Self { now, entropy, again: false }
     }
 
-    /// The moment of its next attempt: the same entropy, a fresh reading of the clock.
+    /// Makes the moment of the request's next attempt: the same entropy, a new reading of the clock.
     pub fn again(self, now: Timestamp) -> Self {
         Self { now, again: true, ..self }
     }

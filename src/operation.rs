@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Stored, Write};
 use crate::refusal::{Fault, Refusal};
-use crate::request::metadata::Dropped;
+use crate::request::metadata::{Dropped, Sender};
 use crate::value::credential::GrantId;
 use crate::value::text::log_text;
 
@@ -283,18 +283,24 @@ impl<T> Decision<T> {
         self
     }
 
-    /// Keeps in the event what was left out of a client's metadata, and who sent them.
-    pub(crate) fn narrowed(mut self, dropped: &Dropped, sender: Option<&str>) -> Self {
+    /// Records in the event what was left out of a client's metadata.
+    pub(crate) fn narrowed(mut self, dropped: &Dropped) -> Self {
         let event = &mut self.settled.event;
         event.detail = event.detail.take().or_else(|| dropped.detail().map(Into::into));
-        let dropped = dropped.note();
-        let notes: Vec<_> = sender.into_iter().chain(dropped.as_deref()).collect();
-        if notes.is_empty() { self } else { self.noted(Some(&notes.join("; "))) }
+        event.dropped = dropped.members().map(log_text).collect();
+        self
     }
 
-    /// Keeps in the event what an administrator gave as the reason, or who sent a registration.
+    /// Records in the event what is known of the sender of a registration.
+    pub(crate) fn sent_by(mut self, sender: &Sender) -> Self {
+        self.settled.event.set_source(sender.source());
+        self.noted(sender.note())
+    }
+
+    /// Records in the event the reason that an administrator gave, or the resource server that
+    /// introspected.
     pub(crate) fn noted(mut self, note: Option<&str>) -> Self {
-        self.settled.event.note = note.map(log_text);
+        self.settled.event.set_note(note);
         self
     }
 
@@ -344,7 +350,7 @@ impl<T> Decision<T> {
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
         let plain = || Refusal::plain(reason, endpoint);
-        let refusal = self.unsaved.take().map_or_else(plain, |unsaved| unsaved.because(reason));
+        let refusal = self.unsaved.take().map_or_else(plain, |unsaved| unsaved.with_reason(reason));
         refusal.correlated(event.correlation)
     }
 

@@ -1,175 +1,106 @@
 //! The error table: one [`Reason`] for each rule that a request can break.
 //!
-//! Names, sections, public codes, sentences for the client and sentences for the operator stand
-//! here and nowhere else. What a client may learn is its code and description; cause and fix are
-//! for whoever runs the server or the client.
+//! The table is the only place of names, sections, public error codes, and the sentences about a
+//! refusal. The client receives the code and the description. Cause and fix are for the operator of
+//! the server and the author of the client.
 
+mod names;
+mod table;
+mod troubleshooting;
+
+pub use self::names::NameError;
+pub(crate) use self::names::{impl_names, named_enum};
+pub use self::table::Reason;
+pub use self::troubleshooting::troubleshooting;
 use crate::value::redirect_uri::RedirectUriError;
 
-/// A public error code, as it goes over the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorCode {
-    /// OAuth 2.1 §3.2.4, §4.1.2.1, §5.3.2.
-    InvalidRequest,
-    /// OAuth 2.1 §3.2.4.
-    InvalidClient,
-    /// OAuth 2.1 §3.2.4.
-    InvalidGrant,
-    /// OAuth 2.1 §3.2.4, §4.1.2.1.
-    UnauthorizedClient,
-    /// OAuth 2.1 §3.2.4.
-    UnsupportedGrantType,
-    /// OAuth 2.1 §4.1.2.1.
-    UnsupportedResponseType,
-    /// OAuth 2.1 §3.2.4, §4.1.2.1.
-    InvalidScope,
-    /// RFC 8707 §2.
-    InvalidTarget,
-    /// OAuth 2.1 §4.1.2.1.
-    AccessDenied,
-    /// OAuth 2.1 §4.1.2.1.
-    TemporarilyUnavailable,
-    /// OIDC Core §3.1.2.6.
-    LoginRequired,
-    /// OIDC Core §3.1.2.6.
-    ConsentRequired,
-    /// RFC 9101 §7.
-    RequestNotSupported,
-    /// RFC 9101 §7.
-    RequestUriNotSupported,
-    /// RFC 7591 §3.2.2.
-    InvalidRedirectUri,
-    /// RFC 7591 §3.2.2.
-    InvalidClientMetadata,
-    /// OAuth 2.1 §5.3.2.
-    InvalidToken,
-    /// OAuth 2.1 §5.3.2.
-    InsufficientScope,
-    /// Not registered: the account behind the token cannot pay.
-    InsufficientBalance,
-    /// Not registered; the field's word for a 429.
-    TooManyRequests,
-    /// Not registered: shown on a page, never sent to a client. The consent page was left open too
-    /// long.
-    ConsentExpired,
-    /// Not registered: shown on a page, never sent to a client. The consent was decided already.
-    ConsentUsed,
-    /// No code at all: a resource was called without credentials (OAuth 2.1 §5.3.2).
-    None,
-}
-
-impl ErrorCode {
-    /// The code as it goes over the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidClient => "invalid_client",
-            Self::InvalidGrant => "invalid_grant",
-            Self::UnauthorizedClient => "unauthorized_client",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::UnsupportedResponseType => "unsupported_response_type",
-            Self::InvalidScope => "invalid_scope",
-            Self::InvalidTarget => "invalid_target",
-            Self::AccessDenied => "access_denied",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
-            Self::LoginRequired => "login_required",
-            Self::ConsentRequired => "consent_required",
-            Self::RequestNotSupported => "request_not_supported",
-            Self::RequestUriNotSupported => "request_uri_not_supported",
-            Self::InvalidRedirectUri => "invalid_redirect_uri",
-            Self::InvalidClientMetadata => "invalid_client_metadata",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::InsufficientBalance => "insufficient_balance",
-            Self::TooManyRequests => "too_many_requests",
-            Self::ConsentExpired => "consent_expired",
-            Self::ConsentUsed => "consent_used",
-            Self::None => "",
-        }
+named_enum! {
+    /// A public error code: the value of `error` in a response.
+    ///
+    /// ```
+    /// use grantcore::ErrorCode;
+    ///
+    /// let code: ErrorCode = "invalid_grant".parse()?;
+    /// assert_eq!((code, code.as_str()), (ErrorCode::InvalidGrant, "invalid_grant"));
+    /// # Ok::<(), grantcore::NameError>(())
+    /// ```
+    pub enum ErrorCode, as_str, "an error code" {
+        /// OAuth 2.1 §3.2.4, §4.1.2.1, §5.3.2.
+        InvalidRequest = "invalid_request",
+        /// OAuth 2.1 §3.2.4.
+        InvalidClient = "invalid_client",
+        /// OAuth 2.1 §3.2.4.
+        InvalidGrant = "invalid_grant",
+        /// OAuth 2.1 §3.2.4, §4.1.2.1.
+        UnauthorizedClient = "unauthorized_client",
+        /// OAuth 2.1 §3.2.4.
+        UnsupportedGrantType = "unsupported_grant_type",
+        /// OAuth 2.1 §4.1.2.1.
+        UnsupportedResponseType = "unsupported_response_type",
+        /// OAuth 2.1 §3.2.4, §4.1.2.1.
+        InvalidScope = "invalid_scope",
+        /// RFC 8707 §2.
+        InvalidTarget = "invalid_target",
+        /// OAuth 2.1 §4.1.2.1.
+        AccessDenied = "access_denied",
+        /// OAuth 2.1 §4.1.2.1.
+        TemporarilyUnavailable = "temporarily_unavailable",
+        /// OIDC Core §3.1.2.6.
+        LoginRequired = "login_required",
+        /// OIDC Core §3.1.2.6.
+        ConsentRequired = "consent_required",
+        /// RFC 9101 §7.
+        RequestNotSupported = "request_not_supported",
+        /// RFC 9101 §7.
+        RequestUriNotSupported = "request_uri_not_supported",
+        /// RFC 7591 §3.2.2.
+        InvalidRedirectUri = "invalid_redirect_uri",
+        /// RFC 7591 §3.2.2.
+        InvalidClientMetadata = "invalid_client_metadata",
+        /// OAuth 2.1 §5.3.2.
+        InvalidToken = "invalid_token",
+        /// OAuth 2.1 §5.3.2.
+        InsufficientScope = "insufficient_scope",
+        /// Not registered: the balance of the token's account does not suffice.
+        InsufficientBalance = "insufficient_balance",
+        /// Not registered: the request is over a limit (429).
+        TooManyRequests = "too_many_requests",
+        /// Not registered: the consent page was open for too long. Shown on a page, never sent to a
+        /// client.
+        ConsentExpired = "consent_expired",
+        /// Not registered: the consent was decided before. Shown on a page, never sent to a client.
+        ConsentUsed = "consent_used",
     }
 }
 
-/// At which face of the server a rule was broken.
+/// Where a request is refused. The error code and the status of a [`Reason`] depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Endpoint {
-    /// The authorization endpoint and the consent page: a person is looking.
+    /// The authorization endpoint with its consent page (OAuth 2.1 §3.1). A refusal is a page for
+    /// the user, or a redirect to the client.
     Authorization,
-    /// The token endpoint: a client is reading.
+    /// The token endpoint (OAuth 2.1 §3.2). A refusal is JSON.
     Token,
-    /// The registration endpoint: a client is reading.
+    /// The revocation endpoint (RFC 7009 §2). A refusal is JSON.
+    Revocation,
+    /// The introspection endpoint (RFC 7662 §2). A refusal is JSON. An inactive token is no refusal.
+    Introspection,
+    /// The registration endpoint (RFC 7591 §3). A refusal is JSON.
     Registration,
-    /// The endpoint of one registration: a client is reading.
+    /// The client configuration endpoint, which reads, updates and deletes one registration (RFC
+    /// 7592 §2). A refusal is JSON.
     Management,
-    /// A protected resource: a client is reading.
+    /// A protected resource (OAuth 2.1 §5.3). A refusal is a `Bearer` challenge, with JSON.
     Resource,
-    /// The operator's own doing: nobody else is reading.
+    /// No endpoint of the protocol: calls that the host makes for its operator or a user, such as
+    /// ending a connection or deactivating a client.
     Operator,
 }
 
-/// One row of the table.
-struct Row {
-    name: &'static str,
-    section: &'static str,
-    code: ErrorCode,
-    description: &'static str,
-    cause: &'static str,
-    fix: &'static str,
-}
+impl_names!(Reason, name, "a reason");
 
-macro_rules! reasons {
-    (@redirects) => { false };
-    (@redirects $also:ident) => { true };
-    (=> $(at $($endpoint:ident),+ $(; $also:ident by redirect)? {
-        $($variant:ident $name:literal $code:ident $section:literal $description:literal $cause:literal $fix:literal)*
-    })*) => {
-        /// Which rule a request broke. For the operator and the log; the client is told [`ErrorCode`] and description only.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum Reason {
-            $($(#[doc = concat!("`", $name, "`: ", $cause, " (", $section, ")")] $variant,)*)*
-        }
-
-        impl Reason {
-            /// Every reason, in the table's order.
-            pub const ALL: &'static [Self] = &[$($(Self::$variant),*),*];
-
-            /// The faces of the server where this can happen; the code and the status may differ between them.
-            pub fn endpoints(self) -> &'static [Endpoint] {
-                match self {
-                    $($(Self::$variant)|* => &[$(Endpoint::$endpoint),+],)*
-                }
-            }
-
-            /// Whether the authorization endpoint may tell it by redirect, at the client's verified URI, and not on its page only.
-            pub fn is_redirectable(self) -> bool {
-                match self {
-                    $($(Self::$variant)|* => reasons!(@redirects $($also)?),)*
-                }
-            }
-
-            pub(super) fn row(self) -> Row {
-                match self {
-                    $($(Self::$variant => Row {
-                        name: $name,
-                        section: $section,
-                        code: ErrorCode::$code,
-                        description: $description,
-                        cause: $cause,
-                        fix: $fix,
-                    },)*)*
-                }
-            }
-        }
-    };
-}
-
-mod table;
-mod troubleshooting;
-pub use table::Reason;
-pub use troubleshooting::troubleshooting;
-
-/// Why a redirect URI cannot be registered, as the rule of the registration that it breaks.
+/// The rule of a registration that a redirect URI breaks.
 impl From<RedirectUriError> for Reason {
     fn from(error: RedirectUriError) -> Self {
         match error {
@@ -192,72 +123,87 @@ impl From<RedirectUriError> for Reason {
 }
 
 impl Reason {
-    /// Its stable name in events and logs, and the anchor of its entry in
-    /// `docs/troubleshooting.md`: the one for [`PkceMissing`](Self::PkceMissing) is
-    /// `docs/troubleshooting.md#pkce_missing`.
+    /// Returns the stable name for events and logs.
+    ///
+    /// It is also the anchor of the reason's entry in `docs/troubleshooting.md`:
+    /// [`PkceMissing`](Self::PkceMissing) has `docs/troubleshooting.md#pkce_missing`.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// The section the rule comes from.
+    /// Returns the section of the specification that the rule comes from.
     pub fn section(self) -> &'static str {
         self.row().section
     }
 
-    /// What the client is told, next to the code. Within the character set of OAuth 2.1 §3.2.4, and
-    /// never with input in it.
+    /// Returns the stable description for the client, sent as the beginning of `error_description`.
+    /// It keeps to the characters of OAuth 2.1 §3.2.4 and never contains input. It is empty for a
+    /// reason without a [code](Self::code).
     pub fn description(self) -> &'static str {
         self.row().description
     }
 
-    /// What happened, for the operator.
+    /// Returns what happened, for the operator.
     pub fn cause(self) -> &'static str {
         self.row().cause
     }
 
-    /// What to do about it, for the operator or the client's author.
+    /// Returns what to do about it, for the operator or the author of the client.
     pub fn fix(self) -> &'static str {
         self.row().fix
     }
 
-    /// What may be shown of it to a stranger: whether a client exists is the one thing worth hiding
-    /// (AUTHZ-08).
-    pub(crate) fn shown(self) -> Self {
+    /// Returns the reason whose texts the sender of the request may see. Nobody learns from a
+    /// refusal whether a deactivated client exists (AUTHZ-08).
+    pub(crate) fn disclosed(self) -> Self {
         match self {
             Self::ClientDeactivated => Self::ClientUnknown,
             other => other,
         }
     }
 
-    /// The public code. It depends on the face only where one rule holds at several.
-    pub fn code(self, endpoint: Endpoint) -> ErrorCode {
+    /// Returns the public error code at this endpoint.
+    ///
+    /// Returns `None` for a request without credentials, at a resource and at the registration
+    /// endpoints: the challenge then has no `error` (OAuth 2.1 §5.3.2).
+    pub fn code(self, endpoint: Endpoint) -> Option<ErrorCode> {
         match (self, endpoint) {
             (
                 Self::ClientDeactivated | Self::AccountSuspended | Self::OwnerSuspended,
                 Endpoint::Resource,
-            ) => ErrorCode::InvalidToken,
+            ) => Some(ErrorCode::InvalidToken),
             (Self::AccountSuspended | Self::OwnerSuspended, Endpoint::Authorization) => {
-                ErrorCode::AccessDenied
+                Some(ErrorCode::AccessDenied)
             }
             _ => self.row().code,
         }
     }
 
-    /// The status of the response, where it is no redirect.
+    /// Returns the HTTP status at this endpoint. At the authorization endpoint it is the status of
+    /// the page; a redirect is a 303 instead.
     pub fn status(self, endpoint: Endpoint) -> u16 {
-        match (self, self.code(endpoint), endpoint) {
+        let Some(code) = self.code(endpoint) else { return 401 };
+        match (self, code, endpoint) {
             (Self::MethodNotAllowed, ..) => 405,
             (Self::ConnectionUnknown, ..) => 404,
             (
                 Self::RequestTooLarge,
                 _,
-                Endpoint::Token | Endpoint::Registration | Endpoint::Management,
+                Endpoint::Token
+                | Endpoint::Revocation
+                | Endpoint::Introspection
+                | Endpoint::Registration
+                | Endpoint::Management,
             ) => 413,
             (_, ErrorCode::TooManyRequests, _) => 429,
             (_, ErrorCode::InsufficientBalance, _) => 402,
             (_, ErrorCode::TemporarilyUnavailable, _) => 503,
-            (_, ErrorCode::InvalidClient, Endpoint::Token)
-            | (_, ErrorCode::InvalidToken | ErrorCode::None, _) => 401,
+            (
+                _,
+                ErrorCode::InvalidClient,
+                Endpoint::Token | Endpoint::Revocation | Endpoint::Introspection,
+            )
+            | (_, ErrorCode::InvalidToken, _) => 401,
             (
                 Self::RegistrationOff
                 | Self::RevocationOff
@@ -270,18 +216,21 @@ impl Reason {
         }
     }
 
-    /// The methods of an endpoint of this face, as `Allow` names them.
+    /// Returns the methods of an endpoint, as the `Allow` header lists them.
     pub(crate) fn allowed_methods(endpoint: Endpoint) -> &'static str {
         match endpoint {
             Endpoint::Authorization => "GET, POST",
             Endpoint::Management => "GET, PUT, DELETE",
-            Endpoint::Token | Endpoint::Registration | Endpoint::Resource | Endpoint::Operator => {
-                "POST"
-            }
+            Endpoint::Token
+            | Endpoint::Revocation
+            | Endpoint::Introspection
+            | Endpoint::Registration
+            | Endpoint::Resource
+            | Endpoint::Operator => "POST",
         }
     }
 
-    /// Whether the grant was revoked because of it.
+    /// Returns whether the grant was revoked because of this refusal.
     pub fn revokes(self) -> bool {
         matches!(self, Self::CodeReused | Self::RefreshReused)
     }

@@ -1,5 +1,7 @@
-//! A refusal: which rule was broken, what was received, and how the answer may reach the client.
-//! How it looks on the wire is `response/`'s.
+//! A refusal: the rule that was broken, what was received, and how the error reaches the client.
+//!
+//! The response that carries a refusal is made in `response/`: pages in `problem`, whole responses
+//! in `reply`, challenges in `challenge`, error redirects in `redirect`.
 
 mod detail;
 
@@ -12,46 +14,49 @@ use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::scope::is_token;
 
-/// The protocol said no.
+/// A request that was refused by a rule of the protocol.
 ///
-/// A refusal at the authorization endpoint is for a page the host renders
-/// ([`problem`](Self::problem)), or a redirect ([`location`](Self::location)); one at the token
-/// endpoint or a resource is a [`reply`](Self::reply).
+/// [`reply`](Self::reply) is the whole response at any endpoint. At the authorization endpoint, a
+/// host that renders its own pages uses [`location`](Self::location), the redirect to the client,
+/// or else [`problem`](Self::problem), the content of an error page.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", reason.name(), reason.cause())]
-#[must_use = "a refusal is an answer"]
+#[must_use = "a refusal is the response to a request"]
 pub struct Refusal {
     reason: Reason,
     endpoint: Endpoint,
-    manner: Manner,
+    delivery: Delivery,
     detail: Option<Box<Detail>>,
     correlation: Option<CorrelationId>,
 }
 
-/// How a refusal is answered.
+/// How a refusal reaches the client.
 #[derive(Debug)]
-pub(crate) enum Manner {
+pub(crate) enum Delivery {
+    /// In the response, without anything of the variants below.
     Plain,
-    /// At the client's verified redirect URI.
-    Redirectable(Box<Redirectable>),
+    /// By redirect to the client's verified redirect URI.
+    Redirect(Box<Redirectable>),
     /// With a challenge (RFC 6750 §3).
     Challenge(Box<Challenge>),
-    /// With a time to wait, in seconds.
-    Later(u32),
+    /// With `Retry-After`, in seconds.
+    RetryAfter(u32),
 }
 
-/// Where an error may be sent.
+/// The redirect URI and state that an error response uses.
 #[derive(Debug)]
 pub(crate) struct Redirectable {
     pub(crate) uri: VerifiedRedirectUri,
     pub(crate) state: Option<Box<str>>,
-    /// Whether it may be sent there at once, without a page between.
+    /// `true` if the browser is redirected at once, `false` if a page shows the error first and
+    /// links to the redirect.
     pub(crate) at_once: bool,
 }
 
 impl Redirectable {
-    /// Where errors of this request go; at once only if the user is signed in and the policy trusts
-    /// the client that far (OAuth 2.1 §7.13).
+    /// Returns where errors of an authorization request go. The browser is redirected at once only
+    /// if the user is signed in and the policy's error delivery allows it for this client:
+    /// otherwise the server would be an open redirector (OAuth 2.1 §7.13).
     pub(crate) fn of(
         uri: VerifiedRedirectUri,
         state: Option<&str>,
@@ -67,13 +72,14 @@ impl Redirectable {
         Self { uri, state: state.map(Into::into), at_once }
     }
 
-    /// Where errors go after the user has pressed a button: at once, for that was the user's doing.
+    /// Returns where errors go after the user has pressed a button on the consent page. The browser
+    /// is redirected at once, because the user acted.
     pub(crate) fn after_user_action(uri: &VerifiedRedirectUri, state: Option<&str>) -> Self {
         Self { uri: uri.clone(), state: state.map(Into::into), at_once: true }
     }
 }
 
-/// What a challenge names (RFC 6750 §3).
+/// The parameters of a challenge (RFC 6750 §3).
 #[derive(Debug)]
 pub(crate) struct Challenge {
     pub(crate) resource_metadata: String,
@@ -81,8 +87,10 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// Each scope token once. What is none can be neither granted nor asked for, so it is not
-    /// named.
+    /// Returns the challenge of a resource for an operation that needs these scopes. If it needs
+    /// none, the challenge names the scopes of the resource. Each scope token is named once. A text
+    /// that is not a scope token is left out: no client can ask for it, and it could break the
+    /// header.
     fn of(resource: &Resource, scopes: &[&str]) -> Self {
         let mut scope = String::new();
         let all = resource
@@ -102,111 +110,115 @@ impl Challenge {
 }
 
 impl Refusal {
-    /// A refusal told in the plain way of its endpoint. The endpoints make their own; this is for
-    /// what a host refuses before them, such as a body it will not read.
+    /// Makes the refusal of a request that the host refuses before it calls an endpoint, such as a
+    /// body that is too large. The endpoints make their own refusals.
     pub fn plain(reason: Reason, endpoint: Endpoint) -> Self {
-        Self::told(reason, endpoint, Manner::Plain)
+        Self::of(reason, endpoint)
     }
 
-    /// The refusal of a token request that is over a limit: 429, with `Retry-After` of at least a
-    /// second. For hosts that keep the [windows](crate::RateWindow) themselves;
-    /// [`Server::rate_limited`](crate::Server::rate_limited) tells the trail of it as well.
+    /// Makes the refusal of a token request that is over a limit: 429, with `Retry-After` of at
+    /// least a second. It is for hosts that keep the [windows](crate::RateWindow) themselves.
+    /// [`Server::rate_limited`](crate::Server::rate_limited) records the event as well.
     pub fn rate_limited(seconds: u32) -> Self {
-        Self::later(Reason::RateLimited, Endpoint::Token, seconds.max(1))
+        Self::with_retry_after(Reason::RateLimited, Endpoint::Token, seconds.max(1))
     }
 
-    fn told(fault: impl Into<Fault>, endpoint: Endpoint, manner: Manner) -> Self {
+    fn new(fault: impl Into<Fault>, endpoint: Endpoint, delivery: Delivery) -> Self {
         let Fault { reason, detail } = fault.into();
-        Self { reason, endpoint, manner, detail, correlation: None }
+        Self { reason, endpoint, delivery, detail, correlation: None }
     }
 
-    /// The refusal of this fault, with what was received.
+    /// Makes the refusal of a fault, with its detail.
     pub(crate) fn of(fault: impl Into<Fault>, endpoint: Endpoint) -> Self {
-        Self::told(fault, endpoint, Manner::Plain)
+        Self::new(fault, endpoint, Delivery::Plain)
     }
 
+    /// Makes a refusal at the authorization endpoint that may be sent to the client.
     pub(crate) fn redirectable(fault: impl Into<Fault>, to: Redirectable) -> Self {
-        Self::told(fault, Endpoint::Authorization, Manner::Redirectable(Box::new(to)))
+        Self::new(fault, Endpoint::Authorization, Delivery::Redirect(Box::new(to)))
     }
 
+    /// Makes a refusal at a resource, with a challenge for an operation that needs these scopes.
     pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[&str]) -> Self {
-        Self::told(
-            reason,
-            Endpoint::Resource,
-            Manner::Challenge(Box::new(Challenge::of(resource, scopes))),
-        )
+        let challenge = Challenge::of(resource, scopes);
+        Self::new(reason, Endpoint::Resource, Delivery::Challenge(Box::new(challenge)))
     }
 
-    pub(crate) fn later(reason: Reason, endpoint: Endpoint, seconds: u32) -> Self {
-        Self::told(reason, endpoint, Manner::Later(seconds))
+    /// Makes a refusal with `Retry-After`.
+    pub(crate) fn with_retry_after(reason: Reason, endpoint: Endpoint, seconds: u32) -> Self {
+        Self::new(reason, endpoint, Delivery::RetryAfter(seconds))
     }
 
-    pub(crate) fn manner(&self) -> &Manner {
-        &self.manner
+    pub(crate) fn delivery(&self) -> &Delivery {
+        &self.delivery
     }
 
-    /// Answered in the same way, for another reason.
-    pub(crate) fn because(self, reason: Reason) -> Self {
+    /// Replaces the reason. The delivery stays, the detail goes.
+    pub(crate) fn with_reason(self, reason: Reason) -> Self {
         Self { reason, detail: None, ..self }
     }
 
-    /// Which rule was broken, for the operator.
+    /// Returns the rule that was broken, for the operator.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// Returns what was received and what is right, where that is known: whole sentences, at most
-    /// about 800 bytes, within the characters of `error_description` (RFC 6749 §5.2). Values of the
-    /// request are escaped and cut, and no credential of this crate is among them.
+    /// Returns what was received and what is right, if that is known.
+    ///
+    /// The text is whole sentences of at most about 800 bytes, within the characters of
+    /// `error_description` (RFC 6749 §5.2). Values of the request in it are escaped and cut, and
+    /// contain no credential of this crate.
     pub fn detail(&self) -> Option<String> {
         self.detail.as_ref().map(|detail| detail.sentences().into_owned())
     }
 
-    /// Returns `error_description` as it is sent: the reason's stable
-    /// [description](Reason::description), and after it the [detail](Self::detail).
+    /// Returns the value of `error_description`: the reason's stable
+    /// [description](Reason::description), followed by the [detail](Self::detail).
     pub fn description(&self) -> Cow<'static, str> {
-        let stable = self.reason.shown().description();
+        let stable = self.reason.disclosed().description();
         match &self.detail {
             None => Cow::Borrowed(stable),
             Some(detail) => format!("{stable} {}", detail.sentences()).into(),
         }
     }
 
-    /// The value that broke the rule, cleaned.
+    /// Returns the value that broke the rule, escaped and cut.
     pub(crate) fn received_value(&self) -> Option<String> {
         self.detail.as_ref()?.received().map(Into::into)
     }
 
-    /// The same, with the name of the request it answers.
+    /// Sets the correlation id of the refused request.
     pub(crate) fn correlated(self, correlation: CorrelationId) -> Self {
         Self { correlation: Some(correlation), ..self }
     }
 
-    /// The name of the request it answers, for the page and for support; its event has the same.
+    /// Returns the correlation id of the refused request, for the page and for support. The event of
+    /// the refusal has the same.
     pub fn correlation(&self) -> Option<CorrelationId> {
         self.correlation
     }
 
-    /// The public code.
-    pub fn code(&self) -> ErrorCode {
+    /// Returns the public error code, or `None` if the request had no credentials and the response
+    /// therefore has no `error` (OAuth 2.1 §5.3.2).
+    pub fn code(&self) -> Option<ErrorCode> {
         self.reason.code(self.endpoint)
     }
 
-    /// At which face of the server.
+    /// Returns the endpoint where the request was refused.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
 
-    /// The status of the response or page, where it is no redirect.
+    /// Returns the status of the response or page. A redirect is a 303 instead.
     pub fn status(&self) -> u16 {
         self.reason.status(self.endpoint)
     }
 
-    /// Seconds to wait before asking again, where that is said.
+    /// Returns the value of `Retry-After` in seconds, or `None` if the response has no such header.
     pub fn retry_after(&self) -> Option<u32> {
-        match (&self.manner, self.code()) {
-            (Manner::Later(seconds), _) => Some(*seconds),
-            (_, ErrorCode::TemporarilyUnavailable) => Some(1),
+        match (&self.delivery, self.code()) {
+            (Delivery::RetryAfter(seconds), _) => Some(*seconds),
+            (_, Some(ErrorCode::TemporarilyUnavailable)) => Some(1),
             _ => None,
         }
     }

@@ -155,7 +155,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// [`Error::Refused`] by the rules of the operation, [`Error::Failed`] if the store or the
     /// accounts failed.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Response, Error<S::Error>> {
-        self.decide(Ok(operation), Limit::None).await
+        self.decide(Ok(operation), Limit::None, "").await
     }
 
     /// Runs an operation and records its event, or records why its request was refused before.
@@ -163,18 +163,19 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         &self,
         parsed: Result<O, Refusal>,
         limit: Limit<'_>,
+        source: &str,
     ) -> Result<O::Response, Error<S::Error>> {
         let (operation, entropy) = match self.core.begin(parsed) {
             Ok(begun) => begun,
-            Err(early) => return Err(self.record_early(early).await.into()),
+            Err(early) => return Err(self.record_early(early.from(source)).await.into()),
         };
-        let watch = self.watch(limit);
+        let watch = self.watch(limit, source);
         let mut call = Call::new(&operation, &watch, entropy);
         let settled = run(&mut call, &self.store, &self.accounts, &self.log).await?;
         Ok(settled.outcome?)
     }
 
-    fn watch<'a>(&'a self, limit: Limit<'a>) -> Watch<'a, L> {
-        Watch { core: &self.core, log: &self.log, limit }
+    fn watch<'a>(&'a self, limit: Limit<'a>, source: &'a str) -> Watch<'a, L> {
+        Watch { core: &self.core, log: &self.log, limit, source }
     }
 }

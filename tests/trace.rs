@@ -106,6 +106,14 @@ fn a_detail_is_told_as_well() {
     assert_eq!(traced(|| event.trace())[0]["detail"], event.detail.as_deref().unwrap());
 }
 
+#[test]
+fn a_source_is_told_as_well() {
+    let world = World::open();
+    world.own(&support::clients::metadata());
+    let event = world.events().pop().unwrap();
+    assert_eq!(traced(|| event.trace())[0]["source"], "192.0.2.1");
+}
+
 /// Handed to a server as its observer: every call is told once, and a replay is a warning.
 #[test]
 fn a_server_traces_every_call_and_warns_of_a_replay() {

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grantcore::{Endpoint, Policy, Reason, troubleshooting};
+use grantcore::{Endpoint, ErrorCode, Policy, Reason, troubleshooting};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
 
@@ -32,11 +32,9 @@ const ALIKE: &[&[Reason]] = &[
     // Whose account it is that is suspended is told to nobody.
     &[Reason::AccountSuspended, Reason::OwnerSuspended],
     // What failed behind the server is none of the client's business.
-    &[Reason::StorageUnavailable, Reason::AuditUnavailable],
+    &[Reason::StorageUnavailable, Reason::EntropyUnavailable, Reason::AuditUnavailable],
     // Nor what happened to the user.
     &[Reason::GrantRevoked, Reason::RevokedSecurityEvent],
-    // Two endpoints that name one token each.
-    &[Reason::RevocationTokenMissing, Reason::IntrospectionTokenMissing],
     // A forger learns nothing of the grant.
     &[Reason::RefreshUnknown, Reason::RefreshForged],
 ];
@@ -69,6 +67,21 @@ fn entry<'a>(page: &'a str, anchor: &str) -> &'a str {
     parts[1].split("<a id=").next().unwrap()
 }
 
+/// What an entry calls an endpoint.
+fn place(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Authorization => "the authorization page",
+        Endpoint::Token => "the token endpoint",
+        Endpoint::Revocation => "the revocation endpoint",
+        Endpoint::Introspection => "the introspection endpoint",
+        Endpoint::Registration => "the registration endpoint",
+        Endpoint::Management => "the endpoint of a registration",
+        Endpoint::Resource => "a protected resource",
+        Endpoint::Operator => "the operator's own call",
+        _ => panic!("{endpoint:?} has no place"),
+    }
+}
+
 #[test]
 fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
     let page = troubleshooting();
@@ -78,12 +91,11 @@ fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
             assert!(entry.contains(text), "{reason:?} lacks {text:?} in {entry}");
         }
         for endpoint in reason.endpoints() {
-            let (code, status) =
-                (reason.code(*endpoint).as_str(), reason.status(*endpoint).to_string());
-            assert!(
-                entry.contains(code) && entry.contains(&status),
-                "{reason:?} at {endpoint:?} in {entry}"
-            );
+            let code = reason.code(*endpoint).map_or("no error", ErrorCode::as_str);
+            let status = reason.status(*endpoint).to_string();
+            for text in [code, &*status, place(*endpoint)] {
+                assert!(entry.contains(text), "{reason:?} at {endpoint:?} in {entry}");
+            }
         }
         let (redirect, page) =
             (entry.contains("in the redirect"), entry.contains("on the authorization page"));
@@ -115,7 +127,7 @@ fn only_what_is_meant_to_look_alike_looks_alike() {
             let told = (
                 format!("{endpoint:?}"),
                 reason.status(*endpoint),
-                reason.code(*endpoint).as_str(),
+                reason.code(*endpoint).map(ErrorCode::as_str),
                 reason.description(),
             );
             seen.entry(told).or_default().push(reason);
@@ -166,7 +178,7 @@ fn lifetimes_and_limits_are_the_defaults() {
     says(format!("admits {} requests by one `client_id`", limits.token_requests_per_minute));
     says(format!("and {} failed authentications", limits.failed_authentications_per_minute));
     says(format!("{} registrations from one source", limits.registrations_per_minute));
-    says(format!("{} from all together, updates", limits.all_registrations_per_minute));
+    says(format!("and {} from all together, updates", limits.all_registrations_per_minute));
     says(format!("documents it reads {} from all together", limits.all_documents_per_minute));
     says(format!("{} consent pages for one user", limits.consent_pages_per_minute));
 }

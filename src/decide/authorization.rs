@@ -56,7 +56,7 @@ impl Operation for AuthorizationRequest<'_> {
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
         let decision = self.authorize(&ctx);
         match self.dropped_metadata(&ctx) {
-            Some(dropped) => decision.narrowed(&dropped, None),
+            Some(dropped) => decision.narrowed(&dropped),
             None => decision,
         }
     }

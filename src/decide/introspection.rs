@@ -57,7 +57,7 @@ impl Operation for IntrospectionRequest<'_> {
     }
 
     fn endpoint(&self) -> Endpoint {
-        Endpoint::Token
+        Endpoint::Introspection
     }
 }
 

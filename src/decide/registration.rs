@@ -85,11 +85,12 @@ impl RegistrationRequest {
             management: is_managed(ctx.policy).then(|| entropy.management_token()),
         };
         ctx.allow(EventKind::ClientRegistered, registered)
-            .narrowed(&metadata.dropped, self.sender.as_deref())
+            .narrowed(&metadata.dropped)
+            .sent_by(&self.sender)
     }
 
     fn refuse(&self, fault: impl Into<Fault>, ctx: &Context<'_>) -> Decision<Registered> {
-        ctx.refuse(fault).noted(self.sender.as_deref())
+        ctx.refuse(fault).sent_by(&self.sender)
     }
 }
 

@@ -37,7 +37,7 @@ impl Operation for RevocationRequest<'_> {
     }
 
     fn endpoint(&self) -> Endpoint {
-        Endpoint::Token
+        Endpoint::Revocation
     }
 }
 

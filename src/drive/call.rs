@@ -102,6 +102,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             Err(cause) => return self.unread(cause),
         };
         let mut decision = self.decide(&loaded);
+        decision.settled_mut().event.set_source(self.host.source());
         if let Some(earlier) = &self.earlier {
             follow(&mut decision.settled_mut().event, earlier);
         }
@@ -149,6 +150,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         let refusal = Refusal::plain(reason, self.operation.endpoint());
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment);
         let event = &mut decision.settled_mut().event;
+        event.set_source(self.host.source());
         event.flow = keys.grant;
         event.claim(keys.client.as_named().unwrap_or_default());
         if let Some(earlier) = self.earlier.take() {

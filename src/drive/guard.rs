@@ -29,6 +29,9 @@ pub(crate) trait Host {
     /// since.
     fn settled(&self, refusal: Option<&Refusal>);
 
+    /// Returns the source of the request; empty if there is none.
+    fn source(&self) -> &str;
+
     /// Hands the event to the observer, and returns whether the audit log keeps it.
     fn observe(&self, event: &Event) -> bool;
 
@@ -64,6 +67,10 @@ impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
     }
 
     fn settled(&self, _: Option<&Refusal>) {}
+
+    fn source(&self) -> &str {
+        ""
+    }
 
     fn observe(&self, _: &Event) -> bool {
         false

@@ -1,31 +1,30 @@
-//! The trail as `tracing` events. They carry what [`Event`] carries, so that no secret is in them
-//! either.
+//! Events as `tracing` events. They contain only what an [`Event`] contains, so no secret either.
 
 use std::fmt;
 
 use super::Event;
 use crate::reason::Reason;
 
-/// Where a reason is explained.
-struct Explained(Reason);
+/// The place in the troubleshooting page that explains a reason.
+struct Entry(Reason);
 
-impl fmt::Display for Explained {
+impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "docs/troubleshooting.md#{}", self.0.name())
     }
 }
 
 impl Event {
-    /// Emits this event to `tracing`, with the target `grantcore`: at `WARN` if a credential was
-    /// used twice and its grant revoked for that, else at `INFO`. For a server:
+    /// Emits this event to `tracing` with the target `grantcore`. A server emits all its events with
     /// `server.observe(Event::trace)`.
     ///
-    /// The message is the kind, or the cause of a refusal. The fields are `kind`, `reason`,
-    /// `detail`, `client`, `claimed`, `subject`, `flow` and `correlation`, those that there
-    /// are, and for a reason `see`: its place in `docs/troubleshooting.md`. The time is the
-    /// subscriber's.
+    /// The level is `WARN` if a grant was revoked because a credential was used twice, else `INFO`.
+    /// The message is the kind, or the cause of the reason if there is one. The fields are `kind`,
+    /// `reason`, `detail`, `client`, `claimed`, `subject`, `source`, `flow` and `correlation`, each
+    /// if the event has it. With a reason comes `see`, its place in `docs/troubleshooting.md`. The
+    /// subscriber adds the time.
     pub fn trace(&self) {
-        // The level of a `tracing` event is a constant of its place in the source.
+        // A macro, because the level of a `tracing` event must be a constant.
         macro_rules! emit {
             ($level:ident) => {
                 tracing::event!(
@@ -37,9 +36,10 @@ impl Event {
                     client = self.client.as_ref().map(|client| client.as_str()),
                     claimed = self.claimed.as_deref(),
                     subject = self.subject.as_ref().map(|subject| subject.as_str()),
+                    source = self.source.as_deref(),
                     flow = self.flow.map(tracing::field::display),
                     correlation = %self.correlation,
-                    see = self.reason.map(|reason| tracing::field::display(Explained(reason))),
+                    see = self.reason.map(|reason| tracing::field::display(Entry(reason))),
                     "{}",
                     self.reason.map_or(self.kind.name(), Reason::cause),
                 )

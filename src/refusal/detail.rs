@@ -1,8 +1,8 @@
 //! The part of a description that depends on the request: what was received, and what is right.
 //!
-//! It is composed on refusals only. Everything a stranger sent passes [`error_text`]: bounded,
-//! within the characters of `error_description`, and cut where one of this crate's own credentials
-//! begins.
+//! Details are composed for refusals only. Every value of a request passes [`error_text`], which
+//! bounds it, keeps it within the characters of `error_description`, and cuts it where a credential
+//! of this crate begins.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,22 +13,24 @@ use crate::value::redirect_uri::RedirectUriError;
 use crate::value::scope::{MOST_TOKENS, ScopeError, is_token};
 use crate::value::text::{error_text, log_text};
 
-/// The longest value that is repeated to its sender, in bytes.
+/// The longest received value in a description, in bytes.
 const LONGEST_RECEIVED: usize = 256;
-/// How much of it is kept until it is written: more than is written, so that the cut is marked.
+/// How many bytes of a received value are kept until it is written. More than are written, so that
+/// the cut is marked.
 const LONGEST_KEPT: usize = 2 * LONGEST_RECEIVED;
-/// The longest sentence about what is right, in bytes.
+/// The longest hint, in bytes.
 const LONGEST_HINT: usize = 512;
 
-/// What was received and what is right, each where it helps.
+/// What was received and what is right, each if it helps the reader.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Detail {
-    /// As it came, but cut: at [`LONGEST_KEPT`], and where a credential begins.
+    /// The value as it was sent, but cut at [`LONGEST_KEPT`] and where a credential begins.
     received: Option<Box<str>>,
+    /// Whole sentences.
     hint: Option<Cow<'static, str>>,
 }
 
-/// A rule that a request broke, with what was received where that helps.
+/// A rule that a request broke, with the detail of its description.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) reason: Reason,
@@ -36,12 +38,12 @@ pub(crate) struct Fault {
 }
 
 impl Detail {
-    /// The value that was received, cleaned for a page or a log.
+    /// Returns the received value, escaped and cut for a page or a log.
     pub(crate) fn received(&self) -> Option<Box<str>> {
         self.received.as_deref().map(log_text)
     }
 
-    /// Whole sentences, to follow the stable description.
+    /// Returns whole sentences that follow the stable description.
     pub(crate) fn sentences(&self) -> Cow<'_, str> {
         let received = self.received.as_deref().map(|text| error_text(text, LONGEST_RECEIVED));
         match (received, &self.hint) {
@@ -65,24 +67,25 @@ impl From<RedirectUriError> for Fault {
 }
 
 impl Reason {
-    /// The fault with the value that broke the rule. An empty value is not repeated.
+    /// Makes a fault with the value that broke the rule. An empty value is left out.
     pub(crate) fn received(self, text: &str) -> Fault {
         Fault::from(self).received(text)
     }
 
-    /// The fault with whole sentences about what was received or what is right. Values of the
-    /// request within them are [`quoted`].
+    /// Makes a fault with whole sentences about what was received or what is right. Values of the
+    /// request in them are [`quoted`].
     pub(crate) fn hint(self, sentences: impl Into<Cow<'static, str>>) -> Fault {
         Fault::from(self).hint(sentences)
     }
 
-    /// The fault with these sentences, if there are any.
+    /// Makes a fault with these sentences, if there are any.
     pub(crate) fn maybe_hint(self, sentences: Option<String>) -> Fault {
         Fault::from(self).maybe_hint(sentences)
     }
 }
 
 impl Fault {
+    /// Sets the received value. An empty value is left out.
     pub(crate) fn received(mut self, text: &str) -> Self {
         if !text.is_empty() {
             let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
@@ -94,7 +97,7 @@ impl Fault {
         self
     }
 
-    /// The fault with these sentences, if there are any.
+    /// Sets the hint, if there is one.
     pub(crate) fn maybe_hint(self, sentences: Option<String>) -> Self {
         match sentences {
             Some(sentences) => self.hint(sentences),
@@ -102,6 +105,7 @@ impl Fault {
         }
     }
 
+    /// Sets the hint. A composed one is cut at [`LONGEST_HINT`].
     pub(crate) fn hint(mut self, sentences: impl Into<Cow<'static, str>>) -> Self {
         let hint = match sentences.into() {
             Cow::Borrowed(fixed) => Cow::Borrowed(fixed),
@@ -112,13 +116,12 @@ impl Fault {
     }
 }
 
-/// A value of the request for use inside a sentence: cleaned, at most 64 bytes, between single
-/// quotes.
+/// Returns a value of the request for a sentence: escaped, cut at 64 bytes, in single quotes.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", error_text(text, 64))
 }
 
-/// The first values of a list for use inside a sentence, and how many more there are.
+/// Returns the first five values of a list for a sentence, and the number of the others.
 pub(crate) fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     let mut values = values.into_iter();
     let first = values.by_ref().take(5).map(quoted).collect::<Vec<_>>().join(", ");
@@ -128,8 +131,8 @@ pub(crate) fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// How a browser writes the host of this URI, where that differs from what was sent: punycode, or
-/// an address in another notation.
+/// Returns a sentence with the host of this URI as a browser writes it, or `None` if the URI has the
+/// same spelling. Browsers rewrite international names to punycode and addresses to one notation.
 pub(crate) fn host_hint(uri: &str) -> Option<String> {
     let parsed = url::Url::parse(uri).ok()?;
     let host = parsed.host_str()?;
@@ -140,7 +143,8 @@ pub(crate) fn host_hint(uri: &str) -> Option<String> {
     (!is_as_sent).then(|| format!("A browser writes its host as {}.", quoted(host)))
 }
 
-/// Which token cannot be one, or how many there are.
+/// Returns a sentence that names the malformed scope tokens, or counts the tokens if there are too
+/// many.
 pub(crate) fn scope_hint(asked: &str, error: ScopeError) -> Option<String> {
     let tokens = || asked.split(' ').filter(|token| !token.is_empty());
     match error {

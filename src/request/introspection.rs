@@ -23,7 +23,7 @@ impl<'a> IntrospectionRequest<'a> {
     /// A [`Refusal`] when the request cannot be read or does not say, in one way, who asks.
     pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
         let form = TokenForm::read(incoming, policy)
-            .map_err(|fault| Refusal::of(fault, Endpoint::Token))?;
+            .map_err(|fault| Refusal::of(fault, Endpoint::Introspection))?;
         let token = form
             .token
             .map(|token| Credential::parse(Kind::Access, &token))

@@ -13,7 +13,7 @@ mod redirects;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) use self::dropped::{Dropped, sender};
+pub(crate) use self::dropped::{Dropped, Sender};
 use self::methods::OfferedMethods;
 use crate::client::{Client, ClientBuilder, ClientDescription, ClientError, is_page};
 use crate::policy::Policy;

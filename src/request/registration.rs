@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::metadata::{ClientMetadata, Members, Source, sender};
+use super::metadata::{ClientMetadata, Members, Sender, Source};
 use super::parts::{Authorization, RequestParts};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
@@ -18,8 +18,8 @@ pub struct RegistrationRequest {
     /// The metadata, or what is wrong with them. The fault is kept until the initial access token has
     /// proved right: a stranger learns nothing of the rules of a closed registration.
     pub(crate) metadata: Result<Box<ClientMetadata>, Fault>,
-    /// The claimed name and the source, for the event.
-    pub(crate) sender: Option<String>,
+    /// The sender, for the event.
+    pub(crate) sender: Sender,
 }
 
 /// A request to the endpoint of one registration, by whoever holds its token.
@@ -62,7 +62,7 @@ impl RegistrationRequest {
             bearer(&request.authorization).map(|token| Digest::of(token.as_bytes()));
         let members = request.json(policy.limits()).and_then(Members::read);
         let name = members.as_ref().ok().and_then(Members::claimed_name);
-        let sender = sender(name, request.source);
+        let sender = Sender::new(name, request.source);
         let metadata = members.and_then(|members| members.judge(Source::Registration, policy));
         Ok(Self { initial_token, metadata: metadata.map(Box::new), sender })
     }

@@ -30,7 +30,7 @@ impl<'a> RevocationRequest<'a> {
     /// comes from.
     pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
         let form = TokenForm::read(incoming, policy)
-            .map_err(|fault| Refusal::of(fault, Endpoint::Token))?;
+            .map_err(|fault| Refusal::of(fault, Endpoint::Revocation))?;
         let token =
             form.token.map(|token| Revocable::parse(&token)).ok_or(Reason::RevocationTokenMissing);
         Ok(Self { credentials: form.credentials, token })

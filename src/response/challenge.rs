@@ -5,19 +5,19 @@ use crate::reason::ErrorCode;
 use crate::refusal::{Challenge, Refusal};
 
 impl Challenge {
-    /// `resource_metadata` first: it is what a client that knows nothing needs. No value holds a
-    /// quote or a backslash: they were checked when the policy was built and when the
-    /// [`Challenge`] was made.
+    /// Returns the value of `WWW-Authenticate`. `resource_metadata` comes first: a client that knows
+    /// nothing yet needs it. No value contains a quote or a backslash, because the values were
+    /// checked when the policy was built and when the [`Challenge`] was made.
     pub(crate) fn header(&self, refusal: &Refusal, policy: &Policy) -> String {
         let mut header = format!("Bearer resource_metadata=\"{}\"", self.resource_metadata);
         let mut add = |name: &str, value: &str| {
             header.extend([", ", name, "=\"", value, "\""]);
         };
         let code = refusal.code();
-        if code == ErrorCode::InvalidToken && !policy.checks().error_in_header {
+        if code == Some(ErrorCode::InvalidToken) && !policy.checks().error_in_header {
             return header;
         }
-        if code != ErrorCode::None {
+        if let Some(code) = code {
             add("error", code.as_str());
             if !policy.is_terse() {
                 add("error_description", &refusal.description());
@@ -26,9 +26,9 @@ impl Challenge {
                 add("error_uri", &explanation);
             }
         }
-        if matches!(code, ErrorCode::None | ErrorCode::InsufficientScope | ErrorCode::InvalidToken)
-            && !self.scope.is_empty()
-        {
+        let names_scope =
+            matches!(code, None | Some(ErrorCode::InsufficientScope | ErrorCode::InvalidToken));
+        if names_scope && !self.scope.is_empty() {
             add("scope", &self.scope);
         }
         header

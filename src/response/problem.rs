@@ -1,67 +1,68 @@
-//! A refusal at the authorization endpoint: the redirect it may be, or what the page in its place
-//! shows.
+//! A refusal at the authorization endpoint: the redirect to the client, or the content of the error
+//! page.
 
 use std::borrow::Cow;
 
 use super::redirect::error_location;
 use crate::policy::Policy;
-use crate::refusal::{Manner, Refusal};
+use crate::reason::ErrorCode;
+use crate::refusal::{Delivery, Refusal};
 
-/// What an error page shows in place of Allow.
+/// The content of an error page at the authorization endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
     /// The status of the page.
     pub status: u16,
-    /// The public code.
-    pub code: &'static str,
-    /// What went wrong, as `error_description` states it: the reason's stable description, then
+    /// The public error code. Every refusal at the authorization endpoint has one.
+    pub code: Option<ErrorCode>,
+    /// What went wrong, in the words of `error_description`: the reason's stable description, then
     /// what was received and what is right.
     pub description: Cow<'static, str>,
-    /// What happened, for whoever runs the client or the server.
+    /// What happened, for the operator of the client or the server.
     pub cause: &'static str,
-    /// The part of the description that depends on the request, by itself.
+    /// The part of the description that depends on the request, alone.
     pub detail: Option<String>,
     /// What to do about it.
     pub fix: &'static str,
-    /// The name of the reason: its anchor in the troubleshooting page.
+    /// The name of the reason, which is its anchor in the troubleshooting page.
     pub anchor: &'static str,
-    /// The value that was received, to show as text and never as a link. The description repeats
-    /// it.
+    /// The value that was received. A page shows it as text, never as a link. The description
+    /// contains it too.
     pub received: Option<String>,
-    /// The exact error response at the client's verified redirect URI, for a link to continue.
+    /// The error response at the client's verified redirect URI, for a link that continues there.
     pub continue_url: Option<String>,
 }
 
 impl Refusal {
-    /// Where to redirect to at once (303), if the error goes straight to the client.
+    /// Returns the URL to redirect the browser to at once (303), or `None` if a page comes first.
     pub fn location(&self, policy: &Policy) -> Option<String> {
-        match self.manner() {
-            Manner::Redirectable(to) if to.at_once => Some(error_location(to, self, policy)),
+        match self.delivery() {
+            Delivery::Redirect(to) if to.at_once => Some(error_location(to, self, policy)),
             _ => None,
         }
     }
 
-    /// Whether it goes straight to the client, with no page between.
-    pub(crate) fn goes_to_client(&self) -> bool {
-        matches!(self.manner(), Manner::Redirectable(to) if to.at_once)
+    /// Returns whether the browser is redirected to the client at once.
+    pub(crate) fn is_redirect(&self) -> bool {
+        matches!(self.delivery(), Delivery::Redirect(to) if to.at_once)
     }
 
-    /// What to show, if it does not go straight to the client.
+    /// Returns the content of the error page, for a refusal without a [`location`](Self::location).
     pub fn problem(&self, policy: &Policy) -> Problem {
-        let continue_url = match self.manner() {
-            Manner::Redirectable(to) => Some(error_location(to, self, policy)),
-            Manner::Plain | Manner::Challenge(_) | Manner::Later(_) => None,
+        let continue_url = match self.delivery() {
+            Delivery::Redirect(to) => Some(error_location(to, self, policy)),
+            Delivery::Plain | Delivery::Challenge(_) | Delivery::RetryAfter(_) => None,
         };
-        let shown = self.reason().shown();
+        let disclosed = self.reason().disclosed();
         Problem {
             status: self.status(),
-            code: self.code().as_str(),
+            code: self.code(),
             description: self.description(),
-            cause: shown.cause(),
+            cause: disclosed.cause(),
             detail: self.detail(),
-            fix: shown.fix(),
-            anchor: shown.name(),
+            fix: disclosed.fix(),
+            anchor: disclosed.name(),
             received: self.received_value(),
             continue_url,
         }

@@ -1,4 +1,4 @@
-//! Redirects back to the client (OAuth 2.1 §4.1.2): built from a verified URI and nothing else.
+//! Redirects back to the client (OAuth 2.1 §4.1.2). They are built from a verified redirect URI only.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +9,8 @@ use crate::refusal::{Redirectable, Refusal};
 use crate::value::credential::Issued;
 use crate::value::redirect_uri::VerifiedRedirectUri;
 
-/// The redirect that carries a code to the client: 303, so that no form body travels on (OAuth 2.1
-/// §7.5.3).
+/// The redirect that carries an authorization code to the client. Its status is 303, so that the
+/// browser does not send the consent form to the client (OAuth 2.1 §7.5.3).
 #[must_use = "the code in it reaches the client only by this redirect"]
 pub struct Redirect {
     location: String,
@@ -30,12 +30,12 @@ impl Redirect {
         Self { location: uri.with(parameters, 256) }
     }
 
-    /// The value of `Location`. It holds the code.
+    /// Returns the value of `Location`. It contains the code, so it does not belong in a log.
     pub fn into_location(self) -> String {
         self.location
     }
 
-    /// The whole response.
+    /// Returns the whole response.
     pub fn reply(self) -> Reply {
         let page_headers = PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value)));
         Reply {
@@ -46,22 +46,24 @@ impl Redirect {
     }
 }
 
+/// Redacted: the location contains the code.
 impl fmt::Debug for Redirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Redirect(redacted)")
     }
 }
 
-/// The error response at the client's redirect URI (OAuth 2.1 §4.1.2.1; RFC 9207 §2).
+/// Returns the URL of the error response at the client's redirect URI (OAuth 2.1 §4.1.2.1; RFC 9207
+/// §2).
 pub(crate) fn error_location(to: &Redirectable, refusal: &Refusal, policy: &Policy) -> String {
     let description = (!policy.is_terse()).then(|| refusal.description());
     let explanation = refusal.error_uri(policy);
     let description = description.as_deref().map(|text| ("error_description", text));
     let explanation = explanation.as_deref().map(|uri| ("error_uri", uri));
     let state = to.state.as_deref().map(|state| ("state", state));
-    let error = ("error", refusal.code().as_str());
+    let error = refusal.code().map(|code| ("error", code.as_str()));
     to.uri.with(
-        [error]
+        error
             .into_iter()
             .chain(description)
             .chain(explanation)

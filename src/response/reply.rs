@@ -1,4 +1,4 @@
-//! A whole HTTP response as plain values, and the refusals that are one.
+//! A whole HTTP response as plain values, and the responses that carry refusals.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::event::SentError;
 use crate::policy::Policy;
 use crate::reason::{Endpoint, ErrorCode, Reason};
-use crate::refusal::{Manner, Refusal};
+use crate::refusal::{Delivery, Refusal};
 
-/// A response for the host to send as it is: status, headers, body.
+/// A whole HTTP response. The host sends status, headers and body as they are.
 #[derive(Clone, PartialEq, Eq)]
 #[must_use = "a reply is for the client"]
 pub struct Reply {
@@ -17,12 +17,12 @@ pub struct Reply {
     pub status: u16,
     /// Header names, in lower case, with their values.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// The body; may hold secrets, so it has no place in a log.
+    /// The body. It may contain tokens and secrets, so it does not belong in a log.
     pub body: String,
 }
 
-/// Headers of every page of the authorization endpoint: not framed, not cached, no referrer (OAuth
-/// 2.1 §7.11; RFC 9700 §4.2.4). A host may replace the content security policy by a stricter one.
+/// The headers of every page of the authorization endpoint. They forbid framing, caching and
+/// referrers (OAuth 2.1 §7.11; RFC 9700 §4.2.4). A host may use a stricter content security policy.
 pub const PAGE_HEADERS: [(&str, &str); 5] = [
     ("cache-control", "no-store"),
     ("referrer-policy", "no-referrer"),
@@ -41,7 +41,7 @@ struct ErrorBody {
 }
 
 impl Reply {
-    /// A JSON response that no cache keeps (OAuth 2.1 §3.2.3).
+    /// Makes a JSON response that no cache keeps (OAuth 2.1 §3.2.3).
     pub(crate) fn json(status: u16, body: String) -> Self {
         let mut headers = Vec::with_capacity(5);
         headers.push(("content-type", "application/json".into()));
@@ -50,7 +50,7 @@ impl Reply {
         Self { status, headers, body }
     }
 
-    /// The first value of this header.
+    /// Returns the first value of this header. The case of the name does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -59,7 +59,7 @@ impl Reply {
     }
 }
 
-/// The body is not shown: it may hold tokens.
+/// Shows the status and the names of the headers. The body and the values may contain tokens.
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
@@ -71,8 +71,8 @@ impl std::fmt::Debug for Reply {
 }
 
 impl Refusal {
-    /// The refusal as a whole response: JSON wherever a client reads it; at the authorization
-    /// endpoint the redirect, or a plain text page for hosts that render none of their own.
+    /// Returns the whole response: at the authorization endpoint the redirect to the client or a
+    /// plain text page, elsewhere JSON.
     pub fn reply(&self, policy: &Policy) -> Reply {
         let mut reply = match self.endpoint() {
             Endpoint::Authorization => self.page(policy),
@@ -100,58 +100,60 @@ impl Refusal {
         reply
     }
 
-    /// What the answer says, for the trail: the bytes of [`reply`](Self::reply), or of the page or
-    /// redirect in its place.
+    /// Returns what the response contains, for the event: the texts of [`reply`](Self::reply), which
+    /// are also those of a host's own error page and of the redirect.
     pub fn sent(&self, policy: &Policy) -> SentError {
-        let is_page = self.endpoint() == Endpoint::Authorization && !self.goes_to_client();
-        let (error, description) = self.error(policy).unwrap_or_default();
-        let description =
-            (is_page || !policy.is_terse()).then_some(description).filter(|_| !error.is_empty());
-        let status = if self.goes_to_client() { 303 } else { self.status() };
+        let is_page = self.endpoint() == Endpoint::Authorization && !self.is_redirect();
+        let (error, description) = self.error(policy).unzip();
+        let description = description.filter(|_| is_page || !policy.is_terse());
+        let status = if self.is_redirect() { 303 } else { self.status() };
         let challenge = self.authenticate_header(policy).map(|header| header.into_owned().into());
         SentError { status, error, description, challenge }
     }
 
-    /// Returns the address of the reason's explanation, where the policy names a page of them. What
-    /// is described alike has one address: the explanation discloses no more than the description.
+    /// Returns the address of the reason's entry on the policy's troubleshooting page, if there is
+    /// one. Reasons with the same description share an address, so that the address discloses no
+    /// more than the description.
     pub(crate) fn error_uri(&self, policy: &Policy) -> Option<String> {
         let page = policy.troubleshooting_url().filter(|_| !policy.is_terse())?;
-        let description = self.reason().shown().description();
+        let description = self.reason().disclosed().description();
         let first = Reason::ALL.iter().find(|reason| reason.description() == description)?;
         Some(format!("{page}#{}", first.name()))
     }
 
-    /// Code and description, but for the one refusal that has none: no credentials, no error (OAuth
+    /// Returns `error` and `error_description`, or `None` for a request without credentials (OAuth
     /// 2.1 §5.3.2).
     fn error(&self, policy: &Policy) -> Option<(&'static str, Cow<'static, str>)> {
         match self.code() {
-            ErrorCode::None
-                if self.endpoint() == Endpoint::Resource
-                    && policy.checks().body_error_without_token =>
-            {
-                Some((ErrorCode::InvalidToken.as_str(), "The request has no access token.".into()))
+            None => {
+                let has_error = self.endpoint() == Endpoint::Resource
+                    && policy.checks().body_error_without_token;
+                let description = "The request has no access token.";
+                has_error.then(|| (ErrorCode::InvalidToken.as_str(), description.into()))
             }
-            ErrorCode::None => None,
-            ErrorCode::TooManyRequests => Some((policy.rates().code, self.description())),
-            code => Some((code.as_str(), self.description())),
+            Some(ErrorCode::TooManyRequests) => Some((policy.rates().code, self.description())),
+            Some(code) => Some((code.as_str(), self.description())),
         }
     }
 
     fn authenticate_header(&self, policy: &Policy) -> Option<Cow<'static, str>> {
-        match (self.manner(), self.endpoint(), self.code()) {
-            (Manner::Challenge(challenge), ..) if self.status() < 500 => {
+        let issuer = policy.issuer();
+        match (self.delivery(), self.endpoint(), self.code()) {
+            (Delivery::Challenge(challenge), ..) if self.status() < 500 => {
                 Some(challenge.header(self, policy).into())
             }
-            (_, Endpoint::Token, ErrorCode::InvalidClient) => {
-                Some(format!("Basic realm=\"{}\"", policy.issuer()).into())
-            }
+            (
+                _,
+                Endpoint::Token | Endpoint::Revocation | Endpoint::Introspection,
+                Some(ErrorCode::InvalidClient),
+            ) => Some(format!("Basic realm=\"{issuer}\"").into()),
             // The tokens of registration are bearer tokens too, but for no resource (RFC 6750 §3).
-            (_, Endpoint::Registration | Endpoint::Management, ErrorCode::None) => {
-                Some(format!("Bearer realm=\"{}\"", policy.issuer()).into())
+            (_, Endpoint::Registration | Endpoint::Management, None) => {
+                Some(format!("Bearer realm=\"{issuer}\"").into())
             }
-            (_, Endpoint::Registration | Endpoint::Management, ErrorCode::InvalidToken) => Some(
-                format!("Bearer realm=\"{}\", error=\"invalid_token\"", policy.issuer()).into(),
-            ),
+            (_, Endpoint::Registration | Endpoint::Management, Some(ErrorCode::InvalidToken)) => {
+                Some(format!("Bearer realm=\"{issuer}\", error=\"invalid_token\"").into())
+            }
             _ => None,
         }
     }
@@ -172,9 +174,10 @@ impl Refusal {
         }
         headers.push(("content-type", "text/plain; charset=utf-8".into()));
         let problem = self.problem(policy);
+        let code = problem.code.map_or("", ErrorCode::as_str);
         let mut body = format!(
-            "Authorization failed: {}\n{}\n{}\n{}\n",
-            problem.code, problem.description, problem.cause, problem.fix
+            "Authorization failed: {code}\n{}\n{}\n{}\n",
+            problem.description, problem.cause, problem.fix
         );
         if let Some(url) = problem.continue_url {
             body.extend(["Continue: ", &url, "\n"]);
@@ -185,8 +188,7 @@ impl Refusal {
 
 #[cfg(feature = "http")]
 impl From<Reply> for http::Response<String> {
-    /// Headers that the `http` crate cannot carry do not occur: names are constants, values are
-    /// checked when they are made.
+    /// Converts every header: names are constants, and values were checked when they were made.
     fn from(reply: Reply) -> Self {
         let mut response = Self::new(reply.body);
         *response.status_mut() = http::StatusCode::from_u16(reply.status)

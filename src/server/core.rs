@@ -60,7 +60,7 @@ impl Core {
         match self.entropy.draw() {
             Ok(entropy) => Ok((operation, entropy)),
             Err(_) => {
-                let refusal = Refusal::plain(Reason::StorageUnavailable, operation.endpoint());
+                let refusal = Refusal::plain(Reason::EntropyUnavailable, operation.endpoint());
                 Err(self.early(refusal, None))
             }
         }

@@ -18,6 +18,14 @@ pub(super) struct Early {
     pub(super) event: Box<Event>,
 }
 
+impl Early {
+    /// Records the source of the request in the event.
+    pub(super) fn from(mut self, source: &str) -> Self {
+        self.event.set_source(source);
+        self
+    }
+}
+
 impl Core {
     /// Returns this refusal with its event.
     pub(super) fn early(&self, refusal: Refusal, claimed_client: Option<&str>) -> Early {
@@ -54,7 +62,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Records a refusal that no operation made, and returns it.
     pub(super) async fn record_early(&self, early: Early) -> Refusal {
-        let watch = self.watch(Limit::None);
+        let watch = self.watch(Limit::None, "");
         let mut guard = Guard::armed(&watch, *early.event);
         let recorded = match guard.observe() {
             Some(event) => self.log.record(event, L::Place::default()).await,

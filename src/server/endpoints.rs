@@ -1,5 +1,6 @@
 //! The endpoints: one call each.
 
+use super::core::Core;
 use super::watch::Limit;
 use super::{Error, Server};
 use crate::audit::AuditLog;
@@ -46,7 +47,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         user: Option<User<'_>>,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
         let parsed = AuthorizationRequest::parse(request, user, &self.core.policy);
-        self.ask_consent(parsed, user).await
+        self.ask_consent(parsed, user, request.source).await
     }
 
     /// Answers the same request after [`AuthorizationStep::NeedMetadata`], with the result of
@@ -62,7 +63,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         fetch: Fetch<'_>,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
         let parsed = AuthorizationRequest::parse(request, user, &self.core.policy);
-        self.ask_consent(parsed.map(|parsed| parsed.with_document(fetch)), user).await
+        let parsed = parsed.map(|parsed| parsed.with_document(fetch));
+        self.ask_consent(parsed, user, request.source).await
     }
 
     /// Runs an authorization request, which counts towards the user's limit of consent pages if it
@@ -71,6 +73,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         &self,
         parsed: Result<AuthorizationRequest<'_>, Refusal>,
         user: Option<User<'_>>,
+        source: &str,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
         let Self { core, .. } = self;
         let subject = user.map(|user| user.subject).filter(|_| parsed.is_ok());
@@ -82,7 +85,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             Some(refusal) => Err(refusal),
             None => parsed,
         };
-        let step = self.decide(parsed, Limit::Documents).await;
+        let step = self.decide(parsed, Limit::Documents, source).await;
         let may_be_stored =
             matches!(&step, Ok(AuthorizationStep::NeedsConsent(_)) | Err(Error::Failed(_)));
         if let Some(subject) = subject.filter(|_| is_counted && !may_be_stored) {
@@ -102,7 +105,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         user: User<'_>,
         choice: Choice<'_>,
     ) -> Result<Redirect, Error<S::Error>> {
-        self.decide(ConsentDecision::new(ticket, user, choice), Limit::None).await
+        self.decide(ConsentDecision::new(ticket, user, choice), Limit::None, "").await
     }
 
     /// Answers the token endpoint (OAuth 2.1 §3.2), its limits included.
@@ -114,17 +117,19 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let Self { core, .. } = self;
         let parsed = match TokenRequest::parse(request, &core.policy) {
             Ok(parsed) => parsed,
-            Err(refusal) => return Err(self.refuse_early(refusal, None).await),
+            Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
         };
         let now = core.clock.now();
         let counted = core.throttle.count_token_request(&core.policy, parsed, request.source, now);
         let admitted = match counted {
             Ok(admitted) => admitted,
             Err((refusal, parsed)) => {
-                return Err(self.refuse_early(refusal, Some(parsed.claimed_client())).await);
+                let claimed = Some(parsed.claimed_client());
+                return Err(self.refuse_early(refusal, claimed, request.source).await);
             }
         };
-        self.decide(Ok(&admitted.request), Limit::Token(&admitted)).await.map(Tokens::reply)
+        let limit = Limit::Token(&admitted);
+        self.decide(Ok(&admitted.request), limit, request.source).await.map(Tokens::reply)
     }
 
     /// Records the refusal of a token request by a limit of the host's own, and returns it: 429, to be
@@ -144,10 +149,11 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     pub async fn revoke(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
         let parsed = match RevocationRequest::parse(request, &self.core.policy) {
             Ok(parsed) => parsed,
-            Err(refusal) => return Err(self.refuse_early(refusal, None).await),
+            Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
         };
-        let limit = self.limit_authentication(&parsed.credentials, request.source).await?;
-        self.decide(Ok(&parsed), limit).await.map(Revoked::reply)
+        let (credentials, endpoint) = (&parsed.credentials, Endpoint::Revocation);
+        let limit = self.limit_authentication(credentials, endpoint, request.source).await?;
+        self.decide(Ok(&parsed), limit, request.source).await.map(Revoked::reply)
     }
 
     /// Answers the introspection endpoint (RFC 7662 §2). The response to a token that is not active
@@ -159,10 +165,11 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     pub async fn introspect(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
         let parsed = match IntrospectionRequest::parse(request, &self.core.policy) {
             Ok(parsed) => parsed,
-            Err(refusal) => return Err(self.refuse_early(refusal, None).await),
+            Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
         };
-        let limit = self.limit_authentication(&parsed.credentials, request.source).await?;
-        let introspected = self.decide(Ok(&parsed), limit).await?;
+        let (credentials, endpoint) = (&parsed.credentials, Endpoint::Introspection);
+        let limit = self.limit_authentication(credentials, endpoint, request.source).await?;
+        let introspected = self.decide(Ok(&parsed), limit, request.source).await?;
         Ok(introspected.reply(&self.core.policy))
     }
 
@@ -173,9 +180,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
     pub async fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
         let parsed = RegistrationRequest::parse(request, &self.core.policy);
-        let limit =
-            Limit::Registrations { source: request.source, endpoint: Endpoint::Registration };
-        let registered = self.decide(parsed, limit).await?;
+        let limit = Limit::Registrations(Endpoint::Registration);
+        let registered = self.decide(parsed, limit, request.source).await?;
         Ok(registered.reply(&self.core.policy))
     }
 
@@ -191,16 +197,16 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ) -> Result<Reply, Error<S::Error>> {
         let parsed = match ManagementRequest::parse(client_id, request, &self.core.policy) {
             Ok(parsed) => parsed,
-            Err(refusal) => return Err(self.refuse_early(refusal, Some(client_id)).await),
+            Err(refusal) => {
+                return Err(self.refuse_early(refusal, Some(client_id), request.source).await);
+            }
         };
         let limit = match parsed.action {
-            Action::Update(_) => {
-                Limit::Registrations { source: request.source, endpoint: Endpoint::Management }
-            }
+            Action::Update(_) => Limit::Registrations(Endpoint::Management),
             // A client is read without a write, and deleted once.
             Action::Read | Action::Delete => Limit::None,
         };
-        let managed = self.decide(Ok(parsed), limit).await?;
+        let managed = self.decide(Ok(parsed), limit, request.source).await?;
         Ok(managed.reply(&self.core.policy))
     }
 
@@ -227,7 +233,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         authorization: &Authorization<'_>,
         needs: Needs<'_>,
     ) -> Result<Access, Error<S::Error>> {
-        self.decide(AccessCheck::parse(authorization, needs), Limit::None).await
+        self.decide(AccessCheck::parse(authorization, needs), Limit::None, "").await
     }
 
     /// Checks a whole request: where the policy [allows it](crate::CheckRules::bearer_in_body), the
@@ -241,7 +247,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         needs: Needs<'_>,
     ) -> Result<Access, Error<S::Error>> {
         let parsed = AccessCheck::of_request(request, needs, &self.core.policy);
-        self.decide(parsed, Limit::None).await
+        self.decide(parsed, Limit::None, request.source).await
     }
 
     /// Lists up to `limit` of a user's connections after this grant, for a page of connected apps.
@@ -324,17 +330,25 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     async fn limit_authentication<'a>(
         &self,
         credentials: &'a Credentials<'a>,
-        source: &'a str,
+        endpoint: Endpoint,
+        source: &str,
     ) -> Result<Limit<'a>, Error<S::Error>> {
         let Self { core, .. } = self;
         let now = core.clock.now();
-        match core.throttle.refuse_authentication(&core.policy, credentials, source, now) {
-            None => Ok(Limit::Authentication { credentials, source }),
-            Some(refusal) => Err(self.refuse_early(refusal, Some(&credentials.id)).await),
+        let Core { throttle, policy, .. } = core;
+        match throttle.refuse_authentication(policy, credentials, source, endpoint, now) {
+            None => Ok(Limit::Authentication { credentials, endpoint }),
+            Some(refusal) => Err(self.refuse_early(refusal, Some(&credentials.id), source).await),
         }
     }
 
-    async fn refuse_early(&self, refusal: Refusal, claimed: Option<&str>) -> Error<S::Error> {
-        self.record_early(self.core.early(refusal, claimed)).await.into()
+    async fn refuse_early(
+        &self,
+        refusal: Refusal,
+        claimed_client: Option<&str>,
+        source: &str,
+    ) -> Error<S::Error> {
+        let early = self.core.early(refusal, claimed_client).from(source);
+        self.record_early(early).await.into()
     }
 }

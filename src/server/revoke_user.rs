@@ -104,7 +104,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             let refusal = Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator);
             return Err(self.record_early(self.core.early(refusal, None)).await.into());
         };
-        let watch = self.watch(Limit::None);
+        let watch = self.watch(Limit::None, "");
         let mut guard = Guard::armed(&watch, event);
         let raised = self.accounts.raise_epoch(&self.store, subject).await;
         let failed = self.note_epoch(guard.event(), raised).err();

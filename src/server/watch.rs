@@ -17,23 +17,23 @@ use crate::throttle::Admitted;
 pub(super) enum Limit<'a> {
     /// None.
     None,
-    /// Failed authentications of this client from this source.
-    Authentication { credentials: &'a Credentials<'a>, source: &'a str },
+    /// Failed authentications of this client.
+    Authentication { credentials: &'a Credentials<'a>, endpoint: Endpoint },
     /// New clients that are known by a document.
     Documents,
-    /// Registrations and their updates from this source.
-    Registrations { source: &'a str, endpoint: Endpoint },
+    /// Registrations and their updates.
+    Registrations(Endpoint),
     /// Token requests and failed authentications.
     Token(&'a Admitted<'a>),
 }
 
 impl<'a> Limit<'a> {
-    /// Returns the credentials that may be a guess, and their source.
-    fn credentials(self) -> Option<(&'a Credentials<'a>, &'a str)> {
+    /// Returns the credentials that may be a guess, and their endpoint.
+    fn credentials(self) -> Option<(&'a Credentials<'a>, Endpoint)> {
         match self {
-            Self::None | Self::Documents | Self::Registrations { .. } => None,
-            Self::Authentication { credentials, source } => Some((credentials, source)),
-            Self::Token(admitted) => Some((&admitted.request.credentials, admitted.source)),
+            Self::None | Self::Documents | Self::Registrations(_) => None,
+            Self::Authentication { credentials, endpoint } => Some((credentials, endpoint)),
+            Self::Token(admitted) => Some((&admitted.request.credentials, Endpoint::Token)),
         }
     }
 }
@@ -43,6 +43,8 @@ pub(super) struct Watch<'a, L> {
     pub(super) core: &'a Core,
     pub(super) log: &'a L,
     pub(super) limit: Limit<'a>,
+    /// The source of the request; empty if the host names none.
+    pub(super) source: &'a str,
 }
 
 impl<L: AuditLog> Host for Watch<'_, L> {
@@ -59,9 +61,9 @@ impl<L: AuditLog> Host for Watch<'_, L> {
     }
 
     fn throttled(&self) -> Option<Refusal> {
-        let (credentials, source) = self.limit.credentials()?;
+        let (credentials, endpoint) = self.limit.credentials()?;
         let Core { throttle, policy, .. } = self.core;
-        throttle.refuse_authentication(policy, credentials, source, self.now())
+        throttle.refuse_authentication(policy, credentials, self.source, endpoint, self.now())
     }
 
     /// A failed authentication counts as soon as it is decided: a sender that hangs up afterwards has
@@ -71,11 +73,19 @@ impl<L: AuditLog> Host for Watch<'_, L> {
         let Core { throttle, policy, .. } = self.core;
         match self.limit {
             Limit::Documents => throttle.count_document(policy, write?, self.now()),
-            Limit::Registrations { source, endpoint } => write
-                .and_then(|_| throttle.count_registration(policy, source, endpoint, self.now())),
+            Limit::Registrations(endpoint) => write.and_then(|_| {
+                throttle.count_registration(policy, self.source, endpoint, self.now())
+            }),
             limit => {
-                let (credentials, source) = limit.credentials()?;
-                throttle.count_authentication(policy, credentials, source, refusal, self.now())
+                let (credentials, endpoint) = limit.credentials()?;
+                throttle.count_authentication(
+                    policy,
+                    credentials,
+                    self.source,
+                    endpoint,
+                    refusal,
+                    self.now(),
+                )
             }
         }
     }
@@ -84,6 +94,10 @@ impl<L: AuditLog> Host for Watch<'_, L> {
         if let Limit::Token(admitted) = self.limit {
             self.core.throttle.settle_token_request(&self.core.policy, admitted, refusal);
         }
+    }
+
+    fn source(&self) -> &str {
+        self.source
     }
 
     fn observe(&self, event: &Event) -> bool {

@@ -54,7 +54,7 @@ impl Failures {
 pub(super) fn is_failure(credentials: &Credentials<'_>, refusal: &Refusal) -> bool {
     let is_no_guess =
         matches!(refusal.reason(), Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch);
-    credentials.has_secret() && refusal.code() == ErrorCode::InvalidClient && !is_no_guess
+    credentials.has_secret() && refusal.code() == Some(ErrorCode::InvalidClient) && !is_no_guess
 }
 
 impl Throttle {
@@ -81,9 +81,11 @@ impl Throttle {
         policy: &Policy,
         credentials: &Credentials<'_>,
         source: &str,
+        endpoint: Endpoint,
         now: Timestamp,
     ) -> Option<Refusal> {
-        self.authentication_wait(policy, credentials, source, now).map(throttled)
+        let wait = self.authentication_wait(policy, credentials, source, now)?;
+        Some(throttled(wait, endpoint))
     }
 
     /// Counts a failed authentication. Returns the refusal to send in place of the outcome if there
@@ -94,19 +96,21 @@ impl Throttle {
         policy: &Policy,
         credentials: &Credentials<'_>,
         source: &str,
+        endpoint: Endpoint,
         refusal: Option<&Refusal>,
         now: Timestamp,
     ) -> Option<Refusal> {
         let Some(failed) = refusal.filter(|refusal| is_failure(credentials, refusal)) else {
-            return self.refuse_authentication(policy, credentials, source, now);
+            return self.refuse_authentication(policy, credentials, source, endpoint, now);
         };
         let key = policy.failure_key(&credentials.id, source);
         let limit = policy.limits().failed_authentications_per_minute;
         let is_known = failed.reason() != Reason::ClientUnknown;
-        self.failures.count(&key, is_known, limit, now).err().map(throttled)
+        let wait = self.failures.count(&key, is_known, limit, now).err()?;
+        Some(throttled(wait, endpoint))
     }
 }
 
-fn throttled(wait: u32) -> Refusal {
-    Refusal::later(Reason::AuthenticationsThrottled, Endpoint::Token, wait.max(1))
+fn throttled(wait: u32, endpoint: Endpoint) -> Refusal {
+    Refusal::with_retry_after(Reason::AuthenticationsThrottled, endpoint, wait.max(1))
 }

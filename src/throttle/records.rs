@@ -34,7 +34,7 @@ impl Throttle {
         endpoint: Endpoint,
         now: Timestamp,
     ) -> Option<Refusal> {
-        let refuse = |wait| Refusal::later(Reason::RegistrationLimited, endpoint, wait);
+        let refuse = |wait| Refusal::with_retry_after(Reason::RegistrationLimited, endpoint, wait);
         let limits = policy.limits();
         let Records { registrations, all_registrations, .. } = &self.records;
         let mut all = all_registrations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +66,7 @@ impl Throttle {
         let limit = policy.limits().all_documents_per_minute;
         let mut all = self.records.all_documents.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = all.admit(limit, now).err()?;
-        Some(Refusal::later(Reason::DocumentsBusy, Endpoint::Authorization, wait))
+        Some(Refusal::with_retry_after(Reason::DocumentsBusy, Endpoint::Authorization, wait))
     }
 
     /// Counts a consent page of this user. Returns its refusal if the limit is reached. Each page is
@@ -79,7 +79,7 @@ impl Throttle {
     ) -> Option<Refusal> {
         let limit = policy.limits().consent_pages_per_minute;
         let wait = self.records.consent_pages.admit(subject, limit, now).err()?;
-        Some(Refusal::later(Reason::ConsentPagesLimited, Endpoint::Authorization, wait))
+        Some(Refusal::with_retry_after(Reason::ConsentPagesLimited, Endpoint::Authorization, wait))
     }
 
     /// Takes back a consent page that was counted and not made.

@@ -44,7 +44,7 @@ impl Throttle {
                 (Reason::RateLimited, wait.max(throttled.unwrap_or_default()))
             }
         };
-        Err((Refusal::later(reason, Endpoint::Token, wait.max(1)), request))
+        Err((Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)), request))
     }
 
     /// Corrects the count of an admitted token request by its outcome. Its place is given back only
@@ -87,5 +87,6 @@ fn proves_bucket(policy: &Policy, source: &str, refusal: Option<&Refusal>) -> bo
                 | Reason::StorageUnavailable
                 | Reason::Contended
                 | Reason::AuditUnavailable
+                | Reason::EntropyUnavailable
         )
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use grantcore::{
-    AuthorizationStep, Choice, Error, Grant, GrantId, GrantState, Needs, Refusal, Reply, Stored,
+    AuthorizationStep, Choice, Error, ErrorCode, Grant, GrantId, GrantState, Needs, Refusal, Reply,
+    Stored,
 };
 use serde_json::Value;
 use url::Url;
@@ -161,7 +162,8 @@ fn refused_in_browser(
     let reply = refusal.reply(policy);
     let problem = refusal.problem(policy);
     let status = refusal.status();
-    hold!(is_registered(request.to, problem.code, status), "{status} {:?}", problem.code);
+    let code = problem.code.map_or("", ErrorCode::as_str);
+    hold!(is_registered(request.to, code, status), "{status} {code:?}");
     match (reply.header("location"), problem.continue_url) {
         (Some(location), _) => lands(location).map(|()| true),
         (None, Some(location)) => lands(&location).map(|()| true),

@@ -137,7 +137,8 @@ impl Hash for Late {
 impl Answer {
     /// A refusal after which the same request may be sent again.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::No(reason) if reason.code(Endpoint::Token) == ErrorCode::TemporarilyUnavailable)
+        let unavailable = Some(ErrorCode::TemporarilyUnavailable);
+        matches!(self, Self::No(reason) if reason.code(Endpoint::Token) == unavailable)
     }
 
     pub fn disclosed(&self) -> &[Credential] {

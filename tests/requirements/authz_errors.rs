@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use grantcore::blocking::Server;
 use grantcore::{
-    AuthorizationStep, Choice, Client, EntropyError, ErrorDelivery, FromStore, GrantTypes,
-    PAGE_HEADERS, Policy, PolicyBuilder, Reason, Refusal, Registration, Reply, RequestParts, Scope,
-    Timestamp,
+    AuthorizationStep, Choice, Client, EntropyError, ErrorCode, ErrorDelivery, FromStore,
+    GrantTypes, PAGE_HEADERS, Policy, PolicyBuilder, Reason, Refusal, Registration, Reply,
+    RequestParts, Scope, Timestamp,
 };
 
 use crate::support::params::Params;
@@ -267,7 +267,7 @@ fn assert_banner(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
         (reply.status, reply.header("location"), refusal.location(policy)),
         (400, None, None)
     );
-    assert_eq!((problem.status, problem.code), (400, code));
+    assert_eq!((problem.status, problem.code.map(ErrorCode::as_str)), (400, Some(code)));
     assert!(problem.description.starts_with(reason.description()), "{}", problem.description);
     let link = problem.continue_url.unwrap();
     assert_error_url(&link, CALLBACK, Some("xyz"), code, reason);

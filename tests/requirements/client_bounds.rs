@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Authorization, Client, Commit, Digest, EntropyError, FromStore, Limits, MemoryStore, Policy,
-    PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest, RegistrationRules,
-    Reply, RequestParts, Timestamp,
+    Authorization, Client, Commit, Digest, EntropyError, ErrorCode, FromStore, Limits, MemoryStore,
+    Policy, PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest,
+    RegistrationRules, Reply, RequestParts, Timestamp,
 };
 use serde_json::json;
 
@@ -262,7 +262,7 @@ fn client_09_a_registered_client_is_marked_and_not_trusted() {
     let problem = refusal.problem(world.server.policy());
     assert_eq!(
         (refusal.location(world.server.policy()), problem.status, problem.code),
-        (None, 400, "invalid_scope")
+        (None, 400, Some(ErrorCode::InvalidScope))
     );
     assert_error_url(
         problem.continue_url.as_deref().unwrap(),
@@ -307,7 +307,7 @@ fn client_09_the_scope_is_narrowed_to_the_ceiling() {
             let problem = refusal.problem(world.server.policy());
             assert_eq!(
                 (problem.code, refusal.reason()),
-                ("invalid_scope", Reason::ScopeForbidden),
+                (Some(ErrorCode::InvalidScope), Reason::ScopeForbidden),
                 "{asked:?}, then {scope}"
             );
         }

@@ -3,8 +3,8 @@
 
 use grantcore::blocking::Server;
 use grantcore::{
-    Authorization, Choice, ClientStatus, EventKind, MemoryStore, Reason, Reply, RequestParts,
-    Timestamp,
+    Authorization, Choice, ClientStatus, ErrorCode, EventKind, MemoryStore, Reason, Reply,
+    RequestParts, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn client_21_an_update_does_not_undo_a_deactivation() {
         let problem = refused(&world, &ask(&own.id)).problem(world.server.policy());
         assert_eq!(
             (problem.status, problem.code, world.reason()),
-            (400, "invalid_client", Some(Reason::ClientDeactivated))
+            (400, Some(ErrorCode::InvalidClient), Some(Reason::ClientDeactivated))
         );
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use grantcore::{
-    AuthorizationStep, Client, ErrorDelivery, LoginPage, Reason, Registration, RegistrationRules,
-    RequestDigest, User,
+    AuthorizationStep, Client, ErrorCode, ErrorDelivery, LoginPage, Reason, Registration,
+    RegistrationRules, RequestDigest, User,
 };
 
 use crate::support::params::Params;
@@ -93,7 +93,8 @@ fn host_21_without_a_user_prompt_none_is_an_error_and_no_login() {
     );
     let refusal = world.authorize_as(&ask("none"), None).unwrap_err();
     let policy = world.server.policy();
-    assert_eq!((refusal.location(policy), refusal.code().as_str()), (None, "login_required"));
+    let code = refusal.code();
+    assert_eq!((refusal.location(policy), code), (None, Some(ErrorCode::LoginRequired)));
     let link = refusal.problem(policy).continue_url.unwrap();
     assert_eq!(param(&link, "error").as_deref(), Some("login_required"));
     assert_eq!((param(&link, "state").as_deref(), world.store.commits()), (Some("xyz"), 0));

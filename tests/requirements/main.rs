@@ -13,6 +13,7 @@
 mod support;
 
 mod audit;
+mod audit_json;
 mod authz;
 mod authz_errors;
 mod authz_order;
@@ -58,6 +59,7 @@ mod rate_window;
 mod reasons;
 mod reasons_clients;
 mod reasons_faces;
+mod reasons_forms;
 mod reasons_reached;
 mod reasons_running;
 mod redirect_uri;

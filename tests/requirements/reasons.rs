@@ -1,13 +1,14 @@
-//! The error table: what stands in it, and what is told at each face of the server. That each row
+//! The error table: its texts, and code and status of each reason at each endpoint. That each row
 //! can happen is in `reasons_reached.rs`.
 
 use std::collections::BTreeSet;
 
-use grantcore::{Endpoint, Reason};
+use grantcore::{Endpoint, ErrorCode, Reason};
 
-/// Face, name, public code, status: at the authorization endpoint (A), the token endpoint (T), a
-/// protected resource (R), the registration endpoint (G), that of one registration (M), the
-/// operator's own calls (O). A status at A is the page's, where the error is no redirect.
+/// Endpoint, name, public code, status: at the authorization endpoint (A), the token endpoint (T),
+/// the revocation endpoint (V), the introspection endpoint (I), a protected resource (R), the
+/// registration endpoint (G), that of one registration (M), the operator's own calls (O). The status
+/// at A is that of the page.
 const GOLDEN: &str = "
 A method_not_allowed invalid_request 405
 T method_not_allowed invalid_request 405
@@ -102,9 +103,9 @@ T grant_revoked invalid_grant 400
 T grant_ended invalid_grant 400
 T scope_beyond_grant invalid_scope 400
 T resource_beyond_grant invalid_target 400
-T revocation_off access_denied 403
-T revocation_token_missing invalid_request 400
-T revocation_client_mismatch invalid_grant 400
+V revocation_off access_denied 403
+V revocation_token_missing invalid_request 400
+V revocation_client_mismatch invalid_grant 400
 R token_missing - 401
 R bearer_malformed invalid_request 400
 R token_unknown invalid_token 401
@@ -162,28 +163,108 @@ T owner_suspended invalid_grant 400
 R owner_suspended invalid_token 401
 T audit_unavailable temporarily_unavailable 503
 T revoked_security_event invalid_grant 400
-T introspection_off access_denied 403
-T introspection_unauthenticated invalid_client 401
-T introspection_unauthorized unauthorized_client 400
-T introspection_token_missing invalid_request 400
+I introspection_off access_denied 403
+I introspection_unauthenticated invalid_client 401
+I introspection_unauthorized unauthorized_client 400
+I introspection_token_missing invalid_request 400
 R account_forbidden access_denied 403
 R insufficient_balance insufficient_balance 402
 O connection_unknown invalid_request 404
+V method_not_allowed invalid_request 405
+I method_not_allowed invalid_request 405
+V request_too_large invalid_request 413
+I request_too_large invalid_request 413
+V request_undecodable invalid_request 400
+I request_undecodable invalid_request 400
+V content_type invalid_request 400
+I content_type invalid_request 400
+V parameter_repeated invalid_request 400
+I parameter_repeated invalid_request 400
+V client_id_missing invalid_request 400
+I client_id_missing invalid_request 400
+V secret_in_url invalid_request 400
+I secret_in_url invalid_request 400
+V several_authentications invalid_request 400
+I several_authentications invalid_request 400
+V storage_unavailable temporarily_unavailable 503
+I storage_unavailable temporarily_unavailable 503
+M storage_unavailable temporarily_unavailable 503
+O storage_unavailable temporarily_unavailable 503
+V contended temporarily_unavailable 503
+G contended temporarily_unavailable 503
+M contended temporarily_unavailable 503
+O contended temporarily_unavailable 503
+A audit_unavailable temporarily_unavailable 503
+V audit_unavailable temporarily_unavailable 503
+I audit_unavailable temporarily_unavailable 503
+G audit_unavailable temporarily_unavailable 503
+M audit_unavailable temporarily_unavailable 503
+R audit_unavailable temporarily_unavailable 503
+O audit_unavailable temporarily_unavailable 503
+A entropy_unavailable temporarily_unavailable 503
+T entropy_unavailable temporarily_unavailable 503
+V entropy_unavailable temporarily_unavailable 503
+I entropy_unavailable temporarily_unavailable 503
+G entropy_unavailable temporarily_unavailable 503
+M entropy_unavailable temporarily_unavailable 503
+R entropy_unavailable temporarily_unavailable 503
+O entropy_unavailable temporarily_unavailable 503
+V client_unknown invalid_client 401
+I client_unknown invalid_client 401
+V client_deactivated invalid_client 401
+I client_deactivated invalid_client 401
+V client_credentials_malformed invalid_client 401
+I client_credentials_malformed invalid_client 401
+V client_secret_missing invalid_client 401
+I client_secret_missing invalid_client 401
+V client_secret_wrong invalid_client 401
+I client_secret_wrong invalid_client 401
+V client_secret_unexpected invalid_client 401
+I client_secret_unexpected invalid_client 401
+V client_method_mismatch invalid_client 401
+I client_method_mismatch invalid_client 401
+O client_unknown invalid_client 400
+V authentications_throttled too_many_requests 429
+I authentications_throttled too_many_requests 429
+M metadata_not_json invalid_client_metadata 400
+M redirect_uris_missing invalid_redirect_uri 400
+M redirect_uris_too_many invalid_redirect_uri 400
+M registered_uri_long invalid_redirect_uri 400
+M registered_uri_character invalid_redirect_uri 400
+M registered_uri_relative invalid_redirect_uri 400
+M registered_uri_fragment invalid_redirect_uri 400
+M registered_uri_userinfo invalid_redirect_uri 400
+M registered_uri_forbidden invalid_redirect_uri 400
+M registered_uri_private_use invalid_redirect_uri 400
+M registered_uri_insecure invalid_redirect_uri 400
+M registered_uri_host invalid_redirect_uri 400
+M registered_uri_wildcard invalid_redirect_uri 400
+M registered_uri_reserved invalid_redirect_uri 400
+M registered_uri_port invalid_redirect_uri 400
+M registered_uri_loopback invalid_redirect_uri 400
+M metadata_redirect_uris invalid_client_metadata 400
+M metadata_auth_method invalid_client_metadata 400
+M metadata_grant_types invalid_client_metadata 400
+M metadata_response_types invalid_client_metadata 400
+M metadata_scope invalid_client_metadata 400
+M metadata_keys invalid_client_metadata 400
 ";
 
 fn by_name(name: &str) -> Reason {
-    let reason = Reason::ALL.iter().find(|reason| reason.name() == name);
-    *reason.unwrap_or_else(|| panic!("no reason is named {name}"))
+    Reason::from_name(name).unwrap_or_else(|| panic!("no reason is named {name}"))
 }
 
 #[test]
-fn token_19_each_reason_has_its_code_and_status_at_each_face() {
-    let mut named = BTreeSet::new();
+fn token_19_each_reason_has_its_code_and_status_at_each_endpoint() {
+    let mut listed = BTreeSet::new();
     for line in GOLDEN.lines().filter(|line| !line.is_empty()) {
-        let [face, name, code, status] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-        let endpoint = match face {
+        let [endpoint, name, code, status] =
+            line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let endpoint = match endpoint {
             "A" => Endpoint::Authorization,
             "T" => Endpoint::Token,
+            "V" => Endpoint::Revocation,
+            "I" => Endpoint::Introspection,
             "G" => Endpoint::Registration,
             "M" => Endpoint::Management,
             "O" => Endpoint::Operator,
@@ -191,11 +272,32 @@ fn token_19_each_reason_has_its_code_and_status_at_each_face() {
         };
         let reason = by_name(name);
         assert!(reason.endpoints().contains(&endpoint), "{line}");
-        let told = (reason.code(endpoint).as_str(), reason.status(endpoint).to_string());
-        assert_eq!(told, (if code == "-" { "" } else { code }, status.to_owned()), "{line}");
-        named.insert(reason.name());
+        let code = (code != "-").then(|| code.parse::<ErrorCode>().unwrap());
+        let status = status.parse().unwrap();
+        assert_eq!((reason.code(endpoint), reason.status(endpoint)), (code, status), "{line}");
+        assert!(listed.insert((reason.name(), format!("{endpoint:?}"))), "{line} is there twice");
     }
-    assert_eq!(named, Reason::ALL.iter().map(|reason| reason.name()).collect());
+    let all = Reason::ALL.iter().flat_map(|reason| {
+        reason.endpoints().iter().map(|endpoint| (reason.name(), format!("{endpoint:?}")))
+    });
+    assert_eq!(listed, all.collect());
+}
+
+#[test]
+fn token_19_names_and_codes_are_read_back() {
+    for reason in Reason::ALL {
+        assert_eq!(reason.to_string(), reason.name());
+        assert_eq!((reason.as_ref(), reason.name().parse()), (reason.name(), Ok(*reason)));
+    }
+    for code in ErrorCode::ALL {
+        assert_eq!(code.to_string(), code.as_str());
+        assert_eq!((code.as_ref(), code.as_str().parse()), (code.as_str(), Ok(*code)));
+    }
+    for other in ["", "Invalid_grant", "invalid_grant ", "none"] {
+        assert_eq!((Reason::from_name(other), ErrorCode::from_name(other)), (None, None));
+        let error = other.parse::<ErrorCode>().unwrap_err();
+        assert_eq!(error.to_string(), "the text is not the name of an error code");
+    }
 }
 
 #[test]
@@ -259,7 +361,8 @@ fn token_14_every_failed_authentication_is_told_in_one_sentence() {
         Reason::CredentialsMalformed,
     ];
     for reason in failures {
-        for endpoint in [Endpoint::Authorization, Endpoint::Token] {
+        let forms = [Endpoint::Token, Endpoint::Revocation, Endpoint::Introspection];
+        for endpoint in [Endpoint::Authorization].into_iter().chain(forms) {
             let told = |reason: Reason| {
                 (reason.description(), reason.code(endpoint), reason.status(endpoint))
             };

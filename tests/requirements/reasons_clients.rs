@@ -165,7 +165,7 @@ fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
         .and("token", &world.tokens().access);
     let body = by(revoke).encode();
     drop(world.server.revoke(&form(&body)));
-    (world, Told::At(Endpoint::Token))
+    (world, Told::At(Endpoint::Revocation))
 }
 
 fn closed(authorization: Authorization<'_>) -> (World, Told) {

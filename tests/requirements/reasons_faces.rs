@@ -1,5 +1,6 @@
-//! At which faces each row of the error table happens: exactly those that it says, and by redirect
-//! exactly if it says so.
+//! The endpoints where each row of the error table happens: exactly those that the row names, and by
+//! redirect exactly if the row says so. Those of revocation and introspection are in
+//! `reasons_forms.rs`.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use grantcore::{
 use serde_json::{Value, json};
 
 use crate::reasons_clients::{REGISTER, managed};
+use crate::reasons_forms::{dry, forms};
 use crate::reasons_reached::{Told, called, decided, reached};
 use crate::support::clients::{metadata, with};
 use crate::support::params::Params;
@@ -200,7 +202,8 @@ fn elsewhere() -> Vec<(Reason, World, Told)> {
 #[test]
 fn token_19_every_reason_happens_at_the_faces_it_is_documented_for_and_no_others() {
     let (mut at, mut redirected) = (BTreeSet::new(), BTreeSet::new());
-    for (reason, world, told) in reached().into_iter().chain(updates()).chain(elsewhere()) {
+    let all = reached().into_iter().chain(updates()).chain(elsewhere()).chain(forms());
+    for (reason, world, told) in all.chain(dry()) {
         assert_eq!(world.reason(), Some(reason), "at {:?}", told.endpoint());
         at.insert((reason.name(), format!("{:?}", told.endpoint())));
         if let Told::By(refusal) = told {

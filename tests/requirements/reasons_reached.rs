@@ -166,6 +166,12 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let failure = world.try_token(&Params::refresh("x"), Authorization::None).unwrap_err();
         (world, Told::By(failure.into_refusal()))
     }),
+    (Reason::EntropyUnavailable, || {
+        let world = World::new();
+        world.dry_up();
+        drop(world.token(&Params::refresh("x")));
+        (world, Told::At(Endpoint::Token))
+    }),
     (Reason::RefreshSuperseded, || {
         let world = World::with(policy().replay_window(Duration::from_secs(30)));
         let first = world.tokens();
@@ -358,7 +364,7 @@ pub(crate) fn reached() -> Vec<(Reason, World, Told)> {
         let world = World::open();
         world.not_registered(
             &change(metadata()),
-            reason.code(Endpoint::Registration).as_str(),
+            reason.code(Endpoint::Registration).unwrap().as_str(),
             *reason,
         );
         (*reason, world, Told::At(Endpoint::Registration))

@@ -63,5 +63,5 @@ fn asked(world: World, client: &str, token: &str) -> (World, Told) {
         .set("client_id", client);
     let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
     drop(world.server.introspect(&form(&body)).answered(world.server.policy()));
-    (world, Told::At(Endpoint::Token))
+    (world, Told::At(Endpoint::Introspection))
 }

@@ -372,7 +372,7 @@ fn mix_up(world: &World, credentials: &[&str]) {
             if dressed != *text || prefix != "gat_" {
                 assert_eq!(
                     world.check(&dressed, &[]).unwrap_err().code(),
-                    ErrorCode::InvalidToken,
+                    Some(ErrorCode::InvalidToken),
                     "{dressed}"
                 );
             }

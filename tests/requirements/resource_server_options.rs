@@ -20,7 +20,7 @@ fn rs_02_as_an_option_the_body_says_invalid_token_all_the_same() {
     let sent = world.events().pop().unwrap().sent.unwrap();
     assert_eq!(
         (sent.error, sent.description.as_deref()),
-        ("invalid_token", json(&reply)["error_description"].as_str())
+        (Some("invalid_token"), json(&reply)["error_description"].as_str())
     );
 }
 

@@ -46,7 +46,7 @@ fn seed_s18_after_consent_the_token_endpoint_answers_invalid_grant() {
     operator_reads(
         &world,
         "code_unknown",
-        "The code was never issued here, is malformed, or its grant is long gone.",
+        "The code was never issued by this server, is malformed, or its grant no longer exists.",
         "Restart the flow. Check that the code reaches the token request unchanged.",
     );
     assert!(
@@ -82,7 +82,7 @@ fn seed_s19_code_expired_or_redeemed() {
     operator_reads(
         &world,
         "code_reused",
-        "A second redemption, valid in all else, so either the client retried or the code leaked. The grant is revoked.",
+        "The code was redeemed a second time, by a request that was valid in all else: the client retried, or the code leaked. The grant is revoked.",
         "Restart the flow. If the client does not retry, find out where the code leaked.",
     );
     world.dead(&tokens.access, Reason::TokenRevoked);
@@ -125,7 +125,7 @@ fn seed_s22_wrong_verifier() {
         &world,
         "pkce_mismatch",
         "The hash of the verifier is not the challenge of the authorization request.",
-        "Send the verifier of this very request; clients that run two flows at once mix them up.",
+        "Send the verifier of the same authorization request. A client that runs two flows at once may mix them up.",
     );
     Granted::of(&world.token(&Params::redeem(&code)));
 }
@@ -164,7 +164,7 @@ fn seed_s24_the_original_random_string_and_not_its_hash() {
     for malformed in [&VERIFIER[..42], &"x".repeat(129), &format!("{VERIFIER}=")] {
         let reply = world.token(&Params::redeem(&code).set("code_verifier", malformed));
         client_reads(&world, &reply, "The code_verifier is not 43 to 128 unreserved characters.");
-        let cause = "The verifier is too short, too long, or has a character it cannot have.";
+        let cause = "The verifier is too short, too long, or has a character that is not allowed.";
         operator_reads(&world, "pkce_verifier_malformed", cause, fix);
     }
     Granted::of(&world.token(&Params::redeem(&code).set("code_verifier", VERIFIER)));
@@ -184,7 +184,7 @@ fn seed_s25_the_redirect_uri_does_not_match() {
     operator_reads(
         &world,
         "token_redirect_uri_mismatch",
-        "The token request names another redirect URI than the authorization request did; a loopback port counts.",
+        "The redirect URI of the token request is not the one of the authorization request. The port of a loopback URI counts.",
         "Send the same redirect_uri in both requests.",
     );
     Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", CALLBACK)));
@@ -224,8 +224,8 @@ fn seed_s27_refresh_token_reuse() {
     operator_reads(
         &world,
         "refresh_reused",
-        "A rotated refresh token was presented: it leaked, or an answer was lost, or two processes share it. The grant is revoked.",
-        "Authorize again. For clients that share tokens or retry, set a replay window.",
+        "A refresh token was presented after its rotation: it leaked, a response was lost, or two processes share the token. The grant is revoked.",
+        "Authorize again. For clients that retry or share tokens, set a replay window in the policy.",
     );
     restart_works(&world);
 }
@@ -273,7 +273,7 @@ fn seed_s29_previous_tokens_are_gone_for_good() {
                 &world,
                 "grant_revoked",
                 "The grant was revoked: by its user, an administrator, or because a code or refresh token was used twice.",
-                "Authorize again from the consent screen. The trail of this grant says what revoked it.",
+                "Authorize again from the consent screen. The audit log of this grant names what revoked it.",
             );
             assert!(!world.works(&tokens.access));
         }

@@ -155,7 +155,7 @@ impl Letter {
     fn tells_of(&self, event: &Event) -> bool {
         let sent = event.sent.as_ref().unwrap();
         (sent.error, sent.description.as_deref(), sent.challenge.as_deref())
-            == (self.error.as_str(), self.description.as_deref(), self.challenge.as_deref())
+            == (Some(self.error.as_str()), self.description.as_deref(), self.challenge.as_deref())
     }
 }
 

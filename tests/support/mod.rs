@@ -17,14 +17,14 @@ pub mod sources;
 pub mod steps;
 pub mod store;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::Server;
 use grantcore::{
-    Access, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy, Error,
-    Event, FromStore, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal, Reply, RequestParts,
-    SecretMethod, StoredSecret, Timestamp, User,
+    Access, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy,
+    EntropyError, Error, Event, FromStore, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal,
+    Reply, RequestParts, SecretMethod, StoredSecret, Timestamp, User,
 };
 use params::Params;
 use store::{Broken, TestStore};
@@ -47,6 +47,8 @@ pub struct World {
     pub store: Arc<TestStore>,
     clock: Arc<AtomicU64>,
     events: Arc<Mutex<Vec<Event>>>,
+    /// Whether the source of randomness fails.
+    is_dry: Arc<AtomicBool>,
 }
 
 /// The default policy: three scopes, `read` by default, one resource.
@@ -83,15 +85,17 @@ impl World {
         let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
         let events = Arc::new(Mutex::new(Vec::new()));
         let (time, log) = (Arc::clone(&clock), Arc::clone(&events));
+        let is_dry = Arc::new(AtomicBool::new(false));
+        let (draw, dry) = (seeded(1), Arc::clone(&is_dry));
         let server = Server::with_sources(
             policy.build().unwrap(),
             Arc::clone(&store),
             FromStore,
             move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst)),
-            seeded(1),
+            move || if dry.load(Ordering::SeqCst) { Err(EntropyError) } else { draw() },
         )
         .with_observer(move |event| log.lock().unwrap().push(event.clone()));
-        let world = Self { server, store, clock, events };
+        let world = Self { server, store, clock, events, is_dry };
         world.put(app());
         world.put(web());
         world
@@ -99,6 +103,11 @@ impl World {
 
     pub fn put(&self, client: Client) {
         self.store.inner.put_client(client);
+    }
+
+    /// Makes the source of randomness fail from now on.
+    pub fn dry_up(&self) {
+        self.is_dry.store(true, Ordering::SeqCst);
     }
 
     /// Sets the clock to this many seconds after the beginning.
@@ -295,7 +304,7 @@ pub fn param(url: &str, name: &str) -> Option<String> {
 }
 
 /// Entropy that is different at each draw and the same in each run.
-pub fn seeded(seed: u64) -> impl Fn() -> Result<Entropy, grantcore::EntropyError> + Send + Sync {
+pub fn seeded(seed: u64) -> impl Fn() -> Result<Entropy, EntropyError> + Send + Sync {
     let drawn = AtomicU64::new(0);
     move || Ok(entropy(seed.wrapping_mul(0x1_0000_0000) + drawn.fetch_add(1, Ordering::SeqCst)))
 }

@@ -60,7 +60,7 @@ impl App {
         let page = Problem {
             status: problem.status,
             title: "Authorization failed".into(),
-            code: problem.code.into(),
+            code: problem.code.map(|code| code.to_string()).unwrap_or_default(),
             description: problem.description.into_owned(),
             cause: problem.cause.into(),
             fix: problem.fix.into(),

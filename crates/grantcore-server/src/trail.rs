@@ -13,9 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{
-    AuditError, AuditLog, AuditQuery, Event, EventClass, Timestamp, Written, WrittenRecord,
-};
+use grantcore::{AuditError, AuditLog, AuditQuery, Event, EventClass, Timestamp, Written};
 
 use serde::{Deserialize, Serialize};
 
@@ -185,11 +183,11 @@ impl Entry {
             client: event.client_id().map(str::to_owned),
             subject: event.subject.as_ref().map(|subject| subject.as_str().to_owned()),
             status: sent.map(|sent| sent.status),
-            error: sent.map(|sent| sent.error.to_owned()),
+            error: event.error().map(str::to_owned),
             description: sent.and_then(|sent| sent.description.as_deref()).map(str::to_owned),
             challenge: sent.and_then(|sent| sent.challenge.as_deref()).map(str::to_owned),
-            note: event.note.as_deref().map(str::to_owned),
-            written: written.map(|written| record(written.record)),
+            note: note(event),
+            written: written.map(|written| written.record.to_string()),
             fate: written.map(|written| written.fate.name().to_owned()),
             attributed: event.class() == EventClass::Attributed,
             count: 0,
@@ -197,11 +195,13 @@ impl Entry {
     }
 }
 
-/// A record and its version, as the trail spells them.
-fn record(record: WrittenRecord) -> String {
-    match record {
-        WrittenRecord::Grant(version) => format!("grant {}", version.0),
-        WrittenRecord::Client(version) => format!("client {}", version.0),
-        _ => "account".to_owned(),
-    }
+/// The note of an event, with what else is known of its sender: the source of the request, and the
+/// metadata that were left out.
+fn note(event: &Event) -> Option<String> {
+    let source = event.source.as_ref().map(|source| format!("source {source}"));
+    let dropped = &event.dropped;
+    let dropped = (!dropped.is_empty()).then(|| format!("dropped: {}", dropped.join("; ")));
+    let parts: Vec<_> =
+        [event.note.as_deref().map(str::to_owned), source, dropped].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }

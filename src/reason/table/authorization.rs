@@ -4,177 +4,335 @@ macro_rules! authorization_rows {
     ($next:ident $($after:ident)* => $($before:tt)*) => { $next! { $($after)* => $($before)*
 
     at Authorization {
-        ConsentPagesLimited "consent_pages_limited" TooManyRequests "RFC 6585 §4"
-            "Too many requests to connect an application. Wait a minute, then try again."
-            "More consent pages were asked for by one signed-in user in a minute than the policy allows."
-            "Look for a page or program that opens authorization requests in the user's browser. The limit is consent_pages_per_minute."
+        ConsentPagesLimited "consent_pages_limited" {
+            code: TooManyRequests,
+            section: "RFC 6585 §4",
+            description: "Too many requests to connect an application. Wait a minute, then try \
+                again.",
+            cause: "One signed-in user requested more consent pages in a minute than the policy \
+                allows.",
+            fix: "Look for a page or program that opens authorization requests in the user's \
+                browser. The limit is consent_pages_per_minute.",
+        }
 
-        // Client and redirect URI: told to the user, never by redirect.
-        ClientIdRepeated "client_id_repeated" InvalidRequest "OAuth 2.1 §3.1"
-            "The client_id parameter is included more than once."
-            "The request names two clients."
-            "Send client_id once."
-        RedirectUriMissing "redirect_uri_missing" InvalidRequest "OAuth 2.1 §2.3.2"
-            "The redirect_uri parameter is missing, and the client has not registered exactly one usable URI."
-            "redirect_uri was left out though the client registered several, or only a loopback URI without a port."
-            "Send redirect_uri."
-        RedirectUriRepeated "redirect_uri_repeated" InvalidRequest "OAuth 2.1 §3.1"
-            "The redirect_uri parameter is included more than once."
-            "The request names two redirect URIs."
-            "Send redirect_uri once."
-        RedirectUriMismatch "redirect_uri_mismatch" InvalidRequest "OAuth 2.1 §2.3.1, §4.1.1"
-            "The redirect_uri does not match any URI registered for the client, byte for byte."
-            "The redirect URI differs from every registered one, if only by a slash, a letter's case or a port that is not loopback."
-            "Register exactly this URI for the client, or correct it on the client's side."
-        RedirectUriForbidden "redirect_uri_forbidden" InvalidRequest "OAuth 2.1 §7.12"
-            "The redirect_uri has a scheme that is not allowed."
-            "The client's record holds a redirect URI with a dangerous scheme, such as javascript:, from before it was refused."
-            "Remove the URI from the client's record."
+        // Client and redirect URI: shown to the user, never sent by redirect.
+        ClientIdRepeated "client_id_repeated" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §3.1",
+            description: "The client_id parameter is included more than once.",
+            cause: "The request has more than one client_id parameter.",
+            fix: "Send client_id once.",
+        }
+        RedirectUriMissing "redirect_uri_missing" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §2.3.2",
+            description: "The redirect_uri parameter is missing, and the client has not registered \
+                exactly one usable URI.",
+            cause: "redirect_uri was left out, although the client registered several URIs, or \
+                only a loopback URI without a port.",
+            fix: "Send redirect_uri.",
+        }
+        RedirectUriRepeated "redirect_uri_repeated" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §3.1",
+            description: "The redirect_uri parameter is included more than once.",
+            cause: "The request has more than one redirect_uri parameter.",
+            fix: "Send redirect_uri once.",
+        }
+        RedirectUriMismatch "redirect_uri_mismatch" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §2.3.1, §4.1.1",
+            description: "The redirect_uri does not match any URI registered for the client, byte \
+                for byte.",
+            cause: "The redirect URI differs from every registered one. A slash, the case of a \
+                letter and a port count; only the port of a loopback URI may differ.",
+            fix: "Register exactly this URI for the client, or correct it on the client's side.",
+        }
+        RedirectUriForbidden "redirect_uri_forbidden" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §7.12",
+            description: "The redirect_uri has a scheme that is not allowed.",
+            cause: "The client's record has a redirect URI with a dangerous scheme, such as \
+                javascript:. The record is older than the rule that refuses such URIs.",
+            fix: "Remove the URI from the client's record.",
+        }
 
-        // Clients known by a metadata document.
-        DocumentUrl "cimd_client_id" InvalidClient "CIMD, Client Identifier"
-            "The client_id is not the URL of a client metadata document."
-            "The client_id is a URL, but not https, or without a path, or with a fragment, userinfo, dot segments or another spelling."
-            "Use the https URL of the document exactly as its own client_id member spells it."
-        DocumentUnreachable "cimd_unreachable" InvalidClient "CIMD, Client Information Discovery"
-            "The client's metadata document could not be fetched. Try again later."
-            "The host did not answer in time, could not be found, or is at an address that must not be called."
-            "Try again later. The client's author must serve the document from a public https server; the operator's log says what failed."
-        DocumentsBusy "cimd_busy" TemporarilyUnavailable "CIMD, Client Information Discovery"
-            "The server is reading as many clients' documents as it will at once. Try again in a moment."
-            "More documents were asked for than the host fetches at the same time, or more new ones were read in a minute than all_documents_per_minute."
-            "Try again. If it recurs, someone may be naming made-up clients in great number."
-        DocumentInvalid "cimd_invalid" InvalidClient "CIMD, Client Metadata Document"
-            "The client's metadata document is not valid."
-            "What is at the URL is no 200 response with a JSON object of at most 5,120 bytes whose client_id is this very URL."
-            "Correct the document. It is fetched again at the next request."
-        DocumentMetadata "cimd_metadata" InvalidClient "CIMD, Client Metadata Document"
-            "The client's metadata document describes a client that cannot be served."
-            "The document lacks client_name or redirect_uris, has a shared secret or a method with one, or a value that breaks a rule."
-            "Correct the member that is named. It is fetched again at the next request."
-        DocumentNoCommonMethod "document_no_common_method" UnauthorizedClient "CIMD, Client Metadata Document"
-            "The client's metadata document names no way of authentication that this server has for documents."
-            "The document names methods without none, such as private_key_jwt alone, and this server verifies no keys."
-            "Have the client's author add none to token_endpoint_auth_methods_supported, or register the client."
+        // Clients that a metadata document describes.
+        DocumentUrl "cimd_client_id" {
+            code: InvalidClient,
+            section: "CIMD, Client Identifier",
+            description: "The client_id is not the URL of a client metadata document.",
+            cause: "The client_id is a URL, but it does not use https, has no path, has a \
+                fragment, userinfo or dot segments, or is not spelled as a URL parser writes it.",
+            fix: "Use the https URL of the document exactly as its own client_id member spells it.",
+        }
+        DocumentUnreachable "cimd_unreachable" {
+            code: InvalidClient,
+            section: "CIMD, Client Information Discovery",
+            description: "The client's metadata document could not be fetched. Try again later.",
+            cause: "The host of the document did not answer in time, could not be found, or has an \
+                address that must not be called.",
+            fix: "Try again later. The client's author must serve the document from a public https \
+                server. The operator's log names what failed.",
+        }
+        DocumentsBusy "cimd_busy" {
+            code: TemporarilyUnavailable,
+            section: "CIMD, Client Information Discovery",
+            description: "The server is reading as many clients' documents as it will at once. Try \
+                again in a moment.",
+            cause: "More documents were requested than the host fetches at the same time, or more \
+                new ones were read in a minute than all_documents_per_minute allows.",
+            fix: "Try again. If this recurs, someone may be sending invented client ids in great \
+                number.",
+        }
+        DocumentInvalid "cimd_invalid" {
+            code: InvalidClient,
+            section: "CIMD, Client Metadata Document",
+            description: "The client's metadata document is not valid.",
+            cause: "The URL did not return a 200 response with a JSON object of at most 5,120 \
+                bytes whose client_id is the URL itself.",
+            fix: "Correct the document. The next request fetches it again.",
+        }
+        DocumentMetadata "cimd_metadata" {
+            code: InvalidClient,
+            section: "CIMD, Client Metadata Document",
+            description: "The client's metadata document describes a client that cannot be served.",
+            cause: "The document lacks client_name or redirect_uris, contains a client secret, \
+                names an authentication method that uses one, or has a value that breaks a rule.",
+            fix: "Correct the member that the detail names. The next request fetches the document \
+                again.",
+        }
+        DocumentNoCommonMethod "document_no_common_method" {
+            code: UnauthorizedClient,
+            section: "CIMD, Client Metadata Document",
+            description: "The client's metadata document names no way of authentication that this \
+                server has for documents.",
+            cause: "The document names authentication methods, but not none: private_key_jwt \
+                alone, for example. This server verifies no keys.",
+            fix: "Have the client's author add none to token_endpoint_auth_methods_supported, or \
+                register the client.",
+        }
     }
 
     at Authorization; also by redirect {
-        RequestObject "request_object" RequestNotSupported "RFC 9101 §7"
-            "The request parameter is not supported."
-            "The client sent a request object."
-            "Send the parameters themselves."
-        RequestUri "request_uri" RequestUriNotSupported "RFC 9101 §7"
-            "The request_uri parameter is not supported."
-            "The client sent a reference to a request object, or pushed its request elsewhere."
-            "Send the parameters themselves."
-        ResponseTypeMissing "response_type_missing" InvalidRequest "OAuth 2.1 §4.1.1"
-            "The response_type parameter is missing. Send response_type=code."
-            "response_type was left out."
-            "Send response_type=code."
-        ResponseTypeUnsupported "response_type_unsupported" UnsupportedResponseType "OAuth 2.1 §4.1.2.1"
-            "Only response_type=code is supported."
-            "The client asked for a response type other than code, such as the implicit flow's token."
-            "Use the authorization code flow."
-        CodeFlowUnauthorized "code_flow_unauthorized" UnauthorizedClient "OAuth 2.1 §4.1.2.1"
-            "The client is not registered for the authorization code flow."
-            "The client's grant_types lack authorization_code."
-            "Register the client with grant_types authorization_code."
-        ResponseModeUnsupported "response_mode_unsupported" InvalidRequest "OAuth 2.1 §4.1.2"
-            "Only response_mode=query is supported."
-            "The client asked for its response in the fragment or by form post."
-            "Leave response_mode out."
-        PkceMissing "pkce_missing" InvalidRequest "RFC 7636 §4.4.1"
-            "A code challenge is required. Send code_challenge and code_challenge_method=S256."
-            "code_challenge was left out."
-            "Update the client to one that uses PKCE with S256."
-        PkceMethodMissing "pkce_method_missing" InvalidRequest "RFC 7636 §4.3"
-            "The code_challenge_method parameter is missing, which means plain. Send code_challenge_method=S256."
-            "code_challenge came without its method, and the default is plain, which is refused."
-            "Send code_challenge_method=S256."
-        PkceMethod "pkce_method" InvalidRequest "RFC 7636 §4.4.1"
-            "Only code_challenge_method=S256 is supported. Update your client."
-            "The client asked for plain or an unknown code challenge method."
-            "Update the client to one that sends S256."
-        PkceMalformed "pkce_malformed" InvalidRequest "RFC 7636 §4.2"
-            "The code_challenge is not 43 base64url characters, as S256 gives."
-            "The code challenge has another length, or padding, or characters outside base64url."
-            "Send BASE64URL(SHA256(code_verifier)) without padding."
-        PkceChallengeReused "pkce_challenge_reused" InvalidRequest "RFC 9700 §2.1.1"
-            "The code_challenge was used before. Make a new one for each request."
-            "The client sent a code challenge that one of its earlier requests had, and the policy refuses that."
-            "Draw a fresh code verifier for each authorization request."
-        ScopeMissing "scope_missing" InvalidScope "OAuth 2.1 §1.4.1"
-            "The scope parameter is missing, and there is no default."
-            "scope was left out, no default scope is configured, or nothing of it is open to this client."
-            "Send scope, or configure a default scope."
-        ScopeMalformed "scope_malformed" InvalidScope "OAuth 2.1 §1.4.1, App. A.4"
-            "The scope is malformed."
-            "A scope token has a character outside printable ASCII, a quote or a backslash, or there are over 64 tokens."
-            "Send scope tokens separated by spaces."
-        ScopeUnknown "scope_unknown" InvalidScope "OAuth 2.1 §4.1.2.1"
-            "The scope names something this server does not know."
-            "A scope token is not configured on this server."
-            "Ask for the scopes in the metadata document's scopes_supported."
-        ScopeForbidden "scope_forbidden" InvalidScope "OAuth 2.1 §4.1.2.1"
-            "The scope exceeds what the client is registered for."
-            "A scope token is outside the scope in the client's registration."
-            "Register the client with this scope, or ask for less."
-        ResourceMalformed "resource_malformed" InvalidTarget "RFC 8707 §2"
-            "The resource is not an absolute URI without a fragment."
-            "A resource parameter has no scheme, or has a fragment."
-            "Send the resource exactly as its metadata document spells it."
-        ResourceUnknown "resource_unknown" InvalidTarget "RFC 8707 §2"
-            "The resource is not known to this server."
-            "A resource parameter names something this server does not issue tokens for."
-            "Send the resource exactly as its metadata document spells it."
-        ResourceMissing "resource_missing" InvalidTarget "RFC 8707 §2"
-            "The resource parameter is missing."
-            "resource was left out though several are configured, or the policy demands it."
-            "Send the resource the token is for."
-        PromptContradiction "prompt_contradiction" InvalidRequest "OIDC Core §3.1.2.1"
-            "The prompt has none beside another value."
-            "prompt=none forbids every page, and login, select_account and consent each ask for one."
-            "Send none alone, or leave it out."
-        LoginRequired "login_required" LoginRequired "OIDC Core §3.1.2.6"
-            "The user is not signed in, and prompt=none forbids the login page."
-            "The client asked for an answer without any page, and nobody is signed in at this browser."
-            "Send the request again without prompt=none, so that the user can sign in."
-        ConsentRequired "consent_required" ConsentRequired "OIDC Core §3.1.2.6"
-            "The user must be asked, and prompt=none forbids the consent page."
-            "The client asked for an answer without any page. This server asks the user at every request."
-            "Send the request again without prompt=none, so that the user can decide."
-        AccessDenied "access_denied" AccessDenied "OAuth 2.1 §4.1.2.1"
-            "The user denied the request."
-            "The user pressed Deny."
-            "Nothing to mend. The client may ask again when the user wants it to."
+        RequestObject "request_object" {
+            code: RequestNotSupported,
+            section: "RFC 9101 §7",
+            description: "The request parameter is not supported.",
+            cause: "The client sent a request object.",
+            fix: "Send the parameters themselves, outside of a request object.",
+        }
+        RequestUri "request_uri" {
+            code: RequestUriNotSupported,
+            section: "RFC 9101 §7",
+            description: "The request_uri parameter is not supported.",
+            cause: "The client sent a reference to a request object or to a pushed authorization \
+                request.",
+            fix: "Send the parameters themselves, in the query.",
+        }
+        ResponseTypeMissing "response_type_missing" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §4.1.1",
+            description: "The response_type parameter is missing. Send response_type=code.",
+            cause: "response_type was left out.",
+            fix: "Send response_type=code.",
+        }
+        ResponseTypeUnsupported "response_type_unsupported" {
+            code: UnsupportedResponseType,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "Only response_type=code is supported.",
+            cause: "The client asked for a response type other than code, such as the implicit \
+                flow's token.",
+            fix: "Use the authorization code flow.",
+        }
+        CodeFlowUnauthorized "code_flow_unauthorized" {
+            code: UnauthorizedClient,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "The client is not registered for the authorization code flow.",
+            cause: "The client's grant_types lack authorization_code.",
+            fix: "Register the client with grant_types authorization_code.",
+        }
+        ResponseModeUnsupported "response_mode_unsupported" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §4.1.2",
+            description: "Only response_mode=query is supported.",
+            cause: "The client asked for its response in the fragment or by form post.",
+            fix: "Leave response_mode out.",
+        }
+        PkceMissing "pkce_missing" {
+            code: InvalidRequest,
+            section: "RFC 7636 §4.4.1",
+            description: "A code challenge is required. Send code_challenge and \
+                code_challenge_method=S256.",
+            cause: "code_challenge was left out.",
+            fix: "Update the client to one that uses PKCE with S256.",
+        }
+        PkceMethodMissing "pkce_method_missing" {
+            code: InvalidRequest,
+            section: "RFC 7636 §4.3",
+            description: "The code_challenge_method parameter is missing, which means plain. Send \
+                code_challenge_method=S256.",
+            cause: "The request has a code_challenge without code_challenge_method. The default is \
+                plain, which is refused.",
+            fix: "Send code_challenge_method=S256.",
+        }
+        PkceMethod "pkce_method" {
+            code: InvalidRequest,
+            section: "RFC 7636 §4.4.1",
+            description: "Only code_challenge_method=S256 is supported. Update your client.",
+            cause: "The client asked for plain or an unknown code challenge method.",
+            fix: "Update the client to one that sends S256.",
+        }
+        PkceMalformed "pkce_malformed" {
+            code: InvalidRequest,
+            section: "RFC 7636 §4.2",
+            description: "The code_challenge is not 43 base64url characters, as S256 gives.",
+            cause: "The code challenge has another length, padding, or characters outside \
+                base64url.",
+            fix: "Send BASE64URL(SHA256(code_verifier)) without padding.",
+        }
+        PkceChallengeReused "pkce_challenge_reused" {
+            code: InvalidRequest,
+            section: "RFC 9700 §2.1.1",
+            description: "The code_challenge was used before. Make a new one for each request.",
+            cause: "The client repeated the code challenge of an earlier request, and the policy \
+                refuses that.",
+            fix: "Draw a fresh code verifier for each authorization request.",
+        }
+        ScopeMissing "scope_missing" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §1.4.1",
+            description: "The scope parameter is missing, and there is no default.",
+            cause: "scope was left out, and there is no default scope or the client may request \
+                none of it.",
+            fix: "Send scope, or configure a default scope.",
+        }
+        ScopeMalformed "scope_malformed" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §1.4.1, App. A.4",
+            description: "The scope is malformed.",
+            cause: "A scope token has a character outside printable ASCII, a quote or a backslash, \
+                or there are over 64 tokens.",
+            fix: "Send scope tokens separated by spaces.",
+        }
+        ScopeUnknown "scope_unknown" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "The scope names something this server does not know.",
+            cause: "A scope token is not configured on this server.",
+            fix: "Ask for the scopes in the metadata document's scopes_supported.",
+        }
+        ScopeForbidden "scope_forbidden" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "The scope exceeds what the client is registered for.",
+            cause: "A scope token is outside the scope in the client's registration.",
+            fix: "Register the client with this scope, or ask for less.",
+        }
+        ResourceMalformed "resource_malformed" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The resource is not an absolute URI without a fragment.",
+            cause: "A resource parameter has no scheme, or has a fragment.",
+            fix: "Send the resource exactly as its metadata document spells it.",
+        }
+        ResourceUnknown "resource_unknown" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The resource is not known to this server.",
+            cause: "A resource parameter names something this server does not issue tokens for.",
+            fix: "Send the resource exactly as its metadata document spells it.",
+        }
+        ResourceMissing "resource_missing" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2",
+            description: "The resource parameter is missing.",
+            cause: "resource was left out, although several resources are configured or the policy \
+                requires the parameter.",
+            fix: "Send the resource the token is for.",
+        }
+        PromptContradiction "prompt_contradiction" {
+            code: InvalidRequest,
+            section: "OIDC Core §3.1.2.1",
+            description: "The prompt has none beside another value.",
+            cause: "prompt=none forbids every page, but login, select_account and consent each \
+                require one.",
+            fix: "Send none alone, or leave it out.",
+        }
+        LoginRequired "login_required" {
+            code: LoginRequired,
+            section: "OIDC Core §3.1.2.6",
+            description: "The user is not signed in, and prompt=none forbids the login page.",
+            cause: "The client sent prompt=none, and no user is signed in at this browser.",
+            fix: "Send the request again without prompt=none, so that the user can sign in.",
+        }
+        ConsentRequired "consent_required" {
+            code: ConsentRequired,
+            section: "OIDC Core §3.1.2.6",
+            description: "The user must be asked, and prompt=none forbids the consent page.",
+            cause: "The client sent prompt=none. This server asks the user at every request.",
+            fix: "Send the request again without prompt=none, so that the user can decide.",
+        }
+        AccessDenied "access_denied" {
+            code: AccessDenied,
+            section: "OAuth 2.1 §4.1.2.1",
+            description: "The user denied the request.",
+            cause: "The user pressed Deny.",
+            fix: "No fix is needed. The client may ask again when the user wants to connect.",
+        }
     }
 
     at Authorization {
         // The consent page.
-        TicketMissing "consent_ticket_missing" InvalidRequest "RFC 6749 §10.12"
-            "The consent form is incomplete. Start again from the application."
-            "The decision came without the ticket of a consent page, or with a text that is none."
-            "Submit the form of the consent page as it is."
-        TicketUnknown "consent_ticket_unknown" InvalidRequest "RFC 6749 §10.12"
-            "The consent form is not known. Start again from the application."
-            "The ticket belongs to no consent page of this server, is forged, or its page is long gone."
-            "Start again from the application. If it recurs, someone may be forging decisions."
-        ConsentSessionMismatch "consent_session_mismatch" InvalidRequest "RFC 6749 §10.12"
-            "The consent page was opened in another session. Reload the consent screen."
-            "The decision came from another user or browser session than the page was made for."
-            "Reload the consent screen in this session. If it recurs, someone may be forging decisions."
-        ConsentExpired "consent_nonce_expired" ConsentExpired "OAuth 2.1 §7.12"
-            "The consent page was open for too long. Reload the consent screen."
-            "The page's ticket expired, or the client's or account's grants were ended meanwhile, before the decision came."
-            "Reload the consent screen."
-        ConsentUsed "consent_used" ConsentUsed "OAuth 2.1 §7.12"
-            "This request was decided already. Start again from the application."
-            "The decision was sent twice, or approved in one tab and denied in another."
-            "Start again from the application if it did not get its answer."
-        ConsentScope "consent_scope" InvalidScope "OAuth 2.1 §1.4.1"
-            "The decision grants nothing, or more than was asked for."
-            "The scope approved is empty or not within the scope of the consent page."
-            "Approve at least one of the scopes shown, or deny."
+        TicketMissing "consent_ticket_missing" {
+            code: InvalidRequest,
+            section: "RFC 6749 §10.12",
+            description: "The consent form is incomplete. Start again from the application.",
+            cause: "The decision has no ticket, or a text that is not a ticket.",
+            fix: "Submit the form of the consent page as it is.",
+        }
+        TicketUnknown "consent_ticket_unknown" {
+            code: InvalidRequest,
+            section: "RFC 6749 §10.12",
+            description: "The consent form is not known. Start again from the application.",
+            cause: "The ticket is forged, was issued by another server, or its consent page no \
+                longer exists.",
+            fix: "Start again from the application. If this recurs, someone may be forging \
+                decisions.",
+        }
+        ConsentSessionMismatch "consent_session_mismatch" {
+            code: InvalidRequest,
+            section: "RFC 6749 §10.12",
+            description: "The consent page was opened in another session. Reload the consent \
+                screen.",
+            cause: "The decision came from another user or browser session than the one that \
+                opened the consent page.",
+            fix: "Reload the consent screen in this session. If this recurs, someone may be \
+                forging decisions.",
+        }
+        ConsentExpired "consent_nonce_expired" {
+            code: ConsentExpired,
+            section: "OAuth 2.1 §7.12",
+            description: "The consent page was open for too long. Reload the consent screen.",
+            cause: "Before the decision came, the page's ticket expired, or the grants of the \
+                client or the account were ended.",
+            fix: "Reload the consent screen.",
+        }
+        ConsentUsed "consent_used" {
+            code: ConsentUsed,
+            section: "OAuth 2.1 §7.12",
+            description: "This request was decided already. Start again from the application.",
+            cause: "The decision was sent twice, or the page was approved in one tab and denied in \
+                another.",
+            fix: "Start again from the application if it did not receive its response.",
+        }
+        ConsentScope "consent_scope" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §1.4.1",
+            description: "The decision grants nothing, or more than was asked for.",
+            cause: "The scope approved is empty or not within the scope of the consent page.",
+            fix: "Approve at least one of the scopes shown, or deny.",
+        }
     }
 
     } };

@@ -1,188 +1,221 @@
-//! Rows of the token endpoint and the revocation endpoint.
+//! Rows of the token endpoint.
 
 macro_rules! token_rows {
     ($next:ident $($after:ident)* => $($before:tt)*) => { $next! { $($after)* => $($before)*
 
     at Token {
-        // The request, and who sends it.
-        SecretInUrl "secret_in_url" InvalidRequest "OAuth 2.1 §2.4.1"
-            "Credentials must not be in the URL. Send them in the body."
-            "A secret, code, token or verifier is in the query, where logs and histories keep it."
-            "Send the parameters in the body. Consider what was sent compromised."
-        SeveralAuthentications "several_authentications" InvalidRequest "OAuth 2.1 §2.4"
-            "The client authenticates in more than one way."
-            "A secret is in both header and body, the two name different clients, or the header is repeated."
-            "Use one of client_secret_basic and client_secret_post."
-        CredentialsMalformed "client_credentials_malformed" InvalidClient "RFC 6749 §2.3.1"
-            "The client is unknown or its authentication failed. Register the client again."
-            "The Authorization header is not Basic, or not base64 of form-encoded id and secret with a colon between."
-            "Form-encode id and secret, join them with a colon, encode as base64."
-        ClientSecretMissing "client_secret_missing" InvalidClient "OAuth 2.1 §3.2.1"
-            "The client is unknown or its authentication failed. Register the client again."
-            "A confidential client sent no secret."
-            "Send the secret by the registered method."
-        ClientSecretWrong "client_secret_wrong" InvalidClient "OAuth 2.1 §3.2.4"
-            "The client is unknown or its authentication failed. Register the client again."
-            "The secret is not the client's."
-            "Correct the secret, or register the client again."
-        ClientSecretUnexpected "client_secret_unexpected" InvalidClient "OAuth 2.1 §2.4"
-            "The client is unknown or its authentication failed. Register the client again."
-            "A client registered without a secret sent one."
-            "Send client_id only, or register a confidential client."
-        ClientMethodMismatch "client_method_mismatch" InvalidClient "RFC 7591 §2"
-            "The client_secret is right, but it came by another method than the registered token_endpoint_auth_method."
-            "The right secret came by another method than the registered one."
-            "Use the registered token_endpoint_auth_method, or make the policy lenient."
-        RateLimited "rate_limited" TooManyRequests "RFC 6585 §4"
-            "Too many requests by this client. Wait for the time in Retry-After."
-            "The client sent more token requests in a minute than the policy allows."
-            "Look for a retry storm in the client: usually a refresh loop without backoff."
-        AuthenticationsThrottled "authentications_throttled" TooManyRequests "OAuth 2.1 §2.4.1"
-            "Too many requests by this client. Wait for the time in Retry-After."
-            "Authentication for this client failed too often in a minute. Someone may be guessing its secret."
-            "Wait. If it recurs, look at who is sending, and change the secret."
-        GrantTypeMissing "grant_type_missing" InvalidRequest "OAuth 2.1 §3.2.2"
-            "The grant_type parameter is missing."
-            "grant_type was left out."
-            "Send grant_type authorization_code or refresh_token."
-        GrantTypeUnsupported "grant_type_unsupported" UnsupportedGrantType "OAuth 2.1 §3.2.4"
-            "This grant_type is not supported."
-            "The client asked for a grant type this server does not have."
-            "Use authorization_code or refresh_token."
-        GrantTypeUnauthorized "grant_type_unauthorized" UnauthorizedClient "OAuth 2.1 §3.2.4"
-            "The client is not registered for this grant_type."
-            "The client's grant_types lack the one it asked for."
-            "Register the client with this grant type."
+        GrantTypeMissing "grant_type_missing" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §3.2.2",
+            description: "The grant_type parameter is missing.",
+            cause: "grant_type was left out.",
+            fix: "Send grant_type authorization_code or refresh_token.",
+        }
+        GrantTypeUnsupported "grant_type_unsupported" {
+            code: UnsupportedGrantType,
+            section: "OAuth 2.1 §3.2.4",
+            description: "This grant_type is not supported.",
+            cause: "The client asked for a grant type that this server does not support.",
+            fix: "Use authorization_code or refresh_token.",
+        }
+        GrantTypeUnauthorized "grant_type_unauthorized" {
+            code: UnauthorizedClient,
+            section: "OAuth 2.1 §3.2.4",
+            description: "The client is not registered for this grant_type.",
+            cause: "The client's grant_types lack the grant type that it asked for.",
+            fix: "Register the client with this grant type.",
+        }
 
         // Codes.
-        CodeMissing "code_missing" InvalidRequest "OAuth 2.1 §4.1.3"
-            "The code parameter is missing."
-            "code was left out."
-            "Send the code from the redirect."
-        CodeUnknown "code_unknown" InvalidGrant "OAuth 2.1 §3.2.4"
-            "The authorization code is not valid. Restart the flow."
-            "The code was never issued here, is malformed, or its grant is long gone."
-            "Restart the flow. Check that the code reaches the token request unchanged."
-        CodeExpired "code_expired" InvalidGrant "OAuth 2.1 §4.1.2"
-            "The authorization code has expired. Restart the flow."
-            "The code was redeemed too late."
-            "Restart the flow, and redeem the code at once."
-        CodeReused "code_reused" InvalidGrant "OAuth 2.1 §4.1.3"
-            "The authorization code was already redeemed. All tokens issued from it are revoked. Restart the flow."
-            "A second redemption, valid in all else, so either the client retried or the code leaked. The grant is revoked."
-            "Restart the flow. If the client does not retry, find out where the code leaked."
-        CodeClientMismatch "code_client_mismatch" InvalidGrant "OAuth 2.1 §4.1.3"
-            "The authorization code was issued to another client."
-            "A client presented a code that was issued to another one."
-            "Redeem the code with the client_id of the authorization request."
-        TokenRedirectUriMissing "token_redirect_uri_missing" InvalidGrant "RFC 6749 §4.1.3"
-            "The redirect_uri of the authorization request must be sent again."
-            "redirect_uri was sent to the authorization endpoint but left out of the token request."
-            "Send the same redirect_uri in both requests."
-        TokenRedirectUriMismatch "token_redirect_uri_mismatch" InvalidGrant "RFC 6749 §4.1.3"
-            "The redirect_uri does not match the one of the authorization request."
-            "The token request names another redirect URI than the authorization request did; a loopback port counts."
-            "Send the same redirect_uri in both requests."
-        VerifierMissing "pkce_verifier_missing" InvalidRequest "OAuth 2.1 §4.1.3"
-            "The code_verifier parameter is missing."
-            "code_verifier was left out."
-            "Send the verifier that the code challenge was made from."
-        VerifierMalformed "pkce_verifier_malformed" InvalidGrant "RFC 7636 §4.1"
-            "The code_verifier is not 43 to 128 unreserved characters."
-            "The verifier is too short, too long, or has a character it cannot have."
-            "Send the original random string of 43 to 128 URL-safe characters."
-        VerifierMismatch "pkce_mismatch" InvalidGrant "RFC 7636 §4.6"
-            "The code_verifier does not match the code_challenge."
-            "The hash of the verifier is not the challenge of the authorization request."
-            "Send the verifier of this very request; clients that run two flows at once mix them up."
-        VerifierIsChallenge "pkce_verifier_is_challenge" InvalidGrant "RFC 7636 §4.5"
-            "The code_verifier is the code_challenge itself. Send the original verifier, not its hash."
-            "The client posted the hash in place of the original random string."
-            "Send the original random string of 43 to 128 URL-safe characters."
+        CodeMissing "code_missing" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §4.1.3",
+            description: "The code parameter is missing.",
+            cause: "code was left out.",
+            fix: "Send the code from the redirect.",
+        }
+        CodeUnknown "code_unknown" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §3.2.4",
+            description: "The authorization code is not valid. Restart the flow.",
+            cause: "The code was never issued by this server, is malformed, or its grant no longer \
+                exists.",
+            fix: "Restart the flow. Check that the code reaches the token request unchanged.",
+        }
+        CodeExpired "code_expired" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.1.2",
+            description: "The authorization code has expired. Restart the flow.",
+            cause: "The code was redeemed too late.",
+            fix: "Restart the flow, and redeem the code at once.",
+        }
+        CodeReused "code_reused" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.1.3",
+            description: "The authorization code was already redeemed. All tokens issued from it \
+                are revoked. Restart the flow.",
+            cause: "The code was redeemed a second time, by a request that was valid in all else: \
+                the client retried, or the code leaked. The grant is revoked.",
+            fix: "Restart the flow. If the client does not retry, find out where the code leaked.",
+        }
+        CodeClientMismatch "code_client_mismatch" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.1.3",
+            description: "The authorization code was issued to another client.",
+            cause: "A client presented a code that was issued to another client.",
+            fix: "Redeem the code with the client_id of the authorization request.",
+        }
+        TokenRedirectUriMissing "token_redirect_uri_missing" {
+            code: InvalidGrant,
+            section: "RFC 6749 §4.1.3",
+            description: "The redirect_uri of the authorization request must be sent again.",
+            cause: "redirect_uri was sent to the authorization endpoint but left out of the token \
+                request.",
+            fix: "Send the same redirect_uri in both requests.",
+        }
+        TokenRedirectUriMismatch "token_redirect_uri_mismatch" {
+            code: InvalidGrant,
+            section: "RFC 6749 §4.1.3",
+            description: "The redirect_uri does not match the one of the authorization request.",
+            cause: "The redirect URI of the token request is not the one of the authorization \
+                request. The port of a loopback URI counts.",
+            fix: "Send the same redirect_uri in both requests.",
+        }
+        VerifierMissing "pkce_verifier_missing" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §4.1.3",
+            description: "The code_verifier parameter is missing.",
+            cause: "code_verifier was left out.",
+            fix: "Send the verifier that the code challenge was made from.",
+        }
+        VerifierMalformed "pkce_verifier_malformed" {
+            code: InvalidGrant,
+            section: "RFC 7636 §4.1",
+            description: "The code_verifier is not 43 to 128 unreserved characters.",
+            cause: "The verifier is too short, too long, or has a character that is not allowed.",
+            fix: "Send the original random string of 43 to 128 URL-safe characters.",
+        }
+        VerifierMismatch "pkce_mismatch" {
+            code: InvalidGrant,
+            section: "RFC 7636 §4.6",
+            description: "The code_verifier does not match the code_challenge.",
+            cause: "The hash of the verifier is not the challenge of the authorization request.",
+            fix: "Send the verifier of the same authorization request. A client that runs two \
+                flows at once may mix them up.",
+        }
+        VerifierIsChallenge "pkce_verifier_is_challenge" {
+            code: InvalidGrant,
+            section: "RFC 7636 §4.5",
+            description: "The code_verifier is the code_challenge itself. Send the original \
+                verifier, not its hash.",
+            cause: "The client posted the hash in place of the original random string.",
+            fix: "Send the original random string of 43 to 128 URL-safe characters.",
+        }
 
         // Refresh tokens.
-        RefreshMissing "refresh_token_missing" InvalidRequest "OAuth 2.1 §4.3"
-            "The refresh_token parameter is missing."
-            "refresh_token was left out."
-            "Send the refresh token."
-        RefreshUnknown "refresh_unknown" InvalidGrant "OAuth 2.1 §3.2.4"
-            "The refresh token is not valid. Authorize again."
-            "The token was never issued here, is malformed or another kind of token, or its grant is long gone."
-            "Authorize again. Check that the client keeps its tokens unchanged."
-        RefreshForged "refresh_forged" InvalidGrant "OAuth 2.1 §4.3.1"
-            "The refresh token is not valid. Authorize again."
-            "The token names an existing grant but holds another family's secret. Nothing was changed."
-            "Someone may be guessing. The grant itself is safe."
-        RefreshClientMismatch "refresh_client_mismatch" InvalidGrant "OAuth 2.1 §4.3.1"
-            "The refresh token was issued to another client."
-            "A client presented a refresh token that was issued to another one. Nothing was changed."
-            "Refresh with the client_id the token was issued to."
-        RefreshIdleExpired "refresh_idle_expired" InvalidGrant "OAuth 2.1 §4.3.3"
-            "The refresh token was not used for too long. Authorize again."
-            "The grant was not refreshed within its idle lifetime."
-            "Authorize again, or lengthen the idle lifetime."
-        RefreshAbsoluteExpired "refresh_absolute_expired" InvalidGrant "OAuth 2.1 §1.3.2"
-            "The connection has reached its longest lifetime. Authorize again."
-            "The grant reached the lifetime counted from its consent."
-            "Authorize again, or lengthen the absolute lifetime."
-        RefreshReused "refresh_reused" InvalidGrant "OAuth 2.1 §4.3.1"
-            "The refresh token was already rotated. All tokens of this connection are revoked. Authorize again."
-            "A rotated refresh token was presented: it leaked, or an answer was lost, or two processes share it. The grant is revoked."
-            "Authorize again. For clients that share tokens or retry, set a replay window."
-        RefreshSuperseded "refresh_superseded" InvalidGrant "OAuth 2.1 §4.3.1"
-            "The refresh token was replaced by a newer one. Use the newest."
-            "Two rotations lie within the replay window and this token is older than both. Nothing was changed."
-            "Let the client's processes share the newest token."
-        GrantRevoked "grant_revoked" InvalidGrant "OAuth 2.1 §3.2.4"
-            "The connection was revoked. Authorize again."
-            "The grant was revoked: by its user, an administrator, or because a code or refresh token was used twice."
-            "Authorize again from the consent screen. The trail of this grant says what revoked it."
-        GrantEnded "grant_ended" InvalidGrant "OAuth 2.1 §4.3.3"
-            "The connection was ended. Authorize again."
-            "All grants of this client or account were ended at once, after a security event or by an administrator."
-            "Authorize again."
-        RevokedSecurityEvent "revoked_security_event" InvalidGrant "OAuth 2.1 §4.3.3"
-            "The connection was revoked. Authorize again."
-            "The grant was ended after a security event that the host reported, such as a changed password."
-            "Authorize again from the consent screen."
-        ScopeBeyondGrant "scope_beyond_grant" InvalidScope "OAuth 2.1 §4.3.1"
-            "The scope exceeds the scope of the grant."
-            "A refresh asked for more than the user granted."
-            "Leave scope out, or authorize again for more."
-        ResourceBeyondGrant "resource_beyond_grant" InvalidTarget "RFC 8707 §2.2"
-            "The resource is not one the grant is for."
-            "A token request names a resource that the user did not consent to."
-            "Leave resource out, or authorize again for it."
-
-        // Revocation.
-        RevocationOff "revocation_off" AccessDenied "RFC 7009 §2"
-            "Tokens cannot be revoked here."
-            "The policy has no revocation endpoint."
-            "Let the token expire, or turn revocation on in the policy."
-        RevocationTokenMissing "revocation_token_missing" InvalidRequest "RFC 7009 §2.1"
-            "The token parameter is missing."
-            "token was left out."
-            "Send the token that is to end."
-        RevocationClientMismatch "revocation_client_mismatch" InvalidGrant "RFC 7009 §2.1"
-            "The token was issued to another client."
-            "A client tried to revoke a token that was issued to another one. Nothing was changed."
-            "Revoke the token with the client_id it was issued to."
-        IntrospectionOff "introspection_off" AccessDenied "RFC 7662 §2"
-            "Tokens cannot be introspected here."
-            "The policy has no introspection endpoint."
-            "Check tokens in process, or turn introspection on in the policy."
-        IntrospectionUnauthenticated "introspection_unauthenticated" InvalidClient "RFC 7662 §2.1"
-            "The client is unknown or its authentication failed. Register the client again."
-            "A public client asked, which proves nothing about who it is."
-            "Give the resource server a client with a secret."
-        IntrospectionUnauthorized "introspection_unauthorized" UnauthorizedClient "RFC 7662 §2.1"
-            "The client may not introspect tokens."
-            "The client proved who it is, but the policy does not name it as a resource server."
-            "Name it in the policy's introspection rules, with its resource."
-        IntrospectionTokenMissing "introspection_token_missing" InvalidRequest "RFC 7662 §2.1"
-            "The token parameter is missing."
-            "token was left out."
-            "Send the access token that the resource was called with."
+        RefreshMissing "refresh_token_missing" {
+            code: InvalidRequest,
+            section: "OAuth 2.1 §4.3",
+            description: "The refresh_token parameter is missing.",
+            cause: "refresh_token was left out.",
+            fix: "Send the refresh token.",
+        }
+        RefreshUnknown "refresh_unknown" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §3.2.4",
+            description: "The refresh token is not valid. Authorize again.",
+            cause: "The token was never issued by this server, is malformed or of another kind, or \
+                its grant no longer exists.",
+            fix: "Authorize again. Check that the client keeps its tokens unchanged.",
+        }
+        RefreshForged "refresh_forged" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.1",
+            description: "The refresh token is not valid. Authorize again.",
+            cause: "The token names an existing grant but holds another family's secret. Nothing \
+                was changed.",
+            fix: "No fix is needed: the grant is safe. If this recurs, someone may be guessing \
+                tokens.",
+        }
+        RefreshClientMismatch "refresh_client_mismatch" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.1",
+            description: "The refresh token was issued to another client.",
+            cause: "A client presented a refresh token that was issued to another client. Nothing \
+                was changed.",
+            fix: "Refresh with the client_id the token was issued to.",
+        }
+        RefreshIdleExpired "refresh_idle_expired" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.3",
+            description: "The refresh token was not used for too long. Authorize again.",
+            cause: "The grant was not refreshed within its idle lifetime.",
+            fix: "Authorize again, or lengthen the idle lifetime.",
+        }
+        RefreshAbsoluteExpired "refresh_absolute_expired" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §1.3.2",
+            description: "The connection has reached its longest lifetime. Authorize again.",
+            cause: "The grant reached the lifetime counted from its consent.",
+            fix: "Authorize again, or lengthen the absolute lifetime.",
+        }
+        RefreshReused "refresh_reused" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.1",
+            description: "The refresh token was already rotated. All tokens of this connection are \
+                revoked. Authorize again.",
+            cause: "A refresh token was presented after its rotation: it leaked, a response was \
+                lost, or two processes share the token. The grant is revoked.",
+            fix: "Authorize again. For clients that retry or share tokens, set a replay window in \
+                the policy.",
+        }
+        RefreshSuperseded "refresh_superseded" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.1",
+            description: "The refresh token was replaced by a newer one. Use the newest.",
+            cause: "Two rotations lie within the replay window, and this token is older than both. \
+                Nothing was changed.",
+            fix: "Let the client's processes share the newest token.",
+        }
+        GrantRevoked "grant_revoked" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §3.2.4",
+            description: "The connection was revoked. Authorize again.",
+            cause: "The grant was revoked: by its user, an administrator, or because a code or \
+                refresh token was used twice.",
+            fix: "Authorize again from the consent screen. The audit log of this grant names what \
+                revoked it.",
+        }
+        GrantEnded "grant_ended" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.3",
+            description: "The connection was ended. Authorize again.",
+            cause: "All grants of this client or account were ended at once, after a security \
+                event or by an administrator.",
+            fix: "Authorize again.",
+        }
+        RevokedSecurityEvent "revoked_security_event" {
+            code: InvalidGrant,
+            section: "OAuth 2.1 §4.3.3",
+            description: "The connection was revoked. Authorize again.",
+            cause: "The grant was ended after a security event that the host reported, such as a \
+                changed password.",
+            fix: "Authorize again from the consent screen.",
+        }
+        ScopeBeyondGrant "scope_beyond_grant" {
+            code: InvalidScope,
+            section: "OAuth 2.1 §4.3.1",
+            description: "The scope exceeds the scope of the grant.",
+            cause: "A refresh asked for more than the user granted.",
+            fix: "Leave scope out, or authorize again for more.",
+        }
+        ResourceBeyondGrant "resource_beyond_grant" {
+            code: InvalidTarget,
+            section: "RFC 8707 §2.2",
+            description: "The resource is not one the grant is for.",
+            cause: "A token request names a resource that the user did not consent to.",
+            fix: "Leave resource out, or authorize again for it.",
+        }
     }
 
     } };

@@ -1,9 +1,9 @@
-//! What a client named and this server leaves out of its record, for the event: nothing is dropped
-//! in silence.
+//! What the event of a registration or a metadata document records: the members that this server
+//! left out of the client's record, and the sender.
 
 use crate::refusal::{listed, quoted};
 
-/// The members, values and scope tokens that were left out, in a form for the event.
+/// The members, values and scope tokens that were left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dropped {
     parts: Vec<String>,
@@ -33,23 +33,38 @@ impl Dropped {
         self.scope = Some(format!("scope_dropped: {}.", listed(tokens.iter().copied())));
     }
 
-    /// The detail of the event of a registration that was narrowed in its scope (CLIENTPOLICY-13).
+    /// Returns the detail of the event, if scope tokens were left out (CLIENTPOLICY-13).
     pub(crate) fn detail(&self) -> Option<String> {
         self.scope.clone()
     }
 
-    /// The note of the event, or `None` if nothing was left out.
-    pub(crate) fn note(&self) -> Option<String> {
-        (!self.parts.is_empty()).then(|| format!("dropped: {}", self.parts.join("; ")))
+    /// Returns the members that were left out, each with its values if others of it were kept.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(String::as_str)
     }
 }
 
-/// Who asked: the name that a client claims and where it came from, for the event of its
-/// registration.
-pub(crate) fn sender(name: Option<&str>, source: &str) -> Option<String> {
-    let name =
-        name.filter(|name| !name.is_empty()).map(|name| format!("client_name {}", quoted(name)));
-    let source = (!source.is_empty()).then(|| format!("source {}", quoted(source)));
-    let parts: Vec<_> = [name, source].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+/// The sender of a registration: the name that the client claims, and the source of the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sender {
+    name: Option<String>,
+    source: String,
+}
+
+impl Sender {
+    pub(crate) fn new(name: Option<&str>, source: &str) -> Self {
+        let name = name.filter(|name| !name.is_empty());
+        let name = name.map(|name| format!("client_name {}", quoted(name)));
+        Self { name, source: source.to_owned() }
+    }
+
+    /// Returns the note of the event: the claimed name.
+    pub(crate) fn note(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Returns the source of the request, empty if the host named none.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
 }

@@ -198,7 +198,7 @@ pub(crate) async fn flow(
 }
 
 fn step(entry: Entry, before: Option<u64>) -> Step {
-    let known = Reason::ALL.iter().find(|reason| entry.reason.as_deref() == Some(reason.name()));
+    let known = entry.reason.as_deref().and_then(Reason::from_name);
     let after = before.map(|before| {
         humantime::format_duration(Duration::from_secs(entry.at.saturating_sub(before))).to_string()
     });

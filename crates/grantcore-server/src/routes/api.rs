@@ -31,7 +31,7 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(unread) => return app.unread(unread, Endpoint::Token).await,
+        Err(unread) => return app.unread(unread, Endpoint::Revocation).await,
     };
     let source = source(&parts);
     let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
@@ -44,7 +44,7 @@ pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) ->
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(unread) => return app.unread(unread, Endpoint::Token).await,
+        Err(unread) => return app.unread(unread, Endpoint::Introspection).await,
     };
     let source = source(&parts);
     let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };

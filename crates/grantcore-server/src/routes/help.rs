@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use grantcore::{Endpoint, Reason};
+use grantcore::{Endpoint, ErrorCode, Reason};
 
 use crate::app::App;
 use crate::pages::{self, Page, Troubleshooting};
@@ -14,7 +14,7 @@ pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: Header
     let subject = app.session(&headers).map(|session| session.subject);
     let reasons = Reason::ALL.iter().map(|reason| pages::Reason {
         name: reason.name().into(),
-        code: reason.code(Endpoint::Token).as_str().into(),
+        code: reason.code(Endpoint::Token).map_or("", ErrorCode::as_str).into(),
         description: reason.description().into(),
         cause: reason.cause().into(),
         fix: reason.fix().into(),

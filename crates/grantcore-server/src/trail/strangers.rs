@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use grantcore::{Event, EventKind, Reason, Timestamp};
+use grantcore::{CorrelationId, Event, EventKind, Reason, Timestamp};
 
 use super::Entry;
 
@@ -82,7 +82,7 @@ impl Tally {
         }
         Entry {
             at: minute * 60,
-            correlation: format!("{:032x}", u128::from_be_bytes(name)),
+            correlation: CorrelationId::from_bytes(name).to_string(),
             kind: kind.name().to_owned(),
             reason: reason.map(|reason| reason.name().to_owned()),
             status: self.status,

@@ -72,8 +72,12 @@ fn made(
 fn refused(at: u64, client: &str, error: &'static str) -> Event {
     event(at, |event| {
         event.claimed = Some(client.into());
-        event.sent =
-            Some(Box::new(SentError { status: 400, error, description: None, challenge: None }));
+        event.sent = Some(Box::new(SentError {
+            status: 400,
+            error: Some(error),
+            description: None,
+            challenge: None,
+        }));
     })
 }
 
@@ -212,11 +216,13 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         event.claimed = Some("'; DROP TABLE trail; --".into());
         event.subject = Some(Subject::new("ålice"));
         event.note = Some("asked for\\n by mail".into());
+        event.set_source("192.0.2.1");
+        event.dropped = vec!["logo_uri".into(), "scope 'openid'".into()];
         let description = Some("Too \"much\".".into());
         let challenge = Some("Bearer error=\"invalid_token\"".into());
         event.sent = Some(Box::new(SentError {
             status: 401,
-            error: "invalid_token",
+            error: Some("invalid_token"),
             description,
             challenge,
         }));
@@ -235,7 +241,11 @@ async fn audit_04_an_event_is_kept_as_it_was() {
         );
         assert_eq!(
             (entry.status, entry.error.as_deref(), entry.note.as_deref()),
-            (Some(401), Some("invalid_token"), Some("asked for\\n by mail"))
+            (
+                Some(401),
+                Some("invalid_token"),
+                Some("asked for\\n by mail; source 192.0.2.1; dropped: logo_uri; scope 'openid'")
+            )
         );
         assert_eq!(entry.challenge.as_deref(), Some("Bearer error=\"invalid_token\""));
         assert_eq!(
@@ -428,7 +438,8 @@ async fn i46_strangers_add_a_bounded_number_of_rows_and_displace_nothing() {
     for (name, trail) in trails(&databases).await {
         let mut flood = stranger(minute);
         let (error, description, challenge) = ("invalid_request", None, None);
-        flood.sent = Some(Box::new(SentError { status: 413, error, description, challenge }));
+        flood.sent =
+            Some(Box::new(SentError { status: 413, error: Some(error), description, challenge }));
         for number in 0..20_000 {
             trail.keep(&flood).await;
             if number % 4000 == 0 {

@@ -1,0 +1,103 @@
+//! What a step wrote: the record, its version, and whether the write is durable.
+
+use std::fmt;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::kind::Fate;
+use crate::record::{Version, Write};
+
+/// A write of a step: the record, its version, and whether the write is known to be durable.
+///
+/// A reader resolves an [unknown](Fate::Unknown) fate by the stored record:
+///
+/// - Its version is below that of the write: the write was not made, or not yet.
+/// - It is equal: this request made the write, or another that won the race, whose own event has the
+///   same version.
+/// - It is above: other events of the flow describe how the record got there.
+///
+/// It serializes to an object of `record` (`grant`, `client` or `account`), `version` and `fate`. An
+/// account has no version. A version is text, because not every reader of JSON keeps all digits of a
+/// number of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Written {
+    /// The record.
+    pub record: WrittenRecord,
+    /// The fate of the write.
+    pub fate: Fate,
+}
+
+/// The record that a step wrote. Its text is the kind of the record and its version: `grant 3`,
+/// `client 2`, `account`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WrittenRecord {
+    /// The grant of the event's flow, in this version.
+    Grant(Version),
+    /// The event's client, in this version.
+    Client(Version),
+    /// The epoch of the event's subject, which the host keeps.
+    Account,
+}
+
+impl Written {
+    /// Returns the write, of unknown fate.
+    pub(crate) fn of(write: &Write) -> Self {
+        let record = match write {
+            Write::Grant(change) => WrittenRecord::Grant(change.version()),
+            Write::Client(change) => WrittenRecord::Client(change.version()),
+        };
+        Self { record, fate: Fate::Unknown }
+    }
+
+    /// Sets the fate to durable.
+    pub(crate) fn durable(self) -> Self {
+        Self { fate: Fate::Durable, ..self }
+    }
+}
+
+impl WrittenRecord {
+    /// Returns the kind of the record: `grant`, `client` or `account`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grant(_) => "grant",
+            Self::Client(_) => "client",
+            Self::Account => "account",
+        }
+    }
+
+    /// Returns the version of the record. An account has none.
+    pub fn version(self) -> Option<Version> {
+        match self {
+            Self::Grant(version) | Self::Client(version) => Some(version),
+            Self::Account => None,
+        }
+    }
+}
+
+impl fmt::Display for WrittenRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self.version() {
+            Some(version) => write!(f, " {}", version.0),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let version = self.record.version();
+        let length = if version.is_some() { 3 } else { 2 };
+        let mut fields = serializer.serialize_struct("Written", length)?;
+        fields.serialize_field("record", self.record.name())?;
+        match version {
+            Some(version) => fields.serialize_field("version", &version.0.to_string())?,
+            None => fields.skip_field("version")?,
+        }
+        fields.serialize_field("fate", &self.fate)?;
+        fields.end()
+    }
+}
