@@ -1,45 +1,54 @@
 //! The client's record, what it may do, and how it proves who it is (OAuth 2.1 §2).
 //!
-//! Never here: registration over the wire, or a document about a client; those are requests, and
-//! end in the same builder.
+//! Registration requests and metadata documents are read elsewhere, in `request/`. Both end in the
+//! builder of this module, so that no client exists that the builder did not check.
 
-use std::fmt;
-
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 mod builder;
 mod description;
+mod error;
+mod kind;
 mod life;
 mod restrictions;
 
 pub use builder::ClientBuilder;
 pub(crate) use description::is_page;
 pub use description::{ApplicationType, ClientDescription};
+pub use error::ClientError;
+pub use kind::{Authentication, StoredSecret};
+use kind::{CodeFlow, Kind};
 pub use restrictions::Restrictions;
 
 use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::schema::{self, Schema};
-use crate::value::auth_method::{AuthMethod, SecretMethod};
+use crate::value::auth_method::SecretMethod;
 use crate::value::grant_types::GrantTypes;
-use crate::value::redirect_uri::{
-    LoopbackPorts, RedirectUriError, RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous,
-    record,
-};
+use crate::value::redirect_uri::{RegisteredRedirectUri, VerifiedRedirectUri, is_dangerous};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
-use crate::value::text::{ClientId, ClientIdError, Subject};
+use crate::value::text::{ClientId, Subject};
 
-/// A registered client. Built with [`Client::public`] or [`Client::confidential`], checked when
-/// built. For a store it is a record as a [grant](crate::Grant#as-a-record) is.
+/// A registered client.
+///
+/// [`Client::public`] and [`Client::confidential`] start one, and [`ClientBuilder::build`] checks it.
+/// For a store it is a record in the same way as a [grant](crate::Grant#as-a-record).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Client(Fields);
 
 impl<'de> Deserialize<'de> for Client {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        schema::read("Client", deserializer).map(Self)
+        let fields: Fields = schema::read("Client", deserializer)?;
+        fields.restrictions.check().map_err(de::Error::custom)?;
+        if matches!(fields.origin, Origin::Operator) && fields.restrictions.auth_method().is_some()
+        {
+            // The operator states the method of such a client in its kind.
+            return Err(de::Error::custom("an operator's client has no restricted auth_method"));
+        }
+        Ok(Self(fields))
     }
 }
 
@@ -48,38 +57,35 @@ impl<'de> Deserialize<'de> for Client {
 struct Fields {
     schema: Schema,
     id: ClientId,
-    authentication: Authentication,
-    #[serde(with = "record::list")]
-    redirect_uris: Vec<RegisteredRedirectUri>,
-    grant_types: GrantTypes,
-    /// The scope it registered for; `None` stands for all that the policy knows.
+    kind: Kind,
+    /// The scope that the client registered for. `None` is every scope of the policy.
     #[serde(deserialize_with = "Option::deserialize")]
     scope: Option<Scope>,
     restrictions: Restrictions,
-    #[serde(deserialize_with = "Option::deserialize")]
-    loopback_ports: Option<LoopbackPorts>,
     description: ClientDescription,
     origin: Origin,
-    /// The account that answers for it, if one does.
+    /// The account that is responsible for the client.
     #[serde(deserialize_with = "Option::deserialize")]
     owner: Option<Subject>,
     trusted: bool,
     status: ClientStatus,
+    /// Captured by each grant. Once the client has another epoch, those grants are dead.
     epoch: u64,
     created: Timestamp,
-    /// When it is unknown again, unless it is used before.
+    /// When the client is forgotten unless it is used before.
     expires: Timestamp,
 }
 
-/// How it came to be known, and what only such a client has.
+/// How the server came to know the client, with the facts that only such a client has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Origin {
     Operator,
     Dynamic {
-        /// Of the token that reads, changes and deletes the registration (RFC 7592 §3).
+        /// Of the registration access token, which reads, updates and deletes the registration
+        /// (RFC 7592 §3). `None` if the policy had no management.
         #[serde(deserialize_with = "Option::deserialize")]
-        management: Option<Digest>,
+        registration_access_token_digest: Option<Digest>,
     },
     MetadataDocument {
         /// When the document must be fetched again before the next authorization.
@@ -87,96 +93,33 @@ enum Origin {
     },
 }
 
-/// How a client authenticates at the token endpoint. A public client with a secret does not exist
-/// as a value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Authentication {
-    /// `none`: it identifies itself with its `client_id`, which proves nothing.
-    Public,
-    /// With a secret, sent as registered.
-    Confidential {
-        /// Where the secret is sent.
-        method: SecretMethod,
-        /// What is kept of it.
-        secret: StoredSecret,
-    },
-}
-
-/// What is kept of a client secret.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoredSecret {
-    /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
-    Digest(Digest),
-    /// A slow hash, for secrets a person chose. Verified by
-    /// [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
-    SlowHash(String),
-}
-
-/// A slow hash is still a lead to what a person chose: it is not shown.
-impl fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Digest(digest) => digest.fmt(f),
-            Self::SlowHash(_) => f.write_str("SlowHash(redacted)"),
-        }
-    }
-}
-
-/// How the server came to know a client: what the consent page says of it.
+/// How the server came to know a client, for the consent page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Registration {
-    /// By the operator, who vouches for it.
+    /// The operator registered the client and vouches for it.
     Operator,
-    /// It registered itself; its name and URLs are its own claims (RFC 7591).
+    /// The client registered itself (RFC 7591). Its name and URLs are its own claims.
     Dynamic,
-    /// Its `client_id` is the URL of a document about it (Client ID Metadata Document).
+    /// The `client_id` is the URL of a document about the client (Client ID Metadata Document).
     MetadataDocument,
 }
 
 /// Whether a client is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a host must handle each, or it serves what is off")]
 pub enum ClientStatus {
-    /// Served. Its tokens work as far as they have not expired or been revoked.
+    /// The client is served.
     Active,
-    /// Refused at every endpoint, with its tokens, exactly as if it did not exist. Nothing is deleted.
+    /// The client and its tokens are refused at every endpoint, as those of an unknown client.
+    /// Nothing is deleted.
     Deactivated,
 }
 
-/// Why a client cannot be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// The identifier.
-    #[error(transparent)]
-    Id(#[from] ClientIdError),
-    /// One of its redirect URIs, or their number.
-    #[error(transparent)]
-    RedirectUri(#[from] RedirectUriError),
-    /// `refresh_token` without `authorization_code`: there would be nothing to refresh (RFC 7591
-    /// §2.1).
-    #[error("a client that refreshes uses the code flow")]
-    GrantTypes,
-    /// A page or logo of the client that is not at an `https` URL.
-    #[error("a client's pages and its logo are at https URLs")]
-    Uri,
-}
-
-impl Authentication {
-    pub(crate) fn method(&self) -> AuthMethod {
-        match self {
-            Self::Public => AuthMethod::None,
-            Self::Confidential { method, .. } => AuthMethod::Secret(*method),
-        }
-    }
-}
-
 impl Client {
-    /// Starts a client that keeps no secret: an app, an IDE, an agent on a user's machine.
+    /// Starts a client without a secret, such as an app, an IDE or an agent on a user's machine.
     ///
     /// ```
     /// let client = grantcore::Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
@@ -188,6 +131,17 @@ impl Client {
     }
 
     /// Starts a client that proves itself with a secret.
+    ///
+    /// ```
+    /// use grantcore::{Client, Digest, SecretMethod, StoredSecret};
+    ///
+    /// let stored = StoredSecret::Digest(Digest::of(b"256 random bits as text"));
+    /// let client = Client::confidential("notes-web", SecretMethod::Basic, stored)
+    ///     .redirect_uri("https://notes.example/callback")
+    ///     .build()?;
+    /// assert!(client.grant_types().refresh_token);
+    /// # Ok::<(), grantcore::ClientError>(())
+    /// ```
     pub fn confidential(
         id: impl Into<String>,
         method: SecretMethod,
@@ -196,17 +150,17 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::Confidential { method, secret })
     }
 
-    /// The `client_id`.
+    /// Returns the `client_id`.
     pub fn id(&self) -> &ClientId {
         &self.0.id
     }
 
-    /// What it or the operator says of it; not cleaned for display.
+    /// Returns what the client or the operator says about it. It is not cleaned for display.
     pub fn description(&self) -> &ClientDescription {
         &self.0.description
     }
 
-    /// How it was registered.
+    /// Returns how the server came to know the client.
     pub fn registration(&self) -> Registration {
         match self.0.origin {
             Origin::Operator => Registration::Operator,
@@ -215,60 +169,66 @@ impl Client {
         }
     }
 
-    /// The account that answers for it: while that is suspended, so is the client.
+    /// Returns the account that is responsible for the client. While that account is suspended, the
+    /// client is refused.
     pub fn owner(&self) -> Option<&Subject> {
         self.0.owner.as_ref()
     }
 
-    /// When it was registered; the epoch's beginning if it was the operator who did.
+    /// Returns when the client registered itself or its document was first read, and the Unix epoch
+    /// for a client of the operator.
     pub fn created(&self) -> Timestamp {
         self.0.created
     }
 
-    /// Whether it is served at all.
+    /// Returns whether the client is served.
     pub fn status(&self) -> ClientStatus {
         self.0.status
     }
 
-    /// The epoch its grants capture.
+    /// Returns the epoch, which each grant captures at its consent page.
     pub fn epoch(&self) -> u64 {
         self.0.epoch
     }
 
-    /// How it authenticates.
-    pub fn authentication(&self) -> &Authentication {
-        &self.0.authentication
+    /// Returns how the client authenticates.
+    pub fn authentication(&self) -> Authentication {
+        self.0.kind.authentication()
     }
 
-    /// Returns the grant types it may use: what it registered for, within its
+    /// Returns the grant types that the client may use: what it registered for, within its
     /// [restrictions](Self::restrictions).
     pub fn grant_types(&self) -> GrantTypes {
-        let registered = self.0.grant_types;
+        let registered = self.registered_grant_types();
         self.0.restrictions.grant_types.map_or(registered, |allowed| registered.within(allowed))
     }
 
-    /// Returns the grant types it registered for, whatever the operator left of them.
+    /// Returns the grant types that the client registered for, without its restrictions.
     pub(crate) fn registered_grant_types(&self) -> GrantTypes {
-        self.0.grant_types
+        self.0.kind.grant_types()
     }
 
-    /// Returns the scope it registered for; `None` stands for all that the policy knows. What it may
-    /// ask for lies within its [restrictions](Self::restrictions) as well.
+    /// Returns the scope that the client registered for, or `None` for every scope of the policy. What
+    /// the client may ask for lies within its [restrictions](Self::restrictions) as well.
     pub fn scope(&self) -> Option<&Scope> {
         self.0.scope.as_ref()
     }
 
-    /// Returns what the operator imposed on it.
+    /// Returns the limits that the operator set.
     pub fn restrictions(&self) -> &Restrictions {
         &self.0.restrictions
     }
 
-    /// Its redirect URIs.
+    /// Returns the redirect URIs. Only a client without the code flow has none.
     pub fn redirect_uris(&self) -> &[RegisteredRedirectUri] {
-        &self.0.redirect_uris
+        self.code_flow().map_or(&[], |code_flow| code_flow.redirect_uris.as_slice())
     }
 
-    /// Whether errors may be sent to it without the user's doing.
+    fn code_flow(&self) -> Option<&CodeFlow> {
+        self.0.kind.code_flow()
+    }
+
+    /// Returns whether errors are sent to the client by redirect, without an action of the user.
     pub fn is_trusted(&self) -> bool {
         self.0.trusted
     }
@@ -276,13 +236,13 @@ impl Client {
     /// Returns whether every redirect URI is a loopback one, which any program on the user's device
     /// can claim.
     pub fn is_loopback_only(&self) -> bool {
-        self.0.redirect_uris.iter().all(RegisteredRedirectUri::is_loopback)
+        self.redirect_uris().iter().all(RegisteredRedirectUri::is_loopback)
     }
 
-    /// Starts a changed version of this client. Its status and epoch stay: a client built anew in
-    /// its place would bring ended grants back to life.
+    /// Starts a changed version of this client. The status and the epoch stay. A client built anew in
+    /// its place would begin in epoch 0 and bring ended grants back to life.
     ///
-    /// Of a client that registered itself or is known by a document,
+    /// For a client that registered itself or has a metadata document,
     /// [`scope`](ClientBuilder::scope), [`grant_types`](ClientBuilder::grant_types) and
     /// [`authentication`](ClientBuilder::authentication) become [restrictions](Self::restrictions),
     /// which the client cannot lift.
@@ -290,9 +250,9 @@ impl Client {
         ClientBuilder::editing(self)
     }
 
-    /// Returns whether a scope token is open to it: within the scope it registered for, what the
-    /// operator imposed on it and, unless the operator registered it, the policy's scope for such
-    /// clients, which may have been narrowed since.
+    /// Returns whether the client may ask for a scope token. The token must lie within the registered
+    /// scope, within the restrictions and, unless the operator registered the client, within the
+    /// policy's scope for such clients, which may have been narrowed since the registration.
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
         let ceiling =
             policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);
@@ -302,17 +262,19 @@ impl Client {
             .all(|allowed| allowed.contains(token))
     }
 
-    /// The redirect URI of a request, verified against the registered ones (OAuth 2.1 §2.3).
+    /// Verifies the redirect URI of a request against the registered ones (OAuth 2.1 §2.3). Without
+    /// one in the request, the only registered URI is taken.
     pub(crate) fn verify_redirect(
         &self,
         requested: Option<&str>,
         policy: &Policy,
     ) -> Result<VerifiedRedirectUri, Reason> {
-        let verified = match (requested, self.0.redirect_uris.as_slice()) {
+        let verified = match (requested, self.redirect_uris()) {
             (None, [only]) => only.verified_as_registered().ok_or(Reason::RedirectUriMissing)?,
             (None, _) => return Err(Reason::RedirectUriMissing),
             (Some(requested), registered) => {
-                let ports = self.0.loopback_ports.unwrap_or(policy.redirect_rules().loopback_ports);
+                let own = self.code_flow().and_then(|code_flow| code_flow.loopback_ports);
+                let ports = own.unwrap_or(policy.redirect_rules().loopback_ports);
                 registered
                     .iter()
                     .find_map(|uri| uri.verify(requested, ports))

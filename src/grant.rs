@@ -1,50 +1,62 @@
-//! The grant: everything that belongs to one authorization of one client by one user, in one
-//! record.
+//! The grant: the record of one authorization of one client.
 //!
-//! Its phase is a state machine, and its transitions are all in `grant/transitions.rs`: nothing
-//! else makes or changes a grant. A record holds digests, never a secret.
+//! `grant/terms.rs` has what was granted, `grant/phase.rs` what each phase keeps, and
+//! `grant/transitions.rs` every change of phase. No other code makes or changes a grant. A record
+//! holds SHA-256 digests of credentials, never a credential.
 
+mod phase;
+mod terms;
 mod transitions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
+pub(crate) use self::phase::{
+    AccessTokenEntry, Active, IssuedCode, PendingConsent, Phase, RedeemedCode, RefreshFamily,
+};
+pub(crate) use self::terms::{Basis, CapturedAccount, Terms};
 pub(crate) use self::transitions::Minted;
 use crate::moment::Timestamp;
-use crate::policy::Policy;
 use crate::schema::{self, Schema};
 use crate::value::credential::GrantId;
-use crate::value::pkce::CodeChallenge;
-use crate::value::redirect_uri::{self, VerifiedRedirectUri};
-use crate::value::scope::{Scope, Subset};
-use crate::value::secret::{Digest, Salt};
+use crate::value::scope::Scope;
 use crate::value::text::{ClientId, Subject};
 
-/// One authorization.
+/// The record of one authorization: the consent page, the code, the refresh token family, the
+/// access tokens, and the revocation.
 ///
 /// ```text
 /// authorize ──► ConsentPending ──approve──► CodeIssued ──redeem──► Active ──refresh──► Active
-///                    │ deny, expire             │ expire              │ replay, revoke, expire
-///                    ▼                          ▼                     ▼
-///                  (over)                     (over)               Revoked (terminal)
+///                     │                         │                     │
+///                deny, revoke                 revoke           replay, revoke
+///                     ▼                         ▼                     ▼
+///                  Revoked                   Revoked               Revoked
 /// ```
+///
+/// `Revoked` is final. Expiry is no phase: each use compares the record's times with the clock.
 ///
 /// # As a record
 ///
-/// Plain data for a store: `serde` writes it, in JSON or any other format, and the store keeps what
-/// it wrote as it is. Its first field is the number of its format, `schema`. A record is read whole
-/// or not at all: one of a newer format, with a field that is unknown, or without one that should
-/// be there is an error, which the store must report as its own. Every later version of this crate
-/// reads this format.
+/// A grant is plain data for a store. `serde` writes it, as JSON or in any other format, and the
+/// store keeps the text or the bytes unchanged. The first field is the number of the format,
+/// `schema`. A record is read whole or not at all: a record of a newer format, with an unknown
+/// field, without one of its fields, or with fields that contradict each other is an error, and the
+/// store must report it as its own error. Every later version of this crate reads this format.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Grant(Fields);
 
 impl<'de> Deserialize<'de> for Grant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        schema::read("Grant", deserializer).map(Self)
+        let fields: Fields = schema::read("Grant", deserializer)?;
+        match &fields.phase {
+            Phase::Revoked(revoked) if !revoked.is_consistent() => Err(de::Error::custom(
+                "a grant has a denied_consent if and only if its cause is denied",
+            )),
+            _ => Ok(Self(fields)),
+        }
     }
 }
 
@@ -53,117 +65,14 @@ impl<'de> Deserialize<'de> for Grant {
 struct Fields {
     schema: Schema,
     id: GrantId,
-    /// What never changes after consent; shared by every version of the record.
+    /// Behind an `Arc`, because every version of the record after the consent shares them.
     terms: Arc<Terms>,
-    /// The latest time any write of this record has seen: a clock that steps back revives nothing.
+    /// The latest time at which this record was written. A clock that steps back cannot revive an
+    /// expired credential.
     latest_seen: Timestamp,
-    /// When it is over whatever happens; fixed at consent.
+    /// The absolute end. Before the approval this is the end of the consent page.
     expires: Timestamp,
     phase: Phase,
-}
-
-/// Who granted what to whom.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Terms {
-    pub(crate) client: ClientId,
-    pub(crate) subject: Subject,
-    #[serde(with = "redirect_uri::record")]
-    pub(crate) redirect_uri: VerifiedRedirectUri,
-    /// Whether the authorization request named the URI, so that the token request must too (RFC
-    /// 6749 §4.1.3).
-    pub(crate) redirect_uri_sent: bool,
-    pub(crate) scope: Scope,
-    pub(crate) resources: Box<[Box<str>]>,
-    pub(crate) client_epoch: u64,
-    pub(crate) account_epoch: u64,
-    /// When the consent page was made.
-    pub(crate) created: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Phase {
-    ConsentPending(PendingConsent),
-    CodeIssued(IssuedCode),
-    Active(Active),
-    Revoked(Revoked),
-}
-
-/// A consent page: for whom it was made, and what its answer needs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PendingConsent {
-    pub(crate) ticket: Digest,
-    pub(crate) session: Digest,
-    pub(crate) challenge: CodeChallenge,
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) state: Option<Box<str>>,
-    pub(crate) expires: Timestamp,
-}
-
-/// A code that waits to be redeemed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct IssuedCode {
-    pub(crate) consent: PendingConsent,
-    pub(crate) code: Digest,
-    pub(crate) expires: Timestamp,
-}
-
-/// A family of tokens. The code's digest and challenge stay, so that its replay is recognized as
-/// long as the grant lives.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Active {
-    pub(crate) code: Digest,
-    pub(crate) challenge: CodeChallenge,
-    /// The secret that every refresh token of this grant carries: whoever lacks it is a forger,
-    /// not a replayer.
-    pub(crate) family: Digest,
-    /// The secret of the one refresh token that can advance the grant.
-    pub(crate) current: Digest,
-    pub(crate) idle_expires: Timestamp,
-    /// When the code was redeemed, and when tokens were last issued.
-    pub(crate) redeemed: Timestamp,
-    pub(crate) rotated: Timestamp,
-    pub(crate) access_tokens: Vec<AccessTokenEntry>,
-    /// Kept only under a replay window.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) window: Option<Window>,
-}
-
-/// An access token that has not expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AccessTokenEntry {
-    pub(crate) digest: Digest,
-    pub(crate) issued: Timestamp,
-    pub(crate) expires: Timestamp,
-    pub(crate) scope: Subset,
-    pub(crate) resources: Subset,
-}
-
-/// What the replay window needs: the salt of the last rotation (none before the first), and the
-/// time of the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Window {
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) salt: Option<Salt>,
-    pub(crate) previous_rotation: Timestamp,
-}
-
-/// The end. Nothing leaves this phase.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Revoked {
-    pub(crate) cause: RevocationCause,
-    /// When the last of its credentials would have ended.
-    pub(crate) until: Timestamp,
-    /// The page that was answered with Deny, so that a second Deny gets the same answer.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub(crate) denied: Option<PendingConsent>,
 }
 
 /// Why a grant was revoked.
@@ -171,76 +80,78 @@ pub(crate) struct Revoked {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RevocationCause {
-    /// The user denied it.
+    /// The user denied consent.
     Denied,
-    /// Its code or one of its refresh tokens was used twice.
+    /// The code or a rotated refresh token was used again.
     Replay,
-    /// Its client gave a token of it back (RFC 7009).
+    /// The client revoked one of its refresh tokens (RFC 7009).
     Client,
-    /// Its user ended it, on a page of connected apps.
+    /// The user ended the connection.
     User,
-    /// An administrator ended it.
+    /// An administrator revoked the grant.
     Administrator,
-    /// The host reported a security event: a changed password, a lost device.
+    /// The host reported a security event, such as a changed password or a lost device.
     SecurityEvent,
 }
 
-/// Where a grant stands.
+/// The phase of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum GrantState {
-    /// The user is looking at the consent page.
+    /// The consent page waits for the user's answer.
     ConsentPending,
-    /// The user approved; the code is not redeemed yet.
+    /// The user approved, and the code has not been redeemed.
     CodeIssued,
-    /// Tokens were issued.
+    /// The code was redeemed for tokens.
     Active,
-    /// It is over.
+    /// The grant is revoked, for this cause. This state is final.
     Revoked(RevocationCause),
 }
 
-/// Records are kept this long past their last credential, so that a late answer can still say what
-/// happened.
+/// How long a record is kept after the expiry of its last credential, so that a late request still
+/// gets the precise refusal.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Consent pages are made by the mere opening of a link, so theirs are kept for less.
+/// The same for consent pages. It is shorter, because anybody can make one by opening a link.
 pub(crate) const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
 
 impl Grant {
-    /// The record's key, which names the whole flow in the trail.
+    /// Returns the key of the record, which also identifies the flow in the audit log.
     pub fn id(&self) -> GrantId {
         self.0.id
     }
 
-    /// The client it is for.
+    /// Returns the client that the grant is for.
     pub fn client_id(&self) -> &ClientId {
-        &self.0.terms.client
+        &self.0.terms.client_id
     }
 
-    /// The user who granted.
+    /// Returns the user who granted it.
     pub fn subject(&self) -> &Subject {
-        &self.0.terms.subject
+        &self.0.terms.account().subject
     }
 
-    /// What was granted (asked for, while the consent is pending).
+    /// Returns the granted scope, or the requested scope while the consent is pending.
     pub fn scope(&self) -> &Scope {
         &self.0.terms.scope
     }
 
-    /// The resources it is for.
+    /// Returns the resources that the grant is for (RFC 8707).
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.0.terms.resources.iter().map(|resource| &**resource)
     }
 
-    /// When its consent page was made.
+    /// Returns when the consent page was made.
     pub fn created(&self) -> Timestamp {
         self.0.terms.created
     }
 
-    /// When it is over whatever happens: of a grant in use, its absolute lifetime's end.
+    /// Returns the absolute end, which no refresh moves. Before the approval this is the end of the
+    /// consent page.
     pub fn expires(&self) -> Timestamp {
         self.0.expires
     }
 
-    /// Where it stands. Expiry is not a state: it is judged at each use.
+    /// Returns the phase. An expired grant keeps its phase, because expiry is judged at each use.
     pub fn state(&self) -> GrantState {
         match &self.0.phase {
             Phase::ConsentPending(_) => GrantState::ConsentPending,
@@ -250,7 +161,7 @@ impl Grant {
         }
     }
 
-    /// From when on the record may be dropped.
+    /// Returns the time after which a store may drop the record.
     pub fn drop_after(&self) -> Timestamp {
         let kept =
             if matches!(self.0.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
@@ -265,43 +176,24 @@ impl Grant {
         &self.0.phase
     }
 
-    /// The time to judge by: the clock's, or the latest this record has seen.
+    /// Returns the time to judge the record by: the clock's, or the latest that the record has seen
+    /// if the clock is behind it.
     pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
         clock.max(self.0.latest_seen)
     }
 
-    /// Returns whether a credential of this grant can still do anything.
+    /// Returns whether one of the grant's credentials can still be accepted.
     pub(crate) fn is_live(&self, clock: Timestamp) -> bool {
         !matches!(self.0.phase, Phase::Revoked(_)) && self.now(clock) < self.last_use()
     }
 
-    /// The last moment at which any credential of it could matter.
+    /// Returns the expiry of the credential that expires last.
     pub(crate) fn last_use(&self) -> Timestamp {
         match &self.0.phase {
-            Phase::ConsentPending(prompt) => prompt.expires,
+            Phase::ConsentPending(consent) => consent.expires,
             Phase::CodeIssued(issued) => issued.expires,
-            Phase::Active(active) => active
-                .access_tokens
-                .iter()
-                .map(|live| live.expires)
-                .fold(active.idle_expires, Timestamp::max),
-            Phase::Revoked(revoked) => revoked.until,
+            Phase::Active(active) => active.last_expiry(),
+            Phase::Revoked(revoked) => revoked.last_expiry,
         }
-    }
-}
-
-impl AccessTokenEntry {
-    /// Whether it is good at this resource.
-    pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
-        self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
-    }
-}
-
-impl Active {
-    /// The live access token of this digest. Every entry is compared, in constant time.
-    pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessTokenEntry> {
-        self.access_tokens
-            .iter()
-            .fold(None, |found, live| if live.digest.matches(digest) { Some(live) } else { found })
     }
 }

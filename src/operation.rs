@@ -124,7 +124,7 @@ impl Loaded {
         let client = self
             .client_of(grant.client_id().as_str())
             .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
-        client && self.account.is_some_and(|account| account.epoch == grant.terms().account_epoch)
+        client && self.account.is_some_and(|account| account.epoch == grant.terms().account().epoch)
     }
 
     /// Whether the accounts behind this stand well: the user's, and the client's owner's if it has
@@ -258,7 +258,7 @@ impl<T> Decision<T> {
     pub(crate) fn by(mut self, client: &Client) -> Self {
         // Anybody can register a client and then prove to be it, any number of times.
         let is_operators = client.registration() == Registration::Operator;
-        let has_secret = *client.authentication() != Authentication::Public;
+        let has_secret = client.authentication() != Authentication::Public;
         self.settled.event.attributed |= is_operators && has_secret;
         self
     }

@@ -104,8 +104,6 @@ impl_names!(Reason, name, "a reason");
 impl From<RedirectUriError> for Reason {
     fn from(error: RedirectUriError) -> Self {
         match error {
-            RedirectUriError::Missing => Self::RedirectUrisMissing,
-            RedirectUriError::TooMany => Self::RedirectUrisTooMany,
             RedirectUriError::TooLong => Self::RegisteredUriLong,
             RedirectUriError::Character => Self::RegisteredUriCharacter,
             RedirectUriError::NotAbsolute => Self::RegisteredUriRelative,

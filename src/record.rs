@@ -1,5 +1,5 @@
-//! What a store keeps: records with a version each, and the one way of changing them, a
-//! compare-and-set of one record.
+//! What a store keeps: records, each with a version, and the compare-and-set that changes one of
+//! them.
 
 use std::sync::Arc;
 
@@ -10,12 +10,13 @@ use crate::value::credential::GrantId;
 use crate::value::secret::Digest;
 use crate::value::text::ClientId;
 
-/// A record as stored, with the version it was read at.
+/// A stored record with its version.
 #[derive(Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "stores build it, from all that they know")]
 pub struct Stored<T> {
     /// The record.
     pub record: Arc<T>,
-    /// The version to compare when it is replaced.
+    /// The version that a replacement compares.
     pub version: Version,
 }
 
@@ -25,39 +26,42 @@ impl<T> Clone for Stored<T> {
     }
 }
 
-/// A record's version: moves at every write, so that equal versions mean an unchanged record.
+/// The version of a record. Every write changes it, so that equal versions mean an unchanged record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "stores keep the number")]
 pub struct Version(pub u64);
 
 impl Version {
-    /// The version of a client that the operator adds, and of a grant that was moved here in use.
+    /// The first version of a client that the operator adds, and of a grant that was moved to this
+    /// store in use.
     pub const FIRST: Self = Self(1);
 
-    /// Returns the first version of a record that this digest of a fresh secret stands in.
+    /// Returns the first version of a record that holds this digest of a fresh secret.
     fn beginning_at(digest: &Digest) -> Self {
         let head: [u8; 8] = digest.bytes().first_chunk().copied().unwrap_or_default();
         Self(u64::from_le_bytes(head))
     }
 
-    /// The version after this one.
+    /// Returns the version after this one.
     pub fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
     }
 }
 
-/// One compare-and-set of one record, in one of the two tables.
+/// A compare-and-set of one record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use = "an outcome may leave only when its write is durable"]
+#[expect(clippy::exhaustive_enums, reason = "a store that skipped a write would lose it")]
 pub enum Write {
-    /// Of a grant.
+    /// Creates or replaces a grant.
     Grant(Change<Grant>),
-    /// Of a client: made by registration, its management, client documents, renewals of such
-    /// clients, and [`Server::set_client_status`](crate::Server::set_client_status). A server whose
-    /// operator registers every client has none but the last.
+    /// Creates or replaces a client. Registration, its management, client documents and renewals
+    /// make such writes, and so do changes by the operator. Where the operator registers every
+    /// client, only the operator's changes do.
     Client(Change<Client>),
 }
 
-/// The next state of one record, and which state of it this was decided on.
+/// The next state of one record, and the version of the state that it was decided on.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Change<T> {
     seen: Option<Version>,
@@ -72,37 +76,37 @@ impl<T> Clone for Change<T> {
 }
 
 impl Write {
-    /// The next state of a grant that was read, or a new one where there was none.
+    /// Replaces a grant that was read, or creates one if there was none.
     pub(crate) fn grant(seen: Option<&Stored<Grant>>, grant: impl Into<Arc<Grant>>) -> Self {
         let grant = grant.into();
-        // A grant whose id is made from its challenge can be dropped and come back. Its versions
-        // then begin elsewhere, or a write that was decided on the old record and lands late would
+        // A grant whose id is made from its challenge can be dropped and made again. Its versions
+        // begin at a random number: a late write that was decided on the dropped record must not
         // fit the new one.
         let first = match grant.phase() {
-            Phase::ConsentPending(prompt) => Version::beginning_at(&prompt.ticket),
+            Phase::ConsentPending(consent) => Version::beginning_at(&consent.ticket_digest),
             Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => Version::FIRST,
         };
         Self::Grant(Change::over(seen, first, grant))
     }
 
-    /// A grant that another store has, to be written where there is none: for a host that moves
-    /// from one store to another. The store it is read from must not be written any more.
+    /// Creates a grant that was read from another store, for a host that moves from one store to
+    /// another. The other store must not be written any more.
     pub fn moved(grant: impl Into<Arc<Grant>>) -> Self {
         Self::grant(None, grant)
     }
 
-    /// A change of a client by the host itself, to hand to its store: of the record it has read, or
-    /// a new one where there was none.
+    /// Replaces a client that the host has read, or creates one if there was none. The host passes
+    /// the write to its store.
     pub fn client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
         let client = client.into();
-        // A client known by a URL can be dropped and come back. Its versions then go on from
-        // elsewhere, so that no write that was decided on the old record and lands late
-        // fits the new one.
+        // A client with a metadata document can be dropped and made again. Its epoch is random, and
+        // its versions begin there: a late write that was decided on the dropped record must not
+        // fit the new one.
         let first = Version(client.epoch()).next();
         Self::Client(Change::over(seen, first, client))
     }
 
-    /// The change, if it is one of a grant.
+    /// Returns the change if it is one of a grant.
     pub fn as_grant(&self) -> Option<&Change<Grant>> {
         match self {
             Self::Grant(change) => Some(change),
@@ -110,7 +114,7 @@ impl Write {
         }
     }
 
-    /// The change, if it is one of a client.
+    /// Returns the change if it is one of a client.
     pub fn as_client(&self) -> Option<&Change<Client>> {
         match self {
             Self::Client(change) => Some(change),
@@ -125,57 +129,58 @@ impl<T> Change<T> {
         Self { seen, version: seen.map_or(first, Version::next), record }
     }
 
-    /// The version the stored record must have; nothing if there must be no record.
+    /// Returns the version that the stored record must have, or `None` if there must be no record.
     pub fn seen(&self) -> Option<Version> {
         self.seen
     }
 
-    /// The version to store with the new record.
+    /// Returns the version to store with the new record.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The new record.
+    /// Returns the new record.
     pub fn record(&self) -> &Arc<T> {
         &self.record
     }
 
-    /// What a store then has.
+    /// Returns the new record with its version, as a later load returns it.
     pub fn stored(&self) -> Stored<T> {
         Stored { record: Arc::clone(&self.record), version: self.version() }
     }
 }
 
 impl Change<Grant> {
-    /// The record's key.
+    /// Returns the key of the record.
     pub fn id(&self) -> GrantId {
         self.record.id()
     }
 
-    /// From when on the record may be dropped; nothing ever depends on its having been.
+    /// Returns the time after which the record may be dropped. Nothing depends on the drop.
     pub fn drop_after(&self) -> Timestamp {
         self.record.drop_after()
     }
 }
 
 impl Change<Client> {
-    /// The record's key.
+    /// Returns the key of the record.
     pub fn id(&self) -> &ClientId {
         self.record.id()
     }
 
-    /// From when on the record may be dropped; nothing ever depends on its having been.
+    /// Returns the time after which the record may be dropped. Nothing depends on the drop.
     pub fn drop_after(&self) -> Timestamp {
         self.record.drop_after()
     }
 }
 
-/// What a store says of a write. A result it cannot know, such as a time-out, is neither: it is the
-/// store's error.
+/// The result of a write. If the store cannot know the result, as after a time-out, it returns its
+/// error instead (LAW 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a compare-and-set has two results")]
 pub enum Commit {
-    /// It is durable.
+    /// The write is durable.
     Done,
-    /// The record was not as seen; nothing was written.
+    /// The stored record had another version. Nothing was written.
     Conflict,
 }

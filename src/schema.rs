@@ -1,27 +1,27 @@
-//! The record's format: its number, written into every record and checked before anything else is
-//! believed.
+//! The format of records. Its number is written into every record and read before any other field.
 //!
 //! # The rule
 //!
-//! - A record is read whole or not at all. Each of its fields is always written, as `null` if there
-//!   is nothing to say, and must be there. A field that is unknown refuses the record: a reader
-//!   that rewrote it would lose what it did not understand. One that is missing refuses it too:
-//!   what is not there would be taken for permission. So do a variant that is unknown and a field
-//!   that is there twice.
-//! - Whatever else would be read or written in another way is a new schema: a new field or variant,
-//!   another name, another order. The order counts because binary formats without names count
-//!   fields and variants.
-//! - A reader refuses a schema that it does not know, and says that this is why, whatever else is
-//!   in the record. The schema is the first field; text that was written with its members in
-//!   another order is read all the same.
-//! - A later version of this crate reads every schema before its own, and writes its own. So the
-//!   readers of a store are brought up to a new schema before the first writer.
-//! - Bytes are base64url in text formats, and bytes in others. Integers that the crate chooses are
-//!   below 2^53, so that no tool between that counts in floating point can change them; what would
-//!   be greater has a name in text (`never`, `all`).
+//! - A record is read whole or not at all. Every field is always written, as `null` if it has no
+//!   value, and must be present. An unknown field refuses the record, because a reader that wrote
+//!   the record back would lose it. A missing field refuses the record, because its absence could
+//!   be taken for permission. An unknown variant, a repeated field and fields that contradict each
+//!   other refuse it as well.
+//! - A new field or variant, another name and another order are a new schema. The order counts
+//!   because binary formats without names count fields and variants.
+//! - A reader refuses a schema that it does not know, and its error names the schema, whatever else
+//!   the record holds. The schema is the first field. Text with its members in another order is
+//!   read as well.
+//! - A later version of this crate reads every earlier schema and writes its own. All readers of a
+//!   store are therefore updated before the first writer.
+//! - Bytes are base64url in text formats and bytes in others. Integers that the crate chooses are
+//!   below 2^53, so that a tool that reads them as floating-point numbers does not change them.
+//!   Greater values have a name in text (`never`, `all`).
 //!
-//! `tests/golden/v1` has one record of each kind, byte for byte, and `tests/records` proves the
-//! rule on them.
+//! Until the first release, schema 1 changes in place.
+//!
+//! `tests/golden/v1` has records of each kind, byte for byte, and `tests/records` tests the rule on
+//! them.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,14 +31,14 @@ use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// The format this crate writes, and the oldest that it reads.
+/// The schema that this crate writes, and the only one that it reads.
 const CURRENT: u16 = 1;
 
-/// The name of the field, which is a record's first.
+/// The name of the first field of a record.
 const NAME: &str = "schema";
 
-/// Stands for the one version that is read: a record of another does not decode, which the store
-/// reports as its error.
+/// The number of the schema. A record of another schema is not decoded, and the store reports that
+/// as its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Schema;
 
@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
-/// Reads a record of this name, its schema before all else, wherever in a text it stands.
+/// Reads a record of this name. The schema is checked first, wherever it stands in a text.
 pub(crate) fn read<'de, R: Deserialize<'de>, D: Deserializer<'de>>(
     name: &'static str,
     deserializer: D,
@@ -88,7 +88,7 @@ impl<'de, R: Deserialize<'de>> Visitor<'de> for SchemaFirst<R> {
         let mut members = Map::new();
         while let Some(name) = next {
             if members.insert(name, map.next_value()?).is_some() {
-                return Err(de::Error::custom("a field of a record is there twice"));
+                return Err(de::Error::custom("a record has a field twice"));
             }
             next = map.next_key()?;
         }
@@ -98,7 +98,7 @@ impl<'de, R: Deserialize<'de>> Visitor<'de> for SchemaFirst<R> {
     }
 }
 
-/// A map whose first key, the schema's, was read already: it is said once more.
+/// A map whose first key was the schema's and has been read. It is returned once more.
 struct AfterName<A> {
     ahead: bool,
     map: A,

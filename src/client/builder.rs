@@ -1,20 +1,22 @@
-//! Builds a client and checks it: no client exists whose redirect URIs were not judged.
+//! Builds and checks a client. Only a record that is read comes into being in another way.
 
+use super::kind::RedirectUris;
+use super::restrictions::check_grant_types;
 use super::{
-    Authentication, Client, ClientDescription, ClientError, ClientStatus, Fields, Origin,
-    Registration, Restrictions,
+    Authentication, Client, ClientDescription, ClientError, ClientStatus, CodeFlow, Fields, Kind,
+    Origin, Registration, Restrictions,
 };
 use crate::moment::Timestamp;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
-use crate::value::redirect_uri::{
-    LoopbackPorts, RedirectRules, RedirectUriError, RegisteredRedirectUri,
-};
+use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
 
-/// Builds a [`Client`]. Made by [`Client::public`], [`Client::confidential`] and [`Client::edit`];
+/// Builds a [`Client`].
+///
+/// [`Client::public`], [`Client::confidential`] and [`Client::edit`] return one, and
 /// [`build`](Self::build) checks it.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
@@ -22,15 +24,16 @@ pub struct ClientBuilder {
     id: String,
     authentication: Authentication,
     redirect_uris: Vec<String>,
+    loopback_ports: Option<LoopbackPorts>,
+    /// What the client is registered for.
     grant_types: GrantTypes,
     scope: Option<Scope>,
     restrictions: Restrictions,
-    /// What the operator says now. It depends on the origin whether that is the registration itself
+    /// What the caller stated in this builder. The origin decides whether that is the registration
     /// or a restriction.
     stated: Restrictions,
-    /// Whether the operator lifts the restrictions there were.
+    /// Whether the restrictions that the record had are lifted.
     lifts: bool,
-    loopback_ports: Option<LoopbackPorts>,
     description: ClientDescription,
     origin: Origin,
     owner: Option<Subject>,
@@ -47,12 +50,12 @@ impl ClientBuilder {
             id,
             authentication,
             redirect_uris: Vec::new(),
+            loopback_ports: None,
             grant_types: GrantTypes { authorization_code: true, refresh_token: true },
             scope: None,
             restrictions: Restrictions::default(),
             stated: Restrictions::default(),
             lifts: false,
-            loopback_ports: None,
             description: ClientDescription::default(),
             origin: Origin::Operator,
             owner: None,
@@ -67,12 +70,9 @@ impl ClientBuilder {
     pub(super) fn editing(client: Client) -> Self {
         let Fields {
             id,
-            authentication,
-            redirect_uris,
-            grant_types,
+            kind,
             scope,
             restrictions,
-            loopback_ports,
             description,
             origin,
             owner,
@@ -83,16 +83,18 @@ impl ClientBuilder {
             expires,
             schema: _,
         } = client.0;
+        let code_flow = kind.code_flow();
+        let uris = code_flow.map_or(&[][..], |code_flow| code_flow.redirect_uris.as_slice());
         Self {
             id: id.into(),
-            authentication,
-            redirect_uris: redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
-            grant_types,
+            authentication: kind.authentication(),
+            redirect_uris: uris.iter().map(|uri| uri.as_str().to_owned()).collect(),
+            loopback_ports: code_flow.and_then(|code_flow| code_flow.loopback_ports),
+            grant_types: kind.grant_types(),
             scope,
             restrictions,
             stated: Restrictions::default(),
             lifts: false,
-            loopback_ports,
             description,
             origin,
             owner,
@@ -104,14 +106,14 @@ impl ClientBuilder {
         }
     }
 
-    /// Drops the redirect URIs, to name others.
+    /// Drops the redirect URIs.
     pub fn without_redirect_uris(mut self) -> Self {
         self.redirect_uris.clear();
         self
     }
 
-    /// Replaces the redirect URIs by those the client names. Who vouched for the client vouched for
-    /// where its answers go, and for no other place.
+    /// Replaces the redirect URIs by those that the client names. Trust in a client is trust in where
+    /// its responses go, so that it ends when the URIs change.
     pub(crate) fn redirecting_to(mut self, uris: Vec<String>) -> Self {
         let before = std::mem::take(&mut self.redirect_uris);
         let mut next = uris.into_iter().fold(self, Self::redirect_uri);
@@ -119,21 +121,21 @@ impl ClientBuilder {
         next
     }
 
-    /// Replaces the way it authenticates, for example by a new secret. A client that is not the
-    /// operator's own cannot choose another method afterwards.
+    /// Replaces how the client authenticates, for example by a new secret. A client that the operator
+    /// did not register cannot choose another method afterwards.
     pub fn authentication(mut self, authentication: Authentication) -> Self {
         self.stated.auth_method = Some(authentication.method());
         self.authenticating(authentication)
     }
 
-    /// The way in which it registered to authenticate.
+    /// Sets how the client registered to authenticate.
     pub(crate) fn authenticating(mut self, authentication: Authentication) -> Self {
         self.authentication = authentication;
         self
     }
 
-    /// Adds a redirect URI; requests must name it byte for byte. One that is there already is not
-    /// added twice.
+    /// Adds a redirect URI. Requests must name it byte for byte; the port of a loopback URI may differ
+    /// as [`LoopbackPorts`] says. A URI that is there already is not added again.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         let uri = uri.into();
         if !self.redirect_uris.contains(&uri) {
@@ -142,71 +144,77 @@ impl ClientBuilder {
         self
     }
 
-    /// The grant types of the client. Default: codes and refresh tokens. Of a client that is not the
-    /// operator's own, those it may use at most, whatever it registers for.
+    /// Sets the grant types. Default: codes and refresh tokens. For a client that the operator did
+    /// not register, they are the most that the client may use, whatever it registers for.
+    ///
+    /// A client of the operator that has redirect URIs keeps them without `authorization_code`: its
+    /// authorization requests are then refused by redirect, until this is called again. A client
+    /// with a secret and without redirect URIs can still ask for introspection.
     pub fn grant_types(mut self, grant_types: GrantTypes) -> Self {
         self.stated.grant_types = Some(grant_types);
         self
     }
 
-    /// The grant types it registered for.
+    /// Sets the grant types that the client registered for.
     pub(crate) fn registering_for(mut self, grant_types: GrantTypes) -> Self {
         self.grant_types = grant_types;
         self
     }
 
-    /// The most it may ask for. Default: whatever the policy knows. Of a client that is not the
-    /// operator's own, a ceiling over whatever scope it registers for.
+    /// Sets the widest scope that the client may ask for. Default: every scope of the policy. For a
+    /// client that the operator did not register, this limits whatever scope it registers for.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.stated.scope = Some(scope);
         self
     }
 
-    /// The scope it registered for, or whatever the policy knows.
+    /// Sets the scope that the client registered for. `None` is every scope of the policy.
     pub(crate) fn limited_to(mut self, scope: Option<Scope>) -> Self {
         self.scope = scope;
         self
     }
 
-    /// Lifts the [restrictions](Client::restrictions) that the operator set before: what the client
-    /// registered for holds again.
+    /// Lifts the [restrictions](Client::restrictions) that the operator set before, so that the client
+    /// may use all that it registered for.
     pub fn without_restrictions(mut self) -> Self {
         self.lifts = true;
         self
     }
 
-    /// For this client alone, whose loopback port may vary. Default: the policy's rule.
+    /// Sets for this client which loopback ports may differ. Default: the policy's rule. Without
+    /// redirect URIs it has no effect.
     pub fn loopback_ports(mut self, ports: LoopbackPorts) -> Self {
         self.loopback_ports = Some(ports);
         self
     }
 
-    /// The name the consent page shows, cleaned there.
+    /// Sets the name that the consent page shows. It is cleaned there.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.description.name = Some(name.into());
         self
     }
 
-    /// Its own page; `https` only.
+    /// Sets the URL of the client's home page, `https` only.
     pub fn uri(mut self, uri: impl Into<String>) -> Self {
         self.description.uri = Some(uri.into());
         self
     }
 
-    /// All that it says of itself, name and page included.
+    /// Sets the whole description, with the name and the home page.
     pub fn description(mut self, description: ClientDescription) -> Self {
         self.description = description;
         self
     }
 
-    /// How the server came to know it. Default: [`Registration::Operator`]. One that the operator
-    /// adopts is known for good. A changed one loses what only its former kind has, such as the
-    /// token that manages a registration.
+    /// Sets how the server came to know the client. Default: [`Registration::Operator`], which never
+    /// expires. A change drops what only the former registration has, such as the registration access
+    /// token.
     pub fn registration(mut self, registration: Registration) -> Self {
         if registration == Registration::Operator {
             self.expires = Timestamp::NEVER;
         } else if matches!(self.origin, Origin::Operator) {
-            // What the operator registered it for is then the most that its own words can reach.
+            // The client may register anew from now on. What the operator registered it for stays the
+            // most that it can get.
             self.stated.scope = self.stated.scope.take().or_else(|| self.scope.take());
             let all = GrantTypes { authorization_code: true, refresh_token: true };
             if self.grant_types != all {
@@ -219,7 +227,7 @@ impl ClientBuilder {
         }
         self.origin = match registration {
             Registration::Operator => Origin::Operator,
-            Registration::Dynamic => Origin::Dynamic { management: None },
+            Registration::Dynamic => Origin::Dynamic { registration_access_token_digest: None },
             Registration::MetadataDocument => {
                 Origin::MetadataDocument { fresh_until: Timestamp::EPOCH }
             }
@@ -227,94 +235,83 @@ impl ClientBuilder {
         self
     }
 
-    /// The account that answers for it: while that is suspended, so is the client. Default: none.
+    /// Sets the account that is responsible for the client. While that account is suspended, the client
+    /// is refused. Default: none.
     pub fn owner(mut self, owner: Subject) -> Self {
         self.owner = Some(owner);
         self
     }
 
-    /// It registered itself: now, and until then it is known unless it is used. Its epoch is drawn,
-    /// so that a record that was dropped and comes back has another one, and grants of the old
-    /// one stay dead.
+    /// Sets a registration by the client itself, which expires at `until` unless it is used. The epoch
+    /// is drawn at random: a record that was dropped and comes back has another one, so that grants
+    /// of the dropped record stay dead.
     pub(crate) fn registered(
         mut self,
-        management: Option<Digest>,
+        registration_access_token_digest: Option<Digest>,
         now: Timestamp,
         until: Timestamp,
         epoch: u64,
     ) -> Self {
         (self.origin, self.created, self.expires, self.epoch) =
-            (Origin::Dynamic { management }, now, until, epoch);
+            (Origin::Dynamic { registration_access_token_digest }, now, until, epoch);
         self
     }
 
-    /// It is known by a document that was fetched now.
+    /// Sets that the client is known by a metadata document, which was just fetched.
     pub(crate) fn documented(mut self, fresh_until: Timestamp, until: Timestamp) -> Self {
         (self.origin, self.expires) =
             (Origin::MetadataDocument { fresh_until }, self.expires.max(until));
         self
     }
 
-    /// It is known from now on, under this epoch.
+    /// Sets when the client became known, and its epoch. [`documented`](Self::documented) sets the
+    /// expiry.
     pub(crate) fn new_at(mut self, now: Timestamp, epoch: u64) -> Self {
         (self.created, self.epoch, self.expires) = (now, epoch, Timestamp::EPOCH);
         self
     }
 
-    /// Whether errors may be sent to it without the user's doing (OAuth 2.1 §7.13). Default: only
-    /// if the operator registered it.
+    /// Sets whether errors are sent to the client by redirect without an action of the user (OAuth 2.1
+    /// §7.13). Default: only if the operator registered the client.
     pub fn trusted(mut self, trusted: bool) -> Self {
         self.trusted = Some(trusted);
         self
     }
 
-    /// Checks and builds under the default [`RedirectRules`].
+    /// Checks and builds the client under the default [`RedirectRules`].
     ///
     /// # Errors
-    /// [`ClientError`], the first thing that is wrong.
+    /// Returns [`ClientError`] for the first rule that is broken.
     pub fn build(self) -> Result<Client, ClientError> {
         self.build_under(&RedirectRules::default())
     }
 
-    /// Checks and builds under these rules, usually
+    /// Checks and builds the client under these rules, usually
     /// [`Policy::redirect_rules`](crate::Policy::redirect_rules).
     ///
     /// # Errors
-    /// [`ClientError`], the first thing that is wrong.
+    /// Returns [`ClientError`] for the first rule that is broken.
     pub fn build_under(mut self, rules: &RedirectRules) -> Result<Client, ClientError> {
-        let id = ClientId::new(&self.id)?;
-        self.take_statement();
-        let allowed = self.restrictions.grant_types;
-        if [Some(self.grant_types), allowed]
-            .into_iter()
-            .flatten()
-            .any(|types| types.refresh_token && !types.authorization_code)
-        {
-            return Err(ClientError::GrantTypes);
-        }
-        if self.grant_types.authorization_code && self.redirect_uris.is_empty() {
-            return Err(RedirectUriError::Missing.into());
-        }
-        if self.redirect_uris.len() > rules.limit {
-            return Err(RedirectUriError::TooMany.into());
-        }
-        if !self.description.is_sound() {
-            return Err(ClientError::Uri);
-        }
-        let redirect_uris = self
-            .redirect_uris
-            .iter()
-            .map(|uri| RegisteredRedirectUri::parse(uri, rules))
-            .collect::<Result<_, _>>()?;
+        let id = ClientId::new(&self.id)
+            .map_err(|error| ClientError::Id { id: self.id.clone(), error })?;
+        self.apply_statement();
+        check_grant_types(self.grant_types)?;
+        self.restrictions.check()?;
+        let code_flow = self.code_flow(rules)?;
+        self.description.check()?;
+        let kind = match (self.authentication, code_flow) {
+            (Authentication::Public, Some(code_flow)) => Kind::Public(code_flow),
+            (Authentication::Public, None) => return Err(ClientError::RedirectUrisMissing),
+            (Authentication::Confidential { method, secret }, code_flow) => {
+                Kind::Secret { method, stored: secret, code_flow }
+            }
+        };
         Ok(Client(Fields {
             schema: Schema,
             id,
-            authentication: self.authentication,
-            redirect_uris,
-            grant_types: self.grant_types,
+            kind,
             scope: self.scope,
             restrictions: self.restrictions,
-            loopback_ports: self.loopback_ports,
             description: self.description,
             trusted: self.trusted.unwrap_or(matches!(self.origin, Origin::Operator)),
             origin: self.origin,
@@ -326,9 +323,34 @@ impl ClientBuilder {
         }))
     }
 
-    /// Puts what the operator states where it belongs. The operator's own client is registered by
-    /// these words; any other is restricted by them, or its next update or document would undo them.
-    fn take_statement(&mut self) {
+    /// Parses the redirect URIs. Returns `None` if the client is not registered for the code flow.
+    fn code_flow(&self, rules: &RedirectRules) -> Result<Option<CodeFlow>, ClientError> {
+        if !self.grant_types.authorization_code {
+            return match self.redirect_uris.first() {
+                Some(uri) => Err(ClientError::RedirectUriUnused { uri: uri.clone() }),
+                None => Ok(None),
+            };
+        }
+        let count = self.redirect_uris.len();
+        if count > rules.limit {
+            return Err(ClientError::RedirectUrisTooMany { count, limit: rules.limit });
+        }
+        let parse = |uri: &String| {
+            RegisteredRedirectUri::parse(uri, rules)
+                .map_err(|error| ClientError::RedirectUri { uri: uri.clone(), error })
+        };
+        let uris = self.redirect_uris.iter().map(parse).collect::<Result<_, _>>()?;
+        let redirect_uris = RedirectUris::new(uris).ok_or(ClientError::RedirectUrisMissing)?;
+        Ok(Some(CodeFlow {
+            redirect_uris,
+            loopback_ports: self.loopback_ports,
+            refresh_tokens: self.grant_types.refresh_token,
+        }))
+    }
+
+    /// Makes what the caller stated the registration of a client of the operator, and a restriction
+    /// of any other. As a registration, the next update or document of the client would undo it.
+    fn apply_statement(&mut self) {
         let stated = std::mem::take(&mut self.stated);
         if self.lifts {
             self.restrictions = Restrictions::default();
@@ -339,8 +361,7 @@ impl ClientBuilder {
                 self.restrictions.scope = None;
             }
             if let Some(grant_types) = stated.grant_types {
-                self.grant_types = grant_types;
-                self.restrictions.grant_types = None;
+                self.apply_grant_types(grant_types);
             }
             self.restrictions.auth_method = None;
         } else {
@@ -350,6 +371,17 @@ impl ClientBuilder {
                 grant_types: stated.grant_types.or(before.grant_types),
                 auth_method: stated.auth_method.or(before.auth_method),
             };
+        }
+    }
+
+    /// Registers a client of the operator for these grant types. Without codes the redirect URIs
+    /// stay, restricted: a refusal by redirect (AUTHZ-16) needs them.
+    fn apply_grant_types(&mut self, grant_types: GrantTypes) {
+        if grant_types.authorization_code || self.redirect_uris.is_empty() {
+            self.grant_types = grant_types;
+            self.restrictions.grant_types = None;
+        } else {
+            self.restrictions.grant_types = Some(grant_types);
         }
     }
 }

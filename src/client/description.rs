@@ -1,37 +1,37 @@
-//! What a client says of itself (RFC 7591 §2): for the consent page and for people, never for a
-//! decision.
+//! What a client says about itself (RFC 7591 §2). It is shown to people and enters no decision.
 
 use serde::{Deserialize, Serialize};
 
-use super::Client;
+use super::{Client, ClientError};
 use crate::value::text::display_text;
 
-/// A client's description. Of a client that registered itself every word is its own claim.
+/// A client's description. For a client that registered itself or has a metadata document, all of it
+/// is the client's own claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ClientDescription {
-    /// `client_name`: cleaned where it is shown.
+    /// `client_name`. It is not cleaned for display; [`Client::display_name`] is.
     #[serde(deserialize_with = "Option::deserialize")]
     pub name: Option<String>,
-    /// `client_uri`: its own page; `https` only, as are the following three.
+    /// `client_uri`: the home page of the client. This and the next three are `https` URLs.
     #[serde(deserialize_with = "Option::deserialize")]
     pub uri: Option<String>,
-    /// `logo_uri`: a page that shows it makes the user's browser call the client.
+    /// `logo_uri`. A page that shows the logo makes the user's browser call the client.
     #[serde(deserialize_with = "Option::deserialize")]
     pub logo_uri: Option<String>,
-    /// `tos_uri`: its terms of service.
+    /// `tos_uri`: the terms of service.
     #[serde(deserialize_with = "Option::deserialize")]
     pub tos_uri: Option<String>,
-    /// `policy_uri`: how it uses what it gets.
+    /// `policy_uri`: how the client uses the data it gets.
     #[serde(deserialize_with = "Option::deserialize")]
     pub policy_uri: Option<String>,
-    /// `contacts`: whom to ask, usually e-mail addresses.
+    /// `contacts`: the people responsible, usually by e-mail address.
     pub contacts: Vec<String>,
-    /// `application_type`: where it runs.
+    /// `application_type`: where the client runs.
     #[serde(deserialize_with = "Option::deserialize")]
     pub application_type: Option<ApplicationType>,
-    /// `software_id`: the same for each registration of one program.
+    /// `software_id`: the identifier that all registrations of one program share.
     #[serde(deserialize_with = "Option::deserialize")]
     pub software_id: Option<String>,
     /// `software_version`.
@@ -39,10 +39,11 @@ pub struct ClientDescription {
     pub software_version: Option<String>,
 }
 
-/// Where an application says it runs (OpenID Connect Dynamic Client Registration §2; MCP, client
-/// registration).
+/// Where an application runs, by its own claim (OpenID Connect Dynamic Client Registration §2; MCP,
+/// client registration).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "the specification defines these two")]
 pub enum ApplicationType {
     /// On the user's own device.
     Native,
@@ -50,13 +51,14 @@ pub enum ApplicationType {
     Web,
 }
 
-/// What a client is called whose name is made of characters that nobody sees.
+/// Shown for a name of invisible characters.
 const NAMELESS: &str = "An application without a name";
 
 impl Client {
-    /// Returns the client's name for a page, cleaned by [`display_text`](crate::display_text). A
-    /// client that gave no name is called by its `client_id`, and one whose name is made of
-    /// invisible characters "An application without a name".
+    /// Returns the client's name for a page, cleaned by [`display_text`](crate::display_text).
+    ///
+    /// Returns the `client_id` if the client gave no name, and "An application without a name" if
+    /// the name consists of invisible characters.
     pub fn display_name(&self) -> String {
         let name = self.description().name.as_deref().filter(|name| !name.is_empty());
         let shown = name.map_or_else(|| display_text(self.id().as_str()), display_text);
@@ -65,17 +67,25 @@ impl Client {
 }
 
 impl ClientDescription {
-    /// Whether each of its URLs can be shown.
-    pub(crate) fn is_sound(&self) -> bool {
-        [&self.uri, &self.logo_uri, &self.tos_uri, &self.policy_uri]
-            .into_iter()
-            .flatten()
-            .all(|uri| is_page(uri))
+    /// Refuses a URL that cannot be shown.
+    pub(super) fn check(&self) -> Result<(), ClientError> {
+        let members = [
+            ("client_uri", &self.uri),
+            ("logo_uri", &self.logo_uri),
+            ("tos_uri", &self.tos_uri),
+            ("policy_uri", &self.policy_uri),
+        ];
+        for (member, url) in members {
+            if let Some(url) = url.as_deref().filter(|url| !is_page(url)) {
+                return Err(ClientError::DescriptionUrl { member, url: url.to_owned() });
+            }
+        }
+        Ok(())
     }
 }
 
-/// Whether this can be shown as a page of a client's: `https`, a host, URI characters only. A
-/// record can be older than the rule.
+/// Returns whether this can be shown as a page of a client: an `https` URL with a host, of URI
+/// characters only. It is asked again at each page, because a record can be older than the rule.
 pub(crate) fn is_page(uri: &str) -> bool {
     let plain = uri.len() <= 2048
         && uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
@@ -83,7 +93,7 @@ pub(crate) fn is_page(uri: &str) -> bool {
         .strip_prefix("https://")
         .and_then(|rest| rest.split(['/', '?', '#']).next())
         .unwrap_or_default();
-    // What stands before an at sign would be taken for the host.
+    // A reader would take what stands before an at sign for the host.
     plain
         && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
         && !host.contains('@')

@@ -1,59 +1,60 @@
-//! A client's life: how its status changes, and how long a client that nobody registered by hand is
-//! known (CLIENT-21, -23).
+//! How a client's status changes, and when a client that the operator did not register expires
+//! (CLIENT-21, CLIENT-23).
 //!
-//! A client that registered itself is forgotten unless it is used, and one that is used outlives
-//! its grants: before a grant begins or is prolonged beyond the client's own end, the client is
-//! renewed. No grant is ever without its client.
+//! A client that registered itself expires unless it is used. Before a grant begins or is prolonged
+//! beyond the expiry of its client, the client is renewed, so that no grant outlives its client.
 
 use std::time::Duration;
 
-use super::{Client, ClientStatus, Fields, Origin, StoredSecret};
+use super::{Client, ClientStatus, Fields, Kind, Origin, StoredSecret};
 use crate::moment::Timestamp;
 use crate::value::secret::Digest;
 
 impl Client {
-    /// The same client, refused everywhere from when this is stored.
+    /// Returns the same client, deactivated: refused at every endpoint once this is stored.
     pub fn deactivated(self) -> Self {
         Self(Fields { status: ClientStatus::Deactivated, ..self.0 })
     }
 
-    /// The same client, served again.
+    /// Returns the same client, active again.
     pub fn reactivated(self) -> Self {
         Self(Fields { status: ClientStatus::Active, ..self.0 })
     }
 
-    /// The same client in its next epoch: when this is stored, every grant that captured an older
-    /// one is dead.
+    /// Returns the same client in its next epoch. Once this is stored, every grant that captured an
+    /// older epoch is dead.
     pub fn with_grants_ended(self) -> Self {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
     }
 
-    /// The same client, unknown from when this is stored, whatever the clock says, and its grants
-    /// dead. The record may be dropped, unless it is the operator's own.
+    /// Returns the same client, deleted. Once this is stored, the client is unknown by any clock and
+    /// its grants are dead. The record may be dropped, unless the operator registered the client.
     pub fn deleted(self) -> Self {
         Self(Fields { expires: Timestamp::EPOCH, ..self.with_grants_ended().0 })
     }
 
-    /// Whether it was deleted, and is not only over.
+    /// Returns whether the client was deleted, in contrast to expired.
     pub(crate) fn is_deleted(&self) -> bool {
         self.0.expires == Timestamp::EPOCH
     }
 
-    /// When it is unknown again: of one that the operator registered never, of another when it was
-    /// not used for so long.
+    /// Returns when the client expires unless it is used before. A client of the operator never does.
     pub fn expires(&self) -> Timestamp {
         self.0.expires
     }
 
-    /// Whether it is unknown again.
+    /// Returns whether the client has expired or was deleted, and so is unknown.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.0.expires
     }
 
-    /// Returns when the record may be dropped. Never that of a client that is deactivated, nor of
-    /// one that is known by a document and was restricted by the operator: it would come back at its
-    /// next request, active and without the restriction. Nor the operator's own, even if deleted:
-    /// under the same name again, it would bring ended grants back.
+    /// Returns when a store may drop the record. For three kinds of clients this is never:
+    ///
+    /// - A deactivated client. With a metadata document it would come back active at its next request.
+    /// - A client with a metadata document that the operator restricted. It would come back without
+    ///   the restrictions at its next request.
+    /// - A client of the operator, also if it is deleted: registered again under its name, it would
+    ///   begin in epoch 0 and bring ended grants back to life.
     pub fn drop_after(&self) -> Timestamp {
         match (self.0.status, &self.0.origin) {
             (ClientStatus::Active, Origin::Dynamic { .. }) => self.0.expires,
@@ -64,28 +65,31 @@ impl Client {
         }
     }
 
-    /// Returns whether the record holds a fact of the operator's that a document does not bring.
+    /// Returns whether the operator set something that a document does not bring back.
     fn is_restricted(&self) -> bool {
-        let Fields { restrictions, owner, loopback_ports, .. } = &self.0;
-        !restrictions.is_empty() || owner.is_some() || loopback_ports.is_some()
+        let Fields { restrictions, owner, .. } = &self.0;
+        let has_ports = self.code_flow().is_some_and(|flow| flow.loopback_ports.is_some());
+        !restrictions.is_empty() || owner.is_some() || has_ports
     }
 
-    /// The same client with a longer life, if it would not outlive a grant that may be used until
-    /// then. Its new end is some time beyond, so that this is seldom asked for.
+    /// Returns the same client with a later expiry if it would expire before the record of a grant
+    /// that can be used until `grant`. The new expiry lies `beyond` that of the record, so that
+    /// renewals are rare.
     pub(crate) fn outliving(&self, grant: Timestamp, beyond: Duration) -> Option<Self> {
         let kept = grant.after(crate::grant::KEPT);
         (self.0.expires < kept)
             .then(|| Self(Fields { expires: kept.after(beyond), ..self.0.clone() }))
     }
 
-    /// The same client, known until then.
+    /// Returns the same client with this expiry.
     #[cfg(feature = "conformance")]
     pub(crate) fn known_until(&self, end: Timestamp) -> Self {
         Self(Fields { expires: end, ..self.0.clone() })
     }
 
-    /// Whether the document it is known by need not be fetched yet. What was read by a clock that
-    /// was ahead, or under a longer bound, is not believed for longer than that.
+    /// Returns whether the metadata document need not be fetched yet. A freshness that ends later
+    /// than `at_most` from now was set by a clock that was ahead, or under a longer bound, and does
+    /// not count.
     pub(crate) fn is_fresh(&self, now: Timestamp, at_most: Duration) -> bool {
         match self.0.origin {
             Origin::MetadataDocument { fresh_until } => {
@@ -95,8 +99,8 @@ impl Client {
         }
     }
 
-    /// Whether the other is this client in all but when it was last read about, and how long it is
-    /// known.
+    /// Returns whether the other record is this client in everything but the freshness of its
+    /// document and its expiry.
     pub(crate) fn is_described_as(&self, other: &Self) -> bool {
         *self
             == Self(Fields {
@@ -106,16 +110,21 @@ impl Client {
             })
     }
 
-    /// Whether this is the digest of its management token. A client without one has none that is
-    /// right.
+    /// Returns whether this is the digest of the client's registration access token. A client without
+    /// such a token matches no digest.
     pub(crate) fn is_managed_by(&self, token: &Digest) -> bool {
-        matches!(&self.0.origin, Origin::Dynamic { management: Some(own) } if own.matches(token))
+        let Origin::Dynamic { registration_access_token_digest: Some(own) } = &self.0.origin else {
+            return false;
+        };
+        own.matches(token)
     }
 
-    /// Whether this is the digest of its secret. Nothing that a person chose is told so: that takes
-    /// a slow hash.
+    /// Returns whether this is the digest of the client's secret. Returns `false` for a secret with a
+    /// slow hash, which no digest is compared with.
     pub(crate) fn has_secret(&self, digest: &Digest) -> bool {
-        use super::Authentication::Confidential;
-        matches!(&self.0.authentication, Confidential { secret: StoredSecret::Digest(own), .. } if own.matches(digest))
+        let Kind::Secret { stored: StoredSecret::Digest(own), .. } = &self.0.kind else {
+            return false;
+        };
+        own.matches(digest)
     }
 }

@@ -1,16 +1,16 @@
-//! What the operator imposes on a client: a fact of its own in the record, which no registration,
-//! update or document of the client changes (I47).
+//! What the operator imposes on a client. The record keeps it apart from the registration, so that
+//! no update or document of the client changes it (I47).
 //!
-//! What holds for a client is what it registered for, within these and within the policy.
+//! A client may use what it registered for, within its restrictions and within the policy.
 
 use serde::{Deserialize, Serialize};
 
+use super::ClientError;
 use crate::value::auth_method::AuthMethod;
 use crate::value::grant_types::GrantTypes;
 use crate::value::scope::Scope;
 
-/// The limits that an operator set on a client that registered itself or is known by a document.
-/// Set by [`Client::edit`](super::Client::edit).
+/// The limits that the operator set on a client. [`Client::edit`](super::Client::edit) sets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restrictions {
@@ -22,14 +22,22 @@ pub struct Restrictions {
     pub(super) auth_method: Option<AuthMethod>,
 }
 
+/// Refuses refresh tokens without codes.
+pub(super) fn check_grant_types(types: GrantTypes) -> Result<(), ClientError> {
+    if types.refresh_token && !types.authorization_code {
+        return Err(ClientError::GrantTypes);
+    }
+    Ok(())
+}
+
 impl Restrictions {
-    /// Returns the most that the client may ask for, or `None` if the operator set no ceiling.
+    /// Returns the widest scope that the client may ask for, or `None` if the operator set none.
     pub fn scope(&self) -> Option<&Scope> {
         self.scope.as_ref()
     }
 
-    /// Returns the grant types that the client may use at most, or `None` if the operator named
-    /// none.
+    /// Returns the grant types that the client may use at most, or `None` if the operator set no
+    /// limit.
     pub fn grant_types(&self) -> Option<GrantTypes> {
         self.grant_types
     }
@@ -39,9 +47,14 @@ impl Restrictions {
         self.auth_method.map(AuthMethod::name)
     }
 
-    /// Returns whether the operator restricted nothing.
+    /// Returns whether the operator set no limit at all.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Refuses grant types that cannot be used.
+    pub(super) fn check(&self) -> Result<(), ClientError> {
+        self.grant_types.map_or(Ok(()), check_grant_types)
     }
 
     pub(crate) fn imposed_method(&self) -> Option<AuthMethod> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
-use crate::grant::{Grant, KEPT, KEPT_PENDING, PendingConsent, Terms};
+use crate::grant::{Basis, CapturedAccount, Grant, KEPT, KEPT_PENDING, PendingConsent, Terms};
 use crate::moment::{
     Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp,
 };
@@ -91,22 +91,25 @@ impl Draft {
             .verify_redirect(Some(CALLBACK), &policy)
             .map_err(|reason| Law::Works.broken(reason.name()))?;
         let terms = Terms {
-            client: self.client.clone(),
-            subject: self.subject.clone(),
-            redirect_uri,
-            redirect_uri_sent: true,
+            client_id: self.client.clone(),
+            client_epoch: u64::MAX,
+            basis: Basis::Consent {
+                account: CapturedAccount { subject: self.subject.clone(), epoch: 7 },
+                redirect_uri,
+                redirect_uri_sent: true,
+            },
             scope: Scope::parse("notes").map_err(|error| Law::Works.broken(error))?,
             resources: Box::new([MCP.into(), self.mark.as_str().into()]),
-            client_epoch: u64::MAX,
-            account_epoch: 7,
             created: now(),
         };
-        let challenge = CodeChallenge::parse(CHALLENGE)
+        let code_challenge = CodeChallenge::parse(CHALLENGE)
             .ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
         let prompt = PendingConsent {
-            ticket: self.begins.map_or(Digest::of(self.mark.as_bytes()), Digest::beginning_with),
-            session: Digest::of(b"a browser"),
-            challenge,
+            ticket_digest: self
+                .begins
+                .map_or(Digest::of(self.mark.as_bytes()), Digest::beginning_with),
+            session_digest: Digest::of(b"a browser"),
+            code_challenge,
             state: Some(self.mark.as_str().into()),
             expires: before(self.drop_after, KEPT_PENDING),
         };

@@ -62,18 +62,18 @@ fn check_credentials(
         return Err(Reason::ClientSecretMissing.into());
     };
     let is_right = match stored {
-        StoredSecret::Digest(digest) => Digest::of(secret.as_bytes()).matches(digest),
-        StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret.as_bytes(), hash),
+        StoredSecret::Digest(digest) => Digest::of(secret.as_bytes()).matches(&digest),
+        StoredSecret::SlowHash(hash) => policy.verify_slow_hash(secret.as_bytes(), &hash),
     };
     if !is_right {
         return Err(Reason::ClientSecretWrong.into());
     }
     let is_basic = matches!(presented, Presented::Basic(_));
     let used = if is_basic { SecretMethod::Basic } else { SecretMethod::Post };
-    if used != *registered && !policy.is_lenient_on_method() {
+    if used != registered && !policy.is_lenient_on_method() {
         // The sender has the right secret, so the registered method may be disclosed to it.
         let received = AuthMethod::Secret(used).name();
-        let right = AuthMethod::Secret(*registered).name();
+        let right = AuthMethod::Secret(registered).name();
         let methods = format!("Received by {received}; the client is registered for {right}.");
         return Err(Reason::ClientMethodMismatch.hint(methods));
     }

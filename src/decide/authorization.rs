@@ -14,7 +14,7 @@ use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::account::Account;
 use crate::client::Client;
 use crate::event::EventKind;
-use crate::grant::{Grant, PendingConsent, Phase, Terms};
+use crate::grant::{Basis, CapturedAccount, Grant, PendingConsent, Phase, Terms};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
@@ -258,7 +258,7 @@ impl VerifiedRequest<'_> {
                 Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => None,
             };
             let ticket = self.ctx.moment.entropy.secret().digest();
-            if pending.is_some_and(|pending| pending.ticket.matches(&ticket)) {
+            if pending.is_some_and(|pending| pending.ticket_digest.matches(&ticket)) {
                 // Lost response of the store: an earlier attempt of this request wrote the grant
                 // (I17).
                 return self.show_consent(Arc::clone(&stored.record));
@@ -285,22 +285,26 @@ impl VerifiedRequest<'_> {
         // A clock that stepped back must not date the new page before the one it replaces (I23).
         let now = seen.map_or(moment.now, |stored| stored.record.now(moment.now));
         let terms = Terms {
-            client: self.client.id().clone(),
-            subject: Subject::new(user.subject),
-            redirect_uri: self.redirect_uri.clone(),
-            redirect_uri_sent: self.request.redirect_uri.get().is_some(),
+            client_id: self.client.id().clone(),
+            // Captured now, both epochs: at the approval they would hide a revocation of the client
+            // or the user in between (I20).
+            client_epoch: self.client.epoch(),
+            basis: Basis::Consent {
+                account: CapturedAccount {
+                    subject: Subject::new(user.subject),
+                    epoch: account.epoch,
+                },
+                redirect_uri: self.redirect_uri.clone(),
+                redirect_uri_sent: self.request.redirect_uri.get().is_some(),
+            },
             scope: wanted.scope,
             resources: wanted.resources,
-            // Captured now: at the approval, they would hide a revocation of the client or the user
-            // in between (I20).
-            client_epoch: self.client.epoch(),
-            account_epoch: account.epoch,
             created: now,
         };
         let pending = PendingConsent {
-            ticket: moment.entropy.secret().digest(),
-            session: Digest::of(user.session),
-            challenge: wanted.challenge,
+            ticket_digest: moment.entropy.secret().digest(),
+            session_digest: Digest::of(user.session),
+            code_challenge: wanted.challenge,
             state: self.state().map(Into::into),
             expires: now.after(self.ctx.policy.lifetimes().consent),
         };

@@ -44,7 +44,7 @@ impl Operation for ConsentDecision<'_> {
             (Phase::ConsentPending(_), choice) => page.answer(choice),
             // Lost response: this request has issued the code already (I17).
             (Phase::CodeIssued(issued), Choice::Allow | Choice::AllowOnly(_))
-                if issued.code.matches(&moment.entropy.secret().digest()) =>
+                if issued.code_digest.matches(&moment.entropy.secret().digest()) =>
             {
                 page.redirect_code()
             }
@@ -72,11 +72,13 @@ impl ConsentDecision<'_> {
         let consent = match grant.phase() {
             Phase::ConsentPending(pending) => pending,
             Phase::CodeIssued(issued) => &issued.consent,
-            Phase::Revoked(revoked) => revoked.denied.as_ref().ok_or(Reason::ConsentUsed)?,
+            Phase::Revoked(revoked) => {
+                revoked.denied_consent.as_ref().ok_or(Reason::ConsentUsed)?
+            }
             Phase::Active(_) => return Err(Reason::ConsentUsed),
         };
         // Cross-site request forgery: only the page has the ticket (CONSENT-02).
-        if !self.ticket.secret.digest().matches(&consent.ticket) {
+        if !self.ticket.secret.digest().matches(&consent.ticket_digest) {
             return Err(Reason::TicketUnknown);
         }
         // A ticket that leaked, or a thief's own, is useless in another session (CONSENT-06).
@@ -85,8 +87,8 @@ impl ConsentDecision<'_> {
         }
         let client = ctx.usable_client(grant.client_id().as_str())?;
         let terms = grant.terms();
-        let sent = terms.redirect_uri_sent.then(|| terms.redirect_uri.as_str());
-        if client.verify_redirect(sent, ctx.policy)? != terms.redirect_uri {
+        let sent = terms.redirect_uri_sent().then(|| terms.redirect_uri().as_str());
+        if client.verify_redirect(sent, ctx.policy)? != *terms.redirect_uri() {
             return Err(Reason::RedirectUriMismatch);
         }
         Ok(AnsweredPage { stored, consent, client, ctx })
@@ -95,7 +97,8 @@ impl ConsentDecision<'_> {
 
 /// Returns whether the consent page was made for this user in this browser session (CONSENT-06).
 pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsent) -> bool {
-    user.subject == grant.subject().as_str() && Digest::of(user.session).matches(&consent.session)
+    user.subject == grant.subject().as_str()
+        && Digest::of(user.session).matches(&consent.session_digest)
 }
 
 /// A consent page whose form came from its own user. Errors are redirected at once, for the user
@@ -174,7 +177,7 @@ impl AnsweredPage<'_> {
     fn redirect_code(&self) -> Decision<Redirect> {
         let secret = self.ctx.moment.entropy.secret();
         let code = Issued::one(Kind::Code, self.grant().id(), secret);
-        let uri = &self.grant().terms().redirect_uri;
+        let uri = self.grant().terms().redirect_uri();
         let state = self.consent.state.as_deref();
         let redirect = Redirect::with_code(uri, code, state, self.ctx.policy);
         self.ctx.allow(EventKind::ConsentApproved, redirect)
@@ -185,7 +188,7 @@ impl AnsweredPage<'_> {
     }
 
     fn refusal(&self, reason: Reason) -> Refusal {
-        let uri = &self.grant().terms().redirect_uri;
+        let uri = self.grant().terms().redirect_uri();
         let to = Redirectable::after_user_action(uri, self.consent.state.as_deref());
         Refusal::redirectable(reason, to)
     }

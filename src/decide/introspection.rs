@@ -65,7 +65,7 @@ impl Operation for IntrospectionRequest<'_> {
 /// nothing, so anybody could scan for tokens in its name (RFC 7662 §2.1).
 fn check_caller<'p>(caller: &Client, policy: &'p Policy) -> Result<&'p IntrospectionRules, Reason> {
     let rules = policy.introspection().ok_or(Reason::IntrospectionOff)?;
-    if *caller.authentication() == Authentication::Public {
+    if caller.authentication() == Authentication::Public {
         return Err(Reason::IntrospectionUnauthenticated);
     }
     if rules.resources_of(caller.id().as_str()).next().is_none() {

@@ -113,7 +113,7 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
         (
             Authentication::Confidential { secret, .. },
             Authentication::Confidential { method, .. },
-        ) => Authentication::Confidential { method, secret: secret.clone() },
+        ) => Authentication::Confidential { method, secret },
         (_, new) => new,
     };
     let grant_types = metadata.grant_types.unwrap_or(client.registered_grant_types());

@@ -30,15 +30,17 @@ impl Redemption<'_> {
         match stored.record.phase() {
             Phase::ConsentPending(_) => ctx.refuse(Reason::CodeUnknown),
             Phase::CodeIssued(issued) => {
-                match presented.check_owner(&issued.code, &issued.consent.challenge) {
+                match presented.check_owner(&issued.code_digest, &issued.consent.code_challenge) {
                     Ok(()) => presented.issue_tokens(issued),
                     Err(reason) => ctx.refuse(reason),
                 }
             }
-            Phase::Active(active) => match presented.check_owner(&active.code, &active.challenge) {
-                Ok(()) => presented.judge_second_use(active),
-                Err(reason) => ctx.refuse(reason),
-            },
+            Phase::Active(active) => {
+                match presented.check_owner(&active.code().digest, &active.code().code_challenge) {
+                    Ok(()) => presented.judge_second_use(active),
+                    Err(reason) => ctx.refuse(reason),
+                }
+            }
             Phase::Revoked(_) => ctx.refuse(Reason::GrantRevoked),
         }
     }
@@ -65,14 +67,14 @@ impl PresentedCode<'_> {
         if !self.request.code.secret.digest().matches(code) {
             return Err(Reason::CodeUnknown);
         }
-        if self.client.id() != &terms.client {
+        if self.client.id() != &terms.client_id {
             return Err(Reason::CodeClientMismatch);
         }
         match &self.request.redirect_uri {
-            Some(uri) if uri != terms.redirect_uri.as_str() => {
+            Some(uri) if uri != terms.redirect_uri().as_str() => {
                 return Err(Reason::TokenRedirectUriMismatch);
             }
-            None if terms.redirect_uri_sent
+            None if terms.redirect_uri_sent()
                 && self.ctx.policy.token_redirect_uri() == TokenRedirectUri::RequiredIfSent =>
             {
                 return Err(Reason::TokenRedirectUriMissing);
@@ -121,7 +123,7 @@ impl PresentedCode<'_> {
     /// Judges a code that was redeemed already. Its expiry no longer counts.
     fn judge_second_use(&self, active: &Active) -> Decision<Tokens> {
         let entropy = &self.ctx.moment.entropy;
-        if active.current.matches(&entropy.refresh_secret().digest()) {
+        if active.refresh_family().current_digest.matches(&entropy.refresh_secret().digest()) {
             // Lost response of the store: an earlier attempt of this request redeemed the code, and
             // the record has its answer (I17).
             return match active.find(&entropy.access_secret().digest()) {

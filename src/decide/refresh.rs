@@ -25,7 +25,7 @@ impl Refreshing<'_> {
             Ok(token) => token,
             Err(reason) => return ctx.refuse(reason),
         };
-        if self.token.current.digest().matches(&token.active.current) {
+        if self.token.current.digest().matches(&token.active.refresh_family().current_digest) {
             return token.rotate();
         }
         match token.find_rotation() {
@@ -56,7 +56,7 @@ impl Refreshing<'_> {
         }
         // Forgery: the id of a grant is no secret. Every token that was ever issued for the grant
         // has the family's secret, so a token without it is no replay.
-        if !self.token.family.digest().matches(&active.family) {
+        if !self.token.family.digest().matches(&active.refresh_family().family_digest) {
             return Err(Reason::RefreshForged);
         }
         // A clock that stepped back revives no grant that a write has seen expired (I23).
@@ -141,17 +141,17 @@ impl FamilyToken<'_> {
         }
         // Lost response to the client, or two requests of it at once: the replay window is open
         // (REFRESH-05).
-        if self.now >= self.active.rotated.after(self.ctx.policy.replay_window()) {
+        if self.now >= self.active.refresh_family().rotated.after(self.ctx.policy.replay_window()) {
             return None;
         }
-        let salt = self.active.window?.salt?;
+        let salt = self.active.refresh_family().replay_window?.salt?;
         self.rotation_by(salt, EventKind::RefreshReplayedInWindow)
     }
 
     /// Returns the rotation by this salt, if its successor is the current token.
     fn rotation_by(&self, salt: Salt, kind: EventKind) -> Option<Rotation> {
         let refresh = self.request.token.current.successor(Successor::Refresh, &salt);
-        let is_current = refresh.digest().matches(&self.active.current);
+        let is_current = refresh.digest().matches(&self.active.refresh_family().current_digest);
         is_current.then_some(Rotation { refresh, salt, kind })
     }
 
@@ -179,7 +179,12 @@ impl FamilyToken<'_> {
     fn judge_replay(&self) -> Decision<Tokens> {
         let window = self.ctx.policy.replay_window();
         // Two tabs of one client: two rotations lie within one window.
-        if self.active.window.is_some_and(|last| self.now < last.previous_rotation.after(window)) {
+        if self
+            .active
+            .refresh_family()
+            .replay_window
+            .is_some_and(|last| self.now < last.previous_rotation.after(window))
+        {
             return self.ctx.refuse(Reason::RefreshSuperseded);
         }
         // Late write: an earlier attempt of this request may have rotated the token, and its commit
@@ -194,7 +199,7 @@ impl FamilyToken<'_> {
     /// Checks idle time, accounts, scope and resources, of a token that would be answered only. A
     /// thief could otherwise hide a replay behind a bad scope.
     fn check_request(&self) -> Result<Narrowed, Fault> {
-        if self.now >= self.active.idle_expires {
+        if self.now >= self.active.refresh_family().idle_expires {
             return Err(Reason::RefreshIdleExpired.into());
         }
         self.ctx.check_accounts()?;

@@ -56,7 +56,9 @@ impl RevocationRequest<'_> {
         let now = grant.now(ctx.moment.now);
         let is_live = match token {
             // Any refresh token of the family does, also one that was rotated before.
-            Revocable::Refresh(token) => token.family.digest().matches(&active.family),
+            Revocable::Refresh(token) => {
+                token.family.digest().matches(&active.refresh_family().family_digest)
+            }
             Revocable::Access(token) => {
                 active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)
             }

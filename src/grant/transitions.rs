@@ -1,11 +1,12 @@
-//! Every transition of a grant. Each makes the next record and touches nothing; none leaves
-//! [`Phase::Revoked`].
+//! The transitions of a grant. Each returns the next record and leaves this one as it is. None
+//! leaves [`Phase::Revoked`].
 
 use std::sync::Arc;
 
+use super::phase::{Issuance, ReplayWindow, Revoked};
 use super::{
-    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RevocationCause,
-    Revoked, Schema, Terms, Window,
+    AccessTokenEntry, Active, Fields, Grant, IssuedCode, PendingConsent, Phase, RedeemedCode,
+    RefreshFamily, RevocationCause, Schema, Terms,
 };
 use crate::moment::Timestamp;
 use crate::policy::Policy;
@@ -13,7 +14,8 @@ use crate::value::credential::GrantId;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
 
-/// The digests of a refresh and an access secret made together, and what the access token is for.
+/// The digests of a refresh and an access token that are issued together, and the part of the
+/// grant that the access token is for.
 pub(crate) struct Minted {
     pub(crate) refresh: Digest,
     pub(crate) access: Digest,
@@ -22,11 +24,11 @@ pub(crate) struct Minted {
 }
 
 impl Grant {
-    /// authorize: a consent page is made.
+    /// authorize: makes the record of a new consent page.
     pub(crate) fn pending(
         id: GrantId,
         terms: Terms,
-        prompt: PendingConsent,
+        consent: PendingConsent,
         now: Timestamp,
     ) -> Self {
         Self(Fields {
@@ -34,17 +36,17 @@ impl Grant {
             id,
             terms: Arc::new(terms),
             latest_seen: now,
-            expires: prompt.expires,
-            phase: Phase::ConsentPending(prompt),
+            expires: consent.expires,
+            phase: Phase::ConsentPending(consent),
         })
     }
 
-    /// approve: a code is issued, for all that was asked or for a part of it. The absolute lifetime
-    /// starts here.
+    /// approve: issues a code, for the requested scope or for this part of it. The absolute
+    /// lifetime begins here.
     pub(crate) fn approved(
         &self,
-        prompt: &PendingConsent,
-        code: Digest,
+        consent: &PendingConsent,
+        code_digest: Digest,
         scope: Option<Scope>,
         policy: &Policy,
         now: Timestamp,
@@ -57,57 +59,60 @@ impl Grant {
         let expires =
             lifetimes.refresh_absolute.map_or(Timestamp::NEVER, |absolute| now.after(absolute));
         let issued = IssuedCode {
-            consent: prompt.clone(),
-            code,
+            consent: consent.clone(),
+            code_digest,
             expires: now.after(lifetimes.code).min(expires),
         };
         Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
 
-    /// deny: over before it began.
-    pub(crate) fn denied(&self, prompt: &PendingConsent, now: Timestamp) -> Self {
-        let until = self.last_use();
+    /// deny: ends the grant before a code was issued.
+    pub(crate) fn denied(&self, consent: &PendingConsent, now: Timestamp) -> Self {
         self.next(
             now,
             Phase::Revoked(Revoked {
                 cause: RevocationCause::Denied,
-                until,
-                denied: Some(prompt.clone()),
+                last_expiry: self.last_use(),
+                denied_consent: Some(consent.clone()),
             }),
         )
     }
 
-    /// redeem: the code becomes a family of tokens. Without a refresh token to disclose, the family
-    /// ends with its access token.
+    /// redeem: exchanges the code for tokens. If no refresh token is disclosed, the refresh family
+    /// expires with the access token.
     pub(crate) fn redeemed(
         &self,
         issued: &IssuedCode,
-        family: Digest,
+        family_digest: Digest,
         minted: &Minted,
         refreshes: bool,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let access = self.live(minted, policy, now);
-        let idle = if refreshes { self.idle(policy, now) } else { access.expires };
-        let window = (!policy.replay_window().is_zero())
-            .then_some(Window { salt: None, previous_rotation: now });
-        let active = Active {
-            code: issued.code,
-            challenge: issued.consent.challenge,
-            family,
-            current: minted.refresh,
-            idle_expires: idle,
+        let access_token = self.access_token(minted, policy, now);
+        let idle_expires =
+            if refreshes { self.idle_expires(policy, now) } else { access_token.expires };
+        let replay_window = (!policy.replay_window().is_zero())
+            .then_some(ReplayWindow { salt: None, previous_rotation: now });
+        let code = RedeemedCode {
+            digest: issued.code_digest,
+            code_challenge: issued.consent.code_challenge,
             redeemed: now,
-            rotated: now,
-            access_tokens: vec![access],
-            window,
+            refresh_family: RefreshFamily {
+                family_digest,
+                current_digest: minted.refresh,
+                idle_expires,
+                rotated: now,
+                replay_window,
+            },
         };
+        let active =
+            Active { issued_from: Issuance::Code(code), access_tokens: vec![access_token] };
         self.next(now, Phase::Active(active))
     }
 
-    /// refresh: the successor becomes current, what has expired is dropped, the new access token is
-    /// added.
+    /// refresh: makes the successor the current refresh token, drops expired access tokens and adds
+    /// the new one.
     pub(crate) fn rotated(
         &self,
         active: &Active,
@@ -116,65 +121,70 @@ impl Grant {
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
-        let mut live = Vec::with_capacity(active.access_tokens.len() + 1);
+        let mut access_tokens = Vec::with_capacity(active.access_tokens.len() + 1);
         if !policy.revokes_previous_access() {
-            live.extend(active.access_tokens.iter().filter(|live| now < live.expires));
+            access_tokens.extend(active.access_tokens.iter().filter(|entry| now < entry.expires));
         }
-        // The entries are in the order they were issued, and so in the order they expire.
-        let surplus = (live.len() + 1).saturating_sub(policy.limits().live_access_tokens);
-        live.drain(..surplus);
-        live.push(self.live(minted, policy, now));
-        let window = (!policy.replay_window().is_zero()).then(|| Window {
+        // Without a limit, a client that refreshes each second would grow the record. The first
+        // entries were issued first, and so expire first.
+        let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
+        access_tokens.drain(..surplus);
+        access_tokens.push(self.access_token(minted, policy, now));
+        let before = active.refresh_family();
+        let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
-            previous_rotation: active.window.map_or(Timestamp::EPOCH, |_| active.rotated),
+            // Without a window before, the time of that rotation must not excuse a replay.
+            previous_rotation: before.replay_window.map_or(Timestamp::EPOCH, |_| before.rotated),
         });
-        let next = Active {
-            current: minted.refresh,
-            idle_expires: self.idle(policy, now),
+        let refresh_family = RefreshFamily {
+            family_digest: before.family_digest,
+            current_digest: minted.refresh,
+            idle_expires: self.idle_expires(policy, now),
             rotated: now,
-            access_tokens: live,
-            window,
-            ..*active
+            replay_window,
+        };
+        let issued_from = Issuance::Code(RedeemedCode { refresh_family, ..*active.code() });
+        self.next(now, Phase::Active(Active { issued_from, access_tokens }))
+    }
+
+    /// revoke: ends every credential of the grant.
+    pub(crate) fn revoked(&self, cause: RevocationCause, now: Timestamp) -> Self {
+        self.next(
+            now,
+            Phase::Revoked(Revoked { cause, last_expiry: self.last_use(), denied_consent: None }),
+        )
+    }
+
+    /// revoke: ends the access token of this digest. The other tokens of the grant stay.
+    pub(crate) fn without(&self, active: &Active, token: &Digest, now: Timestamp) -> Self {
+        let others = active.access_tokens.iter().filter(|entry| !entry.digest.matches(token));
+        let next = Active {
+            issued_from: active.issued_from.clone(),
+            access_tokens: others.copied().collect(),
         };
         self.next(now, Phase::Active(next))
     }
 
-    /// revoke: every credential of the grant is dead, at once and for good.
-    pub(crate) fn revoked(&self, cause: RevocationCause, now: Timestamp) -> Self {
-        self.next(now, Phase::Revoked(Revoked { cause, until: self.last_use(), denied: None }))
-    }
-
-    /// revoke one access token: the others and the family stay.
-    pub(crate) fn without(&self, active: &Active, token: &Digest, now: Timestamp) -> Self {
-        let live = active
-            .access_tokens
-            .iter()
-            .filter(|live| !live.digest.matches(token))
-            .copied()
-            .collect();
-        self.next(now, Phase::Active(Active { access_tokens: live, ..*active }))
-    }
-
-    /// A record of the conformance kit: in use until then.
+    /// Makes a record in use until this time, for the conformance kit.
     #[cfg(feature = "conformance")]
     pub(crate) fn in_use(self, until: Timestamp) -> Self {
-        let Phase::ConsentPending(prompt) = self.0.phase else { return self };
-        let (code, latest_seen) = (prompt.ticket, self.0.latest_seen);
-        let active = Active {
-            code,
-            challenge: prompt.challenge,
-            family: prompt.session,
-            current: code,
+        let Phase::ConsentPending(consent) = self.0.phase else { return self };
+        let (digest, redeemed) = (consent.ticket_digest, self.0.latest_seen);
+        let refresh_family = RefreshFamily {
+            family_digest: consent.session_digest,
+            current_digest: digest,
             idle_expires: until,
-            redeemed: latest_seen,
-            rotated: latest_seen,
-            access_tokens: Vec::new(),
-            window: None,
+            rotated: redeemed,
+            replay_window: None,
         };
-        Self(Fields { expires: until, phase: Phase::Active(active), ..self.0 })
+        let code_challenge = consent.code_challenge;
+        let issued_from =
+            Issuance::Code(RedeemedCode { digest, code_challenge, redeemed, refresh_family });
+        let phase = Phase::Active(Active { issued_from, access_tokens: Vec::new() });
+        Self(Fields { expires: until, phase, ..self.0 })
     }
 
-    fn live(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> AccessTokenEntry {
+    fn access_token(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> AccessTokenEntry {
         let expires = now.after(policy.lifetimes().access).min(self.0.expires);
         AccessTokenEntry {
             digest: minted.access,
@@ -185,7 +195,7 @@ impl Grant {
         }
     }
 
-    fn idle(&self, policy: &Policy, now: Timestamp) -> Timestamp {
+    fn idle_expires(&self, policy: &Policy, now: Timestamp) -> Timestamp {
         now.after(policy.lifetimes().refresh_idle).min(self.0.expires)
     }
 

@@ -136,10 +136,13 @@ impl ClientMetadata {
         // All that was named has been judged. The client's own id and the operator's limits were
         // checked when they were made.
         built.map_err(|error| match error {
-            ClientError::RedirectUri(error) => Reason::from(error).into(),
-            ClientError::GrantTypes | ClientError::Uri | ClientError::Id(_) => {
-                Reason::MetadataGrantTypes.into()
-            }
+            ClientError::RedirectUri { error, .. } => Reason::from(error).into(),
+            ClientError::RedirectUrisMissing => Reason::RedirectUrisMissing.into(),
+            ClientError::RedirectUrisTooMany { .. } => Reason::RedirectUrisTooMany.into(),
+            ClientError::GrantTypes
+            | ClientError::RedirectUriUnused { .. }
+            | ClientError::DescriptionUrl { .. }
+            | ClientError::Id { .. } => Reason::MetadataGrantTypes.into(),
         })
     }
 }

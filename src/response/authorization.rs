@@ -134,7 +134,7 @@ impl ConsentPage {
     /// The host that the answer goes to (the scheme, of a private-use URI): always shown (MCP,
     /// localhost redirect risks).
     pub fn redirect_host(&self) -> &str {
-        self.grant.terms().redirect_uri.host()
+        self.grant.terms().redirect_uri().host()
     }
 
     /// Whether the client can only be reached on the user's own computer, where any program can
@@ -145,13 +145,13 @@ impl ConsentPage {
 
     /// Returns whether this answer goes to a loopback address, `http` or `https`.
     pub fn redirects_to_loopback(&self) -> bool {
-        self.grant.terms().redirect_uri.is_loopback()
+        self.grant.terms().redirect_uri().is_loopback()
     }
 
     /// Returns whether any program on the user's own device may get this answer: one that listens
     /// on loopback, or one that claims the private-use scheme. Show a warning then.
     pub fn redirects_to_own_device(&self) -> bool {
-        let uri = &self.grant.terms().redirect_uri;
+        let uri = self.grant.terms().redirect_uri();
         uri.is_loopback() || uri.is_private_use()
     }
 

@@ -62,8 +62,8 @@ impl Connection {
             grant: Arc::clone(grant),
             client: Arc::clone(client),
             state: if is_active { ConnectionState::Active } else { ConnectionState::Dormant },
-            first_used: active.redeemed,
-            last_refreshed: active.rotated,
+            first_used: active.code().redeemed,
+            last_refreshed: active.refresh_family().rotated,
             access_expires,
             expires: grant.last_use().min(grant.expires()),
         })

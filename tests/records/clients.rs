@@ -10,7 +10,9 @@ use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, me
 use crate::support::params::Params;
 use crate::support::{CALLBACK, Granted, World, app, policy, web};
 
-/// What a slow hash looks like; the host verifies it.
+const NOTHING: GrantTypes = GrantTypes { authorization_code: false, refresh_token: false };
+
+/// What a slow hash looks like. The host verifies it.
 const SLOW_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$RdescudvJCsgt3ub+b4dWRWJTmaaJObG";
 
@@ -21,21 +23,36 @@ pub(crate) fn clients() -> Vec<(&'static str, Client)> {
 }
 
 fn of_the_operator() -> Vec<(&'static str, Client)> {
-    let slow = || StoredSecret::SlowHash(SLOW_HASH.to_owned());
+    let slow = || StoredSecret::SlowHash(SLOW_HASH.into());
     let by_person =
         Client::confidential("by-person", SecretMethod::Basic, slow()).redirect_uri(CALLBACK);
     vec![
         ("client-public", app()),
         ("client-confidential", web()),
         ("client-confidential-slow-hash", by_person.build().unwrap()),
+        ("client-confidential-introspection", introspecting()),
         ("client-described", described()),
+        ("client-code-flow-restricted", restricted_by_the_operator()),
         ("client-deactivated", app().deactivated()),
         ("client-grants-ended", app().with_grants_ended()),
         ("client-deleted", app().deleted()),
     ]
 }
 
-/// With everything that an operator can say.
+/// Asks for introspection and has no code flow.
+fn introspecting() -> Client {
+    let secret = StoredSecret::Digest(Digest::of(b"a secret of the operator's choice"));
+    Client::confidential("resource-server", SecretMethod::Post, secret)
+        .grant_types(NOTHING)
+        .build()
+        .unwrap()
+}
+
+fn restricted_by_the_operator() -> Client {
+    app().edit().grant_types(NOTHING).build().unwrap()
+}
+
+/// With everything that an operator can state.
 fn described() -> Client {
     let page = |name: &str| Some(format!("https://app.example/{name}"));
     let mut description = ClientDescription::default();

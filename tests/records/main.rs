@@ -12,6 +12,7 @@
 mod support;
 
 mod clients;
+mod contradictions;
 mod damage;
 mod golden;
 mod grants;

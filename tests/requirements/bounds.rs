@@ -97,8 +97,8 @@ fn token_14_a_right_secret_of_a_deactivated_client_costs_what_a_wrong_one_does()
 
 fn secret_of(client: &Client) -> StoredSecret {
     match client.authentication() {
-        grantcore::Authentication::Confidential { secret, .. } => secret.clone(),
-        public @ grantcore::Authentication::Public => panic!("{public:?}"),
+        grantcore::Authentication::Confidential { secret, .. } => secret,
+        other => panic!("{other:?}"),
     }
 }
 

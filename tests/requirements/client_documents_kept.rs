@@ -111,7 +111,7 @@ fn client_17_none_or_no_method_is_a_public_client() {
         let client = world.client(DOCUMENT).unwrap();
         assert_eq!(
             (client.authentication(), client.registration()),
-            (&Authentication::Public, Registration::MetadataDocument)
+            (Authentication::Public, Registration::MetadataDocument)
         );
         assert!(!client.is_trusted(), "its errors go nowhere without the user's doing");
         assert_eq!(client.description().name.as_deref(), Some("Notes Helper"));

@@ -139,7 +139,7 @@ fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
     world.store.inner.sweep(world.now(), 1);
     let (long, access) = ("x".repeat(2049), world.tokens_by(own).access);
     let known = serde_json::to_value(world.client(&own.id).unwrap()).unwrap();
-    let digest = known["origin"]["dynamic"]["management"]
+    let digest = known["origin"]["dynamic"]["registration_access_token_digest"]
         .as_str()
         .expect("the digest of the token")
         .to_owned();
@@ -242,7 +242,11 @@ fn client_11_management_may_be_off() {
     );
     let id = told["client_id"].as_str().unwrap();
     let record = serde_json::to_value(off.client(id).unwrap()).unwrap();
-    assert_eq!(record["origin"], json!({ "dynamic": { "management": null } }), "nor is one kept");
+    assert_eq!(
+        record["origin"],
+        json!({ "dynamic": { "registration_access_token_digest": null } }),
+        "nor is one kept"
+    );
     let own = on.own(&metadata());
     off.put(on.client(&own.id).unwrap());
     for (world, id) in [(&off, id), (&off, &*own.id), (&World::new(), "app")] {

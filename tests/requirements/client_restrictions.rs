@@ -35,6 +35,7 @@ fn method(client: &Client) -> &'static str {
         Authentication::Public => "none",
         Authentication::Confidential { method: SecretMethod::Basic, .. } => "client_secret_basic",
         Authentication::Confidential { method: SecretMethod::Post, .. } => "client_secret_post",
+        other => panic!("{other:?}"),
     }
 }
 
@@ -216,7 +217,7 @@ impl Case {
         prop_assert!(!(self.laid.no_refresh && client.grant_types().refresh_token));
         if let Some(demanded) = self.laid.method {
             prop_assert!(
-                matches!(client.authentication(), Authentication::Confidential { method, .. } if *method == demanded),
+                matches!(client.authentication(), Authentication::Confidential { method, .. } if method == demanded),
                 "{:?} is demanded of {:?}",
                 demanded,
                 client.authentication()
@@ -307,7 +308,7 @@ fn i47_a_client_that_must_prove_itself_cannot_become_public() {
         let told = world.updated(&own, with(metadata(), "token_endpoint_auth_method", asked));
         assert_eq!(told["token_endpoint_auth_method"], "client_secret_basic", "asked {asked}");
         let client = world.client(&own.id).unwrap();
-        assert_eq!(client.authentication(), &secret(SecretMethod::Basic), "asked {asked}");
+        assert_eq!(client.authentication(), secret(SecretMethod::Basic), "asked {asked}");
         assert_eq!(client.restrictions().auth_method(), Some("client_secret_basic"));
     }
     world.refused(

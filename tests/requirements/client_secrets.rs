@@ -168,8 +168,8 @@ fn store_04_what_is_stored_authenticates_nobody() {
     let own = world.own(&with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
     let record = serde_json::to_value(world.client(&own.id).unwrap()).unwrap();
     let digest = |text: &str| serde_json::to_value(Digest::of(text.as_bytes())).unwrap();
-    let secret = &record["authentication"]["confidential"]["secret"]["digest"];
-    let management = &record["origin"]["dynamic"]["management"];
+    let secret = &record["kind"]["secret"]["stored"]["digest"];
+    let management = &record["origin"]["dynamic"]["registration_access_token_digest"];
     assert_eq!(
         (secret, management),
         (&digest(own.secret.as_deref().unwrap()), &digest(&own.token))

@@ -271,6 +271,10 @@ fn consent_14_the_login_page_cleans_the_name_too() {
     assert_eq!(page.client_name(), "BankknaB");
 }
 
+fn refused_page(url: &str) -> ClientError {
+    ClientError::DescriptionUrl { member: "client_uri", url: url.to_owned() }
+}
+
 #[test]
 fn consent_14_urls_are_https() {
     for uri in [
@@ -281,7 +285,7 @@ fn consent_14_urls_are_https() {
         "notes.example",
         " https://a.example",
     ] {
-        assert_eq!(dynamic().uri(uri).build().err(), Some(ClientError::Uri), "{uri}");
+        assert_eq!(dynamic().uri(uri).build().err(), Some(refused_page(uri)), "{uri}");
         assert_eq!(links(&page_of_stored_uri(uri)), [None; 4], "stored {uri}");
     }
 }
@@ -295,7 +299,7 @@ fn consent_14_urls_hold_no_character_that_hides_something() {
         "https://a.example/<b>",
         "https://",
     ] {
-        assert_eq!(dynamic().uri(uri).build().err(), Some(ClientError::Uri), "{uri:?}");
+        assert_eq!(dynamic().uri(uri).build().err(), Some(refused_page(uri)), "{uri:?}");
         assert_eq!(links(&page_of_stored_uri(uri)), [None; 4], "stored {uri:?}");
     }
 }

@@ -53,7 +53,7 @@ fn no_common_method(world: &World, document: &Value) {
 fn is_public(document: &Value) -> World {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), document);
-    assert_eq!(world.client(DOCUMENT).unwrap().authentication(), &Authentication::Public);
+    assert_eq!(world.client(DOCUMENT).unwrap().authentication(), Authentication::Public);
     world
 }
 
@@ -264,7 +264,7 @@ fn keys_09_none_is_used_where_a_document_offers_it_beside_keys() {
     let callback = "https://chat.example.test/connector/oauth/abc";
     let asked = ask(DOCUMENT).set("redirect_uri", callback);
     world.page_with(&asked, &chatgpt());
-    assert_eq!(world.client(DOCUMENT).unwrap().authentication(), &Authentication::Public);
+    assert_eq!(world.client(DOCUMENT).unwrap().authentication(), Authentication::Public);
     let redeem = Params::redeem(&world.code(&asked)).set("redirect_uri", callback);
     let tokens = Granted::of(&world.token(&redeem.set("client_id", DOCUMENT)));
     let refreshed = world.token(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT));
@@ -323,7 +323,7 @@ fn keys_10_proof_that_the_operator_demands_is_not_given_up_by_a_document() {
     let client = world.client(DOCUMENT).unwrap();
     assert_eq!(
         (client.authentication(), client.description().name.as_deref()),
-        (&demanded, Some("Renamed"))
+        (demanded, Some("Renamed"))
     );
 }
 

@@ -24,6 +24,7 @@ mod client_descriptions;
 mod client_documents;
 mod client_documents_kept;
 mod client_documents_races;
+mod client_errors;
 mod client_identity;
 mod client_life;
 mod client_manage;

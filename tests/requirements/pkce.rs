@@ -215,7 +215,7 @@ fn decode_with_a_challenge_only(world: &World, records: usize) {
             assert!(serde_json::from_str::<Grant>(&text).is_err(), "{text}");
         }
         let mut bare = whole;
-        assert_eq!(without(&mut bare, "challenge"), 1);
+        assert_eq!(without(&mut bare, "code_challenge"), 1);
         assert!(serde_json::from_value::<Grant>(bare).is_err());
     }
 }

@@ -211,7 +211,7 @@ fn i49_a_host_is_registered_in_the_spelling_of_a_browser_only() {
                 (RedirectUriError::HostSpelling, Reason::RegisteredUriHost)
             };
             assert!(
-                matches!(build(&uri), Err(ClientError::RedirectUri(own)) if own == error
+                matches!(build(&uri), Err(ClientError::RedirectUri { error: own, .. }) if own == error
                     || right.is_none() && own == RedirectUriError::HostSpelling),
                 "{uri}: {:?}",
                 build(&uri)

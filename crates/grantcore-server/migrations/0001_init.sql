@@ -1,16 +1,37 @@
--- Bodies are versioned records of the library; columns exist only for what is queried.
-CREATE TABLE IF NOT EXISTS clients (
-    id   TEXT PRIMARY KEY,
-    body TEXT NOT NULL
+-- The tables of the server itself, beside those of `grantcore-sqlite`.
+
+-- An account exists if and only if it has a row here.
+CREATE TABLE balances (
+    subject TEXT PRIMARY KEY,
+    balance INTEGER NOT NULL CHECK (balance >= 0)
 ) WITHOUT ROWID, STRICT;
 
-CREATE TABLE IF NOT EXISTS grants (
-    id         BLOB PRIMARY KEY,
-    version    INTEGER NOT NULL,
-    subject    TEXT NOT NULL,
-    drop_after INTEGER NOT NULL,
-    body       TEXT NOT NULL
-) WITHOUT ROWID, STRICT;
+-- The audit log, in the order of `id`. It holds no secret.
+CREATE TABLE trail (
+    id          INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL, -- seconds since 1970
+    correlation TEXT NOT NULL,
+    flow        TEXT,
+    kind        TEXT NOT NULL,
+    reason      TEXT,
+    detail      TEXT,
+    client      TEXT,
+    subject     TEXT,
+    status      INTEGER,
+    error       TEXT,
+    description TEXT,
+    challenge   TEXT,
+    note        TEXT,
+    written     TEXT, -- what the step wrote
+    fate        TEXT, -- whether the write is known to be durable
+    attributed  INTEGER NOT NULL DEFAULT 1, -- 0 for an event of strangers, which are dropped first
+    count       INTEGER NOT NULL DEFAULT 0 -- how many events of strangers the row stands for, if they were only counted
+) STRICT;
 
-CREATE INDEX IF NOT EXISTS grants_by_subject ON grants (subject);
-CREATE INDEX IF NOT EXISTS grants_by_end ON grants (drop_after);
+-- A step may be recorded twice and is kept once.
+CREATE UNIQUE INDEX trail_by_correlation ON trail (correlation, kind);
+CREATE INDEX trail_by_client ON trail (client, at);
+CREATE INDEX trail_by_flow ON trail (flow);
+CREATE INDEX trail_by_subject ON trail (subject, at);
+CREATE INDEX trail_by_time ON trail (at);
+CREATE INDEX trail_of_strangers ON trail (at) WHERE attributed = 0;

@@ -7,7 +7,7 @@ use crate::client::ApplicationType;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::{Fault, host_hint, quoted};
-use crate::value::redirect_uri::{RedirectUriError, RegisteredRedirectUri, scheme};
+use crate::value::redirect_uri::{RegisteredRedirectUri, scheme};
 
 /// Keeps the URIs that can be used. One that cannot be used is left out if others can: it leads
 /// nowhere. A scheme that runs code or reads files ends the registration whatever stands beside it,
@@ -19,7 +19,7 @@ pub(super) fn judge(
     dropped: &mut Dropped,
 ) -> Result<Vec<String>, Fault> {
     if named.is_empty() {
-        return Err(RedirectUriError::Missing.into());
+        return Err(Reason::RedirectUrisMissing.into());
     }
     let is_strict = policy.registration().is_some_and(|rules| rules.strict_application_type);
     let is_web = is_strict && application_type == Some(ApplicationType::Web);

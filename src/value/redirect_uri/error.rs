@@ -4,12 +4,6 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectUriError {
-    /// The client uses the code flow and registers none (OAuth 2.1 §2.3.1).
-    #[error("a client that uses the code flow registers at least one redirect URI")]
-    Missing,
-    /// More than [`RedirectRules::limit`](crate::RedirectRules::limit).
-    #[error("too many redirect URIs")]
-    TooMany,
     /// Over 2,048 bytes.
     #[error("a redirect URI has at most 2048 bytes")]
     TooLong,
@@ -33,7 +27,7 @@ pub enum RedirectUriError {
     #[error("a private-use scheme is a reversed domain name, as com.example.app")]
     PrivateUseScheme,
     /// `http` to a host that is not `127.0.0.1`, `[::1]` or `localhost`.
-    #[error("http is for loopback hosts only, use https")]
+    #[error("http is for loopback hosts only")]
     InsecureHost,
     /// A host that a browser writes in another way, such as `127.1` or `2130706433`, or does not
     /// take for one. The consent page would name another host than the one that gets

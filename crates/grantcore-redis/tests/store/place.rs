@@ -104,7 +104,11 @@ pub fn with(client: &Client, member: &str, value: Value) -> Client {
 
 /// A client that registered itself and may go at that time.
 pub fn passing(id: &str, expires: Timestamp) -> Client {
-    let dynamic = with(&client(id), "origin", serde_json::json!({"dynamic": {"management": null}}));
+    let dynamic = with(
+        &client(id),
+        "origin",
+        serde_json::json!({"dynamic": {"registration_access_token_digest": null}}),
+    );
     with(&dynamic, "expires", expires.unix_seconds().into())
 }
 

@@ -1,13 +1,15 @@
--- What is only this host's, beside the tables of `grantcore-postgres`. Who has a row here has an account.
+-- The tables of the server itself, beside those of `grantcore-postgres`.
+
+-- An account exists if and only if it has a row here.
 CREATE TABLE balances (
     subject text COLLATE "C" PRIMARY KEY,
     balance bigint NOT NULL CHECK (balance >= 0)
 ) WITH (fillfactor = 70);
 
--- What happened, in the order of `id`; `at` is in seconds since 1970. Nothing here is a secret.
+-- The audit log, in the order of `id`. It holds no secret.
 CREATE TABLE trail (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at          bigint NOT NULL,
+    at          bigint NOT NULL, -- seconds since 1970
     correlation text NOT NULL,
     flow        text,
     kind        text NOT NULL,
@@ -19,11 +21,17 @@ CREATE TABLE trail (
     error       text,
     description text,
     challenge   text,
-    note        text
+    note        text,
+    written     text, -- what the step wrote
+    fate        text, -- whether the write is known to be durable
+    attributed  boolean NOT NULL DEFAULT true, -- false for an event of strangers, which are dropped first
+    count       bigint NOT NULL DEFAULT 0 -- how many events of strangers the row stands for, if they were only counted
 );
 
+-- A step may be recorded twice and is kept once.
+CREATE UNIQUE INDEX trail_by_correlation ON trail (correlation, kind);
 CREATE INDEX trail_by_client ON trail (client, at, id);
 CREATE INDEX trail_by_flow ON trail (flow, id);
-CREATE INDEX trail_by_correlation ON trail (correlation);
 CREATE INDEX trail_by_subject ON trail (subject, at, id);
 CREATE INDEX trail_by_time ON trail (at, id);
+CREATE INDEX trail_of_strangers ON trail (at) WHERE NOT attributed;

@@ -22,11 +22,8 @@ pub(crate) struct PostgresLedger {
 
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Each brings the tables from the version that is its place in the list to the next.
-const MIGRATIONS: [&str; 2] = [
-    include_str!("../../migrations/postgres/0001_init.sql"),
-    include_str!("../../migrations/postgres/0002_trail_kept_apart.sql"),
-];
+/// The migrations of the tables. Each leads from the version that is its index to the next.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_init.sql")];
 
 /// The advisory lock of whoever changes the tables: `gcserver` in ASCII.
 const LOCK: i64 = 0x6763_7365_7276_6572;

@@ -13,11 +13,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use grantcore::{Client, Grant, Timestamp};
+use grantcore::Timestamp;
 use grantcore_sqlite::SqliteStore;
-use rusqlite::types::Value;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use serde::de::DeserializeOwned;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
 use super::{AnyLedger, BackendError, Ledger, Result};
@@ -41,20 +39,10 @@ struct Connections {
     searcher: Mutex<Connection>,
 }
 
-/// Each brings the file from the version that is its place in the list to the next.
-const MIGRATIONS: [&str; 5] = [
-    include_str!("../../migrations/0001_init.sql"),
-    include_str!("../../migrations/0002_clients.sql"),
-    include_str!("../../migrations/0003_accounts_and_trail.sql"),
-    include_str!("../../migrations/0004_store.sql"),
-    include_str!("../../migrations/0005_trail_kept_apart.sql"),
-];
+/// The migrations of the file. Each leads from the version that is its index to the next.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_init.sql")];
 
-/// The one that moves grants and clients to where the store has them.
-const MOVES: usize = 4;
-
-/// Opens the file, and makes it if need be: the store first, for a migration of the host's moves
-/// what older files have into its tables.
+/// Opens the file, and makes it if need be.
 pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     let path = path.to_owned();
     blocking(move || {
@@ -96,13 +84,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
-    for (number, migration) in
-        (done + 1..).zip(MIGRATIONS.get(done..).ok_or(BackendError::Newer(version.into()))?)
-    {
-        if number == MOVES {
-            drop_unreadable::<Grant>(&change, "grants")?;
-            drop_unreadable::<Client>(&change, "clients")?;
-        }
+    for migration in MIGRATIONS.get(done..).ok_or(BackendError::Newer(version.into()))? {
         change.execute_batch(migration)?;
     }
     change.pragma_update(
@@ -111,21 +93,6 @@ fn migrate(connection: &mut Connection) -> Result<()> {
         u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX),
     )?;
     Ok(change.commit()?)
-}
-
-/// Drops records of the formats that there were before the library's first release: each would be
-/// an error for as long as it is kept. Without them users are asked once more, and clients register
-/// again.
-fn drop_unreadable<R: DeserializeOwned>(change: &Transaction<'_>, table: &str) -> Result<()> {
-    let mut query = change.prepare(&format!("SELECT id, body FROM {table}"))?;
-    let rows =
-        query.query_map([], |row| Ok((row.get::<_, Value>(0)?, row.get::<_, String>(1)?)))?;
-    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-        if serde_json::from_str::<R>(&row.1).is_err() {
-            change.execute(&format!("DELETE FROM {table} WHERE id = ?"), [row.0])?;
-        }
-    }
-    Ok(())
 }
 
 /// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the

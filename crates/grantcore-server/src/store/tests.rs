@@ -180,88 +180,40 @@ async fn a_clients_owner_has_an_account_or_none() {
 }
 
 mod migrations {
-    //! What older files have is moved to where it is now.
+    //! The tables of the SQLite file are made once, and those of a newer version are left alone.
 
     use super::*;
-
-    const OLDER: [&str; 3] = [
-        include_str!("../../migrations/0001_init.sql"),
-        include_str!("../../migrations/0002_clients.sql"),
-        include_str!("../../migrations/0003_accounts_and_trail.sql"),
-    ];
-    /// One of the library's own examples of a record.
-    const GRANT: &str = include_str!("../../../../tests/golden/v1/grant-active.json");
-
-    /// A file as this program made it when it had so many migrations.
-    fn of_version(directory: &TempDir, version: usize) -> Connection {
-        let connection = Connection::open(file(directory)).unwrap();
-        for migration in &OLDER[..version] {
-            connection.execute_batch(migration).unwrap();
-        }
-        connection.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
-        connection
-    }
 
     async fn open(directory: &TempDir) -> Result<Backend> {
         Backend::open(&Database::Sqlite(file(directory)), 10).await
     }
 
     #[tokio::test]
-    async fn grants_of_the_formats_before_are_dropped_and_no_others() {
-        let id: GrantId = "1SpCIYmXV6_1ruuzKdmXcg".parse().unwrap();
-        for (version, body, kept) in [(2, GRANT, false), (3, "{}", false), (3, GRANT, true)] {
-            let directory = tempfile::tempdir().unwrap();
-            let older = of_version(&directory, version);
-            let insert = "INSERT INTO grants VALUES (?, 7, 'alice', 99, ?)";
-            older.execute(insert, (id.as_bytes(), body)).unwrap();
-            for _ in 0..2 {
-                let backend = open(&directory).await.unwrap();
-                let grant = backend.grant(id).await.unwrap();
-                assert_eq!(grant.map(|stored| stored.version.0), kept.then_some(7));
-                assert_eq!(
-                    backend.grants_of("alice", None, 9).await.unwrap().len(),
-                    usize::from(kept)
-                );
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn clients_and_accounts_are_moved() {
+    async fn a_file_is_made_once_and_opened_again_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
-        let older = of_version(&directory, 3);
-        let client = Client::public("app").redirect_uri("https://app.example/cb").build().unwrap();
-        let body = serde_json::to_string(&client).unwrap();
-        older
-            .execute(
-                "INSERT INTO clients VALUES ('app', 7, 99, ?), ('unreadable', 1, 99, '{}')",
-                [body],
-            )
-            .unwrap();
-        let accounts = "INSERT INTO accounts VALUES ('alice', 1, 3, 5), ('bob', 0, 0, 0)";
-        older.execute(accounts, []).unwrap();
-        let backend = open(&directory).await.unwrap();
-        let moved = backend.client("app").await.unwrap().unwrap();
-        assert_eq!((&*moved.record, moved.version.0), (&client, 7));
-        assert_eq!(backend.client("unreadable").await.unwrap(), None);
+        let first = open(&directory).await.unwrap();
+        first.ledger().add_account("alice", 5).await.unwrap();
+        drop(first);
+        let again = open(&directory).await.unwrap();
         let alice =
-            AccountRow { subject: "alice".to_owned(), suspended: true, epoch: 3, balance: 5 };
-        let bob = AccountRow { subject: "bob".to_owned(), suspended: false, epoch: 0, balance: 0 };
-        assert_eq!(backend.accounts().await.unwrap(), [alice, bob]);
-        let left =
-            "SELECT count(*) FROM sqlite_schema WHERE name IN ('grants', 'clients', 'accounts')";
-        assert_eq!(older.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+            AccountRow { subject: "alice".to_owned(), suspended: false, epoch: 0, balance: 5 };
+        assert_eq!(again.accounts().await.unwrap(), [alice]);
+        let connection = Connection::open(file(&directory)).unwrap();
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        assert_eq!(version, Ok(1_i64));
     }
 
     #[tokio::test]
     async fn a_file_of_a_newer_version_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let newer = of_version(&directory, 0);
+        let newer = Connection::open(file(&directory)).unwrap();
         newer.pragma_update(None, "user_version", 99).unwrap();
         let Err(error) = open(&directory).await else { panic!("it was opened") };
         assert_eq!(
             error.to_string(),
             "the database is of version 99, which this program does not know"
         );
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('balances', 'trail')";
+        assert_eq!(newer.query_row(tables, [], |row| row.get::<_, i64>(0)), Ok(0));
     }
 }

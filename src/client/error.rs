@@ -1,0 +1,82 @@
+//! Why a client cannot be built.
+
+use crate::reason::Reason;
+use crate::value::redirect_uri::RedirectUriError;
+use crate::value::text::{ClientIdError, log_text};
+
+/// Why a client cannot be built.
+///
+/// The message names the value, the rule that it breaks and what to do. Values are cleaned for a log
+/// line and cut at 256 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The `client_id` is not one.
+    #[error("client_id '{}' is refused: {error}. Choose another.", log_text(id))]
+    Id {
+        /// The identifier as it was given.
+        id: String,
+        /// The rule.
+        error: ClientIdError,
+    },
+    /// A redirect URI cannot be registered.
+    #[error(
+        "redirect URI '{}' is refused: {error}. {}",
+        log_text(uri),
+        Reason::from(*error).fix()
+    )]
+    RedirectUri {
+        /// The URI as it was given.
+        uri: String,
+        /// The rule.
+        error: RedirectUriError,
+    },
+    /// The client uses the code flow and has no redirect URI (OAuth 2.1 §2.3.1).
+    #[error(
+        "redirect_uris is empty: a client that uses the code flow has at least one redirect URI, \
+         and a public client can use no other flow. Add one with redirect_uri(). For a client with \
+         a secret that only asks for introspection, leave both grant types out."
+    )]
+    RedirectUrisMissing,
+    /// The client has more redirect URIs than the rules allow.
+    #[error(
+        "redirect_uris has {count} URIs: the redirect rules allow {limit}. Register fewer, or raise \
+         RedirectRules::limit and pass the rules to build_under()."
+    )]
+    RedirectUrisTooMany {
+        /// How many there are.
+        count: usize,
+        /// [`RedirectRules::limit`](crate::RedirectRules::limit).
+        limit: usize,
+    },
+    /// The client has a redirect URI and is not registered for the code flow.
+    #[error(
+        "redirect URI '{}' is refused: the client is not registered for authorization_code, and \
+         no other grant type uses a redirect URI. Add authorization_code to grant_types(), or drop \
+         the URI with without_redirect_uris().",
+        log_text(uri)
+    )]
+    RedirectUriUnused {
+        /// The first of the URIs.
+        uri: String,
+    },
+    /// `refresh_token` stands without `authorization_code` (RFC 7591 §2.1).
+    #[error(
+        "grant type refresh_token is refused: without authorization_code there is nothing to \
+         refresh. Add authorization_code to grant_types(), or leave refresh_token out."
+    )]
+    GrantTypes,
+    /// A page or the logo of the client is not at an `https` URL.
+    #[error(
+        "{member} '{}' is refused: a client's pages and its logo are at https URLs of at most 2048 \
+         URI characters, with a host and without user and password. Correct the URL, or leave \
+         {member} out.",
+        log_text(url)
+    )]
+    DescriptionUrl {
+        /// The metadata's name of the member, such as `client_uri`.
+        member: &'static str,
+        /// The URL as it was given.
+        url: String,
+    },
+}

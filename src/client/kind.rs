@@ -1,0 +1,142 @@
+//! The kinds of clients: how each proves who it is, and what it needs for the code flow.
+//!
+//! A kind has no field that another kind needs, so that neither a public client with a secret nor a
+//! code flow without a redirect URI can be written down.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::value::auth_method::{AuthMethod, SecretMethod};
+use crate::value::grant_types::GrantTypes;
+use crate::value::redirect_uri::{LoopbackPorts, RegisteredRedirectUri, record};
+use crate::value::secret::Digest;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Kind {
+    /// Identifies itself and proves nothing, so that it can use the code flow only.
+    Public(CodeFlow),
+    /// Proves itself with a secret.
+    Secret {
+        method: SecretMethod,
+        stored: StoredSecret,
+        /// `None` for a client that only asks for introspection.
+        #[serde(deserialize_with = "Option::deserialize")]
+        code_flow: Option<CodeFlow>,
+    },
+}
+
+/// What a client needs for the code flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeFlow {
+    pub(super) redirect_uris: RedirectUris,
+    /// Overrides the policy's rule for this client.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) loopback_ports: Option<LoopbackPorts>,
+    /// Whether the client gets refresh tokens.
+    pub(super) refresh_tokens: bool,
+}
+
+/// At least one redirect URI.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RedirectUris(Vec<RegisteredRedirectUri>);
+
+impl RedirectUris {
+    /// Returns `None` for an empty list.
+    pub(super) fn new(uris: Vec<RegisteredRedirectUri>) -> Option<Self> {
+        (!uris.is_empty()).then_some(Self(uris))
+    }
+
+    pub(super) fn as_slice(&self) -> &[RegisteredRedirectUri] {
+        &self.0
+    }
+}
+
+impl Serialize for RedirectUris {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        record::list::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RedirectUris {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let uris = record::list::deserialize(deserializer)?;
+        Self::new(uris).ok_or_else(|| de::Error::custom("redirect_uris has no URI"))
+    }
+}
+
+impl Kind {
+    pub(super) fn code_flow(&self) -> Option<&CodeFlow> {
+        match self {
+            Self::Public(code_flow) => Some(code_flow),
+            Self::Secret { code_flow, .. } => code_flow.as_ref(),
+        }
+    }
+
+    /// Returns the grant types that the client is registered for.
+    pub(super) fn grant_types(&self) -> GrantTypes {
+        let code_flow = self.code_flow();
+        GrantTypes {
+            authorization_code: code_flow.is_some(),
+            refresh_token: code_flow.is_some_and(|code_flow| code_flow.refresh_tokens),
+        }
+    }
+
+    pub(super) fn authentication(&self) -> Authentication {
+        match self {
+            Self::Public(_) => Authentication::Public,
+            Self::Secret { method, stored, .. } => {
+                Authentication::Confidential { method: *method, secret: stored.clone() }
+            }
+        }
+    }
+}
+
+/// How a client authenticates at the token endpoint (OAuth 2.1 §2.4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// `none`: the client sends its `client_id`, which proves nothing.
+    Public,
+    /// The client sends a secret.
+    Confidential {
+        /// Where the client sends it.
+        method: SecretMethod,
+        /// What the server keeps of it.
+        secret: StoredSecret,
+    },
+}
+
+impl Authentication {
+    pub(crate) fn method(&self) -> AuthMethod {
+        match self {
+            Self::Public => AuthMethod::None,
+            Self::Confidential { method, .. } => AuthMethod::Secret(*method),
+        }
+    }
+}
+
+/// What a record keeps of a client secret. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StoredSecret {
+    /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
+    Digest(Digest),
+    /// A slow hash, for secrets that a person chose. It is verified by
+    /// [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
+    SlowHash(Arc<str>),
+}
+
+/// A slow hash is not shown, because the secret can be guessed with it.
+impl fmt::Debug for StoredSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => digest.fmt(f),
+            Self::SlowHash(_) => f.write_str("SlowHash(redacted)"),
+        }
+    }
+}

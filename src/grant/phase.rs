@@ -1,0 +1,169 @@
+//! What a grant keeps in each phase. A phase has no field that another phase needs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{RevocationCause, Terms};
+use crate::moment::Timestamp;
+use crate::policy::Policy;
+use crate::value::pkce::CodeChallenge;
+use crate::value::scope::Subset;
+use crate::value::secret::{Digest, Salt};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    ConsentPending(PendingConsent),
+    CodeIssued(IssuedCode),
+    Active(Active),
+    Revoked(Revoked),
+}
+
+/// A consent page, and what the authorization response needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PendingConsent {
+    /// Of the ticket in the page's form, which only this page has.
+    pub(crate) ticket_digest: Digest,
+    /// Of the browser session that the page was made for. The answer must come from the same
+    /// session.
+    pub(crate) session_digest: Digest,
+    pub(crate) code_challenge: CodeChallenge,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) state: Option<Box<str>>,
+    pub(crate) expires: Timestamp,
+}
+
+/// A code that has not been redeemed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuedCode {
+    /// The answered page, so that the same answer sent again is recognized.
+    pub(crate) consent: PendingConsent,
+    pub(crate) code_digest: Digest,
+    pub(crate) expires: Timestamp,
+}
+
+/// A grant whose tokens are in use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Active {
+    pub(crate) issued_from: Issuance,
+    /// In the order of issue. The entries that have expired are dropped at the next refresh.
+    pub(crate) access_tokens: Vec<AccessTokenEntry>,
+}
+
+/// What the tokens were issued from, with what only such tokens have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Issuance {
+    Code(RedeemedCode),
+}
+
+/// A redeemed code and the refresh tokens that followed it.
+///
+/// The digest and the challenge of the code stay, so that its replay is recognized while the grant
+/// lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedeemedCode {
+    pub(crate) digest: Digest,
+    pub(crate) code_challenge: CodeChallenge,
+    /// When the code was redeemed.
+    pub(crate) redeemed: Timestamp,
+    pub(crate) refresh_family: RefreshFamily,
+}
+
+/// The refresh tokens of a grant, of which one is current.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefreshFamily {
+    /// Of the secret that every refresh token of the grant carries. A token without it was forged,
+    /// and a forged token must not count as a replay: it would let strangers revoke the grant.
+    pub(crate) family_digest: Digest,
+    /// Of the secret that only the current refresh token carries.
+    pub(crate) current_digest: Digest,
+    /// When the current token expires unless it is used.
+    pub(crate) idle_expires: Timestamp,
+    /// When tokens were last issued, by the redemption or by a refresh.
+    pub(crate) rotated: Timestamp,
+    /// `None` if the policy had no replay window when tokens were last issued.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) replay_window: Option<ReplayWindow>,
+}
+
+/// What answers a replay within the policy's replay window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplayWindow {
+    /// The salt that the current token was derived with. `None` before the first refresh.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) salt: Option<Salt>,
+    /// When tokens were issued before `rotated`. Two rotations within one window are two tabs of
+    /// one client, and no theft.
+    pub(crate) previous_rotation: Timestamp,
+}
+
+/// An access token that has not expired, and its part of the grant's scope and resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessTokenEntry {
+    pub(crate) digest: Digest,
+    pub(crate) issued: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) scope: Subset,
+    pub(crate) resources: Subset,
+}
+
+/// The end of a grant. No transition leaves this phase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Revoked {
+    pub(crate) cause: RevocationCause,
+    /// When the last of the revoked credentials would have expired.
+    pub(crate) last_expiry: Timestamp,
+    /// The page that was answered with a denial, so that the same answer sent again gets the same
+    /// response.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) denied_consent: Option<PendingConsent>,
+}
+
+impl Active {
+    /// Returns the code that the tokens were issued from.
+    pub(crate) fn code(&self) -> &RedeemedCode {
+        let Issuance::Code(code) = &self.issued_from;
+        code
+    }
+
+    /// Returns the refresh tokens.
+    pub(crate) fn refresh_family(&self) -> &RefreshFamily {
+        &self.code().refresh_family
+    }
+
+    /// Returns the access token of this digest. Every entry is compared, in constant time, so that
+    /// the time does not depend on which entry matches.
+    pub(crate) fn find(&self, digest: &Digest) -> Option<&AccessTokenEntry> {
+        self.access_tokens.iter().fold(None, |found, entry| {
+            if entry.digest.matches(digest) { Some(entry) } else { found }
+        })
+    }
+
+    /// Returns the expiry of the token that expires last.
+    pub(super) fn last_expiry(&self) -> Timestamp {
+        let access_tokens = self.access_tokens.iter().map(|entry| entry.expires);
+        access_tokens.fold(self.refresh_family().idle_expires, Timestamp::max)
+    }
+}
+
+impl AccessTokenEntry {
+    /// Returns whether the token is for this resource.
+    pub(crate) fn is_for(&self, terms: &Terms, resource: &str, policy: &Policy) -> bool {
+        self.resources.of(terms.resources.iter()).any(|own| policy.is_good_at(own, resource))
+    }
+}
+
+impl Revoked {
+    /// Returns whether the denied page is there exactly if the cause is a denial.
+    pub(super) fn is_consistent(&self) -> bool {
+        self.denied_consent.is_some() == (self.cause == RevocationCause::Denied)
+    }
+}

@@ -1,0 +1,70 @@
+//! What was granted, to whom, and on what basis. Fixed at the consent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::moment::Timestamp;
+use crate::value::redirect_uri::{self, VerifiedRedirectUri};
+use crate::value::scope::Scope;
+use crate::value::text::{ClientId, Subject};
+
+/// What was granted to which client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Terms {
+    pub(crate) client_id: ClientId,
+    /// The client's epoch when the consent page was made. Once the client has another epoch, the
+    /// grant is dead.
+    pub(crate) client_epoch: u64,
+    pub(crate) basis: Basis,
+    pub(crate) scope: Scope,
+    pub(crate) resources: Box<[Box<str>]>,
+    /// When the consent page was made.
+    pub(crate) created: Timestamp,
+}
+
+/// On what basis the client has access, with the facts that only this basis has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Basis {
+    /// A user's consent, asked for at the authorization endpoint.
+    Consent {
+        account: CapturedAccount,
+        #[serde(with = "redirect_uri::record")]
+        redirect_uri: VerifiedRedirectUri,
+        /// Whether the authorization request had a `redirect_uri`, which the token request must
+        /// then repeat (RFC 6749 §4.1.3).
+        redirect_uri_sent: bool,
+    },
+}
+
+/// A user's account as it was when the consent page was made.
+///
+/// The subject and the epoch are one value, so that no grant of a user exists without the epoch
+/// that ends it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CapturedAccount {
+    pub(crate) subject: Subject,
+    /// Once the account has another epoch, the grant is dead.
+    pub(crate) epoch: u64,
+}
+
+impl Terms {
+    /// Returns the account of the user who consented.
+    pub(crate) fn account(&self) -> &CapturedAccount {
+        let Basis::Consent { account, .. } = &self.basis;
+        account
+    }
+
+    /// Returns the redirect URI that the authorization response goes to.
+    pub(crate) fn redirect_uri(&self) -> &VerifiedRedirectUri {
+        let Basis::Consent { redirect_uri, .. } = &self.basis;
+        redirect_uri
+    }
+
+    /// Returns whether the authorization request had a `redirect_uri`.
+    pub(crate) fn redirect_uri_sent(&self) -> bool {
+        let Basis::Consent { redirect_uri_sent, .. } = &self.basis;
+        *redirect_uri_sent
+    }
+}
