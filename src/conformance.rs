@@ -1,7 +1,6 @@
-//! The laws of a store, as tests that a host runs on its own.
+//! The laws of a store and of accounts, as tests that a host runs on its own.
 //!
-//! A store of your own goes into a [`Harness`], and [`conformance!`](crate::conformance!) makes a
-//! test of each law of it:
+//! A [`Harness`] opens the store, and [`conformance!`](crate::conformance!) makes a test of each law:
 //!
 //! ```no_run
 //! # use grantcore::MemoryStore as MyStore;
@@ -9,12 +8,12 @@
 //! # use grantcore::MemoryStore as MyStore;
 //! use grantcore::conformance::Blocking;
 //!
-//! // tests/store.rs; each store that is opened is another handle of the same database, as another process would have it.
+//! // tests/store.rs; the function opens a handle of the same database, as another process would.
 //! grantcore::conformance!([Blocking::new(|| MyStore::default())]);
 //! # }
 //! ```
 //!
-//! A store that is awaited brings the way to await it:
+//! The harness of an async store runs its futures:
 //!
 //! ```
 //! # use std::future::Future;
@@ -36,92 +35,124 @@
 //! }
 //! ```
 //!
-//! A store that knows which accounts there are, and says of strangers that they have none, makes
-//! them in [`Harness::sign_up`].
+//! A store that must be swept overrides [`Harness::sweep`].
 //!
-//! What is between the brackets of `conformance!` is run one after the other: an array of
-//! harnesses, or an `Option` where the database may not be installed. A test that fails names the
-//! [`Law`] that was broken and says what was seen. All keys are random, so tests may run at once in
-//! one database; but take one that is there for nothing else: what is written stays, and sweeps are
-//! of all there is.
+//! The brackets of the macro hold one or more harnesses: an array, or an `Option` where the database
+//! may not be installed. A test that fails names the [`Law`] that was broken and what was observed.
+//! All keys are random, so that tests can run at once in one database. Use a database of its own:
+//! what the tests write remains, and sweeps drop every record that is due.
+//!
+//! # Accounts
+//!
+//! [`Accounts`](crate::Accounts) have laws of their own. An [`AccountsHarness`] opens and signs up
+//! accounts; [`BlockingAccounts`] is one, and so is each [`Harness`] of a store that
+//! [loads accounts](crate::LoadsAccounts):
+//!
+//! ```no_run
+//! # mod tests {
+//! # use grantcore::AlwaysActive as Users;
+//! # use grantcore::MemoryStore as MyStore;
+//! use grantcore::conformance::{Blocking, BlockingAccounts};
+//!
+//! mod users {
+//! #   use super::*;
+//!     grantcore::accounts_conformance!([BlockingAccounts::new(|| Users)]);
+//! }
+//! mod accounts_of_the_store {
+//! #   use super::*;
+//!     // The laws of the joined load as well.
+//!     grantcore::accounts_conformance!([Blocking::new(|| MyStore::default())], FromStore);
+//! }
+//! # }
+//! ```
 //!
 //! # With a hook
 //!
 //! Some checks need more than a store, and are called by hand:
 //!
-//! - [`acknowledged_commits_survive`] kills the database again and again ([`Crash`]) and looks for
-//!   what it had acknowledged. For a database inside the process, have a child process [`work`] and
-//!   kill that; then [`verify`] what it wrote down.
-//! - [`doubt_is_an_error`] loses requests and answers on the way ([`Faults`]), where a store must
-//!   never say what it does not know; [`histories_with_faults_are_linearizable`] does while several
-//!   are at it.
-//! - [`damage_is_an_error`] looks at a record that you have damaged.
+//! - [`acknowledged_commits_survive`] kills the database again and again ([`Crash`]) and looks for all
+//!   that it had acknowledged. For a database inside the process, let a child process [`work`], kill
+//!   it, and [`verify`] its journal.
+//! - [`unknown_results_are_errors`] loses requests and answers on the way ([`Faults`]).
+//!   [`histories_with_faults_are_linearizable`] does so while several handles read and write.
+//! - [`damaged_records_are_errors`] reads a record that the host has damaged.
 //!
-//! What lives here: the checks. What never does: a check that cannot fail. Each is run against
-//! stores that are broken on purpose, and must find them.
+//! What lives here: the checks. What never does: a check that cannot fail. Each runs against stores
+//! that are broken on purpose, and must find them.
 
+mod accounts;
 mod cancellation;
 mod crash;
 mod faults;
 mod flows;
 mod harness;
 mod histories;
+mod host;
 mod index;
 mod judge;
 mod keys;
 mod law;
 mod life;
+mod loads;
 mod model;
 mod names;
 mod races;
 mod records;
 mod values;
 
-pub use self::cancellation::a_dropped_future_leaves_all_or_nothing;
-pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};
-pub use self::faults::{Damaged, Fault, Faults, damage_is_an_error, doubt_is_an_error};
-pub use self::flows::{
-    approve_or_deny, one_code_is_redeemed_once, one_refresh_token_has_one_successor,
-    revoked_stays_revoked,
+pub use self::accounts::{
+    AccountsHarness, BlockingAccounts, a_raised_epoch_is_read,
+    accounts_are_the_same_at_every_handle, epochs_raised_at_once_all_count,
 };
-pub use self::harness::{Awaited, Blocking, Harness};
+pub use self::cancellation::a_cancelled_call_leaves_all_or_nothing;
+pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};
+pub use self::faults::{
+    Damaged, Fault, Faults, damaged_records_are_errors, unknown_results_are_errors,
+};
+pub use self::flows::{
+    a_code_is_redeemed_once, a_consent_page_is_answered_once, a_refresh_token_has_one_successor,
+    revoked_grants_stay_revoked,
+};
+pub use self::harness::{Blocking, Harness};
 pub use self::histories::{histories_are_linearizable, histories_with_faults_are_linearizable};
-pub use self::index::{a_raised_epoch_is_read, the_grants_of_a_user_are_found};
+pub use self::index::grants_of_lists_every_grant;
 pub use self::law::{Law, Violation};
 pub use self::life::{
-    a_client_outlives_its_grants, a_key_that_comes_back_is_another_record, nothing_is_dropped_early,
+    a_client_outlives_its_grants, a_recreated_record_rejects_old_versions,
+    records_are_kept_until_drop_after,
 };
-pub use self::model::the_store_is_a_map;
-pub use self::names::a_named_client_is_that_one_or_none;
-pub use self::races::of_many_commits_on_one_version_one_wins;
-pub use self::values::values_of_any_kind_come_back;
+pub use self::loads::{a_raised_epoch_ends_the_users_grants, accounts_are_loaded};
+pub use self::model::the_store_behaves_like_a_map;
+pub use self::names::load_returns_the_named_client_or_none;
+pub use self::races::one_of_many_commits_over_a_version_is_done;
+pub use self::values::values_of_any_kind_are_kept;
 
-/// One test for each law, run on each of these harnesses: see the [module](mod@crate::conformance).
+/// Makes one test of each law of a store, for each of these [`Harness`]es: see the
+/// [module](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     ($harnesses:expr) => {
         $crate::conformance! { @ $harnesses =>
-            the_store_is_a_map
-            a_named_client_is_that_one_or_none
-            of_many_commits_on_one_version_one_wins
+            the_store_behaves_like_a_map
+            load_returns_the_named_client_or_none
+            one_of_many_commits_over_a_version_is_done
             histories_are_linearizable
-            a_dropped_future_leaves_all_or_nothing
-            values_of_any_kind_come_back
-            nothing_is_dropped_early
-            a_key_that_comes_back_is_another_record
+            a_cancelled_call_leaves_all_or_nothing
+            values_of_any_kind_are_kept
+            records_are_kept_until_drop_after
+            a_recreated_record_rejects_old_versions
             a_client_outlives_its_grants
-            the_grants_of_a_user_are_found
-            a_raised_epoch_is_read
-            one_code_is_redeemed_once
-            one_refresh_token_has_one_successor
-            revoked_stays_revoked
-            approve_or_deny
+            grants_of_lists_every_grant
+            a_code_is_redeemed_once
+            a_refresh_token_has_one_successor
+            revoked_grants_stay_revoked
+            a_consent_page_is_answered_once
         }
     };
     (@ $harnesses:expr => $($law:ident)+) => {
         $(
             #[test]
-            #[allow(for_loops_over_fallibles, reason = "an Option is one way to say that there may be none")]
+            #[allow(for_loops_over_fallibles, reason = "there may be no harness: an Option")]
             fn $law() -> ::std::result::Result<(), $crate::conformance::Violation> {
                 for harness in $harnesses {
                     $crate::conformance::$law(&harness)?;
@@ -129,5 +160,30 @@ macro_rules! conformance {
                 ::std::result::Result::Ok(())
             }
         )+
+    };
+}
+
+/// Makes one test of each law of [`Accounts`](crate::Accounts), for each of these
+/// [`AccountsHarness`](crate::conformance::AccountsHarness)es.
+///
+/// With `FromStore` as the second argument, the harnesses are those of stores that
+/// [load accounts](crate::LoadsAccounts), and the laws of their loads are tested as well.
+#[macro_export]
+macro_rules! accounts_conformance {
+    ($harnesses:expr) => {
+        $crate::conformance! { @ $harnesses =>
+            accounts_are_the_same_at_every_handle
+            a_raised_epoch_is_read
+            epochs_raised_at_once_all_count
+        }
+    };
+    ($harnesses:expr, FromStore) => {
+        $crate::conformance! { @ $harnesses =>
+            accounts_are_the_same_at_every_handle
+            a_raised_epoch_is_read
+            epochs_raised_at_once_all_count
+            accounts_are_loaded
+            a_raised_epoch_ends_the_users_grants
+        }
     };
 }

@@ -9,7 +9,7 @@ pub(crate) mod guard;
 use self::call::{Call, Need};
 use self::guard::{Host, Unguarded};
 use crate::audit::AuditLog;
-use crate::keys::Keys;
+use crate::keys::{GrantList, Keys};
 use crate::moment::{Clock, Entropy};
 use crate::operation::{Loaded, Operation, Settled};
 use crate::policy::Policy;
@@ -45,19 +45,24 @@ async fn load<S: Store, A: AccountSource<S>>(
     if keys.is_empty() {
         return Ok(Loaded::default());
     }
-    let mut loaded = Loaded::default();
-    if let Some(list) = &keys.list {
-        let ids = store.grants_of(list.subject, list.after, list.limit).await;
-        let ids = ids.map_err(FailureCause::Store)?;
-        let grants = store.load_grants(&ids).await.map_err(FailureCause::Store)?;
-        loaded.list = ids.into_iter().zip(grants).collect();
-        for (id, grant) in &mut loaded.list {
-            accounts.complete(&Keys::of_grant(*id), grant).await?;
-        }
-        return Ok(loaded);
-    }
     let mut loaded = store.load(keys).await.map_err(FailureCause::Store)?;
     accounts.complete(keys, &mut loaded).await?;
+    Ok(loaded)
+}
+
+/// Lists and loads grants of a user.
+async fn load_list<S: Store, A: AccountSource<S>>(
+    store: &S,
+    accounts: &A,
+    list: &GrantList<'_>,
+) -> Result<Loaded, FailureCause<S::Error>> {
+    let ids = store.grants_of(list.subject, list.after, list.limit).await;
+    let ids = ids.map_err(FailureCause::Store)?;
+    let grants = store.load_grants(&ids).await.map_err(FailureCause::Store)?;
+    let mut loaded = Loaded { list: ids.into_iter().zip(grants).collect(), ..Loaded::default() };
+    for (id, grant) in &mut loaded.list {
+        accounts.complete(&Keys::of_grant(*id), grant).await?;
+    }
     Ok(loaded)
 }
 
@@ -77,6 +82,10 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
                 keys.skip_accounts = !A::IN_STORE;
                 let loaded = load(store, accounts, &keys).await;
                 drop(keys);
+                call.loaded(loaded);
+            }
+            Need::List(list) => {
+                let loaded = load_list(store, accounts, &list).await;
                 call.loaded(loaded);
             }
             Need::Place(event) => {

@@ -26,10 +26,6 @@ pub struct Keys<'a> {
     pub caller: ClientKey<'a>,
     /// Whether the balance of the grant's account is needed, too.
     pub balance: bool,
-    /// The user whose grants are listed, if the request lists any. A store need not look at it: the
-    /// driver lists them by [`grants_of`](crate::Store::grants_of) and
-    /// [`load_grants`](crate::Store::load_grants).
-    pub list: Option<GrantList<'a>>,
     /// Whether a store that [loads accounts](crate::LoadsAccounts) can leave them out, because the
     /// server takes them from elsewhere.
     pub skip_accounts: bool,
@@ -115,7 +111,7 @@ impl Keys<'_> {
     /// Returns whether there is nothing to load.
     pub fn is_empty(&self) -> bool {
         let is_unnamed = self.client.as_named().is_none() && self.caller.as_named().is_none();
-        is_unnamed && self.grant.is_none() && self.subject.is_none() && self.list.is_none()
+        is_unnamed && self.grant.is_none() && self.subject.is_none()
     }
 
     /// Returns the `client_id` of the client to load, if there is one: that of the client that the

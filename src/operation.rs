@@ -10,7 +10,7 @@ use crate::account::{Account, Balance};
 use crate::client::{Authentication, Client, ClientStatus, Registration};
 use crate::event::{Event, EventKind, Fate, Written};
 use crate::grant::Grant;
-use crate::keys::Keys;
+use crate::keys::{GrantList, Keys};
 use crate::moment::{Moment, Timestamp};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
@@ -36,6 +36,13 @@ pub trait Operation: Send + Sync {
     /// Returns what must be loaded for this attempt.
     fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_>;
 
+    /// Returns the part of a user's grants that must be loaded, if the operation is about several.
+    /// They are listed by [`Store::grants_of`](crate::Store::grants_of), loaded by
+    /// [`Store::load_grants`](crate::Store::load_grants) and decided on as [`Loaded::list`].
+    fn list(&self) -> Option<GrantList<'_>> {
+        None
+    }
+
     /// Decides. Equal arguments give equal decisions; nothing is read, drawn or written.
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment)
     -> Decision<Self::Response>;
@@ -50,6 +57,10 @@ impl<O: Operation> Operation for &O {
 
     fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
         (**self).keys(policy, moment)
+    }
+
+    fn list(&self) -> Option<GrantList<'_>> {
+        (**self).list()
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<O::Response> {
@@ -77,8 +88,8 @@ pub struct Loaded {
     pub caller: Option<Stored<Client>>,
     /// The balance of the grant's account, if it was asked for.
     pub balance: Option<Balance>,
-    /// The user's grants in the order of their ids, each with its client and account, if they were
-    /// asked for.
+    /// The user's grants in the order of their ids, each with its client and account, if the
+    /// [operation](Operation::list) asks for a list. A store leaves it empty.
     pub list: Vec<(GrantId, Self)>,
 }
 

@@ -1,5 +1,4 @@
-//! Calls that are dropped half way, as those of a client that went away: at each point where they
-//! wait.
+//! Calls that are cancelled at each point where they wait, as the calls of a client that hangs up.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -10,28 +9,28 @@ use super::keys::{Key, Record, came_back, commit, shown};
 use super::{Law, Violation};
 use crate::keys::Keys;
 use crate::record::{Commit, Version};
-use crate::store::AsyncStore as _;
+use crate::store::Store as _;
 
-/// A call that waits more often than this is not cut at every point.
+/// A call that waits more often than this is not cancelled at every point.
 const MOST_POINTS: usize = 64;
-/// What was dropped may land late and be in the way so often.
+/// A cancelled commit may land late and conflict this often.
 const MOST_TURNS: usize = 20;
 
-/// A commit that is dropped where it waits has written all or nothing, sooner or later. The handle
-/// is as good as before, and nothing that is acknowledged on it afterwards is lost with what was
-/// dropped (as it would be if a transaction were left open).
+/// Checks that a commit that is dropped where it waits has written all or nothing, sooner or later.
+/// The handle stays usable, and a later acknowledged commit on it is not lost with the dropped one,
+/// as it would be in a transaction that was left open.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn a_dropped_future_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result<(), Violation> {
+pub fn a_cancelled_call_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (store, other) = (harness.open(), harness.open());
     let mut points = 0;
     while points < MOST_POINTS {
-        let mut cut = false;
+        let mut was_cancelled = false;
         for key in Key::all()? {
-            cut |= drop_at(harness, (&store, &other), &key, points)?;
+            was_cancelled |= cancel_at(harness, (&store, &other), &key, points)?;
         }
-        if !cut {
+        if !was_cancelled {
             break;
         }
         points += 1;
@@ -39,45 +38,46 @@ pub fn a_dropped_future_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result
     Ok(())
 }
 
-/// Drops one commit where it waits for the time of this number, and says whether it had to wait so
-/// often.
-fn drop_at<H: Harness>(
+/// Drops one commit at this point, and returns whether the commit waited so often.
+fn cancel_at<H: Harness>(
     harness: &H,
     (store, other): (&H::Store, &H::Store),
     key: &Key,
     point: usize,
 ) -> Result<bool, Violation> {
     let first = key.write(None, "before")?;
-    let said = harness.wait(commit(store, &first))?;
-    Law::WholeOrNothing.holds(said == Commit::Done, || {
-        format!("a new {key:?} was told {said:?} after calls were dropped")
+    let result = harness.wait(commit(store, &first))?;
+    Law::WholeOrNothing.holds(result == Commit::Done, || {
+        format!("after calls were cancelled, a commit of a new {key:?} returned {result:?}")
     })?;
-    let (before, dropped) =
-        (Record::of(&first), key.write(Some(Record::of(&first).version()), "dropped half way")?);
+    let before = Record::of(&first);
+    let dropped = key.write(Some(before.version()), "cancelled")?;
     let ended = harness.wait(at_most(point, store.commit(&dropped)));
-    // Reads are dropped as well.
+    // Reads are cancelled as well.
     let reads = Keys { grant: grant_of(key), client: "nobody".into(), ..Keys::default() };
     let _ = harness.wait(at_most(point, store.load(&reads)));
 
     for _ in 0..MOST_TURNS {
         let Some(found) = harness.wait(key.read(other))? else {
-            return Err(Law::WholeOrNothing
-                .broken(format_args!("after a dropped commit of {key:?} nothing is there")));
+            return Err(Law::WholeOrNothing.broken(format_args!(
+                "after a cancelled commit of {key:?}, the record is absent"
+            )));
         };
-        let whole = found == before || found == Record::of(&dropped);
-        Law::WholeOrNothing
-            .holds(whole, || format!("after a dropped commit, there is {}", shown(Some(&found))))?;
-        if another(harness, (store, other), key, found.version())? {
+        let is_whole = found == before || found == Record::of(&dropped);
+        Law::WholeOrNothing.holds(is_whole, || {
+            format!("after a cancelled commit, {} is stored", shown(Some(&found)))
+        })?;
+        if commit_again(harness, (store, other), key, found.version())? {
             return Ok(ended.is_none());
         }
     }
-    let told = "after a dropped commit, every commit over what is there is told Conflict";
-    Err(Law::WholeOrNothing.broken(told))
+    let observed = "after a cancelled commit, every commit over the stored version is Conflict";
+    Err(Law::WholeOrNothing.broken(observed))
 }
 
-/// Commits over what is there, and says whether it was done. Then it is there for the other handle,
-/// too.
-fn another<H: Harness>(
+/// Commits over the stored version and returns whether that was done. The other handle must then
+/// read it.
+fn commit_again<H: Harness>(
     harness: &H,
     (store, other): (&H::Store, &H::Store),
     key: &Key,
@@ -97,9 +97,10 @@ fn grant_of(key: &Key) -> Option<crate::GrantId> {
     if let Key::Grant(draft) = key { Some(draft.id) } else { None }
 }
 
-/// Polls a future so often, and once more, and drops it if it is not ready then.
+/// Polls a future this often and once more, and drops it if it is not ready then.
 async fn at_most<F: Future>(times: usize, future: F) -> Option<F::Output> {
-    let (mut future, mut left) = (pin!(future), times);
+    let mut future = pin!(future);
+    let mut left = times;
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending if left == 0 => Poll::Ready(None),

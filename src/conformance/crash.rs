@@ -1,90 +1,91 @@
-//! Crashes: what was acknowledged is there afterwards, and nothing that was used up comes back.
+//! Crashes: acknowledged writes survive, and nothing that was used up is usable again.
 //!
-//! Workers go through flows and write down, right after each acknowledgement, what was
-//! acknowledged. Then the database is killed. What was written down is the oracle; what was under
-//! way at that moment may be there or not.
+//! Workers go through flows and write into a journal, right after each acknowledgement, what was
+//! acknowledged. Then the database is killed. The journal is the oracle. A write that was under way
+//! at that moment may be there or not.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::flows::{Host, Said, client_on};
-use super::harness::{Harness, calmly};
+use super::harness::{Harness, catching_panics};
+use super::host::{Answer, Host, client_on};
 use super::law::works;
-use super::records::Dice;
+use super::records::{Dice, new_subject};
 use super::{Law, Violation};
-use crate::account::{Account, Balance};
 use crate::client::Client;
 use crate::grant::Grant;
 use crate::keys::Keys;
-use crate::moment::Timestamp;
 use crate::operation::Loaded;
 use crate::record::{Commit, Stored, Write};
-use crate::store::{AsyncStore, passed_on};
+use crate::store::Store;
 use crate::value::credential::GrantId;
 
 /// A database that can be killed.
 pub trait Crash: Harness {
-    /// Kills it as a power loss or `kill -9` would, with no time to put anything in order, and
+    /// Kills the database as a power loss or `kill -9` does, without time to finish anything, and
     /// starts it again on what is left. Returns when it answers.
     fn crash(&self);
 }
 
-/// What came of it all.
+/// What was found after the crashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "nothing is judged until it is asked whether it holds"]
+#[must_use = "a verdict is checked by `holds`"]
+#[non_exhaustive]
 pub struct Verdict {
-    /// The commits that were acknowledged.
+    /// The number of commits that were acknowledged.
     pub acknowledged: usize,
-    /// Those of them that are not there.
+    /// The number of acknowledged commits that are lost.
     pub lost: usize,
-    /// Codes that were redeemed, and could be once more.
+    /// The number of redeemed codes that could be redeemed again.
     pub redeemed_twice: usize,
-    /// Refresh tokens that were used up, and tokens that were revoked, and yield or work again.
+    /// The number of used refresh tokens and revoked tokens that work again.
     pub revived: usize,
 }
 
 impl Verdict {
-    /// Nothing was lost.
+    /// Checks that nothing was lost.
     ///
     /// # Errors
-    /// The [`Violation`] if something was.
+    /// The [`Violation`] if something was lost.
     pub fn holds(self) -> Result<(), Violation> {
-        Law::Durable.holds((self.lost, self.redeemed_twice, self.revived) == (0, 0, 0), || {
-            format!("{self:?}")
-        })
+        let is_whole = (self.lost, self.redeemed_twice, self.revived) == (0, 0, 0);
+        Law::Durable.holds(is_whole, || format!("{self:?}"))
     }
 }
 
-/// Of a worker that says that it is there still, and hears whether it should be.
+/// The line of a worker that only asks whether to go on.
 const AGAIN: &str = "again";
 /// How many workers there are while the database is killed.
 const WORKERS: usize = 4;
-/// How long nothing may be acknowledged after a crash.
+/// For how many turns nothing may be acknowledged after a crash.
 const PATIENCE: usize = 60_000;
 const TURN: Duration = Duration::from_millis(1);
 
-/// Kills the database so often, at random moments, while flows are under way, and looks for what it
-/// had acknowledged.
+/// Kills the database this often, at random moments, while flows are under way, and looks for all
+/// that it had acknowledged.
 ///
 /// # Errors
-/// A [`Violation`] if the store does not come back. What was lost is in the [`Verdict`].
+/// A [`Violation`] if the store does not come back. Losses are in the [`Verdict`].
 pub fn acknowledged_commits_survive<H: Crash>(
     harness: &H,
     crashes: usize,
 ) -> Result<Verdict, Violation> {
-    let (journal, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let journal = Mutex::new(Vec::new());
+    let is_over = AtomicBool::new(false);
     let note = |line: &str| {
         if line != AGAIN {
             lines(&journal).push(line.to_owned());
         }
-        !over.load(Ordering::SeqCst)
+        !is_over.load(Ordering::SeqCst)
     };
-    let (client, noted) = (client_on(harness)?, Noted { harness, note: &note });
-    let hosts = (0..WORKERS).map(|_| Host::open(&noted, 0)).collect::<Result<Vec<_>, _>>()?;
+    let client = client_on(harness)?;
+    let noted = Noted { harness, note: &note };
+    let hosts = Host::open_many(&noted, WORKERS, 0)?;
     let killed = std::thread::scope(|scope| {
         for host in &hosts {
             scope.spawn(|| work_on(host, &client, &note));
@@ -92,35 +93,38 @@ pub fn acknowledged_commits_survive<H: Crash>(
         let mut dice = Dice(u64::try_from(crashes).unwrap_or(0));
         let killed = (0..crashes).try_for_each(|number| {
             let wanted = lines(&journal).len() + 5 + dice.below(80);
-            let came = (0..PATIENCE).any(|_| {
+            let is_working = (0..PATIENCE).any(|_| {
                 sleep(TURN);
                 lines(&journal).len() >= wanted
             });
-            calmly(|| {
+            catching_panics(|| {
                 harness.crash();
                 Ok(())
             })?;
-            Law::Works
-                .holds(came, || format!("after {number} crashes nothing is acknowledged any more"))
+            Law::Works.holds(is_working, || {
+                format!("after {number} crashes nothing is acknowledged any more")
+            })
         });
-        over.store(true, Ordering::SeqCst);
+        is_over.store(true, Ordering::SeqCst);
         killed
     });
     killed?;
     verify(harness, lines(&journal).iter())
 }
 
-fn lines(journal: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>> {
+fn lines(journal: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
     journal.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Goes through flows on this store, and hands a line to `note` right after each thing that was
-/// acknowledged, until that says no. Where the store fails it tries again: it may be being killed.
+/// Goes through flows on this store, and hands a line to `note` right after each acknowledgement,
+/// until `note` returns `false`. If the store fails it tries again: the database may be being
+/// killed.
 ///
 /// # Errors
 /// A [`Violation`] if it cannot begin.
 pub fn work<H: Harness>(harness: &H, note: impl Fn(&str) -> bool + Sync) -> Result<(), Violation> {
-    let (client, noted) = (client_on(harness)?, Noted { harness, note: &note });
+    let client = client_on(harness)?;
+    let noted = Noted { harness, note: &note };
     work_on(&Host::open(&noted, 0)?, &client, &note);
     Ok(())
 }
@@ -138,18 +142,18 @@ fn work_on<H: Harness>(host: &Host<'_, H>, client: &str, note: &impl Fn(&str) ->
     }
 }
 
-/// One flow, as far as it comes.
+/// Goes through one flow, as far as it comes.
 fn flow<H: Harness>(
     host: &Host<'_, H>,
     client: &str,
     note: &impl Fn(&str) -> bool,
     revokes: bool,
 ) -> Result<(), Violation> {
-    let code = host.code(client, &host.new_user()?)?;
-    let Said::Tokens(mut pair) = host.redeem(client, &code)? else { return Ok(()) };
+    let code = host.code(client, new_subject()?.as_str())?;
+    let Answer::Tokens(mut pair) = host.redeem(client, &code)? else { return Ok(()) };
     note(&format!("code {client} {code}"));
     for _ in 0..3 {
-        let Said::Tokens(next) = host.refresh(client, &pair.refresh)? else { return Ok(()) };
+        let Answer::Tokens(next) = host.refresh(client, &pair.refresh)? else { return Ok(()) };
         note(&format!("spent {client} {}", pair.refresh));
         pair = next;
     }
@@ -162,8 +166,8 @@ fn flow<H: Harness>(
     Ok(())
 }
 
-/// Looks for all that these lines of [`work`] say was acknowledged. It uses up and revokes what it
-/// finds: nothing can be verified twice.
+/// Looks for all that these lines of [`work`] report as acknowledged. It uses up and revokes what it
+/// finds, so that nothing can be verified twice.
 ///
 /// # Errors
 /// A [`Violation`] if the store fails.
@@ -171,9 +175,11 @@ pub fn verify<H: Harness, L: AsRef<str>>(
     harness: &H,
     journal: impl IntoIterator<Item = L>,
 ) -> Result<Verdict, Violation> {
-    let (host, store) = (Host::open(harness, 0)?, harness.open());
-    let (mut verdict, mut commits, mut used) =
-        (Verdict::default(), BTreeMap::<String, Vec<u64>>::new(), Vec::new());
+    let host = Host::open(harness, 0)?;
+    let store = harness.open();
+    let mut verdict = Verdict::default();
+    let mut commits = BTreeMap::<String, Vec<u64>>::new();
+    let mut used = Vec::new();
     for line in journal {
         let words: Vec<_> = line.as_ref().split(' ').map(str::to_owned).collect();
         match words.as_slice() {
@@ -189,26 +195,26 @@ pub fn verify<H: Harness, L: AsRef<str>>(
     }
     for (id, versions) in &commits {
         let id = works("reading the journal", GrantId::from_str(id))?;
-        let stored =
-            works("a read", harness.wait(store.grant(id)))?.map_or(0, |stored| stored.version.0);
+        let stored = works("a read", harness.wait(store.grant(id)))?;
+        let stored = stored.map_or(0, |stored| stored.version.0);
         verdict.acknowledged += versions.len();
         verdict.lost += versions.iter().filter(|version| **version > stored).count();
     }
-    // The latest first: what is refused as a replay ends its family, and would hide what came after
-    // it.
+    // The latest first: a token that is refused as a replay revokes its family, and would hide what
+    // was acknowledged after it.
     for words in used.iter().rev() {
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["code", client, code] => {
-                verdict.redeemed_twice +=
-                    usize::from(matches!(host.redeem(client, code)?, Said::Tokens(_)));
+                let answer = host.redeem(client, code)?;
+                verdict.redeemed_twice += usize::from(matches!(answer, Answer::Tokens(_)));
             }
             ["spent", client, token] => {
-                verdict.revived +=
-                    usize::from(matches!(host.refresh(client, token)?, Said::Tokens(_)));
+                let answer = host.refresh(client, token)?;
+                verdict.revived += usize::from(matches!(answer, Answer::Tokens(_)));
             }
             ["ended", client, refresh, access] => {
-                let yields = matches!(host.refresh(client, refresh)?, Said::Tokens(_));
-                verdict.revived += usize::from(yields || host.works(access)?);
+                let is_alive = matches!(host.refresh(client, refresh)?, Answer::Tokens(_));
+                verdict.revived += usize::from(is_alive || host.works(access)?);
             }
             // The last line of a process that was killed may have been cut.
             _ => {}
@@ -217,7 +223,7 @@ pub fn verify<H: Harness, L: AsRef<str>>(
     Ok(verdict)
 }
 
-/// A harness whose stores note each commit of a grant that is acknowledged.
+/// A harness whose stores note each acknowledged commit of a grant.
 struct Noted<'a, H, N> {
     harness: &'a H,
     note: &'a N,
@@ -238,26 +244,41 @@ impl<'a, H: Harness, N: Fn(&str) -> bool + Sync> Harness for Noted<'a, H, N> {
     fn wait<F: Future>(&self, future: F) -> F::Output {
         self.harness.wait(future)
     }
-
-    fn sign_up(&self, store: &Self::Store, subject: &str) {
-        self.harness.sign_up(&store.store, subject);
-    }
-
-    fn sweep(&self, store: &Self::Store, now: Timestamp, limit: usize) -> Option<usize> {
-        self.harness.sweep(&store.store, now, limit)
-    }
 }
 
-impl<S: AsyncStore, N: Fn(&str) -> bool + Sync> AsyncStore for NotedStore<'_, S, N> {
+impl<S: Store, N: Fn(&str) -> bool + Sync> Store for NotedStore<'_, S, N> {
     type Error = S::Error;
 
-    passed_on!(self => self.store);
+    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, S::Error> {
+        self.store.client(id).await
+    }
+
+    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, S::Error> {
+        self.store.grant(id).await
+    }
 
     async fn commit(&self, write: &Write) -> Result<Commit, S::Error> {
-        let said = self.store.commit(write).await?;
-        if let (Commit::Done, Some(change)) = (said, write.as_grant()) {
+        let commit = self.store.commit(write).await?;
+        if let (Commit::Done, Some(change)) = (commit, write.as_grant()) {
             (self.note)(&format!("commit {} {}", change.id(), change.version().0));
         }
-        Ok(said)
+        Ok(commit)
+    }
+
+    async fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<GrantId>, S::Error> {
+        self.store.grants_of(subject, after, limit).await
+    }
+
+    async fn load(&self, keys: &Keys<'_>) -> Result<Loaded, S::Error> {
+        self.store.load(keys).await
+    }
+
+    async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>, S::Error> {
+        self.store.load_grants(ids).await
     }
 }

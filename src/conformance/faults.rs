@@ -1,4 +1,4 @@
-//! Requests and answers that are lost on the way: a store must not say what it does not know.
+//! Requests and answers that are lost on the way: a store returns nothing that it does not know.
 
 use std::fmt;
 
@@ -7,19 +7,20 @@ use super::keys::{Key, Record, shown};
 use super::{Law, Violation};
 use crate::keys::Keys;
 use crate::record::Commit;
-use crate::store::AsyncStore as _;
+use crate::store::Store as _;
 use crate::value::credential::GrantId;
 
-/// What becomes of the next request to the database.
+/// What happens to the next request to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a harness must produce each of them")]
 pub enum Fault {
-    /// The connection is lost before the request is there.
+    /// The connection is closed before the request arrives.
     DropBefore,
-    /// The request is carried out, and the connection lost before the answer is there.
+    /// The request is carried out, and the connection is closed before the answer arrives.
     DropAfter,
-    /// The answer comes later than the store waits for it, or at least later.
+    /// The answer is late, if possible later than the store waits for it.
     Delay,
-    /// The request is carried out, and the connection reset.
+    /// The request is carried out, and the connection is reset.
     Reset,
 }
 
@@ -27,62 +28,61 @@ impl Fault {
     pub(super) const ALL: [Self; 4] = [Self::DropBefore, Self::DropAfter, Self::Delay, Self::Reset];
 }
 
-/// How often each.
+/// How often each fault happens to each kind of record.
 const ROUNDS: usize = 3;
-/// A store finds its way back within so many calls.
+/// Within how many calls a store recovers.
 const TURNS: usize = 50;
 
-/// A database behind something that loses requests and answers on order.
+/// A database behind a proxy that loses requests and answers on demand.
 pub trait Faults: Harness {
-    /// Has this become of the next request to the database, by whichever handle, and of no other.
+    /// Lets this happen to the next request to the database, through any handle, and to no other.
     fn arm(&self, fault: Fault);
 
-    /// Nothing becomes of any request any more.
+    /// Lets nothing happen any more.
     fn disarm(&self);
 }
 
-/// A commit whose answer is lost is an error, or what it says is so; a read whose answer is lost is
-/// an error, or right. Afterwards the handle works again.
+/// Checks that a commit whose answer is lost is an error or returns the truth, and that a read whose
+/// answer is lost is an error or right. The handle must work again afterwards.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn doubt_is_an_error<H: Faults>(harness: &H) -> Result<(), Violation> {
+pub fn unknown_results_are_errors<H: Faults>(harness: &H) -> Result<(), Violation> {
     for _ in 0..ROUNDS {
         for fault in Fault::ALL {
             for key in Key::all()? {
-                lost(harness, fault, &key)?;
+                lose(harness, fault, &key)?;
             }
         }
     }
     Ok(())
 }
 
-fn lost<H: Faults>(harness: &H, fault: Fault, key: &Key) -> Result<(), Violation> {
+fn lose<H: Faults>(harness: &H, fault: Fault, key: &Key) -> Result<(), Violation> {
     let store = harness.open();
     let mut stored: Option<Record> = None;
     for mark in ["created", "replaced", "replaced again"] {
-        // A connection that is there, so that it is the commit that is lost.
-        healed(harness, &store, key)?;
+        // The connection is open by now, so that the commit is what is lost.
+        recovered(harness, &store, key)?;
         let write = key.write(stored.as_ref().map(Record::version), mark)?;
         harness.arm(fault);
-        let said = harness.wait(store.commit(&write));
+        let result = harness.wait(store.commit(&write));
         harness.disarm();
         let (before, after) = (stored.clone(), Some(Record::of(&write)));
-        stored = healed(harness, &store, key)?;
-        let told = || {
-            format!(
-                "{fault:?}: a commit over {} was told {said:?}, and there is {}",
-                shown(before.as_ref()),
-                shown(stored.as_ref())
-            )
-        };
-        let is_so = match &said {
+        stored = recovered(harness, &store, key)?;
+        let is_true = match &result {
             Ok(Commit::Done) => stored == after,
             // Nobody else writes here, so the version was right.
             Ok(Commit::Conflict) => false,
             Err(_) => stored == before || stored == after,
         };
-        Law::Doubt.holds(is_so, told)?;
+        Law::Unknown.holds(is_true, || {
+            format!(
+                "{fault:?}: a commit over {} returned {result:?}, and {} is stored",
+                shown(before.as_ref()),
+                shown(stored.as_ref())
+            )
+        })?;
         // From here on nothing lands late.
         stored = Some(settled(harness, &store, key, stored)?);
         reads(harness, &store, fault, (key, stored.as_ref()))?;
@@ -90,8 +90,8 @@ fn lost<H: Faults>(harness: &H, fault: Fault, key: &Key) -> Result<(), Violation
     Ok(())
 }
 
-/// A commit that was lost may land late; once a commit over what is there is done it cannot any
-/// more.
+/// Commits over the stored version until that is done. A lost commit may land late until then, and
+/// not afterwards.
 pub(super) fn settled<H: Faults>(
     harness: &H,
     store: &H::Store,
@@ -103,13 +103,13 @@ pub(super) fn settled<H: Faults>(
         if let Ok(Commit::Done) = harness.wait(store.commit(&write)) {
             return Ok(Record::of(&write));
         }
-        seen = healed(harness, store, key)?;
+        seen = recovered(harness, store, key)?;
     }
     Err(Law::Works.broken("after a fault no commit is done any more"))
 }
 
-/// What is there, as soon as the handle finds its way back.
-fn healed<H: Faults>(
+/// Reads the record as soon as the handle has recovered.
+fn recovered<H: Faults>(
     harness: &H,
     store: &H::Store,
     key: &Key,
@@ -122,54 +122,44 @@ fn healed<H: Faults>(
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    Err(Law::Works.broken(format_args!("after a fault the handle finds no way back: {last}")))
+    Err(Law::Works.broken(format_args!("after a fault the handle does not recover: {last}")))
 }
 
-/// A read that is lost says nothing, rather than that there is nothing.
+/// Checks that a lost read is an error or right, and never absent.
 fn reads<H: Faults>(
     harness: &H,
     store: &H::Store,
     fault: Fault,
     (key, stored): (&Key, Option<&Record>),
 ) -> Result<(), Violation> {
+    let is_right = |call: &str, found: Option<&Record>| {
+        Law::Unknown.holds(found == stored, || {
+            format!("{fault:?}: {} is stored, and {call} returned {}", shown(stored), shown(found))
+        })
+    };
     harness.arm(fault);
     let found = harness.wait(key.find(store));
     harness.disarm();
     if let Ok(found) = &found {
-        let told = || {
-            format!(
-                "{fault:?}: there is {}, and a read brought {}",
-                shown(stored),
-                shown(found.as_ref())
-            )
-        };
-        Law::Doubt.holds(found.as_ref() == stored, told)?;
+        is_right("a read", found.as_ref())?;
     }
-    healed(harness, store, key)?;
+    recovered(harness, store, key)?;
     let Key::Grant(draft) = key else { return Ok(()) };
     harness.arm(fault);
-    let loaded = harness.wait(store.load(&Keys { grant: Some(draft.id), ..Keys::default() }));
+    let loaded = harness.wait(store.load(&Keys::of_grant(draft.id)));
     harness.disarm();
-    if let Ok(loaded) = &loaded {
-        let found = loaded.grant.clone().map(Record::Grant);
-        let told = || {
-            format!(
-                "{fault:?}: there is {}, and load brought {}",
-                shown(stored),
-                shown(found.as_ref())
-            )
-        };
-        Law::Doubt.holds(found.as_ref() == stored, told)?;
+    if let Ok(loaded) = loaded {
+        is_right("load", loaded.grant.map(Record::Grant).as_ref())?;
     }
     Ok(())
 }
 
-/// A grant or client whose record `damage` has made undecodable is an error wherever it is read,
+/// Checks that a record that `damage` has made undecodable is an error wherever it is read, and
 /// never absent.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn damage_is_an_error<H: Harness>(
+pub fn damaged_records_are_errors<H: Harness>(
     harness: &H,
     damage: impl Fn(Damaged<'_>),
 ) -> Result<(), Violation> {
@@ -179,7 +169,7 @@ pub fn damage_is_an_error<H: Harness>(
         let keys = match &key {
             Key::Grant(draft) => {
                 damage(Damaged::Grant(draft.id));
-                Keys { grant: Some(draft.id), ..Keys::default() }
+                Keys::of_grant(draft.id)
             }
             Key::Client(client) => {
                 damage(Damaged::Client(client.id().as_str()));
@@ -195,20 +185,22 @@ pub fn damage_is_an_error<H: Harness>(
     Ok(())
 }
 
-/// Whose record is to be made undecodable.
+/// The record to make undecodable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two kinds of records")]
 pub enum Damaged<'a> {
-    /// This grant's.
+    /// The record of this grant.
     Grant(GrantId),
-    /// This client's.
+    /// The record of this client.
     Client(&'a str),
 }
 
-fn is_error<T: fmt::Debug, E>(what: &str, result: Result<T, E>) -> Result<(), Violation> {
+fn is_error<T: fmt::Debug, E>(call: &str, result: Result<T, E>) -> Result<(), Violation> {
     match result {
         Err(_) => Ok(()),
         Ok(found) => {
-            Err(Law::Doubt.broken(format_args!("{what} of a damaged record brought {found:?}")))
+            let observed = format_args!("{call} of a damaged record returned {found:?}");
+            Err(Law::Unknown.broken(observed))
         }
     }
 }

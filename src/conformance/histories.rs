@@ -1,29 +1,28 @@
-//! What several workers saw of the same few records, written down call by call, and judged
-//! afterwards.
+//! The calls of several workers on the same few records, recorded one by one and judged afterwards.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::faults::{Fault, Faults, settled};
-use super::harness::{Harness, at_once, calmly};
+use super::harness::{Harness, at_once, catching_panics};
 use super::judge::{Call, What, judge};
 use super::keys::{Key, Record, commit};
 use super::law::works;
 use super::records::Dice;
 use super::{Law, Violation};
 use crate::record::{Commit, Version};
-use crate::store::AsyncStore as _;
+use crate::store::Store as _;
 
 const WORKERS: usize = 4;
 const CALLS: usize = 60;
 
-/// Whatever several handles read and write of the same records at once, there is an order of it all
-/// that is the clock's as well.
+/// Checks that the reads and writes of several handles on the same records have one order, which
+/// agrees with the clock.
 ///
 /// # Errors
 /// The first [`Violation`].
 pub fn histories_are_linearizable<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (clock, stores) =
-        (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
+    let clock = AtomicU64::new(1);
+    let stores: Vec<_> = (0..WORKERS).map(|_| harness.open()).collect();
     for key in Key::all()? {
         let first = created(harness, &key)?;
         let seen = at_once(stores.iter().enumerate(), |(worker, store)| {
@@ -34,14 +33,14 @@ pub fn histories_are_linearizable<H: Harness>(harness: &H) -> Result<(), Violati
     Ok(())
 }
 
-/// The same, while requests and answers are lost: what failed may have happened at any time since,
-/// or never, and all the rest must fit.
+/// Checks the same while requests and answers are lost. A call that failed may have happened at any
+/// later time, or never; all other calls must fit.
 ///
 /// # Errors
 /// The first [`Violation`].
 pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<(), Violation> {
-    let (clock, stores) =
-        (AtomicU64::new(1), (0..WORKERS).map(|_| harness.open()).collect::<Vec<_>>());
+    let clock = AtomicU64::new(1);
+    let stores: Vec<_> = (0..WORKERS).map(|_| harness.open()).collect();
     for key in Key::all()? {
         let made = settled(harness, &harness.open(), &key, None)?;
         let first = made.version();
@@ -49,7 +48,7 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
         let calls =
             at_once(stores.iter().map(Some).chain([None]).enumerate(), |(worker, store)| {
                 let Some(store) = store else {
-                    // Loses one request after the other until all have seen enough.
+                    // Loses one request after the other until all workers have finished.
                     let mut dice = Dice(9);
                     while watched.load(Ordering::SeqCst) < WORKERS {
                         harness.arm(*dice.pick(&Fault::ALL));
@@ -58,7 +57,7 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
                     harness.disarm();
                     return Ok(Vec::new());
                 };
-                let seen = calmly(|| {
+                let seen = catching_panics(|| {
                     Watch { harness, store, key: &key, first, clock: &clock, failures: true }
                         .watch(worker)
                 });
@@ -67,12 +66,10 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
             })?;
         let calls = calls.concat();
         let some = |wanted: fn(&What) -> bool| calls.iter().any(|call| wanted(&call.what));
-        let works = some(|what| matches!(what, What::Wrote(..)))
+        let is_working = some(|what| matches!(what, What::Wrote(..)))
             && some(|what| matches!(what, What::Read(..)));
-        Law::Works.holds(works, || {
-            format!(
-                "while requests were lost now and then, nobody ever got anything of {key:?} done"
-            )
+        Law::Works.holds(is_working, || {
+            format!("while some requests were lost, no read or no commit of {key:?} succeeded")
         })?;
         judge((0, made.mark()), &calls)?;
     }
@@ -81,21 +78,22 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
 
 const MARK: &str = "created";
 
-/// Makes the record, and says its version.
+/// Creates the record and returns its version.
 fn created<H: Harness>(harness: &H, key: &Key) -> Result<Version, Violation> {
     let write = key.write(None, MARK)?;
-    let said = harness.wait(commit(&harness.open(), &write))?;
-    Law::Progress
-        .holds(said == Commit::Done, || format!("{key:?}, which is new, was told {said:?}"))?;
+    let result = harness.wait(commit(&harness.open(), &write))?;
+    Law::Progress.holds(result == Commit::Done, || {
+        format!("a commit of {key:?}, which is new, returned {result:?}")
+    })?;
     Ok(Record::of(&write).version())
 }
 
-/// One worker's view of one record.
+/// One worker on one record.
 struct Watch<'a, H: Harness> {
     harness: &'a H,
     store: &'a H::Store,
     key: &'a Key,
-    /// The version it had at first. Versions are counted from there, so that they do not wrap.
+    /// The first version of the record. Versions are counted from it, so that they do not wrap.
     first: Version,
     clock: &'a AtomicU64,
     /// Whether calls may fail.
@@ -103,10 +101,11 @@ struct Watch<'a, H: Harness> {
 }
 
 impl<H: Harness> Watch<'_, H> {
-    /// Reads and writes, and what came of each.
+    /// Reads and writes, and records each call.
     fn watch(&self, worker: usize) -> Result<Vec<Call>, Violation> {
         let mut dice = Dice(u64::try_from(worker).unwrap_or(0));
-        let (mut calls, mut known) = (Vec::with_capacity(CALLS), self.first);
+        let mut calls = Vec::with_capacity(CALLS);
+        let mut known = self.first;
         for number in 0..CALLS {
             if dice.below(2) == 0 {
                 calls.extend(self.read(&mut known)?);
@@ -117,7 +116,7 @@ impl<H: Harness> Watch<'_, H> {
         Ok(calls)
     }
 
-    /// A read; nothing if it failed.
+    /// Records a read. Returns `None` if it failed.
     fn read(&self, known: &mut Version) -> Result<Option<Call>, Violation> {
         let began = self.tick();
         let found = self.harness.wait(self.key.find(self.store));
@@ -127,7 +126,7 @@ impl<H: Harness> Watch<'_, H> {
         }
         let Some(record) = works("a read", found)? else {
             return Err(Law::Linearizable
-                .broken(format_args!("{:?} was there, and a read brought nothing", self.key)));
+                .broken(format_args!("{:?} is stored, and a read returned nothing", self.key)));
         };
         *known = record.version();
         Ok(Some(Call {
@@ -138,14 +137,15 @@ impl<H: Harness> Watch<'_, H> {
     }
 
     fn write(&self, known: &mut Version, mark: String) -> Result<Call, Violation> {
-        let (write, over) = (self.key.write(Some(*known), mark.clone())?, self.number(*known));
+        let write = self.key.write(Some(*known), mark.clone())?;
+        let over = self.number(*known);
         let began = self.tick();
-        let said = self.harness.wait(self.store.commit(&write));
+        let result = self.harness.wait(self.store.commit(&write));
         let ended = Some(self.tick());
-        if said.is_err() && self.failures {
+        if result.is_err() && self.failures {
             return Ok(Call { began, ended: None, what: What::Unknown(over, mark) });
         }
-        Ok(match works("a commit", said)? {
+        Ok(match works("a commit", result)? {
             Commit::Done => {
                 *known = known.next();
                 Call { began, ended, what: What::Wrote(over, mark) }

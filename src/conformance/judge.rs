@@ -1,46 +1,44 @@
-//! Whether what was seen of one record can have happened in one order that is the clock's as well.
-//! Pure: a list of calls goes in.
+//! Decides whether the calls on one record have an order that agrees with the clock. Pure: a list of
+//! calls goes in.
 //!
-//! A record is a register with compare-and-set whose versions only rise, and each write can be told
-//! from all others. So there is nothing to search for: the write of version 5 happened after that
-//! of version 4, each within the time of its call, and a read of version 4 between the two. That is
-//! a chain of intervals, and it has an order exactly if no earliest time is later than its latest.
+//! A record is a register with compare-and-set whose versions only rise, and each write has a mark
+//! of its own. So no search is needed: the write of version 5 happened after the write of version 4,
+//! each within the time of its call, and a read of version 4 happened between the two. That is a
+//! chain of intervals. It has an order exactly if no earliest time is later than its latest time.
 
 use std::collections::BTreeMap;
 
 use super::{Law, Violation};
 
-/// A call, from when it began to when its answer was there, in ticks of one counter.
+/// A call, from its beginning to its answer, in ticks of one counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) began: u64,
-    /// Nothing if no answer came, or one that says nothing: it may have happened at any time after
-    /// it began, or never.
+    /// `None` if the call failed: it may have happened at any time after it began, or never.
     pub(super) ended: Option<u64>,
     pub(super) what: What,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// Read this version, with this mark.
+    /// Read this version with this mark.
     Read(u64, String),
-    /// Wrote this mark over this version; the next one is then there.
+    /// Wrote this mark over this version. The next version is then stored.
     Wrote(u64, String),
-    /// Was told that this version is not there any more.
+    /// A commit over this version conflicted.
     Conflict(u64),
-    /// Tried to write this mark over this version, and nobody knows what came of it.
+    /// A commit of this mark over this version failed: its result is not known.
     Unknown(u64, String),
 }
 
-/// When the write of a version happened, at the earliest and at the latest, and its mark if that is
-/// known.
+/// The earliest and the latest time at which a version was written, and its mark if it is known.
 struct Point<'a> {
     mark: Option<&'a str>,
     earliest: u64,
     latest: u64,
 }
 
-/// The order exists. `first` is the version that was there before all, and its mark.
+/// Checks that there is an order. `first` is the version before all calls, and its mark.
 pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation> {
     let mut points =
         BTreeMap::from([(first.0, Point { mark: Some(first.1), earliest: 0, latest: u64::MAX })]);
@@ -59,8 +57,8 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
         }
     }
     let last = points.keys().next_back().copied().unwrap_or(first.0).max(seen_last(calls));
-    // What was seen, or written over, and was not acknowledged, is the work of a call of which
-    // nothing was known.
+    // A version that was read or written over, and whose write was not acknowledged, was written by a
+    // call whose result is not known.
     for version in first.0 + 1..=last {
         if points.contains_key(&version) {
             continue;
@@ -75,7 +73,7 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
         );
         let Some(earliest) = candidates.map(|call| call.began).min() else {
             return Err(Law::Linearizable.broken(format_args!(
-                "version {version}, marked {mark:?}, was there, and nobody wrote it"
+                "version {version}, marked {mark:?}, was read, and nobody wrote it"
             )));
         };
         points.insert(version, Point { mark, earliest, latest: u64::MAX });
@@ -86,7 +84,7 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
     in_order(&points)
 }
 
-/// The last version that must have been there.
+/// Returns the last version that must have been written.
 fn seen_last(calls: &[Call]) -> u64 {
     let seen = calls.iter().map(|call| match call.what {
         What::Read(version, _) => version,
@@ -96,14 +94,14 @@ fn seen_last(calls: &[Call]) -> u64 {
     seen.max().unwrap_or(0)
 }
 
-/// What this call says of when versions were written.
+/// Narrows the times of the writes by this call.
 fn bound(points: &mut BTreeMap<u64, Point<'_>>, call: &Call) -> Result<(), Violation> {
     let ended = call.ended.unwrap_or(u64::MAX);
     match &call.what {
         What::Read(version, mark) => {
             let Some(point) = points.get_mut(version) else {
                 return Err(Law::Linearizable.broken(format_args!(
-                    "a read brought version {version}, older than all there was"
+                    "a read returned version {version}, which is older than all others"
                 )));
             };
             if point.mark.is_some_and(|written| written != mark) {
@@ -127,20 +125,20 @@ fn bound(points: &mut BTreeMap<u64, Point<'_>>, call: &Call) -> Result<(), Viola
     Ok(())
 }
 
-/// Each version can be written after the one before it.
+/// Checks that each version can be written after the one before it.
 fn in_order(points: &BTreeMap<u64, Point<'_>>) -> Result<(), Violation> {
     let mut before = 0;
     for (version, point) in points {
         before = point.earliest.max(before);
-        // What bounds a later version bounds this one as well.
+        // The latest time of a later version bounds this one as well.
         let latest =
             points.range(version..).map(|(_, later)| later.latest).min().unwrap_or(u64::MAX);
         if before > latest {
-            let told = format!(
-                "version {version}, marked {:?}, was written not before tick {before}, and was there, or known to be over, at tick {latest}",
-                point.mark.unwrap_or_default()
-            );
-            return Err(Law::Linearizable.broken(told));
+            let mark = point.mark.unwrap_or_default();
+            return Err(Law::Linearizable.broken(format_args!(
+                "version {version}, marked {mark:?}, was written at tick {before} or later, and was \
+                 read or written over at tick {latest}"
+            )));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! One record of either table, so that each check is written once and made of both.
+//! One record of either table, so that each check is written once and made for both.
 
 use std::fmt;
 
@@ -9,10 +9,9 @@ use crate::client::Client;
 use crate::grant::Grant;
 use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Version, Write};
-use crate::store::AsyncStore;
-use crate::value::text::Subject;
+use crate::store::Store;
 
-/// Where a record is.
+/// The key of a record, with all that its content needs.
 #[derive(Clone)]
 pub(super) enum Key {
     Grant(Draft),
@@ -27,7 +26,7 @@ pub(super) enum Record {
 }
 
 impl Key {
-    /// A consent page, a grant in use, and the client of both, that nobody has.
+    /// Returns new keys: of a consent page, of a grant in use, and of the client of both.
     pub(super) fn all() -> Result<[Self; 3], Violation> {
         let client = records::new_client(records::now().after(records::DAY))?;
         let draft = |in_use| {
@@ -36,7 +35,7 @@ impl Key {
         Ok([draft(false)?, draft(true)?, Self::Client(Box::new(client))])
     }
 
-    /// A commit over this version of a record that has this mark.
+    /// Returns the commit of a record with this mark over this version.
     pub(super) fn write(
         &self,
         seen: Option<Version>,
@@ -46,12 +45,12 @@ impl Key {
             Self::Grant(draft) => draft.marked(mark).over(seen),
             Self::Client(client) => {
                 let marked = (**client).clone().edit().name(mark).build();
-                Ok(records::over(seen, works("the kit's own client", marked)?))
+                Ok(records::over(seen, works("building a client", marked)?))
             }
         }
     }
 
-    /// The same key, whose records may be dropped then.
+    /// Returns the same key, whose records may be dropped at this time.
     pub(super) fn until(&self, end: Timestamp) -> Self {
         match self {
             Self::Grant(draft) => Self::Grant(draft.until(end)),
@@ -59,7 +58,7 @@ impl Key {
         }
     }
 
-    /// The same key for another record, as when one is dropped and comes back.
+    /// Returns the same key for another record, as after the first one was dropped.
     pub(super) fn again(&self) -> Result<Self, Violation> {
         Ok(match self {
             Self::Grant(draft) => Self::Grant(draft.clone()),
@@ -70,7 +69,7 @@ impl Key {
         })
     }
 
-    /// A key that nobody has, of the same kind.
+    /// Returns a new key of the same kind.
     pub(super) fn another(&self) -> Result<Self, Violation> {
         Ok(match self {
             Self::Grant(draft) => Self::Grant(Draft { in_use: draft.in_use, ..Draft::new()? }),
@@ -80,27 +79,16 @@ impl Key {
         })
     }
 
-    /// The accounts behind it: a grant's user, a client's owner.
-    pub(super) fn account(&self) -> Option<Subject> {
-        match self {
-            Self::Grant(draft) => Some(draft.subject.clone()),
-            Self::Client(client) => client.owner().cloned(),
-        }
-    }
-
-    /// What a store says is there.
-    pub(super) async fn find<S: AsyncStore>(&self, store: &S) -> Result<Option<Record>, S::Error> {
+    /// Reads the record.
+    pub(super) async fn find<S: Store>(&self, store: &S) -> Result<Option<Record>, S::Error> {
         Ok(match self {
             Self::Grant(draft) => store.grant(draft.id).await?.map(Record::Grant),
             Self::Client(client) => store.client(client.id().as_str()).await?.map(Record::Client),
         })
     }
 
-    /// The same, where nothing is in its way.
-    pub(super) async fn read<S: AsyncStore<Error: fmt::Debug>>(
-        &self,
-        store: &S,
-    ) -> Result<Option<Record>, Violation> {
+    /// Reads the record where a read has no reason to fail.
+    pub(super) async fn read<S: Store>(&self, store: &S) -> Result<Option<Record>, Violation> {
         works("a read", self.find(store).await)
     }
 }
@@ -114,16 +102,13 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A commit that nothing is in the way of.
-pub(super) async fn commit<S: AsyncStore<Error: fmt::Debug>>(
-    store: &S,
-    write: &Write,
-) -> Result<Commit, Violation> {
+/// Commits where a commit has no reason to fail.
+pub(super) async fn commit<S: Store>(store: &S, write: &Write) -> Result<Commit, Violation> {
     works("a commit", store.commit(write).await)
 }
 
 impl Record {
-    /// What is stored when this is done.
+    /// Returns the record that is stored after this write.
     pub(super) fn of(write: &Write) -> Self {
         match write {
             Write::Grant(change) => Self::Grant(change.stored()),
@@ -138,7 +123,7 @@ impl Record {
         }
     }
 
-    /// Which write it is of.
+    /// Returns the mark, which names the write.
     pub(super) fn mark(&self) -> &str {
         match self {
             Self::Grant(stored) => stored.record.resources().nth(1).unwrap_or_default(),
@@ -146,7 +131,7 @@ impl Record {
         }
     }
 
-    /// Whether the records are the same, whatever their versions.
+    /// Returns whether the records are the same, whatever their versions are.
     fn is_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Grant(one), Self::Grant(other)) => one.record == other.record,
@@ -156,7 +141,7 @@ impl Record {
     }
 }
 
-/// The table, the version and the mark tell all that matters.
+/// Shows the table, the version and the mark.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = if matches!(self, Self::Grant(_)) { "grant" } else { "client" };
@@ -165,13 +150,13 @@ impl fmt::Debug for Record {
     }
 }
 
-/// What is there, in words.
+/// Returns the stored record in words.
 pub(super) fn shown(record: Option<&Record>) -> String {
     record.map_or_else(|| "nothing".to_owned(), |record| format!("{record:?}"))
 }
 
-/// That a read after a write that was done brings it: if not, which law that breaks, by what a
-/// handle sees that was opened just now.
+/// Checks that a read after an acknowledged write returned it. If not, the law that is broken depends
+/// on what a new handle reads (`anew`).
 pub(super) fn came_back(
     written: &Record,
     read: Option<&Record>,
@@ -186,8 +171,5 @@ pub(super) fn came_back(
         Some(read) if read.version() == written.version() => Law::Faithful,
         _ => Law::Done,
     };
-    Err(law.broken(format_args!(
-        "after Done, {written:?} should be there, but a read brought {}",
-        shown(read)
-    )))
+    Err(law.broken(format_args!("after Done of {written:?}, a read returned {}", shown(read))))
 }

@@ -1,84 +1,86 @@
-//! What a store must keep, by name, and how it is told that one of it was broken.
+//! The laws by name, and how a violation is reported.
 
 use std::fmt;
 
-/// A law of a store. See [the laws](crate::store#the-laws-of-a-store).
+/// A law of a [store](crate::store#the-laws-of-a-store) or of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Law {
-    /// The store failed where nothing was wrong, a lost race included: that is a `Conflict`, not an
-    /// error.
-    #[error("where nothing is wrong, a call succeeds; a lost race is Conflict, not an error")]
+    /// A call failed although nothing was wrong. A lost race is no failure: it is a `Conflict`.
+    #[error("a call succeeds if nothing is wrong; a lost race is Conflict, not an error")]
     Works,
-    /// A record came back otherwise than it was written.
-    #[error("a record comes back as it was written")]
+    /// A record was read with another content than was written.
+    #[error("a record is read as it was written")]
     Faithful,
-    /// A record came back with another version than was written with it. Versions come from the
-    /// library, never from a counter of the store's own: that one begins again when a record
-    /// does.
-    #[error("a record comes back with the version that was written with it")]
+    /// A record was read with another version than was written with it. Versions come from the
+    /// library. A counter of the store's own begins again when a record is recreated.
+    #[error("a record is read with the version that was written with it")]
     Versions,
-    /// A commit on another version than the stored one was done, or said to be.
-    #[error("a commit on a version that is not the stored one is Conflict, and writes nothing")]
+    /// A commit over another version than the stored one was done, or was reported as done.
+    #[error("a commit over a version that is not the stored one is Conflict, and writes nothing")]
     Compares,
-    /// Several commits on one version were done: the comparison and the write are not one step.
-    #[error("of all commits on one version at most one is Done")]
+    /// Several commits over one version were done: the comparison and the write are not one step.
+    #[error("at most one of all commits over one version is Done")]
     OneWinner,
-    /// `Conflict` was told though nobody else had written. A write that failed, or of which nothing
-    /// is known, is an error.
-    #[error("Conflict is told only where somebody else has written")]
+    /// `Conflict` was returned although nobody else had written. A write that failed, or whose
+    /// result is not known, is an error.
+    #[error("Conflict is returned only if somebody else has written")]
     Progress,
-    /// `Done` was told before it was written.
-    #[error("Done is told when it is written, and not before")]
+    /// `Done` was returned before the record was written.
+    #[error("Done is returned after the record is written, and not before")]
     Done,
-    /// A handle did not read what another had been told was done: a cache, or a replica.
-    #[error("every read, by whichever handle, sees what was acknowledged before it began")]
+    /// A handle did not read what another handle had acknowledged: there is a cache or a replica.
+    #[error("a read through any handle sees every commit that was acknowledged before it began")]
     Fresh,
-    /// What was read and written cannot have happened in any order.
-    #[error("reads and writes of a record happen in one order, which is that of the clock as well")]
+    /// No order of the reads and writes explains what they returned.
+    #[error("the reads and writes of a record have one order, which agrees with the clock")]
     Linearizable,
-    /// A call that was dropped half way left half of its work, or a handle that is of no use any
-    /// more.
-    #[error(
-        "a call that is dropped half way has written all or nothing, and leaves the store sound"
-    )]
+    /// A call that was cancelled wrote a part of its record, or left a handle that cannot be used.
+    #[error("a cancelled call has written all or nothing, and leaves the handle usable")]
     WholeOrNothing,
-    /// A record was gone before its `drop_after`.
-    #[error("no record is dropped before its drop_after, as it was written last")]
+    /// A record was dropped before its `drop_after`.
+    #[error("no record is dropped before its drop_after, as it was last written")]
     NotEarly,
-    /// A sweep left what it should have dropped, or dropped more than it was told to.
-    #[error("a sweep drops what is over, at most as many as it is told")]
+    /// A sweep left a record that was due, or dropped more records than its limit.
+    #[error("a sweep drops the records that are due, and no more than its limit")]
     Swept,
-    /// `grants_of` left out a grant, or brought one that is not this user's, or not in the order of
-    /// ids, or not as many as asked for.
-    #[error("grants_of gives the ids of a user's grants, all of them in parts, in their order")]
+    /// `grants_of` omitted a grant, listed one of another user, ignored the order of ids or
+    /// exceeded its limit.
+    #[error("grants_of lists all grant ids of a user, ascending, in pages of any size")]
     Index,
-    /// `load` or `load_grants` brought something else than the single reads do.
-    #[error("load brings what the single reads bring")]
+    /// `load` or `load_grants` returned other records than the single reads.
+    #[error("load returns the records that the single reads return")]
     Loads,
-    /// `load` brought another client than the one that was named, such as the grant's in place of
-    /// one that does not exist (I44).
-    #[error("load brings the client that was named, or none; the grant's only if none was named")]
+    /// `load` returned another client than the one that was named, such as the grant's client in
+    /// place of one that does not exist (I44).
+    #[error("load returns the named client or none; the grant's client only if none was named")]
     NamedClient,
-    /// `raise_epoch` said that it had raised the epoch, and `account` did not say so.
-    #[error("an epoch that was raised is read so, and nobody else's is raised")]
+    /// `account` returned different answers although nothing had changed.
+    #[error("all handles return the same account until it is changed")]
+    Account,
+    /// `raise_epoch` returned `true`, and the epoch was not higher afterwards; or another account
+    /// changed with it.
+    #[error("a raised epoch is read by every handle, and no other account changes")]
     Epoch,
-    /// A result that could not be known was told as `Conflict`, or as `Done`, or a record that
-    /// could not be read as absent.
-    #[error("what is not known is an error: never Conflict, never Done, never absent")]
-    Doubt,
-    /// What was acknowledged was gone after a crash.
-    #[error("what was acknowledged is there after a crash")]
+    /// `load` or `load_grants` returned other accounts than the single reads.
+    #[error("a store that loads accounts returns those that the single reads return")]
+    LoadsAccounts,
+    /// A result that was not known was returned as `Conflict` or `Done`, or a record that could not
+    /// be read as absent.
+    #[error("a result that is not known is an error: never Conflict, Done or absent")]
+    Unknown,
+    /// An acknowledged write was gone after a crash.
+    #[error("an acknowledged write survives a crash")]
     Durable,
     /// One code yielded two pairs of tokens, or its replay left tokens alive (I6, I8).
-    #[error("a code yields one pair of tokens, and its replay ends them")]
+    #[error("a code is redeemed once, and its replay revokes what it yielded")]
     OneRedemption,
-    /// One refresh token had two successors, or lost its family to the very retry that the replay
-    /// window is for (I10, I11, I14).
+    /// One refresh token had two successors, or a retry within the replay window revoked its family
+    /// (I10, I11, I14).
     #[error("a refresh token has one successor")]
     OneSuccessor,
-    /// A token worked after the revocation of its grant had been acknowledged, or after a replay
-    /// (I12, I19).
+    /// A token worked after the revocation of its grant was acknowledged, or after a replay (I12,
+    /// I19).
     #[error("no token of a grant works once its revocation was acknowledged")]
     Revoked,
     /// A consent page was answered twice (I3).
@@ -86,44 +88,48 @@ pub enum Law {
     OneAnswer,
 }
 
-/// A law that was broken, and what was seen of it.
+/// A law that was broken, and the observation that shows it.
 #[derive(Clone, thiserror::Error)]
-#[error("{law}.\n  Here: {told}")]
+#[error("{law}.\n  Here: {observed}")]
 pub struct Violation {
     law: Law,
-    told: String,
+    observed: String,
 }
 
 /// A failing test prints this, so it is written for people.
 impl fmt::Debug for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store breaks a law: {self}\n  (Law::{:?})", self.law)
+        write!(f, "a law is broken: {self}\n  (Law::{:?})", self.law)
     }
 }
 
 impl Violation {
-    /// The law that was broken.
+    /// Returns the law that was broken.
     pub fn law(&self) -> Law {
         self.law
     }
 }
 
 impl Law {
-    /// It was broken so.
-    pub(super) fn broken(self, told: impl fmt::Display) -> Violation {
-        Violation { law: self, told: told.to_string() }
+    /// Returns the violation of this law that was observed.
+    pub(super) fn broken(self, observed: impl fmt::Display) -> Violation {
+        Violation { law: self, observed: observed.to_string() }
     }
 
-    /// It holds if this does; otherwise it was broken so.
-    pub(super) fn holds(self, holds: bool, told: impl FnOnce() -> String) -> Result<(), Violation> {
-        if holds { Ok(()) } else { Err(self.broken(told())) }
+    /// Checks a condition of this law.
+    pub(super) fn holds(
+        self,
+        holds: bool,
+        observed: impl FnOnce() -> String,
+    ) -> Result<(), Violation> {
+        if holds { Ok(()) } else { Err(self.broken(observed())) }
     }
 }
 
-/// The result of a call that nothing is in the way of.
+/// Returns the result of a call that has no reason to fail.
 pub(super) fn works<T, E: fmt::Debug>(
-    what: impl fmt::Display,
+    call: impl fmt::Display,
     result: Result<T, E>,
 ) -> Result<T, Violation> {
-    result.map_err(|error| Law::Works.broken(format_args!("{what} failed: {error:?}")))
+    result.map_err(|error| Law::Works.broken(format_args!("{call} failed: {error:?}")))
 }

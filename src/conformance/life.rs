@@ -1,17 +1,17 @@
-//! How long records are kept: not shorter than they say, and a key that comes back is another
-//! record.
+//! How long records are kept, and what a key means when it is created again.
 
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::harness::Harness;
+use super::host::Host;
 use super::keys::{Key, Record, came_back, commit, shown};
-use super::records::{DAY, now};
+use super::records::{DAY, new_subject, now};
 use super::{Law, Violation};
 use crate::moment::Timestamp;
 use crate::record::Commit;
 
-/// How long a store that drops records by itself is given to drop one that is over.
+/// How long the kit waits for a store that drops records by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TURN: Duration = Duration::from_millis(50);
 
@@ -23,45 +23,43 @@ fn put<H: Harness>(
     mark: &str,
 ) -> Result<Record, Violation> {
     let write = key.write(over.map(Record::version), mark)?;
-    let said = harness.wait(commit(store, &write))?;
-    Law::Progress.holds(said == Commit::Done, || {
-        format!("a commit of {key:?} over {} was told {said:?}", shown(over))
+    let result = harness.wait(commit(store, &write))?;
+    Law::Progress.holds(result == Commit::Done, || {
+        format!("a commit of {key:?} over {} returned {result:?}", shown(over))
     })?;
     Ok(Record::of(&write))
 }
 
-fn gone<H: Harness>(harness: &H, store: &H::Store, key: &Key) -> Result<bool, Violation> {
+fn is_absent<H: Harness>(harness: &H, store: &H::Store, key: &Key) -> Result<bool, Violation> {
     Ok(harness.wait(key.read(store))?.is_none())
 }
 
-/// Sweeps until nothing is left to drop; false if the store drops by itself. No sweep may drop more
-/// than it is told to. It is of this very moment, for others may be at work in this database, and
-/// what is over now is nobody's any more.
+/// Sweeps until no record is due. Returns `false` if the store drops records by itself. It sweeps
+/// as of now: others may use this database at the same time, and nobody uses what is due now.
 fn sweep<H: Harness>(harness: &H, store: &H::Store) -> Result<bool, Violation> {
-    const MOST: usize = 3;
+    const LIMIT: usize = 3;
     loop {
-        match harness.sweep(store, now(), MOST) {
+        match harness.sweep(store, now(), LIMIT) {
             None => return Ok(false),
             Some(0) => return Ok(true),
-            Some(dropped) => Law::Swept.holds(dropped <= MOST, || {
-                format!("a sweep of at most {MOST} dropped {dropped}")
+            Some(dropped) => Law::Swept.holds(dropped <= LIMIT, || {
+                format!("a sweep with the limit {LIMIT} dropped {dropped}")
             })?,
         }
     }
 }
 
-/// No record is dropped before its `drop_after`, as it was written last: not by a sweep, and not by
-/// the store's own expiry. What is over is dropped by a sweep, bounded.
+/// Checks that no record is dropped before its `drop_after`, as it was last written, by a sweep or by
+/// the store's own expiry; and that a sweep drops the records that are due, up to its limit.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn nothing_is_dropped_early<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, start) = (harness.open(), now());
+pub fn records_are_kept_until_drop_after<H: Harness>(harness: &H) -> Result<(), Violation> {
+    let store = harness.open();
+    let start = now();
     let mut soon = start;
     let mut kept = Vec::new();
     for key in Key::all()? {
-        // Ends in a day; never; would have ended soon, and ends in a day now; ended later, and ends
-        // in an hour now.
         kept.push((key.clone(), put(harness, &store, &key, None, "for a day")?));
         let never = key.another()?.until(Timestamp::NEVER);
         kept.push((never.clone(), put(harness, &store, &never, None, "for ever")?));
@@ -82,7 +80,7 @@ pub fn nothing_is_dropped_early<H: Harness>(harness: &H) -> Result<(), Violation
         sleep(TURN);
     }
     are_kept(harness, &store, &kept)?;
-    over_is_dropped(harness, &store)
+    due_is_dropped(harness, &store)
 }
 
 fn are_kept<H: Harness>(
@@ -93,59 +91,57 @@ fn are_kept<H: Harness>(
     sweep(harness, store)?;
     for (key, record) in kept {
         let found = harness.wait(key.read(store))?;
-        let told = || {
-            format!(
-                "{record:?} may not be dropped for an hour yet, and there is {}",
-                shown(found.as_ref())
-            )
-        };
-        Law::NotEarly.holds(found.as_ref() == Some(record), told)?;
+        Law::NotEarly.holds(found.as_ref() == Some(record), || {
+            let found = shown(found.as_ref());
+            format!("{record:?} must be kept for another hour, and {found} is stored")
+        })?;
     }
     Ok(())
 }
 
-fn over_is_dropped<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violation> {
+fn due_is_dropped<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violation> {
     let mut keys = Vec::new();
     for _ in 0..4 {
         for key in Key::all()? {
-            put(harness, store, &key.until(now()), None, "over from the beginning")?;
+            put(harness, store, &key.until(now()), None, "due from the beginning")?;
             keys.push(key);
         }
     }
     if sweep(harness, store)? {
         for key in &keys {
-            Law::Swept.holds(gone(harness, store, key)?, || {
-                format!("{key:?} is over, and no sweep dropped it")
+            Law::Swept.holds(is_absent(harness, store, key)?, || {
+                format!("{key:?} is due, and no sweep dropped it")
             })?;
         }
     }
     Ok(())
 }
 
-/// A key whose record was dropped is a new one when it comes back: a commit over what it was before
-/// conflicts, whenever it lands.
+/// Checks that a record that is created again after it was dropped is a new one: a commit over the
+/// version that it had before conflicts, whenever it lands.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn a_key_that_comes_back_is_another_record<H: Harness>(harness: &H) -> Result<(), Violation> {
+pub fn a_recreated_record_rejects_old_versions<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (store, other) = (harness.open(), harness.open());
     for key in Key::all()? {
         let first = put(harness, &store, &key, None, "the first")?;
-        let over = key.until(Timestamp::from_unix_seconds(now().unix_seconds() - 10));
-        let second = put(harness, &store, &over, Some(&first), "the first, over")?;
+        let due = key.until(Timestamp::from_unix_seconds(now().unix_seconds() - 10));
+        let second = put(harness, &store, &due, Some(&first), "the first, due")?;
         if !is_dropped(harness, &store, &key)? {
-            // It may be kept for longer.
+            // A store may keep it for longer.
             continue;
         }
         let late = |seen: &Record| -> Result<(), Violation> {
-            let said =
-                harness.wait(commit(&other, &key.write(Some(seen.version()), "too late")?))?;
-            let told = || format!("a commit over {seen:?}, which was dropped, was told {said:?}");
-            Law::Compares.holds(said == Commit::Conflict, told)
+            let write = key.write(Some(seen.version()), "too late")?;
+            let result = harness.wait(commit(&other, &write))?;
+            Law::Compares.holds(result == Commit::Conflict, || {
+                format!("a commit over {seen:?}, which was dropped, returned {result:?}")
+            })
         };
         late(&second)?;
-        Law::Compares.holds(gone(harness, &store, &key)?, || {
-            format!("a commit over the dropped {key:?} brought it back")
+        Law::Compares.holds(is_absent(harness, &store, &key)?, || {
+            format!("a commit over the dropped {key:?} created it again")
         })?;
         let again = key.again()?;
         let back = put(harness, &store, &again, None, "the second")?;
@@ -159,14 +155,16 @@ pub fn a_key_that_comes_back_is_another_record<H: Harness>(harness: &H) -> Resul
     Ok(())
 }
 
-/// Whether the store drops what is over: when it is swept, or within some time by itself.
+/// Returns whether the store drops a record that is due: in a sweep, or by itself within some time.
 fn is_dropped<H: Harness>(harness: &H, store: &H::Store, key: &Key) -> Result<bool, Violation> {
     if sweep(harness, store)? {
-        let told = || format!("{key:?} is over, and no sweep dropped it");
-        return Law::Swept.holds(gone(harness, store, key)?, told).map(|()| true);
+        Law::Swept.holds(is_absent(harness, store, key)?, || {
+            format!("{key:?} is due, and no sweep dropped it")
+        })?;
+        return Ok(true);
     }
     for _ in 0..PATIENCE.as_millis() / TURN.as_millis() {
-        if gone(harness, store, key)? {
+        if is_absent(harness, store, key)? {
             return Ok(true);
         }
         sleep(TURN);
@@ -174,25 +172,24 @@ fn is_dropped<H: Harness>(harness: &H, store: &H::Store, key: &Key) -> Result<bo
     Ok(false)
 }
 
-/// A client that was renewed for its grant's sake is there as long as the grant is.
+/// Checks that a client that was renewed because of a grant is kept as long as the grant.
 ///
 /// # Errors
 /// The first [`Violation`].
 pub fn a_client_outlives_its_grants<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, start) = (harness.open(), now());
+    let store = harness.open();
     // Time enough for one flow.
-    let soon = start.after(Duration::from_secs(5));
+    let soon = now().after(Duration::from_secs(5));
     let [.., client] = Key::all()?;
-    let host = super::flows::Host::open(harness, 0)?;
-    host.sign_up_owner(&client);
+    let host = Host::open(harness, 0)?;
     let known = put(harness, &store, &client.until(soon), None, "registered")?;
-    super::flows::grant_of(&host, &client)?;
+    if let Key::Client(client) = &client {
+        host.first_pair(client.id().as_str(), new_subject()?.as_str())?;
+    }
     let renewed = harness.wait(client.read(&store))?;
     Law::NotEarly.holds(renewed.as_ref().is_some_and(|renewed| *renewed != known), || {
-        format!(
-            "a client that would not have outlived its grant should have been renewed; there is {}",
-            shown(renewed.as_ref())
-        )
+        let renewed = shown(renewed.as_ref());
+        format!("a client must be renewed before it expires under its grant; {renewed} is stored")
     })?;
     while now() <= soon {
         sleep(TURN);
@@ -200,6 +197,6 @@ pub fn a_client_outlives_its_grants<H: Harness>(harness: &H) -> Result<(), Viola
     sweep(harness, &store)?;
     let found = harness.wait(client.read(&store))?;
     Law::NotEarly.holds(found.is_some(), || {
-        "the client of a grant in use was dropped at the end it had before".to_owned()
+        "the client of a grant in use was dropped at its earlier drop_after".to_owned()
     })
 }

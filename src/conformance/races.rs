@@ -1,9 +1,9 @@
-//! Many commits at once on one version: a comparison and a write that are two steps are found out
-//! here.
+//! Many simultaneous commits over one version. They find a comparison and a write that are two
+//! steps.
 
 use std::sync::Barrier;
 
-use super::harness::{Harness, at_once, calmly};
+use super::harness::{Harness, at_once, catching_panics};
 use super::keys::{Key, Record, came_back, commit};
 use super::{Law, Violation};
 use crate::record::{Commit, Write};
@@ -11,39 +11,39 @@ use crate::record::{Commit, Write};
 const WORKERS: usize = 8;
 const ROUNDS: usize = 40;
 
-/// Of many commits on one version, by as many handles at once, exactly one is done, the others
-/// conflict, and what is there is what that one wrote. Of new records, and of records that are
-/// there.
+/// Checks that of many simultaneous commits over one version, each through a handle of its own,
+/// exactly one is done and the others conflict, and that the stored record is the winner's. Checked
+/// for new records and for replaced ones.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn of_many_commits_on_one_version_one_wins<H: Harness>(harness: &H) -> Result<(), Violation> {
+pub fn one_of_many_commits_over_a_version_is_done<H: Harness>(
+    harness: &H,
+) -> Result<(), Violation> {
     let barrier = Barrier::new(WORKERS);
     let keys = (0..ROUNDS).map(|_| Key::all()).collect::<Result<Vec<_>, _>>()?.concat();
     let stores: Vec<_> = (0..WORKERS).map(|_| harness.open()).collect();
-    let told = at_once(stores.iter().enumerate(), |(worker, store)| {
+    let results = at_once(stores.iter().enumerate(), |(worker, store)| {
         Ok(race(harness, store, worker, &keys, &barrier))
     })?;
     let store = harness.open();
     for (at, key) in keys.iter().enumerate() {
-        // Two races of each key: the one to create it, and the one to replace what came of that.
+        // Two races for each key: to create the record, and to replace it.
         for turn in [2 * at, 2 * at + 1] {
             let mut done = Vec::new();
-            for answer in told.iter().filter_map(|worker| worker.get(turn)) {
-                let (write, said) = answer.as_ref().map_err(Clone::clone)?;
-                if *said == Commit::Done {
+            for result in results.iter().filter_map(|worker| worker.get(turn)) {
+                let (write, commit) = result.as_ref().map_err(Clone::clone)?;
+                if *commit == Commit::Done {
                     done.push(write);
                 }
             }
-            let told = || {
-                format!(
-                    "{WORKERS} commits at once on one version of {key:?}: {} were Done",
-                    done.len()
-                )
+            let observed = || {
+                let done = done.len();
+                format!("{WORKERS} commits at once over one version of {key:?}: {done} were Done")
             };
-            Law::OneWinner.holds(done.len() <= 1, told)?;
+            Law::OneWinner.holds(done.len() <= 1, observed)?;
             let Some(winner) = done.first() else {
-                return Err(Law::Progress.broken(told()));
+                return Err(Law::Progress.broken(observed()));
             };
             if turn % 2 == 1 {
                 came_back(&Record::of(winner), harness.wait(key.read(&store))?.as_ref(), None)?;
@@ -53,32 +53,32 @@ pub fn of_many_commits_on_one_version_one_wins<H: Harness>(harness: &H) -> Resul
     Ok(())
 }
 
-type Told = Result<(Write, Commit), Violation>;
+type Raced = Result<(Write, Commit), Violation>;
 
-/// What one worker was told in each race. It runs all of them, whatever comes of one, for the
-/// others wait for it.
+/// Runs all races of one worker and returns the results. A failure ends no race, because the other
+/// workers wait for this one.
 fn race<H: Harness>(
     harness: &H,
     store: &H::Store,
     worker: usize,
     keys: &[Key],
     barrier: &Barrier,
-) -> Vec<Told> {
+) -> Vec<Raced> {
     let run = |key: &Key, turn: usize| {
         let read = || {
-            calmly(|| harness.wait(key.read(store)))
+            catching_panics(|| harness.wait(key.read(store)))
                 .map(|record| record.map(|record| record.version()))
         };
         let stored = if turn == 0 { Ok(None) } else { read() };
         let write =
             stored.and_then(|stored| key.write(stored, format!("worker {worker}, turn {turn}")));
         barrier.wait();
-        let told = write.and_then(|write| {
-            calmly(|| harness.wait(commit(store, &write))).map(|said| (write, said))
+        let raced = write.and_then(|write| {
+            catching_panics(|| harness.wait(commit(store, &write))).map(|commit| (write, commit))
         });
-        // Nobody reads for the next race before all have run this one.
+        // Nobody reads for the next race before all workers have run this one.
         barrier.wait();
-        told
+        raced
     };
     keys.iter().flat_map(|key| [run(key, 0), run(key, 1)]).collect()
 }

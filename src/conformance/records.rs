@@ -1,5 +1,4 @@
-//! Records to write: each with keys that nobody else has, and content that tells which write it is
-//! of.
+//! The records that the kit writes. Each has new keys, and a mark that names the write.
 
 use std::time::Duration;
 
@@ -31,33 +30,33 @@ fn drawn() -> Result<Entropy, Violation> {
     SystemEntropy.draw().map_err(|error| Law::Works.broken(error))
 }
 
-/// A grant's id that was never used.
+/// Returns the id of a new grant.
 pub(super) fn new_id() -> Result<GrantId, Violation> {
     Ok(drawn()?.grant_id())
 }
 
-/// A user that nobody is.
+/// Returns the subject of a new user.
 pub(super) fn new_subject() -> Result<Subject, Violation> {
     Ok(Subject::new(format!("conformance-{}", new_id()?)))
 }
 
-/// A grant, by what matters of it to a store. The rest is as usual.
+/// A grant, by the parts that matter to a store.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) id: GrantId,
     pub(super) subject: Subject,
     pub(super) client: ClientId,
-    /// Tells which write it is of.
+    /// Names the write.
     pub(super) mark: String,
-    /// The version that the record of a consent page begins with, if not one by its mark.
+    /// The version that the record of a consent page begins with. By default it follows from the mark.
     pub(super) begins: Option<u64>,
-    /// Whether it is in use already, and no consent page any more.
+    /// Whether the grant is in use, and no longer a consent page.
     pub(super) in_use: bool,
     pub(super) drop_after: Timestamp,
 }
 
 impl Draft {
-    /// Of a new grant of a new user, which may be dropped in a day.
+    /// Returns a new grant of a new user, which may be dropped in a day.
     pub(super) fn new() -> Result<Self, Violation> {
         let entropy = drawn()?;
         Ok(Self {
@@ -83,9 +82,9 @@ impl Draft {
         Self { subject: subject.clone(), ..self.clone() }
     }
 
-    /// The record.
+    /// Returns the record.
     pub(super) fn grant(&self) -> Result<Grant, Violation> {
-        let unusable = |_| Law::Works.broken("the kit's own record is not one");
+        let unusable = |_| Law::Works.broken("the kit's own record cannot be built");
         let (policy, client) = (policy(0)?, client(self.client.as_str()).map_err(unusable)?);
         let redirect_uri = client
             .verify_redirect(Some(CALLBACK), &policy)
@@ -103,7 +102,7 @@ impl Draft {
             created: now(),
         };
         let code_challenge = CodeChallenge::parse(CHALLENGE)
-            .ok_or_else(|| Law::Works.broken("the kit's own challenge is none"))?;
+            .ok_or_else(|| Law::Works.broken("the kit's own challenge cannot be parsed"))?;
         let prompt = PendingConsent {
             ticket_digest: self
                 .begins
@@ -117,7 +116,7 @@ impl Draft {
         Ok(if self.in_use { pending.in_use(before(self.drop_after, KEPT)) } else { pending })
     }
 
-    /// The commit of it over this version.
+    /// Returns the commit of this grant over a version.
     pub(super) fn over(&self, seen: Option<Version>) -> Result<Write, Violation> {
         let grant = self.grant()?;
         let seen =
@@ -128,7 +127,7 @@ impl Draft {
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The last use of a record that is kept so long and may be dropped then.
+/// Returns the last use of a record that may be dropped at `drop_after` and is kept for this long.
 fn before(drop_after: Timestamp, kept: Duration) -> Timestamp {
     if drop_after == Timestamp::NEVER {
         return drop_after;
@@ -136,23 +135,23 @@ fn before(drop_after: Timestamp, kept: Duration) -> Timestamp {
     Timestamp::from_unix_seconds(drop_after.unix_seconds().saturating_sub(kept.as_secs()))
 }
 
-/// A client of the operator's.
+/// Returns a client of the operator's.
 pub(super) fn client(id: &str) -> Result<Client, ClientError> {
     Client::public(id).name("A client of the conformance kit").redirect_uri(CALLBACK).build()
 }
 
-/// A client that nobody has, known until then under a random epoch, as one that registered itself.
+/// Returns a new client that registered itself, with a random epoch, known until this time.
 pub(super) fn new_client(until: Timestamp) -> Result<Client, Violation> {
     let entropy = drawn()?;
     client_again(entropy.client_id().as_str(), until)
 }
 
-/// The client of this id, registered anew.
+/// Returns the client of this id, registered again.
 pub(super) fn client_again(id: &str, until: Timestamp) -> Result<Client, Violation> {
     client_of_epoch(id, until, drawn()?.epoch())
 }
 
-/// The client of this id, of an epoch that its versions are counted from.
+/// Returns the client of this id with this epoch, from which its versions are counted.
 pub(super) fn client_of_epoch(id: &str, until: Timestamp, epoch: u64) -> Result<Client, Violation> {
     let owner = new_subject()?;
     let builder = Client::public(id).redirect_uri(CALLBACK).owner(owner).registered(
@@ -164,13 +163,13 @@ pub(super) fn client_of_epoch(id: &str, until: Timestamp, epoch: u64) -> Result<
     builder.build().map_err(|error| Law::Works.broken(error))
 }
 
-/// The commit of a client over this version.
+/// Returns the commit of a client over a version.
 pub(super) fn over(seen: Option<Version>, client: Client) -> Write {
     let seen = seen.map(|version| Stored { record: std::sync::Arc::new(client.clone()), version });
     Write::client(seen.as_ref(), client)
 }
 
-/// A policy with a replay window of so many seconds.
+/// Returns a policy with a replay window of so many seconds.
 pub(super) fn policy(window: u64) -> Result<Policy, Violation> {
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read and change your notes")
@@ -181,11 +180,11 @@ pub(super) fn policy(window: u64) -> Result<Policy, Violation> {
     policy.build().map_err(|error| Law::Works.broken(error))
 }
 
-/// Numbers that look random and are the same at each run (SplitMix64).
+/// Pseudo-random numbers that are the same at each run (SplitMix64).
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    /// A number below this one, which is not 0.
+    /// Returns a number below `bound`, which is not 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -195,9 +194,9 @@ impl Dice {
         usize::try_from((z ^ (z >> 31)) % bound).unwrap_or(0)
     }
 
-    /// One of these.
+    /// Returns one of these.
     pub(super) fn pick<'a, T, const N: usize>(&mut self, of: &'a [T; N]) -> &'a T {
-        // An array without a first is not asked for.
+        // The array is never empty.
         of.get(self.below(N)).unwrap_or(&of[0])
     }
 }

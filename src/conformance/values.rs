@@ -1,4 +1,4 @@
-//! Values of any kind: what a client may send ends in records, and comes back as it was.
+//! Values of any kind: a record holds what a client sent, and is read as it was written.
 
 use super::harness::Harness;
 use super::keys::{Key, Record, came_back, commit};
@@ -7,10 +7,10 @@ use super::records::{DAY, Draft, client, client_of_epoch, new_client, now, over}
 use super::{Law, Violation};
 use crate::moment::Timestamp;
 use crate::record::{Commit, Version};
-use crate::store::AsyncStore as _;
+use crate::store::Store as _;
 use crate::value::text::{ClientId, Subject};
 
-/// Texts that some column, codec or query language does not like.
+/// Texts that some columns, codecs or query languages reject or change.
 const TEXTS: [&str; 10] = [
     "",
     "\0\u{1}\u{1f}\u{7f}",
@@ -24,18 +24,19 @@ const TEXTS: [&str; 10] = [
     "NULL",
 ];
 
-/// Any text in a record, a very large record, an identifier of any length and case, any version and
-/// any time come back as they were.
+/// Checks that any text in a record, a very large record, identifiers of any length and case, any
+/// version and any time are read as they were written.
 ///
 /// # Errors
 /// The first [`Violation`].
-pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Violation> {
+pub fn values_of_any_kind_are_kept<H: Harness>(harness: &H) -> Result<(), Violation> {
     let (store, other) = (harness.open(), harness.open());
     let round = |key: &Key, mark: &str, seen: Option<Version>| -> Result<Version, Violation> {
         let write = key.write(seen, mark)?;
-        let said = harness.wait(commit(&store, &write))?;
-        Law::Progress
-            .holds(said == Commit::Done, || format!("a commit of {key:?} was told {said:?}"))?;
+        let result = harness.wait(commit(&store, &write))?;
+        Law::Progress.holds(result == Commit::Done, || {
+            format!("a commit of {key:?} over {seen:?} returned {result:?}")
+        })?;
         came_back(&Record::of(&write), harness.wait(key.read(&other))?.as_ref(), None)?;
         Ok(Record::of(&write).version())
     };
@@ -55,7 +56,7 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
             round(&key.until(end), "ends late", None)?;
         }
     }
-    // Versions are of 64 bits, and go round.
+    // Versions have 64 bits and wrap.
     let id = new_client(now())?.id().as_str().to_owned();
     let client = Key::Client(Box::new(client_of_epoch(&id, now().after(DAY), u64::MAX - 2)?));
     let grant = Key::Grant(Draft { begins: Some(u64::MAX - 1), ..Draft::new()? });
@@ -68,8 +69,7 @@ pub fn values_of_any_kind_come_back<H: Harness>(harness: &H) -> Result<(), Viola
     identifiers(harness, &store)
 }
 
-/// Identifiers that differ in little are different records, and the longest is as good as the
-/// shortest.
+/// Checks that similar identifiers name different records, and that the longest is kept.
 fn identifiers<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violation> {
     let base = new_client(now())?.id().as_str().to_owned();
     let long = format!("{base}{}", "~".repeat(2048 - base.len()));
@@ -82,34 +82,36 @@ fn identifiers<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Violatio
         long,
     ];
     for id in &ids {
-        let client = works("the kit's own client", client(id))?;
-        let said = harness.wait(commit(store, &over(None, client)))?;
-        Law::Progress
-            .holds(said == Commit::Done, || format!("a new client {id:?} was told {said:?}"))?;
+        let client = works("building a client", client(id))?;
+        let result = harness.wait(commit(store, &over(None, client)))?;
+        Law::Progress.holds(result == Commit::Done, || {
+            format!("a commit of the client {id:?}, which is new, returned {result:?}")
+        })?;
     }
     for id in &ids {
         let found = works("a read", harness.wait(store.client(id)))?;
         let same = found.as_ref().is_some_and(|stored| stored.record.id().as_str() == id);
-        Law::Faithful.holds(same, || format!("a read of the client {id:?} brought {found:?}"))?;
+        Law::Faithful.holds(same, || format!("a read of the client {id:?} returned {found:?}"))?;
     }
     let absent = [base[..base.len() - 1].to_owned(), format!("{base}_"), "%".to_owned()];
     for id in &absent {
         let found = works("a read", harness.wait(store.client(id)))?;
         Law::Faithful.holds(found.is_none(), || {
-            format!("a read of the client {id:?}, who does not exist, brought {found:?}")
+            format!("a read of the client {id:?}, which does not exist, returned {found:?}")
         })?;
     }
-    // A grant names its client and its user; both may be of any length and look like anything.
-    let client = works("the kit's own client", ClientId::new(&ids[5]))?;
+    // A grant names its client and its user. Both may be long and have any characters.
+    let client = works("building a client", ClientId::new(&ids[5]))?;
     let draft = Draft { client, ..Draft::new()? }
         .of(&Subject::new(format!("Ünïcode 用户 '\"{{}}%\\ {}", "y".repeat(500))));
-    let said = harness.wait(commit(store, &draft.over(None)?))?;
-    Law::Progress.holds(said == Commit::Done, || format!("a new grant was told {said:?}"))?;
+    let result = harness.wait(commit(store, &draft.over(None)?))?;
+    Law::Progress
+        .holds(result == Commit::Done, || format!("a commit of a new grant returned {result:?}"))?;
     let found = works(
         "grants_of",
         harness.wait(store.grants_of(draft.subject.as_str(), None, usize::MAX)),
     )?;
     Law::Index.holds(found.contains(&draft.id), || {
-        format!("the grant of {:?} is not among {found:?}", draft.subject)
+        format!("the grant of {:?} is not listed in {found:?}", draft.subject)
     })
 }

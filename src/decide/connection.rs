@@ -5,7 +5,7 @@ use super::context::Context;
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::grant::Phase;
-use crate::keys::{ClientKey, Keys};
+use crate::keys::{ClientKey, GrantList, Keys};
 use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
@@ -18,7 +18,11 @@ impl Operation for ConnectionList<'_> {
     type Response = Connections;
 
     fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
-        Keys { list: Some(self.list), ..Keys::default() }
+        Keys::default()
+    }
+
+    fn list(&self) -> Option<GrantList<'_>> {
+        Some(self.list)
     }
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Connections> {

@@ -12,7 +12,7 @@
 use super::guard::Host;
 use crate::audit::AuditError;
 use crate::event::{Event, EventKind, Written};
-use crate::keys::Keys;
+use crate::keys::{GrantList, Keys};
 use crate::moment::{Entropy, Moment};
 use crate::operation::{Decision, Loaded, Operation, Settled};
 use crate::reason::Reason;
@@ -28,6 +28,8 @@ const ATTEMPTS: u32 = 4;
 pub(crate) enum Need<'a> {
     /// These records.
     Load(Keys<'a>),
+    /// These grants of a user.
+    List(GrantList<'a>),
     /// A place in the trail for this event, before its write is begun.
     Place(&'a Event),
     /// This write.
@@ -85,7 +87,10 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// Returns what is needed next.
     pub(crate) fn need(&self) -> Need<'_> {
         let Some(decision) = &self.decision else {
-            return Need::Load(self.operation.keys(self.host.policy(), &self.moment));
+            return match self.operation.list() {
+                Some(list) => Need::List(list),
+                None => Need::Load(self.operation.keys(self.host.policy(), &self.moment)),
+            };
         };
         match (self.phase, decision.write()) {
             (Phase::Begun, Some(_)) => Need::Place(&decision.settled().event),

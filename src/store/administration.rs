@@ -67,3 +67,41 @@ pub trait StoreAdministration: Store {
         limit: usize,
     ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 }
+
+/// Implements [`StoreAdministration`] for a pointer to an implementor.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<S: StoreAdministration> StoreAdministration for $pointer {
+            async fn put_client(&self, client: Client) -> Result<(), S::Error> {
+                (**self).put_client(client).await
+            }
+
+            async fn clients(
+                &self,
+                after: Option<&str>,
+                limit: usize,
+            ) -> Result<Vec<Stored<Client>>, S::Error> {
+                (**self).clients(after, limit).await
+            }
+
+            async fn grants(
+                &self,
+                after: Option<GrantId>,
+                limit: usize,
+            ) -> Result<Vec<Stored<Grant>>, S::Error> {
+                (**self).grants(after, limit).await
+            }
+
+            async fn counts(&self) -> Result<Counts, S::Error> {
+                (**self).counts().await
+            }
+
+            async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, S::Error> {
+                (**self).sweep(now, limit).await
+            }
+        }
+    };
+}
+
+forward!(&S);
+forward!(std::sync::Arc<S>);

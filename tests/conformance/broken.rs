@@ -1,13 +1,14 @@
-//! Stores that are broken on purpose, each in one of the ways in which stores are.
+//! Stores that are broken on purpose, each in one of the ways in which stores are broken.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use grantcore::conformance::{Awaited, Blocking, Harness};
+use grantcore::blocking::{self, Ready};
+use grantcore::conformance::{Blocking, Harness};
 use grantcore::{
-    Account, Client, ClientKey, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Store, Stored,
+    Account, Balance, Client, ClientKey, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Stored,
     SystemClock, Timestamp, Write,
 };
 
@@ -19,63 +20,69 @@ pub enum Bug {
     None,
     /// `SELECT` the version, then `UPDATE` whatever it is.
     CheckThenWrite,
-    /// `UPDATE … WHERE version`, and nobody looks whether a row was changed.
+    /// `UPDATE … WHERE version`, and the number of changed rows is ignored.
     RowsAffectedIgnored,
     /// Acknowledges, and writes a little later.
     AcknowledgedBeforeWritten,
-    /// Keeps what it has read, for each handle apart.
+    /// Each handle caches what it has read.
     StaleReadCache,
-    /// A busy database is told as a lost race.
+    /// A busy database is returned as a lost race.
     ConflictForBusy,
-    /// A lost race is told as an error.
+    /// A lost race is returned as an error.
     ErrorForConflict,
-    /// Counts versions itself, beginning with 1 for each new row.
+    /// Counts versions by itself, from 1 for each new row.
     VersionReset,
-    /// Leaves the record as it is, and moves the version.
+    /// Keeps the old record and moves the version.
     KeepsOldBody,
-    /// Drops records a while before their end.
+    /// A sweep drops records before their end.
     EarlyExpiry,
-    /// Has records go by themselves, a while before their end.
+    /// Records expire by themselves, before their end.
     OwnExpiryEarly,
-    /// Gives a row its end when it is made, and not when it changes.
+    /// Sets the end of a row when it is created, and not when it changes.
     FirstEndForGood,
-    /// Sweeps all there is, whatever it is told.
+    /// A sweep ignores its limit.
     SweepsAll,
     /// Never sweeps clients.
     SweepsNoClients,
-    /// A row that is not there is made when it is to be replaced.
+    /// A row that is absent is created when it is to be replaced.
     Upsert,
     /// Looks users up by a prefix.
     SubjectByPrefix,
     /// Forgets the index when a grant changes.
     SubjectLost,
-    /// Takes note of a user's grant when it begins as a consent page, and else not.
+    /// Indexes a grant only if it begins as a consent page.
     SubjectOfPagesOnly,
     /// Lists in descending order.
     SubjectUnordered,
-    /// A part of a list begins with what the part before ended with.
+    /// A page begins with the last id of the page before.
     SubjectPagesOverlap,
-    /// Identifiers are the same in any letter case.
+    /// Identifiers are compared without their letter case.
     FoldsCase,
-    /// A column of 4,000 characters, cut without a word.
+    /// A column of 4,000 characters that cuts longer texts silently.
     CutsBodies,
-    /// Brings the account of nobody.
+    /// `load` returns no account.
     LoadsNoAccount,
-    /// Says of every account that it stands well.
+    /// `load` returns every account as active and with its first epoch.
     LoadsGoodAccounts,
-    /// Forgets the account that answers for a client.
+    /// `load` returns no owner.
     LoadsNoOwner,
-    /// Looks for the client that the request names, and not for the grant's.
+    /// `load` returns no balance.
+    LoadsNoBalance,
+    /// `load_grants` returns no accounts.
+    LoadsNoAccountsOfMany,
+    /// `load` without accounts leaves out the client as well.
+    SkipsClients,
+    /// `load` returns the client that the request names, and not the grant's.
     LoadsNoClientOfGrant,
-    /// Takes a client that cannot exist for one that was not named.
+    /// `load` takes a client that cannot exist for one that was not named.
     ImpossibleIsUnnamed,
-    /// Brings the grant's client where the one that was named does not exist.
+    /// `load` returns the grant's client if the named one does not exist.
     AbsentIsOfGrant,
-    /// Brings the grant's client whichever was named.
+    /// `load` returns the grant's client whichever was named.
     AlwaysOfGrant,
-    /// Brings the grant's client as the caller where that one does not exist.
+    /// `load` returns the grant's client as the caller if the caller does not exist.
     CallerIsOfGrant,
-    /// Says that it raised an epoch, and did not.
+    /// `raise_epoch` returns `true` and raises nothing.
     EpochNotRaised,
 }
 
@@ -84,29 +91,26 @@ pub struct Broken {
     rows: Arc<Rows>,
     bug: Bug,
     cache: Mutex<BTreeMap<Id, Option<Row>>>,
-    /// What is acknowledged and not written, and how many calls it waits for.
+    /// The rows that are acknowledged and not written.
     queue: Mutex<Vec<(Id, Row)>>,
     calls: AtomicUsize,
     order: Arc<Mutex<Vec<GrantId>>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum BrokenError {
-    Undecodable,
+    #[error("the record cannot be decoded")]
+    Undecodable(#[from] serde_json::Error),
+    #[error("somebody else was faster")]
     LostRace,
-}
-
-impl From<serde_json::Error> for BrokenError {
-    fn from(_: serde_json::Error) -> Self {
-        Self::Undecodable
-    }
 }
 
 type Result<T> = std::result::Result<T, BrokenError>;
 
-/// A database with this bug in the way of it, and the handles of it.
-pub fn harness(bug: Bug) -> impl Harness<Store = Awaited<Broken>> {
-    let (rows, order) = (Arc::new(Rows::default()), Arc::new(Mutex::new(Vec::new())));
+/// Handles of one database that have this bug.
+pub fn harness(bug: Bug) -> impl Harness<Store = Ready<Broken>> {
+    let rows = Arc::new(Rows::default());
+    let order = Arc::new(Mutex::new(Vec::new()));
     let open = move || Broken {
         rows: Arc::clone(&rows),
         bug,
@@ -174,8 +178,7 @@ impl Broken {
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
         }
-        // Others come between what was read and what is written, as they do where a database is
-        // further away.
+        // Others write between the read and the write, as they do with a remote database.
         let far_away = || std::thread::sleep(Duration::from_millis(3));
         if matches!(self.bug, Bug::CheckThenWrite | Bug::RowsAffectedIgnored) {
             far_away();
@@ -236,7 +239,7 @@ impl Broken {
     }
 }
 
-impl Store for Broken {
+impl blocking::Store for Broken {
     type Error = BrokenError;
 
     fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
@@ -275,17 +278,6 @@ impl Store for Broken {
         Ok(own)
     }
 
-    fn account(&self, subject: &str) -> Result<Option<Account>> {
-        Ok(Some(self.rows.account(subject)))
-    }
-
-    fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        if !self.has(Bug::EpochNotRaised) {
-            self.rows.raise(subject);
-        }
-        Ok(true)
-    }
-
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let grant = keys.grant.map(|id| self.grant(id)).transpose()?.flatten();
         let of_grant = grant.as_ref().map(|stored| Arc::clone(&stored.record));
@@ -297,8 +289,9 @@ impl Store for Broken {
             }
             _ => keys.client_id(of_grant.as_deref()),
         };
+        let client = client.filter(|_| !(self.has(Bug::SkipsClients) && keys.skip_accounts));
         let find = |id: Option<&str>| -> Result<_> {
-            Ok(id.map(|id| self.client(id)).transpose()?.flatten())
+            Ok(id.map(|id| blocking::Store::client(self, id)).transpose()?.flatten())
         };
         let mut client = find(client)?;
         if self.has(Bug::AbsentIsOfGrant) && client.is_none() && keys.client.as_named().is_some() {
@@ -319,8 +312,36 @@ impl Store for Broken {
         if self.has(Bug::CallerIsOfGrant) && caller.is_none() {
             caller = find(client_of_grant)?;
         }
-        let balance =
-            grant.as_ref().filter(|_| keys.balance).map(|_| grantcore::Balance::Sufficient);
-        Ok(Loaded { grant, client, account, owner, caller, balance })
+        let payer = grant.as_ref().filter(|_| keys.balance && !self.has(Bug::LoadsNoBalance));
+        let balance = payer.map(|_| Balance::Sufficient);
+        Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
+    }
+
+    fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
+        let load = |id: &GrantId| {
+            let loaded = self.load(&Keys::of_grant(*id))?;
+            Ok(match self.bug {
+                Bug::LoadsNoAccountsOfMany => Loaded { account: None, owner: None, ..loaded },
+                _ => loaded,
+            })
+        };
+        ids.iter().map(load).collect()
     }
 }
+
+impl blocking::Accounts for Broken {
+    type Error = BrokenError;
+
+    fn account(&self, subject: &str) -> Result<Option<Account>> {
+        Ok(Some(self.rows.account(subject)))
+    }
+
+    fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        if !self.has(Bug::EpochNotRaised) {
+            self.rows.raise(subject);
+        }
+        Ok(true)
+    }
+}
+
+impl blocking::LoadsAccounts for Broken {}

@@ -1,16 +1,17 @@
-//! The checks that need a hook: crashes, faults, damage and dropped calls, each with a store that
-//! stands them and some that do not.
+//! The checks that need a hook: crashes, faults, damage and cancelled calls, each with a store that
+//! passes and some that do not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use grantcore::blocking::{self, Ready};
 use grantcore::conformance::{
-    Awaited, Blocking, Crash, Damaged, Fault, Faults, Harness, Law, Violation,
-    a_dropped_future_leaves_all_or_nothing, acknowledged_commits_survive, damage_is_an_error,
-    doubt_is_an_error, histories_with_faults_are_linearizable,
+    Blocking, Crash, Damaged, Fault, Faults, Harness, Law, Violation,
+    a_cancelled_call_leaves_all_or_nothing, acknowledged_commits_survive,
+    damaged_records_are_errors, histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
-use grantcore::{AsyncStore, Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Write};
+use grantcore::{Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Write};
 
 use crate::rows::{Id, Row, Rows, split};
 
@@ -18,23 +19,23 @@ use crate::rows::{Id, Row, Rows, split};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
-    /// Writes to its disk now and then.
+    /// Writes to its disk only now and then.
     ForgetsAtCrash,
-    /// An answer that was lost is told as a lost race.
+    /// A lost answer is returned as a lost race.
     ConflictForUnknown,
-    /// A request that was lost is told as done.
+    /// A lost request is returned as done.
     DoneForUnknown,
-    /// Tries again by itself, and then finds that somebody was faster: itself.
+    /// Repeats a lost commit by itself, which then conflicts with its own first attempt.
     RetriesBlindly,
-    /// A read that failed is told as a record that is not there.
+    /// A failed read is returned as an absent record.
     AbsentForFailed,
-    /// A record that does not decode is told as one that is not there.
+    /// A record that cannot be decoded is returned as absent.
     AbsentForUndecodable,
-    /// A connection that was lost once is never made anew.
+    /// A connection that was lost once is never opened again.
     StaysDown,
 }
 
-/// A database, with what is on its disk and what it knows.
+/// A database, with the rows in memory and those on its disk.
 #[derive(Default)]
 struct Database {
     rows: Rows,
@@ -49,11 +50,12 @@ struct Handle {
     down: Mutex<bool>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the database is down")]
 struct Down;
 
 impl Handle {
-    /// Has this happen to the database, and brings the answer if that arrives.
+    /// Sends a request to the database and returns the answer if it arrives.
     fn call<T>(&self, act: impl Fn() -> T) -> Result<T, Down> {
         if *self.down.lock().unwrap() {
             return Err(Down);
@@ -103,7 +105,7 @@ impl Handle {
     }
 }
 
-impl Store for Handle {
+impl blocking::Store for Handle {
     type Error = Down;
 
     fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Down> {
@@ -146,9 +148,9 @@ fn bench(bug: Bug) -> Bench<impl Fn() -> Handle + Sync> {
 }
 
 impl<O: Fn() -> Handle + Sync> Harness for Bench<O> {
-    type Store = Awaited<Handle>;
+    type Store = Ready<Handle>;
 
-    fn open(&self) -> Awaited<Handle> {
+    fn open(&self) -> Ready<Handle> {
         self.inner.open()
     }
 
@@ -175,7 +177,7 @@ impl<O: Fn() -> Handle + Sync> Faults for Bench<O> {
 }
 
 #[test]
-fn crashes_lose_nothing_that_is_on_the_disk_and_what_is_not_is_missed() {
+fn a_crash_keeps_what_is_on_the_disk_and_other_losses_are_found() {
     let verdict = acknowledged_commits_survive(&bench(Bug::None), 20).unwrap();
     verdict.holds().unwrap();
     assert!(verdict.acknowledged > 20 * 5, "{verdict:?}");
@@ -197,25 +199,25 @@ fn is_found(
         Box::new(move || Handle { database: Arc::clone(&own), bug, down: Mutex::default() });
     let violation = check(&Bench { inner: Blocking::new(open), database })
         .expect_err(&format!("{bug:?} was not found"));
-    assert_eq!(violation.law(), law, "{bug:?} was found otherwise: {violation:?}");
+    assert_eq!(violation.law(), law, "{bug:?} broke another law: {violation:?}");
 }
 
 #[test]
-fn doubt_that_is_told_as_an_answer_is_found() {
-    doubt_is_an_error(&bench(Bug::None)).unwrap();
+fn an_unknown_result_that_is_returned_as_known_is_found() {
+    unknown_results_are_errors(&bench(Bug::None)).unwrap();
     histories_with_faults_are_linearizable(&bench(Bug::None)).unwrap();
     for bug in
         [Bug::ConflictForUnknown, Bug::DoneForUnknown, Bug::RetriesBlindly, Bug::AbsentForFailed]
     {
-        is_found(bug, Law::Doubt, doubt_is_an_error);
+        is_found(bug, Law::Unknown, unknown_results_are_errors);
     }
-    is_found(Bug::StaysDown, Law::Works, doubt_is_an_error);
+    is_found(Bug::StaysDown, Law::Works, unknown_results_are_errors);
 }
 
 #[test]
-fn a_damaged_record_that_is_told_as_absent_is_found() {
+fn a_damaged_record_that_is_returned_as_absent_is_found() {
     let check = |bench: &Bench<_>| {
-        damage_is_an_error(bench, |damaged| {
+        damaged_records_are_errors(bench, |damaged| {
             let id = match damaged {
                 Damaged::Grant(id) => Id::Grant(id),
                 Damaged::Client(id) => Id::Client(id.to_owned()),
@@ -223,9 +225,9 @@ fn a_damaged_record_that_is_told_as_absent_is_found() {
             bench.database.rows.lock().get_mut(&id).unwrap().body.push('}');
         })
     };
-    is_found(Bug::AbsentForUndecodable, Law::Doubt, check);
+    is_found(Bug::AbsentForUndecodable, Law::Unknown, check);
     let sound = bench(Bug::None);
-    damage_is_an_error(&sound, |_| {
+    damaged_records_are_errors(&sound, |_| {
         sound.database.rows.lock().values_mut().for_each(|row| row.body.push('}'));
     })
     .unwrap();
@@ -234,15 +236,15 @@ fn a_damaged_record_that_is_told_as_absent_is_found() {
 /// How a store waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
-    /// Before and after it writes, and not in between.
+    /// Before and after its write, and not in between.
     Around,
     /// Between two halves of its write.
     Between,
-    /// In a transaction that stays open on its connection if nobody ends it.
+    /// In a transaction that stays open on its connection until it is ended.
     InTransaction,
 }
 
-/// A handle of a store that waits: a connection with what is in its open transaction.
+/// A handle of an async store: a connection with the rows of its open transaction.
 struct Waiting {
     rows: Arc<Rows>,
     waits: Waits,
@@ -285,7 +287,7 @@ impl Waiting {
     }
 }
 
-impl AsyncStore for Waiting {
+impl Store for Waiting {
     type Error = serde_json::Error;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, serde_json::Error> {
@@ -338,7 +340,7 @@ fn runtime(waits: Waits) -> Runtime {
     )
 }
 
-/// A store that is awaited passes all, too.
+/// An async store passes all laws, too.
 mod waiting {
     use super::{Waits, runtime};
 
@@ -346,14 +348,14 @@ mod waiting {
 }
 
 #[test]
-fn a_call_that_is_dropped_half_way_is_found_to_have_left_half_of_its_work() {
+fn a_cancelled_call_that_wrote_a_half_is_found() {
     for waits in [Waits::Between, Waits::InTransaction] {
-        let violation = a_dropped_future_leaves_all_or_nothing(&runtime(waits))
+        let violation = a_cancelled_call_leaves_all_or_nothing(&runtime(waits))
             .expect_err(&format!("{waits:?} was not found"));
         assert_eq!(
             violation.law(),
             Law::WholeOrNothing,
-            "{waits:?} was found otherwise: {violation:?}"
+            "{waits:?} broke another law: {violation:?}"
         );
     }
 }

@@ -1,5 +1,5 @@
 //! The conformance kit: the reference store passes it, and each store that is broken on purpose is
-//! found out, by the law it breaks.
+//! found, by the law that it breaks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,33 +7,44 @@
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
 )]
-#![allow(unreachable_pub, reason = "one crate, several rooms")]
+#![allow(unreachable_pub, reason = "a test crate of several modules")]
 
 mod broken;
 mod found;
 mod hooks;
 mod rows;
+mod users;
 
 /// The reference store passes.
 mod memory {
     use std::sync::Arc;
 
     use grantcore::MemoryStore;
+    use grantcore::blocking::Ready;
     use grantcore::conformance::{Blocking, Harness};
 
-    fn harness() -> impl Harness {
+    fn harness() -> impl Harness<Store = Ready<Arc<MemoryStore>>> {
         let store = Arc::new(MemoryStore::new());
         Blocking::new(move || Arc::clone(&store))
             .swept_by(|store: &Arc<MemoryStore>, now, limit| store.sweep(now, limit))
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::accounts_conformance!([harness()], FromStore);
 }
 
-/// So does the plain store that the broken ones are made of: what is found in them is what is
-/// broken there.
+/// So does the plain store that the broken ones are made of: they are found by their bug alone.
 mod plain {
     use crate::broken::{Bug, harness};
 
     grantcore::conformance!([harness(Bug::None)]);
+    grantcore::accounts_conformance!([harness(Bug::None)], FromStore);
+}
+
+/// The smallest accounts pass.
+mod always_active {
+    use grantcore::AlwaysActive;
+    use grantcore::conformance::BlockingAccounts;
+
+    grantcore::accounts_conformance!([BlockingAccounts::new(|| AlwaysActive)]);
 }

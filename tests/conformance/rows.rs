@@ -1,5 +1,4 @@
-//! A plain store, right as it is: two tables of rows under one lock. What is broken on purpose is
-//! made of it.
+//! A plain store that is right: two tables of rows under one lock. The broken stores are made of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -13,7 +12,7 @@ pub enum Id {
     Client(String),
 }
 
-/// A record of either table, as text: as a database keeps it.
+/// A record of either table, as text, as a database stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub version: u64,
@@ -48,7 +47,7 @@ impl Rows {
         *self.epochs.lock().unwrap().entry(subject.to_owned()).or_default() += 1;
     }
 
-    /// Puts the row there if the version is the one seen.
+    /// Writes the row if the stored version is `seen`.
     pub fn put(&self, id: Id, seen: Option<u64>, row: Row) -> Commit {
         let mut rows = self.lock();
         if rows.get(&id).map(|row| row.version) != seen {
@@ -58,7 +57,7 @@ impl Rows {
         Commit::Done
     }
 
-    /// The ids of this user's grants.
+    /// Lists the ids of a user's grants.
     pub fn grants_of(&self, subject: &str, after: Option<GrantId>, limit: usize) -> Vec<GrantId> {
         let rows = self.lock();
         let own = rows.iter().filter(|(_, row)| row.subject.as_deref() == Some(subject));
@@ -66,7 +65,7 @@ impl Rows {
         ids.filter(|id| Some(*id) > after).take(limit).collect()
     }
 
-    /// Drops what is over.
+    /// Drops rows that are due.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
         let mut rows = self.lock();
         let over: Vec<_> = rows
@@ -79,7 +78,7 @@ impl Rows {
     }
 }
 
-/// The key, the version that must be there, and the row to put there.
+/// Returns the key, the version that must be stored, and the row to write.
 pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
     let number = |version: Version| version.0;
     match write {

@@ -1,64 +1,75 @@
-//! The grants and clients of a [`grantcore`] server in PostgreSQL, for servers of more than one
-//! process.
+//! Stores the grants and clients of a [`grantcore`] server in PostgreSQL, for servers of several
+//! processes.
 //!
 //! ```no_run
-//! use grantcore::{AsyncServer, AsyncStore, Client, Policy, Write};
+//! use grantcore::{Client, FromStore, Policy, Server, Store, Write};
 //! use grantcore_postgres::PostgresStore;
 //!
 //! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = PostgresStore::connect("postgres://auth@db.internal/auth").await?;
 //! let client = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
-//! let _already_there = store.commit(&Write::client(None, client)).await?;
+//! // Conflicts if the client exists, which keeps what an administrator decided of it.
+//! let _ = store.commit(&Write::client(None, client)).await?;
 //!
-//! let policy = Policy::builder("https://auth.example").scope("notes", "Read notes").resource("https://mcp.example/mcp", "notes");
-//! let server = AsyncServer::new(policy.build()?, store);
+//! let policy = Policy::builder("https://auth.example")
+//!     .scope("notes", "Read notes")
+//!     .resource("https://mcp.example/mcp", "notes");
+//! let server = Server::new(policy.build()?, store, FromStore);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # What it promises
+//! # Accounts
+//!
+//! The store has a table of accounts of its own: [`set_suspended`](PostgresStore::set_suspended)
+//! suspends one, and [`raise_epoch`](grantcore::Accounts::raise_epoch) ends its grants. An account
+//! that has no row is active. A server that is given [`FromStore`](grantcore::FromStore) loads them
+//! in the same round trip as the records. Give it [`Accounts`](grantcore::Accounts) on your own users
+//! table instead, and the table is not read.
+//!
+//! # Guarantees
 //!
 //! - Each change is one statement, and so one transaction: `INSERT … ON CONFLICT DO NOTHING`, or an
-//!   `UPDATE` of the version that was seen. One row is [`Done`](grantcore::Commit::Done), none is
-//!   [`Conflict`](grantcore::Commit::Conflict), and whatever else happens is an error: a time-out,
-//!   a lost connection. `READ COMMITTED`, the default, is enough; under a stricter level, races
-//!   that were lost can be errors as well.
-//! - All that a request needs comes in one round trip, its write in a second one; so does a page of
-//!   connected apps. Statements are prepared once per connection.
-//! - What was acknowledged is there after a crash. `synchronous_commit = off` would break that: it
-//!   is refused by [`connect`](PostgresStore::connect), and each write asks again and is an error
-//!   under it. `ALTER ROLE … SET synchronous_commit = on` keeps it on for this store alone. `fsync
-//!   = off`, which is for the tests of a program, forgets at a power loss, and is not looked for.
-//! - Dropping a future half way leaves the pool sound: there is no transaction to inherit, and the
-//!   next user of the connection waits for the statement that still runs. A connection that has not
-//!   [answered in time](PostgresStore::answered_within) is closed.
+//!   `UPDATE` of the version that was seen. One changed row is [`Done`](grantcore::Commit::Done), none
+//!   is [`Conflict`](grantcore::Commit::Conflict). A time-out or a lost connection is an error. The
+//!   default isolation level `READ COMMITTED` is enough. Under a stricter one, a lost race can be an
+//!   error as well.
+//! - A request loads all of its records in one round trip, and writes in a second one. A page of
+//!   connected apps is loaded in one round trip. Statements are prepared once for each connection.
+//! - An acknowledged write survives a crash. `synchronous_commit = off` would break that:
+//!   [`connect`](PostgresStore::connect) refuses it, and each write checks it again and is an error
+//!   under it. `ALTER ROLE … SET synchronous_commit = on` sets it for this store alone. `fsync = off`
+//!   loses writes at a power loss; the store does not check it.
+//! - A future that is dropped leaves the pool sound. There is no transaction to inherit, and the next
+//!   user of the connection waits for the statement that still runs. A connection that has not
+//!   answered [in time](PostgresStore::answered_within) is closed.
 //!
-//! # What it needs
+//! # Requirements
 //!
-//! - **The primary**, for reads too. [`connect`](PostgresStore::connect) asks each connection
-//!   whether it may write, so that a URL may name several hosts. A pool of your own should do the
-//!   same (`target_session_attrs=read-write`).
-//! - **Failover without loss.** A replica that follows asynchronously lacks the last commits when
-//!   it is promoted: codes redeemed and tokens rotated in that time can be used again, and grants
-//!   revoked in it are alive again. With `synchronous_standby_names` set, a commit waits for a
-//!   replica; promote only such a one.
-//! - **As many connections as statements run at once.** Each call holds one for one round trip.
-//!   [`connect`](PostgresStore::connect) opens at most 16, seldom more than a database of eight
-//!   cores can use; all processes together must stay below its `max_connections`. Who cannot get
-//!   one within five seconds gets an error.
-//! - **UTF-8**, for a client chooses what a `state` contains. A subject has no character U+0000 and
-//!   at most about 2,000 bytes, which is what an index of PostgreSQL takes; any other is an error.
-//! - **Prepared statements**, where a pooler stands between (`pgbouncer`: from 1.21 on, with
-//!   `max_prepared_statements`), and nobody who leaves a transaction open in a pool that is shared.
+//! - **The primary**, for reads too. [`connect`](PostgresStore::connect) asks each connection whether
+//!   it may write, so that a URL can name several hosts. A pool of your own should do the same
+//!   (`target_session_attrs=read-write`).
+//! - **Failover without loss.** A replica that follows asynchronously lacks the last commits when it
+//!   is promoted. Codes and tokens that were used in that time can be used again, and grants that
+//!   were revoked work again. With `synchronous_standby_names` set, a commit waits for a replica.
+//!   Promote only such a replica.
+//! - **As many connections as statements run at once.** Each call holds one connection for one round
+//!   trip. [`connect`](PostgresStore::connect) opens at most 16. All processes together must stay
+//!   below `max_connections`. A call that gets no connection within five seconds is an error.
+//! - **UTF-8**, because a `state` has any characters. A subject has no U+0000 and at most about 2,000
+//!   bytes, the limit of an index. Any other subject is an error.
+//! - **Prepared statements** through a pooler (`pgbouncer`: from 1.21 on, with
+//!   `max_prepared_statements`). In a pool that is shared, no transaction may be left open.
 //!
-//! Four tables, each with the prefix `grantcore_`, in the first schema of the `search_path`: see
-//! `migrations/`. [`PostgresStore::connect`] brings them to the version it knows, or finds them so
-//! and then needs no right to change them. Call [`sweep`](PostgresStore::sweep) now and then:
-//! PostgreSQL drops nothing by itself.
+//! The tables have the prefix `grantcore_` and are in the first schema of the `search_path`: see
+//! `migrations/`. [`PostgresStore::connect`] creates them and brings them up to date. If they are up
+//! to date it needs no right to change them. Call
+//! [`sweep`](grantcore::StoreAdministration::sweep) every few minutes: PostgreSQL drops no record by
+//! itself.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod host;
+mod administration;
 mod queries;
 mod store;
 mod tables;
@@ -73,60 +84,61 @@ use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
-/// Clients, grants and how accounts stand, in PostgreSQL. A clone is another handle of the same.
+/// Clients, grants and accounts in PostgreSQL. A clone is another handle of the same pool.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: Pool,
     longest: Duration,
 }
 
-/// The database failed, did not answer, or holds a record it cannot read.
+/// A failure of the database, or a record that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
-    /// PostgreSQL's own error, or one of the connection to it.
-    #[error(transparent)]
+    /// PostgreSQL or the connection to it reported an error.
+    #[error("PostgreSQL failed: {0}")]
     Database(#[from] tokio_postgres::Error),
-    /// No connection could be had.
-    #[error(transparent)]
+    /// The pool has no connection.
+    #[error("no connection: {0}")]
     Pool(#[from] PoolError),
-    /// It did not answer in time. What was to be written may be written, now or later.
+    /// The database did not answer in time. A write may have been done, or be done later.
     #[error("the database did not answer in time")]
     TimedOut,
-    /// A record that does not decode: written by a newer version, or damaged.
+    /// A record cannot be decoded: it is damaged, or a newer version of the library wrote it.
     #[error("a record cannot be decoded: {0}")]
     Record(#[from] serde_json::Error),
-    /// The tables were made by a newer version of this crate.
-    #[error("the tables are of version {0}, which this program does not know")]
+    /// The tables were created by a newer version of this crate.
+    #[error("the tables have version {0}, which this version of grantcore-postgres does not know")]
     Newer(i32),
-    /// A crash of the database would forget what it acknowledges.
-    #[error("synchronous_commit is off: set it to on, for this role at least")]
+    /// `synchronous_commit` is off: a crash of the database loses acknowledged writes.
+    #[error("synchronous_commit is off; set it to on, at least for this role")]
     NotDurable,
 }
 
 type Result<T> = std::result::Result<T, PostgresError>;
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// The most connections of the pool that [`PostgresStore::connect`] makes.
+/// The connections of the pool that [`PostgresStore::connect`] creates.
 const CONNECTIONS: usize = 16;
 
-/// How long one may wait for a connection, and for one to be made.
+/// How long a call waits for a connection, and for a connection to open.
 const CONNECTED: Duration = Duration::from_secs(5);
 
-/// How long a statement may take, if nothing else is said.
+/// How long a statement may take by default.
 const ANSWERED: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
-    /// Connects to the database of this URL (or `key=value` words), without TLS, and brings its
-    /// tables to this version. For TLS make a pool and use [`new`](Self::new).
+    /// Connects to the database of this URL (or of `key=value` words), without TLS, and brings its
+    /// tables up to date. For TLS, create a pool and use [`new`](Self::new).
     ///
     /// # Errors
-    /// As [`new`](Self::new), and if it is no such URL.
+    /// Those of [`new`](Self::new), and [`PostgresError::Database`] if the URL cannot be parsed.
     pub async fn connect(url: &str) -> Result<Self> {
-        let (mut config, plain): (Config, _) = (url.parse()?, Config::new());
+        let mut config: Config = url.parse()?;
+        let plain = Config::new();
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        // An idle connection to a host that is gone without a word is found out before somebody
-        // waits for it, unless the URL knows better.
+        // A connection whose host is gone is noticed while it is idle, unless the URL has settings of
+        // its own.
         if config.get_keepalives_idle() == plain.get_keepalives_idle()
             && config.get_tcp_user_timeout().is_none()
         {
@@ -155,13 +167,13 @@ impl PostgresStore {
         .await
     }
 
-    /// A store on the host's own pool, with its TLS, its size and its time-outs: it should have
-    /// some. Brings the tables to this version. [`RecyclingMethod::Fast`] is enough, and any
-    /// other takes a round trip for each call.
+    /// Returns a store on the host's own pool, with its TLS, its size and its time-outs, and brings
+    /// the tables up to date. The pool should have time-outs. [`RecyclingMethod::Fast`] is enough;
+    /// any other takes a round trip for each call.
     ///
     /// # Errors
-    /// If there is no connection, the tables are of a newer version, or `synchronous_commit` is
-    /// off.
+    /// [`PostgresError`] if there is no connection, the tables were created by a newer version, or
+    /// `synchronous_commit` is off.
     pub async fn new(pool: Pool) -> Result<Self> {
         let mut connection = pool.get().await?;
         if !tables::is_durable(&connection).await? {
@@ -172,25 +184,24 @@ impl PostgresStore {
         Ok(Self { pool, longest: ANSWERED })
     }
 
-    /// The same store, whose statements may take so long, with what it takes to prepare them: ten
-    /// seconds, unless this says otherwise.
-    #[must_use = "the store that waits so long is the one returned"]
+    /// Sets how long a statement may take, its preparation included. By default ten seconds.
+    #[must_use = "the store with this time-out is the one returned"]
     pub fn answered_within(self, longest: Duration) -> Self {
         Self { longest, ..self }
     }
 
-    /// The pool, for the host's own queries and for what it says of its state.
+    /// Returns the pool, for the host's own queries and for its status.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// What one statement brings, of the host's own as well: in one round trip once its connection
-    /// has prepared it, and within the time that all of them have. Without a transaction around
-    /// it nothing is left open when this future is dropped.
+    /// Runs one statement, also one of the host's own, and returns its rows. It takes one round trip
+    /// once its connection has prepared it, and has the time-out of all statements. It runs without
+    /// a transaction around it, so that nothing is left open if this future is dropped.
     ///
     /// # Errors
-    /// If the database fails or does not answer in time. What the statement was to write may then
-    /// be written.
+    /// [`PostgresError`] if the database fails or does not answer in time. A write may then have been
+    /// done.
     pub async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let connection = self.pool.get().await?;
         let answer = timeout(self.longest, async {
@@ -198,14 +209,14 @@ impl PostgresStore {
             connection.query(&statement, values).await
         });
         let Ok(rows) = answer.await else {
-            // Whoever comes next need not wait for what this one waited for.
+            // The next user of the connection need not wait for this statement.
             drop(Object::take(connection));
             return Err(PostgresError::TimedOut);
         };
         Ok(rows?)
     }
 
-    /// A statement that writes at most one row, and says with it whether that is durable.
+    /// Runs a statement that writes at most one row, and returns whether it did.
     async fn write(&self, sql: &str, values: Values<'_>) -> Result<bool> {
         let rows = self.rows(sql, values).await?;
         match rows.first().map(|row| row.try_get(0)).transpose()? {

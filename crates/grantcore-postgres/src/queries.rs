@@ -1,7 +1,7 @@
-//! The statements, one per call, and how their rows are read.
+//! The statements, one for each call, and how their rows are read.
 //!
-//! Every write returns whether its commit is durable: one that is acknowledged before it is on disk
-//! is no write at all.
+//! Each write returns whether its commit is durable. A write that is acknowledged before it is on
+//! disk is an error.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,44 +13,71 @@ use tokio_postgres::types::{FromSql, Type, accepts};
 
 use crate::Result;
 
-/// What a write returns.
+/// The result of a write: whether its commit is durable.
 macro_rules! durable {
     () => {
         " RETURNING current_setting('synchronous_commit') <> 'off'"
     };
 }
 
-/// A grant, its client, how its user stands and how the client's owner does: two columns each, and
-/// whether there are such accounts. `asked` names the grant, a user that goes before the grant's, and
-/// the client: the one that it names, or the grant's only if it says that none was named.
-macro_rules! columns {
+/// The columns of a grant, its client and the caller.
+macro_rules! records {
     () => {
-        "SELECT g.version, g.body, c.version, c.body, coalesce(asked.subject, g.subject) IS NOT NULL, a.suspended, a.epoch, \
+        "SELECT g.version, g.body, c.version, c.body, k.version, k.body"
+    };
+}
+
+/// The joins of these records. `asked` names the grant, the caller, and the client: the named one,
+/// or the grant's if `unnamed` is true.
+macro_rules! join_records {
+    () => {
+        " LEFT JOIN grantcore_grants g ON g.id = asked.id \
+         LEFT JOIN grantcore_clients c \
+         ON c.id = CASE WHEN asked.unnamed THEN g.client ELSE asked.client END \
+         LEFT JOIN grantcore_clients k ON k.id = asked.caller"
+    };
+}
+
+/// The columns of the user's account and the client owner's account, each after whether there is such
+/// an account. `asked.subject` is the authenticated user, who precedes the grant's.
+macro_rules! accounts {
+    () => {
+        ", coalesce(asked.subject, g.subject) IS NOT NULL, a.suspended, a.epoch, \
          c.owner IS NOT NULL, o.suspended, o.epoch"
     };
 }
 
-macro_rules! joins {
+macro_rules! join_accounts {
     () => {
-        " LEFT JOIN grantcore_grants g ON g.id = asked.id \
-         LEFT JOIN grantcore_clients c ON c.id = CASE WHEN asked.unnamed THEN g.client ELSE asked.client END \
-         LEFT JOIN grantcore_accounts a ON a.subject = coalesce(asked.subject, g.subject) \
+        " LEFT JOIN grantcore_accounts a ON a.subject = coalesce(asked.subject, g.subject) \
          LEFT JOIN grantcore_accounts o ON o.subject = c.owner"
     };
 }
 
 pub(crate) const LOAD: &str = concat!(
-    columns!(),
-    ", k.version, k.body FROM (SELECT $1::bytea AS id, $2::boolean AS unnamed, $3::text AS client, \
-     $4::text AS subject, $5::text AS caller) asked",
-    joins!(),
-    " LEFT JOIN grantcore_clients k ON k.id = asked.caller"
+    records!(),
+    accounts!(),
+    " FROM (SELECT $1::bytea AS id, $2::boolean AS unnamed, $3::text AS client, \
+     $4::text AS caller, $5::text AS subject) asked",
+    join_records!(),
+    join_accounts!()
+);
+
+/// The same without accounts.
+pub(crate) const LOAD_RECORDS: &str = concat!(
+    records!(),
+    " FROM (SELECT $1::bytea AS id, $2::boolean AS unnamed, $3::text AS client, \
+     $4::text AS caller) asked",
+    join_records!()
 );
 
 pub(crate) const LOAD_GRANTS: &str = concat!(
-    columns!(),
-    " FROM (SELECT id, place, true AS unnamed, NULL::text AS client, NULL::text AS subject FROM unnest($1::bytea[]) WITH ORDINALITY ids (id, place)) asked",
-    joins!(),
+    records!(),
+    accounts!(),
+    " FROM (SELECT id, place, true AS unnamed, NULL::text AS client, NULL::text AS caller, \
+     NULL::text AS subject FROM unnest($1::bytea[]) WITH ORDINALITY ids (id, place)) asked",
+    join_records!(),
+    join_accounts!(),
     " ORDER BY asked.place"
 );
 
@@ -62,6 +89,8 @@ pub(crate) const CLIENTS: &str =
     "SELECT version, body FROM grantcore_clients WHERE id > $1 ORDER BY id LIMIT $2";
 pub(crate) const GRANTS: &str =
     "SELECT version, body FROM grantcore_grants WHERE id > $1 ORDER BY id LIMIT $2";
+pub(crate) const COUNTS: &str = "SELECT (SELECT count(*) FROM grantcore_clients), \
+     (SELECT count(*) FROM grantcore_grants)";
 pub(crate) const ACCOUNTS: &str = "SELECT suspended, epoch, subject FROM grantcore_accounts WHERE subject > $1 OR $1 IS NULL \
      ORDER BY subject LIMIT $2";
 pub(crate) const GRANTS_OF: &str =
@@ -100,9 +129,9 @@ pub(crate) const RAISE_EPOCH: &str = concat!(
     durable!()
 );
 
-/// A record that is being renewed is locked, and passed over; one that was renewed before it was
-/// locked is looked at again, and stays. `MATERIALIZED`, because a subquery that is run twice would
-/// drop twice as many.
+/// A record that is being renewed is locked, and skipped. One that was renewed before it was locked
+/// is compared again, and stays. `MATERIALIZED`, because a subquery that runs twice would drop twice
+/// as many.
 pub(crate) const SWEEP_GRANTS: &str = "WITH over AS MATERIALIZED (\
      SELECT id FROM grantcore_grants WHERE drop_day <= $1::bigint / 86400 AND drop_after <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM grantcore_grants g USING over WHERE g.id = over.id AND g.drop_after <= $1 RETURNING 1";
@@ -110,14 +139,22 @@ pub(crate) const SWEEP_CLIENTS: &str = "WITH over AS MATERIALIZED (\
      SELECT id FROM grantcore_clients WHERE drop_after <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM grantcore_clients c USING over WHERE c.id = over.id AND c.drop_after <= $1 RETURNING 1";
 
-/// All that [`LOAD`] or [`LOAD_GRANTS`] found, but for a caller and a balance.
-pub(crate) fn loaded(row: &Row) -> Result<Loaded> {
+/// Reads a row of [`LOAD_RECORDS`].
+pub(crate) fn loaded_records(row: &Row) -> Result<Loaded> {
     Ok(Loaded {
         grant: versioned(row, 0)?,
         client: versioned(row, 2)?,
-        account: known_account(row, 4)?,
-        owner: known_account(row, 7)?,
+        caller: versioned(row, 4)?,
         ..Loaded::default()
+    })
+}
+
+/// Reads a row of [`LOAD`] or [`LOAD_GRANTS`]. The balance is not in it.
+pub(crate) fn loaded(row: &Row) -> Result<Loaded> {
+    Ok(Loaded {
+        account: known_account(row, 6)?,
+        owner: known_account(row, 9)?,
+        ..loaded_records(row)?
     })
 }
 
@@ -132,21 +169,18 @@ impl FromSql<'_> for Id {
     accepts!(BYTEA);
 }
 
-/// The record of a row that is nothing else.
+/// Reads a row of a version and a body.
 pub(crate) fn stored<R: DeserializeOwned>(row: &Row) -> Result<Stored<R>> {
     decode(row.try_get(0)?, row.try_get(1)?)
 }
 
-/// The record whose version and body are in this column and the next, if the outer join found one.
-pub(crate) fn versioned<R: DeserializeOwned>(
-    row: &Row,
-    column: usize,
-) -> Result<Option<Stored<R>>> {
+/// Reads a version and a body from this column on, if the outer join found them.
+fn versioned<R: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<Stored<R>>> {
     let Some(version) = row.try_get(column)? else { return Ok(None) };
     decode(version, row.try_get(column + 1)?).map(Some)
 }
 
-/// How an account stands; well, where it has no row.
+/// Reads an account from this column on. An account that has no row is active.
 pub(crate) fn account(row: Option<&Row>, column: usize) -> Result<Account> {
     let Some(row) = row else { return Ok(Account::ACTIVE) };
     let (suspended, epoch): (Option<bool>, Option<i64>) =
@@ -157,7 +191,7 @@ pub(crate) fn account(row: Option<&Row>, column: usize) -> Result<Account> {
     Ok(found.unwrap_or(Account::ACTIVE))
 }
 
-/// The same, if this column says that there is such an account.
+/// Reads an account after the column that says whether there is such an account.
 fn known_account(row: &Row, column: usize) -> Result<Option<Account>> {
     let known: bool = row.try_get(column)?;
     known.then(|| account(Some(row), column + 1)).transpose()
@@ -170,17 +204,17 @@ fn decode<R: DeserializeOwned>(version: i64, body: &str) -> Result<Stored<R>> {
     })
 }
 
-/// Seconds as PostgreSQL counts them; nothing for what is beyond, which is never.
+/// Seconds since 1970. `None` for a time that PostgreSQL cannot count: it never comes.
 pub(crate) fn seconds(time: Timestamp) -> Option<i64> {
     i64::try_from(time.unix_seconds()).ok()
 }
 
-/// No bytes at all where there is none: every id is greater.
+/// Returns no bytes for `None`: every id is greater.
 pub(crate) fn id_bytes(id: Option<&GrantId>) -> &[u8] {
     id.map_or(&[], |id| id.as_bytes())
 }
 
-/// As many rows as PostgreSQL counts, to 2^63.
+/// A limit, up to 2^63.
 pub(crate) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
@@ -189,7 +223,7 @@ pub(crate) fn number(version: Version) -> i64 {
     signed(version.0)
 }
 
-/// PostgreSQL has no unsigned numbers: the same 64 bits.
+/// Returns the same 64 bits. PostgreSQL has no unsigned numbers.
 pub(crate) fn signed(number: u64) -> i64 {
     i64::from_ne_bytes(number.to_ne_bytes())
 }

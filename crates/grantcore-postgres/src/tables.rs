@@ -1,23 +1,23 @@
-//! The tables' version, and how they come to be of this crate's. Whoever starts at the same time
-//! waits, and finds them ready.
+//! The version of the tables, and how they are brought up to date. Processes that start at the same
+//! time wait for each other.
 
 use deadpool_postgres::{GenericClient, Object};
 use tokio_postgres::IsolationLevel;
 
 use crate::{PostgresError, Result};
 
-/// Each brings the tables from the version that is its place in the list to the next, and says so
-/// in `grantcore_migrations`.
+/// Each entry brings the tables from the version of its place in the list to the next version, and
+/// records that in `grantcore_migrations`.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_init.sql")];
 
-/// The advisory lock of whoever changes the tables: `grantcor` in ASCII.
+/// The advisory lock of a process that changes the tables: `grantcor` in ASCII.
 const LOCK: i64 = 0x6772_616e_7463_6f72;
 
-/// Whether there are tables at all. Asked of the catalogue itself: `to_regclass` answers from a
-/// cache that does not yet know what was made while one waited for the lock.
+/// Returns whether there are tables. It reads the catalogue itself: `to_regclass` answers from a
+/// cache that does not know tables that were created during the wait for the lock.
 const MADE: &str = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'grantcore_migrations' AND pg_table_is_visible(oid))";
 
-/// Whether a commit of this connection is durable when it is acknowledged.
+/// Returns whether an acknowledged commit of this connection is durable.
 pub(crate) async fn is_durable(connection: &Object) -> Result<bool> {
     Ok(connection
         .query_one("SELECT current_setting('synchronous_commit') <> 'off'", &[])
@@ -25,13 +25,13 @@ pub(crate) async fn is_durable(connection: &Object) -> Result<bool> {
         .try_get(0)?)
 }
 
-/// Brings the tables to this crate's version. Where they are, nothing is written: a role without
-/// the right to will do.
+/// Brings the tables to this crate's version. If they have it, nothing is written, so that a role
+/// without the right to change tables suffices.
 pub(crate) async fn migrate(connection: &mut Object) -> Result<()> {
     if missing(connection).await?.is_empty() {
         return Ok(());
     }
-    // Each statement of it must see what was committed while it waited for the lock.
+    // Each statement must see what was committed during the wait for the lock.
     let change = connection
         .build_transaction()
         .isolation_level(IsolationLevel::ReadCommitted)
@@ -44,7 +44,7 @@ pub(crate) async fn migrate(connection: &mut Object) -> Result<()> {
     Ok(change.commit().await?)
 }
 
-/// The migrations that are still to be run.
+/// Returns the migrations that are still to be run.
 async fn missing(connection: &impl GenericClient) -> Result<&'static [&'static str]> {
     if !connection.query_one(MADE, &[]).await?.try_get(0)? {
         return Ok(&MIGRATIONS);

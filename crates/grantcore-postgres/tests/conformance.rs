@@ -1,5 +1,5 @@
-//! The laws of a store, on a real server: as it is, and with answers lost on the way. Kills are in
-//! `crash.rs`.
+//! The laws of a store and of its accounts on a real server, also with answers lost on the way. Kills
+//! are in `crash.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,17 +12,17 @@ mod support;
 
 use std::time::Duration;
 
-use grantcore::Timestamp;
 use grantcore::conformance::{
-    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error,
-    histories_with_faults_are_linearizable,
+    Damaged, Fault, Faults, Harness, damaged_records_are_errors,
+    histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
+use grantcore::{StoreAdministration as _, Timestamp};
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Proxy;
 use support::Database;
 use tokio::runtime::Runtime;
 
-/// Stores with pools of their own on the database of this URL, and what must outlive them.
+/// Stores with a pool each on the database of this URL, and the parts that must outlive them.
 struct At<K> {
     runtime: Runtime,
     url: String,
@@ -59,6 +59,7 @@ fn database() -> Option<At<Database>> {
 }
 
 grantcore::conformance!(database());
+grantcore::accounts_conformance!(database(), FromStore);
 
 #[test]
 fn a_damaged_record_is_an_error() {
@@ -80,10 +81,10 @@ fn a_damaged_record_is_an_error() {
         });
         assert_eq!(changed.unwrap(), 1);
     };
-    damage_is_an_error(&at, damage).unwrap();
+    damaged_records_are_errors(&at, damage).unwrap();
 }
 
-/// What a store waits for an answer here, and an answer that comes later.
+/// How long a store waits for an answer here, and the delay of a late answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_millis(500);
 
@@ -110,9 +111,9 @@ fn behind() -> Option<At<(Database, Proxy)>> {
 }
 
 #[test]
-fn doubt_is_never_told_as_an_answer() {
+fn an_unknown_result_is_an_error() {
     let Some(at) = behind() else { return };
-    doubt_is_an_error(&at).unwrap();
+    unknown_results_are_errors(&at).unwrap();
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! `kill -9` of PostgreSQL, again and again, under load: what it acknowledged is there. And that
-//! this test sees it when it is not.
+//! `kill -9` of PostgreSQL, again and again, under load: every acknowledged write survives. A second
+//! test shows that a lost one is found.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a test may fail loudly, and says what came of it"
+    reason = "a test may fail loudly, and prints its verdict"
 )]
 
 use std::sync::Mutex;
@@ -56,17 +56,17 @@ impl Crash for Killed {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_fifty_crashes() {
+fn acknowledged_writes_survive_fifty_crashes() {
     let Some(killed) = Killed::start(&[], "") else { return };
     let verdict = killed.survive(50);
     verdict.holds().unwrap();
     assert!(verdict.acknowledged > 500, "{verdict:?}");
 }
 
-/// The store refuses to work without `synchronous_commit`, so here the database says that it has
-/// it: a function of its own stands before the one that is asked.
+/// The store refuses a database without `synchronous_commit`. This database claims to have it: a
+/// function of its own shadows `current_setting`.
 #[test]
-fn without_synchronous_commit_what_is_lost_is_seen() {
+fn without_synchronous_commit_losses_are_found() {
     let settings = [
         ("synchronous_commit", "off"),
         ("wal_writer_delay", "10000ms"),

@@ -13,7 +13,7 @@ mod support;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool, PoolError, Runtime};
-use grantcore::{AsyncStore, Commit, Write};
+use grantcore::{Accounts, Commit, Store, StoreAdministration as _, Write};
 use grantcore_postgres::{PostgresError, PostgresStore};
 use grantcore_testing_servers::{Fault, Postgres};
 use support::{Database, app, grant, life};

@@ -11,7 +11,9 @@ mod support;
 
 use std::sync::Arc;
 
-use grantcore::{Account, AsyncStore, Change, Commit, Write};
+use grantcore::{
+    Account, Accounts, Change, Commit, Counts, Store, StoreAdministration as _, Write,
+};
 use support::{Database, app, grant, life};
 
 #[tokio::test]
@@ -49,6 +51,8 @@ async fn what_is_listed_here_can_be_written_there() {
     for (subject, account) in from.accounts(None, 9).await.unwrap() {
         to.put_account(subject.as_str(), account).await.unwrap();
     }
+    assert_eq!(from.counts().await.unwrap(), Counts::new(1, 3));
+    assert_eq!(to.counts().await.unwrap(), Counts::new(0, 3));
     let moved = to.grants(None, 9).await.unwrap();
     for stored in &moved {
         let moved = Write::moved(Arc::clone(&stored.record));

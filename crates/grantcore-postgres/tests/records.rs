@@ -10,16 +10,16 @@
 mod support;
 
 use grantcore::{
-    Account, AsyncStore, Balance, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded, Stored,
-    Subject, Timestamp, Version, Write,
+    Account, Accounts, Balance, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded, Store,
+    StoreAdministration as _, Stored, Subject, Timestamp, Version, Write,
 };
 use grantcore_postgres::{PostgresError, PostgresStore};
 use support::{Database, app, grant, life, shown};
 
-/// The same store by its single reads alone, and the library's own way of putting them together.
+/// The same store with the library's own load, one read after the other.
 struct OneByOne(PostgresStore);
 
-impl AsyncStore for OneByOne {
+impl Store for OneByOne {
     type Error = PostgresError;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, PostgresError> {
@@ -42,9 +42,13 @@ impl AsyncStore for OneByOne {
     ) -> Result<Vec<GrantId>, PostgresError> {
         self.0.grants_of(subject, after, limit).await
     }
+}
 
-    async fn account(&self, subject: &str) -> Result<Option<Account>, PostgresError> {
-        self.0.account(subject).await
+impl OneByOne {
+    async fn load_all(&self, keys: &Keys<'_>) -> Loaded {
+        let mut loaded = self.load(keys).await.unwrap();
+        loaded.fill_accounts(keys, &self.0).await.unwrap();
+        loaded
     }
 }
 
@@ -125,7 +129,11 @@ async fn one_round_trip_finds_what_many_find() {
                             subject,
                             caller: caller.clone(),
                             balance,
+                            skip_accounts: false,
                         };
+                        let expected = shown(plain.load_all(&keys).await);
+                        assert_eq!(shown(store.load(&keys).await.unwrap()), expected, "{keys:?}");
+                        let keys = Keys { skip_accounts: true, ..keys };
                         assert_eq!(
                             shown(store.load(&keys).await.unwrap()),
                             shown(plain.load(&keys).await.unwrap()),
@@ -137,15 +145,16 @@ async fn one_round_trip_finds_what_many_find() {
         }
     }
     let ids = [bobs, unknown, alices, bobs];
-    assert_eq!(
-        shown(store.load_grants(&ids).await.unwrap()),
-        shown(plain.load_grants(&ids).await.unwrap())
-    );
+    for (id, loaded) in ids.iter().zip(store.load_grants(&ids).await.unwrap()) {
+        let expected = plain.load_all(&Keys::of_grant(*id)).await;
+        assert_eq!(shown(loaded), shown(expected), "{id:?}");
+    }
+    assert_eq!(store.load_grants(&ids).await.unwrap().len(), ids.len());
     assert_eq!(store.load_grants(&[]).await.unwrap().len(), 0);
 }
 
 #[tokio::test]
-async fn the_accounts_of_what_is_unknown_are_none_and_of_what_is_known_stand_well() {
+async fn unknown_records_have_no_accounts_and_known_ones_have_active_accounts() {
     let Some(database) = Database::new().await else { return };
     let store = database.store().await;
     let nothing = store.load(&Keys::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! How often the database is asked for each call, counted on the wire.
+//! The round trips of each call, counted on the wire.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,7 +9,7 @@
 
 mod support;
 
-use grantcore::{AsyncStore, Keys, Timestamp, Write};
+use grantcore::{Accounts, Keys, Store, StoreAdministration, Timestamp, Write};
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Proxy;
 use support::{Database, T, app, grant, life};
@@ -54,6 +54,12 @@ async fn each_call_is_one_round_trip() {
         assert!(loaded.caller.is_some() && loaded.balance.is_some());
     };
     assert_eq!(counted(proxy, load).await, 1);
+    let records = |turn: usize| async move {
+        let keys = Keys { skip_accounts: true, ..Keys::of_grant(ids[turn]) };
+        let loaded = store.load(&keys).await.unwrap();
+        assert!(loaded.grant.is_some() && loaded.client.is_some() && loaded.account.is_none());
+    };
+    assert_eq!(counted(proxy, records).await, 1);
     let page = |_| async move { assert_eq!(store.load_grants(&ids).await.unwrap().len(), 2) };
     assert_eq!(counted(proxy, page).await, 1);
     let own =
@@ -65,6 +71,8 @@ async fn each_call_is_one_round_trip() {
     assert_eq!(counted(proxy, single).await, 1);
     let listed = |_| async move { assert_eq!(store.clients(None, 9).await.unwrap().len(), 2) };
     assert_eq!(counted(proxy, listed).await, 1);
+    let counts = |_| async move { assert_eq!(store.counts().await.unwrap().clients, 2) };
+    assert_eq!(counted(proxy, counts).await, 1);
     // One for the grants and one for the clients.
     let sweep = |_| async move {
         assert_eq!(store.sweep(Timestamp::from_unix_seconds(T), 9).await.unwrap(), 0);

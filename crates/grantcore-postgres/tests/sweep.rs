@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{AsyncStore, Commit, Keys, Timestamp, Write};
+use grantcore::{Commit, Keys, Store, StoreAdministration as _, Timestamp, Write};
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Postgres;
 use support::{Database, app, connect, grant, life};

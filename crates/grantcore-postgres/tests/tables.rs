@@ -9,7 +9,7 @@
 
 mod support;
 
-use grantcore::{AsyncStore, Commit, Write};
+use grantcore::{Accounts, Commit, Store, StoreAdministration as _, Write};
 use grantcore_postgres::{PostgresError, PostgresStore};
 use support::{Database, app};
 

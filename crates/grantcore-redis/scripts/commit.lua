@@ -1,8 +1,8 @@
--- The compare-and-set of one record: a hash of its version, its body, and the names of the last calls that wrote it.
--- KEYS: the record. ARGV: the version seen ('' for no record), the new version, its body, the call's name of 16 bytes, and when the
--- record may go ('' for never).
+-- Compares and sets one record: a hash of its version, its body, and the names of the last calls that wrote it.
+-- KEYS: the record. ARGV: the version seen ('' for no record), the new version, its body, the call's name of 16 bytes, and the time
+-- from which the record may be dropped ('' for never).
 --
--- Versions are of 64 bits, more than a number of Lua's can tell apart: they are compared as the texts they are.
+-- Versions have 64 bits, more than a number of Lua represents exactly: they are compared as texts.
 local key, seen, version, body, call, drop = KEYS[1], unpack(ARGV)
 local found, calls = unpack(redis.call('HMGET', key, 'v', 'n'))
 if not found and redis.call('EXISTS', key) == 1 then
@@ -10,8 +10,8 @@ if not found and redis.call('EXISTS', key) == 1 then
 end
 calls = calls or ''
 if (found or '') ~= seen then
-    -- A client of a cluster sends a command again by itself when it has lost a connection. If the first did arrive, this one finds
-    -- its own name, even when others have written since: that is done, and no conflict.
+    -- A cluster's client sends a command again if it has lost a connection. If the first one arrived, the retry finds its own name,
+    -- also after writes of others: the write is done, and no conflict.
     for at = 1, #calls, 16 do
         if string.sub(calls, at, at + 15) == call then
             return 1
@@ -23,7 +23,7 @@ redis.call('HSET', key, 'v', version, 'b', body, 'n', string.sub(call .. calls, 
 if drop == '' then
     redis.call('PERSIST', key)
 else
-    -- One that may go already stays for longer than a call waits for its answer: a retry that found nothing would be told of a conflict.
+    -- A record that may be dropped already is kept for longer than a call waits for its answer: a retry that found no record would conflict.
     local soon = redis.call('TIME')[1] + 4
     if tonumber(drop) < soon then
         drop = soon

@@ -1,7 +1,7 @@
--- Enters a grant in the index of its user: a sorted set of ids, by when the grant is over whatever happens.
--- KEYS: the index. ARGV: the id, and when it is over ('+inf' for never).
+-- Enters a grant in the index of its user: a sorted set of ids, scored by the end of each grant.
+-- KEYS: the index. ARGV: the id, and the end of the grant ('+inf' for never).
 --
--- An entry's end only moves away, or a late command of the consent page would cut short what its approval wrote.
+-- The end of an entry only moves later. Otherwise a late command of the consent page would shorten what the approval wrote.
 local key, id, over = KEYS[1], unpack(ARGV)
 redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. redis.call('TIME')[1])
 redis.call('ZADD', key, 'GT', over, id)

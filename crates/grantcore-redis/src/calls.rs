@@ -1,8 +1,8 @@
-//! The name of each write, by which Redis knows one that comes twice. It is no secret.
+//! The name of each write, by which Redis recognizes a write that arrives twice. It is no secret.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Random once, then counted: no two calls of any program have the same name.
+/// Names calls: a random origin and a counter, so that no two calls of any program share a name.
 #[derive(Debug)]
 pub(crate) struct Calls {
     origin: [u8; 8],

@@ -1,4 +1,4 @@
-//! The way to Redis: one server or a cluster, time-outs, and how a script is run.
+//! The connection to Redis: one server or a cluster, time-outs, and scripts.
 //!
 //! Never here: what a key means.
 
@@ -9,29 +9,35 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisResult, Script,
-    ServerErrorKind, cmd,
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult, Script,
+    ServerErrorKind, Value, cmd, from_redis_value,
 };
 
-/// How long to wait for a connection.
+/// How long a connection may take to open.
 const CONNECTING: Duration = Duration::from_secs(2);
-/// How long to wait for an answer, with all that a cluster's client tries by itself. With
-/// `appendfsync always`, each waits for a disk.
+/// How long an answer may take, with the retries of a cluster's client. With `appendfsync always`,
+/// each write waits for a disk.
 const ANSWERING: Duration = Duration::from_secs(3);
-/// A connection on which nothing is said is looked at this often, so that one whose other end is
-/// gone is noticed.
+/// How often a silent connection is probed, so that a lost peer is noticed.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// Either way to Redis. A clone shares the connections.
+/// A connection to one server or to a cluster. A clone shares it.
 #[derive(Clone)]
 pub(crate) enum Connection {
     Single(ConnectionManager),
     Cluster(ClusterConnection),
 }
 
-/// A script, and the name that a server which has seen it knows it by.
+/// A node that has keys: the one server, or a primary of a cluster.
+pub(crate) enum Node {
+    Single,
+    Primary { host: String, port: u16 },
+}
+
+/// A script, and its hash, by which a server that has seen it knows it.
 pub(crate) struct Lua {
     code: &'static str,
     hash: String,
@@ -47,7 +53,7 @@ impl Lua {
         Self { code, hash: Script::new(code).get_hash().to_owned() }
     }
 
-    /// One key, so that every cluster knows where to.
+    /// The call has one key, which decides the node of a cluster.
     fn call(&self, by_name: bool, key: &str, arguments: &[&[u8]]) -> Cmd {
         let (verb, script) =
             if by_name { ("EVALSHA", self.hash.as_str()) } else { ("EVAL", self.code) };
@@ -65,8 +71,7 @@ impl Connection {
         }
     }
 
-    /// Sends a command, once as far as this crate is concerned. A cluster's client sends it again
-    /// by itself.
+    /// Sends a command. This crate sends it once. A cluster's client may send it again.
     pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         match self {
             Self::Single(connection) => command.query_async(&mut connection.clone()).await,
@@ -74,8 +79,8 @@ impl Connection {
         }
     }
 
-    /// Sends a command that changes nothing: again, if the connection turns out to be lost, as one
-    /// that was idle for long may be.
+    /// Sends a command that changes nothing. If the connection was lost, as after a long silence, it is
+    /// sent again.
     pub(crate) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         match self.ask(command).await {
             Err(error) if error.is_connection_dropped() => self.ask(command).await,
@@ -83,8 +88,40 @@ impl Connection {
         }
     }
 
-    /// Runs a script by its name, or by its text where it is not known. One that is not known has
-    /// not run.
+    /// Returns the nodes that have keys.
+    pub(crate) async fn nodes(&self) -> RedisResult<Vec<Node>> {
+        let Self::Cluster(connection) = self else { return Ok(vec![Node::Single]) };
+        let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let answer = connection.clone().route_command(cmd("PING"), primaries).await?;
+        let Value::Map(answers) = answer else { return Err(unexpected_nodes()) };
+        let node = |(address, _): (Value, Value)| {
+            let address: String = from_redis_value(address)?;
+            let (host, port) = address.rsplit_once(':').ok_or_else(unexpected_nodes)?;
+            let port = port.parse().map_err(|_| unexpected_nodes())?;
+            Ok(Node::Primary { host: host.to_owned(), port })
+        };
+        answers.into_iter().map(node).collect()
+    }
+
+    /// Sends a command that changes nothing to this node.
+    pub(crate) async fn read_from<T: FromRedisValue>(
+        &self,
+        node: &Node,
+        command: &Cmd,
+    ) -> RedisResult<T> {
+        match (self, node) {
+            (Self::Cluster(connection), Node::Primary { host, port }) => {
+                let route = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
+                let route = RoutingInfo::SingleNode(route);
+                let answer = connection.clone().route_command(command.clone(), route).await?;
+                Ok(from_redis_value(answer)?)
+            }
+            _ => self.read(command).await,
+        }
+    }
+
+    /// Runs a script by its hash, or by its text if the server does not know it: then it has not
+    /// run.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,
         script: &Lua,
@@ -100,7 +137,7 @@ impl Connection {
     }
 }
 
-/// The clients say nothing of themselves but addresses; nor does this.
+/// Shows no address: it may contain a password.
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -108,6 +145,10 @@ impl fmt::Debug for Connection {
             Self::Cluster(_) => "Cluster",
         })
     }
+}
+
+fn unexpected_nodes() -> RedisError {
+    (ErrorKind::UnexpectedReturnType, "the cluster did not name its primaries").into()
 }
 
 async fn open_single(url: &str) -> RedisResult<ConnectionManager> {
@@ -131,7 +172,7 @@ async fn open_cluster(scheme: &str, nodes: &str) -> RedisResult<ClusterConnectio
     client.get_async_connection().await
 }
 
-/// One URL for each node, with the name and password that stand before the first.
+/// Returns one URL for each node, with the name and password that stand before the first host.
 fn node_urls(scheme: &str, nodes: &str) -> Vec<String> {
     let (credentials, hosts) = nodes.rsplit_once('@').unzip();
     let credentials = credentials.map(|given| format!("{given}@")).unwrap_or_default();
@@ -139,7 +180,7 @@ fn node_urls(scheme: &str, nodes: &str) -> Vec<String> {
     hosts.map(|host| format!("{scheme}://{credentials}{host}/")).collect()
 }
 
-/// Small commands leave at once, and a dead connection does not look alive.
+/// Sends small commands at once, and notices a dead connection.
 fn tcp() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
     let settings =
@@ -149,11 +190,11 @@ fn tcp() -> TcpSettings {
     settings
 }
 
-/// rustls has no cryptography until the program chose some. What the host chose stays.
+/// Chooses the cryptography of rustls, unless the host has chosen one.
 #[cfg(feature = "rustls")]
 fn provide_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody else may just have done it.
+        // Another thread may just have chosen one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

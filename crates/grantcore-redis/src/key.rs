@@ -1,13 +1,20 @@
-//! What each key is called. A brace in a name only decides which node of a cluster has it: no two
-//! keys must be on the same one.
+//! The names of the keys. A brace in a name only decides which node of a cluster has the key: no two
+//! keys must be on the same node.
 
 use grantcore::GrantId;
 
 /// The list of clients, for operators.
 pub(crate) const CLIENTS: &str = "grantcore:clients";
+/// The pattern of the keys of grants.
+pub(crate) const GRANTS: &str = "grantcore:g:*";
 
 pub(crate) fn grant(id: GrantId) -> String {
     format!("grantcore:g:{id}")
+}
+
+/// Returns the id of the grant that has this key.
+pub(crate) fn grant_of(key: &[u8]) -> Option<GrantId> {
+    str::from_utf8(key).ok()?.strip_prefix("grantcore:g:")?.parse().ok()
 }
 
 pub(crate) fn client(id: &str) -> String {

@@ -1,8 +1,8 @@
-//! The grants and clients of a [`grantcore`] server in Redis or Valkey: one server, or a cluster of
-//! any shape.
+//! Stores the grants and clients of a [`grantcore`] server in Redis or Valkey: one server, or a
+//! cluster.
 //!
 //! ```no_run
-//! use grantcore::{AsyncServer, AsyncStore, Client, Policy, Write};
+//! use grantcore::{Client, FromStore, Policy, Server, Store, Write};
 //! use grantcore_redis::RedisStore;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,62 +11,79 @@
 //!     eprintln!("{risk}");
 //! }
 //! let client = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
-//! let _already_there = store.commit(&Write::client(None, client)).await?;
+//! // Conflicts if the client exists, which keeps what an administrator decided of it.
+//! let _ = store.commit(&Write::client(None, client)).await?;
 //!
-//! let policy = Policy::builder("https://auth.example").scope("notes", "Read notes").resource("https://mcp.example/mcp", "notes");
-//! let server = AsyncServer::new(policy.build()?, store);
+//! let policy = Policy::builder("https://auth.example")
+//!     .scope("notes", "Read notes")
+//!     .resource("https://mcp.example/mcp", "notes");
+//! let server = Server::new(policy.build()?, store, FromStore);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! It takes Redis from 6.2 on, or Valkey. TLS (`rediss://`) comes with the feature `rustls`, or
-//! with redis' own features.
+//! Redis 6.2 or later, or Valkey. For TLS (`rediss://`), enable the feature `rustls` or one of redis'
+//! own features.
 //!
-//! # What it promises
+//! # Accounts
 //!
-//! Each record is one key, and each change of it one script that touches that key alone: a
-//! compare-and-set on whichever node has it. What is acknowledged is as durable as the server makes
-//! it, and Redis is not durable by itself:
+//! The store keeps accounts of its own: [`set_suspended`](RedisStore::set_suspended) suspends one, and
+//! [`raise_epoch`](grantcore::Accounts::raise_epoch) ends its grants. An account that has no key is
+//! active. A server that is given [`FromStore`](grantcore::FromStore) loads them with its records.
+//! Give it [`Accounts`](grantcore::Accounts) on your own users table instead, and these keys are not
+//! read.
 //!
-//! | setting | what a crash costs |
+//! # Guarantees
+//!
+//! Each record is one key, and each change of it is one script that touches this key alone: a
+//! compare-and-set on whichever node has it. An acknowledged write is as durable as the server makes
+//! it, and Redis is not durable by default:
+//!
+//! | setting | what a crash loses |
 //! |---|---|
-//! | `appendonly yes`, `appendfsync always` | nothing that was acknowledged, as far as the disk keeps its word |
+//! | `appendonly yes`, `appendfsync always` | nothing that was acknowledged, as far as the disk keeps its guarantees |
 //! | `appendonly yes`, `appendfsync everysec` | nothing if only the process dies; about the last second at a power loss |
-//! | snapshots (RDB) alone, or nothing | all since the last snapshot |
+//! | snapshots (RDB) alone, or nothing | everything since the last snapshot |
 //!
-//! What is lost so is not only lost: it comes back as it was. **A code that was redeemed can be
-//! redeemed again, a refresh token that was used is good again, a grant that was revoked is
-//! alive.** Hosts for whom that is too much run with `appendfsync always`.
+//! A lost write restores the earlier state. **A redeemed code can be redeemed again, a used refresh
+//! token works again, a revoked grant is alive.** A host that cannot accept this sets
+//! `appendfsync always`.
 //!
-//! Replication is asynchronous. **A failover to a replica can lose acknowledged writes, with the
-//! same result.** `WAIT` and `min-replicas-to-write` make that rarer and do not end it; a database
-//! with synchronous replication does.
+//! Replication is asynchronous. **A failover to a replica can lose acknowledged writes, with the same
+//! result.** `WAIT` and `min-replicas-to-write` make that rarer and do not prevent it. A database with
+//! synchronous replication does.
 //!
-//! `maxmemory-policy` must be `noeviction`. Any other drops records before their time: a dropped
-//! grant logs its user out, a dropped client is unknown, and a dropped account is no longer
-//! suspended and brings ended grants back. [`RedisStore::risks`] tells of what it finds of all
-//! this.
+//! `maxmemory-policy` must be `noeviction`. Any other policy drops records early: a dropped grant logs
+//! its user out, a dropped client is unknown, and a dropped account is no longer suspended and has its
+//! ended grants back. [`RedisStore::risks`] reports such settings.
 //!
-//! Records go by Redis' own expiry, at their `drop_after` or some seconds later and never before
-//! it; there is nothing to sweep. The clocks of the hosts and of Redis must agree within minutes.
+//! Redis drops each record by itself, at its `drop_after` or some seconds later, and never before.
+//! [`sweep`](grantcore::StoreAdministration::sweep) does nothing. The clocks of the hosts and of Redis
+//! must agree within minutes.
 //!
-//! An answer not had in time is an error, and its caller does not know what became of the call.
+//! A call that is not answered in time is an error, and its result is not known.
 //!
 //! # The keys
 //!
-//! | key | what it is |
+//! | key | content |
 //! |---|---|
-//! | `grantcore:g:`id | a grant: a hash of its version (`v`), its body as JSON (`b`) and the calls that last wrote it (`n`) |
+//! | `grantcore:g:`id | a grant: a hash of its version (`v`), its body as JSON (`b`) and the names of the calls that last wrote it (`n`) |
 //! | `grantcore:c:`id | a client, likewise |
-//! | `grantcore:a:`subject | an account that was ever suspended (`s`) or raised to a new epoch (`e`): a hash without expiry |
-//! | `grantcore:s:`subject | the ids of a user's grants: a sorted set, by when each is over |
-//! | `grantcore:clients` | the ids of clients, for [`RedisStore::clients`]: a sorted set, all of one score |
+//! | `grantcore:a:`subject | an account that was ever suspended (`s`) or whose epoch was ever raised (`e`): a hash without expiry |
+//! | `grantcore:s:`subject | the ids of a user's grants: a sorted set, scored by the end of each grant |
+//! | `grantcore:clients` | the ids of the clients: a sorted set with equal scores |
 //!
-//! A page of a user's grants reads all that the user began within the last absolute lifetime, the
-//! ended ones included; without an absolute lifetime, all there ever were.
+//! # Costs
+//!
+//! - A page of a user's grants reads all that the user began within the last absolute lifetime, the
+//!   ended ones included; without an absolute lifetime, all there ever were.
+//! - [`grants`](grantcore::StoreAdministration::grants) and
+//!   [`counts`](grantcore::StoreAdministration::counts) scan the names of all keys on all nodes, at
+//!   each call. Redis serves other requests between the steps of a scan.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod administration;
 mod calls;
 mod clients;
 mod connection;
@@ -77,7 +94,7 @@ mod store;
 
 use std::sync::Arc;
 
-use grantcore::{Account, GrantId};
+use grantcore::GrantId;
 pub use redis;
 use redis::aio::ConnectionManager;
 use redis::cluster_async::ClusterConnection;
@@ -87,27 +104,27 @@ use self::calls::Calls;
 use self::connection::Connection;
 pub use self::risk::Risk;
 
-/// Clients, grants and how accounts stand, in Redis. A clone is another handle of the same.
+/// Clients, grants and accounts in Redis. A clone is another handle of the same connection.
 #[derive(Clone, Debug)]
 pub struct RedisStore {
     connection: Connection,
     calls: Arc<Calls>,
 }
 
-/// Redis failed, or holds what cannot be read.
+/// A failure of Redis, or a record that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisStoreError {
-    /// Redis refused, could not be reached, or did not answer in time.
-    #[error(transparent)]
+    /// Redis reported an error, could not be reached, or did not answer in time.
+    #[error("Redis failed: {0}")]
     Redis(#[from] redis::RedisError),
-    /// A record that does not decode: written by a newer version, or damaged.
+    /// A record cannot be decoded: it is damaged, or a newer version of the library wrote it.
     #[error("a record cannot be decoded: {0}")]
     Record(#[from] serde_json::Error),
-    /// What is under a key is not what this crate keeps there.
-    #[error("under {0} is something else than this program keeps there")]
+    /// The value of this key was not written by this crate.
+    #[error("the value of the key {0} was not written by grantcore-redis")]
     Foreign(String),
-    /// There were no random bytes to tell this handle's calls by.
+    /// The system has no random bytes to name this handle's calls.
     #[error("no random bytes: {0}")]
     Randomness(#[from] getrandom::Error),
 }
@@ -116,38 +133,39 @@ type Result<T> = std::result::Result<T, RedisStoreError>;
 
 impl RedisStore {
     /// Connects to one server (`redis://`, or `rediss://` for TLS) or to a cluster by some of its
-    /// nodes (`redis-cluster://host:port,host:port`, or `rediss-cluster://`). Name and password
-    /// may stand before the first host.
+    /// nodes (`redis-cluster://host:port,host:port`, or `rediss-cluster://`). Name and password stand
+    /// before the first host.
     ///
     /// # Errors
-    /// If the URL is none of these, or nothing answers there.
+    /// [`RedisStoreError`] if the URL cannot be parsed, or nothing answers there.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::over(Connection::open(url).await?)
     }
 
-    /// Over a connection of the host's own, with its time-outs. It must be to the primary.
+    /// Returns a store on a connection of the host's own, with its time-outs. It must be a connection
+    /// to the primary.
     ///
     /// # Errors
-    /// If there are no random bytes.
+    /// [`RedisStoreError::Randomness`].
     pub fn single(connection: ConnectionManager) -> Result<Self> {
         Self::over(Connection::Single(connection))
     }
 
-    /// Over a cluster connection of the host's own, with its time-outs. It must not read from
-    /// replicas, which can lag.
+    /// Returns a store on a cluster connection of the host's own, with its time-outs. It must not read
+    /// from replicas, which can lag.
     ///
     /// # Errors
-    /// If there are no random bytes.
+    /// [`RedisStoreError::Randomness`].
     pub fn cluster(connection: ClusterConnection) -> Result<Self> {
         Self::over(Connection::Cluster(connection))
     }
 
-    /// Sends a command of the host's own over this store's connections: for what it keeps in the
-    /// same Redis, under keys of its own. It is sent once as far as this crate is concerned; a
-    /// cluster's client may send it again by itself.
+    /// Sends a command of the host's own over this store's connection, for data that it keeps in the
+    /// same Redis under keys of its own. This crate sends it once. A cluster's client may send it
+    /// again.
     ///
     /// # Errors
-    /// If Redis fails, or its answer is of another type.
+    /// [`RedisStoreError::Redis`] if Redis fails, or the answer has another type.
     pub async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T> {
         Ok(self.connection.ask(command).await?)
     }
@@ -156,31 +174,7 @@ impl RedisStore {
         Ok(Self { connection, calls: Arc::new(Calls::new()?) })
     }
 
-    /// Suspends an account, or lifts its suspension. Accounts that were never mentioned stand well.
-    ///
-    /// # Errors
-    /// If Redis fails.
-    pub async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
-        let set = cmd("HSET").arg(key::account(subject)).arg("s").arg(u8::from(suspended)).take();
-        Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
-    }
-
-    /// Says how an account stands, whatever it said before: to move it here from another store.
-    ///
-    /// # Errors
-    /// If Redis fails.
-    pub async fn put_account(&self, subject: &str, account: Account) -> Result<()> {
-        let set = cmd("HSET")
-            .arg(key::account(subject))
-            .arg("s")
-            .arg(u8::from(account.suspended))
-            .arg("e")
-            .arg(account.epoch)
-            .take();
-        Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
-    }
-
-    /// All entries of a user's index, in the order of their ids.
+    /// Returns all entries of a user's index, ascending by their ids.
     async fn entered(&self, subject: &str) -> Result<Vec<GrantId>> {
         let key = key::grants_of(subject);
         let entries: Vec<Vec<u8>> =

@@ -1,5 +1,5 @@
-//! What a hash says: a record with its version, or how an account stands. What it cannot say is an
-//! error, never nothing.
+//! Reads hashes: records with their versions, and accounts. A hash that cannot be read is an error,
+//! never absent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 
 use super::{RedisStore, RedisStoreError, Result};
 
-/// A whole hash: one that lacks a field is told from one that is not there.
+/// A whole hash, so that one that lacks a field is not taken for an absent one.
 type Fields = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// From here on times are beyond what a sorted set tells apart and what Redis takes as an expiry.
+/// The first time that a sorted set cannot represent exactly, and that Redis refuses as an expiry.
 const BEYOND: u64 = 1 << 53;
 
 impl RedisStore {
-    /// The record under this key.
+    /// Reads the record of this key.
     pub(crate) async fn record<R: DeserializeOwned>(
         &self,
         key: String,
@@ -36,8 +36,8 @@ impl RedisStore {
         }))
     }
 
-    /// How the account under this key stands. One that was never mentioned stands well.
-    pub(crate) async fn standing(&self, key: String) -> Result<Account> {
+    /// Reads the account of this key. An account that has no hash is active.
+    pub(crate) async fn account_at(&self, key: String) -> Result<Account> {
         let fields: Fields = self.connection.read(&whole(&key)).await?;
         let mut account = Account::ACTIVE;
         for (name, value) in fields {
@@ -52,7 +52,7 @@ impl RedisStore {
     }
 }
 
-/// When something ends, as Redis takes it; nothing for never, and for what is as far away.
+/// Returns an expiry as Redis takes it. `None` for never, and for a time as far away.
 pub(crate) fn end(time: Timestamp) -> Option<String> {
     let seconds = time.unix_seconds();
     (seconds < BEYOND).then(|| seconds.to_string())

@@ -1,4 +1,4 @@
-//! What a server's settings put at risk, as far as it tells.
+//! Settings of a server that put acknowledged writes at risk, as far as it reports them.
 
 use std::fmt;
 
@@ -6,46 +6,51 @@ use redis::{Value, cmd, from_redis_value};
 
 use super::{RedisStore, Result};
 
-/// A setting of the server under which it does not keep what it acknowledged.
+/// A setting under which the server can lose acknowledged writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Risk {
-    /// There is no append-only log: a crash brings back what was used and revoked.
+    /// There is no append-only log: after a crash, used codes and revoked grants work again.
     NoLog,
-    /// The log is not on disk when a write is acknowledged: a power loss costs the last second or
-    /// more. This is `appendfsync`.
+    /// `appendfsync` is this: a write is acknowledged before its log is on disk, and a power loss
+    /// loses the last second or more.
     LateLog(String),
-    /// Records are dropped when memory is short. This is `maxmemory-policy`.
+    /// `maxmemory-policy` is this: records are dropped if memory is short.
     Evicts(String),
 }
 
 impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoLog => f.write_str("appendonly is no: after a crash, used codes and revoked grants come back; set it to yes"),
-            Self::LateLog(fsync) => {
-                write!(f, "appendfsync is {fsync}: after a power loss, the last changes are undone; set it to always")
-            }
-            Self::Evicts(policy) => {
-                write!(f, "maxmemory-policy is {policy}: records are dropped before their time; set it to noeviction")
-            }
+            Self::NoLog => f.write_str(
+                "appendonly is no: after a crash, used codes and revoked grants work again; \
+                 set it to yes",
+            ),
+            Self::LateLog(fsync) => write!(
+                f,
+                "appendfsync is {fsync}: a power loss undoes the last changes; set it to always"
+            ),
+            Self::Evicts(policy) => write!(
+                f,
+                "maxmemory-policy is {policy}: records are dropped early; set it to noeviction"
+            ),
         }
     }
 }
 
 impl RedisStore {
-    /// What the settings of the server, or of the primaries of a cluster, put at risk: for a log
-    /// line at the start. Nothing is refused for it, and what the server does not tell is not
-    /// reported: where `CONFIG` is forbidden, as managed services do, there is no
-    /// [`Risk::LateLog`], for which only one of the primaries is asked.
+    /// Returns the risks in the settings of the server, or of the primaries of a cluster, for a log
+    /// line at the start. The store refuses none of them. A setting that the server does not report is
+    /// no risk here: where `CONFIG` is forbidden, as in managed services, there is no
+    /// [`Risk::LateLog`]. Of a cluster, one primary is asked for it.
     ///
     /// # Errors
-    /// If Redis does not answer, or does not say how it stands (`INFO`).
+    /// [`RedisStoreError`](crate::RedisStoreError) if Redis does not answer `INFO`.
     pub async fn risks(&self) -> Result<Vec<Risk>> {
-        let told = self.connection.read::<Value>(&cmd("INFO")).await?;
-        let told = texts(&told).join("\n");
+        let info = self.connection.read::<Value>(&cmd("INFO")).await?;
+        let info = texts(&info).join("\n");
         let setting = |name: &str| {
-            told.lines().filter_map(|line| line.trim_end().strip_prefix(name)).collect::<Vec<_>>()
+            info.lines().filter_map(|line| line.trim_end().strip_prefix(name)).collect::<Vec<_>>()
         };
         let mut risks = Vec::new();
         let evicts =
@@ -63,11 +68,11 @@ impl RedisStore {
     }
 }
 
-/// A server answers with one text, a cluster with one for each primary.
-fn texts(told: &Value) -> Vec<String> {
-    match told {
-        Value::Map(nodes) => nodes.iter().flat_map(|(_, told)| texts(told)).collect(),
+/// Returns the one text of a server, or the text of each primary of a cluster.
+fn texts(info: &Value) -> Vec<String> {
+    match info {
+        Value::Map(nodes) => nodes.iter().flat_map(|(_, info)| texts(info)).collect(),
         Value::Array(nodes) => nodes.iter().flat_map(texts).collect(),
-        told => from_redis_value(told.clone()).into_iter().collect(),
+        info => from_redis_value(info.clone()).into_iter().collect(),
     }
 }

@@ -1,12 +1,12 @@
-//! The store itself: what the library asks for, in as few round trips as may be.
+//! What the library calls, in as few round trips as possible.
 
 use std::time::Duration;
 
 use futures_util::future::try_join3;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::{
-    Account, AsyncStore, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Stored,
-    Subject, Timestamp, Write,
+    Account, Accounts, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded,
+    LoadsAccounts, Store, Stored, Subject, Timestamp, Write,
 };
 use redis::cmd;
 use serde::Serialize;
@@ -15,21 +15,21 @@ use super::connection::{COMMIT, INDEX};
 use super::record::end;
 use super::{RedisStore, RedisStoreError, Result, key};
 
-/// A grant's record is kept for a day past its end. This much later even a clock that differs sees
-/// it gone.
+/// How long an entry of the index is kept after the end of its grant. The record is kept for a day;
+/// the hour more covers clocks that differ.
 const PAST_END: Duration = Duration::from_secs(25 * 60 * 60);
 
-/// How many records of a page are asked for at once.
+/// How many records of a page are read at the same time.
 pub(crate) const AT_ONCE: usize = 64;
 
 impl RedisStore {
-    /// The compare-and-set of one record.
+    /// Compares and sets one record.
     ///
-    /// A cluster's client sends a command again by itself when a connection is lost. The script
-    /// knows such a retry by the call's name, which the record keeps for its next writes, so
-    /// that Conflict is said only of what was not written. (Should more than seven others write
-    /// the record between a call and its retry, it is said of a write that was made. The library
-    /// expects that too: it finds its own mark in the record, or the grant further on.)
+    /// A cluster's client sends a command again if it loses a connection. The script recognizes such
+    /// a retry by the call's name, which the record keeps for its next writes, so that `Conflict` is
+    /// returned only if nothing was written. (If more than seven others write the record between a
+    /// call and its retry, `Conflict` is returned although the write was made. The library handles
+    /// that too: it finds its own mark in the record, or a later state of the grant.)
     async fn write<R: Serialize>(
         &self,
         key: &str,
@@ -39,7 +39,8 @@ impl RedisStore {
         let seen = change.seen().map(|version| version.0.to_string()).unwrap_or_default();
         let version = change.version().0.to_string();
         let body = serde_json::to_vec(change.record())?;
-        let (call, drop_after) = (self.calls.next(), end(drop_after).unwrap_or_default());
+        let call = self.calls.next();
+        let drop_after = end(drop_after).unwrap_or_default();
         let arguments = [seen.as_bytes(), version.as_bytes(), &body, &call, drop_after.as_bytes()];
         match self.connection.run(&COMMIT, key, &arguments).await? {
             1 => Ok(Commit::Done),
@@ -48,12 +49,12 @@ impl RedisStore {
         }
     }
 
-    /// The user's index is written first: it names every grant there is, and a crash between the
-    /// two leaves a name of none.
+    /// Writes the user's index first, so that it names every grant. A crash between the two writes
+    /// leaves an entry without a grant.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
-        // When the grant is over is set by its first write, which is of any state if it was moved
-        // here, and by its approval.
+        // The first write of a grant sets its end, whatever its state is if it was moved here. So does
+        // its approval.
         if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
             self.enter(grant).await?;
         }
@@ -68,15 +69,16 @@ impl RedisStore {
         Ok(self.connection.run::<u8>(&INDEX, &key, &arguments).await.map(drop)?)
     }
 
-    /// A client is listed before it is there, so that a crash hides none, and once more after: see
-    /// [`clients`](Self::clients).
+    /// Enters a new client in the list before its record is written, so that a crash hides none, and
+    /// once more afterwards: see `clients.rs`.
     async fn commit_client(&self, change: &Change<Client>) -> Result<Commit> {
-        let (id, created) = (change.id().as_str(), change.seen().is_none());
-        if created {
+        let id = change.id().as_str();
+        let is_new = change.seen().is_none();
+        if is_new {
             self.list(id).await?;
         }
         let commit = self.write(&key::client(id), change, change.drop_after()).await?;
-        if created {
+        if is_new {
             self.list(id).await?;
         }
         Ok(commit)
@@ -97,7 +99,7 @@ impl RedisStore {
     }
 }
 
-impl AsyncStore for RedisStore {
+impl Store for RedisStore {
     type Error = RedisStoreError;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
@@ -115,8 +117,8 @@ impl AsyncStore for RedisStore {
         }
     }
 
-    /// Reads the user's whole index: as many entries as the user began grants within the last
-    /// absolute lifetime.
+    /// Reads the user's whole index, which has all grants that the user began within the last absolute
+    /// lifetime.
     async fn grants_of(
         &self,
         subject: &str,
@@ -127,42 +129,53 @@ impl AsyncStore for RedisStore {
         Ok(ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)).take(limit).collect())
     }
 
-    async fn account(&self, subject: &str) -> Result<Option<Account>> {
-        self.standing(key::account(subject)).await.map(Some)
-    }
-
-    /// Raised twice by a cluster's client that sends it again, it ends the same grants.
-    async fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        let raise = cmd("HINCRBY").arg(key::account(subject)).arg("e").arg(1).take();
-        self.connection.ask::<u64>(&raise).await?;
-        Ok(true)
-    }
-
-    /// Two round trips, or one if no grant is named, and one more for a client that has an owner.
+    /// Loads in two round trips, or in one if no grant is named. A client that has an owner takes one
+    /// more, unless accounts are skipped.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let grant = match keys.grant {
             Some(id) => self.grant(id).await?,
             None => None,
         };
         let of_grant = grant.as_ref().map(|stored| &*stored.record);
+        let subject = keys.subject_id(of_grant).filter(|_| !keys.skip_accounts);
         let (client, account, caller) = try_join3(
             self.client_if(keys.client_id(of_grant)),
-            self.account_if(keys.subject_id(of_grant)),
+            self.account_if(subject),
             self.client_if(keys.caller_id()),
         )
         .await?;
+        if keys.skip_accounts {
+            return Ok(Loaded { grant, client, caller, ..Loaded::default() });
+        }
         let owner = client.as_ref().and_then(|stored| stored.record.owner()).map(Subject::as_str);
         let owner = self.account_if(owner).await?;
         let balance = match of_grant.filter(|_| keys.balance) {
             Some(grant) => Some(self.balance(grant.subject().as_str()).await?),
             None => None,
         };
-        Ok(Loaded { grant, client, account, owner, caller, balance })
+        Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {
-        let load =
-            |id| async move { self.load(&Keys { grant: Some(id), ..Keys::default() }).await };
+        let load = |id| async move { self.load(&Keys::of_grant(id)).await };
         stream::iter(ids.iter().copied()).map(load).buffered(AT_ONCE).try_collect().await
     }
 }
+
+impl Accounts for RedisStore {
+    type Error = RedisStoreError;
+
+    async fn account(&self, subject: &str) -> Result<Option<Account>> {
+        self.account_at(key::account(subject)).await.map(Some)
+    }
+
+    /// A cluster's client that sends the command again raises the epoch twice, which ends the same
+    /// grants.
+    async fn raise_epoch(&self, subject: &str) -> Result<bool> {
+        let raise = cmd("HINCRBY").arg(key::account(subject)).arg("e").arg(1).take();
+        self.connection.ask::<u64>(&raise).await?;
+        Ok(true)
+    }
+}
+
+impl LoadsAccounts for RedisStore {}

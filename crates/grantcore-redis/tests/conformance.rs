@@ -1,5 +1,5 @@
-//! The laws of a store, on a server that stands alone and on a cluster: as they are, and with
-//! answers lost on the way. Kills are in `crash.rs`.
+//! The laws of a store and of its accounts on one server and on a cluster, also with answers lost on
+//! the way. Kills are in `crash.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,8 +20,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use grantcore::conformance::{
-    Damaged, Fault, Faults, Harness, damage_is_an_error, doubt_is_an_error,
-    histories_with_faults_are_linearizable,
+    Damaged, Fault, Faults, Harness, damaged_records_are_errors,
+    histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
 use grantcore_redis::RedisStore;
 use grantcore_testing_servers::{Proxy, Redis, RedisCluster};
@@ -58,14 +58,18 @@ fn server() -> Option<At<Redis>> {
 
 mod alone {
     grantcore::conformance!(super::server().as_slice());
+    grantcore::accounts_conformance!(super::server().as_slice(), FromStore);
 }
 
 mod cluster {
     use super::{At, RedisCluster};
 
-    grantcore::conformance!(
-        RedisCluster::start().map(|cluster| At::new(cluster.url(), cluster)).as_slice()
-    );
+    fn cluster() -> Option<At<RedisCluster>> {
+        RedisCluster::start().map(|cluster| At::new(cluster.url(), cluster))
+    }
+
+    grantcore::conformance!(cluster().as_slice());
+    grantcore::accounts_conformance!(cluster().as_slice(), FromStore);
 }
 
 #[test]
@@ -80,10 +84,10 @@ fn a_damaged_record_is_an_error() {
         let body: String = cmd("HGET").arg(&key).arg("b").query(&mut host).unwrap();
         cmd("HSET").arg(&key).arg("b").arg(&body[1..]).exec(&mut host).unwrap();
     };
-    damage_is_an_error(&server, damage).unwrap();
+    damaged_records_are_errors(&server, damage).unwrap();
 }
 
-/// What a store waits for an answer here, and an answer that comes later.
+/// How long a store waits for an answer here, and the delay of a late answer.
 const PATIENCE: Duration = Duration::from_millis(150);
 const LATE: Duration = Duration::from_millis(400);
 
@@ -133,7 +137,7 @@ impl Faults for Behind {
     }
 }
 
-/// A cluster behind proxies. Its client makes a request again that was lost.
+/// A cluster behind proxies. Its client sends a lost request again.
 struct ClusterBehind(Runtime, Proxies);
 
 impl ClusterBehind {
@@ -175,15 +179,15 @@ impl Faults for ClusterBehind {
 }
 
 #[test]
-fn alone_doubt_is_an_error() {
+fn alone_an_unknown_result_is_an_error() {
     let Some(server) = Behind::start() else { return };
-    doubt_is_an_error(&server).unwrap();
+    unknown_results_are_errors(&server).unwrap();
 }
 
 #[test]
-fn in_a_cluster_doubt_is_an_error() {
+fn in_a_cluster_an_unknown_result_is_an_error() {
     let Some(cluster) = ClusterBehind::start() else { return };
-    doubt_is_an_error(&cluster).unwrap();
+    unknown_results_are_errors(&cluster).unwrap();
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! `kill -9` of Redis, again and again, under load: with its log of writes, what it acknowledged is
-//! there. And that this test sees it when it is not, for with snapshots alone it is not.
+//! `kill -9` of Redis, again and again, under load: with its log of writes, every acknowledged write
+//! survives. With snapshots alone some are lost, and are found.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a test may fail loudly, and says what came of it"
+    reason = "a test may fail loudly, and prints its verdict"
 )]
 
 use std::sync::Mutex;
@@ -62,17 +62,17 @@ impl Crash for Killed {
 }
 
 #[test]
-fn with_its_log_what_was_acknowledged_is_there_after_fifty_crashes() {
+fn with_its_log_acknowledged_writes_survive_fifty_crashes() {
     let Some(killed) = Killed::start(&[], Duration::ZERO) else { return };
     let verdict = killed.survive(50);
     verdict.holds().unwrap();
     assert!(verdict.acknowledged > 500, "{verdict:?}");
 }
 
-/// It makes a snapshot of itself each second in which something was written; what came after the
-/// last one is gone, and what had been used up since is there again.
+/// Redis takes a snapshot in each second in which something was written. The writes after the last
+/// one are lost, and what they used up is usable again.
 #[test]
-fn with_snapshots_alone_what_is_lost_is_seen() {
+fn with_snapshots_alone_losses_are_found() {
     let Some(killed) =
         Killed::start(&[("appendonly", "no"), ("save", "1 1")], Duration::from_secs(3))
     else {

@@ -1,5 +1,5 @@
-//! The laws of a store, on an SQLite file: called and awaited, over restarts of its writer, and
-//! with damage in it.
+//! The laws of a store and of its accounts on an SQLite file, through both faces, and with damage in
+//! it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,8 +10,8 @@
 
 use std::path::PathBuf;
 
-use grantcore::Store;
-use grantcore::conformance::{Blocking, Damaged, damage_is_an_error};
+use grantcore::blocking::Accounts;
+use grantcore::conformance::{Blocking, Damaged, damaged_records_are_errors};
 use grantcore_sqlite::SqliteStore;
 use tempfile::TempDir;
 
@@ -34,28 +34,31 @@ impl File {
     }
 }
 
-mod called {
+mod blocking {
     use super::{Blocking, File, SqliteStore};
+    use grantcore::blocking::Ready;
+    use grantcore::conformance::Harness;
 
-    fn harness() -> impl grantcore::conformance::Harness {
+    fn harness() -> impl Harness<Store = Ready<SqliteStore>> {
         let file = File::new();
         Blocking::new(move || file.open())
             .swept_by(|store: &SqliteStore, now, limit| store.sweep(now, limit).unwrap())
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::accounts_conformance!([harness()], FromStore);
 }
 
 #[cfg(feature = "tokio")]
-mod awaited {
-    use grantcore::Timestamp;
+mod with_tokio {
     use grantcore::conformance::Harness;
+    use grantcore::{StoreAdministration, Timestamp};
 
     use super::{File, SqliteStore};
 
-    struct Waiting(tokio::runtime::Runtime, File);
+    struct Async(tokio::runtime::Runtime, File);
 
-    impl Harness for Waiting {
+    impl Harness for Async {
         type Store = SqliteStore;
 
         fn open(&self) -> SqliteStore {
@@ -67,15 +70,16 @@ mod awaited {
         }
 
         fn sweep(&self, store: &SqliteStore, now: Timestamp, limit: usize) -> Option<usize> {
-            Some(store.sweep(now, limit).unwrap())
+            Some(self.wait(StoreAdministration::sweep(store, now, limit)).unwrap())
         }
     }
 
-    fn harness() -> Waiting {
-        Waiting(tokio::runtime::Runtime::new().unwrap(), File::new())
+    fn harness() -> Async {
+        Async(tokio::runtime::Runtime::new().unwrap(), File::new())
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::accounts_conformance!([harness()], FromStore);
 }
 
 #[test]
@@ -94,21 +98,21 @@ fn a_damaged_record_is_an_error() {
         };
         assert_eq!(changed, Ok(1));
     };
-    damage_is_an_error(&Blocking::new(|| file.open()), damage).unwrap();
+    damaged_records_are_errors(&Blocking::new(|| file.open()), damage).unwrap();
 }
 
 #[test]
 fn tables_of_a_newer_version_are_refused_and_those_of_this_one_kept() {
     let file = File::new();
     let store = file.open();
-    assert!(Store::raise_epoch(&store, "alice").unwrap());
-    assert_eq!(Store::account(&file.open(), "alice").unwrap().unwrap().epoch, 1);
+    assert!(store.raise_epoch("alice").unwrap());
+    assert_eq!(file.open().account("alice").unwrap().unwrap().epoch, 1);
     let connection = rusqlite::Connection::open(file.path()).unwrap();
     connection.execute("INSERT INTO grantcore_migrations DEFAULT VALUES", []).unwrap();
     let refused = SqliteStore::open(file.path()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the tables are of version 2, which this program does not know"
+        "the tables have version 2, which this version of grantcore-sqlite does not know"
     );
 }
 
@@ -116,13 +120,13 @@ fn tables_of_a_newer_version_are_refused_and_those_of_this_one_kept() {
 fn a_suspension_and_its_lifting_are_read_by_every_handle() {
     let file = File::new();
     let (store, other) = (file.open(), file.open());
-    let standing = |subject: &str| Store::account(&other, subject).unwrap().unwrap();
-    assert!(Store::raise_epoch(&store, "alice").unwrap());
+    let account = |subject: &str| other.account(subject).unwrap().unwrap();
+    assert!(store.raise_epoch("alice").unwrap());
     for suspended in [true, false, true] {
         store.set_suspended("alice", suspended).unwrap();
-        assert_eq!((standing("alice").suspended, standing("alice").epoch), (suspended, 1));
+        assert_eq!((account("alice").suspended, account("alice").epoch), (suspended, 1));
     }
-    assert!(!standing("bob").suspended);
+    assert!(!account("bob").suspended);
 }
 
 #[test]
@@ -133,15 +137,16 @@ fn many_who_open_a_new_file_at_once_all_can() {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| file.open())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert!(Store::raise_epoch(&stores[0], "alice").unwrap());
-        assert!(
-            stores.iter().all(|store| Store::account(store, "alice").unwrap().unwrap().epoch == 1)
-        );
+        assert!(stores[0].raise_epoch("alice").unwrap());
+        assert!(stores.iter().all(|store| store.account("alice").unwrap().unwrap().epoch == 1));
     }
 }
 
 #[test]
-fn what_cannot_be_kept_in_wal_mode_is_refused() {
+fn a_file_that_cannot_be_in_wal_mode_is_refused() {
     let refused = SqliteStore::open(":memory:").unwrap_err();
-    assert_eq!(refused.to_string(), "the file cannot be kept in WAL mode, but in memory");
+    assert_eq!(
+        refused.to_string(),
+        "the file cannot be opened in WAL mode; its journal mode is memory"
+    );
 }

@@ -1,9 +1,9 @@
-//! `kill -9` of the process that writes, again and again: what it was told was done is there. The
-//! process is this program, once more.
+//! `kill -9` of the process that writes, again and again: every acknowledged write survives. The
+//! process is another one of this program.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test may fail loudly, and says what came of it"
+    reason = "a test may fail loudly, and prints its verdict"
 )]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,13 +14,13 @@ use grantcore::conformance::{Blocking, verify, work};
 use grantcore_sqlite::SqliteStore;
 
 const CRASHES: usize = 50;
-/// Names the file to a process of this test that is there to be killed.
+/// The environment variable that names the file to a process that is to be killed.
 const FILE: &str = "GRANTCORE_CRASH_FILE";
 
 fn main() {
     match std::env::var(FILE) {
         Ok(path) => child(path.as_ref()),
-        Err(_) => what_was_acknowledged_is_there_after_fifty_crashes(),
+        Err(_) => acknowledged_writes_survive_fifty_crashes(),
     }
 }
 
@@ -30,30 +30,30 @@ fn child(path: &Path) {
     work(&Blocking::new(|| SqliteStore::open(path).unwrap()), line).unwrap();
 }
 
-/// Starts two that work on one file, kills both when they have told of so much, and brings all they
-/// told of.
+/// Starts two processes on one file, kills both after this many lines of each, and returns all their
+/// lines.
 fn killed_after(path: &Path, lines: usize) -> Vec<String> {
     let children = [(); 2].map(|()| {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.env(FILE, path).stdout(Stdio::piped());
         command.spawn().unwrap()
     });
-    let mut told = Vec::new();
+    let mut journal = Vec::new();
     let mut readers =
         children.map(|mut child| (BufReader::new(child.stdout.take().unwrap()).lines(), child));
     for (reader, _) in &mut readers {
-        told.extend(reader.by_ref().take(lines).map(Result::unwrap));
+        journal.extend(reader.by_ref().take(lines).map(Result::unwrap));
     }
     for (_, child) in &mut readers {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    // What was in the pipe was acknowledged as well.
-    told.extend(readers.into_iter().flat_map(|(reader, _)| reader.map_while(Result::ok)));
-    told
+    // The lines that were left in the pipe were acknowledged as well.
+    journal.extend(readers.into_iter().flat_map(|(reader, _)| reader.map_while(Result::ok)));
+    journal
 }
 
-fn what_was_acknowledged_is_there_after_fifty_crashes() {
+fn acknowledged_writes_survive_fifty_crashes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("grants.sqlite");
     let mut journal = Vec::new();

@@ -5,9 +5,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+use grantcore::blocking::{Server, Store};
 use grantcore::{
-    AuthorizationStep, Change, Choice, Client, Commit, Grant, GrantId, MemoryStore, Policy,
-    RequestParts, Server, Store, Stored, SystemEntropy, Timestamp, User, Write,
+    AlwaysActive, AuthorizationStep, Change, Choice, Client, Commit, Grant, GrantId, MemoryStore,
+    Policy, RequestParts, Stored, SystemEntropy, Timestamp, User, Write,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::{Postgres, Proxy};
@@ -143,7 +144,8 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     let now = Arc::new(AtomicU64::new(T));
     let clock = Arc::clone(&now);
     let time = move || Timestamp::from_unix_seconds(clock.load(Ordering::SeqCst));
-    let server = Server::with(policy(), Arc::clone(&store), time, SystemEntropy);
+    let server =
+        Server::with_sources(policy(), Arc::clone(&store), AlwaysActive, time, SystemEntropy);
     let user = User::new(subject, b"a browser");
     let query = format!(
         "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=notes&state={state}\
@@ -151,13 +153,12 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     );
     let request =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let AuthorizationStep::NeedsConsent(page) =
-        server.authorize(&request, Some(user)).unwrap().unwrap()
+    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(user)).unwrap()
     else {
         panic!("the user is signed in")
     };
     let location =
-        server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().unwrap().into_location();
+        server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().into_location();
     let code = between(&location, "code=", "&");
     let redeem = format!(
         "grant_type=authorization_code&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}"
@@ -170,8 +171,8 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     store.writes.lock().unwrap().clone()
 }
 
-/// The refresh token that is answered.
-fn post(server: &Server<Arc<Recorder>>, form: &str) -> String {
+/// Posts a form and returns the refresh token of the answer.
+fn post(server: &Server<Arc<Recorder>, AlwaysActive>, form: &str) -> String {
     let (body, form_type): (_, &[u8]) =
         (format!("{form}&client_id=app"), b"application/x-www-form-urlencoded");
     let request = RequestParts {

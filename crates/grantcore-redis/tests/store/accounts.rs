@@ -1,6 +1,6 @@
-//! How accounts stand, under whatever name the host gives them.
+//! Accounts, under any name that the host gives them.
 
-use grantcore::{Account, AsyncStore, Keys};
+use grantcore::{Account, Accounts, Keys, Store};
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
 
@@ -46,7 +46,7 @@ async fn suspension_and_epoch_are_each_their_own() {
 }
 
 #[tokio::test]
-async fn an_account_that_cannot_be_read_does_not_stand_well() {
+async fn an_account_that_cannot_be_read_is_an_error() {
     everywhere(async |place: Place| {
         let store = &place.store;
         for (field, value) in

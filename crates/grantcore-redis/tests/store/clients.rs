@@ -1,10 +1,9 @@
-//! The operators' list of clients: in pages, without those that are gone, and with all that are
-//! there.
+//! The operator's list of clients: in pages, with all that exist and without those that are gone.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use grantcore::{AsyncStore, Commit, Write};
+use grantcore::{Commit, Store, StoreAdministration as _, Write};
 use grantcore_redis::RedisStore;
 use grantcore_testing_servers::{Fault, Proxy, Redis};
 use redis::cmd;
@@ -106,7 +105,7 @@ async fn one_whose_entry_was_removed_before_its_record_came_is_in_it_again() {
     let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, server.port())));
     let writer = RedisStore::connect(&format!("redis://{}/", proxy.address())).await.unwrap();
     let reader = Place::at(&server.url()).await;
-    // The entry is there at once, and whoever made it hears of it late.
+    // The entry exists at once, and its creator is answered late.
     proxy.arm(Fault::Delay(Duration::from_secs(1)));
     let creating = tokio::spawn(async move { create(&writer, "late").await });
     let entry = async || {

@@ -8,7 +8,7 @@ use crate::place::{
     Place, approval, at, client, days, everywhere, now, passing, pending, pending_with, policy,
     stored, with,
 };
-use grantcore::{AsyncStore, Client, Commit, Keys, Timestamp, Version, Write};
+use grantcore::{Client, Commit, Keys, Store, StoreAdministration as _, Timestamp, Version, Write};
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
 
@@ -58,7 +58,7 @@ async fn a_write_decided_on_another_state_changes_nothing() {
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
         let first = store.grant(id).await.unwrap().unwrap();
         assert_eq!(first, stored(create.as_grant()));
-        // Whoever asks anew to create it is told so, even if it is the same in every byte.
+        // A second creation conflicts, even if it is the same in every byte.
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Conflict);
 
         let there = client("there");
@@ -114,10 +114,11 @@ async fn a_record_goes_by_itself_at_its_end_and_not_before() {
         assert_eq!(expiry("grantcore:c:going".to_owned()).await, -1);
 
         // The last moment that Redis can say, and the next.
-        for (id, end, told) in [("far", (1 << 53) - 1, (1 << 53) - 1), ("beyond", 1 << 53, -1)] {
+        for (id, end, expected) in [("far", (1 << 53) - 1, (1 << 53) - 1), ("beyond", 1 << 53, -1)]
+        {
             let far = passing(id, Timestamp::from_unix_seconds(end));
             assert_eq!(store.commit(&Write::client(None, far)).await.unwrap(), Commit::Done);
-            assert_eq!(expiry(format!("grantcore:c:{id}")).await, told);
+            assert_eq!(expiry(format!("grantcore:c:{id}")).await, expected);
             assert!(store.client(id).await.unwrap().is_some());
         }
     })

@@ -2,8 +2,8 @@
 //! user's grants ended at once.
 
 use grantcore::{
-    AsyncServer, AsyncStore, Authorization, AuthorizationStep, Choice, Commit, Needs, RequestParts,
-    RevokedBy, Write,
+    Authorization, AuthorizationStep, Choice, Commit, FromStore, Needs, RequestParts, RevokedBy,
+    Server, Store, Write,
 };
 use grantcore_redis::RedisStore;
 use serde_json::Value;
@@ -12,13 +12,13 @@ use crate::place::{Place, client, everywhere, policy, user};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-async fn authorized(server: &AsyncServer<RedisStore>, subject: &str) -> String {
+async fn authorized(server: &Server<RedisStore>, subject: &str) -> String {
     let query = "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=notes&state=af0if\
                  &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let AuthorizationStep::NeedsConsent(page) =
-        server.authorize(&incoming, Some(user(subject))).await.unwrap().unwrap()
+        server.authorize(&incoming, Some(user(subject))).await.unwrap()
     else {
         panic!("a consent page");
     };
@@ -26,34 +26,44 @@ async fn authorized(server: &AsyncServer<RedisStore>, subject: &str) -> String {
         .consent(&page.into_ticket(), user(subject), Choice::Allow)
         .await
         .unwrap()
-        .unwrap()
         .into_location();
     let (_, code) = location.split_once("code=").unwrap();
     code.split('&').next().unwrap().to_owned()
 }
 
-async fn token(server: &AsyncServer<RedisStore>, form: &str) -> (u16, Value) {
+async fn token(server: &Server<RedisStore>, form: &str) -> (u16, Value) {
     let incoming = RequestParts {
         method: "POST",
         content_type: Some(b"application/x-www-form-urlencoded"),
         body: form.as_bytes(),
         ..RequestParts::default()
     };
-    let reply = server.token(&incoming).await.unwrap();
+    let reply = server.token(&incoming).await;
+    let reply = reply.unwrap_or_else(|error| {
+        assert!(error.failure().is_none(), "{error}");
+        error.reply(server.policy())
+    });
     (reply.status, serde_json::from_str(&reply.body).unwrap())
 }
 
-async fn works(server: &AsyncServer<RedisStore>, access: &Value) -> bool {
+async fn works(server: &Server<RedisStore>, access: &Value) -> bool {
     let header = format!("Bearer {}", access.as_str().unwrap());
     let resource = server.policy().resource("https://mcp.example/mcp").unwrap();
-    server.check(&Authorization::One(header.as_bytes()), Needs::of(resource)).await.unwrap().is_ok()
+    let checked = server.check(&Authorization::One(header.as_bytes()), Needs::of(resource)).await;
+    match checked {
+        Ok(_) => true,
+        Err(error) => {
+            assert!(error.failure().is_none(), "{error}");
+            false
+        }
+    }
 }
 
 #[tokio::test]
 async fn from_the_consent_page_to_the_end_of_all_grants() {
     everywhere(async |place: Place| {
         assert_eq!(place.store.commit(&Write::client(None, client("app"))).await.unwrap(), Commit::Done);
-        let server = AsyncServer::new(policy(), place.store.clone());
+        let server = Server::new(policy(), place.store.clone(), FromStore);
         let mut tokens = Vec::new();
         for _ in 0..3 {
             let code = authorized(&server, "alice").await;
@@ -85,7 +95,7 @@ async fn from_the_consent_page_to_the_end_of_all_grants() {
         place.store.set_suspended("alice", false).await.unwrap();
         assert!(works(&server, &tokens[1].1["access_token"]).await);
         let revoked_by = RevokedBy::SecurityEvent("a lost device");
-        assert!(server.revoke_user("alice", revoked_by).await.unwrap().unwrap().is_complete());
+        assert!(server.revoke_user("alice", revoked_by).await.unwrap().is_complete());
         for (_, first) in &tokens {
             assert!(!works(&server, &first["access_token"]).await);
         }

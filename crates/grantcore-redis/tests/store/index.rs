@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use grantcore::{AsyncStore, Commit, GrantId, Timestamp};
+use grantcore::{Commit, GrantId, Store, Timestamp};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use redis::cmd;
 

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use grantcore::{AsyncStore, Commit, Registration, Write};
+use grantcore::{Commit, Registration, Store, Write};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_testing_servers::{Fault, Proxy, Redis};
 use redis::Client;

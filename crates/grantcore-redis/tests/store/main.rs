@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing of a test crate is reachable")]
 
 mod accounts;
+mod administration;
 mod clients;
 mod commit;
 mod flow;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::place::{Place, approval, client, everywhere, now, pending, policy, stored};
-use grantcore::{AsyncStore, Commit, Write};
+use grantcore::{Commit, Store, StoreAdministration as _, Write};
 use grantcore_redis::RedisStore;
 use tokio::sync::Barrier;
 

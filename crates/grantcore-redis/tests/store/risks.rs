@@ -1,4 +1,4 @@
-//! What a server's settings put at risk is told, and refuses nothing.
+//! Risks in the settings of a server are reported, and none is refused.
 
 use grantcore_redis::{RedisStore, Risk};
 use grantcore_testing_servers::Redis;

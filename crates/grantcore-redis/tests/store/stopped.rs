@@ -1,6 +1,6 @@
 //! Servers that are killed and come back with all they acknowledged.
 
-use grantcore::{AsyncStore, Commit, Write};
+use grantcore::{Accounts, Commit, Store, Write};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_testing_servers::{Redis, RedisCluster};
 

@@ -22,7 +22,6 @@ use crate::app::App;
 use crate::pages::{
     self, Accounts, AdminHome, Clients, Flow, Nav, Page, Refused, SearchForm, Step, Trail, utc,
 };
-use crate::store::BackendError;
 use crate::trail::{Entry, Search};
 
 const CLIENTS_AT_ONCE: usize = 50;

@@ -41,8 +41,9 @@ impl Harness for Laws {
         self.runtime.block_on(future)
     }
 
-    fn sign_up(&self, store: &Backend, subject: &str) {
+    fn sign_up(&self, store: &Backend, subject: &str) -> String {
         self.wait(store.ledger().add_account(subject, 1000)).unwrap();
+        subject.to_owned()
     }
 
     fn sweep(&self, store: &Backend, now: Timestamp, _: usize) -> Option<usize> {
@@ -55,11 +56,19 @@ impl Harness for Laws {
 
 mod in_memory {
     grantcore::conformance!([super::Laws::on(|_| super::Database::Memory, false)]);
+    grantcore::accounts_conformance!(
+        [super::Laws::on(|_| super::Database::Memory, false)],
+        FromStore
+    );
 }
 
 mod on_sqlite {
-    grantcore::conformance!([super::Laws::on(
-        |directory| super::Database::Sqlite(super::file(directory)),
-        true
-    )]);
+    use super::{Database, Laws, file};
+
+    fn laws() -> Laws {
+        Laws::on(|directory| Database::Sqlite(file(directory)), true)
+    }
+
+    grantcore::conformance!([laws()]);
+    grantcore::accounts_conformance!([laws()], FromStore);
 }

@@ -1,0 +1,142 @@
+//! What an operator calls: adding clients, suspending accounts, listing and counting.
+//!
+//! There is no list of all grants: it would be one key that every new grant writes, on one node of a
+//! cluster. To list or count grants, the names of all keys are read.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use grantcore::{
+    Account, Client, Commit, Counts, Grant, GrantId, Store as _, StoreAdministration, Stored,
+    Timestamp, Write,
+};
+use redis::cmd;
+
+use super::store::AT_ONCE;
+use super::{RedisStore, RedisStoreError, Result, key};
+
+/// How many keys Redis looks at in one step of a scan.
+const STEP: usize = 1_000;
+
+impl StoreAdministration for RedisStore {
+    async fn put_client(&self, client: Client) -> Result<()> {
+        loop {
+            let seen = self.client(client.id().as_str()).await?;
+            let write = Write::client(seen.as_ref(), client.clone());
+            if self.commit(&write).await? == Commit::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the list of clients, and removes those that are gone from it.
+    async fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
+        self.listed_clients(after, limit).await
+    }
+
+    /// Scans the names of all keys on all nodes for each page, and keeps `limit` of them in memory: a
+    /// large `limit` takes fewer scans. A grant is listed if it exists during the whole scan and its
+    /// slot does not move to another node.
+    async fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
+        let mut found = Vec::new();
+        let mut after = after;
+        while found.len() < limit {
+            let wanted = limit - found.len();
+            let ids = self.scanned_grants(after, wanted).await?;
+            let is_last = ids.len() < wanted;
+            after = ids.last().copied();
+            let records = ids.into_iter().map(|id| self.grant(id));
+            let records: Vec<_> = stream::iter(records).buffered(AT_ONCE).try_collect().await?;
+            // A record may have expired since its key was scanned.
+            found.extend(records.into_iter().flatten());
+            if is_last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Counts the entries in the list of clients, expired ones included until
+    /// [`clients`](StoreAdministration::clients) meets them; and scans the names of all keys on all
+    /// nodes to count the grants.
+    async fn counts(&self) -> Result<Counts> {
+        let clients = self.connection.read::<u64>(cmd("ZCARD").arg(key::CLIENTS)).await?;
+        let mut grants = 0;
+        self.scan_grants(|_| grants += 1).await?;
+        Ok(Counts::new(clients, grants))
+    }
+
+    /// Returns 0: Redis drops records by itself.
+    async fn sweep(&self, _: Timestamp, _: usize) -> Result<usize> {
+        Ok(0)
+    }
+}
+
+impl RedisStore {
+    /// Suspends an account, or lifts its suspension.
+    ///
+    /// # Errors
+    /// [`RedisStoreError`] if it is not known whether the account was written.
+    pub async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
+        let set = cmd("HSET").arg(key::account(subject)).arg("s").arg(u8::from(suspended)).take();
+        Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
+    }
+
+    /// Writes an account over what is stored of it, to move it here from another store.
+    ///
+    /// # Errors
+    /// [`RedisStoreError`] if it is not known whether the account was written.
+    pub async fn put_account(&self, subject: &str, account: Account) -> Result<()> {
+        let set = cmd("HSET")
+            .arg(key::account(subject))
+            .arg("s")
+            .arg(u8::from(account.suspended))
+            .arg("e")
+            .arg(account.epoch)
+            .take();
+        Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
+    }
+
+    /// Returns the first `limit` ids after `after`, ascending.
+    async fn scanned_grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<BTreeSet<GrantId>> {
+        let mut first = BTreeSet::new();
+        self.scan_grants(|id| {
+            if after.is_none_or(|after| id > after) {
+                first.insert(id);
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+        })
+        .await?;
+        Ok(first)
+    }
+
+    /// Calls `found` with the id of each grant, in no order. An id may come twice.
+    async fn scan_grants(&self, mut found: impl FnMut(GrantId) + Send) -> Result<()> {
+        for node in self.connection.nodes().await? {
+            let mut cursor: u64 = 0;
+            loop {
+                let mut scan = cmd("SCAN");
+                scan.arg(cursor).arg("MATCH").arg(key::GRANTS).arg("COUNT").arg(STEP);
+                let (next, keys): (u64, Vec<Vec<u8>>) =
+                    self.connection.read_from(&node, &scan).await?;
+                for name in keys {
+                    let id = key::grant_of(&name).ok_or_else(|| {
+                        RedisStoreError::Foreign(String::from_utf8_lossy(&name).into_owned())
+                    })?;
+                    found(id);
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}

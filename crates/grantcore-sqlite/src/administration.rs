@@ -1,0 +1,135 @@
+//! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
+//!
+//! Where [`StoreAdministration`](grantcore::StoreAdministration) has a function of the same name,
+//! both do the same.
+
+use grantcore::blocking::Store as _;
+use grantcore::{
+    Account, Client, Commit, Counts, Grant, GrantId, Stored, Subject, Timestamp, Write,
+};
+use rusqlite::params;
+
+use super::store::{account, count, id_bytes, seconds, stored, versioned};
+use super::{Result, SqliteStore};
+
+impl SqliteStore {
+    /// Writes a client of the operator's, whether or not one of this id exists. A client that is put
+    /// again loses what an administrator decided of it: see
+    /// [`StoreAdministration::put_client`](grantcore::StoreAdministration::put_client).
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if it is not known whether the client was written.
+    pub fn put_client(&self, client: Client) -> Result<()> {
+        loop {
+            let seen = self.client(client.id().as_str())?;
+            let write = Write::client(seen.as_ref(), client.clone());
+            if self.commit(&write)? == Commit::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lists up to `limit` clients, ascending by the bytes of their ids, after `after`.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails, or a client cannot be decoded.
+    pub fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
+        let connection = self.reader();
+        // No `client_id` is empty.
+        let mut query = connection.prepare_cached(
+            "SELECT version, body FROM grantcore_clients WHERE id > ? ORDER BY id LIMIT ?",
+        )?;
+        let rows = query.query_map(params![after.unwrap_or_default(), count(limit)], versioned)?;
+        rows.map(|row| stored(row?)).collect()
+    }
+
+    /// Lists up to `limit` grants, ascending by their ids, after `after`.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails, or a grant cannot be decoded.
+    pub fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
+        let connection = self.reader();
+        let mut query = connection.prepare_cached(
+            "SELECT version, body FROM grantcore_grants WHERE id > ? ORDER BY id LIMIT ?",
+        )?;
+        let rows = query.query_map(params![id_bytes(after.as_ref()), count(limit)], versioned)?;
+        rows.map(|row| stored(row?)).collect()
+    }
+
+    /// Counts the clients and the grants. It reads an index of each table.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails.
+    pub fn counts(&self) -> Result<Counts> {
+        let connection = self.reader();
+        let mut query = connection.prepare_cached(
+            "SELECT (SELECT count(*) FROM grantcore_clients), \
+             (SELECT count(*) FROM grantcore_grants)",
+        )?;
+        let (clients, grants) =
+            query.query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        Ok(Counts::new(clients.unsigned_abs(), grants.unsigned_abs()))
+    }
+
+    /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
+    /// were dropped. A result below `limit` means that no more are due.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails. What was dropped before stays
+    /// dropped.
+    pub fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        let connection = self.writer();
+        let delete = |sql, limit| {
+            connection.prepare_cached(sql)?.execute(params![seconds(now), count(limit)])
+        };
+        let grants = delete(
+            "DELETE FROM grantcore_grants WHERE id IN \
+             (SELECT id FROM grantcore_grants WHERE drop_after <= ? LIMIT ?)",
+            limit,
+        )?;
+        let clients = delete(
+            "DELETE FROM grantcore_clients WHERE id IN \
+             (SELECT id FROM grantcore_clients WHERE drop_after <= ? LIMIT ?)",
+            limit - grants,
+        )?;
+        Ok(grants + clients)
+    }
+
+    /// Suspends an account, or lifts its suspension.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails.
+    pub fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
+        let sql = "INSERT INTO grantcore_accounts VALUES (?, ?, 0) \
+                   ON CONFLICT DO UPDATE SET suspended = excluded.suspended";
+        self.writer().prepare_cached(sql)?.execute(params![subject, suspended])?;
+        Ok(())
+    }
+
+    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised, ascending
+    /// by their subjects, after `after`.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails.
+    pub fn accounts(&self, after: Option<&str>, limit: usize) -> Result<Vec<(Subject, Account)>> {
+        let connection = self.reader();
+        let sql = "SELECT suspended, epoch, subject FROM grantcore_accounts \
+                   WHERE subject > ?1 OR ?1 IS NULL ORDER BY subject LIMIT ?2";
+        let mut query = connection.prepare_cached(sql)?;
+        let rows = query.query_map(params![after, count(limit)], |row| {
+            Ok((Subject::from(row.get::<_, String>(2)?), account(row)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Writes an account over what is stored of it, to move it here from another store.
+    ///
+    /// # Errors
+    /// [`SqliteError`](crate::SqliteError) if the database fails.
+    pub fn put_account(&self, subject: &str, account: Account) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO grantcore_accounts VALUES (?, ?, ?)";
+        let values = params![subject, account.suspended, account.epoch.cast_signed()];
+        self.writer().prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+}

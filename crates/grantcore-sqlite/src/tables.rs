@@ -1,0 +1,47 @@
+//! The journal mode of the file, and its tables.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::{BUSY, Result, SqliteError};
+
+/// Each entry brings the tables from the version of its place in the list to the next version.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_init.sql")];
+
+const TURN: Duration = Duration::from_millis(10);
+
+/// Sets WAL mode, which the file keeps. SQLite does not wait while another process does the same to
+/// a new file: it reports that the file is busy.
+pub(crate) fn enable_wal(connection: &Connection) -> Result<()> {
+    let set = || {
+        connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
+    };
+    for _ in 0..BUSY.as_millis() / TURN.as_millis() {
+        match set() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(TURN);
+            }
+            Ok(mode) if mode != "wal" => return Err(SqliteError::Journal(mode)),
+            set => return Ok(set.map(drop)?),
+        }
+    }
+    Ok(set().map(drop)?)
+}
+
+/// Brings the tables to this crate's version, once, also if several processes open the file.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    change.execute_batch(
+        "CREATE TABLE IF NOT EXISTS grantcore_migrations (version INTEGER PRIMARY KEY) STRICT",
+    )?;
+    let version =
+        change.query_row("SELECT count(*) FROM grantcore_migrations", [], |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    for migration in MIGRATIONS.get(done..).ok_or(SqliteError::Newer(version))? {
+        change.execute_batch(migration)?;
+        change.execute("INSERT INTO grantcore_migrations DEFAULT VALUES", [])?;
+    }
+    Ok(change.commit()?)
+}
