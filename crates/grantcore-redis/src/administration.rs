@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::{
     Account, Client, Commit, Counts, Grant, GrantId, Store as _, StoreAdministration, Stored,
-    Timestamp, Write,
+    Subject, Timestamp, Write,
 };
 use redis::cmd;
 
@@ -62,7 +62,8 @@ impl StoreAdministration for RedisStore {
     async fn counts(&self) -> Result<Counts> {
         let clients = self.connection.read::<u64>(cmd("ZCARD").arg(key::CLIENTS)).await?;
         let mut grants = 0;
-        self.scan_grants(|_| grants += 1).await?;
+        let count = |name: &[u8]| key::grant_of(name).map(|_| grants += 1);
+        self.scan(key::GRANTS, count).await?;
         Ok(Counts::new(clients, grants))
     }
 
@@ -97,39 +98,71 @@ impl RedisStore {
         Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
     }
 
+    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised, ascending
+    /// by the bytes of their subjects, after `after`. It scans the names of all keys on all nodes, as
+    /// [`grants`](StoreAdministration::grants) does.
+    ///
+    /// # Errors
+    /// [`RedisStoreError`] if Redis fails, or an account cannot be read.
+    pub async fn accounts(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Subject, Account)>> {
+        let is_later = |subject: &String| after.is_none_or(|after| subject.as_str() > after);
+        let mut subjects = First::new(limit);
+        self.scan(key::ACCOUNTS, |name| {
+            let subject = key::account_of(name)?;
+            if is_later(&subject) {
+                subjects.insert(subject);
+            }
+            Some(())
+        })
+        .await?;
+        let read = |subject: String| async move {
+            let account = self.account_at(key::account(&subject)).await?;
+            Ok((Subject::from(subject), account))
+        };
+        let accounts = subjects.0.into_iter().map(read);
+        stream::iter(accounts).buffered(AT_ONCE).try_collect().await
+    }
+
     /// Returns the first `limit` ids after `after`, ascending.
     async fn scanned_grants(
         &self,
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<BTreeSet<GrantId>> {
-        let mut first = BTreeSet::new();
-        self.scan_grants(|id| {
+        let mut ids = First::new(limit);
+        self.scan(key::GRANTS, |name| {
+            let id = key::grant_of(name)?;
             if after.is_none_or(|after| id > after) {
-                first.insert(id);
-                if first.len() > limit {
-                    first.pop_last();
-                }
+                ids.insert(id);
             }
+            Some(())
         })
         .await?;
-        Ok(first)
+        Ok(ids.0)
     }
 
-    /// Calls `found` with the id of each grant, in no order. An id may come twice.
-    async fn scan_grants(&self, mut found: impl FnMut(GrantId) + Send) -> Result<()> {
+    /// Calls `found` with each key of this pattern, in no order. A key may come twice. A key for
+    /// which `found` returns `None` is an error.
+    async fn scan(
+        &self,
+        pattern: &str,
+        mut found: impl FnMut(&[u8]) -> Option<()> + Send,
+    ) -> Result<()> {
         for node in self.connection.nodes().await? {
             let mut cursor: u64 = 0;
             loop {
                 let mut scan = cmd("SCAN");
-                scan.arg(cursor).arg("MATCH").arg(key::GRANTS).arg("COUNT").arg(STEP);
+                scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
                 let (next, keys): (u64, Vec<Vec<u8>>) =
                     self.connection.read_from(&node, &scan).await?;
-                for name in keys {
-                    let id = key::grant_of(&name).ok_or_else(|| {
-                        RedisStoreError::Foreign(String::from_utf8_lossy(&name).into_owned())
+                for key in keys {
+                    found(&key).ok_or_else(|| {
+                        RedisStoreError::Foreign(String::from_utf8_lossy(&key).into_owned())
                     })?;
-                    found(id);
                 }
                 cursor = next;
                 if cursor == 0 {
@@ -138,5 +171,21 @@ impl RedisStore {
             }
         }
         Ok(())
+    }
+}
+
+/// The first items of many, ascending and each once.
+struct First<T>(BTreeSet<T>, usize);
+
+impl<T: Ord> First<T> {
+    fn new(limit: usize) -> Self {
+        Self(BTreeSet::new(), limit)
+    }
+
+    fn insert(&mut self, item: T) {
+        self.0.insert(item);
+        if self.0.len() > self.1 {
+            self.0.pop_last();
+        }
     }
 }

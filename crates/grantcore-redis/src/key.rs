@@ -7,6 +7,8 @@ use grantcore::GrantId;
 pub(crate) const CLIENTS: &str = "grantcore:clients";
 /// The pattern of the keys of grants.
 pub(crate) const GRANTS: &str = "grantcore:g:*";
+/// The pattern of the keys of accounts.
+pub(crate) const ACCOUNTS: &str = "grantcore:a:*";
 
 pub(crate) fn grant(id: GrantId) -> String {
     format!("grantcore:g:{id}")
@@ -23,6 +25,11 @@ pub(crate) fn client(id: &str) -> String {
 
 pub(crate) fn account(subject: &str) -> String {
     format!("grantcore:a:{subject}")
+}
+
+/// Returns the subject of the account that has this key.
+pub(crate) fn account_of(key: &[u8]) -> Option<String> {
+    str::from_utf8(key).ok()?.strip_prefix("grantcore:a:").map(str::to_owned)
 }
 
 pub(crate) fn grants_of(subject: &str) -> String {

@@ -77,9 +77,9 @@
 //!
 //! - A page of a user's grants reads all that the user began within the last absolute lifetime, the
 //!   ended ones included; without an absolute lifetime, all there ever were.
-//! - [`grants`](grantcore::StoreAdministration::grants) and
-//!   [`counts`](grantcore::StoreAdministration::counts) scan the names of all keys on all nodes, at
-//!   each call. Redis serves other requests between the steps of a scan.
+//! - [`grants`](grantcore::StoreAdministration::grants),
+//!   [`counts`](grantcore::StoreAdministration::counts) and [`accounts`](RedisStore::accounts) scan
+//!   the names of all keys on all nodes, at each call. Redis serves other requests between the steps of a scan.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

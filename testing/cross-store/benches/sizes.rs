@@ -1,6 +1,6 @@
 //! Bytes per grant at rest, in each store that is installed: `cargo bench -p grantcore-cross-store
 //! --bench sizes`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement says what it measured")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints its figures")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grantcore::{AsyncStore, Grant, Store, Write};
+use grantcore::{Grant, Store, Write, blocking};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;
@@ -61,7 +61,7 @@ fn main() {
 }
 
 fn refreshed(server: &Memory, held: &Tokens) -> Tokens {
-    tokens(&server.token(&posted(&refreshment(&held.refresh))).unwrap()).unwrap()
+    tokens(server.token(&posted(&refreshment(&held.refresh)))).unwrap()
 }
 
 fn json(server: &Memory, user: &str) -> usize {
@@ -75,9 +75,9 @@ fn in_sqlite(grants: &[Arc<Grant>]) -> u64 {
     let path = directory.path().join("grants.sqlite");
     let store = SqliteStore::open(&path).unwrap();
     for grant in grants {
-        let _done = Store::commit(&store, &Write::moved(Arc::clone(grant))).unwrap();
+        let _done = blocking::Store::commit(&store, &Write::moved(Arc::clone(grant))).unwrap();
     }
-    // The last handle that is closed moves the log into the file.
+    // Closing the last handle moves the log into the file.
     drop(store);
     std::fs::metadata(&path).unwrap().len() / per(grants)
 }
@@ -107,7 +107,7 @@ async fn in_redis(grants: &[Arc<Grant>]) -> Option<u64> {
     Some((used().await - before) / per(grants))
 }
 
-async fn fill<S: AsyncStore<Error: std::fmt::Debug>>(store: &S, grants: &[Arc<Grant>]) {
+async fn fill<S: Store>(store: &S, grants: &[Arc<Grant>]) {
     for grant in grants {
         let _done = store.commit(&Write::moved(Arc::clone(grant))).await.unwrap();
     }

@@ -1,3 +1,3 @@
-//! Nothing by itself: what is proven of the store crates side by side is in `tests/`, and what is
-//! measured in `benches/`.
+//! Empty: the tests of the store crates side by side are in `tests/`, and their measurements in
+//! `benches/`.
 #![forbid(unsafe_code)]

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use grantcore::{
-    Commit, Counts, Grant, GrantId, Store, StoreAdministration, Stored, Version, Write,
+    Account, Accounts, Commit, Counts, Grant, GrantId, Store, StoreAdministration, Stored, Version,
+    Write,
 };
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
 
+use crate::accounts::NAMES;
 use crate::place::{Place, client, everywhere, now, pending, policy, stored};
 
 #[tokio::test]
@@ -64,6 +66,28 @@ async fn grants_are_listed_in_the_order_of_their_ids_and_counted() {
         place.raw::<()>(cmd("HSET").arg("grantcore:g:short").arg("v").arg(1)).await;
         assert!(matches!(store.counts().await, Err(RedisStoreError::Foreign(_))));
         assert!(matches!(store.grants(None, 1).await, Err(RedisStoreError::Foreign(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn accounts_are_listed_under_any_name() {
+    everywhere(async |place: Place| {
+        let store = &place.store;
+        let mut names = NAMES;
+        names.sort_unstable();
+        for name in names {
+            assert!(store.raise_epoch(name).await.unwrap());
+        }
+        store.set_suspended("}{", true).await.unwrap();
+        let listed = store.accounts(None, usize::MAX).await.unwrap();
+        let subjects: Vec<_> = listed.iter().map(|(subject, _)| subject.as_str()).collect();
+        assert_eq!(subjects, names);
+        for (subject, account) in &listed {
+            let suspended = subject.as_str() == "}{";
+            assert_eq!(*account, Account { suspended, epoch: 1 }, "{subject:?}");
+        }
+        assert_eq!(store.accounts(Some(names[2]), 3).await.unwrap(), listed[3..6]);
     })
     .await;
 }

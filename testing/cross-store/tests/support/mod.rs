@@ -1,14 +1,15 @@
-//! A server in memory whose flows fill a store with what a real one has.
+//! A server in memory whose flows produce the records of a real one.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use grantcore::blocking::{Ready, Server, Store};
 use grantcore::{
-    AuthorizationStep, Choice, Client, ClientId, Grant, MemoryStore, Policy, Redirect, Reply,
-    RequestParts, Server, Store, SystemClock, SystemEntropy, Timestamp, User,
+    AccountSource, AlwaysActive, AuthorizationStep, Choice, Client, ClientId, Error, Grant,
+    MemoryStore, Policy, Redirect, Reply, RequestParts, SystemClock, SystemEntropy, Timestamp,
+    User,
 };
 
 /// RFC 7636, appendix B.
@@ -17,7 +18,7 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CALLBACK: &str = "http://127.0.0.1/callback";
 const MCP: &str = "https://mcp.example/mcp";
 
-pub type Memory = Server<Arc<MemoryStore>>;
+pub type Memory = Server<Arc<MemoryStore>, AlwaysActive>;
 
 /// The policy of a host as they are: two scopes, one resource. No family ends by its age.
 pub fn policy() -> Policy {
@@ -38,7 +39,7 @@ pub fn memory(ahead: &Arc<AtomicU64>) -> Memory {
         let now = grantcore::Clock::now(&SystemClock).unix_seconds();
         Timestamp::from_unix_seconds(now + ahead.load(Ordering::SeqCst))
     };
-    Server::with(policy(), store, clock, SystemEntropy).without_rate_limit()
+    Server::with_sources(policy(), store, AlwaysActive, clock, SystemEntropy).without_rate_limit()
 }
 
 pub fn client() -> Client {
@@ -54,14 +55,19 @@ pub struct Tokens {
     pub refresh: String,
 }
 
-/// A form, posted.
+/// Returns the request that posts a form.
 pub fn posted(form: &str) -> RequestParts<'_> {
     let content_type = Some(&b"application/x-www-form-urlencoded"[..]);
     RequestParts { method: "POST", content_type, body: form.as_bytes(), ..RequestParts::default() }
 }
 
-/// The tokens of an answer, if it has some.
-pub fn tokens(reply: &Reply) -> Option<Tokens> {
+/// Returns the tokens of an answer, or `None` if it was refused.
+pub fn tokens<E: std::error::Error>(answer: Result<Reply, Error<E>>) -> Option<Tokens> {
+    let reply = match answer {
+        Ok(reply) => reply,
+        Err(Error::Refused(_)) => return None,
+        Err(Error::Failed(failure)) => panic!("{failure}"),
+    };
     let text = |name: &str| {
         let (_, rest) = reply.body.split_once(&format!("\"{name}\":\""))?;
         rest.split_once('"').map(|(value, _)| value.to_owned())
@@ -73,8 +79,11 @@ pub fn refreshment(token: &str) -> String {
     format!("grant_type=refresh_token&client_id={}&refresh_token={token}", client_id())
 }
 
-/// The ticket of a consent page of this user.
-pub fn ticket<S: Store<Error: Debug>>(server: &Server<S>, subject: &str) -> String {
+/// Opens a consent page of this user and returns its ticket.
+pub fn ticket<S: Store, A>(server: &Server<S, A>, subject: &str) -> String
+where
+    Ready<A>: AccountSource<Ready<S>>,
+{
     let query = format!(
         "response_type=code&client_id={}&redirect_uri={CALLBACK}&code_challenge={CHALLENGE}&code_challenge_method=S256\
          &state=0123456789abcdef0123456789abcdef&resource={MCP}",
@@ -83,7 +92,7 @@ pub fn ticket<S: Store<Error: Debug>>(server: &Server<S>, subject: &str) -> Stri
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     match server.authorize(&incoming, Some(user(subject))).unwrap() {
-        Ok(AuthorizationStep::NeedsConsent(page)) => page.into_ticket(),
+        AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("no consent page but {other:?}"),
     }
 }
@@ -92,16 +101,15 @@ pub fn user(subject: &str) -> User<'_> {
     User::new(subject, b"a browser")
 }
 
-/// The form that redeems the code of this ticket, approved.
-pub fn redemption<S: Store<Error: Debug>>(
-    server: &Server<S>,
-    ticket: &str,
-    subject: &str,
-) -> String {
-    redemption_of(server.consent(ticket, user(subject), Choice::Allow).unwrap().unwrap())
+/// Approves a consent page and returns the form that redeems its code.
+pub fn redemption<S: Store, A>(server: &Server<S, A>, ticket: &str, subject: &str) -> String
+where
+    Ready<A>: AccountSource<Ready<S>>,
+{
+    redemption_of(server.consent(ticket, user(subject), Choice::Allow).unwrap())
 }
 
-/// The form that redeems the code of this redirect.
+/// Returns the form that redeems the code of this redirect.
 pub fn redemption_of(redirect: Redirect) -> String {
     let location = redirect.into_location();
     let (_, query) = location.split_once('?').unwrap();
@@ -112,13 +120,16 @@ pub fn redemption_of(redirect: Redirect) -> String {
     )
 }
 
-/// A whole flow of this user's, to its first tokens.
-pub fn flow<S: Store<Error: Debug>>(server: &Server<S>, subject: &str) -> Tokens {
+/// Goes through a flow of this user to its first tokens.
+pub fn flow<S: Store, A>(server: &Server<S, A>, subject: &str) -> Tokens
+where
+    Ready<A>: AccountSource<Ready<S>>,
+{
     let form = redemption(server, &ticket(server, subject), subject);
-    tokens(&server.token(&posted(&form)).unwrap()).unwrap()
+    tokens(server.token(&posted(&form))).unwrap()
 }
 
-/// All grants of this user.
+/// Returns all grants of this user.
 pub fn grants_of(server: &Memory, subject: &str) -> Vec<Arc<Grant>> {
     let store = server.store();
     let ids = Store::grants_of(store, subject, None, usize::MAX).unwrap();
