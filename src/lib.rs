@@ -185,7 +185,7 @@ pub mod documentation {
     pub mod decisions {}
 }
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
