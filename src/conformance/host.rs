@@ -63,8 +63,10 @@ impl Answer {
 
     /// Returns the tokens among these answers.
     pub(super) fn pairs(answers: &[Self]) -> Vec<&Pair> {
-        let pair = |answer| if let &Self::Tokens(ref pair) = answer { Some(pair) } else { None };
-        answers.iter().filter_map(pair).collect()
+        answers
+            .iter()
+            .filter_map(|answer| if let Self::Tokens(pair) = answer { Some(pair) } else { None })
+            .collect()
     }
 }
 

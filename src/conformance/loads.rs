@@ -32,8 +32,8 @@ pub fn accounts_are_loaded<H: Harness<Store: LoadsAccounts>>(harness: &H) -> Res
         }
         Ok(Subject::new(subject))
     };
-    let (alice, bob, owner) = (sign_up()?, sign_up()?, sign_up()?);
-    let owned = records::new_client(now().after(DAY))?.edit().owner(owner).build();
+    let (alice, bob, carol) = (sign_up()?, sign_up()?, sign_up()?);
+    let owned = records::new_client(now().after(DAY))?.edit().owner(carol).build();
     let owned = works("building a client", owned)?;
     let plain = works("building a client", records::client(new_subject()?.as_str()))?;
     let of_owned = Draft { client: owned.id().clone(), ..Draft::new()?.of(&alice) };

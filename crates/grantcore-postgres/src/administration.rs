@@ -1,5 +1,7 @@
 //! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
 
+use std::sync::Arc;
+
 use grantcore::{
     Account, Client, Commit, Counts, Grant, GrantId, Store as _, StoreAdministration, Stored,
     Subject, Timestamp, Write,
@@ -9,9 +11,10 @@ use crate::{PostgresStore, Result, queries};
 
 impl StoreAdministration for PostgresStore {
     async fn put_client(&self, client: Client) -> Result<()> {
+        let client = Arc::new(client);
         loop {
             let seen = self.client(client.id().as_str()).await?;
-            let write = Write::client(seen.as_ref(), client.clone());
+            let write = Write::client(seen.as_ref(), Arc::clone(&client));
             if self.commit(&write).await? == Commit::Done {
                 return Ok(());
             }

@@ -4,6 +4,7 @@
 //! cluster. To list or count grants, the names of all keys are read.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::{
@@ -20,9 +21,10 @@ const STEP: usize = 1_000;
 
 impl StoreAdministration for RedisStore {
     async fn put_client(&self, client: Client) -> Result<()> {
+        let client = Arc::new(client);
         loop {
             let seen = self.client(client.id().as_str()).await?;
-            let write = Write::client(seen.as_ref(), client.clone());
+            let write = Write::client(seen.as_ref(), Arc::clone(&client));
             if self.commit(&write).await? == Commit::Done {
                 return Ok(());
             }

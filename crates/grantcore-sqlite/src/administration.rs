@@ -3,6 +3,8 @@
 //! Where [`StoreAdministration`](grantcore::StoreAdministration) has a function of the same name,
 //! both do the same.
 
+use std::sync::Arc;
+
 use grantcore::blocking::Store as _;
 use grantcore::{
     Account, Client, Commit, Counts, Grant, GrantId, Stored, Subject, Timestamp, Write,
@@ -20,9 +22,10 @@ impl SqliteStore {
     /// # Errors
     /// [`SqliteError`](crate::SqliteError) if it is not known whether the client was written.
     pub fn put_client(&self, client: Client) -> Result<()> {
+        let client = Arc::new(client);
         loop {
             let seen = self.client(client.id().as_str())?;
-            let write = Write::client(seen.as_ref(), client.clone());
+            let write = Write::client(seen.as_ref(), Arc::clone(&client));
             if self.commit(&write)? == Commit::Done {
                 return Ok(());
             }

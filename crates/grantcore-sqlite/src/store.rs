@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
 use grantcore::{
-    Account, Change, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Timestamp, Version,
-    Write,
+    Account, Change, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject, Timestamp,
+    Version, Write,
 };
 use rusqlite::{OptionalExtension, Params, Row, params};
 use serde::de::DeserializeOwned;
@@ -110,7 +110,7 @@ impl Store for SqliteStore {
         }
         let account = self.account_if(keys.subject_id(of_grant))?;
         let owner = client.as_ref().and_then(|stored| stored.record.owner());
-        let owner = self.account_if(owner.map(|owner| owner.as_str()))?;
+        let owner = self.account_if(owner.map(Subject::as_str))?;
         let payer = of_grant.filter(|_| keys.balance);
         let balance = payer.map(|grant| self.balance(grant.subject().as_str())).transpose()?;
         Ok(Loaded { grant, client, account, owner, caller, balance, ..Loaded::default() })
