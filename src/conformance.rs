@@ -1,6 +1,7 @@
 //! The laws of a store and of accounts, as tests that a host runs on its own.
 //!
-//! A [`Harness`] opens the store, and [`conformance!`](crate::conformance!) makes a test of each law:
+//! A [`Harness`] opens the store, and [`conformance!`](crate::conformance!) makes a test of each
+//! law:
 //!
 //! ```no_run
 //! # use grantcore::MemoryStore as MyStore;
@@ -37,10 +38,10 @@
 //!
 //! A store that must be swept overrides [`Harness::sweep`].
 //!
-//! The brackets of the macro hold one or more harnesses: an array, or an `Option` where the database
-//! may not be installed. A test that fails names the [`Law`] that was broken and what was observed.
-//! All keys are random, so that tests can run at once in one database. Use a database of its own:
-//! what the tests write remains, and sweeps drop every record that is due.
+//! The brackets of the macro hold one or more harnesses: an array, or an `Option` where the
+//! database may not be installed. A test that fails names the [`Law`] that was broken and what was
+//! observed. All keys are random, so that tests can run at once in one database. Use a database of
+//! its own: what the tests write remains, and sweeps drop every record that is due.
 //!
 //! # Accounts
 //!
@@ -70,9 +71,9 @@
 //!
 //! Some checks need more than a store, and are called by hand:
 //!
-//! - [`acknowledged_commits_survive`] kills the database again and again ([`Crash`]) and looks for all
-//!   that it had acknowledged. For a database inside the process, let a child process [`work`], kill
-//!   it, and [`verify`] its journal.
+//! - [`acknowledged_commits_survive`] kills the database again and again ([`Crash`]) and looks for
+//!   all that it had acknowledged. For a database inside the process, let a child process [`work`],
+//!   kill it, and [`verify`] its journal.
 //! - [`unknown_results_are_errors`] loses requests and answers on the way ([`Faults`]).
 //!   [`histories_with_faults_are_linearizable`] does so while several handles read and write.
 //! - [`damaged_records_are_errors`] reads a record that the host has damaged.

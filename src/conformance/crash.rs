@@ -166,8 +166,8 @@ fn flow<H: Harness>(
     Ok(())
 }
 
-/// Looks for all that these lines of [`work`] report as acknowledged. It uses up and revokes what it
-/// finds, so that nothing can be verified twice.
+/// Looks for all that these lines of [`work`] report as acknowledged. It uses up and revokes what
+/// it finds, so that nothing can be verified twice.
 ///
 /// # Errors
 /// A [`Violation`] if the store fails.

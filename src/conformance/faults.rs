@@ -42,8 +42,8 @@ pub trait Faults: Harness {
     fn disarm(&self);
 }
 
-/// Checks that a commit whose answer is lost is an error or returns the truth, and that a read whose
-/// answer is lost is an error or right. The handle must work again afterwards.
+/// Checks that a commit whose answer is lost is an error or returns the truth, and that a read
+/// whose answer is lost is an error or right. The handle must work again afterwards.
 ///
 /// # Errors
 /// The first [`Violation`].

@@ -124,7 +124,8 @@ fn revoke_one<H: Harness>(
     Ok(())
 }
 
-/// Checks that of simultaneous `Allow` and `Deny` one counts, and that a denial yields no code (I3).
+/// Checks that of simultaneous `Allow` and `Deny` one counts, and that a denial yields no code
+/// (I3).
 ///
 /// # Errors
 /// The first [`Violation`].

@@ -21,8 +21,8 @@ pub trait Harness: Sync {
     /// Runs a future to its end on this thread, while other threads run theirs.
     fn wait<F: Future>(&self, future: F) -> F::Output;
 
-    /// Drops up to `limit` records whose `drop_after` has passed at `now`, and returns how many were
-    /// dropped. Returns `None` if the store drops records by itself, which is the default.
+    /// Drops up to `limit` records whose `drop_after` has passed at `now`, and returns how many
+    /// were dropped. Returns `None` if the store drops records by itself, which is the default.
     ///
     /// A store that implements [`StoreAdministration`](crate::StoreAdministration) calls its
     /// [`sweep`](crate::StoreAdministration::sweep) here.

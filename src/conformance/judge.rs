@@ -1,9 +1,9 @@
-//! Decides whether the calls on one record have an order that agrees with the clock. Pure: a list of
-//! calls goes in.
+//! Decides whether the calls on one record have an order that agrees with the clock. Pure: a list
+//! of calls goes in.
 //!
 //! A record is a register with compare-and-set whose versions only rise, and each write has a mark
-//! of its own. So no search is needed: the write of version 5 happened after the write of version 4,
-//! each within the time of its call, and a read of version 4 happened between the two. That is a
+//! of its own. So no search is needed: the write of version 5 happened after the write of version
+//! 4, each within the time of its call, and a read of version 4 happened between the two. That is a
 //! chain of intervals. It has an order exactly if no earliest time is later than its latest time.
 
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
         }
     }
     let last = points.keys().next_back().copied().unwrap_or(first.0).max(seen_last(calls));
-    // A version that was read or written over, and whose write was not acknowledged, was written by a
-    // call whose result is not known.
+    // A version that was read or written over, and whose write was not acknowledged, was written by
+    // a call whose result is not known.
     for version in first.0 + 1..=last {
         if points.contains_key(&version) {
             continue;
@@ -68,9 +68,10 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
             _ => None,
         });
         let mark = marks.min();
-        let candidates = calls.iter().filter(
-            |call| matches!(&call.what, What::Unknown(over, own) if over + 1 == version && mark.is_none_or(|mark| mark == own)),
-        );
+        let candidates = calls.iter().filter(|call| {
+            matches!(&call.what, What::Unknown(over, own)
+                if over + 1 == version && mark.is_none_or(|mark| mark == own))
+        });
         let Some(earliest) = candidates.map(|call| call.began).min() else {
             return Err(Law::Linearizable.broken(format_args!(
                 "version {version}, marked {mark:?}, was read, and nobody wrote it"
@@ -136,8 +137,8 @@ fn in_order(points: &BTreeMap<u64, Point<'_>>) -> Result<(), Violation> {
         if before > latest {
             let mark = point.mark.unwrap_or_default();
             return Err(Law::Linearizable.broken(format_args!(
-                "version {version}, marked {mark:?}, was written at tick {before} or later, and was \
-                 read or written over at tick {latest}"
+                "version {version}, marked {mark:?}, was written at tick {before} or later, and \
+                 was read or written over at tick {latest}"
             )));
         }
     }

@@ -155,8 +155,8 @@ pub(super) fn shown(record: Option<&Record>) -> String {
     record.map_or_else(|| "nothing".to_owned(), |record| format!("{record:?}"))
 }
 
-/// Checks that a read after an acknowledged write returned it. If not, the law that is broken depends
-/// on what a new handle reads (`anew`).
+/// Checks that a read after an acknowledged write returned it. If not, the law that is broken
+/// depends on what a new handle reads (`anew`).
 pub(super) fn came_back(
     written: &Record,
     read: Option<&Record>,

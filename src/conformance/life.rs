@@ -49,8 +49,8 @@ fn sweep<H: Harness>(harness: &H, store: &H::Store) -> Result<bool, Violation> {
     }
 }
 
-/// Checks that no record is dropped before its `drop_after`, as it was last written, by a sweep or by
-/// the store's own expiry; and that a sweep drops the records that are due, up to its limit.
+/// Checks that no record is dropped before its `drop_after`, as it was last written, by a sweep or
+/// by the store's own expiry; and that a sweep drops the records that are due, up to its limit.
 ///
 /// # Errors
 /// The first [`Violation`].

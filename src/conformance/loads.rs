@@ -14,9 +14,9 @@ use crate::store::{FromStore, LoadsAccounts, load_each};
 use crate::value::credential::GrantId;
 use crate::value::text::Subject;
 
-/// Checks that [`load`](crate::Store::load) and [`load_grants`](crate::Store::load_grants) return the
-/// accounts and the balance that the single reads return, and that
-/// [`Keys::skip_accounts`] leaves the records as they are.
+/// Checks that [`load`](crate::Store::load) and [`load_grants`](crate::Store::load_grants) return
+/// the accounts and the balance that the single reads return, and that [`Keys::skip_accounts`]
+/// leaves the records as they are.
 ///
 /// # Errors
 /// The first [`Violation`].

@@ -48,7 +48,8 @@ pub(super) struct Draft {
     pub(super) client: ClientId,
     /// Names the write.
     pub(super) mark: String,
-    /// The version that the record of a consent page begins with. By default it follows from the mark.
+    /// The version that the record of a consent page begins with. By default it follows from the
+    /// mark.
     pub(super) begins: Option<u64>,
     /// Whether the grant is in use, and no longer a consent page.
     pub(super) in_use: bool,

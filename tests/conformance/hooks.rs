@@ -81,12 +81,12 @@ impl Handle {
         let (id, seen, row) = split(write);
         let database = &self.database;
         let mut disk = database.disk.lock().unwrap();
-        let said = database.rows.put(id.clone(), seen, row.clone());
+        let commit = database.rows.put(id.clone(), seen, row.clone());
         let flushes = database.commits.fetch_add(1, Ordering::SeqCst) % 7 == 0;
         if self.bug != Bug::ForgetsAtCrash || flushes || matches!(id, Id::Client(_)) {
             disk.clone_from(&database.rows.lock());
         }
-        said
+        commit
     }
 
     fn read<T>(
@@ -121,7 +121,7 @@ impl blocking::Store for Handle {
             (Err(Down), Bug::ConflictForUnknown) => Ok(Commit::Conflict),
             (Err(Down), Bug::DoneForUnknown) => Ok(Commit::Done),
             (Err(Down), Bug::RetriesBlindly) => Ok(self.write(write)),
-            (said, _) => said,
+            (commit, _) => commit,
         }
     }
 
@@ -281,9 +281,9 @@ impl Waiting {
                 return Commit::Done;
             }
         }
-        let said = self.rows.put(id, seen, row);
+        let commit = self.rows.put(id, seen, row);
         tokio::task::yield_now().await;
-        said
+        commit
     }
 }
 

@@ -1,4 +1,5 @@
-//! A plain store that is right: two tables of rows under one lock. The broken stores are made of it.
+//! A plain store that is right: two tables of rows under one lock. The broken stores are made of
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};

@@ -63,8 +63,8 @@ impl PostgresStore {
         self.write(queries::SUSPEND, &[&subject, &suspended]).await.map(|_| ())
     }
 
-    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised, ascending
-    /// by the bytes of their subjects, after `after`.
+    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised,
+    /// ascending by the bytes of their subjects, after `after`.
     ///
     /// # Errors
     /// [`PostgresError`](crate::PostgresError) if the database fails.

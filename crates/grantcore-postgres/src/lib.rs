@@ -24,48 +24,48 @@
 //! The store has a table of accounts of its own: [`set_suspended`](PostgresStore::set_suspended)
 //! suspends one, and [`raise_epoch`](grantcore::Accounts::raise_epoch) ends its grants. An account
 //! that has no row is active. A server that is given [`FromStore`](grantcore::FromStore) loads them
-//! in the same round trip as the records. Give it [`Accounts`](grantcore::Accounts) on your own users
-//! table instead, and the table is not read.
+//! in the same round trip as the records. Give it [`Accounts`](grantcore::Accounts) on your own
+//! users table instead, and the table is not read.
 //!
 //! # Guarantees
 //!
 //! - Each change is one statement, and so one transaction: `INSERT … ON CONFLICT DO NOTHING`, or an
-//!   `UPDATE` of the version that was seen. One changed row is [`Done`](grantcore::Commit::Done), none
-//!   is [`Conflict`](grantcore::Commit::Conflict). A time-out or a lost connection is an error. The
-//!   default isolation level `READ COMMITTED` is enough. Under a stricter one, a lost race can be an
-//!   error as well.
+//!   `UPDATE` of the version that was seen. One changed row is [`Done`](grantcore::Commit::Done),
+//!   none is [`Conflict`](grantcore::Commit::Conflict). A time-out or a lost connection is an
+//!   error. The default isolation level `READ COMMITTED` is enough. Under a stricter one, a lost
+//!   race can be an error as well.
 //! - A request loads all of its records in one round trip, and writes in a second one. A page of
 //!   connected apps is loaded in one round trip. Statements are prepared once for each connection.
 //! - An acknowledged write survives a crash. `synchronous_commit = off` would break that:
 //!   [`connect`](PostgresStore::connect) refuses it, and each write checks it again and is an error
-//!   under it. `ALTER ROLE … SET synchronous_commit = on` sets it for this store alone. `fsync = off`
-//!   loses writes at a power loss; the store does not check it.
-//! - A future that is dropped leaves the pool sound. There is no transaction to inherit, and the next
-//!   user of the connection waits for the statement that still runs. A connection that has not
+//!   under it. `ALTER ROLE … SET synchronous_commit = on` sets it for this store alone. `fsync =
+//!   off` loses writes at a power loss; the store does not check it.
+//! - A future that is dropped leaves the pool sound. There is no transaction to inherit, and the
+//!   next user of the connection waits for the statement that still runs. A connection that has not
 //!   answered [in time](PostgresStore::answered_within) is closed.
 //!
 //! # Requirements
 //!
-//! - **The primary**, for reads too. [`connect`](PostgresStore::connect) asks each connection whether
-//!   it may write, so that a URL can name several hosts. A pool of your own should do the same
-//!   (`target_session_attrs=read-write`).
-//! - **Failover without loss.** A replica that follows asynchronously lacks the last commits when it
-//!   is promoted. Codes and tokens that were used in that time can be used again, and grants that
-//!   were revoked work again. With `synchronous_standby_names` set, a commit waits for a replica.
-//!   Promote only such a replica.
-//! - **As many connections as statements run at once.** Each call holds one connection for one round
-//!   trip. [`connect`](PostgresStore::connect) opens at most 16. All processes together must stay
-//!   below `max_connections`. A call that gets no connection within five seconds is an error.
-//! - **UTF-8**, because a `state` has any characters. A subject has no U+0000 and at most about 2,000
-//!   bytes, the limit of an index. Any other subject is an error.
+//! - **The primary**, for reads too. [`connect`](PostgresStore::connect) asks each connection
+//!   whether it may write, so that a URL can name several hosts. A pool of your own should do the
+//!   same (`target_session_attrs=read-write`).
+//! - **Failover without loss.** A replica that follows asynchronously lacks the last commits when
+//!   it is promoted. Codes and tokens that were used in that time can be used again, and grants
+//!   that were revoked work again. With `synchronous_standby_names` set, a commit waits for a
+//!   replica. Promote only such a replica.
+//! - **As many connections as statements run at once.** Each call holds one connection for one
+//!   round trip. [`connect`](PostgresStore::connect) opens at most 16. All processes together must
+//!   stay below `max_connections`. A call that gets no connection within five seconds is an error.
+//! - **UTF-8**, because a `state` has any characters. A subject has no U+0000 and at most about
+//!   2,000 bytes, the limit of an index. Any other subject is an error.
 //! - **Prepared statements** through a pooler (`pgbouncer`: from 1.21 on, with
 //!   `max_prepared_statements`). In a pool that is shared, no transaction may be left open.
 //!
 //! The tables have the prefix `grantcore_` and are in the first schema of the `search_path`: see
-//! `migrations/`. [`PostgresStore::connect`] creates them and brings them up to date. If they are up
-//! to date it needs no right to change them. Call
-//! [`sweep`](grantcore::StoreAdministration::sweep) every few minutes: PostgreSQL drops no record by
-//! itself.
+//! `migrations/`. [`PostgresStore::connect`] creates them and brings them up to date. If they are
+//! up to date it needs no right to change them. Call
+//! [`sweep`](grantcore::StoreAdministration::sweep) every few minutes: PostgreSQL drops no record
+//! by itself.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -137,8 +137,8 @@ impl PostgresStore {
         let mut config: Config = url.parse()?;
         let plain = Config::new();
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        // A connection whose host is gone is noticed while it is idle, unless the URL has settings of
-        // its own.
+        // A connection whose host is gone is noticed while it is idle, unless the URL has settings
+        // of its own.
         if config.get_keepalives_idle() == plain.get_keepalives_idle()
             && config.get_tcp_user_timeout().is_none()
         {
@@ -195,13 +195,13 @@ impl PostgresStore {
         &self.pool
     }
 
-    /// Runs one statement, also one of the host's own, and returns its rows. It takes one round trip
-    /// once its connection has prepared it, and has the time-out of all statements. It runs without
-    /// a transaction around it, so that nothing is left open if this future is dropped.
+    /// Runs one statement, also one of the host's own, and returns its rows. It takes one round
+    /// trip once its connection has prepared it, and has the time-out of all statements. It runs
+    /// without a transaction around it, so that nothing is left open if this future is dropped.
     ///
     /// # Errors
-    /// [`PostgresError`] if the database fails or does not answer in time. A write may then have been
-    /// done.
+    /// [`PostgresError`] if the database fails or does not answer in time. A write may then have
+    /// been done.
     pub async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let connection = self.pool.get().await?;
         let answer = timeout(self.longest, async {

@@ -38,8 +38,8 @@ macro_rules! join_records {
     };
 }
 
-/// The columns of the user's account and the client owner's account, each after whether there is such
-/// an account. `asked.subject` is the authenticated user, who precedes the grant's.
+/// The columns of the user's account and the client owner's account, each after whether there is
+/// such an account. `asked.subject` is the authenticated user, who precedes the grant's.
 macro_rules! accounts {
     () => {
         ", coalesce(asked.subject, g.subject) IS NOT NULL, a.suspended, a.epoch, \
@@ -130,8 +130,8 @@ pub(crate) const RAISE_EPOCH: &str = concat!(
 );
 
 /// A record that is being renewed is locked, and skipped. One that was renewed before it was locked
-/// is compared again, and stays. `MATERIALIZED`, because a subquery that runs twice would drop twice
-/// as many.
+/// is compared again, and stays. `MATERIALIZED`, because a subquery that runs twice would drop
+/// twice as many.
 pub(crate) const SWEEP_GRANTS: &str = "WITH over AS MATERIALIZED (\
      SELECT id FROM grantcore_grants WHERE drop_day <= $1::bigint / 86400 AND drop_after <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) \
      DELETE FROM grantcore_grants g USING over WHERE g.id = over.id AND g.drop_after <= $1 RETURNING 1";

@@ -1,5 +1,5 @@
-//! The laws of a store and of its accounts on a real server, also with answers lost on the way. Kills
-//! are in `crash.rs`.
+//! The laws of a store and of its accounts on a real server, also with answers lost on the way.
+//! Kills are in `crash.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! `kill -9` of PostgreSQL, again and again, under load: every acknowledged write survives. A second
-//! test shows that a lost one is found.
+//! `kill -9` of PostgreSQL, again and again, under load: every acknowledged write survives. A
+//! second test shows that a lost one is found.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

@@ -1,7 +1,7 @@
 //! What an operator calls: adding clients, suspending accounts, listing and counting.
 //!
-//! There is no list of all grants: it would be one key that every new grant writes, on one node of a
-//! cluster. To list or count grants, the names of all keys are read.
+//! There is no list of all grants: it would be one key that every new grant writes, on one node of
+//! a cluster. To list or count grants, the names of all keys are read.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,9 +36,9 @@ impl StoreAdministration for RedisStore {
         self.listed_clients(after, limit).await
     }
 
-    /// Scans the names of all keys on all nodes for each page, and keeps `limit` of them in memory: a
-    /// large `limit` takes fewer scans. A grant is listed if it exists during the whole scan and its
-    /// slot does not move to another node.
+    /// Scans the names of all keys on all nodes for each page, and keeps `limit` of them in memory:
+    /// a large `limit` takes fewer scans. A grant is listed if it exists during the whole scan and
+    /// its slot does not move to another node.
     async fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
         let mut found = Vec::new();
         let mut after = after;
@@ -100,9 +100,9 @@ impl RedisStore {
         Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
     }
 
-    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised, ascending
-    /// by the bytes of their subjects, after `after`. It scans the names of all keys on all nodes, as
-    /// [`grants`](StoreAdministration::grants) does.
+    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised,
+    /// ascending by the bytes of their subjects, after `after`. It scans the names of all keys on
+    /// all nodes, as [`grants`](StoreAdministration::grants) does.
     ///
     /// # Errors
     /// [`RedisStoreError`] if Redis fails, or an account cannot be read.

@@ -1,12 +1,13 @@
-//! The list of clients, for [`StoreAdministration::clients`](grantcore::StoreAdministration::clients).
-//! The protocol never reads it.
+//! The list of clients, for
+//! [`StoreAdministration::clients`](grantcore::StoreAdministration::clients). The protocol never
+//! reads it.
 //!
 //! A client's record and its entry in the list are two keys, and the record expires without its
 //! entry. So a reader removes the entries whose records are gone. It could meet a client that is
 //! being created: the entry exists, and the record does not yet. Hence both sides act twice. The
 //! creator enters the client before and after it writes the record. The reader looks for the record
-//! again after it has removed an entry, and enters the client again if the record has come. The later
-//! of the two sees the other.
+//! again after it has removed an entry, and enters the client again if the record has come. The
+//! later of the two sees the other.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::{Client, Store as _, Stored};

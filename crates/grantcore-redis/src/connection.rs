@@ -79,8 +79,8 @@ impl Connection {
         }
     }
 
-    /// Sends a command that changes nothing. If the connection was lost, as after a long silence, it is
-    /// sent again.
+    /// Sends a command that changes nothing. If the connection was lost, as after a long silence,
+    /// it is sent again.
     pub(crate) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         match self.ask(command).await {
             Err(error) if error.is_connection_dropped() => self.ask(command).await,

@@ -1,5 +1,5 @@
-//! The names of the keys. A brace in a name only decides which node of a cluster has the key: no two
-//! keys must be on the same node.
+//! The names of the keys. A brace in a name only decides which node of a cluster has the key: no
+//! two keys must be on the same node.
 
 use grantcore::GrantId;
 

@@ -22,22 +22,22 @@
 //! # }
 //! ```
 //!
-//! Redis 6.2 or later, or Valkey. For TLS (`rediss://`), enable the feature `rustls` or one of redis'
-//! own features.
+//! Redis 6.2 or later, or Valkey. For TLS (`rediss://`), enable the feature `rustls` or one of
+//! redis' own features.
 //!
 //! # Accounts
 //!
-//! The store keeps accounts of its own: [`set_suspended`](RedisStore::set_suspended) suspends one, and
-//! [`raise_epoch`](grantcore::Accounts::raise_epoch) ends its grants. An account that has no key is
-//! active. A server that is given [`FromStore`](grantcore::FromStore) loads them with its records.
-//! Give it [`Accounts`](grantcore::Accounts) on your own users table instead, and these keys are not
-//! read.
+//! The store keeps accounts of its own: [`set_suspended`](RedisStore::set_suspended) suspends one,
+//! and [`raise_epoch`](grantcore::Accounts::raise_epoch) ends its grants. An account that has no
+//! key is active. A server that is given [`FromStore`](grantcore::FromStore) loads them with its
+//! records. Give it [`Accounts`](grantcore::Accounts) on your own users table instead, and these
+//! keys are not read.
 //!
 //! # Guarantees
 //!
 //! Each record is one key, and each change of it is one script that touches this key alone: a
-//! compare-and-set on whichever node has it. An acknowledged write is as durable as the server makes
-//! it, and Redis is not durable by default:
+//! compare-and-set on whichever node has it. An acknowledged write is as durable as the server
+//! makes it, and Redis is not durable by default:
 //!
 //! | setting | what a crash loses |
 //! |---|---|
@@ -49,17 +49,17 @@
 //! token works again, a revoked grant is alive.** A host that cannot accept this sets
 //! `appendfsync always`.
 //!
-//! Replication is asynchronous. **A failover to a replica can lose acknowledged writes, with the same
-//! result.** `WAIT` and `min-replicas-to-write` make that rarer and do not prevent it. A database with
-//! synchronous replication does.
+//! Replication is asynchronous. **A failover to a replica can lose acknowledged writes, with the
+//! same result.** `WAIT` and `min-replicas-to-write` make that rarer and do not prevent it. A
+//! database with synchronous replication does.
 //!
-//! `maxmemory-policy` must be `noeviction`. Any other policy drops records early: a dropped grant logs
-//! its user out, a dropped client is unknown, and a dropped account is no longer suspended and has its
-//! ended grants back. [`RedisStore::risks`] reports such settings.
+//! `maxmemory-policy` must be `noeviction`. Any other policy drops records early: a dropped grant
+//! logs its user out, a dropped client is unknown, and a dropped account is no longer suspended and
+//! has its ended grants back. [`RedisStore::risks`] reports such settings.
 //!
 //! Redis drops each record by itself, at its `drop_after` or some seconds later, and never before.
-//! [`sweep`](grantcore::StoreAdministration::sweep) does nothing. The clocks of the hosts and of Redis
-//! must agree within minutes.
+//! [`sweep`](grantcore::StoreAdministration::sweep) does nothing. The clocks of the hosts and of
+//! Redis must agree within minutes.
 //!
 //! A call that is not answered in time is an error, and its result is not known.
 //!
@@ -79,7 +79,8 @@
 //!   ended ones included; without an absolute lifetime, all there ever were.
 //! - [`grants`](grantcore::StoreAdministration::grants),
 //!   [`counts`](grantcore::StoreAdministration::counts) and [`accounts`](RedisStore::accounts) scan
-//!   the names of all keys on all nodes, at each call. Redis serves other requests between the steps of a scan.
+//!   the names of all keys on all nodes, at each call. Redis serves other requests between the
+//!   steps of a scan.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -133,8 +134,8 @@ type Result<T> = std::result::Result<T, RedisStoreError>;
 
 impl RedisStore {
     /// Connects to one server (`redis://`, or `rediss://` for TLS) or to a cluster by some of its
-    /// nodes (`redis-cluster://host:port,host:port`, or `rediss-cluster://`). Name and password stand
-    /// before the first host.
+    /// nodes (`redis-cluster://host:port,host:port`, or `rediss-cluster://`). Name and password
+    /// stand before the first host.
     ///
     /// # Errors
     /// [`RedisStoreError`] if the URL cannot be parsed, or nothing answers there.
@@ -142,8 +143,8 @@ impl RedisStore {
         Self::over(Connection::open(url).await?)
     }
 
-    /// Returns a store on a connection of the host's own, with its time-outs. It must be a connection
-    /// to the primary.
+    /// Returns a store on a connection of the host's own, with its time-outs. It must be a
+    /// connection to the primary.
     ///
     /// # Errors
     /// [`RedisStoreError::Randomness`].
@@ -151,8 +152,8 @@ impl RedisStore {
         Self::over(Connection::Single(connection))
     }
 
-    /// Returns a store on a cluster connection of the host's own, with its time-outs. It must not read
-    /// from replicas, which can lag.
+    /// Returns a store on a cluster connection of the host's own, with its time-outs. It must not
+    /// read from replicas, which can lag.
     ///
     /// # Errors
     /// [`RedisStoreError::Randomness`].
@@ -160,9 +161,9 @@ impl RedisStore {
         Self::over(Connection::Cluster(connection))
     }
 
-    /// Sends a command of the host's own over this store's connection, for data that it keeps in the
-    /// same Redis under keys of its own. This crate sends it once. A cluster's client may send it
-    /// again.
+    /// Sends a command of the host's own over this store's connection, for data that it keeps in
+    /// the same Redis under keys of its own. This crate sends it once. A cluster's client may send
+    /// it again.
     ///
     /// # Errors
     /// [`RedisStoreError::Redis`] if Redis fails, or the answer has another type.

@@ -40,8 +40,8 @@ impl fmt::Display for Risk {
 
 impl RedisStore {
     /// Returns the risks in the settings of the server, or of the primaries of a cluster, for a log
-    /// line at the start. The store refuses none of them. A setting that the server does not report is
-    /// no risk here: where `CONFIG` is forbidden, as in managed services, there is no
+    /// line at the start. The store refuses none of them. A setting that the server does not report
+    /// is no risk here: where `CONFIG` is forbidden, as in managed services, there is no
     /// [`Risk::LateLog`]. Of a cluster, one primary is asked for it.
     ///
     /// # Errors

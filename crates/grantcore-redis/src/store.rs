@@ -25,11 +25,12 @@ pub(crate) const AT_ONCE: usize = 64;
 impl RedisStore {
     /// Compares and sets one record.
     ///
-    /// A cluster's client sends a command again if it loses a connection. The script recognizes such
-    /// a retry by the call's name, which the record keeps for its next writes, so that `Conflict` is
-    /// returned only if nothing was written. (If more than seven others write the record between a
-    /// call and its retry, `Conflict` is returned although the write was made. The library handles
-    /// that too: it finds its own mark in the record, or a later state of the grant.)
+    /// A cluster's client sends a command again if it loses a connection. The script recognizes
+    /// such a retry by the call's name, which the record keeps for its next writes, so that
+    /// `Conflict` is returned only if nothing was written. (If more than seven others write the
+    /// record between a call and its retry, `Conflict` is returned although the write was made. The
+    /// library handles that too: it finds its own mark in the record, or a later state of the
+    /// grant.)
     async fn write<R: Serialize>(
         &self,
         key: &str,
@@ -53,8 +54,8 @@ impl RedisStore {
     /// leaves an entry without a grant.
     async fn commit_grant(&self, change: &Change<Grant>) -> Result<Commit> {
         let grant = change.record();
-        // The first write of a grant sets its end, whatever its state is if it was moved here. So does
-        // its approval.
+        // The first write of a grant sets its end, whatever its state is if it was moved here. So
+        // does its approval.
         if change.seen().is_none() || matches!(grant.state(), GrantState::CodeIssued) {
             self.enter(grant).await?;
         }
@@ -69,8 +70,8 @@ impl RedisStore {
         Ok(self.connection.run::<u8>(&INDEX, &key, &arguments).await.map(drop)?)
     }
 
-    /// Enters a new client in the list before its record is written, so that a crash hides none, and
-    /// once more afterwards: see `clients.rs`.
+    /// Enters a new client in the list before its record is written, so that a crash hides none,
+    /// and once more afterwards: see `clients.rs`.
     async fn commit_client(&self, change: &Change<Client>) -> Result<Commit> {
         let id = change.id().as_str();
         let is_new = change.seen().is_none();
@@ -117,8 +118,8 @@ impl Store for RedisStore {
         }
     }
 
-    /// Reads the user's whole index, which has all grants that the user began within the last absolute
-    /// lifetime.
+    /// Reads the user's whole index, which has all grants that the user began within the last
+    /// absolute lifetime.
     async fn grants_of(
         &self,
         subject: &str,
@@ -129,8 +130,8 @@ impl Store for RedisStore {
         Ok(ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)).take(limit).collect())
     }
 
-    /// Loads in two round trips, or in one if no grant is named. A client that has an owner takes one
-    /// more, unless accounts are skipped.
+    /// Loads in two round trips, or in one if no grant is named. A client that has an owner takes
+    /// one more, unless accounts are skipped.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let grant = match keys.grant {
             Some(id) => self.grant(id).await?,

@@ -1,5 +1,5 @@
-//! `kill -9` of Redis, again and again, under load: with its log of writes, every acknowledged write
-//! survives. With snapshots alone some are lost, and are found.
+//! `kill -9` of Redis, again and again, under load: with its log of writes, every acknowledged
+//! write survives. With snapshots alone some are lost, and are found.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

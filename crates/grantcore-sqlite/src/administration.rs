@@ -15,8 +15,8 @@ use super::store::{account, count, id_bytes, seconds, stored, versioned};
 use super::{Result, SqliteStore};
 
 impl SqliteStore {
-    /// Writes a client of the operator's, whether or not one of this id exists. A client that is put
-    /// again loses what an administrator decided of it: see
+    /// Writes a client of the operator's, whether or not one of this id exists. A client that is
+    /// put again loses what an administrator decided of it: see
     /// [`StoreAdministration::put_client`](grantcore::StoreAdministration::put_client).
     ///
     /// # Errors
@@ -109,8 +109,8 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised, ascending
-    /// by their subjects, after `after`.
+    /// Lists up to `limit` accounts that were ever suspended or whose epoch was ever raised,
+    /// ascending by their subjects, after `after`.
     ///
     /// # Errors
     /// [`SqliteError`](crate::SqliteError) if the database fails.

@@ -102,8 +102,8 @@ impl SqliteStore {
     /// Opens the file, creates it if it does not exist, and brings its tables up to date.
     ///
     /// # Errors
-    /// [`SqliteError`] if it is not an SQLite file, cannot be in WAL mode, or its tables were created
-    /// by a newer version.
+    /// [`SqliteError`] if it is not an SQLite file, cannot be in WAL mode, or its tables were
+    /// created by a newer version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let open = || -> Result<_> {
             let mut connection = Connection::open(path.as_ref())?;

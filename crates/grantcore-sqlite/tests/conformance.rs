@@ -1,5 +1,5 @@
-//! The laws of a store and of its accounts on an SQLite file, through both faces, and with damage in
-//! it.
+//! The laws of a store and of its accounts on an SQLite file, through both faces, and with damage
+//! in it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

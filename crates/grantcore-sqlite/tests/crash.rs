@@ -30,8 +30,8 @@ fn child(path: &Path) {
     work(&Blocking::new(|| SqliteStore::open(path).unwrap()), line).unwrap();
 }
 
-/// Starts two processes on one file, kills both after this many lines of each, and returns all their
-/// lines.
+/// Starts two processes on one file, kills both after this many lines of each, and returns all
+/// their lines.
 fn killed_after(path: &Path, lines: usize) -> Vec<String> {
     let children = [(); 2].map(|()| {
         let mut command = Command::new(std::env::current_exe().unwrap());
