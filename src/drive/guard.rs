@@ -68,7 +68,7 @@ impl<C: Clock + ?Sized> Host for Unguarded<'_, C> {
 
     fn settled(&self, _: Option<&Refusal>) {}
 
-    fn source(&self) -> &str {
+    fn source(&self) -> &'static str {
         ""
     }
 

@@ -57,13 +57,11 @@ impl Core {
         parsed: Result<O, Refusal>,
     ) -> Result<(O, Entropy), Early> {
         let operation = parsed.map_err(|refusal| self.early(refusal, None))?;
-        match self.entropy.draw() {
-            Ok(entropy) => Ok((operation, entropy)),
-            Err(_) => {
-                let refusal = Refusal::plain(Reason::EntropyUnavailable, operation.endpoint());
-                Err(self.early(refusal, None))
-            }
-        }
+        let Ok(entropy) = self.entropy.draw() else {
+            let refusal = Refusal::plain(Reason::EntropyUnavailable, operation.endpoint());
+            return Err(self.early(refusal, None));
+        };
+        Ok((operation, entropy))
     }
 
     /// Returns the moment of a step that is no operation. Without randomness the step is named by

@@ -26,6 +26,7 @@ use crate::response::reply::Reply;
 use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::{AccountSource, Store};
+use crate::throttle::Admitted;
 use crate::value::credential::GrantId;
 
 /// How many grants are read at once when a page of connections is not full yet.
@@ -120,16 +121,15 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
             Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
         };
         let now = core.clock.now();
-        let counted = core.throttle.count_token_request(&core.policy, parsed, request.source, now);
-        let admitted = match counted {
-            Ok(admitted) => admitted,
-            Err((refusal, parsed)) => {
-                let claimed = Some(parsed.claimed_client());
-                return Err(self.refuse_early(refusal, claimed, request.source).await);
-            }
-        };
+        let source = request.source;
+        let refusal = core.throttle.count_token_request(&core.policy, &parsed, source, now);
+        if let Some(refusal) = refusal {
+            let claimed = Some(parsed.claimed_client());
+            return Err(self.refuse_early(refusal, claimed, source).await);
+        }
+        let admitted = Admitted { request: &parsed, source, at: now };
         let limit = Limit::Token(&admitted);
-        self.decide(Ok(&admitted.request), limit, request.source).await.map(Tokens::reply)
+        self.decide(Ok(&parsed), limit, source).await.map(Tokens::reply)
     }
 
     /// Records the refusal of a token request by a limit of the host's own, and returns it: 429, to be

@@ -8,26 +8,23 @@ use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::token::TokenRequest;
 
-/// A token request that the limits admitted: from where, and when.
+/// A token request that the limits admitted, with its source and the time of its count.
 pub(crate) struct Admitted<'a> {
-    pub(crate) request: TokenRequest<'a>,
+    pub(crate) request: &'a TokenRequest<'a>,
     pub(crate) source: &'a str,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 impl Throttle {
-    /// Counts a token request, before the store is asked for anything.
-    ///
-    /// # Errors
-    /// The refusal, and the client that the request claims to be. Both limits have room again when
-    /// its `Retry-After` has passed.
-    pub(crate) fn count_token_request<'a>(
+    /// Counts a token request, before the store is asked for anything. Returns its refusal if a limit
+    /// is reached; both limits have room again when its `Retry-After` has passed.
+    pub(crate) fn count_token_request(
         &self,
         policy: &Policy,
-        request: TokenRequest<'a>,
-        source: &'a str,
+        request: &TokenRequest<'_>,
+        source: &str,
         now: Timestamp,
-    ) -> Result<Admitted<'a>, (Refusal, TokenRequest<'a>)> {
+    ) -> Option<Refusal> {
         let throttled = self.authentication_wait(policy, &request.credentials, source, now);
         let limited = self.requests.as_ref().and_then(|requests| {
             let bucket = policy.rate_bucket(&request.rate_hit(source));
@@ -38,13 +35,13 @@ impl Throttle {
             }
         });
         let (reason, wait) = match (limited, throttled) {
-            (None, None) => return Ok(Admitted { request, source, at: now }),
+            (None, None) => return None,
             (None, Some(wait)) => (Reason::AuthenticationsThrottled, wait),
             (Some(wait), throttled) => {
                 (Reason::RateLimited, wait.max(throttled.unwrap_or_default()))
             }
         };
-        Err((Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)), request))
+        Some(Refusal::with_retry_after(reason, Endpoint::Token, wait.max(1)))
     }
 
     /// Corrects the count of an admitted token request by its outcome. Its place is given back only

@@ -166,7 +166,8 @@ async fn unknown_records_have_no_accounts_and_known_ones_have_active_accounts() 
             account: None,
             owner: None,
             caller: None,
-            balance: None
+            balance: None,
+            ..
         }
     ));
     let keys = Keys {
