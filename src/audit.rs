@@ -1,8 +1,8 @@
-//! The trail: where the events of every step are kept, so that a case can be found again by what
-//! its user can quote.
+//! The audit log: where the events of every step are recorded, so that a case can be found again by
+//! what its user can quote.
 //!
-//! A [`AuditLog`] takes events; [`AuditQuery`] says which of them are asked for; [`MemoryAuditLog`] is the
-//! reference, the shortest honest one. What is in an event is `event.rs`'s.
+//! [`AuditLog`] takes events, [`AuditQuery`] searches for them, and [`MemoryAuditLog`] is the shortest
+//! honest implementation. The room `event` defines what an event contains.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
@@ -59,24 +59,26 @@ pub trait AuditLog: Send + Sync {
     fn abandoned(&self, event: Event);
 }
 
-/// An event was not kept.
+/// An event was not recorded. The log itself reports why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event was not recorded")]
+#[expect(clippy::exhaustive_structs, reason = "a log of the host's own makes it")]
 pub struct AuditError;
 
-/// What is recorded, and what follows if it cannot be.
+/// Which events are recorded, and what follows if one cannot be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditPolicy {
-    /// Refuses with 503 what cannot be recorded. A place in the trail is reserved before each
-    /// write, so that a request without one changes nothing and can be sent again. Default: no.
+    /// Refuses with 503 a request whose event cannot be recorded. A place in the log is reserved
+    /// before each write, so that a request without a place changes nothing and can be repeated.
+    /// Default: `false`.
     ///
-    /// A trail that fails after it gave a place withholds an answer whose write is durable: a
-    /// client that then repeats its refresh token replays it. Set a
+    /// A log that fails after it gave a place withholds a response whose write is durable. A client
+    /// that then repeats its refresh token replays it: set a
     /// [replay window](crate::PolicyBuilder::replay_window) as well.
     pub fail_closed: bool,
-    /// Whether accepted calls of resources, and introspections that found a token active, are
-    /// recorded too. Default: no, for they are most of what happens.
+    /// Records routine events as well: accepted calls of resources, introspections of active tokens
+    /// and lists of connections. Default: `false`, because they are most of all events.
     pub routine: bool,
 }
 
@@ -112,34 +114,37 @@ impl<L: AuditLog> AuditLog for std::sync::Arc<L> {
     }
 }
 
-/// Which events are asked for: all that fit every part that is given.
+/// A search for events. An event is found if it matches every field that is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a query is written as a literal with `..`")]
 pub struct AuditQuery<'a> {
-    /// Of this client, known or claimed.
+    /// The client, known or claimed.
     pub client: Option<&'a str>,
-    /// Answered with this public error code.
+    /// The public error code that was sent.
     pub error: Option<&'a str>,
-    /// Within a minute of the one that this time is in: what somebody remembers is good to the
-    /// minute.
+    /// A time to the minute, as a user remembers it: the minute itself, the one before and the one
+    /// after.
     pub around: Option<Timestamp>,
-    /// Of this flow.
+    /// The flow.
     pub flow: Option<GrantId>,
-    /// Of this request.
+    /// The request.
     pub correlation: Option<CorrelationId>,
 }
 
 impl AuditQuery<'_> {
-    /// The seconds asked for, the end not included: the minute of [`around`](Self::around), the one
-    /// before and the one after.
+    /// Returns the first second of the search and the second after its last: the minute of
+    /// [`around`](Self::around), the one before and the one after.
     pub fn span(&self) -> (Timestamp, Timestamp) {
-        let Some(around) = self.around else { return (Timestamp::EPOCH, Timestamp::NEVER) };
+        let Some(around) = self.around else {
+            return (Timestamp::EPOCH, Timestamp::NEVER);
+        };
         let minute = around.unix_seconds() / 60 * 60;
         let at = Timestamp::from_unix_seconds;
         (at(minute.saturating_sub(60)), at(minute.saturating_add(120)))
     }
 
-    /// Whether an event is one of those asked for.
-    pub fn fits(&self, event: &Event) -> bool {
+    /// Returns whether an event is found.
+    pub fn matches(&self, event: &Event) -> bool {
         let (from, until) = self.span();
         (from..until).contains(&event.at)
             && self.client.is_none_or(|client| event.client_id() == Some(client))
@@ -151,8 +156,8 @@ impl AuditQuery<'_> {
 
 /// The latest events, in memory.
 ///
-/// Where there is no more room, the oldest [unattributed](EventClass::Unattributed) event makes
-/// room; only where there is none of these, the oldest of all.
+/// When it is full, the oldest [unattributed](EventClass::Unattributed) event is dropped; if there is
+/// none, the oldest event.
 #[derive(Debug)]
 pub struct MemoryAuditLog {
     limit: usize,
@@ -161,7 +166,7 @@ pub struct MemoryAuditLog {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// By the order in which they came.
+    /// The events by their numbers, in the order of their arrival.
     events: BTreeMap<u64, Event>,
     unattributed: BTreeSet<u64>,
     names: HashSet<(CorrelationId, EventKind)>,
@@ -169,19 +174,19 @@ struct Kept {
 }
 
 impl MemoryAuditLog {
-    /// A trail with room for this many events.
+    /// Returns a log with room for `limit` events.
     pub fn new(limit: usize) -> Self {
         Self { limit, kept: Mutex::default() }
     }
 
-    /// The events that fit, in the order they happened; the latest `most` of them.
+    /// Returns the latest `limit` events that the query finds, in the order of their arrival.
     pub fn find(&self, query: &AuditQuery<'_>, limit: usize) -> Vec<Event> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: Vec<_> = kept
             .events
             .values()
             .rev()
-            .filter(|event| query.fits(event))
+            .filter(|event| query.matches(event))
             .take(limit)
             .cloned()
             .collect();

@@ -17,6 +17,7 @@ use crate::value::credential::GrantId;
 /// Its futures block the thread that polls them: in an async server it stops the executor. It is the
 /// adapter of [`blocking::Server`](super::Server), and of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper is its own constructor")]
 pub struct Ready<T>(pub T);
 
 impl<T: Store> crate::Store for Ready<T> {

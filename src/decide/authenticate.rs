@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::client::{Authentication, Client, StoredSecret};
-use crate::operation::{of_id, served};
+use crate::operation::{usable, with_id};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;
@@ -23,7 +23,7 @@ pub(super) fn authenticate<'a>(
 ) -> Result<&'a Client, Fault> {
     // Impersonation: a store that loads another client must not let the request act as that one
     // (I44).
-    let stored = of_id(stored, &credentials.id);
+    let stored = with_id(stored, &credentials.id);
     let client = stored.map(|stored| &*stored.record);
     // Timing: the credentials are checked even if the client is deactivated or expired, so that it
     // costs what an active client costs.
@@ -31,7 +31,7 @@ pub(super) fn authenticate<'a>(
         Some(client) => check_credentials(client, &credentials.secret, ctx.policy),
         None => Err(Reason::ClientUnknown.into()),
     };
-    let usable = served(stored, ctx.moment.now).map_err(Fault::from);
+    let usable = usable(stored, ctx.moment.now).map_err(Fault::from);
     let authenticated = usable.and_then(|client| proof.map(|()| &**client));
     if authenticated.is_err() {
         equalize_timing(client, &credentials.secret, ctx.policy);

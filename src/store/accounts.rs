@@ -52,6 +52,8 @@ pub trait AccountSource<S: Store>: Send + Sync + Sealed<S> {
 }
 
 mod sealed {
+    #![expect(unnameable_types, reason = "a trait that cannot be named cannot be implemented")]
+
     /// Keeps hosts from implementing an account source of their own.
     pub trait Sealed<S> {}
 }

@@ -149,7 +149,7 @@ impl Letter {
             around,
             ..AuditQuery::default()
         };
-        all.iter().filter(|event| query.fits(event)).cloned().collect()
+        all.iter().filter(|event| query.matches(event)).cloned().collect()
     }
 
     fn tells_of(&self, event: &Event) -> bool {

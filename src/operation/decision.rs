@@ -1,0 +1,238 @@
+//! A decision, sealed until its write is durable.
+
+use super::Loaded;
+use crate::client::{Authentication, Client, Registration};
+use crate::event::{Event, EventKind, Fate, Written};
+use crate::moment::Moment;
+use crate::reason::{Endpoint, Reason};
+use crate::record::{Commit, Write};
+use crate::refusal::{Fault, Refusal};
+use crate::request::metadata::{Dropped, Sender};
+use crate::value::text::log_text;
+
+/// A decision: at most one write, and an outcome that stays sealed until the write is durable (LAW 1).
+#[derive(Debug)]
+#[must_use = "commit its write, then settle it"]
+pub struct Decision<T> {
+    write: Option<Write>,
+    settled: Settled<T>,
+    /// How a failure of the write is answered, if not in the plain form of the endpoint.
+    unsaved: Option<Box<Refusal>>,
+    /// Whether the write is preliminary: the request is decided again once it is durable.
+    prepares: bool,
+}
+
+/// The outcome of a decision whose write is durable, with its audit event.
+#[derive(Debug)]
+#[must_use = "the outcome is the response, and the event is to be recorded"]
+#[expect(clippy::exhaustive_structs, reason = "a host that drives by hand takes it apart")]
+pub struct Settled<T> {
+    /// The response, or the refusal.
+    pub outcome: Result<T, Refusal>,
+    /// The audit event.
+    pub event: Event,
+}
+
+impl<T> Decision<T> {
+    pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
+        let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
+        Self { write: None, settled, unsaved: None, prepares: false }
+    }
+
+    pub(crate) fn refuse(
+        fault: impl Into<Fault>,
+        endpoint: Endpoint,
+        loaded: &Loaded,
+        moment: &Moment,
+    ) -> Self {
+        Self::refuse_by(Refusal::of(fault, endpoint), loaded, moment)
+    }
+
+    pub(crate) fn refuse_by(refusal: Refusal, loaded: &Loaded, moment: &Moment) -> Self {
+        let mut event = Event {
+            detail: refusal.detail().map(Into::into),
+            ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
+        };
+        // Only the operator's own pages lead to the operator's endpoint. But a user can ask for a
+        // connection that does not exist any number of times.
+        let is_operators = refusal.endpoint() == Endpoint::Operator;
+        event.attributed |= is_operators && refusal.reason() != Reason::ConnectionUnknown;
+        let refusal = refusal.correlated(event.correlation);
+        Self {
+            write: None,
+            settled: Settled { outcome: Err(refusal), event },
+            unsaved: None,
+            prepares: false,
+        }
+    }
+
+    pub(crate) fn writing(mut self, write: Write) -> Self {
+        // The flow of a request that creates its record begins here. That of any other request is
+        // known from what was loaded.
+        let event = &mut self.settled.event;
+        event.written = Some(Written::of(&write));
+        match &write {
+            Write::Grant(change) => {
+                event.flow.get_or_insert(change.id());
+                event.subject.get_or_insert_with(|| change.record().subject().clone());
+                event.attributed = true;
+            }
+            Write::Client(change) => {
+                event.client.get_or_insert_with(|| change.id().clone());
+            }
+        }
+        Self { write: Some(write), ..self }
+    }
+
+    /// Makes a preliminary write: of the client, before a grant of that client. The request is decided
+    /// again, with the same entropy, once the write is durable.
+    pub(crate) fn prepare(
+        write: Write,
+        endpoint: Endpoint,
+        loaded: &Loaded,
+        moment: &Moment,
+    ) -> Self {
+        Self {
+            prepares: true,
+            ..Self::refuse(Reason::Contended, endpoint, loaded, moment).writing(write)
+        }
+    }
+
+    /// Answers with this refusal if the write fails, instead of in the plain form of the endpoint.
+    pub(crate) fn or_unsaved(self, refusal: Refusal) -> Self {
+        Self { unsaved: Some(Box::new(refusal)), ..self }
+    }
+
+    /// Records the claimed `client_id` in the event if there is no such client.
+    pub(crate) fn claimed_by(mut self, client_id: &str) -> Self {
+        self.settled.event.claim(client_id);
+        self
+    }
+
+    /// Attributes the event to this client if the operator registered the client and it authenticated.
+    /// Anybody can send the id of a public client, and anybody can register a client and authenticate
+    /// as it.
+    pub(crate) fn by(mut self, client: &Client) -> Self {
+        let is_operators = client.registration() == Registration::Operator;
+        let has_secret = client.authentication() != Authentication::Public;
+        self.settled.event.attributed |= is_operators && has_secret;
+        self
+    }
+
+    /// Attributes the event to a sender that authenticated.
+    pub(crate) fn authenticated(mut self) -> Self {
+        self.settled.event.attributed = true;
+        self
+    }
+
+    /// Records in the event why nothing was done, although the request is not refused.
+    pub(crate) fn because(mut self, reason: Reason) -> Self {
+        self.settled.event.reason = Some(reason);
+        self
+    }
+
+    /// Records in the event what was noticed in a request that is allowed.
+    pub(crate) fn noticing(mut self, detail: Option<String>) -> Self {
+        if let Some(detail) = detail {
+            self.settled.event.detail = Some(detail.into());
+        }
+        self
+    }
+
+    /// Records in the event what was left out of a client's metadata.
+    pub(crate) fn narrowed(mut self, dropped: &Dropped) -> Self {
+        let event = &mut self.settled.event;
+        event.detail = event.detail.take().or_else(|| dropped.detail().map(Into::into));
+        event.dropped = dropped.members().map(log_text).collect();
+        self
+    }
+
+    /// Records in the event what is known of the sender of a registration.
+    pub(crate) fn sent_by(mut self, sender: &Sender) -> Self {
+        self.settled.event.set_source(sender.source());
+        self.noted(sender.note())
+    }
+
+    /// Records in the event the reason that an administrator gave, or the resource server that
+    /// introspected.
+    pub(crate) fn noted(mut self, note: Option<&str>) -> Self {
+        self.settled.event.set_note(note);
+        self
+    }
+
+    /// Returns the write that must be durable before the decision is settled, if there is one.
+    pub fn write(&self) -> Option<&Write> {
+        self.write.as_ref()
+    }
+
+    /// Opens the outcome once the write is durable. Returns `None` if the request must be decided
+    /// again, with the same entropy: after a conflict, or after a preliminary write. Without a
+    /// write, pass [`Commit::Done`].
+    pub fn settle(mut self, commit: Commit) -> Option<Settled<T>> {
+        if self.is_undecided(commit) {
+            return None;
+        }
+        self.mark_durable();
+        Some(self.settled)
+    }
+
+    /// Returns whether the request must be decided again.
+    pub(crate) fn is_undecided(&self, commit: Commit) -> bool {
+        self.prepares || commit == Commit::Conflict
+    }
+
+    /// Returns whether the write is preliminary.
+    pub(crate) fn prepares(&self) -> bool {
+        self.prepares
+    }
+
+    /// Notes in the event that the write is durable.
+    pub(crate) fn mark_durable(&mut self) {
+        if let Some(written) = &mut self.settled.event.written {
+            written.fate = Fate::Durable;
+        }
+    }
+
+    /// Gives the decision up because the fate of its write is not known. Returns the refusal to send;
+    /// the outcome is dropped unopened.
+    pub fn abandon(mut self, endpoint: Endpoint) -> Refusal {
+        self.give_up(Reason::StorageUnavailable, endpoint)
+    }
+
+    /// Gives the decision up and returns the refusal to send instead. The event keeps its flow and
+    /// its write, whose fate is unknown.
+    pub(crate) fn give_up(&mut self, reason: Reason, endpoint: Endpoint) -> Refusal {
+        let event = &mut self.settled.event;
+        event.kind = EventKind::Refused;
+        event.reason = Some(reason);
+        let plain = || Refusal::plain(reason, endpoint);
+        let refusal = self.unsaved.take().map_or_else(plain, |unsaved| unsaved.with_reason(reason));
+        refusal.correlated(event.correlation)
+    }
+
+    /// Gives the decision up and puts the refusal in the place of its outcome.
+    pub(crate) fn refuse_instead(&mut self, reason: Reason, endpoint: Endpoint) {
+        let refusal = self.give_up(reason, endpoint);
+        self.settled.outcome = Err(refusal);
+    }
+
+    /// Drops the write, which was not begun. What an earlier attempt may have written stays in the
+    /// event.
+    pub(crate) fn drop_write(&mut self, earlier: Option<&Event>) {
+        self.write = None;
+        self.settled.event.written = earlier.and_then(|earlier| earlier.written);
+    }
+
+    pub(crate) fn settled(&self) -> &Settled<T> {
+        &self.settled
+    }
+
+    pub(crate) fn settled_mut(&mut self) -> &mut Settled<T> {
+        &mut self.settled
+    }
+
+    /// Returns the sealed outcome with its event. Only the driver calls it, after the write.
+    pub(crate) fn into_settled(self) -> Settled<T> {
+        self.settled
+    }
+}
