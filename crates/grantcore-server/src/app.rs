@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use grantcore::{Endpoint, Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
+use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
-use crate::documents::Fetcher;
 use crate::kept::Kept;
 use crate::pages::{Nav, Onward, Page, Problem};
 use crate::routes::Unread;
@@ -31,7 +31,7 @@ pub(crate) struct App {
     pub(crate) session_cookie: Cookie,
     pub(crate) form_cookie: Cookie,
     pub(crate) issuer: Issuer,
-    pub(crate) documents: Fetcher,
+    pub(crate) documents: DocumentFetcher,
 }
 
 impl App {

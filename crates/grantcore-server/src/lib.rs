@@ -3,13 +3,11 @@
 //!
 //! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything
 //! is), `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
-//! token endpoint and the guard), `routes/clients.rs` and `documents.rs` (clients that nobody has
-//! heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
+//! token endpoint and the guard), `routes/clients.rs` (clients that nobody has heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
 
 mod accounts;
 mod app;
 mod config;
-mod documents;
 mod kept;
 mod mcp;
 mod network;
@@ -40,7 +38,6 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::{Accounts, AccountsError, Attempts};
 use crate::app::App;
 use crate::config::{Command, Config, Issuer};
-use crate::documents::Fetcher;
 use crate::kept::Kept;
 use crate::network::connections::Connections;
 use crate::network::source::TrustedProxies;
@@ -112,7 +109,7 @@ impl Running {
         let mut rules = AuditPolicy::default();
         rules.fail_closed = records.trail_fail_closed;
         let is_exposed = config.clients.allow_loopback_documents;
-        let documents = Fetcher::new(is_exposed, config.clients.document_authority.as_deref())?;
+        let documents = config.clients.fetcher()?;
         if is_exposed {
             tracing::warn!(
                 "client documents are fetched from this very machine: any stranger can make this server call its neighbours here"

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use grantcore_server::Running;
 use reqwest::{Client, Response};
 use support::accounts::{file, file_of};
-use support::{form, plain_client};
+use support::{form, install_crypto_provider, plain_client};
 
 async fn try_start(more: &[&str]) -> Result<Running, String> {
     let listen: &[_] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
@@ -28,7 +28,7 @@ async fn try_start(more: &[&str]) -> Result<Running, String> {
 
 /// A browser at this address of this machine, all of which are its own.
 fn browser(source: &str) -> Client {
-    let _ = plain_client(false);
+    install_crypto_provider();
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .cookie_store(true)

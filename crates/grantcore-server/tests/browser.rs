@@ -26,7 +26,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use grantcore_server::Running;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
-use support::{CHALLENGE, VERIFIER, param, plain_client};
+use support::{CHALLENGE, VERIFIER, install_crypto_provider, param, plain_client};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -94,6 +94,7 @@ impl Driver {
             &scheme,
         ];
         let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        install_crypto_provider();
         let client = ClientBuilder::rustls()
             .unwrap()
             .capabilities(options.as_object().unwrap().clone())

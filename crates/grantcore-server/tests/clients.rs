@@ -33,7 +33,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{Peer, ServiceExt as _};
 use serde_json::{Value, json};
 use support::publisher::Publisher;
-use support::{Browser, CALLBACK, param};
+use support::{Browser, CALLBACK, install_crypto_provider, param};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -298,6 +298,7 @@ async fn python_mcp_is_told_that_the_user_denied() {
 
 /// An `rmcp` client that is about to ask the user, and where it wants to send them.
 async fn rmcp_asks(resource: &str) -> (OAuthState, String) {
+    install_crypto_provider();
     let mut state = OAuthState::new(resource, None).await.unwrap();
     let request = AuthorizationRequest::new(CALLBACK).with_client_name("Interoperability test");
     state.start_authorization(request).await.unwrap();

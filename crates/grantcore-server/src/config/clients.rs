@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use grantcore_fetch::{BuildError, DocumentFetcher};
 
 /// How clients come to be known.
 #[derive(Debug, Clone, Args)]
@@ -98,6 +99,17 @@ pub(crate) struct Clients {
     /// registered one.
     #[arg(long, env = "GRANTCORE_LENIENT_ON_METHOD")]
     pub(crate) lenient_on_method: bool,
+}
+
+impl Clients {
+    /// Returns the fetcher of client documents that these settings ask for.
+    pub(crate) fn fetcher(&self) -> Result<DocumentFetcher, BuildError> {
+        let mut builder = DocumentFetcher::builder().allow_loopback(self.allow_loopback_documents);
+        if let Some(path) = &self.document_authority {
+            builder = builder.additional_roots(path);
+        }
+        builder.build()
+    }
 }
 
 /// A grant type that this server has.

@@ -7,13 +7,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use grantcore::{
-    AuthorizationStep, DocumentRequest, Endpoint, Error, Fetch, FetchedDocument, RequestParts, User,
-};
+use grantcore::{AuthorizationStep, DocumentRequest, Endpoint, Error, RequestParts, User};
+use grantcore_fetch::{Asker, as_fetch};
 
 use super::authorize::read;
 use crate::app::App;
-use crate::documents::{Asker, FetchError};
 use crate::network::source::Source;
 use crate::store::BackendError;
 
@@ -52,9 +50,9 @@ pub(super) fn source(parts: &Parts) -> String {
     parts.extensions.get::<Source>().map(|source| source.network().to_string()).unwrap_or_default()
 }
 
-/// The same authorization request once more, with the document that it needs; nothing if whoever
-/// asks must sign in first. Why a document cannot be fetched is for the log only: a stranger could
-/// map this server's network by it.
+/// Decides the same authorization request again, with the document that it needs. Returns `None` if
+/// the user must sign in first, because strangers have no slot left. The log has the reason of a
+/// failure; in a response it would let strangers map this server's network.
 pub(crate) async fn with_document(
     app: &App,
     needed: &DocumentRequest,
@@ -64,20 +62,12 @@ pub(crate) async fn with_document(
 ) -> Option<Result<AuthorizationStep, Error<BackendError>>> {
     let source = source(parts);
     let asker = user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject));
-    let fetched = app.documents.fetch(&needed.url, needed.max_bytes, asker).await;
+    let fetched = app.documents.fetch(needed, asker).await;
     if let Err(error) = &fetched {
         tracing::warn!(url = needed.url, %error, "a client's document could not be fetched");
+        if error.is_busy() && user.is_none() {
+            return None;
+        }
     }
-    let fetch = match &fetched {
-        Ok(fetched) => Fetch::Document(FetchedDocument {
-            status: fetched.status,
-            content_type: fetched.content_type.as_deref().map(str::as_bytes),
-            fresh_for: fetched.fresh_for,
-            body: &fetched.body,
-        }),
-        Err(FetchError::Busy(_)) if user.is_none() => return None,
-        Err(FetchError::Busy(_)) => Fetch::Busy,
-        Err(_) => Fetch::Failed,
-    };
-    Some(app.oauth.authorize_with_document(incoming, user, fetch).await)
+    Some(app.oauth.authorize_with_document(incoming, user, as_fetch(&fetched)).await)
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::start;
+use super::support::install_crypto_provider;
 
 const HEAD: &[u8] = b"GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: localhost\r\n";
 /// Far above what is waited for in any test, however slow the machine is.
@@ -43,6 +44,7 @@ async fn until_closed(mut stream: TcpStream) -> String {
 
 /// Asks for a document over a connection of its own.
 async fn status(server: &Running, from: IpAddr) -> u16 {
+    install_crypto_provider();
     let http = reqwest::Client::builder().local_address(from).build().unwrap();
     let url = format!("http://{}/.well-known/oauth-authorization-server", server.address());
     let answer = tokio::time::timeout(PATIENCE, http.get(url).send()).await;

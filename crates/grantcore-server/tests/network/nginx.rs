@@ -14,7 +14,10 @@ use reqwest::{Certificate, Client, Response, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, param};
+use super::support::{
+    Browser, CALLBACK, CHALLENGE, VERIFIER, accounts, authorization_url, install_crypto_provider,
+    param,
+};
 use super::{free_port, header};
 
 const NAME: &str = "auth.example.test";
@@ -118,7 +121,7 @@ impl Proxied {
 
     /// A client that trusts nginx's certificate and follows no redirect.
     fn http(&self) -> Client {
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        install_crypto_provider();
         Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .cookie_store(true)

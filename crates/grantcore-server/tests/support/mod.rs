@@ -84,10 +84,14 @@ impl Browser {
     }
 }
 
+/// Chooses the cryptography of TLS for this process. No client of reqwest can be built before.
+pub fn install_crypto_provider() {
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A client that follows no redirect.
 pub fn plain_client(cookies: bool) -> Client {
-    // The server does so when it starts; some tests run it as a program of its own.
-    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    install_crypto_provider();
     Client::builder().redirect(Policy::none()).cookie_store(cookies).build().unwrap()
 }
 
