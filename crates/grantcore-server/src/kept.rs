@@ -1,10 +1,10 @@
 //! Authorization requests that wait while their user signs in.
 //!
-//! A request stays on the server, so that the redirects to the login page and back are short:
-//! reverse proxies refuse a long `Location` (nginx: 4 KiB by default), and states of 4 KiB are
-//! real. It waits in memory, as sessions do, and is bounded per browser and in all. The forms of
-//! the login and the consent page carry the request too, so that a restart, or another server that
-//! gets the form, loses nothing.
+//! A request is kept on the server, so that the redirects to the login page and back are short:
+//! reverse proxies refuse a long `Location` (nginx: 4 KiB by default), and clients send states of
+//! 4 KiB. Requests are kept in memory, as sessions are, and are bounded per browser and in all. The
+//! forms of the login page and the consent page have the request too, so nothing is lost by a
+//! restart, or if another server receives the form.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,79 +14,79 @@ use sha2::{Digest, Sha256};
 
 use crate::sessions::Token;
 
-/// How long a request waits for its user.
+/// The time that a request is kept.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// How many requests wait in one browser. The oldest makes room.
+/// The most requests of one browser. The oldest is dropped for a further one.
 const MOST_OF_A_BROWSER: usize = 16;
-/// How many bytes wait in all, requests and what it takes to keep them. The oldest make room: a
-/// flood has to send all of this between two steps of a user to be in the user's way, and then the
-/// user starts again from the application.
+/// The most bytes of all requests, with [`OVERHEAD`]. The oldest requests are dropped for further
+/// ones. A flood must send as much between two steps of a user to drop the user's request; the user
+/// then starts again from the application.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// What an entry takes beside its request, at most.
+/// The most bytes that an entry takes beside its request.
 const OVERHEAD: usize = 512;
-/// The longest request that is kept, in bytes. The library reads none this long.
+/// The longest request that is kept, in bytes. The library refuses requests of this length.
 const LONGEST: usize = 64 * 1024;
 
-/// The path of an authorization request, before its query.
+/// The path of the authorization endpoint, with the mark before its query.
 const ENDPOINT: &str = "/oauth/authorize?";
 
-/// A request that waits.
+/// A request that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// Its query, as it came; of a form, the body.
+    /// The query as it was received, or the body of a form.
     pub(crate) query: String,
     pub(crate) wanted: Wanted,
-    /// The sign-in made for it.
+    /// The sign-in that was made for it.
     pub(crate) answered: Option<SignIn>,
 }
 
-/// What a request asks of the login.
+/// The demands of a request on the login.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// A new sign-in, though somebody is signed in.
+    /// Requires a new sign-in, even if a user is signed in.
     pub(crate) fresh: bool,
-    /// A choice of account, though one is signed in.
+    /// Requires a choice of account, even if a user is signed in.
     pub(crate) choice: bool,
 }
 
-/// A sign-in made for one request.
+/// A sign-in that was made for one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignIn {
-    /// The binding of the session it opened or chose.
+    /// The binding of the session that it opened or chose.
     pub(crate) session: String,
-    /// Whether it was by password; otherwise somebody signed in before chose to stay.
+    /// Whether it was by password. Otherwise the user was signed in and chose to continue.
     pub(crate) is_fresh: bool,
 }
 
 impl Request {
-    /// The request of this query, for a user who is to sign in.
+    /// Returns the request with this query, for a user who has yet to sign in.
     pub(crate) fn new(query: impl Into<String>, wanted: Wanted) -> Self {
         Self { query: query.into(), wanted, answered: None }
     }
 
-    /// The request that a form field of an own page names: the address of the authorization
-    /// endpoint with its query, which is only read here, and never redirected to.
+    /// Returns the request that a form field of a page of this server has: the path of the
+    /// authorization endpoint with its query. The field is only read, and never redirected to.
     pub(crate) fn of_field(field: &str) -> Option<Self> {
         let query = field.strip_prefix(ENDPOINT)?;
         Some(Self::new(query, Wanted::default()))
     }
 
-    /// The address of the authorization endpoint with this query, for a form field or a link.
+    /// Returns the path of the authorization endpoint with this query, for a form field or a link.
     pub(crate) fn address(query: &str) -> String {
         format!("{ENDPOINT}{query}")
     }
 }
 
-/// The requests that wait, in memory and by the digest of their key.
+/// The requests that are kept, in memory, by the digests of their keys.
 #[derive(Default)]
 pub(crate) struct Kept(Mutex<Live>);
 
 #[derive(Default)]
 struct Live {
-    /// In the order of their arrival.
+    /// The entries by their numbers, oldest first.
     entries: BTreeMap<u64, Entry>,
     by_key: HashMap<[u8; 32], u64>,
-    /// The entries of each browser, in their order.
+    /// The numbers of each browser's entries, in the order in which it opened them.
     of_browser: HashMap<[u8; 32], Vec<u64>>,
     next: u64,
     bytes: usize,
@@ -94,15 +94,15 @@ struct Live {
 
 struct Entry {
     key: [u8; 32],
-    /// Nothing until a browser opens it: a form that another site posted comes without cookies.
+    /// `None` until a browser opens it: a form that another site posts has no cookies.
     browser: Option<[u8; 32]>,
     request: Request,
     since: SystemTime,
 }
 
 impl Kept {
-    /// Keeps a request, and returns its key: 43 characters of base64url. Whoever opens the key
-    /// first is its browser.
+    /// Keeps a request, and returns its key, 43 characters of base64url. The first browser that opens
+    /// the key is the browser of the request.
     pub(crate) fn keep(
         &self,
         request: Request,
@@ -117,8 +117,8 @@ impl Kept {
         Ok(key)
     }
 
-    /// The request of this key, if it waits for this browser: the one whose form cookie has this
-    /// value.
+    /// Returns the request of this key, if no other browser has opened it. `browser` is the value of
+    /// the form cookie.
     pub(crate) fn open(&self, key: &str, browser: &str, now: SystemTime) -> Option<Request> {
         let mut live = self.lock();
         live.drop_expired(now);
@@ -163,7 +163,7 @@ impl Live {
         }
     }
 
-    /// A clock that was set back lengthens a wait by as much, and no more.
+    /// Drops entries that are over. A clock step back lengthens their time by as much.
     fn drop_expired(&mut self, now: SystemTime) {
         let is_over =
             |entry: &Entry| now.duration_since(entry.since).unwrap_or_default() >= LIFETIME;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_waits_for_the_browser_that_opened_it() {
+    fn a_request_belongs_to_the_browser_that_opened_it() {
         let kept = Kept::default();
         let key = kept.keep(request("a=b"), at(0)).unwrap();
         assert_eq!(key.len(), 43);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_does_not_wait_for_ever() {
+    fn a_request_is_kept_for_a_bounded_time() {
         let kept = Kept::default();
         let key = kept.keep(request("a=b"), at(1000)).unwrap();
         let end = 1000 + LIFETIME.as_secs();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_has_room_for_a_few_and_the_oldest_makes_room() {
+    fn a_browser_keeps_a_few_requests_and_the_oldest_is_dropped() {
         let kept = Kept::default();
         let elsewhere = kept.keep(request("other"), at(0)).unwrap();
         assert!(kept.open(&elsewhere, "two", at(0)).is_some());
@@ -253,11 +253,14 @@ mod tests {
         let alive = keys.iter().filter(|key| kept.open(key, "one", at(2)).is_some()).count();
         assert_eq!(alive, MOST_OF_A_BROWSER);
         assert!(kept.open(&keys[99], "one", at(2)).is_some());
-        assert!(kept.open(&elsewhere, "two", at(2)).is_some(), "and no other browser's");
+        assert!(
+            kept.open(&elsewhere, "two", at(2)).is_some(),
+            "the requests of another browser are kept"
+        );
     }
 
     #[test]
-    fn a_flood_takes_no_more_than_its_room() {
+    fn a_flood_takes_a_bounded_number_of_bytes() {
         let kept = Kept::default();
         let long = "x".repeat(LONGEST);
         let keys: Vec<_> = (0..1500).map(|_| kept.keep(request(&long), at(0)).unwrap()).collect();
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_field_names_an_authorization_request_and_nothing_else() {
+    fn a_form_field_has_an_authorization_request_and_nothing_else() {
         let own = Request::of_field("/oauth/authorize?state=a\\b\u{e9}").unwrap();
         assert_eq!(own.query, "state=a\\b\u{e9}");
         assert_eq!(Request::address(&own.query), "/oauth/authorize?state=a\\b\u{e9}");

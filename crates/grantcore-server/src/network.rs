@@ -1,7 +1,7 @@
-//! Where requests come from and what carries them: connections, the proxies in front, and the names
-//! that the server answers to.
+//! The network side of the server: its connections, the proxies in front of it, and the host names
+//! that it answers to.
 //!
-//! Everything here happens before a route is chosen, and none of it knows what a request is for.
+//! All of this happens before a route is chosen. It does not depend on what a request is for.
 
 mod activity;
 pub(crate) mod connections;
@@ -18,11 +18,11 @@ use axum::response::Response;
 pub(crate) use self::serve::serve;
 use self::source::TrustedProxies;
 
-/// The address of this server that a request's connection was made to.
+/// The local address of a request's connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Local(pub(crate) SocketAddr);
 
-/// Notes on the request where it comes from; see [`Source`](source::Source).
+/// Adds the [`Source`](source::Source) of a request to its extensions.
 pub(crate) async fn locate(
     State(proxies): State<TrustedProxies>,
     mut request: Request,
@@ -36,7 +36,7 @@ pub(crate) async fn locate(
     next.run(request).await
 }
 
-/// How many files this process may have open, after it has asked for as many as it can get.
+/// Raises the limit of open files of this process as far as the system allows, and returns it.
 pub(crate) fn most_files() -> usize {
     #[cfg(unix)]
     {

@@ -1,10 +1,11 @@
-//! Where this server is mounted: the path of the issuer, which every outside address begins with.
+//! The path that this server is mounted at: the path of the issuer, with which all public paths
+//! begin.
 //!
-//! Handlers, sessions and templates use addresses of the router, such as `/login`. This module
-//! writes them for the outside, in one place: the filter `path` in the links and forms of a page,
-//! and the `Location` of a redirect to an own page. A page is rendered here too, after its handler,
-//! so that no handler has to know the prefix. Addresses of the library (endpoints, documents,
-//! resources) are whole URLs and carry the prefix already.
+//! Handlers, sessions and templates use paths of the router, such as `/login`. This module adds the
+//! prefix in one place: with the filter `path` in the links and forms of a page, and in the
+//! `Location` of a redirect to a page of this server. A page is rendered here too, after its handler,
+//! so that no handler depends on the prefix. Addresses of the library (endpoints, documents,
+//! resources) are whole URLs, which have the prefix already.
 
 use std::sync::Arc;
 
@@ -16,30 +17,31 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// The name under which the templates' filter finds the site.
+/// The name of the value in which the filter of the templates finds the site.
 const SITE: &str = "site";
 
-/// The path under which the server is reached: empty, or like `/auth`.
+/// The path that the server is mounted at: empty, or for example `/auth`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Site(Arc<str>);
 
 impl Site {
-    /// `prefix` is empty, or begins with a slash and does not end with one.
+    /// Returns the site of this prefix. The prefix is empty, or begins with a slash and does not end
+    /// with one.
     pub(crate) fn new(prefix: &str) -> Self {
         Self(prefix.into())
     }
 
-    /// The prefix: empty, or like `/auth`.
+    /// Returns the prefix: empty, or for example `/auth`.
     pub(crate) fn prefix(&self) -> &str {
         &self.0
     }
 
-    /// The path of the cookies: whatever is below the prefix, and the prefix itself.
+    /// Returns the `Path` of cookies, which covers the prefix and all paths below it.
     pub(crate) fn cookie_path(&self) -> &str {
         if self.0.is_empty() { "/" } else { &self.0 }
     }
 
-    /// The outside address of one of the router's.
+    /// Returns the public path of a path of the router.
     pub(crate) fn path(&self, own: &str) -> String {
         format!("{}{own}", self.0)
     }
@@ -64,27 +66,28 @@ pub(crate) mod filters {
 
     use super::{SITE, Site};
 
-    /// Writes an address of the router as the outside sees it. A link or form without this filter
-    /// leaves the server when the issuer has a path; a test looks for one.
+    /// Writes the public path of a path of the router. If the issuer has a path, a link or form
+    /// without this filter leads out of the server. A test looks for such links.
     #[askama::filter_fn]
     pub(crate) fn path(own: impl Display, values: &dyn askama::Values) -> askama::Result<String> {
         let site = askama::get_value::<Site>(values, SITE).ok();
         Ok(format!("{}{own}", site.map_or("", Site::prefix)))
     }
 
-    /// Writes a name for people: without the characters that nobody sees or that reorder others.
-    /// Form fields carry the name as it is.
+    /// Writes a name for people, without characters that are invisible or that reorder others. Form
+    /// fields have the name as it is.
     #[askama::filter_fn]
     pub(crate) fn shown(name: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(grantcore::display_text(&name.to_string()))
     }
 }
 
-/// A page that waits for [`finish`] to be rendered.
+/// A page that [`finish`] renders. It is an extension of its response.
 #[derive(Clone)]
 pub(crate) struct Unrendered(pub(crate) Arc<dyn DynTemplate + Send + Sync>);
 
-/// Renders the page of a response, and writes the target of a redirect to an own page.
+/// Renders the page of a response, and adds the prefix to the target of a redirect to a page of this
+/// server.
 pub(crate) async fn finish(State(site): State<Site>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(location) = response.headers().get(LOCATION).and_then(|own| outside(&site, own)) {
@@ -93,7 +96,7 @@ pub(crate) async fn finish(State(site): State<Site>, request: Request, next: Nex
     if let Some(Unrendered(page)) = response.extensions_mut().remove::<Unrendered>() {
         match page.dyn_render_with_values(&site) {
             Ok(html) => {
-                // A router within the router has counted the empty body.
+                // A nested router has set the length of the empty body.
                 response.headers_mut().remove(CONTENT_LENGTH);
                 *response.body_mut() = Body::from(html);
             }
@@ -106,7 +109,8 @@ pub(crate) async fn finish(State(site): State<Site>, request: Request, next: Nex
     response
 }
 
-/// The target of a redirect to an own page; `None` for a URL with a host of its own.
+/// Returns the public `Location` of a redirect to a page of this server, or `None` for a URL with a
+/// host.
 fn outside(site: &Site, location: &HeaderValue) -> Option<HeaderValue> {
     let own = location.to_str().ok()?;
     let is_own = own.starts_with('/') && !own.starts_with("//");

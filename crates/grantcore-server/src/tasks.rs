@@ -1,8 +1,9 @@
-//! Requests that run to their end. A client that hangs up drops the future of its request, and with
-//! it whatever was being decided, written or recorded. So each request that can write is decided in
-//! a task of its own, which nobody's hanging up cancels.
+//! Requests that run to their end. When a client closes its connection, the future of its request is
+//! dropped, with all that was being decided, written or recorded. So each request that can write is
+//! decided in a task of its own, which is not cancelled.
 //!
-//! The body is read before, in the request's own future: a body that never comes holds no task.
+//! The body is read before that, in the future of the request. A body that never arrives holds no
+//! task.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,11 +22,11 @@ use tracing::Instrument as _;
 
 use crate::routes::MOST_BODY;
 
-/// How many requests may be decided at once. Others wait, and whoever hangs up while waiting has
-/// begun nothing.
+/// The most requests that are decided at the same time. Others wait. If the client closes its
+/// connection while a request waits, nothing of it has begun.
 const AT_ONCE: usize = 1024;
 
-/// The requests that are being decided. A clone is another handle of the same.
+/// The requests that are being decided. A clone shares them.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     room: Arc<Semaphore>,
@@ -39,14 +40,14 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// Waits until all of them have ended, but not for ever, and returns whether they have.
+    /// Waits until all requests have ended, for `at_most` this long. Returns whether they have.
     pub(crate) async fn finish(&self, at_most: Duration) -> bool {
         self.running.close();
         tokio::time::timeout(at_most, self.running.wait()).await.is_ok()
     }
 }
 
-/// Runs the rest of a request in a task of its own, once its body is there.
+/// Runs the rest of a request in a task of its own, once its body is complete.
 pub(crate) async fn run_to_the_end(
     State(tasks): State<Tasks>,
     request: Request,
@@ -55,7 +56,7 @@ pub(crate) async fn run_to_the_end(
     let (parts, body) = request.into_parts();
     let body = match gather(body).await {
         Ok(bytes) => bytes,
-        // It is refused unread: nothing is decided.
+        // The handler refuses the body. Nothing is decided, so there is nothing to run to its end.
         Err(body) => return next.run(Request::from_parts(parts, body)).await,
     };
     let Ok(place) = Arc::clone(&tasks.room).acquire_owned().await else {
@@ -73,8 +74,8 @@ pub(crate) async fn run_to_the_end(
     })
 }
 
-/// Reads a body whole. Returns instead one that is refused in the same way, if it is too large or
-/// cannot be read.
+/// Reads a whole body. If it is too large or cannot be read, returns a body with the same fault for
+/// the handler, which refuses it.
 async fn gather(mut body: Body) -> Result<Bytes, Body> {
     let mut gathered = Vec::new();
     while let Some(frame) =
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_is_gathered_whole_and_no_larger_than_it_may_be() {
+    async fn a_body_is_gathered_whole_up_to_the_limit() {
         for length in [0, 1, MOST_BODY] {
             assert_eq!(gather(vec![b'x'; length].into()).await.unwrap(), vec![b'x'; length]);
         }

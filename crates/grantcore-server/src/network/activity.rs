@@ -1,7 +1,7 @@
-//! What one connection is doing, since when, and until when it may.
+//! The phase of one connection, and the deadline of that phase.
 //!
-//! A connection waits for its client, or a request on it is being decided. It can be closed for
-//! another connection while it waits.
+//! A connection either waits for its client, or a request on it is being decided. While it waits, it
+//! can be closed to make room for another connection.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long a connection may be in each of its phases.
+/// The time-outs of the phases of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) header: Duration,
@@ -17,7 +17,7 @@ pub(super) struct Times {
     pub(super) request: Duration,
 }
 
-/// What a connection is doing.
+/// The state of one connection, shared by its task and by all that may close it.
 #[derive(Debug)]
 pub(crate) struct Activity {
     times: Times,
@@ -28,21 +28,24 @@ pub(crate) struct Activity {
 #[derive(Debug, Clone, Copy)]
 struct State {
     phase: Phase,
-    /// The start of a head or of a request, and after that the latest byte that was taken.
+    /// The start of the phase. While the client receives a response, the time of the latest byte
+    /// that it received.
     since: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The head of a request is being waited for, or is incomplete.
+    /// The connection waits for the head of a request, or for the rest of it.
     Head,
-    /// The head of a request is complete, its body is not.
+    /// The head of a request is complete; its body is not.
     Body,
-    /// A request is being decided, or its answer is being handed over.
+    /// A request is being decided, or its response is being written.
     Busy,
-    /// Between two requests. The client may still be taking the answer of the first.
+    /// The connection is between two requests. The client may still be receiving the response to
+    /// the first.
     Idle,
-    /// Closed for another connection, or for the end of the server. No other phase follows.
+    /// The connection is being closed, for another connection or because the server stops. No phase
+    /// follows.
     Evicted,
 }
 
@@ -52,14 +55,14 @@ impl Activity {
         Self { times, state: Mutex::new(state), evicted: Notify::new() }
     }
 
-    /// Waits until the connection is to be closed: it waited too long, or made room for another.
+    /// Completes when the connection must be closed: its deadline has passed, or it was evicted.
     pub(crate) async fn over(&self) {
         loop {
             let deadline = match self.deadline() {
                 Some(deadline) if deadline > Instant::now() => deadline,
                 _ => return,
             };
-            // A phase with an earlier deadline may begin meanwhile.
+            // Looks again early, because the next phase may have an earlier deadline.
             let again = deadline.min(Instant::now() + self.times.header);
             tokio::select! {
                 () = tokio::time::sleep_until(again) => {}
@@ -68,20 +71,20 @@ impl Activity {
         }
     }
 
-    /// Begins a request, whose body is still to come or which has none. Returns `None` if the
-    /// connection is being closed: then nothing may be decided.
+    /// Begins a request. With `has_body`, its body is still to come. Returns `None` if the
+    /// connection is being closed; the request must not be decided then.
     pub(crate) fn begin(self: &Arc<Self>, has_body: bool) -> Option<UnderWay> {
         let phase = if has_body { Phase::Body } else { Phase::Busy };
         self.lock().enter(phase).then(|| UnderWay(Arc::clone(self)))
     }
 
-    /// Ends the wait for the body of a request. Returns `false` if the connection is being closed:
-    /// then nothing may be decided.
+    /// Ends the wait for the body of a request. Returns `false` if the connection is being closed;
+    /// the request must not be decided then.
     pub(crate) fn body_ended(&self) -> bool {
         self.lock().enter(Phase::Busy)
     }
 
-    /// Bytes came: after a pause they begin a head.
+    /// Records that bytes were received. On an idle connection they are the start of a head.
     pub(crate) fn received(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Idle {
@@ -89,7 +92,7 @@ impl Activity {
         }
     }
 
-    /// Bytes of an answer were taken.
+    /// Records that the client received bytes of a response.
     pub(crate) fn sent(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Idle | Phase::Busy) {
@@ -97,8 +100,8 @@ impl Activity {
         }
     }
 
-    /// `None` if it is over already. A request has its own time-out; after that its answer must be
-    /// taken.
+    /// Returns the end of the current phase, or `None` if the connection is being closed. The limit
+    /// of a request covers its own time-out and the time that the client has to receive the response.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let State { phase, since } = *self.lock();
         match phase {
@@ -109,18 +112,20 @@ impl Activity {
         }
     }
 
-    /// The start of the wait for the client; `None` if the connection does not wait.
+    /// Returns the time since which the connection waits for its client, or `None` if it does not
+    /// wait.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         let State { phase, since } = *self.lock();
         matches!(phase, Phase::Head | Phase::Body | Phase::Idle).then_some(since)
     }
 
-    /// Closes the connection for another, if it waits for its client.
+    /// Closes the connection to make room for another, if it waits for its client. Returns whether it
+    /// did.
     pub(super) fn evict(&self) -> bool {
         self.close_in(&[Phase::Head, Phase::Body, Phase::Idle])
     }
 
-    /// Closes the connection if there is no request on it.
+    /// Closes the connection if no request has begun on it.
     pub(super) fn close_without_request(&self) {
         self.close_in(&[Phase::Head, Phase::Idle]);
     }
@@ -141,7 +146,7 @@ impl Activity {
 }
 
 impl State {
-    /// Enters a phase, unless the connection is being closed.
+    /// Enters a phase and returns `true`, or returns `false` if the connection is being closed.
     fn enter(&mut self, phase: Phase) -> bool {
         let is_open = self.phase != Phase::Evicted;
         if is_open {
@@ -151,7 +156,8 @@ impl State {
     }
 }
 
-/// A request, from its head until its answer is handed over and this is dropped.
+/// A request on a connection, from its head until its response is written. Dropping it makes the
+/// connection idle.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<Activity>);
 

@@ -1,9 +1,10 @@
-//! The connections that are open: how many, from whom, and which of them make room for others.
+//! The open connections: their limits in all and per source, and which of them are closed to make
+//! room for others.
 //!
-//! Connections that wait for their client cost a stranger nothing (Slowloris): for the first byte,
-//! the rest of a head, the rest of a body, the next request. So each waits for a bounded time, and
-//! where there are as many as allowed, the one that has waited longest makes room. A connection
-//! whose request is whole and is being answered is never closed for another.
+//! It costs a stranger nothing to open connections and to send nothing, or half a head or body
+//! (Slowloris). So each connection waits for a bounded time. When a limit is reached, the connection
+//! that has waited longest is closed. A connection with a complete request is never closed for
+//! another until the request is answered.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +17,7 @@ use super::activity::{Activity, Times};
 use super::source::{Source, TrustedProxies};
 use crate::config::Network;
 
-/// How many connections there may be, and how long they may wait.
+/// The open connections and their limits.
 #[derive(Debug)]
 pub(crate) struct Connections {
     total: usize,
@@ -30,13 +31,14 @@ pub(crate) struct Connections {
 struct Open {
     count: usize,
     next: u64,
-    /// By source, in the order of their coming. A proxy is under its address, others are under
-    /// their networks.
+    /// The connections of each source, oldest first. The source of a trusted proxy is its address,
+    /// that of any other peer its network.
     sources: HashMap<IpAddr, BTreeMap<u64, Arc<Activity>>>,
 }
 
 impl Connections {
-    /// `files` is how many files the process may have open.
+    /// Returns the limits of these settings. All connections together get at most three quarters of
+    /// `files`, the open files that the process may have.
     pub(crate) fn new(settings: &Network, proxies: TrustedProxies, files: usize) -> Self {
         let times = Times {
             header: settings.header_timeout,
@@ -48,8 +50,10 @@ impl Connections {
         Self { total, per_source, times, proxies, open: Mutex::default() }
     }
 
-    /// Takes in a connection, if need be in place of one that waits: of the same source, or else of
-    /// the site that has the most. `None` if none waits; then the new one is to be closed.
+    /// Admits a connection. At the limit of its source, it takes the place of a waiting connection
+    /// of that source; at the limit of all, that of a waiting connection of the site that has the
+    /// most. A trusted proxy has no limit of its own. Returns `None` if no such connection waits; the
+    /// caller closes the new one then.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let is_proxy = self.proxies.contains(peer);
         let source = if is_proxy { peer.to_canonical() } else { Source(peer).network() };
@@ -68,9 +72,10 @@ impl Connections {
         Some(Slot { connections: Arc::clone(self), source, id, activity })
     }
 
-    /// Closes one connection that waits: of the site that has the most, and there of the source that
-    /// has the most; among several with as many, the one that has waited longest. A proxy's is
-    /// closed last, for behind it are many users.
+    /// Closes one waiting connection and returns whether there was one. The site with the most
+    /// connections gives way, and within it the source with the most; among equals, the connection
+    /// that has waited longest. Connections of a proxy are closed last, because many users are
+    /// behind it.
     fn evict_any(&self, open: &mut Open) -> bool {
         let mut sites: HashMap<IpAddr, usize> = HashMap::new();
         for (source, own) in &open.sources {
@@ -92,7 +97,8 @@ impl Connections {
         sources.into_iter().any(|(.., source)| open.evict(source))
     }
 
-    /// Closes all without a request, for the server is to stop. A body may still come.
+    /// Closes all connections on which no request has begun, because the server stops. A request whose
+    /// body is incomplete has begun.
     pub(crate) fn close_waiting(&self) {
         for activity in self.lock().sources.values().flat_map(BTreeMap::values) {
             activity.close_without_request();
@@ -105,11 +111,11 @@ impl Connections {
 }
 
 impl Open {
-    /// Closes the connection of this source that has waited longest, if one waits.
+    /// Closes the connection of this source that has waited longest. Returns `false` if none waits.
     fn evict(&mut self, source: IpAddr) -> bool {
         let Some(own) = self.sources.get(&source) else { return false };
         let Some((_, id)) = longest_waiting(own) else { return false };
-        // It may have got its request just now.
+        // Its request may have arrived since it was chosen.
         let is_evicted = own.get(&id).is_some_and(|activity| activity.evict());
         if is_evicted {
             self.remove(source, id);
@@ -128,12 +134,12 @@ impl Open {
     }
 }
 
-/// The connection that has waited longest, and since when; `None` if none waits.
+/// Returns the connection that has waited longest, and since when, or `None` if none waits.
 fn longest_waiting(own: &BTreeMap<u64, Arc<Activity>>) -> Option<(Instant, u64)> {
     own.iter().filter_map(|(id, activity)| Some((activity.waiting_since()?, *id))).min()
 }
 
-/// The place of one connection among all, until it is dropped.
+/// The place of one connection within the limits. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Slot {
     connections: Arc<Connections>,
@@ -181,7 +187,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_one_more_takes_the_place_of_the_one_that_waited_longest() {
+    async fn a8_a_further_connection_takes_the_place_of_the_longest_waiting() {
         let all = connections(100, 2);
         let first = all.admit(from(1)).unwrap();
         let busy = first.activity.begin(false).unwrap();
@@ -193,7 +199,7 @@ pub(super) mod tests {
         second.activity.over().await;
         let other = third.activity.begin(false).unwrap();
         assert!(all.admit(from(1)).is_none(), "all are busy");
-        assert!(all.admit(from(2)).is_some(), "others are not concerned");
+        assert!(all.admit(from(2)).is_some(), "other sources have their own limit");
         drop(busy);
         let fourth = all.admit(from(1)).unwrap();
         assert!(is_evicted(&first) && !is_evicted(&third));
@@ -203,7 +209,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_where_all_places_are_taken_the_source_with_the_most_gives_one() {
+    async fn a8_at_the_limit_of_all_the_source_with_the_most_gives_way() {
         let all = connections(6, 4);
         let proxy: IpAddr = Ipv4Addr::new(10, 0, 0, 1).into();
         let proxied = [(); 2].map(|()| all.admit(proxy).unwrap());
@@ -219,7 +225,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_where_all_places_are_taken_the_networks_of_one_site_count_together() {
+    async fn a8_at_the_limit_of_all_the_networks_of_one_site_count_together() {
         let all = connections(6, 2);
         let site = |network| IpAddr::from([0x2001, 0xdb8, 1, network, 0, 0, 0, 1]);
         let modest = [(); 2].map(|()| all.admit(from(1)).unwrap());
@@ -231,7 +237,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_a_proxy_of_ipv6_is_its_address_and_not_its_network() {
+    async fn a8_a_proxy_of_ipv6_counts_by_its_address_and_not_by_its_network() {
         let all = connections(4, 1);
         let address = |last| IpAddr::from([0x2001, 0xdb8, 0xaaaa, 0, 0, 0, 0, last]);
         let proxied = [(); 3].map(|()| all.admit(address(1)).unwrap());
@@ -240,9 +246,9 @@ pub(super) mod tests {
         assert!(is_evicted(&neighbour) && !proxied.iter().any(is_evicted));
     }
 
-    /// Not the one whose address is the lowest.
+    /// The order of the addresses does not count.
     #[tokio::test(start_paused = true)]
-    async fn a8_among_sources_with_as_many_the_one_that_waited_longest_gives_its_place() {
+    async fn a8_among_equal_sources_the_longest_waiting_connection_gives_way() {
         let six = IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1]);
         for order in [[six, from(1), from(2)], [from(2), six, from(1)], [from(1), from(2), six]] {
             let all = connections(3, 4);
@@ -253,7 +259,7 @@ pub(super) mod tests {
             }
             let newcomer = all.admit(from(3)).unwrap();
             assert_eq!(slots.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, false]);
-            // The next is the second's turn, unless a request came on it.
+            // The second would be next, but a request began on it.
             let busy = slots[1].activity.begin(false).unwrap();
             let further = all.admit(from(4)).unwrap();
             assert_eq!(slots.iter().map(is_evicted).collect::<Vec<_>>(), [true, false, true]);
@@ -263,7 +269,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_a_request_is_safe_once_its_body_is_there() {
+    async fn a8_a_request_keeps_its_place_once_its_body_is_complete() {
         let all = connections(100, 2);
         let whole = all.admit(from(1)).unwrap();
         let _whole = whole.activity.begin(true).unwrap();
@@ -274,11 +280,11 @@ pub(super) mod tests {
         assert!(!is_evicted(&whole) && is_evicted(&partial));
         assert!(!partial.activity.body_ended(), "nothing is decided on it");
         drop(under_way);
-        assert!(is_evicted(&partial), "its answer does not bring it back");
+        assert!(is_evicted(&partial), "the end of its request does not reopen it");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_a_stop_closes_what_has_no_request_and_nothing_else() {
+    async fn a8_a_stop_closes_only_connections_without_a_request() {
         let all = connections(10, 10);
         let slots = [(); 4].map(|()| all.admit(from(1)).unwrap());
         let _busy = slots[0].activity.begin(false).unwrap();
@@ -289,7 +295,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a8_each_phase_ends() {
+    async fn a8_each_phase_has_a_deadline() {
         let all = connections(10, 10);
         let slot = all.admit(from(1)).unwrap();
         let start = Instant::now();
@@ -306,6 +312,6 @@ pub(super) mod tests {
         assert_eq!(waited(), 10 + 75 + 10, "half a further head");
         let _busy = slot.activity.begin(false).unwrap();
         slot.activity.over().await;
-        assert_eq!(waited(), 10 + 75 + 10 + 30 + 75, "an answer that nobody takes");
+        assert_eq!(waited(), 10 + 75 + 10 + 30 + 75, "a response that nobody receives");
     }
 }

@@ -1,8 +1,8 @@
-//! The names that this server answers to, and the scheme it is opened with.
+//! The host names that this server answers to, and the scheme that pages are opened with.
 //!
-//! A web page that rebinds its own name to this machine sends that name as `Host` (DNS rebinding).
-//! It is refused before anything of the request is looked at. The answer names what was received
-//! and the setting, because a proxy that sends the name of its upstream looks the same.
+//! A web page can rebind its own name to this machine (DNS rebinding). Its requests then have that
+//! name as `Host`, and are refused before anything else of them is read. A proxy that sends the name
+//! of its upstream looks the same, so the response names the received host and the setting.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::Local;
 use crate::config::{AllowedHost, Issuer};
 use crate::pages::answer::{self, Answer};
 
-/// What is compared with a request's `Host`.
+/// The host names of this server.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts {
     issuer: Issuer,
@@ -29,7 +29,8 @@ impl Hosts {
         Self { issuer: issuer.clone(), further: further.into() }
     }
 
-    /// Returns whether the server answers to this name, at a connection to this address.
+    /// Returns whether the server answers to this host name on a connection to `local`: a name of
+    /// the operator, `localhost`, a loopback address, or the local address itself.
     fn allows(&self, host: &Authority, local: Option<SocketAddr>) -> bool {
         let name = host.host().to_ascii_lowercase();
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
@@ -39,7 +40,7 @@ impl Hosts {
         self.is_named(host) || name == "localhost" || is_local
     }
 
-    /// Returns whether the operator names this host: as the issuer's, or by `--allowed-hosts`.
+    /// Returns whether the operator named this host, in the issuer or by `--allowed-hosts`.
     fn is_named(&self, host: &Authority) -> bool {
         let name = host.host().to_ascii_lowercase();
         let is_further = |allowed: &AllowedHost| match allowed {
@@ -52,13 +53,14 @@ impl Hosts {
         name.eq_ignore_ascii_case(self.issuer.host()) || self.further.iter().any(is_further)
     }
 
-    /// Returns whether a browser opened the pages of an `https` issuer over plain `http`, where its
+    /// Returns whether a browser opened a page of an `https` issuer over plain `http`, where its
     /// cookies do not work.
     ///
-    /// A host that the operator names is never refused: a proxy sends it, whatever it says of the
-    /// scheme, which may be that of a hop between two proxies. With another host, a proxy says that
-    /// the scheme was `http`; or there is no proxy: none of their headers, and a connection as
-    /// browsers make it, not one of HTTP/1.0 or for one request, as older versions of nginx do.
+    /// A host that the operator named is never refused. It comes from a proxy, and the scheme that
+    /// the proxy names may be that of a hop between two proxies. With another host, the page is
+    /// opened over `http` if a proxy names that scheme, or if no proxy is in front. No proxy is in
+    /// front if the request has no header of one, and its connection is as browsers make it. Older
+    /// versions of nginx use HTTP/1.0 or close the connection after each request.
     fn is_opened_in_the_clear(&self, request: &Request, host: &Authority) -> bool {
         let headers = request.headers();
         let is_page =
@@ -77,7 +79,7 @@ impl Hosts {
     }
 }
 
-/// Headers that browsers never send, and proxies do.
+/// Headers that proxies send and browsers do not.
 const PROXIES: [HeaderName; 5] = [
     header::FORWARDED,
     header::VIA,
@@ -86,7 +88,7 @@ const PROXIES: [HeaderName; 5] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// The scheme that the client used, as the first proxy says.
+/// Returns the scheme of the client's request, as the first proxy recorded it.
 fn scheme(headers: &HeaderMap) -> Option<&str> {
     let first = |name: &str| headers.get(name)?.to_str().ok()?.split(',').next();
     let forwarded = || {
@@ -98,7 +100,7 @@ fn scheme(headers: &HeaderMap) -> Option<&str> {
     first("x-forwarded-proto").map(str::trim).or_else(forwarded)
 }
 
-/// The host that a request is for: of an absolute target, or the one `Host`.
+/// Returns the host that a request is for: that of an absolute target, or that of its only `Host`.
 fn host(request: &Request) -> Option<Authority> {
     if let Some(authority) = request.uri().authority() {
         return Some(authority.clone());
@@ -108,14 +110,14 @@ fn host(request: &Request) -> Option<Authority> {
     line.to_str().ok()?.parse().ok()
 }
 
-/// Returns whether a browser asks what a page of another origin may send. The answer depends on the
-/// address alone, and only with it can the page read the refusal that follows.
+/// Returns whether this is a CORS preflight. Its response depends on the path alone. Without it, a
+/// page of another origin could not read the refusal of the request that follows.
 fn is_preflight(request: &Request) -> bool {
     *request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Refuses a request for another name, and sends a browser to the issuer's own address.
+/// Refuses requests for other host names. Refers browsers that use plain `http` to the issuer.
 pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     if is_preflight(&request) {
         return next.run(request).await;
@@ -169,7 +171,7 @@ pub(crate) async fn admit(State(hosts): State<Hosts>, request: Request, next: Ne
     next.run(request).await
 }
 
-/// All that was received as `Host`.
+/// Returns the values of all `Host` headers, joined by commas.
 fn lines(request: &Request) -> Vec<u8> {
     let lines: Vec<_> =
         request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes).collect();
@@ -185,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// The status of a request to a server with these names, and what it says.
+    /// Returns the status and the body of the response from a server with these names.
     async fn asked(issuer: &str, further: &[&str], request: Request) -> (u16, String) {
         let further: Vec<_> = further.iter().map(|name| name.parse().unwrap()).collect();
         let hosts = Hosts::new(&issuer.parse().unwrap(), &further);
@@ -248,26 +250,26 @@ mod tests {
 
     #[tokio::test]
     async fn f08_the_answer_names_the_host_and_the_setting() {
-        let (_, told) =
+        let (_, body) =
             asked("https://auth.example.com", &[], get(&[("host", "grantcore_backend")])).await;
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        let description = told["error_description"].as_str().unwrap();
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let description = body["error_description"].as_str().unwrap();
         for part in ["grantcore_backend", "--allowed-hosts", "auth.example.com"] {
             assert!(description.contains(part), "{description}");
         }
         let long = "a".repeat(5000);
-        let (_, told) = asked(
+        let (_, body) = asked(
             "https://auth.example.com",
             &[],
             get(&[("host", &long), ("accept", "text/html")]),
         )
         .await;
-        assert!(told.starts_with("<!doctype html>") && told.len() < 2000, "{told}");
+        assert!(body.starts_with("<!doctype html>") && body.len() < 2000, "{body}");
     }
 
-    /// Browsers at the address that only the proxy should use, and pages that proxies ask for.
+    /// Covers browsers at the address that only the proxy should use, and pages that proxies request.
     #[tokio::test]
-    async fn an_https_issuer_that_is_opened_by_http_says_so_to_browsers() {
+    async fn browsers_that_open_an_https_issuer_over_http_are_referred_to_it() {
         const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
         const ISSUER: (&str, &str) = ("host", "auth.example.com");
         const DIRECT: (&str, &str) = ("host", "127.0.0.1:8080");
@@ -279,7 +281,7 @@ mod tests {
             (&[PAGE, DIRECT, ("forwarded", "for=192.0.2.1;proto=http")], 421),
             (&[PAGE, DIRECT, ("connection", "keep-alive")], 421),
             (&[PAGE, ("host", "192.0.2.7:8080")], 421),
-            // What default settings of proxies send; a proxy may stand behind another that ends TLS.
+            // The default settings of proxies. A proxy may be behind another that ends TLS.
             (&[PAGE, ISSUER], 200),
             (&[PAGE, ISSUER, IN_THE_CLEAR], 200),
             (&[PAGE, ISSUER, ("forwarded", "for=192.0.2.1;proto=http")], 200),
@@ -293,9 +295,9 @@ mod tests {
             (&[DIRECT], 200),
             (&[("accept", "*/*"), DIRECT], 200),
         ] {
-            let (found, told) = asked("https://auth.example.com", &["backend"], get(headers)).await;
+            let (found, body) = asked("https://auth.example.com", &["backend"], get(headers)).await;
             assert_eq!(found, status, "{headers:?}");
-            assert!(status == 200 || told.contains("https://auth.example.com"), "{told}");
+            assert!(status == 200 || body.contains("https://auth.example.com"), "{body}");
         }
         assert_eq!(asked("http://127.0.0.1:8080", &[], get(&[PAGE, DIRECT])).await.0, 200);
     }

@@ -1,7 +1,7 @@
-//! The server's loop: takes connections in, serves requests on them, and lets them end when it is
-//! told to stop.
+//! The loop of the server. It accepts connections, serves their requests, and lets them end when the
+//! server stops.
 //!
-//! axum's own loop has no limit of connections and no time-out of a head.
+//! axum's own loop has no limit of connections and no time-out for a head.
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ use super::Local;
 use super::activity::Activity;
 use super::connections::{Connections, Slot};
 
-/// Serves until `stop`, and then until the requests under way are answered.
+/// Serves until `stop` is cancelled, and then until the requests that have begun are answered.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -39,7 +39,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
-    // Dropped with this future, and so are the connections that do not end.
+    // The tasks end when this future is dropped, so connections that do not end are closed.
     let mut serving = JoinSet::new();
     loop {
         tokio::select! {
@@ -61,8 +61,9 @@ pub(crate) async fn serve(
     graceful.shutdown().await;
 }
 
-/// A connection that broke before it was accepted is nobody's fault. Of anything else, above all
-/// that there are no files left, the next attempt would die as well if it came at once.
+/// Waits for a second after an error of `accept`, because the next call would fail in the same way:
+/// for example, the process has no files left. A connection that broke before it was accepted needs
+/// no wait.
 async fn rest(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
@@ -71,7 +72,7 @@ async fn rest(error: &io::Error) {
     }
 }
 
-/// Serves one connection until it ends, waits too long, or makes room for another.
+/// Serves one connection until it ends, reaches a deadline, or is closed for another.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -80,7 +81,7 @@ async fn connection(
     watcher: Watcher,
 ) {
     let Ok(local) = stream.local_addr() else { return };
-    // Answers are written whole; waiting to fill a packet only delays them.
+    // Responses are written whole, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::clone(slot.activity());
     let stream = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
@@ -92,7 +93,7 @@ async fn connection(
     });
     let serving = watcher.watch(http1::Builder::new().serve_connection(stream, service));
     tokio::select! {
-        // First, so that a request that has come is begun before the time is looked at.
+        // A request that has arrived begins before the deadline is checked.
         biased;
         ended = serving => if let Err(error) = ended {
             tracing::trace!(%error, "a connection broke");
@@ -102,10 +103,11 @@ async fn connection(
     drop(slot);
 }
 
-/// Answers one request, and keeps it under way until the answer is handed over.
+/// Answers one request. The connection is busy until hyper has taken the whole response.
 ///
-/// hyper takes an answer that is there as a whole at once, and begins no other before it is sent:
-/// the connection is idle while the client takes the answer. A stream is handed over with its end.
+/// hyper takes a response that is complete at once, and begins no further request before it is sent.
+/// So the connection counts as idle while the client receives it. A response that is a stream is
+/// taken when the stream ends.
 async fn answer(
     router: Router,
     activity: &Arc<Activity>,
@@ -128,7 +130,7 @@ async fn answer(
         Ok(response) => response,
         Err(never) => match never {},
     };
-    // The body owns it as long as there is something left to send.
+    // The body owns `under_way`, and is dropped once all of it is taken.
     response.map(|body| {
         Body::new(body.map_err(move |error| {
             let _ = &under_way;
@@ -137,7 +139,8 @@ async fn answer(
     })
 }
 
-/// The body of a request. It notes when it is whole, and when nobody reads it further.
+/// The body of a request. It ends the wait for the body when it is complete, or when it is dropped
+/// because no one reads on.
 struct Upload {
     body: Incoming,
     /// `None` once the body has ended.
@@ -158,7 +161,7 @@ impl HttpBody for Upload {
             Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => false,
         };
-        // The place may have been given away just now: then the request must not be decided.
+        // The connection may have been closed for another since. The request must not be decided then.
         if is_whole && self.waiting.take().is_some_and(|activity| !activity.body_ended()) {
             let closing = io::Error::from(io::ErrorKind::ConnectionAborted);
             return Poll::Ready(Some(Err(closing.into())));
@@ -183,7 +186,7 @@ impl Drop for Upload {
     }
 }
 
-/// A stream that notes when something of it was read or written.
+/// A stream that records on its [`Activity`] when bytes were read or written.
 struct Watched {
     stream: TcpStream,
     activity: Arc<Activity>,
@@ -211,7 +214,7 @@ impl AsyncWrite for Watched {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.noted(written)
+        self.record(written)
     }
 
     fn poll_write_vectored(
@@ -220,7 +223,7 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.noted(written)
+        self.record(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -237,7 +240,8 @@ impl AsyncWrite for Watched {
 }
 
 impl Watched {
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Records that bytes were written, if they were.
+    fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(count)) if count > 0) {
             self.activity.sent();
         }
@@ -257,7 +261,7 @@ mod tests {
 
     type Steps = State<Arc<Barrier>>;
 
-    /// Holds the body beyond its end.
+    /// Reads the body and keeps it after its end.
     async fn read(State(steps): Steps, mut body: Body) {
         while let Some(frame) = body.frame().await {
             frame.unwrap();
@@ -271,9 +275,9 @@ mod tests {
         steps.wait().await;
     }
 
-    /// There is one place, and no other connection gets it while the request is decided.
+    /// With one place in all, no other connection is admitted while the request is decided.
     #[tokio::test]
-    async fn a8_a_request_whose_body_nobody_waits_for_keeps_its_place() {
+    async fn a8_a_request_that_waits_for_no_body_keeps_its_place() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let steps = Arc::new(Barrier::new(2));
@@ -292,7 +296,7 @@ mod tests {
             first.write_all(request.as_bytes()).await.unwrap();
             steps.wait().await;
             let mut second = TcpStream::connect(address).await.unwrap();
-            assert_eq!(second.read(&mut [0]).await.unwrap(), 0, "there is no place for it");
+            assert_eq!(second.read(&mut [0]).await.unwrap(), 0, "it is closed at once");
             steps.wait().await;
             let mut answer = String::new();
             first.read_to_string(&mut answer).await.unwrap();

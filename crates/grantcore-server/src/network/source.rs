@@ -1,5 +1,5 @@
-//! Where a request comes from: the address of the connection, or the one that a trusted proxy
-//! names (RFC 7239, and the older `X-Forwarded-For`).
+//! The source of a request: the peer's address, or the address that a trusted proxy names (RFC 7239,
+//! and the older `X-Forwarded-For`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
-/// How many hops are looked at; no chain of proxies is as long.
+/// The most hops that are read. No real chain of proxies is as long.
 const MOST_HOPS: usize = 64;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -16,19 +16,19 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) struct Source(pub(crate) IpAddr);
 
 impl Source {
-    /// What shares the limits of this source: the address, or its /64 of IPv6, which is what one
-    /// customer of a network has.
+    /// Returns the address, or for IPv6 its /64, which is what one customer of a network has. All
+    /// addresses of it share their limits.
     pub(crate) fn network(self) -> IpAddr {
         self.prefix(64)
     }
 
-    /// What is one party when all places are taken: the address, or its /48 of IPv6, which is the
-    /// most that one customer of a network has.
+    /// Returns the address, or for IPv6 its /48, which is the most that one customer of a network
+    /// has. All addresses of it count as one party when connections are closed to make room.
     pub(crate) fn site(self) -> IpAddr {
         self.prefix(48)
     }
 
-    /// The address, or of IPv6 its first bits.
+    /// Returns the address, or for IPv6 the network of its first `bits`.
     fn prefix(self, bits: u32) -> IpAddr {
         match self.0.to_canonical() {
             IpAddr::V6(address) => {
@@ -39,7 +39,7 @@ impl Source {
     }
 }
 
-/// The proxies whose word is taken.
+/// The proxies whose forwarding headers are used.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TrustedProxies(Arc<[IpNet]>);
 
@@ -54,11 +54,12 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The source of a request: the peer, or the last hop that is no trusted proxy.
+    /// Returns the source of a request. For a peer that is a trusted proxy, this is the last hop in
+    /// its headers that is not a trusted proxy.
     ///
-    /// The peer stays the source if it is no trusted proxy itself, if a hop that decides cannot be
-    /// read, and if `Forwarded` and `X-Forwarded-For` disagree: a proxy that writes one of them
-    /// passes the other on as a stranger sent it.
+    /// The peer is the source if it is not a trusted proxy, or if one of the hops up to that one
+    /// cannot be read. It is also the source if `Forwarded` and `X-Forwarded-For` disagree: a proxy
+    /// writes one of the two and may pass on the other as a stranger sent it.
     pub(crate) fn source(&self, peer: SocketAddr, headers: &HeaderMap) -> Source {
         let peer = peer.ip().to_canonical();
         if !self.contains(peer) {
@@ -74,8 +75,8 @@ impl TrustedProxies {
         Source(named.unwrap_or(peer))
     }
 
-    /// The last hop that is no trusted proxy, or the first of all if all are; `None` if one up to
-    /// there cannot be read.
+    /// Returns the last hop that is not a trusted proxy, or the first hop if all are trusted. `hops`
+    /// begins with the last. Returns `None` if one of the hops up to that one cannot be read.
     fn last(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut last = None;
         for hop in hops.take(MOST_HOPS) {
@@ -88,8 +89,8 @@ impl TrustedProxies {
     }
 }
 
-/// The elements of a list header, the last first, over all its lines; `None` if there is no line.
-/// An element that is no text is an empty one, which names no address.
+/// Returns the elements of a list header over all its lines, the last first, or `None` if there is no
+/// line. A line that is not ASCII becomes `-`, which is no address.
 fn values<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
@@ -115,7 +116,7 @@ fn values<'h>(
     })
 }
 
-/// The address in an element of `Forwarded`: its one `for`.
+/// Returns the address in an element of `Forwarded`: that of its only `for`.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut named = element.split(';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -126,8 +127,8 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     address(bare.unwrap_or(value))
 }
 
-/// An address as proxies write it: with or without a port, IPv6 with or without brackets. A name,
-/// `unknown` and an obfuscated identifier are none.
+/// Reads an address as proxies write it: with or without a port, IPv6 with or without brackets.
+/// Returns `None` for a name, `unknown` or an obfuscated identifier.
 fn address(text: &str) -> Option<IpAddr> {
     let bracketed = |text: &str| {
         let (address, port) = text.strip_prefix('[')?.split_once(']')?;
@@ -158,20 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn f20_the_source_is_the_last_hop_that_is_no_trusted_proxy() {
+    fn f20_the_source_is_the_last_hop_that_is_not_a_trusted_proxy() {
         const XFF: &str = "X-Forwarded-For";
         const FWD: &str = "Forwarded";
         for (peer, lines, expected) in [
-            // Not from a trusted proxy: whatever it says.
+            // The peer is not a trusted proxy: its headers do not count.
             ("203.0.113.1", &[(XFF, "192.0.2.1")] as &[_], "203.0.113.1"),
             ("203.0.113.1", &[(FWD, "for=192.0.2.1")], "203.0.113.1"),
             ("::ffff:203.0.113.1", &[(XFF, "192.0.2.1")], "203.0.113.1"),
-            // From one.
+            // The peer is a trusted proxy.
             ("127.0.0.1", &[], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1")], "192.0.2.1"),
             ("::ffff:10.1.2.3", &[(XFF, "192.0.2.1")], "192.0.2.1"),
             ("2001:db8:aaaa::1", &[(XFF, "192.0.2.1")], "192.0.2.1"),
-            // Several hops, in one line and in several; what a stranger wrote before does not count.
+            // Several hops, in one line and in several. Hops before the source do not count.
             ("127.0.0.1", &[(XFF, "198.51.100.7, 192.0.2.1")], "192.0.2.1"),
             ("127.0.0.1", &[(XFF, "198.51.100.7"), (XFF, "192.0.2.1")], "192.0.2.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1, 10.0.0.9,10.0.0.8")], "192.0.2.1"),
@@ -179,15 +180,15 @@ mod tests {
             ("127.0.0.1", &[(XFF, "unknown, é, 192.0.2.1, 10.0.0.9")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "nonsense, 192.0.2.1, 10.0.0.9")], "192.0.2.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1, , ,")], "192.0.2.1"),
-            // All hops are proxies: the first of them.
+            // All hops are trusted proxies: the first of them is the source.
             ("127.0.0.1", &[(XFF, "10.0.0.1, 10.0.0.2")], "10.0.0.1"),
-            // A hop that decides cannot be read.
+            // A hop up to the source cannot be read.
             ("127.0.0.1", &[(XFF, "192.0.2.1, unknown")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1, 10.0.0.9, x")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.256")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1:99999")], "127.0.0.1"),
-            // Ports, brackets, and one address in several spellings.
+            // Ports, brackets, and several spellings of one address.
             ("127.0.0.1", &[(XFF, "192.0.2.1:4711")], "192.0.2.1"),
             ("127.0.0.1", &[(XFF, "::ffff:192.0.2.1")], "192.0.2.1"),
             ("127.0.0.1", &[(XFF, "2001:DB8:0::1")], "2001:db8::1"),
@@ -211,7 +212,7 @@ mod tests {
             ("127.0.0.1", &[(FWD, "proto=https")], "127.0.0.1"),
             ("127.0.0.1", &[(FWD, "for=192.0.2.1;for=192.0.2.2")], "127.0.0.1"),
             ("127.0.0.1", &[(FWD, "for=\"192.0.2.1")], "127.0.0.1"),
-            // Both: only if they agree.
+            // Both headers count only if they agree.
             ("127.0.0.1", &[(XFF, "192.0.2.1"), (FWD, "for=192.0.2.1")], "192.0.2.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1"), (FWD, "for=192.0.2.2")], "127.0.0.1"),
             ("127.0.0.1", &[(XFF, "192.0.2.1"), (FWD, "for=_hidden")], "127.0.0.1"),
