@@ -6,8 +6,8 @@ use std::error::Error;
 
 use grantcore::blocking::Server;
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, ErrorCode, FromStore, MemoryStore, Needs,
-    Policy, RequestParts, User,
+    Authorization, AuthorizationStep, Choice, Client, ErrorCode, FromStore, MemoryStore, Policy,
+    RequestParts, User,
 };
 
 /// RFC 7636, appendix B. A real client draws a fresh verifier for each request.
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let server = Server::new(policy, store, FromStore)
         .with_observer(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
-    let alice = User::new("alice", b"alice's browser session");
+    let alice = User::new("alice", b"alice's browser session")?;
 
     println!("1. The client sends alice's browser to the authorization endpoint.");
     let query = format!(
@@ -63,10 +63,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         (between(&tokens, "access_token\":\"", "\""), between(&tokens, "refresh_token\":\"", "\""));
 
     println!("4. It calls the resource.");
-    let mcp = server.policy().resource("https://mcp.example/mcp").ok_or("the policy names it")?;
+    let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
     let header = format!("Bearer {access}");
-    let call =
-        || server.check(&Authorization::One(header.as_bytes()), Needs::of(mcp).scopes(&["notes"]));
+    let call = || server.check(&Authorization::One(header.as_bytes()), &notes);
     println!("   served to {}", call()?.subject());
 
     println!("5. It refreshes.");

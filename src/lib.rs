@@ -127,8 +127,8 @@ pub use crate::rate::RateWindow;
 pub use crate::reason::{Endpoint, ErrorCode, NameError, Reason, troubleshooting};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
-pub use crate::request::access::{AccessCheck, Needs};
-pub use crate::request::authorization::{AuthorizationRequest, User};
+pub use crate::request::access::{AccessCheck, Needs, NeedsError};
+pub use crate::request::authorization::{AuthorizationRequest, User, UserError};
 pub use crate::request::client_status::ClientStatusChange;
 pub use crate::request::connection::{
     ClientRevocation, ConnectionList, GrantRevocation, RevokedBy,

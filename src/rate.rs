@@ -65,7 +65,7 @@ const WINDOW: u64 = 60;
 ///     server.token(request).await.unwrap_or_else(|error| error.reply(policy))
 /// }
 /// # let policy = grantcore::Policy::builder("https://auth.example").scope("a", "").resource("https://a.example", "a");
-/// # let policy = policy.limits(|limits| limits.token_requests_per_minute = 2).build().unwrap();
+/// # let policy = policy.limits(grantcore::Limits::default().with_token_requests_per_minute(2)).build().unwrap();
 /// # let (server, rows) = (Server::new(policy, MemoryStore::default(), grantcore::FromStore).without_rate_limit(), Rows::default());
 /// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
 /// # let incoming = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };

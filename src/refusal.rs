@@ -12,7 +12,6 @@ use crate::moment::CorrelationId;
 use crate::policy::{ErrorDelivery, Policy, Resource};
 use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::value::redirect_uri::VerifiedRedirectUri;
-use crate::value::scope::is_token;
 
 /// A request that was refused by a rule of the protocol.
 ///
@@ -87,20 +86,14 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// Returns the challenge of a resource for an operation that needs these scopes. If it needs
-    /// none, the challenge names the scopes of the resource. Each scope token is named once. A text
-    /// that is not a scope token is left out: no client can ask for it, and it could break the
-    /// header.
-    fn of(resource: &Resource, scopes: &[&str]) -> Self {
+    /// Returns the challenge of a resource for an operation that needs these scope tokens. If it needs
+    /// none, the challenge names those of the resource. Each token is named once. The policy declares
+    /// all of them, so that none can break the header.
+    fn of(resource: &Resource, scopes: &[String]) -> Self {
+        let named = if scopes.is_empty() { &resource.scopes } else { scopes };
         let mut scope = String::new();
-        let all = resource
-            .scopes
-            .iter()
-            .map(String::as_str)
-            .filter(|_| scopes.is_empty())
-            .chain(scopes.iter().copied());
-        for token in all.flat_map(|needed| needed.split(' ')).filter(|token| is_token(token)) {
-            if scope.split(' ').all(|named| named != token) {
+        for token in named {
+            if scope.split(' ').all(|earlier| earlier != token) {
                 scope.push_str(if scope.is_empty() { "" } else { " " });
                 scope.push_str(token);
             }
@@ -138,8 +131,8 @@ impl Refusal {
         Self::new(fault, Endpoint::Authorization, Delivery::Redirect(Box::new(to)))
     }
 
-    /// Makes a refusal at a resource, with a challenge for an operation that needs these scopes.
-    pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[&str]) -> Self {
+    /// Makes a refusal at a resource, with a challenge for an operation that needs these scope tokens.
+    pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[String]) -> Self {
         let challenge = Challenge::of(resource, scopes);
         Self::new(reason, Endpoint::Resource, Delivery::Challenge(Box::new(challenge)))
     }

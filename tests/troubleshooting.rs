@@ -169,16 +169,16 @@ fn lifetimes_and_limits_are_the_defaults() {
     let says = |text: String| assert!(page.contains(&text), "the page does not say {text:?}");
     let (minutes, hours) =
         (|time: Duration| time.as_secs() / 60, |time: Duration| time.as_secs() / 3600);
-    says(format!("A consent page is good for {} minutes", minutes(lifetimes.consent)));
-    says(format!("the code is too old ({} minutes)", minutes(lifetimes.code)));
-    says(format!("An access token lives for {} hour.", hours(lifetimes.access)));
-    says(format!("silence for {} days", hours(lifetimes.refresh_idle) / 24));
-    says(format!("Refreshes for {} days", hours(lifetimes.refresh_absolute.unwrap()) / 24));
-    says(format!("forgotten after {} hours", hours(lifetimes.unused_client)));
-    says(format!("admits {} requests by one `client_id`", limits.token_requests_per_minute));
-    says(format!("and {} failed authentications", limits.failed_authentications_per_minute));
-    says(format!("{} registrations from one source", limits.registrations_per_minute));
-    says(format!("and {} from all together, updates", limits.all_registrations_per_minute));
-    says(format!("documents it reads {} from all together", limits.all_documents_per_minute));
-    says(format!("{} consent pages for one user", limits.consent_pages_per_minute));
+    says(format!("A consent page is good for {} minutes", minutes(lifetimes.consent())));
+    says(format!("the code is too old ({} minutes)", minutes(lifetimes.code())));
+    says(format!("An access token lives for {} hour.", hours(lifetimes.access())));
+    says(format!("silence for {} days", hours(lifetimes.refresh_idle()) / 24));
+    says(format!("Refreshes for {} days", hours(lifetimes.refresh_absolute().unwrap()) / 24));
+    says(format!("forgotten after {} hours", hours(lifetimes.unused_client())));
+    says(format!("admits {} requests by one `client_id`", limits.token_requests_per_minute()));
+    says(format!("and {} failed authentications", limits.failed_authentications_per_minute()));
+    says(format!("{} registrations from one source", limits.registrations_per_minute()));
+    says(format!("and {} from all together, updates", limits.all_registrations_per_minute()));
+    says(format!("documents it reads {} from all together", limits.all_documents_per_minute()));
+    says(format!("{} consent pages for one user", limits.consent_pages_per_minute()));
 }

@@ -23,10 +23,15 @@ use grantcore::{
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
-const ALICE: User<'static> = User::new("alice", b"alice's browser");
+const ALICE: User<'static> = match User::new("alice", b"alice's browser") {
+    Ok(alice) => alice,
+    Err(_) => panic!("an account and a session have a name"),
+};
 
 pub struct Bench {
     policy: Policy,
+    /// What the operation needs that is checked.
+    needs: Needs,
     store: MemoryStore,
     seed: AtomicU64,
     /// Whether commits are acknowledged without being kept, so that one request can be run again
@@ -44,14 +49,16 @@ impl Bench {
             .scope("write", "Write")
             .default_scope("read")
             .resource("https://mcp.example/mcp", "read write")
-            .registration(RegistrationRules::open())
-            .build();
+            .registration(RegistrationRules::default())
+            .build()
+            .unwrap();
         let store = MemoryStore::new();
         store.put_client(
             Client::public("app").redirect_uri("https://app.example/cb").build().unwrap(),
         );
         Self {
-            policy: policy.unwrap(),
+            needs: policy.needs("https://mcp.example/mcp", "read").unwrap(),
+            policy,
             store,
             seed: AtomicU64::new(0),
             frozen: AtomicBool::new(false),
@@ -149,8 +156,7 @@ impl Bench {
     }
 
     pub fn check<'a>(&'a self, header: &Form) -> AccessCheck<'a> {
-        let needs = Needs::of(&self.policy.resources()[0]).scopes(&["read"]);
-        AccessCheck::parse(&Authorization::One(header.0.as_bytes()), needs).unwrap()
+        AccessCheck::parse(&Authorization::One(header.0.as_bytes()), &self.needs).unwrap()
     }
 
     /// What most clients of MCP register with.

@@ -204,7 +204,7 @@ where
     pub fn check(
         &self,
         authorization: &Authorization<'_>,
-        needs: Needs<'_>,
+        needs: &Needs,
     ) -> Result<Access, Error<S::Error>> {
         now(self.0.check(authorization, needs))
     }
@@ -216,7 +216,7 @@ where
     pub fn check_request(
         &self,
         request: &RequestParts<'_>,
-        needs: Needs<'_>,
+        needs: &Needs,
     ) -> Result<Access, Error<S::Error>> {
         now(self.0.check_request(request, needs))
     }

@@ -134,8 +134,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a redirect URI. Requests must name it byte for byte; the port of a loopback URI may differ
-    /// as [`LoopbackPorts`] says. A URI that is there already is not added again.
+    /// Adds a redirect URI (OAuth 2.1 §2.3.1). Requests must name it byte for byte; the port of a
+    /// loopback URI may differ as [`LoopbackPorts`] says. A URI that is there already is not added
+    /// again. Default: none.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         let uri = uri.into();
         if !self.redirect_uris.contains(&uri) {
@@ -144,8 +145,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the grant types. Default: codes and refresh tokens. For a client that the operator did
-    /// not register, they are the most that the client may use, whatever it registers for.
+    /// Sets the grant types (RFC 7591 §2). Default: codes and refresh tokens. For a client that the
+    /// operator did not register, they are the most that the client may use, whatever it registers
+    /// for.
     ///
     /// A client of the operator that has redirect URIs keeps them without `authorization_code`: its
     /// authorization requests are then refused by redirect, until this is called again. A client
@@ -161,8 +163,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the widest scope that the client may ask for. Default: every scope of the policy. For a
-    /// client that the operator did not register, this limits whatever scope it registers for.
+    /// Sets the widest scope that the client may ask for. Default: every scope of the policy, so that
+    /// a client that leaks can do whatever its users agree to. For a client that the operator did not
+    /// register, this limits whatever scope it registers for.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.stated.scope = Some(scope);
         self
@@ -181,20 +184,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets for this client which loopback ports may differ. Default: the policy's rule. Without
-    /// redirect URIs it has no effect.
+    /// Sets for this client which loopback ports may differ (RFC 8252 §7.3). Default: the policy's
+    /// rule. Without redirect URIs it has no effect.
+    ///
+    /// The wider the choice, the more programs of the user's own device can receive a code.
     pub fn loopback_ports(mut self, ports: LoopbackPorts) -> Self {
         self.loopback_ports = Some(ports);
         self
     }
 
-    /// Sets the name that the consent page shows. It is cleaned there.
+    /// Sets the name that the consent page shows. It is cleaned there. Default: none, and the page
+    /// shows the `client_id`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.description.name = Some(name.into());
         self
     }
 
-    /// Sets the URL of the client's home page, `https` only.
+    /// Sets the URL of the client's home page, `https` only. Default: none.
     pub fn uri(mut self, uri: impl Into<String>) -> Self {
         self.description.uri = Some(uri.into());
         self
@@ -236,7 +242,7 @@ impl ClientBuilder {
     }
 
     /// Sets the account that is responsible for the client. While that account is suspended, the client
-    /// is refused. Default: none.
+    /// is refused. Default: none, so that no suspension ends the client's access.
     pub fn owner(mut self, owner: Subject) -> Self {
         self.owner = Some(owner);
         self
@@ -273,6 +279,8 @@ impl ClientBuilder {
 
     /// Sets whether errors are sent to the client by redirect without an action of the user (OAuth 2.1
     /// §7.13). Default: only if the operator registered the client.
+    ///
+    /// Any link can send a signed-in user to a trusted client by way of this server.
     pub fn trusted(mut self, trusted: bool) -> Self {
         self.trusted = Some(trusted);
         self

@@ -9,7 +9,6 @@ use super::law::works;
 use super::records::{self, CALLBACK, CHALLENGE, VERIFIER};
 use super::{Law, Violation};
 use crate::account::AlwaysActive;
-use crate::request::access::Needs;
 use crate::request::authorization::User;
 use crate::request::connection::RevokedBy;
 use crate::request::consent::Choice;
@@ -108,7 +107,7 @@ impl<'a, H: Harness, A: AccountSource<H::Store>> Host<'a, H, A> {
         );
         let request =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-        let user = User::new(subject, SESSION);
+        let user = works("User::new", User::new(subject, SESSION))?;
         let step = self.harness.wait(self.server.authorize(&request, Some(user)));
         match works("authorize", refused(step))? {
             Ok(AuthorizationStep::NeedsConsent(page)) => Ok(page.into_ticket()),
@@ -125,7 +124,7 @@ impl<'a, H: Harness, A: AccountSource<H::Store>> Host<'a, H, A> {
         subject: &str,
         choice: Choice<'_>,
     ) -> Result<Option<String>, Violation> {
-        let user = User::new(subject, SESSION);
+        let user = works("User::new", User::new(subject, SESSION))?;
         let redirect = self.harness.wait(self.server.consent(ticket, user, choice));
         Ok(match works("consent", refused(redirect))? {
             Ok(redirect) => Some(redirect.into_location()),
@@ -190,7 +189,9 @@ impl<'a, H: Harness, A: AccountSource<H::Store>> Host<'a, H, A> {
         let header = format!("Bearer {access}");
         let Some(resource) = self.server.policy().resources().first() else { return Ok(false) };
         let authorization = Authorization::One(header.as_bytes());
-        let check = self.server.check(&authorization, Needs::of(resource));
+        let needs = self.server.policy().needs(resource.identifier(), "");
+        let needs = works("Policy::needs", needs)?;
+        let check = self.server.check(&authorization, &needs);
         Ok(works("check", refused(self.harness.wait(check)))?.is_ok())
     }
 

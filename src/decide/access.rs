@@ -46,8 +46,8 @@ impl AccessCheck<'_> {
     /// Checks the token, its scope and the balance, in this order (RS-13).
     fn check(&self, ctx: &Context<'_>) -> Result<Access, Reason> {
         let token = self.token.as_ref().ok_or(Reason::TokenUnknown)?;
-        let accepted = accept_token(token, self.needs.resource, ctx)?;
-        check_scope(&accepted, &self.needs, ctx.policy)?;
+        let accepted = accept_token(token, &self.needs.resource, ctx)?;
+        check_scope(&accepted, self.needs, ctx.policy)?;
         let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
         Ok(Access {
             grant: Arc::clone(accepted.grant),
@@ -61,13 +61,13 @@ impl AccessCheck<'_> {
     /// otherwise.
     fn refusal(&self, reason: Reason, policy: &Policy) -> Refusal {
         let is_suspended = matches!(reason, Reason::AccountSuspended | Reason::OwnerSuspended);
-        if is_suspended && policy.checks().suspended_is_forbidden {
+        if is_suspended && policy.check_rules().suspended_is_forbidden {
             return Refusal::plain(Reason::AccountForbidden, Endpoint::Resource);
         }
         if reason == Reason::BalanceInsufficient {
             return Refusal::plain(reason, Endpoint::Resource);
         }
-        Refusal::challenge(reason, self.needs.resource, self.needs.scopes)
+        Refusal::challenge(reason, &self.needs.resource, &self.needs.scopes)
     }
 }
 
@@ -112,14 +112,10 @@ pub(super) fn accept_token<'a>(
 }
 
 /// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).
-fn check_scope(
-    accepted: &AcceptedToken<'_>,
-    needs: &Needs<'_>,
-    policy: &Policy,
-) -> Result<(), Reason> {
-    let is_granted = |needed: &&str| {
+fn check_scope(accepted: &AcceptedToken<'_>, needs: &Needs, policy: &Policy) -> Result<(), Reason> {
+    let is_granted = |needed: &String| {
         let mut granted = accepted.entry.scope.of(accepted.grant.scope().tokens());
-        granted.any(|granted| granted == *needed || policy.implies(granted, needed))
+        granted.any(|granted| granted == needed || policy.implies(granted, needed))
     };
     if !needs.scopes.iter().all(is_granted) {
         return Err(Reason::ScopeInsufficient);

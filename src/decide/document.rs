@@ -85,7 +85,7 @@ impl AuthorizationRequest<'_> {
     /// Returns what was left out of the document that came with this request, if the record was
     /// read from it.
     pub(super) fn dropped_metadata(&self, ctx: &Context<'_>) -> Option<Dropped> {
-        let rules = ctx.policy.documents()?;
+        let rules = ctx.policy.client_documents()?;
         let known = &ctx.loaded.client_of(&self.client_id)?.record;
         let Some(Fetch::Document(document)) = &self.fetched else { return None };
         if known.registration() != Registration::MetadataDocument {

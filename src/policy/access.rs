@@ -1,29 +1,25 @@
-//! How a protected resource judges a call, where the specifications leave it open.
+//! How a protected resource judges a call, where the specifications leave a choice.
 
-/// The rules of the resource check.
+/// The rules of the check of an access token at a protected resource.
+///
+/// ```
+/// use grantcore::{Audience, CheckRules};
+///
+/// let rules = CheckRules::default().with_audience(Audience::Exact).with_bearer_in_body(true);
+/// assert_eq!(rules.audience(), Audience::Exact);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an independent yes or no of the operator's, set by its own name"
 )]
+#[must_use = "rules do nothing until a policy is built with them"]
 pub struct CheckRules {
-    /// When a token is for the resource that is called.
-    pub audience: Audience,
-    /// Whether a token may come in a form body as `access_token` (OAuth 2.1 §5.1.2), to
-    /// [`Server::check_request`](crate::Server::check_request). Default: no, for bodies end in
-    /// logs more easily than headers.
-    pub bearer_in_body: bool,
-    /// Whether a call without a token is answered with the body of `invalid_token`, for clients
-    /// that read nothing else. Default: no; RFC 6750 §3.1 has no error then.
-    pub body_error_without_token: bool,
-    /// Whether the challenge of a 401 says what was wrong. Default: yes, as RFC 6750 §3 has it;
-    /// without, it holds `resource_metadata` alone.
-    pub error_in_header: bool,
-    /// Whether a suspended account is answered 403 `access_denied` without a challenge. Default:
-    /// no, it is 401 `invalid_token`, and the client learns at the authorization endpoint that
-    /// there is nothing to be had.
-    pub suspended_is_forbidden: bool,
+    pub(crate) audience: Audience,
+    pub(crate) bearer_in_body: bool,
+    pub(crate) body_error_without_token: bool,
+    pub(crate) error_in_header: bool,
+    pub(crate) suspended_is_forbidden: bool,
 }
 
 impl Default for CheckRules {
@@ -38,16 +34,69 @@ impl Default for CheckRules {
     }
 }
 
-/// When two resource identifiers are taken for one (RFC 9728 §6; MCP, Canonical Server URI).
+impl CheckRules {
+    /// Sets when a token is accepted for the resource that is called (RFC 8707 §2; OAuth 2.1 §7.1.4).
+    /// Default: [`Audience::Canonical`].
+    ///
+    /// [`Audience::PathPrefix`] lets a token for one part of a server reach everything below it.
+    pub fn with_audience(self, audience: Audience) -> Self {
+        Self { audience, ..self }
+    }
+
+    /// Sets whether [`Server::check_request`](crate::Server::check_request) accepts a token in a form
+    /// body as `access_token` (OAuth 2.1 §5.1.2). Default: `false`.
+    ///
+    /// Bodies end up in logs more easily than the `Authorization` header.
+    pub fn with_bearer_in_body(self, allow: bool) -> Self {
+        Self { bearer_in_body: allow, ..self }
+    }
+
+    /// Sets whether a call without a token is answered with the body of `invalid_token`, for clients
+    /// that read nothing else. Default: `false`.
+    ///
+    /// RFC 6750 §3.1 says that such a response should have no error.
+    pub fn with_body_error_without_token(self, send: bool) -> Self {
+        Self { body_error_without_token: send, ..self }
+    }
+
+    /// Sets whether the challenge of an `invalid_token` has `error`, `error_description` and `scope`
+    /// (RFC 6750 §3). Default: `true`.
+    ///
+    /// Without them the challenge has `resource_metadata` alone, and the client reads the error in the
+    /// body.
+    pub fn with_error_in_header(self, send: bool) -> Self {
+        Self { error_in_header: send, ..self }
+    }
+
+    /// Sets whether a call for a suspended account is answered with 403 `access_denied` and no
+    /// challenge. Default: `false`, which is 401 `invalid_token` (OAuth 2.1 §5.3.2).
+    ///
+    /// After a 401 the client asks for a new token, and the authorization endpoint refuses it. After a
+    /// 403 it learns that the account is suspended at once.
+    pub fn with_suspended_is_forbidden(self, forbid: bool) -> Self {
+        Self { suspended_is_forbidden: forbid, ..self }
+    }
+
+    getters! {
+        audience: Audience,
+        bearer_in_body: bool,
+        body_error_without_token: bool,
+        error_in_header: bool,
+        suspended_is_forbidden: bool,
+    }
+}
+
+/// When two resource identifiers name the same resource (RFC 9728 §6; MCP, Canonical Server URI).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Audience {
-    /// Byte for byte.
+    /// If they are equal byte for byte.
     Exact,
-    /// But for the letter case of scheme and host, and an empty path is `/`.
+    /// If they are equal but for the letter case of scheme and host. An empty path is `/`.
     #[default]
     Canonical,
-    /// The same, and a token for a path is good for those below it: `/mcp` for `/mcp/tools`, never
-    /// for `/mcp-other`. Whoever grants one part of a server then grants all that is ever put
-    /// below it.
+    /// As [`Canonical`](Self::Canonical), and a token for a path is accepted for the paths below it:
+    /// one for `/mcp` at `/mcp/tools`, never at `/mcp-other`. A user who grants one part of a server
+    /// then grants everything that is ever put below it.
     PathPrefix,
 }

@@ -1,14 +1,38 @@
-//! How clients may give tokens back (RFC 7009).
+//! How clients revoke tokens (RFC 7009).
 
 /// The rules of the revocation endpoint. A refresh token always ends its grant, with all access
 /// tokens.
+///
+/// ```
+/// let rules = grantcore::RevocationRules::default().with_cascade_from_access(true);
+/// assert!(rules.cascade_from_access());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[must_use = "rules do nothing until a policy is built with them"]
 pub struct RevocationRules {
-    /// Whether an access token ends its grant as well. Default: it ends alone (RFC 7009 §2.1
-    /// leaves it open).
-    pub cascade_from_access: bool,
-    /// Whether a client that names another's token is answered as if there were none. Default: it
-    /// is told so, as RFC 7009 §2.1 has it; the token works on in either case.
-    pub silent: bool,
+    pub(crate) cascade_from_access: bool,
+    pub(crate) silent: bool,
+}
+
+impl RevocationRules {
+    /// Sets whether the revocation of an access token ends its grant as well. Default: `false`, only
+    /// that token ends. RFC 7009 §2.1 leaves the choice.
+    ///
+    /// With `true`, a client that revokes an access token must ask its user again.
+    pub fn with_cascade_from_access(self, cascade: bool) -> Self {
+        Self { cascade_from_access: cascade, ..self }
+    }
+
+    /// Sets whether a client that names another client's token is answered as if there were no such
+    /// token. Default: `false`, it is refused (RFC 7009 §2.1). The token stays valid in either case.
+    ///
+    /// With `true`, a client does not notice that it revoked nothing.
+    pub fn with_silent(self, silent: bool) -> Self {
+        Self { silent, ..self }
+    }
+
+    getters! {
+        cascade_from_access: bool,
+        silent: bool,
+    }
 }

@@ -1,204 +1,114 @@
-//! Checks a policy: one that could not be kept is refused when it is built.
+//! Checks a policy: one that could not work, or that would advertise what it cannot keep, is refused
+//! when it is built and not at a request.
+
+mod urls;
 
 use std::time::Duration;
 
-use super::{Lifetimes, Limits, Policy};
-use crate::value::loopback;
+use self::urls::{check_endpoints, check_issuer, is_server_url};
+use super::builder::NamedEndpoints;
+use super::{Lifetimes, Limits, Policy, PolicyError};
+use crate::reason::ErrorCode;
 use crate::value::redirect_uri::LoopbackPorts;
 use crate::value::resource;
-use crate::value::scope::Scope;
+use crate::value::scope::{Scope, is_token};
 
-/// Why a policy cannot be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// The issuer.
-    #[error("an issuer is an https URL without query and fragment (loopback http only if allowed)")]
-    Issuer,
-    /// An endpoint that is not an `https` URL of the issuer's origin without fragment, or loopback
-    /// `http` if allowed (OAuth 2.1 §1.5, §3.1); the registration endpoint has no query either,
-    /// for each registration has its own URL below it.
-    #[error("an endpoint is an https URL of the issuer's origin without fragment")]
-    Endpoint,
-    /// A troubleshooting page that is not an `https` URL without fragment, or loopback `http` if
-    /// allowed.
-    #[error("a troubleshooting page is an https URL without fragment")]
-    TroubleshootingUrl,
-    /// No resource: tokens would be for nothing.
-    #[error("a policy names at least one resource")]
-    NoResource,
-    /// A resource that is not an `https` URL without fragment (loopback `http` if allowed), is
-    /// named twice, be it with a closing slash, or is one of more than 64.
-    #[error(
-        "a resource is an https URL without fragment, named once, and named if it is the default; there are at most 64"
-    )]
-    Resource,
-    /// A scope that is not one token, is named twice, or is used but not declared; or a resource
-    /// that lists `offline_access`, which is nothing a resource understands (MCP, Scope
-    /// Selection).
-    #[error(
-        "a scope is one token, declared once, and declared if a default, a resource or registration uses it"
-    )]
-    Scope,
-    /// No way to authenticate is offered.
-    #[error("a policy offers at least one way of client authentication")]
-    AuthMethods,
-    /// Registration is advertised, but no client could use it: nobody may register, or what is
-    /// registered can ask for nothing.
-    #[error(
-        "registration takes somebody in, gives the code flow, and leaves something of the default scope"
-    )]
-    Registration,
-    /// Introspection is advertised, but nobody may ask, or about a resource that is not the
-    /// policy's, or no client can have a secret.
-    #[error("introspection names at least one client with a secret, and resources of the policy")]
-    Introspection,
-    /// Client documents are advertised, but clients known by them could not connect: they are
-    /// public, listen on ports that no document can name, and need the code flow and something
-    /// of the default scope.
-    #[error(
-        "client documents need the method none, the code flow, some scope, varying loopback ports, freshness bounds in order"
-    )]
-    Documents,
-    /// A lifetime that is not whole seconds, is none, or is too long to count.
-    #[error("a lifetime is whole seconds, at least one, and at most a thousand years")]
-    Lifetime,
-    /// A code that would outlive ten minutes (OAuth 2.1 §4.1.2).
-    #[error("a code lives at most 600 seconds")]
-    CodeLifetime,
-    /// A refresh token that would die before the access token it renews.
-    #[error("refresh tokens live at least as long as access tokens")]
-    RefreshLifetime,
-    /// A replay window longer than an access token, or not shorter than the idle lifetime.
-    #[error("the replay window is at most the access lifetime and shorter than the idle lifetime")]
-    ReplayWindow,
-    /// A cap of zero, or a code for what is over a limit that is none, or would have clients throw
-    /// their tokens away.
-    #[error("a limit is at least one, and the code of a 429 is an error code that ends nothing")]
-    Limit,
-}
-
-/// Longer than any grant, short enough for every clock and database.
+/// The longest lifetime: longer than any grant, short enough for every clock and database.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
-/// A token keeps which of them it is for as bits of one word.
+/// The most resources: a token keeps which of them it is for as the bits of one word.
 const MOST_RESOURCES: usize = 64;
 
-/// What cannot work, or would be a false promise, is refused here and not at a request.
-pub(super) fn check(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
-    check_urls(policy, loopback_http)?;
+/// Checks every rule that a policy can break. `named` are the endpoints that the host named.
+pub(super) fn check(
+    policy: &Policy,
+    named: &NamedEndpoints,
+    loopback_http: bool,
+) -> Result<(), PolicyError> {
+    check_issuer(&policy.issuer, loopback_http)?;
+    check_endpoints(policy, named, loopback_http)?;
+    check_troubleshooting_url(policy, loopback_http)?;
     check_scopes(policy)?;
     check_resources(policy, loopback_http)?;
     check_lifetimes(policy)?;
     check_limits(&policy.limits)?;
-    if !policy.rates.are_sound() {
-        return Err(PolicyError::Limit);
-    }
+    check_rates(policy)?;
     check_introspection(policy)?;
     check_registration(policy)?;
     check_documents(policy)
 }
 
-fn check_urls(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
-    if !is_server_url(&policy.issuer, loopback_http) || policy.issuer.contains('?') {
-        return Err(PolicyError::Issuer);
-    }
-    if policy.troubleshooting_url().is_some_and(|url| !is_server_url(url, loopback_http)) {
-        return Err(PolicyError::TroubleshootingUrl);
-    }
-    let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
-    let own =
-        |url: &String| is_server_url(url, loopback_http) && origin(url) == origin(&policy.issuer);
-    if [
-        &policy.authorization_endpoint,
-        &policy.token_endpoint,
-        &policy.registration_endpoint,
-        &policy.revocation_endpoint,
-        &policy.introspection_endpoint,
-    ]
-    .into_iter()
-    .all(own)
-        && !policy.registration_endpoint.contains('?')
-    {
-        Ok(())
-    } else {
-        Err(PolicyError::Endpoint)
-    }
-}
-
-/// `https`, or `http` on a loopback host where that is allowed; a host, no userinfo, no fragment.
-fn is_server_url(text: &str, loopback_http: bool) -> bool {
-    let Ok(url) = url::Url::parse(text) else { return false };
-    let scheme_ok = match url.scheme() {
-        "https" => true,
-        "http" => {
-            loopback_http && url.host_str().is_some_and(|host| loopback::LITERALS.contains(&host))
+fn check_troubleshooting_url(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
+    match policy.troubleshooting_url() {
+        Some(url) if !is_server_url(url, loopback_http) => {
+            Err(PolicyError::TroubleshootingUrl { url: url.to_owned() })
         }
-        _ => false,
-    };
-    // The parser forgives a missing slash or two; what is published must not need it.
-    let authority =
-        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
-    let has_host = url.has_host() && !authority.is_empty() && !authority.starts_with(['/', '?']);
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
-    scheme_ok
-        && plain
-        && has_host
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.fragment().is_none()
+        _ => Ok(()),
+    }
 }
 
 fn check_scopes(policy: &Policy) -> Result<(), PolicyError> {
-    for (position, scope) in policy.scopes.iter().enumerate() {
-        let one_token = Scope::parse(&scope.name).is_ok_and(|parsed| parsed.as_str() == scope.name)
-            && !scope.name.contains(' ');
-        let named_before =
-            policy.scopes.iter().take(position).any(|earlier| earlier.name == scope.name);
-        if !one_token || named_before {
-            return Err(PolicyError::Scope);
+    for (position, own) in policy.scopes.iter().enumerate() {
+        let scope = own.name.clone();
+        if !is_token(&scope) {
+            return Err(PolicyError::ScopeToken { scope });
+        }
+        if policy.scopes.iter().take(position).any(|earlier| earlier.name == scope) {
+            return Err(PolicyError::ScopeRepeated { scope });
         }
     }
-    let mut implied = policy.implied.iter().flat_map(|(scope, included)| [scope, included]);
-    if !implied.all(|scope| policy.knows_scope(scope)) {
-        return Err(PolicyError::Scope);
+    for (scope, included) in &policy.implied {
+        check_declared(policy, "scope_implies", [scope, included])?;
     }
-    let is_known = |scope: &Scope| scope.tokens().all(|token| policy.knows_scope(token));
-    if [policy.default_scope.as_ref(), policy.unverified_scope.as_ref()]
-        .into_iter()
-        .flatten()
-        .all(is_known)
+    for (setting, scope) in
+        [("default_scope", &policy.default_scope), ("unverified_scope", &policy.unverified_scope)]
     {
-        Ok(())
-    } else {
-        Err(PolicyError::Scope)
+        check_declared(policy, setting, scope.iter().flat_map(Scope::tokens))?;
     }
+    Ok(())
+}
+
+/// Checks that the policy declares every scope token that a setting names.
+fn check_declared(
+    policy: &Policy,
+    setting: &'static str,
+    tokens: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<(), PolicyError> {
+    for token in tokens {
+        let token = token.as_ref();
+        if !policy.knows_scope(token) {
+            return Err(PolicyError::ScopeUndeclared { setting, scope: token.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyError> {
     if policy.resources.is_empty() {
-        return Err(PolicyError::NoResource);
+        return Err(PolicyError::ResourceMissing);
     }
-    if policy.resources.len() > MOST_RESOURCES {
-        return Err(PolicyError::Resource);
+    let count = policy.resources.len();
+    if count > MOST_RESOURCES {
+        return Err(PolicyError::ResourcesTooMany { count });
     }
     for (position, own) in policy.resources.iter().enumerate() {
-        // Nor may they differ in a closing slash alone: both would have their document at one
-        // address.
-        let named_before = policy
-            .resources
-            .iter()
-            .take(position)
-            .any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url));
-        if named_before || !is_server_url(&own.identifier, loopback_http) {
-            return Err(PolicyError::Resource);
+        let resource = own.identifier.clone();
+        if !is_server_url(&resource, loopback_http) {
+            return Err(PolicyError::Resource { resource });
         }
-        if !own.scopes.iter().all(|scope| policy.knows_scope(scope) && scope != "offline_access") {
-            return Err(PolicyError::Scope);
+        // Not even a closing slash tells two resources apart: both would have their document at one
+        // URL.
+        let mut earlier = policy.resources.iter().take(position);
+        if earlier.any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url)) {
+            return Err(PolicyError::ResourceRepeated { resource });
         }
+        if own.scopes.iter().any(|scope| scope == "offline_access") {
+            return Err(PolicyError::OfflineAccess { resource });
+        }
+        check_declared(policy, "resource", &own.scopes)?;
     }
     match &policy.default_resource {
         Some(default) if !policy.resources.iter().any(|own| own.identifier == *default) => {
-            Err(PolicyError::Resource)
+            Err(PolicyError::DefaultResource { resource: default.clone() })
         }
         _ => Ok(()),
     }
@@ -207,75 +117,37 @@ fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyErr
 fn check_lifetimes(policy: &Policy) -> Result<(), PolicyError> {
     let Lifetimes { consent, code, access, refresh_idle, refresh_absolute, unused_client } =
         policy.lifetimes;
-    let all = [
-        consent,
-        code,
-        access,
-        refresh_idle,
-        refresh_absolute.unwrap_or(refresh_idle),
-        unused_client,
-    ];
-    if !all.into_iter().all(is_countable) {
-        return Err(PolicyError::Lifetime);
+    for (lifetime, value) in [
+        ("consent", Some(consent)),
+        ("code", Some(code)),
+        ("access", Some(access)),
+        ("refresh_idle", Some(refresh_idle)),
+        ("refresh_absolute", refresh_absolute),
+        ("unused_client", Some(unused_client)),
+    ] {
+        value.map_or(Ok(()), |value| check_countable(lifetime, value))?;
     }
     if code > Duration::from_secs(600) {
-        return Err(PolicyError::CodeLifetime);
+        return Err(PolicyError::CodeLifetime { value: code });
     }
-    if refresh_idle < access || refresh_absolute.is_some_and(|absolute| absolute < access) {
-        return Err(PolicyError::RefreshLifetime);
+    for (lifetime, value) in
+        [("refresh_idle", Some(refresh_idle)), ("refresh_absolute", refresh_absolute)]
+    {
+        if let Some(value) = value.filter(|value| *value < access) {
+            return Err(PolicyError::RefreshLifetime { lifetime, value, access });
+        }
     }
-    if policy.replay_window.subsec_nanos() != 0 {
-        return Err(PolicyError::Lifetime);
+    let window = policy.replay_window;
+    if window > access || window >= refresh_idle {
+        return Err(PolicyError::ReplayWindow { window, access, refresh_idle });
     }
-    if policy.replay_window > access || policy.replay_window >= refresh_idle {
-        return Err(PolicyError::ReplayWindow);
-    }
-    Ok(())
+    if window.is_zero() { Ok(()) } else { check_countable("replay_window", window) }
 }
 
-fn is_countable(lifetime: Duration) -> bool {
-    lifetime.subsec_nanos() == 0 && (Duration::from_secs(1)..=LONGEST).contains(&lifetime)
-}
-
-fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
-    if policy.auth_methods.offered().next().is_none() {
-        return Err(PolicyError::AuthMethods);
-    }
-    let Some(rules) = &policy.registration else { return Ok(()) };
-    let takes_somebody =
-        rules.initial_access_tokens.as_ref().is_none_or(|tokens| !tokens.is_empty());
-    if takes_somebody && serves_strangers(policy) { Ok(()) } else { Err(PolicyError::Registration) }
-}
-
-/// Whether a client that the operator did not register can do anything, if it asks for nothing in
-/// particular.
-fn serves_strangers(policy: &Policy) -> bool {
-    let leaves_something = match (&policy.unverified_scope, &policy.default_scope) {
-        (Some(ceiling), Some(default)) => default.tokens().any(|token| ceiling.contains(token)),
-        _ => true,
-    };
-    leaves_something && policy.default_grant_types.authorization_code
-}
-
-fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
-    let Some(rules) = &policy.introspection else { return Ok(()) };
-    let is_known = |(_, resource): &(String, String)| policy.resource(resource).is_some();
-    let has_method = policy.auth_methods.basic || policy.auth_methods.post;
-    if has_method && !rules.callers.is_empty() && rules.callers.iter().all(is_known) {
-        Ok(())
-    } else {
-        Err(PolicyError::Introspection)
-    }
-}
-
-fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
-    let Some(rules) = &policy.documents else { return Ok(()) };
-    let in_order = is_countable(rules.fresh_at_least)
-        && is_countable(rules.fresh_at_most)
-        && rules.fresh_at_least <= rules.fresh_at_most;
-    let ports_vary = policy.redirect_rules.loopback_ports != LoopbackPorts::Off;
-    let can_connect = ports_vary && policy.auth_methods.none && serves_strangers(policy);
-    if in_order && can_connect { Ok(()) } else { Err(PolicyError::Documents) }
+fn check_countable(lifetime: &'static str, value: Duration) -> Result<(), PolicyError> {
+    let is_countable =
+        value.subsec_nanos() == 0 && (Duration::from_secs(1)..=LONGEST).contains(&value);
+    if is_countable { Ok(()) } else { Err(PolicyError::Lifetime { lifetime, value }) }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
@@ -284,18 +156,114 @@ fn check_limits(limits: &Limits) -> Result<(), PolicyError> {
         parameters,
         value_bytes,
         live_access_tokens,
+        token_requests_per_minute,
+        failed_authentications_per_minute,
         registration_bytes,
-        ..
+        registrations_per_minute,
+        all_registrations_per_minute,
+        all_documents_per_minute,
+        consent_pages_per_minute,
     } = *limits;
-    let rates = [
-        limits.token_requests_per_minute,
-        limits.failed_authentications_per_minute,
-        limits.registrations_per_minute,
-        limits.all_registrations_per_minute,
-        limits.all_documents_per_minute,
-        limits.consent_pages_per_minute,
+    let zeroes = [
+        ("request_bytes", request_bytes == 0),
+        ("parameters", parameters == 0),
+        ("value_bytes", value_bytes == 0),
+        ("live_access_tokens", live_access_tokens == 0),
+        ("token_requests_per_minute", token_requests_per_minute == 0),
+        ("failed_authentications_per_minute", failed_authentications_per_minute == 0),
+        ("registration_bytes", registration_bytes == 0),
+        ("registrations_per_minute", registrations_per_minute == 0),
+        ("all_registrations_per_minute", all_registrations_per_minute == 0),
+        ("all_documents_per_minute", all_documents_per_minute == 0),
+        ("consent_pages_per_minute", consent_pages_per_minute == 0),
     ];
-    let sizes = [request_bytes, parameters, value_bytes, live_access_tokens, registration_bytes];
-    let zero = sizes.contains(&0) || rates.contains(&0);
-    if zero { Err(PolicyError::Limit) } else { Ok(()) }
+    match zeroes.into_iter().find(|(_, is_zero)| *is_zero) {
+        Some((limit, _)) => Err(PolicyError::Limit { limit }),
+        None => Ok(()),
+    }
+}
+
+fn check_rates(policy: &Policy) -> Result<(), PolicyError> {
+    let rules = &policy.rate_rules;
+    if let Some((client_id, _)) = rules.clients.iter().find(|(_, limit)| **limit == 0) {
+        return Err(PolicyError::ClientLimit { client_id: client_id.clone() });
+    }
+    let code = rules.error_code;
+    let is_code = !code.is_empty()
+        && code.bytes().all(|b| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'));
+    // Clients that read one of these drop their tokens or their registration.
+    let is_fatal = [
+        ErrorCode::InvalidGrant,
+        ErrorCode::InvalidClient,
+        ErrorCode::UnauthorizedClient,
+        ErrorCode::InvalidToken,
+    ]
+    .into_iter()
+    .any(|fatal| fatal.as_str() == code);
+    if is_code && !is_fatal { Ok(()) } else { Err(PolicyError::RateErrorCode { code }) }
+}
+
+fn check_introspection(policy: &Policy) -> Result<(), PolicyError> {
+    let Some(rules) = &policy.introspection else { return Ok(()) };
+    if !policy.auth_methods.client_secret_basic && !policy.auth_methods.client_secret_post {
+        return Err(PolicyError::IntrospectionMethods);
+    }
+    if rules.callers.is_empty() {
+        return Err(PolicyError::IntrospectionCallers);
+    }
+    match rules.callers.iter().find(|(_, resource)| policy.resource(resource).is_none()) {
+        Some((client_id, resource)) => Err(PolicyError::IntrospectionResource {
+            client_id: client_id.clone(),
+            resource: resource.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
+    if policy.auth_methods.offered().next().is_none() {
+        return Err(PolicyError::AuthMethods);
+    }
+    let Some(rules) = &policy.registration else { return Ok(()) };
+    if rules.initial_access_tokens.as_ref().is_some_and(Vec::is_empty) {
+        return Err(PolicyError::InitialAccessTokens);
+    }
+    check_unverified(policy, "registration")
+}
+
+fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
+    let Some(rules) = &policy.documents else { return Ok(()) };
+    let (at_least, at_most) = (rules.fresh_at_least, rules.fresh_at_most);
+    check_countable("fresh_at_least", at_least)?;
+    check_countable("fresh_at_most", at_most)?;
+    if at_least > at_most {
+        return Err(PolicyError::DocumentsFreshness { at_least, at_most });
+    }
+    if policy.redirect_rules.loopback_ports == LoopbackPorts::Off {
+        return Err(PolicyError::DocumentsPorts);
+    }
+    if !policy.auth_methods.public_clients {
+        return Err(PolicyError::DocumentsMethod);
+    }
+    check_unverified(policy, "client_documents")
+}
+
+/// Checks that a client that the operator did not register, and that states nothing in particular,
+/// can use the code flow and ask for some scope.
+fn check_unverified(policy: &Policy, feature: &'static str) -> Result<(), PolicyError> {
+    let scopes = policy.unverified_scope.as_ref().zip(policy.default_scope.as_ref());
+    let is_nothing_left = |(unverified, default): &(&Scope, &Scope)| {
+        !default.tokens().any(|token| unverified.contains(token))
+    };
+    if let Some((unverified, default)) = scopes.filter(is_nothing_left) {
+        return Err(PolicyError::UnverifiedScope {
+            feature,
+            unverified_scope: unverified.as_str().to_owned(),
+            default_scope: default.as_str().to_owned(),
+        });
+    }
+    if !policy.default_grant_types.authorization_code {
+        return Err(PolicyError::DefaultGrantTypes { feature });
+    }
+    Ok(())
 }

@@ -1,5 +1,4 @@
-//! A call to a protected resource (OAuth 2.1 §5.1.1): the bearer token it carries and what it is
-//! needed for.
+//! A call to a protected resource (OAuth 2.1 §5.1.1): its bearer token, and what the operation needs.
 
 use super::parameters::{Slot, each};
 use super::parts::{Authorization, RequestParts};
@@ -7,72 +6,173 @@ use crate::policy::{Policy, Resource};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, Kind};
+use crate::value::text::log_text;
 
-/// The check of one access token for one resource and the scope that the operation needs.
+/// The check of an access token: whether it is good for what an operation of a resource needs.
 pub struct AccessCheck<'a> {
     pub(crate) token: Option<Credential>,
-    pub(crate) needs: Needs<'a>,
+    pub(crate) needs: &'a Needs,
 }
 
-/// What an operation of a protected resource needs.
-#[derive(Clone, Copy, Debug)]
-pub struct Needs<'a> {
-    /// The resource it belongs to.
-    pub resource: &'a Resource,
-    /// The scope tokens it needs, all of them; none if any token for the resource will do.
-    pub scopes: &'a [&'a str],
-    /// Whether it costs the account something, so that its [balance](crate::Store::balance) must
-    /// suffice.
-    pub billed: bool,
+/// What an operation of a protected resource needs: the resource, the scope, and whether the call is
+/// billed.
+///
+/// [`Policy::needs`] builds it once, when the host starts, and refuses what the policy does not know.
+/// It owns what it names, so that a host keeps it beside its server. A check borrows it.
+///
+/// ```
+/// use grantcore::blocking::Server;
+/// use grantcore::{Access, Authorization, Error, FromStore, MemoryStore, Needs, Policy};
+///
+/// struct Notes {
+///     server: Server<MemoryStore>,
+///     read: Needs,
+///     export: Needs,
+/// }
+///
+/// impl Notes {
+///     fn new() -> Result<Self, Box<dyn std::error::Error>> {
+///         let mcp = "https://mcp.example/mcp";
+///         let policy = Policy::builder("https://auth.example")
+///             .scope("notes:read", "Read your notes")
+///             .resource(mcp, "notes:read")
+///             .build()?;
+///         Ok(Self {
+///             read: policy.needs(mcp, "notes:read")?,
+///             export: policy.needs(mcp, "notes:read")?.billed(),
+///             server: Server::new(policy, MemoryStore::new(), FromStore),
+///         })
+///     }
+///
+///     fn read(&self, header: &[u8]) -> Result<Access, Error<std::convert::Infallible>> {
+///         self.server.check(&Authorization::One(header), &self.read)
+///     }
+/// }
+/// # let notes = Notes::new()?;
+/// # assert!(notes.read(b"Bearer x").is_err() && notes.export.is_billed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    pub(crate) resource: Resource,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) billed: bool,
 }
 
-impl<'a> Needs<'a> {
-    /// Any token for this resource will do, and the call is free.
-    pub const fn of(resource: &'a Resource) -> Self {
-        Self { resource, scopes: &[], billed: false }
-    }
+/// Why a policy has nothing that satisfies these needs.
+///
+/// The message names the value, the rule that it breaks and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NeedsError {
+    /// The resource is not one of the policy's: no token is for it.
+    #[error(
+        "resource '{}' is refused: the policy has no such resource, so that no token could be for \
+         it. Name one of the policy's resources, or add it with PolicyBuilder::resource().",
+        log_text(resource)
+    )]
+    ResourceUnknown {
+        /// The identifier as it was given.
+        resource: String,
+    },
+    /// The policy does not declare the scope token: no client can be granted it.
+    #[error(
+        "scope '{}' is refused: the policy does not declare it, so that no client could be granted \
+         it. Correct it, or declare it with PolicyBuilder::scope().",
+        log_text(scope)
+    )]
+    ScopeUndeclared {
+        /// The token as it was given.
+        scope: String,
+    },
+    /// The scope has `offline_access` (MCP, Scope Selection Strategy).
+    #[error(
+        "scope 'offline_access' is refused: it asks the authorization server for a refresh token and \
+         means nothing to a resource (MCP, Scope Selection Strategy). Leave it out."
+    )]
+    OfflineAccess,
+}
 
-    /// It needs these scope tokens.
-    #[must_use = "the narrower needs are the ones returned"]
-    pub const fn scopes(self, scopes: &'a [&'a str]) -> Self {
-        Self { scopes, ..self }
+impl Policy {
+    /// Returns the needs of an operation of this resource, for
+    /// [`Server::check`](crate::Server::check): a token whose scope has each of these tokens, which are
+    /// separated by spaces, or tokens that [include](crate::PolicyBuilder::scope_implies) them. With an
+    /// empty scope, any token for the resource suffices.
+    ///
+    /// # Errors
+    /// Returns [`NeedsError`] if the policy has no such resource, or does not declare a scope token.
+    /// Such an operation would refuse every call.
+    pub fn needs(&self, resource: &str, scope: &str) -> Result<Needs, NeedsError> {
+        let Some(own) = self.resource(resource) else {
+            return Err(NeedsError::ResourceUnknown { resource: resource.to_owned() });
+        };
+        let mut scopes: Vec<String> = Vec::new();
+        for token in scope.split(' ').filter(|token| !token.is_empty()) {
+            if !self.knows_scope(token) {
+                return Err(NeedsError::ScopeUndeclared { scope: token.to_owned() });
+            }
+            if token == "offline_access" {
+                return Err(NeedsError::OfflineAccess);
+            }
+            if scopes.iter().all(|named| named != token) {
+                scopes.push(token.to_owned());
+            }
+        }
+        Ok(Needs { resource: own.clone(), scopes, billed: false })
     }
+}
 
-    /// It costs the account something.
+impl Needs {
+    /// Makes the call a billed one: the account's [balance](crate::Accounts::balance) must suffice.
+    /// Default: calls are free.
     #[must_use = "the needs of a billed call are the ones returned"]
-    pub const fn billed(self) -> Self {
+    pub fn billed(self) -> Self {
         Self { billed: true, ..self }
+    }
+
+    /// Returns the resource.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// Returns the scope tokens, all of which are needed. None: any token for the resource suffices.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(String::as_str)
+    }
+
+    /// Returns whether the call is billed.
+    pub fn is_billed(&self) -> bool {
+        self.billed
     }
 }
 
 impl<'a> AccessCheck<'a> {
-    /// Reads the `Authorization` header. Tokens in the query or the body are not looked at (OAuth
-    /// 2.1 §5.1).
+    /// Reads the `Authorization` header. Tokens in the query or the body are ignored (OAuth 2.1 §5.1).
     ///
     /// # Errors
-    /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one.
-    pub fn parse(authorization: &Authorization<'_>, needs: Needs<'a>) -> Result<Self, Refusal> {
+    /// Returns a [`Refusal`] with the challenge if there is no bearer credential, or a malformed one.
+    pub fn parse(authorization: &Authorization<'_>, needs: &'a Needs) -> Result<Self, Refusal> {
         match authorization.credentials("Bearer") {
             None if matches!(authorization, Authorization::Several) => {
-                Err(refuse(Reason::BearerMalformed, &needs))
+                Err(refuse(Reason::BearerMalformed, needs))
             }
-            // A scheme without a credential is what a client sends that has stored no token. Only a
-            // 401 makes it authorize anew (RS-03).
-            None | Some([]) => Err(refuse(Reason::TokenMissing, &needs)),
+            // A client that has stored no token sends the scheme alone. Only a 401 makes it authorize
+            // anew (RS-03).
+            None | Some([]) => Err(refuse(Reason::TokenMissing, needs)),
             Some(token) => Self::of(token, needs),
         }
     }
 
-    /// Reads the `Authorization` header, or else, if the policy [allows
-    /// it](crate::CheckRules::bearer_in_body), `access_token` in the form body of a request
-    /// whose method has one (OAuth 2.1 §5.1.2). Never the query.
+    /// Reads the `Authorization` header. If the policy
+    /// [allows it](crate::CheckRules::with_bearer_in_body), the token can be in the form body instead,
+    /// as `access_token` (OAuth 2.1 §5.1.2). The query is ignored.
     ///
     /// # Errors
-    /// A [`Refusal`] with the challenge when there is no bearer credential, or a malformed one, or
+    /// Returns a [`Refusal`] with the challenge if there is no bearer credential, a malformed one, or
     /// one in both places.
     pub fn of_request(
         incoming: &RequestParts<'_>,
-        needs: Needs<'a>,
+        needs: &'a Needs,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
         let slot = token_in_body(incoming, policy);
@@ -81,13 +181,13 @@ impl<'a> AccessCheck<'a> {
             (Some(token), header) if !slot.repeated && !has_credentials(header) => {
                 Self::of(token.as_bytes(), needs)
             }
-            (Some(_), _) => Err(refuse(Reason::BearerMalformed, &needs)),
+            (Some(_), _) => Err(refuse(Reason::BearerMalformed, needs)),
         }
     }
 
-    fn of(token: &[u8], needs: Needs<'a>) -> Result<Self, Refusal> {
+    fn of(token: &[u8], needs: &'a Needs) -> Result<Self, Refusal> {
         if !is_token68(token) {
-            return Err(refuse(Reason::BearerMalformed, &needs));
+            return Err(refuse(Reason::BearerMalformed, needs));
         }
         let token = std::str::from_utf8(token)
             .ok()
@@ -96,23 +196,23 @@ impl<'a> AccessCheck<'a> {
     }
 }
 
-/// Returns whether there is any credential in the header. The scheme `Bearer` alone is none.
+/// Returns whether the header has a credential. The scheme `Bearer` alone is none.
 fn has_credentials(authorization: &Authorization<'_>) -> bool {
     let is_bare = authorization.credentials("Bearer").is_some_and(<[u8]>::is_empty);
     !matches!(authorization, Authorization::None) && !is_bare
 }
 
-fn refuse(reason: Reason, needs: &Needs<'_>) -> Refusal {
-    Refusal::challenge(reason, needs.resource, needs.scopes)
+fn refuse(reason: Reason, needs: &Needs) -> Refusal {
+    Refusal::challenge(reason, &needs.resource, &needs.scopes)
 }
 
-/// What a form says of `access_token`, where it may say anything. A body that is none of ours to
-/// read says nothing.
+/// Returns `access_token` of the form body, if the policy and the method allow one there. A body that
+/// is not a form, or that breaks a limit, has none.
 fn token_in_body<'a>(incoming: &RequestParts<'a>, policy: &Policy) -> Slot<'a> {
     let mut slot = Slot::default();
     let has_body = matches!(incoming.method, "POST" | "PUT" | "PATCH");
     if let (true, true, Ok(body)) =
-        (policy.checks().bearer_in_body, has_body, incoming.form(policy.limits()))
+        (policy.check_rules().bearer_in_body, has_body, incoming.form(policy.limits()))
     {
         let read = each(body, policy.limits(), |name, value| {
             if name == "access_token" {
@@ -126,7 +226,7 @@ fn token_in_body<'a>(incoming: &RequestParts<'a>, policy: &Policy) -> Slot<'a> {
     slot
 }
 
-/// A run of token characters, then any padding (RFC 9110 §11.2).
+/// Returns whether this is a `token68`: token characters, then any padding (RFC 9110 §11.2).
 fn is_token68(text: &[u8]) -> bool {
     let is_token =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');

@@ -1,6 +1,7 @@
 //! The authorization request (OAuth 2.1 §4.1.1), from a query string or form body.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::document::Fetch;
 use super::parameters::{Slot, each};
@@ -12,8 +13,8 @@ use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::prompt::RequestDigest;
 
-/// An authorization request whose client is named and whose bytes could be decoded. All else is
-/// judged when the client is known, for only then is it known where an error may be sent.
+/// An authorization request that names a client and whose bytes could be decoded. Everything else is
+/// judged when the client is known: only then is it known where an error can be sent.
 pub struct AuthorizationRequest<'a> {
     pub(crate) user: Option<User<'a>>,
     pub(crate) client_id: Cow<'a, str>,
@@ -28,44 +29,104 @@ pub struct AuthorizationRequest<'a> {
     pub(crate) request_uri: Slot<'a>,
     pub(crate) prompt: Slot<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
-    /// What came of fetching the client's metadata document, if the host was asked to.
+    /// The result of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
 }
 
-/// The user that the host has authenticated, and in which browser session.
+/// The user whom the host has authenticated, and the browser session.
+///
+/// ```
+/// use grantcore::{User, UserError};
+///
+/// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
+/// assert_eq!(alice.subject(), "alice");
+/// assert_eq!(User::new("alice", b"").err(), Some(UserError::SessionEmpty));
+/// # Ok::<(), UserError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct User<'a> {
-    /// The host's stable name of the account.
-    pub subject: &'a str,
-    /// Something only this browser session has, such as its session id. The consent page is bound
-    /// to it; records keep a digest.
-    pub session: &'a [u8],
-    /// The request that the user has signed in for, or chosen this account for, in this session
-    /// ([`signed_in_for`](Self::signed_in_for)). `None` if the user was signed in before.
-    pub signed_in_for: Option<RequestDigest>,
+    pub(crate) subject: &'a str,
+    pub(crate) session: &'a [u8],
+    pub(crate) signed_in_for: Option<RequestDigest>,
+}
+
+/// Why there is no such user. It is a fault of the host's, not of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UserError {
+    /// The subject is empty: the grants of all users without a name would belong to one user.
+    #[error(
+        "the subject is empty: it names the user's account, and all grants of one subject belong to \
+         one user. Pass the account's stable name, or no user if nobody is signed in."
+    )]
+    SubjectEmpty,
+    /// The session is empty: the consent page would be bound to every browser.
+    #[error(
+        "the session is empty: it binds the consent page to the browser that saw it \
+         (RFC 6749 §10.12), and an empty one binds it to every browser. Pass the secret id of the \
+         browser's session."
+    )]
+    SessionEmpty,
 }
 
 impl<'a> User<'a> {
-    /// The user with this account, signed in at this browser session.
-    pub const fn new(subject: &'a str, session: &'a [u8]) -> Self {
-        Self { subject, session, signed_in_for: None }
+    /// Returns the user with this account, signed in at this browser session.
+    ///
+    /// `subject` is the host's stable name of the account (OAuth 2.1 §7.4). `session` is a secret that
+    /// only this browser session has, such as its session id. The consent page is bound to it; records
+    /// keep a digest.
+    ///
+    /// # Errors
+    /// Returns [`UserError`] if one of them is empty. Respond with status 500: the request cannot help
+    /// it. A user who is treated as nobody would be sent to the login page again and again.
+    // Refused here and not when a request is decided: no operation can then be given such a user, by
+    // whatever way it is driven, and the error arises where the host reads its session.
+    pub const fn new(subject: &'a str, session: &'a [u8]) -> Result<Self, UserError> {
+        if subject.is_empty() {
+            return Err(UserError::SubjectEmpty);
+        }
+        if session.is_empty() {
+            return Err(UserError::SessionEmpty);
+        }
+        Ok(Self { subject, session, signed_in_for: None })
     }
 
-    /// Records that the user has signed in for this request, and for no other: what the login page
-    /// [named](crate::LoginPage::request), kept by the host in the browser's session until then.
+    /// Records that the user has signed in for this request, or has chosen this account for it, in
+    /// this session. Default: the user was signed in before.
+    ///
+    /// `request` is what the login page [named](crate::LoginPage::request). The host keeps it in the
+    /// browser's session until the user has signed in. It answers a `prompt` of this request and of no
+    /// other.
     #[must_use = "the user who has signed in is the one returned"]
     pub const fn signed_in_for(self, request: RequestDigest) -> Self {
         Self { signed_in_for: Some(request), ..self }
     }
+
+    /// Returns the host's name of the account.
+    pub const fn subject(&self) -> &'a str {
+        self.subject
+    }
+
+    /// Returns the secret of the browser session.
+    pub const fn session(&self) -> &'a [u8] {
+        self.session
+    }
+}
+
+/// Shows the subject, and nothing of the session's secret.
+impl fmt::Debug for User<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("subject", &self.subject).finish_non_exhaustive()
+    }
 }
 
 impl<'a> AuthorizationRequest<'a> {
-    /// Reads a GET with a query or a POST with a form body; `user` is whoever the host has
-    /// authenticated, if anyone.
+    /// Reads a GET with a query or a POST with a form body. `user` is the user whom the host has
+    /// authenticated, or `None` if nobody is signed in.
     ///
     /// # Errors
-    /// A [`Refusal`] to show to the user when the method is another, the parameters cannot be
-    /// decoded or are over a cap, or the client is not named exactly once.
+    /// Returns a [`Refusal`] to show to the user if the method is another, the parameters cannot be
+    /// decoded or break a limit, or the client is not named exactly once.
     pub fn parse(
         incoming: &RequestParts<'a>,
         user: Option<User<'a>>,
@@ -75,7 +136,7 @@ impl<'a> AuthorizationRequest<'a> {
             .map_err(|fault| Refusal::of(fault, Endpoint::Authorization))
     }
 
-    /// The same request, with what came of fetching the client's document.
+    /// Adds the result of fetching the client's metadata document.
     pub fn with_document(self, fetch: Fetch<'a>) -> Self {
         Self { fetched: Some(fetch), ..self }
     }
@@ -140,7 +201,8 @@ impl<'a> AuthorizationRequest<'a> {
         }
     }
 
-    /// The first parameter other than client, redirect URI and resource that came twice.
+    /// Returns the first parameter that was sent twice. The client and the redirect URI are judged
+    /// apart, and a resource can be sent several times (RFC 8707 §2).
     pub(crate) fn repeated(&self) -> Option<&'static str> {
         [
             ("response_type", &self.response_type),
@@ -157,7 +219,7 @@ impl<'a> AuthorizationRequest<'a> {
         .find_map(|(name, slot)| slot.repeated.then_some(name))
     }
 
-    /// The name of this request: of every parameter that is looked at, however it was encoded.
+    /// Returns the digest of every parameter that is read, however it was encoded.
     pub(crate) fn digest(&self) -> RequestDigest {
         let slots = [
             Some(&*self.client_id),
@@ -172,11 +234,12 @@ impl<'a> AuthorizationRequest<'a> {
         ];
         let resources = self.resources.iter().map(|resource| Some(&**resource));
         let mut text = Vec::with_capacity(512);
-        // Lengths keep the values apart, and an absent value is no empty one.
+        // Lengths keep the values apart, and an absent value differs from an empty one.
         for value in slots.into_iter().chain(resources) {
+            let bytes = value.map_or(&b""[..], str::as_bytes);
             text.push(u8::from(value.is_some()));
-            text.extend(value.unwrap_or_default().len().to_be_bytes());
-            text.extend(value.unwrap_or_default().as_bytes());
+            text.extend(bytes.len().to_be_bytes());
+            text.extend(bytes);
         }
         RequestDigest::of(&text)
     }

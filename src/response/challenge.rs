@@ -14,7 +14,7 @@ impl Challenge {
             header.extend([", ", name, "=\"", value, "\""]);
         };
         let code = refusal.code();
-        if code == Some(ErrorCode::InvalidToken) && !policy.checks().error_in_header {
+        if code == Some(ErrorCode::InvalidToken) && !policy.check_rules().error_in_header {
             return header;
         }
         if let Some(code) = code {

@@ -1,4 +1,5 @@
-//! The discovery documents (RFC 8414, RFC 9728): what is enabled, where it is, and nothing else.
+//! The discovery documents (RFC 8414, RFC 9728): what is on, where it is, and nothing else. The
+//! methods that make them extend [`Policy`].
 
 use serde::Serialize;
 
@@ -7,7 +8,7 @@ use crate::policy::{Policy, Resource, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
 use crate::value::resource::{self, well_known};
 
-/// RFC 8414 §2.
+/// The metadata of the authorization server (RFC 8414 §2).
 #[derive(Serialize)]
 struct ServerMetadata<'a> {
     issuer: &'a str,
@@ -36,7 +37,7 @@ struct ServerMetadata<'a> {
     protected_resources: Vec<&'a str>,
 }
 
-/// RFC 9728 §2.
+/// The metadata of a protected resource (RFC 9728 §2).
 #[derive(Serialize)]
 struct ResourceMetadata<'a> {
     resource: &'a str,
@@ -46,40 +47,40 @@ struct ResourceMetadata<'a> {
     bearer_methods_supported: &'a [&'a str],
 }
 
-/// A discovery document, where clients look for it.
+/// A discovery document, at one of the URLs where clients look for it.
 #[derive(Clone, Debug)]
 pub struct WellKnown {
-    /// Its address.
+    /// The URL.
     pub url: String,
-    /// What to answer there.
+    /// The response to a GET of the URL.
     pub reply: Reply,
 }
 
 impl WellKnown {
-    /// What of its address comes after the origin: where to mount it, on the host that the address
-    /// names. A resource whose identifier has a query has it here too.
+    /// Returns the path of the URL, with the query of a resource's identifier: where to mount the
+    /// document, on the URL's host.
     pub fn path(&self) -> &str {
         resource::path(&self.url)
     }
 }
 
 impl Policy {
-    /// The authorization server's metadata document (RFC 8414 §3.2).
+    /// Returns the authorization server's metadata document (RFC 8414 §3.2).
     pub fn server_metadata(&self) -> Reply {
         let methods = || self.auth_methods().offered().map(AuthMethod::name).collect();
         document(&ServerMetadata {
             issuer: self.issuer(),
             authorization_endpoint: self.authorization_endpoint(),
             token_endpoint: self.token_endpoint(),
-            revocation_endpoint: self.revocation().map(|_| self.revocation_endpoint()),
-            introspection_endpoint: self.introspection().map(|_| self.introspection_endpoint()),
-            registration_endpoint: self.registration().map(|_| self.registration_endpoint()),
+            revocation_endpoint: self.revocation_endpoint(),
+            introspection_endpoint: self.introspection_endpoint(),
+            registration_endpoint: self.registration_endpoint(),
             scopes_supported: self.scopes().iter().map(ScopeInfo::name).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],
             revocation_endpoint_auth_methods_supported: self.revocation().map(|_| methods()),
-            // A resource server proves who it is.
+            // A public client cannot ask (RFC 7662 §2.1).
             introspection_endpoint_auth_methods_supported: self.introspection().map(|_| {
                 let methods =
                     self.auth_methods().offered().filter(|method| *method != AuthMethod::None);
@@ -88,20 +89,36 @@ impl Policy {
             token_endpoint_auth_methods_supported: methods(),
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
-            client_id_metadata_document_supported: self.documents().map(|_| true),
+            client_id_metadata_document_supported: self.client_documents().map(|_| true),
             protected_resources: self.resources().iter().map(Resource::identifier).collect(),
         })
     }
 
-    /// Returns every address at which clients look for these documents, with the response to send
-    /// there. GET only. The server's document is served under the well-known suffix between host
-    /// and path (RFC 8414 §3.1), after the path, and at the root; with the
-    /// [OpenID alias](crate::PolicyBuilder::openid_alias), under `openid-configuration` in the same
-    /// three places. A resource's document is served under the suffix between host and path
-    /// (RFC 9728 §3.1), and that of the main resource (the default one, or the only one) at its
-    /// root too.
+    /// Returns every URL at which clients look for these documents, with the response to a GET. Each
+    /// URL is there once.
     ///
-    /// Resources on other hosts than the issuer's have their documents there.
+    /// The server's document is served under the well-known suffix between host and path
+    /// (RFC 8414 §3.1), after the path, and at the root. With the
+    /// [OpenID alias](crate::PolicyBuilder::openid_alias), it is served under `openid-configuration` in
+    /// the same three places. A resource's document is served under the suffix between host and path
+    /// (RFC 9728 §3.1). That of the default resource, or of the only one, is served at the root of its
+    /// host too. A resource on another host than the issuer's has its documents on its own host.
+    ///
+    /// ```
+    /// let policy = grantcore::Policy::builder("https://auth.example")
+    ///     .resource("https://mcp.example/mcp", "")
+    ///     .build()?;
+    /// let urls: Vec<_> = policy.well_known().into_iter().map(|document| document.url).collect();
+    /// assert_eq!(
+    ///     urls,
+    ///     [
+    ///         "https://auth.example/.well-known/oauth-authorization-server",
+    ///         "https://mcp.example/.well-known/oauth-protected-resource/mcp",
+    ///         "https://mcp.example/.well-known/oauth-protected-resource",
+    ///     ]
+    /// );
+    /// # Ok::<(), grantcore::PolicyError>(())
+    /// ```
     pub fn well_known(&self) -> Vec<WellKnown> {
         let suffixes = ["oauth-authorization-server", "openid-configuration"];
         let suffixes = suffixes.into_iter().take(if self.has_openid_alias() { 2 } else { 1 });
@@ -114,7 +131,7 @@ impl Policy {
         let of_resource = |url, own| WellKnown { url, reply: self.resource_metadata(own) };
         let resources =
             self.resources().iter().map(|own| of_resource(own.metadata_url().to_owned(), own));
-        // After them: where a resource is a whole origin, its own document is at the root.
+        // Last, so that a resource that is a whole origin keeps its own document at the root.
         let root = self.main_resource().map(|own| {
             of_resource(resource::at_root(own.identifier(), "oauth-protected-resource"), own)
         });
@@ -127,18 +144,19 @@ impl Policy {
         found
     }
 
-    /// Where the server's document is: the well-known suffix between host and path (RFC 8414 §3.1).
+    /// Returns the URL of the authorization server's metadata document: the well-known suffix between
+    /// host and path (RFC 8414 §3.1).
     pub fn server_metadata_url(&self) -> String {
         well_known(self.issuer(), "oauth-authorization-server")
     }
 
-    /// A protected resource's metadata document (RFC 9728 §3.2).
+    /// Returns a protected resource's metadata document (RFC 9728 §3.2).
     pub fn resource_metadata(&self, resource: &Resource) -> Reply {
         document(&ResourceMetadata {
             resource: resource.identifier(),
             authorization_servers: [self.issuer()],
             scopes_supported: resource.scopes().collect(),
-            bearer_methods_supported: if self.checks().bearer_in_body {
+            bearer_methods_supported: if self.check_rules().bearer_in_body {
                 &["header", "body"]
             } else {
                 &["header"]
@@ -147,9 +165,10 @@ impl Policy {
     }
 }
 
-/// Documents may be cached for a while; they change only with the server's configuration.
+/// Returns a document. It can be cached for a while, because it changes with the policy only.
+#[expect(clippy::expect_used, reason = "plain structs of texts, booleans and lists serialize")]
 fn document(value: &impl Serialize) -> Reply {
-    let body = serde_json::to_string(value).unwrap_or_default();
+    let body = serde_json::to_string(value).expect("metadata serialize");
     Reply {
         status: 200,
         headers: vec![

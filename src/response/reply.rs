@@ -127,11 +127,13 @@ impl Refusal {
         match self.code() {
             None => {
                 let has_error = self.endpoint() == Endpoint::Resource
-                    && policy.checks().body_error_without_token;
+                    && policy.check_rules().body_error_without_token;
                 let description = "The request has no access token.";
                 has_error.then(|| (ErrorCode::InvalidToken.as_str(), description.into()))
             }
-            Some(ErrorCode::TooManyRequests) => Some((policy.rates().code, self.description())),
+            Some(ErrorCode::TooManyRequests) => {
+                Some((policy.rate_rules().error_code, self.description()))
+            }
             Some(code) => Some((code.as_str(), self.description())),
         }
     }

@@ -231,12 +231,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     pub async fn check(
         &self,
         authorization: &Authorization<'_>,
-        needs: Needs<'_>,
+        needs: &Needs,
     ) -> Result<Access, Error<S::Error>> {
         self.decide(AccessCheck::parse(authorization, needs), Limit::None, "").await
     }
 
-    /// Checks a whole request: where the policy [allows it](crate::CheckRules::bearer_in_body), the
+    /// Checks a whole request: where the policy [allows it](crate::CheckRules::with_bearer_in_body), the
     /// token may be in a form body.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     pub async fn check_request(
         &self,
         request: &RequestParts<'_>,
-        needs: Needs<'_>,
+        needs: &Needs,
     ) -> Result<Access, Error<S::Error>> {
         let parsed = AccessCheck::of_request(request, needs, &self.core.policy);
         self.decide(parsed, Limit::None, request.source).await

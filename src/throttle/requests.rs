@@ -57,7 +57,8 @@ impl Throttle {
         let bucket = policy.rate_bucket(&request.rate_hit(source));
         let is_counted_elsewhere = refusal.is_some_and(|refusal| {
             refusal.reason() == Reason::AuthenticationsThrottled
-                || policy.rates().authenticated_only && is_failure(&request.credentials, refusal)
+                || policy.rate_rules().authenticated_only
+                    && is_failure(&request.credentials, refusal)
         });
         if is_counted_elsewhere {
             requests.give_back(&bucket.key, *at);
@@ -72,7 +73,7 @@ impl Throttle {
 /// tokens prove it.
 fn proves_bucket(policy: &Policy, source: &str, refusal: Option<&Refusal>) -> bool {
     let Some(refusal) = refusal else { return true };
-    let is_of_client_alone = match policy.rates().key {
+    let is_of_client_alone = match &policy.rate_rules().key {
         RateKey::Client => true,
         RateKey::ClientAndSource => source.is_empty(),
         RateKey::ClientAndGrant | RateKey::Custom(_) => false,

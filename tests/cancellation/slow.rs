@@ -71,10 +71,10 @@ impl Fixture {
     }
 
     fn with(trail_rules: AuditPolicy) -> Self {
-        let rules = IntrospectionRules::new().resource_server("web", MCP);
+        let rules = IntrospectionRules::default().with_resource_server("web", MCP);
         let policy = policy()
             .revocation(RevocationRules::default())
-            .registration(RegistrationRules::open())
+            .registration(RegistrationRules::default())
             .client_documents(DocumentRules::default())
             .introspection(rules);
         let world = World::with(policy);

@@ -166,7 +166,7 @@ fn i46_an_event_is_attributed_to_a_live_flow_a_proven_client_or_the_operator() {
         }),
         ("a connection that does not exist", Unattributed, &|| {
             let grant = grantcore::GrantId::from_bytes([7; 16]);
-            drop(world.server.revoke_connection(ALICE.subject, grant));
+            drop(world.server.revoke_connection(ALICE.subject(), grant));
         }),
         ("nobody is signed in", Unattributed, &|| {
             drop(world.authorize_as(&Params::authorize(), None));
@@ -195,14 +195,14 @@ fn i46_an_event_is_attributed_to_a_live_flow_a_proven_client_or_the_operator() {
         }),
         ("the end of a flow", Attributed, &|| {
             let grant = world.grants()[0].record.id();
-            drop(world.server.revoke_connection(ALICE.subject, grant));
+            drop(world.server.revoke_connection(ALICE.subject(), grant));
         }),
     ];
     for (name, expected, step) in rows {
         assert_eq!(class(step), expected, "{name}");
     }
     for grant in world.grants() {
-        drop(world.server.revoke_connection(ALICE.subject, grant.record.id()));
+        drop(world.server.revoke_connection(ALICE.subject(), grant.record.id()));
     }
     assert_eq!(class(&|| drop(world.check(&tokens.access, &[]))), Unattributed, "a dead token");
 }

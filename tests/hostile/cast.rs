@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::{Server, Store};
 use grantcore::{
     Client, Digest, DocumentRules, Entropy, Event, FromStore, Grant, GrantId, IntrospectionRules,
-    MemoryStore, Policy, RegistrationRules, RevocationRules, SecretMethod, Stored, StoredSecret,
-    Timestamp, User,
+    Limits, MemoryStore, Policy, RegistrationRules, RevocationRules, SecretMethod, Stored,
+    StoredSecret, Timestamp, User,
 };
 
 use crate::random::Random;
@@ -175,7 +175,7 @@ impl Cast {
 
     pub fn user(index: usize) -> User<'static> {
         let (subject, session) = USERS[index];
-        User::new(subject, session)
+        User::new(subject, session).unwrap()
     }
 
     pub fn wait(&self, seconds: u64) {
@@ -211,22 +211,21 @@ pub fn grant_of(credential: &str) -> Option<GrantId> {
 }
 
 fn policy(random: &mut Random) -> Policy {
-    let mut registration = RegistrationRules::open();
-    registration.management = true;
     let policy = Policy::builder("https://auth.example")
         .scope("read", "Read your notes")
         .scope("write", "Change your notes")
         .default_scope("read")
         .resource(MCP, "read write")
-        .registration(registration)
+        .registration(RegistrationRules::default())
         .client_documents(DocumentRules::default())
         .revocation(RevocationRules::default())
-        .introspection(IntrospectionRules::new().resource_server("resource", MCP))
-        .limits(|limits| {
-            limits.token_requests_per_minute = u32::MAX;
-            limits.failed_authentications_per_minute = u32::MAX;
-            limits.registrations_per_minute = u32::MAX;
-        });
+        .introspection(IntrospectionRules::default().with_resource_server("resource", MCP))
+        .limits(
+            Limits::default()
+                .with_token_requests_per_minute(u32::MAX)
+                .with_failed_authentications_per_minute(u32::MAX)
+                .with_registrations_per_minute(u32::MAX),
+        );
     let policy = match random.below(3) {
         0 => policy,
         1 => policy.replay_window(std::time::Duration::from_secs(30)),

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use grantcore::{
-    AuthorizationStep, Choice, Error, ErrorCode, Grant, GrantId, GrantState, Needs, Refusal, Reply,
-    Stored,
+    AuthorizationStep, Choice, Error, ErrorCode, Grant, GrantId, GrantState, Refusal, Reply, Stored,
 };
 use serde_json::Value;
 use url::Url;
@@ -406,8 +405,8 @@ fn registration(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
 
 fn check(cast: &Cast, request: &Request) -> Result<Seen, Fault> {
     let policy = cast.server.policy();
-    let resource = policy.resource(MCP).ok_or("no such resource")?;
-    let answer = outcome(cast.server.check(&request.header(), Needs::of(resource)));
+    let needs = policy.needs(MCP, "").map_err(|error| error.to_string())?;
+    let answer = outcome(cast.server.check(&request.header(), &needs));
     match answer {
         Ok(access) => {
             let [header] = &*request.authorization else { return Err("several tokens".into()) };

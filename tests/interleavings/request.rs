@@ -6,6 +6,7 @@
 //! request.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use grantcore::{
     Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice,
@@ -15,7 +16,7 @@ use grantcore::{
 };
 
 use crate::support::params::Params;
-use crate::support::{ALICE, Granted, param};
+use crate::support::{ALICE, Granted, needs, param, policy};
 
 /// What a request asks for. The last two are the host's own: they raise an epoch, in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -142,7 +143,6 @@ impl Ask {
             body: bytes.as_bytes(),
             ..RequestParts::default()
         };
-        let needs = Needs::of(&policy.resources()[0]);
         match self {
             Self::Authorize => {
                 let incoming = RequestParts {
@@ -165,12 +165,17 @@ impl Ask {
             }
             Self::Revoke => Box::new(RevocationRequest::parse(&post, policy).expect("a form")),
             Self::Check => Box::new(
-                AccessCheck::parse(&Authorization::One(bytes.as_bytes()), needs).expect("a header"),
+                AccessCheck::parse(&Authorization::One(bytes.as_bytes()), &NEEDS)
+                    .expect("a header"),
             ),
             Self::RaiseClient | Self::RaiseAccount => unreachable!("no request"),
         }
     }
 }
+
+/// What the call of the model needs. Its resource is the same under every policy of the model.
+static NEEDS: LazyLock<Needs> =
+    LazyLock::new(|| needs(&policy().build().expect("the policy of the tests"), 0, ""));
 
 /// The same refresh token with another letter in the middle of its family secret.
 fn forged(token: &str) -> String {

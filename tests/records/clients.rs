@@ -94,8 +94,7 @@ fn of_themselves() -> Vec<(&'static str, Client)> {
 
 /// Registered where registrations cannot be managed.
 fn unmanaged() -> Client {
-    let mut rules = RegistrationRules::open();
-    rules.management = false;
+    let rules = RegistrationRules::default().with_management(false);
     let world = World::with(policy().registration(rules));
     let told = world.registered(&metadata());
     world.client(told["client_id"].as_str().unwrap()).unwrap()

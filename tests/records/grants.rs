@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantcore::{
-    Choice, Client, Grant, GrantTypes, PolicyBuilder, Reason, RevocationRules, RevokedBy,
+    Choice, Client, Grant, GrantTypes, Lifetimes, PolicyBuilder, Reason, RevocationRules, RevokedBy,
 };
 
 use crate::support::params::Params;
@@ -92,7 +92,10 @@ fn in_use() -> Vec<(&'static str, Grant)> {
             "grant-active-refreshed-windowed",
             active(windowed(), |world, first| refreshed_twice(world, &first)),
         ),
-        ("grant-active-for-ever", active(policy().refresh_absolute_lifetime(None), |_, _| ())),
+        (
+            "grant-active-for-ever",
+            active(policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)), |_, _| ()),
+        ),
         ("grant-active-without-refresh", without_refresh()),
         ("grant-active-several-tokens", several_tokens()),
         (

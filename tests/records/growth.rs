@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grantcore::PolicyBuilder;
+use grantcore::{Lifetimes, Limits, PolicyBuilder};
 
 use crate::Record;
 use crate::grants::{only, windowed};
@@ -14,7 +14,8 @@ const OFTEN: u64 = 10_000;
 /// The record's bytes, in text and in binary, after each of so many refreshes, one every so many
 /// seconds.
 fn sizes(policy: PolicyBuilder, every: u64, times: u64) -> Vec<(usize, usize)> {
-    let world = World::with(policy.limits(|limits| limits.token_requests_per_minute = u32::MAX));
+    let world =
+        World::with(policy.limits(Limits::default().with_token_requests_per_minute(u32::MAX)));
     let first = world.tokens().refresh.unwrap();
     let steps = (1..=times).scan(first, |token, step| {
         world.at(step * every);
@@ -26,7 +27,7 @@ fn sizes(policy: PolicyBuilder, every: u64, times: u64) -> Vec<(usize, usize)> {
 }
 
 fn for_ever(policy: PolicyBuilder) -> PolicyBuilder {
-    policy.refresh_absolute_lifetime(None)
+    policy.lifetimes(Lifetimes::default().with_refresh_absolute(None))
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grantcore::{
-    Choice, ClientStatus, PolicyBuilder, RegistrationRules, RevocationRules, RevokedBy,
+    Choice, ClientStatus, Lifetimes, Limits, PolicyBuilder, RegistrationRules, RevocationRules,
+    RevokedBy,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -65,13 +66,13 @@ fn rules(windowed: bool, for_ever: bool) -> PolicyBuilder {
     let mut rules = policy()
         .resource(NOTES, "read admin")
         .default_resource(MCP)
-        .registration(RegistrationRules::open())
+        .registration(RegistrationRules::default())
         .revocation(RevocationRules::default())
-        .limits(|limits| limits.token_requests_per_minute = u32::MAX);
+        .limits(Limits::default().with_token_requests_per_minute(u32::MAX));
     if windowed {
         rules = rules.replay_window(Duration::from_secs(3600));
     }
-    if for_ever { rules.refresh_absolute_lifetime(None) } else { rules }
+    if for_ever { rules.lifetimes(Lifetimes::default().with_refresh_absolute(None)) } else { rules }
 }
 
 /// A world, and what a walk has had in it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grantcore::blocking::{AuditLog, Server};
 use grantcore::{
     AuditError, AuditPolicy, AuditQuery, Authorization, Choice, ClientStatus, Endpoint, ErrorCode,
-    Event, EventKind, FromStore, IntrospectionRules, MemoryAuditLog, Needs, Reason, Refusal,
+    Event, EventKind, FromStore, IntrospectionRules, Limits, MemoryAuditLog, Reason, Refusal,
     RegistrationRules, Reply, RequestParts, RevocationRules, RevokedBy, Timestamp,
 };
 
@@ -16,14 +16,15 @@ use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::{Broken, Fault, TestStore};
 use crate::support::{
-    ALICE, Answered, Granted, Outcome, SECRET, T, VERIFIER, World, app, json, policy, seeded, web,
+    ALICE, Answered, Granted, Outcome, SECRET, T, VERIFIER, World, app, json, needs, policy,
+    seeded, web,
 };
 
 fn world() -> World {
-    let rules = IntrospectionRules::new().resource_server("web", crate::support::MCP);
+    let rules = IntrospectionRules::default().with_resource_server("web", crate::support::MCP);
     let policy = policy()
         .revocation(RevocationRules::default())
-        .registration(RegistrationRules::open())
+        .registration(RegistrationRules::default())
         .introspection(rules);
     World::with(policy)
 }
@@ -129,8 +130,8 @@ fn audit_01_each_refusal_is_one_event() {
         drop(world.token(&Params::refresh(tokens.refresh())));
     });
     refuses(&world, Reason::TokenMissing, |world| {
-        let needs = Needs::of(&world.server.policy().resources()[0]);
-        drop(world.server.check(&Authorization::None, needs));
+        let needs = needs(world.server.policy(), 0, "");
+        drop(world.server.check(&Authorization::None, &needs));
     });
     let busy = Params::refresh("x").set("client_id", "nobody").set("client_secret", "guess");
     for _ in 0..10 {
@@ -239,7 +240,8 @@ fn recorded<U: AuditLog>(
     store.inner.put_client(app());
     store.inner.put_client(web());
     let time = Arc::clone(&clock);
-    let policy = policy().limits(|limits| limits.token_requests_per_minute = 1000).build().unwrap();
+    let policy =
+        policy().limits(Limits::default().with_token_requests_per_minute(1000)).build().unwrap();
     let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));
     (
         Server::with_sources(policy, store, FromStore, now, seeded(1)).with_audit_log(trail, rules),
@@ -257,8 +259,8 @@ fn check<U: AuditLog>(
     token: &str,
 ) -> Result<grantcore::Access, Refusal> {
     let header = format!("Bearer {token}");
-    let needs = Needs::of(&server.policy().resources()[0]);
-    server.check(&Authorization::One(header.as_bytes()), needs).outcome()
+    let needs = needs(server.policy(), 0, "");
+    server.check(&Authorization::One(header.as_bytes()), &needs).outcome()
 }
 
 fn tokens<U: AuditLog>(server: &Server<Arc<TestStore>, FromStore, U>) -> Granted {
@@ -391,7 +393,7 @@ fn assert_sent(event: &Event, reply: &Reply) {
 fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
     for terse in [false, true] {
         let world =
-            World::with(policy().terse_errors(terse).registration(RegistrationRules::open()));
+            World::with(policy().terse_errors(terse).registration(RegistrationRules::default()));
         let tokens = world.tokens();
         let last = |world: &World| world.events().pop().unwrap();
         for params in [
@@ -421,9 +423,9 @@ fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
             assert_sent(&last(&world), &reply);
             assert!(last(&world).sent.unwrap().challenge.is_some());
         }
-        let needs = Needs::of(&policy.resources()[0]);
+        let needs = needs(policy, 0, "");
         let reply =
-            world.server.check(&Authorization::None, needs).outcome().unwrap_err().reply(policy);
+            world.server.check(&Authorization::None, &needs).outcome().unwrap_err().reply(policy);
         assert_sent(&last(&world), &reply);
         *world.store.broken_reads.lock().unwrap() = true;
         let failure =

@@ -2,15 +2,14 @@
 //! back.
 
 use grantcore::{
-    Authorization, ClientStatus, CorrelationId, Event, EventClass, EventKind, Fate, Needs,
-    RevokedBy,
+    Authorization, ClientStatus, CorrelationId, Event, EventClass, EventKind, Fate, RevokedBy,
 };
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata, with};
 use crate::support::params::Params;
 use crate::support::store::Fault;
-use crate::support::{World, policy};
+use crate::support::{World, needs, policy};
 
 /// The events of steps that together have every field.
 const GOLDEN: &str = include_str!("../golden/events.jsonl");
@@ -63,8 +62,8 @@ fn events() -> Vec<Event> {
     // A challenge with a code, and one without.
     add(World::new(), &|world| drop(world.check("x", &[])));
     add(World::new(), &|world| {
-        let needs = Needs::of(&world.server.policy().resources()[0]);
-        drop(world.server.check(&Authorization::None, needs));
+        let needs = needs(world.server.policy(), 0, "");
+        drop(world.server.check(&Authorization::None, &needs));
     });
     // A registration with a source, a name, and members that are left out.
     let narrowed = with(metadata(), "logo_uri", "x");

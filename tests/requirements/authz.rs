@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use grantcore::{AuthorizationStep, Choice, Client, Error, Reason, Refusal, RequestParts};
+use grantcore::{AuthorizationStep, Choice, Client, Error, Limits, Reason, Refusal, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, assert_redir_to, refused, wire};
@@ -215,7 +215,7 @@ fn authz_04_input_over_a_cap_is_refused_before_any_work() {
 
 #[test]
 fn authz_04_the_caps_are_configured() {
-    let world = World::with(policy().limits(|limits| limits.value_bytes = 43));
+    let world = World::with(policy().limits(Limits::default().with_value_bytes(43)));
     world.page(&Params::authorize().set("state", &"x".repeat(43)));
     let refusal = refused(&world, &Params::authorize().set("state", &"x".repeat(44)));
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RequestTooLarge);

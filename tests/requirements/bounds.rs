@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grantcore::blocking::Store as _;
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, GrantState, Reason, RegistrationRules,
-    RequestParts, SecretMethod, StoredSecret, User,
+    Authorization, AuthorizationStep, CheckRules, Choice, Client, GrantState, Limits, Reason,
+    RegistrationRules, RequestParts, SecretMethod, StoredSecret, User,
 };
 use proptest::prelude::*;
 
@@ -15,7 +15,9 @@ use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::refused::{assert_page, assert_redir, states};
 use crate::support::steps::form;
-use crate::support::{Answered, CALLBACK, Outcome, SECRET, World, assert_refused, policy};
+use crate::support::{
+    Answered, CALLBACK, Outcome, SECRET, World, assert_refused, needs, policy, user,
+};
 
 /// Spells a text in one of many ways: letter case, and percent-encoding once or twice.
 fn spelled(text: &str, choices: &[u8]) -> String {
@@ -36,9 +38,11 @@ fn i25_a_credential_in_the_wrong_place_is_not_kept() {
     let kinds = prop::sample::select(vec!["gct_", "gac_", "gat_", "grt_", "gcs_", "gcm_"]);
     let spelling = prop::collection::vec(any::<u8>(), 4);
     let cases = (kinds, "[ -~é]{0,40}", "[A-Za-z0-9_-]{30,60}", spelling);
-    let world = World::with(policy().registration(RegistrationRules::open()).limits(|limits| {
-        limits.consent_pages_per_minute = u32::MAX;
-    }));
+    let world = World::with(
+        policy()
+            .registration(RegistrationRules::default())
+            .limits(Limits::default().with_consent_pages_per_minute(u32::MAX)),
+    );
     check(&cases, |(prefix, before, secret, spelling)| {
         let sent = format!("{before}{}{secret}", spelled(prefix, &spelling));
         let first = world.events().len();
@@ -155,8 +159,8 @@ fn store_01_a_late_write_does_not_fit_a_record_that_came_back() {
 
 #[test]
 fn client_08_all_sources_together_have_a_limit() {
-    let rules = policy().registration(RegistrationRules::open());
-    let world = World::with(rules.limits(|limits| limits.all_registrations_per_minute = 5));
+    let rules = policy().registration(RegistrationRules::default());
+    let world = World::with(rules.limits(Limits::default().with_all_registrations_per_minute(5)));
     let from = |source: &str| {
         let body = metadata().to_string();
         world
@@ -179,8 +183,8 @@ fn client_08_all_sources_together_have_a_limit() {
 /// Any site can have a signed-in browser ask for pages, each of which is stored.
 #[test]
 fn consent_08_one_users_pages_are_limited_in_a_minute() {
-    const BOB: User<'static> = User::new("bob", b"bob's browser");
-    let world = World::with(policy().limits(|limits| limits.consent_pages_per_minute = 3));
+    const BOB: User<'static> = user("bob", b"bob's browser");
+    let world = World::with(policy().limits(Limits::default().with_consent_pages_per_minute(3)));
     for _ in 0..3 {
         drop(world.page(&Params::authorize()));
         // What makes no page takes no place.
@@ -196,15 +200,17 @@ fn consent_08_one_users_pages_are_limited_in_a_minute() {
     assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
     world.at(60);
     drop(world.page(&Params::authorize()));
-    let zero = policy().limits(|limits| limits.consent_pages_per_minute = 0);
-    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit);
+    let zero = policy().limits(Limits::default().with_consent_pages_per_minute(0));
+    let limit = "consent_pages_per_minute";
+    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit { limit });
 }
 
 /// Pages that nobody answered are no connections: however many there are, they push none off the
 /// page of connected apps.
 #[test]
 fn revoke_06_pages_without_an_answer_push_no_connection_off_the_list() {
-    let world = World::with(policy().limits(|limits| limits.consent_pages_per_minute = u32::MAX));
+    let world =
+        World::with(policy().limits(Limits::default().with_consent_pages_per_minute(u32::MAX)));
     let mut own = Vec::new();
     for _ in 0..7 {
         world.tokens();
@@ -311,22 +317,23 @@ fn token_08_the_right_secret_by_the_other_method_is_told_the_registered_one() {
 
 #[test]
 fn rs_03_a_scheme_without_a_credential_is_no_credential() {
-    let world = World::with(policy().checks(|rules| rules.bearer_in_body = true));
+    let world = World::with(policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
     let token = world.tokens().access;
-    let needs = grantcore::Needs::of(&world.server.policy().resources()[0]);
-    let bare = world.server.check(&Authorization::None, needs).outcome().unwrap_err();
+    let needs = needs(world.server.policy(), 0, "");
+    let bare = world.server.check(&Authorization::None, &needs).outcome().unwrap_err();
     let bare = crate::support::refused::wire(&bare.reply(world.server.policy()));
     assert!(bare.starts_with("401 ") && !bare.contains("error"), "{bare}");
     for header in [&b"Bearer"[..], b"Bearer ", b"bearer   ", b"BEARER\t"] {
-        let refusal = world.server.check(&Authorization::One(header), needs).outcome().unwrap_err();
+        let refusal =
+            world.server.check(&Authorization::One(header), &needs).outcome().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
         let incoming =
             RequestParts { authorization: Authorization::One(header), ..RequestParts::default() };
-        let refusal = world.server.check_request(&incoming, needs).outcome().unwrap_err();
+        let refusal = world.server.check_request(&incoming, &needs).outcome().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
         // Where a token may come in the body, an empty header does not stand in its way.
         let body = format!("access_token={token}");
         let incoming = RequestParts { authorization: Authorization::One(header), ..form(&body) };
-        assert!(world.server.check_request(&incoming, needs).outcome().is_ok());
+        assert!(world.server.check_request(&incoming, &needs).outcome().is_ok());
     }
 }

@@ -7,7 +7,7 @@ use grantcore::blocking::{Server, Store};
 use grantcore::{
     Authorization, Client, Commit, Digest, EntropyError, ErrorCode, FromStore, Limits, MemoryStore,
     Policy, PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest,
-    RegistrationRules, Reply, RequestParts, Timestamp,
+    RegistrationRules, Reply, RequestParts, ScopeError, Timestamp,
 };
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 fn open() -> PolicyBuilder {
-    policy().registration(RegistrationRules::open())
+    policy().registration(RegistrationRules::default())
 }
 
 /// Registers from this source.
@@ -54,8 +54,8 @@ fn sized(bytes: usize) -> Vec<u8> {
 fn client_08_a_body_is_at_most_16_kib() {
     for (world, limit) in [
         (World::open(), 16 * 1024),
-        (World::with(open().limits(|limits| limits.registration_bytes = 1000)), 1000),
-        (World::with(open().limits(|limits| limits.request_bytes = 100)), 16 * 1024),
+        (World::with(open().limits(Limits::default().with_registration_bytes(1000))), 1000),
+        (World::with(open().limits(Limits::default().with_request_bytes(100))), 16 * 1024),
     ] {
         assert_eq!(world.register_bytes(&sized(limit), Authorization::None).status, 201);
         world.registration_refused(
@@ -75,7 +75,7 @@ fn client_08_a_body_is_at_most_16_kib() {
 
 #[test]
 fn client_08_over_the_rate_a_source_waits() {
-    let world = World::with(open().limits(|limits| limits.registrations_per_minute = 3));
+    let world = World::with(open().limits(Limits::default().with_registrations_per_minute(3)));
     for second in [0, 0, 10] {
         world.at(second);
         assert_eq!(from(&world, "192.0.2.1").status, 201);
@@ -107,8 +107,10 @@ fn client_08_one_source_registers_three_hundred_in_a_minute() {
 fn client_08_what_is_refused_costs_no_turn() {
     let world = World::with(
         policy()
-            .registration(RegistrationRules::with_tokens([Digest::of(b"right")]))
-            .limits(|limits| limits.registrations_per_minute = 1),
+            .registration(
+                RegistrationRules::default().with_initial_access_tokens([Digest::of(b"right")]),
+            )
+            .limits(Limits::default().with_registrations_per_minute(1)),
     );
     let good = metadata().to_string();
     let right =
@@ -143,9 +145,12 @@ fn client_08_what_is_refused_costs_no_turn() {
 #[test]
 fn client_08_closed_registration_asks_for_a_token() {
     let tokens = ["first", "second-token_~+/=", "third"];
-    let world = World::with(policy().registration(RegistrationRules::with_tokens(
-        tokens.map(|token| Digest::of(token.as_bytes())),
-    )));
+    let world = World::with(
+        policy().registration(
+            RegistrationRules::default()
+                .with_initial_access_tokens(tokens.map(|token| Digest::of(token.as_bytes()))),
+        ),
+    );
     let asked = metadata().to_string();
     let clients = world.store.inner.counts().clients;
     let send = |authorization| world.register_bytes(asked.as_bytes(), authorization);
@@ -201,8 +206,9 @@ fn client_08_closed_registration_asks_for_a_token() {
 /// Nor is it told what is wrong with the metadata to who may not register.
 #[test]
 fn client_08_the_token_is_looked_at_before_the_body() {
-    let world =
-        World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
+    let world = World::with(policy().registration(
+        RegistrationRules::default().with_initial_access_tokens([Digest::of(b"right")]),
+    ));
     let send = |body: &[u8]| wire(&world.register_bytes(body, Authorization::One(b"Bearer wrong")));
     let good = send(metadata().to_string().as_bytes());
     for body in [&b"{"[..], b"", &sized(20_000), to(&["javascript:x"]).to_string().as_bytes()] {
@@ -228,17 +234,26 @@ fn client_08_the_token_is_looked_at_before_the_body() {
 #[test]
 fn client_08_a_policy_that_takes_nobody_in_is_none() {
     assert_eq!(
-        policy().registration(RegistrationRules::with_tokens([])).build().err(),
-        Some(PolicyError::Registration)
+        policy()
+            .registration(RegistrationRules::default().with_initial_access_tokens([]))
+            .build()
+            .err(),
+        Some(PolicyError::InitialAccessTokens)
     );
     assert!(
-        policy().registration(RegistrationRules::with_tokens([Digest::of(b"x")])).build().is_ok()
+        policy()
+            .registration(
+                RegistrationRules::default().with_initial_access_tokens([Digest::of(b"x")])
+            )
+            .build()
+            .is_ok()
     );
-    for cap in [
-        |limits: &mut Limits| limits.registration_bytes = 0,
-        |limits: &mut Limits| limits.registrations_per_minute = 0,
+    for (limit, limits) in [
+        ("registration_bytes", Limits::default().with_registration_bytes(0)),
+        ("registrations_per_minute", Limits::default().with_registrations_per_minute(0)),
     ] {
-        assert_eq!(open().limits(cap).build().err(), Some(PolicyError::Limit));
+        let error = PolicyError::Limit { limit };
+        assert_eq!(open().limits(limits).build().err(), Some(error));
     }
     let world = World::new();
     let sent = metadata().to_string();
@@ -369,14 +384,22 @@ fn client_09_a_ceiling_that_is_lowered_holds_for_earlier_clients() {
 fn client_09_a_ceiling_is_of_known_scopes_and_leaves_something_of_the_default() {
     let built = |ceiling: &str| open().unverified_scope(ceiling).build().err();
     assert_eq!([built("read"), built("read admin")], [None, None]);
+    let setting = "unverified_scope";
+    let undeclared = PolicyError::ScopeUndeclared { setting, scope: "x".into() };
+    let empty = PolicyError::Scope { setting, scope: String::new(), error: ScopeError::Empty };
+    let useless = PolicyError::UnverifiedScope {
+        feature: "registration",
+        unverified_scope: "write".into(),
+        default_scope: "read".into(),
+    };
     assert_eq!(
         [built("x"), built(""), built("write")],
-        [Some(PolicyError::Scope), Some(PolicyError::Scope), Some(PolicyError::Registration)]
+        [Some(undeclared), Some(empty), Some(useless)]
     );
     assert!(
         Policy::builder(ISSUER)
             .resource(MCP, "")
-            .registration(RegistrationRules::open())
+            .registration(RegistrationRules::default())
             .build()
             .is_ok()
     );

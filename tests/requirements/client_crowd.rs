@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::blocking::{Server, Store};
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, FromStore, MemoryStore, RegistrationRules,
+    Authorization, AuthorizationStep, Choice, FromStore, Limits, MemoryStore, RegistrationRules,
     RequestParts, Timestamp,
 };
 
@@ -27,11 +27,12 @@ fn id_in(body: &str) -> String {
 #[test]
 fn client_23_of_a_crowd_those_that_are_used_remain() {
     let (store, clock) = (MemoryStore::new(), AtomicU64::new(T));
-    let policy = policy().registration(RegistrationRules::open()).limits(|limits| {
-        limits.registrations_per_minute = u32::MAX;
-        limits.all_registrations_per_minute = u32::MAX;
-        limits.consent_pages_per_minute = u32::MAX;
-    });
+    let policy = policy().registration(RegistrationRules::default()).limits(
+        Limits::default()
+            .with_registrations_per_minute(u32::MAX)
+            .with_all_registrations_per_minute(u32::MAX)
+            .with_consent_pages_per_minute(u32::MAX),
+    );
     let clock = std::sync::Arc::new(clock);
     let time = std::sync::Arc::clone(&clock);
     let now = move || Timestamp::from_unix_seconds(time.load(Ordering::SeqCst));

@@ -2,7 +2,7 @@
 //! event who asked. Nothing a client sends goes back unbounded, unescaped or with a credential.
 
 use grantcore::{
-    EDITOR_SCHEMES, EventKind, PrivateUseSchemes, Reason, RedirectRules, RegistrationRules,
+    EDITOR_SCHEMES, EventKind, Limits, PrivateUseSchemes, Reason, RedirectRules, RegistrationRules,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -134,13 +134,11 @@ fn redir_06_the_editors_schemes_are_listed_and_admitted_by_name() {
         event.dropped,
         ["redirect_uris 'cursor://anysphere.cursor-mcp/oauth/callback'".into()]
     );
-    let rules = RedirectRules {
-        private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(
-            EDITOR_SCHEMES.map(str::to_owned).to_vec(),
-        ),
-        ..RedirectRules::default()
-    };
-    let world = World::with(policy().registration(RegistrationRules::open()).redirect_rules(rules));
+    let rules = RedirectRules::default().with_private_use_schemes(
+        PrivateUseSchemes::ReverseDomainAnd(EDITOR_SCHEMES.map(str::to_owned).to_vec()),
+    );
+    let world =
+        World::with(policy().registration(RegistrationRules::default()).redirect_rules(rules));
     assert_eq!(world.registered(&cursor)["redirect_uris"], all);
     for scheme in EDITOR_SCHEMES {
         let own = world.own(&to(&[&format!("{scheme}://host/cb")]));
@@ -179,8 +177,8 @@ fn audit_01_a_refused_registration_leaves_name_and_source_in_the_event() {
 #[test]
 fn audit_01_a_registration_over_the_limit_leaves_name_and_source_in_the_event() {
     let limited = policy()
-        .registration(RegistrationRules::open())
-        .limits(|limits| limits.registrations_per_minute = 1);
+        .registration(RegistrationRules::default())
+        .limits(Limits::default().with_registrations_per_minute(1));
     let world = World::with(limited);
     world.registered(&metadata());
     assert_eq!(world.register(&metadata()).status, 429);
@@ -206,7 +204,7 @@ fn clientpolicy_13_a_registration_is_echoed_without_the_scopes_of_habit() {
         assert_eq!(event.detail.as_deref(), dropped.then_some(detail));
     }
     let declared = World::with(
-        policy().scope("email", "See your address").registration(RegistrationRules::open()),
+        policy().scope("email", "See your address").registration(RegistrationRules::default()),
     );
     let told = declared.registered(&with(metadata(), "scope", "email read"));
     assert_eq!(told["scope"], "email read");
@@ -217,7 +215,7 @@ fn clientpolicy_13_a_registration_is_echoed_without_the_scopes_of_habit() {
 #[test]
 fn client_09_a_scope_that_lost_a_token_is_no_cap() {
     let world = World::with(
-        policy().scope("profile", "See who you are").registration(RegistrationRules::open()),
+        policy().scope("profile", "See who you are").registration(RegistrationRules::default()),
     );
     let own = world.own(&with(metadata(), "scope", "openid profile email"));
     assert_eq!(own.told["scope"], "read write admin profile");

@@ -43,8 +43,7 @@ fn not_believed_json(document: &Value, reason: Reason) {
 
 /// The rules for trials on one machine.
 fn on_this_machine() -> World {
-    let mut rules = DocumentRules::default();
-    rules.allow_loopback = true;
+    let rules = DocumentRules::default().with_allow_loopback(true);
     World::with(policy().client_documents(rules))
 }
 

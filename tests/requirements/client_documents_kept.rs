@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use grantcore::{
-    Authentication, AuthorizationStep, Choice, DocumentRules, FetchedDocument, GrantTypes, Reason,
-    Registration, Subject,
+    Authentication, AuthorizationStep, Choice, DocumentRules, FetchedDocument, GrantTypes,
+    Lifetimes, Reason, Registration, Subject,
 };
 use serde_json::{Value, json};
 
@@ -224,7 +224,7 @@ fn client_18_a_document_is_used_as_long_as_it_is_fresh() {
 #[test]
 fn client_18_freshness_is_kept_within_bounds() {
     let seconds = |n: u64| Some(Duration::from_secs(n));
-    let mut rules = DocumentRules::default();
+    let rules = DocumentRules::default();
     for (said, last) in [
         (None, 60),
         (seconds(0), 60),
@@ -238,8 +238,8 @@ fn client_18_freshness_is_kept_within_bounds() {
         let needed = [last - 1, last].map(|at| is_needed_after(rules, said, at));
         assert_eq!(needed, [false, true], "{said:?}");
     }
-    (rules.fresh_at_least, rules.fresh_at_most) =
-        (Duration::from_secs(10), Duration::from_secs(10));
+    let ten = Duration::from_secs(10);
+    let rules = rules.with_fresh_at_least(ten).with_fresh_at_most(ten);
     for said in [None, seconds(1), seconds(1000)] {
         assert_eq!([9, 10].map(|at| is_needed_after(rules, said, at)), [false, true], "{said:?}");
     }
@@ -251,7 +251,7 @@ fn client_18_a_record_that_is_over_is_read_anew_even_if_it_is_fresh() {
     let world = World::with(
         policy()
             .client_documents(DocumentRules::default())
-            .unused_client_lifetime(Duration::from_secs(HOUR)),
+            .lifetimes(Lifetimes::default().with_unused_client(Duration::from_secs(HOUR))),
     );
     let body = document().to_string();
     let fresh =

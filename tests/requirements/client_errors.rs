@@ -80,7 +80,7 @@ fn audit_07_a_refused_value_is_cleaned_and_bounded() {
 
 #[test]
 fn redir_18_too_many_uris_are_counted() {
-    let rules = RedirectRules { limit: 1, ..RedirectRules::default() };
+    let rules = RedirectRules::default().with_limit(1);
     let client = Client::public("app").redirect_uri(CALLBACK).redirect_uri("https://b.example/cb");
     assert_message(
         client.build_under(&rules),

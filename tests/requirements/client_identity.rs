@@ -8,12 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Server;
 use grantcore::{
     AuthMethods, AuthorizationStep, Choice, Entropy, FromStore, MemoryStore, Reason,
-    RegistrationRules, Timestamp, User,
+    RegistrationRules, Timestamp,
 };
 
 use crate::support::clients::{Own, ask, code_in, metadata, posting, with, without};
 use crate::support::params::Params;
-use crate::support::{Answered, Granted, T, World, json as body, policy};
+use crate::support::{Answered, Granted, T, World, json as body, policy, user};
 
 #[test]
 fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
@@ -22,7 +22,7 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
     let confidential = without(metadata(), "token_endpoint_auth_method");
     let register = |bytes: [u8; 128]| {
         let server = Server::with_sources(
-            policy().registration(RegistrationRules::open()).build().unwrap(),
+            policy().registration(RegistrationRules::default()).build().unwrap(),
             MemoryStore::new(),
             FromStore,
             || Timestamp::from_unix_seconds(T),
@@ -65,7 +65,7 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
 fn client_20_the_resource_tells_the_user_from_the_client() {
     let world = World::open();
     let own = world.own(&metadata());
-    let user = User::new(&own.id, b"a browser");
+    let user = user(&own.id, b"a browser");
     let step = world.authorize_as(&ask(&own.id), Some(user)).unwrap();
     let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
     let location =
@@ -95,9 +95,12 @@ const NEGOTIATED: [([bool; 3], [&str; 3]); 7] = [
 #[test]
 fn client_24_a_method_that_is_not_offered_is_replaced() {
     for ([none, basic, post], gets) in NEGOTIATED {
-        let methods = AuthMethods { none, basic, post };
+        let methods = AuthMethods::default()
+            .with_public_clients(none)
+            .with_client_secret_basic(basic)
+            .with_client_secret_post(post);
         let world =
-            World::with(policy().registration(RegistrationRules::open()).auth_methods(methods));
+            World::with(policy().registration(RegistrationRules::default()).auth_methods(methods));
         let asked = ["none", "client_secret_basic", "client_secret_post", ""];
         for (asked, got) in asked.into_iter().zip(gets.into_iter().chain([gets[1]])) {
             let own = world.own(&with(metadata(), "token_endpoint_auth_method", asked));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use grantcore::blocking::Server;
 use grantcore::{
-    Authorization, Choice, ClientStatus, DocumentRules, FromStore, PolicyBuilder, Reason,
-    Registration, RegistrationRules, Timestamp,
+    Authorization, Choice, ClientStatus, DocumentRules, FromStore, Lifetimes, PolicyBuilder,
+    Reason, Registration, RegistrationRules, Timestamp,
 };
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
@@ -21,7 +21,9 @@ const IDLE: u64 = 30 * DAY;
 
 fn open(policy: PolicyBuilder) -> World {
     World::with(
-        policy.registration(RegistrationRules::open()).client_documents(DocumentRules::default()),
+        policy
+            .registration(RegistrationRules::default())
+            .client_documents(DocumentRules::default()),
     )
 }
 
@@ -69,7 +71,9 @@ fn client_23_a_client_that_nobody_uses_is_unknown_after_a_day() {
 
 #[test]
 fn client_23_the_day_is_the_policys() {
-    let (world, id) = registered(policy().unused_client_lifetime(Duration::from_secs(600)));
+    let (world, id) = registered(
+        policy().lifetimes(Lifetimes::default().with_unused_client(Duration::from_secs(600))),
+    );
     world.at(599);
     world.page(&ask(&id));
     world.at(600);
@@ -185,7 +189,11 @@ fn client_23_a_refresh_never_finds_its_client_gone() {
 #[test]
 fn client_23_nor_in_a_family_without_an_end() {
     for kind in [a_registration, a_document] {
-        let (world, id, _) = live_on(policy().refresh_absolute_lifetime(None), kind, 1000 * DAY);
+        let (world, id, _) = live_on(
+            policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)),
+            kind,
+            1000 * DAY,
+        );
         assert!(world.client(&id).is_some());
     }
 }
@@ -305,7 +313,9 @@ fn client_23_an_operator_may_adopt_a_client() {
 
 /// Everything up to the moment when a refresh must renew the client first.
 fn due() -> (World, String, Granted) {
-    let (world, id) = registered(policy().access_lifetime(Duration::from_secs(3 * DAY)));
+    let (world, id) = registered(
+        policy().lifetimes(Lifetimes::default().with_access(Duration::from_secs(3 * DAY))),
+    );
     let tokens = world.tokens_of(&id);
     world.at(2 * DAY);
     (world, id, tokens)
@@ -419,7 +429,10 @@ fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
     let (world, id) = registered(policy());
     let body = Params::redeem(&world.code(&ask(&id))).set("client_id", &id).encode();
     let (before, now) = (end(&world, &id), world.now());
-    let longer = policy().refresh_idle_lifetime(Duration::from_secs(3 * IDLE)).build().unwrap();
+    let longer = policy()
+        .lifetimes(Lifetimes::default().with_refresh_idle(Duration::from_secs(3 * IDLE)))
+        .build()
+        .unwrap();
     let server =
         Server::with_sources(longer, Arc::clone(&world.store), FromStore, move || now, seeded(2));
     assert_eq!(server.token(&form(&body)).answered(server.policy()).status, 200);

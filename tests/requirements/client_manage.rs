@@ -73,7 +73,7 @@ fn client_11_the_registration_is_read_with_its_token() {
 
 #[test]
 fn client_11_the_uri_is_below_the_registration_endpoint() {
-    let rules = RegistrationRules::open();
+    let rules = RegistrationRules::default();
     let world = World::with(
         policy().registration(rules).registration_endpoint(format!("{ISSUER}/clients")),
     );
@@ -232,8 +232,7 @@ fn client_11_a_deactivated_client_is_managed_again_when_it_is_served_again() {
 
 #[test]
 fn client_11_management_may_be_off() {
-    let mut rules = RegistrationRules::open();
-    rules.management = false;
+    let rules = RegistrationRules::default().with_management(false);
     let (on, off) = (World::open(), World::with(policy().registration(rules)));
     let told = off.registered(&metadata());
     assert_eq!(

@@ -387,7 +387,7 @@ fn client_07_an_empty_text_is_as_good_as_absent() {
 #[test]
 fn cve_2026_22752_metadata_bring_in_no_script_no_address_and_no_scope() {
     let world =
-        World::with(policy().registration(RegistrationRules::open()).unverified_scope("read"));
+        World::with(policy().registration(RegistrationRules::default()).unverified_scope("read"));
     for member in ["client_uri", "logo_uri", "tos_uri", "policy_uri"] {
         for script in
             ["javascript:alert(1)", "JavaScript://a.example/%0aalert(1)", "data:text/html,<script>"]
@@ -437,8 +437,7 @@ fn client_10_the_application_type_is_told_and_forbids_nothing() {
 
 #[test]
 fn client_10_a_strict_server_has_no_web_application_on_loopback() {
-    let mut rules = RegistrationRules::open();
-    rules.strict_application_type = true;
+    let rules = RegistrationRules::default().with_strict_application_type(true);
     let world = World::with(policy().registration(rules));
     let web = |uris: &[&str]| with(to(uris), "application_type", "web");
     for uri in LOOPBACK {
@@ -466,8 +465,7 @@ fn client_10_a_strict_server_has_no_web_application_on_loopback() {
 /// they call themselves.
 #[test]
 fn client_10_strictness_is_for_those_who_register() {
-    let mut rules = RegistrationRules::open();
-    rules.strict_application_type = true;
+    let rules = RegistrationRules::default().with_strict_application_type(true);
     let world =
         World::with(policy().registration(rules).client_documents(DocumentRules::default()));
     let web = with(

@@ -222,10 +222,11 @@ fn client_02_every_registered_value_is_told() {
 
 #[test]
 fn client_02_and_so_is_every_replaced_one() {
-    let methods = AuthMethods { none: true, basic: false, post: false };
+    let methods =
+        AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false);
     let world = World::with(
         policy()
-            .registration(RegistrationRules::open())
+            .registration(RegistrationRules::default())
             .unverified_scope("read")
             .auth_methods(methods),
     );
@@ -320,7 +321,7 @@ fn client_03_no_member_is_null_or_empty() {
         assert_eq!(blanks(&told, ""), [""; 0]);
     }
     let unscoped = World::with(
-        Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::open()),
+        Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::default()),
     );
     assert_eq!(blanks(&unscoped.registered(&metadata()), ""), [""; 0]);
     assert_eq!(
@@ -361,7 +362,7 @@ fn client_04_the_default_grant_types_are_the_policys() {
     for refresh_token in [false, true] {
         let grants = GrantTypes { authorization_code: true, refresh_token };
         let world = World::with(
-            policy().registration(RegistrationRules::open()).default_grant_types(grants),
+            policy().registration(RegistrationRules::default()).default_grant_types(grants),
         );
         let own = world.own(&asked);
         let names = if refresh_token {

@@ -117,7 +117,7 @@ struct Case {
 
 impl Case {
     fn registered() -> Self {
-        let world = World::with(policy().registration(RegistrationRules::open()));
+        let world = World::with(policy().registration(RegistrationRules::default()));
         let own = world.own(&metadata());
         Self { world, id: own.id.clone(), own: Some(own), laid: Laid::default(), now: 0 }
     }
@@ -399,7 +399,7 @@ fn i47_a_deactivated_client_stays_so_whatever_it_sends() {
 /// The restriction reaches the tokens, not the page alone.
 #[test]
 fn i47_tokens_stay_under_the_ceiling() {
-    let registration = RegistrationRules::open();
+    let registration = RegistrationRules::default();
     let world = World::with(policy().default_scope("read write").registration(registration));
     let own = world.own(&metadata());
     world.put(world.client(&own.id).unwrap().edit().scope(scope("read")).build().unwrap());

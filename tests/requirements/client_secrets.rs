@@ -199,9 +199,9 @@ fn store_04_what_is_stored_authenticates_nobody() {
 #[test]
 fn store_04_an_initial_access_token_is_not_kept() {
     let token = "an-initial-access-token-0123456789";
-    let world = World::with(
-        policy().registration(RegistrationRules::with_tokens([Digest::of(token.as_bytes())])),
-    );
+    let world = World::with(policy().registration(
+        RegistrationRules::default().with_initial_access_tokens([Digest::of(token.as_bytes())]),
+    ));
     let (header, sent) = (format!("Bearer {token}"), metadata().to_string());
     let reply = world.register_bytes(sent.as_bytes(), Authorization::One(header.as_bytes()));
     let own = Own::of(body(&reply));

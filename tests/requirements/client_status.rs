@@ -3,7 +3,7 @@
 
 use grantcore::{
     AccessCheck, Account, Authorization, Choice, Client, ClientStatus, Commit, EventKind, Loaded,
-    Needs, Operation, Reason, Reply, Subject, Timestamp,
+    Operation, Reason, Reply, Subject, Timestamp,
 };
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, refused, wire};
 use crate::support::steps::DAY;
 use crate::support::store::Fault;
-use crate::support::{CALLBACK, Granted, Outcome, World, app, entropy, param};
+use crate::support::{CALLBACK, Granted, Outcome, World, app, entropy, needs, param};
 
 /// Everything that a client can hold: a page, a code, tokens.
 struct Held {
@@ -302,8 +302,8 @@ fn client_22_an_account_that_is_gone_is_not_in_standing() {
     let world = owned();
     let tokens = world.tokens();
     let header = format!("Bearer {}", tokens.access);
-    let needs = Needs::of(&world.server.policy().resources()[0]);
-    let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), needs).unwrap();
+    let needs = needs(world.server.policy(), 0, "");
+    let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), &needs).unwrap();
     let moment = world.moment(entropy(3));
     let found = grantcore::blocking::Store::load(
         &*world.store,

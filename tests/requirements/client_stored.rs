@@ -13,8 +13,8 @@ use crate::support::{Answered, World, assert_refused, policy};
 /// An update is a write like a registration: by source, and of all sources together.
 #[test]
 fn client_08_updates_count_as_registrations_do() {
-    let world = |limits: fn(&mut Limits)| {
-        World::with(policy().registration(RegistrationRules::open()).limits(limits))
+    let world = |limits: Limits| {
+        World::with(policy().registration(RegistrationRules::default()).limits(limits))
     };
     let put = |world: &World, own: &Own, source: &str, token: &str| {
         let (header, body) = (format!("Bearer {token}"), own.update(metadata()).to_string());
@@ -30,7 +30,7 @@ fn client_08_updates_count_as_registrations_do() {
         assert_eq!(reply.header("retry-after"), Some("60"));
     };
 
-    let by_source = world(|limits| limits.registrations_per_minute = 3);
+    let by_source = world(Limits::default().with_registrations_per_minute(3));
     let own = by_source.own(&metadata());
     for _ in 0..9 {
         assert_eq!(put(&by_source, &own, "192.0.2.2", "guess").status, 401, "counts nothing");
@@ -46,7 +46,7 @@ fn client_08_updates_count_as_registrations_do() {
     by_source.at(60);
     assert_eq!(put(&by_source, &own, "192.0.2.2", &own.token).status, 200);
 
-    let in_all = world(|limits| limits.all_registrations_per_minute = 5);
+    let in_all = world(Limits::default().with_all_registrations_per_minute(5));
     let own = in_all.own(&metadata());
     for number in 0..4 {
         assert_eq!(put(&in_all, &own, &format!("192.0.2.{number}"), &own.token).status, 200);
@@ -60,7 +60,7 @@ fn client_08_updates_count_as_registrations_do() {
 #[test]
 fn client_18_new_documents_of_all_sources_together_have_a_limit() {
     let rules = policy().client_documents(DocumentRules::default());
-    let world = World::with(rules.limits(|limits| limits.all_documents_per_minute = 3));
+    let world = World::with(rules.limits(Limits::default().with_all_documents_per_minute(3)));
     let read = |number: usize, name: &str| {
         let url = format!("https://{number}.example/client.json");
         let body = with(with(document(), "client_id", &*url), "client_name", name).to_string();
@@ -98,6 +98,7 @@ fn client_18_new_documents_of_all_sources_together_have_a_limit() {
         assert!(read(number, "New").is_ok(), "updates took no place");
     }
     assert_eq!(busy(6), Some("60".to_owned()));
-    let zero = policy().limits(|limits| limits.all_documents_per_minute = 0);
-    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit);
+    let zero = policy().limits(Limits::default().with_all_documents_per_minute(0));
+    let limit = "all_documents_per_minute";
+    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit { limit });
 }

@@ -131,8 +131,7 @@ fn client_12_a_secret_is_the_own_one_or_none() {
 
 #[test]
 fn client_12_all_rules_of_registration_hold() {
-    let mut rules = RegistrationRules::open();
-    rules.strict_application_type = true;
+    let rules = RegistrationRules::default().with_strict_application_type(true);
     let world = World::with(policy().registration(rules).unverified_scope("read write"));
     let own = world.own(&metadata());
     let many: Vec<_> = (0..11).map(|n| format!("https://a.example/{n}")).collect();

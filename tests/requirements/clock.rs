@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use grantcore::blocking::drive;
 use grantcore::{
-    Choice, Event, FromStore, PolicyBuilder, PolicyError, Reason, Timestamp, TokenRequest,
+    Choice, Event, FromStore, Lifetimes, PolicyBuilder, PolicyError, Reason, Timestamp,
+    TokenRequest,
 };
 
 use crate::support::params::Params;
@@ -200,7 +201,7 @@ fn clock_03_a_clock_that_steps_back_neither_lengthens_nor_revives() {
 
 #[test]
 fn clock_03_no_time_wraps() {
-    let world = World::with(policy().refresh_absolute_lifetime(None));
+    let world = World::with(policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)));
     world.at_unix(u64::MAX - 5);
     let tokens = world.tokens();
     assert_eq!(tokens.expires_in, 5, "the end of time is the latest expiry");
@@ -244,7 +245,8 @@ fn clock_05_expires_in_is_what_is_left_of_the_stored_expiry() {
     let again = world.refreshed(first.refresh());
     assert_eq!((again.access == second.access, lived(&world, &again)), (true, 3571));
     let short = Duration::from_secs(3600);
-    let world = World::with(policy().refresh_absolute_lifetime(Some(short)));
+    let world =
+        World::with(policy().lifetimes(Lifetimes::default().with_refresh_absolute(Some(short))));
     let mut tokens = world.tokens();
     for at in [1, 1800, 3598, 3599] {
         world.at(at);
@@ -257,13 +259,17 @@ fn clock_05_expires_in_is_what_is_left_of_the_stored_expiry() {
 
 #[test]
 fn clock_05_a_lifetime_has_no_fraction_that_one_side_could_drop() {
-    for policy in [
-        policy().access_lifetime(Duration::from_millis(1999)),
-        policy().replay_window(Duration::from_millis(900)),
+    let access = Duration::from_millis(1999);
+    let window = Duration::from_millis(900);
+    for (policy, lifetime, value) in [
+        (policy().lifetimes(Lifetimes::default().with_access(access)), "access", access),
+        (policy().replay_window(window), "replay_window", window),
     ] {
-        assert_eq!(policy.build().map(|_| ()), Err(PolicyError::Lifetime));
+        let error = PolicyError::Lifetime { lifetime, value };
+        assert_eq!(policy.build().map(|_| ()), Err(error));
     }
-    let world = World::with(policy().access_lifetime(Duration::from_secs(1)));
+    let world =
+        World::with(policy().lifetimes(Lifetimes::default().with_access(Duration::from_secs(1))));
     let tokens = world.tokens();
     assert_eq!(
         (tokens.expires_in, world.access(&tokens.access).expires().unix_seconds()),
@@ -275,42 +281,50 @@ fn clock_05_a_lifetime_has_no_fraction_that_one_side_could_drop() {
 
 #[test]
 fn clock_06_lifetimes_that_make_no_sense_do_not_build() {
-    type Set = fn(PolicyBuilder, Duration) -> PolicyBuilder;
-    let lifetimes: [Set; 5] = [
-        PolicyBuilder::consent_lifetime,
-        PolicyBuilder::code_lifetime,
-        PolicyBuilder::access_lifetime,
-        PolicyBuilder::refresh_idle_lifetime,
-        |policy, lifetime| policy.refresh_absolute_lifetime(Some(lifetime)),
+    type Set = fn(Lifetimes, Duration) -> Lifetimes;
+    let lifetimes: [(&str, Set); 6] = [
+        ("consent", Lifetimes::with_consent),
+        ("code", Lifetimes::with_code),
+        ("access", Lifetimes::with_access),
+        ("refresh_idle", Lifetimes::with_refresh_idle),
+        ("refresh_absolute", |lifetimes, value| lifetimes.with_refresh_absolute(Some(value))),
+        ("unused_client", Lifetimes::with_unused_client),
     ];
     let bad =
         [Duration::ZERO, Duration::from_millis(999), Duration::from_secs(u64::MAX), Duration::MAX];
-    for set in lifetimes {
-        for lifetime in bad {
-            assert_eq!(
-                set(policy(), lifetime).build().map(|_| ()),
-                Err(PolicyError::Lifetime),
-                "{lifetime:?}"
-            );
+    for (lifetime, set) in lifetimes {
+        for value in bad {
+            let policy = policy().lifetimes(set(Lifetimes::default(), value));
+            let error = PolicyError::Lifetime { lifetime, value };
+            assert_eq!(policy.build().map(|_| ()), Err(error));
         }
     }
     let seconds = Duration::from_secs;
     let shorter = [
-        policy().refresh_idle_lifetime(seconds(3599)),
-        policy().refresh_absolute_lifetime(Some(seconds(3599))),
+        ("refresh_idle", Lifetimes::default().with_refresh_idle(seconds(3599))),
+        ("refresh_absolute", Lifetimes::default().with_refresh_absolute(Some(seconds(3599)))),
     ];
-    for policy in shorter {
-        assert_eq!(policy.build().map(|_| ()), Err(PolicyError::RefreshLifetime));
+    for (lifetime, lifetimes) in shorter {
+        let error =
+            PolicyError::RefreshLifetime { lifetime, value: seconds(3599), access: seconds(3600) };
+        assert_eq!(policy().lifetimes(lifetimes).build().map(|_| ()), Err(error));
     }
     assert!(
         policy()
-            .refresh_idle_lifetime(seconds(3600))
-            .refresh_absolute_lifetime(Some(seconds(3600)))
+            .lifetimes(
+                Lifetimes::default()
+                    .with_refresh_idle(seconds(3600))
+                    .with_refresh_absolute(Some(seconds(3600)))
+            )
             .build()
             .is_ok()
     );
     assert_eq!(
         policy().replay_window(seconds(u64::MAX)).build().map(|_| ()),
-        Err(PolicyError::ReplayWindow)
+        Err(PolicyError::ReplayWindow {
+            window: seconds(u64::MAX),
+            access: seconds(3600),
+            refresh_idle: seconds(30 * 24 * 60 * 60),
+        })
     );
 }

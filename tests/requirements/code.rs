@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Store;
 use grantcore::{
-    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, PolicyError, Reason, Subject,
-    TokenRedirectUri, TokenRequest,
+    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, Lifetimes, PolicyError, Reason,
+    Subject, TokenRedirectUri, TokenRequest,
 };
 
 use crate::support::params::Params;
@@ -97,8 +97,14 @@ fn code_03_a_code_lives_600_seconds() {
 
 #[test]
 fn code_03_a_longer_lifetime_does_not_build() {
-    let build = |seconds| policy().code_lifetime(Duration::from_secs(seconds)).build().map(|_| ());
-    assert_eq!((build(600), build(601)), (Ok(()), Err(PolicyError::CodeLifetime)));
+    let build = |seconds| {
+        policy()
+            .lifetimes(Lifetimes::default().with_code(Duration::from_secs(seconds)))
+            .build()
+            .map(|_| ())
+    };
+    let value = Duration::from_secs(601);
+    assert_eq!((build(600), build(601)), (Ok(()), Err(PolicyError::CodeLifetime { value })));
 }
 
 #[test]

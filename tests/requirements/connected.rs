@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use grantcore::blocking::Store as _;
 use grantcore::{
-    Choice, Client, ClientStatus, Connection, ConnectionState, EventKind, GrantState, Reason,
-    RevocationCause, RevokedBy, User,
+    Choice, Client, ClientStatus, Connection, ConnectionState, EventKind, GrantState, Limits,
+    Reason, RevocationCause, RevokedBy, User,
 };
 
 use crate::support::params::Params;
 use crate::support::store::Fault;
-use crate::support::{ALICE, Answered, Granted, MCP, Outcome, World, param, policy};
+use crate::support::{ALICE, Answered, Granted, MCP, Outcome, World, param, policy, user};
 
-const BOB: User<'static> = User::new("bob", b"bob's browser");
+const BOB: User<'static> = user("bob", b"bob's browser");
 const ADMIN: RevokedBy<'static> = RevokedBy::Administrator("left the company");
 
 /// A second public client.
@@ -340,10 +340,9 @@ fn revoke_08_an_administrator_ends_all_of_a_user_for_one_client() {
 
 #[test]
 fn revoke_08_more_grants_than_are_read_at_once_are_all_ended() {
-    let world = World::with(policy().limits(|limits| {
-        limits.token_requests_per_minute = 1000;
-        limits.consent_pages_per_minute = 1000;
-    }));
+    let world = World::with(policy().limits(
+        Limits::default().with_token_requests_per_minute(1000).with_consent_pages_per_minute(1000),
+    ));
     let all: Vec<_> = (0..600).map(|_| tokens(&world, ALICE, "app")).collect();
     let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
     assert_eq!((ended.revoked, ended.is_complete()), (600, true));

@@ -7,15 +7,15 @@ use std::time::Duration;
 use grantcore::blocking::{Server, Store};
 use grantcore::{
     Account, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Decision, Entropy,
-    FromStore, GrantState, Reason, Redirect, Refusal, Registration, RequestParts, Subject,
-    Timestamp, User,
+    FromStore, GrantState, Lifetimes, Reason, Redirect, Refusal, Registration, RequestParts,
+    Subject, Timestamp, User,
 };
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, codes, states};
 use crate::support::store::Fault;
 use crate::support::{
-    ALICE, CALLBACK, Granted, MCP, Outcome, T, World, app, entropy, json, param, policy,
+    ALICE, CALLBACK, Granted, MCP, Outcome, T, World, app, entropy, json, param, policy, user,
 };
 
 const SECOND: &str = "https://app.example/cb2";
@@ -140,7 +140,8 @@ fn consent_03_the_ticket_lives_600_seconds() {
 
 #[test]
 fn consent_03_the_lifetime_is_configured_and_shown() {
-    let world = World::with(policy().consent_lifetime(Duration::from_secs(60)));
+    let world =
+        World::with(policy().lifetimes(Lifetimes::default().with_consent(Duration::from_secs(60))));
     let page = world.page(&Params::authorize());
     assert_eq!(page.expires(), Timestamp::from_unix_seconds(T + 60));
     world.at(60);
@@ -255,11 +256,11 @@ fn consent_06_the_ticket_is_bound_to_user_and_session() {
         let world = World::new();
         let ticket = ticket(&world);
         for user in [
-            User { session: b"another browser", ..ALICE },
-            User { session: b"", ..ALICE },
-            User { subject: "mallory", ..ALICE },
-            User { subject: "Alice", ..ALICE },
-            User::new("mallory", b"mallory's browser"),
+            user(ALICE.subject(), b"another browser"),
+            user(ALICE.subject(), b"\0"),
+            user("mallory", ALICE.session()),
+            user("Alice", ALICE.session()),
+            user("mallory", b"mallory's browser"),
         ] {
             let refusal = submit(&world, &ticket, user, choice).unwrap_err();
             assert_page(&world, &refusal, 400, "invalid_request", Reason::ConsentSessionMismatch);
@@ -272,9 +273,7 @@ fn consent_06_the_ticket_is_bound_to_user_and_session() {
 /// better-auth, CVE-2026-45337: any user could approve. `FastMCP`, CVE-2026-27124: in any browser.
 #[test]
 fn cve_2026_45337_and_27124_nobody_else_approves() {
-    for other in
-        [User { subject: "mallory", ..ALICE }, User { session: b"mallory's browser", ..ALICE }]
-    {
+    for other in [user("mallory", ALICE.session()), user(ALICE.subject(), b"mallory's browser")] {
         let world = World::new();
         let lured = submit(&world, &ticket(&world), other, Choice::Allow).unwrap_err();
         assert_page(&world, &lured, 400, "invalid_request", Reason::ConsentSessionMismatch);

@@ -64,7 +64,10 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     assert_eq!(scopes, [("read", "Read your notes"), ("write", "Change your notes")]);
     assert_eq!((page.resources().collect::<Vec<_>>(), page.subject()), (vec![MCP], "alice"));
     let lifetimes = policy.lifetimes();
-    assert_eq!((lifetimes.access.as_secs(), lifetimes.refresh_idle.as_secs()), (3600, 30 * 86_400));
+    assert_eq!(
+        (lifetimes.access().as_secs(), lifetimes.refresh_idle().as_secs()),
+        (3600, 30 * 86_400)
+    );
 }
 
 /// Each in its place, of whichever way the client came.

@@ -2,14 +2,14 @@
 
 use std::cell::Cell;
 
-use grantcore::{Authorization, Needs, Policy, PolicyError, Reason, Refusal};
+use grantcore::{Authorization, Limits, Policy, PolicyError, Reason, Refusal};
 use proptest::prelude::*;
 
 use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::refused::refused;
 use crate::support::steps::form;
-use crate::support::{Answered, ISSUER, MCP, Outcome, World, json, param, policy};
+use crate::support::{Answered, ISSUER, MCP, Outcome, World, json, needs, param, policy};
 
 const PAGE: &str = "https://auth.example/troubleshooting";
 
@@ -205,9 +205,9 @@ fn token_19_an_error_names_the_page_that_explains_it() {
     let reply = world.token(&Params::redeem("x").without("code_verifier"));
     assert_eq!(json(&reply)["error_uri"], uri(world.reason().unwrap()));
     // RFC 6750 §3.
-    let needs = Needs::of(world.server.policy().resource(MCP).unwrap());
+    let needs = needs(world.server.policy(), 0, "");
     let refusal: Refusal =
-        world.server.check(&Authorization::One(b"Bearer nonsense"), needs).outcome().unwrap_err();
+        world.server.check(&Authorization::One(b"Bearer nonsense"), &needs).outcome().unwrap_err();
     let reply = refusal.reply(world.server.policy());
     let header = reply.header("www-authenticate").unwrap();
     let named = format!("error_uri=\"{}\"", uri(refusal.reason()));
@@ -249,18 +249,16 @@ fn token_19_there_is_no_address_without_a_page_and_none_in_terse_errors() {
             .resource(MCP, "read")
             .troubleshooting_url(bad)
             .build();
-        assert_eq!(built.err(), Some(PolicyError::TroubleshootingUrl), "{bad}");
+        assert_eq!(built.err(), Some(PolicyError::TroubleshootingUrl { url: bad.into() }));
     }
 }
 
 /// A request over a limit names the limit and how much came; one with a parameter twice names it.
 #[test]
 fn token_18_a_limit_and_a_repeated_parameter_are_named() {
-    let world = World::with(policy().limits(|limits| {
-        limits.request_bytes = 4_000;
-        limits.parameters = 20;
-        limits.value_bytes = 1_000;
-    }));
+    let world = World::with(policy().limits(
+        Limits::default().with_request_bytes(4_000).with_parameters(20).with_value_bytes(1_000),
+    ));
     let long = format!("client_id=app&state={}", "x".repeat(1_001));
     let body = "x".repeat(4_001);
     let many = "a=b&".repeat(21);

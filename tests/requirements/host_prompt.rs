@@ -9,7 +9,7 @@ use grantcore::{
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, refused};
-use crate::support::{ALICE, CALLBACK, World, param, policy};
+use crate::support::{ALICE, CALLBACK, World, param, policy, user};
 
 fn ask(prompt: &str) -> Params {
     Params::authorize().set("prompt", prompt)
@@ -118,7 +118,7 @@ fn host_21_the_operator_chooses_how_the_error_is_delivered() {
 /// delivered.
 #[test]
 fn host_21_an_untrusted_client_is_no_open_redirector() {
-    let open = policy().registration(RegistrationRules::open());
+    let open = policy().registration(RegistrationRules::default());
     let world = World::with(open.error_delivery(ErrorDelivery::AlwaysRedirect));
     let registered = world.registered(&crate::support::clients::metadata());
     let request = ask("none").set("client_id", registered["client_id"].as_str().unwrap());
@@ -238,7 +238,7 @@ fn host_25_prompt_select_account_asks_until_the_choice_is_made_for_this_request(
     let page = login(&world, &params, Some(ALICE));
     assert!(page.choose_account() && !page.fresh());
     // The user chose another account than the one that was signed in.
-    let bob = User::new("bob", b"bob's browser").signed_in_for(page.request());
+    let bob = user("bob", b"bob's browser").signed_in_for(page.request());
     let AuthorizationStep::NeedsConsent(page) = step(&world, &params, Some(bob)) else {
         panic!("no consent page")
     };

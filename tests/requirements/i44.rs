@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use grantcore::blocking::{Accounts, LoadsAccounts, Server, Store};
 use grantcore::{
     Account, Authorization, AuthorizationStep, Choice, Client, Commit, Digest, Event, FromStore,
-    Grant, GrantId, IntrospectionRules, Keys, Loaded, MemoryStore, Reply, RequestParts,
+    Grant, GrantId, IntrospectionRules, Keys, Limits, Loaded, MemoryStore, Reply, RequestParts,
     RevocationRules, SecretMethod, Stored, StoredSecret, Timestamp, Write,
 };
 
@@ -150,14 +150,15 @@ struct World {
 
 impl World {
     fn new(loads: Loads, seed: u64) -> Self {
-        let rules = IntrospectionRules::new().resource_server("server", MCP);
+        let rules = IntrospectionRules::default().with_resource_server("server", MCP);
         let policy = policy()
             .revocation(RevocationRules::default())
             .introspection(rules)
-            .limits(|limits| {
-                limits.token_requests_per_minute = u32::MAX;
-                limits.failed_authentications_per_minute = u32::MAX;
-            })
+            .limits(
+                Limits::default()
+                    .with_token_requests_per_minute(u32::MAX)
+                    .with_failed_authentications_per_minute(u32::MAX),
+            )
             .build()
             .unwrap();
         let store = MemoryStore::new();

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use grantcore::{
-    Client, Digest, IntrospectionRules, RateKey, RateWindow, Reason, Reply, RequestParts,
-    SecretMethod, StoredSecret, Timestamp, TokenRequest,
+    Client, Digest, IntrospectionRules, Limits, RateKey, RateRules, RateWindow, Reason, Reply,
+    RequestParts, SecretMethod, StoredSecret, Timestamp, TokenRequest,
 };
 use proptest::prelude::*;
 
@@ -64,10 +64,9 @@ fn i48_made_up_names_give_nobody_more_requests_than_the_limit() {
 
 #[test]
 fn i48_made_up_names_give_nobody_more_guesses_than_the_limit() {
-    let world = World::with(policy().rates(|rules| {
-        rules.failures_by_source = true;
-        rules.key = RateKey::ClientAndSource;
-    }));
+    let world = World::with(policy().rate_rules(
+        RateRules::default().with_failures_by_source(true).with_key(RateKey::ClientAndSource),
+    ));
     let guess = |source: &str| {
         let wrong = Params::refresh("x").by_web().set("client_secret", "guess");
         from(&world, source, &wrong).status
@@ -136,7 +135,7 @@ fn bucket(world: &World, client: &str, source: &str) -> String {
 #[test]
 fn i48_nobody_is_called_what_anothers_bucket_is_called() {
     for key in [RateKey::Client, RateKey::ClientAndSource, RateKey::ClientAndGrant] {
-        let world = World::with(policy().rates(|rules| rules.key = key));
+        let world = World::with(policy().rate_rules(RateRules::default().with_key(key.clone())));
         let url = format!("https://client.example/{}", "x".repeat(200));
         world.put(Client::public(&*url).redirect_uri(CALLBACK).build().unwrap());
         let victims = ["app", &*url].map(|client| (client, bucket(&world, client, "192.0.2.1")));
@@ -198,7 +197,7 @@ fn i48_strangers_elsewhere_use_up_no_request_of_a_client_without_a_secret() {
 
 #[test]
 fn i48_a_request_without_a_secret_is_no_guess() {
-    let rules = IntrospectionRules::new().resource_server("rs", MCP);
+    let rules = IntrospectionRules::default().with_resource_server("rs", MCP);
     let world = World::with(policy().introspection(rules));
     let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
     let server = Client::confidential("rs", SecretMethod::Post, secret);
@@ -240,11 +239,12 @@ fn basic(id: &str, secret: &str) -> String {
 fn i48_places_that_are_given_back_are_ones_own() {
     let world = World::with(
         policy()
-            .rates(|rules| {
-                rules.authenticated_only = true;
-                rules.key = RateKey::ClientAndSource;
-            })
-            .limits(|limits| limits.failed_authentications_per_minute = 1_000),
+            .rate_rules(
+                RateRules::default()
+                    .with_authenticated_only(true)
+                    .with_key(RateKey::ClientAndSource),
+            )
+            .limits(Limits::default().with_failed_authentications_per_minute(1_000)),
     );
     let right = Params::refresh("x").by_web();
     for _ in 0..60 {

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use grantcore::blocking::{Server, Store};
 use grantcore::{
-    AlwaysActive, Client, Commit, Grant, GrantId, IntrospectionRules, Keys, Loaded, MemoryStore,
-    PolicyBuilder, RequestParts, RevocationRules, SecretMethod, Stored, StoredSecret, Timestamp,
-    Write,
+    AlwaysActive, Client, Commit, Grant, GrantId, IntrospectionRules, Keys, Limits, Loaded,
+    MemoryStore, PolicyBuilder, RequestParts, RevocationRules, SecretMethod, Stored, StoredSecret,
+    Timestamp, Write,
 };
 
 use crate::support::params::Params;
@@ -69,8 +69,8 @@ impl grantcore::Store for Suspended {
 fn rules() -> PolicyBuilder {
     policy()
         .revocation(RevocationRules::default())
-        .introspection(IntrospectionRules::new().resource_server("web", MCP))
-        .limits(|limits| limits.token_requests_per_minute = u32::MAX)
+        .introspection(IntrospectionRules::default().with_resource_server("web", MCP))
+        .limits(Limits::default().with_token_requests_per_minute(u32::MAX))
 }
 
 fn server(policy: PolicyBuilder, client: Client) -> grantcore::Server<Suspended, AlwaysActive> {
@@ -213,7 +213,8 @@ fn i48_calls_that_are_dropped_before_they_are_decided_use_up_no_guess() {
 /// What is refused before it is decided takes no place in the window of token requests either.
 #[test]
 fn rate_03_a_request_that_is_throttled_at_its_decision_takes_no_place() {
-    let server = server(rules().limits(|limits| limits.token_requests_per_minute = 12), web());
+    let server =
+        server(rules().limits(Limits::default().with_token_requests_per_minute(12)), web());
     let statuses = in_parallel(&server, At::Token, &["guess"; 12]);
     assert_eq!((count(&statuses, 401), count(&statuses, 429)), (10, 2));
     let without_secret = || {

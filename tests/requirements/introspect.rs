@@ -1,8 +1,8 @@
 //! INTROSPECT-01 to -04: a resource server asks about a token.
 
 use grantcore::{
-    Account, Client, ClientStatus, Digest, EventKind, IntrospectionRules, Reason, Reply,
-    RequestParts, SecretMethod, StoredSecret, Subject,
+    Account, Client, ClientStatus, Digest, EventKind, IntrospectionRules, PolicyError, Reason,
+    Reply, RequestParts, SecretMethod, StoredSecret, Subject,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json as value};
@@ -12,16 +12,17 @@ use crate::support::params::Params;
 use crate::support::property::check;
 use crate::support::steps::form;
 use crate::support::{
-    Answered, Granted, ISSUER, MCP, Outcome, SECRET, T, World, app, assert_refused, json, policy,
+    Answered, Granted, ISSUER, MCP, Outcome, SECRET, T, World, app, assert_refused, json, needs,
+    policy,
 };
 
 const API: &str = "https://api.example/v1";
 
 /// A server with two resources, each with a server of its own that may ask.
 fn world() -> World {
-    let rules = IntrospectionRules::new()
-        .resource_server("mcp-server", MCP)
-        .resource_server("api-server", API);
+    let rules = IntrospectionRules::default()
+        .with_resource_server("mcp-server", MCP)
+        .with_resource_server("api-server", API);
     let world =
         World::with(policy().resource(API, "read").default_resource(MCP).introspection(rules));
     for id in ["mcp-server", "api-server", "stranger"] {
@@ -153,14 +154,14 @@ fn introspect_01_it_is_off_unless_the_policy_says_who_may_ask() {
     let world = World::new();
     let reply = send(&world, &asking("x").set("client_id", "web"));
     assert_refused(&world, &reply, 403, "access_denied", Reason::IntrospectionOff);
-    for rules in [
-        IntrospectionRules::new(),
-        IntrospectionRules::new().resource_server("web", "https://elsewhere.example"),
+    let elsewhere = "https://elsewhere.example";
+    let unknown =
+        PolicyError::IntrospectionResource { client_id: "web".into(), resource: elsewhere.into() };
+    for (rules, error) in [
+        (IntrospectionRules::default(), PolicyError::IntrospectionCallers),
+        (IntrospectionRules::default().with_resource_server("web", elsewhere), unknown),
     ] {
-        assert_eq!(
-            policy().introspection(rules).build().unwrap_err(),
-            grantcore::PolicyError::Introspection
-        );
+        assert_eq!(policy().introspection(rules).build().unwrap_err(), error);
     }
 }
 
@@ -337,10 +338,10 @@ fn introspect_04_introspection_and_check_agree() {
                 for (caller, resource) in [("mcp-server", 0), ("api-server", 1)] {
                     let told = json(&send(&world, &asking(token).set("client_id", caller)));
                     let header = format!("Bearer {token}");
-                    let needs = grantcore::Needs::of(&world.server.policy().resources()[resource]);
+                    let needs = needs(world.server.policy(), resource, "");
                     let checked = world
                         .server
-                        .check(&grantcore::Authorization::One(header.as_bytes()), needs)
+                        .check(&grantcore::Authorization::One(header.as_bytes()), &needs)
                         .outcome();
                     prop_assert_eq!(&told["active"], &Value::Bool(checked.is_ok()));
                     if let Ok(access) = checked {

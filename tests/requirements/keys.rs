@@ -23,7 +23,7 @@ fn offering(metadata: Value, single: impl Into<Value>, list: impl Into<Value>) -
 }
 
 fn registration_only(methods: AuthMethods) -> World {
-    World::with(policy().registration(RegistrationRules::open()).auth_methods(methods))
+    World::with(policy().registration(RegistrationRules::default()).auth_methods(methods))
 }
 
 /// The method and whether there is a secret in the response to a registration. No list is echoed.
@@ -138,10 +138,11 @@ fn keys_04_unknown_entries_are_skipped_and_equal_ones_count_once() {
 
 #[test]
 fn keys_05_a_registration_gets_the_strongest_method_that_both_have() {
-    let all = AuthMethods { none: true, basic: true, post: true };
-    let no_post = AuthMethods { post: false, ..all };
-    let no_basic = AuthMethods { basic: false, ..all };
-    let only_none = AuthMethods { none: true, basic: false, post: false };
+    let all = AuthMethods::default();
+    let no_post = all.with_client_secret_post(false);
+    let no_basic = all.with_client_secret_basic(false);
+    let only_none =
+        AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false);
     let everything = ["none", "client_secret_post", "client_secret_basic", "private_key_jwt"];
     for (offered, single, list, chosen) in [
         // The single method, if it is offered.
@@ -189,7 +190,8 @@ fn keys_06_a_list_with_nothing_in_common_is_refused() {
     for list in [json!(["tls_client_auth"]), json!(["private_key_jwt", "client_secret_jwt"])] {
         not_registered(&world, &offering(metadata(), Value::Null, list));
     }
-    let only_none = AuthMethods { none: true, basic: false, post: false };
+    let only_none =
+        AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false);
     let secrets = json!(["client_secret_basic", "client_secret_post"]);
     for single in [Value::Null, json!("client_secret_basic")] {
         not_registered(
@@ -201,7 +203,8 @@ fn keys_06_a_list_with_nothing_in_common_is_refused() {
 
 #[test]
 fn keys_06_a_single_method_is_negotiated_but_never_from_keys_to_less() {
-    let only_none = AuthMethods { none: true, basic: false, post: false };
+    let only_none =
+        AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false);
     let world = registration_only(only_none);
     for asked in ["client_secret_post", "client_secret_basic", "none"] {
         let told = registered(&world, &with(metadata(), SINGLE, asked));
@@ -287,7 +290,7 @@ fn keys_09_a_registration_that_offers_keys_and_none_is_public() {
 fn keys_10_a_client_of_keys_alone_never_comes_without_proof() {
     let world = World::with(
         policy()
-            .registration(RegistrationRules::open())
+            .registration(RegistrationRules::default())
             .client_documents(DocumentRules::default())
             .revocation(RevocationRules::default()),
     );

@@ -1,7 +1,7 @@
 //! PKCE: the challenge at the authorization endpoint, the verifier at the token endpoint (RFC
 //! 7636).
 
-use grantcore::{Choice, Client, Digest, Grant, Reason, User};
+use grantcore::{Choice, Client, Digest, Grant, Reason};
 use serde_json::Value;
 
 use crate::support::params::Params;
@@ -9,7 +9,7 @@ use crate::support::refused::{self, assert_redir_to};
 use crate::support::sources::sources;
 use crate::support::store::Fault;
 use crate::support::{
-    CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json, param, policy,
+    CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json, param, policy, user,
 };
 
 /// Asserts that the request is refused by a redirect with `invalid_request`, for this reason, and
@@ -349,8 +349,7 @@ fn pkce_12_a_challenge_is_used_once_where_the_policy_says_so() {
     // Reloading the page is not a second use: the newer page is the one that counts.
     let reloaded = world.page(&Params::authorize()).into_ticket();
     assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
-    let stranger =
-        world.authorize_as(&Params::authorize(), Some(User::new("bob", b"bob's browser")));
+    let stranger = world.authorize_as(&Params::authorize(), Some(user("bob", b"bob's browser")));
     assert_eq!(stranger.map(|_| ()).unwrap_err().reason(), Reason::PkceChallengeReused);
     let location = world.decide(&reloaded, Choice::Allow).unwrap().into_location();
     refused(&world, &Params::authorize(), Reason::PkceChallengeReused);

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::Server;
 use grantcore::{
-    Event, EventKind, FromStore, Policy, RateWindow, Reason, Refusal, Reply, TokenRequest,
+    Event, EventKind, FromStore, Limits, Policy, PolicyError, RateRules, RateWindow, Reason,
+    Refusal, Reply, TokenRequest,
 };
 
 use crate::support::params::Params;
@@ -53,11 +54,11 @@ fn rate_01_the_window_slides() {
 
 #[test]
 fn rate_01_the_limit_is_the_policys_and_a_client_can_have_its_own() {
-    let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 3).rates(
-        |rules| {
-            rules.clients.insert("web".into(), 5);
-        },
-    ));
+    let world = World::with(
+        policy()
+            .limits(Limits::default().with_token_requests_per_minute(3))
+            .rate_rules(RateRules::default().with_client_limit("web", 5)),
+    );
     spent(&world, 3);
     assert_eq!(spend(&world, "app").status, 429);
     let web = Params::refresh("x").by_web();
@@ -65,8 +66,9 @@ fn rate_01_the_limit_is_the_policys_and_a_client_can_have_its_own() {
         assert_eq!(world.token(&web).status, 400);
     }
     assert_eq!(world.token(&web).status, 429);
-    let zero = policy().rates(|rules| rules.clients = BTreeMap::from([("app".into(), 0)]));
-    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit);
+    let zero = policy().rate_rules(RateRules::default().with_client_limit("app", 0));
+    let client_id = "app".to_owned();
+    assert_eq!(zero.build().unwrap_err(), PolicyError::ClientLimit { client_id });
 }
 
 #[test]
@@ -112,6 +114,13 @@ fn revoke(world: &World, secret: &str) -> u16 {
     world.server.revoke(&form(&body)).answered(world.server.policy()).status
 }
 
+/// Limits of token requests and of failed authentications.
+fn two_limits(requests: u32, failures: u32) -> Limits {
+    Limits::default()
+        .with_token_requests_per_minute(requests)
+        .with_failed_authentications_per_minute(failures)
+}
+
 #[test]
 fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
     let right = Params::refresh("x").by_web();
@@ -122,10 +131,7 @@ fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
     };
     let limits = |requests, failures| {
         let policy = policy().revocation(grantcore::RevocationRules::default());
-        World::with(policy.limits(|limits| {
-            (limits.token_requests_per_minute, limits.failed_authentications_per_minute) =
-                (requests, failures);
-        }))
+        World::with(policy.limits(two_limits(requests, failures)))
     };
     let world = limits(1, 1);
     assert_eq!(wait_at(&world, 0), (400, None));
@@ -154,9 +160,7 @@ fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
 /// What the other limit refuses takes no place either.
 #[test]
 fn rate_03_a_throttled_request_takes_no_place() {
-    let world = World::with(policy().limits(|limits| {
-        (limits.token_requests_per_minute, limits.failed_authentications_per_minute) = (3, 1);
-    }));
+    let world = World::with(policy().limits(two_limits(3, 1)));
     let right = Params::refresh("x").by_web();
     assert_eq!(world.token(&right.clone().set("client_secret", "wrong")).status, 401);
     for second in 1..60 {

@@ -1,9 +1,11 @@
 //! RATE-06: whose limit a token request counts towards, and what that is called. And how a refusal
 //! is called (AMB-14).
 
+use std::sync::Arc;
+
 use grantcore::{
-    Client, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason, RegistrationRules,
-    Reply, RequestParts, TokenRequest,
+    Client, Limits, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason,
+    RegistrationRules, Reply, RequestParts, TokenRequest,
 };
 use proptest::prelude::*;
 
@@ -20,9 +22,11 @@ fn spent(world: &World, client: &str, count: usize) {
     }
 }
 
-fn limited(rules: impl FnOnce(&mut RateRules)) -> World {
+fn limited(rules: RateRules) -> World {
     World::with(
-        policy().rates(rules).limits(|limits| limits.failed_authentications_per_minute = 1000),
+        policy()
+            .rate_rules(rules)
+            .limits(Limits::default().with_failed_authentications_per_minute(1000)),
     )
 }
 
@@ -34,7 +38,7 @@ fn from(world: &World, source: &str, params: &Params) -> Reply {
 
 #[test]
 fn rate_06_the_key_can_be_the_claimed_client_alone() {
-    let world = limited(|rules| rules.key = RateKey::Client);
+    let world = limited(RateRules::default().with_key(RateKey::Client));
     for number in 0..60 {
         assert_eq!(from(&world, &format!("192.0.2.{number}"), &Params::refresh("x")).status, 400);
     }
@@ -53,7 +57,7 @@ fn rate_06_by_default_two_sources_of_one_client_have_a_limit_each() {
 
 #[test]
 fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
-    let world = limited(|rules| rules.key = RateKey::ClientAndGrant);
+    let world = limited(RateRules::default().with_key(RateKey::ClientAndGrant));
     let (one, two) = (world.tokens(), world.tokens());
     let spoilt = |tokens: &Granted| Params::refresh(tokens.refresh()).and("scope", "admin");
     // With the redemption of its code, that makes sixty.
@@ -72,10 +76,14 @@ fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
 
 #[test]
 fn rate_06_the_host_can_make_the_key() {
-    let world = limited(|rules| {
-        rules.key =
-            RateKey::Custom(|hit| hit.source.split('.').next().unwrap_or_default().to_owned());
-    });
+    // The key has state of the host's.
+    let networks = [("192.", "a"), ("198.", "b")].map(|(start, name)| (start, name.to_owned()));
+    let key = RateKey::Custom(Arc::new(move |hit| {
+        let network = networks.iter().find(|(start, _)| hit.source.starts_with(start));
+        network.unwrap().1.clone()
+    }));
+    assert_eq!(format!("{key:?}"), "Custom(redacted)");
+    let world = limited(RateRules::default().with_key(key));
     for number in 0..60 {
         assert_eq!(from(&world, &format!("192.{number}"), &Params::refresh("x")).status, 400);
     }
@@ -91,13 +99,13 @@ fn rate_06_the_host_can_make_the_key() {
 fn rate_06_strangers_cannot_use_up_the_limit_of_a_client_with_a_secret_if_only_it_counts() {
     let wrong = Params::refresh("x").by_web().set("client_secret", "wrong");
     for (authenticated_only, status) in [(true, 400), (false, 429)] {
-        let world = limited(|rules| rules.authenticated_only = authenticated_only);
+        let world = limited(RateRules::default().with_authenticated_only(authenticated_only));
         for _ in 0..60 {
             assert!([401, 429].contains(&world.token(&wrong).status));
         }
         assert_eq!(world.token(&Params::refresh("x").by_web()).status, status);
     }
-    let world = limited(|rules| rules.authenticated_only = true);
+    let world = limited(RateRules::default().with_authenticated_only(true));
     for _ in 0..60 {
         assert_eq!(
             world.token(&Params::refresh("x").by_web()).status,
@@ -119,7 +127,8 @@ fn rate_06_without_a_source_the_key_is_the_client() {
 /// Neither what was throttled nor what failed uses up what an honest client has.
 #[test]
 fn rate_06_strangers_leave_an_authenticated_client_its_sixty() {
-    let world = World::with(policy().rates(|rules| rules.authenticated_only = true));
+    let world =
+        World::with(policy().rate_rules(RateRules::default().with_authenticated_only(true)));
     let wrong = Params::refresh("x").by_web().set("client_secret", "wrong");
     let count = |status| (0..30).filter(|_| world.token(&wrong).status == status).count();
     assert_eq!(count(401), 10);
@@ -138,7 +147,8 @@ fn rate_06_strangers_leave_an_authenticated_client_its_sixty() {
 /// A client without a secret has no failures to count, so what fails counts here: nothing is free.
 #[test]
 fn rate_06_a_failure_that_counts_nowhere_else_keeps_its_place() {
-    let world = World::with(policy().rates(|rules| rules.authenticated_only = true));
+    let world =
+        World::with(policy().rate_rules(RateRules::default().with_authenticated_only(true)));
     let odd = Params::refresh("x").set("client_secret", "uncalled for");
     let statuses: Vec<_> = (0..70).map(|_| world.token(&odd).status).collect();
     assert_eq!(
@@ -148,11 +158,11 @@ fn rate_06_a_failure_that_counts_nowhere_else_keeps_its_place() {
 }
 
 fn by_source() -> World {
-    let limits = policy().limits(|limits| limits.failed_authentications_per_minute = 2);
+    let limits = policy().limits(Limits::default().with_failed_authentications_per_minute(2));
     World::with(
         limits
             .revocation(grantcore::RevocationRules::default())
-            .rates(|rules| rules.failures_by_source = true),
+            .rate_rules(RateRules::default().with_failures_by_source(true)),
     )
 }
 
@@ -174,7 +184,8 @@ fn token_15_failures_can_count_by_source() {
         [401, 401, 429],
         "one that has many addresses has the failures of each"
     );
-    let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
+    let world =
+        World::with(policy().limits(Limits::default().with_failed_authentications_per_minute(1)));
     assert_eq!(
         (from(&world, "192.0.2.1", &wrong).status, from(&world, "192.0.2.2", &right).status),
         (401, 429),
@@ -207,7 +218,8 @@ fn token_15_failures_by_source_are_the_same_at_the_other_endpoints() {
 
 #[test]
 fn token_15_where_the_clock_steps_back_nobody_is_kept_out_for_longer() {
-    let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
+    let world =
+        World::with(policy().limits(Limits::default().with_failed_authentications_per_minute(1)));
     world.at(100);
     assert_eq!(
         world.token(&Params::refresh("x").by_web().set("client_secret", "wrong")).status,
@@ -230,9 +242,9 @@ fn bucket(policy: &Policy, client: &str, source: &str) -> (String, u32) {
 
 #[test]
 fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
-    let echo = RateKey::Custom(|hit| format!("{}{}", hit.client, hit.source));
+    let echo = RateKey::Custom(Arc::new(|hit| format!("{}{}", hit.client, hit.source)));
     for key in [RateKey::Client, RateKey::ClientAndGrant, RateKey::ClientAndSource, echo] {
-        let policy = policy().rates(|rules| rules.key = key).build().unwrap();
+        let policy = policy().rate_rules(RateRules::default().with_key(key)).build().unwrap();
         check(&("\\PC{1,200}|.{1,5}\0", ".{0,200}"), |(client, source)| {
             let (key, _) = bucket(&policy, &client, &source);
             prop_assert!(
@@ -243,7 +255,8 @@ fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
             Ok(())
         });
     }
-    let policy = policy().rates(|rules| rules.key = RateKey::Client).build().unwrap();
+    let policy =
+        policy().rate_rules(RateRules::default().with_key(RateKey::Client)).build().unwrap();
     assert_eq!(bucket(&policy, "app", "192.0.2.1"), ("app".into(), 60));
     let plain = |bytes: usize| bucket(&policy, &"x".repeat(bytes), "").0.len();
     assert!(plain(128) == 128 && plain(129) < 128, "what is longer is known by its digest");
@@ -251,7 +264,10 @@ fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
 
 #[test]
 fn rate_06_no_two_share_a_bucket_by_its_name() {
-    let policy = policy().rates(|rules| rules.key = RateKey::ClientAndSource).build().unwrap();
+    let policy = policy()
+        .rate_rules(RateRules::default().with_key(RateKey::ClientAndSource))
+        .build()
+        .unwrap();
     let long = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
     let (first, second) = (long("a"), long("b"));
     let pairs = [
@@ -273,10 +289,11 @@ fn rate_06_no_two_share_a_bucket_by_its_name() {
 /// own.
 #[test]
 fn rate_06_users_of_one_product_do_not_use_up_each_others() {
-    let world =
-        World::with(policy().rates(|rules| rules.key = RateKey::ClientAndGrant).limits(|limits| {
-            limits.token_requests_per_minute = 2;
-        }));
+    let world = World::with(
+        policy()
+            .rate_rules(RateRules::default().with_key(RateKey::ClientAndGrant))
+            .limits(Limits::default().with_token_requests_per_minute(2)),
+    );
     let product = "https://product.example/client.json";
     world.put(Client::public(product).redirect_uri(CALLBACK).build().unwrap());
     for _ in 0..5 {
@@ -292,26 +309,26 @@ fn rate_06_users_of_one_product_do_not_use_up_each_others() {
 
 #[test]
 fn rate_06_a_key_equals_itself_and_no_other() {
-    let custom = RateKey::Custom(|hit| hit.source.to_owned());
-    let keys = [RateKey::Client, RateKey::ClientAndGrant, RateKey::ClientAndSource, custom];
+    let custom = || RateKey::Custom(Arc::new(|hit| hit.source.to_owned()));
+    let keys =
+        [RateKey::Client, RateKey::ClientAndGrant, RateKey::ClientAndSource, custom(), custom()];
     for (one, key) in keys.iter().enumerate() {
         for (other, another) in keys.iter().enumerate() {
             assert_eq!(key == another, one == other, "{key:?} {another:?}");
         }
+        assert_eq!(*key, key.clone());
     }
 }
 
 fn named(code: &'static str) -> PolicyBuilder {
-    policy().rates(|rules| rules.code = code)
+    policy().rate_rules(RateRules::default().with_error_code(code))
 }
 
 #[test]
 fn rate_02_the_host_can_name_the_code_of_a_429() {
-    let world =
-        World::with(named("slow_down").registration(RegistrationRules::open()).limits(|limits| {
-            limits.token_requests_per_minute = 1;
-            limits.registrations_per_minute = 1;
-        }));
+    let world = World::with(named("slow_down").registration(RegistrationRules::default()).limits(
+        Limits::default().with_token_requests_per_minute(1).with_registrations_per_minute(1),
+    ));
     spent(&world, "app", 1);
     let registrations = [world.register(&metadata()), world.register(&metadata())];
     let [_, registration] = registrations;
@@ -340,7 +357,7 @@ fn rate_02_a_code_that_is_none_or_ends_something_is_refused() {
         "unauthorized_client",
         "invalid_token",
     ] {
-        assert_eq!(named(bad).build().err(), Some(PolicyError::Limit), "{bad}");
+        assert_eq!(named(bad).build().err(), Some(PolicyError::RateErrorCode { code: bad }));
     }
     for good in
         ["slow_down", "temporarily_unavailable", "Too many [requests]!", "too_many_requests"]

@@ -2,8 +2,8 @@
 //! provoked. What is made of it is in `reasons_reached.rs`.
 
 use grantcore::{
-    Authorization, Client, Digest, Endpoint, Fetch, PolicyBuilder, Reason, RegistrationRules,
-    RequestParts, RevocationRules, Subject,
+    Authorization, Client, Digest, Endpoint, Fetch, Limits, PolicyBuilder, Reason,
+    RegistrationRules, RequestParts, RevocationRules, Subject,
 };
 use serde_json::Value;
 
@@ -73,15 +73,14 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::RegistrationLimited, || {
         let world = World::with(
             policy()
-                .registration(RegistrationRules::open())
-                .limits(|limits| limits.registrations_per_minute = 1),
+                .registration(RegistrationRules::default())
+                .limits(Limits::default().with_registrations_per_minute(1)),
         );
         drop([world.register(&metadata()), world.register(&metadata())]);
         (world, Told::At(Endpoint::Registration))
     }),
     (Reason::RegisteredUriLoopback, || {
-        let mut rules = RegistrationRules::open();
-        rules.strict_application_type = true;
+        let rules = RegistrationRules::default().with_strict_application_type(true);
         let world = World::with(policy().registration(rules));
         drop(world.register(&redirecting(
             with(metadata(), "application_type", "web"),
@@ -111,7 +110,8 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
     (Reason::DocumentUrl, || documented("https://client.example", None)),
     (Reason::DocumentUnreachable, || documented(DOCUMENT, None)),
     (Reason::ConsentPagesLimited, || {
-        let world = World::with(policy().limits(|limits| limits.consent_pages_per_minute = 1));
+        let world =
+            World::with(policy().limits(Limits::default().with_consent_pages_per_minute(1)));
         drop(world.page(&Params::authorize()));
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
         (world, Told::By(refusal))
@@ -169,8 +169,9 @@ fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
 }
 
 fn closed(authorization: Authorization<'_>) -> (World, Told) {
-    let world =
-        World::with(policy().registration(RegistrationRules::with_tokens([Digest::of(b"right")])));
+    let world = World::with(policy().registration(
+        RegistrationRules::default().with_initial_access_tokens([Digest::of(b"right")]),
+    ));
     drop(world.register_bytes(metadata().to_string().as_bytes(), authorization));
     (world, Told::At(Endpoint::Registration))
 }

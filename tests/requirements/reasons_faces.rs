@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use grantcore::{
-    Authorization, Choice, Client, ClientStatus, Endpoint, Reason, RegistrationRules, RequestParts,
-    Subject, User,
+    Authorization, Choice, Client, ClientStatus, Endpoint, Limits, Reason, RegistrationRules,
+    RequestParts, Subject, User,
 };
 use serde_json::{Value, json};
 
@@ -76,16 +76,16 @@ const ELSEWHERE: &[(Reason, Elsewhere)] = &[
         (world, Told::At(Endpoint::Management))
     }),
     (Reason::RegistrationLimited, || {
-        let rules = policy().registration(RegistrationRules::open());
-        let world = World::with(rules.limits(|limits| limits.all_registrations_per_minute = 1));
+        let rules = policy().registration(RegistrationRules::default());
+        let world =
+            World::with(rules.limits(Limits::default().with_all_registrations_per_minute(1)));
         let own = world.own(&metadata());
         drop(world.manage("PUT", &own.id, &own.token, &own.update(metadata())));
         (world, Told::At(Endpoint::Management))
     }),
     (Reason::MetadataNotJson, || managed(|_, token| (token.into(), json!([])))),
     (Reason::RegisteredUriLoopback, || {
-        let mut rules = RegistrationRules::open();
-        rules.strict_application_type = true;
+        let rules = RegistrationRules::default().with_strict_application_type(true);
         let world = World::with(policy().registration(rules));
         let own = world.own(&metadata());
         let update = with(

@@ -83,7 +83,7 @@ const FORMS: &[(Reason, Before, Spoilt)] = &[
 ];
 
 fn world() -> World {
-    let rules = IntrospectionRules::new().resource_server("web", MCP);
+    let rules = IntrospectionRules::default().with_resource_server("web", MCP);
     World::with(policy().revocation(RevocationRules::default()).introspection(rules))
 }
 

@@ -18,7 +18,8 @@ use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
 use crate::support::{
-    ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, Outcome, SECRET, World, app, policy,
+    ALICE, CALLBACK, CHALLENGE, Granted, ISSUER, MCP, Outcome, SECRET, World, app, needs, policy,
+    user,
 };
 
 /// A good request with one thing wrong.
@@ -248,10 +249,7 @@ const OTHERS: &[(Reason, Provoked)] = &[
         )
     }),
     (Reason::ConsentSessionMismatch, || {
-        decided(
-            |_| {},
-            |ticket| (ticket, User { session: b"another browser", ..ALICE }, Choice::Allow),
-        )
+        decided(|_| {}, |ticket| (ticket, user(ALICE.subject(), b"another browser"), Choice::Allow))
     }),
     (Reason::ConsentExpired, || {
         decided(|world| world.at(600), |ticket| (ticket, ALICE, Choice::Allow))
@@ -325,9 +323,9 @@ pub(crate) fn decided(
 fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> (World, Told) {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
-    let needs = grantcore::Needs::of(&world.server.policy().resources()[0]).scopes(scopes);
+    let needs = needs(world.server.policy(), 0, &scopes.join(" "));
     let refusal =
-        world.server.check(&authorization(header.as_bytes()), needs).outcome().unwrap_err();
+        world.server.check(&authorization(header.as_bytes()), &needs).outcome().unwrap_err();
     (world, Told::By(refusal))
 }
 
@@ -335,8 +333,8 @@ pub(crate) fn called(happening: fn(&World)) -> (World, Told) {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     happening(&world);
-    let needs = grantcore::Needs::of(&world.server.policy().resources()[0]);
-    let checked = world.server.check(&Authorization::One(header.as_bytes()), needs);
+    let needs = needs(world.server.policy(), 0, "");
+    let checked = world.server.check(&Authorization::One(header.as_bytes()), &needs);
     let refusal = checked.unwrap_err().into_refusal();
     (world, Told::By(refusal))
 }

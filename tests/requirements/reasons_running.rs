@@ -1,13 +1,13 @@
 //! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
 
 use grantcore::{
-    Authorization, Balance, Endpoint, IntrospectionRules, Needs, Reason, RevokedBy, Subject,
+    Authorization, Balance, CheckRules, Endpoint, IntrospectionRules, Reason, RevokedBy, Subject,
 };
 
 use crate::reasons_reached::{Provoked, Told};
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Answered, MCP, Outcome, SECRET, World, policy};
+use crate::support::{Answered, MCP, Outcome, SECRET, World, needs, policy};
 
 pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
     (Reason::IntrospectionOff, || asked(World::new(), "web", "x")),
@@ -22,7 +22,9 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         (world, Told::By(refusal))
     }),
     (Reason::AccountForbidden, || {
-        let world = World::with(policy().checks(|rules| rules.suspended_is_forbidden = true));
+        let world = World::with(
+            policy().check_rules(CheckRules::default().with_suspended_is_forbidden(true)),
+        );
         let token = world.tokens().access;
         world.store.suspend("alice", true);
         let refusal = world.check(&token, &[]).unwrap_err();
@@ -32,10 +34,10 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let world = World::new();
         let header = format!("Bearer {}", world.tokens().access);
         world.store.inner.put_balance(Subject::new("alice"), Balance::Insufficient);
-        let needs = Needs::of(&world.server.policy().resources()[0]).billed();
+        let needs = needs(world.server.policy(), 0, "").billed();
         let refusal = world
             .server
-            .check(&Authorization::One(header.as_bytes()), needs)
+            .check(&Authorization::One(header.as_bytes()), &needs)
             .outcome()
             .unwrap_err();
         (world, Told::By(refusal))
@@ -51,7 +53,9 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
 ];
 
 fn introspected(caller: &str) -> World {
-    World::with(policy().introspection(IntrospectionRules::new().resource_server(caller, MCP)))
+    World::with(
+        policy().introspection(IntrospectionRules::default().with_resource_server(caller, MCP)),
+    )
 }
 
 /// Asks about a token as this client, which sends its secret if it has one.

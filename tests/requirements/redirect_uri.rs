@@ -18,7 +18,7 @@ fn registered(uri: &str) -> World {
 }
 
 fn rules(loopback_ports: LoopbackPorts) -> RedirectRules {
-    RedirectRules { loopback_ports, ..RedirectRules::default() }
+    RedirectRules::default().with_loopback_ports(loopback_ports)
 }
 
 fn with_ports(uri: &str, ports: LoopbackPorts) -> World {

@@ -306,7 +306,7 @@ fn i49_each_way_to_the_own_device_is_marked_on_the_page() {
 #[test]
 fn i49_a_private_use_scheme_is_marked_as_loopback_is() {
     let named = PrivateUseSchemes::ReverseDomainAnd(vec!["cursor".to_owned()]);
-    let rules = RedirectRules { private_use_schemes: named, ..RedirectRules::default() };
+    let rules = RedirectRules::default().with_private_use_schemes(named);
     for uri in ["cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/cb"] {
         let world = World::new();
         world.put(Client::public("app").redirect_uri(uri).build_under(&rules).unwrap());

@@ -202,7 +202,7 @@ fn redir_04_http_is_for_loopback() {
 fn redir_05_dangerous_schemes_are_refused_whatever_the_rules_say() {
     for scheme in DANGEROUS {
         let lenient = PrivateUseSchemes::ReverseDomainAnd(vec![(*scheme).to_owned()]);
-        let rules = RedirectRules { private_use_schemes: lenient, ..RedirectRules::default() };
+        let rules = RedirectRules::default().with_private_use_schemes(lenient);
         for spelling in spellings(scheme) {
             for uri in [format!("{spelling}:x"), format!("{spelling}://a.example/cb")] {
                 assert_not_registered(&uri, E::ForbiddenScheme);
@@ -315,15 +315,14 @@ fn redir_06_private_use_schemes_are_reversed_domain_names() {
         assert_not_registered(uri, E::PrivateUseScheme);
     }
     let named = PrivateUseSchemes::ReverseDomainAnd(vec!["cursor".to_owned()]);
-    let rules = RedirectRules { private_use_schemes: named, ..RedirectRules::default() };
+    let rules = RedirectRules::default().with_private_use_schemes(named);
     assert!(build_under("cursor://anysphere.cursor-deeplink/mcp/auth", &rules).is_ok());
     assert!(build_under("com.example.app:/cb", &rules).is_ok());
     assert_eq!(
         build_under("myapp:/cb", &rules).err(),
         Some(unregistered("myapp:/cb", E::PrivateUseScheme))
     );
-    let rules =
-        RedirectRules { private_use_schemes: PrivateUseSchemes::Deny, ..RedirectRules::default() };
+    let rules = RedirectRules::default().with_private_use_schemes(PrivateUseSchemes::Deny);
     assert_eq!(
         build_under("com.example.app:/cb", &rules).err(),
         Some(unregistered("com.example.app:/cb", E::PrivateUseScheme))
@@ -428,7 +427,7 @@ fn redir_18_at_most_ten_and_each_once() {
     );
     let again = with(10).redirect_uri("https://a.example/0").redirect_uri("https://a.example/9");
     assert_eq!(again.build().unwrap().redirect_uris().len(), 10);
-    let rules = RedirectRules { limit: 11, ..RedirectRules::default() };
+    let rules = RedirectRules::default().with_limit(11);
     assert_eq!(with(11).build_under(&rules).unwrap().redirect_uris().len(), 11);
-    assert_eq!(policy().build().unwrap().redirect_rules().limit, 10);
+    assert_eq!(policy().build().unwrap().redirect_rules().limit(), 10);
 }

@@ -81,10 +81,10 @@ fn redir_05_no_registered_uri_is_dangerous() {
     let lenient = PrivateUseSchemes::ReverseDomainAnd(
         DANGEROUS.iter().map(|scheme| (*scheme).to_owned()).collect(),
     );
-    let rules = RedirectRules { private_use_schemes: lenient, ..RedirectRules::default() };
+    let rules = RedirectRules::default().with_private_use_schemes(lenient);
     let worlds = [
         World::open(),
-        World::with(policy().registration(RegistrationRules::open()).redirect_rules(rules)),
+        World::with(policy().registration(RegistrationRules::default()).redirect_rules(rules)),
     ];
     for (world, uri) in worlds.iter().flat_map(|world| {
         DANGEROUS.iter().flat_map(|own| spellings(own)).map(move |own| (world, own))
@@ -130,8 +130,9 @@ fn redir_06_a_registered_scheme_is_a_reversed_domain_name() {
         assert_uri_registers(&world, uri);
     }
     let named = PrivateUseSchemes::ReverseDomainAnd(vec!["cursor".to_owned()]);
-    let rules = RedirectRules { private_use_schemes: named, ..RedirectRules::default() };
-    let world = World::with(policy().registration(RegistrationRules::open()).redirect_rules(rules));
+    let rules = RedirectRules::default().with_private_use_schemes(named);
+    let world =
+        World::with(policy().registration(RegistrationRules::default()).redirect_rules(rules));
     assert_uri_registers(&world, "cursor://anysphere.cursor-deeplink/mcp/auth");
     assert_uri_refused(&world, "myapp:/cb", E::PrivateUseScheme);
 }

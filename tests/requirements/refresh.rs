@@ -6,14 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Server;
 use grantcore::{
-    Account, Choice, Client, ErrorCode, FromStore, GrantTypes, Reason, Subject, Timestamp, User,
+    Account, Choice, Client, ErrorCode, FromStore, GrantTypes, Lifetimes, Limits, PolicyError,
+    Reason, Subject, Timestamp,
 };
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};
 use crate::support::store::Fault;
 use crate::support::{
-    Answered, CALLBACK, Granted, MCP, T, World, app, json, param, policy, seeded,
+    Answered, CALLBACK, Granted, MCP, T, World, app, json, param, policy, seeded, user,
 };
 
 /// A world with a replay window of 30 seconds.
@@ -293,11 +294,14 @@ fn refresh_11_a_family_ends_180_days_after_its_consent() {
 
 #[test]
 fn refresh_11_no_absolute_lifetime_is_said_explicitly() {
-    let world = World::with(policy().refresh_absolute_lifetime(None));
+    let world = World::with(policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)));
     let token = rotated_until(&world, 2000);
     assert_eq!(token.expires_in, 3600);
-    let none = policy().refresh_absolute_lifetime(Some(Duration::ZERO)).build();
-    assert_eq!(none.map(|_| ()), Err(grantcore::PolicyError::Lifetime));
+    let none = policy()
+        .lifetimes(Lifetimes::default().with_refresh_absolute(Some(Duration::ZERO)))
+        .build();
+    let error = PolicyError::Lifetime { lifetime: "refresh_absolute", value: Duration::ZERO };
+    assert_eq!(none.map(|_| ()), Err(error));
 }
 
 #[test]
@@ -391,7 +395,8 @@ fn mix_up(world: &World, credentials: &[&str]) {
 
 #[test]
 fn refresh_15_the_kinds_of_credential_are_never_mixed_up() {
-    let world = World::with(policy().limits(|limits| limits.token_requests_per_minute = 1000));
+    let world =
+        World::with(policy().limits(Limits::default().with_token_requests_per_minute(1000)));
     let ticket = world.page(&Params::authorize()).into_ticket();
     // The right length and the right grant, but the grant has no refresh token yet.
     let early = format!(
@@ -471,7 +476,7 @@ fn refresh_16_as_an_option_the_earlier_token_ends() {
 #[test]
 fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     let world = World::new();
-    let bob = User::new("bob", b"bob's browser");
+    let bob = user("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Store;
-use grantcore::{Commit, EventKind, Reason, TokenRequest};
+use grantcore::{Commit, EventKind, Lifetimes, PolicyError, Reason, TokenRequest};
 
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -121,11 +121,22 @@ fn refresh_05_a_redemption_opens_a_window_too() {
 #[test]
 fn refresh_05_a_window_that_could_not_be_kept_does_not_build() {
     let build = |seconds| policy().replay_window(Duration::from_secs(seconds)).build().map(|_| ());
-    assert_eq!((build(3600), build(3601)), (Ok(()), Err(grantcore::PolicyError::ReplayWindow)));
+    let seconds = Duration::from_secs;
+    let longer = PolicyError::ReplayWindow {
+        window: seconds(3601),
+        access: seconds(3600),
+        refresh_idle: seconds(30 * 24 * 60 * 60),
+    };
+    assert_eq!((build(3600), build(3601)), (Ok(()), Err(longer)));
     let idle = policy()
-        .refresh_idle_lifetime(Duration::from_secs(3600))
+        .lifetimes(Lifetimes::default().with_refresh_idle(Duration::from_secs(3600)))
         .replay_window(Duration::from_secs(3600));
-    assert_eq!(idle.build().map(|_| ()), Err(grantcore::PolicyError::ReplayWindow));
+    let as_long = PolicyError::ReplayWindow {
+        window: seconds(3600),
+        access: seconds(3600),
+        refresh_idle: seconds(3600),
+    };
+    assert_eq!(idle.build().map(|_| ()), Err(as_long));
 }
 
 /// A commit that landed while its acknowledgement was lost is what the window is for.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantcore::{
-    Access, Account, Authorization, Client, ClientStatus, Needs, Reason, Refusal, Reply,
+    Access, Account, Authorization, CheckRules, Client, ClientStatus, Reason, Refusal, Reply,
     RequestParts, RevocationRules, Subject,
 };
 
@@ -11,7 +11,7 @@ use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Answered, Granted, MCP, Outcome, World, app, json, policy};
+use crate::support::{Answered, Granted, MCP, Outcome, World, app, json, needs, policy};
 
 pub(crate) const METADATA: &str = "https://mcp.example/.well-known/oauth-protected-resource/mcp";
 
@@ -22,12 +22,12 @@ pub(crate) fn with_header(
 ) -> Result<Access, Refusal> {
     world
         .server
-        .check(&authorization, Needs::of(&world.server.policy().resources()[0]).scopes(scopes))
+        .check(&authorization, &needs(world.server.policy(), 0, &scopes.join(" ")))
         .outcome()
 }
 
 pub(crate) fn with_request(world: &World, incoming: &RequestParts<'_>) -> Result<Access, Refusal> {
-    world.server.check_request(incoming, Needs::of(&world.server.policy().resources()[0])).outcome()
+    world.server.check_request(incoming, &needs(world.server.policy(), 0, "")).outcome()
 }
 
 pub(crate) fn told(world: &World, outcome: Result<Access, Refusal>) -> Reply {
@@ -124,7 +124,7 @@ fn rs_03_malformed_or_repeated_credentials_are_an_invalid_request() {
 
 #[test]
 fn rs_04_a_token_in_the_query_is_not_looked_at() {
-    let world = World::with(policy().checks(|rules| rules.bearer_in_body = true));
+    let world = World::with(policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
     let token = world.tokens().access;
     let query = format!("access_token={token}");
     let incoming =

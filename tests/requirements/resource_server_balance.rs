@@ -10,18 +10,18 @@ use std::task::{Context, Poll, Waker};
 use grantcore::blocking::{Accounts, Server, Store};
 use grantcore::{
     Access, AccessCheck, AlwaysActive, Authorization, Balance, Client, ClientStatus, Commit, Grant,
-    GrantId, Keys, Loaded, MemoryStore, Needs, Operation, Reason, Refusal, Stored, Subject,
-    Warning, Write,
+    GrantId, Keys, Loaded, MemoryStore, Operation, Reason, Refusal, Stored, Subject, Warning,
+    Write,
 };
 
 use crate::support::params::Params;
 use crate::support::store::Broken;
-use crate::support::{Granted, MCP, Outcome, World, entropy, json, policy, seeded};
+use crate::support::{Granted, MCP, Outcome, World, entropy, json, needs, policy, seeded};
 
 pub(crate) fn pay(world: &World, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
     let header = format!("Bearer {token}");
-    let needs = Needs::of(&world.server.policy().resources()[0]).scopes(scopes).billed();
-    world.server.check(&Authorization::One(header.as_bytes()), needs).outcome()
+    let needs = needs(world.server.policy(), 0, &scopes.join(" ")).billed();
+    world.server.check(&Authorization::One(header.as_bytes()), &needs).outcome()
 }
 
 pub(crate) fn balance(world: &World, balance: Balance) {
@@ -88,8 +88,9 @@ fn rs_14_without_balance_a_billed_call_is_402_and_the_token_is_untouched() {
 fn rs_14_a_balance_that_nobody_knows_does_not_suffice() {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
-    let needs = Needs::of(&world.server.policy().resources()[0]);
+    let needs = needs(world.server.policy(), 0, "");
     let moment = world.moment(entropy(3));
+    let billed = needs.clone().billed();
     let reason = |needs, balance| {
         let check = AccessCheck::parse(&Authorization::One(header.as_bytes()), needs).unwrap();
         let loaded = Loaded {
@@ -99,25 +100,26 @@ fn rs_14_a_balance_that_nobody_knows_does_not_suffice() {
         let decision = check.decide(&loaded, world.server.policy(), &moment);
         decision.settle(Commit::Done).unwrap().outcome.err().map(|refusal| refusal.reason())
     };
-    assert_eq!(reason(needs.billed(), None), Some(Reason::BalanceInsufficient));
-    assert_eq!(reason(needs.billed(), Some(Balance::Sufficient)), None);
-    assert_eq!(reason(needs, None), None, "what is free needs none");
-    assert_eq!(reason(needs, Some(Balance::Insufficient)), None);
+    assert_eq!(reason(&billed, None), Some(Reason::BalanceInsufficient));
+    assert_eq!(reason(&billed, Some(Balance::Sufficient)), None);
+    assert_eq!(reason(&needs, None), None, "what is free needs none");
+    assert_eq!(reason(&needs, Some(Balance::Insufficient)), None);
 }
 
 #[test]
 fn rs_14_a_balance_that_cannot_be_read_is_neither_enough_nor_too_little() {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
-    let needs = Needs::of(&world.server.policy().resources()[0]);
+    let needs = needs(world.server.policy(), 0, "");
+    let billed = needs.clone().billed();
     let check = |needs| world.server.check(&Authorization::One(header.as_bytes()), needs);
     world.store.break_balances(true);
-    let error = check(needs.billed()).unwrap_err();
+    let error = check(&billed).unwrap_err();
     let failure = error.failure().unwrap();
     assert_eq!((failure.store_error(), failure.refusal.status()), (Some(&Broken), 503));
-    assert!(check(needs).is_ok(), "what is free needs none");
+    assert!(check(&needs).is_ok(), "what is free needs none");
     world.store.break_balances(false);
-    assert!(check(needs.billed()).is_ok());
+    assert!(check(&billed).is_ok());
 }
 
 /// A store that knows of no balances.
@@ -161,9 +163,9 @@ fn rs_14_where_there_are_no_balances_every_call_can_be_paid() {
         move || now,
         seeded(7),
     );
-    let needs = Needs::of(&server.policy().resources()[0]).billed();
+    let needs = needs(server.policy(), 0, "").billed();
     assert_eq!(
-        server.check(&Authorization::One(header.as_bytes()), needs).unwrap().warnings().count(),
+        server.check(&Authorization::One(header.as_bytes()), &needs).unwrap().warnings().count(),
         0
     );
 }

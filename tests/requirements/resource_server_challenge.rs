@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{Reason, Scope};
+use grantcore::{NeedsError, Reason, Scope, ScopeInfo};
 use proptest::prelude::*;
 
 use crate::resource_server::told;
 use crate::support::params::Params;
 use crate::support::property::check as property;
-use crate::support::{Granted, World, json};
+use crate::support::{Granted, MCP, World, json, policy};
 
 /// The parameters of a `Bearer` challenge, in their order.
 pub(crate) fn challenge(header: &str) -> Vec<(String, String)> {
@@ -50,12 +50,32 @@ fn needed() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(token, 0..5)
 }
 
+/// The texts that are scope tokens are declared, and needed. A text that is none cannot be needed, so
+/// that it reaches no header.
 #[test]
 fn rs_12_a_challenge_reads_back_whatever_the_host_asks_for() {
-    let world = World::new();
-    let token = world.tokens().access;
-    property(&(needed(), any::<bool>()), |(scopes, known)| {
-        let scopes: Vec<_> = scopes.iter().map(String::as_str).chain(["admin"]).collect();
+    property(&(needed(), any::<bool>()), |(texts, known)| {
+        let texts: Vec<_> = texts.iter().map(String::as_str).chain(["admin"]).collect();
+        let tokens: BTreeSet<_> = texts
+            .iter()
+            .flat_map(|text| text.split(' '))
+            .filter(|token| Scope::parse(token).is_ok())
+            .collect();
+        let own = policy().build().unwrap();
+        let declared: BTreeSet<_> = own.scopes().iter().map(ScopeInfo::name).collect();
+        let world = World::with(
+            tokens
+                .difference(&declared)
+                .fold(policy(), |policy, token| policy.scope(*token, "One of many")),
+        );
+        let are_tokens =
+            |text: &str| text.split(' ').all(|token| token.is_empty() || tokens.contains(token));
+        for text in &texts {
+            let needs = world.server.policy().needs(MCP, text);
+            prop_assert_eq!(needs.is_ok(), are_tokens(text), "{:?}", text);
+        }
+        let scopes: Vec<_> = texts.iter().copied().filter(|text| are_tokens(text)).collect();
+        let token = world.tokens().access;
         let reply = told(&world, world.check(if known { &token } else { "x" }, &scopes));
         let header = reply.header("www-authenticate").unwrap();
         prop_assert!(header.bytes().all(|b| (0x20..0x7f).contains(&b)));
@@ -68,10 +88,8 @@ fn rs_12_a_challenge_reads_back_whatever_the_host_asks_for() {
             parameters[2].1.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E))
         );
         let named: Vec<_> = parameters[3].1.split(' ').collect();
-        let asked = scopes
-            .iter()
-            .flat_map(|scope| scope.split(' '))
-            .filter(|token| Scope::parse(token).is_ok());
+        let asked =
+            scopes.iter().flat_map(|scope| scope.split(' ')).filter(|token| !token.is_empty());
         prop_assert_eq!(named.iter().copied().collect::<BTreeSet<_>>(), asked.collect());
         prop_assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), named.len(), "each once");
         let written: Vec<_> =
@@ -92,18 +110,27 @@ fn rs_12_a_challenge_reads_back_whatever_the_host_asks_for() {
 
 #[test]
 fn rs_12_what_is_no_scope_token_is_not_named() {
-    let world = World::new();
+    let world = World::with(policy().scope("a", "One").scope("b", "Another"));
     let token = world.tokens().access;
     for (needed, named) in [
-        (&["a", "a b", "b"][..], Some("a b")),
-        (&["re\"ad", "admin"], Some("admin")),
-        (&["admin", "\u{e9}", "\r\n", "write"], Some("admin write")),
-        (&["\n"], None),
+        (&["a", "a b", "b"][..], Ok("a b")),
+        (&["re\"ad", "admin"], Err("re\"ad")),
+        (&["admin", "\u{e9}", "\r\n", "write"], Err("\u{e9}")),
+        (&["\n"], Err("\n")),
+        (&["admin", "", "write"], Ok("admin write")),
     ] {
+        let needs = world.server.policy().needs(MCP, &needed.join(" "));
+        let scope = match named {
+            Ok(scope) => scope,
+            Err(scope) => {
+                let error = NeedsError::ScopeUndeclared { scope: scope.to_owned() };
+                assert_eq!(needs, Err(error), "{needed:?}");
+                continue;
+            }
+        };
         let reply = told(&world, world.check(&token, needed));
         let parameters = challenge(reply.header("www-authenticate").unwrap());
-        let scope =
-            parameters.iter().find(|(name, _)| name == "scope").map(|(_, value)| value.as_str());
-        assert_eq!((reply.status, scope), (403, named), "{needed:?}");
+        assert_eq!(reply.status, 403);
+        assert_eq!(parameters.last().unwrap(), &("scope".to_owned(), scope.to_owned()));
     }
 }

@@ -1,16 +1,20 @@
 //! RS-05, -09, -11 and the options of RS-02, -06 and -07: what of the check an operator may choose.
 
-use grantcore::{Authorization, FromStore, MemoryStore, Needs, Reason, RequestParts, Subject};
+use grantcore::{
+    Authorization, CheckRules, FromStore, MemoryStore, PolicyError, Reason, RequestParts, Subject,
+};
 
 use crate::resource_server::{METADATA, refused, told, with_header, with_request};
 use crate::resource_server_balance::ready;
 use crate::support::params::Params;
 use crate::support::steps::form;
-use crate::support::{Granted, MCP, Outcome, World, app, json, policy, seeded};
+use crate::support::{Granted, MCP, Outcome, World, app, json, needs, policy, seeded};
 
 #[test]
 fn rs_02_as_an_option_the_body_says_invalid_token_all_the_same() {
-    let world = World::with(policy().checks(|rules| rules.body_error_without_token = true));
+    let world = World::with(
+        policy().check_rules(CheckRules::default().with_body_error_without_token(true)),
+    );
     let reply = told(&world, with_header(&world, Authorization::None, &[]));
     assert_eq!((reply.status, json(&reply)["error"].as_str()), (401, Some("invalid_token")));
     assert!(
@@ -30,7 +34,7 @@ fn rs_05_a_token_in_the_body_counts_only_if_the_policy_says_so() {
     let body = format!("access_token={}", world.tokens().access);
     assert_eq!(told(&world, with_request(&world, &form(&body))).body, "", "as if there were none");
     assert_eq!(world.reason(), Some(Reason::TokenMissing));
-    let world = World::with(policy().checks(|rules| rules.bearer_in_body = true));
+    let world = World::with(policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
     let token = world.tokens().access;
     let body = format!("a=b&access_token={token}");
     for method in ["POST", "PUT", "PATCH"] {
@@ -86,7 +90,10 @@ fn rs_05_the_server_that_awaits_reads_the_same_places() {
     // what is not as none.
     let body = format!("access_token={token}");
     for (allowed, reason) in [(false, Reason::TokenMissing), (true, Reason::TokenUnknown)] {
-        let policy = policy().checks(|rules| rules.bearer_in_body = allowed).build().unwrap();
+        let policy = policy()
+            .check_rules(CheckRules::default().with_bearer_in_body(allowed))
+            .build()
+            .unwrap();
         let server = grantcore::Server::with_sources(
             policy,
             MemoryStore::new(),
@@ -94,9 +101,9 @@ fn rs_05_the_server_that_awaits_reads_the_same_places() {
             move || time,
             seeded(7),
         );
-        let needs = Needs::of(&server.policy().resources()[0]);
+        let needs = needs(server.policy(), 0, "");
         assert_eq!(
-            ready(server.check_request(&form(&body), needs)).outcome().unwrap_err().reason(),
+            ready(server.check_request(&form(&body), &needs)).outcome().unwrap_err().reason(),
             reason
         );
     }
@@ -104,7 +111,8 @@ fn rs_05_the_server_that_awaits_reads_the_same_places() {
 
 #[test]
 fn rs_06_as_an_option_a_suspension_is_forbidden_and_asks_for_no_new_token() {
-    let world = World::with(policy().checks(|rules| rules.suspended_is_forbidden = true));
+    let world =
+        World::with(policy().check_rules(CheckRules::default().with_suspended_is_forbidden(true)));
     world.put(app().edit().owner(Subject::new("maker")).build().unwrap());
     let tokens = world.tokens();
     for who in ["alice", "maker"] {
@@ -126,7 +134,8 @@ fn rs_06_as_an_option_a_suspension_is_forbidden_and_asks_for_no_new_token() {
 
 #[test]
 fn rs_07_as_an_option_the_challenge_is_the_metadata_url_alone() {
-    let world = World::with(policy().checks(|rules| rules.error_in_header = false));
+    let world =
+        World::with(policy().check_rules(CheckRules::default().with_error_in_header(false)));
     let reply = told(&world, world.check("x", &[]));
     assert_eq!(
         reply.header("www-authenticate"),
@@ -140,7 +149,7 @@ fn rs_07_as_an_option_the_challenge_is_the_metadata_url_alone() {
 fn at(world: &World, token: &str, resource: &str, audience: grantcore::Audience) -> bool {
     let policy = policy()
         .resource(resource, "read")
-        .checks(|rules| rules.audience = audience)
+        .check_rules(CheckRules::default().with_audience(audience))
         .build()
         .unwrap();
     let now = world.now();
@@ -152,8 +161,8 @@ fn at(world: &World, token: &str, resource: &str, audience: grantcore::Audience)
         seeded(7),
     );
     let header = format!("Bearer {token}");
-    let needs = Needs::of(&server.policy().resources()[1]);
-    server.check(&Authorization::One(header.as_bytes()), needs).outcome().is_ok()
+    let needs = needs(server.policy(), 1, "");
+    server.check(&Authorization::One(header.as_bytes()), &needs).outcome().is_ok()
 }
 
 #[test]
@@ -178,7 +187,8 @@ fn rs_09_audiences_are_compared_as_the_policy_says() {
             .scope("read", "Read")
             .resource("https://MCP.example/mcp", "read");
         let now = world.now();
-        let policy = named.checks(|rules| rules.audience = audience).build().unwrap();
+        let policy =
+            named.check_rules(CheckRules::default().with_audience(audience)).build().unwrap();
         let server = grantcore::blocking::Server::with_sources(
             policy,
             &world.store.inner,
@@ -188,10 +198,7 @@ fn rs_09_audiences_are_compared_as_the_policy_says() {
         );
         let header = format!("Bearer {token}");
         server
-            .check(
-                &Authorization::One(header.as_bytes()),
-                Needs::of(&server.policy().resources()[0]),
-            )
+            .check(&Authorization::One(header.as_bytes()), &needs(server.policy(), 0, ""))
             .outcome()
             .is_ok()
     };
@@ -200,7 +207,9 @@ fn rs_09_audiences_are_compared_as_the_policy_says() {
 
 #[test]
 fn rs_09_exact_is_exact_at_every_endpoint() {
-    let world = World::with(policy().checks(|rules| rules.audience = grantcore::Audience::Exact));
+    let world = World::with(
+        policy().check_rules(CheckRules::default().with_audience(grantcore::Audience::Exact)),
+    );
     let spelt = "https://MCP.example/mcp";
     let refusal = world.authorize(&Params::authorize().and("resource", spelt)).unwrap_err();
     assert_eq!(refusal.reason(), Reason::ResourceUnknown);
@@ -265,7 +274,9 @@ fn rs_11_what_a_scope_includes_counts_if_the_host_declared_it() {
             && !round.implies("read", "admin")
     );
     for bad in [policy().scope_implies("x", "read"), policy().scope_implies("read", "x")] {
-        assert_eq!(bad.build().unwrap_err(), grantcore::PolicyError::Scope);
+        let error =
+            PolicyError::ScopeUndeclared { setting: "scope_implies", scope: "x".to_owned() };
+        assert_eq!(bad.build().unwrap_err(), error);
     }
 }
 

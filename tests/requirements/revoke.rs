@@ -282,8 +282,7 @@ fn revoke_04_a_replay_in_the_window_brings_nothing_back() {
 
 #[test]
 fn revoke_04_as_an_option_it_ends_its_grant() {
-    let mut rules = RevocationRules::default();
-    rules.cascade_from_access = true;
+    let rules = RevocationRules::default().with_cascade_from_access(true);
     let world = World::with(policy().revocation(rules));
     let tokens = world.tokens();
     done(&world, &revoking(&tokens.access), EventKind::GrantRevoked);
@@ -295,8 +294,7 @@ fn revoke_04_as_an_option_it_ends_its_grant() {
 #[test]
 fn cve_2016_6582_a_public_client_revokes_its_own_and_nobody_elses() {
     for silent in [false, true] {
-        let mut rules = RevocationRules::default();
-        rules.silent = silent;
+        let rules = RevocationRules::default().with_silent(silent);
         let world = World::with(policy().revocation(rules));
         let (own, others) = (world.tokens(), tokens_of_web(&world));
         for token in [others.refresh(), &others.access] {

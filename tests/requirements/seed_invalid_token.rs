@@ -1,14 +1,12 @@
 //! The sections of the seed on `invalid_token` and on support: each symptom as the client sees it,
 //! its cause, its cure, and how support finds it again.
 
-use grantcore::{
-    AuditQuery, Authorization, Choice, ClientStatus, Event, Needs, Reason, Reply, Subject, User,
-};
+use grantcore::{AuditQuery, Authorization, Choice, ClientStatus, Event, Reason, Reply, Subject};
 
 use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;
 use crate::support::params::Params;
-use crate::support::{ALICE, Granted, ISSUER, MCP, Outcome, T, World, app, json};
+use crate::support::{ALICE, Granted, ISSUER, MCP, Outcome, T, World, app, json, needs, user};
 
 /// The gateway's answer to a call with this token, which is expected to be refused.
 fn refused(world: &World, token: &str) -> Reply {
@@ -32,10 +30,10 @@ fn symptom(reply: &Reply) {
 fn seed_s35_the_gateway_says_invalid_token_and_where_to_read_on() {
     let world = World::new();
     symptom(&refused(&world, "x"));
-    let needs = Needs::of(&world.server.policy().resources()[0]);
+    let needs = needs(world.server.policy(), 0, "");
     let none = world
         .server
-        .check(&Authorization::None, needs)
+        .check(&Authorization::None, &needs)
         .outcome()
         .unwrap_err()
         .reply(world.server.policy());
@@ -222,7 +220,7 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
 
 /// What goes on beside the case: another user of the same client, another client, and a stranger.
 fn noise(world: &World) {
-    let bob = User::new("bob", b"bob's browser");
+    let bob = user("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
         grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
         other => panic!("{other:?}"),

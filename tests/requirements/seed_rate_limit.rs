@@ -79,7 +79,7 @@ fn seed_s32_the_threshold_is_crossed_by_the_sixty_first() {
     }
     too_many(&world, &world.token(&cheap()), "1");
     // Whatever it asks for, and whether it would have been good.
-    let tokens = world.server.policy().limits().token_requests_per_minute;
+    let tokens = world.server.policy().limits().token_requests_per_minute();
     assert_eq!(tokens, 60);
     world.at(60);
     within(&world, 1);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use grantcore::blocking::{Server, Store, drive};
 use grantcore::{
     AlwaysActive, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision,
-    Decision, EntropyError, Error, FailureCause, FromStore, Grant, GrantId, GrantState,
+    Decision, EntropyError, Error, FailureCause, FromStore, Grant, GrantId, GrantState, Limits,
     MemoryStore, Operation, Reason, RequestParts, Stored, Timestamp, TokenRequest, Tokens, Write,
 };
 
@@ -386,7 +386,7 @@ fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
 
 #[test]
 fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
-    let world = World::with(policy().limits(|limits| limits.consent_pages_per_minute = 1000));
+    let world = World::with(policy().limits(Limits::default().with_consent_pages_per_minute(1000)));
     let pages: Vec<_> = (0..150).map(|_| world.page(&Params::authorize())).collect();
     // A page is made by the mere opening of a link: its record is kept for an hour more, others for
     // a day.

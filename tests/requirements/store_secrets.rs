@@ -111,7 +111,7 @@ fn store_04_records_and_everything_that_is_printed_hold_digests_only() {
     let granted = [&first, &second, &sealed, &rotated]
         .into_iter()
         .flat_map(|tokens| [tokens.access.as_str(), tokens.refresh()]);
-    let others = [VERIFIER.as_bytes(), SECRET.as_bytes(), ALICE.session].map(<[u8]>::to_vec);
+    let others = [VERIFIER.as_bytes(), SECRET.as_bytes(), ALICE.session()].map(<[u8]>::to_vec);
     let secrets: Vec<_> = granted
         .chain([ticket.as_str(), code.as_str()])
         .flat_map(secrets_of)

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{Authorization, Client, GrantTypes, Needs, Reason, Reply, RequestParts};
+use grantcore::{Authorization, Client, GrantTypes, Limits, Reason, Reply, RequestParts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::support::property;
 use crate::support::steps::form;
 use crate::support::store::Fault;
 use crate::support::{
-    Answered, CALLBACK, Granted, MCP, Outcome, World, assert_refused, json, policy,
+    Answered, CALLBACK, Granted, MCP, Outcome, World, assert_refused, json, needs, policy,
 };
 
 fn send(world: &World, incoming: &RequestParts<'_>) -> Reply {
@@ -258,10 +258,13 @@ fn token_17_no_response_may_be_cached() {
 
 #[test]
 fn token_18_whatever_is_sent_errors_keep_to_their_characters_and_echo_nothing() {
-    let world = World::with(policy().limits(|limits| {
-        limits.token_requests_per_minute = u32::MAX;
-        limits.failed_authentications_per_minute = u32::MAX;
-    }));
+    let world = World::with(
+        policy().limits(
+            Limits::default()
+                .with_token_requests_per_minute(u32::MAX)
+                .with_failed_authentications_per_minute(u32::MAX),
+        ),
+    );
     let names = [
         "client_id",
         "client_secret",
@@ -376,10 +379,10 @@ fn ghsa_p2fr_6hmx_4528_a_token_for_one_resource_is_refused_at_another() {
     );
     let header = format!("Bearer {}", tokens.access);
     let outcomes = [0, 1].map(|at: usize| {
-        let needs = Needs::of(&world.server.policy().resources()[at]);
+        let needs = needs(world.server.policy(), at, "");
         world
             .server
-            .check(&Authorization::One(header.as_bytes()), needs)
+            .check(&Authorization::One(header.as_bytes()), &needs)
             .outcome()
             .map(|_| ())
             .map_err(|refusal| {

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantcore::{
-    Authorization, Client, Digest, Reason, Reply, RequestParts, SecretMethod, StoredSecret,
+    Authorization, Client, Digest, Limits, Reason, Reply, RequestParts, SecretMethod, StoredSecret,
 };
 
 use crate::support::params::Params;
@@ -301,7 +301,8 @@ fn token_15_after_ten_failures_even_the_right_secret_waits() {
 
 #[test]
 fn token_15_the_number_of_failures_is_the_policys() {
-    let world = World::with(policy().limits(|limits| limits.failed_authentications_per_minute = 1));
+    let world =
+        World::with(policy().limits(Limits::default().with_failed_authentications_per_minute(1)));
     let wrong = probe("web").set("client_secret", "wrong");
     unauthenticated(&world, &world.token(&wrong), Reason::ClientSecretWrong);
     let reply = world.token(&probe("web").set("client_secret", SECRET));
@@ -373,7 +374,7 @@ fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
     let policy = || {
         let limits =
             policy().slow_hash(|secret, hash| hash == "slow" && secret == SECRET.as_bytes(), "");
-        limits.limits(|limits| limits.failed_authentications_per_minute = 60)
+        limits.limits(Limits::default().with_failed_authentications_per_minute(60))
     };
     for (client, outcomes) in KINDS {
         let world = World::with(policy());

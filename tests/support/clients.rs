@@ -117,7 +117,7 @@ impl World {
     pub fn open() -> Self {
         Self::with(
             policy()
-                .registration(RegistrationRules::open())
+                .registration(RegistrationRules::default())
                 .client_documents(DocumentRules::default()),
         )
     }

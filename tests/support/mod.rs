@@ -39,7 +39,20 @@ pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub const CALLBACK: &str = "https://app.example/cb";
 pub const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
 
-pub const ALICE: User<'static> = User::new("alice", b"alice's browser");
+pub const ALICE: User<'static> = user("alice", b"alice's browser");
+
+/// The user with this account, at this browser session.
+pub const fn user<'a>(subject: &'a str, session: &'a [u8]) -> User<'a> {
+    match User::new(subject, session) {
+        Ok(user) => user,
+        Err(_) => panic!("an account and a session have a name"),
+    }
+}
+
+/// What an operation of one of the policy's resources needs, by the position of the resource.
+pub fn needs(policy: &Policy, resource: usize, scope: &str) -> Needs {
+    policy.needs(policy.resources()[resource].identifier(), scope).unwrap()
+}
 
 /// One authorization server with everything that surrounds it.
 pub struct World {
@@ -207,10 +220,8 @@ impl World {
     /// The check of a call to the default resource that needs these scopes.
     pub fn check(&self, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
         let header = format!("Bearer {token}");
-        let resource = &self.server.policy().resources()[0];
-        self.server
-            .check(&Authorization::One(header.as_bytes()), Needs::of(resource).scopes(scopes))
-            .outcome()
+        let needs = needs(self.server.policy(), 0, &scopes.join(" "));
+        self.server.check(&Authorization::One(header.as_bytes()), &needs).outcome()
     }
 
     /// Whether the access token works at the default resource.

@@ -114,8 +114,9 @@ impl App {
 
 impl Session {
     /// The user, as the library wants to know them.
+    #[expect(clippy::expect_used, reason = "accounts have names, and a binding is a digest")]
     pub(crate) fn user(&self) -> User<'_> {
-        User::new(&self.subject, self.binding.as_bytes())
+        User::new(&self.subject, self.binding.as_bytes()).expect("a session is of an account")
     }
 }
 

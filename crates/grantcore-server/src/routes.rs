@@ -86,8 +86,10 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         } else {
             (API_SCOPE, Billed::All, get(api::whoami))
         };
-        let guarded =
-            Arc::new(Guarded { app: Arc::clone(app), resource: resource.clone(), scope, billed });
+        #[expect(clippy::expect_used, reason = "the policy of `setup` declares both scopes")]
+        let free = app.oauth.policy().needs(resource.identifier(), scope).expect("a known scope");
+        let paid = free.clone().billed();
+        let guarded = Arc::new(Guarded { app: Arc::clone(app), free, paid, billed });
         resources = resources
             .route(path, route.layer(middleware::from_fn_with_state(guarded, guard::guard)));
     }

@@ -2,12 +2,12 @@
 //! itself.
 
 use grantcore::{
-    Client, ClientError, Digest, DocumentRules, GrantTypes, IntrospectionRules, Policy,
-    PolicyBuilder, PolicyError, PrivateUseSchemes, RedirectRules, RegistrationRules,
+    Client, ClientError, Digest, DocumentRules, GrantTypes, IntrospectionRules, Lifetimes, Policy,
+    PolicyBuilder, PolicyError, PrivateUseSchemes, RateRules, RedirectRules, RegistrationRules,
     RevocationRules, SecretMethod, StoredSecret,
 };
 
-use crate::config::{Clients, Config, GrantType, Issuer, Switch};
+use crate::config::{Clients, Config, GrantType, Issuer, Limits, Switch};
 
 /// The client that keeps no secret: a native application on the user's own computer.
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
@@ -36,28 +36,23 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         .resource(format!("{base}/api"), API_SCOPE)
         // Clients older than RFC 8707 name no resource; they come for the MCP endpoint.
         .default_resource(format!("{base}/mcp"))
-        .access_lifetime(lifetimes.access_lifetime)
-        .code_lifetime(lifetimes.code_lifetime)
-        .consent_lifetime(lifetimes.consent_lifetime)
-        .refresh_idle_lifetime(lifetimes.refresh_idle)
-        .refresh_absolute_lifetime(absolute)
+        .lifetimes(
+            Lifetimes::default()
+                .with_access(lifetimes.access_lifetime)
+                .with_code(lifetimes.code_lifetime)
+                .with_consent(lifetimes.consent_lifetime)
+                .with_refresh_idle(lifetimes.refresh_idle)
+                .with_refresh_absolute(absolute)
+                .with_unused_client(lifetimes.unused_client_lifetime),
+        )
         .replay_window(lifetimes.replay_window)
-        .limits(|caps| {
-            caps.token_requests_per_minute = limits.rate_limit.get();
-            caps.failed_authentications_per_minute = limits.auth_failures.get();
-            caps.registrations_per_minute = limits.registration_rate.get();
-            caps.consent_pages_per_minute = limits.consent_rate.get();
-            // Whatever one source may register, all together may.
-            caps.all_registrations_per_minute =
-                caps.all_registrations_per_minute.max(limits.registration_rate.get());
-        })
-        .rates(|rules| rules.key = limits.rate_key.into())
-        .revocation(RevocationRules::default())
-        .unused_client_lifetime(lifetimes.unused_client_lifetime);
+        .limits(caps(limits))
+        .rate_rules(RateRules::default().with_key(limits.rate_key.into()))
+        .revocation(RevocationRules::default());
     let policy = if issuer.is_loopback() {
         // Another process that serves the API asks about its tokens as this client.
-        let rules = IntrospectionRules::new();
-        policy.introspection(rules.resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
+        let rules = IntrospectionRules::default();
+        policy.introspection(rules.with_resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
     } else {
         policy
     };
@@ -65,14 +60,28 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
     strangers(policy, &config.clients).build()
 }
 
+fn caps(limits: &Limits) -> grantcore::Limits {
+    let default = grantcore::Limits::default();
+    let registrations = limits.registration_rate.get();
+    default
+        .with_token_requests_per_minute(limits.rate_limit.get())
+        .with_failed_authentications_per_minute(limits.auth_failures.get())
+        .with_consent_pages_per_minute(limits.consent_rate.get())
+        .with_registrations_per_minute(registrations)
+        // Whatever one source may register, all together may.
+        .with_all_registrations_per_minute(
+            default.all_registrations_per_minute().max(registrations),
+        )
+}
+
 /// The rules for clients that the operator has never heard of.
 fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     let named = clients.private_use_schemes.iter().filter(|name| !name.is_empty());
-    let mut policy = policy.redirect_rules(RedirectRules {
-        private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named.cloned().collect()),
-        limit: clients.redirect_uri_limit.get(),
-        ..RedirectRules::default()
-    });
+    let schemes = PrivateUseSchemes::ReverseDomainAnd(named.cloned().collect());
+    let rules = RedirectRules::default()
+        .with_private_use_schemes(schemes)
+        .with_limit(clients.redirect_uri_limit.get());
+    let mut policy = policy.redirect_rules(rules);
     let by_default = |grant_type| clients.default_grant_types.contains(&grant_type);
     policy = policy
         .default_grant_types(GrantTypes {
@@ -85,13 +94,13 @@ fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     }
     if clients.registration == Switch::On {
         policy = policy.registration(match &clients.registration_token {
-            None => RegistrationRules::open(),
-            Some(token) => RegistrationRules::with_tokens([Digest::of(token.as_bytes())]),
+            None => RegistrationRules::default(),
+            Some(token) => RegistrationRules::default()
+                .with_initial_access_tokens([Digest::of(token.as_bytes())]),
         });
     }
     if clients.client_documents == Switch::On {
-        let mut rules = DocumentRules::default();
-        rules.allow_loopback = clients.allow_loopback_documents;
+        let rules = DocumentRules::default().with_allow_loopback(clients.allow_loopback_documents);
         policy = policy.client_documents(rules);
     }
     policy

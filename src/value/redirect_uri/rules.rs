@@ -7,15 +7,16 @@ use super::RedirectUriError;
 /// The rules of registration and of the loopback exemption. The default is safe; each departure
 /// says what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "rules do nothing until a policy or a client is built with them"]
 pub struct RedirectRules {
     /// Whose port may differ between registration and request. Default: loopback IP literals and
     /// `localhost`.
-    pub loopback_ports: LoopbackPorts,
+    pub(crate) loopback_ports: LoopbackPorts,
     /// Which private-use schemes may be registered. Default: those shaped like a reversed domain
     /// name.
-    pub private_use_schemes: PrivateUseSchemes,
+    pub(crate) private_use_schemes: PrivateUseSchemes,
     /// How many URIs one client may register. Default: 10.
-    pub limit: usize,
+    pub(crate) limit: usize,
 }
 
 /// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12
@@ -41,10 +42,8 @@ pub enum LoopbackPorts {
 /// use grantcore::{EDITOR_SCHEMES, PrivateUseSchemes, RedirectRules};
 ///
 /// let named = EDITOR_SCHEMES.map(str::to_owned).to_vec();
-/// let rules = RedirectRules {
-///     private_use_schemes: PrivateUseSchemes::ReverseDomainAnd(named),
-///     ..RedirectRules::default()
-/// };
+/// let rules = RedirectRules::default()
+///     .with_private_use_schemes(PrivateUseSchemes::ReverseDomainAnd(named));
 /// let editor = grantcore::Client::public("editor").redirect_uri("cursor://anysphere.cursor-mcp/cb");
 /// assert!(editor.build_under(&rules).is_ok());
 /// ```
@@ -69,6 +68,47 @@ impl Default for RedirectRules {
             private_use_schemes: PrivateUseSchemes::default(),
             limit: 10,
         }
+    }
+}
+
+impl RedirectRules {
+    /// Sets for which loopback hosts the port may differ between registration and request. Default:
+    /// the IP literals and `localhost` (RFC 8252 §7.3, §8.3).
+    ///
+    /// The wider the choice, the more programs of the user's own device can receive a code; PKCE makes
+    /// it useless to them.
+    pub fn with_loopback_ports(self, ports: LoopbackPorts) -> Self {
+        Self { loopback_ports: ports, ..self }
+    }
+
+    /// Sets which private-use schemes can be registered. Default: those with the form of a reversed
+    /// domain name (OAuth 2.1 §8.4.3).
+    ///
+    /// Any application on the user's device can claim a short name, and receive the code.
+    pub fn with_private_use_schemes(self, schemes: PrivateUseSchemes) -> Self {
+        Self { private_use_schemes: schemes, ..self }
+    }
+
+    /// Sets how many URIs one client can register. Default: 10.
+    ///
+    /// A higher limit makes records larger, and lets one leaking URI hide among many.
+    pub fn with_limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Returns for which loopback hosts the port may differ.
+    pub fn loopback_ports(&self) -> LoopbackPorts {
+        self.loopback_ports
+    }
+
+    /// Returns which private-use schemes can be registered.
+    pub fn private_use_schemes(&self) -> &PrivateUseSchemes {
+        &self.private_use_schemes
+    }
+
+    /// Returns how many URIs one client can register.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 }
 

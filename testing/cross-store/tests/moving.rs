@@ -7,8 +7,8 @@ mod support;
 use std::error::Error;
 
 use grantcore::{
-    Account, Authorization, Choice, Connection, FromStore, LoadsAccounts, Needs, RevokedBy, Server,
-    Store, StoreAdministration, Subject, Write, blocking,
+    Account, Authorization, Choice, Connection, FromStore, LoadsAccounts, RevokedBy, Server, Store,
+    StoreAdministration, Subject, Write, blocking,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
@@ -154,11 +154,11 @@ fn is_of(tokens: &Tokens, grant: grantcore::GrantId) -> bool {
 
 async fn after(hands: &Hands, store: impl Movable) {
     let server = Server::new(support::policy(), store, FromStore);
-    let resource = &server.policy().resources()[0];
+    let needs = server.policy().needs(support::MCP, "").unwrap();
     let works = async |tokens: &Tokens| {
         let header = format!("Bearer {}", tokens.access);
         let authorization = Authorization::One(header.as_bytes());
-        let checked = server.check(&authorization, Needs::of(resource)).await;
+        let checked = server.check(&authorization, &needs).await;
         checked.map_err(|error| assert!(error.failure().is_none(), "{error}")).is_ok()
     };
     let post = async |form: &str| tokens(server.token(&posted(form)).await);

@@ -30,8 +30,7 @@ pub fn local() -> DocumentFetcherBuilder {
 
 /// The request for a document at `url`. It comes from a server, whose policy allows loopback.
 pub async fn request(url: &str, max_bytes: usize) -> DocumentRequest {
-    let mut rules = DocumentRules::default();
-    rules.allow_loopback = true;
+    let rules = DocumentRules::default().with_allow_loopback(true);
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read notes")
         .resource("https://mcp.example/mcp", "notes")

@@ -146,7 +146,7 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     let time = move || Timestamp::from_unix_seconds(clock.load(Ordering::SeqCst));
     let server =
         Server::with_sources(policy(), Arc::clone(&store), AlwaysActive, time, SystemEntropy);
-    let user = User::new(subject, b"a browser");
+    let user = User::new(subject, b"a browser").unwrap();
     let query = format!(
         "response_type=code&client_id=app&redirect_uri=https://app.example/cb&scope=notes&state={state}\
          &code_challenge={CHALLENGE}&code_challenge_method=S256"

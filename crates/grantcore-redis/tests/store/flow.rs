@@ -2,8 +2,8 @@
 //! user's grants ended at once.
 
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Commit, FromStore, Needs, RequestParts, RevokedBy,
-    Server, Store, Write,
+    Authorization, AuthorizationStep, Choice, Commit, FromStore, RequestParts, RevokedBy, Server,
+    Store, Write,
 };
 use grantcore_redis::RedisStore;
 use serde_json::Value;
@@ -48,8 +48,8 @@ async fn token(server: &Server<RedisStore>, form: &str) -> (u16, Value) {
 
 async fn works(server: &Server<RedisStore>, access: &Value) -> bool {
     let header = format!("Bearer {}", access.as_str().unwrap());
-    let resource = server.policy().resource("https://mcp.example/mcp").unwrap();
-    let checked = server.check(&Authorization::One(header.as_bytes()), Needs::of(resource)).await;
+    let needs = server.policy().needs("https://mcp.example/mcp", "").unwrap();
+    let checked = server.check(&Authorization::One(header.as_bytes()), &needs).await;
     match checked {
         Ok(_) => true,
         Err(error) => {

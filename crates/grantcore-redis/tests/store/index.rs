@@ -110,7 +110,7 @@ async fn a_grant_without_an_end_has_an_entry_without_one() {
         let policy = grantcore::Policy::builder("https://auth.example")
             .scope("notes", "Read notes")
             .resource("https://mcp.example/mcp", "notes")
-            .refresh_absolute_lifetime(None)
+            .lifetimes(grantcore::Lifetimes::default().with_refresh_absolute(None))
             .build()
             .unwrap();
         let (create, ticket) = pending(&policy, "alice", 1, now);

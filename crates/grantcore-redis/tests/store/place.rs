@@ -187,5 +187,5 @@ pub fn approval(
 }
 
 pub fn user(subject: &str) -> User<'_> {
-    User::new(subject, b"a session")
+    User::new(subject, b"a session").unwrap()
 }

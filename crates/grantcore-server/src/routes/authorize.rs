@@ -190,7 +190,7 @@ fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> p
         loopback_only: page.redirects_to_own_device(),
         scopes: scopes.collect(),
         resources: page.resources().map(Into::into).collect(),
-        access_lifetime: spoken(policy.lifetimes().access.as_secs()),
+        access_lifetime: spoken(policy.lifetimes().access().as_secs()),
         grant_lifetime: grant_lifetime(policy),
         expires_in: format!(
             "This page is valid for {}",
@@ -234,8 +234,8 @@ fn spoken_roughly(seconds: u64) -> String {
 }
 
 fn grant_lifetime(policy: &Policy) -> String {
-    let idle = spoken(policy.lifetimes().refresh_idle.as_secs());
-    match policy.lifetimes().refresh_absolute {
+    let idle = spoken(policy.lifetimes().refresh_idle().as_secs());
+    match policy.lifetimes().refresh_absolute() {
         Some(absolute) => format!("up to {}, or {idle} without use", spoken(absolute.as_secs())),
         None => format!("as long as it is used every {idle}"),
     }

@@ -61,7 +61,7 @@ pub(crate) async fn with_document(
     user: Option<User<'_>>,
 ) -> Option<Result<AuthorizationStep, Error<BackendError>>> {
     let source = source(parts);
-    let asker = user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject));
+    let asker = user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject()));
     let fetched = app.documents.fetch(needed, asker).await;
     if let Err(error) = &fetched {
         tracing::warn!(url = needed.url, %error, "a client's document could not be fetched");

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use grantcore::{Access, Authorization, Endpoint, Needs, Reason, Refusal, Resource};
+use grantcore::{Access, Authorization, Endpoint, Needs, Reason, Refusal};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::authorize::{Unread, read};
@@ -24,11 +24,13 @@ use crate::payment::{Drawn, Payment};
 /// How much is left, where that is little.
 pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
 
-/// Which resource a route belongs to, what its calls need, and which of them cost something.
+/// What the calls of a route need, and which of them cost something.
 pub(crate) struct Guarded {
     pub(crate) app: Arc<App>,
-    pub(crate) resource: Resource,
-    pub(crate) scope: &'static str,
+    /// What a free call needs.
+    pub(crate) free: Needs,
+    /// What a call needs that costs something.
+    pub(crate) paid: Needs,
     pub(crate) billed: Billed,
 }
 
@@ -47,13 +49,12 @@ pub(crate) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let Guarded { app, resource, scope, billed } = &*guarded;
+    let Guarded { app, free, paid, billed } = &*guarded;
     let (parts, body) = request.into_parts();
     let (is_billed, body) = billed.of(body).await;
     let values = parts.headers.get_all(header::AUTHORIZATION);
     let authorization: Authorization<'_> = values.iter().map(HeaderValue::as_bytes).collect();
-    let scopes = [*scope];
-    let needs = Needs { billed: is_billed, ..Needs::of(resource).scopes(&scopes) };
+    let needs = if is_billed { paid } else { free };
     let access = match app.oauth.check(&authorization, needs).await {
         Ok(access) => access,
         Err(error) => return app.reply(Err(error)),

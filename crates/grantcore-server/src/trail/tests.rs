@@ -56,7 +56,7 @@ fn made(
     let policy = Policy::builder("https://auth.example")
         .scope("a", "A")
         .resource("https://mcp.example/mcp", "a")
-        .registration(RegistrationRules::open())
+        .registration(RegistrationRules::default())
         .build()
         .unwrap();
     let server = Server::new(policy, MemoryStore::new(), FromStore)

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grantcore::blocking::{Ready, Server, Store};
 use grantcore::{
     AccountSource, AlwaysActive, AuthorizationStep, Choice, Client, ClientId, Error, Grant,
-    MemoryStore, Policy, Redirect, Reply, RequestParts, SystemClock, SystemEntropy, Timestamp,
-    User,
+    Lifetimes, MemoryStore, Policy, Redirect, Reply, RequestParts, SystemClock, SystemEntropy,
+    Timestamp, User,
 };
 
 /// RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CALLBACK: &str = "http://127.0.0.1/callback";
-const MCP: &str = "https://mcp.example/mcp";
+pub const MCP: &str = "https://mcp.example/mcp";
 
 pub type Memory = Server<Arc<MemoryStore>, AlwaysActive>;
 
@@ -27,7 +27,7 @@ pub fn policy() -> Policy {
         .scope("profile", "See who you are on this server")
         .default_scope("notes profile")
         .resource(MCP, "notes profile")
-        .refresh_absolute_lifetime(None);
+        .lifetimes(Lifetimes::default().with_refresh_absolute(None));
     policy.build().unwrap()
 }
 
@@ -98,7 +98,7 @@ where
 }
 
 pub fn user(subject: &str) -> User<'_> {
-    User::new(subject, b"a browser")
+    User::new(subject, b"a browser").unwrap()
 }
 
 /// Approves a consent page and returns the form that redeems its code.

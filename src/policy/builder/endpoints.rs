@@ -1,0 +1,91 @@
+//! Settings of the endpoints, and of the features that some of them belong to. A feature is off until
+//! its rules are set.
+
+use super::PolicyBuilder;
+use crate::policy::{DocumentRules, IntrospectionRules, RegistrationRules, RevocationRules};
+#[cfg(doc)]
+use crate::policy::{Lifetimes, Limits};
+
+/// Endpoints, and the features that they belong to.
+impl PolicyBuilder {
+    /// Sets the URL of the authorization endpoint (OAuth 2.1 §3.1), of the issuer's origin. Default:
+    /// the issuer and `/oauth/authorize`.
+    pub fn authorization_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.policy.authorization_endpoint = url.into();
+        self
+    }
+
+    /// Sets the URL of the token endpoint (OAuth 2.1 §3.2), of the issuer's origin. Default: the issuer
+    /// and `/oauth/token`.
+    pub fn token_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.policy.token_endpoint = url.into();
+        self
+    }
+
+    /// Lets clients register themselves (RFC 7591). Default: they cannot.
+    ///
+    /// Clients that do not know the server need it. Open registration lets strangers have records
+    /// stored; [`Limits`] and [`Lifetimes::with_unused_client`] bound how many.
+    pub fn registration(mut self, rules: RegistrationRules) -> Self {
+        self.policy.registration = Some(rules);
+        self
+    }
+
+    /// Sets the URL of the registration endpoint, of the issuer's origin and without query: each
+    /// registration has its own URL below it (RFC 7592 §3). Default: the issuer and `/oauth/register`.
+    /// Refused unless [`registration`](Self::registration) is on.
+    pub fn registration_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoints.registration = Some(url.into());
+        self
+    }
+
+    /// Lets clients revoke their tokens (RFC 7009), public clients too. Default: they cannot.
+    pub fn revocation(mut self, rules: RevocationRules) -> Self {
+        self.policy.revocation = Some(rules);
+        self
+    }
+
+    /// Sets the URL of the revocation endpoint, of the issuer's origin. Default: the issuer and
+    /// `/oauth/revoke`. Refused unless [`revocation`](Self::revocation) is on.
+    pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoints.revocation = Some(url.into());
+        self
+    }
+
+    /// Lets resource servers ask about tokens (RFC 7662). Default: none can.
+    pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
+        self.policy.introspection = Some(rules);
+        self
+    }
+
+    /// Sets the URL of the introspection endpoint, of the issuer's origin. Default: the issuer and
+    /// `/oauth/introspect`. Refused unless [`introspection`](Self::introspection) is on.
+    pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoints.introspection = Some(url.into());
+        self
+    }
+
+    /// Accepts a `client_id` that is the URL of a Client ID Metadata Document
+    /// (draft-ietf-oauth-client-id-metadata-document). Default: only clients whose documents were
+    /// recorded while it was on are known.
+    ///
+    /// The host must then fetch what
+    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. All users
+    /// of a product share one such id: with
+    /// [`RateKey::ClientAndGrant`](crate::RateKey::ClientAndGrant) in the
+    /// [rate rules](Self::rate_rules), they do not use up each other's limit.
+    pub fn client_documents(mut self, rules: DocumentRules) -> Self {
+        self.policy.documents = Some(rules);
+        self
+    }
+
+    /// Sets whether the server's metadata are served under `openid-configuration` too (RFC 8414 §5).
+    /// Default: `false`.
+    ///
+    /// The document is not an OpenID provider's. A client that asks there first takes it for one and
+    /// gives up, while after a 404 it goes on to `oauth-authorization-server`.
+    pub fn openid_alias(mut self, alias: bool) -> Self {
+        self.policy.openid_alias = alias;
+        self
+    }
+}

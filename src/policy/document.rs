@@ -1,0 +1,65 @@
+//! How clients are known by a document about them (Client ID Metadata Documents).
+
+use std::time::Duration;
+
+/// The rules of Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document).
+///
+/// The `client_id` of such a client is the URL of its document. The core says what to fetch and judges
+/// the response; the host fetches.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let rules = grantcore::DocumentRules::default().with_fresh_at_most(Duration::from_secs(3600));
+/// assert_eq!(rules.fresh_at_most(), Duration::from_secs(3600));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "rules do nothing until a policy is built with them"]
+pub struct DocumentRules {
+    pub(crate) fresh_at_least: Duration,
+    pub(crate) fresh_at_most: Duration,
+    pub(crate) allow_loopback: bool,
+}
+
+impl Default for DocumentRules {
+    fn default() -> Self {
+        Self {
+            fresh_at_least: Duration::from_secs(60),
+            fresh_at_most: Duration::from_secs(24 * 60 * 60),
+            allow_loopback: false,
+        }
+    }
+}
+
+impl DocumentRules {
+    /// Sets how long a document is used at least, whatever its HTTP headers say. It is used this long
+    /// if they say nothing. Whole seconds, at least one. Default: 60 s.
+    ///
+    /// A shorter time lets authorization requests cause more fetches; a longer one delays changes that
+    /// the client makes to its document.
+    pub fn with_fresh_at_least(self, time: Duration) -> Self {
+        Self { fresh_at_least: time, ..self }
+    }
+
+    /// Sets how long a document is used at most, whatever its HTTP headers say. Whole seconds, and not
+    /// shorter than [`with_fresh_at_least`](Self::with_fresh_at_least). Default: 24 h.
+    ///
+    /// A longer time delays changes, such as a redirect URI that the client has withdrawn.
+    pub fn with_fresh_at_most(self, time: Duration) -> Self {
+        Self { fresh_at_most: time, ..self }
+    }
+
+    /// Sets whether a document can be at a loopback address, over `http` too. Default: `false`.
+    ///
+    /// For development only: anybody who names such a `client_id` makes the server call services on
+    /// its own machine.
+    pub fn with_allow_loopback(self, allow: bool) -> Self {
+        Self { allow_loopback: allow, ..self }
+    }
+
+    getters! {
+        fresh_at_least: Duration,
+        fresh_at_most: Duration,
+        allow_loopback: bool,
+    }
+}
