@@ -13,7 +13,6 @@ mod life;
 mod restrictions;
 
 pub use builder::ClientBuilder;
-pub(crate) use description::is_page;
 pub use description::{ApplicationType, ClientDescription};
 pub use error::ClientError;
 pub use kind::{Authentication, StoredSecret};

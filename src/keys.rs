@@ -1,7 +1,7 @@
-//! What an attempt needs loaded: which grant, which client, whose account.
+//! The keys of the records that an attempt needs: grant, client and account.
 //!
-//! Never here: how it is loaded. The rules by which one key stands in for another are here alone,
-//! so that no store repeats them.
+//! Never here: how a record is loaded. The rules that derive one key from another record are here
+//! only, so that no store repeats them.
 
 use std::borrow::Cow;
 
@@ -9,29 +9,30 @@ use crate::grant::Grant;
 use crate::value::credential::GrantId;
 use crate::value::text::ClientId;
 
-/// The records that one attempt needs: the grant first, then the client and the account. If the
-/// client has an owner, the standing of that account as well.
+/// The records that one attempt needs: the grant, then the client and the account, and the account
+/// of the client's owner if it has one.
 ///
-/// A store that loads them in its own way asks [`client_id`](Self::client_id),
-/// [`subject_id`](Self::subject_id) and [`caller_id`](Self::caller_id) what to load.
+/// A store that loads them in its own way calls [`client_id`](Self::client_id),
+/// [`subject_id`](Self::subject_id) and [`caller_id`](Self::caller_id) with the loaded grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores and hosts build it with `..Keys::default()`")]
 pub struct Keys<'a> {
     /// The grant, if the request names one.
     pub grant: Option<GrantId>,
-    /// The client that the request names; if it names none, the client of the grant.
+    /// The client that the request names. If it names none, the client of the grant is loaded.
     pub client: ClientKey<'a>,
-    /// The user whom the host has authenticated; if there is none, the user of the grant.
+    /// The user that the host has authenticated. If there is none, the user of the grant is loaded.
     pub subject: Option<&'a str>,
-    /// The client that asks about the grant of another (RFC 7662); if it is not named, none.
+    /// The client that requests the introspection of a token (RFC 7662).
     pub caller: ClientKey<'a>,
-    /// Whether the balance of the grant's account is needed, too.
+    /// Whether the balance of the grant's account is needed.
     pub balance: bool,
     /// Whether a store that [loads accounts](crate::LoadsAccounts) can leave them out, because the
     /// server takes them from elsewhere.
     pub skip_accounts: bool,
 }
 
-/// A part of a user's grants, in the order of their ids.
+/// One page of a user's grants, ascending by their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GrantList<'a> {
@@ -39,7 +40,7 @@ pub struct GrantList<'a> {
     pub subject: &'a str,
     /// The grant after which the list begins.
     pub after: Option<GrantId>,
-    /// How many grants are listed at most.
+    /// The most grants of the page.
     pub limit: usize,
 }
 
@@ -50,10 +51,12 @@ impl<'a> GrantList<'a> {
     }
 }
 
-/// What a request says of its client. A client that was named and cannot exist is not the same as
-/// one that was not named: taken for the same, a made-up `client_id` would act as the grant's own
-/// client.
+/// The client that a request names.
+///
+/// A client that cannot exist differs from an unnamed client (impersonation): without the
+/// difference, a request with an impossible `client_id` would act as the grant's own client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a store must distinguish the three cases")]
 pub enum ClientKey<'a> {
     /// The request names no client.
     #[default]
@@ -108,14 +111,14 @@ impl Keys<'static> {
 }
 
 impl Keys<'_> {
-    /// Returns whether there is nothing to load.
+    /// Returns whether no record is needed.
     pub fn is_empty(&self) -> bool {
         let is_unnamed = self.client.as_named().is_none() && self.caller.as_named().is_none();
         is_unnamed && self.grant.is_none() && self.subject.is_none()
     }
 
-    /// Returns the `client_id` of the client to load, if there is one: that of the client that the
-    /// request names, and no other; if it names none, that of the client of the grant, as loaded.
+    /// Returns the `client_id` of the client to load: of the client that the request names, or of the
+    /// loaded grant's client if the request names none.
     pub fn client_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
         match &self.client {
             ClientKey::Unnamed => grant.map(|grant| grant.client_id().as_str()),
@@ -124,8 +127,8 @@ impl Keys<'_> {
         }
     }
 
-    /// Returns the name of the account to load, if there is one: that of the authenticated user;
-    /// without one, that of the user of the grant, as loaded.
+    /// Returns the subject of the account to load: the authenticated user, or the loaded grant's user
+    /// if there is none.
     pub fn subject_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
         self.subject.or_else(|| grant.map(|grant| grant.subject().as_str()))
     }

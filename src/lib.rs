@@ -17,8 +17,8 @@
 //!
 //! # In ten minutes
 //!
-//! Build a [`Policy`], open a [`Store`] (or an [`AsyncStore`]), put them into a [`Server`] (or an
-//! [`AsyncServer`]), and call it once per endpoint: [`authorize`](Server::authorize),
+//! Build a [`Policy`], open a [`Store`], put them into a [`Server`] (or, without an async runtime, a
+//! [`blocking::Server`]), and call it once per endpoint: [`authorize`](Server::authorize),
 //! [`consent`](Server::consent), [`token`](Server::token), [`check`](Server::check). For clients
 //! that come by themselves there are [`register`](Server::register) and [`manage`](Server::manage),
 //! for those that go [`revoke`](Server::revoke), for resource servers elsewhere
@@ -64,6 +64,7 @@
 //! - `system` (default): [`SystemClock`] and [`SystemEntropy`], the only ambient reads in the
 //!   crate.
 //! - `http`: conversions from and to the `http` crate's types.
+//! - `time`: conversions of a [`Timestamp`] from and to `time::OffsetDateTime`, and RFC 3339.
 //! - `tracing`: `Event::trace`, which hands the trail to `tracing`: `server.observe(Event::trace)`.
 //!   A refusal comes with its cause and the place in `docs/troubleshooting.md` where it is
 //!   explained.
@@ -111,6 +112,8 @@ pub use crate::event::{Event, EventClass, EventKind, Fate, SentError, Written, W
 pub use crate::grant::{Grant, GrantState, RevocationCause};
 pub use crate::keys::{ClientKey, GrantList, Keys};
 pub use crate::memory::MemoryStore;
+#[cfg(feature = "time")]
+pub use crate::moment::TimestampError;
 pub use crate::moment::{
     Clock, CorrelationId, CorrelationIdError, Entropy, EntropyError, EntropySource, Moment,
     Timestamp,
@@ -124,7 +127,7 @@ pub use crate::policy::{
     RegistrationRules, Resource, RevocationRules, ScopeInfo, TokenRedirectUri,
 };
 pub use crate::rate::RateWindow;
-pub use crate::reason::{Endpoint, ErrorCode, NameError, Reason, troubleshooting};
+pub use crate::reason::{Endpoint, ErrorCode, Reason, troubleshooting};
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 pub use crate::refusal::Refusal;
 pub use crate::request::access::{AccessCheck, Needs, NeedsError};
@@ -160,7 +163,8 @@ pub use crate::store::{
 };
 pub use crate::value::auth_method::SecretMethod;
 pub use crate::value::credential::{GrantId, GrantIdError};
-pub use crate::value::grant_types::GrantTypes;
+pub use crate::value::grant_types::{GrantType, GrantTypes};
+pub use crate::value::names::NameError;
 pub use crate::value::prompt::RequestDigest;
 pub use crate::value::redirect_uri::{
     EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError,

@@ -1,9 +1,9 @@
 //! Rate windows by name, in bounded memory (RATE-05, I48).
 //!
-//! Which names there are is up to strangers. So no window that still counts is ever forgotten to
-//! make room: names that are known to exist have a table that made-up names cannot enter, and once
-//! the table of the others is full, further names share windows that are chosen by a hash nobody
-//! outside can aim at.
+//! Strangers choose the names, so a flood of invented names must not evict a window that still
+//! counts. Names that are known to exist have a table of their own. All other names have a second
+//! table; when it is full, further names share windows. A randomly keyed hash chooses the shared
+//! window, so that a stranger cannot aim at the window of a certain name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use crate::rate::RateWindow;
 use crate::value::secret::Digest;
 use crate::value::text::ClientId;
 
-/// How many names a table holds, and how many windows the names beyond them share. Each window is
-/// at most a kilobyte, so that a limiter takes at most some twelve megabytes.
+/// The names of a table, and the number of shared windows. A window takes at most a kilobyte, so
+/// that a limiter takes at most twelve megabytes.
 const NAMES: usize = 4_096;
 
 /// Windows by name.
@@ -33,22 +33,22 @@ pub(crate) struct Limiter {
 struct Windows {
     /// Names that are known to exist.
     known: Table,
-    /// Names that may be made up.
+    /// Names that may be invented.
     unknown: Table,
-    /// What names share for which there was no room. Empty until that happens.
+    /// Windows of names that the full table does not hold. Empty until the table is full.
     shared: Vec<RateWindow>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     rows: BTreeMap<Box<str>, RateWindow>,
-    /// When the rows that count no more were last dropped.
+    /// When the rows that do not count any more were last dropped.
     swept: Option<Timestamp>,
 }
 
 impl Table {
-    /// Returns whether there is room for one more name. Rows that count no more make room; a full
-    /// table is searched for them once a second, so that a flood of names costs no more than that.
+    /// Returns whether there is room for one more name. A full table drops the rows that do not count
+    /// any more, at most once a second, so that a flood of names does not cost more.
     fn has_room(&mut self, now: Timestamp) -> bool {
         if self.rows.len() >= NAMES && self.swept != Some(now) {
             self.rows.retain(|_, window| !window.is_over(now));
@@ -58,18 +58,18 @@ impl Table {
     }
 }
 
-/// Where a name is counted.
+/// The window in which a name is counted.
 #[derive(Clone, Copy)]
 enum Place {
     Known,
     Unknown,
-    /// In this one of the shared windows.
+    /// The shared window at this index.
     Shared(usize),
 }
 
 impl Windows {
-    /// Returns where this name is counted now. A name stays in a shared window for as long as that
-    /// counts anything, or its requests there would be forgotten.
+    /// Returns where this name is counted now. A name stays in a shared window as long as that window
+    /// counts anything, so that the requests of the name there are not forgotten.
     fn place(&self, name: &str, slot: usize, now: Timestamp) -> Option<Place> {
         if self.known.rows.contains_key(name) {
             return Some(Place::Known);
@@ -89,7 +89,7 @@ impl Windows {
         }
     }
 
-    /// Acts on the window of this name. One that is there already costs no allocation.
+    /// Calls `act` with the window of this name. A window that exists costs no allocation.
     fn with<T>(
         &mut self,
         name: &str,
@@ -108,8 +108,8 @@ impl Windows {
         act(self.get(name, place).unwrap_or(&mut RateWindow::default()))
     }
 
-    /// Moves a name to where no made-up name can be. One that shared a window leaves the others'
-    /// requests there, and keeps the one that it proved itself by.
+    /// Moves a name to the table of known names. A name with a shared window gets a window of its own
+    /// with one request, the one that proved the name; the other requests there stay.
     fn prove(&mut self, name: &str, at: Timestamp) {
         if self.known.rows.contains_key(name) || !self.known.has_room(at) {
             return;
@@ -124,8 +124,8 @@ impl Windows {
 }
 
 impl Limiter {
-    /// Counts a request if it is admissible, else returns the seconds to wait. A refused request is
-    /// not counted.
+    /// Counts a request if the limit allows it. Returns the seconds to wait otherwise. A refused
+    /// request is not counted.
     pub(crate) fn admit(&self, name: &str, limit: u32, now: Timestamp) -> Result<(), u32> {
         self.with(name, now, |window| window.admit(limit, now))
     }
@@ -141,8 +141,7 @@ impl Limiter {
         window.wait(limit, now)
     }
 
-    /// Returns the seconds to wait by the requests of this name alone: what names share, for which
-    /// there was no room, is left out.
+    /// Returns the seconds to wait by the requests of this name alone. Shared windows are left out.
     pub(crate) fn wait_alone(&self, name: &str, limit: u32, now: Timestamp) -> Option<u32> {
         let name = key(Cow::Borrowed(name));
         let mut windows = self.windows();
@@ -157,7 +156,7 @@ impl Limiter {
         self.with(name, now, |window| window.count(now));
     }
 
-    /// Takes back a request that was counted then.
+    /// Takes back a request that was counted at this time.
     pub(crate) fn give_back(&self, name: &str, at: Timestamp) {
         let name = key(Cow::Borrowed(name));
         let slot = self.slot(&name);
@@ -168,7 +167,7 @@ impl Limiter {
         }
     }
 
-    /// Learns that this name, whose request was counted then, is no made-up one.
+    /// Records that this name exists. Its request was counted at this time.
     pub(crate) fn prove(&self, name: &str, at: Timestamp) {
         self.windows().prove(&key(Cow::Borrowed(name)), at);
     }
@@ -188,9 +187,9 @@ impl Limiter {
     }
 }
 
-/// Returns the key of a name: the name itself, or else its digest. A key is at most 128 bytes of
-/// printable ASCII and line breaks, as any database can keep it. That of a digest begins with a line
-/// break and no other does, so that nobody can call themselves what another's name is kept as.
+/// Returns the key of a name: the name itself, or its digest if the name is long or not plain. A key
+/// has at most 128 bytes of printable ASCII and line breaks, which any database can keep. Only the
+/// key of a digest begins with a line break, so that no name is the key of another name.
 pub(crate) fn key(name: Cow<'_, str>) -> Cow<'_, str> {
     let is_plain = name.len() <= 128
         && !name.starts_with('\n')
@@ -198,8 +197,8 @@ pub(crate) fn key(name: Cow<'_, str>) -> Cow<'_, str> {
     if is_plain { name } else { Cow::Owned(digest(&name)) }
 }
 
-/// Returns what stands for a client in a name of several parts. A `client_id` that no client can
-/// have is a digest there, so that no line break in it passes for the end of the part.
+/// Returns the part of a name that stands for a client. A `client_id` that no client can have becomes
+/// a digest, so that a line break in it does not end the part.
 pub(crate) fn client_part(client_id: &str) -> Cow<'_, str> {
     match ClientId::can_be(client_id) {
         Some(client_id) => Cow::Borrowed(client_id),

@@ -3,13 +3,19 @@
 //! The crate's only reads of the system's clock and random number generator are at the end of this
 //! file, behind the feature `system`.
 
+#[cfg(feature = "time")]
+mod calendar;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
+#[cfg(feature = "time")]
+pub use self::calendar::TimestampError;
 use crate::value::credential::{self, GrantId, Issued, Kind};
 use crate::value::secret::{Salt, Secret};
 use crate::value::text::ClientId;
@@ -146,7 +152,8 @@ impl<F: Fn() -> Result<Entropy, EntropyError>> EntropySource for F {
 pub struct EntropyError;
 
 /// The randomness of one request: 128 bytes, divided into the parts that a request can need. No
-/// request uses a part for two purposes.
+/// request uses a part for two purposes. It is wiped when it is dropped.
+#[derive(ZeroizeOnDrop)]
 pub struct Entropy {
     correlation: [u8; 16],
     id: [u8; 16],
@@ -156,6 +163,7 @@ pub struct Entropy {
 impl Entropy {
     /// Takes 128 bytes of a cryptographically secure generator. A test or a model may use any bytes.
     pub fn from_bytes(bytes: [u8; 128]) -> Self {
+        let bytes = Zeroizing::new(bytes);
         let mut entropy = Self { correlation: [0; 16], id: [0; 16], secrets: [[0; 32]; 3] };
         let mut rest = bytes.as_slice();
         let [first, second, third] = &mut entropy.secrets;
@@ -342,8 +350,8 @@ pub struct SystemEntropy;
 impl EntropySource for SystemEntropy {
     #[expect(clippy::disallowed_methods, reason = "the one place that draws from the system")]
     fn draw(&self) -> Result<Entropy, EntropyError> {
-        let mut bytes = [0; 128];
-        getrandom::fill(&mut bytes).map_err(|_| EntropyError)?;
-        Ok(Entropy::from_bytes(bytes))
+        let mut bytes = Zeroizing::new([0; 128]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(|_| EntropyError)?;
+        Ok(Entropy::from_bytes(*bytes))
     }
 }

@@ -1,8 +1,8 @@
-//! The token endpoint's limits as a pure step: so many requests in any 60 seconds, exactly (RFC
+//! The rate limit as a pure function: a number of requests in any 60 seconds, counted exactly (RFC
 //! 6585 §4; OAuth 2.1 §2.4.1).
 //!
-//! [`RateWindow`] is the state of one bucket and can live in any store; `Limiter` keeps them in
-//! memory. Which bucket a request falls into is the policy's: [`RateRules`](crate::RateRules).
+//! [`RateWindow`] is the state of one bucket, for any store. `Limiter` keeps windows in memory. The
+//! policy chooses the bucket of a request: [`RateRules`](crate::RateRules).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,12 +12,12 @@ use crate::moment::Timestamp;
 /// The length of the sliding window, in seconds.
 const WINDOW: u64 = 60;
 
-/// The requests of one bucket within the last minute, counted by the second: plain data of at most
-/// 60 entries, under a kilobyte and a half as JSON.
+/// The requests of one bucket within the last minute, counted by the second. It is plain data of at
+/// most 60 entries, less than 1.5 kB as JSON.
 ///
-/// Servers that share a limit take their own away
-/// ([`without_rate_limit`](crate::Server::without_rate_limit)), keep the windows where they
-/// share the rest, and change them as they change a grant: by compare-and-set.
+/// Servers that share a limit remove their own
+/// ([`without_rate_limit`](crate::Server::without_rate_limit)), keep the windows in a common store,
+/// and change them by compare-and-set.
 ///
 /// ```
 /// use grantcore::{MemoryStore, RateWindow, Reply, RequestParts, Server, TokenRequest};
@@ -34,7 +34,7 @@ const WINDOW: u64 = 60;
 /// #     }
 /// # }
 ///
-/// /// Changes the window in this row, again until nobody else was faster.
+/// /// Changes the window in this row. Repeats the change after a conflict.
 /// fn change<T>(rows: &Rows, key: &str, act: impl Fn(&mut RateWindow) -> T) -> T {
 ///     loop {
 ///         let seen = rows.read(key);
@@ -48,39 +48,41 @@ const WINDOW: u64 = 60;
 /// }
 ///
 /// async fn token(server: &Server<MemoryStore>, rows: &Rows, request: &RequestParts<'_>) -> Reply {
-///     let (policy, now) = (server.policy(), server.now());
+///     let policy = server.policy();
+///     let now = server.now();
 ///     if let Ok(parsed) = TokenRequest::parse(request, policy) {
 ///         let bucket = policy.rate_bucket(&parsed.rate_hit(request.source));
 ///         if let Err(wait) = change(rows, &bucket.key, |window| window.admit(bucket.limit, now)) {
 ///             return server.rate_limited(&parsed, wait).await.reply(policy);
 ///         }
 ///         let reply = server.token(request).await.unwrap_or_else(|error| error.reply(policy));
-///         // The limit of failed authentications has refused it: it takes no place.
+///         // The limit of failed authentications has refused the request, so it does not count.
 ///         if reply.status == 429 {
 ///             change(rows, &bucket.key, |window| window.give_back(now));
 ///         }
 ///         return reply;
 ///     }
-///     // A request that cannot be parsed is refused, and takes no place.
+///     // A request that cannot be parsed is refused and does not count.
 ///     server.token(request).await.unwrap_or_else(|error| error.reply(policy))
 /// }
 /// # let policy = grantcore::Policy::builder("https://auth.example").scope("a", "").resource("https://a.example", "a");
 /// # let policy = policy.limits(grantcore::Limits::default().with_token_requests_per_minute(2)).build().unwrap();
 /// # let (server, rows) = (Server::new(policy, MemoryStore::default(), grantcore::FromStore).without_rate_limit(), Rows::default());
 /// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
-/// # let incoming = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
+/// # let request = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-/// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &incoming)).status), [401, 401, 429]);
+/// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &request)).status), [401, 401, 429]);
 /// ```
 ///
-/// Where only [authenticated](crate::RateRules::authenticated_only) requests are to count, a 401
-/// gives its place back as well. A row that was not written for a minute says nothing any more and
-/// can be dropped. The servers' clocks should agree: by what one is ahead, a minute may be shorter.
-/// Each server still counts failed authentications and registrations by itself.
+/// If only [authenticated](crate::RateRules::authenticated_only) requests count, give a request back
+/// after a 401 as well. A row that was not written for a minute can be dropped. The clocks of the
+/// servers should agree: a clock that is ahead shortens the minute by the difference. Each server
+/// still counts failed authentications and registrations by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct RateWindow(Vec<(Timestamp, u32)>);
 
-/// What no window can be is not taken for one: it would grow, or make somebody wait for ever.
+/// Refuses data that is not a window. Such a window could grow without limit, or refuse requests
+/// forever.
 impl<'de> Deserialize<'de> for RateWindow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = Vec::<(Timestamp, u32)>::deserialize(deserializer)?;
@@ -96,11 +98,11 @@ impl<'de> Deserialize<'de> for RateWindow {
 }
 
 impl RateWindow {
-    /// Counts a request if it is admissible. A refused one takes no place.
+    /// Counts a request if the limit allows it. A refused request is not counted.
     ///
     /// # Errors
-    /// Whole seconds until another is admissible if none comes between, 1 to 60. A limit of zero
-    /// admits nothing, ever.
+    /// The whole seconds until the limit allows another request, 1 to 60. A limit of zero allows
+    /// none.
     pub fn admit(&mut self, limit: u32, now: Timestamp) -> Result<(), u32> {
         self.settle(now);
         if let Some(seconds) = self.wait(limit, now) {
@@ -110,14 +112,15 @@ impl RateWindow {
         Ok(())
     }
 
-    /// Whole seconds until another request is admissible, 1 to 60; nothing if it is now.
+    /// Returns the whole seconds until the limit allows another request, 1 to 60, or `None` if it
+    /// allows one now.
     pub fn wait(&self, limit: u32, now: Timestamp) -> Option<u32> {
         let recent = || self.0.iter().filter(|(at, _)| is_recent(*at, now));
         let mut kept = recent().fold(0, |kept: u32, (_, count)| kept.saturating_add(*count));
         let mut wait = (kept >= limit).then_some(WINDOW)?;
         for (at, count) in recent() {
             kept = kept.saturating_sub(*count);
-            // One from the future counts as one of now.
+            // After a clock step back, a request can be later than `now`. It counts as one of now.
             wait = WINDOW.saturating_sub(now.seconds_from(*at));
             if kept < limit {
                 break;
@@ -126,7 +129,7 @@ impl RateWindow {
         u32::try_from(wait).ok()
     }
 
-    /// Counts a request, admissible or not.
+    /// Counts a request, whatever the limit.
     pub fn count(&mut self, now: Timestamp) {
         self.settle(now);
         match self.0.last_mut() {
@@ -135,23 +138,23 @@ impl RateWindow {
         }
     }
 
-    /// Takes a request back that was counted at this time, as one that does not count after all.
-    /// Once for each that was counted; one that is over a minute old is gone already.
+    /// Takes back a request that was counted at this time. Call it at most once for each counted
+    /// request. A request that is older than a minute is not counted any more.
     pub fn give_back(&mut self, at: Timestamp) {
-        // It stands at an earlier second where the clock stepped back meanwhile.
+        // After a clock step back, the request is counted at an earlier second.
         if let Some((_, count)) = self.0.iter_mut().rev().find(|(second, _)| *second <= at) {
             *count = count.saturating_sub(1);
         }
         self.0.retain(|(_, count)| *count > 0);
     }
 
-    /// Returns whether nothing in it counts any more.
+    /// Returns whether no request of the window counts any more.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
         !self.0.iter().any(|(at, _)| is_recent(*at, now))
     }
 
-    /// Drops what is over. After a clock step back, later entries are moved to `now`, so that nobody
-    /// waits longer than one window.
+    /// Drops the entries that do not count any more. After a clock step back, later entries are moved
+    /// to `now`, so that nobody waits longer than one window.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.0.retain(|(at, _)| is_recent(*at, now));
         let later = self.0.partition_point(|(at, _)| *at <= now);
@@ -166,7 +169,7 @@ impl RateWindow {
     }
 }
 
-/// Whether a request of that time still counts.
+/// Returns whether a request of that time still counts.
 fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     now.seconds_from(at) < WINDOW
 }

@@ -4,14 +4,12 @@
 //! refusal. The client receives the code and the description. Cause and fix are for the operator of
 //! the server and the author of the client.
 
-mod names;
 mod table;
 mod troubleshooting;
 
-pub use self::names::NameError;
-pub(crate) use self::names::{impl_names, named_enum};
 pub use self::table::Reason;
 pub use self::troubleshooting::troubleshooting;
+use crate::value::names::{impl_names, named_enum};
 use crate::value::redirect_uri::RedirectUriError;
 
 named_enum! {

@@ -1,5 +1,4 @@
-//! What a store keeps: records, each with a version, and the compare-and-set that changes one of
-//! them.
+//! The records of a store, their versions, and the compare-and-set that changes one record.
 
 use std::sync::Arc;
 
@@ -38,8 +37,7 @@ impl Version {
 
     /// Returns the first version of a record that holds this digest of a fresh secret.
     fn beginning_at(digest: &Digest) -> Self {
-        let head: [u8; 8] = digest.bytes().first_chunk().copied().unwrap_or_default();
-        Self(u64::from_le_bytes(head))
+        Self(u64::from_le_bytes(digest.head()))
     }
 
     /// Returns the version after this one.
@@ -55,9 +53,9 @@ impl Version {
 pub enum Write {
     /// Creates or replaces a grant.
     Grant(Change<Grant>),
-    /// Creates or replaces a client. Registration, its management, client documents and renewals
-    /// make such writes, and so do changes by the operator. Where the operator registers every
-    /// client, only the operator's changes do.
+    /// Creates or replaces a client. Registration, its management, client documents, renewals and
+    /// changes by the operator make such writes. If the operator registers every client, only the
+    /// operator's changes do.
     Client(Change<Client>),
 }
 

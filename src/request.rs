@@ -1,7 +1,7 @@
-//! Arriving: bytes become an [`Operation`](crate::Operation). What is malformed is refused here; a
-//! parsed value cannot be malformed any more. One file per endpoint.
+//! Requests: bytes become an [`Operation`](crate::Operation). Malformed requests are refused here,
+//! so a parsed value is never malformed. One file per endpoint.
 //!
-//! Never here: a record, a decision that needs one. The methods that decide on a request are in
+//! Never here: a record, or a decision that needs one. The methods that decide on a request are in
 //! `decide/`.
 
 pub(crate) mod access;

@@ -1,5 +1,5 @@
-//! Leaving: values become status, headers and body, without an HTTP crate; the feature `http`
-//! converts.
+//! Responses: values become status, headers and body, without an HTTP crate. The feature `http`
+//! converts them.
 //!
 //! Never here: a decision.
 

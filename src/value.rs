@@ -1,5 +1,5 @@
-//! The small words of the protocol, one per file: each is checked when it is made and cannot be
-//! malformed afterwards.
+//! The values of the protocol, one per file. Each is checked when it is made and cannot be malformed
+//! afterwards.
 //!
 //! Never here: a decision, a record, a response.
 
@@ -8,7 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod document_url;
 pub(crate) mod grant_types;
 pub(crate) mod invisible;
-pub(crate) mod loopback;
+pub(crate) mod names;
 pub(crate) mod pkce;
 pub(crate) mod prefix;
 pub(crate) mod prompt;
@@ -17,3 +17,4 @@ pub(crate) mod resource;
 pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod text;
+pub(crate) mod uri;

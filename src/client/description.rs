@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Client, ClientError};
 use crate::value::text::display_text;
+use crate::value::uri::is_page;
 
 /// A client's description. For a client that registered itself or has a metadata document, all of it
 /// is the client's own claim.
@@ -82,19 +83,4 @@ impl ClientDescription {
         }
         Ok(())
     }
-}
-
-/// Returns whether this can be shown as a page of a client: an `https` URL with a host, of URI
-/// characters only. It is asked again at each page, because a record can be older than the rule.
-pub(crate) fn is_page(uri: &str) -> bool {
-    let plain = uri.len() <= 2048
-        && uri.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'));
-    let host = uri
-        .strip_prefix("https://")
-        .and_then(|rest| rest.split(['/', '?', '#']).next())
-        .unwrap_or_default();
-    // A reader would take what stands before an at sign for the host.
-    plain
-        && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-        && !host.contains('@')
 }

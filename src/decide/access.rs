@@ -51,7 +51,7 @@ impl AccessCheck<'_> {
         let warning = check_balance(self.needs.billed, ctx.loaded.balance)?;
         Ok(Access {
             grant: Arc::clone(accepted.grant),
-            live: *accepted.entry,
+            token: *accepted.entry,
             correlation: ctx.moment.entropy.correlation(),
             warning,
         })

@@ -7,7 +7,7 @@ use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;
 use crate::refusal::Fault;
-use crate::request::token::{Credentials, Presented};
+use crate::request::token::{Credentials, PresentedSecret};
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::secret::Digest;
 
@@ -47,18 +47,20 @@ pub(super) fn authenticate<'a>(
 /// Checks the presented credentials against the registered ones.
 fn check_credentials(
     client: &Client,
-    presented: &Presented<'_>,
+    presented: &PresentedSecret<'_>,
     policy: &Policy,
 ) -> Result<(), Fault> {
     let Authentication::Confidential { method: registered, secret: stored } =
         client.authentication()
     else {
         return match presented {
-            Presented::None => Ok(()),
-            Presented::Basic(_) | Presented::Post(_) => Err(Reason::ClientSecretUnexpected.into()),
+            PresentedSecret::None => Ok(()),
+            PresentedSecret::Basic(_) | PresentedSecret::Post(_) => {
+                Err(Reason::ClientSecretUnexpected.into())
+            }
         };
     };
-    let (Presented::Basic(secret) | Presented::Post(secret)) = presented else {
+    let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return Err(Reason::ClientSecretMissing.into());
     };
     let is_right = match stored {
@@ -68,7 +70,7 @@ fn check_credentials(
     if !is_right {
         return Err(Reason::ClientSecretWrong.into());
     }
-    let is_basic = matches!(presented, Presented::Basic(_));
+    let is_basic = matches!(presented, PresentedSecret::Basic(_));
     let used = if is_basic { SecretMethod::Basic } else { SecretMethod::Post };
     if used != registered && !policy.is_lenient_on_method() {
         // The sender has the right secret, so the registered method may be disclosed to it.
@@ -83,8 +85,10 @@ fn check_credentials(
 /// Spends the work that a failure has spared, so that its time does not disclose whether the client
 /// exists (enumeration, TOKEN-14). Unknown clients and clients without a slow hash cost what the
 /// most expensive client costs.
-fn equalize_timing(client: Option<&Client>, presented: &Presented<'_>, policy: &Policy) {
-    let (Presented::Basic(secret) | Presented::Post(secret)) = presented else { return };
+fn equalize_timing(client: Option<&Client>, presented: &PresentedSecret<'_>, policy: &Policy) {
+    let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
+        return;
+    };
     match client.map(Client::authentication) {
         Some(Authentication::Confidential { secret: StoredSecret::SlowHash(_), .. }) => {}
         Some(Authentication::Confidential { .. }) => policy.waste_slow_hash(secret.as_bytes()),

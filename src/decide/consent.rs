@@ -179,7 +179,7 @@ impl AnsweredPage<'_> {
         let code = Issued::one(Kind::Code, self.grant().id(), secret);
         let uri = self.grant().terms().redirect_uri();
         let state = self.consent.state.as_deref();
-        let redirect = Redirect::with_code(uri, code, state, self.ctx.policy);
+        let redirect = Redirect::with_code(uri, &code, state, self.ctx.policy);
         self.ctx.allow(EventKind::ConsentApproved, redirect)
     }
 

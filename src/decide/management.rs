@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::context::Context;
 use super::registration::new_authentication;
 use crate::client::{Authentication, Client};
@@ -15,7 +17,7 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
 use crate::request::registration::{Action, ManagementRequest, Update};
-use crate::response::registration::{Managed, Shown};
+use crate::response::registration::{CurrentRegistration, Managed};
 use crate::value::credential::Issued;
 use crate::value::secret::Digest;
 
@@ -31,7 +33,7 @@ impl Operation for ManagementRequest<'_> {
         // Hashed before the client is looked at: an unknown client costs the same work.
         let token = Digest::of(self.token.as_bytes());
         if self.is_already_deleted(&token, &ctx) {
-            return ctx.allow(EventKind::ClientDeleted, Managed { shown: None });
+            return ctx.allow(EventKind::ClientDeleted, Managed { current: None });
         }
         let Some(stored) = self.find_client(&token, &ctx) else {
             return ctx.refuse(Reason::ManagementTokenWrong);
@@ -43,7 +45,7 @@ impl Operation for ManagementRequest<'_> {
             }
             Action::Delete => {
                 let deleted = Client::clone(&stored.record).deleted();
-                ctx.allow(EventKind::ClientDeleted, Managed { shown: None })
+                ctx.allow(EventKind::ClientDeleted, Managed { current: None })
                     .writing(Write::client(Some(stored), deleted))
             }
             Action::Update(Err(fault)) => ctx.refuse(fault.clone()),
@@ -95,7 +97,8 @@ impl ManagementRequest<'_> {
     /// Returns the registration as it is shown. It repeats the token, of which the server keeps a
     /// digest only.
     fn show(&self, client: Arc<Client>, secret: Option<Issued>) -> Managed {
-        Managed { shown: Some(Shown { client, secret, token: self.token.into() }) }
+        let token = Zeroizing::new(self.token.into());
+        Managed { current: Some(CurrentRegistration { client, secret, token }) }
     }
 }
 

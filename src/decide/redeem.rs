@@ -14,14 +14,14 @@ use crate::policy::TokenRedirectUri;
 use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
-use crate::request::token::Redemption;
+use crate::request::token::CodeExchange;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
 use crate::value::pkce::{CodeChallenge, CodeVerifier};
 use crate::value::scope::Subset;
 use crate::value::secret::Digest;
 
-impl Redemption<'_> {
+impl CodeExchange<'_> {
     pub(super) fn redeem(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
         let Some(stored) = &ctx.loaded.grant else { return ctx.refuse(Reason::CodeUnknown) };
         // A clock that stepped back revives no code that a write has seen expired (I23).
@@ -48,7 +48,7 @@ impl Redemption<'_> {
 
 /// A code that names a grant, presented by an authenticated client.
 struct PresentedCode<'a> {
-    request: &'a Redemption<'a>,
+    request: &'a CodeExchange<'a>,
     client: &'a Client,
     stored: &'a Stored<Grant>,
     ctx: &'a Context<'a>,

@@ -13,13 +13,13 @@ use crate::operation::Decision;
 use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
-use crate::request::token::Refreshing;
+use crate::request::token::RefreshExchange;
 use crate::response::token::Tokens;
 use crate::value::credential::{Issued, Kind};
 use crate::value::scope::Subset;
 use crate::value::secret::{Salt, Secret, Successor};
 
-impl Refreshing<'_> {
+impl RefreshExchange<'_> {
     pub(super) fn refresh(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
         let token = match self.find_token(client, ctx) {
             Ok(token) => token,
@@ -74,7 +74,7 @@ impl Refreshing<'_> {
 /// A refresh token of the family of a live grant, presented by the grant's client: the current one,
 /// or one that was rotated before.
 struct FamilyToken<'a> {
-    request: &'a Refreshing<'a>,
+    request: &'a RefreshExchange<'a>,
     stored: &'a Stored<Grant>,
     active: &'a Active,
     ctx: &'a Context<'a>,

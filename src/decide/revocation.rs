@@ -12,7 +12,7 @@ use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{Policy, RevocationRules};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
-use crate::request::revocation::{Revocable, RevocationRequest};
+use crate::request::revocation::{RevocableToken, RevocationRequest};
 use crate::response::revocation::Revoked;
 
 impl Operation for RevocationRequest<'_> {
@@ -20,9 +20,9 @@ impl Operation for RevocationRequest<'_> {
 
     fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         let grant = match &self.token {
-            Ok(Revocable::Refresh(token)) => Some(token.id),
-            Ok(Revocable::Access(token)) => Some(token.id),
-            Ok(Revocable::Nothing) | Err(_) => None,
+            Ok(RevocableToken::Refresh(token)) => Some(token.id),
+            Ok(RevocableToken::Access(token)) => Some(token.id),
+            Ok(RevocableToken::Unknown) | Err(_) => None,
         };
         Keys { grant, client: ClientKey::named(&*self.credentials.id), ..Keys::default() }
     }
@@ -56,13 +56,13 @@ impl RevocationRequest<'_> {
         let now = grant.now(ctx.moment.now);
         let is_live = match token {
             // Any refresh token of the family does, also one that was rotated before.
-            Revocable::Refresh(token) => {
+            RevocableToken::Refresh(token) => {
                 token.family.digest().matches(&active.refresh_family().family_digest)
             }
-            Revocable::Access(token) => {
+            RevocableToken::Access(token) => {
                 active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)
             }
-            Revocable::Nothing => false,
+            RevocableToken::Unknown => false,
         };
         if !is_live {
             return revoke_nothing(ctx);
@@ -72,7 +72,7 @@ impl RevocationRequest<'_> {
             return refuse_foreign_token(*rules, ctx);
         }
         match token {
-            Revocable::Access(token) if !rules.cascade_from_access => {
+            RevocableToken::Access(token) if !rules.cascade_from_access => {
                 let next = grant.without(active, &token.secret.digest(), now);
                 ctx.allow(EventKind::TokenRevoked, Revoked)
                     .writing(Write::grant(Some(stored), next))

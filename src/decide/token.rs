@@ -9,7 +9,7 @@ use crate::moment::Moment;
 use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
-use crate::request::token::{Asked, TokenRequest};
+use crate::request::token::{Exchange, TokenRequest};
 use crate::response::token::Tokens;
 
 impl Operation for TokenRequest<'_> {
@@ -40,20 +40,20 @@ impl Operation for TokenRequest<'_> {
 impl TokenRequest<'_> {
     fn issue(&self, client: &Client, ctx: &Context<'_>) -> Decision<Tokens> {
         let registered = client.grant_types();
-        match &self.asked {
+        match &self.exchange {
             // A client that is not registered for the grant type gets this answer whatever else is
             // wrong with the request.
-            Asked::Code(_) if !registered.authorization_code => {
+            Exchange::Code(_) if !registered.authorization_code => {
                 ctx.refuse(Reason::GrantTypeUnauthorized)
             }
-            Asked::Refresh(_) if !registered.refresh_token => {
+            Exchange::Refresh(_) if !registered.refresh_token => {
                 ctx.refuse(Reason::GrantTypeUnauthorized)
             }
-            Asked::Refused(reason) | Asked::Code(Err(reason)) | Asked::Refresh(Err(reason)) => {
-                ctx.refuse(*reason)
-            }
-            Asked::Code(Ok(redemption)) => redemption.redeem(client, ctx),
-            Asked::Refresh(Ok(refreshing)) => refreshing.refresh(client, ctx),
+            Exchange::Invalid(reason)
+            | Exchange::Code(Err(reason))
+            | Exchange::Refresh(Err(reason)) => ctx.refuse(*reason),
+            Exchange::Code(Ok(exchange)) => exchange.redeem(client, ctx),
+            Exchange::Refresh(Ok(exchange)) => exchange.refresh(client, ctx),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What an event is of: the kinds of steps, who can cause them, and the fate of writes.
 
-use crate::reason::named_enum;
+use crate::value::names::named_enum;
 
 named_enum! {
     /// The kind of a step.

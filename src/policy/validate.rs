@@ -5,13 +5,14 @@ mod urls;
 
 use std::time::Duration;
 
-use self::urls::{check_endpoints, check_issuer, is_server_url};
+use self::urls::{check_endpoints, check_issuer};
 use super::builder::NamedEndpoints;
 use super::{Lifetimes, Limits, Policy, PolicyError};
 use crate::reason::ErrorCode;
 use crate::value::redirect_uri::LoopbackPorts;
 use crate::value::resource;
 use crate::value::scope::{Scope, is_token};
+use crate::value::uri::is_server_url;
 
 /// The longest lifetime: longer than any grant, short enough for every clock and database.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);

@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 use crate::reason::Reason;
 use crate::value::prefix::before_credential;
 use crate::value::redirect_uri::RedirectUriError;
-use crate::value::scope::{MOST_TOKENS, ScopeError, is_token};
+use crate::value::scope::{MAX_TOKENS, ScopeError, is_token};
 use crate::value::text::{error_text, log_text};
+use crate::value::uri::rewritten_host;
 
 /// The longest received value in a description, in bytes.
 const LONGEST_RECEIVED: usize = 256;
@@ -134,13 +135,7 @@ pub(crate) fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
 /// Returns a sentence with the host of this URI as a browser writes it, or `None` if the URI has the
 /// same spelling. Browsers rewrite international names to punycode and addresses to one notation.
 pub(crate) fn host_hint(uri: &str) -> Option<String> {
-    let parsed = url::Url::parse(uri).ok()?;
-    let host = parsed.host_str()?;
-    let authority = uri.split_once("://")?.1.split(['/', '?', '#', '\\']).next()?;
-    let sent = authority.rsplit('@').next()?.to_ascii_lowercase();
-    let is_as_sent =
-        sent.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'));
-    (!is_as_sent).then(|| format!("A browser writes its host as {}.", quoted(host)))
+    rewritten_host(uri).map(|host| format!("A browser writes its host as {}.", quoted(&host)))
 }
 
 /// Returns a sentence that names the malformed scope tokens, or counts the tokens if there are too
@@ -155,7 +150,7 @@ pub(crate) fn scope_hint(asked: &str, error: ScopeError) -> Option<String> {
         }
         ScopeError::TooMany => {
             let received = tokens().collect::<BTreeSet<_>>().len();
-            Some(format!("Received: {received} scope tokens. At most {MOST_TOKENS} are possible."))
+            Some(format!("Received: {received} scope tokens. At most {MAX_TOKENS} are possible."))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A call to a protected resource (OAuth 2.1 §5.1.1): its bearer token, and what the operation needs.
 
-use super::parameters::{Slot, each};
+use super::parameters::{Parameter, for_each_parameter};
 use super::parts::{Authorization, RequestParts};
 use crate::policy::{Policy, Resource};
 use crate::reason::Reason;
@@ -175,10 +175,10 @@ impl<'a> AccessCheck<'a> {
         needs: &'a Needs,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
-        let slot = token_in_body(incoming, policy);
-        match (&slot.value, &incoming.authorization) {
+        let parameter = token_in_body(incoming, policy);
+        match (&parameter.value, &incoming.authorization) {
             (None, _) => Self::parse(&incoming.authorization, needs),
-            (Some(token), header) if !slot.repeated && !has_credentials(header) => {
+            (Some(token), header) if !parameter.repeated && !has_credentials(header) => {
                 Self::of(token.as_bytes(), needs)
             }
             (Some(_), _) => Err(refuse(Reason::BearerMalformed, needs)),
@@ -208,22 +208,22 @@ fn refuse(reason: Reason, needs: &Needs) -> Refusal {
 
 /// Returns `access_token` of the form body, if the policy and the method allow one there. A body that
 /// is not a form, or that breaks a limit, has none.
-fn token_in_body<'a>(incoming: &RequestParts<'a>, policy: &Policy) -> Slot<'a> {
-    let mut slot = Slot::default();
+fn token_in_body<'a>(incoming: &RequestParts<'a>, policy: &Policy) -> Parameter<'a> {
+    let mut parameter = Parameter::default();
     let has_body = matches!(incoming.method, "POST" | "PUT" | "PATCH");
     if let (true, true, Ok(body)) =
         (policy.check_rules().bearer_in_body, has_body, incoming.form(policy.limits()))
     {
-        let read = each(body, policy.limits(), |name, value| {
+        let read = for_each_parameter(body, policy.limits(), |name, value| {
             if name == "access_token" {
-                slot.put(value);
+                parameter.set(value);
             }
         });
         if read.is_err() {
-            return Slot::default();
+            return Parameter::default();
         }
     }
-    slot
+    parameter
 }
 
 /// Returns whether this is a `token68`: token characters, then any padding (RFC 9110 §11.2).

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::document::Fetch;
-use super::parameters::{Slot, each};
+use super::parameters::{Parameter, for_each_parameter};
 use super::parts::RequestParts;
 use crate::moment::Moment;
 use crate::policy::Policy;
@@ -18,16 +18,16 @@ use crate::value::prompt::RequestDigest;
 pub struct AuthorizationRequest<'a> {
     pub(crate) user: Option<User<'a>>,
     pub(crate) client_id: Cow<'a, str>,
-    pub(crate) redirect_uri: Slot<'a>,
-    pub(crate) response_type: Slot<'a>,
-    pub(crate) response_mode: Slot<'a>,
-    pub(crate) scope: Slot<'a>,
-    pub(crate) state: Slot<'a>,
-    pub(crate) code_challenge: Slot<'a>,
-    pub(crate) code_challenge_method: Slot<'a>,
-    pub(crate) request: Slot<'a>,
-    pub(crate) request_uri: Slot<'a>,
-    pub(crate) prompt: Slot<'a>,
+    pub(crate) redirect_uri: Parameter<'a>,
+    pub(crate) response_type: Parameter<'a>,
+    pub(crate) response_mode: Parameter<'a>,
+    pub(crate) scope: Parameter<'a>,
+    pub(crate) state: Parameter<'a>,
+    pub(crate) code_challenge: Parameter<'a>,
+    pub(crate) code_challenge_method: Parameter<'a>,
+    pub(crate) request: Parameter<'a>,
+    pub(crate) request_uri: Parameter<'a>,
+    pub(crate) prompt: Parameter<'a>,
     pub(crate) resources: Vec<Cow<'a, str>>,
     /// The result of fetching the client's metadata document, if the host was asked to.
     pub(crate) fetched: Option<Fetch<'a>>,
@@ -128,11 +128,11 @@ impl<'a> AuthorizationRequest<'a> {
     /// Returns a [`Refusal`] to show to the user if the method is another, the parameters cannot be
     /// decoded or break a limit, or the client is not named exactly once.
     pub fn parse(
-        incoming: &RequestParts<'a>,
+        request: &RequestParts<'a>,
         user: Option<User<'a>>,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
-        Self::read(incoming, user, policy)
+        Self::read(request, user, policy)
             .map_err(|fault| Refusal::of(fault, Endpoint::Authorization))
     }
 
@@ -142,44 +142,44 @@ impl<'a> AuthorizationRequest<'a> {
     }
 
     fn read(
-        incoming: &RequestParts<'a>,
+        request: &RequestParts<'a>,
         user: Option<User<'a>>,
         policy: &Policy,
     ) -> Result<Self, Fault> {
-        let input = match incoming.method {
-            "GET" => incoming.query,
-            "POST" => incoming.form(policy.limits())?,
+        let input = match request.method {
+            "GET" => request.query,
+            "POST" => request.form(policy.limits())?,
             _ => return Err(Reason::MethodNotAllowed.into()),
         };
-        let mut client_id = Slot::default();
+        let mut client_id = Parameter::default();
         let mut read = Self {
             user,
             client_id: Cow::Borrowed(""),
-            redirect_uri: Slot::default(),
-            response_type: Slot::default(),
-            response_mode: Slot::default(),
-            scope: Slot::default(),
-            state: Slot::default(),
-            code_challenge: Slot::default(),
-            code_challenge_method: Slot::default(),
-            request: Slot::default(),
-            request_uri: Slot::default(),
-            prompt: Slot::default(),
+            redirect_uri: Parameter::default(),
+            response_type: Parameter::default(),
+            response_mode: Parameter::default(),
+            scope: Parameter::default(),
+            state: Parameter::default(),
+            code_challenge: Parameter::default(),
+            code_challenge_method: Parameter::default(),
+            request: Parameter::default(),
+            request_uri: Parameter::default(),
+            prompt: Parameter::default(),
             resources: Vec::new(),
             fetched: None,
         };
-        each(input, policy.limits(), |name, value| match name {
-            "client_id" => client_id.put(value),
-            "redirect_uri" => read.redirect_uri.put(value),
-            "response_type" => read.response_type.put(value),
-            "response_mode" => read.response_mode.put(value),
-            "scope" => read.scope.put(value),
-            "state" => read.state.put(value),
-            "code_challenge" => read.code_challenge.put(value),
-            "code_challenge_method" => read.code_challenge_method.put(value),
-            "request" => read.request.put(value),
-            "request_uri" => read.request_uri.put(value),
-            "prompt" => read.prompt.put(value),
+        for_each_parameter(input, policy.limits(), |name, value| match name {
+            "client_id" => client_id.set(value),
+            "redirect_uri" => read.redirect_uri.set(value),
+            "response_type" => read.response_type.set(value),
+            "response_mode" => read.response_mode.set(value),
+            "scope" => read.scope.set(value),
+            "state" => read.state.set(value),
+            "code_challenge" => read.code_challenge.set(value),
+            "code_challenge_method" => read.code_challenge_method.set(value),
+            "request" => read.request.set(value),
+            "request_uri" => read.request_uri.set(value),
+            "prompt" => read.prompt.set(value),
             "resource" => read.resources.push(value),
             _ => {}
         })?;
@@ -242,5 +242,21 @@ impl<'a> AuthorizationRequest<'a> {
             text.extend(bytes);
         }
         RequestDigest::of(&text)
+    }
+}
+
+/// Shows the claimed client and which parameters are there. Their values are left out: `state` can be
+/// a secret of the client.
+impl fmt::Debug for AuthorizationRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest")
+            .field("client_id", &self.client_id)
+            .field("has_user", &self.user.is_some())
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scope", &self.scope)
+            .field("code_challenge", &self.code_challenge)
+            .field("prompt", &self.prompt)
+            .field("resources", &self.resources)
+            .finish_non_exhaustive()
     }
 }

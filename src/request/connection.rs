@@ -1,45 +1,52 @@
-//! The requests of a user or an administrator about connections: the list of a user's, and the end of
-//! one or of all of a client. The host checks that its caller may request it.
+//! Requests about connections by a user or an administrator: the list of a user's connections, the
+//! revocation of one grant, and the revocation of all grants of a client. The host checks that its
+//! caller may request it.
 
 use crate::grant::{Grant, GrantState, RevocationCause};
 use crate::keys::GrantList;
 use crate::value::credential::GrantId;
 
-/// Lists a user's connections.
+/// A request for the list of a user's connections.
+#[derive(Clone, Copy, Debug)]
 pub struct ConnectionList<'a> {
     pub(crate) list: GrantList<'a>,
 }
 
 impl<'a> ConnectionList<'a> {
-    /// Reads up to `limit` grants of this user after `after`. Grants that are over, and pages that wait
-    /// for an answer, are no connections: the list may have fewer entries than grants were read.
+    /// Requests the connections among up to `limit` grants of this user after `after`. Ended grants
+    /// and pending consents are not connections, so the list can have fewer entries than `limit`
+    /// although more grants follow.
     pub fn new(subject: &'a str, after: Option<GrantId>, limit: usize) -> Self {
         Self { list: GrantList::new(subject, after, limit) }
     }
 }
 
-/// Has one grant ended, for its user or an administrator.
+/// A request to revoke one grant, by its user or an administrator.
+#[derive(Clone, Copy, Debug)]
 pub struct GrantRevocation<'a> {
     pub(crate) grant: GrantId,
-    /// The user who asks: then only a grant of their own is one.
+    /// The user who requests the revocation. A grant of another user is then treated as missing.
     pub(crate) user: Option<&'a str>,
     pub(crate) cause: RevocationCause,
     pub(crate) note: Option<&'a str>,
 }
 
-/// Has all grants of one client ended, whoever granted them.
+/// A request to revoke all grants of one client, of every user.
+#[derive(Clone, Copy, Debug)]
 pub struct ClientRevocation<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) note: &'a str,
 }
 
-/// Why somebody else than their user ends grants. The text is the administrator's own words, for
-/// the trail.
+/// Who revokes grants in place of their user. The text is the administrator's note for the audit
+/// log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RevokedBy<'a> {
-    /// An administrator decided so.
+    /// An administrator.
     Administrator(&'a str),
-    /// The host saw a security event: a changed password, a lost device (OAuth 2.1 §4.3.3).
+    /// The host, because of a security event such as a changed password or a lost device (OAuth 2.1
+    /// §4.3.3).
     SecurityEvent(&'a str),
 }
 
@@ -58,17 +65,18 @@ impl<'a> RevokedBy<'a> {
 }
 
 impl<'a> GrantRevocation<'a> {
-    /// For this user, if the grant is theirs.
+    /// Revokes the grant for this user, if it is the user's own.
     pub fn by_user(grant: GrantId, user: &'a str) -> Self {
         Self { grant, user: Some(user), cause: RevocationCause::User, note: None }
     }
 
-    /// For an administrator.
+    /// Revokes the grant of any user.
     pub fn by(revoked_by: RevokedBy<'a>, grant: GrantId) -> Self {
         Self { grant, user: None, cause: revoked_by.cause(), note: Some(revoked_by.note()) }
     }
 
-    /// Whether a grant that was read is one to end.
+    /// Returns whether a grant is to be revoked: it has not been revoked before, and belongs to this
+    /// client if one is named.
     pub(crate) fn concerns(grant: &Grant, client: Option<&str>) -> bool {
         client.is_none_or(|client| grant.client_id().as_str() == client)
             && !matches!(grant.state(), GrantState::Revoked(_))
@@ -76,7 +84,7 @@ impl<'a> GrantRevocation<'a> {
 }
 
 impl<'a> ClientRevocation<'a> {
-    /// All grants of the client of this id.
+    /// Revokes all grants of the client with this id.
     pub fn by(revoked_by: RevokedBy<'a>, client_id: &'a str) -> Self {
         Self { client_id, note: revoked_by.note() }
     }

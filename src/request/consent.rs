@@ -1,39 +1,53 @@
 //! The user's decision on a consent page (OAuth 2.1 §4.1.1; RFC 6749 §10.12).
 
+use std::fmt;
+
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::authorization::User;
 use crate::value::credential::{Credential, Kind};
 
-/// A decision on a consent page: its ticket, whoever sent it, and what they chose. Everything else
-/// is in the grant's record, where no form field can reach it.
+/// A decision on a consent page: the ticket of the page, the user who submitted it, and the choice.
+/// Everything else is in the grant's record, so that no form field can change it.
 pub struct ConsentDecision<'a> {
     pub(crate) ticket: Credential,
     pub(crate) user: User<'a>,
     pub(crate) choice: Choice<'a>,
 }
 
-/// What the user chose.
-#[derive(Clone, Copy, Debug)]
+/// The choice of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Choice<'a> {
-    /// Grant all that was asked for.
+    /// Grants everything that was requested.
     Allow,
-    /// Grant these scope tokens, separated by spaces; they must have been asked for (OAuth 2.1
+    /// Grants these scope tokens, separated by spaces. They must have been requested (OAuth 2.1
     /// §1.4.1).
     AllowOnly(&'a str),
-    /// Grant nothing.
+    /// Grants nothing.
     Deny,
 }
 
 impl<'a> ConsentDecision<'a> {
-    /// Takes the ticket from the submitted form, the user the host has authenticated, and the
+    /// Takes the ticket of the submitted form, the user that the host has authenticated, and the
     /// choice.
     ///
     /// # Errors
-    /// A [`Refusal`] to show to the user when the text is no ticket.
+    /// A [`Refusal`] to show to the user if the text is not a ticket.
     pub fn new(ticket: &str, user: User<'a>, choice: Choice<'a>) -> Result<Self, Refusal> {
         let ticket = Credential::parse(Kind::Ticket, ticket)
             .ok_or_else(|| Refusal::plain(Reason::TicketMissing, Endpoint::Authorization))?;
         Ok(Self { ticket, user, choice })
+    }
+}
+
+/// Shows grant, user and choice. The ticket and the browser session are left out.
+impl fmt::Debug for ConsentDecision<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsentDecision")
+            .field("grant", &self.ticket.id)
+            .field("subject", &self.user.subject)
+            .field("choice", &self.choice)
+            .finish_non_exhaustive()
     }
 }

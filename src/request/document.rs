@@ -1,5 +1,5 @@
-//! A client's metadata document, as it was fetched (draft-ietf-oauth-client-id-metadata-document):
-//! whether it is one, about the client that named it.
+//! A fetched client metadata document (draft-ietf-oauth-client-id-metadata-document): checks that
+//! the response is a document of the client that was named.
 
 use std::time::Duration;
 
@@ -7,37 +7,39 @@ use super::metadata::{ClientMetadata, Members, Source};
 use crate::policy::{DocumentRules, Policy};
 use crate::reason::Reason;
 use crate::refusal::{Fault, quoted};
-use crate::value::document_url::MOST_BYTES;
+use crate::value::document_url::MAX_BYTES;
 
-/// What came of fetching a client's document.
+/// The result of fetching a client's metadata document.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Fetch<'a> {
-    /// Something came back.
+    /// The server answered.
     Document(FetchedDocument<'a>),
-    /// Nothing did, or the host must not be called. Why is for the operator's log: a stranger could
-    /// map a network by it.
+    /// The server did not answer, or the host must not be called. The reason belongs in the
+    /// operator's log only, because a stranger could map a network by it.
     Failed,
-    /// The host is fetching as much as it will at once. The user is told to come back.
+    /// The host runs as many fetches as it allows at once. The page asks the user to try again.
     Busy,
 }
 
-/// What came back from a client's URL.
+/// The response from a client's URL.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "hosts build it from a response")]
 pub struct FetchedDocument<'a> {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// The value of `Content-Type`; of several headers, their values joined by commas (RFC 9110
-    /// §5.3), which no document is accepted with.
+    /// The value of `Content-Type`. The values of several headers are joined by commas (RFC 9110
+    /// §5.3); no document is accepted with them.
     pub content_type: Option<&'a [u8]>,
-    /// For how long the HTTP headers say that the response is fresh (RFC 9111 §4.2); nothing if
-    /// they do not say. Kept within the policy's bounds.
+    /// How long the response is fresh by its HTTP headers (RFC 9111 §4.2), or `None` if they do not
+    /// define it. It is limited to the policy's bounds.
     pub fresh_for: Option<Duration>,
-    /// The body, or as much as was read.
+    /// The body, or the part that was read.
     pub body: &'a [u8],
 }
 
 impl FetchedDocument<'_> {
-    /// The metadata in it, if it is a document about the client of this URL; or the rule it breaks.
+    /// Returns the metadata, if this is a document of the client with this URL.
     pub(crate) fn read(&self, url: &str, policy: &Policy) -> Result<ClientMetadata, Fault> {
         let invalid = |what: String| Err(Reason::DocumentInvalid.hint(what));
         if self.status != 200 {
@@ -53,8 +55,8 @@ impl FetchedDocument<'_> {
                 quoted(&String::from_utf8_lossy(content_type))
             ));
         }
-        if self.body.len() > MOST_BYTES {
-            return invalid(format!("The document is over {MOST_BYTES} bytes."));
+        if self.body.len() > MAX_BYTES {
+            return invalid(format!("The document is over {MAX_BYTES} bytes."));
         }
         let Ok(members) = Members::read(self.body) else {
             return invalid(
@@ -68,17 +70,18 @@ impl FetchedDocument<'_> {
             );
         }
         if members.client_secret.is_some() || members.client_secret_expires_at.is_some() {
+            // A secret in a public document would be known to everybody.
             let hint = "client_secret: what is published is no secret.";
             return Err(Reason::DocumentMetadata.hint(hint));
         }
-        let metadata = members.judge(Source::Document, policy).map_err(of_document)?;
+        let metadata = members.check(Source::Document, policy).map_err(as_document_fault)?;
         if metadata.description.name.is_none() {
             return Err(Reason::DocumentMetadata.hint("client_name is missing or no string."));
         }
         Ok(metadata)
     }
 
-    /// For how long it is used, within the policy's bounds.
+    /// Returns how long the document is used, within the policy's bounds.
     pub(crate) fn freshness(&self, rules: &DocumentRules) -> Duration {
         self.fresh_for
             .unwrap_or(rules.fresh_at_least)
@@ -86,8 +89,8 @@ impl FetchedDocument<'_> {
     }
 }
 
-/// A rule for metadata, as the rule for documents that it is part of.
-fn of_document(fault: Fault) -> Fault {
+/// Turns a fault of metadata into one of the document. Its description becomes the detail.
+fn as_document_fault(fault: Fault) -> Fault {
     match fault.reason {
         Reason::DocumentNoCommonMethod => fault,
         reason => {
@@ -99,9 +102,9 @@ fn of_document(fault: Fault) -> Fault {
     }
 }
 
-/// Returns whether this is the value of one `Content-Type` header, `application/json` or a type that
-/// says it is JSON by its suffix (RFC 6839 §3.1). Two headers, joined by a comma, say nothing: what
-/// stands between server and client may go by the other one (RFC 9110 §8.3).
+/// Returns whether this is the value of one `Content-Type` header: `application/json`, or a type
+/// with the suffix `+json` (RFC 6839 §3.1). Two headers, joined by a comma, are refused, because an
+/// intermediary may use the other one (RFC 9110 §8.3).
 fn is_json(content_type: &[u8]) -> bool {
     let media_type = content_type
         .split(|b| *b == b';')
@@ -115,7 +118,7 @@ fn is_json(content_type: &[u8]) -> bool {
             || media_type.starts_with(b"application/") && media_type.ends_with(b"+json"))
 }
 
-/// The bytes of a header value that are not within a quoted string (RFC 9110 §5.6.4).
+/// Returns the bytes of a header value that are not within a quoted string (RFC 9110 §5.6.4).
 fn outside_quotes(value: &[u8]) -> impl Iterator<Item = u8> {
     let mut quoted = false;
     let mut escaped = false;

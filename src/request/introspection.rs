@@ -1,5 +1,7 @@
-//! The introspection request (RFC 7662 §2.1): a resource server asks whether a token is good for
-//! it.
+//! The introspection request (RFC 7662 §2.1): the credentials of a resource server, and the token
+//! that it received.
+
+use std::fmt;
 
 use super::parts::RequestParts;
 use super::token::Credentials;
@@ -9,10 +11,11 @@ use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::value::credential::{Credential, Kind};
 
-/// A question about one token.
+/// A request for the state of one token.
 pub struct IntrospectionRequest<'a> {
     pub(crate) credentials: Credentials<'a>,
-    /// The access token; nothing where it is none of this server's, which is not active.
+    /// The access token. `None` stands for a text that is no access token of this server, and is
+    /// answered as an inactive token.
     pub(crate) token: Result<Option<Credential>, Reason>,
 }
 
@@ -20,9 +23,10 @@ impl<'a> IntrospectionRequest<'a> {
     /// Reads a POST with a form body, and the resource server's credentials from header or body.
     ///
     /// # Errors
-    /// A [`Refusal`] when the request cannot be read or does not say, in one way, who asks.
-    pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        let form = TokenForm::read(incoming, policy)
+    /// A [`Refusal`] if the request cannot be read, or does not identify its caller in exactly one
+    /// way.
+    pub fn parse(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
+        let form = TokenForm::read(request, policy)
             .map_err(|fault| Refusal::of(fault, Endpoint::Introspection))?;
         let token = form
             .token
@@ -31,8 +35,17 @@ impl<'a> IntrospectionRequest<'a> {
         Ok(Self { credentials: form.credentials, token })
     }
 
-    /// The `client_id` it claims.
+    /// Returns the `client_id` that the request claims. It is not authenticated.
     pub fn claimed_client(&self) -> &str {
         &self.credentials.id
+    }
+}
+
+/// Shows the claimed caller. Secret and token are left out.
+impl fmt::Debug for IntrospectionRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntrospectionRequest")
+            .field("claimed_client", &self.claimed_client())
+            .finish_non_exhaustive()
     }
 }

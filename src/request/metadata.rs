@@ -1,9 +1,8 @@
-//! Client metadata (RFC 7591 §2): what a client asks to be registered as, or says of itself in its
-//! document.
+//! Client metadata (RFC 7591 §2), of a registration or of a client's metadata document.
 //!
-//! Read from JSON, each member judged by itself, so that a refusal names the member. What this
-//! server does not serve narrows the registration and never ends it: it is left out, and the event
-//! names it. Refused is what would leave nothing to serve, and what is dangerous.
+//! Each member of the JSON object is checked by itself, so that a refusal names the member. A value
+//! that this server does not support is left out of the registration, and the event names it. The
+//! metadata are refused if no supported value remains, or if they are dangerous.
 
 mod description;
 mod dropped;
@@ -15,36 +14,37 @@ use serde_json::Value;
 
 pub(crate) use self::dropped::{Dropped, Sender};
 use self::methods::OfferedMethods;
-use crate::client::{Client, ClientBuilder, ClientDescription, ClientError, is_page};
+use crate::client::{Client, ClientBuilder, ClientDescription, ClientError};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::auth_method::AuthMethod;
-use crate::value::grant_types::GrantTypes;
+use crate::value::grant_types::{GrantType, GrantTypes};
 use crate::value::scope::{Scope, ScopeError};
+use crate::value::uri::is_page;
 
-/// Metadata as they are served here.
+/// Metadata as far as this server supports them.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientMetadata {
     redirect_uris: Vec<String>,
-    /// How the client authenticates, or `None` if it named no method.
+    /// The authentication method, or `None` if the client named none.
     pub(crate) auth_method: Option<AuthMethod>,
     pub(crate) grant_types: Option<GrantTypes>,
-    /// What the client may ask for, or `None` for all that the policy knows.
+    /// The scope that the client may request, or `None` for all that the policy knows.
     scope: Option<Scope>,
     pub(crate) description: ClientDescription,
-    /// What was named and is left out.
+    /// The values that are left out.
     pub(crate) dropped: Dropped,
 }
 
-/// Where metadata come from.
+/// The source of metadata.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Registration,
     Document,
 }
 
-/// The members that are looked at, as they came. `null` is as good as absent.
+/// The members that are read, with their values as sent. `null` counts as absent.
 #[derive(Deserialize)]
 pub(crate) struct Members {
     redirect_uris: Option<Value>,
@@ -73,10 +73,10 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// Reads one JSON object. A member that is there twice is an error: it is not clear which is
-    /// meant.
+    /// Reads one JSON object. A repeated member is an error: parsers disagree about the value that
+    /// counts.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Fault> {
-        // An array would be read as the members in order.
+        // The derived parser reads an array as the members in their order.
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(Reason::MetadataNotJson.into());
         }
@@ -84,15 +84,15 @@ impl Members {
             .map_err(|error| Reason::MetadataNotJson.hint(format!("Found: {error}.")))
     }
 
-    /// The name that the client claims, if that is a text.
+    /// Returns the name that the client claims, if it is a string.
     pub(crate) fn claimed_name(&self) -> Option<&str> {
         self.client_name.as_ref().and_then(Value::as_str)
     }
 
-    /// Judges each member.
-    pub(crate) fn judge(self, from: Source, policy: &Policy) -> Result<ClientMetadata, Fault> {
+    /// Checks each member.
+    pub(crate) fn check(self, from: Source, policy: &Policy) -> Result<ClientMetadata, Fault> {
         let mut dropped = Dropped::default();
-        judge_keys(self.jwks.as_ref(), self.jwks_uri)?;
+        check_keys(self.jwks.as_ref(), self.jwks_uri)?;
         let methods = OfferedMethods::read(
             self.token_endpoint_auth_method,
             self.token_endpoint_auth_methods_supported,
@@ -116,7 +116,7 @@ impl Members {
         let uris = texts(self.redirect_uris, Reason::MetadataRedirectUris)?.unwrap_or_default();
         let application_type =
             description.application_type.filter(|_| from == Source::Registration);
-        let redirect_uris = redirects::judge(uris, application_type, policy, &mut dropped)?;
+        let redirect_uris = redirects::select(uris, application_type, policy, &mut dropped)?;
         let auth_method = match from {
             Source::Registration => methods.for_registration(policy.auth_methods())?,
             Source::Document => methods.for_document()?,
@@ -126,14 +126,14 @@ impl Members {
 }
 
 impl ClientMetadata {
-    /// Makes it the metadata of a client.
+    /// Builds a client with these metadata.
     pub(crate) fn describe(self, client: ClientBuilder, policy: &Policy) -> Result<Client, Fault> {
         let client = client.redirecting_to(self.redirect_uris);
         let built = client
             .description(self.description)
             .limited_to(self.scope)
             .build_under(policy.redirect_rules());
-        // All that was named has been judged. The client's own id and the operator's limits were
+        // `check` has accepted every member. The id of the client and the operator's limits were
         // checked when they were made.
         built.map_err(|error| match error {
             ClientError::RedirectUri { error, .. } => Reason::from(error).into(),
@@ -147,7 +147,7 @@ impl ClientMetadata {
     }
 }
 
-/// The name of a JSON type, for a sentence about a member that has another one.
+/// Returns the name of the value's JSON type, for a sentence about a member of the wrong type.
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -159,6 +159,8 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
+/// Makes the fault of a member of the wrong type. For an array, it names the first entry that is not
+/// a string.
 fn other_type(wrong: Reason, value: &Value) -> Fault {
     let found = match value {
         Value::Array(entries) => {
@@ -169,7 +171,7 @@ fn other_type(wrong: Reason, value: &Value) -> Fault {
     wrong.hint(format!("Received: {found}."))
 }
 
-/// A string. An empty one says as little as none.
+/// Reads a string. An empty string counts as absent.
 fn text(value: Option<Value>, wrong: Reason) -> Result<Option<String>, Fault> {
     match value {
         None => Ok(None),
@@ -178,34 +180,36 @@ fn text(value: Option<Value>, wrong: Reason) -> Result<Option<String>, Fault> {
     }
 }
 
+/// Reads an array of strings.
 fn texts(value: Option<Value>, wrong: Reason) -> Result<Option<Vec<String>>, Fault> {
     let Some(value) = value else { return Ok(None) };
     Vec::deserialize(&value).map(Some).map_err(|_| other_type(wrong, &value))
 }
 
-/// Grant types and response types that are served here. What is left must agree: codes are for
-/// `code`, and refresh tokens come with codes (RFC 7591 §2.1).
+/// Reads grant types and response types. The code flow must remain: `code` among the response types
+/// and `authorization_code` among the grant types (RFC 7591 §2.1).
 fn flow(
     grants: Option<Value>,
     responses: Option<Value>,
     dropped: &mut Dropped,
 ) -> Result<Option<GrantTypes>, Fault> {
-    // Clients without a browser send an empty list of response types. It names none that is wrong.
+    // Clients without a browser send an empty list of response types. It counts as absent.
     let responses = texts(responses, Reason::MetadataResponseTypes)?;
     let responses = responses.filter(|types| !types.is_empty());
     narrow("response_types", responses.as_deref(), &["code"], dropped)
         .map_err(|received| Reason::MetadataResponseTypes.hint(received))?;
     let grants = texts(grants, Reason::MetadataGrantTypes)?;
-    narrow("grant_types", grants.as_deref(), &["authorization_code", "refresh_token"], dropped)
+    let served = GrantType::ALL.iter().map(|served| served.as_str()).collect::<Vec<_>>();
+    narrow("grant_types", grants.as_deref(), &served, dropped)
         .map_err(|received| Reason::MetadataGrantTypes.hint(received))?;
     Ok(grants.map(|types| GrantTypes {
         authorization_code: true,
-        refresh_token: types.iter().any(|own| own == "refresh_token"),
+        refresh_token: types.iter().any(|own| own == GrantType::RefreshToken.as_str()),
     }))
 }
 
-/// Leaves out of a list what is not served. The first of those that are served is the one that the
-/// code flow cannot do without; a list that lacks it is returned as a sentence.
+/// Leaves the values out of a list that are not served. The code flow needs the first served value; a
+/// list without it is an error, returned as a sentence.
 fn narrow(
     member: &'static str,
     named: Option<&[String]>,
@@ -221,10 +225,12 @@ fn narrow(
     Ok(())
 }
 
-/// The scope that the client may ask for: what it named, if all of that is open to it, or else
-/// whatever is open. A list of which anything had to be left out was written for another server, or
-/// by habit. As a cap it would lock the client out of what its next request needs; the user decides
-/// in any case (AMB-21).
+/// Returns the scope that the client may request: the named scope if all of it is open to the client,
+/// or else everything that is open.
+///
+/// A list with tokens that are not open was written for another server or by habit. As a limit, it
+/// would refuse the scope that the client's next request needs. The user decides in any case
+/// (AMB-21).
 fn scope(
     value: Option<Value>,
     policy: &Policy,
@@ -234,26 +240,26 @@ fn scope(
     let is_open = |token: &str| {
         ceiling.map_or_else(|| policy.knows_scope(token), |ceiling| ceiling.contains(token))
     };
-    let Some(asked) = text(value, Reason::MetadataScope)? else { return Ok(ceiling.cloned()) };
-    match Scope::parse(&asked) {
+    let Some(named) = text(value, Reason::MetadataScope)? else { return Ok(ceiling.cloned()) };
+    match Scope::parse(&named) {
         Ok(scope) => {
-            let lost: Vec<_> = scope.tokens().filter(|token| !is_open(token)).collect();
-            if lost.is_empty() {
+            let closed: Vec<_> = scope.tokens().filter(|token| !is_open(token)).collect();
+            if closed.is_empty() {
                 return Ok(Some(scope));
             }
-            dropped.scope(&lost);
+            dropped.scope(&closed);
             Ok(ceiling.cloned())
         }
         Err(ScopeError::Empty) => Ok(ceiling.cloned()),
         Err(error @ (ScopeError::Character | ScopeError::TooMany)) => {
-            Err(Reason::MetadataScope.maybe_hint(scope_hint(&asked, error)))
+            Err(Reason::MetadataScope.maybe_hint(scope_hint(&named, error)))
         }
     }
 }
 
-/// Keys are judged, for an honest client's mistake should not pass unseen, and left out: nothing
-/// here verifies with them.
-fn judge_keys(jwks: Option<&Value>, jwks_uri: Option<Value>) -> Result<(), Fault> {
+/// Checks the keys, so that the author of the client notices a mistake, and leaves them out: this
+/// server verifies no signatures.
+fn check_keys(jwks: Option<&Value>, jwks_uri: Option<Value>) -> Result<(), Fault> {
     let uri = text(jwks_uri, Reason::MetadataKeys)?;
     if let Some(uri) = uri.as_deref().filter(|uri| !is_page(uri)) {
         return Err(Reason::MetadataKeys.received(uri));

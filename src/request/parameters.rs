@@ -1,7 +1,8 @@
-//! Form-encoded parameters (OAuth 2.1 App. B): decoded exactly once, strictly, within the caps,
-//! borrowed where nothing is escaped.
+//! Form-encoded parameters (OAuth 2.1 App. B). They are decoded strictly and exactly once, within the
+//! policy's limits, and borrowed where nothing is escaped.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use percent_encoding::percent_decode;
 
@@ -9,11 +10,11 @@ use crate::policy::Limits;
 use crate::reason::Reason;
 use crate::refusal::{Fault, quoted};
 
-/// Why a query or body cannot be read at all.
+/// The reason why a query or body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     Encoding,
-    /// This much of `what` is over the policy's limit.
+    /// This number of `what` is over the policy's limit.
     TooLarge {
         what: &'static str,
         received: usize,
@@ -22,7 +23,7 @@ pub(crate) enum Malformed {
 }
 
 impl Malformed {
-    /// The fault of a body or query that is longer than the limit.
+    /// Makes the error of a body or query that is longer than the limit.
     pub(crate) fn bytes(received: usize, limit: usize) -> Self {
         Self::TooLarge { what: "bytes", received, limit }
     }
@@ -38,16 +39,16 @@ impl From<Malformed> for Fault {
     }
 }
 
-/// A parameter's value, and whether it came more than once. An empty value counts as none (OAuth
-/// 2.1 §3.1).
+/// One parameter of a request. An empty value counts as an absent parameter (OAuth 2.1 §3.1).
 #[derive(Default)]
-pub(crate) struct Slot<'a> {
+pub(crate) struct Parameter<'a> {
     pub(crate) value: Option<Cow<'a, str>>,
     pub(crate) repeated: bool,
 }
 
-impl<'a> Slot<'a> {
-    pub(crate) fn put(&mut self, value: Cow<'a, str>) {
+impl<'a> Parameter<'a> {
+    /// Sets the value. A second value marks the parameter as repeated.
+    pub(crate) fn set(&mut self, value: Cow<'a, str>) {
         if self.value.is_some() {
             self.repeated = true;
         } else {
@@ -60,9 +61,22 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// Refuses a request that carries a parameter more than once, and names it (OAuth 2.1 §3.1).
-pub(crate) fn refuse_repeated<const N: usize>(slots: [(&str, &Slot<'_>); N]) -> Result<(), Fault> {
-    match slots.iter().find(|(_, slot)| slot.repeated) {
+/// Redacted: a parameter can be a secret.
+impl fmt::Debug for Parameter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (&self.value, self.repeated) {
+            (None, _) => "absent",
+            (Some(_), false) => "present",
+            (Some(_), true) => "repeated",
+        })
+    }
+}
+
+/// Refuses a request that has a parameter more than once, and names the parameter (OAuth 2.1 §3.1).
+pub(crate) fn refuse_repeated<const N: usize>(
+    parameters: [(&str, &Parameter<'_>); N],
+) -> Result<(), Fault> {
+    match parameters.iter().find(|(_, parameter)| parameter.repeated) {
         Some((name, _)) => {
             Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))))
         }
@@ -70,8 +84,8 @@ pub(crate) fn refuse_repeated<const N: usize>(slots: [(&str, &Slot<'_>); N]) -> 
     }
 }
 
-/// Hands every non-empty parameter to `take`, decoded.
-pub(crate) fn each<'a>(
+/// Decodes a query or form body, and calls `take` for each parameter with a non-empty value.
+pub(crate) fn for_each_parameter<'a>(
     input: &'a [u8],
     limits: &Limits,
     mut take: impl FnMut(&str, Cow<'a, str>),
@@ -79,19 +93,20 @@ pub(crate) fn each<'a>(
     if input.len() > limits.request_bytes {
         return Err(Malformed::bytes(input.len(), limits.request_bytes));
     }
-    for (position, pair) in input.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).enumerate()
-    {
+    let pairs = || input.split(|b| *b == b'&').filter(|pair| !pair.is_empty());
+    for (position, pair) in pairs().enumerate() {
         if position >= limits.parameters {
-            let received = input.split(|b| *b == b'&').filter(|pair| !pair.is_empty()).count();
             let limit = limits.parameters;
-            return Err(Malformed::TooLarge { what: "parameters", received, limit });
+            return Err(Malformed::TooLarge {
+                what: "parameters",
+                received: pairs().count(),
+                limit,
+            });
         }
-        let (name, value) =
-            match pair.iter().position(|b| *b == b'=').and_then(|at| pair.split_at_checked(at)) {
-                Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
-                None => (pair, [].as_slice()),
-            };
-        let (name, value) = (decode(name)?, decode(value)?);
+        let equals = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+        let (name, value) = pair.split_at(equals);
+        let name = decode(name)?;
+        let value = decode(value.strip_prefix(b"=").unwrap_or_default())?;
         if value.len() > limits.value_bytes {
             let what = "bytes in one parameter";
             let limit = limits.value_bytes;
@@ -104,7 +119,7 @@ pub(crate) fn each<'a>(
     Ok(())
 }
 
-/// One name or value: `+` is a space, `%` needs two hexadecimal digits, the result is UTF-8.
+/// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is UTF-8.
 pub(crate) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
     if !raw.iter().any(|b| matches!(b, b'+' | b'%')) {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Malformed::Encoding);

@@ -1,40 +1,87 @@
-//! One HTTP request as plain borrowed values: all that the endpoints read of it.
+//! One HTTP request as plain borrowed values: the parts that the endpoints read.
+
+use std::fmt;
 
 use super::parameters::Malformed;
 use crate::policy::Limits;
 use crate::reason::Reason;
 use crate::refusal::Fault;
 
-/// An HTTP request to one of the endpoints. The host fills it in from whatever HTTP library it has;
-/// with the feature `http`, `RequestParts::from_http` does.
+/// The parts of an HTTP request to one of the endpoints. The host fills them in from its HTTP
+/// library. With the feature `http`, `RequestParts::from_http` does so.
+///
+/// ```
+/// use grantcore::{Authorization, RequestParts};
+///
+/// let request = RequestParts {
+///     method: "POST",
+///     content_type: Some(b"application/x-www-form-urlencoded"),
+///     authorization: [b"Basic YXBwOnNlY3JldA==".as_slice()].into_iter().collect(),
+///     source: "192.0.2.1",
+///     body: b"grant_type=refresh_token&refresh_token=grt_example",
+///     ..RequestParts::default()
+/// };
+/// assert!(matches!(request.authorization, Authorization::One(_)));
+/// ```
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::exhaustive_structs, reason = "hosts build it with `..RequestParts::default()`")]
 pub struct RequestParts<'a> {
     /// The method as sent, for example `POST`.
     pub method: &'a str,
-    /// The query without its `?`; empty if there is none.
+    /// The query without its `?`, empty if there is none.
     pub query: &'a [u8],
     /// The value of `Content-Type`.
     pub content_type: Option<&'a [u8]>,
     /// The value of `Authorization`.
     pub authorization: Authorization<'a>,
-    /// Where it comes from, as far as limits go by that: the caller's network address, say. Empty
-    /// if the host does not say: token requests are then limited by client alone, so that anybody
-    /// can use up a client's limit, and registrations by one limit for all.
+    /// The source of the request for rate limits, for example the network address of the caller.
+    ///
+    /// If it is empty, token requests are limited by client alone, so that a stranger can use up the
+    /// limit of a client, and all registrations share one limit.
     pub source: &'a str,
-    /// The body. A host should not read more than [`Limits::request_bytes`] and one.
+    /// The body. A host should read at most one byte more than [`Limits::request_bytes`].
     pub body: &'a [u8],
+}
+
+/// Shows the method and the lengths. Query, header and body can contain secrets.
+impl fmt::Debug for RequestParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestParts")
+            .field("method", &self.method)
+            .field("query_bytes", &self.query.len())
+            .field(
+                "content_type",
+                &self.content_type.map(<[u8]>::escape_ascii).map(|c| c.to_string()),
+            )
+            .field("authorization", &self.authorization)
+            .field("source", &self.source)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// The `Authorization` header of a request.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::exhaustive_enums, reason = "a header is absent, single or repeated")]
 pub enum Authorization<'a> {
-    /// There is none.
+    /// The request has no such header.
     #[default]
     None,
-    /// There is one, with this value.
+    /// The request has one header, with this value.
     One(&'a [u8]),
-    /// There are several, which no endpoint accepts.
+    /// The request has several, which no endpoint accepts.
     Several,
+}
+
+/// Redacted: the value contains a secret.
+impl fmt::Debug for Authorization<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::One(_) => "One(redacted)",
+            Self::Several => "Several",
+        })
+    }
 }
 
 impl<'a> FromIterator<&'a [u8]> for Authorization<'a> {
@@ -49,21 +96,23 @@ impl<'a> FromIterator<&'a [u8]> for Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// The credentials if the header is there once and has this scheme, in any letter case (RFC
-    /// 9110 §11.1).
+    /// Returns the credentials if there is one header with this scheme, in any letter case (RFC 9110
+    /// §11.1).
     pub(crate) fn credentials(&self, scheme: &str) -> Option<&'a [u8]> {
         let Self::One(value) = self else { return None };
         let (found, rest) = value.split_at_checked(scheme.len())?;
         let credentials = rest.trim_ascii();
-        let separated = rest.first().is_none_or(u8::is_ascii_whitespace);
-        (found.eq_ignore_ascii_case(scheme.as_bytes()) && separated).then_some(credentials)
+        let is_separated = rest.first().is_none_or(u8::is_ascii_whitespace);
+        (found.eq_ignore_ascii_case(scheme.as_bytes()) && is_separated).then_some(credentials)
     }
 }
 
 impl<'a> RequestParts<'a> {
-    /// The form body, if the media type is that of a form; its parameters and letter case do not
-    /// matter (OAuth 2.1 §3.2.2). A list of media types is one of a form if the form's is among
-    /// them: some clients have their library add its own to theirs.
+    /// Returns the body if its media type is that of a form, in any letter case and with any
+    /// parameters (OAuth 2.1 §3.2.2).
+    ///
+    /// A list of media types is accepted if it contains that of a form, because the HTTP libraries
+    /// of some clients add their own media type to the one that the client set.
     pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
         let listed = self.content_type.unwrap_or_default();
         if !elements(listed).any(|one| is_of_type(one, b"application/x-www-form-urlencoded")) {
@@ -75,7 +124,7 @@ impl<'a> RequestParts<'a> {
         Ok(self.body)
     }
 
-    /// The body, if it says that it is JSON (RFC 7591 §3.1).
+    /// Returns the body if its media type is JSON (RFC 7591 §3.1).
     pub(crate) fn json(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
         if !is_of_type(self.content_type.unwrap_or_default(), b"application/json") {
             return Err(Reason::MetadataNotJson.into());
@@ -87,7 +136,7 @@ impl<'a> RequestParts<'a> {
     }
 }
 
-/// Returns whether this is the wanted media type, whatever its parameters.
+/// Returns whether this is the wanted media type, with any parameters.
 fn is_of_type(media_type: &[u8], wanted: &[u8]) -> bool {
     let essence = media_type.split(|b| *b == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(wanted)
@@ -110,8 +159,8 @@ fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(feature = "http")]
 impl<'a> RequestParts<'a> {
-    /// The request of these parts and this body. They do not say where it comes from: `RequestParts {
-    /// source, ..RequestParts::from_http(..) }`.
+    /// Makes the parts of a request of the `http` crate. They have no source: set it with
+    /// `RequestParts { source, ..RequestParts::from_http(..) }`.
     pub fn from_http(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
         Self {
             method: parts.method.as_str(),
@@ -135,8 +184,8 @@ impl<'a> RequestParts<'a> {
     }
 }
 
-/// Returns the value of a header that may be repeated with the same value. If the values differ,
-/// none of them counts.
+/// Returns the value of a header that may be repeated with the same value. Returns `None` if the
+/// values differ.
 #[cfg(feature = "http")]
 fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     let first = values.next()?;

@@ -1,6 +1,8 @@
 //! The registration request (RFC 7591 §3.1), and the requests to the endpoint of one registration
 //! (RFC 7592 §2).
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::metadata::{ClientMetadata, Members, Sender, Source};
@@ -15,33 +17,34 @@ use crate::value::text::ClientId;
 pub struct RegistrationRequest {
     /// The digest of the initial access token, if one was sent (RFC 7591 §3).
     pub(crate) initial_token: Option<Digest>,
-    /// The metadata, or what is wrong with them. The fault is kept until the initial access token has
-    /// proved right: a stranger learns nothing of the rules of a closed registration.
+    /// The metadata or their fault. The fault is kept until the initial access token has been
+    /// checked, so that a stranger does not learn the rules of a closed registration.
     pub(crate) metadata: Result<Box<ClientMetadata>, Fault>,
     /// The sender, for the event.
     pub(crate) sender: Sender,
 }
 
-/// A request to the endpoint of one registration, by whoever holds its token.
+/// A request to the endpoint of one registration. Its registration access token is the only proof
+/// that it needs.
 pub struct ManagementRequest<'a> {
     pub(crate) client_id: &'a str,
-    /// As it came: the response repeats it, for the server has kept a digest only.
+    /// The token as it was sent. The response repeats it, because the server keeps a digest only.
     pub(crate) token: &'a str,
     pub(crate) action: Action,
 }
 
-/// What is to be done with the registration.
+/// The action on the registration.
 pub(crate) enum Action {
     Read,
-    /// What is wrong with it is kept inside until the token has proved to be the right one.
+    /// A fault is kept until the token has been checked.
     Update(Result<Box<Update>, Fault>),
     Delete,
 }
 
-/// The registration as it should be from now on.
+/// The new state of the registration.
 pub(crate) struct Update {
     pub(crate) metadata: ClientMetadata,
-    /// The digest of the secret that came along, which must be the one in force.
+    /// The digest of the secret in the request, which must be the current one.
     pub(crate) secret: Option<Digest>,
 }
 
@@ -49,7 +52,7 @@ impl RegistrationRequest {
     /// Reads a POST of a JSON object.
     ///
     /// # Errors
-    /// A [`Refusal`] when registration is off or the method is another.
+    /// A [`Refusal`] if registration is off or the method is not POST.
     pub fn parse(request: &RequestParts<'_>, policy: &Policy) -> Result<Self, Refusal> {
         let refuse = |reason| Err(Refusal::plain(reason, Endpoint::Registration));
         if request.method != "POST" {
@@ -63,40 +66,60 @@ impl RegistrationRequest {
         let members = request.json(policy.limits()).and_then(Members::read);
         let name = members.as_ref().ok().and_then(Members::claimed_name);
         let sender = Sender::new(name, request.source);
-        let metadata = members.and_then(|members| members.judge(Source::Registration, policy));
+        let metadata = members.and_then(|members| members.check(Source::Registration, policy));
         Ok(Self { initial_token, metadata: metadata.map(Box::new), sender })
     }
 }
 
+/// Shows the claimed client name. The initial access token is left out.
+impl fmt::Debug for RegistrationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrationRequest")
+            .field("sender", &self.sender)
+            .field("has_initial_token", &self.initial_token.is_some())
+            .field("is_well_formed", &self.metadata.is_ok())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows the client. The token and the new metadata are left out.
+impl fmt::Debug for ManagementRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagementRequest")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> ManagementRequest<'a> {
-    /// Reads a GET, PUT or DELETE at the endpoint of the registration of this client.
+    /// Reads a GET, PUT or DELETE at the endpoint of this client's registration.
     ///
     /// # Errors
-    /// A [`Refusal`] when management is off, the method is another, or there is no token.
+    /// A [`Refusal`] if management is off, the method is another one, or there is no token.
     pub fn parse(
         client_id: &'a str,
-        incoming: &RequestParts<'a>,
+        request: &RequestParts<'a>,
         policy: &Policy,
     ) -> Result<Self, Refusal> {
-        Self::read(client_id, incoming, policy)
+        Self::read(client_id, request, policy)
             .map_err(|reason| Refusal::plain(reason, Endpoint::Management))
     }
 
     fn read(
         client_id: &'a str,
-        incoming: &RequestParts<'a>,
+        request: &RequestParts<'a>,
         policy: &Policy,
     ) -> Result<Self, Reason> {
-        if !matches!(incoming.method, "GET" | "PUT" | "DELETE") {
+        if !matches!(request.method, "GET" | "PUT" | "DELETE") {
             return Err(Reason::MethodNotAllowed);
         }
         if !policy.registration().is_some_and(|rules| rules.management) {
             return Err(Reason::RegistrationOff);
         }
-        let token = bearer(&incoming.authorization).ok_or(Reason::ManagementTokenMissing)?;
+        let token = bearer(&request.authorization).ok_or(Reason::ManagementTokenMissing)?;
         ClientId::can_be(client_id).ok_or(Reason::ManagementTokenWrong)?;
-        let action = match incoming.method {
-            "PUT" => Action::Update(Update::read(client_id, incoming, policy).map(Box::new)),
+        let action = match request.method {
+            "PUT" => Action::Update(Update::read(client_id, request, policy).map(Box::new)),
             "DELETE" => Action::Delete,
             _ => Action::Read,
         };
@@ -105,8 +128,8 @@ impl<'a> ManagementRequest<'a> {
 }
 
 impl Update {
-    fn read(client_id: &str, incoming: &RequestParts<'_>, policy: &Policy) -> Result<Self, Fault> {
-        let members = Members::read(incoming.json(policy.limits())?)?;
+    fn read(client_id: &str, request: &RequestParts<'_>, policy: &Policy) -> Result<Self, Fault> {
+        let members = Members::read(request.json(policy.limits())?)?;
         if members.client_id.as_ref().and_then(Value::as_str) != Some(client_id) {
             return Err(Reason::MetadataClientId.into());
         }
@@ -124,12 +147,13 @@ impl Update {
             Some(Value::String(secret)) => Some(Digest::of(secret.as_bytes())),
             Some(_) => return Err(Reason::MetadataSecret.into()),
         };
-        let metadata = members.judge(Source::Registration, policy)?;
+        let metadata = members.check(Source::Registration, policy)?;
         Ok(Self { metadata, secret })
     }
 }
 
-/// The bearer token, if there is one (OAuth 2.1 §5.1.1). Two headers are none.
+/// Returns the bearer token (OAuth 2.1 §5.1.1), or `None` if there is not exactly one header with
+/// one.
 fn bearer<'a>(authorization: &Authorization<'a>) -> Option<&'a str> {
     authorization
         .credentials("Bearer")

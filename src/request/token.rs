@@ -1,46 +1,54 @@
-//! The token request (OAuth 2.1 §3.2): who asks, and for what.
+//! The token request (OAuth 2.1 §3.2): the client's credentials, and the code or refresh token that
+//! it exchanges.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-use super::parameters::{Slot, decode, each, refuse_repeated};
+use super::parameters::{Parameter, decode, for_each_parameter, refuse_repeated};
 use super::parts::{Authorization, RequestParts};
 use crate::policy::{Limits, Policy, RateHit};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::{Fault, Refusal};
 use crate::value::credential::{Credential, GrantId, Kind, RefreshCredential};
+use crate::value::grant_types::GrantType;
 
-/// A token request. What is wrong with its grant is kept inside until the client has proved who it
-/// is (TOKEN-06).
+/// A token request. An error in its grant is kept until the client has authenticated, so that a
+/// stranger does not learn it (TOKEN-06).
 pub struct TokenRequest<'a> {
     pub(crate) credentials: Credentials<'a>,
-    pub(crate) asked: Asked<'a>,
+    pub(crate) exchange: Exchange<'a>,
 }
 
-/// What a client says of itself.
+/// The credentials that a client presents.
 pub(crate) struct Credentials<'a> {
     pub(crate) id: Cow<'a, str>,
-    pub(crate) secret: Presented<'a>,
+    pub(crate) secret: PresentedSecret<'a>,
 }
 
-/// A client secret and where it came.
-pub(crate) enum Presented<'a> {
+/// The client secret that a request presents, by the place where it was sent.
+pub(crate) enum PresentedSecret<'a> {
     None,
-    Basic(Cow<'a, str>),
-    Post(Cow<'a, str>),
+    Basic(SecretText<'a>),
+    Post(SecretText<'a>),
 }
 
-/// What it asks for, or what is wrong with that.
-pub(crate) enum Asked<'a> {
-    Refused(Reason),
-    Code(Result<Redemption<'a>, Reason>),
-    Refresh(Result<Refreshing<'a>, Reason>),
+/// The text of a presented client secret. A decoded copy is wiped when it is dropped. A borrowed
+/// text is part of the request, which the host owns.
+pub(crate) struct SecretText<'a>(Cow<'a, str>);
+
+/// What the request exchanges for tokens, or the rule that it breaks.
+pub(crate) enum Exchange<'a> {
+    Invalid(Reason),
+    Code(Result<CodeExchange<'a>, Reason>),
+    Refresh(Result<RefreshExchange<'a>, Reason>),
 }
 
 /// A code to redeem (OAuth 2.1 §4.1.3).
-pub(crate) struct Redemption<'a> {
+pub(crate) struct CodeExchange<'a> {
     pub(crate) code: Credential,
     pub(crate) redirect_uri: Option<Cow<'a, str>>,
     pub(crate) verifier: Cow<'a, str>,
@@ -48,7 +56,7 @@ pub(crate) struct Redemption<'a> {
 }
 
 /// A refresh token to rotate (OAuth 2.1 §4.3).
-pub(crate) struct Refreshing<'a> {
+pub(crate) struct RefreshExchange<'a> {
     pub(crate) token: RefreshCredential,
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) resources: Vec<Cow<'a, str>>,
@@ -56,29 +64,30 @@ pub(crate) struct Refreshing<'a> {
 
 #[derive(Default)]
 struct Form<'a> {
-    client_id: Slot<'a>,
-    client_secret: Slot<'a>,
-    grant_type: Slot<'a>,
-    code: Slot<'a>,
-    redirect_uri: Slot<'a>,
-    code_verifier: Slot<'a>,
-    refresh_token: Slot<'a>,
-    scope: Slot<'a>,
+    client_id: Parameter<'a>,
+    client_secret: Parameter<'a>,
+    grant_type: Parameter<'a>,
+    code: Parameter<'a>,
+    redirect_uri: Parameter<'a>,
+    code_verifier: Parameter<'a>,
+    refresh_token: Parameter<'a>,
+    scope: Parameter<'a>,
     resources: Vec<Cow<'a, str>>,
 }
 
 impl TokenRequest<'_> {
-    /// What a rate limit can go by; `source` as the host has it.
+    /// Returns what a rate limit can count this request by. `source` is the source of the request as
+    /// the host knows it.
     pub fn rate_hit<'s>(&'s self, source: &'s str) -> RateHit<'s> {
         RateHit { client: self.claimed_client(), grant: self.grant(), source }
     }
 
-    /// The grant that its code or refresh token names.
+    /// Returns the grant that the code or the refresh token names.
     pub(crate) fn grant(&self) -> Option<GrantId> {
-        match &self.asked {
-            Asked::Code(Ok(redemption)) => Some(redemption.code.id),
-            Asked::Refresh(Ok(refreshing)) => Some(refreshing.token.id),
-            Asked::Code(Err(_)) | Asked::Refresh(Err(_)) | Asked::Refused(_) => None,
+        match &self.exchange {
+            Exchange::Code(Ok(exchange)) => Some(exchange.code.id),
+            Exchange::Refresh(Ok(exchange)) => Some(exchange.token.id),
+            Exchange::Code(Err(_)) | Exchange::Refresh(Err(_)) | Exchange::Invalid(_) => None,
         }
     }
 }
@@ -87,60 +96,70 @@ impl<'a> TokenRequest<'a> {
     /// Reads a POST with a form body, and the client's credentials from header or body.
     ///
     /// # Errors
-    /// A [`Refusal`] when the request cannot be read or does not say, in one way, which client it
-    /// comes from.
-    pub fn parse(incoming: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
-        Self::read(incoming, policy.limits()).map_err(|fault| Refusal::of(fault, Endpoint::Token))
+    /// A [`Refusal`] if the request cannot be read, or does not identify its client in exactly one
+    /// way.
+    pub fn parse(request: &RequestParts<'a>, policy: &Policy) -> Result<Self, Refusal> {
+        Self::read(request, policy.limits()).map_err(|fault| Refusal::of(fault, Endpoint::Token))
     }
 
-    /// The `client_id` it claims: what a rate limit goes by.
+    /// Returns the `client_id` that the request claims. It is not authenticated.
     pub fn claimed_client(&self) -> &str {
         &self.credentials.id
     }
 
-    fn read(incoming: &RequestParts<'a>, limits: &Limits) -> Result<Self, Fault> {
-        if incoming.method != "POST" {
+    fn read(request: &RequestParts<'a>, limits: &Limits) -> Result<Self, Fault> {
+        if request.method != "POST" {
             return Err(Reason::MethodNotAllowed.into());
         }
-        refuse_secrets_in_query(incoming.query, limits)?;
-        let form = Form::read(incoming.form(limits)?, limits)?;
+        refuse_secrets_in_query(request.query, limits)?;
+        let form = Form::read(request.form(limits)?, limits)?;
         let credentials = Credentials::read(
-            &incoming.authorization,
+            &request.authorization,
             form.client_id.value,
             form.client_secret.value,
             limits,
         )?;
-        let asked = match form.grant_type.value.as_deref() {
-            None => Asked::Refused(Reason::GrantTypeMissing),
-            Some("authorization_code") => Asked::Code(Redemption::read(
+        let exchange = match form.grant_type.get().map(GrantType::from_name) {
+            None => Exchange::Invalid(Reason::GrantTypeMissing),
+            Some(None) => Exchange::Invalid(Reason::GrantTypeUnsupported),
+            Some(Some(GrantType::AuthorizationCode)) => Exchange::Code(CodeExchange::read(
                 form.code.get(),
                 form.redirect_uri.value,
                 form.code_verifier.value,
                 form.resources,
             )),
-            Some("refresh_token") => Asked::Refresh(Refreshing::read(
+            Some(Some(GrantType::RefreshToken)) => Exchange::Refresh(RefreshExchange::read(
                 form.refresh_token.get(),
                 form.scope.value,
                 form.resources,
             )),
-            Some(_) => Asked::Refused(Reason::GrantTypeUnsupported),
         };
-        Ok(Self { credentials, asked })
+        Ok(Self { credentials, exchange })
+    }
+}
+
+/// Shows the claimed client and the grant. The credentials are left out.
+impl fmt::Debug for TokenRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenRequest")
+            .field("claimed_client", &self.claimed_client())
+            .field("grant", &self.grant())
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Form<'a> {
     fn read(body: &'a [u8], limits: &Limits) -> Result<Self, Fault> {
         let mut form = Self::default();
-        each(body, limits, |name, value| match name {
-            "client_id" => form.client_id.put(value),
-            "client_secret" => form.client_secret.put(value),
-            "grant_type" => form.grant_type.put(value),
-            "code" => form.code.put(value),
-            "redirect_uri" => form.redirect_uri.put(value),
-            "code_verifier" => form.code_verifier.put(value),
-            "refresh_token" => form.refresh_token.put(value),
-            "scope" => form.scope.put(value),
+        for_each_parameter(body, limits, |name, value| match name {
+            "client_id" => form.client_id.set(value),
+            "client_secret" => form.client_secret.set(value),
+            "grant_type" => form.grant_type.set(value),
+            "code" => form.code.set(value),
+            "redirect_uri" => form.redirect_uri.set(value),
+            "code_verifier" => form.code_verifier.set(value),
+            "refresh_token" => form.refresh_token.set(value),
+            "scope" => form.scope.set(value),
             "resource" => form.resources.push(value),
             _ => {}
         })?;
@@ -158,11 +177,11 @@ impl<'a> Form<'a> {
     }
 }
 
-/// What is in a URL is in logs and histories: such a request is refused, so that its author notices
-/// (OAuth 2.1 §2.4.1).
+/// Refuses a request with a secret in its query (OAuth 2.1 §2.4.1). Queries are in logs and
+/// histories, so the secret is disclosed already; a refusal makes its author notice.
 pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(), Fault> {
     let mut found = false;
-    each(query, limits, |name, _| {
+    for_each_parameter(query, limits, |name, _| {
         found |=
             matches!(name, "client_secret" | "code" | "refresh_token" | "code_verifier" | "token");
     })?;
@@ -170,18 +189,21 @@ pub(super) fn refuse_secrets_in_query(query: &[u8], limits: &Limits) -> Result<(
 }
 
 impl<'a> Credentials<'a> {
-    /// Returns whether the request presents a secret, right or wrong. One that presents none is no
-    /// guess at one.
+    /// Returns whether the request presents a secret, right or wrong. A request without a secret is
+    /// not counted as an attempt to guess one.
     pub(crate) fn has_secret(&self) -> bool {
-        !matches!(self.secret, Presented::None)
+        !matches!(self.secret, PresentedSecret::None)
     }
 
+    /// Reads the credentials from the header or the form. A request with both is refused (OAuth 2.1
+    /// §2.4).
     pub(super) fn read(
         header: &Authorization<'a>,
         id: Option<Cow<'a, str>>,
         secret: Option<Cow<'a, str>>,
         limits: &Limits,
     ) -> Result<Self, Reason> {
+        let secret = secret.map(SecretText);
         match (header, secret) {
             (Authorization::Several, _) | (Authorization::One(_), Some(_)) => {
                 Err(Reason::SeveralAuthentications)
@@ -191,30 +213,48 @@ impl<'a> Credentials<'a> {
                     .credentials("Basic")
                     .filter(|encoded| encoded.len() <= limits.value_bytes);
                 let (basic_id, secret) =
-                    encoded.and_then(basic).ok_or(Reason::CredentialsMalformed)?;
+                    encoded.and_then(decode_basic).ok_or(Reason::CredentialsMalformed)?;
                 if id.is_some_and(|id| id != basic_id) {
                     return Err(Reason::SeveralAuthentications);
                 }
-                Ok(Self { id: basic_id.into(), secret: Presented::Basic(secret.into()) })
+                Ok(Self { id: basic_id.into(), secret: PresentedSecret::Basic(secret) })
             }
             (Authorization::None, secret) => Ok(Self {
                 id: id.ok_or(Reason::ClientIdMissing)?,
-                secret: secret.map_or(Presented::None, Presented::Post),
+                secret: secret.map_or(PresentedSecret::None, PresentedSecret::Post),
             }),
         }
     }
 }
 
-/// Both halves of Basic credentials, each form-encoded before base64 (RFC 6749 §2.3.1).
-fn basic(encoded: &[u8]) -> Option<(String, String)> {
-    let pair = STANDARD.decode(encoded).ok()?;
-    let colon = pair.iter().position(|b| *b == b':')?;
-    let (id, secret) = pair.split_at_checked(colon)?;
-    let half = |raw: &[u8]| decode(raw).map(Cow::into_owned).ok();
-    Some((half(id)?, half(secret.get(1..)?)?))
+impl SecretText<'_> {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
-impl<'a> Redemption<'a> {
+impl Drop for SecretText<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(text) = &mut self.0 {
+            text.zeroize();
+        }
+    }
+}
+
+impl ZeroizeOnDrop for SecretText<'_> {}
+
+/// Decodes both parts of Basic credentials, each form-encoded before base64 (RFC 6749 §2.3.1).
+fn decode_basic(encoded: &[u8]) -> Option<(String, SecretText<'static>)> {
+    let pair = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+    let colon = pair.iter().position(|b| *b == b':')?;
+    let (id, secret) = pair.split_at_checked(colon)?;
+    let part = |raw: &[u8]| decode(raw).map(Cow::into_owned).ok();
+    let id = part(id)?;
+    let secret = part(secret.get(1..)?)?;
+    Some((id, SecretText(Cow::Owned(secret))))
+}
+
+impl<'a> CodeExchange<'a> {
     fn read(
         code: Option<&str>,
         redirect_uri: Option<Cow<'a, str>>,
@@ -228,7 +268,7 @@ impl<'a> Redemption<'a> {
     }
 }
 
-impl<'a> Refreshing<'a> {
+impl<'a> RefreshExchange<'a> {
     fn read(
         token: Option<&str>,
         scope: Option<Cow<'a, str>>,

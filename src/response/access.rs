@@ -1,4 +1,4 @@
-//! An accepted access token: who calls, for whom, and how far they may go. Never the token's text.
+//! An accepted access token: client, user, scope and resources of a call. Never the token's text.
 
 use std::sync::Arc;
 
@@ -7,64 +7,64 @@ use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
-/// What a protected resource learns of a call it may serve.
+/// A call that a protected resource may serve.
 #[derive(Clone, Debug)]
 pub struct Access {
     pub(crate) grant: Arc<Grant>,
-    pub(crate) live: AccessTokenEntry,
+    pub(crate) token: AccessTokenEntry,
     pub(crate) correlation: CorrelationId,
     pub(crate) warning: Option<Warning>,
 }
 
-/// What the host should tell beside its answer.
+/// A note that the host should add to its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The account's balance is low: so much is left, in the host's own units.
+    /// The balance of the account is low.
     LowBalance {
-        /// What is left.
+        /// What is left, in the units of the host.
         left: u64,
     },
 }
 
 impl Access {
-    /// The user on whose behalf the client calls, and whose account pays.
+    /// Returns the user on whose behalf the client calls, and whose account pays.
     pub fn subject(&self) -> &Subject {
         self.grant.subject()
     }
 
-    /// The client that calls.
+    /// Returns the client that calls.
     pub fn client_id(&self) -> &ClientId {
         self.grant.client_id()
     }
 
-    /// The grant, which names the flow in the trail.
+    /// Returns the grant, which identifies the flow in the audit log.
     pub fn grant_id(&self) -> GrantId {
         self.grant.id()
     }
 
-    /// The token's scope.
+    /// Returns the scope tokens of the access token.
     pub fn scope(&self) -> impl Iterator<Item = &str> {
-        self.live.scope.of(self.grant.scope().tokens())
+        self.token.scope.of(self.grant.scope().tokens())
     }
 
-    /// The resources the token is for.
+    /// Returns the resources that the access token is for.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
-        self.live.resources.of(self.grant.resources())
+        self.token.resources.of(self.grant.resources())
     }
 
-    /// The name of this call in the trail.
+    /// Returns the id of this call in the audit log.
     pub fn correlation(&self) -> CorrelationId {
         self.correlation
     }
 
-    /// What to tell beside the answer.
+    /// Returns the notes that the host should add to its response.
     pub fn warnings(&self) -> impl Iterator<Item = Warning> {
         self.warning.into_iter()
     }
 
-    /// When the token expires.
+    /// Returns when the access token expires.
     pub fn expires(&self) -> Timestamp {
-        self.live.expires
+        self.token.expires
     }
 }

@@ -1,5 +1,5 @@
-//! A connection, as its user sees it: which application may do what, since when, and whether it is
-//! in use (OAuth 2.1 §7.9).
+//! The connections of a user: the applications with access, what they may do, and whether they are in
+//! use (OAuth 2.1 §7.9).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::text::ClientId;
 
-/// One connected application of a user: a grant whose tokens work, or can be made to.
+/// A connected application of a user: a grant that has working tokens, or can get new ones.
 #[derive(Clone, Debug)]
 pub struct Connection {
     grant: Arc<Grant>,
@@ -23,30 +23,32 @@ pub struct Connection {
     expires: Timestamp,
 }
 
-/// Whether a connection is in use.
+/// The state of a connection. The user can revoke a connection in any state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ConnectionState {
-    /// One of its access tokens works now.
+    /// An access token works now.
     Active,
-    /// None does, but its refresh token would bring one; or it is held up while its client is
-    /// deactivated or an account suspended. It is still the user's to revoke.
+    /// No access token works now. Either the refresh token yields a new one, or the connection is
+    /// blocked while its client is deactivated or an account is suspended.
     Dormant,
 }
 
-/// A part of a user's connections.
+/// One page of a user's connections.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connections {
     /// The connections, ascending by the ids of their grants.
     pub entries: Vec<Connection>,
-    /// The grant after which the next part begins, or `None` if these were the last connections.
+    /// The grant after which the next page begins, or `None` if this is the last page.
     pub next: Option<GrantId>,
 }
 
 impl Connection {
-    /// The connection that these records are; nothing if there is none left, or not yet.
+    /// Returns the connection of these records, or `None` if the grant is not active or has ended.
     pub(crate) fn of(loaded: &Loaded, clock: Timestamp) -> Option<Self> {
-        let (grant, client) = (&loaded.grant.as_ref()?.record, &loaded.client.as_ref()?.record);
+        let grant = &loaded.grant.as_ref()?.record;
+        let client = &loaded.client.as_ref()?.record;
         let Phase::Active(active) = grant.phase() else { return None };
         let now = grant.now(clock);
         let served = loaded.usable_client(grant.client_id().as_str(), now);
@@ -69,69 +71,70 @@ impl Connection {
         })
     }
 
-    /// The grant: what to revoke, and the flow in the trail.
+    /// Returns the grant, which is revoked by this id, and identifies the flow in the audit log.
     pub fn grant_id(&self) -> GrantId {
         self.grant.id()
     }
 
-    /// The application.
+    /// Returns the `client_id` of the application.
     pub fn client_id(&self) -> &ClientId {
         self.grant.client_id()
     }
 
-    /// Its name, cleaned for display; its `client_id` if it has none. Unless the operator
-    /// registered it, the name is its own claim.
+    /// Returns the name of the application, cleaned for display, or its `client_id` if it has no
+    /// name. The name is the client's own claim unless the operator registered the client.
     pub fn client_name(&self) -> String {
         self.client.display_name()
     }
 
-    /// The client's record.
+    /// Returns the client's record.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// What was granted.
+    /// Returns the granted scope tokens.
     pub fn scope(&self) -> impl Iterator<Item = &str> {
         self.grant.scope().tokens()
     }
 
-    /// The resources it was granted for.
+    /// Returns the granted resources.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.grant.resources()
     }
 
-    /// When the user was asked.
+    /// Returns when the consent page was made.
     pub fn created(&self) -> Timestamp {
         self.grant.created()
     }
 
-    /// When the application fetched its first tokens.
+    /// Returns when the application fetched its first tokens.
     pub fn first_used(&self) -> Timestamp {
         self.first_used
     }
 
-    /// When it last fetched tokens: at the latest use of its refresh token, or at first. Uses of
-    /// access tokens write nothing.
+    /// Returns when the application last fetched tokens. The use of an access token is not recorded.
     pub fn last_refreshed_at(&self) -> Timestamp {
         self.last_refreshed
     }
 
-    /// When the last of its access tokens expires; nothing if none is alive.
+    /// Returns when the last access token expires, or `None` if no access token works now.
     pub fn access_expires_at(&self) -> Option<Timestamp> {
         self.access_expires
     }
 
-    /// When it is over unless it refreshes before, or in any case.
+    /// Returns when the connection ends: at the end of its absolute lifetime, or earlier if the
+    /// application does not refresh its tokens.
     pub fn expires(&self) -> Timestamp {
         self.expires
     }
 
-    /// Whether it is in use.
+    /// Returns whether the connection is in use.
     pub fn state(&self) -> ConnectionState {
         self.state
     }
 }
 
+/// Returns when the last access token that works now expires.
 fn works_until(active: &Active, now: Timestamp) -> Option<Timestamp> {
-    active.access_tokens.iter().map(|live| live.expires).filter(|expires| now < *expires).max()
+    active.access_tokens.iter().map(|token| token.expires).filter(|expires| now < *expires).max()
 }

@@ -1,29 +1,30 @@
-//! What the host is asked to fetch. The core opens no socket: it says what is needed, and within
-//! which bounds.
+//! The request that the host sends for a client's metadata document. The crate opens no socket; it
+//! names the URL and the limits.
 
 use crate::policy::DocumentRules;
-use crate::value::document_url::MOST_BYTES;
+use crate::value::document_url::MAX_BYTES;
 
-/// What the host is asked to fetch before an authorization request can be decided (CIMD, Client
+/// A metadata document to fetch before an authorization request can be decided (CIMD, Client
 /// Information Discovery).
 ///
-/// With GET, an `Accept` of `application/json`, and no credentials. The URL was named by a
-/// stranger: resolve its host once, call no address but the one that was resolved and looked at,
-/// wait for some seconds only, and do not fetch many at once.
+/// Send a GET with `Accept: application/json` and without credentials. A stranger chose the URL
+/// (server-side request forgery): resolve its host once, check the address and call no other one,
+/// wait a few seconds only, and limit the number of concurrent fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DocumentRequest {
-    /// Where the document is: the `client_id`, byte for byte.
+    /// The URL of the document: the `client_id`, byte for byte.
     pub url: String,
-    /// How much of the body to read at most: one byte more tells that it is too long.
+    /// The longest body that is accepted, in bytes. Read one byte more, so that a longer body is
+    /// detected.
     pub max_bytes: usize,
-    /// Whether redirects are to be left alone: a 301 is an answer that is handed back.
+    /// Whether redirects must not be followed. Return a 301 as the response.
     pub no_redirects: bool,
-    /// Whether special-purpose addresses (RFC 6890: private, link-local, loopback and the like)
-    /// must not be called. Unless the policy [allows loopback](DocumentRules::allow_loopback),
-    /// when loopback ones may.
+    /// Whether special-purpose addresses must not be called (RFC 6890: private, link-local, loopback
+    /// and others). Loopback addresses are exempt if [`allow_loopback`](Self::allow_loopback) is set.
     pub forbid_special_ips: bool,
-    /// Whether addresses of this very machine may be called, for trials.
+    /// Whether loopback addresses may be called, for tests
+    /// ([`DocumentRules::allow_loopback`]).
     pub allow_loopback: bool,
 }
 
@@ -32,7 +33,7 @@ impl DocumentRequest {
         let allow_loopback = rules.allow_loopback;
         Self {
             url: url.to_owned(),
-            max_bytes: MOST_BYTES,
+            max_bytes: MAX_BYTES,
             no_redirects: true,
             forbid_special_ips: true,
             allow_loopback,

@@ -1,27 +1,28 @@
-//! The answer to an introspection (RFC 7662 §2.2).
+//! The response to an introspection (RFC 7662 §2.2).
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::reply::Reply;
+use super::token::ScopeText;
 use crate::grant::{AccessTokenEntry, Grant};
 use crate::policy::Policy;
 
-/// What a resource server is told of a token: all about one that is active for it, and nothing of
-/// any other.
+/// The state of a token for one resource server. All details of an active token are disclosed, and
+/// none of an inactive one (RFC 7662 §4).
 #[derive(Clone, Debug)]
 pub struct Introspected(Option<(Arc<Grant>, AccessTokenEntry)>);
 
 #[derive(Serialize)]
-struct Dead {
+struct InactiveToken {
     active: bool,
 }
 
 #[derive(Serialize)]
-struct Alive<'a> {
+struct ActiveToken<'a> {
     active: bool,
-    scope: String,
+    scope: ScopeText<'a>,
     client_id: &'a str,
     token_type: &'a str,
     exp: u64,
@@ -31,7 +32,7 @@ struct Alive<'a> {
     iss: &'a str,
 }
 
-/// One, or an array of several (RFC 7519 §4.1.3).
+/// One resource as a string, or several as an array (RFC 7519 §4.1.3).
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Audience<'a> {
@@ -42,32 +43,32 @@ enum Audience<'a> {
 impl Introspected {
     pub(crate) const INACTIVE: Self = Self(None);
 
-    pub(crate) fn active(grant: Arc<Grant>, live: AccessTokenEntry) -> Self {
-        Self(Some((grant, live)))
+    pub(crate) fn active(grant: Arc<Grant>, token: AccessTokenEntry) -> Self {
+        Self(Some((grant, token)))
     }
 
-    /// Whether it is.
+    /// Returns whether the token is active for the caller.
     pub fn is_active(&self) -> bool {
         self.0.is_some()
     }
 
-    /// The whole response.
+    /// Returns the whole response.
     pub fn reply(&self, policy: &Policy) -> Reply {
-        let body = match &self.0 {
-            None => serde_json::to_string(&Dead { active: false }),
-            Some((grant, live)) => serde_json::to_string(&Alive {
-                active: true,
-                scope: live.scope.of(grant.scope().tokens()).collect::<Vec<_>>().join(" "),
-                client_id: grant.client_id().as_str(),
-                token_type: "Bearer",
-                exp: live.expires.unix_seconds(),
-                iat: live.issued.unix_seconds(),
-                sub: grant.subject().as_str(),
-                aud: audience(live.resources.of(grant.resources()).collect()),
-                iss: policy.issuer(),
-            }),
+        let Some((grant, token)) = &self.0 else {
+            return Reply::json(200, &InactiveToken { active: false });
         };
-        Reply::json(200, body.unwrap_or_default())
+        let body = ActiveToken {
+            active: true,
+            scope: ScopeText { granted: grant.scope(), subset: token.scope },
+            client_id: grant.client_id().as_str(),
+            token_type: "Bearer",
+            exp: token.expires.unix_seconds(),
+            iat: token.issued.unix_seconds(),
+            sub: grant.subject().as_str(),
+            aud: audience(token.resources.of(grant.resources()).collect()),
+            iss: policy.issuer(),
+        };
+        Reply::json(200, &body)
     }
 }
 

@@ -19,14 +19,14 @@ pub struct Redirect {
 impl Redirect {
     pub(crate) fn with_code(
         uri: &VerifiedRedirectUri,
-        code: Issued,
+        code: &Issued,
         state: Option<&str>,
         policy: &Policy,
     ) -> Self {
         let code = code.reveal();
         let state = state.map(|state| ("state", state));
         let parameters =
-            [("code", &*code)].into_iter().chain(state).chain([("iss", policy.issuer())]);
+            [("code", code.as_str())].into_iter().chain(state).chain([("iss", policy.issuer())]);
         Self { location: uri.with(parameters, 256) }
     }
 

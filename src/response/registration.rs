@@ -1,16 +1,18 @@
-//! What a client is told of its registration (RFC 7591 §3.2.1; RFC 7592 §3): every value in force,
-//! defaults and replaced ones included. A secret is told once, when it is made.
+//! The client information response (RFC 7591 §3.2.1; RFC 7592 §3): every effective value of a
+//! registration, with the defaults and the replaced values. A secret is sent once, when it is made.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::reply::Reply;
 use crate::client::{ApplicationType, Client, ClientDescription};
 use crate::policy::{Policy, ScopeInfo};
 use crate::value::auth_method::AuthMethod;
-use crate::value::credential::Issued;
+use crate::value::credential::{CredentialText, Issued};
+use crate::value::grant_types::GrantType;
 use crate::value::redirect_uri::RegisteredRedirectUri;
 
 /// A client that has just been registered.
@@ -22,38 +24,39 @@ pub struct Registered {
     pub(crate) management: Option<Issued>,
 }
 
-/// What came of a request to the endpoint of a registration.
+/// The result of a request to the endpoint of a registration.
 #[derive(Debug)]
 #[must_use = "a secret in it exists nowhere else"]
 pub struct Managed {
-    /// The registration as it is now; nothing if it was deleted.
-    pub(crate) shown: Option<Shown>,
+    /// The current registration, or `None` if it was deleted.
+    pub(crate) current: Option<CurrentRegistration>,
 }
 
-/// A registration, shown to whoever holds its token.
-pub(crate) struct Shown {
+/// A registration, for the holder of its registration access token.
+pub(crate) struct CurrentRegistration {
     pub(crate) client: Arc<Client>,
-    /// A secret that was made just now.
+    /// The secret that this request made.
     pub(crate) secret: Option<Issued>,
-    /// The token that the request came with.
-    pub(crate) token: Box<str>,
+    /// The token that the request presented.
+    pub(crate) token: Zeroizing<Box<str>>,
 }
 
-impl fmt::Debug for Shown {
+impl fmt::Debug for CurrentRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shown").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("CurrentRegistration").field("client", &self.client).finish_non_exhaustive()
     }
 }
 
-/// The members of the response. What there is no value for is left out: some clients die of a
+/// The members of the response. A member without a value is left out, because some clients fail on
 /// `null` or an empty string.
 #[derive(Serialize)]
 struct ClientInformation<'a> {
     client_id: &'a str,
     client_id_issued_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_secret: Option<String>,
-    /// 0: a secret does not expire by itself. There exactly if the client has a secret.
+    client_secret: Option<CredentialText>,
+    /// 0, because a secret does not expire. The member is there if and only if the client has a
+    /// secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret_expires_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,31 +90,31 @@ struct ClientInformation<'a> {
 }
 
 impl Registered {
-    /// The client as it is stored.
+    /// Returns the client as it is stored.
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }
 
-    /// The whole response: 201, with the secrets.
+    /// Returns the whole response: 201 with the secrets.
     pub fn reply(self, policy: &Policy) -> Reply {
-        let management = self.management.map(Issued::reveal);
-        Reply::json(201, information(&self.client, self.secret, management.as_deref(), policy))
+        let management = self.management.as_ref().map(Issued::reveal);
+        let management = management.as_ref().map(CredentialText::as_str);
+        Reply::json(201, &information(&self.client, self.secret.as_ref(), management, policy))
     }
 }
 
 impl Managed {
-    /// The client as it is stored, if there still is one.
+    /// Returns the client as it is stored, or `None` if it was deleted.
     pub fn client(&self) -> Option<&Arc<Client>> {
-        self.shown.as_ref().map(|shown| &shown.client)
+        self.current.as_ref().map(|current| &current.client)
     }
 
-    /// The whole response: 200 with the registration, or 204.
+    /// Returns the whole response: 200 with the registration, or 204 if it was deleted.
     pub fn reply(self, policy: &Policy) -> Reply {
-        match self.shown {
-            Some(shown) => Reply::json(
-                200,
-                information(&shown.client, shown.secret, Some(&shown.token), policy),
-            ),
+        match &self.current {
+            Some(CurrentRegistration { client, secret, token }) => {
+                Reply::json(200, &information(client, secret.as_ref(), Some(token), policy))
+            }
             None => Reply {
                 status: 204,
                 headers: vec![("cache-control", "no-store".into())],
@@ -121,12 +124,12 @@ impl Managed {
     }
 }
 
-fn information(
-    client: &Client,
-    secret: Option<Issued>,
-    management: Option<&str>,
+fn information<'a>(
+    client: &'a Client,
+    secret: Option<&Issued>,
+    management: Option<&'a str>,
     policy: &Policy,
-) -> String {
+) -> ClientInformation<'a> {
     let ClientDescription {
         name,
         uri,
@@ -139,11 +142,7 @@ fn information(
         software_version,
     } = client.description();
     let method = client.authentication().method();
-    let grants = [
-        ("authorization_code", client.grant_types().authorization_code),
-        ("refresh_token", client.grant_types().refresh_token),
-    ];
-    let information = ClientInformation {
+    ClientInformation {
         client_id: client.id().as_str(),
         client_id_issued_at: client.created().unix_seconds(),
         client_secret: secret.map(Issued::reveal),
@@ -152,11 +151,7 @@ fn information(
         registration_client_uri: management.map(|_| policy.management_url(client.id())),
         redirect_uris: client.redirect_uris().iter().map(RegisteredRedirectUri::as_str).collect(),
         token_endpoint_auth_method: method.name(),
-        grant_types: grants
-            .into_iter()
-            .filter(|(_, granted)| *granted)
-            .map(|(name, _)| name)
-            .collect(),
+        grant_types: client.grant_types().iter().map(GrantType::as_str).collect(),
         response_types: ["code"],
         scope: effective_scope(client, policy),
         client_name: name.as_deref(),
@@ -168,11 +163,10 @@ fn information(
         application_type: *application_type,
         software_id: software_id.as_deref(),
         software_version: software_version.as_deref(),
-    };
-    serde_json::to_string(&information).unwrap_or_default()
+    }
 }
 
-/// What the client may ask for; where nothing narrows it, all that the server knows.
+/// Returns the scope that the client may request. Without a limit it is all that the server knows.
 fn effective_scope(client: &Client, policy: &Policy) -> String {
     let named: Vec<_> = match client.scope() {
         Some(scope) => scope.tokens().collect(),

@@ -1,6 +1,7 @@
 //! A whole HTTP response as plain values, and the responses that carry refusals.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use crate::refusal::{Delivery, Refusal};
 /// A whole HTTP response. The host sends status, headers and body as they are.
 #[derive(Clone, PartialEq, Eq)]
 #[must_use = "a reply is for the client"]
+#[expect(clippy::exhaustive_structs, reason = "a response is status, headers and body")]
 pub struct Reply {
     /// The status code.
     pub status: u16,
@@ -42,7 +44,13 @@ struct ErrorBody {
 
 impl Reply {
     /// Makes a JSON response that no cache keeps (OAuth 2.1 §3.2.3).
-    pub(crate) fn json(status: u16, body: String) -> Self {
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        Self::json_of_size(status, body, 512)
+    }
+
+    /// Makes a JSON response that no cache keeps, with a buffer of `size` bytes for its body.
+    pub(super) fn json_of_size(status: u16, body: &impl Serialize, size: usize) -> Self {
+        let body = to_json(body, size);
         let mut headers = Vec::with_capacity(5);
         headers.push(("content-type", "application/json".into()));
         headers.push(("cache-control", "no-store".into()));
@@ -59,9 +67,17 @@ impl Reply {
     }
 }
 
+/// Serializes a body of this crate.
+#[expect(clippy::expect_used, reason = "bodies are structs of texts, numbers and lists of them")]
+fn to_json(body: &impl Serialize, size: usize) -> String {
+    let mut text = Vec::with_capacity(size);
+    serde_json::to_writer(&mut text, body).expect("a body has text keys, and memory takes it");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
 /// Shows the status and the names of the headers. The body and the values may contain tokens.
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("Reply")
             .field("status", &self.status)
@@ -82,7 +98,7 @@ impl Refusal {
                     headers: vec![("cache-control", "no-store".into())],
                     body: String::new(),
                 },
-                Some(body) => Reply::json(self.status(), body),
+                Some(body) => Reply::json(self.status(), &body),
             },
         };
         if let Some(challenge) = self.authenticate_header(policy) {
@@ -160,11 +176,11 @@ impl Refusal {
         }
     }
 
-    fn error_body(&self, policy: &Policy) -> Option<String> {
+    fn error_body(&self, policy: &Policy) -> Option<ErrorBody> {
         let (error, description) = self.error(policy)?;
         let error_description = (!policy.is_terse()).then_some(description);
         let error_uri = self.error_uri(policy);
-        serde_json::to_string(&ErrorBody { error, error_description, error_uri }).ok()
+        Some(ErrorBody { error, error_description, error_uri })
     }
 
     fn page(&self, policy: &Policy) -> Reply {

@@ -1,13 +1,16 @@
 //! The successful token response (OAuth 2.1 §3.2.3).
 
+use std::fmt;
 use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 use super::reply::Reply;
 use crate::grant::Terms;
-use crate::value::credential::Issued;
-use crate::value::scope::Subset;
+use crate::value::credential::{CredentialText, Issued};
+use crate::value::scope::{Scope, Subset};
 
-/// Tokens on their way to the client.
+/// The tokens of a successful token request.
 #[derive(Debug)]
 #[must_use = "the tokens in it exist nowhere else"]
 pub struct Tokens {
@@ -18,46 +21,65 @@ pub struct Tokens {
     pub(crate) scope: Subset,
 }
 
+/// The members of the response. They are written into one buffer of known size, beside which serde
+/// allocates nothing.
+#[derive(Serialize)]
+struct TokenBody<'a> {
+    access_token: CredentialText,
+    token_type: &'a str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<CredentialText>,
+    scope: ScopeText<'a>,
+}
+
+/// A part of a granted scope, as the parameter `scope` has it.
+pub(super) struct ScopeText<'a> {
+    pub(super) granted: &'a Scope,
+    pub(super) subset: Subset,
+}
+
 impl Tokens {
-    /// Seconds the access token has left.
+    /// Returns the seconds until the access token expires.
     pub fn expires_in(&self) -> u64 {
         self.expires_in
     }
 
-    /// The scope tokens of the access token.
+    /// Returns the scope tokens of the access token.
     pub fn scope(&self) -> impl Iterator<Item = &str> {
         self.scope.of(self.terms.scope.tokens())
     }
 
-    /// The whole response.
+    /// Returns the whole response.
     pub fn reply(self) -> Reply {
-        // Every value is base64url, a number or scope tokens, which hold neither quote nor
-        // backslash: nothing needs escaping.
-        let mut body = String::with_capacity(320 + self.terms.scope.as_str().len());
-        body.push_str("{\"access_token\":\"");
-        self.access.reveal_into(&mut body);
-        body.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
-        body.push_str(itoa::Buffer::new().format(self.expires_in));
-        if let Some(refresh) = &self.refresh {
-            body.push_str(",\"refresh_token\":\"");
-            refresh.reveal_into(&mut body);
-            body.push('"');
-        }
-        body.push_str(",\"scope\":\"");
-        self.push_scope(&mut body);
-        body.push_str("\"}");
-        Reply::json(200, body)
+        let scope = &self.terms.scope;
+        let body = TokenBody {
+            access_token: self.access.reveal(),
+            token_type: "Bearer",
+            expires_in: self.expires_in,
+            refresh_token: self.refresh.as_ref().map(Issued::reveal),
+            scope: ScopeText { granted: scope, subset: self.scope },
+        };
+        Reply::json_of_size(200, &body, 320 + scope.as_str().len())
     }
+}
 
-    fn push_scope(&self, body: &mut String) {
-        if self.scope == Subset::ALL {
-            return body.push_str(self.terms.scope.as_str());
+impl fmt::Display for ScopeText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, token) in self.subset.of(self.granted.tokens()).enumerate() {
+            f.write_str(if position > 0 { " " } else { "" })?;
+            f.write_str(token)?;
         }
-        for (position, token) in self.scope().enumerate() {
-            if position > 0 {
-                body.push(' ');
-            }
-            body.push_str(token);
+        Ok(())
+    }
+}
+
+impl Serialize for ScopeText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.subset == Subset::ALL {
+            serializer.serialize_str(self.granted.as_str())
+        } else {
+            serializer.collect_str(self)
         }
     }
 }

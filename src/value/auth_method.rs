@@ -1,10 +1,21 @@
-//! How a client authenticates at the token endpoint, and the names of the ways in metadata.
+//! The methods of client authentication at the token endpoint, and their names in metadata.
 
 use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::names::impl_name_texts;
+
 /// Where a confidential client sends its secret (OAuth 2.1 §2.4.1).
+///
+/// ```
+/// use grantcore::SecretMethod;
+///
+/// let method: SecretMethod = "client_secret_post".parse()?;
+/// assert_eq!((method, method.as_str()), (SecretMethod::Post, "client_secret_post"));
+/// # Ok::<(), grantcore::NameError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_enums, reason = "OAuth 2.1 defines these two ways to send a secret")]
 pub enum SecretMethod {
     /// `client_secret_basic`: in the `Authorization` header.
     #[serde(rename = "client_secret_basic")]
@@ -14,8 +25,22 @@ pub enum SecretMethod {
     Post,
 }
 
-/// How a client authenticates (`token_endpoint_auth_method`, RFC 7591 §2).
-/// In records it is its name.
+impl SecretMethod {
+    /// Every method.
+    pub const ALL: &'static [Self] = &[Self::Basic, Self::Post];
+
+    /// Returns the name of the method in metadata.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+        }
+    }
+}
+
+impl_name_texts!(SecretMethod, as_str, "a method of sending a client secret");
+
+/// A value of `token_endpoint_auth_method` (RFC 7591 §2). Records keep its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AuthMethod {
     None,
@@ -26,20 +51,19 @@ impl AuthMethod {
     pub(crate) const ALL: [Self; 3] =
         [Self::None, Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post)];
 
-    /// Those that prove most come first.
+    /// All methods, those that prove most first.
     pub(crate) const STRONGEST_FIRST: [Self; 3] =
         [Self::Secret(SecretMethod::Basic), Self::Secret(SecretMethod::Post), Self::None];
 
-    /// Its name in metadata.
+    /// Returns the name of the method in metadata.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::Secret(SecretMethod::Basic) => "client_secret_basic",
-            Self::Secret(SecretMethod::Post) => "client_secret_post",
+            Self::Secret(method) => method.as_str(),
         }
     }
 
-    /// The method of this name, if the crate knows it.
+    /// Returns the method of this name, or `None` if the crate does not support it.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }

@@ -1,37 +1,41 @@
-//! What the core hands out: `prefix ‖ base64url(grant id ‖ secret)`, and a refresh token with its
-//! family's secret between the two.
+//! The credentials of the server: `prefix ‖ base64url(grant id ‖ secret)`. A refresh token has the
+//! secret of its family between the two.
 //!
-//! The prefix says what a string is (to a person, to a secret scanner, to the parser); the grant id
-//! says what to load. Decoding is strict and canonical, so that every credential has exactly one
-//! spelling.
+//! The prefix names the kind of a credential, for people, secret scanners and the parser. The grant
+//! id names the record to load. Decoding is strict and canonical, so that every credential has
+//! exactly one spelling.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
 
 use super::prefix;
 use super::secret::{Digest, Secret, serde_bytes};
 use super::text::ClientId;
 
-/// The 128-bit key of a grant's record. It is no secret: whoever knows it can redeem, refresh and
-/// revoke nothing.
+/// The 128-bit key of a grant's record. Its text is 22 characters of base64url.
+///
+/// It is no secret: it neither redeems, nor refreshes, nor revokes anything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantId([u8; 16]);
 
 impl GrantId {
-    /// The id of these bytes, as a store keeps them.
+    /// Makes the id of these bytes, as a store keeps them.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The id that stands for this text.
+    /// Returns the id that is derived from this text.
     pub(crate) fn of(text: &[u8]) -> Self {
-        Self(Digest::of(text).bytes().first_chunk().copied().unwrap_or_default())
+        Self(Digest::of(text).head())
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -39,24 +43,20 @@ impl GrantId {
 
 serde_bytes!(GrantId);
 
-/// base64url, 22 characters: what a log line calls the flow.
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 22];
-        let written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or(0);
-        f.write_str(
-            text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
-        )
+        Base64Display::new(&self.0, &URL_SAFE_NO_PAD).fmt(f)
     }
 }
 
 /// A text that is not a [`GrantId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the id of a grant is 22 characters of base64url")]
+#[non_exhaustive]
 pub struct GrantIdError;
 
 /// Reads what `Display` writes, and nothing else.
-impl std::str::FromStr for GrantId {
+impl FromStr for GrantId {
     type Err = GrantIdError;
 
     fn from_str(text: &str) -> Result<Self, GrantIdError> {
@@ -72,13 +72,13 @@ impl fmt::Debug for GrantId {
     }
 }
 
-/// The `client_id` of these bytes: its prefix keeps it apart from user names and from clients that
-/// are known by a URL.
+/// Returns the `client_id` of these bytes. Its prefix distinguishes it from user names and from the
+/// URLs of client documents.
 pub(crate) fn client_id(bytes: &[u8; 16]) -> ClientId {
-    ClientId::made("gcl_", &URL_SAFE_NO_PAD.encode(bytes))
+    ClientId::from_parts("gcl_", &URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The kinds of credential. None is ever accepted in another's place (INVARIANTS I22).
+/// The kinds of credential. No kind is accepted in place of another (I22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ticket,
@@ -103,12 +103,14 @@ impl Kind {
 }
 
 /// A consent ticket, a code or an access token: a grant id and one secret.
+#[derive(Debug)]
 pub(crate) struct Credential {
     pub(crate) id: GrantId,
     pub(crate) secret: Secret,
 }
 
-/// A refresh token: a grant id, the secret of its family and the current one.
+/// A refresh token: a grant id, the secret of the family and the current secret.
+#[derive(Debug)]
 pub(crate) struct RefreshCredential {
     pub(crate) id: GrantId,
     pub(crate) family: Secret,
@@ -122,12 +124,12 @@ impl Credential {
         Some(Self { id: GrantId(*id), secret: Secret::new(*secret.first_chunk()?) })
     }
 
-    pub(crate) fn write(&self, kind: Kind, out: &mut String) {
-        let mut bytes = [0; 48];
+    fn text(&self, kind: Kind) -> CredentialText {
+        let mut bytes = Zeroizing::new([0; 48]);
         let (id, secret) = bytes.split_at_mut(16);
         id.copy_from_slice(&self.id.0);
         secret.copy_from_slice(self.secret.bytes());
-        encode(kind, &bytes, out);
+        CredentialText::encode(kind, &*bytes)
     }
 }
 
@@ -143,81 +145,98 @@ impl RefreshCredential {
         })
     }
 
-    pub(crate) fn write(&self, out: &mut String) {
-        let mut bytes = [0; 80];
+    fn text(&self) -> CredentialText {
+        let mut bytes = Zeroizing::new([0; 80]);
         let (id, secrets) = bytes.split_at_mut(16);
         let (family, current) = secrets.split_at_mut(32);
         id.copy_from_slice(&self.id.0);
         family.copy_from_slice(self.family.bytes());
         current.copy_from_slice(self.current.bytes());
-        encode(Kind::Refresh, &bytes, out);
+        CredentialText::encode(Kind::Refresh, &*bytes)
     }
 }
 
-fn decode<const N: usize>(kind: Kind, text: &str) -> Option<[u8; N]> {
+fn decode<const N: usize>(kind: Kind, text: &str) -> Option<Zeroizing<[u8; N]>> {
     let encoded = text.strip_prefix(kind.prefix())?;
-    let mut bytes = [0; N];
-    // A longer text than N bytes encode to is refused by the decoder: it does not fit.
-    let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+    let mut bytes = Zeroizing::new([0; N]);
+    // The decoder refuses a longer text, because it does not fit into the buffer.
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded, bytes.as_mut_slice()).ok()?;
     (length == N).then_some(bytes)
 }
 
-fn encode(kind: Kind, bytes: &[u8], out: &mut String) {
-    // The longest is a refresh token: 80 bytes.
-    let mut text = [0; 107];
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
-    out.push_str(kind.prefix());
-    out.push_str(
-        text.get(..written).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default(),
-    );
+/// The length of the longest credential, a refresh token: a prefix and 80 bytes as base64url.
+const MAX_TEXT: usize = 4 + 107;
+
+/// The text of a credential: on the stack, and wiped when it is dropped.
+pub(crate) struct CredentialText {
+    bytes: Zeroizing<[u8; MAX_TEXT]>,
+    length: usize,
 }
 
-/// A credential on its way out. It is written once, into the one response it belongs to; it has no
-/// `Clone`, no `Display` and a redacted `Debug`.
-pub(crate) struct Issued(pub(crate) Outgoing);
+impl CredentialText {
+    #[expect(clippy::expect_used, reason = "MAX_TEXT holds the longest credential")]
+    fn encode(kind: Kind, secret: &[u8]) -> Self {
+        let mut bytes = Zeroizing::new([0; MAX_TEXT]);
+        let prefix = kind.prefix().as_bytes();
+        let (head, rest) = bytes.split_at_mut(prefix.len());
+        head.copy_from_slice(prefix);
+        let encoded = URL_SAFE_NO_PAD.encode_slice(secret, rest).expect("a credential fits");
+        let length = prefix.len() + encoded;
+        Self { bytes, length }
+    }
 
-pub(crate) enum Outgoing {
-    One(Kind, Credential),
+    #[expect(clippy::expect_used, reason = "`encode` writes ASCII only")]
+    pub(crate) fn as_str(&self) -> &str {
+        let text = self.bytes.get(..self.length).expect("the text is within its buffer");
+        std::str::from_utf8(text).expect("base64url is ASCII")
+    }
+}
+
+/// Serializes the text, into the one response that it belongs to.
+impl Serialize for CredentialText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A credential that is issued. It is written once, into the response that it belongs to. It has no
+/// `Clone`, no `Display` and a redacted `Debug`, and is wiped when it is dropped.
+pub(crate) struct Issued(IssuedKind);
+
+enum IssuedKind {
+    Grant(Kind, Credential),
     Refresh(RefreshCredential),
-    /// A secret of a client's, which names no grant.
-    Plain(Kind, Secret),
+    /// A secret of a client, which names no grant.
+    Client(Kind, Secret),
 }
 
 impl Issued {
     pub(crate) fn one(kind: Kind, id: GrantId, secret: Secret) -> Self {
-        Self(Outgoing::One(kind, Credential { id, secret }))
+        Self(IssuedKind::Grant(kind, Credential { id, secret }))
     }
 
     pub(crate) fn refresh(id: GrantId, family: Secret, current: Secret) -> Self {
-        Self(Outgoing::Refresh(RefreshCredential { id, family, current }))
+        Self(IssuedKind::Refresh(RefreshCredential { id, family, current }))
     }
 
     pub(crate) fn plain(kind: Kind, secret: Secret) -> Self {
-        Self(Outgoing::Plain(kind, secret))
+        Self(IssuedKind::Client(kind, secret))
     }
 
-    /// What the record keeps of a client's secret: the digest of its text, for as such it comes
-    /// back.
+    /// Returns the digest of the text. Records keep it of a client's secret, because the client
+    /// presents the text.
     pub(crate) fn text_digest(&self) -> Digest {
-        let mut text = String::with_capacity(48);
-        self.reveal_into(&mut text);
-        Digest::of(text.as_bytes())
+        Digest::of(self.reveal().as_str().as_bytes())
     }
 
-    /// Appends the text. For the response of this one request and nothing else.
-    pub(crate) fn reveal_into(&self, out: &mut String) {
+    /// Returns the text, for the response of the request that issued the credential and for nothing
+    /// else.
+    pub(crate) fn reveal(&self) -> CredentialText {
         match &self.0 {
-            Outgoing::One(kind, credential) => credential.write(*kind, out),
-            Outgoing::Refresh(credential) => credential.write(out),
-            Outgoing::Plain(kind, secret) => encode(*kind, secret.bytes(), out),
+            IssuedKind::Grant(kind, credential) => credential.text(*kind),
+            IssuedKind::Refresh(credential) => credential.text(),
+            IssuedKind::Client(kind, secret) => CredentialText::encode(*kind, secret.bytes()),
         }
-    }
-
-    /// The text. For the response of this one request and nothing else.
-    pub(crate) fn reveal(self) -> String {
-        let mut text = String::with_capacity(112);
-        self.reveal_into(&mut text);
-        text
     }
 }
 

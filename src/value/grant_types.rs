@@ -1,19 +1,54 @@
-//! What a client may ask the token endpoint for (OAuth 2.1 §1.3).
+//! The grant types of the token endpoint (OAuth 2.1 §1.3), and the set that a client registered.
 
 use serde::{Deserialize, Serialize};
 
-/// The grant types a client registered for. Every client may redeem codes unless it says otherwise.
+use super::names::named_enum;
+
+named_enum! {
+    /// A value of `grant_type` that this crate supports (OAuth 2.1 §3.2.2).
+    ///
+    /// ```
+    /// use grantcore::GrantType;
+    ///
+    /// let grant_type: GrantType = "refresh_token".parse()?;
+    /// assert_eq!(grant_type, GrantType::RefreshToken);
+    /// assert_eq!(grant_type.to_string(), "refresh_token");
+    /// # Ok::<(), grantcore::NameError>(())
+    /// ```
+    pub enum GrantType, as_str, "a grant type" {
+        /// Redeems an authorization code (OAuth 2.1 §4.1.3).
+        AuthorizationCode = "authorization_code",
+        /// Rotates a refresh token (OAuth 2.1 §4.3).
+        RefreshToken = "refresh_token",
+    }
+}
+
+/// The grant types that a client registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "a caller that left out a grant type would lose it")]
 pub struct GrantTypes {
     /// `authorization_code`.
     pub authorization_code: bool,
-    /// `refresh_token`: without it, no refresh token is issued (OAuth 2.1 §3.2.3).
+    /// `refresh_token`. Without it, the client gets no refresh tokens (OAuth 2.1 §3.2.3).
     pub refresh_token: bool,
 }
 
 impl GrantTypes {
-    /// The grant types that are in both.
+    /// Returns whether the set contains this grant type.
+    pub const fn contains(self, grant_type: GrantType) -> bool {
+        match grant_type {
+            GrantType::AuthorizationCode => self.authorization_code,
+            GrantType::RefreshToken => self.refresh_token,
+        }
+    }
+
+    /// Returns the grant types of the set.
+    pub fn iter(self) -> impl Iterator<Item = GrantType> {
+        GrantType::ALL.iter().copied().filter(move |grant_type| self.contains(*grant_type))
+    }
+
+    /// Returns the grant types that are in both sets.
     pub(crate) fn within(self, other: Self) -> Self {
         Self {
             authorization_code: self.authorization_code && other.authorization_code,

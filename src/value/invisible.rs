@@ -1,4 +1,4 @@
-//! Characters that a page shows as nothing, or that change how others are shown.
+//! Characters that are invisible on a page, or that change how other characters are shown.
 
 /// `Default_Ignorable_Code_Point` of Unicode 17.0 (`DerivedCoreProperties.txt`): zero-width and
 /// direction characters, fillers, variation selectors, tags. A test compares it with
@@ -23,8 +23,8 @@ const DEFAULT_IGNORABLE: [(char, char); 17] = [
     ('\u{E0000}', '\u{E0FFF}'),
 ];
 
-/// Returns whether a name loses this character where it is shown: it would be shown as nothing, end
-/// the line, or reorder what follows it.
+/// Returns whether this character is removed from a name before it is shown. It would be invisible,
+/// end the line, or reorder the characters after it, so that one name could look like another.
 pub(crate) fn is_invisible(c: char) -> bool {
     let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
     let is_annotation = matches!(c, '\u{FFF9}'..='\u{FFFB}');
@@ -34,7 +34,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control() || is_separator || is_annotation || is_ignorable()
 }
 
-/// Returns whether this character leaves a blank: white space, and the braille pattern without dots.
+/// Returns whether this character is shown as a blank: white space, or the braille pattern without
+/// dots.
 pub(crate) fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}'
 }

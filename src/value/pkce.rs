@@ -1,20 +1,22 @@
-//! PKCE (RFC 7636), S256 only: the challenge a client sends first and the verifier it sends last.
+//! PKCE (RFC 7636) with S256: the code challenge of the authorization request and the code verifier
+//! of the token request.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use subtle::ConstantTimeEq as _;
 
-use super::secret::{Digest, same};
+use super::secret::Digest;
 
-/// An S256 code challenge: exactly 43 base64url characters (RFC 7636 §4.2). There is no other
-/// method and no way to have none.
+/// An S256 code challenge: 43 characters of base64url (RFC 7636 §4.2). There is no other method, and
+/// every code has a challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CodeChallenge([u8; 43]);
 
 impl CodeChallenge {
-    /// The challenge of this text, or nothing if it is not 43 characters of `A-Z a-z 0-9 - _`.
+    /// Returns `None` if the text is not 43 characters of `A-Z a-z 0-9 - _`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 43] = text.as_bytes().try_into().ok()?;
         bytes
@@ -23,22 +25,24 @@ impl CodeChallenge {
             .then_some(Self(bytes))
     }
 
-    /// Whether `BASE64URL(SHA-256(verifier))` is this challenge, in constant time (RFC 7636 §4.6).
+    /// Returns whether `BASE64URL(SHA-256(verifier))` is this challenge, in constant time (RFC 7636
+    /// §4.6).
     pub(crate) fn verify(&self, verifier: &CodeVerifier<'_>) -> bool {
         let mut computed = [0; 43];
         let written =
             URL_SAFE_NO_PAD.encode_slice(Digest::of(verifier.0.as_bytes()).bytes(), &mut computed);
-        written == Ok(43) && same(&self.0, &computed)
+        written == Ok(43) && self.0.as_slice().ct_eq(&computed).into()
     }
 
-    /// Whether a client sent the challenge itself in place of the verifier: the commonest mistake,
-    /// told to it in so many words.
+    /// Returns whether the text is the challenge itself. Clients that send it in place of the
+    /// verifier get a refusal of their own, because this is their most common mistake.
     pub(crate) fn is(&self, text: &str) -> bool {
         self.0 == text.as_bytes()
     }
 
+    #[expect(clippy::expect_used, reason = "`parse` accepts ASCII only")]
     fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.0).expect("a challenge is ASCII")
     }
 }
 
@@ -70,7 +74,7 @@ impl<'a> CodeVerifier<'a> {
     }
 }
 
-/// RFC 3986 §2.3.
+/// Returns whether this is an unreserved character (RFC 3986 §2.3).
 fn is_unreserved(b: u8) -> bool {
     matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
 }

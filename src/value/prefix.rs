@@ -1,4 +1,4 @@
-//! What the secrets of this server begin with, and where one begins in a stranger's text.
+//! The prefixes of this server's credentials, and the search for a credential in untrusted text.
 
 pub(crate) const TICKET: &str = "gct_";
 pub(crate) const CODE: &str = "gac_";
@@ -9,9 +9,10 @@ pub(crate) const MANAGEMENT: &str = "gcm_";
 
 const ALL: [&str; 6] = [TICKET, CODE, ACCESS, REFRESH, CLIENT_SECRET, MANAGEMENT];
 
-/// Returns the text as far as no credential of this server begins in it. Confused clients send secrets
-/// where an identifier belongs, and what is logged must not be one (I25). A prefix counts in any
-/// letter case, and however often its characters are percent-encoded.
+/// Returns the part of the text before the first prefix of a credential.
+///
+/// Some clients send a secret where an identifier belongs, and logs must not contain secrets (I25).
+/// A prefix is found in any letter case, and however often its characters are percent-encoded.
 pub(crate) fn before_credential(text: &str) -> &str {
     let begins = |(at, _): &(usize, char)| {
         text.get(*at..).is_some_and(|rest| ALL.iter().any(|prefix| is_spelled(prefix, rest)))
@@ -22,7 +23,7 @@ pub(crate) fn before_credential(text: &str) -> &str {
     }
 }
 
-/// Returns whether the text begins with this prefix, in some spelling.
+/// Returns whether the text begins with this prefix in any letter case and encoding.
 fn is_spelled(prefix: &str, text: &str) -> bool {
     let mut rest = text.as_bytes();
     for wanted in prefix.bytes() {
@@ -35,7 +36,8 @@ fn is_spelled(prefix: &str, text: &str) -> bool {
     true
 }
 
-/// Splits off one byte, decoded as often as it was percent-encoded: `%5F` and `%255F` are both `_`.
+/// Splits off one byte and decodes it as often as it was percent-encoded: `%5F` and `%255F` are both
+/// `_`.
 fn character(text: &[u8]) -> Option<(u8, &[u8])> {
     let (first, after) = text.split_first()?;
     if *first != b'%' {

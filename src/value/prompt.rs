@@ -1,12 +1,12 @@
-//! `prompt` of an authorization request (OpenID Connect Core §3.1.2.1), and the name of a request
-//! that a sign-in was made for.
+//! The parameter `prompt` of an authorization request (OpenID Connect Core §3.1.2.1), and the digest
+//! that identifies a request while its user signs in.
 
 use serde::{Deserialize, Serialize};
 
 use super::secret::Digest;
 
-/// The known words of `prompt`. Unknown ones are ignored: new words appear, and OAuth 2.1 says
-/// nothing of them. `consent` adds nothing: the consent page is always shown.
+/// The known words of `prompt`. Unknown words are ignored, because extensions define new ones.
+/// `consent` changes nothing, because the consent page is always shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PromptWords {
     /// No page may be shown.
@@ -18,7 +18,7 @@ pub(crate) struct PromptWords {
 }
 
 impl PromptWords {
-    /// Reads case-sensitive words separated by spaces. Returns `None` if `none` stands beside
+    /// Reads case-sensitive words separated by spaces. Returns `None` if `none` is combined with
     /// another known word.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let has = |word: &str| text.split(' ').any(|own| own == word);
@@ -29,24 +29,24 @@ impl PromptWords {
         (!is_contradiction).then_some(words)
     }
 
-    /// Whether a sign-in made for another request, or for none, does not do.
+    /// Returns whether the user must sign in, or choose an account, for this very request.
     pub(crate) fn asks_for_sign_in(self) -> bool {
         self.login || self.select_account
     }
 }
 
-/// The SHA-256 digest of an authorization request's parameters, which names it: a host keeps it
-/// while the user signs in for this request, and passes it back with
+/// The SHA-256 digest of an authorization request's parameters, which identifies the request. A host
+/// keeps it in the browser's session while the user signs in, and passes it back with
 /// [`User::signed_in_for`](crate::User::signed_in_for).
 ///
-/// It is no secret. A sign-in is believed because the host's own session says so, not because
-/// somebody knows the digest.
+/// It is no secret. The proof of a sign-in is the host's own session, not the knowledge of the
+/// digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestDigest(Digest);
 
 impl RequestDigest {
-    /// Returns the digest of these bytes, which must tell every parameter from every other.
+    /// Returns the digest of these bytes. Different requests must have different bytes.
     pub(crate) fn of(parameters: &[u8]) -> Self {
         Self(Digest::of(parameters))
     }

@@ -1,42 +1,38 @@
-//! Redirect URIs: which may be registered, which requested one matches, and how response parameters
-//! are added to it.
+//! Redirect URIs: the rules of registration, the match of a requested URI, and the response
+//! parameters.
 //!
-//! A URI is parsed once, when it is registered. A request is matched byte by byte, never parsed and
-//! never normalized (OAuth 2.1 §2.3.1, §4.1.1); the port of an `http` loopback URI alone may differ
-//! (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
+//! A URI is parsed once, when it is registered. A requested URI is compared byte by byte, and is
+//! neither parsed nor normalized (OAuth 2.1 §2.3.1, §4.1.1). Only the port of an `http` loopback URI
+//! may differ (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
 
 use std::fmt;
 
-use url::form_urlencoded::byte_serialize;
-use url::{ParseError, Url};
+use super::uri::{self, BrowserError, BrowserUrl, Uri};
 
 mod error;
-mod parts;
 pub(crate) mod record;
 mod rules;
 
 pub use self::error::RedirectUriError;
-pub(crate) use self::parts::scheme;
-use self::parts::{authority, is_port, split_loopback, without_port, written_host};
 pub use self::rules::{EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules};
-use self::rules::{is_forbidden, judge_private};
-use super::loopback;
+use self::rules::{check_private_use, is_forbidden};
 
-/// The parameters that only the server adds.
+/// The parameters of the response. A redirect URI that has one could forge or hide the server's
+/// own.
 const RESERVED: [&str; 6] = ["code", "state", "iss", "error", "error_description", "error_uri"];
 
-/// A redirect URI a client registered, kept as the bytes it sent.
+/// A redirect URI that a client registered, as the bytes that it sent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RegisteredRedirectUri(Box<str>);
 
 impl RegisteredRedirectUri {
-    /// Judges a URI for registration (REDIR-02 to -09).
+    /// Checks a URI for registration (REDIR-02 to -09).
     ///
     /// # Errors
-    /// [`RedirectUriError`], the first rule it breaks.
+    /// [`RedirectUriError`], the first rule that the URI breaks.
     pub fn parse(text: &str, rules: &RedirectRules) -> Result<Self, RedirectUriError> {
         use RedirectUriError as E;
-        if text.len() > 2048 {
+        if text.len() > uri::MAX_BYTES {
             return Err(E::TooLong);
         }
         if text.bytes().any(|b| {
@@ -48,181 +44,172 @@ impl RegisteredRedirectUri {
         if text.contains('#') {
             return Err(E::Fragment);
         }
-        let scheme = scheme(text).ok_or(E::NotAbsolute)?;
-        if is_forbidden(scheme) {
+        let written = Uri::split(text).ok_or(E::NotAbsolute)?;
+        if is_forbidden(written.scheme()) {
             return Err(E::ForbiddenScheme);
         }
-        let url = Url::parse(text).map_err(|error| match error {
-            ParseError::InvalidPort => E::Port,
-            ParseError::IdnaError
-            | ParseError::InvalidIpv4Address
-            | ParseError::InvalidIpv6Address
-            | ParseError::InvalidDomainCharacter => E::HostSpelling,
-            _ => E::NotAbsolute,
+        let url = BrowserUrl::parse(text).map_err(|error| match error {
+            BrowserError::Port => E::Port,
+            BrowserError::Host => E::HostSpelling,
+            BrowserError::NotAbsolute => E::NotAbsolute,
         })?;
-        let authority = authority(text).unwrap_or_default();
-        if authority.contains('@') {
+        if written.has_userinfo() {
             return Err(E::Userinfo);
         }
-        match url.scheme() {
-            "https" | "http" => judge_network(text, scheme, authority, &url)?,
-            private => judge_private(private, &rules.private_use_schemes)?,
+        if written.is_web() {
+            check_web(&written, &url)?;
+        } else {
+            check_private_use(written.scheme(), &rules.private_use_schemes)?;
         }
-        if url.query_pairs().any(|(name, _)| RESERVED.contains(&&*name)) {
+        if url.has_parameter(&RESERVED) {
             return Err(E::ReservedParameter);
         }
         Ok(Self(text.into()))
     }
 
-    /// The URI as registered.
+    /// Returns the URI as it was registered.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns whether this URI, `http` or `https`, leads to the user's own device, where any
-    /// program may listen.
+    /// Returns whether this is an `https` or `http` URI that leads to the user's own device, where
+    /// any program may listen.
     pub fn is_loopback(&self) -> bool {
-        loopback::leads_to_loopback(&self.0)
+        uri::leads_to_loopback(&self.0)
     }
 
-    /// The requested URI, verified, if it is this one: equal bytes, or equal but for a loopback
-    /// port.
+    /// Returns the requested URI as verified if it equals this one, or equals it but for the port of
+    /// a loopback URI.
     pub(crate) fn verify(
         &self,
         requested: &str,
         ports: LoopbackPorts,
     ) -> Option<VerifiedRedirectUri> {
-        (&*self.0 == requested || self.matches_but_for_port(requested, ports))
+        (&*self.0 == requested || self.matches_except_port(requested, ports))
             .then(|| VerifiedRedirectUri(requested.into()))
     }
 
-    /// This URI as the effective one of a request that names none; a loopback URI without a port
-    /// leads nowhere (AUTHZ-10).
+    /// Returns this URI as verified, for a request that names none. Returns `None` for a loopback
+    /// URI without a port, because no client listens there (AUTHZ-10).
     pub(crate) fn verified_as_registered(&self) -> Option<VerifiedRedirectUri> {
-        let portless = split_loopback(&self.0).is_some_and(|(_, rest)| !rest.starts_with(':'));
-        (!portless).then(|| VerifiedRedirectUri(self.0.clone()))
+        let is_portless = Uri::split(&self.0)
+            .is_some_and(|written| written.is_loopback_http() && written.port().is_none());
+        (!is_portless).then(|| VerifiedRedirectUri(self.0.clone()))
     }
 
-    fn matches_but_for_port(&self, requested: &str, ports: LoopbackPorts) -> bool {
-        let Some((host, registered)) = split_loopback(&self.0) else { return false };
-        let exempt = match ports {
+    fn matches_except_port(&self, requested: &str, ports: LoopbackPorts) -> bool {
+        let is_varying =
+            |uri: &Uri<'_>| uri.is_loopback_http() && uri.port().is_none_or(uri::is_port);
+        let Some(written) = Uri::split(&self.0).filter(is_varying) else { return false };
+        let is_exempt = match ports {
             LoopbackPorts::Off => false,
-            LoopbackPorts::IpLiterals => host != "localhost",
+            LoopbackPorts::IpLiterals => written.host() != "localhost",
             LoopbackPorts::IpLiteralsAndLocalhost => true,
         };
-        let after_scheme = requested.strip_prefix("http://");
-        let rest = after_scheme.and_then(|rest| rest.strip_prefix(host)).and_then(without_port);
-        exempt && rest.is_some() && rest == without_port(registered)
+        let after_host = requested
+            .strip_prefix("http://")
+            .and_then(|rest| rest.strip_prefix(written.host()))
+            .and_then(uri::strip_port);
+        is_exempt && after_host == Some(written.path_and_query())
     }
 }
 
-/// Returns whether a registered URI breaks a rule that no configuration lifts. It is asked at each
+/// Returns whether a registered URI breaks a rule that no configuration lifts. It is checked at each
 /// request, because a record can be older than the rule.
-pub(crate) fn is_dangerous(uri: &str) -> bool {
-    let insecure =
-        |scheme: &str| scheme.eq_ignore_ascii_case("http") && split_loopback(uri).is_none();
-    scheme(uri).is_none_or(|scheme| is_forbidden(scheme) || insecure(scheme))
-        || !uri.bytes().all(|b| b.is_ascii_graphic())
-        || is_disguised(uri)
+pub(crate) fn is_dangerous(text: &str) -> bool {
+    let Some(written) = Uri::split(text) else { return true };
+    let is_insecure = written.scheme().eq_ignore_ascii_case("http") && !written.is_loopback_http();
+    is_forbidden(written.scheme())
+        || is_insecure
+        || !text.bytes().all(|b| b.is_ascii_graphic())
+        || is_disguised(&written, text)
 }
 
-/// Returns whether a browser would go to another host than the one written, which is what the
-/// consent page shows.
-fn is_disguised(uri: &str) -> bool {
-    let authority = authority(uri).unwrap_or_default();
-    match Url::parse(uri) {
-        Ok(url) => {
-            matches!(url.scheme(), "https" | "http") && !is_host_of(written_host(authority), &url)
-        }
+/// Returns whether a browser would go to another host than the written one, which the consent page
+/// shows.
+fn is_disguised(written: &Uri<'_>, text: &str) -> bool {
+    match BrowserUrl::parse(text) {
+        Ok(url) => written.is_web() && (written.has_userinfo() || !url.has_host(written.host())),
         Err(_) => true,
     }
 }
 
-/// Returns whether the host is written as a browser serializes it. Letter case makes no other host.
-fn is_host_of(written: &str, url: &Url) -> bool {
-    url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(written))
-}
-
-/// A redirect URI that was matched against the client's registered ones. Only that makes one; only
-/// with one can a redirect be built, so that an open redirector does not compile (LAW 3). Records
-/// keep its text.
+/// A redirect URI that was matched with the registered URIs of the client. Nothing else makes one,
+/// and only with one can a redirect be built, so that an open redirector does not compile (LAW 3).
+/// Records keep its text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VerifiedRedirectUri(Box<str>);
 
 impl VerifiedRedirectUri {
-    /// The URI as requested, its port included.
+    /// Returns the URI as it was requested, with its port.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The host for the consent page to name, or the scheme of a private-use URI.
+    /// Returns what the consent page names: host and port, or the scheme of a private-use URI.
     pub fn host(&self) -> &str {
-        let scheme = scheme(&self.0).unwrap_or_default();
-        let network = ["https", "http"].iter().any(|own| own.eq_ignore_ascii_case(scheme));
-        // What a private-use URI has in the host's place is the client's own claim.
-        authority(&self.0).filter(|authority| network && !authority.is_empty()).unwrap_or(scheme)
+        // What a private-use URI has in place of a host is a claim of the client.
+        match Uri::split(&self.0) {
+            Some(uri) => uri
+                .authority()
+                .filter(|authority| uri.is_web() && !authority.is_empty())
+                .unwrap_or(uri.scheme()),
+            None => "",
+        }
     }
 
-    /// Returns whether this URI, `http` or `https`, leads to the user's own device, where any
-    /// program may listen.
+    /// Returns whether this is an `https` or `http` URI that leads to the user's own device, where
+    /// any program may listen.
     pub fn is_loopback(&self) -> bool {
-        loopback::leads_to_loopback(&self.0)
+        uri::leads_to_loopback(&self.0)
     }
 
     /// Returns whether this URI has a private-use scheme, which any application on the user's device
     /// may claim (OAuth 2.1 §8.4.3).
     pub fn is_private_use(&self) -> bool {
-        let scheme = scheme(&self.0).unwrap_or_default();
-        !["https", "http"].iter().any(|own| own.eq_ignore_ascii_case(scheme))
+        !Uri::split(&self.0).is_some_and(|uri| uri.is_web())
     }
 
-    /// The URI with these parameters added, form-encoded (OAuth 2.1 §2.3, §4.1.2). `extra` bytes
-    /// are set aside for them.
+    /// Returns the URI with these parameters added, form-encoded (OAuth 2.1 §2.3, §4.1.2). `extra`
+    /// is the number of bytes to reserve for them.
     pub(crate) fn with<'a>(
         &self,
         parameters: impl IntoIterator<Item = (&'static str, &'a str)>,
         extra: usize,
     ) -> String {
-        let mut location = String::with_capacity(self.0.len() + extra);
-        location.push_str(&self.0);
-        // Only the first question mark begins the query. A later one is part of a value, which the
-        // code must not become part of.
-        let mut separator = match self.0.split_once('?') {
-            None => "?",
-            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
-            Some(_) => "&",
-        };
-        for (name, value) in parameters {
-            location.push_str(separator);
-            location.push_str(name);
-            location.push('=');
-            location.extend(byte_serialize(value.as_bytes()));
-            separator = "&";
+        uri::with_parameters(&self.0, parameters, extra)
+    }
+}
+
+macro_rules! uri_text {
+    ($name:ident) => {
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
         }
-        location
-    }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+    };
 }
 
-impl fmt::Debug for RegisteredRedirectUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
+uri_text!(RegisteredRedirectUri);
+uri_text!(VerifiedRedirectUri);
 
-impl fmt::Debug for VerifiedRedirectUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-fn judge_network(
-    text: &str,
-    scheme: &str,
-    authority: &str,
-    url: &Url,
-) -> Result<(), RedirectUriError> {
-    let after_scheme = text.get(scheme.len()..).unwrap_or_default();
-    if !after_scheme.starts_with("://") || authority.is_empty() {
+/// Checks the host and port of an `https` or `http` URI.
+fn check_web(written: &Uri<'_>, url: &BrowserUrl) -> Result<(), RedirectUriError> {
+    let authority = written.authority().unwrap_or_default();
+    if authority.is_empty() {
         return Err(RedirectUriError::NotAbsolute);
     }
     if authority.contains('*') {
@@ -232,15 +219,13 @@ fn judge_network(
         // A browser decodes it, and would go to another host than the consent page names.
         return Err(RedirectUriError::Character);
     }
-    let host = written_host(authority);
-    let after_host = authority.get(host.len()..).unwrap_or_default();
-    if after_host.strip_prefix(':').is_some_and(|port| !is_port(port)) {
+    if written.port().is_some_and(|port| !uri::is_port(port)) {
         return Err(RedirectUriError::Port);
     }
-    if scheme.eq_ignore_ascii_case("http") && split_loopback(text).is_none() {
+    if written.scheme().eq_ignore_ascii_case("http") && !written.is_loopback_http() {
         return Err(RedirectUriError::InsecureHost);
     }
-    if !is_host_of(host, url) {
+    if !url.has_host(written.host()) {
         return Err(RedirectUriError::HostSpelling);
     }
     Ok(())

@@ -1,74 +1,77 @@
-//! Resource indicators (RFC 8707): when one is well formed and when two name the same resource.
+//! Resource indicators (RFC 8707): their form, their comparison, and the addresses of metadata
+//! documents.
 
-/// Whether this is an absolute URI without a fragment (RFC 8707 §2): a scheme, `:`, something after
-/// it, printable ASCII only.
+use super::uri::Uri;
+
+/// Returns whether this is an absolute URI without a fragment (RFC 8707 §2): a scheme, a colon and
+/// more text, of printable ASCII without `#`.
 pub(crate) fn is_resource(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
-    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    scheme_ok && !rest.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+    let has_rest = |uri: Uri<'_>| text.len() > uri.scheme().len() + ":".len();
+    Uri::split(text).is_some_and(has_rest)
+        && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }
 
-/// Whether two indicators name one resource: equal but for the letter case of scheme and host, and
-/// an empty path is `/`.
+/// Returns whether two indicators name the same resource: they are equal but for the letter case of
+/// scheme and host, and an empty path equals `/`.
 ///
-/// One rule for authorize, token, refresh and check. Nothing else is normalized: `/mcp` and `/mcp/`
-/// differ.
+/// The endpoints and the check of access tokens share this rule. Nothing else is normalized: `/mcp`
+/// and `/mcp/` differ.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(a), split(b)) else {
-        return false;
-    };
-    a_origin.eq_ignore_ascii_case(b_origin) && a_path == b_path
+    let Some(a) = located(a) else { return false };
+    let Some(b) = located(b) else { return false };
+    a.origin().eq_ignore_ascii_case(b.origin()) && path_of(&a) == path_of(&b)
 }
 
-/// Whether what is below one identifier's path includes the other: the same server, the path on a
-/// boundary of its segments. A path with a query, or with dot segments in any spelling, covers and
-/// is covered by nothing.
+/// Returns whether `below` lies below the path of `above`: the same server, and the path of `above`
+/// ends at the boundary of a segment.
+///
+/// A path with a query, an escape, a backslash or a dot segment covers nothing and is covered by
+/// nothing, because servers disagree about the resource that it leads to.
 pub(crate) fn covers(above: &str, below: &str) -> bool {
-    let (Some((a_origin, a_path)), Some((b_origin, b_path))) = (split(above), split(below)) else {
-        return false;
-    };
-    let rest = b_path.strip_prefix(a_path.strip_suffix('/').unwrap_or(a_path));
+    let Some(above) = located(above) else { return false };
+    let Some(below) = located(below) else { return false };
+    let above_path = path_of(&above);
+    let below_path = path_of(&below);
+    let rest = below_path.strip_prefix(above_path.strip_suffix('/').unwrap_or(above_path));
     let is_plain = |path: &str| {
         !path.contains(['?', '%', '\\'])
             && path.split('/').all(|segment| !matches!(segment, "." | ".."))
     };
-    a_origin.eq_ignore_ascii_case(b_origin)
+    above.origin().eq_ignore_ascii_case(below.origin())
         && rest.is_some_and(|rest| rest.starts_with('/'))
-        && is_plain(a_path)
-        && is_plain(b_path)
+        && is_plain(above_path)
+        && is_plain(below_path)
 }
 
-/// Scheme and authority, and what follows them.
-fn split(text: &str) -> Option<(&str, &str)> {
-    let authority = text.find("://")? + 3;
-    let end = text.get(authority..)?.find(['/', '?']).map_or(text.len(), |at| authority + at);
-    let (origin, path) = text.split_at_checked(end)?;
-    Some((origin, if path.is_empty() { "/" } else { path }))
+/// Returns the URI if it names a server.
+fn located(text: &str) -> Option<Uri<'_>> {
+    Uri::split(text).filter(|uri| uri.authority().is_some())
 }
 
-/// `https://host/.well-known/SUFFIX/path?query`, the path's terminating slash removed.
+/// Returns path and query, `/` if both are empty.
+fn path_of<'a>(uri: &Uri<'a>) -> &'a str {
+    Some(uri.path_and_query()).filter(|path| !path.is_empty()).unwrap_or("/")
+}
+
+/// Returns `https://host/.well-known/SUFFIX/path?query`. A slash at the end of the path is removed.
 pub(crate) fn well_known(identifier: &str, suffix: &str) -> String {
     let path = path(identifier);
     let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
     format!("{}{}{query}", at_root(identifier, suffix), path.strip_suffix('/').unwrap_or(path))
 }
 
-/// `https://host/.well-known/SUFFIX`.
+/// Returns `https://host/.well-known/SUFFIX`.
 pub(crate) fn at_root(identifier: &str, suffix: &str) -> String {
-    let path = path(identifier);
-    let origin = identifier.strip_suffix(path).unwrap_or(identifier);
+    let origin = Uri::split(identifier).map_or(identifier, |uri| uri.origin());
     format!("{origin}/.well-known/{suffix}")
 }
 
-/// What of a URL comes after its origin.
+/// Returns what follows the origin of a URL.
 pub(crate) fn path(url: &str) -> &str {
-    let authority = url.find("://").map_or(0, |at| at + 3);
-    let at = url.get(authority..).and_then(|rest| rest.find(['/', '?'])).map(|at| authority + at);
-    at.and_then(|at| url.get(at..)).unwrap_or_default()
+    Uri::split(url).map_or("", |uri| uri.path_and_query())
 }
 
 #[cfg(test)]

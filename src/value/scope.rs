@@ -1,44 +1,48 @@
-//! Scope: a set of case-sensitive tokens (OAuth 2.1 §1.4.1), kept sorted, and subsets of a granted
-//! one as bits.
+//! Scope: a set of case-sensitive tokens (OAuth 2.1 §1.4.1), sorted, and subsets of a granted scope
+//! as bits.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::{self, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How many tokens one scope may have: a subset of it is one machine word.
-pub(crate) const MOST_TOKENS: usize = 64;
+/// The most tokens of one scope. A subset of a scope is then one machine word.
+pub(crate) const MAX_TOKENS: usize = 64;
 
-/// A non-empty set of scope tokens, written in order with single spaces.
+/// A set of 1 to 64 scope tokens. Its text has the tokens in ascending order, separated by single
+/// spaces.
+///
+/// ```
+/// use grantcore::Scope;
+///
+/// let scope: Scope = " write  read read".parse()?;
+/// assert_eq!(scope.to_string(), "read write");
+/// # Ok::<(), grantcore::ScopeError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Scope(Box<str>);
 
-/// Why a text is no scope.
+/// The reason why a text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScopeError {
-    /// No token in it.
+    /// The text has no token.
     #[error("a scope names at least one token")]
     Empty,
-    /// A character outside `%x21 / %x23-5B / %x5D-7E` (OAuth 2.1 App. A.4).
+    /// A token has a character outside `%x21 / %x23-5B / %x5D-7E` (OAuth 2.1 App. A.4).
     #[error("a scope token is made of printable ASCII without quote and backslash")]
     Character,
-    /// More than 64 different tokens.
+    /// The text has more than 64 different tokens.
     #[error("a scope has at most 64 tokens")]
     TooMany,
 }
 
 impl Scope {
-    /// Reads tokens separated by spaces. Order, repetition and extra spaces mean nothing.
-    ///
-    /// ```
-    /// # use grantcore::Scope;
-    /// assert_eq!(Scope::parse(" write  read read")?, Scope::parse("read write")?);
-    /// # Ok::<(), grantcore::ScopeError>(())
-    /// ```
+    /// Reads tokens separated by spaces. Order, repetitions and extra spaces do not matter.
     ///
     /// # Errors
-    /// [`ScopeError`] when there is no token, a malformed one, or more than 64.
+    /// [`ScopeError`] if there is no token, a malformed token, or more than 64.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         Self::from_tokens(text.split(' '))
     }
@@ -54,32 +58,32 @@ impl Scope {
         tokens.dedup();
         match tokens.len() {
             0 => Err(ScopeError::Empty),
-            1..=MOST_TOKENS => Ok(Self(tokens.join(" ").into())),
+            1..=MAX_TOKENS => Ok(Self(tokens.join(" ").into())),
             _ => Err(ScopeError::TooMany),
         }
     }
 
-    /// The tokens in order.
+    /// Returns the tokens in ascending order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ')
     }
 
-    /// Whether this token, letter case included, is in the set.
+    /// Returns whether the set contains this token. Letter case matters.
     pub fn contains(&self, token: &str) -> bool {
         self.tokens().any(|own| own == token)
     }
 
-    /// Whether every token of `other` is in this set.
+    /// Returns whether the set contains every token of `other`.
     pub fn covers(&self, other: &Scope) -> bool {
         other.tokens().all(|token| self.contains(token))
     }
 
-    /// The set as the protocol writes it.
+    /// Returns the text of the set, as the parameter `scope` has it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The bits of these tokens, or nothing if one of them is not in the set.
+    /// Returns the subset of these tokens, or `None` if the set lacks one of them.
     pub(crate) fn subset<'a>(&self, mut tokens: impl Iterator<Item = &'a str>) -> Option<Subset> {
         tokens.try_fold(Subset::NONE, |bits, token| {
             Some(bits.with(self.tokens().position(|own| own == token)?))
@@ -87,9 +91,29 @@ impl Scope {
     }
 }
 
-/// Whether this is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.
+/// Returns whether this is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        Self::parse(text)
+    }
+}
+
+impl AsRef<str> for Scope {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
 }
 
 impl fmt::Debug for Scope {
@@ -110,8 +134,9 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-/// Some members of an ordered list of at most 64: one bit each. An access token keeps its scope and
-/// resources this way. In text it is `all`, or the positions of the members.
+/// A subset of an ordered list of at most 64 members, with one bit for each. An access token keeps
+/// its scope and its resources as subsets. In formats for people it is `all`, or the positions of
+/// the members.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Subset(u64);
 
@@ -119,21 +144,17 @@ impl Subset {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const ALL: Self = Self(u64::MAX);
 
+    /// Returns the subset with the member at this position. A position above 63 adds no member.
     pub(crate) fn with(self, position: usize) -> Self {
-        Self(
-            self.0
-                | u32::try_from(position)
-                    .ok()
-                    .and_then(|shift| 1_u64.checked_shl(shift))
-                    .unwrap_or(0),
-        )
+        let shift = u32::try_from(position).ok();
+        Self(self.0 | shift.and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0))
     }
 
     pub(crate) fn has(self, position: usize) -> bool {
         self.0 & Self::NONE.with(position).0 != 0
     }
 
-    /// The members of the list that are in this subset.
+    /// Returns the members of the list that are in the subset.
     pub(crate) fn of<T>(self, list: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
         list.enumerate().filter(move |(position, _)| self.has(*position)).map(|(_, member)| member)
     }
@@ -145,7 +166,7 @@ impl Serialize for Subset {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (serializer.is_human_readable(), *self) {
             (true, Self::ALL) => serializer.serialize_str(ALL),
-            (true, _) => serializer.collect_seq(self.of(0..MOST_TOKENS)),
+            (true, _) => serializer.collect_seq(self.of(0..MAX_TOKENS)),
             (false, _) => serializer.serialize_u64(self.0),
         }
     }
@@ -159,7 +180,7 @@ impl<'de> Deserialize<'de> for Subset {
             type Value = Subset;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "\"{ALL}\", or positions from 0 to {} in their order", MOST_TOKENS - 1)
+                write!(f, "\"{ALL}\", or positions from 0 to {} in their order", MAX_TOKENS - 1)
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Subset, E> {
@@ -171,15 +192,17 @@ impl<'de> Deserialize<'de> for Subset {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut positions: A) -> Result<Subset, A::Error> {
-                let (mut subset, mut least) = (Subset::NONE, 0);
+                let mut subset = Subset::NONE;
+                let mut least = 0;
                 while let Some(position) = positions.next_element()? {
-                    if !(least..MOST_TOKENS).contains(&position) {
+                    if !(least..MAX_TOKENS).contains(&position) {
                         return Err(de::Error::invalid_value(
                             Unexpected::Unsigned(position as u64),
                             &self,
                         ));
                     }
-                    (subset, least) = (subset.with(position), position + 1);
+                    subset = subset.with(position);
+                    least = position + 1;
                 }
                 Ok(subset)
             }

@@ -1,9 +1,12 @@
 //! Secrets, the digests that records keep of them, and the derivation of a successor (RFC 6819
 //! §5.1.4.1.3).
 //!
-//! A [`Secret`] has no `Clone`, no `Display` and a redacted `Debug`: it is drawn, hashed, written
-//! into one response, and gone. Every hash in this crate is taken here, over at most 55 bytes where
-//! the input is ours: one block of SHA-256.
+//! A [`Secret`] is drawn, hashed, written into one response and wiped. It has no `Clone`, no
+//! `Display` and a redacted `Debug`. Wiping is done on drop by `zeroize`; it does not reach the
+//! copies that the compiler makes of a value that is moved.
+//!
+//! This file takes every hash of the crate. The input is at most 55 bytes where the crate chooses
+//! it, which is one block of SHA-256.
 
 use std::fmt;
 
@@ -11,12 +14,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
+use subtle::ConstantTimeEq as _;
+use zeroize::ZeroizeOnDrop;
 
-/// 256 random bits that only their holder knows.
+/// A secret of 256 random bits.
+#[derive(ZeroizeOnDrop)]
 pub(crate) struct Secret([u8; 32]);
 
-/// What a successor is derived for. The labels keep the two derivations of one rotation apart.
+/// The purpose of a derived secret. Its label keeps the two secrets of one rotation apart.
 #[derive(Clone, Copy)]
 pub(crate) enum Successor {
     Refresh,
@@ -24,18 +29,20 @@ pub(crate) enum Successor {
 }
 
 impl Secret {
-    /// A secret of these bytes, drawn or presented.
+    /// Makes a secret of drawn or presented bytes.
     pub(crate) fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// `SHA-256(secret)`: all that a record keeps.
+    /// Returns `SHA-256(secret)`, which records keep in place of the secret.
     pub(crate) fn digest(&self) -> Digest {
         Digest(Sha256::digest(self.0).into())
     }
 
-    /// `SHA-256(label ‖ secret ‖ salt)`: 55 bytes. Whoever holds the rotated secret can be given
-    /// its successor again; the record alone, which has salt and digests, yields nothing.
+    /// Returns `SHA-256(label ‖ secret ‖ salt)`, of 55 bytes.
+    ///
+    /// A client that repeats a rotation with the rotated secret gets the same successor again. A
+    /// stolen record has the salt and digests only, from which no secret can be derived.
     pub(crate) fn successor(&self, which: Successor, salt: &Salt) -> Self {
         let label: &[u8; 7] = match which {
             Successor::Refresh => b"refresh",
@@ -56,16 +63,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A SHA-256 digest, as records keep it; base64url in text formats.
+/// A SHA-256 digest as records keep it. In formats for people it is base64url.
 ///
-/// `==` is for records and maps. Whatever was presented by a client is compared with
-/// [`matches`](Self::matches).
+/// `==` is for records and maps. Use [`matches`](Self::matches) to compare with the digest of a value
+/// that a client presented.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of a text of any length: a client secret, a browser session's key, a code
-    /// verifier.
+    /// Returns the digest of a text of any length, such as a client secret or the key of a browser
+    /// session.
     pub fn of(text: &[u8]) -> Self {
         Self(Sha256::digest(text).into())
     }
@@ -78,10 +85,16 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Whether the two are equal, in a time that does not depend on where they differ. Compared as
-    /// four words.
+    /// Returns whether the two digests are equal. The time does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        same(&self.0, &other.0)
+        self.0.as_slice().ct_eq(&other.0).into()
+    }
+
+    /// Returns the first bytes of the digest.
+    #[expect(clippy::expect_used, reason = "N is checked when the crate is compiled")]
+    pub(crate) fn head<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= 32) };
+        *self.0.first_chunk().expect("a digest has 32 bytes")
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -89,21 +102,11 @@ impl Digest {
     }
 }
 
-/// Constant-time equality of fixed bytes, eight at a time.
-pub(crate) fn same<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
-    let (a_words, b_words) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail = a_words.remainder().ct_eq(b_words.remainder());
-    let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().unwrap_or_default());
-    a_words.zip(b_words).fold(tail, |same, (a, b)| same & word(a).ct_eq(&word(b))).into()
-}
-
-/// The salt of one rotation. Not a secret by itself: it says nothing without the secret it was used
-/// with.
+/// The salt of one rotation. It discloses nothing without the secret that was rotated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Salt(pub(crate) [u8; 16]);
 
-/// A record's fixed bytes travel as base64url text where the format is for people, as bytes
-/// elsewhere.
+/// Serializes the fixed bytes of a record: base64url in formats for people, bytes in others.
 pub(crate) fn serialize_bytes<S: Serializer>(
     bytes: &[u8],
     serializer: S,
@@ -115,6 +118,7 @@ pub(crate) fn serialize_bytes<S: Serializer>(
     }
 }
 
+/// Reads what [`serialize_bytes`] writes.
 pub(crate) fn deserialize_bytes<'de, D: Deserializer<'de>, const N: usize>(
     deserializer: D,
 ) -> Result<[u8; N], D::Error> {
@@ -144,7 +148,7 @@ pub(crate) fn deserialize_bytes<'de, D: Deserializer<'de>, const N: usize>(
     }
 }
 
-/// Serde for a newtype over fixed bytes, through the two functions above.
+/// Implements serde for a newtype over fixed bytes, by the two functions above.
 macro_rules! serde_bytes {
     ($name:ident) => {
         impl Serialize for $name {
@@ -165,12 +169,10 @@ pub(crate) use serde_bytes;
 serde_bytes!(Digest);
 serde_bytes!(Salt);
 
-/// A digest says nothing that is secret, but prints short: the first four bytes name it well enough
-/// for a person.
+/// Shows the first four bytes, which identify a digest well enough for a person.
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head: [u8; 4] = self.0.first_chunk().copied().unwrap_or_default();
-        write!(f, "Digest({:08x}…)", u32::from_be_bytes(head))
+        write!(f, "Digest({:08x}…)", u32::from_be_bytes(self.head()))
     }
 }
 

@@ -1,7 +1,9 @@
-//! Identifiers the host or a client chose, and display text that is never trusted.
+//! Identifiers that the host or a client chose, and untrusted text for pages and logs.
 
 use std::borrow::Borrow;
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use percent_encoding::percent_encode_byte;
@@ -18,30 +20,31 @@ pub struct ClientId(Arc<str>);
 /// A text that is not a `client_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a client_id is 1 to 2,048 printable ASCII characters")]
+#[non_exhaustive]
 pub struct ClientIdError;
 
 impl ClientId {
-    /// Takes an identifier the host chose.
+    /// Makes an identifier of this text.
     ///
     /// # Errors
-    /// [`ClientIdError`] if it is empty, longer than 2,048 bytes or not printable ASCII.
+    /// [`ClientIdError`] if the text is empty, longer than 2,048 bytes or not printable ASCII.
     pub fn new(text: impl AsRef<str>) -> Result<Self, ClientIdError> {
         Self::can_be(text.as_ref()).map(|text| Self(text.into())).ok_or(ClientIdError)
     }
 
-    /// Puts a server's own identifier together.
-    pub(crate) fn made(prefix: &str, random: &str) -> Self {
+    /// Makes an identifier that the server assigns.
+    pub(crate) fn from_parts(prefix: &str, random: &str) -> Self {
         Self([prefix, random].concat().into())
     }
 
-    /// The text, if it can be an identifier at all: only then is a store asked for it.
+    /// Returns the text if it can be an identifier. No store is asked for any other.
     pub(crate) fn can_be(text: &str) -> Option<&str> {
         let valid =
             (1..=2048).contains(&text.len()) && text.bytes().all(|b| (0x20..=0x7E).contains(&b));
         valid.then_some(text)
     }
 
-    /// The identifier as sent and stored.
+    /// Returns the text of the identifier.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -55,19 +58,28 @@ impl TryFrom<String> for ClientId {
     }
 }
 
-/// Who granted: the host's own stable name of a user account. Opaque to the core, cheap to clone.
+impl FromStr for ClientId {
+    type Err = ClientIdError;
+
+    fn from_str(text: &str) -> Result<Self, ClientIdError> {
+        Self::new(text)
+    }
+}
+
+/// The host's stable name of a user account (`sub` of RFC 7662 §2.2). Opaque to the crate, cheap to
+/// clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Subject(Arc<str>);
 
 impl Subject {
-    /// Takes the host's name of the account. It should never be reused for another person (OAuth
-    /// 2.1 §7.4).
+    /// Makes a subject of the host's name of an account. A name should never be reused for another
+    /// person (OAuth 2.1 §7.4).
     pub fn new(text: impl AsRef<str>) -> Self {
         Self(text.as_ref().into())
     }
 
-    /// The name as the host gave it.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,11 +91,25 @@ impl From<String> for Subject {
     }
 }
 
+impl FromStr for Subject {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self::new(text))
+    }
+}
+
 macro_rules! plain_text {
     ($name:ident) => {
         impl From<$name> for String {
             fn from(value: $name) -> Self {
                 (*value.0).to_owned()
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
             }
         }
 
@@ -95,7 +121,7 @@ macro_rules! plain_text {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
 
@@ -110,9 +136,10 @@ macro_rules! plain_text {
 plain_text!(ClientId);
 plain_text!(Subject);
 
-/// Cleans a name that somebody chose, such as a client's or a user's, for a page: without characters
-/// that are shown as nothing or reorder others, without blanks at its ends, at most 100 characters
-/// (CONSENT-14). It does not escape HTML.
+/// Cleans an untrusted name for a page, such as the name of a client or a user (CONSENT-14).
+///
+/// Removes characters that are invisible or reorder others, and blanks at both ends. Keeps at most
+/// 100 characters. Does not escape HTML.
 ///
 /// ```
 /// assert_eq!(grantcore::display_text(" Bank\u{202e}\u{200b} "), "Bank");
@@ -123,15 +150,17 @@ pub fn display_text(text: &str) -> String {
     shown.trim_end_matches(is_blank).to_owned()
 }
 
-/// Untrusted text for a log line: escapes control and non-ASCII characters, cut at 256 bytes with a
-/// mark (AUDIT-07), and before anything that may be a secret of this server's (I25).
+/// Cleans an untrusted text for a log line: escapes control and non-ASCII characters, and cuts the
+/// text at 256 bytes (AUDIT-07) and where a credential of this server begins (I25). An ellipsis
+/// marks a cut.
 pub(crate) fn log_text(text: &str) -> Box<str> {
     let kept = before_credential(text);
     let has_secret = kept.len() < text.len();
     let mut clean = String::with_capacity(kept.len().min(256));
     for c in kept.chars() {
-        let (start, printable) = (clean.len(), (' '..='~').contains(&c));
-        if printable {
+        let start = clean.len();
+        let is_printable = (' '..='~').contains(&c);
+        if is_printable {
             clean.push(c);
         } else {
             clean.extend(c.escape_default());
@@ -148,9 +177,9 @@ pub(crate) fn log_text(text: &str) -> Box<str> {
     clean.into()
 }
 
-/// Untrusted text for `error_description`: within `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2), at
-/// most `most` bytes, cut where a credential begins. Every other byte is percent-encoded; what is
-/// left out is marked by three periods.
+/// Cleans an untrusted text for `error_description`: percent-encodes every byte outside
+/// `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2), and cuts the text at `limit` bytes and where a
+/// credential of this server begins. Three periods mark a cut.
 pub(crate) fn error_text(text: &str, limit: usize) -> String {
     let shown = before_credential(text);
     let mut clean = String::with_capacity(shown.len().min(limit));

@@ -88,3 +88,4 @@ mod store_secrets;
 mod token;
 mod token_clients;
 mod user;
+mod values;

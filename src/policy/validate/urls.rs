@@ -1,36 +1,22 @@
 //! Checks the URLs of a policy.
 
-use url::Url;
-
 use super::super::builder::NamedEndpoints;
 use super::super::{Policy, PolicyError};
-use crate::value::loopback;
+use crate::value::uri::{Uri, canonical_issuer, is_same_origin, is_server_url};
 
 /// Checks that the issuer is a URL that can be one, in its canonical spelling.
 pub(super) fn check_issuer(issuer: &str, loopback_http: bool) -> Result<(), PolicyError> {
     let refused = || PolicyError::Issuer { issuer: issuer.to_owned() };
-    let lower_scheme = match issuer.split_once("://") {
-        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
-        None => return Err(refused()),
-    };
+    // A scheme in upper case is a matter of spelling, which has an error of its own.
+    let lower_scheme = Uri::split(issuer).ok_or_else(refused)?.with_lower_scheme();
     if !is_server_url(&lower_scheme, loopback_http) || issuer.contains('?') {
         return Err(refused());
     }
-    let canonical = canonical(issuer).ok_or_else(refused)?;
+    let canonical = canonical_issuer(issuer).ok_or_else(refused)?;
     if issuer == canonical {
         return Ok(());
     }
     Err(PolicyError::IssuerSpelling { issuer: issuer.to_owned(), canonical })
-}
-
-/// Returns the canonical spelling of an issuer: lower-case scheme and host, no default port, no dot
-/// segments, and no slash in the place of a path. The slash at the end of a path is part of it:
-/// `https://h/t1/` and `https://h/t1` are two issuers.
-fn canonical(issuer: &str) -> Option<String> {
-    let url = Url::parse(issuer).ok()?;
-    let text = url.as_str();
-    let text = if url.path() == "/" { text.strip_suffix('/').unwrap_or(text) } else { text };
-    Some(text.to_owned())
 }
 
 /// Checks that each endpoint is a URL of the issuer's origin: what the metadata name is this
@@ -60,8 +46,6 @@ pub(super) fn check_endpoints(
             return Err(PolicyError::EndpointOff { endpoint, feature, url: url.clone() });
         }
     }
-    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin());
-    let issuer_origin = origin(&policy.issuer);
     for (endpoint, url) in [
         ("authorization_endpoint", &policy.authorization_endpoint),
         ("token_endpoint", &policy.token_endpoint),
@@ -69,7 +53,7 @@ pub(super) fn check_endpoints(
         ("revocation_endpoint", &policy.revocation_endpoint),
         ("introspection_endpoint", &policy.introspection_endpoint),
     ] {
-        let is_own = is_server_url(url, loopback_http) && origin(url) == issuer_origin;
+        let is_own = is_server_url(url, loopback_http) && is_same_origin(url, &policy.issuer);
         // Each registration has its own URL below the endpoint.
         let has_no_place_below = endpoint == "registration_endpoint" && url.contains('?');
         if !is_own || has_no_place_below {
@@ -77,30 +61,4 @@ pub(super) fn check_endpoints(
         }
     }
     Ok(())
-}
-
-/// Returns whether this is an `https` URL with a host and without user, password and fragment. With
-/// `loopback_http`, `http` on a loopback host is one too.
-pub(super) fn is_server_url(text: &str, loopback_http: bool) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
-    let scheme_ok = match url.scheme() {
-        "https" => true,
-        "http" => {
-            loopback_http && url.host_str().is_some_and(|host| loopback::LITERALS.contains(&host))
-        }
-        _ => false,
-    };
-    // The parser adds a slash or two that are missing. What is published must have them.
-    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
-        return false;
-    };
-    let has_host = url.has_host() && !rest.is_empty() && !rest.starts_with(['/', '?']);
-    // A challenge quotes these URLs (RFC 6750 §3), and nothing in them may end the quote.
-    let is_plain = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'));
-    scheme_ok
-        && is_plain
-        && has_host
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.fragment().is_none()
 }

@@ -1,13 +1,14 @@
-//! Members that describe a client to people. No decision depends on them, so that one that does not
-//! fit is left out and ends nothing.
+//! Members that describe a client to people. No decision depends on them, so an unusable member is
+//! left out and does not refuse the metadata.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Dropped;
-use crate::client::{ApplicationType, ClientDescription, is_page};
+use crate::client::{ApplicationType, ClientDescription};
+use crate::value::uri::is_page;
 
-/// The members as they came.
+/// The members as they were sent.
 pub(super) struct Members {
     pub(super) name: Option<Value>,
     pub(super) uri: Option<Value>,
@@ -20,28 +21,28 @@ pub(super) struct Members {
     pub(super) software_version: Option<Value>,
 }
 
-/// Keeps what can be shown.
+/// Reads the members that can be shown, and records the others as dropped.
 pub(super) fn read(members: Members, dropped: &mut Dropped) -> ClientDescription {
-    let mut keep = Keep { dropped };
+    let mut reader = Reader { dropped };
     ClientDescription {
-        name: keep.text("client_name", members.name),
-        uri: keep.page("client_uri", members.uri),
-        logo_uri: keep.page("logo_uri", members.logo_uri),
-        tos_uri: keep.page("tos_uri", members.tos_uri),
-        policy_uri: keep.page("policy_uri", members.policy_uri),
-        contacts: keep.contacts(members.contacts),
-        application_type: keep.application_type(members.application_type),
-        software_id: keep.text("software_id", members.software_id),
-        software_version: keep.text("software_version", members.software_version),
+        name: reader.text("client_name", members.name),
+        uri: reader.page("client_uri", members.uri),
+        logo_uri: reader.page("logo_uri", members.logo_uri),
+        tos_uri: reader.page("tos_uri", members.tos_uri),
+        policy_uri: reader.page("policy_uri", members.policy_uri),
+        contacts: reader.contacts(members.contacts),
+        application_type: reader.application_type(members.application_type),
+        software_id: reader.text("software_id", members.software_id),
+        software_version: reader.text("software_version", members.software_version),
     }
 }
 
-struct Keep<'a> {
+struct Reader<'a> {
     dropped: &'a mut Dropped,
 }
 
-impl Keep<'_> {
-    /// A string. An empty one says as little as none.
+impl Reader<'_> {
+    /// Reads a string. An empty string counts as absent.
     fn text(&mut self, member: &'static str, value: Option<Value>) -> Option<String> {
         match value? {
             Value::String(text) => Some(text).filter(|text| !text.is_empty()),
@@ -49,7 +50,7 @@ impl Keep<'_> {
         }
     }
 
-    /// The `https` URL of a page that can be shown.
+    /// Reads the `https` URL of a page that can be shown.
     fn page(&mut self, member: &'static str, value: Option<Value>) -> Option<String> {
         match self.text(member, value)? {
             uri if is_page(&uri) => Some(uri),

@@ -1,5 +1,5 @@
-//! What the event of a registration or a metadata document records: the members that this server
-//! left out of the client's record, and the sender.
+//! Details for the event of a registration or a metadata document: the values that the server left
+//! out of the client's record, and the sender.
 
 use crate::refusal::{listed, quoted};
 
@@ -11,12 +11,12 @@ pub(crate) struct Dropped {
 }
 
 impl Dropped {
-    /// A whole member.
+    /// Records a whole member.
     pub(super) fn member(&mut self, member: &'static str) {
         self.parts.push(member.to_owned());
     }
 
-    /// Some values of a list.
+    /// Records some values of a list.
     pub(super) fn values<'a>(
         &mut self,
         member: &'static str,
@@ -28,7 +28,7 @@ impl Dropped {
         }
     }
 
-    /// Scope tokens that are not open to the client.
+    /// Records scope tokens that are not open to the client.
     pub(super) fn scope(&mut self, tokens: &[&str]) {
         self.scope = Some(format!("scope_dropped: {}.", listed(tokens.iter().copied())));
     }

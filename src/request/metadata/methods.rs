@@ -1,6 +1,6 @@
-//! The ways in which a client says it can authenticate: `token_endpoint_auth_method` (RFC 7591 §2)
-//! and `token_endpoint_auth_methods_supported` (OpenID Connect Relying Party Metadata Choices §2),
-//! and the one of them that is used (KEYS-01 to KEYS-08).
+//! The authentication methods that a client offers, and the choice of one (KEYS-01 to KEYS-08). The
+//! members are `token_endpoint_auth_method` (RFC 7591 §2) and
+//! `token_endpoint_auth_methods_supported` (OpenID Connect Relying Party Metadata Choices §2).
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::reason::Reason;
 use crate::refusal::{Fault, listed};
 use crate::value::auth_method::AuthMethod;
 
-/// How many different methods a list may name.
-const MOST_LISTED: usize = 16;
+/// The most different methods of a list.
+const MAX_LISTED: usize = 16;
 
-/// Methods by a secret that both sides know. A document is public, and can have none.
+/// The methods by a shared secret. A metadata document is public and cannot contain one.
 const SHARED_SECRETS: [&str; 3] =
     ["client_secret_basic", "client_secret_post", "client_secret_jwt"];
 
-/// What a client offers: one method, a list, or both.
+/// The methods that a client offers: one method, a list, or both.
 pub(super) struct OfferedMethods {
     single: Option<String>,
     list: Option<BTreeSet<String>>,
 }
 
 impl OfferedMethods {
-    /// Reads both members. Where both are there, the single method must be in the list.
+    /// Reads both members. If both are there, the list must contain the single method.
     pub(super) fn read(single: Option<Value>, list: Option<Value>) -> Result<Self, Fault> {
         let single = text(single, Reason::MetadataAuthMethod)?;
         let list = texts(list, Reason::MetadataAuthMethod)?;
@@ -36,9 +36,9 @@ impl OfferedMethods {
             (_, Some(list)) if list.is_empty() => {
                 Err(Reason::MetadataAuthMethod.hint("Received: an empty list."))
             }
-            (_, Some(list)) if list.len() > MOST_LISTED => {
+            (_, Some(list)) if list.len() > MAX_LISTED => {
                 let hint =
-                    format!("Received: {} methods. At most {MOST_LISTED} are read.", list.len());
+                    format!("Received: {} methods. At most {MAX_LISTED} are read.", list.len());
                 Err(Reason::MetadataAuthMethod.hint(hint))
             }
             (Some(single), Some(list)) if !list.contains(single) => {
@@ -50,10 +50,12 @@ impl OfferedMethods {
         }
     }
 
-    /// The method of a registration: the single one if the server offers it, else the strongest of
-    /// the list that it offers. A single method without a list is answered with the nearest one that
-    /// is offered (CLIENT-24), except one that needs more than a secret: whoever asks to prove
-    /// itself by a key is never registered for less.
+    /// Returns the method of a registration: the single method if the server offers it, or else the
+    /// strongest method of the list that the server offers.
+    ///
+    /// A single method without a list gets the nearest method that the server offers (CLIENT-24). A
+    /// method that the crate does not support, such as one by a key, is refused: a weaker one would
+    /// be a downgrade.
     pub(super) fn for_registration(
         &self,
         offered: AuthMethods,
@@ -78,9 +80,9 @@ impl OfferedMethods {
         })
     }
 
-    /// The method of a document, which is `none`: a public document cannot hold a secret, and this
-    /// server verifies no keys. A document that names no method means `none` (AMB-30). One that
-    /// names others alone shares no method with this server, which is no reason to guess one.
+    /// Returns the method of a document, which is `none`: a public document cannot contain a secret,
+    /// and this server verifies no keys. A document without a method means `none` (AMB-30). A
+    /// document that names other methods only is refused.
     pub(super) fn for_document(&self) -> Result<Option<AuthMethod>, Fault> {
         if let Some(shared) = self.names().find(|name| SHARED_SECRETS.contains(name)) {
             let hint = "A document is public and can name no method by a shared secret.";
@@ -95,7 +97,7 @@ impl OfferedMethods {
         Ok(Some(AuthMethod::None))
     }
 
-    /// Every name in either member.
+    /// Returns the names of both members, each once.
     fn names(&self) -> impl Iterator<Item = &str> {
         let listed = self.list.iter().flatten().map(String::as_str);
         let single = self.single.as_deref().filter(|_| self.list.is_none());

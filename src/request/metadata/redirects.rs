@@ -1,4 +1,4 @@
-//! The redirect URIs of a registration or document: those that can be used.
+//! The choice of the redirect URIs of a registration or document that can be used.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use crate::client::ApplicationType;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::{Fault, host_hint, quoted};
-use crate::value::redirect_uri::{RegisteredRedirectUri, scheme};
+use crate::value::redirect_uri::RegisteredRedirectUri;
+use crate::value::uri::Uri;
 
-/// Keeps the URIs that can be used. One that cannot be used is left out if others can: it leads
-/// nowhere. A scheme that runs code or reads files ends the registration whatever stands beside it,
-/// for no honest client names one.
-pub(super) fn judge(
+/// Returns the URIs that can be used. Other URIs are left out if at least one can be used. A scheme
+/// that runs code or reads files refuses the metadata in any case, because no honest client names
+/// one.
+pub(super) fn select(
     named: Vec<String>,
     application_type: Option<ApplicationType>,
     policy: &Policy,
@@ -26,7 +27,7 @@ pub(super) fn judge(
     let mut usable = Vec::new();
     let mut seen = BTreeSet::new();
     let mut unusable = Vec::new();
-    // One that is named twice is registered once.
+    // A repeated URI is registered once.
     for uri in named.into_iter().filter(|uri| seen.insert(uri.clone())) {
         match RegisteredRedirectUri::parse(&uri, policy.redirect_rules()) {
             Ok(parsed) if is_web && parsed.is_loopback() => {
@@ -50,12 +51,12 @@ pub(super) fn judge(
     Ok(usable)
 }
 
-/// The refusal of one URI: which one, and what would be right where that can be said.
+/// Makes the fault of one URI, with the correction if there is one.
 fn fault(uri: &str, reason: Reason) -> Fault {
     let hint = match reason {
         Reason::RegisteredUriLong => Some(format!("It has {} bytes.", uri.len())),
-        Reason::RegisteredUriPrivateUse => scheme(uri).map(|scheme| {
-            format!("The setting private_use_schemes does not admit {}.", quoted(scheme))
+        Reason::RegisteredUriPrivateUse => Uri::split(uri).map(|uri| {
+            format!("The setting private_use_schemes does not admit {}.", quoted(uri.scheme()))
         }),
         Reason::RegisteredUriCharacter
         | Reason::RegisteredUriHost

@@ -1,5 +1,5 @@
-//! The fields of records: the only way back in. Kept off the public types, so that no text becomes
-//! a registered or a verified URI by deserializing it.
+//! Serde of redirect URIs for the fields of records. The public types do not implement it: no text
+//! becomes a registered or a verified URI by deserialization.
 
 use serde::{Deserialize, Deserializer, Serializer};
 

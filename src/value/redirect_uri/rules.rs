@@ -1,42 +1,40 @@
-//! The operator's rules for redirect URIs, and the schemes that no rule admits.
+//! The operator's rules for redirect URIs, and the schemes that are never accepted.
 
 use serde::{Deserialize, Serialize};
 
 use super::RedirectUriError;
 
-/// The rules of registration and of the loopback exemption. The default is safe; each departure
-/// says what it costs.
+/// The rules for redirect URIs at registration, and for the ports of loopback URIs. The defaults are
+/// safe; each setter names the cost of a departure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "rules do nothing until a policy or a client is built with them"]
 pub struct RedirectRules {
-    /// Whose port may differ between registration and request. Default: loopback IP literals and
-    /// `localhost`.
+    /// The loopback hosts whose port may differ between registration and request.
     pub(crate) loopback_ports: LoopbackPorts,
-    /// Which private-use schemes may be registered. Default: those shaped like a reversed domain
-    /// name.
+    /// The private-use schemes that may be registered.
     pub(crate) private_use_schemes: PrivateUseSchemes,
-    /// How many URIs one client may register. Default: 10.
+    /// The most URIs that one client may register.
     pub(crate) limit: usize,
 }
 
-/// For which `http` loopback URIs the requested port may differ from the registered one (REDIR-12
-/// to -15).
+/// The `http` loopback URIs whose requested port may differ from the registered one (REDIR-12 to
+/// -15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "RFC 8252 knows no further hosts")]
 pub enum LoopbackPorts {
-    /// None: byte equality only. Native clients that listen on a fresh port each time then cannot
-    /// connect.
+    /// None. Native clients that listen on a fresh port each time cannot connect.
     Off,
-    /// `127.0.0.1` and `[::1]`, as RFC 8252 §7.3 demands.
+    /// Those of `127.0.0.1` and `[::1]`, as RFC 8252 §7.3 requires.
     IpLiterals,
-    /// `localhost` as well, which most native clients register (RFC 8252 §8.3 advises against, the
-    /// field ignores it).
+    /// Those of `localhost` as well. RFC 8252 §8.3 advises against `localhost`, but most native
+    /// clients register it.
     #[default]
     IpLiteralsAndLocalhost,
 }
 
-/// The private-use schemes that widely used editors register in redirect URIs, none of which is a
-/// reversed domain name (AMB-03). For [`PrivateUseSchemes::ReverseDomainAnd`].
+/// The private-use schemes that widely used editors register in redirect URIs. None is a reversed
+/// domain name (AMB-03). Use them with [`PrivateUseSchemes::ReverseDomainAnd`].
 ///
 /// ```
 /// use grantcore::{EDITOR_SCHEMES, PrivateUseSchemes, RedirectRules};
@@ -49,15 +47,17 @@ pub enum LoopbackPorts {
 /// ```
 pub const EDITOR_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "windsurf"];
 
-/// Which private-use URI schemes may be registered (OAuth 2.1 §8.4.3).
+/// The private-use URI schemes that may be registered (OAuth 2.1 §8.4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PrivateUseSchemes {
-    /// None: `https` and loopback `http` only, as MCP demands.
+    /// None. Only `https` and loopback `http` are accepted, as MCP requires.
     Deny,
-    /// `com.example.app:` and the like: a scheme with a period in it.
+    /// Schemes that contain a period, such as `com.example.app`.
     #[default]
     ReverseDomain,
-    /// As above, and these by name. A short name can be claimed by any application on the device.
+    /// Schemes that contain a period, and these. Any application on the device can claim a short
+    /// scheme.
     ReverseDomainAnd(Vec<String>),
 }
 
@@ -112,8 +112,8 @@ impl RedirectRules {
     }
 }
 
-/// Schemes that run code, read files or leave the web. Refused whatever the rules say, at
-/// registration and again at each request.
+/// Schemes that run code, read files or leave the web. No rule admits them, neither at registration
+/// nor at a request.
 const FORBIDDEN_SCHEMES: [&str; 20] = [
     "about",
     "blob",
@@ -137,18 +137,18 @@ const FORBIDDEN_SCHEMES: [&str; 20] = [
     "wss",
 ];
 
-pub(super) fn judge_private(
+pub(super) fn check_private_use(
     scheme: &str,
     rules: &PrivateUseSchemes,
 ) -> Result<(), RedirectUriError> {
-    let admitted = match rules {
+    let is_admitted = match rules {
         PrivateUseSchemes::Deny => false,
         PrivateUseSchemes::ReverseDomain => scheme.contains('.'),
         PrivateUseSchemes::ReverseDomainAnd(named) => {
             scheme.contains('.') || named.iter().any(|name| name.eq_ignore_ascii_case(scheme))
         }
     };
-    if admitted { Ok(()) } else { Err(RedirectUriError::PrivateUseScheme) }
+    if is_admitted { Ok(()) } else { Err(RedirectUriError::PrivateUseScheme) }
 }
 
 pub(super) fn is_forbidden(scheme: &str) -> bool {

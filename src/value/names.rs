@@ -1,4 +1,5 @@
-//! Enums whose variants have one stable name each: error codes, reasons, kinds of events.
+//! Enums whose variants have one stable name each: error codes, reasons, kinds of events, grant
+//! types.
 //!
 //! A name is what goes over the wire or into a log, and never changes. The macros give each enum
 //! `ALL`, `from_name`, `Display`, `AsRef<str>`, `FromStr` and `Serialize`, all by that name.
@@ -10,9 +11,9 @@ pub struct NameError {
     pub(crate) expected: &'static str,
 }
 
-/// Implements reading and writing by name. The type has `ALL` and a method of the given name that
+/// Implements reading and printing by name. The type has `ALL` and a method of the given name that
 /// returns the name of a value.
-macro_rules! impl_names {
+macro_rules! impl_name_texts {
     ($Type:ident, $name:ident, $expected:literal) => {
         impl $Type {
             /// Returns the value of this name, or `None` if no value has it.
@@ -34,12 +35,19 @@ macro_rules! impl_names {
         }
 
         impl std::str::FromStr for $Type {
-            type Err = $crate::reason::NameError;
+            type Err = $crate::value::names::NameError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::from_name(text).ok_or($crate::reason::NameError { expected: $expected })
+                Self::from_name(text).ok_or($crate::value::names::NameError { expected: $expected })
             }
         }
+    };
+}
+
+/// Implements reading, printing and serializing by name.
+macro_rules! impl_names {
+    ($Type:ident, $name:ident, $expected:literal) => {
+        $crate::value::names::impl_name_texts!($Type, $name, $expected);
 
         /// Serializes the name.
         impl serde::Serialize for $Type {
@@ -75,9 +83,10 @@ macro_rules! named_enum {
             }
         }
 
-        $crate::reason::impl_names!($Type, $name, $expected);
+        $crate::value::names::impl_names!($Type, $name, $expected);
     };
 }
 
+pub(crate) use impl_name_texts;
 pub(crate) use impl_names;
 pub(crate) use named_enum;
