@@ -6,6 +6,18 @@ CREATE TABLE balances (
     balance INTEGER NOT NULL CHECK (balance >= 0)
 ) WITHOUT ROWID, STRICT;
 
+-- The browsers that are signed in, in the order of their sign-ins. No token is here in clear.
+CREATE TABLE sessions (
+    id       INTEGER PRIMARY KEY,
+    digest   TEXT NOT NULL UNIQUE, -- SHA-256 of the session's token
+    subject  TEXT NOT NULL,
+    password TEXT NOT NULL, -- SHA-256 of the hash of the password that opened it
+    expires  INTEGER NOT NULL -- seconds since 1970
+) STRICT;
+
+CREATE INDEX sessions_by_subject ON sessions (subject, id);
+CREATE INDEX sessions_by_expiry ON sessions (expires);
+
 -- The audit log, in the order of `id`. It holds no secret.
 CREATE TABLE trail (
     id          INTEGER PRIMARY KEY,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
@@ -85,6 +86,16 @@ impl Accounts {
     /// Returns whether the account administers this server.
     pub(crate) fn is_admin(&self, name: &str) -> bool {
         self.entries.get(name).is_some_and(|entry| entry.is_admin)
+    }
+
+    /// Returns a digest of the account's password hash, in base64url, which changes whenever the
+    /// password does. Returns `None` if there is no such account.
+    pub(crate) fn password_digest(&self, name: &str) -> Option<String> {
+        let digest = match &self.entries.get(name)?.password {
+            Password::Demo => Sha256::digest("demonstration"),
+            Password::Hash(hash) => Sha256::digest(hash.to_string()),
+        };
+        Some(URL_SAFE_NO_PAD.encode(digest))
     }
 
     /// The names and passwords that pages and the start message may show: the demonstration's, or

@@ -1,10 +1,13 @@
-//! What every route shares: the authorization server, the sessions, and how refusals and failures
-//! become pages.
+//! The state that all routes share: the authorization server and the sessions. Refusals and failures
+//! become pages here.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
-use axum::http::HeaderMap;
+use axum::extract::OptionalFromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::{Endpoint, Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
 use grantcore_fetch::DocumentFetcher;
@@ -12,9 +15,9 @@ use grantcore_fetch::DocumentFetcher;
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::kept::Kept;
-use crate::pages::{Nav, Onward, Page, Problem};
+use crate::pages::{Nav, Onward, Page, Problem, Refused};
 use crate::routes::Unread;
-use crate::sessions::{Cookie, Session, Sessions};
+use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::store::{Backend, BackendError};
 use crate::tasks::Tasks;
 use crate::trail::Trail;
@@ -28,28 +31,34 @@ pub(crate) struct App {
     pub(crate) attempts: Attempts,
     pub(crate) sessions: Sessions,
     pub(crate) kept: Kept,
-    pub(crate) session_cookie: Cookie,
-    pub(crate) form_cookie: Cookie,
+    pub(crate) session_cookie: TokenCookie,
+    pub(crate) form_cookie: TokenCookie,
     pub(crate) issuer: Issuer,
     pub(crate) documents: DocumentFetcher,
 }
 
 impl App {
-    /// The session of the browser that sent these headers, if it is signed in.
-    pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        self.session_cookie
-            .read(headers)
-            .and_then(|token| self.sessions.find(&token, SystemTime::now()))
+    /// Returns the session of the browser that sent these headers, or `None` if it is not signed in.
+    pub(crate) async fn session(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<Session>, SessionUnavailable> {
+        let Some(token) = self.session_cookie.read(headers) else { return Ok(None) };
+        let found = self.sessions.find(&token, &self.accounts, SystemTime::now().into()).await;
+        found.map_err(|error| {
+            tracing::error!(%error, "a session could not be looked up");
+            SessionUnavailable
+        })
     }
 
-    /// The ways through the pages for this user, or for somebody who is not signed in.
+    /// Returns the links between the pages for this user, or for a visitor who is not signed in.
     pub(crate) fn nav(&self, subject: Option<&str>) -> Nav {
         let is_admin = subject.is_some_and(|subject| self.accounts.is_admin(subject));
         Nav { is_admin, ..Nav::of(subject) }
     }
 
-    /// A refusal at the authorization endpoint: the redirect that it allows, or the banner in place
-    /// of Allow.
+    /// Returns the response to a refusal at the authorization endpoint: the redirect that it allows,
+    /// or a page with a banner in place of Allow.
     pub(crate) fn refused(&self, refusal: &Refusal, reload_url: Option<String>) -> Response {
         let policy = self.oauth.policy();
         let reply = refusal.reply(policy);
@@ -71,29 +80,29 @@ impl App {
             at: crate::pages::utc(SystemTime::now().into()),
         };
         let mut response = Page(page).into_response();
-        // The page is the host's own; what the library says beside it (how long to wait, which
-        // methods there are) is kept.
+        // The page is the host's own. The library's headers (how long to wait, which methods there
+        // are) are kept.
         for (name, value) in respond(reply).headers() {
             response.headers_mut().entry(name).or_insert(value.clone());
         }
         response
     }
 
-    /// A request whose body was not read, for a program.
+    /// Returns the response to a program whose request has a body that was not read.
     pub(crate) async fn unread(&self, unread: Unread, endpoint: Endpoint) -> Response {
         let refusal =
             self.oauth.refuse(Refusal::plain(unread.reason(endpoint), endpoint), None).await;
         respond(refusal.reply(self.oauth.policy()))
     }
 
-    /// A refusal of the host's own at the authorization endpoint.
+    /// Refuses a request at the authorization endpoint for a reason of the host's own.
     pub(crate) async fn refuse(&self, reason: Reason) -> Response {
         let refusal =
             self.oauth.refuse(Refusal::plain(reason, Endpoint::Authorization), None).await;
         self.refused(&refusal, None)
     }
 
-    /// The page of a call that did not succeed. `reload_url` leads back to the request.
+    /// Returns the page of a call that did not succeed. `reload_url` leads back to the request.
     pub(crate) fn failed(
         &self,
         error: &Error<BackendError>,
@@ -103,7 +112,7 @@ impl App {
         self.refused(error.refusal(), reload_url)
     }
 
-    /// The response of a call to a program.
+    /// Returns the response to a program's call.
     pub(crate) fn reply(&self, reply: Result<Reply, Error<BackendError>>) -> Response {
         respond(reply.unwrap_or_else(|error| {
             log_failure(&error);
@@ -112,20 +121,53 @@ impl App {
     }
 }
 
+/// The database failed while a session was looked up. The cause is in the log.
+#[derive(Debug)]
+pub(crate) struct SessionUnavailable;
+
+impl IntoResponse for SessionUnavailable {
+    fn into_response(self) -> Response {
+        not_now(Nav::of(None))
+    }
+}
+
+/// Makes `Option<Session>` an argument of a handler: `None` for a browser that is not signed in.
+impl OptionalFromRequestParts<Arc<App>> for Session {
+    type Rejection = SessionUnavailable;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &Arc<App>,
+    ) -> Result<Option<Self>, SessionUnavailable> {
+        app.session(&parts.headers).await
+    }
+}
+
 impl Session {
-    /// The user, as the library wants to know them.
+    /// Returns the user as the library takes one.
     #[expect(clippy::expect_used, reason = "accounts have names, and a binding is a digest")]
     pub(crate) fn user(&self) -> User<'_> {
         User::new(&self.subject, self.binding.as_bytes()).expect("a session is of an account")
     }
 }
 
-/// The longest `Location` that is sent as a header. With the other headers it stays below the 4 KiB
-/// that reverse proxies read by default (nginx: `proxy_buffer_size`).
+/// Returns the page for a database that fails.
+pub(crate) fn not_now(nav: Nav) -> Response {
+    Page(Refused {
+        nav,
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Not now",
+        message: "The server cannot answer now. Try again later.",
+    })
+    .into_response()
+}
+
+/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
+/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
 const LONGEST_LOCATION: usize = 3_000;
 
-/// A redirect to the client. Its state can be 4 KiB, and three times that when it is encoded: a
-/// longer address is on a page, which leads there by itself.
+/// Redirects to the client. Its state can be 4 KiB, and three times that when it is encoded. An
+/// address that is too long for a header is on a page, which leads there by itself.
 pub(crate) fn to_client(reply: Reply) -> Response {
     match reply.header("location") {
         Some(location) if location.len() > LONGEST_LOCATION => {
@@ -135,13 +177,13 @@ pub(crate) fn to_client(reply: Reply) -> Response {
     }
 }
 
-/// A reply of the library, sent as it is.
+/// Returns a reply of the library as it is.
 pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
-/// The log's line for each call of an endpoint; of a refusal, where its cause and fix are told. The
-/// event has no secret in it.
+/// Logs a line for each call of an endpoint, and for a refusal the address of its cause and fix. The
+/// event holds no secret.
 pub(crate) fn log_event(event: &Event) {
     let reason = event.reason.map(Reason::name);
     let see = reason.map(|reason| format!("/troubleshooting#{reason}"));
@@ -153,7 +195,7 @@ pub(crate) fn log_event(event: &Event) {
     tracing::info!(kind, reason, detail = event.detail.as_deref(), error, client, subject, flow, correlation = %event.correlation, see, "oauth");
 }
 
-/// Logs what only the operator learns of a call that did not succeed: why the database failed.
+/// Logs why the database failed, which only the operator learns.
 pub(crate) fn log_failure(error: &Error<BackendError>) {
     if let Some(failure) = error.failure() {
         tracing::error!(error = %failure.cause, correlation = %failure.event.correlation, "the database failed");

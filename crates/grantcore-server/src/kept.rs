@@ -2,7 +2,7 @@
 //!
 //! A request is kept on the server, so that the redirects to the login page and back are short:
 //! reverse proxies refuse a long `Location` (nginx: 4 KiB by default), and clients send states of
-//! 4 KiB. Requests are kept in memory, as sessions are, and are bounded per browser and in all. The
+//! 4 KiB. Requests are kept in memory, unlike sessions, and are bounded per browser and in all. The
 //! forms of the login page and the consent page have the request too, so nothing is lost by a
 //! restart, or if another server receives the form.
 

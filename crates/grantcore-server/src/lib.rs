@@ -1,9 +1,11 @@
 //! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
 //! an MCP endpoint, in one process.
 //!
-//! Read it in this order: `setup.rs` (what is protected, for whom), `routes.rs` (where everything
-//! is), `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
-//! token endpoint and the guard), `routes/clients.rs` (clients that nobody has heard of), `store.rs` (where all of it is kept), `trail.rs` (what happened).
+//! Read it in this order: `setup.rs` (the policy and the clients), `routes.rs` (the addresses),
+//! `routes/authorize.rs` (login and consent between the library's calls), `sessions.rs` (browsers
+//! that are signed in), `routes/api.rs` (the token endpoint and the guard), `routes/clients.rs`
+//! (clients that register themselves or publish a document), `store.rs` (the database), `trail.rs`
+//! (the audit log).
 
 mod accounts;
 mod app;
@@ -41,21 +43,21 @@ use crate::config::{Command, Config, Issuer};
 use crate::kept::Kept;
 use crate::network::connections::Connections;
 use crate::network::source::TrustedProxies;
-use crate::sessions::{Cookie, Sessions};
+use crate::sessions::{Sessions, TokenCookie};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
 use crate::tasks::Tasks;
 use crate::trail::Trail;
 
-/// What can keep the server from starting, to be shown to whoever started it.
+/// Why the server did not start, as a message for the person who started it.
 pub type StartError = Box<dyn Error + Send + Sync>;
 
-/// How many browsers may be signed in at once; the longest signed in make room.
-const MOST_SESSIONS: usize = 100_000;
+/// How many browsers may be signed in to one account at once. The oldest sign-in makes room.
+const MOST_SESSIONS: usize = 100;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// The longest password that is hashed, in bytes.
 const LONGEST_PASSWORD: u64 = 4096;
-/// How long requests may go on after the server was told to stop.
+/// How long requests may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// A server that listens.
@@ -63,11 +65,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Running {
     address: SocketAddr,
     issuer: String,
-    /// The demonstration's accounts and passwords, where they are there.
+    /// The demonstration's accounts and passwords, or none if there is a file of accounts.
     shown: Vec<(String, String)>,
-    /// Whether the client with the published secret is there.
+    /// Whether the client with the published secret exists.
     has_published_client: bool,
-    /// Whether strangers can make it call what listens on this machine.
+    /// Whether strangers can make the server call what listens on this machine.
     is_exposed: bool,
     trail: Trail,
     tasks: Tasks,
@@ -79,8 +81,8 @@ impl Running {
     /// Starts a server by command line arguments, the program's name first.
     ///
     /// # Errors
-    /// When an argument is wrong, the policy cannot be kept, the database cannot be opened or the
-    /// address is taken.
+    /// [`StartError`] if an argument is wrong, the policy is not valid, the database cannot be opened
+    /// or the address is taken.
     pub async fn start(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, StartError> {
@@ -120,6 +122,9 @@ impl Running {
         let bounds =
             TrailBounds { retention: records.trail_retention, events: records.trail_events };
         tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
+        let lifetime = config.lifetimes.session_lifetime;
+        let sessions = Sessions::new(backend.ledger().clone(), lifetime, MOST_SESSIONS);
+        let is_https = issuer.is_https();
         let app = Arc::new(App {
             oauth: Server::new(policy, backend, FromStore)
                 .with_observer(app::log_event)
@@ -129,13 +134,9 @@ impl Running {
             accounts,
             attempts: Attempts::default(),
             kept: Kept::default(),
-            sessions: Sessions::new(config.lifetimes.session_lifetime, MOST_SESSIONS),
-            session_cookie: Cookie::session(
-                issuer.is_https(),
-                issuer.site(),
-                config.lifetimes.session_lifetime,
-            ),
-            form_cookie: Cookie::form(issuer.is_https(), issuer.site()),
+            sessions,
+            session_cookie: TokenCookie::session(is_https, issuer.site(), lifetime),
+            form_cookie: TokenCookie::form(is_https, issuer.site()),
             issuer: issuer.clone(),
             documents,
         });
@@ -159,21 +160,21 @@ impl Running {
         })
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its issuer, the base of all its URLs.
+    /// Returns the issuer, which is the base of all URLs of the server.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Stops it: no new requests, those under way are answered if they do not take too long, and
-    /// what happened is written down.
+    /// Stops the server. It accepts no new requests, answers those under way if they do not take too
+    /// long, and writes the rest of the audit log.
     ///
     /// # Errors
-    /// If serving failed before.
+    /// [`StartError`] if serving failed before.
     pub async fn stop(self) -> Result<(), StartError> {
         self.stop.cancel();
         let mut task = self.task;
@@ -182,7 +183,7 @@ impl Running {
             tracing::warn!("some requests were not answered in time");
             task.abort();
         }
-        // Those whose clients have hung up go on all the same.
+        // Requests whose clients have hung up go on all the same.
         if !self.tasks.finish(DRAIN).await {
             tracing::warn!("some requests were still being decided");
         }
@@ -191,9 +192,9 @@ impl Running {
     }
 }
 
-/// Who may sign in: the accounts of the file, or those of the demonstration, whose passwords
-/// everybody knows, where only this machine can reach the server. The issuer alone does not say so:
-/// a server of an issuer on this machine may listen on every address of it.
+/// Returns the accounts of the file, or those of the demonstration. Everybody knows the passwords of
+/// the demonstration, so its accounts exist only if no other machine can reach the server. The issuer
+/// does not show that: a server with an issuer on this machine may listen on all addresses.
 fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
@@ -203,7 +204,7 @@ fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError>
     }
 }
 
-/// Listens, or says which address it is that cannot be had, and by which flag it was named.
+/// Listens on an address. The error names the address and the flag that it came from.
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
@@ -213,14 +214,14 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// How much of the trail is kept.
+/// How much of the audit log is kept.
 #[derive(Clone, Copy)]
 struct TrailBounds {
     retention: Duration,
     events: u64,
 }
 
-/// Drops what nobody can use any more, a bounded bit at a time.
+/// Drops records that are over, a bounded number at a time.
 async fn sweep(backend: Backend, trail: Trail, bounds: TrailBounds, stop: CancellationToken) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(turns.tick()).await.is_some() {
@@ -230,7 +231,7 @@ async fn sweep(backend: Backend, trail: Trail, bounds: TrailBounds, stop: Cancel
     }
 }
 
-/// How many were dropped, if there may be more to drop.
+/// Drops once. Returns how many records were dropped if there may be more to drop.
 async fn swept(backend: &Backend, trail: &Trail, bounds: TrailBounds) -> Option<usize> {
     let now = SystemTime::now().into();
     let events = trail.sweep(now, bounds.retention, bounds.events).await;
@@ -247,18 +248,18 @@ async fn swept(backend: &Backend, trail: &Trail, bounds: TrailBounds) -> Option<
     }
 }
 
-/// The program: reads the command line, serves until it is told to stop, and says where to go
-/// meanwhile.
+/// Runs the program: reads the command line, prints the addresses, and serves until a signal stops
+/// it.
 ///
 /// # Errors
-/// See [`Running::start`].
+/// As [`Running::start`].
 pub async fn main() -> Result<(), StartError> {
     let config = Config::parse();
     if let Some(Command::HashPassword) = config.command {
         return hash_password();
     }
     telemetry::init(config.log_format, &config.log)?;
-    // Before anyone is told that it runs: whoever was may tell it to stop.
+    // Before the welcome: whoever reads it may send a signal at once.
     let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;
     welcome(&running);
@@ -267,8 +268,7 @@ pub async fn main() -> Result<(), StartError> {
     tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
 }
 
-/// Writes the hash of a password that stands alone on standard input, for a line of the accounts'
-/// file.
+/// Reads a password, alone on a line of standard input, and writes its hash for the file of accounts.
 fn hash_password() -> Result<(), StartError> {
     if std::io::stdin().is_terminal() {
         writeln!(std::io::stderr(), "The password, which is shown as you type it:")?;
@@ -283,8 +283,7 @@ fn hash_password() -> Result<(), StartError> {
     Ok(writeln!(std::io::stdout(), "{hash}")?)
 }
 
-/// What the person who started it wants to know first. If nobody reads it, that is no reason to
-/// stop.
+/// Prints the addresses and accounts. A closed output does not stop the server.
 fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =

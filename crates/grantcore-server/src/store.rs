@@ -1,8 +1,8 @@
-//! The server's database: the library's store of grants and clients, and beside it what only this
-//! host keeps.
+//! The server's database: the library's store of grants and clients, and beside it the host's own
+//! data.
 //!
-//! Who has a balance here has an account, and nobody else: the stores know how accounts stand, not
-//! which there are.
+//! An account exists if and only if it has a balance here. The library's stores know which accounts
+//! are suspended, and not which accounts there are.
 
 mod error;
 mod grants;
@@ -23,24 +23,24 @@ use grantcore::{
 
 pub(crate) use self::error::BackendError;
 use self::grants::Grants;
-pub(crate) use self::ledger::{AnyLedger, Ledger};
+pub(crate) use self::ledger::{AnyLedger, Ledger, SessionRow};
 use crate::config::Database;
 
 type Result<T> = std::result::Result<T, BackendError>;
 
-/// What one sweep drops at most, so that it holds no lock for long.
+/// How many records of a kind one sweep drops at most, so that it holds no lock for long.
 pub(crate) const SWEPT_AT_ONCE: u16 = 1000;
 
-/// An open database. A clone is another handle of the same.
+/// An open database. A clone is another handle of the same database.
 #[derive(Clone)]
 pub(crate) struct Backend {
     grants: Grants,
     ledger: AnyLedger,
-    /// Below how much a balance is low.
+    /// A balance below this is low.
     low_balance: u64,
 }
 
-/// An account: who it is, how it stands, what its applications have to spend.
+/// An account: its name, whether it is suspended, and what its applications have to spend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountRow {
     pub(crate) subject: String,
@@ -52,7 +52,7 @@ pub(crate) struct AccountRow {
 }
 
 impl Backend {
-    /// Opens it. Balances below `low_balance` are low.
+    /// Opens a database. Balances below `low_balance` are low.
     pub(crate) async fn open(database: &Database, low_balance: u64) -> Result<Self> {
         let (grants, ledger) = match database {
             Database::Memory => (Grants::Memory(Arc::default()), AnyLedger::Memory(Arc::default())),
@@ -63,17 +63,17 @@ impl Backend {
         Ok(Self { grants, ledger, low_balance })
     }
 
-    /// What only this host keeps.
+    /// Returns the host's own data.
     pub(crate) fn ledger(&self) -> &AnyLedger {
         &self.ledger
     }
 
-    /// Adds a client unless it is there already, whatever has become of it meanwhile.
+    /// Adds a client. One that exists already stays as it is.
     pub(crate) async fn add_client(&self, client: Client) -> Result<()> {
         self.grants.commit(&Write::client(None, client)).await.map(drop)
     }
 
-    /// Some of the clients, by id: at most so many of those after this one.
+    /// Lists up to `limit` clients, ascending by their ids, after `after`.
     pub(crate) async fn clients(
         &self,
         after: Option<&str>,
@@ -82,7 +82,7 @@ impl Backend {
         self.grants.clients(after, limit).await
     }
 
-    /// All accounts, by subject.
+    /// Lists all accounts, by subject.
     pub(crate) async fn accounts(&self) -> Result<Vec<AccountRow>> {
         let mut rows = Vec::new();
         for (subject, balance) in self.ledger.accounts().await? {
@@ -91,7 +91,7 @@ impl Backend {
         Ok(rows)
     }
 
-    /// One account; nothing if there is no such one.
+    /// Returns an account, or `None` if there is no such account.
     pub(crate) async fn account_row(&self, subject: &str) -> Result<Option<AccountRow>> {
         match self.ledger.balance(subject).await? {
             Some(balance) => self.row(subject.to_owned(), balance).await,
@@ -109,7 +109,7 @@ impl Backend {
         }))
     }
 
-    /// Suspends an account, or lifts its suspension; says no if there is no such account.
+    /// Suspends an account or lifts its suspension, and returns whether there is such an account.
     pub(crate) async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<bool> {
         let is_there = self.ledger.balance(subject).await?.is_some();
         if is_there {
@@ -118,13 +118,16 @@ impl Backend {
         Ok(is_there)
     }
 
-    /// Drops some of what may be dropped. Nothing depends on it but the size of the database.
+    /// Drops some of the records that may be dropped, and returns how many. Only the size of the
+    /// database depends on it.
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<usize> {
-        self.grants.sweep(now, SWEPT_AT_ONCE.into()).await
+        let records = self.grants.sweep(now, SWEPT_AT_ONCE.into()).await?;
+        let sessions = self.ledger.drop_sessions(now, SWEPT_AT_ONCE.into()).await?;
+        Ok(records + sessions)
     }
 
-    /// Whether a balance can pay for a call, and whether little is left. Who has none has no
-    /// account.
+    /// Returns whether a balance can pay for a call, and whether little is left. `None` is the
+    /// balance of an account that does not exist.
     fn verdict(&self, balance: Option<u64>) -> Balance {
         match balance.unwrap_or(0) {
             0 => Balance::Insufficient,
@@ -133,8 +136,8 @@ impl Backend {
         }
     }
 
-    /// Adds what the ledger says to what the grants' store has found: whose account there is none
-    /// of, and what the payer has.
+    /// Completes what the grants' store has loaded by the ledger: removes accounts that do not
+    /// exist, and adds the payer's balance.
     async fn complete(
         &self,
         mut loaded: Loaded,
@@ -185,7 +188,7 @@ impl Store for Backend {
         self.grants.grants_of(subject, after, limit).await
     }
 
-    /// What the grants' store finds at once, and one look at the ledger.
+    /// Loads from the grants' store at once, and then the balance from the ledger.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let loaded = self.grants.load(&Keys { balance: false, ..keys.clone() }).await?;
         self.complete(loaded, keys.subject, keys.balance).await

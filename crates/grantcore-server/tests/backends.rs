@@ -248,6 +248,11 @@ async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart
     let (alice, admin) = (Browser::new("alice"), Browser::new("admin"));
     let (access, refresh) = fixture.connect(&alice).await;
     fixture.connect(&admin).await;
+    let nobody = Browser::new("nobody");
+    let mut login = form(&fixture.page(&nobody, "/login").await.1).fields;
+    login.extend([("username".into(), "bob".into()), ("password".into(), "bob".into())]);
+    let logout = form(&fixture.page(&alice, "/").await.1).fields;
+    let forms = [(&nobody, "/login", login), (&alice, "/logout", logout)];
     kill(database);
     for _ in 0..2 {
         assert_eq!(fixture.api(&access).await, 503);
@@ -257,6 +262,14 @@ async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart
             assert_eq!(fixture.page(&admin, path).await.0, 503, "{path}");
         }
         assert_eq!(fixture.page(&alice, "/settings/connected-apps").await.0, 503);
+        for path in ["/", "/troubleshooting"] {
+            assert_eq!(fixture.page(&alice, path).await.0, 200, "{path}");
+        }
+        for (browser, path, fields) in &forms {
+            let answer = browser.http.post(fixture.url(path)).form(fields).send().await.unwrap();
+            assert_eq!(answer.status(), 503, "{path}");
+            assert!(!answer.headers().contains_key("set-cookie"), "{path}");
+        }
     }
     restart(database);
     let mut status = fixture.api(&access).await;
@@ -272,6 +285,8 @@ async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart
     for path in ["/admin/accounts", "/admin/clients", "/admin/trail"] {
         assert_eq!(fixture.page(&admin, path).await.0, 200, "{path}");
     }
+    let (_, front) = fixture.page(&alice, "/").await;
+    assert!(front.contains("/logout"), "still signed in: {front}");
     fixture.server.stop().await.unwrap();
 }
 

@@ -6,6 +6,18 @@ CREATE TABLE balances (
     balance bigint NOT NULL CHECK (balance >= 0)
 ) WITH (fillfactor = 70);
 
+-- The browsers that are signed in, in the order of their sign-ins. No token is here in clear.
+CREATE TABLE sessions (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest   text COLLATE "C" NOT NULL UNIQUE, -- SHA-256 of the session's token
+    subject  text COLLATE "C" NOT NULL,
+    password text NOT NULL, -- SHA-256 of the hash of the password that opened it
+    expires  bigint NOT NULL -- seconds since 1970
+);
+
+CREATE INDEX sessions_by_subject ON sessions (subject, id);
+CREATE INDEX sessions_by_expiry ON sessions (expires);
+
 -- The audit log, in the order of `id`. It holds no secret.
 CREATE TABLE trail (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -234,7 +234,8 @@ impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        let session = app.session(&parts.headers).ok_or_else(|| log_in_first("/admin"))?;
+        let session = app.session(&parts.headers).await.map_err(IntoResponse::into_response)?;
+        let session = session.ok_or_else(|| log_in_first("/admin"))?;
         let nav = app.nav(Some(&session.subject));
         if nav.is_admin {
             Ok(Self(nav))

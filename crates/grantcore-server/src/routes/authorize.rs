@@ -46,7 +46,9 @@ pub(super) async fn decide(
     query: &str,
     answered: Option<&SignIn>,
 ) -> Response {
-    let session = app.session(&parts.headers);
+    let Ok(session) = app.session(&parts.headers).await else {
+        return app.refuse(Reason::StorageUnavailable).await;
+    };
     let user = session.as_ref().map(Session::user);
     let mut answer = ask(app, parts, incoming, user).await;
     if let Some(Ok(AuthorizationStep::NeedsLogin(page))) = &answer
@@ -107,7 +109,10 @@ pub(crate) async fn consent(
     };
     // The request itself, with every parameter it came with.
     let request = field("reload").and_then(|address| Kept::of_field(&address));
-    let Some(session) = app.session(&headers) else {
+    let Ok(session) = app.session(&headers).await else {
+        return app.refuse(Reason::StorageUnavailable).await;
+    };
+    let Some(session) = session else {
         if let Some(request) = request {
             return log_in_for(&app, request);
         }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::authorize::log_in_first;
 use super::login::{Signed, with_form_cookie};
-use crate::app::{App, log_failure};
+use crate::app::{App, log_failure, not_now};
 use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
 use crate::store::BackendError;
@@ -31,9 +31,9 @@ pub(crate) struct Shown {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Query(shown): Query<Shown>,
-    headers: HeaderMap,
+    session: Option<Session>,
 ) -> Response {
-    let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
+    let Some(session) = session else { return log_in_first(HERE) };
     let after = shown.after.as_deref().and_then(|id| id.parse().ok());
     let found = match app.oauth.connections(&session.subject, after, MOST).await {
         Ok(found) => found,
@@ -56,9 +56,10 @@ pub(crate) async fn list(
 pub(crate) async fn confirm(
     State(app): State<Arc<App>>,
     Path(grant): Path<String>,
+    session: Option<Session>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
+    let Some(session) = session else { return log_in_first(HERE) };
     let own = match find(&app, &session, &grant).await {
         Ok(Some(own)) => own,
         Ok(None) => return unknown(app.nav(Some(&session.subject))),
@@ -83,10 +84,11 @@ pub(crate) async fn confirm(
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     Path(grant): Path<String>,
+    session: Option<Session>,
     headers: HeaderMap,
     Form(form): Form<Signed>,
 ) -> Response {
-    let Some(session) = app.session(&headers) else { return log_in_first(HERE) };
+    let Some(session) = session else { return log_in_first(HERE) };
     if !app.form_cookie.vouches_for(&headers, &form.csrf) {
         return forged(app.nav(Some(&session.subject)));
     }
@@ -141,13 +143,7 @@ fn unknown(nav: Nav) -> Response {
 
 fn unavailable(nav: Nav, error: &Error<BackendError>) -> Response {
     log_failure(error);
-    Page(Refused {
-        nav,
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "Not now",
-        message: "The server cannot answer now. Try again later.",
-    })
-    .into_response()
+    not_now(nav)
 }
 
 /// Connections by application, the latest first.

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use grantcore::{Endpoint, ErrorCode, Reason};
 
-use crate::app::App;
+use crate::app::{App, SessionUnavailable};
 use crate::pages::{self, Page, Troubleshooting};
+use crate::sessions::Session;
 
-pub(crate) async fn troubleshooting(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let subject = app.session(&headers).map(|session| session.subject);
+/// The page is readable while the database fails, as for a visitor who is not signed in.
+pub(crate) async fn troubleshooting(
+    State(app): State<Arc<App>>,
+    session: Result<Option<Session>, SessionUnavailable>,
+) -> Response {
+    let subject = session.ok().flatten().map(|session| session.subject);
     let reasons = Reason::ALL.iter().map(|reason| pages::Reason {
         name: reason.name().into(),
         code: reason.code(Endpoint::Token).map_or("", ErrorCode::as_str).into(),

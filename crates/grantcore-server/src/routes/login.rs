@@ -1,5 +1,4 @@
-//! Login, logout and the front page: the host's own part. A real host has its own in place of this
-//! file.
+//! Login, logout and the front page: the host's own part, which a real host replaces by its own.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -13,16 +12,16 @@ use serde::Deserialize;
 use super::clients::source;
 use super::resume::{go_on, log_in_for, login_for};
 use crate::accounts::Wait;
-use crate::app::App;
+use crate::app::{App, SessionUnavailable, not_now};
 use crate::kept::Request;
-use crate::pages::{Home, Login, Notice, Page};
-use crate::sessions;
+use crate::pages::{Home, Login, Nav, Notice, Page};
+use crate::sessions::{self, Session};
 
 #[derive(Deserialize)]
 pub(crate) struct Target {
     #[serde(default)]
     next: String,
-    /// The key of an authorization request that waits.
+    /// The key of an authorization request that is kept meanwhile.
     #[serde(default)]
     request: String,
 }
@@ -45,14 +44,19 @@ pub(crate) struct Signed {
     pub(super) csrf: String,
 }
 
-pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+/// `GET /`. The page is readable while the database fails, as for a visitor who is not signed in.
+pub(crate) async fn home(
+    State(app): State<Arc<App>>,
+    session: Result<Option<Session>, SessionUnavailable>,
+    headers: HeaderMap,
+) -> Response {
     let policy = app.oauth.policy();
     let resources = policy
         .resources()
         .iter()
         .map(|own| (own.identifier().to_owned(), own.scopes().collect::<Vec<_>>().join(" ")));
-    let (resources, signed_in) =
-        (resources.collect(), app.session(&headers).map(|session| session.subject));
+    let resources = resources.collect();
+    let signed_in = session.ok().flatten().map(|session| session.subject);
     with_form_cookie(&app, &headers, |csrf| {
         Page(Home {
             issuer: policy.issuer().into(),
@@ -65,16 +69,18 @@ pub(crate) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     })
 }
 
+/// `GET /login`.
 pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Query(target): Query<Target>,
+    session: Option<Session>,
     headers: HeaderMap,
 ) -> Response {
     if !target.request.is_empty() {
-        return login_for(&app, &headers, &target.request);
+        return login_for(&app, session, &headers, &target.request);
     }
     let next = sessions::next(&target.next).to_owned();
-    if app.session(&headers).is_some() {
+    if session.is_some() {
         return Redirect::to(&next).into_response();
     }
     with_form_cookie(&app, &headers, |csrf| {
@@ -82,6 +88,7 @@ pub(crate) async fn page(
     })
 }
 
+/// `POST /login`.
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     parts: Parts,
@@ -90,8 +97,8 @@ pub(crate) async fn submit(
     let headers = &parts.headers;
     let next = form.next.clone();
     if !app.form_cookie.vouches_for(headers, &form.csrf) {
-        // Another tab's page may have replaced the cookie. Nobody is signed in by a form that is
-        // not this browser's; the request it carries is asked anew, as a link to it would ask.
+        // Another tab's page may have replaced the cookie. The form signs nobody in, because another
+        // site may have sent it. The request it carries is asked anew, as a link to it would ask.
         if let Some(request) = Request::of_field(&next) {
             return log_in_for(&app, request);
         }
@@ -112,44 +119,45 @@ pub(crate) async fn submit(
         }
         Err(later) => return later.response(page(username)),
     };
-    let before = app.session_cookie.read(headers);
-    let now = SystemTime::now();
-    match app.sessions.open(&subject, before.as_ref(), now) {
-        Ok(token) => {
-            // It was opened just now; a flood of sign-ins can have displaced it since.
-            let Some(session) = app.sessions.find(&token, now) else {
-                return StatusCode::SERVICE_UNAVAILABLE.into_response();
-            };
+    let previous = app.session_cookie.read(headers);
+    let now = SystemTime::now().into();
+    match app.sessions.open(&subject, &app.accounts, previous.as_ref(), now).await {
+        Ok((token, session)) => {
             let cookie = [(header::SET_COOKIE, app.session_cookie.set(&token))];
             (AppendHeaders(cookie), go_on(&app, &next, session, true)).into_response()
         }
-        Err(error) => no_randomness(error),
+        Err(error) => {
+            tracing::error!(%error, "no session could be opened");
+            not_now(Nav::of(None))
+        }
     }
 }
 
+/// `POST /logout`.
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     Form(form): Form<Signed>,
 ) -> Response {
-    if app.form_cookie.vouches_for(&headers, &form.csrf) {
-        if let Some(token) = app.session_cookie.read(&headers) {
-            app.sessions.close(&token);
-        }
-        return (
-            AppendHeaders([(header::SET_COOKIE, app.session_cookie.clear())]),
-            Redirect::to("/"),
-        )
-            .into_response();
+    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+        return Redirect::to("/").into_response();
     }
-    Redirect::to("/").into_response()
+    if let Some(token) = app.session_cookie.read(&headers)
+        && let Err(error) = app.sessions.close(&token).await
+    {
+        // The session may live on, so the browser keeps its cookie: the user can try again.
+        tracing::error!(%error, "a session could not be ended");
+        return not_now(Nav::of(None));
+    }
+    let cookie = [(header::SET_COOKIE, app.session_cookie.clear())];
+    (AppendHeaders(cookie), Redirect::to("/")).into_response()
 }
 
-/// Why a password is not checked now.
+/// A reason not to check a password now.
 enum Later {
-    /// This source has failed too often.
+    /// Too many sign-ins from this source have failed.
     Failures(Wait),
-    /// Too many are being checked.
+    /// Too many passwords are being checked.
     Busy,
 }
 
@@ -171,8 +179,8 @@ impl Later {
     }
 }
 
-/// Checks a password, unless too many of this source's were wrong. A limit applies before the
-/// password is looked at, so it shows nothing about it.
+/// Checks a password, unless too many sign-ins from this source have failed. The limit applies
+/// before the password is looked at, so it shows nothing about it.
 async fn check(
     app: &App,
     username: &str,
@@ -200,7 +208,8 @@ pub(super) fn login_page(app: &App, next: String, csrf: String, username: String
     Login { next, csrf, username, failed: false, not_now: None, current: None, users }
 }
 
-/// Makes a page whose form is bound to this browser by a cookie with the same value.
+/// Makes a page whose form is bound to this browser by a cookie with the same value as its `csrf`
+/// field.
 pub(super) fn with_form_cookie(
     app: &App,
     headers: &HeaderMap,

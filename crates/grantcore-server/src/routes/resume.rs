@@ -1,5 +1,5 @@
-//! The way from an authorization request to the login and back: the request waits in
-//! [`Kept`](crate::kept::Kept), and every redirect carries its short key.
+//! The way from an authorization request to the login and back. The request waits in
+//! [`Kept`](crate::kept::Kept) meanwhile, and every redirect carries its short key.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,10 +16,10 @@ use super::login::{login_page, no_randomness, with_form_cookie};
 use crate::app::App;
 use crate::kept::{Request as Kept, SignIn, Wanted};
 use crate::pages::{Login, Nav, Notice, Page};
-use crate::sessions::{self, Session};
+use crate::sessions::{self, Session, Token};
 
-/// The longest request that a page links to by itself. A longer one waits on the server, and the
-/// link has its key.
+/// The longest address of a request that a page links to, in bytes. A longer request waits on the
+/// server, and the link carries its key.
 const LONGEST_LINK: usize = 4_000;
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ pub(crate) struct Key {
     request: String,
 }
 
-/// The fields of a form that keeps the request it was made for.
+/// The fields of a form that carries the request it was made for.
 #[derive(Deserialize)]
 pub(crate) struct Keeping {
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(crate) struct Keeping {
     request: String,
 }
 
-/// To the login page, which leads back to this request.
+/// Redirects to the login page, which leads back to this request.
 pub(super) fn log_in_for(app: &App, request: Kept) -> Response {
     match app.kept.keep(request, SystemTime::now()) {
         Ok(key) => redirect(&format!("/login?request={key}")),
@@ -45,8 +45,8 @@ pub(super) fn log_in_for(app: &App, request: Kept) -> Response {
     }
 }
 
-/// To where a sign-in was meant to lead: an authorization request, for which it was made, or a page
-/// of this server.
+/// Redirects to the target of a sign-in: the authorization request that it was made for, or a page of
+/// this server.
 pub(super) fn go_on(app: &App, next: &str, session: Session, is_fresh: bool) -> Response {
     let Some(request) = Kept::of_field(next) else { return redirect(sessions::next(next)) };
     let answered = Some(SignIn { session: session.binding, is_fresh });
@@ -56,9 +56,14 @@ pub(super) fn go_on(app: &App, next: &str, session: Session, is_fresh: bool) -> 
     }
 }
 
-/// The login page of a kept request; past it, if somebody is signed in and that will do.
-pub(super) fn login_for(app: &App, headers: &HeaderMap, key: &str) -> Response {
-    let session = app.session(headers);
+/// Returns the login page of a kept request, or a redirect past it if the browser is signed in and
+/// the request asks for no more.
+pub(super) fn login_for(
+    app: &App,
+    session: Option<Session>,
+    headers: &HeaderMap,
+    key: &str,
+) -> Response {
     with_form_cookie(app, headers, |csrf| {
         let Some(request) = app.kept.open(key, &csrf, SystemTime::now()) else { return gone() };
         let Wanted { fresh, choice } = request.wanted;
@@ -71,7 +76,7 @@ pub(super) fn login_for(app: &App, headers: &HeaderMap, key: &str) -> Response {
     })
 }
 
-/// `GET /oauth/continue`: the kept request once more.
+/// `GET /oauth/continue`: decides the kept request.
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     Query(Key { request: key }): Query<Key>,
@@ -89,37 +94,59 @@ pub(crate) async fn resume(
     decide(&app, &parts, &again, &kept.query, kept.answered.as_ref()).await
 }
 
-/// `POST /oauth/switch`: the consent page's way to another account.
+/// `POST /oauth/switch`: leads from the consent page to another account.
 pub(crate) async fn switch(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     Form(form): Form<Keeping>,
 ) -> Response {
-    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+    let request = Kept::of_field(&form.request);
+    let is_own = app.form_cookie.vouches_for(&headers, &form.csrf);
+    if !is_own && (request.is_none() || !is_replaced(&form.csrf)) {
         return forged(Nav::of(None));
     }
-    let Some(request) = Kept::of_field(&form.request) else { return redirect("/login") };
-    let wanted = Wanted { choice: true, ..Wanted::default() };
-    log_in_for(&app, Kept { wanted, ..request })
+    match request {
+        Some(request) => choose_for(&app, request),
+        None => redirect("/login"),
+    }
 }
 
-/// `POST /login/stay`: whoever is signed in goes on as they are.
+/// `POST /login/stay`: goes on with the account that is signed in.
 pub(crate) async fn stay(
     State(app): State<Arc<App>>,
+    session: Option<Session>,
     headers: HeaderMap,
     Form(form): Form<Keeping>,
 ) -> Response {
+    let request = Kept::of_field(&form.request);
     if !app.form_cookie.vouches_for(&headers, &form.csrf) {
-        return forged(Nav::of(None));
+        return match request {
+            // The choice is not made by a form that another site may have sent. It is offered anew.
+            Some(request) if is_replaced(&form.csrf) => choose_for(&app, request),
+            _ => forged(Nav::of(None)),
+        };
     }
-    match (app.session(&headers), Kept::of_field(&form.request)) {
+    match (session, request) {
         (Some(session), _) => go_on(&app, &form.request, session, false),
         (None, Some(request)) => log_in_for(&app, request),
         (None, None) => redirect("/login"),
     }
 }
 
-/// A link to this request.
+/// Redirects to the login page, which offers the account that is signed in and leads back to this
+/// request.
+fn choose_for(app: &App, request: Kept) -> Response {
+    let wanted = Wanted { choice: true, ..Wanted::default() };
+    log_in_for(app, Kept { wanted, ..request })
+}
+
+/// Returns whether a `csrf` field that the form cookie does not repeat may be of an own page whose
+/// cookie another tab's page replaced since.
+fn is_replaced(csrf: &str) -> bool {
+    Token::parse(csrf).is_some()
+}
+
+/// Returns a link to this request.
 pub(super) fn link(app: &App, request: Kept) -> Option<String> {
     let address = Kept::address(&request.query);
     if address.len() <= LONGEST_LINK {
@@ -133,8 +160,8 @@ fn redirect(target: &str) -> Response {
     (AppendHeaders(PAGE_HEADERS), Redirect::to(target)).into_response()
 }
 
-/// The request is not here any more: it waited for too long, the server was started anew, or its
-/// key came to another browser.
+/// Returns the page for a request that is not kept: it waited for too long, the server was restarted,
+/// another server has it, or its key belongs to another browser.
 fn gone() -> Response {
     let message = "This request was open for too long, or in another browser. Start again from the application.";
     let page = Notice { title: "This request is over".into(), message: message.into() };

@@ -1,5 +1,5 @@
-//! What can go wrong in a database, each in one line with all that is known of it. None of it has
-//! an address or a password in it.
+//! The errors of a database. Each is one line that names all causes, and holds no address and no
+//! password.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -9,7 +9,7 @@ use grantcore_postgres::PostgresError;
 use grantcore_redis::{RedisStoreError, redis::RedisError};
 use grantcore_sqlite::SqliteError;
 
-/// The library's store, or what the host keeps beside it, failed.
+/// A failure of the library's store, or of the host's own data beside it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackendError {
     #[error("{}", line(.0))]
@@ -30,9 +30,9 @@ pub(crate) enum BackendError {
     RedisStore(#[from] RedisStoreError),
     #[error("{}", line(.0))]
     Redis(#[from] RedisError),
-    #[error("an event cannot be decoded: {0}")]
-    Event(#[from] serde_json::Error),
-    /// The host's own tables were made by a newer version of this program.
+    #[error("an event or a session cannot be encoded or decoded: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A newer version of this program made the host's own tables.
     #[error("the database is of version {0}, which this program does not know")]
     Newer(i64),
 }
@@ -43,7 +43,7 @@ impl From<Infallible> for BackendError {
     }
 }
 
-/// An error with its causes: the databases' clients say little in the first.
+/// Returns an error with its causes. The first error of a database's client says little.
 fn line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! Which of the library's stores keeps grants, clients and how accounts stand. Nothing is decided
-//! here: each call is passed on.
+//! The library's store that was chosen for grants, clients and the standing of accounts. Nothing is
+//! decided here: each call is passed on.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use super::{BackendError, Result};
 #[derive(Clone)]
 pub(super) enum Grants {
     Memory(Arc<MemoryStore>),
-    /// With the turn that writers to the file take.
+    /// The store, with the turn that writers to the file take.
     Sqlite(SqliteStore, Turn),
     Postgres(PostgresStore),
     Redis(RedisStore),
 }
 
-/// The same call of whichever store it is.
+/// Makes the same call of whichever store it is.
 macro_rules! each {
     ($grants:expr, $store:ident => $call:expr) => {
         match $grants {
@@ -68,7 +68,7 @@ impl Grants {
         each!(self, store => StoreAdministration::sweep(store, now, limit))
     }
 
-    /// The turn to write, where it takes one.
+    /// Waits for the turn to write, if the store takes turns.
     async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
         match self {
             Self::Sqlite(_, turn) => Some(turn.lock().await),

@@ -1,9 +1,10 @@
-//! What this host keeps of its own: what each account has to spend, and the trail. Grants and
-//! clients are the library's stores'.
+//! What this host keeps of its own: what each account has to spend, the sessions, and the trail.
+//! Grants and clients are in the library's stores.
 
 use std::sync::Arc;
 
 use grantcore::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Result;
 use super::memory::MemoryLedger;
@@ -12,40 +13,69 @@ use super::redis::RedisLedger;
 use super::sqlite::SqliteLedger;
 use crate::trail::{Entry, Search};
 
+/// A session as a database keeps it, under the digest of its token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SessionRow {
+    pub(crate) subject: String,
+    /// A digest of the password hash that the account had when the session was opened.
+    pub(crate) password: String,
+    /// In seconds since 1970.
+    pub(crate) expires: u64,
+}
+
 /// What a backend does for the pages, the guard and the trail.
 pub(crate) trait Ledger {
-    /// Adds an account, unless it is there already.
+    /// Adds an account, unless it exists already.
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()>;
 
-    /// All accounts and what they have, by subject: a host of this size has few.
+    /// Lists all accounts with their balances, by subject. A host of this size has few.
     async fn accounts(&self) -> Result<Vec<(String, u64)>>;
 
-    /// What an account has to spend; nothing if there is no such account.
+    /// Returns the balance of an account, or `None` if there is no such account.
     async fn balance(&self, subject: &str) -> Result<Option<u64>>;
 
-    /// Adds to what an account has, and says what that is then; nothing if there is no such
-    /// account. It ends at the largest number that the database has, and does not overflow.
+    /// Adds to a balance and returns the new one, or `None` if there is no such account. A balance
+    /// ends at the largest number that the database has, and does not overflow.
     async fn top_up(&self, subject: &str, by: u64) -> Result<Option<u64>>;
 
-    /// Draws one unit, and says what is left; nothing if there was nothing to draw. However many
-    /// draw at once, each unit is drawn once.
+    /// Draws one unit and returns what is left, or `None` if there was nothing to draw. However
+    /// many draw at once, each unit is drawn once.
     async fn spend(&self, subject: &str) -> Result<Option<u64>>;
 
-    /// Keeps these events, all of them or none, durably. Of events of one correlation and kind the
-    /// first is kept: a step may arrive twice.
+    /// Adds a session and ends `previous`. Of the account's sessions the latest `limit` remain,
+    /// plus at most one for each other session that is opened at the same moment.
+    async fn open_session(
+        &self,
+        digest: &str,
+        row: &SessionRow,
+        previous: Option<&str>,
+        limit: usize,
+    ) -> Result<()>;
+
+    /// Returns a session, which may be over.
+    async fn session(&self, digest: &str) -> Result<Option<SessionRow>>;
+
+    /// Ends a session, if there is one.
+    async fn close_session(&self, digest: &str) -> Result<()>;
+
+    /// Drops up to `limit` sessions that are over, and returns how many.
+    async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Stores these events durably, all of them or none. Of events with one correlation and kind
+    /// the first is kept, because a step may arrive twice.
     async fn append(&self, entries: Vec<Entry>) -> Result<()>;
 
-    /// The events that fit, in the order of their time; the latest `most` of them.
+    /// Returns the latest `limit` events that match, in the order of their time.
     async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>>;
 
-    /// All events of a flow, in the order they were recorded.
+    /// Returns all events of a flow, in the order they were recorded.
     async fn flow(&self, flow: &str) -> Result<Vec<Entry>>;
 
-    /// Drops at most `most` events from before this time, the oldest first, and says how many.
+    /// Drops up to `limit` events from before this time, the oldest first, and returns how many.
     async fn drop_before(&self, before: Timestamp, limit: usize) -> Result<usize>;
 
-    /// Drops at most `most` of the events that are more than `rows`, those of strangers first and
-    /// then the oldest, and says how many.
+    /// Drops up to `limit` of the events in excess of `rows`, and returns how many. Those of
+    /// strangers go first, then the oldest.
     async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize>;
 }
 
@@ -58,14 +88,14 @@ pub(crate) enum AnyLedger {
     Redis(RedisLedger),
 }
 
-/// The latest `most` of these events, in the order of their time; those of one second in the order
-/// they were recorded.
+/// Returns the latest `limit` of these events in the order of their time. Events of one second stay
+/// in the order they were recorded.
 pub(super) fn latest(mut entries: Vec<Entry>, limit: usize) -> Vec<Entry> {
     entries.sort_by_key(|entry| entry.at);
     entries.split_off(entries.len().saturating_sub(limit))
 }
 
-/// The same call of whichever ledger it is.
+/// Makes the same call of whichever ledger it is.
 macro_rules! each {
     ($ledgers:expr, $ledger:ident => $call:expr) => {
         match $ledgers {
@@ -96,6 +126,28 @@ impl Ledger for AnyLedger {
 
     async fn spend(&self, subject: &str) -> Result<Option<u64>> {
         each!(self, ledger => ledger.spend(subject))
+    }
+
+    async fn open_session(
+        &self,
+        digest: &str,
+        row: &SessionRow,
+        previous: Option<&str>,
+        limit: usize,
+    ) -> Result<()> {
+        each!(self, ledger => ledger.open_session(digest, row, previous, limit))
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<SessionRow>> {
+        each!(self, ledger => ledger.session(digest))
+    }
+
+    async fn close_session(&self, digest: &str) -> Result<()> {
+        each!(self, ledger => ledger.close_session(digest))
+    }
+
+    async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        each!(self, ledger => ledger.drop_sessions(now, limit))
     }
 
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {

@@ -1,28 +1,32 @@
 //! The ledger in memory, gone at exit.
 
+mod sessions;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grantcore::Timestamp;
 
+use self::sessions::Sessions;
 use super::ledger::latest;
-use super::{Ledger, Result};
+use super::{Ledger, Result, SessionRow};
 use crate::trail::{Entry, Search};
 
-/// How many events are kept where they are gone at exit anyway.
+/// How many events are kept. They are gone at exit anyway.
 const MOST_EVENTS: usize = 10_000;
 
-/// The latest events, and the names of all that are there.
+/// The latest events, and the names of all of them.
 #[derive(Default)]
 struct Kept {
     entries: VecDeque<Entry>,
     names: HashSet<(String, String)>,
 }
 
-/// Balances, and the latest events.
+/// Balances, sessions and the latest events.
 #[derive(Default)]
 pub(crate) struct MemoryLedger {
     balances: Mutex<BTreeMap<String, u64>>,
+    sessions: Mutex<Sessions>,
     trail: Mutex<Kept>,
 }
 
@@ -63,6 +67,30 @@ impl Ledger for MemoryLedger {
         }))
     }
 
+    async fn open_session(
+        &self,
+        digest: &str,
+        row: &SessionRow,
+        previous: Option<&str>,
+        limit: usize,
+    ) -> Result<()> {
+        lock(&self.sessions).open(digest, row, previous, limit);
+        Ok(())
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<SessionRow>> {
+        Ok(lock(&self.sessions).find(digest).cloned())
+    }
+
+    async fn close_session(&self, digest: &str) -> Result<()> {
+        lock(&self.sessions).close(digest);
+        Ok(())
+    }
+
+    async fn drop_sessions(&self, now: Timestamp, _: usize) -> Result<usize> {
+        Ok(lock(&self.sessions).drop_expired(now))
+    }
+
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {
         let mut trail = lock(&self.trail);
         for entry in entries {
@@ -93,14 +121,14 @@ impl Ledger for MemoryLedger {
 }
 
 impl Kept {
-    /// Drops at most `most` of those that are more than `rows`, strangers' first.
+    /// Drops up to `limit` of the events in excess of `rows`, those of strangers first.
     fn drop_over(&mut self, rows: usize, limit: usize) -> usize {
         let over = self.entries.len().saturating_sub(rows).min(limit);
         let strangers = self.drop_some(over, |entry| !entry.attributed);
         strangers + self.drop_some(over - strangers, |_| true)
     }
 
-    /// Drops at most `most` of those that fit, the oldest first.
+    /// Drops up to `limit` of the events that `fits` accepts, the oldest first.
     fn drop_some(&mut self, limit: usize, fits: impl Fn(&Entry) -> bool) -> usize {
         if limit == 0 {
             return 0;
@@ -118,7 +146,7 @@ impl Kept {
     }
 }
 
-/// What no two events share.
+/// The pair that no two events share.
 fn name(entry: &Entry) -> (String, String) {
     (entry.correlation.clone(), entry.kind.clone())
 }

@@ -1,7 +1,7 @@
 //! The host's own tables in PostgreSQL, beside those of `grantcore-postgres` and over its
-//! connections. There is no grant and no client in them. Each call is one statement in one round
-//! trip.
+//! connections. They hold no grant and no client. Each call is one statement in one round trip.
 
+mod sessions;
 mod trail;
 
 use deadpool_postgres::Object;
@@ -10,11 +10,11 @@ use grantcore::Timestamp;
 use grantcore_postgres::PostgresStore;
 
 use super::grants::Grants;
-use super::{AnyLedger, BackendError, Ledger, Result};
+use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
 use crate::config::Address;
 use crate::trail::{Entry, Search};
 
-/// Balances and the trail.
+/// Balances, sessions and the trail.
 #[derive(Clone)]
 pub(crate) struct PostgresLedger {
     store: PostgresStore,
@@ -25,7 +25,7 @@ type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// The migrations of the tables. Each leads from the version that is its index to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_init.sql")];
 
-/// The advisory lock of whoever changes the tables: `gcserver` in ASCII.
+/// The advisory lock that a change of the tables takes: `gcserver` in ASCII.
 const LOCK: i64 = 0x6763_7365_7276_6572;
 
 pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
@@ -34,8 +34,8 @@ pub(super) async fn open(address: &Address) -> Result<(Grants, AnyLedger)> {
     Ok((Grants::Postgres(store.clone()), AnyLedger::Postgres(PostgresLedger { store })))
 }
 
-/// Brings the tables to this program's version, once: who starts at the same time waits, and finds
-/// them ready.
+/// Brings the tables to this program's version. A process that starts at the same time waits, and
+/// finds them ready.
 async fn migrate(connection: &mut Object) -> Result<()> {
     let change = connection
         .build_transaction()
@@ -62,7 +62,7 @@ impl PostgresLedger {
         Ok(self.store.rows(sql, values).await?)
     }
 
-    /// The balance that a statement about one account gives; nothing if it found none.
+    /// Returns the balance that a statement about one account returns, or `None` if it found none.
     async fn units(&self, sql: &str, subject: &str, more: Values<'_>) -> Result<Option<u64>> {
         if !is_text(subject) {
             return Ok(None);
@@ -100,6 +100,28 @@ impl Ledger for PostgresLedger {
         self.units(sql, subject, &[]).await
     }
 
+    async fn open_session(
+        &self,
+        digest: &str,
+        row: &SessionRow,
+        previous: Option<&str>,
+        limit: usize,
+    ) -> Result<()> {
+        self.add_session(digest, row, previous, limit).await
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<SessionRow>> {
+        self.find_session(digest).await
+    }
+
+    async fn close_session(&self, digest: &str) -> Result<()> {
+        self.end_session(digest).await
+    }
+
+    async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.drop_expired(now, limit).await
+    }
+
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {
         self.append_all(&entries).await
     }
@@ -121,12 +143,12 @@ impl Ledger for PostgresLedger {
     }
 }
 
-/// PostgreSQL's text has no U+0000: nothing that it keeps is called so.
+/// Returns whether PostgreSQL can keep `text`. Its text has no U+0000.
 fn is_text(text: &str) -> bool {
     !text.contains('\0')
 }
 
 /// A number as PostgreSQL counts, to 2^63.
-fn number(units: u64) -> i64 {
-    i64::try_from(units).unwrap_or(i64::MAX)
+fn number(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

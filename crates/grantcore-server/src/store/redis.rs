@@ -1,11 +1,12 @@
-//! What is only this host's in Redis, beside what `grantcore-redis` keeps there and over its
-//! connections: balances, and the trail as one stream. Each script touches one key, so that a
-//! cluster of any shape will do.
+//! The host's own data in Redis, beside what `grantcore-redis` keeps there and over its
+//! connections: balances, sessions, and the trail as streams. Each script touches one key, so that
+//! a cluster of any shape will do.
 //!
-//! A cluster's client sends a command again by itself when it has lost a connection, and then a
-//! unit can be drawn twice for one call, or an event be there twice. Neither is worth a record of
+//! A cluster's client sends a command again by itself when it has lost a connection. A unit can
+//! then be drawn twice for one call, or an event be recorded twice. Neither is worth a record of
 //! every call.
 
+mod sessions;
 mod trail;
 
 use grantcore::Timestamp;
@@ -13,11 +14,11 @@ use grantcore_redis::RedisStore;
 use grantcore_redis::redis::{FromRedisValue, ToRedisArgs, cmd};
 
 use super::grants::Grants;
-use super::{AnyLedger, Ledger, Result};
+use super::{AnyLedger, Ledger, Result, SessionRow};
 use crate::config::Address;
 use crate::trail::{Entry, Search};
 
-/// Balances and the trail.
+/// Balances, sessions and the trail.
 #[derive(Clone)]
 pub(crate) struct RedisLedger {
     store: RedisStore,
@@ -26,7 +27,7 @@ pub(crate) struct RedisLedger {
 /// The subjects of all accounts.
 const ACCOUNTS: &str = "grantcore-server:accounts";
 
-/// A balance is read as text: the numbers of a script are exact to 2^53 only.
+/// Reads a balance as text, because the numbers of a script are exact to 2^53 only.
 const TOP_UP: &str = "
     if redis.call('EXISTS', KEYS[1]) == 0 then return false end
     local added = redis.pcall('INCRBY', KEYS[1], ARGV[1])
@@ -60,7 +61,7 @@ impl RedisLedger {
 }
 
 impl Ledger for RedisLedger {
-    /// In the list first: an entry without a balance is no account.
+    /// Adds to the list first: an entry without a balance is no account.
     async fn add_account(&self, subject: &str, balance: u64) -> Result<()> {
         self.store.ask::<u64>(cmd("SADD").arg(ACCOUNTS).arg(subject)).await?;
         let set = cmd("SET").arg(key(subject)).arg(number(balance)).arg("NX").take();
@@ -90,6 +91,29 @@ impl Ledger for RedisLedger {
         self.run(SPEND, &key(subject), &[""; 0]).await
     }
 
+    async fn open_session(
+        &self,
+        digest: &str,
+        row: &SessionRow,
+        previous: Option<&str>,
+        limit: usize,
+    ) -> Result<()> {
+        self.add_session(digest, row, previous, limit).await
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<SessionRow>> {
+        self.find_session(digest).await
+    }
+
+    async fn close_session(&self, digest: &str) -> Result<()> {
+        self.end_session(digest).await
+    }
+
+    /// Redis drops them by itself.
+    async fn drop_sessions(&self, _: Timestamp, _: usize) -> Result<usize> {
+        Ok(0)
+    }
+
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {
         self.append_all(&entries).await
     }
@@ -106,7 +130,7 @@ impl Ledger for RedisLedger {
         self.drop_events(before).await
     }
 
-    /// The streams are cut as they are appended to.
+    /// The streams are trimmed as they are appended to.
     async fn drop_over(&self, _: u64, _: usize) -> Result<usize> {
         Ok(0)
     }

@@ -1,10 +1,11 @@
-//! The host's own tables in the SQLite file, beside those of `grantcore-sqlite`. There is no grant
-//! and no client in them.
+//! The host's own tables in the SQLite file, beside those of `grantcore-sqlite`. They hold no grant
+//! and no client.
 //!
 //! WAL with `synchronous=FULL` keeps every acknowledged write over a power loss; each write is one
 //! statement or one transaction.
 
 mod balances;
+mod sessions;
 pub(super) mod trail;
 
 #[cfg(unix)]
@@ -18,15 +19,15 @@ use grantcore_sqlite::SqliteStore;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
-use super::{AnyLedger, BackendError, Ledger, Result};
+use super::{AnyLedger, BackendError, Ledger, Result, SessionRow};
 use crate::trail::{Entry, Search};
 
-/// Whose turn it is to write to the file. SQLite lets one writer wait for another by looking again
-/// and again, and unfairly; those of one process queue up here first.
+/// The turn to write to the file. SQLite lets one writer wait for another by polling, and unfairly.
+/// The writers of one process queue up here first.
 pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// Balances and the trail. Writes have a connection of their own: one that waits for the file holds
-/// up no read. So have searches of the trail, which may be long.
+/// Balances, sessions and the trail. Writes have a connection of their own, so that one that waits
+/// for the file delays no read. So have searches of the trail, which may take long.
 #[derive(Clone)]
 pub(crate) struct SqliteLedger {
     connections: Arc<Connections>,
@@ -42,7 +43,7 @@ struct Connections {
 /// The migrations of the file. Each leads from the version that is its index to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_init.sql")];
 
-/// Opens the file, and makes it if need be.
+/// Opens the file, and creates it if there is none.
 pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     let path = path.to_owned();
     blocking(move || {
@@ -57,8 +58,8 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     .await
 }
 
-/// Makes a new file one that only this user can read: digests are no secrets, but whose grants
-/// there are is nobody else's business.
+/// Creates a new file so that only this user can read it. Digests are no secrets, but who has which
+/// grants is nobody else's business.
 #[cfg(unix)]
 fn keep_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -79,7 +80,7 @@ fn connection(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Brings the file to this program's version, once, whoever else is opening it.
+/// Brings the file to this program's version. Another process that opens it waits.
 fn migrate(connection: &mut Connection) -> Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -95,8 +96,9 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     Ok(change.commit()?)
 }
 
-/// Runs a call that waits for the disk on a thread that may. If the caller is gone meanwhile, the
-/// call still runs to its end; its result is then one that nobody knows, which the library expects.
+/// Runs a call that waits for the disk on a thread for such calls. If the caller is dropped
+/// meanwhile, the call still runs to its end, and nobody learns its result. The library expects
+/// that.
 pub(super) async fn blocking<T, E>(
     call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
 ) -> Result<T>
@@ -166,6 +168,36 @@ impl Ledger for SqliteLedger {
         self.write(move |connection| balances::spend(connection, &subject)).await
     }
 
+    async fn open_session(
+        &self,
+        digest: &str,
+        row: &SessionRow,
+        previous: Option<&str>,
+        limit: usize,
+    ) -> Result<()> {
+        let digest = digest.to_owned();
+        let row = row.clone();
+        let previous = previous.map(str::to_owned);
+        self.write(move |connection| {
+            sessions::open(connection, &digest, &row, previous.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn session(&self, digest: &str) -> Result<Option<SessionRow>> {
+        let digest = digest.to_owned();
+        self.read(move |connection| sessions::find(connection, &digest)).await
+    }
+
+    async fn close_session(&self, digest: &str) -> Result<()> {
+        let digest = digest.to_owned();
+        self.write(move |connection| sessions::close(connection, &digest)).await
+    }
+
+    async fn drop_sessions(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        self.write(move |connection| sessions::drop_expired(connection, now, limit)).await
+    }
+
     async fn append(&self, entries: Vec<Entry>) -> Result<()> {
         self.write(move |connection| trail::append(connection, &entries)).await
     }
@@ -194,7 +226,13 @@ impl Ledger for SqliteLedger {
     }
 }
 
-/// A connection is as good as before, whatever became of the thread that used it.
+/// Locks a connection. A thread that panicked with it left it usable: a transaction is rolled back
+/// when it is dropped.
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number as SQLite counts, to 2^63.
+fn number(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

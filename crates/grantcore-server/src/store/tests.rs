@@ -2,6 +2,7 @@
 
 pub(crate) mod databases;
 mod laws;
+mod sessions;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use reqwest::{Client, Response, Url};
 
 use crate::flows::{CHAT, ask, register};
 use crate::support::cases::{log_in, start};
-use crate::support::{form, param, plain_client};
+use crate::support::{Form, form, param, plain_client};
 
 fn location(response: &Response) -> Url {
     let location = response.headers().get("location").unwrap_or_else(|| {
@@ -103,6 +103,46 @@ async fn f06_the_consent_page_leads_to_another_account() {
         http.post(url.join(&switch.action).unwrap()).form(&switch.fields).send().await.unwrap();
     let page = sign_in(&http, &answer, "bob").await;
     assert!(page.contains("Allow access") && page.contains("bob"), "{page}");
+    server.stop().await.unwrap();
+}
+
+/// The form of a page with this action.
+fn form_to(page: &str, action: &str) -> Form {
+    let at = page.find(&format!("action=\"{action}\"")).unwrap_or_else(|| panic!("none in {page}"));
+    form(&page[page[..at].rfind("<form").unwrap()..])
+}
+
+/// Another tab's page may have replaced the cookie of the forms that ask for an account.
+#[tokio::test]
+async fn f06_the_forms_that_ask_for_an_account_outlive_a_replaced_cookie() {
+    let server = start(&[]).await;
+    let client_id = register(&server, CHAT).await;
+    let http = log_in(&server, "alice").await;
+    let url = ask(&server, &client_id, &[("state", "s")]);
+    let get = async |url: Url| http.get(url).send().await.unwrap();
+    let post = async |form: &Form| {
+        http.post(url.join(&form.action).unwrap()).form(&form.fields).send().await.unwrap()
+    };
+    let consent = get(url.clone()).await.text().await.unwrap();
+    let chosen = ask(&server, &client_id, &[("state", "s"), ("prompt", "select_account")]);
+    let login = get(location(&get(chosen).await)).await.text().await.unwrap();
+    for mut stale in [form_to(&consent, "/oauth/switch"), form_to(&login, "/login/stay")] {
+        let csrf = stale.fields.iter().position(|(name, _)| name == "csrf").unwrap();
+        let replaced: String = stale.fields[csrf].1.chars().take(42).collect();
+        stale.fields[csrf].1 = String::new();
+        assert_eq!(post(&stale).await.status(), 403, "never a form of this server");
+        // A value as pages have it, and not the one of the cookie.
+        stale.fields[csrf].1 = format!("x{}A", &replaced[1..]);
+        let answer = post(&stale).await;
+        let offered = get(location(&answer)).await.text().await.unwrap();
+        let stay = form_to(&offered, "/login/stay");
+        let page = get(location(&post(&stay).await)).await.text().await.unwrap();
+        assert!(page.contains("Allow access") && page.contains("alice"), "{page}");
+        let page = sign_in(&http, &post(&stale).await, "alice").await;
+        assert!(page.contains("Allow access"), "{page}");
+        stale.fields.retain(|(name, _)| name != "request");
+        assert_eq!(post(&stale).await.status(), 403, "no request to go back to");
+    }
     server.stop().await.unwrap();
 }
 

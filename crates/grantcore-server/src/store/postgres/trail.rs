@@ -39,7 +39,7 @@ const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
 ];
 
 impl PostgresLedger {
-    /// One statement, and so all of them or none, however many they are.
+    /// Appends events by one statement, and so all of them or none.
     pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
         let times: Vec<_> = entries.iter().map(|entry| number(entry.at)).collect();
         let statuses: Vec<_> = entries.iter().map(|entry| entry.status.map(i32::from)).collect();
@@ -56,7 +56,7 @@ impl PostgresLedger {
             return Ok(Vec::new());
         }
         let (conditions, mut values) = conditions(search);
-        values.push(Box::new(i64::try_from(limit).unwrap_or(i64::MAX)));
+        values.push(Box::new(number(limit)));
         let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ${}", values.len());
         let values: Vec<_> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
         self.rows(&sql, &values).await?.iter().rev().map(entry).collect()
@@ -73,16 +73,16 @@ impl PostgresLedger {
             .collect()
     }
 
-    /// What another process drops at this moment is passed over.
+    /// Passes over what another process drops at this moment.
     pub(super) async fn drop_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
         let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) \
             RETURNING id";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limit = number(limit);
         Ok(self.rows(sql, &[&number(before.unix_seconds()), &limit]).await?.len())
     }
 
-    /// Strangers' events first, then the oldest of all. What another process drops at this moment is
-    /// passed over.
+    /// Drops strangers' events first, then the oldest of all. Passes over what another process drops
+    /// at this moment.
     pub(super) async fn drop_surplus(&self, rows: u64, limit: usize) -> Result<usize> {
         let counted = self.rows("SELECT count(*) FROM trail", &[]).await?;
         let count = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
@@ -94,7 +94,7 @@ impl PostgresLedger {
                     "DELETE FROM trail WHERE id IN (SELECT id FROM trail {which} ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED) \
                     RETURNING id"
                 );
-                let left = i64::try_from(over - dropped).unwrap_or(i64::MAX);
+                let left = number(over - dropped);
                 dropped += self.rows(&sql, &[&left]).await?.len();
             }
         }
@@ -102,8 +102,8 @@ impl PostgresLedger {
     }
 }
 
-/// What is asked for, as SQL. Only names from the source are in its text. An error alone has no
-/// index: it is looked for from the latest event back.
+/// Returns a search as SQL and its values. Only names from the source are in the SQL. A search by
+/// error alone has no index, and reads from the latest event back.
 fn conditions(search: &Search) -> (String, Vec<Value>) {
     let (mut conditions, mut values) = (Vec::new(), Vec::<Value>::new());
     let mut add = |condition: &str, value: Value| {

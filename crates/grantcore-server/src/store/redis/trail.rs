@@ -1,6 +1,6 @@
-//! The trail in Redis: two streams, whose entries are named by Redis' own clock in milliseconds. What
-//! strangers cause has one of its own, so that it pushes nothing out of the other. There is no
-//! index: what is not asked for by its time is looked for from the latest event back.
+//! The trail in Redis: two streams, whose entries are named by Redis' own clock in milliseconds. The
+//! events of strangers have a stream of their own, so that they push nothing out of the other. There
+//! is no index: a search without a time reads from the latest event back.
 
 use std::collections::HashSet;
 
@@ -54,7 +54,7 @@ impl RedisLedger {
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
 
-    /// Those of before this time by Redis' clock.
+    /// Drops the events from before this time by Redis' clock.
     pub(super) async fn drop_events(&self, before: Timestamp) -> Result<usize> {
         let first = before.unix_seconds().saturating_mul(1000);
         let mut dropped = 0;
@@ -66,8 +66,8 @@ impl RedisLedger {
         Ok(dropped)
     }
 
-    /// The latest `most` events of each stream that fit, in the order they were recorded. Of those
-    /// of one correlation and kind, the first: a step may arrive twice.
+    /// Returns the latest `limit` matching events of each stream, in the order they were recorded. Of
+    /// events with one correlation and kind only the first, because a step may arrive twice.
     async fn read_back(&self, search: &Search, limit: usize) -> Result<Vec<(Id, Entry)>> {
         let mut found = self.read_stream(TRAIL, search, limit).await?;
         found.extend(self.read_stream(STRANGERS, search, limit).await?);
@@ -115,7 +115,7 @@ impl RedisLedger {
     }
 }
 
-/// When Redis took an entry, in milliseconds, and its number in that one.
+/// The millisecond in which Redis took an entry, and the entry's number within it.
 type Id = (u64, u64);
 
 fn place(id: &str) -> Id {

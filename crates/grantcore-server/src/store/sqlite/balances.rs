@@ -1,10 +1,12 @@
-//! What each account has to spend, in SQLite. How accounts stand is not here.
+//! Balances in SQLite. Which accounts are suspended is not here.
 
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params};
 
+use super::number;
+
 pub(super) fn add(connection: &Connection, subject: &str, balance: u64) -> Result<()> {
     let sql = "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO NOTHING";
-    connection.prepare_cached(sql)?.execute(params![subject, amount(balance)])?;
+    connection.prepare_cached(sql)?.execute(params![subject, number(balance)])?;
     Ok(())
 }
 
@@ -20,7 +22,7 @@ pub(super) fn find(connection: &Connection, subject: &str) -> Result<Option<u64>
 }
 
 pub(super) fn top_up(connection: &Connection, subject: &str, by: u64) -> Result<Option<u64>> {
-    let by = amount(by);
+    let by = number(by);
     let sql =
         "UPDATE balances SET balance = min(balance, ?) + ? WHERE subject = ? RETURNING balance";
     change(connection, sql, params![i64::MAX - by, by, subject])
@@ -31,17 +33,12 @@ pub(super) fn spend(connection: &Connection, subject: &str) -> Result<Option<u64
     change(connection, sql, [subject])
 }
 
-/// `query_one` runs the statement to its end, where it is committed; `query_row` would not hear of
-/// a commit that failed.
+/// Changes a balance. `query_one` runs the statement to its end, where it is committed; `query_row`
+/// would miss a commit that failed.
 fn change(connection: &Connection, sql: &str, values: impl Params) -> Result<Option<u64>> {
     connection.prepare_cached(sql)?.query_one(values, units).optional()
 }
 
 fn units(row: &Row<'_>) -> Result<u64> {
     row.get(0).map(i64::cast_unsigned)
-}
-
-/// A balance as SQLite counts, to 2^63.
-fn amount(units: u64) -> i64 {
-    i64::try_from(units).unwrap_or(i64::MAX)
 }

@@ -5,6 +5,7 @@ use grantcore::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Result, Row, TransactionBehavior, params, params_from_iter};
 
+use super::number;
 use crate::trail::{Entry, Search};
 
 const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
@@ -13,12 +14,12 @@ const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, de
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
     note, written, fate, attributed, count FROM trail";
 
-/// One wait for the disk, however many they are.
+/// Appends events in one transaction, and so with one wait for the disk.
 pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for entry in entries {
         change.prepare_cached(INSERT)?.execute(params![
-            end(Timestamp::from_unix_seconds(entry.at)),
+            number(entry.at),
             entry.correlation,
             entry.flow,
             entry.kind,
@@ -34,7 +35,7 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
             entry.written,
             entry.fate,
             entry.attributed,
-            i64::try_from(entry.count).unwrap_or(i64::MAX),
+            number(entry.count),
         ])?;
     }
     change.commit()
@@ -42,7 +43,7 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
 
 pub(super) fn find(connection: &Connection, search: &Search, limit: usize) -> Result<Vec<Entry>> {
     let (conditions, mut values) = conditions(search);
-    values.push(sql_limit(limit).into());
+    values.push(number(limit).into());
     let sql = format!("{SELECT}{conditions} ORDER BY at DESC, id DESC LIMIT ?");
     let mut query = connection.prepare_cached(&sql)?;
     let mut found =
@@ -63,10 +64,10 @@ pub(super) fn drop_before(
 ) -> Result<usize> {
     let sql =
         "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < ? ORDER BY at LIMIT ?)";
-    connection.prepare_cached(sql)?.execute(params![end(before), sql_limit(limit)])
+    connection.prepare_cached(sql)?.execute(params![number(before.unix_seconds()), number(limit)])
 }
 
-/// How many events there are.
+/// Counts the events.
 pub(super) fn count(connection: &Connection) -> Result<u64> {
     let count = "SELECT count(*) FROM trail";
     connection
@@ -80,12 +81,12 @@ pub(super) fn drop_oldest(connection: &Connection, limit: usize) -> Result<usize
     let strangers = "DELETE FROM trail WHERE id IN \
         (SELECT id FROM trail WHERE attributed = 0 ORDER BY at LIMIT ?)";
     let all = "DELETE FROM trail WHERE id IN (SELECT id FROM trail ORDER BY at LIMIT ?)";
-    let dropped = connection.prepare_cached(strangers)?.execute([sql_limit(limit)])?;
-    Ok(dropped + connection.prepare_cached(all)?.execute([sql_limit(limit - dropped)])?)
+    let dropped = connection.prepare_cached(strangers)?.execute([number(limit)])?;
+    Ok(dropped + connection.prepare_cached(all)?.execute([number(limit - dropped)])?)
 }
 
-/// What is asked for, as SQL. Only names from here are in its text. An error alone has no index: it
-/// is looked for from the latest event back.
+/// Returns a search as SQL and its values. Only names from the source are in the SQL. A search by
+/// error alone has no index, and reads from the latest event back.
 fn conditions(search: &Search) -> (String, Vec<Value>) {
     let (mut sql, mut values) = (String::new(), Vec::<Value>::new());
     let mut add = |condition: &str, value: Value| {
@@ -96,8 +97,8 @@ fn conditions(search: &Search) -> (String, Vec<Value>) {
         add(&format!("{column} = ?"), wanted.clone().into());
     }
     if let Some((from, until)) = search.span() {
-        add("at >= ?", end(from).into());
-        add("at < ?", end(until).into());
+        add("at >= ?", number(from.unix_seconds()).into());
+        add("at < ?", number(until.unix_seconds()).into());
     }
     (sql, values)
 }
@@ -122,16 +123,6 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
         attributed: row.get(15)?,
         count: row.get::<_, i64>(16)?.cast_unsigned(),
     })
-}
-
-/// Seconds as SQLite counts them, to 2^63.
-fn end(time: Timestamp) -> i64 {
-    i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX)
-}
-
-/// As many rows as SQLite counts, to 2^63.
-fn sql_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The browser of one worker: signed in at each process by itself, for sessions live in a process's
-//! memory. Nothing of tokens is here.
+//! The browser of one worker, signed in at each process by itself. Nothing of tokens is here.
 
 use reqwest::{Client, RequestBuilder, Url};
 
@@ -28,7 +27,8 @@ impl Browser {
     /// too late.
     pub async fn decide(&self, service: &Service, node: usize, decision: &str) -> Checked<Answer> {
         let kills = service.kills(node);
-        // A session goes with its process; whatever the page said then is no fault.
+        // A request that waits for a sign-in goes with its process. What a page shows then is no
+        // fault.
         let excused = |end| if service.kills(node) == kills { end } else { End::StartOver };
         let url = authorization_url(&service.url(node, ""), &format!("{ISSUER}/api"));
         let page = self.page(service, node, &url).await.map_err(excused)?;

@@ -118,7 +118,7 @@ impl Service {
             .kill();
     }
 
-    /// How often it was killed so far: whoever had a session there has none any more.
+    /// How often it was killed so far. Each kill loses the requests that wait there for a sign-in.
     pub fn kills(&self, node: usize) -> usize {
         self.nodes[node].kills.load(SeqCst)
     }
