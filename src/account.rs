@@ -70,8 +70,9 @@ pub trait Accounts: Send + Sync {
     /// Returns the account of this subject, or `None` if there is no such account: its grants are
     /// then refused.
     ///
-    /// The answer may be as old as the host can bear: a suspension takes effect once it is visible
-    /// here.
+    /// A suspension takes effect once it is visible here, so [`suspended`](Account::suspended) may
+    /// be cached for as long as the host accepts a delay. The [epoch](Account::epoch) must not be:
+    /// a raised epoch is returned from the next call on.
     fn account(
         &self,
         subject: &str,
@@ -90,8 +91,9 @@ pub trait Accounts: Send + Sync {
         async { Ok(false) }
     }
 
-    /// Returns whether this account can pay for one more call. It is asked only for calls that cost
-    /// something ([`Needs::billed`](crate::Needs::billed)). By default an account can always pay.
+    /// Returns whether this account can pay for one more call. It is called only for requests that
+    /// cost something ([`Needs::billed`](crate::Needs::billed)). By default an account can always
+    /// pay.
     fn balance(&self, subject: &str) -> impl Future<Output = Result<Balance, Self::Error>> + Send {
         let _ = subject;
         async { Ok(Balance::Sufficient) }

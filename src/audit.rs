@@ -1,8 +1,8 @@
 //! The audit log: where the events of every step are recorded, so that a case can be found again by
 //! what its user can quote.
 //!
-//! [`AuditLog`] takes events, [`AuditQuery`] searches for them, and [`MemoryAuditLog`] is the shortest
-//! honest implementation. The room `event` defines what an event contains.
+//! [`AuditLog`] takes events, [`AuditQuery`] searches for them, and [`MemoryAuditLog`] is the
+//! simplest implementation. The module `event` defines what an event contains.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
@@ -12,18 +12,19 @@ use crate::event::{Event, EventClass, EventKind};
 use crate::moment::{CorrelationId, Timestamp};
 use crate::value::credential::GrantId;
 
-/// Keeps events.
+/// Records the events of a server.
 ///
 /// Every durable step is recorded at least once, deduplicated by (correlation, kind); a step of
 /// unknown [fate](crate::Fate) is marked and may have no durable counterpart. An event arrives
-/// twice if its caller was cut off while it was being recorded: keep the first of two events of one
+/// twice if its caller was cancelled while it was being recorded: keep the first of two events of
+/// one
 /// [correlation](Event::correlation) and [kind](Event::kind).
 ///
-/// An event that is lost costs a case that cannot be traced, and never the response, unless
+/// If an event is lost, its step cannot be traced. The response is returned all the same, unless
 /// [`AuditPolicy::fail_closed`] is set. `()` keeps no events.
 pub trait AuditLog: Send + Sync {
-    /// The reserved place of one event. Dropping it gives the place back. `()` for a log that always
-    /// has room. Its default is no place: [`record`](Self::record) must then find one.
+    /// The reserved place of one event. Dropping it gives the place back. `()` for a log that
+    /// always has room. Its default is no place: [`record`](Self::record) must then find one.
     type Place: Default + Send;
 
     /// Reserves the place of an event whose write is about to be committed. It is called under
@@ -44,7 +45,7 @@ pub trait AuditLog: Send + Sync {
     }
 
     /// Records this event. It is called once for each step, after the write is durable and before
-    /// the response leaves.
+    /// the response is returned.
     ///
     /// # Errors
     /// [`AuditError`] if the event was not recorded. The log itself reports why.
@@ -54,7 +55,7 @@ pub trait AuditLog: Send + Sync {
         place: Self::Place,
     ) -> impl Future<Output = Result<(), AuditError>> + Send;
 
-    /// Takes the event of a step whose caller was cut off: its future was dropped, or it panicked.
+    /// Takes the event of a step that did not end: its future was dropped, or its caller panicked.
     /// It is called from a destructor: queue the event or spawn a task for it, and never wait.
     fn abandoned(&self, event: Event);
 }
@@ -73,8 +74,8 @@ pub struct AuditPolicy {
     /// before each write, so that a request without a place changes nothing and can be repeated.
     /// Default: `false`.
     ///
-    /// A log that fails after it gave a place withholds a response whose write is durable. A client
-    /// that then repeats its refresh token replays it: set a
+    /// If the log fails after it has given a place, a response is withheld although its write is
+    /// durable. A client that then sends its refresh token again replays it: set a
     /// [replay window](crate::PolicyBuilder::replay_window) as well.
     pub fail_closed: bool,
     /// Records routine events as well: accepted calls of resources, introspections of active tokens
@@ -156,8 +157,8 @@ impl AuditQuery<'_> {
 
 /// The latest events, in memory.
 ///
-/// When it is full, the oldest [unattributed](EventClass::Unattributed) event is dropped; if there is
-/// none, the oldest event.
+/// When it is full, the oldest [unattributed](EventClass::Unattributed) event is dropped; if there
+/// is none, the oldest event.
 #[derive(Debug)]
 pub struct MemoryAuditLog {
     limit: usize,

@@ -1,9 +1,9 @@
 //! The same server for hosts without an async runtime.
 //!
 //! [`Server`] has the calls of [`grantcore::Server`](crate::Server), whose documentation holds for
-//! both; [`Store`], [`Accounts`] and [`AuditLog`] are the traits of their async namesakes with plain
-//! functions. A call runs on its caller's thread from its first line to its last, and nothing is
-//! spawned.
+//! both; [`Store`], [`Accounts`] and [`AuditLog`] are the traits of their async namesakes with
+//! plain functions. A call runs on its caller's thread from its first line to its last, and nothing
+//! is spawned.
 //!
 //! ```
 //! use grantcore::{Client, FromStore, MemoryStore, Policy, RequestParts, blocking};
@@ -55,12 +55,12 @@ pub fn drive<O: Operation, S: Store, A>(
 where
     Ready<A>: AccountSource<Ready<S>>,
 {
-    now(crate::drive(operation, &Ready(store), &Ready(accounts), policy, clock, entropy))
+    block_on(crate::drive(operation, &Ready(store), &Ready(accounts), policy, clock, entropy))
 }
 
 /// Polls a future to its end on this thread. The futures of [`Ready`] parts never wait, so that the
 /// first poll is the last one; any other future parks the thread until it is woken.
-pub(crate) fn now<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         return output;

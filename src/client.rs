@@ -1,7 +1,7 @@
 //! The client's record, what it may do, and how it proves who it is (OAuth 2.1 §2).
 //!
-//! Registration requests and metadata documents are read elsewhere, in `request/`. Both end in the
-//! builder of this module, so that no client exists that the builder did not check.
+//! Registration requests and metadata documents are parsed in `request/`. Both use the builder of
+//! this module, which checks every client.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -32,8 +32,8 @@ use crate::value::text::{ClientId, Subject};
 
 /// A registered client.
 ///
-/// [`Client::public`] and [`Client::confidential`] start one, and [`ClientBuilder::build`] checks it.
-/// For a store it is a record in the same way as a [grant](crate::Grant#as-a-record).
+/// [`Client::public`] and [`Client::confidential`] start one, and [`ClientBuilder::build`] checks
+/// it. For a store it is a record in the same way as a [grant](crate::Grant#as-a-record).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Client(Fields);
@@ -71,7 +71,7 @@ struct Fields {
     /// Captured by each grant. Once the client has another epoch, those grants are dead.
     epoch: u64,
     created: Timestamp,
-    /// When the client is forgotten unless it is used before.
+    /// When the client expires unless it is used before.
     expires: Timestamp,
 }
 
@@ -105,10 +105,13 @@ pub enum Registration {
     MetadataDocument,
 }
 
-/// Whether a client is served.
+/// Whether a client is active or deactivated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "a host must handle each, or it serves what is off")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a host must handle each, or it could serve a deactivated client"
+)]
 pub enum ClientStatus {
     /// The client is served.
     Active,
@@ -154,7 +157,8 @@ impl Client {
         &self.0.id
     }
 
-    /// Returns what the client or the operator says about it. It is not cleaned for display.
+    /// Returns the description that the client or the operator gave. It is not cleaned for display:
+    /// see [`display_name`](Self::display_name) and [`display_text`](crate::display_text).
     pub fn description(&self) -> &ClientDescription {
         &self.0.description
     }
@@ -180,7 +184,7 @@ impl Client {
         self.0.created
     }
 
-    /// Returns whether the client is served.
+    /// Returns whether the client is active or deactivated.
     pub fn status(&self) -> ClientStatus {
         self.0.status
     }
@@ -207,8 +211,8 @@ impl Client {
         self.0.kind.grant_types()
     }
 
-    /// Returns the scope that the client registered for, or `None` for every scope of the policy. What
-    /// the client may ask for lies within its [restrictions](Self::restrictions) as well.
+    /// Returns the scope that the client registered for, or `None` for every scope of the policy.
+    /// What the client may ask for lies within its [restrictions](Self::restrictions) as well.
     pub fn scope(&self) -> Option<&Scope> {
         self.0.scope.as_ref()
     }
@@ -238,8 +242,8 @@ impl Client {
         self.redirect_uris().iter().all(RegisteredRedirectUri::is_loopback)
     }
 
-    /// Starts a changed version of this client. The status and the epoch stay. A client built anew in
-    /// its place would begin in epoch 0 and bring ended grants back to life.
+    /// Starts a changed version of this client. The status and the epoch stay. A client built anew
+    /// in its place would begin in epoch 0 and bring ended grants back to life.
     ///
     /// For a client that registered itself or has a metadata document,
     /// [`scope`](ClientBuilder::scope), [`grant_types`](ClientBuilder::grant_types) and
@@ -249,9 +253,10 @@ impl Client {
         ClientBuilder::editing(self)
     }
 
-    /// Returns whether the client may ask for a scope token. The token must lie within the registered
-    /// scope, within the restrictions and, unless the operator registered the client, within the
-    /// policy's scope for such clients, which may have been narrowed since the registration.
+    /// Returns whether the client may ask for a scope token. The token must lie within the
+    /// registered scope, within the restrictions and, unless the operator registered the client,
+    /// within the policy's scope for such clients, which may have been narrowed since the
+    /// registration.
     pub(crate) fn may_ask_for(&self, token: &str, policy: &Policy) -> bool {
         let ceiling =
             policy.unverified_scope().filter(|_| self.registration() != Registration::Operator);

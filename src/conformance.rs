@@ -78,8 +78,8 @@
 //!   [`histories_with_faults_are_linearizable`] does so while several handles read and write.
 //! - [`damaged_records_are_errors`] reads a record that the host has damaged.
 //!
-//! What lives here: the checks. What never does: a check that cannot fail. Each runs against stores
-//! that are broken on purpose, and must find them.
+//! Each check also runs against stores that are broken on purpose, and must find the fault. A check
+//! that cannot fail does not belong here.
 
 mod accounts;
 mod cancellation;

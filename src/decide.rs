@@ -1,9 +1,9 @@
 //! Deciding: each operation is a pure function from a request, the loaded records, the policy and
 //! the moment to a [`Decision`](crate::Decision).
 //!
-//! One file per operation; `document`, `redeem` and `refresh` are parts of an operation with a file
-//! of their own. An operation extends its request by private methods. The steps of each are in
-//! `docs/decisions.md`, in the same order.
+//! There is one file per operation. `document` is a part of authorize, and `redeem` and `refresh`
+//! are the two parts of a token request. The steps are private methods of the request; they are
+//! listed in `docs/decisions.md`, in the same order.
 //!
 //! Never here: a store, a driver, a clock, a source of randomness.
 

@@ -1,7 +1,7 @@
-//! The driver: load, decide, commit, record, and decide again where that has not settled the request.
-//! It knows no operation and no protocol.
+//! The driver: load, decide, commit, record, and decide again where that has not settled the
+//! request. It knows no operation and no protocol.
 //!
-//! [`call`] is the step machine that says what comes next; the loop here does it.
+//! [`call`] is the step machine that names the next step; the loop here executes it.
 
 pub(crate) mod call;
 pub(crate) mod guard;
@@ -17,7 +17,7 @@ use crate::store::{AccountSource, Failure, FailureCause, Store};
 
 /// Runs one operation against a store.
 ///
-/// No audit log and no guard are part of it: the host records the event of the result. If the host
+/// It has no audit log and no guard: the host records the event of the result. If the host
 /// stops before it has done so, or drops the future during a commit, a durable step stays
 /// unrecorded. [`Server`](crate::Server) records every step.
 ///
@@ -66,9 +66,9 @@ async fn load_list<S: Store, A: AccountSource<S>>(
     Ok(loaded)
 }
 
-/// Does what the call needs, until it is finished. At each `await` the call knows what it has begun:
-/// if this future is dropped there, the call reports it. The caller keeps the call, because moving
-/// it costs more than its guard.
+/// Does what the call needs, until it is finished. At each `await` the call knows what it has
+/// begun: if this future is dropped there, the call reports it. The caller keeps the call, because
+/// moving it costs more than its guard.
 pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog, H: Host>(
     call: &mut Call<'_, O, H, S::Error>,
     store: &S,

@@ -21,8 +21,8 @@ use crate::value::text::{ClientId, Subject, log_text};
 ///
 /// It serializes to one flat object, for a log of JSON lines or an audit log's database. The names
 /// of the object's members are those of the fields, with `class` for [`class`](Self::class). They
-/// are stable. A member is absent if its field is `None` or empty. Times are Unix seconds, ids their
-/// text, and the other values of this crate their names:
+/// are stable. A member is absent if its field is `None` or empty. Times are Unix seconds, ids
+/// their text, and the other values of this crate their names:
 ///
 /// ```json
 /// {
@@ -140,8 +140,8 @@ impl Event {
         class(self.attributed)
     }
 
-    /// Returns whether something is durable because of this step, or may be. An audit log keeps such
-    /// an event whatever its class.
+    /// Returns whether something is durable because of this step, or may be. An audit log keeps
+    /// such an event whatever its class.
     pub fn has_written(&self) -> bool {
         self.written.is_some() || self.prepared.is_some()
     }
@@ -151,8 +151,8 @@ impl Event {
         self.written.is_some_and(|written| written.fate == Fate::Unknown)
     }
 
-    /// Returns the public error code that was sent. Returns `None` if the step was no refusal, or the
-    /// response had no `error`.
+    /// Returns the public error code that was sent. Returns `None` if the step was no refusal, or
+    /// the response had no `error`.
     pub fn error(&self) -> Option<&'static str> {
         self.sent.as_ref().and_then(|sent| sent.error)
     }

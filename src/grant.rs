@@ -1,4 +1,4 @@
-//! The grant: the record of one authorization of one client.
+//! The grant: the record of one authorization of one client by one user.
 //!
 //! `grant/terms.rs` has what was granted, `grant/phase.rs` what each phase keeps, and
 //! `grant/transitions.rs` every change of phase. No other code makes or changes a grant. A record
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Grant {
 struct Fields {
     schema: Schema,
     id: GrantId,
-    /// Behind an `Arc`, because every version of the record after the consent shares them.
+    /// Behind an `Arc`, because all versions of the record after the consent share them.
     terms: Arc<Terms>,
     /// The latest time at which this record was written. A clock that steps back cannot revive an
     /// expired credential.
@@ -110,9 +110,10 @@ pub enum GrantState {
 
 /// How long a record is kept after the expiry of its last credential, so that a late request still
 /// gets the precise refusal.
-pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The same for consent pages. It is shorter, because anybody can make one by opening a link.
-pub(crate) const KEPT_PENDING: Duration = Duration::from_secs(60 * 60);
+pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the record of an unanswered consent page is kept after its expiry. It is shorter,
+/// because any site can make a user's browser open such pages.
+pub(crate) const RETENTION_PENDING: Duration = Duration::from_secs(60 * 60);
 
 impl Grant {
     /// Returns the key of the record, which also identifies the flow in the audit log.
@@ -151,7 +152,7 @@ impl Grant {
         self.0.expires
     }
 
-    /// Returns the phase. An expired grant keeps its phase, because expiry is judged at each use.
+    /// Returns the phase. An expired grant keeps its phase, because expiry is checked at each use.
     pub fn state(&self) -> GrantState {
         match &self.0.phase {
             Phase::ConsentPending(_) => GrantState::ConsentPending,
@@ -163,9 +164,11 @@ impl Grant {
 
     /// Returns the time after which a store may drop the record.
     pub fn drop_after(&self) -> Timestamp {
-        let kept =
-            if matches!(self.0.phase, Phase::ConsentPending(_)) { KEPT_PENDING } else { KEPT };
-        self.last_use().after(kept)
+        let retention = match self.0.phase {
+            Phase::ConsentPending(_) => RETENTION_PENDING,
+            Phase::CodeIssued(_) | Phase::Active(_) | Phase::Revoked(_) => RETENTION,
+        };
+        self.last_use().after(retention)
     }
 
     pub(crate) fn terms(&self) -> &Arc<Terms> {
@@ -176,8 +179,8 @@ impl Grant {
         &self.0.phase
     }
 
-    /// Returns the time to judge the record by: the clock's, or the latest that the record has seen
-    /// if the clock is behind it.
+    /// Returns the time that expiries of the record are compared with: the clock's, or the latest
+    /// time in the record if the clock is behind it.
     pub(crate) fn now(&self, clock: Timestamp) -> Timestamp {
         clock.max(self.0.latest_seen)
     }

@@ -20,8 +20,8 @@ use crate::value::text::{ClientId, Subject};
 
 /// Clients, grants and accounts in memory, for tests, demonstrations and a first try.
 ///
-/// It has both faces: [`Store`] and [`blocking::Store`]. Accounts that were never mentioned are
-/// active and can pay.
+/// It implements both [`Store`] and [`blocking::Store`]. Accounts that were never set are active
+/// and can pay.
 #[derive(Debug, Default)]
 pub struct MemoryStore(RwLock<Tables>);
 
@@ -67,7 +67,8 @@ impl MemoryStore {
     /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
     /// were dropped. It looks at every record.
     pub fn sweep(&self, now: Timestamp, limit: usize) -> usize {
-        // Due records are looked for beside the readers. Most sweeps find none.
+        // Due records are searched for under the read lock: most sweeps find none, and block
+        // nobody.
         let (grants, clients) = self.read().due(now, limit);
         if grants.is_empty() && clients.is_empty() {
             return 0;
@@ -185,7 +186,8 @@ impl Tables {
         (grants, clients)
     }
 
-    /// Drops these records where they are still due: one may have been prolonged since it was found.
+    /// Drops these records where they are still due: one may have been prolonged since it was
+    /// found.
     fn drop_due(&mut self, grants: &[GrantId], clients: &[ClientId], now: Timestamp) -> usize {
         let mut dropped = 0;
         for id in grants {
@@ -206,7 +208,7 @@ impl Tables {
     }
 }
 
-/// Returns whether a record may be dropped. One that is kept for good never is.
+/// Returns whether a record may be dropped. `Timestamp::NEVER` is never due.
 fn is_due(drop_after: Timestamp, now: Timestamp) -> bool {
     drop_after < Timestamp::NEVER && drop_after <= now
 }

@@ -161,7 +161,8 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    /// Takes 128 bytes of a cryptographically secure generator. A test or a model may use any bytes.
+    /// Takes 128 bytes of a cryptographically secure generator. A test or a model may use any
+    /// bytes.
     pub fn from_bytes(bytes: [u8; 128]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let mut entropy = Self { correlation: [0; 16], id: [0; 16], secrets: [[0; 32]; 3] };
@@ -322,7 +323,8 @@ impl Moment {
         Self { now, entropy, again: false }
     }
 
-    /// Makes the moment of the request's next attempt: the same entropy, a new reading of the clock.
+    /// Makes the moment of the request's next attempt: the same entropy, a new reading of the
+    /// clock.
     pub fn again(self, now: Timestamp) -> Self {
         Self { now, again: true, ..self }
     }

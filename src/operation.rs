@@ -1,8 +1,8 @@
-//! The boundary of the core: what an operation asks to be loaded, what it decides, and what must be
-//! durable before its outcome may leave.
+//! The interface between decisions and their driver: what an operation needs to be loaded, what it
+//! decides, and what must be durable before its outcome is returned.
 //!
-//! How records are loaded and written is the driver's and the store's part, or that of a host that
-//! drives operations by hand.
+//! Records are loaded and written by the driver and the store, or by a host that drives operations
+//! by hand.
 
 mod decision;
 
@@ -24,9 +24,9 @@ use crate::value::credential::GrantId;
 ///
 /// [`Server`](crate::Server) runs operations; [`drive`](crate::drive()) runs one against a store. A
 /// host can also do what they do: load what [`keys`](Self::keys) names, call
-/// [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) the decision,
-/// and begin again with [`Moment::again`] if it is not settled. Such a host has no guard: if it stops
-/// between the commit and the record of the event, a durable step stays unrecorded.
+/// [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) the
+/// decision, and begin again with [`Moment::again`] if it is not settled. Such a host has no guard:
+/// if it stops between the commit and the record of the event, a durable step stays unrecorded.
 ///
 /// All operations are those of this crate: only the crate can make a [`Decision`].
 pub trait Operation: Send + Sync {
@@ -47,7 +47,8 @@ pub trait Operation: Send + Sync {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment)
     -> Decision<Self::Response>;
 
-    /// Returns the endpoint it belongs to: how a failure of the store is answered.
+    /// Returns the endpoint that the operation belongs to. It determines the form of a refusal,
+    /// also of the one that is sent if the store fails.
     fn endpoint(&self) -> Endpoint;
 }
 
@@ -75,7 +76,7 @@ impl<O: Operation> Operation for &O {
 /// The records of one attempt. A record that does not exist is `None`; a record that cannot be read
 /// is the store's error.
 ///
-/// A store ends its literal with `..Loaded::default()`.
+/// A store builds it as a literal that ends with `..Loaded::default()`.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "a store builds it from its rows")]
 pub struct Loaded {
@@ -87,7 +88,7 @@ pub struct Loaded {
     pub account: Option<Account>,
     /// The account that owns the client, if the client has an owner.
     pub owner: Option<Account>,
-    /// The client that asks about the grant of another.
+    /// The client that introspects a token, which may be of another client's grant.
     pub caller: Option<Stored<Client>>,
     /// The balance of the grant's account, if it was asked for.
     pub balance: Option<Balance>,
@@ -111,8 +112,8 @@ pub(crate) fn usable(
     }
 }
 
-/// Returns the record if it is that of the client of this id. Impersonation: if a store loads another
-/// client than the request named, the request must not act as that client (I44).
+/// Returns the record if it is that of the client of this id. Impersonation: if a store loads
+/// another client than the request named, the request must not act as that client (I44).
 pub(crate) fn with_id<'s>(
     stored: Option<&'s Stored<Client>>,
     client_id: &str,

@@ -82,7 +82,8 @@ pub enum Endpoint {
     Token,
     /// The revocation endpoint (RFC 7009 §2). A refusal is JSON.
     Revocation,
-    /// The introspection endpoint (RFC 7662 §2). A refusal is JSON. An inactive token is no refusal.
+    /// The introspection endpoint (RFC 7662 §2). A refusal is JSON. An inactive token is no
+    /// refusal.
     Introspection,
     /// The registration endpoint (RFC 7591 §3). A refusal is JSON.
     Registration,
@@ -226,7 +227,7 @@ impl Reason {
         }
     }
 
-    /// Returns whether the grant was revoked because of this refusal.
+    /// Returns whether a refusal for this reason revokes the grant.
     pub fn revokes(self) -> bool {
         matches!(self, Self::CodeReused | Self::RefreshReused)
     }

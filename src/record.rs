@@ -11,7 +11,7 @@ use crate::value::text::ClientId;
 
 /// A stored record with its version.
 #[derive(Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "stores build it, from all that they know")]
+#[expect(clippy::exhaustive_structs, reason = "a store builds it from a row")]
 pub struct Stored<T> {
     /// The record.
     pub record: Arc<T>,
@@ -25,7 +25,8 @@ impl<T> Clone for Stored<T> {
     }
 }
 
-/// The version of a record. Every write changes it, so that equal versions mean an unchanged record.
+/// The version of a record. Every write changes it, so that equal versions mean an unchanged
+/// record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "stores keep the number")]
 pub struct Version(pub u64);
@@ -48,7 +49,7 @@ impl Version {
 
 /// A compare-and-set of one record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[must_use = "an outcome may leave only when its write is durable"]
+#[must_use = "an outcome may be returned only after its write is durable"]
 #[expect(clippy::exhaustive_enums, reason = "a store that skipped a write would lose it")]
 pub enum Write {
     /// Creates or replaces a grant.

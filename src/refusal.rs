@@ -185,8 +185,8 @@ impl Refusal {
         Self { correlation: Some(correlation), ..self }
     }
 
-    /// Returns the correlation id of the refused request, for the page and for support. The event of
-    /// the refusal has the same.
+    /// Returns the correlation id of the refused request, for the page and for support. The event
+    /// of the refusal has the same.
     pub fn correlation(&self) -> Option<CorrelationId> {
         self.correlation
     }

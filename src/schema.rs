@@ -59,7 +59,7 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
-/// Reads a record of this name. The schema is checked first, wherever it stands in a text.
+/// Reads a record of this name. The schema is checked first, wherever it is in a text.
 pub(crate) fn read<'de, R: Deserialize<'de>, D: Deserializer<'de>>(
     name: &'static str,
     deserializer: D,

@@ -1,8 +1,8 @@
 //! The server: one async call for each endpoint, over a policy, a store, accounts, a clock and a
 //! source of randomness.
 //!
-//! Nothing is decided here. An endpoint reads its request, asks the limits, and has the driver run
-//! the operation.
+//! Nothing is decided here. An endpoint parses its request, checks the limits and runs the
+//! operation by the driver.
 
 mod core;
 mod early;
@@ -62,9 +62,9 @@ use crate::store::{AccountSource, FromStore, Store};
 ///
 /// # Cancellation
 ///
-/// A future that is dropped stops at its current `await`. A write that was under way may be durable;
-/// its event is handed to [`AuditLog::abandoned`] with an unknown [fate](crate::Fate). A host that
-/// spawns a task for each request is not cancelled when the client hangs up.
+/// A future that is dropped stops at its current `await`. A write that was under way may be
+/// durable; its event is handed to [`AuditLog::abandoned`] with an unknown [fate](crate::Fate). A
+/// host that spawns a task for each request is not cancelled when the client hangs up.
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()> {
     core: Core,
@@ -104,9 +104,9 @@ impl<S, A, L> Server<S, A, L> {
         Server { core: self.core, store: self.store, accounts: self.accounts, log }
     }
 
-    /// Leaves the limit of token requests to the host, which shares it among several servers, for
-    /// example: see [`RateWindow`](crate::RateWindow). Failed authentications and new records are
-    /// still counted here, by each server for itself.
+    /// Leaves the limit of token requests to the host, for example to share it among several
+    /// servers: see [`RateWindow`](crate::RateWindow). Failed authentications and new records are
+    /// still limited by each server for itself.
     #[must_use = "the server without the limit is the one returned"]
     pub fn without_rate_limit(mut self) -> Self {
         self.core.throttle = self.core.throttle.without_token_requests();
@@ -114,8 +114,10 @@ impl<S, A, L> Server<S, A, L> {
     }
 
     /// Hands every event to `observer` before the response is returned: one event for each call of
-    /// an endpoint. The observer is called from a destructor for a call that was cut off; an observer
-    /// that panics there while another panic unwinds ends the process.
+    /// an endpoint. It replaces an earlier observer. Default: none.
+    ///
+    /// For a cancelled call the observer is called from a destructor. If it panics there during
+    /// another panic, the process aborts.
     #[must_use = "the server with the observer is the one returned"]
     pub fn with_observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.core.observer = Box::new(observer);
@@ -132,7 +134,7 @@ impl<S, A, L> Server<S, A, L> {
         &self.store
     }
 
-    /// Returns where the accounts come from.
+    /// Returns the source of the accounts.
     pub fn accounts(&self) -> &A {
         &self.accounts
     }
@@ -149,16 +151,18 @@ impl<S, A, L> Server<S, A, L> {
 }
 
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
-    /// Runs any operation with this server's parts.
+    /// Runs any operation, such as one that the host has parsed itself. No limit of requests is
+    /// checked.
     ///
     /// # Errors
-    /// [`Error::Refused`] by the rules of the operation, [`Error::Failed`] if the store or the
-    /// accounts failed.
+    /// [`Error::Refused`] if the operation refuses the request, [`Error::Failed`] if the store or
+    /// the accounts failed.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Response, Error<S::Error>> {
         self.decide(Ok(operation), Limit::None, "").await
     }
 
-    /// Runs an operation and records its event, or records why its request was refused before.
+    /// Runs an operation and records its event, or records the refusal of a request that was not
+    /// parsed.
     async fn decide<O: Operation>(
         &self,
         parsed: Result<O, Refusal>,

@@ -1,33 +1,34 @@
-//! What a host implements to keep records: three reads, one conditional write and one listing.
+//! What a host implements to keep records: two reads, one conditional write and one listing.
 //!
-//! There are two tables, grants and clients. A [`Write`] changes one row of one of them. Clients
-//! that the operator adds need no write of this crate; clients that register themselves do.
+//! There are two tables, grants and clients. A [`Write`] changes one row of one of them. The
+//! operator may add clients in any way; clients that register themselves are written by
+//! [`commit`](Store::commit).
 //!
 //! # The laws of a store
 //!
 //! - [`commit`](Store::commit) is a linearizable compare-and-set of one record, and
-//!   [`grant`](Store::grant) reads what the last commit wrote: from the primary, never from a replica
-//!   or a cache that can lag. A stale read answers `invalid_grant` to an honest client, and clients
-//!   discard their tokens on `invalid_grant`.
-//! - [`client`](Store::client) reads what the last commit of that client wrote, too. A cache in front
-//!   of it must be written through; otherwise each renewal of a client that many users share
-//!   conflicts until the cache forgets it.
+//!   [`grant`](Store::grant) reads what the last commit wrote: from the primary, never from a
+//!   replica or a cache that can lag. A stale read answers `invalid_grant` to an honest client, and
+//!   clients discard their tokens on `invalid_grant`.
+//! - [`client`](Store::client) also reads what the last commit of that client wrote. A cache in
+//!   front of it must be write-through; otherwise each renewal of a client that many users share
+//!   conflicts until the cached client expires.
 //! - [`Commit::Done`] means durable: the record is still there after a crash. A store that forgets
 //!   acknowledged writes lets a code be redeemed twice.
 //! - [`Commit::Conflict`] means that nothing was written. A result that is not known (a time-out, a
-//!   lost connection) is an error. The core concludes nothing from an error, and the client is
-//!   told to retry.
+//!   lost connection) is an error. The library concludes nothing from an error, and the client is
+//!   asked to retry.
 //! - A record that cannot be decoded is an error, never absent. Keep records as text or bytes: a
 //!   column type that interprets its content, such as PostgreSQL's `jsonb`, refuses characters that
 //!   a client may have sent in its `state`.
-//! - [`load`](Store::load) loads the client that the request named, or none. It never loads the
-//!   grant's client in its place. [`Keys::client_id`] returns which client to load.
+//! - If the request named a client, [`load`](Store::load) loads that client or none, never the
+//!   grant's client in its place. [`Keys::client_id`] returns the client to load.
 //! - No transaction, no order and no shared clock is assumed between records.
 //! - The epoch of a client never goes back. To change a client, [`edit`](Client::edit) it and write
 //!   it over the version that was read ([`Write::client`]): the client may have been deactivated in
 //!   the meantime.
-//! - A record may be dropped after its `drop_after`, and not before. Nothing depends on its being
-//!   dropped.
+//! - A record may be dropped after its `drop_after`, and not before. No rule depends on whether it
+//!   was dropped.
 
 mod accounts;
 mod administration;
@@ -48,20 +49,20 @@ use crate::operation::Loaded;
 use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
 
-/// Where clients and grants are kept. See the [laws](self#the-laws-of-a-store) of a store; the
+/// The database of clients and grants. See the [laws](self#the-laws-of-a-store) of a store; the
 /// feature `conformance` has them as tests.
 ///
 /// Accounts are not part of a store: see [`Accounts`](crate::Accounts). A store that loads accounts
 /// in the same round trip implements [`LoadsAccounts`] as well.
 ///
-/// Dropping a future half way counts as a result that is not known.
+/// The result of a future that is dropped before it completes counts as unknown.
 pub trait Store: Send + Sync {
     /// A failure of the storage. It reaches the host unchanged and is never mixed with a refusal.
     type Error: Error + Send + Sync + 'static;
 
-    /// Returns the client of this `client_id` with its version. The id is 1 to 2,048 printable ASCII
-    /// characters that a stranger sent. A host whose clients are never written by this crate may
-    /// return any constant version.
+    /// Returns the client of this `client_id` with its version. The id is 1 to 2,048 printable
+    /// ASCII characters that an unauthenticated sender chose. A host whose clients are never
+    /// written by this crate may return any constant version.
     ///
     /// An error means that it is not known whether the client exists.
     fn client(
@@ -78,8 +79,8 @@ pub trait Store: Send + Sync {
         id: GrantId,
     ) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
 
-    /// Writes the record, with [`Change::version`](crate::Change::version), if the stored version is
-    /// [`Change::seen`](crate::Change::seen), or if no record exists and `seen` is `None`.
+    /// Writes the record, with [`Change::version`](crate::Change::version), if the stored version
+    /// is [`Change::seen`](crate::Change::seen), or if no record exists and `seen` is `None`.
     ///
     /// An error means that it is not known whether the record was written.
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
@@ -93,8 +94,9 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<GrantId>, Self::Error>> + Send;
 
-    /// Loads the records that an attempt needs. Override it where one round trip can load all of
-    /// them. [`Keys::client_id`] and [`Keys::caller_id`] return which clients to load.
+    /// Loads the records that an attempt of a request needs. Override it where one round trip can
+    /// load all of them. [`Keys::client_id`] and [`Keys::caller_id`] return the clients to load.
+    /// The default calls [`grant`](Self::grant) and [`client`](Self::client), and loads no account.
     ///
     /// An error means that one of the records is not known.
     fn load(&self, keys: &Keys<'_>) -> impl Future<Output = Result<Loaded, Self::Error>> + Send {

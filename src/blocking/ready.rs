@@ -14,8 +14,8 @@ use crate::value::credential::GrantId;
 
 /// A blocking [`Store`], [`Accounts`] or [`AuditLog`] as its async namesake.
 ///
-/// Its futures block the thread that polls them: in an async server it stops the executor. It is the
-/// adapter of [`blocking::Server`](super::Server), and of tests.
+/// Its futures block the thread that polls them: in an async server it stops the executor. It is
+/// the adapter of [`blocking::Server`](super::Server), and of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a wrapper is its own constructor")]
 pub struct Ready<T>(pub T);

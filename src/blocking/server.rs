@@ -1,7 +1,7 @@
 //! The endpoints, each polled to its end.
 
 use super::traits::{AuditLog, Store};
-use super::{Ready, now};
+use super::{Ready, block_on};
 use crate::audit::AuditPolicy;
 use crate::client::ClientStatus;
 use crate::event::Event;
@@ -25,8 +25,8 @@ use crate::server::{Error, RevokedGrants};
 use crate::store::{AccountSource, FromStore};
 use crate::value::credential::GrantId;
 
-/// An authorization server over a blocking [`Store`]: see [`grantcore::Server`](crate::Server), which
-/// documents each call.
+/// An authorization server over a blocking [`Store`]: see [`grantcore::Server`](crate::Server),
+/// which documents each call.
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()>(crate::Server<Ready<S>, Ready<A>, Ready<L>>);
 
@@ -112,7 +112,7 @@ where
         request: &RequestParts<'_>,
         user: Option<User<'_>>,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
-        now(self.0.authorize(request, user))
+        block_on(self.0.authorize(request, user))
     }
 
     /// See [`Server::authorize_with_document`](crate::Server::authorize_with_document).
@@ -125,7 +125,7 @@ where
         user: Option<User<'_>>,
         fetch: Fetch<'_>,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
-        now(self.0.authorize_with_document(request, user, fetch))
+        block_on(self.0.authorize_with_document(request, user, fetch))
     }
 
     /// See [`Server::consent`](crate::Server::consent).
@@ -138,7 +138,7 @@ where
         user: User<'_>,
         choice: Choice<'_>,
     ) -> Result<Redirect, Error<S::Error>> {
-        now(self.0.consent(ticket, user, choice))
+        block_on(self.0.consent(ticket, user, choice))
     }
 
     /// See [`Server::token`](crate::Server::token).
@@ -146,7 +146,7 @@ where
     /// # Errors
     /// [`Error`], with the response to send.
     pub fn token(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        now(self.0.token(request))
+        block_on(self.0.token(request))
     }
 
     /// See [`Server::revoke`](crate::Server::revoke).
@@ -154,7 +154,7 @@ where
     /// # Errors
     /// [`Error`], with the response to send.
     pub fn revoke(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        now(self.0.revoke(request))
+        block_on(self.0.revoke(request))
     }
 
     /// See [`Server::introspect`](crate::Server::introspect).
@@ -162,7 +162,7 @@ where
     /// # Errors
     /// [`Error`], with the response to send.
     pub fn introspect(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        now(self.0.introspect(request))
+        block_on(self.0.introspect(request))
     }
 
     /// See [`Server::register`](crate::Server::register).
@@ -170,7 +170,7 @@ where
     /// # Errors
     /// [`Error`], with the response to send.
     pub fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        now(self.0.register(request))
+        block_on(self.0.register(request))
     }
 
     /// See [`Server::manage`](crate::Server::manage).
@@ -182,7 +182,7 @@ where
         client_id: &str,
         request: &RequestParts<'_>,
     ) -> Result<Reply, Error<S::Error>> {
-        now(self.0.manage(client_id, request))
+        block_on(self.0.manage(client_id, request))
     }
 
     /// See [`Server::set_client_status`](crate::Server::set_client_status).
@@ -194,7 +194,7 @@ where
         client_id: &str,
         status: ClientStatus,
     ) -> Result<(), Error<S::Error>> {
-        now(self.0.set_client_status(client_id, status))
+        block_on(self.0.set_client_status(client_id, status))
     }
 
     /// See [`Server::check`](crate::Server::check).
@@ -206,7 +206,7 @@ where
         authorization: &Authorization<'_>,
         needs: &Needs,
     ) -> Result<Access, Error<S::Error>> {
-        now(self.0.check(authorization, needs))
+        block_on(self.0.check(authorization, needs))
     }
 
     /// See [`Server::check_request`](crate::Server::check_request).
@@ -218,7 +218,7 @@ where
         request: &RequestParts<'_>,
         needs: &Needs,
     ) -> Result<Access, Error<S::Error>> {
-        now(self.0.check_request(request, needs))
+        block_on(self.0.check_request(request, needs))
     }
 
     /// See [`Server::connections`](crate::Server::connections).
@@ -231,7 +231,7 @@ where
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Connections, Error<S::Error>> {
-        now(self.0.connections(subject, after, limit))
+        block_on(self.0.connections(subject, after, limit))
     }
 
     /// See [`Server::revoke_connection`](crate::Server::revoke_connection).
@@ -239,7 +239,7 @@ where
     /// # Errors
     /// [`Error`], with the response to send.
     pub fn revoke_connection(&self, subject: &str, grant: GrantId) -> Result<(), Error<S::Error>> {
-        now(self.0.revoke_connection(subject, grant))
+        block_on(self.0.revoke_connection(subject, grant))
     }
 
     /// See [`Server::revoke_grant`](crate::Server::revoke_grant).
@@ -251,7 +251,7 @@ where
         grant: GrantId,
         revoked_by: RevokedBy<'_>,
     ) -> Result<(), Error<S::Error>> {
-        now(self.0.revoke_grant(grant, revoked_by))
+        block_on(self.0.revoke_grant(grant, revoked_by))
     }
 
     /// See [`Server::revoke_client`](crate::Server::revoke_client).
@@ -263,7 +263,7 @@ where
         client_id: &str,
         revoked_by: RevokedBy<'_>,
     ) -> Result<(), Error<S::Error>> {
-        now(self.0.revoke_client(client_id, revoked_by))
+        block_on(self.0.revoke_client(client_id, revoked_by))
     }
 
     /// See [`Server::revoke_user`](crate::Server::revoke_user).
@@ -275,7 +275,7 @@ where
         subject: &str,
         revoked_by: RevokedBy<'_>,
     ) -> Result<RevokedGrants, Error<S::Error>> {
-        now(self.0.revoke_user(subject, revoked_by))
+        block_on(self.0.revoke_user(subject, revoked_by))
     }
 
     /// See [`Server::revoke_user_client`](crate::Server::revoke_user_client).
@@ -288,17 +288,17 @@ where
         client_id: &str,
         revoked_by: RevokedBy<'_>,
     ) -> Result<RevokedGrants, Error<S::Error>> {
-        now(self.0.revoke_user_client(subject, client_id, revoked_by))
+        block_on(self.0.revoke_user_client(subject, client_id, revoked_by))
     }
 
     /// See [`Server::rate_limited`](crate::Server::rate_limited).
     pub fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Refusal {
-        now(self.0.rate_limited(request, seconds))
+        block_on(self.0.rate_limited(request, seconds))
     }
 
     /// See [`Server::refuse`](crate::Server::refuse).
     pub fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
-        now(self.0.refuse(refusal, access))
+        block_on(self.0.refuse(refusal, access))
     }
 
     /// See [`Server::run`](crate::Server::run).
@@ -306,6 +306,6 @@ where
     /// # Errors
     /// [`Error`], with the response to send.
     pub fn run<O: Operation>(&self, operation: O) -> Result<O::Response, Error<S::Error>> {
-        now(self.0.run(operation))
+        block_on(self.0.run(operation))
     }
 }

@@ -1,10 +1,11 @@
-//! The traits that a host without an async runtime implements. Their async namesakes are documented.
+//! The traits that a host without an async runtime implements. Their async namesakes are
+//! documented.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 
-use super::{Ready, now};
+use super::{Ready, block_on};
 use crate::account::{Account, AlwaysActive, Balance};
 use crate::audit::{AuditError, MemoryAuditLog};
 use crate::client::Client;
@@ -56,7 +57,7 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If one of the records is not known.
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Self::Error> {
-        now(load_each(&Ready(self), keys))
+        block_on(load_each(&Ready(self), keys))
     }
 
     /// See [`Store::load_grants`](crate::Store::load_grants).
@@ -122,8 +123,8 @@ pub trait AuditLog: Send + Sync {
     /// [`AuditError`] if the event was not recorded.
     fn record(&self, event: &Event, place: Self::Place) -> Result<(), AuditError>;
 
-    /// See [`AuditLog::abandoned`](crate::AuditLog::abandoned). A blocking call is cut off by a panic
-    /// only.
+    /// See [`AuditLog::abandoned`](crate::AuditLog::abandoned). A blocking call is cut off by a
+    /// panic only.
     fn abandoned(&self, event: Event);
 }
 

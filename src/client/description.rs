@@ -1,4 +1,4 @@
-//! What a client says about itself (RFC 7591 §2). It is shown to people and enters no decision.
+//! The description of a client (RFC 7591 §2). It is shown to people and enters no decision.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use super::{Client, ClientError};
 use crate::value::text::display_text;
 use crate::value::uri::is_page;
 
-/// A client's description. For a client that registered itself or has a metadata document, all of it
-/// is the client's own claim.
+/// A client's description. For a client that registered itself or has a metadata document, all of
+/// it is the client's own claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -6,12 +6,12 @@ use crate::value::text::{ClientIdError, log_text};
 
 /// Why a client cannot be built.
 ///
-/// The message names the value, the rule that it breaks and what to do. Values are cleaned for a log
-/// line and cut at 256 bytes.
+/// The message names the value, the rule that it breaks and what to do. Values are cleaned for a
+/// log line and cut at 256 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The `client_id` is not one.
+    /// The `client_id` is not valid.
     #[error("client_id '{}' is refused: {error}. Choose another.", log_text(id))]
     Id {
         /// The identifier as it was given.
@@ -60,7 +60,7 @@ pub enum ClientError {
         /// The first of the URIs.
         uri: String,
     },
-    /// `refresh_token` stands without `authorization_code` (RFC 7591 §2.1).
+    /// `refresh_token` is listed without `authorization_code` (RFC 7591 §2.1).
     #[error(
         "grant type refresh_token is refused: without authorization_code there is nothing to \
          refresh. Add authorization_code to grant_types(), or leave refresh_token out."

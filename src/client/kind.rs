@@ -1,7 +1,7 @@
 //! The kinds of clients: how each proves who it is, and what it needs for the code flow.
 //!
-//! A kind has no field that another kind needs, so that neither a public client with a secret nor a
-//! code flow without a redirect URI can be written down.
+//! Each kind has its own fields and no others, so that neither a public client with a secret nor a
+//! code flow without a redirect URI can be represented.
 
 use std::fmt;
 use std::sync::Arc;

@@ -27,18 +27,20 @@ impl Client {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
     }
 
-    /// Returns the same client, deleted. Once this is stored, the client is unknown by any clock and
-    /// its grants are dead. The record may be dropped, unless the operator registered the client.
+    /// Returns the same client, deleted. Once this is stored, the client is unknown by any clock
+    /// and its grants are dead. The record may be dropped, unless the operator registered the
+    /// client.
     pub fn deleted(self) -> Self {
         Self(Fields { expires: Timestamp::EPOCH, ..self.with_grants_ended().0 })
     }
 
-    /// Returns whether the client was deleted, in contrast to expired.
+    /// Returns whether the client was deleted, and has not merely expired.
     pub(crate) fn is_deleted(&self) -> bool {
         self.0.expires == Timestamp::EPOCH
     }
 
-    /// Returns when the client expires unless it is used before. A client of the operator never does.
+    /// Returns when the client expires unless it is used before. A client of the operator never
+    /// does.
     pub fn expires(&self) -> Timestamp {
         self.0.expires
     }
@@ -50,7 +52,8 @@ impl Client {
 
     /// Returns when a store may drop the record. For three kinds of clients this is never:
     ///
-    /// - A deactivated client. With a metadata document it would come back active at its next request.
+    /// - A deactivated client. With a metadata document it would come back active at its next
+    ///   request.
     /// - A client with a metadata document that the operator restricted. It would come back without
     ///   the restrictions at its next request.
     /// - A client of the operator, also if it is deleted: registered again under its name, it would
@@ -73,12 +76,12 @@ impl Client {
     }
 
     /// Returns the same client with a later expiry if it would expire before the record of a grant
-    /// that can be used until `grant`. The new expiry lies `beyond` that of the record, so that
-    /// renewals are rare.
-    pub(crate) fn outliving(&self, grant: Timestamp, beyond: Duration) -> Option<Self> {
-        let kept = grant.after(crate::grant::KEPT);
-        (self.0.expires < kept)
-            .then(|| Self(Fields { expires: kept.after(beyond), ..self.0.clone() }))
+    /// that can be used until `last_use` is dropped. The new expiry is `beyond` later than that
+    /// drop, so that renewals are rare.
+    pub(crate) fn outliving(&self, last_use: Timestamp, beyond: Duration) -> Option<Self> {
+        let dropped = last_use.after(crate::grant::RETENTION);
+        (self.0.expires < dropped)
+            .then(|| Self(Fields { expires: dropped.after(beyond), ..self.0.clone() }))
     }
 
     /// Returns the same client with this expiry.
@@ -110,8 +113,8 @@ impl Client {
             })
     }
 
-    /// Returns whether this is the digest of the client's registration access token. A client without
-    /// such a token matches no digest.
+    /// Returns whether this is the digest of the client's registration access token. A client
+    /// without such a token matches no digest.
     pub(crate) fn is_managed_by(&self, token: &Digest) -> bool {
         let Origin::Dynamic { registration_access_token_digest: Some(own) } = &self.0.origin else {
             return false;
@@ -119,8 +122,8 @@ impl Client {
         own.matches(token)
     }
 
-    /// Returns whether this is the digest of the client's secret. Returns `false` for a secret with a
-    /// slow hash, which no digest is compared with.
+    /// Returns whether this is the digest of the client's secret. Returns `false` for a secret with
+    /// a slow hash, which no digest is compared with.
     pub(crate) fn has_secret(&self, digest: &Digest) -> bool {
         let Kind::Secret { stored: StoredSecret::Digest(own), .. } = &self.0.kind else {
             return false;

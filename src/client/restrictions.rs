@@ -42,7 +42,8 @@ impl Restrictions {
         self.grant_types
     }
 
-    /// Returns the `token_endpoint_auth_method` that the client must use, or `None` if it may choose.
+    /// Returns the `token_endpoint_auth_method` that the client must use, or `None` if it may
+    /// choose.
     pub fn auth_method(&self) -> Option<&'static str> {
         self.auth_method.map(AuthMethod::name)
     }

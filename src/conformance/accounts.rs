@@ -8,7 +8,7 @@ use super::law::works;
 use super::records::new_subject;
 use super::{Law, Violation};
 use crate::account::{Account, Accounts};
-use crate::blocking::{self, Ready, now};
+use crate::blocking::{self, Ready, block_on};
 use crate::store::LoadsAccounts;
 
 /// How many handles raise one epoch at the same time, and how often each.
@@ -89,7 +89,7 @@ impl<A: blocking::Accounts, O: Fn() -> A + Sync> AccountsHarness for BlockingAcc
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        now(future)
+        block_on(future)
     }
 
     fn sign_up(&self, accounts: &Ready<A>, subject: &str) -> String {

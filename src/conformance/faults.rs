@@ -68,7 +68,8 @@ fn lose<H: Faults>(harness: &H, fault: Fault, key: &Key) -> Result<(), Violation
         harness.arm(fault);
         let result = harness.wait(store.commit(&write));
         harness.disarm();
-        let (before, after) = (stored.clone(), Some(Record::of(&write)));
+        let before = stored.clone();
+        let after = Some(Record::of(&write));
         stored = recovered(harness, &store, key)?;
         let is_true = match &result {
             Ok(Commit::Done) => stored == after,

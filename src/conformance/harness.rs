@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Barrier;
 
 use super::{Law, Violation};
-use crate::blocking::{self, Ready, now};
+use crate::blocking::{self, Ready, block_on};
 use crate::moment::Timestamp;
 use crate::store::Store;
 
@@ -95,7 +95,7 @@ impl<S: blocking::Store, O: Fn() -> S + Sync> Harness for Blocking<S, O> {
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
-        now(future)
+        block_on(future)
     }
 
     fn sweep(&self, store: &Ready<S>, now: Timestamp, limit: usize) -> Option<usize> {

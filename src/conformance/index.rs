@@ -70,7 +70,8 @@ fn is_listed<H: Harness>(
     own: &[GrantId],
 ) -> Result<(), Violation> {
     for limit in [1, 2, 3, own.len().max(1), own.len() + 1, usize::MAX] {
-        let (mut found, mut after) = (Vec::new(), None);
+        let mut found = Vec::new();
+        let mut after = None;
         // One more page than there can be, so that a list that repeats itself ends.
         for _ in 0..=own.len() {
             let page = harness.wait(store.grants_of(subject.as_str(), after, limit));

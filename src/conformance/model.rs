@@ -28,7 +28,8 @@ fn walk<H: Harness>(harness: &H, seed: u64) -> Result<(), Violation> {
     let keys = [Key::all()?, Key::all()?].concat();
     let mut map: Vec<Option<Record>> = vec![None; keys.len()];
     for step in 0..STEPS {
-        let (at, writer) = (dice.below(keys.len()), dice.below(2));
+        let at = dice.below(keys.len());
+        let writer = dice.below(2);
         let (Some(key), Some(slot)) = (keys.get(at), map.get_mut(at)) else { continue };
         let [one, other] = &handles;
         let (store, reader) = if writer == 0 { (one, other) } else { (other, one) };

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::client::{Client, ClientError};
 use crate::conformance::{Law, Violation};
-use crate::grant::{Basis, CapturedAccount, Grant, KEPT, KEPT_PENDING, PendingConsent, Terms};
+use crate::grant::{
+    Basis, CapturedAccount, Grant, PendingConsent, RETENTION, RETENTION_PENDING, Terms,
+};
 use crate::moment::{
     Clock as _, Entropy, EntropySource as _, SystemClock, SystemEntropy, Timestamp,
 };
@@ -86,7 +88,8 @@ impl Draft {
     /// Returns the record.
     pub(super) fn grant(&self) -> Result<Grant, Violation> {
         let unusable = |_| Law::Works.broken("the kit's own record cannot be built");
-        let (policy, client) = (policy(0)?, client(self.client.as_str()).map_err(unusable)?);
+        let policy = policy(0)?;
+        let client = client(self.client.as_str()).map_err(unusable)?;
         let redirect_uri = client
             .verify_redirect(Some(CALLBACK), &policy)
             .map_err(|reason| Law::Works.broken(reason.name()))?;
@@ -111,10 +114,10 @@ impl Draft {
             session_digest: Digest::of(b"a browser"),
             code_challenge,
             state: Some(self.mark.as_str().into()),
-            expires: before(self.drop_after, KEPT_PENDING),
+            expires: before(self.drop_after, RETENTION_PENDING),
         };
         let pending = Grant::pending(self.id, terms, prompt, now());
-        Ok(if self.in_use { pending.in_use(before(self.drop_after, KEPT)) } else { pending })
+        Ok(if self.in_use { pending.in_use(before(self.drop_after, RETENTION)) } else { pending })
     }
 
     /// Returns the commit of this grant over a version.

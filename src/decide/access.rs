@@ -71,7 +71,7 @@ impl AccessCheck<'_> {
     }
 }
 
-/// An access token that is good at a resource, before scope and balance.
+/// An access token that is valid at a resource. Its scope and the balance are not checked yet.
 pub(super) struct AcceptedToken<'a> {
     pub(super) grant: &'a Arc<Grant>,
     pub(super) entry: &'a AccessTokenEntry,
@@ -104,7 +104,8 @@ pub(super) fn accept_token<'a>(
         return Err(Reason::ClientDeactivated);
     }
     ctx.check_accounts()?;
-    // Replay by a resource: a token that it received is no good at another one (OAuth 2.1 §7.1.4).
+    // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
+    // §7.1.4).
     if !entry.is_for(grant.terms(), resource.identifier(), ctx.policy) {
         return Err(Reason::AudienceMismatch);
     }

@@ -25,8 +25,8 @@ pub(super) fn authenticate<'a>(
     // (I44).
     let stored = with_id(stored, &credentials.id);
     let client = stored.map(|stored| &*stored.record);
-    // Timing: the credentials are checked even if the client is deactivated or expired, so that it
-    // costs what an active client costs.
+    // Timing: the credentials are checked even if the client is deactivated or expired, so that
+    // the request takes as long as for an active client.
     let proof = match client {
         Some(client) => check_credentials(client, &credentials.secret, ctx.policy),
         None => Err(Reason::ClientUnknown.into()),
@@ -82,9 +82,9 @@ fn check_credentials(
     Ok(())
 }
 
-/// Spends the work that a failure has spared, so that its time does not disclose whether the client
-/// exists (enumeration, TOKEN-14). Unknown clients and clients without a slow hash cost what the
-/// most expensive client costs.
+/// Does the hashing that a failed authentication has skipped, so that its duration does not
+/// disclose whether the client exists (enumeration, TOKEN-14). Unknown clients and clients without
+/// a slow hash take as long as a client with one.
 fn equalize_timing(client: Option<&Client>, presented: &PresentedSecret<'_>, policy: &Policy) {
     let (PresentedSecret::Basic(secret) | PresentedSecret::Post(secret)) = presented else {
         return;

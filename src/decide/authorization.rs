@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::consent::is_page_of;
 use super::context::Context;
-use super::document::JudgedDocument;
+use super::document::DocumentState;
 use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::account::Account;
 use crate::client::Client;
@@ -37,7 +37,7 @@ impl Operation for AuthorizationRequest<'_> {
 
     fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
         // A grant id that was just drawn is on record only if an earlier attempt of this request
-        // wrote it. One that is derived from the challenge may be on record at any time.
+        // wrote it. A grant id that is derived from the challenge may be on record at any time.
         let may_exist = moment.again || policy.refuses_reused_challenges() && self.user.is_some();
         Keys {
             grant: may_exist.then(|| self.grant_id(policy, moment)),
@@ -56,7 +56,7 @@ impl Operation for AuthorizationRequest<'_> {
         let ctx = Context::new(self, loaded, policy, moment).claimed_by(&self.client_id);
         let decision = self.authorize(&ctx);
         match self.dropped_metadata(&ctx) {
-            Some(dropped) => decision.narrowed(&dropped),
+            Some(dropped) => decision.with_dropped(&dropped),
             None => decision,
         }
     }
@@ -75,19 +75,19 @@ enum ResolvedClient<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// Takes the steps in their order. Each yields what the next one needs, or ends the request.
+    /// Takes the steps in order. Each returns the input of the next step, or ends the request.
     fn authorize(&self, ctx: &Context<'_>) -> Decision<AuthorizationStep> {
         // Errors go to a page, never to the URI in the request: nobody has verified it yet, and
         // the endpoint would be an open redirector (OAuth 2.1 §4.1.2.1, §7.13).
         let client = match self.resolve_client(ctx) {
             Ok(ResolvedClient::OnRecord(client)) => client,
-            Ok(ResolvedClient::ByDocument(rules)) => match self.judge_document(rules, ctx) {
-                Ok(JudgedDocument::Recorded(client)) => client,
-                Ok(JudgedDocument::Unrecorded(client)) => {
+            Ok(ResolvedClient::ByDocument(rules)) => match self.resolve_document(rules, ctx) {
+                Ok(DocumentState::Recorded(client)) => client,
+                Ok(DocumentState::Unrecorded(client)) => {
                     let seen = ctx.loaded.client_of(&self.client_id);
                     return ctx.prepare(Write::client(seen, client));
                 }
-                Ok(JudgedDocument::Unfetched(document)) => {
+                Ok(DocumentState::Unfetched(document)) => {
                     return ctx
                         .allow(EventKind::DocumentNeeded, AuthorizationStep::NeedMetadata(document))
                         .claimed_by(&self.client_id);
@@ -103,13 +103,13 @@ impl AuthorizationRequest<'_> {
 
         // Errors are redirectable from here on.
         let verified = VerifiedRequest { request: self, client, redirect_uri, ctx };
-        let wanted = match self.judge_request(client, ctx.policy) {
-            Ok(wanted) => wanted,
+        let requested = match self.check_parameters(client, ctx.policy) {
+            Ok(requested) => requested,
             Err(fault) => return verified.refuse(fault),
         };
-        let user = match self.check_sign_in(wanted.prompt) {
+        let user = match self.check_sign_in(requested.prompt) {
             Ok(Some(user)) => user,
-            Ok(None) => return verified.show_login(wanted.prompt),
+            Ok(None) => return verified.show_login(requested.prompt),
             Err(reason) => return verified.refuse(reason),
         };
         let account = match ctx.check_accounts() {
@@ -117,10 +117,10 @@ impl AuthorizationRequest<'_> {
             Err(reason) => return verified.refuse(reason),
         };
         // Every grant needs a consent page, also after an earlier approval (HOST-22, CONSENT-15).
-        if wanted.prompt.none {
+        if requested.prompt.none {
             return verified.refuse(Reason::ConsentRequired);
         }
-        verified.ask_consent(wanted, user, account)
+        verified.ask_consent(requested, user, account)
     }
 
     /// Returns the client, or the rules of the document that it must be read from.
@@ -149,8 +149,8 @@ impl AuthorizationRequest<'_> {
         })
     }
 
-    /// Judges the parameters, in the order of AUTHZ-05.
-    fn judge_request(&self, client: &Client, policy: &Policy) -> Result<WantedGrant, Fault> {
+    /// Checks the parameters, in the order of AUTHZ-05.
+    fn check_parameters(&self, client: &Client, policy: &Policy) -> Result<RequestedGrant, Fault> {
         if let Some(name) = self.repeated() {
             return Err(Reason::ParameterRepeated.hint(format!("Repeated: {}.", quoted(name))));
         }
@@ -172,7 +172,7 @@ impl AuthorizationRequest<'_> {
             None | Some("query") => {}
             Some(other) => return Err(Reason::ResponseModeUnsupported.received(other)),
         }
-        Ok(WantedGrant {
+        Ok(RequestedGrant {
             challenge: self.read_challenge()?,
             scope: requested_scope(self.scope.get(), client, policy)?,
             resources: requested_resources(&self.resources, policy)?,
@@ -205,8 +205,8 @@ impl AuthorizationRequest<'_> {
         match &self.user {
             None if prompt.none => Err(Reason::LoginRequired),
             None => Ok(None),
-            // A sign-in that was made before, or for another request, does not answer
-            // `prompt=login` (AMB-52).
+            // A sign-in that is older than this request, or was made for another one, does not
+            // satisfy `prompt=login` (AMB-52).
             Some(user) if prompt.asks_for_sign_in() && !self.is_signed_in_for(user) => Ok(None),
             Some(user) => Ok(Some(user)),
         }
@@ -219,7 +219,7 @@ impl AuthorizationRequest<'_> {
 }
 
 /// The grant that a valid request asks for.
-struct WantedGrant {
+struct RequestedGrant {
     challenge: CodeChallenge,
     scope: Scope,
     resources: Box<[Box<str>]>,
@@ -241,13 +241,13 @@ impl VerifiedRequest<'_> {
             LoginPage { client: Arc::clone(self.client), request: self.request.digest(), prompt };
         self.ctx
             .allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page))
-            .noticing(self.dropped_scope())
+            .with_detail(self.dropped_scope())
     }
 
     /// Makes a pending grant and shows its consent page.
     fn ask_consent(
         &self,
-        wanted: WantedGrant,
+        requested: RequestedGrant,
         user: &User<'_>,
         account: Account,
     ) -> Decision<AuthorizationStep> {
@@ -267,27 +267,29 @@ impl VerifiedRequest<'_> {
             if !self.ctx.policy.refuses_reused_challenges() {
                 return self.refuse(Reason::Contended);
             }
-            // The same user may load the page again while it is not answered. Anything else is a
-            // challenge that was used before (RFC 9700 §2.1.1).
+            // The same user may load the page again until it is answered. In any other case the
+            // challenge was used before (RFC 9700 §2.1.1).
             if !pending.is_some_and(|pending| is_page_of(user, &stored.record, pending)) {
                 return self.refuse(Reason::PkceChallengeReused);
             }
         }
-        let grant = Arc::new(self.pending_grant(wanted, user, account));
+        let grant = Arc::new(self.pending_grant(requested, user, account));
         let write = Write::grant(seen, Arc::clone(&grant));
-        self.show_consent(grant).writing(write).or_unsaved(self.refusal(Reason::StorageUnavailable))
+        self.show_consent(grant)
+            .writing(write)
+            .if_not_written(self.refusal(Reason::StorageUnavailable))
     }
 
     /// Returns the new grant.
-    fn pending_grant(&self, wanted: WantedGrant, user: &User<'_>, account: Account) -> Grant {
+    fn pending_grant(&self, requested: RequestedGrant, user: &User<'_>, account: Account) -> Grant {
         let moment = self.ctx.moment;
         let seen = self.ctx.loaded.grant.as_ref();
         // A clock that stepped back must not date the new page before the one it replaces (I23).
         let now = seen.map_or(moment.now, |stored| stored.record.now(moment.now));
         let terms = Terms {
             client_id: self.client.id().clone(),
-            // Captured now, both epochs: at the approval they would hide a revocation of the client
-            // or the user in between (I20).
+            // Both epochs are captured now. If they were captured at the approval, a revocation
+            // between page and approval would have no effect (I20).
             client_epoch: self.client.epoch(),
             basis: Basis::Consent {
                 account: CapturedAccount {
@@ -297,14 +299,14 @@ impl VerifiedRequest<'_> {
                 redirect_uri: self.redirect_uri.clone(),
                 redirect_uri_sent: self.request.redirect_uri.get().is_some(),
             },
-            scope: wanted.scope,
-            resources: wanted.resources,
+            scope: requested.scope,
+            resources: requested.resources,
             created: now,
         };
         let pending = PendingConsent {
             ticket_digest: moment.entropy.secret().digest(),
             session_digest: Digest::of(user.session),
-            code_challenge: wanted.challenge,
+            code_challenge: requested.challenge,
             state: self.state().map(Into::into),
             expires: now.after(self.ctx.policy.lifetimes().consent),
         };
@@ -323,7 +325,7 @@ impl VerifiedRequest<'_> {
         };
         self.ctx
             .allow(EventKind::ConsentShown, AuthorizationStep::NeedsConsent(page))
-            .noticing(self.dropped_scope())
+            .with_detail(self.dropped_scope())
     }
 
     /// Returns the event's detail about scope tokens that were left out.
@@ -353,7 +355,8 @@ impl VerifiedRequest<'_> {
         Refusal::redirectable(fault, to)
     }
 
-    /// Returns `state`. One that came twice has no value that could be sent back (AUTHZ-13).
+    /// Returns `state`, or `None` if it was sent more than once: no single value can be sent back
+    /// (AUTHZ-13).
     fn state(&self) -> Option<&str> {
         self.request.state.get().filter(|_| !self.request.state.repeated)
     }

@@ -28,7 +28,7 @@ impl Operation for ConnectionList<'_> {
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Connections> {
         let ctx = Context::new(self, loaded, policy, moment);
         let connections = loaded.list.iter().filter_map(|(_, own)| Connection::of(own, moment.now));
-        // A part that is not full is the last one.
+        // A page that is not full is the last one.
         let is_full = loaded.list.len() >= self.list.limit;
         let next = loaded.list.last().filter(|_| is_full).map(|(id, _)| *id);
         ctx.allow(
@@ -58,7 +58,8 @@ impl Operation for GrantRevocation<'_> {
             (None, Some(stored)) => stored,
             (Some(user), Some(stored)) if stored.record.subject().as_str() == user => stored,
             (Some(_), _) => {
-                // Enumeration: another user's grant looks like none, in the event too.
+                // Enumeration: another user's grant is refused as if it did not exist, and the
+                // event does not name it either.
                 let nothing = Loaded::default();
                 return Context::new(self, &nothing, policy, moment)
                     .refuse(Reason::ConnectionUnknown);
@@ -70,7 +71,7 @@ impl Operation for GrantRevocation<'_> {
         }
         let revoked = grant.revoked(self.cause, grant.now(moment.now));
         ctx.allow(EventKind::GrantRevoked, ())
-            .noted(self.note)
+            .with_note(self.note)
             .writing(Write::grant(Some(stored), revoked))
     }
 
@@ -80,9 +81,9 @@ impl Operation for GrantRevocation<'_> {
 }
 
 impl GrantRevocation<'_> {
-    /// Answers a revocation of a grant that is over, or was never made.
+    /// Answers a revocation of a grant that was revoked before or does not exist.
     fn change_nothing(&self, ctx: &Context<'_>) -> Decision<()> {
-        ctx.allow(EventKind::NothingRevoked, ()).noted(self.note).authenticated()
+        ctx.allow(EventKind::NothingRevoked, ()).with_note(self.note).attributed()
     }
 }
 
@@ -101,9 +102,9 @@ impl Operation for ClientRevocation<'_> {
         };
         let next = Client::clone(&stored.record).with_grants_ended();
         ctx.allow(EventKind::ClientGrantsEnded, ())
-            .noted(Some(self.note))
+            .with_note(Some(self.note))
             .writing(Write::client(Some(stored), next))
-            .authenticated()
+            .attributed()
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -52,8 +52,7 @@ impl Operation for ConsentDecision<'_> {
             (Phase::Revoked(revoked), Choice::Deny) if revoked.cause == RevocationCause::Denied => {
                 page.redirect_error(Reason::AccessDenied)
             }
-            // Two submissions of one page at once, or one after the other: the first one counts
-            // (CONSENT-05).
+            // Of several submissions of one page, only the first one counts (CONSENT-05).
             _ => ctx.refuse(Reason::ConsentUsed),
         }
     }
@@ -64,8 +63,8 @@ impl Operation for ConsentDecision<'_> {
 }
 
 impl ConsentDecision<'_> {
-    /// Returns the page that this form belongs to, whatever became of it. The client must still be
-    /// usable, and registered for the redirect URI (CONSENT-10).
+    /// Returns the page that this form belongs to, also if it was answered before. The client must
+    /// still be usable and still be registered for the redirect URI (CONSENT-10).
     fn find_page<'a>(&self, ctx: &'a Context<'a>) -> Result<AnsweredPage<'a>, Reason> {
         let stored = ctx.loaded.grant.as_ref().ok_or(Reason::TicketUnknown)?;
         let grant = &*stored.record;
@@ -101,8 +100,8 @@ pub(super) fn is_page_of(user: &User<'_>, grant: &Grant, consent: &PendingConsen
         && Digest::of(user.session).matches(&consent.session_digest)
 }
 
-/// A consent page whose form came from its own user. Errors are redirected at once, for the user
-/// has pressed a button.
+/// A consent page whose form came from its own user. Errors are redirected at once, because the
+/// user has pressed a button.
 struct AnsweredPage<'a> {
     stored: &'a Stored<Grant>,
     consent: &'a PendingConsent,
@@ -136,7 +135,7 @@ impl AnsweredPage<'_> {
         let denied = self.grant().denied(self.consent, now);
         self.redirect_error(Reason::AccessDenied)
             .writing(Write::grant(Some(self.stored), denied))
-            .or_unsaved(self.refusal(Reason::StorageUnavailable))
+            .if_not_written(self.refusal(Reason::StorageUnavailable))
     }
 
     /// Issues the code, for a part of the scope or for all of it.
@@ -144,8 +143,8 @@ impl AnsweredPage<'_> {
         let policy = self.ctx.policy;
         let code = self.ctx.moment.entropy.secret().digest();
         let next = self.grant().approved(self.consent, code, part, policy, now);
-        // The code may be redeemed at its last moment, and the tokens be used from then on for
-        // their whole life.
+        // The code may be redeemed just before it expires, and the tokens may then be used until
+        // they expire.
         let last_use = now
             .after(policy.lifetimes().code)
             .after(policy.lifetimes().refresh_idle)
@@ -154,7 +153,7 @@ impl AnsweredPage<'_> {
             Some(renewal) => self.ctx.prepare(renewal),
             None => self.redirect_code().writing(Write::grant(Some(self.stored), next)),
         };
-        decision.or_unsaved(self.refusal(Reason::StorageUnavailable))
+        decision.if_not_written(self.refusal(Reason::StorageUnavailable))
     }
 
     /// Returns an error if the client may no longer be granted this scope by a code. Client and
@@ -172,8 +171,8 @@ impl AnsweredPage<'_> {
         Ok(())
     }
 
-    /// Redirects to the client with the code of this request. Against mix-up, the redirect names
-    /// the issuer: the client then sends the code to no other server (RFC 9207 §2).
+    /// Redirects to the client with the code of this request. The redirect names the issuer, so
+    /// that the client sends the code to no other server (mix-up, RFC 9207 §2).
     fn redirect_code(&self) -> Decision<Redirect> {
         let secret = self.ctx.moment.entropy.secret();
         let code = Issued::one(Kind::Code, self.grant().id(), secret);

@@ -13,7 +13,7 @@ use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
 use crate::refusal::{Fault, Refusal};
 
-/// Everything that an operation is decided on, beside its request.
+/// Everything that an operation is decided on, besides its request.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) loaded: &'a Loaded,
@@ -49,7 +49,7 @@ impl<'a> Context<'a> {
         self.refuse_by(Refusal::of(fault, self.endpoint))
     }
 
-    /// Refuses the request by this refusal.
+    /// Refuses the request with this refusal.
     pub(super) fn refuse_by<T>(&self, refusal: Refusal) -> Decision<T> {
         let decision = Decision::refuse_by(refusal, self.loaded, self.moment);
         match self.claimed {
@@ -58,7 +58,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Writes this first. The request is decided again once the write is durable.
+    /// Makes a preliminary write. The request is decided again once the write is durable.
     pub(super) fn prepare<T>(&self, write: Write) -> Decision<T> {
         Decision::prepare(write, self.endpoint, self.loaded, self.moment)
     }

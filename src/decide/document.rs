@@ -1,7 +1,7 @@
-//! The second step of an authorization request: a client that names itself by the URL of a document
-//! about it (CIMD). Its record is the document as it was last read.
+//! The second step of an authorization request: a client whose `client_id` is the URL of its
+//! metadata document (CIMD). The client's record has the document as it was last read.
 //!
-//! The host fetches the document; this file says when, and judges what came back.
+//! The host fetches the document. This file decides when, and validates the result.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::request::metadata::Dropped;
 use crate::response::document::DocumentRequest;
 use crate::value::document_url::{claims_document, is_document_url};
 
-/// The outcome of judging the document of a client.
-pub(super) enum JudgedDocument<'a> {
+/// How far the document of a client has come.
+pub(super) enum DocumentState<'a> {
     /// The host must fetch it.
     Unfetched(DocumentRequest),
     /// It describes this client, which must be recorded.
@@ -34,8 +34,9 @@ struct DescribedClient {
 }
 
 impl AuthorizationRequest<'_> {
-    /// Returns whether a document must be read before the client is known: the `client_id` is a
-    /// URL, and what is on record is neither a client of another kind nor a document that is fresh.
+    /// Returns whether the client's document must be read first. It must be if no client is on
+    /// record and the `client_id` is a URL, or if the record is of an active client with a document
+    /// that is stale or a record that has expired.
     pub(super) fn needs_document(&self, rules: &DocumentRules, ctx: &Context<'_>) -> bool {
         let Some(stored) = ctx.loaded.client_of(&self.client_id) else {
             return claims_document(&self.client_id);
@@ -49,12 +50,12 @@ impl AuthorizationRequest<'_> {
             && !is_current
     }
 
-    /// Judges the document of the client.
-    pub(super) fn judge_document<'a>(
+    /// Validates the document of the client, or asks the host for it.
+    pub(super) fn resolve_document<'a>(
         &self,
         rules: &DocumentRules,
         ctx: &Context<'a>,
-    ) -> Result<JudgedDocument<'a>, Fault> {
+    ) -> Result<DocumentState<'a>, Fault> {
         // A stranger chose this URL. It has one spelling, so that the host fetches exactly what is
         // compared with the document's own `client_id` (CIMD, Client Identifier).
         if !is_document_url(&self.client_id, rules.allow_loopback) {
@@ -63,7 +64,7 @@ impl AuthorizationRequest<'_> {
         let document = match &self.fetched {
             None => {
                 let document = DocumentRequest::of(&self.client_id, rules);
-                return Ok(JudgedDocument::Unfetched(document));
+                return Ok(DocumentState::Unfetched(document));
             }
             Some(Fetch::Failed) => {
                 return Err(Reason::DocumentUnreachable.received(&self.client_id));
@@ -72,14 +73,14 @@ impl AuthorizationRequest<'_> {
             Some(Fetch::Document(document)) => document,
         };
         let described = self.read_document(document, rules, ctx)?.client;
-        // A document can be stale as soon as it is recorded, so freshness does not end the attempts
-        // of this request. A record of this description does; another was read from an older
-        // document.
+        // A document may be stale as soon as it is recorded, so freshness does not show whether an
+        // earlier attempt has recorded it. A record with an equal description does. A record with a
+        // different one was read from an older document.
         let known = ctx.loaded.client_of(&self.client_id);
         if ctx.moment.again && known.is_some_and(|known| known.record.is_described_as(&described)) {
-            return Ok(JudgedDocument::Recorded(ctx.usable_client(&self.client_id)?));
+            return Ok(DocumentState::Recorded(ctx.usable_client(&self.client_id)?));
         }
-        Ok(JudgedDocument::Unrecorded(Arc::new(described)))
+        Ok(DocumentState::Unrecorded(Arc::new(described)))
     }
 
     /// Returns what was left out of the document that came with this request, if the record was
@@ -95,8 +96,8 @@ impl AuthorizationRequest<'_> {
         known.is_described_as(&described.client).then_some(described.dropped)
     }
 
-    /// Returns the client that the document describes. What the operator laid on a client that is
-    /// known already stays (I47).
+    /// Returns the client that the document describes. What the operator imposed on a known client
+    /// stays (I47).
     fn read_document(
         &self,
         document: &FetchedDocument<'_>,
@@ -111,7 +112,8 @@ impl AuthorizationRequest<'_> {
             Some(known) => known.clone().edit(),
             None => Client::public(&*self.client_id).new_at(now, ctx.moment.entropy.epoch()),
         };
-        // A published secret is none, so the client is public unless the operator gave it one.
+        // A published secret proves nothing, so the client is public unless the operator imposed a
+        // method.
         if known.is_none_or(|known| known.restrictions().imposed_method().is_none()) {
             builder = builder.authenticating(Authentication::Public);
         }

@@ -37,11 +37,11 @@ impl Operation for IntrospectionRequest<'_> {
         };
         let rules = match check_caller(caller, policy) {
             Ok(rules) => rules,
-            Err(reason) => return caller_ctx.refuse(reason).by(caller),
+            Err(reason) => return caller_ctx.refuse(reason).attributed_to(caller),
         };
         let token = match &self.token {
             Ok(token) => token.as_ref(),
-            Err(reason) => return caller_ctx.refuse(*reason).by(caller),
+            Err(reason) => return caller_ctx.refuse(*reason).attributed_to(caller),
         };
         let ctx = Context::new(self, loaded, policy, moment);
         let decision = match find_active(token, caller, rules, &ctx) {
@@ -49,11 +49,11 @@ impl Operation for IntrospectionRequest<'_> {
                 let active = Introspected::active(Arc::clone(accepted.grant), *accepted.entry);
                 ctx.allow(EventKind::TokenIntrospected, active)
             }
-            Err(reason) => {
-                ctx.allow(EventKind::InactiveIntrospected, Introspected::INACTIVE).because(reason)
-            }
+            Err(reason) => ctx
+                .allow(EventKind::InactiveIntrospected, Introspected::INACTIVE)
+                .with_reason(reason),
         };
-        decision.noted(Some(&self.credentials.id)).by(caller)
+        decision.with_note(Some(&self.credentials.id)).attributed_to(caller)
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -90,7 +90,7 @@ impl ManagementRequest<'_> {
         let secret = ctx.moment.entropy.client_secret();
         let secret = updated.has_secret(&secret.text_digest()).then_some(secret);
         ctx.allow(EventKind::ClientUpdated, self.show(Arc::clone(&updated), secret))
-            .narrowed(&update.metadata.dropped)
+            .with_dropped(&update.metadata.dropped)
             .writing(Write::client(Some(stored), updated))
     }
 

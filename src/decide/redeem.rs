@@ -1,5 +1,5 @@
-//! redeem: a code is exchanged for tokens, once (OAuth 2.1 §4.1.3). A second redemption that is
-//! valid in all else revokes the grant.
+//! redeem: a code is exchanged for tokens, once (OAuth 2.1 §4.1.3). A second redemption by the
+//! right client, with the right redirect URI and verifier, revokes the grant.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl CodeExchange<'_> {
             }
             Phase::Active(active) => {
                 match presented.check_owner(&active.code().digest, &active.code().code_challenge) {
-                    Ok(()) => presented.judge_second_use(active),
+                    Ok(()) => presented.answer_second_use(active),
                     Err(reason) => ctx.refuse(reason),
                 }
             }
@@ -57,8 +57,8 @@ struct PresentedCode<'a> {
 }
 
 impl PresentedCode<'_> {
-    /// Checks that the code is the grant's and was this client's to redeem: client, redirect URI
-    /// and verifier (OAuth 2.1 §4.1.3).
+    /// Checks that the code belongs to the grant and that this client may redeem it: client,
+    /// redirect URI and verifier (OAuth 2.1 §4.1.3).
     ///
     /// An attempt that fails here writes nothing, whether the code was redeemed or not. A thief who
     /// has only the code could otherwise revoke the grant (OAuth 2.1 §7.5.2).
@@ -81,8 +81,8 @@ impl PresentedCode<'_> {
             }
             Some(_) | None => {}
         }
-        // Code injection: a code that was slipped into another session fails here, for the verifier
-        // of that session is another (OAuth 2.1 §7.5.1).
+        // Code injection: a code that was injected into another session fails here, because that
+        // session has another verifier (OAuth 2.1 §7.5.1).
         match CodeVerifier::parse(&self.request.verifier) {
             Some(verifier) if challenge.verify(&verifier) => Ok(()),
             // A challenge is itself a well-formed verifier: the most common mistake of a client.
@@ -120,8 +120,10 @@ impl PresentedCode<'_> {
             .writing(Write::grant(Some(self.stored), next))
     }
 
-    /// Judges a code that was redeemed already. Its expiry no longer counts.
-    fn judge_second_use(&self, active: &Active) -> Decision<Tokens> {
+    /// Answers a second use of a redeemed code: with the same tokens if the redemption was an
+    /// earlier attempt of this request, else with a refusal that revokes the grant. The code's
+    /// expiry is not checked: a replay revokes the grant also after it.
+    fn answer_second_use(&self, active: &Active) -> Decision<Tokens> {
         let entropy = &self.ctx.moment.entropy;
         if active.refresh_family().current_digest.matches(&entropy.refresh_secret().digest()) {
             // Lost response of the store: an earlier attempt of this request redeemed the code, and
@@ -143,8 +145,8 @@ impl PresentedCode<'_> {
         self.ctx.allow(EventKind::CodeRedeemed, self.tokens(scope, expires_in))
     }
 
-    /// Checks that the code, its grant and its account are alive. Returns the resources that the
-    /// tokens are for.
+    /// Checks that the code and its grant have not ended and that no account is suspended. Returns
+    /// the resources that the tokens are for.
     fn check_code(&self, issued: &IssuedCode) -> Result<Subset, Fault> {
         if self.now >= issued.expires || self.now >= self.grant().expires() {
             return Err(Reason::CodeExpired.into());

@@ -30,7 +30,7 @@ impl RefreshExchange<'_> {
         }
         match token.find_rotation() {
             Some(rotation) => token.answer_again(rotation),
-            None => token.judge_replay(),
+            None => token.refuse_replay(),
         }
     }
 
@@ -92,7 +92,7 @@ struct Narrowed {
 struct Rotation {
     refresh: Secret,
     salt: Salt,
-    /// What happened when this rotation is answered again.
+    /// The kind of the event of answering this rotation again.
     kind: EventKind,
 }
 
@@ -124,12 +124,12 @@ impl FamilyToken<'_> {
         let tokens = self.tokens(refresh, access, narrowed.scope, expires_in);
         self.ctx
             .allow(EventKind::TokensRefreshed, tokens)
-            .noticing(self.dropped_scope())
+            .with_detail(self.dropped_scope())
             .writing(Write::grant(Some(self.stored), next))
     }
 
-    /// Returns the rotation that made the current token from the presented one, if its answer may
-    /// be given again.
+    /// Returns the rotation that made the current token from the presented one, if its tokens may
+    /// be returned again.
     fn find_rotation(&self) -> Option<Rotation> {
         // Lost response of the store: an earlier attempt of this request made the rotation (I17).
         if self.ctx.moment.again {
@@ -155,28 +155,28 @@ impl FamilyToken<'_> {
         is_current.then_some(Rotation { refresh, salt, kind })
     }
 
-    /// Gives the answer of that rotation again. The tokens are derived anew; their scope and
-    /// lifetime come from the record.
+    /// Returns the tokens of that rotation again. They are derived anew; their scope and lifetime
+    /// come from the record.
     fn answer_again(&self, rotation: Rotation) -> Decision<Tokens> {
         if let Err(fault) = self.check_request() {
             return self.ctx.refuse(fault);
         }
         let presented = &self.request.token.current;
         let access = presented.successor(Successor::Access, &rotation.salt);
-        // An access token that was revoked alone stays dead. The client learns so at its first use
-        // and refreshes.
+        // An access token that was revoked by itself stays revoked. The client finds out at the
+        // token's first use and refreshes.
         let entry = self.active.find(&access.digest());
         let scope = entry.map_or(Subset::ALL, |entry| entry.scope);
         let expires = entry.map_or(self.now, |entry| entry.expires);
         // A 200 never has an `expires_in` of 0 (CLOCK-05).
         let expires_in = expires.seconds_from(self.now).max(1);
         let tokens = self.tokens(rotation.refresh, access, scope, expires_in);
-        self.ctx.allow(rotation.kind, tokens).noticing(self.dropped_scope())
+        self.ctx.allow(rotation.kind, tokens).with_detail(self.dropped_scope())
     }
 
-    /// Judges a rotated token that gets no answer. Unless an honest client may have sent it, it is
-    /// a replay: a thief and the client may both hold tokens of the grant (OAuth 2.1 §4.3.1).
-    fn judge_replay(&self) -> Decision<Tokens> {
+    /// Refuses a rotated token. Unless an honest client may have sent it, it counts as a replay and
+    /// the grant is revoked: a thief and the client may both hold its tokens (OAuth 2.1 §4.3.1).
+    fn refuse_replay(&self) -> Decision<Tokens> {
         let window = self.ctx.policy.replay_window();
         // Two tabs of one client: two rotations lie within one window.
         if self
@@ -196,8 +196,8 @@ impl FamilyToken<'_> {
         self.ctx.refuse(Reason::RefreshReused).writing(Write::grant(Some(self.stored), revoked))
     }
 
-    /// Checks idle time, accounts, scope and resources, of a token that would be answered only. A
-    /// thief could otherwise hide a replay behind a bad scope.
+    /// Checks idle time, accounts, scope and resources. Call it only once the token is known to be
+    /// no replay: otherwise a thief could hide a replay behind a bad scope.
     fn check_request(&self) -> Result<Narrowed, Fault> {
         if self.now >= self.active.refresh_family().idle_expires {
             return Err(Reason::RefreshIdleExpired.into());

@@ -85,7 +85,7 @@ impl RegistrationRequest {
             management: is_managed(ctx.policy).then(|| entropy.management_token()),
         };
         ctx.allow(EventKind::ClientRegistered, registered)
-            .narrowed(&metadata.dropped)
+            .with_dropped(&metadata.dropped)
             .sent_by(&self.sender)
     }
 

@@ -1,5 +1,5 @@
-//! revoke: a client gives a token back (RFC 7009 §2). A refresh token ends its grant, an access
-//! token ends alone.
+//! revoke: a client revokes one of its tokens (RFC 7009 §2). A refresh token ends its grant. An
+//! access token ends alone, unless the policy says that it ends its grant as well.
 
 use super::authenticate::authenticate;
 use super::context::Context;
@@ -33,7 +33,7 @@ impl Operation for RevocationRequest<'_> {
             Ok(client) => client,
             Err(fault) => return ctx.refuse(fault),
         };
-        self.revoke(client, &ctx).by(client)
+        self.revoke(client, &ctx).attributed_to(client)
     }
 
     fn endpoint(&self) -> Endpoint {
@@ -55,7 +55,7 @@ impl RevocationRequest<'_> {
         let Phase::Active(active) = grant.phase() else { return revoke_nothing(ctx) };
         let now = grant.now(ctx.moment.now);
         let is_live = match token {
-            // Any refresh token of the family does, also one that was rotated before.
+            // Any refresh token of the family is accepted, also one that was rotated before.
             RevocableToken::Refresh(token) => {
                 token.family.digest().matches(&active.refresh_family().family_digest)
             }
@@ -86,17 +86,17 @@ impl RevocationRequest<'_> {
     }
 }
 
-/// Answers a client whose token is over or was never issued: as if it were revoked now (RFC 7009
-/// §2.2).
+/// Answers a revocation of a token that has ended or was never issued: with the same 200 as for a
+/// valid token (RFC 7009 §2.2).
 fn revoke_nothing(ctx: &Context<'_>) -> Decision<Revoked> {
     ctx.allow(EventKind::NothingRevoked, Revoked)
 }
 
-/// Answers a client that named a live token of another client (AMB-13).
+/// Answers a client that sent a live token of another client (AMB-13).
 fn refuse_foreign_token(rules: RevocationRules, ctx: &Context<'_>) -> Decision<Revoked> {
     let reason = Reason::RevocationClientMismatch;
     if rules.silent {
-        return ctx.allow(EventKind::NothingRevoked, Revoked).because(reason);
+        return ctx.allow(EventKind::NothingRevoked, Revoked).with_reason(reason);
     }
     ctx.refuse(reason)
 }

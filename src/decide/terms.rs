@@ -11,12 +11,12 @@ use crate::refusal::{Fault, listed, scope_hint};
 use crate::value::resource;
 use crate::value::scope::{Scope, ScopeError, Subset};
 
-/// Scope tokens that clients request from every server by habit. They mean nothing unless the
-/// policy declares them, and are dropped then (CLIENTPOLICY-13).
+/// Scope tokens that clients request from every server by habit. Those that the policy does not
+/// declare are dropped (CLIENTPOLICY-13).
 const HABITUAL: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// Returns the scope of an authorization request (OAuth 2.1 §1.4.1), within what the policy knows
-/// and the client may ask for.
+/// Returns the scope of an authorization request (OAuth 2.1 §1.4.1), or an error if the policy does
+/// not declare it or the client may not request it.
 pub(super) fn requested_scope(
     requested: Option<&str>,
     client: &Client,
@@ -47,7 +47,7 @@ pub(super) fn requested_scope(
     Ok(scope)
 }
 
-/// Returns the policy's default scope, as far as it is open to this client.
+/// Returns the tokens of the policy's default scope that this client may request.
 fn default_scope(client: &Client, policy: &Policy) -> Result<Scope, Reason> {
     let default = policy.default_scope().ok_or(Reason::ScopeMissing)?;
     Scope::from_tokens(default.tokens().filter(|token| client.may_ask_for(token, policy)))

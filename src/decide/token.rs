@@ -29,7 +29,7 @@ impl Operation for TokenRequest<'_> {
             Ok(client) => client,
             Err(fault) => return ctx.refuse(fault),
         };
-        self.issue(client, &ctx).by(client)
+        self.issue(client, &ctx).attributed_to(client)
     }
 
     fn endpoint(&self) -> Endpoint {

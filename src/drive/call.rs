@@ -1,11 +1,11 @@
-//! The step machine of one request. It names what is needed next and takes the result. It never waits
-//! and does no I/O.
+//! The step machine of one request. It names what is needed next and takes the result. It never
+//! waits and does no I/O.
 //!
-//! The machine is also the guard against cancellation (LAW 10). When it is dropped, at an `await` of
-//! the driver for example, it reports the step that may be durable. So every durable step is recorded
-//! at least once, deduplicated by (correlation, kind); a step of unknown fate is marked, and may have
-//! no durable counterpart. Nothing is reported after `mem::forget`, a leaked task, `kill -9` or an
-//! abort.
+//! The machine is also the guard against cancellation (LAW 10). When it is dropped, at an `await`
+//! of the driver for example, it reports the step that may be durable. So every durable step is
+//! recorded at least once, deduplicated by (correlation, kind); a step of unknown fate is marked,
+//! and may have no durable counterpart. Nothing is reported after `mem::forget`, a leaked task,
+//! `kill -9` or an abort.
 //!
 //! A decision is changed in place and never moved between states: the moves would cost 240 to 380
 //! instructions a request, six times what the guard costs.
@@ -21,8 +21,8 @@ use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
 use crate::store::{Failure, FailureCause};
 
-/// How often a request is decided before it is refused as contended. Each conflict means that another
-/// request made progress. A preliminary write takes one attempt as well.
+/// How often a request is decided before it is refused as contended. Each conflict means that
+/// another request made progress. A preliminary write takes one attempt as well.
 const ATTEMPTS: u32 = 4;
 
 /// What a call needs next.
@@ -44,8 +44,8 @@ pub(crate) enum Need<'a> {
 /// How far a decision has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// There is no decision, or its write waits for a place in the audit log. Nothing of this attempt
-    /// has begun.
+    /// There is no decision, or its write waits for a place in the audit log. Nothing of this
+    /// attempt has begun.
     Begun,
     /// The write is under way.
     Commit,
@@ -104,12 +104,12 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     pub(crate) fn loaded(&mut self, loaded: Result<Loaded, FailureCause<E>>) {
         let loaded = match loaded {
             Ok(loaded) => loaded,
-            Err(cause) => return self.unread(cause),
+            Err(cause) => return self.fail_load(cause),
         };
         let mut decision = self.decide(&loaded);
         decision.settled_mut().event.set_source(self.host.source());
         if let Some(earlier) = &self.earlier {
-            follow(&mut decision.settled_mut().event, earlier);
+            carry_over_write(&mut decision.settled_mut().event, earlier);
         }
         let has_write = decision.write().is_some();
         self.decision = Some(decision);
@@ -121,26 +121,27 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     }
 
     /// Decides, unless a limit is reached: any number of requests may have been admitted before the
-    /// first of them was counted. A request that was admitted once is not refused at a later attempt.
+    /// first of them was counted. A request that was admitted once is not refused at a later
+    /// attempt.
     fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
         let is_first = !self.moment.again;
         if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
-            return self.withheld(refusal, None);
+            return self.refuse_by_limit(refusal, None);
         }
         let decision = self.operation.decide(loaded, self.host.policy(), &self.moment);
         let refusal = decision.settled().outcome.as_ref().err();
         match self.host.admit(refusal, decision.write()) {
             Some(refusal) if is_first => {
                 let note = decision.settled().event.note.clone();
-                self.withheld(refusal, note)
+                self.refuse_by_limit(refusal, note)
             }
             _ => decision,
         }
     }
 
-    /// Returns the refusal of a limit. It is recorded like one that was made before the records were
-    /// loaded: its event has what the request claims, and nothing more.
-    fn withheld(&self, refusal: Refusal, note: Option<Box<str>>) -> Decision<O::Response> {
+    /// Returns the refusal of a limit. It is recorded like one that was made before the records
+    /// were loaded: its event has what the request claims, and nothing more.
+    fn refuse_by_limit(&self, refusal: Refusal, note: Option<Box<str>>) -> Decision<O::Response> {
         let keys = self.operation.keys(self.host.policy(), &self.moment);
         let mut decision = Decision::refuse_by(refusal, &Loaded::default(), &self.moment)
             .claimed_by(keys.client.as_named().unwrap_or_default());
@@ -149,7 +150,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     }
 
     /// Ends the call without a decision, because the records could not be read.
-    fn unread(&mut self, cause: FailureCause<E>) {
+    fn fail_load(&mut self, cause: FailureCause<E>) {
         let reason = Reason::StorageUnavailable;
         let keys = self.operation.keys(self.host.policy(), &self.moment);
         let refusal = Refusal::plain(reason, self.operation.endpoint());
@@ -168,8 +169,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.settle();
     }
 
-    /// Takes a place of the audit log. Without a place nothing is written, so that a retry finds what
-    /// this request found.
+    /// Takes a place of the audit log. Without a place nothing is written, so that a retry finds
+    /// what this request found.
     pub(crate) fn reserved(&mut self, reserved: Result<(), AuditError>) {
         match (&mut self.decision, reserved) {
             (Some(decision), Err(AuditError)) => {
@@ -229,8 +230,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.moment.again = true;
     }
 
-    /// Reports the outcome to the limits and the observer. Nothing was awaited since the write was
-    /// acknowledged. The outcome may leave once its event is recorded.
+    /// Reports the outcome to the limits and the observer, without an `await` since the write was
+    /// acknowledged. The outcome may be returned once its event is recorded.
     fn settle(&mut self) {
         self.earlier = None;
         let Some(decision) = &mut self.decision else { return };
@@ -294,17 +295,17 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
     }
 }
 
-/// Copies what an earlier attempt has written, or may have written, into the event that replaces the
-/// earlier one.
-fn follow(event: &mut Event, earlier: &Event) {
+/// Copies what an earlier attempt has written, or may have written, into the event that replaces
+/// the earlier one.
+fn carry_over_write(event: &mut Event, earlier: &Event) {
     event.prepared = earlier.prepared;
     if event.written.is_some() {
         return;
     }
     // Lost response of the store: a store that repeats a commit of its own may report a conflict
-    // (I17). A step that then succeeds without a write has found its own commit in the record. If the
-    // later attempt only finds that nothing is left to do, another request may have done it: the fate
-    // stays unknown.
+    // (I17). A step that then succeeds without a write has found its own commit in the record. If
+    // the later attempt only finds that nothing is left to do, another request may have done it:
+    // the fate stays unknown.
     let is_found = event.kind == earlier.kind && event.kind != EventKind::Refused;
     event.written = if is_found { earlier.written.map(Written::durable) } else { earlier.written };
 }

@@ -16,12 +16,12 @@ pub(crate) trait Host {
     /// Returns whether a step is refused if its event cannot be recorded.
     fn fail_closed(&self) -> bool;
 
-    /// Returns the refusal to send instead of a decision, if a limit was reached since the request was
-    /// admitted.
+    /// Returns the refusal to send instead of a decision, if a limit was reached since the request
+    /// was admitted.
     fn throttled(&self) -> Option<Refusal>;
 
-    /// Counts the decision towards the limits, before its write begins. Returns the refusal to send in
-    /// its place if a limit has no room for it. Nothing was awaited since the decision was made.
+    /// Counts the decision towards the limits, before its write begins. Returns the refusal to send
+    /// in its place if a limit has no room for it. Nothing was awaited since the decision was made.
     fn admit(&self, refusal: Option<&Refusal>, write: Option<&Write>) -> Option<Refusal>;
 
     /// Counts the outcome towards the limits. Nothing was awaited since it is known.

@@ -1,4 +1,4 @@
-//! What an event is of: the kinds of steps, who can cause them, and the fate of writes.
+//! The kinds of events, who can cause them, and the fates of writes.
 
 use crate::value::names::named_enum;
 
@@ -23,7 +23,7 @@ named_enum! {
         TokenRevoked = "token_revoked",
         /// A client revoked a text that is not a valid token, or not one of its own.
         NothingRevoked = "nothing_revoked",
-        /// A part of a user's connections was listed.
+        /// A page of a user's connections was listed.
         ConnectionsListed = "connections_listed",
         /// An access token was accepted.
         AccessAllowed = "access_allowed",
@@ -68,8 +68,8 @@ named_enum! {
     /// An audit log of limited size keeps the two classes apart, so that requests that anybody can
     /// send displace no event that the operator needs.
     pub enum EventClass, name, "a class of events" {
-        /// A step of a live flow or of the grant that it writes, of a client of the operator that
-        /// authenticated, or of the operator.
+        /// A step of a live flow, a step that writes a grant, or a step by the operator or by an
+        /// authenticated client that the operator registered.
         Attributed = "attributed",
         /// Any other step: the request named no live flow, and its sender proved at most that it
         /// registered itself. Anybody can cause any number of such events. They may be counted
@@ -83,7 +83,7 @@ named_enum! {
     pub enum Fate, name, "the fate of a write" {
         /// The write is durable.
         Durable = "durable",
-        /// The outcome of the write is not known: the store failed, or the request was cut off
+        /// The outcome of the write is not known: the store failed, or the request was cancelled
         /// during its commit. The write may never happen, may have happened, or may happen later.
         Unknown = "unknown",
     }

@@ -15,8 +15,8 @@ impl fmt::Display for Entry {
 }
 
 impl Event {
-    /// Emits this event to `tracing` with the target `grantcore`. A server emits all its events with
-    /// `server.observe(Event::trace)`.
+    /// Emits this event to `tracing` with the target `grantcore`. A server emits all its events
+    /// with `server.with_observer(Event::trace)`.
     ///
     /// The level is `WARN` if a grant was revoked because a credential was used twice, else `INFO`.
     /// The message is the kind, or the cause of the reason if there is one. The fields are `kind`,

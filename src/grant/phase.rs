@@ -1,4 +1,4 @@
-//! What a grant keeps in each phase. A phase has no field that another phase needs.
+//! What a grant keeps in each phase. Each phase has its own fields and no others.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub(crate) enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PendingConsent {
-    /// Of the ticket in the page's form, which only this page has.
+    /// Of the ticket in the page's form. No other page has it.
     pub(crate) ticket_digest: Digest,
     /// Of the browser session that the page was made for. The answer must come from the same
     /// session.
@@ -52,7 +52,7 @@ pub(crate) struct Active {
     pub(crate) access_tokens: Vec<AccessTokenEntry>,
 }
 
-/// What the tokens were issued from, with what only such tokens have.
+/// What the tokens were issued from, with the facts that only such tokens have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Issuance {
@@ -91,15 +91,15 @@ pub(crate) struct RefreshFamily {
     pub(crate) replay_window: Option<ReplayWindow>,
 }
 
-/// What answers a replay within the policy's replay window.
+/// What is needed to answer a replay within the policy's replay window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayWindow {
     /// The salt that the current token was derived with. `None` before the first refresh.
     #[serde(deserialize_with = "Option::deserialize")]
     pub(crate) salt: Option<Salt>,
-    /// When tokens were issued before `rotated`. Two rotations within one window are two tabs of
-    /// one client, and no theft.
+    /// When tokens were issued the time before [`RefreshFamily::rotated`]. Two rotations within one
+    /// window count as two tabs of one client, not as theft.
     pub(crate) previous_rotation: Timestamp,
 }
 
@@ -162,7 +162,7 @@ impl AccessTokenEntry {
 }
 
 impl Revoked {
-    /// Returns whether the denied page is there exactly if the cause is a denial.
+    /// Returns whether there is a denied page if and only if the cause is a denial.
     pub(super) fn is_consistent(&self) -> bool {
         self.denied_consent.is_some() == (self.cause == RevocationCause::Denied)
     }

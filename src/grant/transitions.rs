@@ -1,5 +1,5 @@
-//! The transitions of a grant. Each returns the next record and leaves this one as it is. None
-//! leaves [`Phase::Revoked`].
+//! The transitions of a grant. Each returns the next record and does not change this one. No
+//! transition leads out of [`Phase::Revoked`].
 
 use std::sync::Arc;
 
@@ -78,20 +78,20 @@ impl Grant {
         )
     }
 
-    /// redeem: exchanges the code for tokens. If no refresh token is disclosed, the refresh family
-    /// expires with the access token.
+    /// redeem: exchanges the code for tokens. If the client gets no refresh token, the refresh
+    /// family expires with the access token.
     pub(crate) fn redeemed(
         &self,
         issued: &IssuedCode,
         family_digest: Digest,
         minted: &Minted,
-        refreshes: bool,
+        gets_refresh_token: bool,
         policy: &Policy,
         now: Timestamp,
     ) -> Self {
         let access_token = self.access_token(minted, policy, now);
         let idle_expires =
-            if refreshes { self.idle_expires(policy, now) } else { access_token.expires };
+            if gets_refresh_token { self.idle_expires(policy, now) } else { access_token.expires };
         let replay_window = (!policy.replay_window().is_zero())
             .then_some(ReplayWindow { salt: None, previous_rotation: now });
         let code = RedeemedCode {
@@ -125,15 +125,15 @@ impl Grant {
         if !policy.revokes_previous_access() {
             access_tokens.extend(active.access_tokens.iter().filter(|entry| now < entry.expires));
         }
-        // Without a limit, a client that refreshes each second would grow the record. The first
-        // entries were issued first, and so expire first.
+        // Without a limit, a client that refreshes each second would make the record grow. The
+        // oldest entries are dropped: they expire first, unless the lifetime was shortened since.
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
         access_tokens.push(self.access_token(minted, policy, now));
         let before = active.refresh_family();
         let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
-            // Without a window before, the time of that rotation must not excuse a replay.
+            // If the policy had no window then, the time of that rotation must not excuse a replay.
             previous_rotation: before.replay_window.map_or(Timestamp::EPOCH, |_| before.rotated),
         });
         let refresh_family = RefreshFamily {
@@ -165,11 +165,12 @@ impl Grant {
         self.next(now, Phase::Active(next))
     }
 
-    /// Makes a record in use until this time, for the conformance kit.
+    /// Makes an active grant that can be used until this time, for the conformance kit.
     #[cfg(feature = "conformance")]
     pub(crate) fn in_use(self, until: Timestamp) -> Self {
         let Phase::ConsentPending(consent) = self.0.phase else { return self };
-        let (digest, redeemed) = (consent.ticket_digest, self.0.latest_seen);
+        let digest = consent.ticket_digest;
+        let redeemed = self.0.latest_seen;
         let refresh_family = RefreshFamily {
             family_digest: consent.session_digest,
             current_digest: digest,

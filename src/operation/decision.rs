@@ -10,14 +10,15 @@ use crate::refusal::{Fault, Refusal};
 use crate::request::metadata::{Dropped, Sender};
 use crate::value::text::log_text;
 
-/// A decision: at most one write, and an outcome that stays sealed until the write is durable (LAW 1).
+/// A decision: at most one write, and an outcome that stays sealed until the write is durable (LAW
+/// 1).
 #[derive(Debug)]
 #[must_use = "commit its write, then settle it"]
 pub struct Decision<T> {
     write: Option<Write>,
     settled: Settled<T>,
     /// How a failure of the write is answered, if not in the plain form of the endpoint.
-    unsaved: Option<Box<Refusal>>,
+    write_failed: Option<Box<Refusal>>,
     /// Whether the write is preliminary: the request is decided again once it is durable.
     prepares: bool,
 }
@@ -36,7 +37,7 @@ pub struct Settled<T> {
 impl<T> Decision<T> {
     pub(crate) fn allow(kind: EventKind, response: T, loaded: &Loaded, moment: &Moment) -> Self {
         let settled = Settled { outcome: Ok(response), event: loaded.event(kind, None, moment) };
-        Self { write: None, settled, unsaved: None, prepares: false }
+        Self { write: None, settled, write_failed: None, prepares: false }
     }
 
     pub(crate) fn refuse(
@@ -53,15 +54,15 @@ impl<T> Decision<T> {
             detail: refusal.detail().map(Into::into),
             ..loaded.event(EventKind::Refused, Some(refusal.reason()), moment)
         };
-        // Only the operator's own pages lead to the operator's endpoint. But a user can ask for a
-        // connection that does not exist any number of times.
+        // Only the host calls the operator's functions, so their refusals are attributed. The
+        // exception is a user who asks for a connection that does not exist, any number of times.
         let is_operators = refusal.endpoint() == Endpoint::Operator;
         event.attributed |= is_operators && refusal.reason() != Reason::ConnectionUnknown;
         let refusal = refusal.correlated(event.correlation);
         Self {
             write: None,
             settled: Settled { outcome: Err(refusal), event },
-            unsaved: None,
+            write_failed: None,
             prepares: false,
         }
     }
@@ -84,8 +85,8 @@ impl<T> Decision<T> {
         Self { write: Some(write), ..self }
     }
 
-    /// Makes a preliminary write: of the client, before a grant of that client. The request is decided
-    /// again, with the same entropy, once the write is durable.
+    /// Makes a preliminary write: of the client, before a grant of that client. The request is
+    /// decided again, with the same entropy, once the write is durable.
     pub(crate) fn prepare(
         write: Write,
         endpoint: Endpoint,
@@ -99,8 +100,8 @@ impl<T> Decision<T> {
     }
 
     /// Answers with this refusal if the write fails, instead of in the plain form of the endpoint.
-    pub(crate) fn or_unsaved(self, refusal: Refusal) -> Self {
-        Self { unsaved: Some(Box::new(refusal)), ..self }
+    pub(crate) fn if_not_written(self, refusal: Refusal) -> Self {
+        Self { write_failed: Some(Box::new(refusal)), ..self }
     }
 
     /// Records the claimed `client_id` in the event if there is no such client.
@@ -109,30 +110,31 @@ impl<T> Decision<T> {
         self
     }
 
-    /// Attributes the event to this client if the operator registered the client and it authenticated.
-    /// Anybody can send the id of a public client, and anybody can register a client and authenticate
-    /// as it.
-    pub(crate) fn by(mut self, client: &Client) -> Self {
+    /// Attributes the event to this client if the operator registered the client and it
+    /// authenticated. Anybody can send the id of a public client, and anybody can register a client
+    /// and authenticate as it.
+    pub(crate) fn attributed_to(mut self, client: &Client) -> Self {
         let is_operators = client.registration() == Registration::Operator;
         let has_secret = client.authentication() != Authentication::Public;
         self.settled.event.attributed |= is_operators && has_secret;
         self
     }
 
-    /// Attributes the event to a sender that authenticated.
-    pub(crate) fn authenticated(mut self) -> Self {
+    /// Marks the event as [attributed](crate::EventClass::Attributed), because its sender
+    /// authenticated.
+    pub(crate) fn attributed(mut self) -> Self {
         self.settled.event.attributed = true;
         self
     }
 
     /// Records in the event why nothing was done, although the request is not refused.
-    pub(crate) fn because(mut self, reason: Reason) -> Self {
+    pub(crate) fn with_reason(mut self, reason: Reason) -> Self {
         self.settled.event.reason = Some(reason);
         self
     }
 
     /// Records in the event what was noticed in a request that is allowed.
-    pub(crate) fn noticing(mut self, detail: Option<String>) -> Self {
+    pub(crate) fn with_detail(mut self, detail: Option<String>) -> Self {
         if let Some(detail) = detail {
             self.settled.event.detail = Some(detail.into());
         }
@@ -140,7 +142,7 @@ impl<T> Decision<T> {
     }
 
     /// Records in the event what was left out of a client's metadata.
-    pub(crate) fn narrowed(mut self, dropped: &Dropped) -> Self {
+    pub(crate) fn with_dropped(mut self, dropped: &Dropped) -> Self {
         let event = &mut self.settled.event;
         event.detail = event.detail.take().or_else(|| dropped.detail().map(Into::into));
         event.dropped = dropped.members().map(log_text).collect();
@@ -150,12 +152,12 @@ impl<T> Decision<T> {
     /// Records in the event what is known of the sender of a registration.
     pub(crate) fn sent_by(mut self, sender: &Sender) -> Self {
         self.settled.event.set_source(sender.source());
-        self.noted(sender.note())
+        self.with_note(sender.note())
     }
 
     /// Records in the event the reason that an administrator gave, or the resource server that
     /// introspected.
-    pub(crate) fn noted(mut self, note: Option<&str>) -> Self {
+    pub(crate) fn with_note(mut self, note: Option<&str>) -> Self {
         self.settled.event.set_note(note);
         self
     }
@@ -193,8 +195,8 @@ impl<T> Decision<T> {
         }
     }
 
-    /// Gives the decision up because the fate of its write is not known. Returns the refusal to send;
-    /// the outcome is dropped unopened.
+    /// Gives the decision up because the fate of its write is not known. Returns the refusal to
+    /// send; the outcome is dropped unopened.
     pub fn abandon(mut self, endpoint: Endpoint) -> Refusal {
         self.give_up(Reason::StorageUnavailable, endpoint)
     }
@@ -206,7 +208,10 @@ impl<T> Decision<T> {
         event.kind = EventKind::Refused;
         event.reason = Some(reason);
         let plain = || Refusal::plain(reason, endpoint);
-        let refusal = self.unsaved.take().map_or_else(plain, |unsaved| unsaved.with_reason(reason));
+        let refusal = self
+            .write_failed
+            .take()
+            .map_or_else(plain, |write_failed| write_failed.with_reason(reason));
         refusal.correlated(event.correlation)
     }
 

@@ -2,7 +2,7 @@
 //! (`at`), and whether the authorization endpoint may send them to the client (`also by redirect`).
 //!
 //! A row has the variant, its name, and then by label: `code` (the [`ErrorCode`], or `None`),
-//! `section` (where the rule stands), `description` (for the client), `cause` and `fix` (for the
+//! `section` (of the specification), `description` (for the client), `cause` and `fix` (for the
 //! operator). Descriptions go over the wire; clients and tests compare them byte for byte.
 //!
 //! Each file appends its blocks and calls the next file's macro, so that all rows become one enum.

@@ -132,8 +132,9 @@ pub(crate) fn listed<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Returns a sentence with the host of this URI as a browser writes it, or `None` if the URI has the
-/// same spelling. Browsers rewrite international names to punycode and addresses to one notation.
+/// Returns a sentence with the host of this URI as a browser writes it, or `None` if the URI has
+/// the same spelling. Browsers rewrite international names to punycode and addresses to one
+/// notation.
 pub(crate) fn host_hint(uri: &str) -> Option<String> {
     rewritten_host(uri).map(|host| format!("A browser writes its host as {}.", quoted(&host)))
 }

@@ -1,10 +1,10 @@
-//! The parts of a server that neither store nor wait: policy, clock, randomness, limits and the
-//! observer of events.
+//! The parts of a server that do no I/O: policy, clock, randomness, limits and the observer of
+//! events.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::early::Early;
+use super::early::EarlyRefusal;
 use crate::audit::{AuditError, AuditPolicy};
 use crate::event::Event;
 use crate::moment::{Clock, Entropy, EntropySource, Moment};
@@ -21,8 +21,8 @@ pub(super) struct Core {
     pub(super) throttle: Throttle,
     pub(super) observer: Box<dyn Fn(&Event) + Send + Sync>,
     pub(super) audit: AuditPolicy,
-    /// Numbers the steps that got no randomness.
-    unnamed: AtomicU64,
+    /// Counts the events whose id was made without randomness.
+    without_entropy: AtomicU64,
 }
 
 impl fmt::Debug for Core {
@@ -44,42 +44,43 @@ impl Core {
             throttle: Throttle::default(),
             observer: Box::new(|_| {}),
             audit: AuditPolicy::default(),
-            unnamed: AtomicU64::default(),
+            without_entropy: AtomicU64::default(),
         }
     }
 
     /// Returns the operation with its randomness, which is drawn once for all its attempts.
     ///
     /// # Errors
-    /// The refusal of a request that cannot be parsed, or for which there is no randomness.
+    /// The refusal of a request that was not parsed, or whose randomness could not be drawn.
     pub(super) fn begin<O: Operation>(
         &self,
         parsed: Result<O, Refusal>,
-    ) -> Result<(O, Entropy), Early> {
-        let operation = parsed.map_err(|refusal| self.early(refusal, None))?;
+    ) -> Result<(O, Entropy), EarlyRefusal> {
+        let operation = parsed.map_err(|refusal| self.early_refusal(refusal, None))?;
         let Ok(entropy) = self.entropy.draw() else {
             let refusal = Refusal::plain(Reason::EntropyUnavailable, operation.endpoint());
-            return Err(self.early(refusal, None));
+            return Err(self.early_refusal(refusal, None));
         };
         Ok((operation, entropy))
     }
 
-    /// Returns the moment of a step that is no operation. Without randomness the step is named by
-    /// the clock and a counter, because an audit log keeps one event of each name.
+    /// Returns the moment of a step that is no operation. If the source of randomness fails, the
+    /// correlation id is made of the clock and a counter: ids must differ, because an audit log
+    /// keeps one event for each id and kind.
     pub(super) fn moment(&self) -> Moment {
         let now = self.clock.now();
         let entropy = self.entropy.draw().unwrap_or_else(|_| {
-            let number = self.unnamed.fetch_add(1, Ordering::Relaxed);
+            let number = self.without_entropy.fetch_add(1, Ordering::Relaxed);
             let mut bytes = [0; 128];
-            let name = now.unix_seconds().to_be_bytes().into_iter().chain(number.to_be_bytes());
-            bytes.iter_mut().zip(name).for_each(|(byte, own)| *byte = own);
+            let id = now.unix_seconds().to_be_bytes().into_iter().chain(number.to_be_bytes());
+            bytes.iter_mut().zip(id).for_each(|(byte, own)| *byte = own);
             Entropy::from_bytes(bytes)
         });
         Moment::new(now, entropy)
     }
 
-    /// Returns the refusal to send once its event was recorded, or could not be: under
-    /// [`AuditPolicy::fail_closed`] nothing is answered that was not recorded.
+    /// Returns the refusal to send after its event was to be recorded. If that failed under
+    /// [`AuditPolicy::fail_closed`], this is [`Reason::AuditUnavailable`].
     pub(super) fn after_record(
         &self,
         recorded: Result<(), AuditError>,

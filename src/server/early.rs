@@ -1,5 +1,5 @@
-//! Refusals that no operation made: a request that cannot be parsed, a limit, a refusal of the
-//! host's own. Each is recorded like any other.
+//! Refusals before an operation runs: of a request that cannot be parsed, by a limit, or by the
+//! host. Each is recorded like any other.
 
 use super::Server;
 use super::core::Core;
@@ -12,13 +12,13 @@ use crate::refusal::Refusal;
 use crate::response::access::Access;
 use crate::store::{AccountSource, Store};
 
-/// A refusal that no operation made, with its event.
-pub(super) struct Early {
+/// A refusal before an operation ran, with its event.
+pub(super) struct EarlyRefusal {
     pub(super) refusal: Refusal,
     pub(super) event: Box<Event>,
 }
 
-impl Early {
+impl EarlyRefusal {
     /// Records the source of the request in the event.
     pub(super) fn from(mut self, source: &str) -> Self {
         self.event.set_source(source);
@@ -28,7 +28,11 @@ impl Early {
 
 impl Core {
     /// Returns this refusal with its event.
-    pub(super) fn early(&self, refusal: Refusal, claimed_client: Option<&str>) -> Early {
+    pub(super) fn early_refusal(
+        &self,
+        refusal: Refusal,
+        claimed_client: Option<&str>,
+    ) -> EarlyRefusal {
         let moment = self.moment();
         let mut event = Event {
             detail: refusal.detail().map(Into::into),
@@ -40,16 +44,17 @@ impl Core {
         }
         let refusal = refusal.correlated(event.correlation);
         event.sent = Some(Box::new(refusal.sent(&self.policy)));
-        Early { refusal, event: Box::new(event) }
+        EarlyRefusal { refusal, event: Box::new(event) }
     }
 }
 
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
-    /// Records a refusal of the host's own and returns it with its correlation id: of a request that
-    /// the host does not read, such as one whose body is too large, or of a call that was allowed
-    /// and cannot be paid after all ([`Refusal::plain`]).
+    /// Records a refusal that the host made itself ([`Refusal::plain`]), and returns it with its
+    /// correlation id. For example, the host refuses a request whose body is too large, or a call
+    /// that was allowed but could not be paid. With `access`, the event names the client, the user
+    /// and the grant of the call.
     pub async fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
-        let mut early = self.core.early(refusal, None);
+        let mut early = self.core.early_refusal(refusal, None);
         if let Some(access) = access {
             let event = &mut early.event;
             event.attributed = true;
@@ -60,8 +65,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.record_early(early).await
     }
 
-    /// Records a refusal that no operation made, and returns it.
-    pub(super) async fn record_early(&self, early: Early) -> Refusal {
+    /// Records a refusal before an operation ran, and returns it.
+    pub(super) async fn record_early(&self, early: EarlyRefusal) -> Refusal {
         let watch = self.watch(Limit::None, "");
         let mut guard = Guard::armed(&watch, *early.event);
         let recorded = match guard.observe() {

@@ -29,15 +29,15 @@ use crate::store::{AccountSource, Store};
 use crate::throttle::Admitted;
 use crate::value::credential::GrantId;
 
-/// How many grants are read at once when a page of connections is not full yet.
-const PART_READ: usize = 256;
-/// How many grants are read for one page of connections. Beyond it the page ends early and names
-/// where to continue.
-const MOST_READ: usize = 32_768;
+/// How many grants are read at once, at least, when a page of connections is not full yet.
+const BATCH: usize = 256;
+/// After how many grants a page of connections ends, even if it is not full. It then names where to
+/// continue.
+const READ_LIMIT: usize = 32_768;
 
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
-    /// Answers the authorization endpoint (OAuth 2.1 §3.1), GET or POST. `user` is the user whom the
-    /// host has authenticated, or `None`.
+    /// Answers the authorization endpoint (OAuth 2.1 §3.1), GET or POST. `user` is the user whom
+    /// the host has authenticated, or `None`.
     ///
     /// # Errors
     /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
@@ -48,12 +48,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         user: Option<User<'_>>,
     ) -> Result<AuthorizationStep, Error<S::Error>> {
         let parsed = AuthorizationRequest::parse(request, user, &self.core.policy);
-        self.ask_consent(parsed, user, request.source).await
+        self.run_authorization(parsed, user, request.source).await
     }
 
     /// Answers the same request after [`AuthorizationStep::NeedMetadata`], with the result of
-    /// fetching the client's document. A user who is not signed in can cause such a fetch: limit
-    /// the fetches by source and in all.
+    /// fetching the client's document. Anybody can cause such a fetch without signing in: limit the
+    /// fetches for each source and in total.
     ///
     /// # Errors
     /// Those of [`authorize`](Self::authorize).
@@ -65,12 +65,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ) -> Result<AuthorizationStep, Error<S::Error>> {
         let parsed = AuthorizationRequest::parse(request, user, &self.core.policy);
         let parsed = parsed.map(|parsed| parsed.with_document(fetch));
-        self.ask_consent(parsed, user, request.source).await
+        self.run_authorization(parsed, user, request.source).await
     }
 
-    /// Runs an authorization request, which counts towards the user's limit of consent pages if it
-    /// makes one. After a failure of the store there may be a page, so its place stays taken.
-    async fn ask_consent(
+    /// Runs an authorization request. It counts towards the user's limit of consent pages if it
+    /// makes one, and also if the store failed: the page may have been stored.
+    async fn run_authorization(
         &self,
         parsed: Result<AuthorizationRequest<'_>, Refusal>,
         user: Option<User<'_>>,
@@ -109,7 +109,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.decide(ConsentDecision::new(ticket, user, choice), Limit::None, "").await
     }
 
-    /// Answers the token endpoint (OAuth 2.1 §3.2), its limits included.
+    /// Answers the token endpoint (OAuth 2.1 §3.2), and checks its limits.
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
@@ -132,49 +132,53 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.decide(Ok(&parsed), limit, source).await.map(Tokens::reply)
     }
 
-    /// Records the refusal of a token request by a limit of the host's own, and returns it: 429, to be
-    /// repeated after `seconds`. For hosts that keep the [windows](crate::RateWindow) themselves.
+    /// Records the refusal of a token request by a limit that the host keeps itself (see
+    /// [`RateWindow`](crate::RateWindow)), and returns it: 429 with `Retry-After: seconds`.
     pub async fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Refusal {
         let refusal = Refusal::rate_limited(seconds);
-        let early = self.core.early(refusal, Some(request.claimed_client()));
+        let early = self.core.early_refusal(refusal, Some(request.claimed_client()));
         self.record_early(early).await
     }
 
-    /// Answers the revocation endpoint (RFC 7009 §2). Its 200 means that the token does not work,
-    /// whether or not it ever did.
+    /// Answers the revocation endpoint (RFC 7009 §2). A 200 means that the token is not valid,
+    /// whether or not it ever was. Under
+    /// [`RevocationRules::silent`](crate::RevocationRules::silent), another client's token also
+    /// gets a 200, and stays valid.
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
-    /// failed: the token may then still work.
+    /// failed: the token may then still be valid.
     pub async fn revoke(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
         let parsed = match RevocationRequest::parse(request, &self.core.policy) {
             Ok(parsed) => parsed,
             Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
         };
-        let (credentials, endpoint) = (&parsed.credentials, Endpoint::Revocation);
+        let credentials = &parsed.credentials;
+        let endpoint = Endpoint::Revocation;
         let limit = self.limit_authentication(credentials, endpoint, request.source).await?;
         self.decide(Ok(&parsed), limit, request.source).await.map(Revoked::reply)
     }
 
-    /// Answers the introspection endpoint (RFC 7662 §2). The response to a token that is not active
-    /// for the resource of the caller is `{"active":false}`.
+    /// Answers the introspection endpoint (RFC 7662 §2). The response for a token that is not
+    /// active at any resource of the caller is `{"active":false}`.
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
-    /// failed: then nothing is known of the token.
+    /// failed: it is then not known whether the token is active.
     pub async fn introspect(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
         let parsed = match IntrospectionRequest::parse(request, &self.core.policy) {
             Ok(parsed) => parsed,
             Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
         };
-        let (credentials, endpoint) = (&parsed.credentials, Endpoint::Introspection);
+        let credentials = &parsed.credentials;
+        let endpoint = Endpoint::Introspection;
         let limit = self.limit_authentication(credentials, endpoint, request.source).await?;
         let introspected = self.decide(Ok(&parsed), limit, request.source).await?;
         Ok(introspected.reply(&self.core.policy))
     }
 
-    /// Answers the registration endpoint (RFC 7591 §3), its limits included. They go by
-    /// [`RequestParts::source`]; requests without a source share one limit.
+    /// Answers the registration endpoint (RFC 7591 §3), and checks its limits. They are counted for
+    /// each [`RequestParts::source`]; requests without a source share one count.
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
@@ -185,8 +189,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         Ok(registered.reply(&self.core.policy))
     }
 
-    /// Answers the endpoint of one registration (RFC 7592 §2), whose URL ends in a slash and this
-    /// `client_id`.
+    /// Answers the client configuration endpoint (RFC 7592 §2). `client_id` is the last segment of
+    /// its URL.
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
@@ -223,11 +227,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run(ClientStatusChange::new(client_id, status)).await
     }
 
-    /// Checks a call to a protected resource: whether its bearer token is good for what the call
+    /// Checks whether the bearer token of a call to a protected resource permits what the call
     /// needs (OAuth 2.1 §5.2).
     ///
     /// # Errors
-    /// [`Error::Refused`] with the challenge, [`Error::Failed`] if the store or the accounts failed.
+    /// [`Error::Refused`] with the challenge, [`Error::Failed`] if the store or the accounts
+    /// failed.
     pub async fn check(
         &self,
         authorization: &Authorization<'_>,
@@ -250,7 +255,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.decide(parsed, Limit::None, request.source).await
     }
 
-    /// Lists up to `limit` of a user's connections after this grant, for a page of connected apps.
+    /// Lists up to `limit` of a user's connections after this grant, ascending by grant id, for a
+    /// page of connected apps. Pass [`Connections::next`] as `after` to continue.
     ///
     /// # Errors
     /// [`Error::Failed`] if the store or the accounts failed.
@@ -262,21 +268,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ) -> Result<Connections, Error<S::Error>> {
         let mut page = Connections { entries: Vec::new(), next: after };
         let mut read = 0;
-        let mut part = limit;
-        // Most grants of a user may be pages without an answer and grants that are over. They must
-        // not fill the page in the place of connections.
-        while page.entries.len() < limit && read < MOST_READ {
-            let list = ConnectionList::new(subject, page.next, part);
+        let mut batch = limit;
+        // Most grants of a user may be unanswered consent pages and grants that have ended. They
+        // must not take the place of connections.
+        while page.entries.len() < limit && read < READ_LIMIT {
+            let list = ConnectionList::new(subject, page.next, batch);
             let found = self.run(list).await?;
             page.entries.extend(found.entries);
             page.next = found.next;
             if page.next.is_none() {
                 break;
             }
-            read += part;
-            part = limit.max(PART_READ);
+            read += batch;
+            batch = limit.max(BATCH);
         }
-        // A part may have more connections than are missing.
+        // The last batch may have more connections than the page has room for.
         if let Some(last) =
             page.entries.get(..limit).and_then(<[_]>::last).filter(|_| page.entries.len() > limit)
         {
@@ -287,8 +293,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     }
 
     /// Revokes one of a user's connections, at once and for good: the next call with one of its
-    /// tokens is refused. A connection that is over stays over; another user's is refused as
-    /// unknown.
+    /// tokens is refused. A connection that was revoked before is no error. Another user's
+    /// connection is refused as unknown.
     ///
     /// # Errors
     /// [`Error::Refused`] for an unknown connection, [`Error::Failed`] if the store failed.
@@ -300,7 +306,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run(GrantRevocation::by_user(grant, subject)).await
     }
 
-    /// Revokes one grant of any user. The host checks that its caller may do so, here and below.
+    /// Revokes one grant of any user. The host checks that its caller may do so. A grant that does
+    /// not exist or was revoked before is no error.
     ///
     /// # Errors
     /// [`Error::Failed`] if the store failed.
@@ -312,8 +319,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run(GrantRevocation::by(revoked_by, grant)).await
     }
 
-    /// Revokes all grants of a client in one write, those included that are being made at this
-    /// moment. New grants can be made at once.
+    /// Revokes all grants of a client in one write, including those that are being made at the same
+    /// moment. New grants can be made at once. The host checks that its caller may do so.
     ///
     /// # Errors
     /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
@@ -325,7 +332,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run(ClientRevocation::by(revoked_by, client_id)).await
     }
 
-    /// Refuses a request before any of the store's work if too many of its client's authentications
+    /// Refuses a request before the store is read if too many of its client's authentications
     /// failed, else returns the limit that its outcome counts towards.
     async fn limit_authentication<'a>(
         &self,
@@ -348,7 +355,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         claimed_client: Option<&str>,
         source: &str,
     ) -> Error<S::Error> {
-        let early = self.core.early(refusal, claimed_client).from(source);
+        let early = self.core.early_refusal(refusal, claimed_client).from(source);
         self.record_early(early).await.into()
     }
 }

@@ -1,4 +1,4 @@
-//! What a call of an endpoint returns when it does not succeed.
+//! The error of a call of an endpoint.
 
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -7,7 +7,8 @@ use crate::store::Failure;
 
 /// A request was refused, or the host's storage failed.
 ///
-/// Either way [`reply`](Self::reply) is the response to send. A failure is the host's to log as well.
+/// In both cases [`reply`](Self::reply) returns the response to send. The host should log a failure
+/// as well.
 #[derive(Debug, thiserror::Error)]
 #[expect(clippy::exhaustive_enums, reason = "a host that matches must not overlook a failure")]
 pub enum Error<E> {
@@ -20,7 +21,7 @@ pub enum Error<E> {
 }
 
 impl<E> Error<E> {
-    /// Returns the refusal to send: for a failure, that the service is unavailable.
+    /// Returns the refusal to send. For a failure it says that the service is unavailable.
     pub fn refusal(&self) -> &Refusal {
         match self {
             Self::Refused(refusal) => refusal,
@@ -28,7 +29,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns the same, owned.
+    /// Returns the [`refusal`](Self::refusal) to send, by value.
     pub fn into_refusal(self) -> Refusal {
         match self {
             Self::Refused(refusal) => refusal,
@@ -36,7 +37,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns the failure of the host's storage, if it is one.
+    /// Returns the failure, if the store or the accounts failed.
     pub fn failure(&self) -> Option<&Failure<E>> {
         match self {
             Self::Refused(_) => None,

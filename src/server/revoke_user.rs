@@ -1,9 +1,11 @@
-//! The end of all grants of a user. A grant that cannot be revoked keeps none of the others alive.
+//! The revocation of all grants of a user. A failure for one grant does not stop the others.
 
-use super::early::Early;
+use super::early::EarlyRefusal;
 use super::watch::Limit;
 use super::{Error, Server};
 use crate::audit::AuditLog;
+#[cfg(doc)]
+use crate::audit::AuditPolicy;
 use crate::drive::guard::Guard;
 use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
 use crate::keys::Keys;
@@ -17,8 +19,8 @@ use crate::value::text::{Subject, log_text};
 
 /// How many grants of a user are read at once.
 const PAGE: usize = 256;
-/// How often the grants are tried again that could not be revoked. A request that conflicted with
-/// the revocation is done by then.
+/// How often grants that could not be revoked are tried again. A request that conflicted with the
+/// revocation has probably ended by then.
 const RETRIES: u32 = 2;
 
 /// The result of revoking the grants of a user.
@@ -28,9 +30,9 @@ const RETRIES: u32 = 2;
 pub struct RevokedGrants {
     /// How many grants were revoked.
     pub revoked: usize,
-    /// The grants that could not be revoked, after several attempts each: the store failed, or other
-    /// requests kept changing them. Each attempt has an event with the reason. Call again to revoke
-    /// them.
+    /// The grants that could not be revoked, after several attempts each: the store failed, or
+    /// other requests kept changing them. Each attempt has an event with the reason. Call again to
+    /// revoke them.
     pub remaining: Vec<GrantId>,
 }
 
@@ -49,21 +51,25 @@ impl RevokedGrants {
     }
 }
 
-/// Returns whether this record is a grant to revoke: of this client, if one is named, and not over.
+/// Returns whether this record is a grant to revoke: it has not ended and is of this client, if one
+/// is named.
 fn is_to_revoke(loaded: &Loaded, client_id: Option<&str>) -> bool {
     let grant = loaded.grant.as_ref();
     grant.is_some_and(|grant| GrantRevocation::concerns(&grant.record, client_id))
 }
 
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
-    /// Revokes all grants of a user: raises the [epoch](crate::Account::epoch) of the account, and
-    /// then writes into each record why it is over. Where accounts have no epoch, a consent page
-    /// that is being made at this moment is not among them.
+    /// Revokes all grants of a user: raises the [epoch](crate::Account::epoch) of the account,
+    /// which ends them at once, and then revokes each grant, so that its record has the cause. If
+    /// the accounts have no epoch, a consent page that is being made at the same moment may be
+    /// missed.
     ///
-    /// A grant that cannot be revoked stops nothing: the result names it.
+    /// A grant that cannot be revoked does not stop the others:
+    /// [`RevokedGrants::remaining`] lists it.
     ///
     /// # Errors
-    /// [`Error::Failed`] if the epoch cannot be raised or the user's grants cannot be listed.
+    /// [`Error::Failed`] if the epoch cannot be raised or the user's grants cannot be listed,
+    /// [`Error::Refused`] if the audit log fails under [`AuditPolicy::fail_closed`].
     pub async fn revoke_user(
         &self,
         subject: &str,
@@ -73,8 +79,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.revoke_each(subject, None, revoked_by).await
     }
 
-    /// Revokes all grants of a user for one client. A grant that cannot be revoked stops nothing:
-    /// the result names it.
+    /// Revokes all grants of a user for one client. A consent page that is being made at the same
+    /// moment may be missed. A grant that cannot be revoked does not stop the others:
+    /// [`RevokedGrants::remaining`] lists it.
     ///
     /// # Errors
     /// [`Error::Failed`] if the user's grants cannot be listed.
@@ -87,8 +94,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.revoke_each(subject, Some(client_id), revoked_by).await
     }
 
-    /// Raises the epoch of the account. The step is no operation of the library, because accounts are
-    /// the host's; it has a guard and an event all the same.
+    /// Raises the epoch of the account. This is no [`Operation`](crate::Operation), because the
+    /// accounts belong to the host. It has a guard and an event like one.
     async fn raise_epoch(
         &self,
         subject: &str,
@@ -102,12 +109,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         };
         let Ok(place) = reserved else {
             let refusal = Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator);
-            return Err(self.record_early(self.core.early(refusal, None)).await.into());
+            return Err(self.record_early(self.core.early_refusal(refusal, None)).await.into());
         };
         let watch = self.watch(Limit::None, "");
         let mut guard = Guard::armed(&watch, event);
         let raised = self.accounts.raise_epoch(&self.store, subject).await;
-        let failed = self.note_epoch(guard.event(), raised).err();
+        let failed = self.record_epoch(guard.event(), raised).err();
         let recorded = match guard.observe() {
             Some(event) => self.log.record(event, place).await,
             None => Ok(()),
@@ -135,8 +142,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         }
     }
 
-    /// Notes in the event what became of raising an epoch.
-    fn note_epoch(
+    /// Records in the event whether the epoch was raised.
+    fn record_epoch(
         &self,
         event: &mut Event,
         raised: Result<bool, FailureCause<S::Error>>,
@@ -180,7 +187,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
                         }
                     }
                 }
-                // One record that cannot be read fails the whole list: each is read by itself.
+                // A record that cannot be read fails the whole list, so each is read by itself.
                 Err(_) => {
                     for id in &ids {
                         self.find_and_revoke(*id, client_id, revoked_by, &mut done).await;
@@ -229,8 +236,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Records that the store failed outside of any operation.
     pub(super) async fn failure(&self, error: S::Error) -> Failure<S::Error> {
         let refusal = Refusal::plain(Reason::StorageUnavailable, Endpoint::Operator);
-        let Early { refusal, event } = self.core.early(refusal, None);
-        let refusal = self.record_early(Early { refusal, event: event.clone() }).await;
+        let EarlyRefusal { refusal, event } = self.core.early_refusal(refusal, None);
+        let refusal = self.record_early(EarlyRefusal { refusal, event: event.clone() }).await;
         Failure { cause: FailureCause::Store(error), refusal, event }
     }
 }

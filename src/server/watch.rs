@@ -1,4 +1,4 @@
-//! What a call sees of its server: clock, policy, limits, the observer and the audit log.
+//! The server as one call uses it: clock, policy, limits, the observer and the audit log.
 
 use super::core::Core;
 use crate::audit::AuditLog;
@@ -28,7 +28,7 @@ pub(super) enum Limit<'a> {
 }
 
 impl<'a> Limit<'a> {
-    /// Returns the credentials that may be a guess, and their endpoint.
+    /// Returns the credentials whose failed authentication counts, and their endpoint.
     fn credentials(self) -> Option<(&'a Credentials<'a>, Endpoint)> {
         match self {
             Self::None | Self::Documents | Self::Registrations(_) => None,
@@ -38,7 +38,7 @@ impl<'a> Limit<'a> {
     }
 }
 
-/// The server as one call sees it.
+/// The server as one call uses it.
 pub(super) struct Watch<'a, L> {
     pub(super) core: &'a Core,
     pub(super) log: &'a L,
@@ -66,9 +66,9 @@ impl<L: AuditLog> Host for Watch<'_, L> {
         throttle.refuse_authentication(policy, credentials, self.source, endpoint, self.now())
     }
 
-    /// A failed authentication counts as soon as it is decided: a sender that hangs up afterwards has
-    /// guessed all the same. A record counts when it is about to be written, so that a request that
-    /// proves nothing uses up no limit.
+    /// Counts a failed authentication as soon as it is decided: a sender that hangs up afterwards
+    /// has made its guess. Counts a record only when it is about to be written, so that requests
+    /// that are refused anyway do not use up a limit.
     fn admit(&self, refusal: Option<&Refusal>, write: Option<&Write>) -> Option<Refusal> {
         let Core { throttle, policy, .. } = self.core;
         match self.limit {

@@ -1,4 +1,4 @@
-//! Where a server takes accounts from: the host's [`Accounts`], or a store that loads them.
+//! The source of a server's accounts: the host's [`Accounts`], or a store that loads them.
 
 use std::future::Future;
 
@@ -10,8 +10,8 @@ use crate::value::text::Subject;
 
 /// A store that loads accounts in the same round trip as its records.
 ///
-/// It promises that [`load`](Store::load) and [`load_grants`](Store::load_grants) fill
-/// [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
+/// An implementation promises that [`load`](Store::load) and [`load_grants`](Store::load_grants)
+/// fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
 /// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
 /// [`Loaded::fill_accounts`] does so where no join is possible.
 pub trait LoadsAccounts: Store + Accounts {}
@@ -21,10 +21,10 @@ pub trait LoadsAccounts: Store + Accounts {}
 #[expect(clippy::exhaustive_structs, reason = "a unit struct is its own constructor")]
 pub struct FromStore;
 
-/// Where a server takes accounts from: any [`Accounts`], or [`FromStore`]. It is implemented for
-/// these and cannot be implemented by a host.
+/// The source of a server's accounts: any [`Accounts`], or [`FromStore`]. A host cannot implement
+/// it.
 ///
-/// Accounts that are given to a server replace whatever its store loads.
+/// [`Accounts`] that are passed to a server replace the accounts that its store loads.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` brings no accounts to a server over `{S}`",
     label = "neither `Accounts`, nor `FromStore` with a store that implements `LoadsAccounts`",
@@ -35,7 +35,7 @@ pub trait AccountSource<S: Store>: Send + Sync + Sealed<S> {
     #[doc(hidden)]
     const IN_STORE: bool;
 
-    /// Fills the accounts in that the store did not load.
+    /// Loads the accounts that the store did not load.
     #[doc(hidden)]
     fn complete(
         &self,
@@ -102,11 +102,11 @@ impl<S: Store, A: Accounts> AccountSource<S> for A {
 }
 
 impl Loaded {
-    /// Replaces the accounts with those that these return: the account of the user, that of the
+    /// Replaces the loaded accounts with those of `accounts`: the account of the user, that of the
     /// client's owner and, where the keys ask for it, the balance of the grant's account.
     ///
     /// # Errors
-    /// The error of the accounts.
+    /// The first error of `accounts`. The loaded accounts are then unchanged.
     pub async fn fill_accounts<A: Accounts>(
         &mut self,
         keys: &Keys<'_>,

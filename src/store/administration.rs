@@ -15,7 +15,7 @@ use crate::value::credential::GrantId;
 pub struct Counts {
     /// The clients.
     pub clients: u64,
-    /// The grants, those included that are over and not dropped yet.
+    /// The grants, including those that have ended and were not dropped yet.
     pub grants: u64,
 }
 
@@ -29,11 +29,11 @@ impl Counts {
 /// The administration of a store. All stores of this project implement it; the protocol never calls
 /// it.
 pub trait StoreAdministration: Store {
-    /// Writes a client of the operator's, whether or not one of this id exists.
+    /// Writes a client of the operator, and overwrites a client of the same id.
     ///
     /// To change a client that exists, read it, [edit](Client::edit) it and
-    /// [commit](Store::commit) it instead: a client that is put anew loses what an administrator
-    /// decided of it.
+    /// [commit](Store::commit) it instead: overwriting it undoes what an administrator did, such as
+    /// its deactivation.
     ///
     /// An error means that it is not known whether the client was written.
     fn put_client(&self, client: Client) -> impl Future<Output = Result<(), Self::Error>> + Send;
@@ -56,9 +56,9 @@ pub trait StoreAdministration: Store {
     /// Counts the records. The result may be an estimate, and may be out of date when it arrives.
     fn counts(&self) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
 
-    /// Drops up to `limit` records whose `drop_after` has passed, and returns how many were dropped.
-    /// A result below `limit` means that no more are due. Call it regularly, every few minutes: no
-    /// store but Redis drops records by itself.
+    /// Drops up to `limit` records whose `drop_after` has passed, and returns how many were
+    /// dropped. A result below `limit` means that no more are due. Call it every few minutes: only
+    /// Redis drops records by itself.
     ///
     /// What was dropped before an error stays dropped.
     fn sweep(

@@ -20,7 +20,7 @@ pub enum FailureCause<E> {
     Accounts(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// The store or the accounts failed, or cannot say what became of a write. Nothing was concluded
+/// The store or the accounts failed, or the result of a write is not known. Nothing was concluded
 /// from it, and no secret was disclosed.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]

@@ -1,8 +1,8 @@
 //! The limit of failed authentications: how many client secrets can be guessed (TOKEN-15, I48).
 //!
-//! The limit is asked three times: before the store is asked for anything; when the records are
-//! loaded, so that no secret is hashed in vain; and after the decision. An outcome leaves only if
-//! there was still room for one more failure. So requests in parallel learn no more than requests
+//! The limit is checked three times: before the store is read; when the records are loaded, so that
+//! no secret is hashed in vain; and after the decision. An outcome is returned only if there was
+//! still room for one more failure. So requests in parallel learn no more than requests
 //! one after the other, and right secrets in parallel do not block each other, as they would if
 //! each took a place in advance.
 
@@ -21,8 +21,8 @@ use crate::request::token::Credentials;
 pub(super) struct Failures {
     /// Those of clients that exist.
     known: Limiter,
-    /// Those of unknown client ids. Counted separately so that a flood of invented ids takes no room
-    /// from the counters of real clients.
+    /// Those of unknown client ids. Counted separately so that a flood of invented ids takes no
+    /// room from the counters of real clients.
     unknown: Limiter,
     /// Held from the check for room until the failure is counted.
     turn: Mutex<()>,
@@ -48,9 +48,9 @@ impl Failures {
     }
 }
 
-/// Returns whether this refusal is a failed authentication. Only a secret that may have been guessed
-/// is one: not a missing secret, not a secret of a client that has none, and not the right secret
-/// by the wrong method.
+/// Returns whether this refusal is a failed authentication. Only a secret that may have been
+/// guessed is one: not a missing secret, not a secret of a client that has none, and not the right
+/// secret by the wrong method.
 pub(super) fn is_failure(credentials: &Credentials<'_>, refusal: &Refusal) -> bool {
     let is_no_guess =
         matches!(refusal.reason(), Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch);
@@ -59,8 +59,8 @@ pub(super) fn is_failure(credentials: &Credentials<'_>, refusal: &Refusal) -> bo
 
 impl Throttle {
     /// Returns the seconds until a secret of this client is compared again, if too many
-    /// authentications failed. A request without a secret is no guess, so that nobody can lock out a
-    /// client that has no secret.
+    /// authentications failed. A request without a secret is no guess, so that nobody can lock out
+    /// a client that has no secret.
     pub(super) fn authentication_wait(
         &self,
         policy: &Policy,

@@ -38,7 +38,7 @@ impl Throttle {
         let limits = policy.limits();
         let Records { registrations, all_registrations, .. } = &self.records;
         let mut all = all_registrations.lock().unwrap_or_else(PoisonError::into_inner);
-        // Asked first and counted last: a refused registration takes a place in neither window.
+        // Checked first and counted last: a refused registration takes a place in neither window.
         if let Some(wait) = all.wait(limits.all_registrations_per_minute, now) {
             return Some(refuse(wait));
         }
@@ -50,9 +50,9 @@ impl Throttle {
         None
     }
 
-    /// Counts the record of a client whose document was never read before. Returns its refusal if the
-    /// limit is reached. A client on record is written again only when its document is no longer
-    /// fresh, and is not counted.
+    /// Counts the record of a client whose document was never read before. Returns its refusal if
+    /// the limit is reached. A client on record is written again only when its document is no
+    /// longer fresh, and is not counted.
     pub(crate) fn count_document(
         &self,
         policy: &Policy,
@@ -69,8 +69,8 @@ impl Throttle {
         Some(Refusal::with_retry_after(Reason::DocumentsBusy, Endpoint::Authorization, wait))
     }
 
-    /// Counts a consent page of this user. Returns its refusal if the limit is reached. Each page is
-    /// stored, and any site can make the user's browser ask for as many as it likes.
+    /// Counts a consent page of this user. Returns its refusal if the limit is reached. Each page
+    /// is stored, and any site can make the user's browser ask for as many as it likes.
     pub(crate) fn count_consent_page(
         &self,
         policy: &Policy,

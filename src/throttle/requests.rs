@@ -16,8 +16,8 @@ pub(crate) struct Admitted<'a> {
 }
 
 impl Throttle {
-    /// Counts a token request, before the store is asked for anything. Returns its refusal if a limit
-    /// is reached; both limits have room again when its `Retry-After` has passed.
+    /// Counts a token request, before the store is asked for anything. Returns its refusal if a
+    /// limit is reached; both limits have room again when its `Retry-After` has passed.
     pub(crate) fn count_token_request(
         &self,
         policy: &Policy,
@@ -69,8 +69,8 @@ impl Throttle {
 }
 
 /// Returns whether the outcome shows that the key of the request's bucket is not invented. A key of
-/// the client alone is genuine if the client exists. Where the sender chooses a part of the key, only
-/// tokens prove it.
+/// the client alone is genuine if the client exists. Where the sender chooses a part of the key,
+/// only tokens prove it.
 fn proves_bucket(policy: &Policy, source: &str, refusal: Option<&Refusal>) -> bool {
     let Some(refusal) = refusal else { return true };
     let is_of_client_alone = match &policy.rate_rules().key {

@@ -58,7 +58,7 @@ macro_rules! impl_names {
     };
 }
 
-/// Declares an enum of names. After the name of the type stand the method that returns a value's
+/// Declares an enum of names. After the name of the type come the method that returns a value's
 /// name, and what a value is called in a [`NameError`].
 macro_rules! named_enum {
     ($(#[$meta:meta])* pub enum $Type:ident, $name:ident, $expected:literal {

@@ -1,7 +1,7 @@
 //! The addresses that documents may come from: those that the whole internet can reach.
 //!
 //! This module has the blocks of the IANA special-purpose address registries (RFC 6890 and its
-//! successors) and judges one address. It knows no name, URL or socket. A stranger names the host
+//! successors) and checks one address. It knows no name, URL or socket. A stranger names the host
 //! that is called; this table keeps that host from being a metadata service, a database or a router
 //! (CIMD, "SSRF Attacks").
 //!
@@ -82,9 +82,9 @@ impl ForbiddenAddress {
     }
 }
 
-/// Judges whether a document may come from `address`. With `allow_loopback`, loopback addresses are
+/// Checks that a document may come from `address`. With `allow_loopback`, loopback addresses are
 /// admitted as well, and no others.
-pub(crate) fn judge(address: IpAddr, allow_loopback: bool) -> Result<(), ForbiddenAddress> {
+pub(crate) fn check(address: IpAddr, allow_loopback: bool) -> Result<(), ForbiddenAddress> {
     if allow_loopback && address.is_loopback() {
         return Ok(());
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn verdict(address: &str, loopback: bool) -> Result<(), String> {
-        judge(address.parse().unwrap(), loopback).map_err(|forbidden| forbidden.to_string())
+        check(address.parse().unwrap(), loopback).map_err(|forbidden| forbidden.to_string())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use grantcore::{Fetch, FetchedDocument};
 
 use crate::error::FetchError;
 
-/// A response, whatever its status. The server judges it.
+/// A response, whatever its status. The server validates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Document {
@@ -16,7 +16,7 @@ pub struct Document {
     /// one that is not ASCII: which of two the body is of would be a guess.
     pub content_type: Option<String>,
     /// For how long the response may be kept (RFC 9111 §4.2). Zero if it must not be kept, `None`
-    /// if it does not say.
+    /// if it does not state a lifetime.
     pub fresh_for: Option<Duration>,
     /// The body, or as much of it as was read.
     pub body: Vec<u8>,

@@ -1,7 +1,7 @@
-//! One request and its response, to addresses that have been judged (RFC 9110).
+//! One request and its response, to addresses that have been checked (RFC 9110).
 //!
-//! This module decides what is sent and how much of the response is read. It judges no address and
-//! does not read the document.
+//! This module decides what is sent and how much of the response is read. It checks no address and
+//! does not parse the document.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -18,10 +18,10 @@ use crate::freshness;
 
 const USER_AGENT: &str = concat!("grantcore-fetch/", env!("CARGO_PKG_VERSION"));
 
-/// Resolves every name to the addresses that were judged, so that the client looks up nothing.
-struct Judged(Vec<SocketAddr>);
+/// Resolves every name to the addresses that were checked, so that the client looks up nothing.
+struct CheckedAddresses(Vec<SocketAddr>);
 
-impl Resolve for Judged {
+impl Resolve for CheckedAddresses {
     fn resolve(&self, _: Name) -> Resolving {
         let addresses: Addrs = Box::new(self.0.clone().into_iter());
         Box::pin(std::future::ready(Ok(addresses)))
@@ -38,7 +38,7 @@ fn client(
     connect: Duration,
 ) -> reqwest::Result<Client> {
     Client::builder()
-        .dns_resolver(Judged(addresses))
+        .dns_resolver(CheckedAddresses(addresses))
         .tls_backend_preconfigured(tls)
         .connect_timeout(connect)
         .redirect(Policy::none())

@@ -1,9 +1,9 @@
 //! For how long a response may be kept, by its own headers (RFC 9111 §4.2).
 //!
-//! `http-cache-semantics` judges it as a cache that many users share. This module only prepares the
-//! headers, because the library, as of its version 3.0:
+//! `http-cache-semantics` computes it as a cache that many users share. This module only prepares
+//! the headers, because the library, as of its version 3.0:
 //!
-//! - does not say whether a lifetime is stated at all, which the server must know to apply the
+//! - does not report whether a lifetime is stated at all, which the server must know to apply the
 //!   default of its policy;
 //! - compares the names of directives case by case (RFC 9111 §5.2 has them in any case);
 //! - takes the first of two lifetimes, where the shorter one is safer (§4.2.1 allows both);
@@ -34,7 +34,7 @@ const OPTIONS: CacheOptions = CacheOptions {
 const LIFETIMES: [&str; 5] = ["max-age", "s-maxage", "no-store", "no-cache", "private"];
 
 /// Returns for how much longer the response is fresh: zero if it must not be kept or is malformed,
-/// `None` if it does not say.
+/// `None` if it does not state a lifetime.
 pub(crate) fn fresh_for(
     status: StatusCode,
     headers: &HeaderMap,

@@ -53,7 +53,7 @@
 //! | guard | against |
 //! |---|---|
 //! | Only addresses of the public internet are called. A name is refused if any of its addresses is not one. | server-side request forgery: metadata services, databases, routers (CIMD, "SSRF Attacks"; RFC 6890) |
-//! | A name is resolved once. The connection goes to the addresses that were judged, and there is no second look-up. | DNS rebinding |
+//! | A name is resolved once. The connection goes to the addresses that were checked, and there is no second look-up. | DNS rebinding |
 //! | No redirect is followed. A 301 is returned as it is, and the server refuses it. | a public host that redirects to a private address |
 //! | Only `https`, with certificates verified against the authorities that browsers trust. No session is resumed. | a network that answers in the place of the client's host |
 //! | No proxy of the environment is used. | a proxy that resolves the name again |
@@ -67,7 +67,7 @@
 //!
 //! The fetcher does not keep documents: the server does, for as long as
 //! [`fresh_for`](Document::fresh_for) and its policy allow (CIMD, "Metadata Caching"). It does not
-//! judge documents either.
+//! validate documents either.
 //!
 //! # Runtime
 //!
@@ -175,7 +175,7 @@ impl DocumentFetcher {
     /// after it, so that the server sees that it is too long. Loopback addresses are called if both
     /// [the builder](DocumentFetcherBuilder::allow_loopback) and
     /// [the request](DocumentRequest::allow_loopback) allow it. Redirects and other special-purpose
-    /// addresses are refused whatever the request says.
+    /// addresses are refused whatever the request allows.
     ///
     /// A fetch runs to its end if the caller drops the future: others may wait for the same
     /// document.
@@ -232,22 +232,23 @@ impl fmt::Debug for DocumentFetcher {
 
 impl Shared {
     async fn fetch(&self, target: &Target, slot: Arc<Slot>) -> Result<Document, FetchError> {
-        let addresses = self.addresses(target, slot).await?;
+        let addresses = self.addresses(target, Arc::clone(&slot)).await?;
         let is_loopback = addresses.iter().all(|address| address.ip().is_loopback());
         if target.url.scheme() != "https" && !is_loopback {
             return Err(FetchError::NotHttps);
         }
         let connect = self.timeouts.connect;
         let fetched = exchange::get(target, addresses, self.tls.clone(), connect).await;
+        // Held until here: the limits are for whole fetches, not only for look-ups.
+        drop(slot);
         fetched.map_err(|error| {
             let is_timeout = error.is_timeout();
             if is_timeout { FetchError::TimedOut(connect) } else { FetchError::exchange(error) }
         })
     }
 
-    /// Returns the addresses of the target's host, all of them judged. One forbidden address
-    /// refuses the whole name: a mixture is an attempt, because the connection may go to any of
-    /// them.
+    /// Returns the addresses of the target's host after checking all of them. One forbidden address
+    /// refuses the whole name, because the connection may go to any of them.
     async fn addresses(
         &self,
         target: &Target,
@@ -260,7 +261,7 @@ impl Shared {
             Host::Domain(name) => self.resolve(name, slot).await.map_err(FetchError::name)?,
         };
         for address in &addresses {
-            address::judge(*address, target.allow_loopback)?;
+            address::check(*address, target.allow_loopback)?;
         }
         let port = target.url.port_or_known_default();
         let port = port.ok_or(url::ParseError::InvalidPort).map_err(FetchError::url)?;

@@ -45,6 +45,24 @@ async fn a_slow_host_holds_the_slots_of_an_asker_until_it_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_fetch_holds_its_slot_while_it_waits_for_the_response() {
+    let (slow, connections) = host("127.0.0.1:0", std::mem::forget);
+    let fetcher = local().build().unwrap();
+    let url = |n: usize| format!("http://{slow}/{n}");
+    let (first, second, third) = (url(1), url(2), url(3));
+    let while_both_wait = async {
+        while count(&connections) < 2 {
+            tokio::time::sleep(TOTAL / 100).await;
+        }
+        fetch(&fetcher, &third).await
+    };
+    let (one, two, three) =
+        tokio::join!(fetch(&fetcher, &first), fetch(&fetcher, &second), while_both_wait);
+    assert!(matches!((one, two), (Err(FetchError::TimedOut(_)), Err(FetchError::TimedOut(_)))));
+    assert!(matches!(three, Err(FetchError::Busy(Busy::Asker))), "{three:?}");
+}
+
+#[tokio::test]
 async fn strangers_have_their_part_of_the_slots_and_their_fetches_per_minute() {
     let (good, connections) = host("127.0.0.1:0", answering(DOCUMENT));
     let url = |n: usize| format!("http://{good}/{n}");

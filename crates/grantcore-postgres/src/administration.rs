@@ -81,7 +81,7 @@ impl PostgresStore {
         listed.collect()
     }
 
-    /// Writes an account over what is stored of it, to move it here from another store.
+    /// Writes an account, and overwrites the stored one, to move it here from another store.
     ///
     /// # Errors
     /// [`PostgresError`](crate::PostgresError) if it is not known whether the account was written.

@@ -119,13 +119,13 @@ type Result<T> = std::result::Result<T, PostgresError>;
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// The connections of the pool that [`PostgresStore::connect`] creates.
-const CONNECTIONS: usize = 16;
+const POOL_SIZE: usize = 16;
 
 /// How long a call waits for a connection, and for a connection to open.
-const CONNECTED: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a statement may take by default.
-const ANSWERED: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PostgresStore {
     /// Connects to the database of this URL (or of `key=value` words), without TLS, and brings its
@@ -143,10 +143,10 @@ impl PostgresStore {
             && config.get_tcp_user_timeout().is_none()
         {
             config
-                .keepalives_idle(ANSWERED)
-                .keepalives_interval(ANSWERED / 4)
+                .keepalives_idle(STATEMENT_TIMEOUT)
+                .keepalives_interval(STATEMENT_TIMEOUT / 4)
                 .keepalives_retries(3)
-                .tcp_user_timeout(ANSWERED);
+                .tcp_user_timeout(STATEMENT_TIMEOUT);
         }
         if config.get_application_name().is_none() {
             config.application_name("grantcore");
@@ -156,11 +156,11 @@ impl PostgresStore {
             NoTls,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let pool = Pool::builder(manager).max_size(CONNECTIONS).runtime(Runtime::Tokio1);
+        let pool = Pool::builder(manager).max_size(POOL_SIZE).runtime(Runtime::Tokio1);
         let pool = pool
-            .wait_timeout(Some(CONNECTED))
-            .create_timeout(Some(CONNECTED))
-            .recycle_timeout(Some(CONNECTED));
+            .wait_timeout(Some(CONNECT_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(CONNECT_TIMEOUT));
         Self::new(
             pool.build().map_err(|BuildError::NoRuntimeSpecified| PoolError::NoRuntimeSpecified)?,
         )
@@ -181,7 +181,7 @@ impl PostgresStore {
         }
         tables::migrate(&mut connection).await?;
         drop(connection);
-        Ok(Self { pool, longest: ANSWERED })
+        Ok(Self { pool, longest: STATEMENT_TIMEOUT })
     }
 
     /// Sets how long a statement may take, its preparation included. By default ten seconds.

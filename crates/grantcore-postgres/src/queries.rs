@@ -191,7 +191,7 @@ pub(crate) fn account(row: Option<&Row>, column: usize) -> Result<Account> {
     Ok(found.unwrap_or(Account::ACTIVE))
 }
 
-/// Reads an account after the column that says whether there is such an account.
+/// Reads an account after the column that is true if there is such an account.
 fn known_account(row: &Row, column: usize) -> Result<Option<Account>> {
     let known: bool = row.try_get(column)?;
     known.then(|| account(Some(row), column + 1)).transpose()

@@ -15,7 +15,7 @@ const LOCK: i64 = 0x6772_616e_7463_6f72;
 
 /// Returns whether there are tables. It reads the catalogue itself: `to_regclass` answers from a
 /// cache that does not know tables that were created during the wait for the lock.
-const MADE: &str = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'grantcore_migrations' AND pg_table_is_visible(oid))";
+const TABLES_EXIST: &str = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'grantcore_migrations' AND pg_table_is_visible(oid))";
 
 /// Returns whether an acknowledged commit of this connection is durable.
 pub(crate) async fn is_durable(connection: &Object) -> Result<bool> {
@@ -46,7 +46,7 @@ pub(crate) async fn migrate(connection: &mut Object) -> Result<()> {
 
 /// Returns the migrations that are still to be run.
 async fn missing(connection: &impl GenericClient) -> Result<&'static [&'static str]> {
-    if !connection.query_one(MADE, &[]).await?.try_get(0)? {
+    if !connection.query_one(TABLES_EXIST, &[]).await?.try_get(0)? {
         return Ok(&MIGRATIONS);
     }
     let row = connection

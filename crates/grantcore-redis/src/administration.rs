@@ -85,7 +85,7 @@ impl RedisStore {
         Ok(self.connection.ask::<u64>(&set).await.map(drop)?)
     }
 
-    /// Writes an account over what is stored of it, to move it here from another store.
+    /// Writes an account, and overwrites the stored one, to move it here from another store.
     ///
     /// # Errors
     /// [`RedisStoreError`] if it is not known whether the account was written.

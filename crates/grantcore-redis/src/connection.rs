@@ -17,12 +17,12 @@ use redis::{
 };
 
 /// How long a connection may take to open.
-const CONNECTING: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an answer may take, with the retries of a cluster's client. With `appendfsync always`,
 /// each write waits for a disk.
-const ANSWERING: Duration = Duration::from_secs(3);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a silent connection is probed, so that a lost peer is noticed.
-const SILENCE: Duration = Duration::from_secs(15);
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A connection to one server or to a cluster. A clone shares it.
 #[derive(Clone)]
@@ -154,16 +154,16 @@ fn unexpected_nodes() -> RedisError {
 async fn open_single(url: &str) -> RedisResult<ConnectionManager> {
     let server = url.into_connection_info()?.set_tcp_settings(tcp());
     let settings = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECTING))
-        .set_response_timeout(Some(ANSWERING))
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
         .set_number_of_retries(1);
     Client::open(server)?.get_connection_manager_with_config(settings).await
 }
 
 async fn open_cluster(scheme: &str, nodes: &str) -> RedisResult<ClusterConnection> {
     let client = ClusterClient::builder(node_urls(scheme, nodes))
-        .connection_timeout(CONNECTING)
-        .response_timeout(ANSWERING)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .response_timeout(RESPONSE_TIMEOUT)
         .tcp_settings(tcp())
         .retries(4)
         .min_retry_wait(20)
@@ -183,10 +183,10 @@ fn node_urls(scheme: &str, nodes: &str) -> Vec<String> {
 /// Sends small commands at once, and notices a dead connection.
 fn tcp() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true);
-    let settings =
-        settings.set_keepalive(TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3));
+    let settings = settings
+        .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3));
     #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(2 * SILENCE);
+    let settings = settings.set_user_timeout(2 * KEEPALIVE);
     settings
 }
 

@@ -14,7 +14,7 @@ use super::{RedisStore, RedisStoreError, Result};
 type Fields = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The first time that a sorted set cannot represent exactly, and that Redis refuses as an expiry.
-const BEYOND: u64 = 1 << 53;
+const EXPIRY_LIMIT: u64 = 1 << 53;
 
 impl RedisStore {
     /// Reads the record of this key.
@@ -55,7 +55,7 @@ impl RedisStore {
 /// Returns an expiry as Redis takes it. `None` for never, and for a time as far away.
 pub(crate) fn end(time: Timestamp) -> Option<String> {
     let seconds = time.unix_seconds();
-    (seconds < BEYOND).then(|| seconds.to_string())
+    (seconds < EXPIRY_LIMIT).then(|| seconds.to_string())
 }
 
 fn whole(key: &str) -> Cmd {

@@ -12,10 +12,10 @@ use super::{RedisStore, Result};
 pub enum Risk {
     /// There is no append-only log: after a crash, used codes and revoked grants work again.
     NoLog,
-    /// `appendfsync` is this: a write is acknowledged before its log is on disk, and a power loss
-    /// loses the last second or more.
+    /// `appendfsync` has this value: a write is acknowledged before its log is on disk, and a power
+    /// loss loses the last second or more.
     LateLog(String),
-    /// `maxmemory-policy` is this: records are dropped if memory is short.
+    /// `maxmemory-policy` has this value: records are dropped if memory is short.
     Evicts(String),
 }
 
@@ -41,8 +41,8 @@ impl fmt::Display for Risk {
 impl RedisStore {
     /// Returns the risks in the settings of the server, or of the primaries of a cluster, for a log
     /// line at the start. The store refuses none of them. A setting that the server does not report
-    /// is no risk here: where `CONFIG` is forbidden, as in managed services, there is no
-    /// [`Risk::LateLog`]. Of a cluster, one primary is asked for it.
+    /// is not listed: where `CONFIG` is forbidden, as in managed services, [`Risk::LateLog`] is
+    /// never returned. In a cluster, `appendfsync` is read from one primary only.
     ///
     /// # Errors
     /// [`RedisStoreError`](crate::RedisStoreError) if Redis does not answer `INFO`.

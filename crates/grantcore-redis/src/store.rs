@@ -17,7 +17,7 @@ use super::{RedisStore, RedisStoreError, Result, key};
 
 /// How long an entry of the index is kept after the end of its grant. The record is kept for a day;
 /// the hour more covers clocks that differ.
-const PAST_END: Duration = Duration::from_secs(25 * 60 * 60);
+const INDEX_RETENTION: Duration = Duration::from_secs(25 * 60 * 60);
 
 /// How many records of a page are read at the same time.
 pub(crate) const AT_ONCE: usize = 64;
@@ -63,7 +63,7 @@ impl RedisStore {
     }
 
     async fn enter(&self, grant: &Grant) -> Result<()> {
-        let over = end(grant.expires().after(PAST_END)).unwrap_or_else(|| "+inf".to_owned());
+        let over = end(grant.expires().after(INDEX_RETENTION)).unwrap_or_else(|| "+inf".to_owned());
         let id = grant.id();
         let arguments = [&id.as_bytes()[..], over.as_bytes()];
         let key = key::grants_of(grant.subject().as_str());

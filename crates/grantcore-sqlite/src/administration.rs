@@ -15,8 +15,8 @@ use super::store::{account, count, id_bytes, seconds, stored, versioned};
 use super::{Result, SqliteStore};
 
 impl SqliteStore {
-    /// Writes a client of the operator's, whether or not one of this id exists. A client that is
-    /// put again loses what an administrator decided of it: see
+    /// Writes a client of the operator, and overwrites a client of the same id, which undoes what
+    /// an administrator did to it: see
     /// [`StoreAdministration::put_client`](grantcore::StoreAdministration::put_client).
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl SqliteStore {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Writes an account over what is stored of it, to move it here from another store.
+    /// Writes an account, and overwrites the stored one, to move it here from another store.
     ///
     /// # Errors
     /// [`SqliteError`](crate::SqliteError) if the database fails.

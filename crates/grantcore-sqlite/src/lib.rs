@@ -95,8 +95,8 @@ pub enum SqliteError {
 
 type Result<T> = std::result::Result<T, SqliteError>;
 
-/// How long a write waits for that of another process.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long a write waits for a write of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl SqliteStore {
     /// Opens the file, creates it if it does not exist, and brings its tables up to date.
@@ -107,7 +107,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let open = || -> Result<_> {
             let mut connection = Connection::open(path.as_ref())?;
-            connection.busy_timeout(BUSY)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             tables::enable_wal(&connection)?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             tables::migrate(&mut connection)?;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{BUSY, Result, SqliteError};
+use super::{BUSY_TIMEOUT, Result, SqliteError};
 
 /// Each entry brings the tables from the version of its place in the list to the next version.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_init.sql")];
 
-const TURN: Duration = Duration::from_millis(10);
+const WAL_RETRY: Duration = Duration::from_millis(10);
 
 /// Sets WAL mode, which the file keeps. SQLite does not wait while another process does the same to
 /// a new file: it reports that the file is busy.
@@ -18,10 +18,10 @@ pub(crate) fn enable_wal(connection: &Connection) -> Result<()> {
         connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
     };
-    for _ in 0..BUSY.as_millis() / TURN.as_millis() {
+    for _ in 0..BUSY_TIMEOUT.as_millis() / WAL_RETRY.as_millis() {
         match set() {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                std::thread::sleep(TURN);
+                std::thread::sleep(WAL_RETRY);
             }
             Ok(mode) if mode != "wal" => return Err(SqliteError::Journal(mode)),
             set => return Ok(set.map(drop)?),

@@ -70,7 +70,7 @@ macro_rules! any_rows {
             section: "OAuth 2.1 §4.1.2.1",
             description: "The server cannot answer now. Try again later.",
             cause: "The source of randomness returned an error. Nothing was written.",
-            fix: "Look at why the host's entropy source fails. The client should retry with \
+            fix: "Find out why the host's entropy source fails. The client should retry with \
                 backoff and keep its tokens.",
         }
     }
@@ -144,8 +144,8 @@ macro_rules! any_rows {
             section: "OAuth 2.1 §4.1.2.1",
             description: "The server cannot answer now. Try again later.",
             cause: "The audit log did not record this step, and the audit policy is fail_closed: \
-                no response leaves without its event. What the step wrote stays written.",
-            fix: "Look at why the audit log fails. The client should retry with backoff. With a \
+                no response is sent without its event. What the step wrote stays written.",
+            fix: "Find out why the audit log fails. The client should retry with backoff. With a \
                 replay window in the policy, the retry of a refresh succeeds.",
         }
     }

@@ -38,8 +38,8 @@ macro_rules! resource_rows {
             code: InvalidToken,
             section: "OAuth 2.1 §5.3.2",
             description: "The access token was revoked.",
-            cause: "The token's grant was revoked or ended: by its user, an administrator, or \
-                because a credential was used twice.",
+            cause: "The token's grant was revoked or ended: by its user, its client or an \
+                administrator, or because a credential was used twice.",
             fix: "Authorize again.",
         }
         AudienceMismatch "audience_mismatch" {
