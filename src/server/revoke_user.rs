@@ -115,6 +115,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let mut guard = Guard::armed(&watch, event);
         let raised = self.accounts.raise_epoch(&self.store, subject).await;
         let failed = self.record_epoch(guard.event(), raised).err();
+        let correlation = guard.event().correlation;
         let recorded = match guard.observe() {
             Some(event) => self.log.record(event, place).await,
             None => Ok(()),
@@ -126,7 +127,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         }
         guard.disarm();
         if recorded.is_err() && self.core.audit.fail_closed {
-            return Err(Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator).into());
+            let refusal = Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator);
+            return Err(refusal.correlated(correlation).into());
         }
         Ok(())
     }

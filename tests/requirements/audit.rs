@@ -611,6 +611,10 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let refusal = server.authorize(&incoming, Some(ALICE)).outcome().unwrap_err();
     assert_eq!((refusal.reason(), refusal.status()), (Reason::AuditUnavailable, 503));
+    let refusal =
+        server.revoke_user("alice", RevokedBy::SecurityEvent("")).unwrap_err().into_refusal();
+    assert_eq!(refusal.reason(), Reason::AuditUnavailable);
+    assert!(refusal.correlation().is_some());
     // A failing store stays the host's to see.
     server.store().fail([Fault::Dropped]);
     assert_eq!(
