@@ -1,5 +1,5 @@
-//! The driver: load, decide, commit, record, and decide again where that has not settled the
-//! request. It knows no operation and no protocol.
+//! The driver. It loads, decides, commits and records, and repeats this until the request is
+//! settled. It knows no operation and no protocol.
 //!
 //! [`call`] is the step machine that names the next step; the loop here executes it.
 
@@ -66,9 +66,9 @@ async fn load_list<S: Store, A: AccountSource<S>>(
     Ok(loaded)
 }
 
-/// Does what the call needs, until it is finished. At each `await` the call knows what it has
-/// begun: if this future is dropped there, the call reports it. The caller keeps the call, because
-/// moving it costs more than its guard.
+/// Executes the steps that the call needs, until it is finished. At each `await` the call knows
+/// what it has begun: if this future is dropped there, the call reports it. The caller keeps the
+/// call, because moving it costs more than its guard.
 pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog, H: Host>(
     call: &mut Call<'_, O, H, S::Error>,
     store: &S,

@@ -101,7 +101,7 @@ impl<A: blocking::Accounts, O: Fn() -> A + Sync> AccountsHarness for BlockingAcc
 }
 
 /// Checks that an account is the same at every handle and at every read: one that was signed up
-/// exists and is active, and the answer to an unknown subject stays what it was, also while others
+/// exists and is active, and the result for an unknown subject stays the same, also while others
 /// sign up.
 ///
 /// # Errors

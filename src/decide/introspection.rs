@@ -20,7 +20,7 @@ use crate::value::credential::Credential;
 impl Operation for IntrospectionRequest<'_> {
     type Response = Introspected;
 
-    /// Names the caller beside the grant. The client is that of the grant.
+    /// Names the caller and the grant. No client is named, so the client of the grant is loaded.
     fn keys(&self, _: &Policy, _: &Moment) -> Keys<'_> {
         let grant = self.token.as_ref().ok().and_then(Option::as_ref).map(|token| token.id);
         Keys { grant, caller: ClientKey::named(&*self.credentials.id), ..Keys::default() }

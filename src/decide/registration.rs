@@ -30,8 +30,8 @@ impl Operation for RegistrationRequest {
 
     fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<Registered> {
         let ctx = Context::new(self, loaded, policy, moment);
-        // The token comes before the body: a stranger learns nothing of the rules of a closed
-        // registration.
+        // The token is checked before the body, so that a stranger learns nothing about the rules
+        // of a closed registration.
         if let Err(reason) = self.check_initial_token(policy) {
             return self.refuse(reason, &ctx);
         }

@@ -1,4 +1,4 @@
-//! Requested scope and resources: judged against policy and client at the authorization endpoint,
+//! Requested scope and resources: checked against policy and client at the authorization endpoint,
 //! and against the grant at the token endpoint.
 
 use std::borrow::Cow;

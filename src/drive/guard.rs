@@ -1,4 +1,4 @@
-//! What a call needs of the server around it, and the guard of a single step that is no operation.
+//! The interface from a call to its server, and the guard of a single step that is no operation.
 
 use crate::event::Event;
 use crate::moment::{Clock, Timestamp};

@@ -38,7 +38,7 @@ impl<'a> Limit<'a> {
     }
 }
 
-/// The server as one call uses it.
+/// The server as one call uses it. It implements [`Host`] for the driver.
 pub(super) struct Watch<'a, L> {
     pub(super) core: &'a Core,
     pub(super) log: &'a L,

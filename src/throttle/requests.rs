@@ -16,8 +16,8 @@ pub(crate) struct Admitted<'a> {
 }
 
 impl Throttle {
-    /// Counts a token request, before the store is asked for anything. Returns its refusal if a
-    /// limit is reached; both limits have room again when its `Retry-After` has passed.
+    /// Counts a token request, before the store is read. Returns its refusal if a limit is reached.
+    /// Both limits have room again when its `Retry-After` has passed.
     pub(crate) fn count_token_request(
         &self,
         policy: &Policy,
@@ -45,7 +45,7 @@ impl Throttle {
     }
 
     /// Corrects the count of an admitted token request by its outcome. Its place is given back only
-    /// where another limit refused it or counts it: no request is free.
+    /// if another limit has refused it or counts it, so that each request is counted once.
     pub(crate) fn settle_token_request(
         &self,
         policy: &Policy,
@@ -68,7 +68,7 @@ impl Throttle {
     }
 }
 
-/// Returns whether the outcome shows that the key of the request's bucket is not invented. A key of
+/// Returns whether the outcome proves that the key of the request's bucket was not invented. A key of
 /// the client alone is genuine if the client exists. Where the sender chooses a part of the key,
 /// only tokens prove it.
 fn proves_bucket(policy: &Policy, source: &str, refusal: Option<&Refusal>) -> bool {
