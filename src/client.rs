@@ -68,7 +68,7 @@ struct Fields {
     owner: Option<Subject>,
     trusted: bool,
     status: ClientStatus,
-    /// Captured by each grant. Once the client has another epoch, those grants are dead.
+    /// Captured by each grant. Once the client has another epoch, those grants are ended.
     epoch: u64,
     created: Timestamp,
     /// When the client expires unless it is used before.

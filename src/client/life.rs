@@ -22,13 +22,13 @@ impl Client {
     }
 
     /// Returns the same client in its next epoch. Once this is stored, every grant that captured an
-    /// older epoch is dead.
+    /// older epoch is ended.
     pub fn with_grants_ended(self) -> Self {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
     }
 
     /// Returns the same client, deleted. Once this is stored, the client is unknown by any clock
-    /// and its grants are dead. The record may be dropped, unless the operator registered the
+    /// and its grants are ended. The record may be dropped, unless the operator registered the
     /// client.
     pub fn deleted(self) -> Self {
         Self(Fields { expires: Timestamp::EPOCH, ..self.with_grants_ended().0 })

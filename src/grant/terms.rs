@@ -13,7 +13,7 @@ use crate::value::text::{ClientId, Subject};
 pub(crate) struct Terms {
     pub(crate) client_id: ClientId,
     /// The client's epoch when the consent page was made. Once the client has another epoch, the
-    /// grant is dead.
+    /// grant's credentials are refused.
     pub(crate) client_epoch: u64,
     pub(crate) basis: Basis,
     pub(crate) scope: Scope,
@@ -45,7 +45,7 @@ pub(crate) enum Basis {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CapturedAccount {
     pub(crate) subject: Subject,
-    /// Once the account has another epoch, the grant is dead.
+    /// Once the account has another epoch, the grant's credentials are refused.
     pub(crate) epoch: u64,
 }
 

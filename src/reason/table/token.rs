@@ -54,8 +54,8 @@ macro_rules! token_rows {
             section: "OAuth 2.1 §4.1.3",
             description: "The authorization code was already redeemed. All tokens issued from it \
                 are revoked. Restart the flow.",
-            cause: "The code was redeemed a second time, with the right client, redirect URI and \
-                verifier: the client retried, or the code leaked. The grant is revoked.",
+            cause: "The code was redeemed a second time, by a request that was valid in all else: \
+                the client retried, or the code leaked. The grant is revoked.",
             fix: "Restart the flow. If the client does not retry, find out where the code leaked.",
         }
         CodeClientMismatch "code_client_mismatch" {
@@ -181,8 +181,8 @@ macro_rules! token_rows {
             code: InvalidGrant,
             section: "OAuth 2.1 §3.2.4",
             description: "The connection was revoked. Authorize again.",
-            cause: "The grant was revoked: by its user, its client or an administrator, or because a \
-                code or refresh token was used twice.",
+            cause: "The grant was revoked: by its user, an administrator, or because a code or \
+                refresh token was used twice.",
             fix: "Authorize again from the consent screen. The audit log of this grant names what \
                 revoked it.",
         }
