@@ -1,5 +1,5 @@
-//! The heap allocations of one call, which no change should raise unnoticed: from a parsed request
-//! to the text of its response.
+//! Counts the heap allocations of one call, from the parsed request to the text of its response, so
+//! that an increase is noticed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,11 +17,12 @@ use support::Bench;
 fn redeem_and_refresh_allocate_four_times_and_a_check_never() {
     let bench = Bench::new();
     let (redeem, (refresh, header)) = (bench.redeem_form(), bench.refresh_form());
-    let (redemption, refreshing, check) =
-        (bench.token(&redeem), bench.token(&refresh), bench.check(&header));
+    let redemption = bench.token(&redeem);
+    let refreshing = bench.token(&refresh);
+    let check = bench.check(&header);
     let count = |run: &dyn Fn()| allocation_counter::measure(run).count_total;
     assert_eq!(count(&|| assert!(bench.run_check(&check, bench.entropy()))), 0);
-    // The record, its live access tokens, the headers, the body.
+    // The record, its valid access tokens, the headers, and the body.
     assert_eq!(count(&|| drop(bench.run_token(&redemption, bench.entropy()))), 4);
     assert_eq!(count(&|| drop(bench.run_token(&refreshing, bench.entropy()))), 4);
 }

@@ -1,8 +1,9 @@
-//! A registered client and a grant of it, under every order of the requests that write either
-//! record: each loads, decides by the crate's own functions and commits, and in between everything
-//! else may happen. Commits may be dropped, may land late, may be applied without an
-//! acknowledgement or as a conflict; a request that was not settled is decided again with the same
-//! entropy.
+//! Explores a registered client and its grant, with every order of the requests that write one of
+//! the records.
+//!
+//! Each request loads, decides by the crate's own functions and commits, and other requests run in
+//! between. A commit may be dropped, delayed, applied without an acknowledgement, or applied and
+//! reported as a conflict. A request without an outcome is decided again with the same entropy.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,7 +28,7 @@ use support::params::Params;
 use support::steps::{DAY, form};
 use support::{ALICE, Granted, World, entropy};
 
-/// As often as the driver decides one request.
+/// The attempts of the driver for one request.
 const ATTEMPTS: u8 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +45,10 @@ struct State {
     client: Stored<Client>,
     grant: Stored<Grant>,
     actors: Vec<Actor>,
-    /// Commits whose fate nobody was told.
+    /// Delayed commits, which may still be applied.
     late: Vec<Write>,
     faults: u8,
-    /// What was acknowledged to whoever asked for it.
+    /// The acknowledged outcomes.
     deactivated: bool,
     deleted: bool,
 }
@@ -67,13 +68,13 @@ enum Step {
     Over,
 }
 
-/// What a request writes, and how it ends when that is done: nothing if it is to be decided again.
+/// The write of a request, and its outcome after the write. `None` if it is decided again.
 struct Decided {
     write: Option<Write>,
     settled: Option<bool>,
 }
 
-/// The requests of one scenario and the world they are sent in.
+/// The requests of one scenario, and their world.
 struct Scenario {
     policy: Policy,
     now: Timestamp,
@@ -84,14 +85,16 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// A client that has registered, and a grant of it: a consent page, or tokens that are so many
+    /// Creates a registered client with a grant: a consent page, or tokens that are `connected`
     /// seconds old.
     fn new(connected: Option<u64>) -> (Self, Stored<Client>, Stored<Grant>) {
         let world = World::open();
         let registration = world.registered(&metadata());
         let text = |member: &str| registration[member].as_str().unwrap().to_owned();
-        let (client_id, token) = (text("client_id"), text("registration_access_token"));
-        let (mut ticket, mut refresh) = (String::new(), String::new());
+        let client_id = text("client_id");
+        let token = text("registration_access_token");
+        let mut ticket = String::new();
+        let mut refresh = String::new();
         if let Some(age) = connected {
             world.tokens_of(&client_id).refresh().clone_into(&mut refresh);
             world.at(age);
@@ -99,8 +102,9 @@ impl Scenario {
             ticket = world.page(&ask(&client_id)).into_ticket();
         }
         let client = world.store.inner.client(&client_id).unwrap().unwrap();
-        let (policy, now, grant) =
-            (world.server.policy().clone(), world.now(), world.grants().remove(0));
+        let policy = world.server.policy().clone();
+        let now = world.now();
+        let grant = world.grants().remove(0);
         (Self { policy, now, ticket, refresh, client_id, token }, client, grant)
     }
 
@@ -172,11 +176,12 @@ impl Scenario {
 }
 
 impl State {
-    /// Applies a commit if the version still matches, and says whether it did.
+    /// Applies a commit if the version still matches, and returns whether it did.
     fn apply(&mut self, write: &Write) -> bool {
         match write {
             Write::Client(change) if change.seen() == Some(self.client.version) => {
-                let (before, after) = (&self.client.record, change.record());
+                let before = &self.client.record;
+                let after = change.record();
                 assert!(
                     [0, 1].contains(&after.epoch().wrapping_sub(before.epoch())),
                     "an epoch never goes back"
@@ -191,7 +196,7 @@ impl State {
         true
     }
 
-    /// What must hold whatever has happened.
+    /// Checks the conditions that hold in every state.
     fn check(&self) {
         let client = &self.client.record;
         assert!(
@@ -199,7 +204,7 @@ impl State {
             "a deactivation lasts"
         );
         let is_over = client.is_expired(Timestamp::from_unix_seconds(1));
-        assert!(!self.deleted || is_over, "a deletion lasts, whatever the clock says");
+        assert!(!self.deleted || is_over, "a deletion is permanent at every time");
         let is_live =
             matches!(self.grant.record.state(), GrantState::CodeIssued | GrantState::Active);
         let outlives = client.drop_after() >= self.grant.record.drop_after();
@@ -210,7 +215,7 @@ impl State {
         );
     }
 
-    /// Every state that can come next.
+    /// Returns every possible next state.
     fn next(&self, scenario: &Scenario) -> Vec<Self> {
         let late = (0..self.late.len()).map(|index| {
             let mut after = self.clone();
@@ -230,8 +235,8 @@ impl State {
         };
         match &actor.step {
             Step::Over => Vec::new(),
-            // The grant is read before its client, as `Store::load` does; where there is only one
-            // to read, there is no between.
+            // The grant is read before its client, as `Store::load` does. If there is only one
+            // record to read, nothing can happen in between.
             Step::Ready if matches!(actor.ask, Ask::Approve | Ask::Refresh) => {
                 vec![to(Step::HasGrant(self.grant.clone()))]
             }
@@ -243,7 +248,7 @@ impl State {
         }
     }
 
-    /// Commits in every way that can go.
+    /// Commits with every possible fate.
     fn commit(&self, index: usize, decided: Decided) -> Vec<Self> {
         let Some(write) = decided.write else { return vec![self.settled(index, decided.settled)] };
         let mut applied = self.clone();
@@ -254,19 +259,20 @@ impl State {
             self.settled(index, None)
         }];
         if matched && self.faults > 0 {
-            let (mut lost, mut dropped) = (applied, self.clone());
+            let mut lost = applied;
+            let mut dropped = self.clone();
             (lost.faults, dropped.faults) = (self.faults - 1, self.faults - 1);
             let mut late = dropped.clone();
             late.late.push(write);
-            // Applied, but told as an error or a conflict; not applied, told as an error; not
-            // applied yet, told as either.
+            // Applied and reported as an error or a conflict; not applied and reported as an error;
+            // delayed and reported as an error or a conflict.
             after.extend([lost.unknown(index), lost.settled(index, None), dropped.unknown(index)]);
             after.extend([late.unknown(index), late.settled(index, None)]);
         }
         after
     }
 
-    /// The request ends, or is decided again.
+    /// Ends the request, or lets it be decided again.
     fn settled(&self, index: usize, outcome: Option<bool>) -> Self {
         let mut after = self.clone();
         let actor = &mut after.actors[index];
@@ -281,7 +287,7 @@ impl State {
         after
     }
 
-    /// The store's error: the request is over, and nobody knows.
+    /// Ends the request with the store's error. The fate of its write is unknown.
     fn unknown(&self, index: usize) -> Self {
         let mut after = self.clone();
         after.actors[index].step = Step::Over;
@@ -289,7 +295,8 @@ impl State {
     }
 }
 
-/// Explores all that these requests can do, and says how many states that are.
+/// Explores all interleavings of these requests, and returns the number of states and the final
+/// states.
 fn explore(connected: Option<u64>, asks: &[Ask], faults: u8) -> (usize, Vec<State>) {
     let (scenario, client, grant) = Scenario::new(connected);
     let actors =
@@ -303,7 +310,9 @@ fn explore(connected: Option<u64>, asks: &[Ask], faults: u8) -> (usize, Vec<Stat
         deactivated: false,
         deleted: false,
     };
-    let (mut seen, mut open, mut ends) = (HashSet::from([first.clone()]), vec![first], Vec::new());
+    let mut seen = HashSet::from([first.clone()]);
+    let mut open = vec![first];
+    let mut ends = Vec::new();
     while let Some(state) = open.pop() {
         state.check();
         let next = state.next(&scenario);
@@ -355,7 +364,7 @@ fn client_13_a_deletion_outlasts_every_approval_and_refresh_under_way() {
 }
 
 #[test]
-fn client_23_no_client_is_over_before_its_grant_whoever_renews_it() {
+fn client_23_no_client_expires_before_its_grant_in_any_order_of_renewals() {
     for (connected, asks) in
         [(None, [Ask::Approve, Ask::Update]), (Some(3 * DAY), [Ask::Refresh, Ask::Update])]
     {
@@ -370,10 +379,10 @@ fn client_23_no_client_is_over_before_its_grant_whoever_renews_it() {
     }
 }
 
-/// A refresh before any renewal is due: what the client was given when the grant began must still
-/// do.
+/// No renewal is due at the refresh, so the lifetime that the client got at the consent must
+/// suffice.
 #[test]
-fn client_23_between_two_renewals_it_is_not_over_either() {
+fn client_23_a_client_does_not_expire_between_two_renewals() {
     for age in [1, DAY / 4, DAY / 2, DAY - 1] {
         let (scenario, client, grant) = Scenario::new(Some(age));
         let decided = scenario.decide(
@@ -387,7 +396,7 @@ fn client_23_between_two_renewals_it_is_not_over_either() {
     }
 }
 
-/// The scenarios would prove nothing if no renewal were due in them.
+/// Without a due renewal, the scenarios would prove nothing.
 #[test]
 fn client_23_each_scenario_begins_with_a_renewal() {
     for (connected, ask) in [(None, Ask::Approve), (Some(3 * DAY), Ask::Refresh)] {
@@ -405,9 +414,9 @@ fn client_23_each_scenario_begins_with_a_renewal() {
     }
 }
 
-/// What the world of the other tests makes of it, end to end.
+/// The same end to end, with the server of the other tests.
 #[test]
-fn client_23_a_renewal_and_the_tokens_come_by_one_call() {
+fn client_23_one_call_renews_the_client_and_issues_the_tokens() {
     let world = World::open();
     let id = world.registered(&metadata())["client_id"].as_str().unwrap().to_owned();
     let tokens: Granted = world.tokens_of(&id);

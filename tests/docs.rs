@@ -1,8 +1,8 @@
-//! The pages in `docs/` and the code agree: every requirement has a test, every test that is named
-//! after a rule names one that exists, every rule that is cited is defined, and the rooms import
-//! each other as the picture shows.
+//! Tests that the pages in `docs/` and the code agree: every requirement has a test, every test
+//! name and citation refers to a rule that exists, and the rooms import each other as the picture
+//! shows.
 //!
-//! The packaged crate has a part of the repository only. What is not there is not looked at.
+//! The packaged crate has only a part of the repository. Checks of missing parts are skipped.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders of the repository that people write.
+/// The folders of the repository with hand-written files.
 const FOLDERS: [&str; 8] =
     ["src", "tests", "benches", "docs", "stores", "examples", "crates", "testing"];
-/// What may lie below them and is generated or downloaded.
+/// Folders below them that are generated or downloaded.
 const SKIPPED: [&str; 2] = ["target", "node_modules"];
-/// Words of other standards that are spelled as a requirement is.
+/// Words of other standards with the form of a requirement.
 const OTHERS: [&str; 2] = ["UTF-16", "UTF-32"];
 const LEVELS: [&str; 4] = ["MUST", "SHOULD", "MAY", "PRODUCT"];
 
@@ -32,7 +32,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(root().join("docs").join(name)).unwrap()
 }
 
-/// Every file of these kinds below the folders, by its path from the root.
+/// Returns every file with these extensions below the folders, with its path from the root.
 fn files(extensions: &[&str]) -> Vec<(String, String)> {
     fn walk(folder: &Path, extensions: &[&str], found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -57,25 +57,25 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// Whether this is the repository and not the packaged crate, which lacks the tests of other
-/// crates.
+/// Returns whether this is the repository, and not the packaged crate, which lacks the tests of
+/// other crates.
 fn is_whole() -> bool {
     ["stores", "crates"].iter().any(|folder| root().join(folder).is_dir())
 }
 
-/// The cells of a table's row.
+/// Returns the cells of a row of a table.
 fn cells(line: &str) -> Vec<&str> {
     let row = line.trim().strip_prefix('|').and_then(|row| row.strip_suffix('|'));
     row.map(|row| row.split('|').map(str::trim).collect()).unwrap_or_default()
 }
 
-/// An invariant such as I17 or L2.
+/// Returns whether the word is an invariant such as I17 or L2.
 fn is_invariant(word: &str) -> bool {
     let number = word.strip_prefix(['I', 'L']).unwrap_or_default();
     !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A requirement or an ambiguity, such as AUTHZ-05.
+/// Returns whether the word is a requirement or an ambiguity, such as AUTHZ-05.
 fn is_row(word: &str) -> bool {
     let Some((area, number)) = word.split_once('-') else { return false };
     area.len() > 1
@@ -85,7 +85,7 @@ fn is_row(word: &str) -> bool {
         && !OTHERS.contains(&word)
 }
 
-/// The requirements: rows with a level.
+/// Returns the requirements: rows with a level.
 fn requirements() -> BTreeSet<String> {
     let page = page("requirements.md");
     let rows = page.lines().map(cells).filter(|row| row.len() > 1 && LEVELS.contains(&row[1]));
@@ -96,7 +96,7 @@ fn requirements() -> BTreeSet<String> {
     distinct(ids)
 }
 
-/// Everything that the pages define.
+/// Returns every rule that the pages define.
 fn definitions() -> BTreeSet<String> {
     let first = |name: &str, is_id: fn(&str) -> bool| {
         let page = page(name);
@@ -119,7 +119,7 @@ fn distinct(ids: Vec<String>) -> BTreeSet<String> {
     seen
 }
 
-/// The functions of a file, and what a macro of tests lists by name: `name "argument"`.
+/// Returns the functions of a file, and the names that a macro of tests lists: `name "argument"`.
 fn functions(code: &str) -> impl Iterator<Item = &str> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     code.lines().filter_map(move |line| {
@@ -134,7 +134,7 @@ fn functions(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The rules that a test is named after: one requirement (`authz_07_…`) or invariants
+/// Returns the rules that a test is named after: one requirement (`authz_07_…`) or invariants
 /// (`i6_…`, `i06_i11_…`).
 fn named_after(test: &str) -> Vec<String> {
     let mut rest = test;
@@ -156,7 +156,7 @@ fn named_after(test: &str) -> Vec<String> {
     rules
 }
 
-/// Every function of the repository, by name, with its file.
+/// Returns every function of the repository by name, with its file.
 fn all_functions() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (file, code) in files(&["rs"]) {
@@ -190,8 +190,8 @@ fn every_test_is_named_after_a_rule_that_exists() {
     assert!(strange.is_empty(), "named after rules that docs/ does not define: {strange:#?}");
 }
 
-/// The identifiers of rules in a text. One that is a part of a longer word, such as base64, is
-/// none.
+/// Returns the identifiers of rules in a text. A part of a longer word, such as base64, does not
+/// count.
 fn cited(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
     let mut found = BTreeSet::new();
@@ -223,9 +223,9 @@ fn every_rule_that_is_cited_is_defined() {
     assert!(undefined.is_empty(), "cited, and not defined in docs/: {undefined:#?}");
 }
 
-/// In the tables of the page, the last column names tests by how their names begin.
+/// The last column of the tables has prefixes of test names.
 #[test]
-fn what_the_page_says_holds_an_invariant_exists() {
+fn the_tests_that_hold_an_invariant_exist() {
     let functions = all_functions();
     let page = page("invariants.md");
     let mut named = 0;
@@ -244,7 +244,7 @@ fn what_the_page_says_holds_an_invariant_exists() {
     assert!(named > 60, "the page names {named} tests only");
 }
 
-/// The rooms of the picture, each with the number of its line from the top.
+/// Returns the rooms of the picture, each with the number of its line from the top.
 fn picture() -> BTreeMap<String, usize> {
     let page = page("design.md");
     let (_, rest) = page.split_once("## The rooms").unwrap();
@@ -259,7 +259,7 @@ fn picture() -> BTreeMap<String, usize> {
     rooms
 }
 
-/// The rooms that a file of the crate imports, but its own.
+/// Returns the other rooms that a file of the crate imports.
 fn imports(code: &str) -> BTreeSet<String> {
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let paths = lines.flat_map(|line| line.split("crate::").skip(1));

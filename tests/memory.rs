@@ -1,5 +1,4 @@
-//! The reference store by itself: what its sweep drops and leaves, its lists, and that these agree
-//! whoever else is at work.
+//! Tests of the reference store: its sweep, its lists, and their agreement during parallel calls.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,25 +21,25 @@ use support::clients::{metadata, posting};
 use support::params::Params;
 use support::{ALICE, CALLBACK, T, World, entropy};
 
-/// Later than any record made in these tests may be dropped, other than those that never may.
+/// A time at which every record of these tests may be dropped, except those that never may.
 const LATER: Timestamp = Timestamp::from_unix_seconds(2 * T);
 
-/// What creates a pending grant of alice's, of the id that is in this entropy.
+/// Returns the write that creates a pending grant of alice with the id in this entropy.
 fn creation(world: &World, entropy: Entropy) -> Write {
     let query = Params::authorize().encode();
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let request =
         AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
-    world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
+    world.decision(&request, &world.moment(entropy)).write().expect("a write").clone()
 }
 
-/// What registers a client, of the id that is in this entropy.
+/// Returns the write that registers a client with the id in this entropy.
 fn registration(world: &World, entropy: Entropy) -> Write {
     let body = metadata().to_string();
     let request =
         RegistrationRequest::parse(&posting(body.as_bytes()), world.server.policy()).unwrap();
-    world.decision(&request, &world.moment(entropy)).write().expect("it writes").clone()
+    world.decision(&request, &world.moment(entropy)).write().expect("a write").clone()
 }
 
 fn operators(id: &str) -> Client {
@@ -51,20 +50,21 @@ fn listed(store: &MemoryStore) -> BTreeSet<GrantId> {
     store.grants_of("alice", None, usize::MAX).unwrap().into_iter().collect()
 }
 
-/// Which of these grants there are.
+/// Returns the ids of these grants that exist.
 fn kept(store: &MemoryStore, writes: &[Write]) -> BTreeSet<GrantId> {
     let ids = writes.iter().map(|write| write.as_grant().unwrap().id());
     ids.filter(|id| Store::grant(store, *id).unwrap().is_some()).collect()
 }
 
 #[test]
-fn a_sweep_drops_as_many_as_it_is_told_and_nothing_that_is_still_kept() {
-    let (world, store) = (World::open(), MemoryStore::new());
+fn a_sweep_drops_up_to_its_limit_and_no_record_before_its_end() {
+    let world = World::open();
+    let store = MemoryStore::new();
     let commit = |write: &Write| assert_eq!(Store::commit(&store, write), Ok(Commit::Done));
     (0..90).for_each(|seed| commit(&creation(&world, entropy(seed))));
     (90..100).for_each(|seed| commit(&registration(&world, entropy(seed))));
     store.put_client(operators("app"));
-    // The grants may go an hour after the page's ten minutes, the clients after a day.
+    // A grant may be dropped an hour after the ten minutes of its page, a client after a day.
     let at = |seconds| Timestamp::from_unix_seconds(T + seconds);
     assert_eq!((store.sweep(at(4199), usize::MAX), store.sweep(at(4200), 0)), (0, 0));
     world.at(4200);
@@ -90,14 +90,15 @@ fn a_sweep_drops_as_many_as_it_is_told_and_nothing_that_is_still_kept() {
     );
 }
 
-/// A sweep and creations of the same ids: whichever comes first, the list of the user's grants says
-/// what there is.
+/// A sweep runs in parallel with creations of the same ids. The list of the user's grants agrees
+/// with the grants in every order.
 #[test]
 fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
     let world = World::new();
     let writes: Vec<_> = (0..64).map(|seed| creation(&world, entropy(seed))).collect();
     for _ in 0..200 {
-        let (store, barrier) = (MemoryStore::new(), Barrier::new(3));
+        let store = MemoryStore::new();
+        let barrier = Barrier::new(3);
         let create = || {
             writes.iter().filter(|write| Store::commit(&store, write) == Ok(Commit::Done)).count()
         };
@@ -113,8 +114,8 @@ fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
                     (0..20).map(|_| create()).sum::<usize>()
                 })
             });
-            let (dropped, created) =
-                (sweeps.join().unwrap(), creations.map(|thread| thread.join().unwrap()));
+            let dropped = sweeps.join().unwrap();
+            let created = creations.map(|thread| thread.join().unwrap());
             assert_eq!(
                 store.counts().grants,
                 (64 + created.iter().sum::<usize>() - dropped) as u64
@@ -125,16 +126,17 @@ fn a_users_list_agrees_with_the_grants_after_a_sweep_and_creations_at_once() {
     }
 }
 
-/// Who creates a grant is told so only when the list has it; who finds it in the list finds the
-/// grant.
+/// A creation is acknowledged after the list has the grant, and every listed grant can be read.
 #[test]
 fn a_grant_is_listed_from_when_it_is_acknowledged() {
     let world = World::new();
     let writes: Vec<_> = (0..400).map(|seed| creation(&world, entropy(seed))).collect();
-    let (store, barrier) = (MemoryStore::new(), Barrier::new(4));
+    let store = MemoryStore::new();
+    let barrier = Barrier::new(4);
     std::thread::scope(|scope| {
         for part in writes.chunks(200) {
-            let (store, barrier) = (&store, &barrier);
+            let store = &store;
+            let barrier = &barrier;
             scope.spawn(move || {
                 barrier.wait();
                 for write in part {
@@ -179,19 +181,20 @@ fn clients_are_listed_in_the_order_of_their_ids() {
     assert_eq!(store.clients(Some("client 049"), 1)[0].version, grantcore::Version::FIRST.next());
 }
 
-/// No client is forgotten by the sweep, and none is dropped that came back.
+/// The sweep misses no client, and does not drop a client that was registered again.
 #[test]
 fn every_client_is_swept_at_last_after_sweeps_and_registrations_at_once() {
     let world = World::open();
     let writes: Vec<_> = (0..4).map(|seed| registration(&world, entropy(seed))).collect();
     for _ in 0..100 {
-        let (store, barrier) = (MemoryStore::new(), Barrier::new(4));
+        let store = MemoryStore::new();
+        let barrier = Barrier::new(4);
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     barrier.wait();
                     for write in writes.iter().cycle().take(100) {
-                        let _somebody_may_have_it = Store::commit(&store, write).unwrap();
+                        let _may_conflict = Store::commit(&store, write).unwrap();
                         store.put_client(
                             Client::clone(write.as_client().unwrap().record()).with_grants_ended(),
                         );

@@ -1,4 +1,4 @@
-//! The feature `tracing`: what the trail looks like to a subscriber.
+//! Tests of the feature `tracing`: the lines that a subscriber writes for events.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use support::params::Params;
 use support::steps::form;
 use support::{ALICE, Answered, Granted, World, app, policy, seeded};
 
-/// What a subscriber has written.
+/// The output of a subscriber.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -43,7 +43,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// The lines that these events are to a subscriber of JSON, each without its time.
+/// Returns the lines that a JSON subscriber writes, each without its time.
 fn traced(emit: impl FnOnce()) -> Vec<Value> {
     let log = Log::default();
     let subscriber =
@@ -59,7 +59,7 @@ fn traced(emit: impl FnOnce()) -> Vec<Value> {
 }
 
 #[test]
-fn a_step_is_told_at_info_with_its_flow() {
+fn a_step_is_traced_at_info_with_its_flow() {
     let world = World::new();
     world.tokens();
     let event = world.events().pop().unwrap();
@@ -77,7 +77,7 @@ fn a_step_is_told_at_info_with_its_flow() {
 }
 
 #[test]
-fn a_refusal_is_told_with_its_cause_and_where_it_is_explained() {
+fn a_refusal_is_traced_with_its_cause_and_its_anchor() {
     let world = World::new();
     let _ = world.authorize(&Params::authorize().set("client_id", "nobody\n"));
     let event = world.events().pop().unwrap();
@@ -95,7 +95,7 @@ fn a_refusal_is_told_with_its_cause_and_where_it_is_explained() {
 }
 
 #[test]
-fn a_detail_is_told_as_well() {
+fn a_detail_is_traced() {
     let world = World::open();
     let document = support::clients::fetched(b"[]");
     let _ = world.authorize_with_document(
@@ -107,14 +107,14 @@ fn a_detail_is_told_as_well() {
 }
 
 #[test]
-fn a_source_is_told_as_well() {
+fn a_source_is_traced() {
     let world = World::open();
     world.own(&support::clients::metadata());
     let event = world.events().pop().unwrap();
     assert_eq!(traced(|| event.trace())[0]["source"], "192.0.2.1");
 }
 
-/// Handed to a server as its observer: every call is told once, and a replay is a warning.
+/// As the observer of a server, it traces every call once, and a replay as a warning.
 #[test]
 fn a_server_traces_every_call_and_warns_of_a_replay() {
     let store = MemoryStore::default();
@@ -155,7 +155,7 @@ fn a_server_traces_every_call_and_warns_of_a_replay() {
             second.refresh().to_owned(),
         ]);
     });
-    let told: Vec<_> = lines
+    let traced: Vec<_> = lines
         .iter()
         .map(|line| (line["level"].as_str().unwrap(), line["kind"].as_str().unwrap()))
         .collect();
@@ -166,12 +166,12 @@ fn a_server_traces_every_call_and_warns_of_a_replay() {
         ("INFO", "tokens_refreshed"),
         ("WARN", "refused"),
     ];
-    assert_eq!(told, steps);
+    assert_eq!(traced, steps);
     assert_eq!(lines[4]["see"], "docs/troubleshooting.md#refresh_reused");
     assert!(
         lines.iter().all(|line| line["flow"] == lines[0]["flow"]),
         "one flow from the page to the replay"
     );
     let written = format!("{lines:?}");
-    assert!(secrets.iter().all(|secret| !written.contains(secret)), "no secret is in it");
+    assert!(secrets.iter().all(|secret| !written.contains(secret)), "no line has a secret");
 }

@@ -1,5 +1,5 @@
-//! `docs/troubleshooting.md` is the error table: current, complete, and clear about what looks
-//! alike.
+//! Tests that `docs/troubleshooting.md` is the error table: current, complete, and clear about
+//! refusals with equal responses.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,9 +15,9 @@ use grantcore::{Endpoint, ErrorCode, Policy, Reason, troubleshooting};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
 
-/// Reasons that a client is meant not to tell apart.
+/// Groups of reasons that a client must not be able to distinguish.
 const ALIKE: &[&[Reason]] = &[
-    // Whether a client exists is nobody's business, nor how near a secret came.
+    // The response must not show whether a client exists, or how close a secret was.
     &[
         Reason::ClientUnknown,
         Reason::ClientDeactivated,
@@ -27,15 +27,15 @@ const ALIKE: &[&[Reason]] = &[
         Reason::ClientSecretUnexpected,
         Reason::IntrospectionUnauthenticated,
     ],
-    // Or it would tell that someone is guessing.
+    // The response must not show that another caller is guessing.
     &[Reason::RateLimited, Reason::AuthenticationsThrottled],
-    // Whose account it is that is suspended is told to nobody.
+    // The response must not show which account is suspended.
     &[Reason::AccountSuspended, Reason::OwnerSuspended],
-    // What failed behind the server is none of the client's business.
+    // The response must not show which part of the server failed.
     &[Reason::StorageUnavailable, Reason::EntropyUnavailable, Reason::AuditUnavailable],
-    // Nor what happened to the user.
+    // The response must not show what happened to the user.
     &[Reason::GrantRevoked, Reason::RevokedSecurityEvent],
-    // A forger learns nothing of the grant.
+    // The response must not show the state of the grant to the sender of a forged token.
     &[Reason::RefreshUnknown, Reason::RefreshForged],
 ];
 
@@ -54,12 +54,13 @@ fn the_page_is_current() {
     let line = differs.unwrap_or_else(|| stored.lines().count().min(page.lines().count())) + 1;
     assert!(
         stored == page,
-        "docs/troubleshooting.md is not current from line {line} on. Write it anew with\n\n    \
-         GRANTCORE_BLESS=1 cargo test -p grantcore --test troubleshooting\n\nand look at what has changed."
+        "docs/troubleshooting.md is not current from line {line} on. Generate it with\n\n    \
+         GRANTCORE_BLESS=1 cargo test -p grantcore --test troubleshooting\n\n\
+         and review the change."
     );
 }
 
-/// The part of the page from this anchor to the next.
+/// Returns the part of the page from this anchor to the next.
 fn entry<'a>(page: &'a str, anchor: &str) -> &'a str {
     let start = format!("<a id=\"{anchor}\"></a>\n");
     let parts: Vec<_> = page.split(&*start).collect();
@@ -67,7 +68,7 @@ fn entry<'a>(page: &'a str, anchor: &str) -> &'a str {
     parts[1].split("<a id=").next().unwrap()
 }
 
-/// What an entry calls an endpoint.
+/// Returns the name of an endpoint in an entry.
 fn place(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Authorization => "the authorization page",
@@ -83,7 +84,7 @@ fn place(endpoint: Endpoint) -> &'static str {
 }
 
 #[test]
-fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
+fn every_reason_has_one_complete_entry() {
     let page = troubleshooting();
     for reason in Reason::ALL {
         let entry = entry(&page, reason.name());
@@ -97,8 +98,8 @@ fn every_reason_has_one_entry_with_all_that_is_to_be_said() {
                 assert!(entry.contains(text), "{reason:?} at {endpoint:?} in {entry}");
             }
         }
-        let (redirect, page) =
-            (entry.contains("in the redirect"), entry.contains("on the authorization page"));
+        let redirect = entry.contains("in the redirect");
+        let page = entry.contains("on the authorization page");
         assert_eq!(page, reason.endpoints().contains(&Endpoint::Authorization), "{reason:?}");
         assert_eq!(redirect, reason.is_redirectable(), "{reason:?}");
     }
@@ -118,28 +119,28 @@ fn every_link_leads_somewhere_and_every_entry_is_linked() {
 }
 
 #[test]
-fn only_what_is_meant_to_look_alike_looks_alike() {
+fn only_the_listed_reasons_have_equal_responses() {
     let group = |reason: &Reason| ALIKE.iter().position(|group| group.contains(reason));
     let page = troubleshooting();
     let mut seen: BTreeMap<_, Vec<&Reason>> = BTreeMap::new();
     for reason in Reason::ALL {
         for endpoint in reason.endpoints() {
-            let told = (
+            let response = (
                 format!("{endpoint:?}"),
                 reason.status(*endpoint),
                 reason.code(*endpoint).map(ErrorCode::as_str),
                 reason.description(),
             );
-            seen.entry(told).or_default().push(reason);
+            seen.entry(response).or_default().push(reason);
         }
     }
     let mut alike = vec![Vec::new(); ALIKE.len()];
-    for (told, reasons) in seen.iter().filter(|(_, reasons)| reasons.len() > 1) {
+    for (response, reasons) in seen.iter().filter(|(_, reasons)| reasons.len() > 1) {
         let wanted =
-            group(reasons[0]).unwrap_or_else(|| panic!("{reasons:?} are all told as {told:?}"));
+            group(reasons[0]).unwrap_or_else(|| panic!("{reasons:?} all have {response:?}"));
         assert!(
             reasons.iter().all(|reason| group(reason) == Some(wanted)),
-            "{reasons:?} are all told as {told:?}"
+            "{reasons:?} all have {response:?}"
         );
         alike[wanted].extend(reasons);
         for reason in reasons {
@@ -153,12 +154,12 @@ fn only_what_is_meant_to_look_alike_looks_alike() {
     for (listed, alike) in ALIKE.iter().zip(alike) {
         assert!(
             listed.iter().all(|reason| alike.contains(&reason)),
-            "{listed:?} do not look alike any more"
+            "{listed:?} do not have equal responses any more"
         );
     }
 }
 
-/// What the page calls the defaults are the policy's.
+/// The defaults on the page are those of the policy.
 #[test]
 fn lifetimes_and_limits_are_the_defaults() {
     let policy = Policy::builder("https://auth.example")

@@ -1,4 +1,4 @@
-//! Every operation that writes, each with what must stand before it.
+//! Every operation that writes, with its preparation.
 
 use std::pin::Pin;
 
@@ -16,13 +16,13 @@ type Run = Box<dyn for<'a> Fn(&'a Server) -> Running<'a>>;
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// Brings the world to where the operation begins.
+    /// Prepares the world for the operation.
     pub(crate) prepare: fn(&World) -> Run,
 }
 
 const ADMIN: RevokedBy<'static> = RevokedBy::Administrator("because");
 
-/// A token request.
+/// Returns a token request.
 fn token(params: &Params) -> Run {
     let body = params.encode();
     Box::new(move |server| {
@@ -31,7 +31,7 @@ fn token(params: &Params) -> Run {
     })
 }
 
-/// A revocation by the client `app`.
+/// Returns a revocation by the client `app`.
 fn revocation(token: &str) -> Run {
     let params = Params::refresh("x").without("grant_type").without("refresh_token");
     let body = params.and("token", token).encode();
@@ -67,9 +67,12 @@ fn manage(world: &World, method: &'static str, change: bool) -> Run {
     if change {
         body["client_name"] = json!("Another name");
     }
-    let (body, header) = (body.to_string(), format!("Bearer {}", own.token));
+    let body = body.to_string();
+    let header = format!("Bearer {}", own.token);
     Box::new(move |server| {
-        let (body, header, id) = (body.clone(), header.clone(), own.id.clone());
+        let body = body.clone();
+        let header = header.clone();
+        let id = own.id.clone();
         Box::pin(async move {
             let authorization = grantcore::Authorization::One(header.as_bytes());
             let incoming = RequestParts { method, authorization, ..posting(body.as_bytes()) };
@@ -86,7 +89,8 @@ pub(crate) const CASES: [Case; 20] = [
             let query = Params::authorize().set("client_id", DOCUMENT).encode();
             let text = document().to_string();
             Box::new(move |server| {
-                let (query, text) = (query.clone(), text.clone());
+                let query = query.clone();
+                let text = text.clone();
                 Box::pin(async move {
                     let incoming = RequestParts {
                         method: "GET",

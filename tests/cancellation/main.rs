@@ -1,6 +1,6 @@
-//! I45: every durable step is recorded, also when its caller is cut off. Each operation that writes
-//! is dropped at each of its awaits, over a store that suspends before and after it does anything
-//! and a trail that suspends before and after it keeps an event.
+//! Tests of I45: every durable step is recorded, also if its call is cancelled. Each operation that
+//! writes is dropped at each of its await points. The store suspends before and after each call,
+//! and the audit log before and after each event.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +25,7 @@ use grantcore::{Event, EventKind, Fate, Reason, WrittenRecord};
 use slow::{Durable, Fixture, Trouble};
 use support::Answered;
 
-/// What stood after a call was dropped.
+/// The state after a call was dropped.
 struct Cut {
     durable: Vec<Durable>,
     observed: Vec<Event>,
@@ -33,7 +33,7 @@ struct Cut {
     is_finished: bool,
 }
 
-/// Polls the call of this case so many times, and drops it.
+/// Polls the call of this case `polls` times, and drops it.
 fn cut(case: &Case, trouble: Option<Trouble>, polls: usize) -> Cut {
     let fixture = Fixture::new();
     let run = (case.prepare)(&fixture.world);
@@ -50,7 +50,7 @@ fn cut(case: &Case, trouble: Option<Trouble>, polls: usize) -> Cut {
     }
 }
 
-/// Every cut of this case, the last of which is none: it ran to its end.
+/// Returns the state after each number of polls. The last call ran to its end.
 fn cuts(case: &Case, trouble: Option<Trouble>) -> Vec<Cut> {
     let mut all: Vec<Cut> = Vec::new();
     while all.last().is_none_or(|last| !last.is_finished) {
@@ -60,9 +60,9 @@ fn cuts(case: &Case, trouble: Option<Trouble>) -> Vec<Cut> {
     all
 }
 
-/// Returns whether the event is one of this write. A request that was wrongly called beaten may
-/// write the same once more: its one event then has the later version.
-fn tells_of(event: &Event, durable: &Durable) -> bool {
+/// Returns whether the event belongs to this write. If the store wrongly reported a conflict, the
+/// request may write the same again, and its only event has the later version.
+fn is_of(event: &Event, durable: &Durable) -> bool {
     [event.written, event.prepared].into_iter().flatten().any(|written| {
         let (id, version) = match written.record {
             WrittenRecord::Grant(version) => (event.flow.map(|id| id.to_string()), version.0),
@@ -85,13 +85,13 @@ fn check(name: &str, polls: usize, cut: &Cut) {
     let once: Vec<_> =
         cut.recorded.iter().filter(|event| names.insert((event.correlation, event.kind))).collect();
     for durable in &cut.durable {
-        let own = once.iter().filter(|event| tells_of(event, durable)).count();
+        let own = once.iter().filter(|event| is_of(event, durable)).count();
         assert!(own >= 1, "{durable:?} is not recorded: {}", shown());
         assert!(own == 1, "{durable:?} is recorded {own} times: {}", shown());
     }
     for event in &once {
         let known = event.written.is_some_and(|written| written.fate == Fate::Durable);
-        let there = cut.durable.iter().any(|durable| tells_of(event, durable));
+        let there = cut.durable.iter().any(|durable| is_of(event, durable));
         assert!(!known || there, "what is called durable is not: {}", shown());
     }
     if cut.is_finished {
@@ -105,7 +105,7 @@ fn check(name: &str, polls: usize, cut: &Cut) {
 }
 
 #[test]
-fn i45_every_durable_step_is_recorded_wherever_its_caller_is_cut_off() {
+fn i45_every_durable_step_is_recorded_wherever_its_call_is_cancelled() {
     for case in &CASES {
         let cuts = cuts(case, None);
         for (polls, cut) in cuts.iter().enumerate() {
@@ -118,9 +118,9 @@ fn i45_every_durable_step_is_recorded_wherever_its_caller_is_cut_off() {
     }
 }
 
-/// A conflict, and a commit that was made although the store calls it a conflict (I17).
+/// The store reports a conflict, correctly or although the commit was applied (I17).
 #[test]
-fn i45_a_call_cut_off_after_a_conflict_reports_what_it_may_have_written() {
+fn i45_a_call_cancelled_after_a_conflict_reports_its_possible_write() {
     for trouble in [Trouble::Conflict, Trouble::AppliedThenConflict, Trouble::Unacknowledged] {
         for case in &CASES {
             for (polls, cut) in cuts(case, Some(trouble)).iter().enumerate() {
@@ -130,10 +130,10 @@ fn i45_a_call_cut_off_after_a_conflict_reports_what_it_may_have_written() {
     }
 }
 
-/// The table of one call, point by point: a refresh has one load of three reads, one commit and
-/// one record, and each suspends twice.
+/// Lists the fate at each point of a refresh: one load of three reads, one commit and one record,
+/// each of which suspends twice.
 #[test]
-fn i45_the_fate_is_what_is_known_at_the_point_of_the_cut() {
+fn i45_the_fate_is_correct_at_each_point_of_cancellation() {
     let case = CASES.iter().find(|case| case.name == "refresh").unwrap();
     let rows: Vec<_> = cuts(case, None)
         .iter()
@@ -143,7 +143,7 @@ fn i45_the_fate_is_what_is_known_at_the_point_of_the_cut() {
         })
         .collect();
     let expected = [
-        // Before the first poll, and in the load: nothing happened.
+        // Before the first poll and in the load, nothing is written.
         (0, 0, vec![]),
         (0, 0, vec![]),
         (0, 0, vec![]),
@@ -154,18 +154,18 @@ fn i45_the_fate_is_what_is_known_at_the_point_of_the_cut() {
         // In the commit, before and after the write.
         (0, 1, vec![Fate::Unknown]),
         (1, 1, vec![Fate::Unknown]),
-        // In the record, before and after the event was kept.
+        // In the record, before and after the event is stored.
         (1, 1, vec![Fate::Durable]),
         (1, 1, vec![Fate::Durable, Fate::Durable]),
-        // To its end.
+        // At its end.
         (1, 1, vec![Fate::Durable]),
     ];
     assert_eq!(rows, expected);
 }
 
-/// After the store has called its own landed commit a conflict, the second load is the hole.
+/// An applied commit was reported as a conflict. During the second load its fate is unknown.
 #[test]
-fn i45_a_landed_commit_that_was_called_a_conflict_is_unknown_until_it_is_decided_again() {
+fn i45_an_applied_commit_reported_as_a_conflict_is_unknown_until_the_next_decision() {
     let case = CASES.iter().find(|case| case.name == "refresh").unwrap();
     let cuts = cuts(case, Some(Trouble::AppliedThenConflict));
     // Six points of a load, two of a commit, six of the second load.
@@ -181,9 +181,9 @@ fn i45_a_landed_commit_that_was_called_a_conflict_is_unknown_until_it_is_decided
     );
 }
 
-/// A write that prepares is durable before the request has an outcome.
+/// A preliminary write is durable before the request has an outcome.
 #[test]
-fn i45_a_preliminary_write_is_reported_when_the_request_is_cut_off_after_it() {
+fn i45_a_preliminary_write_is_reported_if_the_request_is_cancelled_after_it() {
     let case = CASES.iter().find(|case| case.name == "consent that renews its client").unwrap();
     let cuts = cuts(case, None);
     let alone = cuts.iter().filter(|cut| cut.durable.len() == 1 && !cut.recorded.is_empty());
@@ -197,7 +197,7 @@ fn i45_a_preliminary_write_is_reported_when_the_request_is_cut_off_after_it() {
     assert!(last.prepared.is_some() && last.written.is_some());
 }
 
-/// Who hangs up while the event is recorded has guessed all the same.
+/// A caller that disconnects while the event is recorded has made its guess.
 #[test]
 fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
     let fixture = Fixture::new();
@@ -228,8 +228,8 @@ fn i45_a_failed_authentication_is_counted_although_the_caller_hangs_up() {
     assert!(fixture.trail.abandoned.load(Ordering::SeqCst) >= 10);
 }
 
-/// Blocking servers have no cancellation, but panics.
+/// A blocking server has no cancellation, but it can panic.
 #[test]
-fn i45_a_panic_of_the_trail_reports_the_step() {
+fn i45_a_panic_of_the_audit_log_reports_the_step() {
     trails::a_panic_is_reported();
 }

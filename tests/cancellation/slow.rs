@@ -1,4 +1,4 @@
-//! A store and a trail that suspend before and after whatever they do, and a server over them.
+//! A store and an audit log that suspend before and after each call, and a server over them.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use crate::support::{MCP, World, policy, seeded};
 
 pub(crate) type Server = grantcore::Server<Arc<SlowStore>, Arc<SlowStore>, Arc<SlowTrail>>;
 
-/// What the next commit does.
+/// The fault of the next commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Conflict,
@@ -25,12 +25,12 @@ pub(crate) enum Trouble {
     Unacknowledged,
 }
 
-/// A write that was made.
+/// A durable write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Durable {
     pub(crate) id: String,
     pub(crate) version: u64,
-    /// Whether the store called it a conflict.
+    /// Whether the store reported it as a conflict.
     pub(crate) is_repeated: bool,
 }
 
@@ -45,11 +45,11 @@ pub(crate) struct SlowStore {
 pub(crate) struct SlowTrail {
     pub(crate) events: Mutex<Vec<Event>>,
     pub(crate) abandoned: AtomicUsize,
-    /// Whether there is no place for an event.
+    /// Whether the log has no place for an event.
     pub(crate) is_full: AtomicBool,
 }
 
-/// Everything that surrounds one call.
+/// The surroundings of one call.
 pub(crate) struct Fixture {
     pub(crate) world: World,
     pub(crate) store: Arc<SlowStore>,
@@ -63,7 +63,7 @@ impl Fixture {
         Self::with(AuditPolicy::default())
     }
 
-    /// A fixture whose server refuses what it cannot record.
+    /// Returns a fixture whose server refuses requests that it cannot record.
     pub(crate) fn fail_closed() -> Self {
         let mut rules = AuditPolicy::default();
         rules.fail_closed = true;
@@ -116,6 +116,7 @@ pub(crate) fn finish<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Suspends, runs `act`, and suspends again.
 async fn slowly<T>(act: impl FnOnce() -> T) -> T {
     suspend().await;
     let done = act();
@@ -123,7 +124,8 @@ async fn slowly<T>(act: impl FnOnce() -> T) -> T {
     done
 }
 
-fn sure<T>(result: Result<T, Infallible>) -> T {
+/// Returns the value of a result that cannot fail.
+fn infallible<T>(result: Result<T, Infallible>) -> T {
     result.unwrap_or_else(|never| match never {})
 }
 
@@ -133,8 +135,8 @@ impl SlowStore {
         if trouble == Some(Trouble::Conflict) {
             return Ok(Commit::Conflict);
         }
-        let said = sure(Store::commit(&self.inner.inner, write));
-        if said == Commit::Done {
+        let commit = infallible(Store::commit(&self.inner.inner, write));
+        if commit == Commit::Done {
             let is_repeated = trouble == Some(Trouble::AppliedThenConflict);
             let (id, Version(version)) = match write {
                 Write::Grant(change) => (change.id().to_string(), change.version()),
@@ -145,7 +147,7 @@ impl SlowStore {
         match trouble {
             Some(Trouble::Unacknowledged) => Err(Broken),
             Some(_) => Ok(Commit::Conflict),
-            None => Ok(said),
+            None => Ok(commit),
         }
     }
 }
@@ -154,11 +156,11 @@ impl grantcore::Store for SlowStore {
     type Error = Broken;
 
     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Broken> {
-        slowly(|| Ok(sure(Store::client(&self.inner.inner, id)))).await
+        slowly(|| Ok(infallible(Store::client(&self.inner.inner, id)))).await
     }
 
     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Broken> {
-        slowly(|| Ok(sure(Store::grant(&self.inner.inner, id)))).await
+        slowly(|| Ok(infallible(Store::grant(&self.inner.inner, id)))).await
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit, Broken> {
@@ -171,7 +173,7 @@ impl grantcore::Store for SlowStore {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>, Broken> {
-        slowly(|| Ok(sure(Store::grants_of(&self.inner.inner, subject, after, limit)))).await
+        slowly(|| Ok(infallible(Store::grants_of(&self.inner.inner, subject, after, limit)))).await
     }
 }
 
@@ -180,7 +182,7 @@ impl grantcore::Accounts for SlowStore {
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool, Broken> {
         let raise = || {
-            let raised = sure(Accounts::raise_epoch(&self.inner.inner, subject));
+            let raised = infallible(Accounts::raise_epoch(&self.inner.inner, subject));
             let id = subject.to_owned();
             self.durable.lock().unwrap().push(Durable { id, version: 0, is_repeated: false });
             Ok(raised)
@@ -189,7 +191,7 @@ impl grantcore::Accounts for SlowStore {
     }
 
     async fn account(&self, subject: &str) -> Result<Option<Account>, Broken> {
-        slowly(|| Ok(sure(Accounts::account(&self.inner.inner, subject)))).await
+        slowly(|| Ok(infallible(Accounts::account(&self.inner.inner, subject)))).await
     }
 }
 

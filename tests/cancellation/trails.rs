@@ -1,4 +1,4 @@
-//! Trails that panic, that have no room, and the one in memory.
+//! Tests of audit logs: one that panics, one that is full, and the one in memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::support::steps::form;
 use crate::support::store::TestStore;
 use crate::support::{ALICE, Answered, Granted, World, json, seeded};
 
-/// A trail that panics, or has no room, when it is told to.
+/// An audit log that can be made to panic, or to be full.
 #[derive(Default)]
 struct Troubled {
     panics: AtomicBool,
@@ -45,7 +45,7 @@ impl AuditLog for Troubled {
     }
 }
 
-/// A server over the store of this world, with a trail like this one.
+/// Returns a server over the store of this world, with such an audit log.
 fn troubled(world: &World) -> Server<Arc<TestStore>, FromStore, Arc<Troubled>> {
     let mut rules = AuditPolicy::default();
     rules.fail_closed = true;
@@ -73,9 +73,9 @@ pub(crate) fn a_panic_is_reported() {
     assert_eq!(events[0].written.unwrap().fate, Fate::Durable);
 }
 
-/// A full trail under `fail_closed` refuses before anything is written: the retry is no replay.
+/// With `fail_closed`, a full log refuses a request before its write, so the retry is no replay.
 #[test]
-fn audit_08_a_full_trail_rotates_nothing_and_the_retry_succeeds() {
+fn audit_08_a_full_log_prevents_rotation_and_the_retry_succeeds() {
     let world = World::new();
     let first = world.tokens();
     let server = troubled(&world);
@@ -98,9 +98,9 @@ fn audit_08_a_full_trail_rotates_nothing_and_the_retry_succeeds() {
     assert_eq!(events.last().unwrap().kind, EventKind::TokensRefreshed);
 }
 
-/// The same for every operation that writes.
+/// A full log prevents the write of every operation.
 #[test]
-fn audit_08_under_a_full_trail_no_operation_writes() {
+fn audit_08_with_a_full_log_no_operation_writes() {
     for case in &CASES {
         let fixture = Fixture::fail_closed();
         let run = (case.prepare)(&fixture.world);
@@ -113,9 +113,9 @@ fn audit_08_under_a_full_trail_no_operation_writes() {
     }
 }
 
-/// An event that arrives twice, once from its record and once from the guard, is kept once.
+/// An event that arrives twice, from its record and from the guard, is stored once.
 #[test]
-fn i45_the_trail_in_memory_keeps_one_of_each_correlation_and_kind() {
+fn i45_the_log_in_memory_keeps_one_event_of_each_correlation_and_kind() {
     let world = World::new();
     world.tokens();
     let trail = MemoryAuditLog::new(100);
@@ -126,9 +126,9 @@ fn i45_the_trail_in_memory_keeps_one_of_each_correlation_and_kind() {
     assert_eq!(trail.find(&AuditQuery::default(), 100).len(), world.events().len());
 }
 
-/// Four strangers' refusals for each room there is displace nothing of a flow.
+/// Four times as many unattributed refusals as there are places displace no event of a flow.
 #[test]
-fn i46_what_strangers_send_displaces_no_event_of_a_flow() {
+fn i46_unattributed_events_displace_no_event_of_a_flow() {
     let world = World::new();
     world.tokens();
     let own = world.events();
@@ -145,9 +145,9 @@ fn i46_what_strangers_send_displaces_no_event_of_a_flow() {
     assert!(own.iter().all(|event| kept.contains(event)));
 }
 
-/// By whom each kind of event can be caused.
+/// Lists the class of each kind of event.
 #[test]
-fn i46_an_event_is_attributed_to_a_live_flow_a_proven_client_or_the_operator() {
+fn i46_an_event_is_attributed_to_a_live_flow_an_authenticated_client_or_the_operator() {
     use EventClass::{Attributed, Unattributed};
     let fixture = Fixture::new();
     let world = &fixture.world;

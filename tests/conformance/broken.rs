@@ -1,4 +1,4 @@
-//! Stores that are broken on purpose, each in one of the ways in which stores are broken.
+//! Stores that are broken on purpose, each with one common bug.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,29 +14,29 @@ use grantcore::{
 
 use crate::rows::{Id, Row, Rows, split};
 
-/// What is wrong with a store.
+/// The bug of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     None,
-    /// `SELECT` the version, then `UPDATE` whatever it is.
+    /// Reads the version with `SELECT`, and then writes with an unconditional `UPDATE`.
     CheckThenWrite,
-    /// `UPDATE … WHERE version`, and the number of changed rows is ignored.
+    /// Writes with `UPDATE … WHERE version`, and ignores the number of changed rows.
     RowsAffectedIgnored,
     /// Acknowledges, and writes a little later.
     AcknowledgedBeforeWritten,
     /// Each handle caches what it has read.
     StaleReadCache,
-    /// A busy database is returned as a lost race.
+    /// A busy database is returned as a conflict.
     ConflictForBusy,
-    /// A lost race is returned as an error.
+    /// A conflict is returned as an error.
     ErrorForConflict,
-    /// Counts versions by itself, from 1 for each new row.
+    /// Counts its own versions, from 1 for each new row.
     VersionReset,
-    /// Keeps the old record and moves the version.
+    /// Keeps the old record and increments the version.
     KeepsOldBody,
     /// A sweep drops records before their end.
     EarlyExpiry,
-    /// Records expire by themselves, before their end.
+    /// The database expires records before their end.
     OwnExpiryEarly,
     /// Sets the end of a row when it is created, and not when it changes.
     FirstEndForGood,
@@ -44,7 +44,7 @@ pub enum Bug {
     SweepsAll,
     /// Never sweeps clients.
     SweepsNoClients,
-    /// A row that is absent is created when it is to be replaced.
+    /// Creates a row that a write should replace, if the row is absent.
     Upsert,
     /// Looks users up by a prefix.
     SubjectByPrefix,
@@ -58,7 +58,7 @@ pub enum Bug {
     SubjectPagesOverlap,
     /// Identifiers are compared without their letter case.
     FoldsCase,
-    /// A column of 4,000 characters that cuts longer texts silently.
+    /// A column of 4,000 characters truncates longer texts silently.
     CutsBodies,
     /// `load` returns no account.
     LoadsNoAccount,
@@ -78,7 +78,7 @@ pub enum Bug {
     ImpossibleIsUnnamed,
     /// `load` returns the grant's client if the named one does not exist.
     AbsentIsOfGrant,
-    /// `load` returns the grant's client whichever was named.
+    /// `load` always returns the grant's client.
     AlwaysOfGrant,
     /// `load` returns the grant's client as the caller if the caller does not exist.
     CallerIsOfGrant,
@@ -101,13 +101,13 @@ pub struct Broken {
 pub enum BrokenError {
     #[error("the record cannot be decoded")]
     Undecodable(#[from] serde_json::Error),
-    #[error("somebody else was faster")]
+    #[error("the version has changed")]
     LostRace,
 }
 
 type Result<T> = std::result::Result<T, BrokenError>;
 
-/// Handles of one database that have this bug.
+/// Returns a harness whose handles share one database and have this bug.
 pub fn harness(bug: Bug) -> impl Harness<Store = Ready<Broken>> {
     let rows = Arc::new(Rows::default());
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -134,7 +134,8 @@ impl Broken {
             }
             Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
             Bug::SweepsNoClients => {
-                let (clients, limit) = (|id: &Id| matches!(id, Id::Client(_)), limit);
+                let clients = |id: &Id| matches!(id, Id::Client(_));
+                let limit = limit;
                 let mut rows = self.rows.lock();
                 let over: Vec<_> = rows
                     .iter()
@@ -168,8 +169,9 @@ impl Broken {
                 .or_insert_with(|| self.rows.get(&id))
                 .clone();
         }
-        let early = SystemClock.now().after(Duration::from_secs(7200));
-        self.rows.get(&id).filter(|row| !self.has(Bug::OwnExpiryEarly) || early < row.drop_after)
+        let two_hours_on = SystemClock.now().after(Duration::from_secs(7200));
+        let expires = |row: &Row| self.has(Bug::OwnExpiryEarly) && row.drop_after <= two_hours_on;
+        self.rows.get(&id).filter(|row| !expires(row))
     }
 
     fn put(&self, write: &Write) -> Result<Commit> {
@@ -178,15 +180,15 @@ impl Broken {
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
         }
-        // Others write between the read and the write, as they do with a remote database.
-        let far_away = || std::thread::sleep(Duration::from_millis(3));
+        // Other handles write between the read and the write, as with a remote database.
+        let pause = || std::thread::sleep(Duration::from_millis(3));
         if matches!(self.bug, Bug::CheckThenWrite | Bug::RowsAffectedIgnored) {
-            far_away();
+            pause();
         }
         if self.has(Bug::CheckThenWrite) {
-            let fits = self.rows.get(&id).map(|row| row.version) == seen;
-            far_away();
-            return Ok(if fits {
+            let is_current = self.rows.get(&id).map(|row| row.version) == seen;
+            pause();
+            return Ok(if is_current {
                 self.write(&mut self.rows.lock(), id, row)
             } else {
                 Commit::Conflict

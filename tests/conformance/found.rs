@@ -1,4 +1,4 @@
-//! Each broken store is found, by the law that it breaks.
+//! Tests that the kit finds each broken store by the law that it breaks.
 
 use grantcore::blocking::Ready;
 use grantcore::conformance::{
@@ -27,7 +27,7 @@ fn finds<H: Harness<Store = Ready<Broken>>>(
 }
 
 #[test]
-fn by_the_map() {
+fn bugs_of_commits_are_found() {
     finds(
         the_store_behaves_like_a_map,
         harness,
@@ -47,7 +47,7 @@ fn by_the_map() {
 }
 
 #[test]
-fn i44_by_the_client_that_was_named() {
+fn i44_bugs_of_the_named_client_are_found() {
     let bugs = [
         Bug::ImpossibleIsUnnamed,
         Bug::AbsentIsOfGrant,
@@ -59,7 +59,7 @@ fn i44_by_the_client_that_was_named() {
 }
 
 #[test]
-fn by_races() {
+fn bugs_in_races_are_found() {
     let races = one_of_many_commits_over_a_version_is_done;
     finds(
         races,
@@ -73,7 +73,7 @@ fn by_races() {
 }
 
 #[test]
-fn by_histories() {
+fn bugs_in_histories_are_found() {
     for bug in [
         Bug::CheckThenWrite,
         Bug::RowsAffectedIgnored,
@@ -88,7 +88,7 @@ fn by_histories() {
 }
 
 #[test]
-fn by_values() {
+fn bugs_of_values_are_found() {
     finds(
         values_of_any_kind_are_kept,
         harness,
@@ -97,7 +97,7 @@ fn by_values() {
 }
 
 #[test]
-fn by_how_long_records_are_kept() {
+fn bugs_of_the_sweep_are_found() {
     finds(
         records_are_kept_until_drop_after,
         harness,
@@ -113,7 +113,7 @@ fn by_how_long_records_are_kept() {
 }
 
 #[test]
-fn by_keys_that_come_back() {
+fn bugs_of_reused_keys_are_found() {
     finds(
         a_recreated_record_rejects_old_versions,
         harness,
@@ -126,7 +126,7 @@ fn by_keys_that_come_back() {
 }
 
 #[test]
-fn by_the_grants_of_a_user() {
+fn bugs_of_the_list_of_grants_are_found() {
     let bugs = [
         Bug::SubjectByPrefix,
         Bug::SubjectLost,
@@ -138,7 +138,7 @@ fn by_the_grants_of_a_user() {
 }
 
 #[test]
-fn by_the_accounts_that_are_loaded() {
+fn bugs_of_loaded_accounts_are_found() {
     finds(
         accounts_are_loaded,
         harness,
@@ -164,7 +164,7 @@ fn by_the_accounts_that_are_loaded() {
 }
 
 #[test]
-fn by_what_becomes_of_flows() {
+fn bugs_are_found_by_whole_flows() {
     finds(
         a_code_is_redeemed_once,
         harness,
@@ -187,12 +187,12 @@ fn by_what_becomes_of_flows() {
 }
 
 #[test]
-fn a_violation_names_its_law_and_what_was_observed() {
+fn a_violation_names_its_law_and_the_observation() {
     let violation = the_store_behaves_like_a_map(&harness(Bug::RowsAffectedIgnored)).unwrap_err();
     let text = format!("{violation:?}");
     let law = "a law is broken: a commit over a version that is not the stored one is Conflict";
     assert!(text.starts_with(law), "{text}");
     assert!(text.contains("Here: walk 1, step ") && text.ends_with("(Law::Compares)"), "{text}");
-    // The futures of a blocking store never wait, so that none of its calls is cancelled.
+    // The futures of a blocking store never wait, so its calls cannot be cancelled.
     a_cancelled_call_leaves_all_or_nothing(&harness(Bug::None)).unwrap();
 }

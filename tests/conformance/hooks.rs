@@ -1,5 +1,5 @@
-//! The checks that need a hook: crashes, faults, damage and cancelled calls, each with a store that
-//! passes and some that do not.
+//! Tests of the checks that need a hook: crashes, faults, damage and cancelled calls. Each has a
+//! store that passes and stores that do not.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,27 +15,27 @@ use grantcore::{Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Write}
 
 use crate::rows::{Id, Row, Rows, split};
 
-/// What is wrong with a database.
+/// The bug of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
-    /// Writes to its disk only now and then.
+    /// Flushes only some writes to its disk.
     ForgetsAtCrash,
-    /// A lost answer is returned as a lost race.
+    /// A lost response is returned as a conflict.
     ConflictForUnknown,
     /// A lost request is returned as done.
     DoneForUnknown,
-    /// Repeats a lost commit by itself, which then conflicts with its own first attempt.
+    /// Repeats a lost commit, which then conflicts with its own first attempt.
     RetriesBlindly,
     /// A failed read is returned as an absent record.
     AbsentForFailed,
     /// A record that cannot be decoded is returned as absent.
     AbsentForUndecodable,
-    /// A connection that was lost once is never opened again.
+    /// A lost connection is never opened again.
     StaysDown,
 }
 
-/// A database, with the rows in memory and those on its disk.
+/// A database, with its rows in memory and on its disk.
 #[derive(Default)]
 struct Database {
     rows: Rows,
@@ -55,7 +55,7 @@ struct Handle {
 struct Down;
 
 impl Handle {
-    /// Sends a request to the database and returns the answer if it arrives.
+    /// Sends a request to the database, and returns the response if it arrives.
     fn call<T>(&self, act: impl Fn() -> T) -> Result<T, Down> {
         if *self.down.lock().unwrap() {
             return Err(Down);
@@ -177,7 +177,7 @@ impl<O: Fn() -> Handle + Sync> Faults for Bench<O> {
 }
 
 #[test]
-fn a_crash_keeps_what_is_on_the_disk_and_other_losses_are_found() {
+fn lost_writes_after_a_crash_are_found() {
     let verdict = acknowledged_commits_survive(&bench(Bug::None), 20).unwrap();
     verdict.holds().unwrap();
     assert!(verdict.acknowledged > 20 * 5, "{verdict:?}");
@@ -236,11 +236,11 @@ fn a_damaged_record_that_is_returned_as_absent_is_found() {
 /// How a store waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
-    /// Before and after its write, and not in between.
+    /// Before and after its write, and not during the write.
     Around,
     /// Between two halves of its write.
     Between,
-    /// In a transaction that stays open on its connection until it is ended.
+    /// In a transaction that stays open on its connection.
     InTransaction,
 }
 
@@ -340,7 +340,7 @@ fn runtime(waits: Waits) -> Runtime {
     )
 }
 
-/// An async store passes all laws, too.
+/// An async store passes all laws.
 mod waiting {
     use super::{Waits, runtime};
 
@@ -348,7 +348,7 @@ mod waiting {
 }
 
 #[test]
-fn a_cancelled_call_that_wrote_a_half_is_found() {
+fn a_cancelled_call_that_wrote_only_a_part_is_found() {
     for waits in [Waits::Between, Waits::InTransaction] {
         let violation = a_cancelled_call_leaves_all_or_nothing(&runtime(waits))
             .expect_err(&format!("{waits:?} was not found"));

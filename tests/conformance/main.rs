@@ -1,5 +1,5 @@
-//! The conformance kit: the reference store passes it, and each store that is broken on purpose is
-//! found, by the law that it breaks.
+//! Tests of the conformance kit: the reference store passes it, and it finds each store that is
+//! broken on purpose by the law that the store breaks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +33,7 @@ mod memory {
     grantcore::accounts_conformance!([harness()], FromStore);
 }
 
-/// So does the plain store that the broken ones are made of: they are found by their bug alone.
+/// The plain store passes. The broken stores are made of it, so each is found by its bug alone.
 mod plain {
     use crate::broken::{Bug, harness};
 
@@ -41,7 +41,7 @@ mod plain {
     grantcore::accounts_conformance!([harness(Bug::None)], FromStore);
 }
 
-/// The smallest accounts pass.
+/// The smallest implementation of accounts passes.
 mod always_active {
     use grantcore::AlwaysActive;
     use grantcore::conformance::BlockingAccounts;

@@ -1,19 +1,18 @@
-//! A plain store that is right: two tables of rows under one lock. The broken stores are made of
-//! it.
+//! A plain correct store: two tables of rows under one lock. The broken stores are made of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use grantcore::{Account, Client, Commit, Grant, GrantId, Stored, Timestamp, Version, Write};
 
-/// A key of either table.
+/// A key of one of the tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Id {
     Grant(GrantId),
     Client(String),
 }
 
-/// A record of either table, as text, as a database stores it.
+/// A record of one of the tables, as the text that a database stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub version: u64,
@@ -84,7 +83,8 @@ pub fn split(write: &Write) -> (Id, Option<u64>, Row) {
     let number = |version: Version| version.0;
     match write {
         Write::Grant(change) => {
-            let (record, subject) = (change.record(), Some(change.record().subject().to_string()));
+            let record = change.record();
+            let subject = Some(record.subject().to_string());
             let body = serde_json::to_string(record).unwrap();
             let row =
                 Row { version: change.version().0, drop_after: change.drop_after(), subject, body };

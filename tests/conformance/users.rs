@@ -1,4 +1,4 @@
-//! A table of users that is right, and some that are broken: each is found by the law it breaks.
+//! A correct table of users, and broken ones that the kit finds by the law that they break.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,17 +11,17 @@ use grantcore::conformance::{
 };
 use grantcore::{Account, blocking};
 
-/// What is wrong with a table of users.
+/// The bug of a table of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
-    /// There is no column for an epoch.
+    /// The table has no column for an epoch.
     NoEpoch,
     /// `raise_epoch` returns `true` and raises nothing.
     EpochNotRaised,
-    /// Reads the epoch, and then writes the next one.
+    /// Reads the epoch, and then writes the next one in a second statement.
     EpochReadThenWritten,
-    /// `UPDATE users SET epoch = epoch + 1` without `WHERE`.
+    /// Runs `UPDATE users SET epoch = epoch + 1` without `WHERE`.
     EpochOfEverybody,
     /// Each handle caches what it has read.
     Cached,
@@ -35,7 +35,7 @@ enum Bug {
     RaiseSuspends,
 }
 
-/// One handle. The subjects are numbers that the table assigns.
+/// One handle. The table assigns numbers as subjects.
 struct Users {
     table: Arc<Mutex<BTreeMap<String, Account>>>,
     cache: Mutex<BTreeMap<String, Option<Account>>>,
@@ -121,7 +121,7 @@ mod plain {
     grantcore::accounts_conformance!([harness(Bug::None), harness(Bug::NoEpoch)]);
 }
 
-/// A law that is broken by each of these bugs.
+/// Asserts that the check finds the bug by this law.
 macro_rules! finds {
     ($check:ident: $($bug:ident => $law:ident),+ $(,)?) => {
         $(is_found($check(&harness(Bug::$bug)), Bug::$bug, Law::$law);)+
@@ -135,7 +135,7 @@ fn is_found(result: Result<(), Violation>, bug: Bug, law: Law) {
 }
 
 #[test]
-fn by_what_is_read() {
+fn bugs_of_reads_are_found() {
     finds!(accounts_are_the_same_at_every_handle:
         CreatedByRead => Account,
         FoldsCase => Account,
@@ -144,7 +144,7 @@ fn by_what_is_read() {
 }
 
 #[test]
-fn by_epochs() {
+fn bugs_of_epochs_are_found() {
     finds!(a_raised_epoch_is_read:
         EpochNotRaised => Epoch,
         EpochOfEverybody => Epoch,
@@ -154,7 +154,7 @@ fn by_epochs() {
 }
 
 #[test]
-fn by_epochs_that_are_raised_at_once() {
+fn bugs_of_parallel_epochs_are_found() {
     finds!(epochs_raised_at_once_all_count:
         EpochNotRaised => Epoch,
         EpochReadThenWritten => Epoch,

@@ -1,5 +1,5 @@
-//! The world of one case: a server over the reference store, its clients and users, and what the
-//! oracle knows of every credential that was ever answered.
+//! The world of one case: a server over the reference store, its clients and users, and the
+//! oracle's knowledge of every credential that a response had.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,10 +24,10 @@ const SECRET: &str = "a-secret-of-a-confidential-client-0123456789";
 const RESOURCE_SECRET: &str = "the-secret-of-a-resource-server-0123456789";
 const BEGINNING: u64 = 1_800_000_000;
 
-/// Subject and session of each user.
+/// The subject and session of each user.
 pub const USERS: [(&str, &[u8]); 2] = [("alice", b"alice's browser"), ("bob", b"bob's browser")];
 
-/// Redirect URIs that a client tries to register; those that are refused are left out.
+/// Redirect URIs that a client tries to register. Refused ones are left out.
 const REDIRECTS: [&str; 10] = [
     "https://app.example/cb",
     "https://app.example/cb?next=what?",
@@ -41,7 +41,7 @@ const REDIRECTS: [&str; 10] = [
     "com.example.app:/cb",
 ];
 
-/// A client as the oracle knows it.
+/// A client, as the oracle knows it.
 #[derive(Clone, Debug)]
 pub struct Actor {
     pub id: String,
@@ -53,7 +53,7 @@ pub struct Actor {
     pub is_deleted: bool,
 }
 
-/// A consent page that was answered.
+/// A consent page that a response had.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub text: String,
@@ -64,14 +64,14 @@ pub struct Ticket {
     pub state: Option<Vec<u8>>,
 }
 
-/// A code, refresh token or access token that was answered.
+/// A code, refresh token or access token that a response had.
 #[derive(Clone, Debug)]
 pub struct Issued {
     pub text: String,
     pub client: String,
-    /// Of a code: the redirect URI that the redemption must repeat.
+    /// The redirect URI that the redemption of a code must repeat.
     pub redirect: Option<String>,
-    /// Of a code: whether it was redeemed.
+    /// Whether a code was redeemed.
     pub is_redeemed: bool,
 }
 
@@ -92,12 +92,12 @@ pub struct Cast {
     pub refreshes: Vec<Issued>,
     pub accesses: Vec<Issued>,
     grants: BTreeSet<GrantId>,
-    /// Every secret there is, as it goes over the wire.
+    /// Every secret, as requests and responses have it.
     pub secrets: BTreeSet<String>,
 }
 
 impl Cast {
-    /// A world whose policy differs from seed to seed.
+    /// Returns a world whose policy depends on the seed.
     pub fn new(mut random: Random) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(AtomicU64::new(BEGINNING));
@@ -182,7 +182,7 @@ impl Cast {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// The events since this was asked last.
+    /// Returns the events since the last call of this method.
     pub fn events(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap())
     }
@@ -191,20 +191,20 @@ impl Cast {
         self.actors.iter().find(|actor| actor.id.as_bytes() == id)
     }
 
-    /// Remembers the grant that a credential names.
+    /// Adds the grant that a credential names.
     pub fn learn(&mut self, credential: &str) {
         self.secrets.insert(credential.to_owned());
         self.grants.extend(grant_of(credential));
     }
 
-    /// Every grant there is.
+    /// Returns every grant.
     pub fn grants(&self) -> Vec<Stored<Grant>> {
         let stored = |id: &GrantId| Store::grant(&*self.store, *id).unwrap();
         self.grants.iter().filter_map(stored).collect()
     }
 }
 
-/// The grant id in a credential: the first 16 bytes behind its prefix.
+/// Returns the grant id in a credential: the first 16 bytes after its prefix.
 pub fn grant_of(credential: &str) -> Option<GrantId> {
     let bytes = URL_SAFE_NO_PAD.decode(credential.get(4..)?).ok()?;
     Some(GrantId::from_bytes(*bytes.first_chunk::<16>()?))

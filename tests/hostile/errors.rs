@@ -1,10 +1,10 @@
-//! Which error codes each endpoint may answer, with their statuses: from the specifications' own
-//! registries, not from the crate's table.
+//! The error codes and statuses of each endpoint, from the registries of the specifications and not
+//! from the crate's table.
 
 use crate::wire::To;
 
-/// Codes that are registered for the endpoint, or documented as unregistered, with the statuses
-/// they may carry.
+/// Returns whether the endpoint may answer this code with this status: the code is registered, or
+/// documented as unregistered.
 pub fn is_registered(to: To, code: &str, status: u16) -> bool {
     let allowed: &[(&str, &[u16])] = match to {
         // OAuth 2.1 §3.2.4; RFC 8707 §2; RFC 7009 §2.2.1; a 429 has no registered code.
@@ -37,7 +37,7 @@ pub fn is_registered(to: To, code: &str, status: u16) -> bool {
             ("insufficient_balance", &[402]),
         ],
         // OAuth 2.1 §4.1.2.1; RFC 8707 §2; RFC 9101 §7; OpenID Connect Core §3.1.2.6. The last
-        // three are shown on a page only.
+        // three codes are on a page only.
         To::Authorize | To::Consent => &[
             ("invalid_request", &[400, 405, 413]),
             ("unauthorized_client", &[400]),

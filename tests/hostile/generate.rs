@@ -1,4 +1,4 @@
-//! Makes requests: one that an honest client could send now, then hostile changes to it.
+//! Generates requests: one that an honest client could send now, with hostile changes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,18 +10,18 @@ use crate::wire::{Method, Request, To};
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The next request of a case.
+/// Returns the next request of a case.
 pub fn step(cast: &Cast, random: &mut Random) -> Request {
     match random.below(100) {
         0..22 => authorize(cast, random),
         22..42 => consent(cast, random),
         42..58 => {
-            let asked = redemption(cast, random);
-            token(cast, random, asked)
+            let form = redemption(cast, random);
+            token(cast, random, form)
         }
         58..72 => {
-            let asked = refreshing(cast, random);
-            token(cast, random, asked)
+            let form = refreshing(cast, random);
+            token(cast, random, form)
         }
         72..79 => token_form(cast, random, To::Revoke),
         79..85 => token_form(cast, random, To::Introspect),
@@ -126,8 +126,8 @@ fn refreshing(cast: &Cast, random: &mut Random) -> (Option<Actor>, Pairs) {
     (token.and_then(|token| cast.actor(token.client.as_bytes())).cloned(), pairs)
 }
 
-fn token(cast: &Cast, random: &mut Random, asked: (Option<Actor>, Pairs)) -> Request {
-    let (actor, pairs) = asked;
+fn token(cast: &Cast, random: &mut Random, form: (Option<Actor>, Pairs)) -> Request {
+    let (actor, pairs) = form;
     authenticated(cast, random, To::Token, actor.as_ref(), pairs)
 }
 
@@ -143,7 +143,7 @@ fn token_form(cast: &Cast, random: &mut Random, to: To) -> Request {
     authenticated(cast, random, to, caller, pairs)
 }
 
-/// The request with the client's credentials, changed afterwards.
+/// Adds the credentials of the client to the request, and then changes it.
 fn authenticated(
     cast: &Cast,
     random: &mut Random,
@@ -219,7 +219,9 @@ fn register(random: &mut Random) -> Request {
     let uri =
         random.pick(&["https://dyn.example/cb", "http://127.0.0.1/cb", "https://d.example/?a?"]);
     let body = format!(
-        r#"{{"client_name":"Dynamic","redirect_uris":["{uri}"],"token_endpoint_auth_method":"{method}","grant_types":["authorization_code","refresh_token"]}}"#
+        r#"{{"client_name":"Dynamic","redirect_uris":["{uri}"],
+            "token_endpoint_auth_method":"{method}",
+            "grant_types":["authorization_code","refresh_token"]}}"#
     );
     let mut request = Request::to(To::Register);
     request.content_type = Some("application/json");
@@ -238,14 +240,15 @@ fn manage(cast: &Cast, random: &mut Random) -> Request {
     let token = token.filter(|_| !random.one_in(8)).unwrap_or_else(|| hostile(cast, random));
     request.authorization = vec![format!("Bearer {token}").into_bytes()];
     let body = format!(
-        r#"{{"client_id":"{}","redirect_uris":["https://dyn.example/moved"],"grant_types":["authorization_code","refresh_token"]}}"#,
+        r#"{{"client_id":"{}","redirect_uris":["https://dyn.example/moved"],
+            "grant_types":["authorization_code","refresh_token"]}}"#,
         request.name.replace(['"', '\\'], "")
     );
     request.body = damaged(random, body.into_bytes());
     request
 }
 
-/// The text, in one of eight cases with some bytes changed.
+/// Returns the text; in one of eight cases, some bytes are changed.
 fn damaged(random: &mut Random, mut text: Vec<u8>) -> Vec<u8> {
     if random.one_in(8) {
         let at = random.below(text.len());
@@ -255,7 +258,7 @@ fn damaged(random: &mut Random, mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Changes none to three parameters.
+/// Changes zero to three parameters.
 fn mutate(cast: &Cast, random: &mut Random, pairs: &mut Pairs) {
     for _ in 0..[0, 0, 0, 0, 1, 1, 2, 3][random.below(8)] {
         if pairs.is_empty() {
@@ -288,7 +291,7 @@ fn set(pairs: &mut Pairs, name: &str, value: &[u8]) {
     }
 }
 
-/// A `client_id` that another client has, that no client has, or that none can have.
+/// Returns a `client_id` of another client, of no client, or one that no client can have.
 fn hostile_id(cast: &Cast, random: &mut Random) -> Vec<u8> {
     let own = random.pick(&cast.actors).id.clone();
     match random.below(12) {
@@ -306,7 +309,8 @@ fn hostile_id(cast: &Cast, random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// A text that does harm in the wrong place: a credential of another kind or client, or a URI.
+/// Returns a text that is dangerous in the wrong place: a credential of another kind or client, or
+/// a URI.
 fn hostile(cast: &Cast, random: &mut Random) -> String {
     let issued = |list: &[crate::cast::Issued], random: &mut Random| {
         random.recent(list).map_or_else(String::new, |token| token.text.clone())
@@ -329,7 +333,7 @@ fn hostile(cast: &Cast, random: &mut Random) -> String {
     }
 }
 
-/// One of the spellings of a form: parameters in their order, each byte escaped or not.
+/// Encodes a form with the parameters in order. Each byte is escaped at random.
 fn encode(random: &mut Random, pairs: &Pairs) -> Vec<u8> {
     let all = random.one_in(10);
     let mut out = Vec::new();

@@ -2,9 +2,9 @@
 //! no code with the crate.
 //!
 //! A case is a list of numbers. Each number seeds one step: a request that an honest client could
-//! send at this point, then changed in none to three ways. The oracle reads the request's bytes
-//! itself, knows from earlier answers who owns which credential, and compares the store before and
-//! after. A failing case is cut to the shortest list that still fails.
+//! send at this point, with zero to three changes. The oracle parses the bytes of the request
+//! itself, knows the owner of each credential from earlier responses, and compares the store before
+//! and after. A failing case is reduced to the shortest list that still fails.
 //!
 //! `GRANTCORE_HOSTILE_REQUESTS` sets the number of requests: 20,000 by default, more in CI.
 #![allow(
@@ -27,7 +27,7 @@ use crate::cast::Cast;
 use crate::oracle::Seen;
 use crate::random::Random;
 
-/// How many steps one world lives for.
+/// The number of steps in one world.
 const STEPS: usize = 250;
 
 #[allow(clippy::disallowed_methods, reason = "CI runs more of them than a developer")]
@@ -36,7 +36,7 @@ fn requests() -> usize {
         .map_or(20_000, |wanted| wanted.parse().expect("GRANTCORE_HOSTILE_REQUESTS is a number"))
 }
 
-/// Runs the steps in a world of their own.
+/// Runs the steps in a new world.
 fn run(world: u64, steps: &[u64]) -> Result<Seen, String> {
     let mut cast = Cast::new(Random::new(world));
     let mut seen = Seen::default();
@@ -49,7 +49,7 @@ fn run(world: u64, steps: &[u64]) -> Result<Seen, String> {
     Ok(seen)
 }
 
-/// The shortest list of steps found that still fails: parts are left out, halves first.
+/// Returns the shortest failing list of steps that it finds. Parts are left out, halves first.
 fn shrunk(world: u64, mut steps: Vec<u64>) -> Vec<u64> {
     let mut part = steps.len() / 2;
     while part > 0 {
@@ -68,7 +68,7 @@ fn shrunk(world: u64, mut steps: Vec<u64>) -> Vec<u64> {
     steps
 }
 
-/// I1, I2, I4, I6, I7, I9, I21, I22, I25 and I30 beside I44, over arbitrary sequences of requests.
+/// Checks I1, I2, I4, I6, I7, I9, I21, I22, I25, I30 and I44 over arbitrary sequences of requests.
 #[test]
 fn i44_tokens_go_only_to_the_client_that_the_request_named_and_that_authenticated() {
     let mut seeds = Random::new(44);
@@ -84,7 +84,7 @@ fn i44_tokens_go_only_to_the_client_that_the_request_named_and_that_authenticate
         seen = seen.and(counted);
     }
     println!("{seen:?}");
-    // A generator whose requests are all refused would prove nothing.
+    // If all requests were refused, the run would prove nothing.
     assert!(seen.tokens * 50 > seen.requests, "{seen:?}");
     assert!(seen.ended * 200 > seen.requests, "{seen:?}");
     assert!(seen.redirects * 50 > seen.requests, "{seen:?}");

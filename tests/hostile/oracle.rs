@@ -1,19 +1,17 @@
-//! Judges what the server answered to a request and did to its store.
+//! The oracle: judges the response to a request, its events and its effect on the store.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use grantcore::{
-    AuthorizationStep, Choice, Error, ErrorCode, Grant, GrantId, GrantState, Refusal, Reply, Stored,
-};
+use grantcore::{Error, Refusal, Reply};
 use serde_json::Value;
-use url::Url;
 
-use crate::cast::{Actor, Cast, Issued, MCP, Ticket, USERS, VERIFIER, grant_of};
+use self::browser::{authorize, consent};
+use self::effects::{changes, events};
+use crate::cast::{Actor, Cast, Issued, MCP, VERIFIER};
 use crate::errors::is_registered;
 use crate::wire::{Claim, Method, Request, To};
 
-/// What was seen, so that a run proves that it went somewhere.
+/// Counts of outcomes, to prove that a run was not trivial.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub requests: usize,
@@ -35,10 +33,10 @@ impl Seen {
     }
 }
 
-/// What each of the server's own secrets begins with.
+/// The prefixes of the server's own secrets.
 const PREFIXES: [&str; 6] = ["gct_", "gac_", "gat_", "grt_", "gcs_", "gcm_"];
 
-/// Why an answer is wrong.
+/// Why a response, an event or a change is wrong.
 type Fault = String;
 
 macro_rules! hold {
@@ -50,7 +48,10 @@ macro_rules! hold {
     };
 }
 
-/// Sends the request and judges the answer, the events and the change of the store.
+mod browser;
+mod effects;
+
+/// Sends the request, and judges the response, the events and the change of the store.
 pub fn judge(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
     let before = cast.grants();
     let mut seen = match request.to {
@@ -71,7 +72,7 @@ pub fn judge(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
     Ok(seen)
 }
 
-/// A refusal that is one of the endpoint's own.
+/// Judges a refusal: its code and status belong to the endpoint, and its description is plain.
 fn refused(request: &Request, reply: &Reply) -> Result<(), Fault> {
     let status = reply.status;
     if reply.body.is_empty() {
@@ -88,7 +89,7 @@ fn refused(request: &Request, reply: &Reply) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The outcome of a call. The store works.
+/// Returns the outcome of a call. The store does not fail.
 fn outcome<T>(result: Result<T, Error<Infallible>>) -> Result<T, Refusal> {
     result.map_err(|error| match error {
         Error::Refused(refusal) => refusal,
@@ -100,179 +101,14 @@ fn reply(cast: &Cast, result: Result<Reply, Error<Infallible>>) -> Reply {
     outcome(result).unwrap_or_else(|refusal| refusal.reply(cast.server.policy()))
 }
 
-fn authorize(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
-    let user = request.user.map(Cast::user);
-    let answer = outcome(cast.server.authorize(&request.incoming(), user));
-    let named = request.param("client_id");
-    match answer {
-        Ok(AuthorizationStep::NeedsConsent(page)) => {
-            let named = named.ok_or("a page for a request that names no client")?;
-            let actor =
-                cast.actor(&named).ok_or("a page for a client that does not exist")?.clone();
-            hold!(actor.id == page.client_id(), "a page of {}", page.client_id());
-            hold!(!actor.is_deleted, "a page of a deleted client");
-            let user = request.user.ok_or("a page for nobody")?;
-            hold!(page.subject() == USERS[user].0, "a page for {}", page.subject());
-            hold!(request.param("code_challenge").is_some(), "a page without a challenge");
-            let sent = request.param("redirect_uri");
-            let redirect = match &sent {
-                Some(uri) => String::from_utf8(uri.clone()).map_err(|_| "no text")?,
-                None => actor.redirects.first().ok_or("nowhere to go")?.clone(),
-            };
-            hold!(is_registered_uri(&actor, &redirect), "a page for {redirect}");
-            let ticket = Ticket {
-                text: page.into_ticket(),
-                client: actor.id,
-                user,
-                redirect,
-                redirect_sent: sent.is_some(),
-                state: request.param("state"),
-            };
-            cast.learn(&ticket.text);
-            cast.tickets.push(ticket);
-            Ok(Seen::default())
-        }
-        Ok(_) => Ok(Seen::default()),
-        Err(refusal) => {
-            let to = named.as_deref().and_then(|named| cast.actor(named));
-            let sent = request.param("redirect_uri");
-            let landed = refused_in_browser(cast, request, &refusal, |location| {
-                let actor = to.ok_or("a redirect for an unknown client")?;
-                let base = match sent {
-                    Some(uri) => String::from_utf8(uri).map_err(|_| "no text")?,
-                    None => actor.redirects.first().ok_or("nowhere to go")?.clone(),
-                };
-                let state = request.param("state");
-                lands(actor, &base, location, state.as_deref(), false)
-            })?;
-            Ok(Seen { refused: 1, redirects: usize::from(landed), ..Seen::default() })
-        }
-    }
-}
-
-/// A refusal at the authorization endpoint: a page, or a redirect that `lands` where it must.
-fn refused_in_browser(
-    cast: &Cast,
-    request: &Request,
-    refusal: &Refusal,
-    lands: impl FnOnce(&str) -> Result<(), Fault>,
-) -> Result<bool, Fault> {
-    let policy = cast.server.policy();
-    let reply = refusal.reply(policy);
-    let problem = refusal.problem(policy);
-    let status = refusal.status();
-    let code = problem.code.map_or("", ErrorCode::as_str);
-    hold!(is_registered(request.to, code, status), "{status} {code:?}");
-    match (reply.header("location"), problem.continue_url) {
-        (Some(location), _) => lands(location).map(|()| true),
-        (None, Some(location)) => lands(&location).map(|()| true),
-        (None, None) => Ok(false),
-    }
-}
-
-fn consent(cast: &mut Cast, request: &Request) -> Result<Seen, Fault> {
-    let user = request.user.unwrap_or_default();
-    let choice = match request.choice.as_deref() {
-        None => Choice::Deny,
-        Some("") => Choice::Allow,
-        Some(scope) => Choice::AllowOnly(scope),
-    };
-    let answer = outcome(cast.server.consent(&request.name, Cast::user(user), choice));
-    let ticket = cast.tickets.iter().find(|ticket| ticket.text == request.name).cloned();
-    let owner = ticket.as_ref().filter(|ticket| ticket.user == user);
-    let actor = owner.and_then(|ticket| cast.actor(ticket.client.as_bytes())).cloned();
-    match answer {
-        Ok(redirect) => {
-            let ticket = owner.ok_or("a decision of somebody else's page")?;
-            let actor = actor.ok_or("a decision for an unknown client")?;
-            hold!(request.choice.is_some(), "a code for a denial");
-            let location = redirect.into_location();
-            lands(&actor, &ticket.redirect, &location, ticket.state.as_deref(), true)?;
-            let code = last_param(&location, "code").ok_or("no code")?;
-            cast.learn(&code);
-            let redirect = ticket.redirect_sent.then(|| ticket.redirect.clone());
-            cast.codes.push(Issued { redirect, ..Issued::new(&code, &actor.id) });
-            Ok(Seen { redirects: 1, ..Seen::default() })
-        }
-        Err(refusal) => {
-            let landed = refused_in_browser(cast, request, &refusal, |location| {
-                let ticket = owner.ok_or("a redirect for somebody else's page")?;
-                let actor = actor.ok_or("a redirect for an unknown client")?;
-                lands(&actor, &ticket.redirect, location, ticket.state.as_deref(), false)
-            })?;
-            Ok(Seen { refused: 1, redirects: usize::from(landed), ..Seen::default() })
-        }
-    }
-}
-
-/// Whether the URI is registered byte for byte, or but for the port of an http loopback URI.
-fn is_registered_uri(actor: &Actor, uri: &str) -> bool {
-    let without_port = |uri: &str| {
-        let host = ["http://127.0.0.1", "http://[::1]", "http://localhost"]
-            .into_iter()
-            .find(|host| uri.starts_with(host))?;
-        let rest = uri[host.len()..].strip_prefix(':').unwrap_or(&uri[host.len()..]);
-        Some((host, rest.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned()))
-    };
-    actor.redirects.iter().any(|own| {
-        own == uri || without_port(own).is_some_and(|own| Some(own) == without_port(uri))
-    })
-}
-
-/// Whether a browser that follows the location arrives at the registered URI, with the registered
-/// parameters and this server's, each a parameter of its own.
-fn lands(
-    actor: &Actor,
-    base: &str,
-    location: &str,
-    state: Option<&[u8]>,
-    is_code: bool,
-) -> Result<(), Fault> {
-    hold!(is_registered_uri(actor, base), "{base} is not registered");
-    hold!(location.starts_with(base), "{location} does not begin with {base}");
-    let wanted = Url::parse(base).map_err(|error| format!("{error}"))?;
-    let found = Url::parse(location).map_err(|error| format!("{error}"))?;
-    let place = |url: &Url| {
-        let host = url.host_str().map(str::to_owned);
-        (url.scheme().to_owned(), host, url.port(), url.path().to_owned())
-    };
-    hold!(place(&wanted) == place(&found), "{location} is elsewhere than {base}");
-    hold!(found.fragment().is_none() && found.username().is_empty(), "{location}");
-    let pairs = |url: &Url| url.query_pairs().into_owned().collect::<Vec<_>>();
-    let registered = pairs(&wanted);
-    let mut all = pairs(&found);
-    hold!(all.len() >= registered.len(), "{location} lost parameters of {base}");
-    let own = all.split_off(registered.len());
-    hold!(all == registered, "{location} changed the parameters of {base}");
-    let own: BTreeMap<_, _> = own.into_iter().collect();
-    let count = pairs(&found).len() - registered.len();
-    hold!(own.len() == count, "a parameter is in {location} twice");
-    hold!(own.contains_key("code") == is_code, "{location}");
-    hold!(own.contains_key("error") != is_code, "{location}");
-    hold!(own.get("iss").map(String::as_str) == Some("https://auth.example"), "{location}");
-    let expected = state.map(|state| String::from_utf8_lossy(state).into_owned());
-    hold!(
-        own.get("state") == expected.as_ref() || !is_code && !own.contains_key("state"),
-        "{location}"
-    );
-    let known = ["code", "iss", "state", "error", "error_description", "error_uri"];
-    hold!(own.keys().all(|name| known.contains(&&**name)), "{location}");
-    Ok(())
-}
-
-fn last_param(url: &str, name: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    url.query_pairs().filter(|(own, _)| own == name).last().map(|(_, value)| value.into_owned())
-}
-
-/// The client that the request names and proves to be.
+/// Returns the client that the request names and authenticates as.
 fn authenticated<'c>(cast: &'c Cast, claim: Option<&Claim>) -> Result<&'c Actor, Fault> {
     let claim = claim.ok_or("the request names no client")?;
     let actor = cast.actor(&claim.id).ok_or("the request names a client that does not exist")?;
     hold!(!actor.is_deleted, "the client {} is deleted", actor.id);
     hold!(actor.method == claim.method, "{} authenticates by another method", actor.id);
     let secret = actor.secret.as_deref().unwrap_or_default();
-    hold!(secret.as_bytes() == claim.secret, "the secret of {} is another", actor.id);
+    hold!(secret.as_bytes() == claim.secret, "the secret of {} differs", actor.id);
     Ok(actor)
 }
 
@@ -421,116 +257,4 @@ fn check(cast: &Cast, request: &Request) -> Result<Seen, Fault> {
             Ok(Seen { refused: 1, ..Seen::default() })
         }
     }
-}
-
-/// Whether only what the request's sender may change has changed; how many grants it ended.
-fn changes(cast: &Cast, request: &Request, before: &[Stored<Grant>]) -> Result<usize, Fault> {
-    let known: BTreeMap<GrantId, &Stored<Grant>> =
-        before.iter().map(|stored| (stored.record.id(), stored)).collect();
-    let mut ended = 0;
-    let mut changed = Vec::new();
-    for stored in cast.grants() {
-        match known.get(&stored.record.id()) {
-            Some(own) if own.version == stored.version && own.record == stored.record => {}
-            Some(own) => {
-                hold!(own.version != stored.version, "a record changed under one version");
-                let is_revoked = |grant: &Grant| matches!(grant.state(), GrantState::Revoked(_));
-                hold!(!is_revoked(&own.record), "a revoked grant changed");
-                ended += usize::from(is_revoked(&stored.record));
-                changed.push(stored);
-            }
-            None => hold_new(request)?,
-        }
-    }
-    hold!(changed.len() <= 1, "{} grants changed", changed.len());
-    let Some(stored) = changed.first() else { return Ok(0) };
-    let id = stored.record.id();
-    let owner = stored.record.client_id().as_str();
-    let presented = |name: &str| {
-        let value = request.param(name).and_then(|value| String::from_utf8(value).ok());
-        value.filter(|value| cast.secrets.contains(value) && grant_of(value) == Some(id))
-    };
-    match request.to {
-        To::Token | To::Revoke => {
-            let claim = request.claim();
-            let client = authenticated(cast, claim.as_ref())?;
-            hold!(client.id == owner, "{} changed a grant of {owner}", client.id);
-            let is_named =
-                ["code", "refresh_token", "token"].into_iter().any(|n| presented(n).is_some());
-            hold!(is_named, "a grant changed whose credential was not presented");
-        }
-        To::Consent => {
-            hold!(grant_of(&request.name) == Some(id), "another page's grant changed");
-            let user = USERS[request.user.unwrap_or_default()].0;
-            hold!(stored.record.subject().as_str() == user, "{user} decided for another");
-        }
-        // A challenge of one use: the same browser's page is made anew in its place.
-        To::Authorize => {
-            let user = request.user.map(|user| USERS[user].0).unwrap_or_default();
-            hold!(stored.record.subject().as_str() == user, "{user} replaced another's page");
-            hold!(
-                stored.record.state() == GrantState::ConsentPending,
-                "{:?}",
-                stored.record.state()
-            );
-        }
-        _ => return Err(format!("{:?} changed a grant", request.to)),
-    }
-    Ok(ended)
-}
-
-fn hold_new(request: &Request) -> Result<(), Fault> {
-    // A page's grant is known from its ticket on, and no other request makes one.
-    hold!(request.to == To::Authorize, "{:?} made a grant", request.to);
-    Ok(())
-}
-
-/// The secrets in a request that nothing may repeat: the server's own wherever they stand, and
-/// those that a client or operator chose where they stand in their own place and in no other.
-fn sent_secrets(cast: &Cast, request: &Request) -> Vec<String> {
-    let is_own = |value: &[u8]| PREFIXES.iter().any(|own| value.starts_with(own.as_bytes()));
-    let params = request.params();
-    let is_own_place = |name: &[u8]| name == b"client_secret" || name == b"code_verifier";
-    let elsewhere: Vec<_> =
-        params.iter().filter(|(name, _)| !is_own_place(name)).map(|(_, value)| value).collect();
-    let sent = params.iter().map(|(_, value)| value.clone());
-    let claim = request.claim();
-    let id = claim.as_ref().map(|claim| claim.id.clone()).unwrap_or_default();
-    let secret = claim.map(|claim| claim.secret);
-    let is_elsewhere = |value: &Vec<u8>| {
-        let holds = |text: &[u8]| text.windows(value.len().max(1)).any(|part| part == value);
-        holds(&id) || elsewhere.iter().any(|text| holds(text))
-    };
-    let name = Some(request.name.clone().into_bytes()).filter(|name| is_own(name));
-    sent.chain(secret)
-        .chain(name)
-        .filter(|value| is_own(value) || !is_elsewhere(value))
-        .filter_map(|value| String::from_utf8(value).ok())
-        .filter(|value| cast.secrets.contains(value))
-        .collect()
-}
-
-/// Whether each call left an event, and no secret in any.
-fn events(cast: &Cast, request: &Request) -> Result<(), Fault> {
-    let events = cast.events();
-    hold!(events.is_empty() == matches!(request.to, To::Wait(_)), "{} events", events.len());
-    let secrets = sent_secrets(cast, request);
-    for event in events {
-        let text = format!("{event:?}");
-        for secret in &secrets {
-            hold!(!text.contains(&**secret), "a secret in {text}");
-        }
-        for prefix in PREFIXES {
-            let lower = text.to_ascii_lowercase();
-            let leaks = lower.match_indices(prefix).any(|(at, _)| {
-                let rest = &lower.as_bytes()[at + prefix.len()..];
-                let run = rest
-                    .iter()
-                    .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-                run.count() >= 16
-            });
-            hold!(!leaks, "a credential in {text}");
-        }
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Choices from a seed (SplitMix64): the same seed makes the same request.
+//! Random choices from a seed (SplitMix64). The same seed generates the same request.
 
 pub struct Random(u64);
 
@@ -15,12 +15,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`, which is not zero.
+    /// Returns a number below `end`, which must not be zero.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// True in one of `n` cases.
+    /// Returns `true` in one of `n` cases.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -33,7 +33,8 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// One of the last few of a list: what is fresh is more likely to be alive.
+    /// Returns one of the last few items of a list, because recent credentials are more likely to
+    /// be valid.
     pub fn recent<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         let reach = from.len().min(4);
         (reach > 0).then(|| &from[from.len() - 1 - self.below(reach)])

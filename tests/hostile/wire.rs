@@ -1,5 +1,5 @@
-//! A request as bytes, and an independent reading of it: what a form, a query and an
-//! `Authorization` header say by their specifications.
+//! A request as bytes, with an independent parser of its form, query and `Authorization` header by
+//! their specifications.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantcore::{Authorization, RequestParts};
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
     Authorize,
@@ -18,7 +18,7 @@ pub enum To {
     Register,
     Manage,
     Check,
-    /// No request: time passes.
+    /// No request. Time passes.
     Wait(u64),
 }
 
@@ -30,11 +30,11 @@ pub struct Request {
     pub content_type: Option<&'static str>,
     pub authorization: Vec<Vec<u8>>,
     pub body: Vec<u8>,
-    /// The signed-in user of a browser's request, by index.
+    /// The index of the signed-in user of a browser's request.
     pub user: Option<usize>,
-    /// The `client_id` in the path of a registration's own endpoint; the ticket of a consent form.
+    /// The `client_id` in the path of a registration's endpoint, or the ticket of a consent form.
     pub name: String,
-    /// What the user chose: nothing is a denial, an empty text all.
+    /// The scope that the user allows. `None` is a denial, and an empty text allows all.
     pub choice: Option<String>,
 }
 
@@ -68,14 +68,14 @@ impl Request {
         self.authorization.iter().map(Vec::as_slice).collect()
     }
 
-    /// The decoded parameters that the endpoint reads.
+    /// Returns the decoded parameters that the endpoint reads.
     pub fn params(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let from_query = self.to == To::Authorize && self.method == "GET";
         pairs(if from_query { &self.query } else { &self.body })
     }
 
-    /// The value of a parameter that stands there exactly once. One without a value counts as
-    /// omitted (OAuth 2.1 §3.1).
+    /// Returns the value of a parameter that the request has exactly once. A parameter without a
+    /// value counts as absent (OAuth 2.1 §3.1).
     pub fn param(&self, name: &str) -> Option<Vec<u8>> {
         let params = self.params();
         let mut values =
@@ -84,8 +84,8 @@ impl Request {
         values.next().is_none().then(|| value.1.clone())
     }
 
-    /// The client that the request names, and the secret it presents with its method. `None` if
-    /// the request does not say so in exactly one way (OAuth 2.1 §2.4.1).
+    /// Returns the client that the request names, with its secret and method. Returns `None` if the
+    /// request does not authenticate in exactly one way (OAuth 2.1 §2.4.1).
     pub fn claim(&self) -> Option<Claim> {
         match &*self.authorization {
             [] => {
@@ -113,7 +113,7 @@ impl Request {
     }
 }
 
-/// Who a request says it comes from.
+/// The client that a request claims to come from.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Claim {
     pub id: Vec<u8>,
@@ -128,7 +128,7 @@ pub enum Method {
     Post,
 }
 
-/// The pairs of `application/x-www-form-urlencoded`, decoded to bytes, empty pairs left out.
+/// Returns the pairs of `application/x-www-form-urlencoded`, decoded to bytes, without empty pairs.
 pub fn pairs(input: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let of = |pair: &[u8]| {
         let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());

@@ -1,8 +1,8 @@
-//! The invariants, each a predicate over one move: the state before it, what happened, and the
-//! state after it.
+//! The invariants. Each is a predicate over one move: the state before it, the event, and the state
+//! after it.
 //!
-//! They judge by the model's history and by the answers that left. What the record says of itself
-//! is asked only through the library: does this token validate, would that one advance the grant?
+//! They judge by the model's history and by the responses that left. They read the record only
+//! through the library: whether a token validates, and whether a token would advance the grant.
 
 use grantcore::{GrantState, Reason, RevocationCause};
 
@@ -11,7 +11,7 @@ use crate::state::{Actor, Answer, Entry, Record, State};
 use crate::step::{Decided, Move};
 use crate::world::World;
 
-/// One move, to be judged.
+/// One move to judge.
 pub struct Seen<'a> {
     pub world: &'a World,
     pub before: &'a State,
@@ -20,7 +20,7 @@ pub struct Seen<'a> {
 }
 
 pub enum Verdict {
-    /// The invariant does not speak of this move.
+    /// The invariant does not apply to this move.
     Silent,
     Holds,
     Broken(String),
@@ -28,7 +28,7 @@ pub enum Verdict {
 
 use Verdict::Silent;
 
-/// The premise is met: does it hold?
+/// Returns the verdict of an invariant that applies to the move.
 fn must(holds: bool, what: impl FnOnce() -> String) -> Verdict {
     if holds { Verdict::Holds } else { Verdict::Broken(what()) }
 }
@@ -51,7 +51,7 @@ pub const INVARIANTS: [(&str, Judge); 13] = [
     ("I20", i20),
 ];
 
-/// I3: a pending consent reaches at most one of code and denied; there is at most one code; a
+/// I3: a pending consent becomes at most one of a code and a denial; there is at most one code; a
 /// denial that left is in the record.
 fn i3(seen: &Seen<'_>) -> Verdict {
     let Some((actor, _)) =
@@ -104,17 +104,17 @@ fn i8(seen: &Seen<'_>) -> Verdict {
     if !seen.leaving().is_some_and(|(actor, _)| actor.redeems()) {
         return Silent;
     }
-    let told = |is: fn(&Answer) -> bool| redeemers(seen.after).flat_map(Actor::answers).any(is);
-    let told_replay = told(|answer| *answer == Answer::No(Reason::CodeReused));
-    let granted = told(|answer| matches!(answer, Answer::Yes(_)));
+    let answered = |is: fn(&Answer) -> bool| redeemers(seen.after).flat_map(Actor::answers).any(is);
+    let answered_replay = answered(|answer| *answer == Answer::No(Reason::CodeReused));
+    let granted = answered(|answer| matches!(answer, Answer::Yes(_)));
     // A code that had expired or ended when it was judged was not valid in all else.
-    let refused = told(|answer| match answer {
+    let refused = answered(|answer| match answer {
         Answer::No(reason) => {
             !answer.is_retryable() && !matches!(reason, Reason::CodeExpired | Reason::GrantEnded)
         }
         Answer::Yes(_) => false,
     });
-    if !(told_replay || granted && refused) {
+    if !(answered_replay || granted && refused) {
         return Silent;
     }
     must(seen.after.is_revoked() && seen.world.is_dead(seen.after), || {
@@ -130,7 +130,7 @@ fn i9(seen: &Seen<'_>) -> Verdict {
     };
     let refused = matches!(&decided.answer, Some(Answer::No(reason)) if !reason.revokes());
     must(refused && decided.wrote.is_none() && seen.before.record == seen.after.record, || {
-        format!("{:?} wrote {:?} and was told {:?}", decided.ask, decided.wrote, decided.answer)
+        format!("{:?} wrote {:?} and got {:?}", decided.ask, decided.wrote, decided.answer)
     })
 }
 
@@ -150,7 +150,7 @@ fn i10(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-/// I11: each generation has at most one successor value, however often it is asked for.
+/// I11: each generation has at most one successor, however often it is requested.
 fn i11(seen: &Seen<'_>) -> Verdict {
     let Some((actor, Answer::Yes(_))) = seen.leaving().filter(|(actor, _)| actor.refreshes())
     else {
@@ -180,25 +180,22 @@ fn i11(seen: &Seen<'_>) -> Verdict {
 fn i12(seen: &Seen<'_>) -> Verdict {
     if let Some((_, Answer::No(Reason::RefreshReused))) = seen.leaving() {
         let dead = seen.after.is_revoked() && seen.world.is_dead(seen.after);
-        return must(dead, || "a replay was told, and the grant lives".to_owned());
+        return must(dead, || "a replay was answered, and the grant is alive".to_owned());
     }
     let Some(decided) = seen.refresh() else { return Silent };
     let place = seen.place(decided);
-    let told = || {
-        format!(
-            "a token that is {place:?} wrote {:?} and was told {:?}",
-            decided.wrote, decided.answer
-        )
+    let fault = || {
+        format!("a token that is {place:?} wrote {:?} and got {:?}", decided.wrote, decided.answer)
     };
     match place {
         Place::InWindow => {
-            must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_))), told)
+            must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::Yes(_))), fault)
         }
         Place::Crowded => {
-            must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), told)
+            must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), fault)
         }
         Place::Past if decided.again && seen.world.window > 0 => Silent,
-        Place::Past => must(decided.replays(), told),
+        Place::Past => must(decided.replays(), fault),
         Place::Current | Place::Own => Silent,
     }
 }
@@ -217,15 +214,15 @@ fn i13(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-/// I14: once there are tokens, with W > 0, no thief, nobody who asks for it, and clients that
+/// I14: once there are tokens, with W > 0, no thief, no requested revocation, and clients that
 /// present a token only within W of its first use, the grant is never revoked.
 fn i14(seen: &Seen<'_>) -> Verdict {
     let tokens = seen.before.history.iter().any(|entry| entry.wrote == GrantState::Active);
     // A client that has tokens does not present its code again.
     let thief =
         redeemers(seen.after).count() > 1 || redeemers(seen.after).any(|actor| actor.retried);
-    let asked = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke);
-    let honest = !thief && !asked && !seen.after.actors.iter().any(|actor| actor.began_outside);
+    let revokes = seen.after.actors.iter().any(|actor| actor.ask == Ask::Revoke);
+    let honest = !thief && !revokes && !seen.after.actors.iter().any(|actor| actor.began_outside);
     let wrote = seen.before.record != seen.after.record;
     if seen.world.window == 0 || !tokens || !honest || !wrote {
         return Silent;
@@ -237,9 +234,10 @@ fn i14(seen: &Seen<'_>) -> Verdict {
 /// answered as its success; with W > 0 a refresh decided again never writes a replay.
 fn i17(seen: &Seen<'_>) -> Verdict {
     let Some(decided) = seen.decided().filter(|decided| decided.again) else { return Silent };
-    let (history, replays) = (seen.history(decided), decided.replays());
-    let told =
-        || format!("{:?} wrote {:?} and was told {:?}", decided.by, decided.wrote, decided.answer);
+    let history = seen.history(decided);
+    let replays = decided.replays();
+    let fault =
+        || format!("{:?} wrote {:?} and got {:?}", decided.by, decided.wrote, decided.answer);
     if let Some(own) = history.iter().position(|entry| {
         entry.by == decided.by && entry.wrote != GrantState::Revoked(RevocationCause::Replay)
     }) {
@@ -252,20 +250,20 @@ fn i17(seen: &Seen<'_>) -> Verdict {
                 && (own + 1 < history.len()
                     || seen.has_ended(decided)
                     || decided.wrote.is_none() && succeeds),
-            told,
+            fault,
         );
     }
     match decided.ask {
-        Ask::Refresh(..) if seen.world.window > 0 => must(!replays, told),
-        // Another request's page under the same grant id is no answer of this one's.
+        Ask::Refresh(..) if seen.world.window > 0 => must(!replays, fault),
+        // Another request's page under the same grant id is not the response of this one.
         Ask::Authorize if !history.is_empty() => {
-            must(matches!(decided.answer, Some(Answer::No(_))), told)
+            must(matches!(decided.answer, Some(Answer::No(_))), fault)
         }
         _ => Silent,
     }
 }
 
-/// I18: no transition leaves Revoked, denied or expired, on record time.
+/// I18: no transition leaves revoked, denied or expired, by record time.
 fn i18(seen: &Seen<'_>) -> Verdict {
     match seen.taken {
         Move::Decide(decided)
@@ -284,21 +282,21 @@ fn i18(seen: &Seen<'_>) -> Verdict {
     }
 }
 
-/// I19: a check that starts after a revocation was acknowledged says inactive.
+/// I19: a check that begins after a revocation was acknowledged does not accept the token.
 fn i19(seen: &Seen<'_>) -> Verdict {
     match seen.leaving() {
         Some((actor, answer)) if actor.ask == Ask::Check && actor.began_revoked => {
             must(matches!(answer, Answer::No(_)), || {
-                "a check that began after the revocation was told active".to_owned()
+                "a check that began after the revocation accepted the token".to_owned()
             })
         }
         _ => Silent,
     }
 }
 
-/// I20: tokens whose answer leaves after an acknowledged revocation of their grant do not validate;
-/// likewise of their app or user, for grants whose consent page was built before it. Nor does a
-/// request that has read a raised epoch move such a grant on.
+/// I20: tokens whose response leaves after an acknowledged revocation of their grant do not
+/// validate. The same holds for a revocation of their client or user, for grants whose consent page
+/// was made before it. A request that has read a raised epoch does not advance such a grant.
 fn i20(seen: &Seen<'_>) -> Verdict {
     if let Some(decided) = seen.decided().filter(|decided| seen.has_ended(decided)) {
         let moves_on = matches!(decided.wrote, Some(GrantState::CodeIssued | GrantState::Active));
@@ -315,27 +313,27 @@ fn i20(seen: &Seen<'_>) -> Verdict {
     must(seen.world.is_dead(seen.after), || "a token of a revoked grant is good".to_owned())
 }
 
-/// How long a consent page and a code live, in seconds.
+/// The lifetimes of a consent page and of a code, in seconds.
 const LIFETIME: i64 = 600;
 
-/// Where a refresh token stood in the record that a decision was made on, by the history of that
+/// The place of a refresh token in the record that a decision was made on, by the history of that
 /// record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Never rotated.
+    /// Not rotated.
     Current,
-    /// Rotated last, by this very request.
+    /// Rotated last, by this request itself.
     Own,
-    /// Rotated last, and less than W ago.
+    /// Rotated last, less than W ago.
     InWindow,
-    /// Rotated longer ago, but the rotation before the last was less than W ago.
+    /// Rotated earlier, and the last but one rotation was less than W ago.
     Crowded,
-    /// None of these: a replay.
+    /// Any other place: a replay.
     Past,
 }
 
 impl Seen<'_> {
-    /// The answer that just left, and whose.
+    /// Returns the response that just left, and its actor.
     fn leaving(&self) -> Option<(&Actor, &Answer)> {
         match self.taken {
             Move::Leave { by, answer, .. } => Some((&self.before.actors[by.actor], answer)),
@@ -343,7 +341,8 @@ impl Seen<'_> {
         }
     }
 
-    /// Whether nothing has changed that a credential is judged by, and none has left.
+    /// Returns whether the move changed nothing that credentials are judged by, and no response
+    /// left.
     fn changes_nothing(&self) -> bool {
         match self.taken {
             Move::ReadGrant { .. } | Move::ReadStanding { .. } => true,
@@ -359,7 +358,7 @@ impl Seen<'_> {
         }
     }
 
-    /// A refresh with nothing wrong in it, decided on a grant that was alive.
+    /// Returns the decision of a refresh without a flaw, on a grant that was alive.
     fn refresh(&self) -> Option<&Decided> {
         let decided = self.decided().filter(|decided| {
             matches!(decided.ask, Ask::Refresh(..)) && !decided.ask.is_flawed()
@@ -367,25 +366,25 @@ impl Seen<'_> {
         (!self.has_ended(decided) && !was_revoked(self.history(decided))).then_some(decided)
     }
 
-    /// The writes that made the record a decision was made on.
+    /// Returns the writes that led to the record that a decision was made on.
     fn history(&self, decided: &Decided) -> &[Entry] {
         self.before.history_of(decided.basis.grant.as_ref().map(Record::version))
     }
 
-    /// Whether the decision was made on a grant, and on other epochs than its consent page was
-    /// built with.
+    /// Returns whether the decision was made on a grant with other epochs than its consent page
+    /// had.
     fn has_ended(&self, decided: &Decided) -> bool {
         self.history(decided).first().is_some_and(|page| page.epochs != decided.basis.epochs)
     }
 
-    /// The clock's reading, or the latest time that the record had seen.
+    /// Returns the later of the clock and the latest time that the record had seen.
     fn record_time(&self, decided: &Decided) -> i64 {
         self.history(decided)
             .last()
             .map_or(decided.basis.now, |last| last.at.max(decided.basis.now))
     }
 
-    /// Whether the record was a consent page or a code that nobody had used in time.
+    /// Returns whether the record was a consent page or a code that had expired unused.
     fn has_expired(&self, decided: &Decided) -> bool {
         let waits = |entry: &&Entry| {
             matches!(entry.wrote, GrantState::ConsentPending | GrantState::CodeIssued)
@@ -395,10 +394,12 @@ impl Seen<'_> {
     }
 
     fn place(&self, decided: &Decided) -> Place {
-        let (history, now) = (self.history(decided), self.record_time(decided));
+        let history = self.history(decided);
+        let now = self.record_time(decided);
         let within = |entry: &Entry| now < entry.at + self.world.window;
         let mut rotations = history.iter().rev().filter(|entry| entry.wrote == GrantState::Active);
-        let (last, before) = (rotations.next(), rotations.next());
+        let last = rotations.next();
+        let before = rotations.next();
         let is_ours = |entry: &&Entry| entry.rotated == decided.presented;
         match (last.filter(is_ours), before) {
             _ if !history.iter().any(|entry| entry.rotated == decided.presented) => Place::Current,

@@ -1,14 +1,14 @@
-//! Two requests at once, in every order and under every fault.
+//! The explorer: parallel requests in every order and with every fault.
 //!
-//! The library's real decisions are driven through every interleaving of two or three requests of
-//! one grant, while the store loses acknowledgements, drops, delays and misreports commits, answers
-//! get lost, clients try again and the clock moves. A state of this model is small, equal states
-//! are visited once, and every move is judged by every invariant.
+//! It drives the library's real decisions through every interleaving of two or three requests of
+//! one grant. Meanwhile the store loses acknowledgements, drops, delays and misreports commits,
+//! responses get lost, clients retry and the clock moves. A state of this model is small, equal
+//! states are visited once, and every move is judged by every invariant.
 //!
-//! - [`scenario`]: the table of who races whom
-//! - [`request`]: the requests as bytes, the answers as credentials
-//! - [`state`], [`world`]: what changes, and what stays around it
-//! - [`step`]: one request as a step machine, and all that can happen next
+//! - [`scenario`]: the table of racing requests
+//! - [`request`]: the requests as bytes, the responses as credentials
+//! - [`state`], [`world`]: the state, and its constant surroundings
+//! - [`step`]: one request as a step machine, and all possible next moves
 //! - [`search`]: the exploration
 //! - [`invariants`]: the predicates, one for each invariant
 
@@ -39,7 +39,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use scenario::SCENARIOS;
 use search::{Report, explore};
 
-/// Every scenario under each of its windows, explored once for all tests, on two threads.
+/// Returns the reports of every scenario with each of its windows. They are explored once for all
+/// tests, on two threads.
 fn reports() -> &'static [Report] {
     static REPORTS: OnceLock<Vec<Report>> = OnceLock::new();
     REPORTS.get_or_init(|| {
@@ -67,21 +68,21 @@ fn reports() -> &'static [Report] {
     })
 }
 
-/// No move of any exploration breaks the invariant, and it had something to judge.
+/// Asserts that no move of any exploration breaks the invariant, and that it applied to some move.
 #[track_caller]
 fn assert_holds(invariant: &str) {
     let traces: Vec<_> = reports()
         .iter()
         .filter_map(|report| Some((report, report.broken.get(invariant)?)))
         .collect();
-    let told = traces.iter().map(|(report, trace)| {
+    let broken = traces.iter().map(|(report, trace)| {
         format!("\n  {}, W = {} s\n{trace}\n", report.scenario.name, report.window)
     });
     assert!(
         traces.is_empty(),
         "{invariant} is broken in {} explorations:{}",
         traces.len(),
-        told.collect::<String>()
+        broken.collect::<String>()
     );
     let judged: usize = reports().iter().filter_map(|report| report.judged.get(invariant)).sum();
     println!("{invariant}: {judged} moves judged");
@@ -114,12 +115,14 @@ hold! {
     i20_tokens_that_leave_after_a_revocation_are_dead "I20"
 }
 
-/// An exploration that shrinks proves less, however green it is.
+/// An exploration that reaches fewer states proves less.
 #[test]
 fn the_exploration_does_not_shrink() {
     for report in reports() {
-        let (name, window, states, moves) =
-            (report.scenario.name, report.window, report.states, report.moves);
+        let name = report.scenario.name;
+        let window = report.window;
+        let states = report.states;
+        let moves = report.moves;
         println!("{name:40} W = {window:2} s {states:8} states {moves:8} moves");
     }
     let shrunk: Vec<_> = reports()
@@ -130,15 +133,16 @@ fn the_exploration_does_not_shrink() {
     assert!(shrunk.is_empty(), "fewer states than there were: {shrunk:?}");
 }
 
-/// Every way a commit can go, and every answer that a race can end in, is met.
+/// The explorations reach every fate of a commit and every response that a race can have.
 #[test]
 fn every_outcome_is_met() {
     let met: BTreeSet<_> =
         reports().iter().flat_map(|report| &report.outcomes).map(String::as_str).collect();
     let commits =
         "AppliedConflict AppliedError Conflict Done Dropped LateConflict LateError Unwritten";
-    let answers = "ok access_denied consent_used consent_nonce_expired code_expired code_reused refresh_reused refresh_superseded \
-                   grant_revoked grant_ended token_revoked contended storage_unavailable pkce_mismatch code_client_mismatch \
+    let answers = "ok access_denied consent_used consent_nonce_expired code_expired code_reused \
+                   refresh_reused refresh_superseded grant_revoked grant_ended token_revoked \
+                   contended storage_unavailable pkce_mismatch code_client_mismatch \
                    token_redirect_uri_mismatch refresh_client_mismatch refresh_forged";
     let missing: Vec<_> = commits
         .split(' ')

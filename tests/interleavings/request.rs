@@ -1,9 +1,8 @@
-//! The requests: what is asked and with which credential, as bytes on the way in; what an answer
-//! discloses, on the way out.
+//! The requests of the model: their bytes with a credential, and the credentials that a response
+//! discloses.
 //!
-//! The library's own parse functions read the bytes, and its own `Operation` and `Decision` do the
-//! rest. Both are used here without their types, so that one step machine serves every kind of
-//! request.
+//! The library's own functions parse the bytes, and its own `Operation` and `Decision` decide. Both
+//! are used here without their types, so that one step machine serves every kind of request.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -18,7 +17,7 @@ use grantcore::{
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, needs, param, policy};
 
-/// What a request asks for. The last two are the host's own: they raise an epoch, in one step.
+/// The kind of a request. The last two are the host's own, and raise an epoch in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     Authorize,
@@ -26,25 +25,25 @@ pub enum Ask {
     Deny,
     Redeem(Flaw),
     Refresh(Which, Flaw),
-    /// With the first refresh token, whatever has become of it.
+    /// A refresh with the first refresh token, whether or not it was rotated.
     Revoke,
     Check,
     RaiseClient,
     RaiseAccount,
 }
 
-/// What is wrong with a token request.
+/// The flaw of a token request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flaw {
     None,
     Verifier,
     Client,
     Redirect,
-    /// A family secret that is not the grant's: a forged refresh token.
+    /// A family secret that is not the grant's, as in a forged refresh token.
     Family,
 }
 
-/// Which of the refresh tokens the clients hold when the request begins.
+/// Which refresh token is presented, of those that the clients hold when the request begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Which {
     First,
@@ -60,8 +59,8 @@ pub enum Kind {
     Refresh,
 }
 
-/// A credential by its kind and the order in which the search met it; the
-/// [`World`](crate::world::World) knows its text.
+/// A credential, by its kind and the order in which the search found it.
+/// [`World`](crate::world::World) has its text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Credential {
     pub kind: Kind,
@@ -92,7 +91,7 @@ impl fmt::Display for Ask {
 }
 
 impl Ask {
-    /// The kind of credential it presents.
+    /// Returns the kind of credential that the request presents.
     pub fn presents(self) -> Option<Kind> {
         match self {
             Self::Approve | Self::Deny => Some(Kind::Ticket),
@@ -111,7 +110,7 @@ impl Ask {
         matches!(self, Self::RaiseClient | Self::RaiseAccount)
     }
 
-    /// The request's bytes: a query, a form, a header or a ticket.
+    /// Returns the bytes of the request: a query, a form, a header or a ticket.
     pub fn bytes(self, presented: &str) -> String {
         let form = |params: Params, flaw| match flaw {
             Flaw::None => params.encode(),
@@ -134,7 +133,7 @@ impl Ask {
         }
     }
 
-    /// The request that the library reads from its bytes.
+    /// Parses the bytes with the library.
     pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
         let form: &[u8] = b"application/x-www-form-urlencoded";
         let post = RequestParts {
@@ -186,8 +185,8 @@ fn forged(token: &str) -> String {
     forged
 }
 
-/// The randomness of one request: each of its parts is one byte, repeated. All consent pages are
-/// drawn the same grant id.
+/// Returns the entropy of one request. Each of its parts is one repeated byte. All consent pages
+/// get the same grant id.
 pub fn entropy(seed: u8) -> Entropy {
     let mut bytes = [0; 128];
     for (position, byte) in bytes.iter_mut().enumerate() {
@@ -197,7 +196,7 @@ pub fn entropy(seed: u8) -> Entropy {
     Entropy::from_bytes(bytes)
 }
 
-/// [`entropy`], with the one grant id of the model.
+/// Returns [`entropy`] with the only grant id of the model.
 pub fn entropy_of_page(seed: u8) -> Entropy {
     let mut bytes = [seed * 5; 128];
     bytes[16..32].fill(u8::MAX);
@@ -235,7 +234,7 @@ pub trait Sealed {
 impl<T: Disclosing> Sealed for Decision<T> {
     fn to_write(&self) -> Option<&Change<Grant>> {
         self.write().map(|write| {
-            write.as_grant().expect("the clients here are the operator's, and live for ever")
+            write.as_grant().expect("the clients are the operator's, so only grants are written")
         })
     }
 
@@ -248,7 +247,7 @@ impl<T: Disclosing> Sealed for Decision<T> {
     }
 }
 
-/// The credentials that an answer gives to whoever reads it.
+/// The credentials that a response discloses.
 pub trait Disclosing {
     fn credentials(self) -> Vec<(Kind, String)>;
 }

@@ -1,22 +1,22 @@
-//! Who races whom: the table of explorations.
+//! The table of explorations: which requests race.
 
 use crate::request::Ask::{
     self, Approve, Authorize, Check, Deny, RaiseAccount, RaiseClient, Revoke,
 };
 use crate::request::{Flaw, Which};
 
-/// One row: what has happened, who then races, and what else may go wrong.
+/// One row: the preparation, the racing requests, and the faults.
 pub struct Scenario {
     pub name: &'static str,
-    /// Done one after the other, without a fault.
+    /// The requests before the race, one after the other and without a fault.
     pub before: &'static [Ask],
-    /// Begin whenever they like, once the clients hold what they present.
+    /// The racing requests. Each begins at any time once the clients hold its credential.
     pub racers: &'static [Ask],
-    /// How the clock may move, in seconds, and how often.
+    /// The possible moves of the clock in seconds, and their largest number.
     pub clock: (&'static [i64], u8),
-    /// How many faults one run may have.
+    /// The largest number of faults in one run.
     pub faults: u8,
-    /// The replay windows to explore it under, in seconds, and how many states are there at least.
+    /// The replay windows in seconds, each with the smallest number of states that is expected.
     pub floors: &'static [(u64, usize)],
 }
 
@@ -29,9 +29,9 @@ const CODE: &[Ask] = &[Authorize, Approve];
 const TOKENS: &[Ask] = &[Authorize, Approve, REDEEM];
 const ROTATED: &[Ask] = &[Authorize, Approve, REDEEM, FIRST];
 
-/// To the end of a consent page or code, a little back, and both.
+/// Moves to the expiry of a consent page or code, a bit back, and both.
 const EXPIRY: &[i64] = &[600, -5];
-/// To the end of a window, a little back, and both.
+/// Moves to the end of a window, a bit back, and both.
 const WINDOW: &[i64] = &[30, -5];
 
 const fn race(
@@ -53,39 +53,142 @@ impl Scenario {
     }
 }
 
-#[rustfmt::skip]
 pub static SCENARIOS: &[Scenario] = &[
-    // One consent page, which knows no window. All pages of the model are drawn the same grant id.
+    // One consent page, which has no window. All pages of the model get the same grant id.
     race("authorize || authorize", &[], &[Authorize, Authorize], &[(0, 1_900)]),
     race("approve || approve", PAGE, &[Approve, Approve], &[(0, 9_200)]).clock(EXPIRY, 1),
     race("approve || deny", PAGE, &[Approve, Deny], &[(0, 9_200)]).clock(EXPIRY, 1),
     race("deny || deny", PAGE, &[Deny, Deny], &[(0, 9_100)]).clock(EXPIRY, 1),
-    race("approve || deny, then redeem", PAGE, &[Approve, Deny, REDEEM], &[(0, 3_400), (30, 3_400)]),
+    race(
+        "approve || deny, then redeem",
+        PAGE,
+        &[Approve, Deny, REDEEM],
+        &[(0, 3_400), (30, 3_400)],
+    ),
     // One code.
-    race("redeem || redeem", CODE, &[REDEEM, REDEEM], &[(0, 24_000), (30, 24_000)]).clock(EXPIRY, 1),
+    race("redeem || redeem", CODE, &[REDEEM, REDEEM], &[(0, 24_000), (30, 24_000)])
+        .clock(EXPIRY, 1),
     race("redeem || redeem || check", CODE, &[REDEEM, REDEEM, Check], &[(0, 5_900), (30, 5_900)]),
-    race("redeem || redeem, then refresh", CODE, &[REDEEM, REDEEM, NEWEST], &[(0, 12_000), (30, 11_000)]),
-    race("redeem || wrong verifier", CODE, &[REDEEM, Ask::Redeem(Flaw::Verifier)], &[(0, 760), (30, 760)]),
-    race("redeem || wrong client", CODE, &[REDEEM, Ask::Redeem(Flaw::Client)], &[(0, 760), (30, 760)]),
-    race("redeem || wrong redirect URI", CODE, &[REDEEM, Ask::Redeem(Flaw::Redirect)], &[(0, 760), (30, 760)]),
+    race(
+        "redeem || redeem, then refresh",
+        CODE,
+        &[REDEEM, REDEEM, NEWEST],
+        &[(0, 12_000), (30, 11_000)],
+    ),
+    race(
+        "redeem || wrong verifier",
+        CODE,
+        &[REDEEM, Ask::Redeem(Flaw::Verifier)],
+        &[(0, 760), (30, 760)],
+    ),
+    race(
+        "redeem || wrong client",
+        CODE,
+        &[REDEEM, Ask::Redeem(Flaw::Client)],
+        &[(0, 760), (30, 760)],
+    ),
+    race(
+        "redeem || wrong redirect URI",
+        CODE,
+        &[REDEEM, Ask::Redeem(Flaw::Redirect)],
+        &[(0, 760), (30, 760)],
+    ),
     // One family of refresh tokens.
-    race("refresh || the same refresh", TOKENS, &[FIRST, FIRST], &[(0, 26_000), (30, 17_000)]).clock(WINDOW, 1),
-    race("refresh || refresh with the old token", ROTATED, &[NEWEST, FIRST], &[(0, 78_000), (30, 66_000)]).clock(WINDOW, 2),
-    race("three tabs, one goes on", TOKENS, &[FIRST, FIRST, NEWEST], &[(0, 65_000), (30, 85_000)]).clock(&[30], 1).faults(1),
+    race("refresh || the same refresh", TOKENS, &[FIRST, FIRST], &[(0, 26_000), (30, 17_000)])
+        .clock(WINDOW, 1),
+    race(
+        "refresh || refresh with the old token",
+        ROTATED,
+        &[NEWEST, FIRST],
+        &[(0, 78_000), (30, 66_000)],
+    )
+    .clock(WINDOW, 2),
+    race("three tabs, one goes on", TOKENS, &[FIRST, FIRST, NEWEST], &[(0, 65_000), (30, 85_000)])
+        .clock(&[30], 1)
+        .faults(1),
     race("refresh || check", TOKENS, &[FIRST, Check], &[(0, 3_700), (30, 2_500)]).clock(WINDOW, 1),
-    race("refresh || a forged one", TOKENS, &[FIRST, Ask::Refresh(Which::First, Flaw::Family)], &[(0, 760), (30, 520)]),
-    race("refresh || another client's", ROTATED, &[NEWEST, Ask::Refresh(Which::First, Flaw::Client)], &[(0, 760), (30, 520)]),
+    race(
+        "refresh || a forged one",
+        TOKENS,
+        &[FIRST, Ask::Refresh(Which::First, Flaw::Family)],
+        &[(0, 760), (30, 520)],
+    ),
+    race(
+        "refresh || another client's",
+        ROTATED,
+        &[NEWEST, Ask::Refresh(Which::First, Flaw::Client)],
+        &[(0, 760), (30, 520)],
+    ),
     // Revocation: by a replay, or of the client or the account.
-    race("refresh || the code again", TOKENS, &[FIRST, REDEEM], &[(0, 18_000), (30, 17_000)]).clock(WINDOW, 1),
-    race("refresh || the code again || check", TOKENS, &[FIRST, REDEEM, Check], &[(0, 22_000), (30, 19_000)]),
-    race("refresh || old token || check", ROTATED, &[FIRST, NEWEST, Check], &[(0, 17_000), (30, 14_000)]).clock(&[30], 1).faults(1),
-    race("refresh || revoke with the old token", ROTATED, &[NEWEST, Revoke], &[(0, 17_000), (30, 18_000)]).clock(WINDOW, 1),
-    race("refresh || revoke || check", TOKENS, &[FIRST, Revoke, Check], &[(0, 20_000), (30, 17_000)]),
-    race("the code again || revoke || check", TOKENS, &[REDEEM, Revoke, Check], &[(0, 12_000), (30, 12_000)]),
-    race("refresh || client ended || check", TOKENS, &[FIRST, RaiseClient, Check], &[(0, 4_700), (30, 3_300)]),
-    race("refresh || account ended || check", TOKENS, &[FIRST, RaiseAccount, Check], &[(0, 4_700), (30, 3_300)]),
-    race("redeem || client ended || check", CODE, &[REDEEM, RaiseClient, Check], &[(0, 480), (30, 480)]),
-    race("redeem || account ended || check", CODE, &[REDEEM, RaiseAccount, Check], &[(0, 480), (30, 480)]),
-    race("approve || client ended, then redeem", PAGE, &[Approve, RaiseClient, REDEEM], &[(0, 840), (30, 840)]),
-    race("authorize || account ended, to tokens", &[], &[Authorize, RaiseAccount, Approve, REDEEM], &[(0, 1_800), (30, 1_800)]),
+    race("refresh || the code again", TOKENS, &[FIRST, REDEEM], &[(0, 18_000), (30, 17_000)])
+        .clock(WINDOW, 1),
+    race(
+        "refresh || the code again || check",
+        TOKENS,
+        &[FIRST, REDEEM, Check],
+        &[(0, 22_000), (30, 19_000)],
+    ),
+    race(
+        "refresh || old token || check",
+        ROTATED,
+        &[FIRST, NEWEST, Check],
+        &[(0, 17_000), (30, 14_000)],
+    )
+    .clock(&[30], 1)
+    .faults(1),
+    race(
+        "refresh || revoke with the old token",
+        ROTATED,
+        &[NEWEST, Revoke],
+        &[(0, 17_000), (30, 18_000)],
+    )
+    .clock(WINDOW, 1),
+    race(
+        "refresh || revoke || check",
+        TOKENS,
+        &[FIRST, Revoke, Check],
+        &[(0, 20_000), (30, 17_000)],
+    ),
+    race(
+        "the code again || revoke || check",
+        TOKENS,
+        &[REDEEM, Revoke, Check],
+        &[(0, 12_000), (30, 12_000)],
+    ),
+    race(
+        "refresh || client ended || check",
+        TOKENS,
+        &[FIRST, RaiseClient, Check],
+        &[(0, 4_700), (30, 3_300)],
+    ),
+    race(
+        "refresh || account ended || check",
+        TOKENS,
+        &[FIRST, RaiseAccount, Check],
+        &[(0, 4_700), (30, 3_300)],
+    ),
+    race(
+        "redeem || client ended || check",
+        CODE,
+        &[REDEEM, RaiseClient, Check],
+        &[(0, 480), (30, 480)],
+    ),
+    race(
+        "redeem || account ended || check",
+        CODE,
+        &[REDEEM, RaiseAccount, Check],
+        &[(0, 480), (30, 480)],
+    ),
+    race(
+        "approve || client ended, then redeem",
+        PAGE,
+        &[Approve, RaiseClient, REDEEM],
+        &[(0, 840), (30, 840)],
+    ),
+    race(
+        "authorize || account ended, to tokens",
+        &[],
+        &[Authorize, RaiseAccount, Approve, REDEEM],
+        &[(0, 1_800), (30, 1_800)],
+    ),
 ];

@@ -1,5 +1,5 @@
-//! Every state that can be reached, each visited once, in breadth: the first trace found to a
-//! broken invariant is a shortest one.
+//! The breadth-first search. It visits every reachable state once, so the first trace to a broken
+//! invariant is a shortest one.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
@@ -15,22 +15,21 @@ use crate::world::World;
 pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 type Set<T> = HashSet<T, BuildHasherDefault<Quick>>;
 
-/// What one exploration found.
+/// The result of one exploration.
 pub struct Report {
     pub scenario: &'static Scenario,
     pub window: u64,
     pub floor: usize,
     pub states: usize,
     pub moves: usize,
-    /// By invariant: how often it had something to judge, and the first trace that breaks it.
+    /// For each invariant: how often it applied, and the first trace that breaks it.
     pub judged: BTreeMap<&'static str, usize>,
     pub broken: BTreeMap<&'static str, String>,
-    /// Every reason for a refusal that was given, `ok` for an answer that was none, and every fate
-    /// of a commit.
+    /// Every reason of a refusal, `ok` for a success, and every fate of a commit.
     pub outcomes: HashSet<String>,
 }
 
-/// How a state was first reached.
+/// A state, with the move by which it was first reached.
 struct Node {
     parent: usize,
     taken: Option<Move>,
@@ -80,8 +79,7 @@ pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report
     report
 }
 
-/// The state the race begins in: what comes before it has happened, one request after the other and
-/// without a fault.
+/// Returns the state in which the race begins, after the preparation.
 fn prepare(world: &World, scenario: &Scenario) -> State {
     let asks: Vec<_> = scenario.before.iter().chain(scenario.racers).copied().collect();
     let mut state = State::new(&asks, 0, 0);
@@ -124,8 +122,8 @@ fn trace(nodes: &[Node], mut index: usize, last: &Move, what: &str) -> String {
     text + "    so " + what
 }
 
-/// A hash of few steps, for a build without optimization; the standard one takes most of the
-/// search's time there.
+/// A cheap hash function. In a build without optimization, the standard one takes most of the time
+/// of the search.
 #[derive(Default)]
 pub struct Quick(u64);
 

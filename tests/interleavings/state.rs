@@ -1,8 +1,8 @@
-//! One state of the model: the record, the clock, the requests under way, what the clients hold,
-//! and the history so far.
+//! One state of the model: the record, the clock, the requests under way, the credentials of the
+//! clients, and the history so far.
 //!
-//! The history is the model's own account of what happened. The predicates judge by it, and never
-//! by what the record says of itself.
+//! The history is kept by the model. The predicates judge by it, and not by the fields of the
+//! record.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -15,26 +15,26 @@ use crate::request::{Ask, Credential, Flaw, Kind, Which};
 pub struct State {
     pub record: Option<Record>,
     pub epochs: Epochs,
-    /// Seconds since the beginning, by the server's clock.
+    /// The server's clock, in seconds since the beginning.
     pub clock: i64,
     pub actors: Vec<Actor>,
-    /// Writes whose fate was not known when their requests went on.
+    /// Delayed writes, which may still be applied.
     pub pending: Vec<Late>,
-    /// Every write that was applied; that of version `n` is the `n`th.
+    /// Every applied write. Version `n` is the `n`th.
     pub history: Vec<Entry>,
-    /// What the clients hold, in the order they came to it.
+    /// The credentials of the clients, in the order in which they got them.
     pub hand: Vec<Credential>,
     pub faults: u8,
     pub ticks: u8,
 }
 
-/// A record and its version. Equal if all of it is; hashed by the version alone, for the history
-/// beside it says nearly as much.
+/// A record and its version. The hash uses the version alone, because the history beside it
+/// determines nearly as much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record(pub Stored<Grant>);
 
-/// A write that may still be applied, and what the history will then say of it. Hashed by the
-/// latter alone.
+/// A write that may still be applied, with its entry for the history. The hash uses the entry
+/// alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Late(pub Change<Grant>, pub Entry);
 
@@ -45,37 +45,37 @@ pub struct Epochs {
     pub account: u64,
 }
 
-/// One write of the record: by whom, at what record time, and what it did.
+/// One write of the record: its request, its record time, and its effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     pub by: Name,
-    /// The latest time that any write up to this one was decided at.
+    /// The latest time at which a write up to this one was decided.
     pub at: i64,
     pub wrote: GrantState,
-    /// The refresh token whose first use this was.
+    /// The refresh token that the write used for the first time.
     pub rotated: Option<Credential>,
-    /// The epochs its request had read.
+    /// The epochs that its request had read.
     pub epochs: Epochs,
 }
 
-/// A request: an actor, and whether it is its second try. Each has entropy of its own. Traces call
-/// the actors A, B, C, in the order of the scenario.
+/// A request: an actor, and whether this is its retry. Each has its own entropy. Traces name the
+/// actors A, B, C, in the order of the scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name {
     pub actor: usize,
     pub retried: bool,
 }
 
-/// Somebody who makes one request, and may make it once more if it was not answered.
+/// A sender of one request, which is sent once more if it was not answered.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Actor {
     pub ask: Ask,
     pub presented: Option<Credential>,
     pub retried: bool,
-    /// How often the request was decided before.
+    /// The number of earlier decisions of the request.
     pub attempt: u8,
     pub step: Step,
-    /// The answers that left: of the request, and of its retry.
+    /// The responses that left, to the request and to its retry.
     pub left: [Option<Answer>; 2],
     /// Whether the request began after a revocation had been acknowledged.
     pub began_revoked: bool,
@@ -86,19 +86,19 @@ pub struct Actor {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Ready,
-    /// Has read the clock and the grant.
+    /// The request has read the clock and the grant.
     HasGrant {
         grant: Option<Record>,
         now: i64,
     },
-    /// Has read all that the decision is made on.
+    /// The request has read everything that the decision needs.
     Loaded(Basis),
-    /// Has an answer that may leave.
+    /// The response may leave.
     Answering(Answer),
     Over,
 }
 
-/// What a decision is made on.
+/// The input of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Basis {
     pub grant: Option<Record>,
@@ -135,7 +135,7 @@ impl Hash for Late {
 }
 
 impl Answer {
-    /// A refusal after which the same request may be sent again.
+    /// Returns whether the same request may be sent again after this refusal.
     pub fn is_retryable(&self) -> bool {
         let unavailable = Some(ErrorCode::TemporarilyUnavailable);
         matches!(self, Self::No(reason) if reason.code(Endpoint::Token) == unavailable)
@@ -163,7 +163,7 @@ impl Actor {
         }
     }
 
-    /// Whether it is a redemption, or a refresh, with nothing wrong in the request itself.
+    /// Returns whether the request is a redemption without a flaw.
     pub fn redeems(&self) -> bool {
         self.ask == Ask::Redeem(Flaw::None)
     }
@@ -196,7 +196,7 @@ impl State {
         Name { actor, retried: self.actors[actor].retried }
     }
 
-    /// The credential that this would present now, if the clients hold one.
+    /// Returns the credential that the request would present now, if the clients hold one.
     pub fn pick(&self, ask: Ask) -> Option<Credential> {
         let mut held =
             self.hand.iter().copied().filter(|credential| Some(credential.kind) == ask.presents());
@@ -206,7 +206,7 @@ impl State {
         }
     }
 
-    /// Every credential of this kind that has left the server, whether or not it arrived.
+    /// Returns every credential of this kind that left the server, whether or not it arrived.
     pub fn disclosed(&self, kind: Kind) -> impl Iterator<Item = Credential> {
         let left = self.actors.iter().flat_map(Actor::answers).flat_map(Answer::disclosed);
         let mut all: Vec<_> = left.copied().filter(|credential| credential.kind == kind).collect();
@@ -219,41 +219,44 @@ impl State {
         self.record.as_ref().is_some_and(|record| matches!(record.state(), GrantState::Revoked(_)))
     }
 
-    /// The epochs that stood when the consent page was built.
+    /// Returns the epochs at the time of the consent page.
     pub fn page(&self) -> Option<Epochs> {
         self.history.first().map(|page| page.epochs)
     }
 
-    /// Whether somebody has been told that the grant is over, or an epoch was raised after its
+    /// Returns whether a response reported the end of the grant, or an epoch was raised after its
     /// consent page.
     pub fn is_revocation_acknowledged(&self) -> bool {
-        let tells = |answer: &Answer| matches!(answer, Answer::No(reason) if reason.revokes() || *reason == Reason::GrantRevoked);
+        let ended = |answer: &Answer| match answer {
+            Answer::No(reason) => reason.revokes() || *reason == Reason::GrantRevoked,
+            _ => false,
+        };
         let denied = |answer: &Answer| *answer == Answer::No(Reason::AccessDenied);
         let done = |actor: &Actor| {
             actor.ask == Ask::Revoke
                 && actor.answers().any(|answer| matches!(answer, Answer::Yes(_)))
         };
-        self.actors.iter().flat_map(Actor::answers).any(|answer| tells(answer) || denied(answer))
+        self.actors.iter().flat_map(Actor::answers).any(|answer| ended(answer) || denied(answer))
             || self.actors.iter().any(done)
             || self.page().is_some_and(|page| page != self.epochs)
     }
 
-    /// The history of the record as it was at this version.
+    /// Returns the history of the record at this version.
     pub fn history_of(&self, version: Option<Version>) -> &[Entry] {
         let (Some(version), Some(Record(now))) = (version, &self.record) else { return &[] };
         // A record begins with any version, and each write after it takes the next one.
-        let later = usize::try_from(now.version.0.wrapping_sub(version.0)).unwrap_or(usize::MAX);
-        &self.history[..self.history.len() - later]
+        let newer = usize::try_from(now.version.0.wrapping_sub(version.0)).unwrap_or(usize::MAX);
+        &self.history[..self.history.len() - newer]
     }
 
-    /// Applies a write if the version still matches, and says whether it did.
+    /// Applies a write if the version still matches, and returns whether it did.
     pub fn apply(&mut self, write: &Change<Grant>, entry: Entry) -> bool {
         if self.record.as_ref().map(Record::version) != write.seen() {
             return false;
         }
         self.record = Some(Record(write.stored()));
         self.history.push(entry);
-        // Whatever was pending had seen an older version, and can never land.
+        // A delayed write had seen an older version, so it can no longer be applied.
         self.pending.clear();
         true
     }

@@ -1,8 +1,8 @@
-//! One request as a step machine, and all that can happen next in a state.
+//! One request as a step machine, and all possible next moves of a state.
 //!
 //! A request reads the clock and the grant, then client and account, decides and commits, and its
-//! answer leaves. Between any two of these steps everything else may happen: other requests, a late
-//! commit, the clock. Nothing here judges.
+//! response leaves. Between any two of these steps, other requests, a delayed commit or the clock
+//! can move. This module does not judge.
 
 use std::fmt;
 
@@ -12,30 +12,31 @@ use crate::request::{Ask, Credential};
 use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};
 use crate::world::{Question, World};
 
-/// As often as the library's own driver decides one request.
+/// The attempts of the library's driver for one request.
 const ATTEMPTS: u8 = 4;
 
-/// What became of a commit, and what the request was told. All but the first three are faults.
+/// The fate of a commit, and its report to the request. All but the first three are faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// There was nothing to write.
+    /// No write.
     Unwritten,
     Done,
-    /// The version had moved.
+    /// Not applied, because the version had changed.
     Conflict,
-    /// Applied, but reported as a conflict: a client library retried its own write.
+    /// Applied, and reported as a conflict, as if a client library repeated its own write.
     AppliedConflict,
-    /// Applied, but the acknowledgement was lost; or the server crashed before the answer.
+    /// Applied, and reported as an error: the acknowledgement was lost, or the server crashed
+    /// before its response.
     AppliedError,
-    /// Not applied; or the server crashed before the commit.
+    /// Not applied, and reported as an error: the write was lost, or the server crashed before it.
     Dropped,
-    /// Not applied yet; the request saw an error.
+    /// Delayed, and reported as an error.
     LateError,
-    /// Not applied yet; the request saw a conflict.
+    /// Delayed, and reported as a conflict.
     LateConflict,
 }
 
-/// One thing that happened.
+/// One event of a run.
 #[derive(Clone)]
 pub enum Move {
     ReadGrant {
@@ -71,11 +72,11 @@ pub struct Decided {
     pub again: bool,
     pub wrote: Option<GrantState>,
     pub fate: Fate,
-    /// What may leave now; nothing if the request is decided again.
+    /// The response, or `None` if the request is decided again.
     pub answer: Option<Answer>,
 }
 
-/// Every move that is possible in this state, and where it leads.
+/// Returns every possible move of this state, with its next state.
 pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
     let mut next: Vec<_> =
         (0..state.actors.len()).flat_map(|index| steps_of(world, state, index)).collect();
@@ -95,7 +96,7 @@ pub fn successors(world: &World, state: &State) -> Vec<(Move, State)> {
     next
 }
 
-/// Every move of this actor; where nothing goes wrong, the first.
+/// Returns every move of this actor. The first one is without a fault.
 pub fn steps_of(world: &World, state: &State, index: usize) -> Vec<(Move, State)> {
     let actor = &state.actors[index];
     match &actor.step {
@@ -119,9 +120,10 @@ fn raise(state: &State, index: usize) -> (Move, State) {
     (Move::Raise(ask), after)
 }
 
-/// Begins an attempt: nothing if the clients do not hold yet what the request presents.
+/// Begins an attempt. Returns `None` if the clients do not hold the credential of the request yet.
 fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State)> {
-    let (by, now) = (state.name(index), state.clock);
+    let by = state.name(index);
+    let now = state.clock;
     let mut after = state.clone();
     let actor = &mut after.actors[index];
     let ask = actor.ask;
@@ -143,7 +145,7 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
         now,
         version: grant.as_ref().map(Record::version),
     };
-    // Where no epoch is ever raised it does not matter when client and account are read.
+    // If no epoch is ever raised, the time at which client and account are read does not matter.
     actor.step = if world.raises {
         Step::HasGrant { grant, now }
     } else {
@@ -152,7 +154,7 @@ fn read_grant(world: &World, state: &State, index: usize) -> Option<(Move, State
     Some((read, after))
 }
 
-/// Whether W has passed, on record time, since the first use of this refresh token.
+/// Returns whether W has passed, by record time, since the first use of this refresh token.
 fn is_outside(state: &State, presented: Option<Credential>, window: i64) -> bool {
     let first_use =
         state.history.iter().find(|entry| entry.rotated.is_some() && entry.rotated == presented);
@@ -169,10 +171,13 @@ fn read_epochs(state: &State, index: usize) -> (Move, State) {
     (Move::ReadStanding { by: state.name(index) }, after)
 }
 
-/// Decides, and commits in every way that can go.
+/// Decides the request, and commits with every possible fate.
 fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Move, State)> {
-    let (actor, by) = (&state.actors[index], state.name(index));
-    let (ask, presented, attempt) = (actor.ask, actor.presented, actor.attempt);
+    let actor = &state.actors[index];
+    let by = state.name(index);
+    let ask = actor.ask;
+    let presented = actor.presented;
+    let attempt = actor.attempt;
     let decision = world.decide(Question { ask, presented, by, attempt, basis: basis.clone() });
     let wrote = decision.write.as_ref().map(|write| write.record().state());
     let each = fates(state, decision.write.as_ref()).into_iter().map(|fate| {
@@ -206,8 +211,8 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     each.collect()
 }
 
-/// In which ways this commit can go. An unasked conflict is not one of them: a store never reports
-/// one (LAW 2).
+/// Returns the possible fates of this commit. A store never reports a conflict without a cause
+/// (LAW 2).
 fn fates(state: &State, write: Option<&Change<Grant>>) -> Vec<Fate> {
     let version = state.record.as_ref().map(Record::version);
     let (sound, faulty): (Fate, &[Fate]) = match write {
@@ -242,9 +247,10 @@ fn settle_write(after: &mut State, fate: Fate, write: &Change<Grant>, entry: Ent
     }
 }
 
-/// What the history will say of this write when it is applied.
+/// Returns the entry of the history for this write.
 fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> Entry {
-    let (actor, reached) = (&state.actors[index], write.record().state());
+    let actor = &state.actors[index];
+    let reached = write.record().state();
     let rotated = actor
         .presented
         .filter(|_| matches!(actor.ask, Ask::Refresh(..)) && reached == GrantState::Active);
@@ -253,12 +259,12 @@ fn entry(state: &State, index: usize, basis: &Basis, write: &Change<Grant>) -> E
     Entry { by: state.name(index), at, wrote: reached, rotated, epochs: basis.epochs }
 }
 
-/// The answer leaves: it arrives, or is lost. A client that was not answered may send the same
+/// The response leaves, and arrives or is lost. A client without a response may send the same
 /// request once more.
 fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
     let mut next = Vec::new();
-    let (by, can_be_lost) =
-        (state.name(index), state.faults > 0 && state.actors[index].ask != Ask::Check);
+    let by = state.name(index);
+    let can_be_lost = state.faults > 0 && state.actors[index].ask != Ask::Check;
     for arrives in [true, false].into_iter().filter(|arrives| *arrives || can_be_lost) {
         let mut after = state.clone();
         let actor = &mut after.actors[index];
@@ -281,7 +287,7 @@ fn leave(state: &State, index: usize, answer: &Answer) -> Vec<(Move, State)> {
 }
 
 impl Decided {
-    /// Whether it takes the request for a replay, and revokes.
+    /// Returns whether the decision is a replay that revokes.
     pub fn replays(&self) -> bool {
         self.wrote == Some(GrantState::Revoked(RevocationCause::Replay))
     }

@@ -1,5 +1,5 @@
-//! What one exploration has around its states: the scenario's policy, the clients, the credentials'
-//! texts; and the real decisions, made on a state.
+//! The constant surroundings of an exploration: the policy, the clients, the texts of credentials,
+//! and the real decisions on a state.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::support::{T, app, policy};
 pub struct World {
     pub window: i64,
     pub ticks: &'static [i64],
-    /// Whether an epoch is raised, so that it matters when client and account are read.
+    /// Whether an epoch is raised, so that the time at which client and account are read matters.
     pub raises: bool,
     policy: Policy,
     other: Arc<Client>,
@@ -28,10 +28,10 @@ pub struct World {
     decisions: RefCell<Map<Question, Rc<Decision>>>,
 }
 
-/// Who asks when the model itself does; no scenario has so many actors.
+/// The actor of the model's own questions, beyond the actors of every scenario.
 const PROBE: usize = 20;
 
-/// All that a decision is a function of.
+/// All inputs of a decision.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Question {
     pub ask: Ask,
@@ -41,7 +41,7 @@ pub struct Question {
     pub basis: Basis,
 }
 
-/// A decision: what it writes, and what it answers when that is done, or when nobody knows.
+/// A decision: its write, and its responses if the write is done or its fate is unknown.
 pub struct Decision {
     pub write: Option<Change<Grant>>,
     pub done: Answer,
@@ -49,14 +49,14 @@ pub struct Decision {
 }
 
 impl Question {
-    /// The model's own: what would be said to this credential now?
+    /// Returns the model's own question: the response to this credential now.
     fn probe(ask: Ask, presented: Credential, state: &State) -> Self {
         let by = Name { actor: PROBE, retried: false };
         let basis = Basis { grant: state.record.clone(), now: state.clock, epochs: state.epochs };
         Self { ask, presented: Some(presented), by, attempt: 0, basis }
     }
 
-    /// The moment of a request's attempt: the same entropy at each, the clock as read.
+    /// Returns the moment of an attempt: the same entropy at each attempt, and the clock as read.
     fn moment(&self) -> Moment {
         let seed =
             u8::try_from(self.by.actor * 2 + usize::from(self.by.retried)).expect("few requests");
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// The grant that the request's real keys name, if that is the one on record.
+    /// Returns the grant that the request's real keys name, if it is the recorded one.
     pub fn load_grant(&self, question: &Question, record: Option<&Record>) -> Option<Record> {
         let known = self.keys.borrow().get(question).copied();
         let named = known.unwrap_or_else(|| {
@@ -106,9 +106,9 @@ impl World {
         record.filter(|record| Some(record.0.record.id()) == named).cloned()
     }
 
-    /// The real decision of this request on what it has loaded, for each report that the store can
-    /// make of its write. Equal arguments give equal decisions, so it is kept; the step machine
-    /// takes of it only what the report allows.
+    /// Returns the real decision of this request on its loaded records, for each report of the
+    /// store about its write. Equal inputs give equal decisions, so decisions are cached. The step
+    /// machine uses only the part that the report allows.
     pub fn decide(&self, question: Question) -> Rc<Decision> {
         if let Some(known) = self.decisions.borrow().get(&question) {
             return Rc::clone(known);
@@ -156,19 +156,20 @@ impl World {
         Loaded { grant, client, account, ..Loaded::default() }
     }
 
-    /// Whether the resource check accepts this access token in this state.
+    /// Returns whether the resource check accepts this access token in this state.
     pub fn validates(&self, state: &State, token: Credential) -> bool {
         matches!(self.decide(Question::probe(Ask::Check, token, state)).done, Answer::Yes(_))
     }
 
-    /// Whether a refresh with this token would advance the grant in this state.
+    /// Returns whether a refresh with this token would advance the grant in this state.
     pub fn advances(&self, state: &State, token: Credential) -> bool {
         let probe =
             self.decide(Question::probe(Ask::Refresh(Which::First, Flaw::None), token, state));
         probe.write.as_ref().is_some_and(|write| write.record().state() == GrantState::Active)
     }
 
-    /// Whether no access token that ever left validates and no refresh token advances the grant.
+    /// Returns whether no access token that left validates, and no refresh token advances the
+    /// grant.
     pub fn is_dead(&self, state: &State) -> bool {
         !state.disclosed(Kind::Access).any(|token| self.validates(state, token))
             && !state.disclosed(Kind::Refresh).any(|token| self.advances(state, token))
@@ -180,7 +181,7 @@ impl World {
         found.map(|(_, text)| text.clone()).unwrap_or_default()
     }
 
-    /// The name of a credential, new if its text is.
+    /// Returns the name of a credential. A new text gets a new name.
     fn credential(&self, kind: Kind, text: String) -> Credential {
         let mut texts = self.texts.borrow_mut();
         if let Some((known, _)) = texts.iter().find(|(_, known)| *known == text) {

@@ -1,4 +1,4 @@
-//! A client of each kind, made as an operator, a registration or a document makes it.
+//! A client of each kind, as an operator, a registration or a document creates it.
 
 use grantcore::{
     ApplicationType, Authentication, Client, ClientDescription, Digest, GrantTypes, LoopbackPorts,
@@ -12,7 +12,7 @@ use crate::support::{CALLBACK, Granted, World, app, policy, web};
 
 const NOTHING: GrantTypes = GrantTypes { authorization_code: false, refresh_token: false };
 
-/// What a slow hash looks like. The host verifies it.
+/// The form of a slow hash, which the host verifies.
 const SLOW_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0$RdescudvJCsgt3ub+b4dWRWJTmaaJObG";
 
@@ -39,7 +39,7 @@ fn of_the_operator() -> Vec<(&'static str, Client)> {
     ]
 }
 
-/// Asks for introspection and has no code flow.
+/// Returns a resource server's client, without a code flow.
 fn introspecting() -> Client {
     let secret = StoredSecret::Digest(Digest::of(b"a secret of the operator's choice"));
     Client::confidential("resource-server", SecretMethod::Post, secret)
@@ -52,7 +52,7 @@ fn restricted_by_the_operator() -> Client {
     app().edit().grant_types(NOTHING).build().unwrap()
 }
 
-/// With everything that an operator can state.
+/// Returns a client with every field that an operator can set.
 fn described() -> Client {
     let page = |name: &str| Some(format!("https://app.example/{name}"));
     let mut description = ClientDescription::default();
@@ -92,15 +92,15 @@ fn of_themselves() -> Vec<(&'static str, Client)> {
     ]
 }
 
-/// Registered where registrations cannot be managed.
+/// Returns a registration of a server without management of registrations.
 fn unmanaged() -> Client {
     let rules = RegistrationRules::default().with_management(false);
     let world = World::with(policy().registration(rules));
-    let told = world.registered(&metadata());
-    world.client(told["client_id"].as_str().unwrap()).unwrap()
+    let registered = world.registered(&metadata());
+    world.client(registered["client_id"].as_str().unwrap()).unwrap()
 }
 
-/// Under everything that an operator can lay on a client.
+/// Returns a client with every restriction that an operator can set.
 fn restricted() -> Client {
     let (world, own) = managed(&confidential());
     let edited = world.client(&own.id).unwrap().edit();
@@ -115,7 +115,7 @@ fn restricted() -> Client {
         .unwrap()
 }
 
-/// Lives longer, for it has a grant.
+/// Returns a client whose lifetime was extended by a grant.
 fn renewed() -> Client {
     let (world, own) = managed(&metadata());
     let before = world.client(&own.id).unwrap();

@@ -1,4 +1,5 @@
-//! Records whose fields contradict each other. No constructor makes them, and none is read.
+//! Tests of records whose fields contradict each other. No constructor creates them, and they are
+//! not decoded.
 
 use serde_json::{Value, json};
 
@@ -47,10 +48,14 @@ fn i31_no_grant_has_a_subject_without_its_epoch() {
 }
 
 #[test]
-fn i31_a_client_that_no_builder_makes_is_refused() {
+fn i31_a_client_that_no_builder_creates_is_refused() {
     let flow = |name: &str| format!("/kind/public/{name}");
     assert_refused("client-public", &flow("redirect_uris"), json!([]), "redirect_uris has no URI");
-    let flow = json!({ "redirect_uris": ["https://a.example/"], "loopback_ports": null, "refresh_tokens": true });
+    let flow = json!({
+        "redirect_uris": ["https://a.example/"],
+        "loopback_ports": null,
+        "refresh_tokens": true,
+    });
     let error = "unknown field `code_flow`";
     let more = json!({ "code_flow": flow, "redirect_uris": ["https://a.example/"] });
     assert_refused("client-public", "/kind/public", more, error);

@@ -1,10 +1,10 @@
-//! Damaged records: what is cut short is refused, and nothing that is read panics or is another
-//! thing when it is read again.
+//! Tests of damaged records. A truncated record is refused. Decoding never panics, and a record
+//! that is decoded encodes and decodes to itself.
 
 use crate::records;
 
 #[test]
-fn i31_a_record_that_is_cut_short_is_refused() {
+fn i31_a_truncated_record_is_refused() {
     for (name, record) in records() {
         let text = record.write();
         for (end, _) in text.char_indices() {
@@ -24,7 +24,7 @@ fn i31_a_record_that_is_cut_short_is_refused() {
     }
 }
 
-/// Each bit of each byte.
+/// Flips each bit of each byte.
 #[test]
 fn i31_one_damaged_byte_of_text_never_panics() {
     for (name, record) in records() {

@@ -1,5 +1,5 @@
-//! The golden files: what was written once is written today, byte for byte, and read as it was
-//! meant.
+//! Tests of the golden files: a record is encoded today as in its file, byte for byte, and its file
+//! is decoded to it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,14 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::records;
 
-const BLESS: &str = "The format of records is fixed: unless what a test does to make this record has changed, this is a new schema and needs a new \
-     number. Only then write the files anew with\n\n    GRANTCORE_BLESS=1 cargo test -p grantcore --test records\n\nand look at what has changed.";
+const BLESS: &str = "The format of records is fixed. Unless the steps that make this record have \
+     changed, this is a new schema and needs a new number. Only then write the files anew \
+     with\n\n    \
+     GRANTCORE_BLESS=1 cargo test -p grantcore --test records\n\nand review the change.";
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
 }
 
-/// What is in a golden file.
+/// Returns the text of a golden file.
 pub(crate) fn stored(name: &str) -> String {
     let path = folder().join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -34,17 +36,18 @@ fn bless(name: &str, text: &str) {
 }
 
 #[test]
-fn i31_todays_code_writes_what_was_written_once() {
+fn i31_records_are_encoded_as_in_the_golden_files() {
     for (name, record) in records() {
-        let (file, text) = (format!("{name}.json"), record.write());
+        let file = format!("{name}.json");
+        let text = record.write();
         bless(&file, &text);
         assert_eq!(stored(&file), text, "{file}. {BLESS}");
     }
 }
 
-/// A format without names: here the order of fields and variants is what is pinned.
+/// A binary format without names pins the order of fields and variants.
 #[test]
-fn i31_todays_code_writes_the_same_in_binary() {
+fn i31_records_are_encoded_the_same_in_binary() {
     let text = records().iter().fold(String::new(), |mut text, (name, record)| {
         writeln!(text, "{name} {}", STANDARD.encode(record.write_binary())).unwrap();
         text
@@ -58,7 +61,7 @@ fn i31_todays_code_writes_the_same_in_binary() {
 }
 
 #[test]
-fn i31_what_was_written_once_is_read_today_and_written_back_as_it_was() {
+fn i31_golden_files_are_decoded_and_encoded_unchanged() {
     for (name, record) in records() {
         let text = stored(&format!("{name}.json"));
         let read = record.read(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -70,7 +73,7 @@ fn i31_what_was_written_once_is_read_today_and_written_back_as_it_was() {
 }
 
 #[test]
-fn i31_each_file_is_of_a_record_that_is_proved() {
+fn i31_each_golden_file_belongs_to_a_tested_record() {
     let mut known: Vec<_> = records().iter().map(|(name, _)| format!("{name}.json")).collect();
     known.push("postcard.txt".to_owned());
     known.sort();

@@ -1,4 +1,4 @@
-//! A grant in each phase, made as a server makes it.
+//! A grant in each phase, as a server creates it.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ pub(crate) fn windowed() -> PolicyBuilder {
     policy().replay_window(Duration::from_secs(30))
 }
 
-/// The record of the world's only grant.
+/// Returns the record of the world's only grant.
 pub(crate) fn only(world: &World) -> Grant {
     let [stored] = &*world.grants() else { panic!("one grant") };
     Grant::clone(&stored.record)
 }
 
-/// What a flow leaves behind in a world of this policy.
+/// Runs a flow in a world with this policy, and returns its grant.
 fn after(policy: PolicyBuilder, flow: impl Fn(&World)) -> Grant {
     let world = World::with(policy);
     flow(&world);
     only(&world)
 }
 
-/// The same, with tokens that were just redeemed.
+/// Redeems tokens, runs a flow, and returns the grant.
 fn active(policy: PolicyBuilder, flow: impl Fn(&World, Granted)) -> Grant {
     after(policy, |world| {
         let code = world.code(&Params::authorize());
@@ -72,8 +72,8 @@ fn begun() -> Vec<(&'static str, Grant)> {
         (
             "grant-code-issued-for-less",
             after(policy(), |world| {
-                let asked = Params::authorize().without("redirect_uri").set("resource", MCP);
-                let ticket = world.page(&asked).into_ticket();
+                let params = Params::authorize().without("redirect_uri").set("resource", MCP);
+                let ticket = world.page(&params).into_ticket();
                 world.at(5);
                 let location =
                     world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
@@ -160,7 +160,7 @@ fn over() -> Vec<(&'static str, Grant)> {
     ]
 }
 
-/// A client that registered for codes alone.
+/// Returns a grant of a client that is registered for the code grant alone.
 fn without_refresh() -> Grant {
     after(policy(), |world| {
         let types = GrantTypes { authorization_code: true, refresh_token: false };
@@ -169,15 +169,16 @@ fn without_refresh() -> Grant {
     })
 }
 
-/// Access tokens for all of the grant and for parts of it, and a redirect URI with a port of its
-/// own.
+/// Returns a grant with access tokens for the whole grant and for parts of it, and with a redirect
+/// URI of another port.
 fn several_tokens() -> Grant {
     let policy = policy().resource(NOTES, "read admin").default_resource(MCP);
     after(policy, |world| {
-        let (own, sent) = ("http://127.0.0.1/cb", "http://127.0.0.1:50123/cb");
+        let own = "http://127.0.0.1/cb";
+        let sent = "http://127.0.0.1:50123/cb";
         world.put(Client::public("app").redirect_uri(own).build().unwrap());
-        let asked = Params::authorize().set("redirect_uri", sent).set("scope", "read write admin");
-        let code = world.code(&asked.and("resource", MCP).and("resource", NOTES));
+        let params = Params::authorize().set("redirect_uri", sent).set("scope", "read write admin");
+        let code = world.code(&params.and("resource", MCP).and("resource", NOTES));
         let first = Granted::of(
             &world.token(&Params::redeem(&code).set("redirect_uri", sent).set("resource", MCP)),
         );

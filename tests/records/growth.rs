@@ -1,4 +1,4 @@
-//! A record does not grow with use: storage is for what is alive, not for what was.
+//! Tests that a record does not grow with use.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::support::{World, policy};
 
 const OFTEN: u64 = 10_000;
 
-/// The record's bytes, in text and in binary, after each of so many refreshes, one every so many
-/// seconds.
+/// Returns the size of the record, in text and in binary, after each of `times` refreshes, one
+/// every `every` seconds.
 fn sizes(policy: PolicyBuilder, every: u64, times: u64) -> Vec<(usize, usize)> {
     let world =
         World::with(policy.limits(Limits::default().with_token_requests_per_minute(u32::MAX)));
@@ -47,8 +47,7 @@ fn i31_a_record_is_as_small_at_the_end_of_its_life() {
     }
 }
 
-/// The access tokens that are alive are kept, 32 at most; then each new one takes an old one's
-/// place.
+/// A record holds the valid access tokens, at most 32. Then each new token replaces the oldest.
 #[test]
 fn i31_a_record_refreshed_every_second_is_as_small_as_its_access_tokens_alive() {
     for policy in [policy(), windowed()] {
@@ -60,7 +59,7 @@ fn i31_a_record_refreshed_every_second_is_as_small_as_its_access_tokens_alive() 
     }
 }
 
-/// Where a new access token is the end of the one before, there is only one.
+/// If a new access token ends the previous one, the record holds only one.
 #[test]
 fn i31_a_record_that_keeps_one_access_token_is_small_however_often_it_is_refreshed() {
     for policy in [policy(), windowed()] {
@@ -70,9 +69,9 @@ fn i31_a_record_that_keeps_one_access_token_is_small_however_often_it_is_refresh
     }
 }
 
-/// A replay that is answered again inside the window writes nothing.
+/// A replay inside the window writes nothing.
 #[test]
-fn i31_an_answer_given_again_does_not_change_the_record() {
+fn i31_a_replay_in_the_window_does_not_change_the_record() {
     let world = World::with(windowed().replay_window(Duration::from_secs(3600)));
     let first = world.tokens();
     world.refreshed(first.refresh());

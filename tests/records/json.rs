@@ -1,9 +1,8 @@
-//! JSON as a text of members in an order, for what a map by name cannot say.
+//! JSON as a text with the members in a given order, which a map by name cannot express.
 
 use serde_json::Value;
 
-/// The same value, with the members of each object in the order of their names or the other way
-/// round.
+/// Returns the text of a value, with the members of each object in ascending or descending order.
 pub(crate) fn ordered(value: &Value, backwards: bool) -> String {
     let inner = |value: &Value| ordered(value, backwards);
     match value {
@@ -30,7 +29,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The place of every object within, itself first, as JSON pointers.
+/// Returns the JSON pointers of all objects in a value, the value itself first.
 pub(crate) fn objects(value: &Value) -> Vec<String> {
     fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
         match value {

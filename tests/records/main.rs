@@ -1,5 +1,5 @@
-//! I31: what a store keeps is read again as it was, today and by every later version, or not at
-//! all. The rule stands in `src/schema.rs`.
+//! Tests of I31: a stored record is decoded unchanged, today and by every later version, or it is
+//! refused. `src/schema.rs` has the rule.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ mod walks;
 
 use grantcore::{Client, Grant};
 
-/// A record of either table.
+/// A grant or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Record {
     Grant(Box<Grant>),
@@ -31,7 +31,7 @@ enum Record {
 }
 
 impl Record {
-    /// Reads another record of this table.
+    /// Decodes another record of the same table.
     fn read(&self, text: &str) -> serde_json::Result<Self> {
         match self {
             Self::Grant(_) => serde_json::from_str(text).map(Self::Grant),
@@ -73,7 +73,7 @@ impl From<Client> for Record {
     }
 }
 
-/// One record of each kind, by the name of its file.
+/// Returns one record of each kind, with the name of its file.
 fn records() -> Vec<(&'static str, Record)> {
     let grants = grants::grants().into_iter().map(|(name, grant)| (name, grant.into()));
     grants

@@ -1,12 +1,12 @@
-//! The rule of the format, on every golden record: newer, unknown, missing, twice, in another
-//! order.
+//! Tests of the format's rule with every golden record: newer schemas, unknown, missing and
+//! repeated fields, and another order.
 
 use serde_json::{Map, Value, json};
 
 use crate::json::{objects, ordered};
 use crate::{Record, records};
 
-/// Each record with its parsed text.
+/// Returns each record with its parsed text.
 fn parsed() -> impl Iterator<Item = (&'static str, Record, Value)> {
     records().into_iter().map(|(name, record)| {
         let value = serde_json::from_str(&record.write()).unwrap();
@@ -43,7 +43,7 @@ fn i31_a_newer_record_is_refused_for_its_schema_whatever_else_is_in_it() {
     }
 }
 
-/// What the schema is not: another number, no number, none at all.
+/// The schema is another number, not a number, or missing.
 #[test]
 fn i31_a_record_without_its_schema_is_refused() {
     for (name, record, _) in parsed() {
@@ -94,7 +94,7 @@ fn i31_an_unknown_field_is_refused_at_any_depth() {
     }
 }
 
-/// Those too that may be `null`: nothing that is lost on the way is taken for nothing.
+/// Fields that may be `null` are required too, so that a lost field is not taken for `null`.
 #[test]
 fn i31_a_record_without_one_of_its_fields_is_refused() {
     for (name, record, value) in parsed() {
@@ -110,9 +110,9 @@ fn i31_a_record_without_one_of_its_fields_is_refused() {
     }
 }
 
-/// The fields that may say nothing say it with `null`, and no others may.
+/// Only the fields of this list may be `null`.
 #[test]
-fn i31_only_what_may_be_nothing_is_nothing() {
+fn i31_only_optional_fields_may_be_null() {
     let may_be = [
         "state",
         "replay_window",
@@ -129,8 +129,8 @@ fn i31_only_what_may_be_nothing_is_nothing() {
                 let mut emptied = value.clone();
                 members(&mut emptied, &at).insert(field.clone(), Value::Null);
                 let is_description = at == "/description" && field != "contacts";
-                // What a token is for, and what a grant is for, is never nothing; only a client's
-                // own limit may be.
+                // The scope of a token or a grant is never `null`. Only the limit of a client may
+                // be.
                 let is_limit = field != "scope" || matches!(record, Record::Client(_));
                 let is_restriction = at == "/restrictions";
                 let allowed = old.is_null()
@@ -148,7 +148,7 @@ fn i31_only_what_may_be_nothing_is_nothing() {
 }
 
 #[test]
-fn i31_a_variant_that_is_unknown_is_refused() {
+fn i31_an_unknown_variant_is_refused() {
     let choices = [
         "status",
         "cause",
@@ -184,7 +184,7 @@ fn i31_a_variant_that_is_unknown_is_refused() {
 }
 
 #[test]
-fn i31_a_field_that_is_there_twice_is_refused() {
+fn i31_a_repeated_field_is_refused() {
     for (name, record, value) in parsed() {
         for field in value.as_object().unwrap().keys() {
             let member = format!("{}:{},", Value::from(field.as_str()), value[field]);
@@ -199,10 +199,9 @@ fn i31_a_field_that_is_there_twice_is_refused() {
     }
 }
 
-/// A database that looks inside may hand the members back in an order of its own, and with spaces
-/// between.
+/// A database that stores JSON may return the members in another order, and with spaces.
 #[test]
-fn i31_the_order_of_members_means_nothing() {
+fn i31_the_order_of_members_is_ignored() {
     for (name, record, value) in parsed() {
         for text in [ordered(&value, false), ordered(&value, true), format!("{value:#}")] {
             assert_eq!(
@@ -213,7 +212,7 @@ fn i31_the_order_of_members_means_nothing() {
     }
 }
 
-/// No number in a text that a reader of floating-point numbers would change.
+/// No number is one that a parser of floating-point numbers would change.
 #[test]
 fn i31_numbers_are_safe_in_any_json() {
     fn numbers(value: &Value) -> Vec<u64> {

@@ -1,4 +1,5 @@
-//! Whatever a flow makes of a record, reading what was written gives it again.
+//! Property tests of records: after any sequence of steps, every record is decoded from its
+//! encoding unchanged.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -21,8 +22,8 @@ const NOTES: &str = "https://notes.example/";
 const SCOPES: [&str; 5] = ["read", "write", "read write", "admin read", "read write admin"];
 const RESOURCES: [&[&str]; 3] = [&[MCP], &[NOTES], &[MCP, NOTES]];
 
-/// One step of a walk. Tokens are named by how long ago they were had, so that replays are among
-/// them.
+/// One step of a walk. It names a credential by its age, counted in issued ones, so that replays
+/// occur.
 #[derive(Clone, Debug)]
 enum Step {
     Authorize { scope: usize, resources: usize, state: Option<String>, sent: bool },
@@ -32,12 +33,12 @@ enum Step {
     Revoke { ago: usize, refresh: bool },
     End { ago: usize, by: usize },
     Register { name: String, confidential: bool },
-    Stand { ago: usize, active: bool },
+    SetStatus { ago: usize, active: bool },
     Delete { ago: usize },
     At(u64),
 }
 
-/// Any characters, of any plane, controls and quotes included.
+/// Generates text with any characters of any plane, including control characters and quotes.
 fn text() -> impl Strategy<Value = String> {
     vec(any::<char>(), 0..12).prop_map(|chars| chars.into_iter().collect())
 }
@@ -47,21 +48,26 @@ fn step() -> impl Strategy<Value = Step> {
     let some = |limit: usize| proptest::option::of(0..limit);
     prop_oneof![
         4 => (0..SCOPES.len(), 0..RESOURCES.len(), proptest::option::of(text()), any::<bool>())
-            .prop_map(|(scope, resources, state, sent)| Step::Authorize { scope, resources, state, sent }),
+            .prop_map(|(scope, resources, state, sent)| {
+                Step::Authorize { scope, resources, state, sent }
+            }),
         4 => (ago(), 0..8_usize).prop_map(|(ago, choice)| Step::Decide { ago, choice }),
-        4 => (ago(), some(RESOURCES.len())).prop_map(|(ago, resources)| Step::Redeem { ago, resources }),
+        4 => (ago(), some(RESOURCES.len()))
+            .prop_map(|(ago, resources)| Step::Redeem { ago, resources }),
         6 => (ago(), some(SCOPES.len()), some(RESOURCES.len()))
             .prop_map(|(ago, scope, resources)| Step::Refresh { ago, scope, resources }),
         1 => (ago(), any::<bool>()).prop_map(|(ago, refresh)| Step::Revoke { ago, refresh }),
         1 => (ago(), 0..3_usize).prop_map(|(ago, by)| Step::End { ago, by }),
-        1 => (text(), any::<bool>()).prop_map(|(name, confidential)| Step::Register { name, confidential }),
-        1 => (ago(), any::<bool>()).prop_map(|(ago, active)| Step::Stand { ago, active }),
+        1 => (text(), any::<bool>())
+            .prop_map(|(name, confidential)| Step::Register { name, confidential }),
+        1 => (ago(), any::<bool>()).prop_map(|(ago, active)| Step::SetStatus { ago, active }),
         1 => ago().prop_map(|ago| Step::Delete { ago }),
-        3 => prop_oneof![0..60_u64, 0..10_000_u64, 0..40_000_000_u64, Just(u64::MAX / 2)].prop_map(Step::At),
+        3 => prop_oneof![0..60_u64, 0..10_000_u64, 0..40_000_000_u64, Just(u64::MAX / 2)]
+            .prop_map(Step::At),
     ]
 }
 
-/// Policies that differ in what records hold.
+/// Returns policies that lead to different fields of records.
 fn rules(windowed: bool, for_ever: bool) -> PolicyBuilder {
     let mut rules = policy()
         .resource(NOTES, "read admin")
@@ -75,7 +81,7 @@ fn rules(windowed: bool, for_ever: bool) -> PolicyBuilder {
     if for_ever { rules.lifetimes(Lifetimes::default().with_refresh_absolute(None)) } else { rules }
 }
 
-/// A world, and what a walk has had in it.
+/// A world, and the credentials that a walk got in it.
 struct Walk {
     world: World,
     tickets: Vec<String>,
@@ -85,7 +91,7 @@ struct Walk {
     clients: Vec<(String, String)>,
 }
 
-/// The one that was had so long ago.
+/// Returns the item that is `ago` places before the newest.
 fn ago<T: Clone>(had: &[T], ago: usize) -> Option<T> {
     had.iter().rev().nth(ago).cloned()
 }
@@ -107,7 +113,7 @@ impl Walk {
         Self { world, tickets, codes, refresh, access, clients }
     }
 
-    /// Takes the step, whether it is refused or not.
+    /// Makes a step, which may be refused.
     fn take(&mut self, step: Step) {
         match step {
             Step::Authorize { scope, resources, state, sent } => {
@@ -147,7 +153,7 @@ impl Walk {
             }
             Step::End { ago: when, by } => self.end(when, by),
             Step::At(seconds) => self.world.at(seconds),
-            Step::Register { .. } | Step::Stand { .. } | Step::Delete { .. } => {
+            Step::Register { .. } | Step::SetStatus { .. } | Step::Delete { .. } => {
                 self.change_clients(step);
             }
         }
@@ -213,12 +219,12 @@ impl Walk {
                     method,
                 ));
                 if reply.status == 201 {
-                    let told = json(&reply);
-                    let text = |name: &str| told[name].as_str().unwrap().to_owned();
+                    let registered = json(&reply);
+                    let text = |name: &str| registered[name].as_str().unwrap().to_owned();
                     self.clients.push((text("client_id"), text("registration_access_token")));
                 }
             }
-            Step::Stand { ago: when, active } => {
+            Step::SetStatus { ago: when, active } => {
                 let id = ago(&self.clients, when).map_or_else(|| "app".to_owned(), |(id, _)| id);
                 let status = if active { ClientStatus::Active } else { ClientStatus::Deactivated };
                 let _unless_it_is_over = self.world.server.set_client_status(&id, status).outcome();
@@ -233,7 +239,7 @@ impl Walk {
         }
     }
 
-    /// Every record there is.
+    /// Returns every record.
     fn records(&self) -> Vec<Record> {
         let grants = self.world.grants();
         let grants =
@@ -243,7 +249,7 @@ impl Walk {
     }
 }
 
-/// What a walk is known to have come by.
+/// Returns the kind of a record. The walks must reach every kind.
 fn kind(record: &Record) -> String {
     match record {
         Record::Grant(grant) => format!("{:?}", grant.state()),
@@ -252,7 +258,7 @@ fn kind(record: &Record) -> String {
 }
 
 #[test]
-fn i31_reading_what_was_written_gives_the_record_again() {
+fn i31_decoding_an_encoded_record_gives_the_record() {
     let seen = RefCell::new(BTreeSet::new());
     property::check(
         &(any::<bool>(), any::<bool>(), vec(step(), 1..40)),
@@ -262,7 +268,8 @@ fn i31_reading_what_was_written_gives_the_record_again() {
                 walk.take(step);
                 for record in walk.records() {
                     seen.borrow_mut().insert(kind(&record));
-                    let (text, bytes) = (record.write(), record.write_binary());
+                    let text = record.write();
+                    let bytes = record.write_binary();
                     prop_assert_eq!(&record.read(&text).unwrap(), &record, "{}", text);
                     prop_assert_eq!(&record.read_binary(&bytes).unwrap(), &record);
                 }

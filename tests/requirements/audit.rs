@@ -1,4 +1,5 @@
-//! AUDIT-01 to -08: what is told of each step, to whom it leads back, and what never is in it.
+//! Tests of AUDIT-01 to -08: the events of each step, their links to requests and flows, and what
+//! they must not contain.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,29 +30,29 @@ fn world() -> World {
     World::with(policy)
 }
 
-/// A form that names this token, by the client `app`.
+/// Returns a form of the client `app` that names this token.
 fn naming(token: &str) -> Params {
     Params::refresh("x").without("grant_type").without("refresh_token").and("token", token)
 }
 
-/// The one event that this step makes.
+/// Runs a step, and returns its only event.
 #[track_caller]
 fn one(world: &World, step: impl FnOnce(&World)) -> Event {
     let before = world.events().len();
     step(world);
-    let mut told = world.events().split_off(before);
-    assert_eq!(told.len(), 1, "{told:?}");
-    told.remove(0)
+    let mut events = world.events().split_off(before);
+    assert_eq!(events.len(), 1, "{events:?}");
+    events.remove(0)
 }
 
-/// A step that succeeds is one event of this kind.
+/// Asserts that a successful step has one event of this kind.
 #[track_caller]
 fn does(world: &World, kind: EventKind, step: impl FnOnce(&World)) {
     let event = one(world, step);
     assert_eq!((event.kind, event.reason, &event.sent), (kind, None, &None));
 }
 
-/// A step that is refused is one event that says why.
+/// Asserts that a refused step has one event with this reason.
 #[track_caller]
 fn refuses(world: &World, reason: Reason, step: impl FnOnce(&World)) {
     let event = one(world, step);
@@ -62,7 +63,9 @@ fn refuses(world: &World, reason: Reason, step: impl FnOnce(&World)) {
 #[test]
 fn audit_01_each_step_of_a_flow_is_one_event() {
     let world = world();
-    let (mut ticket, mut code, mut tokens) = (String::new(), String::new(), None);
+    let mut ticket = String::new();
+    let mut code = String::new();
+    let mut tokens = None;
     does(&world, EventKind::ClientRegistered, |world| drop(world.registered(&metadata())));
     does(&world, EventKind::LoginNeeded, |world| {
         drop(world.authorize_as(&Params::authorize(), None));
@@ -149,7 +152,7 @@ fn audit_01_each_refusal_is_one_event() {
 }
 
 #[test]
-fn audit_01_what_administrators_do_is_one_event_each() {
+fn audit_01_each_action_of_an_administrator_is_one_event() {
     let world = world();
     world.tokens();
     let admin = RevokedBy::Administrator("because");
@@ -171,7 +174,7 @@ fn audit_01_what_administrators_do_is_one_event_each() {
     });
 }
 
-/// What the host refuses by itself is a step too.
+/// A refusal by the host itself is a step too.
 #[test]
 fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
     let world = world();
@@ -196,7 +199,7 @@ fn audit_01_a_refusal_of_the_hosts_own_is_recorded_like_any_other() {
 }
 
 #[test]
-fn audit_02_all_of_one_grant_share_its_flow_and_no_two_requests_their_name() {
+fn audit_02_events_of_a_grant_share_its_flow_and_each_request_has_its_own_id() {
     let world = world();
     let first = world.tokens();
     let second = world.refreshed(first.refresh());
@@ -231,12 +234,14 @@ fn audit_02_all_of_one_grant_share_its_flow_and_no_two_requests_their_name() {
     assert!(world.works(&other.access));
 }
 
-/// A server of these rules with a trail, and its clock in seconds since the beginning.
+/// Returns a server with an audit log and these rules, and its clock in seconds since the
+/// beginning.
 fn recorded<U: AuditLog>(
     trail: U,
     rules: AuditPolicy,
 ) -> (Server<Arc<TestStore>, FromStore, U>, Arc<AtomicU64>) {
-    let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
+    let store = Arc::new(TestStore::default());
+    let clock = Arc::new(AtomicU64::new(T));
     store.inner.put_client(app());
     store.inner.put_client(web());
     let time = Arc::clone(&clock);
@@ -278,7 +283,7 @@ fn tokens<U: AuditLog>(server: &Server<Arc<TestStore>, FromStore, U>) -> Granted
 #[test]
 fn audit_03_a_case_is_found_by_client_minute_and_error() {
     let (server, clock) = recorded(MemoryAuditLog::new(1000), AuditPolicy::default());
-    // 12:34 UTC of some day.
+    // The time is 12:34 UTC.
     let noon = T / 86_400 * 86_400 + 12 * 3600 + 34 * 60;
     let refuse_at = |seconds: u64, client: &str, token: &str| {
         clock.store(seconds, Ordering::SeqCst);
@@ -292,11 +297,11 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
     refuse_at(noon + 1, "app", "");
     refuse_at(noon + 2, "nobody", "no token");
     let around = |second: u64| Some(Timestamp::from_unix_seconds(second));
-    for told in [noon, noon + 17, noon + 59] {
+    for events in [noon, noon + 17, noon + 59] {
         let query = AuditQuery {
             client: Some("app"),
             error: Some("invalid_grant"),
-            around: around(told),
+            around: around(events),
             ..AuditQuery::default()
         };
         let found: Vec<_> = server
@@ -344,10 +349,10 @@ fn audit_03_from_the_case_to_its_whole_flow() {
     let first = tokens(&server);
     tokens(&server);
     clock.fetch_add(3600, Ordering::SeqCst);
-    let told = check(&server, &first.access).unwrap_err().sent(server.policy());
+    let events = check(&server, &first.access).unwrap_err().sent(server.policy());
     let query = AuditQuery {
         client: Some("app"),
-        error: told.error,
+        error: events.error,
         around: Some(server.now()),
         ..AuditQuery::default()
     };
@@ -364,7 +369,7 @@ fn audit_03_from_the_case_to_its_whole_flow() {
 }
 
 #[test]
-fn audit_03_the_trail_in_memory_forgets_the_oldest() {
+fn audit_03_the_log_in_memory_drops_the_oldest_events() {
     let (server, _) = recorded(MemoryAuditLog::new(5), AuditPolicy::default());
     for number in 0..9 {
         drop(post(&server, &Params::refresh("x").set("client_id", &format!("c{number}"))));
@@ -374,7 +379,7 @@ fn audit_03_the_trail_in_memory_forgets_the_oldest() {
     assert_eq!(names, ["c4", "c5", "c6", "c7", "c8"]);
 }
 
-/// The bytes of a reply, as an event has them.
+/// Asserts that an event has the bytes of a reply.
 #[track_caller]
 fn assert_sent(event: &Event, reply: &Reply) {
     let sent = event.sent.as_ref().expect("a refusal");
@@ -390,7 +395,7 @@ fn assert_sent(event: &Event, reply: &Reply) {
 }
 
 #[test]
-fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
+fn audit_04_an_event_has_the_response_byte_for_byte() {
     for terse in [false, true] {
         let world =
             World::with(policy().terse_errors(terse).registration(RegistrationRules::default()));
@@ -436,18 +441,18 @@ fn audit_04_what_was_sent_stands_in_the_event_byte_for_byte() {
 }
 
 #[test]
-fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them() {
+fn audit_04_the_event_of_a_page_and_of_a_redirect_has_what_was_shown() {
     let world = World::new();
     let refusal =
         world.authorize(&Params::authorize().set("redirect_uri", "https://x.example")).unwrap_err();
-    let (problem, sent) =
-        (refusal.problem(world.server.policy()), world.events().pop().unwrap().sent.unwrap());
+    let problem = refusal.problem(world.server.policy());
+    let sent = world.events().pop().unwrap().sent.unwrap();
     assert_eq!(
         (sent.status, sent.error, sent.description),
         (400, problem.code.map(ErrorCode::as_str), Some(problem.description))
     );
-    // Of a deactivated client the user is told what they are told of an unknown one; the reason is
-    // the operator's.
+    // The page of a deactivated client equals that of an unknown one. Only the event has the real
+    // reason.
     world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
     drop(world.authorize(&Params::authorize()));
     let event = world.events().pop().unwrap();
@@ -470,7 +475,7 @@ fn audit_04_a_page_and_a_redirect_are_told_as_the_user_and_the_client_see_them()
 }
 
 #[test]
-fn audit_05_each_answer_has_the_name_of_its_event() {
+fn audit_05_each_response_has_the_correlation_id_of_its_event() {
     let world = world();
     let tokens = world.tokens();
     let name = |world: &World| world.events().pop().unwrap().correlation.to_string();
@@ -486,7 +491,7 @@ fn audit_05_each_answer_has_the_name_of_its_event() {
     );
 }
 
-/// Every flow with marked secrets: none of them is in an event or in what is printed.
+/// Runs every flow with marked secrets. No event and no printed text has one of them.
 #[test]
 fn audit_06_no_secret_is_in_any_event() {
     let world = world();
@@ -503,7 +508,7 @@ fn audit_06_no_secret_is_in_any_event() {
     for token in [&code, &ticket, &first.access, &second.access, first.refresh(), second.refresh()]
     {
         secrets.push(token.to_owned());
-        // SentError where they do not belong.
+        // Sends each secret to wrong places.
         drop(world.token(&Params::redeem(token)));
         drop(world.token(&Params::refresh(token).set("client_id", "web")));
         drop(world.authorize(&Params::authorize().and("resource", token)));
@@ -540,7 +545,7 @@ fn audit_06_no_secret_is_in_any_event() {
 }
 
 #[test]
-fn audit_07_what_a_stranger_calls_itself_is_kept_escaped_and_cut() {
+fn audit_07_an_unverified_client_id_is_escaped_and_cut() {
     let world = World::new();
     let claimed = |client: &str| {
         drop(world.token(&Params::refresh("x").set("client_id", client)));
@@ -564,7 +569,7 @@ fn audit_08_times_are_the_servers_clock() {
     }
 }
 
-/// A trail that never keeps anything.
+/// An audit log that loses every event.
 struct Lost;
 
 impl AuditLog for Lost {
@@ -578,19 +583,21 @@ impl AuditLog for Lost {
 }
 
 #[test]
-fn audit_08_a_lost_trail_changes_no_answer() {
+fn audit_08_a_failing_log_changes_no_response() {
     let (kept, _) = recorded(MemoryAuditLog::new(100), AuditPolicy::default());
     let (lost, _) = recorded(Lost, AuditPolicy::default());
-    let (one, other) = (tokens(&kept), tokens(&lost));
+    let one = tokens(&kept);
+    let other = tokens(&lost);
     assert_eq!(one, other, "the same entropy gives the same answers");
     assert!(check(&lost, &other.access).is_ok());
     let bad = Params::refresh("x");
-    let (kept, lost) = (post(&kept, &bad), post(&lost, &bad));
+    let kept = post(&kept, &bad);
+    let lost = post(&lost, &bad);
     assert_eq!((kept.status, kept.body), (lost.status, lost.body));
 }
 
 #[test]
-fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
+fn audit_08_with_fail_closed_a_failing_log_refuses_every_request() {
     let mut rules = AuditPolicy::default();
     rules.fail_closed = true;
     let (server, _) = recorded(Lost, rules);
@@ -623,7 +630,7 @@ fn audit_08_where_the_trail_must_not_be_lost_nothing_is_answered_without_it() {
     );
 }
 
-/// What happens all the time where all is well is recorded only if asked for; refusals always.
+/// Accepted calls are recorded only if the policy says so. Refusals are always recorded.
 #[test]
 fn audit_01_accepted_calls_are_recorded_by_setting() {
     for routine in [false, true] {

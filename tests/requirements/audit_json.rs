@@ -1,5 +1,5 @@
-//! Events as JSON: one golden line of each shape, in `golden/events.jsonl`. Names and ids are read
-//! back.
+//! Tests of events as JSON: `golden/events.jsonl` has one line of each shape. Names and ids are
+//! parsed back.
 
 use grantcore::{
     Authorization, ClientStatus, CorrelationId, Event, EventClass, EventKind, Fate, RevokedBy,
@@ -11,7 +11,7 @@ use crate::support::params::Params;
 use crate::support::store::Fault;
 use crate::support::{World, needs, policy};
 
-/// The events of steps that together have every field.
+/// Steps whose events together have every field.
 const GOLDEN: &str = include_str!("../golden/events.jsonl");
 
 /// The members of an event's object.
@@ -34,14 +34,14 @@ const MEMBERS: [&str; 16] = [
     "class",
 ];
 
-/// The names of all kinds, classes and fates: logs and databases keep them.
+/// The names of all kinds, classes and fates, which logs and databases store.
 const NAMES: &str = "login_needed consent_shown consent_approved code_redeemed tokens_refreshed \
-    refresh_replayed_in_window grant_revoked token_revoked nothing_revoked connections_listed access_allowed \
-    token_introspected inactive_introspected client_registered client_read client_updated \
-    client_deleted client_deactivated client_reactivated client_grants_ended account_grants_ended \
-    document_needed refused attributed unattributed durable unknown";
+    refresh_replayed_in_window grant_revoked token_revoked nothing_revoked connections_listed \
+    access_allowed token_introspected inactive_introspected client_registered client_read \
+    client_updated client_deleted client_deactivated client_reactivated client_grants_ended \
+    account_grants_ended document_needed refused attributed unattributed durable unknown";
 
-/// One event of each shape, each in a world of its own.
+/// Returns one event of each shape, each from its own world.
 fn events() -> Vec<Event> {
     let mut events = Vec::new();
     let mut add = |world: World, step: &dyn Fn(&World)| {
@@ -51,27 +51,27 @@ fn events() -> Vec<Event> {
     };
     // A step without a flow.
     add(World::new(), &|world| drop(world.authorize_as(&Params::authorize(), None)));
-    // Steps of a flow: a write of its grant each.
+    // Steps of a flow, each of which writes its grant.
     add(World::new(), &|world| drop(world.tokens()));
-    // A narrowed request.
+    // A request whose scope was narrowed.
     let narrowed = Params::authorize().set("scope", "read openid");
     add(World::new(), &|world| drop(world.page(&narrowed)));
-    // A client that no one has registered, whose name is a stranger's text.
+    // An unknown client id, which is unverified text.
     let unknown = Params::refresh("x").set("client_id", "nobody\u{1b}[2J");
     add(World::new(), &|world| drop(world.token(&unknown)));
-    // A challenge with a code, and one without.
+    // A refusal with a challenge and an error, and one without an error.
     add(World::new(), &|world| drop(world.check("x", &[])));
     add(World::new(), &|world| {
         let needs = needs(world.server.policy(), 0, "");
         drop(world.server.check(&Authorization::None, &needs));
     });
-    // A registration with a source, a name, and members that are left out.
+    // A registration with a source, a name, and dropped members.
     let narrowed = with(metadata(), "logo_uri", "x");
     let narrowed = with(narrowed, "grant_types", vec!["authorization_code", "password"]);
     add(World::open(), &|world| drop(world.own(&narrowed)));
-    // A document that becomes the client's record before the request is decided.
+    // A document that is stored before the request is decided.
     add(World::open(), &|world| drop(world.page_with(&ask(DOCUMENT), &document())));
-    // What administrators do.
+    // Actions of administrators.
     add(World::new(), &|world| {
         world.server.set_client_status("app", ClientStatus::Deactivated).unwrap();
         let revoked_by = RevokedBy::Administrator("left the company");
@@ -104,7 +104,7 @@ fn audit_01_an_event_serializes_to_stable_json() {
     }
 }
 
-/// The texts are those of `Display`, and each is read back.
+/// The texts are those of `Display`, and each is parsed back.
 #[test]
 fn audit_01_the_names_in_an_event_are_read_back() {
     for event in events() {

@@ -1,5 +1,5 @@
-//! AUTHZ-01 to -14: how an authorization request is read, whom it is from, and where its answer may
-//! go.
+//! Tests of AUTHZ-01 to -14: how an authorization request is parsed, which client it names, and
+//! where its response may go.
 
 use std::sync::atomic::Ordering;
 
@@ -25,14 +25,14 @@ fn post(world: &World, body: &[u8]) -> Result<AuthorizationStep, Refusal> {
     world.server.authorize(&incoming, Some(ALICE)).outcome()
 }
 
-/// The error of a request that is expected to be bad.
+/// Returns the refusal of a request that is expected to fail.
 #[track_caller]
 fn error(answer: Result<AuthorizationStep, Refusal>) -> Refusal {
     answer.map(|step| panic!("not refused but {step:?}")).unwrap_err()
 }
 
-/// All that an answer says, record and ticket included.
-fn told(world: &World, answer: Result<AuthorizationStep, Refusal>) -> String {
+/// Returns the whole response as text, with the record and the ticket.
+fn response_text(world: &World, answer: Result<AuthorizationStep, Refusal>) -> String {
     match answer {
         Ok(AuthorizationStep::NeedsConsent(page)) => format!("{page:?} ") + &page.into_ticket(),
         Ok(step) => format!("{step:?}"),
@@ -40,13 +40,13 @@ fn told(world: &World, answer: Result<AuthorizationStep, Refusal>) -> String {
     }
 }
 
-/// The location of a request that is expected to be good and is allowed.
+/// Sends a valid request, allows it, and returns the location.
 fn allowed(world: &World, params: &Params) -> String {
     let ticket = world.page(params).into_ticket();
     world.decide(&ticket, Choice::Allow).expect("allowed").into_location()
 }
 
-/// A query of the good request, padded with unknown parameters.
+/// Returns a valid query, padded with unknown parameters.
 fn padded(pads: &[usize]) -> Params {
     pads.iter().fold(Params::authorize(), |params, length| params.and("pad", &"x".repeat(*length)))
 }
@@ -61,9 +61,11 @@ fn authz_01_get_and_post_are_equal() {
         good.clone().without("code_challenge"),
         good.clone().set("state", "a b+c&d=%20é"),
     ] {
-        let (first, second, query) = (World::new(), World::new(), params.encode());
-        let by_get = told(&first, get(&first, query.as_bytes()));
-        assert_eq!(by_get, told(&second, post(&second, query.as_bytes())));
+        let first = World::new();
+        let second = World::new();
+        let query = params.encode();
+        let by_get = response_text(&first, get(&first, query.as_bytes()));
+        assert_eq!(by_get, response_text(&second, post(&second, query.as_bytes())));
     }
 }
 
@@ -90,7 +92,7 @@ fn authz_01_other_methods_are_not_allowed() {
 }
 
 #[test]
-fn authz_02_what_cannot_be_decoded_is_told_to_the_user() {
+fn authz_02_undecodable_input_is_shown_to_the_user() {
     let world = World::new();
     for bad in [
         "x=%ZZ",
@@ -154,7 +156,7 @@ fn authz_02_values_are_decoded_exactly_once() {
 fn authz_03_unknown_parameters_change_nothing() {
     let answer = |params: Params| {
         let world = World::new();
-        told(&world, world.authorize(&params))
+        response_text(&world, world.authorize(&params))
     };
     for params in [Params::authorize(), Params::authorize().without("code_challenge")] {
         let without = answer(params.clone());
@@ -164,7 +166,7 @@ fn authz_03_unknown_parameters_change_nothing() {
 }
 
 #[test]
-fn authz_03_an_empty_value_is_an_absent_one() {
+fn authz_03_an_empty_value_counts_as_absent() {
     for name in [
         "client_id",
         "redirect_uri",
@@ -178,10 +180,11 @@ fn authz_03_an_empty_value_is_an_absent_one() {
         "code_challenge",
         "code_challenge_method",
     ] {
-        let (absent, empty) = (World::new(), World::new());
+        let absent = World::new();
+        let empty = World::new();
         let without = absent.authorize(&Params::authorize().without(name));
         let with = empty.authorize(&Params::authorize().set(name, ""));
-        assert_eq!(told(&absent, without), told(&empty, with), "{name}");
+        assert_eq!(response_text(&absent, without), response_text(&empty, with), "{name}");
         assert_eq!(absent.reason(), empty.reason(), "{name}");
     }
     let location = allowed(&World::new(), &Params::authorize().set("state", ""));
@@ -222,7 +225,7 @@ fn authz_04_the_caps_are_configured() {
 }
 
 #[test]
-fn authz_06_a_client_named_not_exactly_once_is_told_to_the_user() {
+fn authz_06_a_missing_or_repeated_client_id_is_shown_to_the_user() {
     let good = Params::authorize();
     for (params, reason) in [
         (good.clone().without("client_id"), Reason::ClientIdMissing),
@@ -247,7 +250,7 @@ fn authz_07_unknown_client_gets_a_page() {
     }
 }
 
-/// Byte-equal, for nobody outside may learn that there was such a client.
+/// The responses are equal byte for byte, so that nobody learns that the client existed.
 #[test]
 fn authz_08_a_deactivated_client_looks_unknown() {
     let world = World::new();
@@ -262,7 +265,7 @@ fn authz_08_a_deactivated_client_looks_unknown() {
 }
 
 #[test]
-fn authz_09_a_bad_redirect_uri_is_told_to_the_user() {
+fn authz_09_a_bad_redirect_uri_is_shown_to_the_user() {
     let world = World::new();
     for bad in [
         "https://evil.example/cb",
@@ -398,7 +401,7 @@ fn authz_14_state_is_returned_byte_for_byte() {
 }
 
 #[test]
-fn authz_14_no_state_is_returned_if_none_came() {
+fn authz_14_no_state_is_returned_if_none_was_received() {
     let world = World::new();
     let params = Params::authorize().without("state");
     assert_eq!(param(&allowed(&world, &params), "state"), None);

@@ -1,4 +1,5 @@
-//! AUTHZ-15 to -25: what a request may ask for, and how the answer reaches the client or the user.
+//! Tests of AUTHZ-15 to -25: the contents of a request, and how a response reaches the client or
+//! the user.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::support::{
 
 const FILES: &str = "https://files.example/";
 
-/// A world that knows two resources, and no default scope.
+/// Returns a policy with two resources and no default scope.
 fn strict() -> PolicyBuilder {
     Policy::builder(ISSUER)
         .scope("read", "Read")
@@ -27,7 +28,7 @@ fn strict() -> PolicyBuilder {
         .resource(FILES, "read")
 }
 
-/// The client `app`, registered by itself.
+/// Returns the client `app` with this kind of registration.
 fn stranger(registration: Registration) -> Client {
     Client::public("app").redirect_uri(CALLBACK).registration(registration).build().unwrap()
 }
@@ -258,11 +259,12 @@ fn authz_22_errors_are_redirected_only_to_a_trusted_client_of_a_signed_in_user()
     }
 }
 
-/// `Banner{error, continue_url}`: no redirect, the exact error response behind a link.
+/// Asserts `Banner{error, continue_url}`: no redirect, and the exact error response behind a link.
 #[track_caller]
 fn assert_banner(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
     let policy = world.server.policy();
-    let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
+    let reply = refusal.reply(policy);
+    let problem = refusal.problem(policy);
     assert_eq!(
         (reply.status, reply.header("location"), refusal.location(policy)),
         (400, None, None)
@@ -275,7 +277,7 @@ fn assert_banner(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
 }
 
 #[test]
-fn authz_22_a_suspended_account_is_told_by_the_same_rule() {
+fn authz_22_a_suspended_account_is_reported_by_the_same_rule() {
     for (registration, redirects) in
         [(Registration::Operator, true), (Registration::Dynamic, false)]
     {
@@ -291,7 +293,7 @@ fn authz_22_a_suspended_account_is_told_by_the_same_rule() {
     }
 }
 
-/// A page, a banner, an error redirect, a denial and a success.
+/// Returns a page, a banner, an error redirect, a denial and a success.
 fn replies() -> Vec<Reply> {
     let world = World::new();
     let policy = world.server.policy();
@@ -358,7 +360,7 @@ fn authz_25_a_failure_before_the_redirect_uri_is_known_is_a_page() {
 }
 
 #[test]
-fn authz_25_a_failure_to_save_the_request_is_told_to_the_client() {
+fn authz_25_a_failure_to_save_the_request_is_reported_to_the_client() {
     for fault in [Fault::Dropped, Fault::Unacknowledged] {
         let world = World::new();
         world.store.fail([fault]);
@@ -373,9 +375,9 @@ fn authz_25_a_failure_to_save_the_request_is_told_to_the_client() {
     }
 }
 
-/// A store that always says `Conflict` has failed after step 3 like any other.
+/// A store that always reports a conflict has failed, like any other failing store.
 #[test]
-fn authz_25_endless_conflicts_are_told_to_the_client() {
+fn authz_25_endless_conflicts_are_reported_to_the_client() {
     let world = World::new();
     world.store.fail([Fault::Conflict; 16]);
     let refusal = refused(&world, &Params::authorize());

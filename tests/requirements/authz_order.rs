@@ -1,5 +1,5 @@
-//! AUTHZ-05 and -11: the order of the checks, and that no answer redirects before both client and
-//! redirect URI have passed.
+//! Tests of AUTHZ-05 and -11: the order of the checks, and that no response redirects before client
+//! and redirect URI are verified.
 
 use std::cell::Cell;
 
@@ -15,15 +15,15 @@ use crate::support::property::check;
 use crate::support::refused::refused;
 use crate::support::{ALICE, CALLBACK, ISSUER, MCP, Outcome, World, app};
 
-/// A request to be made worse, and the world that it meets.
+/// A request to which faults are added, and its world.
 pub(crate) struct Ask {
     pub(crate) params: Params,
-    /// What is added to the encoded query.
+    /// The text that is appended to the encoded query.
     raw: &'static str,
     suspended: bool,
 }
 
-/// One thing that can be wrong, found by one step of the order.
+/// A fault, with the step of the order that finds it.
 pub(crate) struct Fault {
     pub(crate) step: u8,
     pub(crate) reason: Reason,
@@ -98,13 +98,13 @@ impl Ask {
         Self { params: change(self.params), ..self }
     }
 
-    /// Sends it as one of clients that the operator registered.
+    /// Sends the request with clients of the operator.
     pub(crate) fn send(&self) -> (World, Result<AuthorizationStep, Refusal>) {
         self.send_as(Registration::Operator)
     }
 
-    /// Sends it to a world where every fault can be found: no default scope, two resources, clients
-    /// that lack something.
+    /// Sends the request to a world in which every fault can occur: no default scope, two
+    /// resources, and clients with restrictions.
     pub(crate) fn send_as(
         &self,
         registration: Registration,
@@ -162,14 +162,14 @@ fn authz_05_each_fault_is_found() {
 
 #[test]
 fn authz_05_of_two_faults_the_earlier_is_reported() {
-    let pairs = FAULTS.iter().flat_map(|early| FAULTS.iter().map(move |late| (early, late)));
-    for (early, late) in pairs.filter(|(early, late)| early.step < late.step) {
-        assert_found(early, &(early.add)((late.add)(Ask::good())));
+    let pairs = FAULTS.iter().flat_map(|first| FAULTS.iter().map(move |second| (first, second)));
+    for (first, second) in pairs.filter(|(first, second)| first.step < second.step) {
+        assert_found(first, &(first.add)((second.add)(Ask::good())));
     }
 }
 
 #[test]
-fn authz_05_the_account_is_looked_at_last() {
+fn authz_05_the_account_is_checked_last() {
     let world = World::new();
     world.store.suspend("alice", true);
     assert_eq!(refused(&world, &Params::authorize()).code(), Some(ErrorCode::AccessDenied));
@@ -179,9 +179,9 @@ fn authz_05_the_account_is_looked_at_last() {
     ));
 }
 
-/// Authlib, CVE-2026-44681: an error of any kind went to a redirect URI that nobody had checked.
+/// Authlib, CVE-2026-44681: errors were sent to an unverified redirect URI.
 #[test]
-fn cve_2026_44681_no_error_goes_to_an_unverified_redirect_uri() {
+fn cve_2026_44681_no_error_is_sent_to_an_unverified_redirect_uri() {
     for fault in FAULTS {
         for bad in [
             "https://evil.example/cb",
@@ -193,7 +193,8 @@ fn cve_2026_44681_no_error_goes_to_an_unverified_redirect_uri() {
             let (world, answer) = ask.send();
             let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();
             let policy = world.server.policy();
-            let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
+            let reply = refusal.reply(policy);
+            let problem = refusal.problem(policy);
             assert_eq!(
                 (refusal.location(policy), reply.header("location"), problem.continue_url),
                 (None, None, None)
@@ -202,8 +203,8 @@ fn cve_2026_44681_no_error_goes_to_an_unverified_redirect_uri() {
     }
 }
 
-/// workers-oauth-provider, CVE-2025-4143: the redirect URI was looked at only when the code was
-/// redeemed.
+/// workers-oauth-provider, CVE-2025-4143: the redirect URI was checked only at the redemption of
+/// the code.
 #[test]
 fn cve_2025_4143_redirect_uri_is_checked_before_anything_is_shown() {
     let world = World::new();
@@ -215,8 +216,8 @@ fn cve_2025_4143_redirect_uri_is_checked_before_anything_is_shown() {
     }
 }
 
-/// Spring Authorization Server, CVE-2024-22258, and workers-oauth-provider, CVE-2025-4144: without
-/// a challenge, no PKCE.
+/// Spring Authorization Server, CVE-2024-22258, and workers-oauth-provider, CVE-2025-4144: a
+/// request without a challenge was not protected by PKCE.
 #[test]
 fn cve_2024_22258_no_client_may_leave_pkce_out() {
     let world = World::new();
@@ -276,7 +277,7 @@ const NAMES: &[&str] = &[
     "error",
 ];
 
-/// A request near a good one: some parameters set, added or left out.
+/// Generates requests close to a valid one: some parameters are changed, added or left out.
 fn requests() -> impl Strategy<Value = Params> {
     let value =
         prop_oneof![4 => prop::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,20}"];
@@ -298,7 +299,7 @@ fn requests() -> impl Strategy<Value = Params> {
     })
 }
 
-/// Whether the URL is a registered redirect URI of an active client, with a query added.
+/// Returns whether the URL is a registered redirect URI of an active client with an added query.
 fn is_registered(url: &str) -> bool {
     let digits = |c: char| c.is_ascii_digit();
     let native = url
@@ -309,7 +310,7 @@ fn is_registered(url: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with('?'))
 }
 
-/// Every URL that an answer could send a browser to.
+/// Returns every URL to which a response could send a browser.
 fn urls(world: &World, params: &Params) -> Vec<String> {
     let policy = world.server.policy();
     let of = |refusal: &Refusal| {
@@ -330,7 +331,8 @@ fn urls(world: &World, params: &Params) -> Vec<String> {
 
 #[test]
 fn authz_11_a_redirect_goes_to_a_registered_uri_of_an_active_client() {
-    let (redirected, shown) = (Cell::new(0), Cell::new(0));
+    let redirected = Cell::new(0);
+    let shown = Cell::new(0);
     check(&requests(), |params| {
         let world = World::new();
         let own = |id: &str, uri: &str| Client::public(id).redirect_uri(uri);

@@ -1,5 +1,5 @@
-//! What strangers and time can do at the edges: secrets in the wrong place, deactivated clients,
-//! scopes that were lost, records that come back, and how much is stored.
+//! Tests of edge cases: secrets in wrong places, deactivated clients, lost scopes, recreated
+//! records, and bounds of storage.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,10 +31,10 @@ fn spelled(text: &str, choices: &[u8]) -> String {
     text.chars().map(spell).collect()
 }
 
-/// Whatever a client sends in the place of its identifier, an event has nothing of a credential of
-/// this server's.
+/// A client sends a credential of this server as its client id. No event has any part of the
+/// credential.
 #[test]
-fn i25_a_credential_in_the_wrong_place_is_not_kept() {
+fn i25_a_credential_in_the_wrong_place_is_not_recorded() {
     let kinds = prop::sample::select(vec!["gct_", "gac_", "gat_", "grt_", "gcs_", "gcm_"]);
     let spelling = prop::collection::vec(any::<u8>(), 4);
     let cases = (kinds, "[ -~é]{0,40}", "[A-Za-z0-9_-]{30,60}", spelling);
@@ -66,7 +66,7 @@ fn i25_a_credential_in_the_wrong_place_is_not_kept() {
     });
 }
 
-/// The answer's time does not say that a deactivated client's secret was right.
+/// The time of the response does not show that the secret of a deactivated client was right.
 #[test]
 fn token_14_a_right_secret_of_a_deactivated_client_costs_what_a_wrong_one_does() {
     static HASHED: AtomicUsize = AtomicUsize::new(0);
@@ -106,10 +106,10 @@ fn secret_of(client: &Client) -> StoredSecret {
     }
 }
 
-/// A page shows what the client could ask for when it was made. What the client has lost since is
-/// not granted (I4).
+/// A page shows the scope that the client could request when the page was made. Scope that the
+/// client has lost since is not granted (I4).
 #[test]
-fn i4_what_a_client_lost_after_the_page_is_not_granted() {
+fn i4_scope_that_a_client_lost_after_the_page_is_not_granted() {
     let world = World::new();
     let ticket = world.page(&Params::authorize().set("scope", "read write")).into_ticket();
     let narrowed = crate::support::app()
@@ -121,7 +121,7 @@ fn i4_what_a_client_lost_after_the_page_is_not_granted() {
     let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
     assert_redir(&world, &refusal, "invalid_scope", Reason::ScopeForbidden);
     assert_eq!(states(&world), [GrantState::ConsentPending]);
-    // What is left can be granted, and nothing may be denied.
+    // The rest can be granted, and a denial is always possible.
     let location = world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
     assert!(location.contains("code="));
 
@@ -134,10 +134,10 @@ fn i4_what_a_client_lost_after_the_page_is_not_granted() {
     assert_redir(&world, &refusal, "access_denied", Reason::AccessDenied);
 }
 
-/// A record whose id is made from the challenge comes back after it was dropped. What was decided on
-/// the old one and lands late does not fit the new one.
+/// A record whose id is derived from the challenge is created again after it was dropped. A delayed
+/// write for the old record is not applied to the new one.
 #[test]
-fn store_01_a_late_write_does_not_fit_a_record_that_came_back() {
+fn store_01_a_delayed_write_is_not_applied_to_a_recreated_record() {
     let world = World::with(policy().refuse_reused_challenges(true));
     let store = &world.store.inner;
     let page = |world: &World| {
@@ -152,7 +152,7 @@ fn store_01_a_late_write_does_not_fit_a_record_that_came_back() {
     let (_, second) = page(&world);
     assert_eq!(first.record.id(), second.record.id());
     assert_ne!(first.version, second.version);
-    // The versions that writes over the old record had seen: its first and those after it.
+    // The versions of delayed writes for the old record: its first version and the following ones.
     let near = first.version.0.wrapping_sub(8)..first.version.0.wrapping_add(8);
     assert!(!near.contains(&second.version.0));
 }
@@ -180,19 +180,20 @@ fn client_08_all_sources_together_have_a_limit() {
     assert_eq!(from("192.0.2.1").status, 201, "what was refused took no place");
 }
 
-/// Any site can have a signed-in browser ask for pages, each of which is stored.
+/// Any site can make a signed-in browser request pages, and each page is stored.
 #[test]
 fn consent_08_one_users_pages_are_limited_in_a_minute() {
     const BOB: User<'static> = user("bob", b"bob's browser");
     let world = World::with(policy().limits(Limits::default().with_consent_pages_per_minute(3)));
     for _ in 0..3 {
         drop(world.page(&Params::authorize()));
-        // What makes no page takes no place.
+        // A request that makes no page does not count.
         drop(world.authorize(&Params::authorize().without("code_challenge")));
         drop(world.authorize_as(&Params::authorize(), None));
     }
     let refusal = world.authorize(&Params::authorize()).unwrap_err();
-    let (page, limited) = (429, Reason::ConsentPagesLimited);
+    let page = 429;
+    let limited = Reason::ConsentPagesLimited;
     assert_page(&world, &refusal, page, "too_many_requests", limited);
     assert_eq!(refusal.reply(world.server.policy()).header("retry-after"), Some("60"));
     assert_eq!(world.grants().len(), 3);
@@ -205,8 +206,8 @@ fn consent_08_one_users_pages_are_limited_in_a_minute() {
     assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit { limit });
 }
 
-/// Pages that nobody answered are no connections: however many there are, they push none off the
-/// page of connected apps.
+/// Unanswered pages are not connections. However many exist, they do not hide a connection in the
+/// list of connected apps.
 #[test]
 fn revoke_06_pages_without_an_answer_push_no_connection_off_the_list() {
     let world =
@@ -222,7 +223,7 @@ fn revoke_06_pages_without_an_answer_push_no_connection_off_the_list() {
     let page = world.server.connections("alice", None, 10).unwrap();
     let found: Vec<_> = page.entries.iter().map(grantcore::Connection::grant_id).collect();
     assert_eq!((found, page.next), (own.clone(), None));
-    // In parts, each is there once.
+    // A list in several pages has each connection once.
     let mut found = Vec::new();
     let mut after = None;
     for _ in 0..9 {
@@ -237,7 +238,7 @@ fn revoke_06_pages_without_an_answer_push_no_connection_off_the_list() {
     assert_eq!((found, after), (own, None));
 }
 
-/// A media type list that has the form's among its elements, and what only looks like one.
+/// A list of media types that has the form's type as an element, and values that only resemble it.
 #[test]
 fn token_02_a_list_of_media_types_is_a_form_if_the_forms_is_among_them() {
     let world = World::new();
@@ -261,10 +262,10 @@ fn token_02_a_list_of_media_types_is_a_form_if_the_forms_is_among_them() {
     }
 }
 
-/// With the secret proved right, the answer names both methods. With nothing proved, it depends on
-/// the request alone.
+/// With the right secret, the response names both methods. With a wrong one, it depends on the
+/// request alone.
 #[test]
-fn token_08_the_right_secret_by_the_other_method_is_told_the_registered_one() {
+fn token_08_with_the_right_secret_the_error_names_the_registered_method() {
     use base64::Engine as _;
     let world = World::new();
     let registered = |id: &str, method| {
@@ -273,7 +274,7 @@ fn token_08_the_right_secret_by_the_other_method_is_told_the_registered_one() {
     };
     registered("post", SecretMethod::Post);
     registered("basic", SecretMethod::Basic);
-    let told = |id: &str, method: Option<SecretMethod>, secret: &str| {
+    let response = |id: &str, method: Option<SecretMethod>, secret: &str| {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
         let header = format!("Basic {pair}");
         let params = Params::refresh("x").set("client_id", id);
@@ -294,23 +295,23 @@ fn token_08_the_right_secret_by_the_other_method_is_told_the_registered_one() {
         )
     };
     assert_eq!(
-        told("post", Some(SecretMethod::Basic), SECRET),
+        response("post", Some(SecretMethod::Basic), SECRET),
         by("client_secret_basic", "client_secret_post")
     );
     assert_eq!(
-        told("basic", Some(SecretMethod::Post), SECRET),
+        response("basic", Some(SecretMethod::Post), SECRET),
         by("client_secret_post", "client_secret_basic")
     );
     // A client that acts as a public one reads what is missing, and so does any other name.
-    let missing = told("basic", None, "");
+    let missing = response("basic", None, "");
     assert!(missing.contains("client_secret_basic if it named none"), "{missing}");
     for id in ["post", "nobody", "é"] {
-        assert_eq!(told(id, None, ""), missing);
+        assert_eq!(response(id, None, ""), missing);
     }
     for method in [SecretMethod::Basic, SecretMethod::Post] {
-        let wrong = told("nobody", Some(method), SECRET);
+        let wrong = response("nobody", Some(method), SECRET);
         for id in ["post", "basic", "app", "é"] {
-            assert_eq!(told(id, Some(method), "wrong"), wrong);
+            assert_eq!(response(id, Some(method), "wrong"), wrong);
         }
     }
 }
@@ -331,7 +332,7 @@ fn rs_03_a_scheme_without_a_credential_is_no_credential() {
             RequestParts { authorization: Authorization::One(header), ..RequestParts::default() };
         let refusal = world.server.check_request(&incoming, &needs).outcome().unwrap_err();
         assert_eq!(crate::support::refused::wire(&refusal.reply(world.server.policy())), bare);
-        // Where a token may come in the body, an empty header does not stand in its way.
+        // If a token may come in the body, an empty header does not prevent it.
         let body = format!("access_token={token}");
         let incoming = RequestParts { authorization: Authorization::One(header), ..form(&body) };
         assert!(world.server.check_request(&incoming, &needs).outcome().is_ok());

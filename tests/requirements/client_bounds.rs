@@ -1,5 +1,5 @@
-//! CLIENT-08 and -09: how much anybody may register, who may, and how far what is registered
-//! reaches. And what a failing store leaves.
+//! Tests of CLIENT-08 and -09: the bounds of registration, its token, and the scope of registered
+//! clients; and of a failing store.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn assert_later(world: &World, source: &str, wait: &str) {
     );
 }
 
-/// Metadata of exactly so many bytes.
+/// Returns metadata of exactly this many bytes.
 fn sized(bytes: usize) -> Vec<u8> {
     let empty = with(metadata(), "software_id", "").to_string().len();
     let sent = with(metadata(), "software_id", "x".repeat(bytes - empty)).to_string().into_bytes();
@@ -104,7 +104,7 @@ fn client_08_one_source_registers_three_hundred_in_a_minute() {
 }
 
 #[test]
-fn client_08_what_is_refused_costs_no_turn() {
+fn client_08_a_refused_registration_does_not_count() {
     let world = World::with(
         policy()
             .registration(
@@ -143,7 +143,7 @@ fn client_08_what_is_refused_costs_no_turn() {
 }
 
 #[test]
-fn client_08_closed_registration_asks_for_a_token() {
+fn client_08_closed_registration_requires_a_token() {
     let tokens = ["first", "second-token_~+/=", "third"];
     let world = World::with(
         policy().registration(
@@ -151,9 +151,9 @@ fn client_08_closed_registration_asks_for_a_token() {
                 .with_initial_access_tokens(tokens.map(|token| Digest::of(token.as_bytes()))),
         ),
     );
-    let asked = metadata().to_string();
+    let requested = metadata().to_string();
     let clients = world.store.inner.counts().clients;
-    let send = |authorization| world.register_bytes(asked.as_bytes(), authorization);
+    let send = |authorization| world.register_bytes(requested.as_bytes(), authorization);
     for none in [
         Authorization::None,
         Authorization::Several,
@@ -194,7 +194,7 @@ fn client_08_closed_registration_asks_for_a_token() {
             let header = format!("{scheme} {token}");
             assert_eq!(
                 world
-                    .register_bytes(asked.as_bytes(), Authorization::One(header.as_bytes()))
+                    .register_bytes(requested.as_bytes(), Authorization::One(header.as_bytes()))
                     .status,
                 201,
                 "{header}"
@@ -203,7 +203,7 @@ fn client_08_closed_registration_asks_for_a_token() {
     }
 }
 
-/// Nor is it told what is wrong with the metadata to who may not register.
+/// Without the token, the response does not show what is wrong with the metadata.
 #[test]
 fn client_08_the_token_is_looked_at_before_the_body() {
     let world = World::with(policy().registration(
@@ -215,24 +215,25 @@ fn client_08_the_token_is_looked_at_before_the_body() {
         assert_eq!(send(body), good);
     }
     let open = World::open();
-    let asked = metadata().to_string();
+    let requested = metadata().to_string();
     assert_eq!(
-        open.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer whatever")).status,
+        open.register_bytes(requested.as_bytes(), Authorization::One(b"Bearer whatever")).status,
         201,
-        "none is asked for"
+        "no token is required"
     );
-    let management =
-        Own::of(body(&world.register_bytes(asked.as_bytes(), Authorization::One(b"Bearer right"))))
-            .token;
+    let management = Own::of(body(
+        &world.register_bytes(requested.as_bytes(), Authorization::One(b"Bearer right")),
+    ))
+    .token;
     let reply = world.register_bytes(
-        asked.as_bytes(),
+        requested.as_bytes(),
         Authorization::One(format!("Bearer {management}").as_bytes()),
     );
     assert_refused(&world, &reply, 401, "invalid_token", Reason::InitialTokenWrong);
 }
 
 #[test]
-fn client_08_a_policy_that_takes_nobody_in_is_none() {
+fn client_08_a_policy_that_admits_no_client_does_not_build() {
     assert_eq!(
         policy()
             .registration(RegistrationRules::default().with_initial_access_tokens([]))
@@ -272,7 +273,7 @@ fn client_09_a_registered_client_is_marked_and_not_trusted() {
     let client = world.client(&own.id).unwrap();
     assert_eq!((client.registration(), client.is_trusted()), (Registration::Dynamic, false));
     assert_eq!(world.page(&ask(&own.id)).registration(), Registration::Dynamic);
-    // An error is shown with a link, and not sent by redirect.
+    // An error is shown on a page with a link. It is not redirected.
     let refusal = refused(&world, &ask(&own.id).set("scope", "x"));
     let problem = refusal.problem(world.server.policy());
     assert_eq!(
@@ -295,8 +296,8 @@ fn client_09_a_registered_client_is_marked_and_not_trusted() {
 type Ceiling =
     (Option<&'static str>, &'static str, &'static [&'static str], &'static [&'static str]);
 
-/// What is asked for, what is told, and what a later authorization may ask for or may not, where
-/// the ceiling is `read write`.
+/// The requested scope, the registered scope, and scopes that a later authorization may or may not
+/// request. The ceiling is `read write`.
 const CEILING: [Ceiling; 7] = [
     (None, "read write", &["read", "write", "read write"], &["admin", "read admin"]),
     (Some(""), "read write", &["read write"], &["admin"]),
@@ -310,10 +311,10 @@ const CEILING: [Ceiling; 7] = [
 #[test]
 fn client_09_the_scope_is_narrowed_to_the_ceiling() {
     let world = World::with(open().unverified_scope("read write"));
-    for (asked, told, may, may_not) in CEILING {
-        let own = world.own(&with(metadata(), "scope", asked));
-        assert_eq!(own.told["scope"], told, "{asked:?}");
-        assert_eq!(world.client(&own.id).unwrap().scope().unwrap().as_str(), told);
+    for (requested, response, may, may_not) in CEILING {
+        let own = world.own(&with(metadata(), "scope", requested));
+        assert_eq!(own.response["scope"], response, "{requested:?}");
+        assert_eq!(world.client(&own.id).unwrap().scope().unwrap().as_str(), response);
         for scope in may {
             world.page(&ask(&own.id).set("scope", scope));
         }
@@ -323,7 +324,7 @@ fn client_09_the_scope_is_narrowed_to_the_ceiling() {
             assert_eq!(
                 (problem.code, refusal.reason()),
                 (Some(ErrorCode::InvalidScope), Reason::ScopeForbidden),
-                "{asked:?}, then {scope}"
+                "{requested:?}, then {scope}"
             );
         }
     }
@@ -331,32 +332,32 @@ fn client_09_the_scope_is_narrowed_to_the_ceiling() {
 }
 
 #[test]
-fn client_09_without_a_ceiling_a_client_is_held_to_what_it_registered() {
+fn client_09_without_a_ceiling_a_client_is_limited_to_its_registered_scope() {
     let world = World::open();
-    for (asked, told) in [
+    for (requested, response) in [
         (None, "read write admin"),
         (Some("admin"), "admin"),
         (Some("x"), "read write admin"),
         (Some("write x"), "read write admin"),
         (Some("read write"), "read write"),
     ] {
-        let own = world.own(&with(metadata(), "scope", asked));
-        assert_eq!(own.told["scope"], told);
+        let own = world.own(&with(metadata(), "scope", requested));
+        assert_eq!(own.response["scope"], response);
         for scope in ["read", "write", "admin"] {
-            let open = told.split(' ').any(|token| token == scope);
+            let open = response.split(' ').any(|token| token == scope);
             assert_eq!(
                 world.authorize(&ask(&own.id).set("scope", scope)).is_ok(),
                 open,
-                "{asked:?}, then {scope}"
+                "{requested:?}, then {scope}"
             );
         }
     }
 }
 
-/// The ceiling is the most that such a client may ever ask for: one that registered under a higher
-/// one is held to it too.
+/// The ceiling limits every authorization. It also limits a client that registered under a higher
+/// ceiling.
 #[test]
-fn client_09_a_ceiling_that_is_lowered_holds_for_earlier_clients() {
+fn client_09_a_lowered_ceiling_applies_to_earlier_clients() {
     let before = World::open();
     let own = [None, Some("read admin")].map(|scope| before.own(&with(metadata(), "scope", scope)));
     let after = World::with(open().unverified_scope("read"));
@@ -374,14 +375,14 @@ fn client_09_a_ceiling_that_is_lowered_holds_for_earlier_clients() {
         assert_eq!(
             body(&after.manage("GET", &own.id, &own.token, &json!({})))["scope"],
             "read",
-            "and is told so"
+            "the response shows it"
         );
     }
     after.page(&ask("app").set("scope", "admin"));
 }
 
 #[test]
-fn client_09_a_ceiling_is_of_known_scopes_and_leaves_something_of_the_default() {
+fn client_09_a_ceiling_has_known_scopes_and_a_part_of_the_default() {
     let built = |ceiling: &str| open().unverified_scope(ceiling).build().err();
     assert_eq!([built("read"), built("read admin")], [None, None]);
     let setting = "unverified_scope";
@@ -419,7 +420,7 @@ fn assert_unavailable(world: &World) {
 }
 
 #[test]
-fn store_05_no_registration_is_told_before_it_is_durable() {
+fn store_05_no_registration_is_answered_before_it_is_durable() {
     let world = World::open();
     let clients = world.store.inner.counts().clients;
     for (fault, created) in [(Fault::Dropped, 0), (Fault::Unacknowledged, 1)] {
@@ -431,14 +432,12 @@ fn store_05_no_registration_is_told_before_it_is_durable() {
 }
 
 #[test]
-fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
+fn store_06_an_applied_registration_without_acknowledgement_is_recognized() {
     let world = World::open();
-    let (clients, asked) = (
-        world.store.inner.counts().clients,
-        with(metadata(), "token_endpoint_auth_method", "client_secret_post"),
-    );
+    let clients = world.store.inner.counts().clients;
+    let requested = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
     world.store.fail([Fault::AppliedThenConflict]);
-    let own = world.own(&asked);
+    let own = world.own(&requested);
     assert_eq!(
         (world.store.inner.counts().clients, world.store.commits()),
         (clients + 1, 1),
@@ -447,36 +446,38 @@ fn store_06_a_registration_that_was_applied_unseen_is_recognized() {
     assert!(world.works(&world.tokens_by(&own).access));
     assert_eq!(world.manage("GET", &own.id, &own.token, &json!({})).status, 200);
     world.store.fail([Fault::Conflict, Fault::Conflict, Fault::AppliedThenConflict]);
-    assert!(world.client(&world.own(&asked).id).is_some());
+    assert!(world.client(&world.own(&requested).id).is_some());
     world.store.fail([Fault::Conflict; 4]);
-    let sent = asked.to_string();
+    let sent = requested.to_string();
     let reply = world.post_registration(&posting(sent.as_bytes()));
     assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
     assert_eq!(world.store.inner.counts().clients, clients + 2);
 }
 
-/// What is told is what is stored: the moment of the first attempt, not of the one that found it.
+/// The response has the stored time, which is that of the first attempt.
 #[test]
-fn store_06_what_was_applied_unseen_is_told_as_it_is_stored() {
-    let (world, asked) = (World::open(), metadata().to_string());
+fn store_06_an_applied_registration_is_answered_as_it_is_stored() {
+    let world = World::open();
+    let requested = metadata().to_string();
     let request =
-        RegistrationRequest::parse(&posting(asked.as_bytes()), world.server.policy()).unwrap();
+        RegistrationRequest::parse(&posting(requested.as_bytes()), world.server.policy()).unwrap();
     let moment = world.moment(entropy(50));
     let decision = world.decision(&request, &moment);
     world.store.commit(decision.write().unwrap()).unwrap();
     let again = world.decision(&request, &moment.again(Timestamp::from_unix_seconds(T + 5)));
     assert_eq!(again.write(), None);
-    let told =
+    let response =
         body(&again.settle(Commit::Done).unwrap().outcome.unwrap().reply(world.server.policy()));
-    let client = world.client(told["client_id"].as_str().unwrap()).unwrap();
-    assert_eq!((&told["client_id_issued_at"], client.created().unix_seconds()), (&json!(T), T));
+    let client = world.client(response["client_id"].as_str().unwrap()).unwrap();
+    assert_eq!((&response["client_id_issued_at"], client.created().unix_seconds()), (&json!(T), T));
 }
 
-/// A client that stands where a new one would be put is nobody's but its own, whoever drew its name
+/// A record with the id of a new registration is not overwritten, even if the same id is drawn
 /// again.
 #[test]
-fn store_06_a_name_that_is_taken_is_not_taken_over() {
-    let (first, second) = (World::open(), World::open());
+fn store_06_an_existing_client_id_is_not_overwritten() {
+    let first = World::open();
+    let second = World::open();
     let own = first.own(&metadata());
     let taken = Client::public(&own.id).redirect_uri("https://other.example/cb").build().unwrap();
     second.put(taken.clone());

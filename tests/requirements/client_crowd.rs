@@ -1,5 +1,5 @@
-//! CLIENT-23 with a crowd: of very many registrations, the sweep leaves those that are used, and
-//! takes bites of the size it is told.
+//! Test of CLIENT-23 with very many registrations: the sweep drops unused clients only, and keeps
+//! its limit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ const MANY: usize = 100_000;
 const USED: usize = 1_000;
 const BITE: usize = 9_999;
 
-/// The `client_id` in the response to a registration, read without the rest of it.
+/// Returns the `client_id` in the response to a registration.
 fn id_in(body: &str) -> String {
     let value = body.split_once("\"client_id\":\"").unwrap().1;
     value.split_once('"').unwrap().0.to_owned()
@@ -80,7 +80,7 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
     assert_eq!((store.counts().clients, store.counts().grants), (0, 0));
 }
 
-/// The tokens of a whole flow of this client.
+/// Runs a whole flow of this client, and returns its tokens.
 fn tokens_of(server: &Server<&MemoryStore>, id: &str) -> Granted {
     let query = ask(id).encode();
     let incoming = RequestParts {

@@ -1,5 +1,5 @@
-//! CLIENT-07 and AUDIT: a refused registration names what was received and what is right, and its
-//! event who asked. Nothing a client sends goes back unbounded, unescaped or with a credential.
+//! Tests of CLIENT-07 and AUDIT: a refused registration names the received and the right value, and
+//! its event names the sender. No response repeats input unbounded, unescaped or with a credential.
 
 use grantcore::{
     EDITOR_SCHEMES, EventKind, Limits, PrivateUseSchemes, Reason, RedirectRules, RegistrationRules,
@@ -14,7 +14,7 @@ use crate::support::clients::{
 use crate::support::property::check;
 use crate::support::{CALLBACK, World, json as body, policy};
 
-/// The description of the refusal of this registration.
+/// Returns the description of the refusal of this registration.
 #[track_caller]
 fn described(world: &World, metadata: &Value) -> String {
     let reply = world.register(metadata);
@@ -27,12 +27,12 @@ fn many(n: usize, one: impl Fn(usize) -> String) -> Vec<String> {
 }
 
 #[test]
-fn client_07_a_refusal_names_what_was_received_and_what_is_right() {
+fn client_07_a_refusal_names_the_received_and_the_right_value() {
     let tokens = |n: usize| many(n, |n| format!("res{n}:read")).join(" ");
     let redirects = |n: usize| json!(many(n, |n| format!("https://app{n}.example/cb")));
     let list = "token_endpoint_auth_methods_supported";
     for (metadata, named) in [
-        // F12, F16, F13.
+        // Findings F12, F16 and F13.
         (with(metadata(), "scope", tokens(65)), &["65 scope tokens", "At most 64"][..]),
         (with(metadata(), "redirect_uris", redirects(11)), &["Received: 11.", "At most 10"]),
         (
@@ -86,9 +86,9 @@ fn client_07_an_update_names_the_member_that_only_the_server_sets() {
     assert!(description.ends_with("Received: client_id_issued_at."), "{description}");
 }
 
-/// A document's refusal names the rule of metadata, and what was received.
+/// The refusal of a document names the rule of metadata and the received value.
 #[test]
-fn client_17_a_document_names_what_was_received_and_what_is_right() {
+fn client_17_the_refusal_of_a_document_names_the_received_and_the_right_value() {
     let redirects = json!(many(11, |n| format!("https://app{n}.example/cb")));
     for (document, named) in [
         (with(document(), "redirect_uris", redirects), &["Received: 11.", "At most 10"][..]),
@@ -117,7 +117,7 @@ fn client_17_a_document_names_what_was_received_and_what_is_right() {
     }
 }
 
-/// B7: what is registered depends on the operator's setting, and the crate knows the editors' names.
+/// The registered URIs depend on the operator's setting. The crate lists the editors' schemes.
 #[test]
 fn redir_06_the_editors_schemes_are_listed_and_admitted_by_name() {
     let cursor = to(&[
@@ -127,8 +127,12 @@ fn redir_06_the_editors_schemes_are_listed_and_admitted_by_name() {
     ]);
     let all = cursor["redirect_uris"].clone();
     let world = World::open();
-    let told = world.registered(&cursor);
-    assert_eq!(told["redirect_uris"], json!(all.as_array().unwrap()[1..]), "the others are left");
+    let response = world.registered(&cursor);
+    assert_eq!(
+        response["redirect_uris"],
+        json!(all.as_array().unwrap()[1..]),
+        "the other URIs are registered"
+    );
     let event = world.events().pop().unwrap();
     assert_eq!(
         event.dropped,
@@ -148,9 +152,9 @@ fn redir_06_the_editors_schemes_are_listed_and_admitted_by_name() {
     }
 }
 
-/// Whose registration it was that was refused: the name it claims, and where it came from.
+/// The event has the claimed name and the source of the refused registration.
 #[test]
-fn audit_01_a_refused_registration_leaves_name_and_source_in_the_event() {
+fn audit_01_the_event_of_a_refused_registration_has_name_and_source() {
     let world = World::open();
     for bad in [
         with(metadata(), "scope", "a\"b"),
@@ -175,7 +179,7 @@ fn audit_01_a_refused_registration_leaves_name_and_source_in_the_event() {
 }
 
 #[test]
-fn audit_01_a_registration_over_the_limit_leaves_name_and_source_in_the_event() {
+fn audit_01_the_event_of_a_limited_registration_has_name_and_source() {
     let limited = policy()
         .registration(RegistrationRules::default())
         .limits(Limits::default().with_registrations_per_minute(1));
@@ -187,44 +191,49 @@ fn audit_01_a_registration_over_the_limit_leaves_name_and_source_in_the_event() 
     assert_eq!(event.source.as_deref(), Some("192.0.2.1"));
 }
 
-/// CLIENTPOLICY-13, for registrations: the four by habit are dropped unless they are declared.
+/// CLIENTPOLICY-13 for registrations: the four habitual scopes are dropped unless they are
+/// declared.
 #[test]
-fn clientpolicy_13_a_registration_is_echoed_without_the_scopes_of_habit() {
+fn clientpolicy_13_a_registration_response_lacks_the_habitual_scopes() {
     let habit = "openid profile email offline_access";
     let world = World::open();
-    for (asked, told) in [
+    for (requested, response) in [
         (habit, "read write admin"),
         ("openid profile email offline_access read", "read write admin"),
         ("read write", "read write"),
     ] {
-        assert_eq!(world.registered(&with(metadata(), "scope", asked))["scope"], told, "{asked}");
+        assert_eq!(
+            world.registered(&with(metadata(), "scope", requested))["scope"],
+            response,
+            "{requested}"
+        );
         let event = world.events().pop().unwrap();
-        let dropped = asked.contains("openid");
+        let dropped = requested.contains("openid");
         let detail = "scope_dropped: 'email', 'offline_access', 'openid', 'profile'.";
         assert_eq!(event.detail.as_deref(), dropped.then_some(detail));
     }
     let declared = World::with(
         policy().scope("email", "See your address").registration(RegistrationRules::default()),
     );
-    let told = declared.registered(&with(metadata(), "scope", "email read"));
-    assert_eq!(told["scope"], "email read");
+    let response = declared.registered(&with(metadata(), "scope", "email read"));
+    assert_eq!(response["scope"], "email read");
     assert_eq!(declared.events().pop().unwrap().detail, None);
 }
 
-/// F03: a client that registered what is half unknown here is not locked in.
+/// F03: a client that registered a partly unknown scope is not limited to the rest.
 #[test]
-fn client_09_a_scope_that_lost_a_token_is_no_cap() {
+fn client_09_a_scope_with_a_dropped_token_does_not_limit_the_client() {
     let world = World::with(
         policy().scope("profile", "See who you are").registration(RegistrationRules::default()),
     );
     let own = world.own(&with(metadata(), "scope", "openid profile email"));
-    assert_eq!(own.told["scope"], "read write admin profile");
+    assert_eq!(own.response["scope"], "read write admin profile");
     world.page(&ask(&own.id).set("scope", "read"));
     let exact = world.own(&with(metadata(), "scope", "profile"));
     assert!(world.authorize(&ask(&exact.id).set("scope", "read")).is_err(), "a whole one is a cap");
 }
 
-/// Texts of a stranger, with what must not come back in them.
+/// Generates hostile texts, each with the part that no response may repeat.
 fn hostile() -> impl Strategy<Value = String> {
     let credential = prop::sample::select(vec![
         "gac_SecretSecretSecret",
@@ -243,9 +252,10 @@ fn hostile() -> impl Strategy<Value = String> {
     )
 }
 
-/// RFC 6749 §5.2 bounds the characters, this crate the length; AUDIT-06 keeps secrets out.
+/// RFC 6749 §5.2 bounds the characters, this crate bounds the length, and AUDIT-06 excludes
+/// secrets.
 #[test]
-fn client_07_no_description_and_no_event_repeats_what_it_must_not() {
+fn client_07_no_description_and_no_event_repeats_hostile_text() {
     let members = [
         "client_name",
         "client_uri",
@@ -266,13 +276,16 @@ fn client_07_no_description_and_no_event_repeats_what_it_must_not() {
         |(member, text, name)| {
             let world = World::open();
             let value = if lists.contains(&member) { json!([text]) } else { json!(text) };
-            let asked = with(metadata(), member, value);
-            let asked =
-                if name { with(asked, "client_name", &*text) } else { without(asked, "tos_uri") };
-            let reply = world.register(&asked);
+            let requested = with(metadata(), member, value);
+            let requested = if name {
+                with(requested, "client_name", &*text)
+            } else {
+                without(requested, "tos_uri")
+            };
+            let reply = world.register(&requested);
             let event = world.events().pop().unwrap();
-            let told = serde_json::to_string(&event).unwrap();
-            prop_assert!(!told.contains("SecretSecret"), "{}", told);
+            let response = serde_json::to_string(&event).unwrap();
+            prop_assert!(!response.contains("SecretSecret"), "{}", response);
             for text in event.note.iter().chain(&event.dropped) {
                 prop_assert!(text.len() <= 260 && !text.contains(char::is_control), "{}", text);
             }

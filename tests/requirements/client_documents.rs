@@ -1,5 +1,5 @@
-//! CLIENT-14 to -17: which URL names a client, what is to be fetched from it, and which documents
-//! are believed.
+//! Tests of CLIENT-14 to -17: which URLs name a client, what is fetched, and which documents are
+//! accepted.
 
 use grantcore::{
     AuthorizationStep, Choice, DocumentRules, EventKind, FetchedDocument, Reason, Registration,
@@ -12,7 +12,7 @@ use crate::support::params::Params;
 use crate::support::refused::{assert_page, refused};
 use crate::support::{CALLBACK, Granted, World, param, policy};
 
-/// Asserts that this `client_id` is refused on a page, with nothing fetched and nothing written.
+/// Asserts that this `client_id` is refused on a page, without a fetch and without a write.
 #[track_caller]
 fn no_client(world: &World, client_id: &str, reason: Reason) {
     let before = (world.store.commits(), world.store.inner.counts().clients);
@@ -22,8 +22,8 @@ fn no_client(world: &World, client_id: &str, reason: Reason) {
     assert_eq!((world.store.commits(), world.store.inner.counts().clients), before, "{client_id}");
 }
 
-/// Asserts that the client is refused on a page because of its document, and that nothing is kept
-/// of it.
+/// Asserts that the client is refused on a page because of its document, and that nothing is
+/// stored.
 #[track_caller]
 fn not_believed(fetched: FetchedDocument<'_>, reason: Reason) {
     let world = World::open();
@@ -41,14 +41,14 @@ fn not_believed_json(document: &Value, reason: Reason) {
     not_believed(fetched(document.to_string().as_bytes()), reason);
 }
 
-/// The rules for trials on one machine.
+/// Returns a world with the rules for trials on one machine.
 fn on_this_machine() -> World {
     let rules = DocumentRules::default().with_allow_loopback(true);
     World::with(policy().client_documents(rules))
 }
 
 #[test]
-fn client_14_a_client_id_is_an_https_url_with_a_path_and_in_one_spelling() {
+fn client_14_a_client_id_is_an_https_url_with_a_path_in_canonical_spelling() {
     let world = World::open();
     for url in [
         "http://client.example/meta.json",
@@ -105,7 +105,7 @@ fn client_14_a_client_id_is_an_https_url_with_a_path_and_in_one_spelling() {
 }
 
 #[test]
-fn client_14_what_is_no_url_of_the_web_is_a_name_that_nobody_has() {
+fn client_14_another_text_is_an_unknown_client_id() {
     let world = World::open();
     for name in [
         "https:/client.example/meta.json",
@@ -124,8 +124,8 @@ fn client_14_what_is_no_url_of_the_web_is_a_name_that_nobody_has() {
     }
 }
 
-/// No record could ever hold a longer name: to fetch for it would be work for a stranger and for
-/// nothing.
+/// No record can hold a longer id, so fetching such a document would be useless work for anybody
+/// who asks.
 #[test]
 fn client_14_a_url_that_is_too_long_for_a_client_id_is_not_fetched() {
     let world = World::open();
@@ -135,7 +135,7 @@ fn client_14_a_url_that_is_too_long_for_a_client_id_is_not_fetched() {
 }
 
 #[test]
-fn client_14_other_urls_are_fetched_as_they_are() {
+fn client_14_other_urls_are_fetched_unchanged() {
     let world = World::open();
     for url in [
         "https://client.example/c",
@@ -183,7 +183,7 @@ fn client_14_http_is_for_trials_on_this_machine() {
 }
 
 #[test]
-fn client_15_the_host_is_told_what_to_fetch_and_under_which_limits() {
+fn client_15_the_host_gets_the_url_and_the_limits_of_the_fetch() {
     let world = World::open();
     let needed = world.needed(&ask(DOCUMENT));
     assert_eq!((&*needed.url, needed.max_bytes), (DOCUMENT, 5_120));
@@ -209,7 +209,7 @@ fn client_15_the_host_is_told_what_to_fetch_and_under_which_limits() {
 }
 
 #[test]
-fn client_15_the_same_request_goes_on_with_the_result() {
+fn client_15_the_same_request_is_decided_with_the_result() {
     let world = World::open();
     let params = ask(DOCUMENT).set("scope", "write").set("state", "of this request");
     world.needed(&params);
@@ -237,12 +237,13 @@ fn client_15_the_same_request_goes_on_with_the_result() {
 }
 
 #[test]
-fn client_15_whoever_is_not_signed_in_signs_in_after_the_fetch() {
+fn client_15_a_visitor_signs_in_after_the_fetch() {
     let world = World::open();
     let params = ask(DOCUMENT);
     let step = world.authorize_as(&params, None);
     assert!(matches!(step, Ok(AuthorizationStep::NeedMetadata(_))), "{step:?}");
-    let (query, body) = (params.encode(), document().to_string());
+    let query = params.encode();
+    let body = document().to_string();
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let step = world
@@ -269,13 +270,13 @@ fn client_15_without_documents_in_the_policy_no_url_is_a_client() {
     let body = document().to_string();
     let refusal = world
         .authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
-        .expect_err("it was not asked for");
+        .expect_err("an unrequested document");
     assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
     assert_eq!(world.client(DOCUMENT), None);
 }
 
 #[test]
-fn client_15_a_document_that_nobody_asked_for_changes_nothing() {
+fn client_15_an_unrequested_document_changes_nothing() {
     let world = World::open();
     let params = Params::authorize();
     let before = world.client("app");
@@ -303,7 +304,7 @@ fn client_16_only_a_200_is_a_document() {
 }
 
 #[test]
-fn client_16_only_what_says_that_it_is_json() {
+fn client_16_only_a_json_content_type_is_accepted() {
     let body = document().to_string();
     for content_type in [
         "",
@@ -315,7 +316,7 @@ fn client_16_only_what_says_that_it_is_json() {
         "text/x+json",
         "application/xml",
         "json",
-        // Two headers, as a host joins them (RFC 9110 §5.3).
+        // Two headers, joined as a host joins them (RFC 9110 §5.3).
         "application/json, application/json",
         "application/json, text/html",
         "application/json;charset=utf-8, text/html",
@@ -356,7 +357,7 @@ fn client_16_one_object_with_each_member_once() {
     for body in ["", " ", "null", "[]", "\"x\"", "1", "{", "{}x", "{'client_id':1}", "\u{feff}{}"] {
         not_believed(fetched(body.as_bytes()), Reason::DocumentInvalid);
     }
-    // What a reader would take that counts members instead of naming them.
+    // An array that a parser by position would accept.
     let mut array = vec![json!(null); 22];
     (array[0], array[5], array[16]) = (json!([CALLBACK]), json!("Notes Helper"), json!(DOCUMENT));
     let array = json!(array).to_string();

@@ -1,5 +1,4 @@
-//! CLIENT-17 to -19: what a document makes of a client, how long it is used, and what changes when
-//! it does.
+//! Tests of CLIENT-17 to -19: the client of a document, its freshness, and the effect of changes.
 
 use std::time::Duration;
 
@@ -24,7 +23,8 @@ fn not_served(world: &World, document: &Value, reason: Reason) {
 
 #[track_caller]
 pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason: Reason) {
-    let (commits, before) = (world.store.commits(), world.client(DOCUMENT));
+    let commits = world.store.commits();
+    let before = world.client(DOCUMENT);
     let body = document.to_string();
     let refusal = world
         .authorize_with_document(&ask(DOCUMENT), Some(fetched(body.as_bytes())))
@@ -33,7 +33,7 @@ pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason:
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), (commits, before), "{document}");
 }
 
-/// A world in which the document was read at the beginning.
+/// Returns a world in which the document was read at the beginning.
 fn read() -> World {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
@@ -48,7 +48,7 @@ fn is_needed(world: &World) -> bool {
     }
 }
 
-/// Whether the document is needed again after so many seconds, when the headers said this of it.
+/// Returns whether the document is needed again after this time, with these headers.
 fn is_needed_after(rules: DocumentRules, fresh_for: Option<Duration>, seconds: u64) -> bool {
     let world = World::with(policy().client_documents(rules));
     let body = document().to_string();
@@ -62,7 +62,7 @@ fn is_needed_after(rules: DocumentRules, fresh_for: Option<Duration>, seconds: u
 }
 
 #[test]
-fn client_17_a_name_and_redirect_uris_are_there() {
+fn client_17_a_document_needs_a_name_and_redirect_uris() {
     let world = World::open();
     for name in [json!(null), json!(""), json!(1), json!(["Notes"])] {
         not_served(&world, &with(document(), "client_name", name), Reason::DocumentMetadata);
@@ -87,7 +87,7 @@ fn client_17_a_name_and_redirect_uris_are_there() {
 }
 
 #[test]
-fn client_17_nothing_published_is_a_secret() {
+fn client_17_a_document_must_not_have_a_secret() {
     let world = World::open();
     for method in ["client_secret_basic", "client_secret_post", "client_secret_jwt"] {
         not_served(
@@ -126,7 +126,7 @@ fn client_17_none_or_no_method_is_a_public_client() {
 }
 
 #[test]
-fn client_17_what_the_document_lists_for_other_servers_is_ignored() {
+fn client_17_entries_for_other_servers_are_ignored() {
     let kept = |grant_types: Value| {
         let world = World::open();
         world.page_with(&ask(DOCUMENT), &with(document(), "grant_types", grant_types));
@@ -160,7 +160,7 @@ fn client_17_what_the_document_lists_for_other_servers_is_ignored() {
     world.page_with(&ask(DOCUMENT), &with(document(), "response_types", json!(["code", "token"])));
 }
 
-/// The documents of two clients as they were published, and the redirect URIs they come with.
+/// The published documents of two real clients, with their redirect URIs.
 #[test]
 fn client_17_the_documents_of_real_clients() {
     let device = "urn:ietf:params:oauth:grant-type:device_code";
@@ -189,7 +189,8 @@ fn client_17_the_documents_of_real_clients() {
         (&code, "http://127.0.0.1:51004/", false),
         (&code, "https://vscode.dev/redirect", false),
     ] {
-        let (world, id) = (World::open(), document["client_id"].as_str().unwrap());
+        let world = World::open();
+        let id = document["client_id"].as_str().unwrap();
         let page = world.page_with(&ask(id).set("redirect_uri", uri), document);
         assert_eq!(
             (page.loopback_only(), page.redirects_to_loopback()),
@@ -225,7 +226,7 @@ fn client_18_a_document_is_used_as_long_as_it_is_fresh() {
 fn client_18_freshness_is_kept_within_bounds() {
     let seconds = |n: u64| Some(Duration::from_secs(n));
     let rules = DocumentRules::default();
-    for (said, last) in [
+    for (fresh_for, last) in [
         (None, 60),
         (seconds(0), 60),
         (seconds(59), 60),
@@ -235,8 +236,8 @@ fn client_18_freshness_is_kept_within_bounds() {
         (seconds(DAY + 1), DAY),
         (Some(Duration::MAX), DAY),
     ] {
-        let needed = [last - 1, last].map(|at| is_needed_after(rules, said, at));
-        assert_eq!(needed, [false, true], "{said:?}");
+        let needed = [last - 1, last].map(|at| is_needed_after(rules, fresh_for, at));
+        assert_eq!(needed, [false, true], "{fresh_for:?}");
     }
     let ten = Duration::from_secs(10);
     let rules = rules.with_fresh_at_least(ten).with_fresh_at_most(ten);
@@ -245,9 +246,9 @@ fn client_18_freshness_is_kept_within_bounds() {
     }
 }
 
-/// Nobody's authorization outlives the record, however long the document says that it is fresh.
+/// No authorization outlives the record, even if the document is fresh for longer.
 #[test]
-fn client_18_a_record_that_is_over_is_read_anew_even_if_it_is_fresh() {
+fn client_18_the_document_of_an_expired_client_is_read_again_even_if_fresh() {
     let world = World::with(
         policy()
             .client_documents(DocumentRules::default())
@@ -266,7 +267,7 @@ fn client_18_a_record_that_is_over_is_read_anew_even_if_it_is_fresh() {
 }
 
 #[test]
-fn client_18_nothing_bad_is_remembered() {
+fn client_18_a_refused_document_is_not_cached() {
     let world = World::open();
     let body = document().to_string();
     let bad = without(document(), "client_name").to_string();
@@ -280,18 +281,19 @@ fn client_18_nothing_bad_is_remembered() {
             400
         );
         assert_eq!((world.client(DOCUMENT), world.store.commits()), (None, 0));
-        assert!(is_needed(&world), "it is asked for again");
+        assert!(is_needed(&world), "the document is needed again");
     }
     world.page_with(&ask(DOCUMENT), &document());
 }
 
 #[test]
-fn client_18_a_failure_to_fetch_again_touches_neither_record_nor_grants() {
+fn client_18_a_failed_fetch_changes_neither_record_nor_grants() {
     let world = read();
-    let (tokens, before) = (world.tokens_of(DOCUMENT), world.client(DOCUMENT));
+    let tokens = world.tokens_of(DOCUMENT);
+    let before = world.client(DOCUMENT);
     world.at(60);
-    let (body, bad) =
-        (document().to_string(), with(document(), "redirect_uris", json!([])).to_string());
+    let body = document().to_string();
+    let bad = with(document(), "redirect_uris", json!([])).to_string();
     for failed in [
         None,
         Some(FetchedDocument { status: 404, ..fetched(body.as_bytes()) }),
@@ -308,22 +310,23 @@ fn client_18_a_failure_to_fetch_again_touches_neither_record_nor_grants() {
 }
 
 #[test]
-fn client_19_a_removed_redirect_uri_leads_nowhere_at_once() {
-    let (world, old) = (World::open(), "https://app.example/old");
-    let asked = ask(DOCUMENT).set("redirect_uri", old);
+fn client_19_a_removed_redirect_uri_is_refused_at_once() {
+    let world = World::open();
+    let old = "https://app.example/old";
+    let requested = ask(DOCUMENT).set("redirect_uri", old);
     let ticket = world
-        .page_with(&asked, &with(document(), "redirect_uris", json!([CALLBACK, old])))
+        .page_with(&requested, &with(document(), "redirect_uris", json!([CALLBACK, old])))
         .into_ticket();
-    let code = world.code(&asked);
+    let code = world.code(&requested);
     world.at(60);
     let body = document().to_string();
     let refusal = world
-        .authorize_with_document(&asked, Some(fetched(body.as_bytes())))
+        .authorize_with_document(&requested, Some(fetched(body.as_bytes())))
         .expect_err("it is no longer there");
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
     assert_page(
         &world,
-        &refused(&world, &asked),
+        &refused(&world, &requested),
         400,
         "invalid_request",
         Reason::RedirectUriMismatch,
@@ -341,7 +344,7 @@ fn client_19_a_removed_redirect_uri_leads_nowhere_at_once() {
 }
 
 #[test]
-fn client_19_what_changed_is_shown_and_the_user_is_asked_again() {
+fn client_19_changes_are_shown_and_need_a_new_consent() {
     let world = read();
     world.tokens_of(DOCUMENT);
     world.at(60);
@@ -361,9 +364,9 @@ fn client_19_what_changed_is_shown_and_the_user_is_asked_again() {
     );
 }
 
-/// What the operator has decided of such a client stays, whatever its document says.
+/// The operator's settings of such a client stay, whatever its document has.
 #[test]
-fn client_19_a_document_read_again_changes_nothing_that_is_the_operators() {
+fn client_19_a_document_read_again_does_not_change_the_operators_settings() {
     let world = read();
     let seen = world.client(DOCUMENT).unwrap();
     let owned = seen

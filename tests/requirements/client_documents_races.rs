@@ -1,5 +1,5 @@
-//! Documents about clients when the store fails, when others write at the same time, and when an
-//! operator has said no (zeroid#241).
+//! Tests of client documents with a failing store, with parallel writes, and with clients that an
+//! operator deactivated (zeroid#241).
 
 use std::cell::Cell;
 
@@ -19,7 +19,7 @@ use crate::support::{ALICE, CALLBACK, Granted, Outcome, T, World, entropy};
 
 const OLD: &str = "https://app.example/old";
 
-/// The document as it was, with one redirect URI more.
+/// Returns the earlier document, with one redirect URI more.
 fn earlier() -> Value {
     with(document(), "redirect_uris", json!([CALLBACK, OLD]))
 }
@@ -28,8 +28,7 @@ fn status(world: &World) -> ClientStatus {
     world.client(DOCUMENT).unwrap().status()
 }
 
-/// Asserts that the client is refused as an unknown one is, that nothing is to be fetched, and that
-/// nothing is written.
+/// Asserts that the client is refused as an unknown one, without a fetch and without a write.
 #[track_caller]
 fn refused_for_good(world: &World) {
     let before = (world.store.commits(), world.client(DOCUMENT));
@@ -49,10 +48,11 @@ fn refused_for_good(world: &World) {
 }
 
 #[test]
-fn client_15_nothing_goes_on_before_the_document_is_kept() {
+fn client_15_no_request_proceeds_before_the_document_is_stored() {
     for (fault, kept) in [(Fault::Dropped, false), (Fault::Unacknowledged, true)] {
         let world = World::open();
-        let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
+        let query = ask(DOCUMENT).encode();
+        let body = document().to_string();
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         world.store.fail([fault]);
@@ -109,10 +109,11 @@ fn client_15_a_conflict_is_decided_again() {
 }
 
 #[test]
-fn client_15_two_requests_at_once_come_to_one_client() {
+fn client_15_two_parallel_requests_create_one_client() {
     let world = World::open();
     world.meanwhile(|other| {
-        let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
+        let query = ask(DOCUMENT).encode();
+        let body = document().to_string();
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let step = other
@@ -131,12 +132,13 @@ fn client_15_two_requests_at_once_come_to_one_client() {
     assert_eq!((world.store.inner.counts().clients, world.grants().len()), (3, 2));
 }
 
-/// A clock that is read once per attempt and moves by so much each time.
+/// The clock is read once per attempt, and advances by this time at each reading.
 #[test]
-fn client_18_a_document_just_read_is_used_however_long_that_took() {
+fn client_18_a_document_just_read_is_used_after_a_slow_write() {
     for step in [1, 60, 3600] {
         let world = World::open();
-        let (query, body) = (ask(DOCUMENT).encode(), document().to_string());
+        let query = ask(DOCUMENT).encode();
+        let body = document().to_string();
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let request =
@@ -159,22 +161,20 @@ fn client_18_a_document_just_read_is_used_however_long_that_took() {
     }
 }
 
-/// Another's page is approved while the document is kept, which renews the client as it was: that
-/// record is none of this document.
+/// While the document is being stored, another user's approval renews the old client record. That
+/// record does not have the new document.
 #[test]
-fn client_19_a_removed_redirect_uri_leads_nowhere_though_the_record_was_renewed_meanwhile() {
+fn client_19_a_removed_redirect_uri_is_refused_after_a_parallel_renewal() {
     let world = World::open();
-    let (asked, ticket) = (
-        ask(DOCUMENT).set("redirect_uri", OLD),
-        world.page_with(&ask(DOCUMENT), &earlier()).into_ticket(),
-    );
+    let requested = ask(DOCUMENT).set("redirect_uri", OLD);
+    let ticket = world.page_with(&ask(DOCUMENT), &earlier()).into_ticket();
     world.at(60);
     let before = world.client(DOCUMENT).unwrap().expires();
     world.meanwhile(move |other| {
         assert!(other.consent(&ticket, ALICE, Choice::Allow).outcome().is_ok());
     });
     let body = document().to_string();
-    let step = world.authorize_with_document(&asked, Some(fetched(body.as_bytes())));
+    let step = world.authorize_with_document(&requested, Some(fetched(body.as_bytes())));
     let client = world.client(DOCUMENT).unwrap();
     assert!(client.expires() > before, "it was renewed");
     let refusal = step.expect_err("the URI is not in the document that was read");
@@ -186,12 +186,12 @@ fn client_19_a_removed_redirect_uri_leads_nowhere_though_the_record_was_renewed_
 }
 
 #[test]
-fn zeroid_241_a_deactivated_client_is_not_read_anew() {
+fn zeroid_241_the_document_of_a_deactivated_client_is_not_read_again() {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
     let tokens = world.tokens_of(DOCUMENT);
     world.server.set_client_status(DOCUMENT, ClientStatus::Deactivated).unwrap();
-    // Fresh; stale; over; long over.
+    // The record is fresh, stale, expired, and long expired.
     for at in [0, 59, 60, DAY, 33 * DAY, 400 * DAY] {
         world.at(at);
         refused_for_good(&world);
@@ -205,7 +205,7 @@ fn zeroid_241_a_deactivated_client_is_not_read_anew() {
 }
 
 #[test]
-fn zeroid_241_a_record_that_an_operator_put_there_bars_the_url() {
+fn zeroid_241_an_operators_deactivated_record_blocks_the_url() {
     let world = World::open();
     let barred = Client::public(DOCUMENT).redirect_uri(CALLBACK).build().unwrap().deactivated();
     world.put(barred);
@@ -216,7 +216,7 @@ fn zeroid_241_a_record_that_an_operator_put_there_bars_the_url() {
 }
 
 #[test]
-fn zeroid_241_a_client_deactivated_while_its_document_is_fetched_stays_so() {
+fn zeroid_241_a_client_deactivated_during_the_fetch_stays_deactivated() {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
     world.at(60);
@@ -226,7 +226,7 @@ fn zeroid_241_a_client_deactivated_while_its_document_is_fetched_stays_so() {
 }
 
 #[test]
-fn zeroid_241_nor_is_one_revived_that_is_deactivated_while_its_document_is_kept() {
+fn zeroid_241_a_client_deactivated_during_the_write_stays_deactivated() {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
     world.at(60);
@@ -256,13 +256,14 @@ fn zeroid_241_an_operators_own_client_is_never_fetched() {
     }
 }
 
-/// A record that is gone comes back with another epoch: what was granted to the old one is dead.
+/// A client whose record was dropped gets a new epoch, so the grants of the old record are invalid.
 #[test]
-fn i28_a_client_whose_record_was_dropped_comes_back_without_its_grants() {
+fn i28_a_client_whose_record_was_dropped_returns_without_its_grants() {
     for dropped in [false, true] {
         let world = World::open();
         world.page_with(&ask(DOCUMENT), &document());
-        let (tokens, code) = (world.tokens_of(DOCUMENT), world.code(&ask(DOCUMENT)));
+        let tokens = world.tokens_of(DOCUMENT);
+        let code = world.code(&ask(DOCUMENT));
         let ticket = world.page(&ask(DOCUMENT)).into_ticket();
         world.put(world.client(DOCUMENT).unwrap().deleted());
         if dropped {

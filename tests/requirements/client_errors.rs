@@ -1,4 +1,4 @@
-//! Clients that cannot be built: which error names what, in a sentence for the one who builds it.
+//! Tests of clients that cannot be built: each error names the value and the rule in a sentence.
 
 use grantcore::{Client, ClientError, GrantTypes, RedirectRules, SecretMethod, StoredSecret};
 
@@ -17,7 +17,7 @@ fn assert_message(built: Result<Client, ClientError>, message: &str) {
 }
 
 #[test]
-fn redir_01_a_client_of_the_code_flow_without_a_redirect_uri_is_told_what_to_add() {
+fn redir_01_the_error_of_a_missing_redirect_uri_names_the_fix() {
     let missing = "redirect_uris is empty: a client that uses the code flow has at least one \
         redirect URI, and a public client can use no other flow. Add one with redirect_uri(). For \
         a client with a secret that only asks for introspection, leave both grant types out.";
@@ -27,9 +27,9 @@ fn redir_01_a_client_of_the_code_flow_without_a_redirect_uri_is_told_what_to_add
     assert_message(confidential().redirect_uri(CALLBACK).without_redirect_uris().build(), missing);
 }
 
-/// A resource server that asks for introspection needs a secret, and no redirect URI.
+/// A resource server's client needs a secret and no redirect URI.
 #[test]
-fn redir_01_a_client_that_only_asks_for_introspection_has_no_redirect_uri() {
+fn redir_01_an_introspection_client_needs_no_redirect_uri() {
     let client = confidential().grant_types(NOTHING).build().unwrap();
     assert!(client.redirect_uris().is_empty());
     assert_eq!(client.grant_types(), NOTHING);
@@ -68,7 +68,7 @@ fn redir_02_a_refused_uri_is_named_with_its_rule_and_its_fix() {
     }
 }
 
-/// What a stranger sent is cleaned and cut before it is logged with the error.
+/// A refused value is cleaned and cut before it is logged with the error.
 #[test]
 fn audit_07_a_refused_value_is_cleaned_and_bounded() {
     let uri = format!("https://app.example/\n{}", "x".repeat(3000));
@@ -117,7 +117,8 @@ fn consent_14_a_refused_page_is_named_with_its_member() {
 fn client_06_a_refused_client_id_is_named() {
     assert_message(
         Client::public("naïve").redirect_uri(CALLBACK).build(),
-        r"client_id 'na\u{ef}ve' is refused: a client_id is 1 to 2,048 printable ASCII characters. Choose another.",
+        "client_id 'na\\u{ef}ve' is refused: a client_id is 1 to 2,048 printable ASCII \
+         characters. Choose another.",
     );
 }
 

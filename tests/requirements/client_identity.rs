@@ -1,5 +1,4 @@
-//! CLIENT-20 and -24: what a registered client is called, how it authenticates, and that it can
-//! then do what others do.
+//! Tests of CLIENT-20 and -24: the id of a registered client, its authentication, and its use.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +15,7 @@ use crate::support::params::Params;
 use crate::support::{Answered, Granted, T, World, json as body, policy, user};
 
 #[test]
-fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
+fn client_20_an_id_is_128_random_bits_in_url_safe_characters() {
     let plain =
         |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     let confidential = without(metadata(), "token_endpoint_auth_method");
@@ -60,9 +59,9 @@ fn client_20_an_id_is_128_drawn_bits_in_url_safe_letters() {
     }
 }
 
-/// A user may be called what a client is called; a resource can still tell who calls and for whom.
+/// A user may have the same name as a client. A resource can still distinguish them.
 #[test]
-fn client_20_the_resource_tells_the_user_from_the_client() {
+fn client_20_a_resource_can_distinguish_user_and_client() {
     let world = World::open();
     let own = world.own(&metadata());
     let user = user(&own.id, b"a browser");
@@ -71,7 +70,8 @@ fn client_20_the_resource_tells_the_user_from_the_client() {
     let location =
         world.server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().into_location();
     let redeem = Params::redeem(&code_in(&location)).set("client_id", &own.id);
-    let (named, alices) = (Granted::of(&world.token(&redeem)), world.tokens_by(&own));
+    let named = Granted::of(&world.token(&redeem));
+    let alices = world.tokens_by(&own);
     let who = |token: &str| {
         let access = world.access(token);
         (access.client_id().to_string(), access.subject().as_str().to_owned())
@@ -80,8 +80,8 @@ fn client_20_the_resource_tells_the_user_from_the_client() {
     assert_eq!(who(&named.access), (own.id.clone(), own.id));
 }
 
-/// What is offered, and what a client gets that asks for `none`, `client_secret_basic` and
-/// `client_secret_post`.
+/// The offered methods, and the method that a client gets if it requests `none`,
+/// `client_secret_basic`, `client_secret_post` or nothing.
 const NEGOTIATED: [([bool; 3], [&str; 3]); 7] = [
     ([true, false, false], ["none", "none", "none"]),
     ([false, true, false], ["client_secret_basic", "client_secret_basic", "client_secret_basic"]),
@@ -101,13 +101,14 @@ fn client_24_a_method_that_is_not_offered_is_replaced() {
             .with_client_secret_post(post);
         let world =
             World::with(policy().registration(RegistrationRules::default()).auth_methods(methods));
-        let asked = ["none", "client_secret_basic", "client_secret_post", ""];
-        for (asked, got) in asked.into_iter().zip(gets.into_iter().chain([gets[1]])) {
-            let own = world.own(&with(metadata(), "token_endpoint_auth_method", asked));
-            assert_eq!(own.told["token_endpoint_auth_method"], got, "{asked} of {methods:?}");
+        let requests = ["none", "client_secret_basic", "client_secret_post", ""];
+        for (requested, got) in requests.into_iter().zip(gets.into_iter().chain([gets[1]])) {
+            let own = world.own(&with(metadata(), "token_endpoint_auth_method", requested));
+            let registered = &own.response["token_endpoint_auth_method"];
+            assert_eq!(registered, got, "{requested} of {methods:?}");
             let issued = ["client_secret", "client_secret_expires_at"]
-                .map(|member| own.told.get(member).is_some());
-            assert_eq!(issued, [got != "none"; 2], "{asked} of {methods:?}");
+                .map(|member| own.response.get(member).is_some());
+            assert_eq!(issued, [got != "none"; 2], "{requested} of {methods:?}");
             let by_form = world.token(&own.proven(Params::refresh("x")));
             assert_eq!(
                 by_form.status == 400,
@@ -119,15 +120,16 @@ fn client_24_a_method_that_is_not_offered_is_replaced() {
     }
 }
 
-/// One large client registers twice at each connection, a second or two apart, and uses either.
+/// One large client registers twice at each connection, a second or two apart, and uses either
+/// registration.
 #[test]
-fn client_24_the_same_metadata_twice_make_two_working_clients() {
+fn client_24_the_same_registration_twice_makes_two_working_clients() {
     for method in ["none", "client_secret_post"] {
-        let (world, asked) =
-            (World::open(), with(metadata(), "token_endpoint_auth_method", method));
-        let first = world.own(&asked);
+        let world = World::open();
+        let requested = with(metadata(), "token_endpoint_auth_method", method);
+        let first = world.own(&requested);
         world.at(1);
-        let both = [first, world.own(&asked)];
+        let both = [first, world.own(&requested)];
         assert_ne!(both[0].id, both[1].id);
         for own in &both {
             let mut tokens = world.tokens_by(own);
@@ -140,10 +142,10 @@ fn client_24_the_same_metadata_twice_make_two_working_clients() {
     }
 }
 
-/// better-auth, CVE-2026-53512: the secret was looked at for codes and forgotten for refresh
-/// tokens. Nor does a verifier replace it (windmill, GHSA-q9xg-f2v2-695g).
+/// better-auth, CVE-2026-53512: the secret was checked for codes and not for refresh tokens. A
+/// verifier does not replace it (windmill, GHSA-q9xg-f2v2-695g).
 #[test]
-fn cve_2026_53512_a_registered_client_proves_itself_for_every_grant() {
+fn cve_2026_53512_a_registered_client_authenticates_for_every_grant_type() {
     let world = World::open();
     let own = world.own(&with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
     let tokens = world.tokens_by(&own);
@@ -165,7 +167,8 @@ fn cve_2026_53512_a_registered_client_proves_itself_for_every_grant() {
     }
 }
 
-/// Doorkeeper, CVE-2023-34246: whoever claimed a public client's id got its earlier consent.
+/// Doorkeeper, CVE-2023-34246: another client with the id of a public client could use its earlier
+/// consent.
 #[test]
 fn cve_2023_34246_a_registered_public_client_is_asked_again() {
     let world = World::open();

@@ -1,5 +1,5 @@
-//! CLIENT-23 and STORE-08: a client that nobody uses is forgotten, and one that is used outlives
-//! its grants.
+//! Tests of CLIENT-23 and STORE-08: an unused client is dropped, and a used client outlives its
+//! grants.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn open(policy: PolicyBuilder) -> World {
     )
 }
 
-/// A world with one client that registered itself at the beginning.
+/// Returns a world with one client that registered itself at the beginning.
 fn registered(policy: PolicyBuilder) -> (World, String) {
     let world = open(policy);
     let id = world.registered(&metadata())["client_id"].as_str().unwrap().to_owned();
@@ -42,13 +42,13 @@ fn refresh(world: &World, id: &str, tokens: &Granted) -> Granted {
     Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", id)))
 }
 
-/// When the client is over, in seconds from the beginning.
+/// Returns when the client expires, in seconds from the beginning.
 fn end(world: &World, id: &str) -> u64 {
     world.client(id).unwrap().expires().unix_seconds() - T
 }
 
 #[test]
-fn client_23_a_client_that_nobody_uses_is_unknown_after_a_day() {
+fn client_23_an_unused_client_is_unknown_after_a_day() {
     for (at, known) in [(0, true), (DAY - 1, true), (DAY, false), (DAY + 1, false)] {
         let (world, id) = registered(policy());
         world.at(at);
@@ -81,7 +81,7 @@ fn client_23_the_day_is_the_policys() {
 }
 
 #[test]
-fn client_23_approving_renews_and_nothing_else_does() {
+fn client_23_only_an_approval_renews() {
     type Use = fn(&World, &str, String);
     let uses: [(&str, Use, bool); 4] = [
         (
@@ -107,9 +107,9 @@ fn client_23_approving_renews_and_nothing_else_does() {
     }
 }
 
-/// A page that is made in time is too late all the same when the client is over.
+/// A page that was made in time cannot be approved after the client expired.
 #[test]
-fn client_23_what_is_over_is_not_approved() {
+fn client_23_an_expired_client_is_not_approved() {
     let (world, id) = registered(policy());
     world.at(DAY - 1);
     let ticket = world.page(&ask(&id)).into_ticket();
@@ -119,7 +119,7 @@ fn client_23_what_is_over_is_not_approved() {
     assert_eq!(end(&world, &id), DAY);
 }
 
-/// Refreshes at the last moment, again and again, and sweeps whenever a record may be dropped.
+/// Refreshes at the last moment, repeatedly, and sweeps whenever a record may be dropped.
 fn live_on(
     policy: PolicyBuilder,
     id: impl Fn(&World) -> String,
@@ -144,7 +144,7 @@ fn live_on(
     (world, id, tokens)
 }
 
-/// The client's record outlives those of its grants.
+/// Asserts that the record of the client outlives those of its grants.
 #[track_caller]
 fn assert_outlived(world: &World, id: &str) {
     let client = world.client(id).unwrap();
@@ -166,7 +166,7 @@ fn a_document(world: &World) -> String {
 }
 
 #[test]
-fn client_23_a_refresh_never_finds_its_client_gone() {
+fn client_23_a_client_outlives_every_refresh_of_its_family() {
     for kind in [a_registration, a_document] {
         let (world, id, tokens) = live_on(policy(), kind, 180 * DAY);
         world.at(180 * DAY - 1);
@@ -187,7 +187,7 @@ fn client_23_a_refresh_never_finds_its_client_gone() {
 }
 
 #[test]
-fn client_23_nor_in_a_family_without_an_end() {
+fn client_23_a_client_outlives_a_family_without_an_absolute_end() {
     for kind in [a_registration, a_document] {
         let (world, id, _) = live_on(
             policy().lifetimes(Lifetimes::default().with_refresh_absolute(None)),
@@ -216,7 +216,8 @@ fn client_23_a_grant_that_is_used_every_day_keeps_its_client() {
 fn client_23_a_document_read_again_does_not_shorten_its_clients_life() {
     let world = open(policy());
     let id = a_document(&world);
-    let (tokens, before) = (world.tokens_of(&id), end(&world, &id));
+    let tokens = world.tokens_of(&id);
+    let before = end(&world, &id);
     world.at(60);
     a_document(&world);
     assert_eq!(end(&world, &id), before);
@@ -226,7 +227,7 @@ fn client_23_a_document_read_again_does_not_shorten_its_clients_life() {
 }
 
 #[test]
-fn client_23_several_grants_keep_it_as_long_as_the_longest() {
+fn client_23_a_client_with_several_grants_outlives_the_longest() {
     let (world, id) = registered(policy());
     let short = world.tokens_of(&id);
     world.at(20 * DAY);
@@ -247,10 +248,10 @@ fn client_23_several_grants_keep_it_as_long_as_the_longest() {
     assert!(world.works(&refresh(&world, &id, &long).access));
 }
 
-/// Approved at 0; the first renewal is when a token could outlive what that was good for, each next
-/// a day and no less later.
+/// The grant is approved at 0. The first renewal is due when a token could outlive the client, and
+/// the following ones at least a day apart.
 #[test]
-fn client_23_a_renewal_is_a_write_now_and_then() {
+fn client_23_renewals_are_rare_writes() {
     for kind in [a_registration, a_document] {
         let world = open(policy());
         let id = kind(&world);
@@ -261,7 +262,8 @@ fn client_23_a_renewal_is_a_write_now_and_then() {
             4,
             "a page, a renewal, an approval, a redemption"
         );
-        let (mut renewals, mut last) = (Vec::new(), end(&world, &id));
+        let mut renewals = Vec::new();
+        let mut last = end(&world, &id);
         for minute in 1..=10_000 {
             world.at(minute * 60);
             let before = world.store.commits();
@@ -281,7 +283,8 @@ fn client_23_a_renewal_is_a_write_now_and_then() {
 #[test]
 fn client_23_a_client_of_the_operator_is_never_written_and_never_dropped() {
     let world = World::new();
-    let (before, mut tokens) = (world.client("app"), world.tokens());
+    let before = world.client("app");
+    let mut tokens = world.tokens();
     for day in 1..=170 {
         world.at(day * DAY);
         let commits = world.store.commits();
@@ -295,7 +298,7 @@ fn client_23_a_client_of_the_operator_is_never_written_and_never_dropped() {
     assert_eq!((world.store.inner.counts().clients, world.grants().len()), (2, 0));
 }
 
-/// One that registered itself and that the operator makes one of his own is known for good.
+/// A self-registered client that the operator adopts never expires.
 #[test]
 fn client_23_an_operator_may_adopt_a_client() {
     for kind in [a_registration, a_document] {
@@ -311,7 +314,7 @@ fn client_23_an_operator_may_adopt_a_client() {
     }
 }
 
-/// Everything up to the moment when a refresh must renew the client first.
+/// Returns a world at the time when a refresh must renew the client first.
 fn due() -> (World, String, Granted) {
     let (world, id) = registered(
         policy().lifetimes(Lifetimes::default().with_access(Duration::from_secs(3 * DAY))),
@@ -322,7 +325,7 @@ fn due() -> (World, String, Granted) {
 }
 
 #[test]
-fn client_23_a_renewal_that_fails_costs_nothing() {
+fn client_23_a_failed_renewal_has_no_effect() {
     for fault in [Fault::Dropped, Fault::Unacknowledged] {
         let (world, id, tokens) = due();
         let params = Params::refresh(tokens.refresh()).set("client_id", &id);
@@ -346,7 +349,8 @@ fn client_23_a_renewal_that_fails_costs_nothing() {
     let ticket = world.page(&ask(&id)).into_ticket();
     world.store.fail([Fault::Dropped]);
     let failure = world.server.consent(&ticket, ALICE, Choice::Allow).expect_err("the store fails");
-    let location = failure.refusal().location(world.server.policy()).expect("told to the client");
+    let location =
+        failure.refusal().location(world.server.policy()).expect("an error for the client");
     assert!(
         location.contains("error=temporarily_unavailable") && location.contains("state=xyz"),
         "{location}"
@@ -355,7 +359,7 @@ fn client_23_a_renewal_that_fails_costs_nothing() {
     assert!(world.decide(&ticket, Choice::Allow).is_ok(), "the same page");
 }
 
-/// The administrator is faster: before the renewal is written, or before the tokens are.
+/// The administrator writes before the renewal is written, or before the tokens are.
 #[test]
 fn client_23_no_renewal_undoes_a_deactivation() {
     for commits_before in [0, 1] {
@@ -390,11 +394,12 @@ fn client_23_no_renewal_undoes_a_deactivation() {
     }
 }
 
-/// The other way round: renewed between what the administrator's request read and what it writes.
+/// The renewal is written between the read and the write of the administrator.
 #[test]
-fn client_23_no_renewal_swallows_a_deactivation() {
+fn client_23_a_deactivation_survives_a_parallel_renewal() {
     let (world, id, tokens) = due();
-    let (target, before) = (id.clone(), end(&world, &id));
+    let target = id.clone();
+    let before = end(&world, &id);
     world.meanwhile(move |other| {
         let body = Params::refresh(tokens.refresh()).set("client_id", &target).encode();
         assert_eq!(other.token(&form(&body)).answered(other.policy()).status, 200);
@@ -422,8 +427,8 @@ fn client_23_a_clock_that_steps_back_ends_no_client() {
     assert_page(&world, &refused(&world, &ask(&id)), 400, "invalid_client", Reason::ClientUnknown);
 }
 
-/// The policy's lifetimes may grow while a code waits: what was enough at the approval no longer
-/// is.
+/// The lifetimes of the policy grow while a code waits, so the lifetime at the approval no longer
+/// suffices.
 #[test]
 fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
     let (world, id) = registered(policy());

@@ -1,5 +1,5 @@
-//! CLIENT-11 and -13: a client reads and deletes its registration, and whoever cannot show its
-//! token learns nothing.
+//! Tests of CLIENT-11 and -13: a client reads and deletes its registration, and a caller without
+//! its token learns nothing.
 
 use grantcore::{
     Authorization, Choice, Client, ClientStatus, Digest, EventKind, Reason, Registration,
@@ -15,7 +15,7 @@ use crate::support::{
     Answered, CALLBACK, ISSUER, Outcome, SECRET, World, assert_refused, json as body, policy,
 };
 
-/// A world with a confidential client that registered itself.
+/// Returns a world with a confidential client that registered itself.
 fn managed() -> (World, Own) {
     let world = World::open();
     let own = world.own(&with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
@@ -46,7 +46,7 @@ fn client_11_the_registration_is_read_with_its_token() {
     world.at(60);
     let commits = world.store.commits();
     let reply = world.manage("GET", &own.id, &own.token, &Value::Null);
-    assert_eq!((reply.status, body(&reply)), (200, without(own.told.clone(), "client_secret")));
+    assert_eq!((reply.status, body(&reply)), (200, without(own.response.clone(), "client_secret")));
     let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, &**value)).collect();
     assert_eq!(
         headers,
@@ -78,11 +78,11 @@ fn client_11_the_uri_is_below_the_registration_endpoint() {
         policy().registration(rules).registration_endpoint(format!("{ISSUER}/clients")),
     );
     let own = world.own(&metadata());
-    assert_eq!(own.told["registration_client_uri"], format!("{ISSUER}/clients/{}", own.id));
+    assert_eq!(own.response["registration_client_uri"], format!("{ISSUER}/clients/{}", own.id));
 }
 
 #[test]
-fn client_11_get_put_and_delete_and_nothing_else() {
+fn client_11_only_get_put_and_delete_are_allowed() {
     let (world, own) = managed();
     let before = world.client(&own.id);
     for method in ["POST", "HEAD", "PATCH", "OPTIONS", "TRACE", "get", "Delete", ""] {
@@ -96,9 +96,10 @@ fn client_11_get_put_and_delete_and_nothing_else() {
 }
 
 #[test]
-fn client_11_without_a_token_there_is_no_error_either() {
+fn client_11_without_a_token_the_challenge_has_no_error() {
     let (world, own) = managed();
-    let (before, basic) = (world.client(&own.id), format!("Basic {}", own.token));
+    let before = world.client(&own.id);
+    let basic = format!("Basic {}", own.token);
     for method in ["GET", "PUT", "DELETE"] {
         for none in [
             Authorization::None,
@@ -127,7 +128,7 @@ fn client_11_without_a_token_there_is_no_error_either() {
     assert_eq!(world.client(&own.id), before);
 }
 
-/// Clients and tokens that do not belong together, each for another reason.
+/// Returns clients and tokens that do not belong together, each for another reason.
 fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
     let other = world.own(&metadata());
     let deactivated = world.own(&metadata());
@@ -137,7 +138,8 @@ fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
     let dropped = world.own(&metadata());
     assert_eq!(delete(world, &dropped).status, 204);
     world.store.inner.sweep(world.now(), 1);
-    let (long, access) = ("x".repeat(2049), world.tokens_by(own).access);
+    let long = "x".repeat(2049);
+    let access = world.tokens_by(own).access;
     let known = serde_json::to_value(world.client(&own.id).unwrap()).unwrap();
     let digest = known["origin"]["dynamic"]["registration_access_token_digest"]
         .as_str()
@@ -172,11 +174,12 @@ fn strangers(world: &World, own: &Own) -> Vec<(String, String)> {
 }
 
 #[test]
-fn client_11_a_wrong_token_tells_nothing() {
+fn client_11_a_wrong_token_reveals_nothing() {
     let (world, own) = managed();
     let pairs = strangers(&world, &own);
-    let (before, commits) = (world.client(&own.id), world.store.commits());
-    let told = wire(&world.manage("GET", "nobody", "wrong", &Value::Null));
+    let before = world.client(&own.id);
+    let commits = world.store.commits();
+    let response = wire(&world.manage("GET", "nobody", "wrong", &Value::Null));
     for (id, token) in &pairs {
         for (method, sent) in [
             ("GET", Value::Null),
@@ -186,7 +189,7 @@ fn client_11_a_wrong_token_tells_nothing() {
         ] {
             let reply = world.manage(method, id, token, &sent);
             assert_refused(&world, &reply, 401, "invalid_token", Reason::ManagementTokenWrong);
-            assert_eq!(wire(&reply), told, "{method} of {id} with {token}");
+            assert_eq!(wire(&reply), response, "{method} of {id} with {token}");
         }
     }
     let challenge = format!("Bearer realm=\"{ISSUER}\", error=\"invalid_token\"");
@@ -202,9 +205,9 @@ fn client_11_a_wrong_token_tells_nothing() {
     assert_eq!(world.manage("GET", &own.id, &own.token, &Value::Null).status, 200);
 }
 
-/// What can be no client's id is not asked of the store, which need not cope with it.
+/// A text that cannot be a client id is not looked up, because a store need not support it.
 #[test]
-fn client_11_a_text_that_can_be_no_client_id_is_not_looked_up() {
+fn client_11_an_impossible_client_id_is_not_looked_up() {
     let (world, own) = managed();
     let read = || world.store.reads.load(std::sync::atomic::Ordering::SeqCst);
     let before = read();
@@ -220,9 +223,9 @@ fn client_11_a_text_that_can_be_no_client_id_is_not_looked_up() {
     );
 }
 
-/// A deactivated client that is served again can be managed again: its token was not lost.
+/// A reactivated client can be managed again with the same token.
 #[test]
-fn client_11_a_deactivated_client_is_managed_again_when_it_is_served_again() {
+fn client_11_a_reactivated_client_can_be_managed_again() {
     let (world, own) = managed();
     for (client_status, status) in [(ClientStatus::Deactivated, 401), (ClientStatus::Active, 200)] {
         world.server.set_client_status(&own.id, client_status).unwrap();
@@ -234,12 +237,12 @@ fn client_11_a_deactivated_client_is_managed_again_when_it_is_served_again() {
 fn client_11_management_may_be_off() {
     let rules = RegistrationRules::default().with_management(false);
     let (on, off) = (World::open(), World::with(policy().registration(rules)));
-    let told = off.registered(&metadata());
+    let response = off.registered(&metadata());
     assert_eq!(
-        (told.get("registration_access_token"), told.get("registration_client_uri")),
+        (response.get("registration_access_token"), response.get("registration_client_uri")),
         (None, None)
     );
-    let id = told["client_id"].as_str().unwrap();
+    let id = response["client_id"].as_str().unwrap();
     let record = serde_json::to_value(off.client(id).unwrap()).unwrap();
     assert_eq!(
         record["origin"],
@@ -255,7 +258,7 @@ fn client_11_management_may_be_off() {
         }
     }
     assert!(off.client(&own.id).is_some());
-    // One that was registered meanwhile has no token, whatever is sent for one.
+    // A client that was registered meanwhile has no token, so no token is accepted for it.
     on.put(off.client(id).unwrap());
     for token in ["x", "null", "gcm_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         assert_refused(
@@ -269,7 +272,7 @@ fn client_11_management_may_be_off() {
 }
 
 #[test]
-fn client_13_after_its_deletion_everything_of_a_client_is_dead() {
+fn client_13_a_deletion_ends_everything_of_a_client() {
     let (world, own) = managed();
     let tokens = world.tokens_by(&own);
     let redeem = own.proven(Params::redeem(&world.code(&ask(&own.id))));
@@ -281,8 +284,8 @@ fn client_13_after_its_deletion_everything_of_a_client_is_dead() {
     let event = world.events().pop().unwrap();
     assert_eq!((event.kind, event.client.unwrap().as_str()), (EventKind::ClientDeleted, &*own.id));
     let now = world.now().unix_seconds();
-    // The clock may go on, stand or step back, before all that was ever issued; the record may be
-    // dropped or not.
+    // The clock may advance, stop or step back to the beginning, and the record may be dropped or
+    // not.
     for (at, sweep) in [
         (now, false),
         (now + 60, false),
@@ -310,12 +313,13 @@ fn client_13_after_its_deletion_everything_of_a_client_is_dead() {
     }
 }
 
-/// Nobody is served again by being reactivated, nor is another client touched.
+/// A deleted client cannot be reactivated, and other clients are not affected.
 #[test]
 fn client_13_a_deleted_client_stays_deleted() {
     let (world, own) = managed();
     let other = world.own(&metadata());
-    let (tokens, others) = (world.tokens_by(&own), world.tokens_by(&other));
+    let tokens = world.tokens_by(&own);
+    let others = world.tokens_by(&other);
     assert_eq!(delete(&world, &own).status, 204);
     for status in [ClientStatus::Active, ClientStatus::Deactivated, ClientStatus::Active] {
         let _ = world.server.set_client_status(&own.id, status).outcome();
@@ -331,7 +335,7 @@ fn client_13_a_deleted_client_stays_deleted() {
 }
 
 #[test]
-fn client_13_a_deletion_that_was_applied_unseen_is_recognized() {
+fn client_13_an_applied_deletion_without_acknowledgement_is_recognized() {
     let (world, own) = managed();
     world.store.fail([Fault::AppliedThenConflict]);
     assert_eq!(delete(&world, &own).status, 204);
@@ -340,7 +344,7 @@ fn client_13_a_deletion_that_was_applied_unseen_is_recognized() {
     let (world, own) = managed();
     world.store.fail([Fault::Conflict, Fault::Conflict]);
     assert_eq!(delete(&world, &own).status, 204);
-    // A deactivation in between is no deletion.
+    // A deactivation in between is not a deletion.
     let (world, own) = managed();
     let gone = world.client(&own.id).unwrap().deactivated();
     world.store.meanwhile(move |store| store.put_client(gone));
@@ -348,7 +352,7 @@ fn client_13_a_deletion_that_was_applied_unseen_is_recognized() {
 }
 
 #[test]
-fn store_05_no_deletion_is_told_before_it_is_durable() {
+fn store_05_no_deletion_is_answered_before_it_is_durable() {
     for (fault, alive) in [(Fault::Dropped, true), (Fault::Unacknowledged, false)] {
         let (world, own) = managed();
         world.store.fail([fault]);
@@ -363,10 +367,10 @@ fn store_05_no_deletion_is_told_before_it_is_durable() {
     }
 }
 
-/// The secret of an operator's client manages nothing, even where the operator calls the client
+/// The secret of an operator's client manages nothing, even if the operator marks the client as
 /// registered.
 #[test]
-fn client_11_a_client_without_a_token_is_managed_by_nobody() {
+fn client_11_a_client_without_a_token_cannot_be_managed() {
     let world = World::open();
     let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
     let client = Client::confidential("c", SecretMethod::Post, secret).redirect_uri(CALLBACK);

@@ -1,4 +1,5 @@
-//! CLIENT-05, -07 and -10: what cannot be registered, and which rule it breaks.
+//! Tests of CLIENT-05, -07 and -10: metadata that cannot be registered, and the rule that they
+//! break.
 
 use grantcore::{DocumentRules, EventKind, Reason, RegistrationRules};
 use serde_json::{Value, json};
@@ -8,8 +9,7 @@ use crate::support::clients::{DOCUMENT, ask, document, managed, metadata, with, 
 use crate::support::refused::refused;
 use crate::support::{CALLBACK, World, policy};
 
-/// The members, what cannot stand there, and the rule that says so. The description names the
-/// member.
+/// Returns each member with invalid values and the reason. The description names the member.
 pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
     let not_text =
         || vec![json!(1), json!(true), json!([]), json!(["x"]), json!({}), json!({ "x": "y" })];
@@ -64,7 +64,7 @@ pub(crate) fn bad_members() -> Vec<(&'static str, Vec<Value>, Reason)> {
     ]
 }
 
-/// What is no `https` URL of a page.
+/// Values that are not the `https` URL of a page.
 fn bad_pages() -> Vec<&'static str> {
     vec![
         "http://a.example/",
@@ -88,7 +88,7 @@ fn bad_pages() -> Vec<&'static str> {
     ]
 }
 
-/// The members that describe a client, and what does not fit there: it is left out.
+/// Returns the descriptive members with invalid values, which are dropped.
 pub(crate) fn unfit_members() -> Vec<(&'static str, Vec<Value>)> {
     let not_text =
         || vec![json!(1), json!(2.1), json!(true), json!([]), json!(["x"]), json!({ "x": "y" })];
@@ -125,7 +125,7 @@ const METHODS: [&str; 7] = [
     "x",
 ];
 
-/// Grant types of which nothing is left for the code flow (RFC 7591 §2.1).
+/// Grant types without the code flow (RFC 7591 §2.1).
 const GRANTS: [&[&str]; 7] = [
     &[],
     &["refresh_token"],
@@ -136,11 +136,11 @@ const GRANTS: [&[&str]; 7] = [
     &["urn:ietf:params:oauth:grant-type:device_code"],
 ];
 
-/// Response types of which nothing is left.
+/// Response types without `code`.
 const RESPONSES: [&[&str]; 5] =
     [&["token"], &["code token"], &["id_token", "none"], &["Code"], &[""]];
 
-/// Grant types, and what is served of them.
+/// Requested grant types, and the supported ones of them.
 const NARROWED_GRANTS: [(&[&str], &[&str]); 7] = [
     (&["authorization_code"], &["authorization_code"]),
     (&["authorization_code", "authorization_code"], &["authorization_code"]),
@@ -181,20 +181,21 @@ fn client_05_grant_types_and_response_types_agree() {
     }
 }
 
-/// Claude's registration, and what other clients list: what is not served is left out.
+/// Claude's registration, and those of other clients. Unsupported types are dropped.
 #[test]
-fn client_05_what_is_not_served_narrows_the_registration() {
+fn client_05_unsupported_types_are_dropped_from_a_registration() {
     let responses: [&[&str]; 5] =
         [&["code"], &["code", "code"], &["code", "id_token"], &["none", "code"], &[]];
-    for (grants, told) in NARROWED_GRANTS {
+    for (grants, response) in NARROWED_GRANTS {
         for responses in responses {
             let world = World::open();
-            let asked = with(with(metadata(), "grant_types", grants), "response_types", responses);
-            let answer = world.registered(&asked);
+            let requested =
+                with(with(metadata(), "grant_types", grants), "response_types", responses);
+            let answer = world.registered(&requested);
             assert_eq!(
                 (&answer["grant_types"], &answer["response_types"]),
-                (&json!(told), &json!(["code"])),
-                "{asked}"
+                (&json!(response), &json!(["code"])),
+                "{requested}"
             );
             let event = world.events().pop().unwrap();
             let dropped = event.dropped.join("; ");
@@ -206,10 +207,10 @@ fn client_05_what_is_not_served_narrows_the_registration() {
     }
 }
 
-/// A document is written for every server: the same holds for it.
+/// A document is written for every server, so unsupported types are dropped from it too.
 #[test]
-fn client_05_what_is_not_served_narrows_a_document() {
-    for (grants, told) in NARROWED_GRANTS {
+fn client_05_unsupported_types_are_dropped_from_a_document() {
+    for (grants, response) in NARROWED_GRANTS {
         let world = World::open();
         let document = with(
             with(document(), "grant_types", grants),
@@ -219,7 +220,7 @@ fn client_05_what_is_not_served_narrows_a_document() {
         world.page_with(&ask(DOCUMENT), &document);
         let registered = world.client(DOCUMENT).unwrap().grant_types();
         assert!(registered.authorization_code);
-        assert_eq!(registered.refresh_token, told.contains(&"refresh_token"));
+        assert_eq!(registered.refresh_token, response.contains(&"refresh_token"));
         let dropped = world.events().pop().unwrap().dropped;
         assert!(dropped.contains(&"response_types 'id_token'".into()), "{dropped:?}");
     }
@@ -250,19 +251,19 @@ fn client_07_each_bad_member_is_named() {
     assert_eq!(world.events().iter().filter(|event| event.reason.is_none()).count(), 0);
 }
 
-/// F15, and the like: nobody is refused for the address of a logo. What is left out is not echoed,
-/// not kept, and named in the event.
+/// F15 and similar: an invalid logo does not cause a refusal. A dropped member is not returned and
+/// not stored, and the event names it.
 #[test]
-fn client_07_a_descriptive_member_that_does_not_fit_is_left_out() {
+fn client_07_an_invalid_descriptive_member_is_dropped() {
     for (member, values) in unfit_members() {
         for value in values {
             let world = World::open();
-            let told = world.registered(&with(metadata(), member, value.clone()));
+            let response = world.registered(&with(metadata(), member, value.clone()));
             let absent = World::open().registered(&without(metadata(), member));
-            let members = |told: &Value| -> Vec<String> {
-                told.as_object().unwrap().keys().cloned().collect()
+            let members = |response: &Value| -> Vec<String> {
+                response.as_object().unwrap().keys().cloned().collect()
             };
-            assert_eq!(members(&told), members(&absent), "{member}: {value}");
+            assert_eq!(members(&response), members(&absent), "{member}: {value}");
             let event = world.events().pop().unwrap();
             assert_eq!(event.kind, EventKind::ClientRegistered);
             assert_eq!(event.dropped, [member.into()]);
@@ -271,11 +272,11 @@ fn client_07_a_descriptive_member_that_does_not_fit_is_left_out() {
 }
 
 #[test]
-fn client_07_an_update_and_a_document_leave_it_out_as_well() {
+fn client_07_an_update_and_a_document_drop_it_too() {
     for (member, values) in unfit_members() {
         let (world, own) = managed(&metadata());
-        let told = world.updated(&own, with(metadata(), member, values[0].clone()));
-        assert_eq!(told.get(member), None);
+        let response = world.updated(&own, with(metadata(), member, values[0].clone()));
+        assert_eq!(response.get(member), None);
         let event = world.events().pop().unwrap();
         assert_eq!((event.note, event.dropped), (None, vec![member.into()]));
         if member != "client_name" {
@@ -286,9 +287,9 @@ fn client_07_an_update_and_a_document_leave_it_out_as_well() {
     }
 }
 
-/// What is right next to what is wrong.
+/// Valid values close to the invalid ones.
 #[test]
-fn client_07_the_same_members_with_good_values() {
+fn client_07_the_same_members_with_valid_values() {
     let world = World::open();
     let longest = format!("https://a.example/{}", "x".repeat(2048 - 18));
     for page in
@@ -309,9 +310,10 @@ fn client_07_the_same_members_with_good_values() {
 }
 
 #[test]
-fn client_07_keys_are_here_or_there_and_are_not_kept() {
+fn client_07_keys_are_given_once_and_are_not_stored() {
     let world = World::open();
-    let (keys, uri) = (json!({ "keys": [] }), json!("https://a.example/keys"));
+    let keys = json!({ "keys": [] });
+    let uri = json!("https://a.example/keys");
     for both in [(&keys, &uri), (&json!({}), &uri)] {
         let bad = with(with(metadata(), "jwks", both.0.clone()), "jwks_uri", both.1.clone());
         world.not_registered(&bad, "invalid_client_metadata", Reason::MetadataKeys);
@@ -322,14 +324,14 @@ fn client_07_keys_are_here_or_there_and_are_not_kept() {
         (&keys, &json!("")),
         (&Value::Null, &json!("")),
     ] {
-        let told = world.registered(&with(
+        let response = world.registered(&with(
             with(metadata(), "jwks", jwks.clone()),
             "jwks_uri",
             jwks_uri.clone(),
         ));
-        assert_eq!((told.get("jwks"), told.get("jwks_uri")), (None, None));
+        assert_eq!((response.get("jwks"), response.get("jwks_uri")), (None, None));
         assert!(
-            !serde_json::to_string(&world.client(told["client_id"].as_str().unwrap()))
+            !serde_json::to_string(&world.client(response["client_id"].as_str().unwrap()))
                 .unwrap()
                 .contains("a.example/keys")
         );
@@ -337,7 +339,7 @@ fn client_07_keys_are_here_or_there_and_are_not_kept() {
 }
 
 #[test]
-fn client_07_null_is_as_good_as_absent() {
+fn client_07_null_counts_as_absent() {
     let world = World::open();
     let unfit = unfit_members().into_iter().map(|(member, _)| member);
     for member in bad_members().into_iter().map(|(member, ..)| member).chain(unfit) {
@@ -346,18 +348,19 @@ fn client_07_null_is_as_good_as_absent() {
             world.not_registered(&null, "invalid_redirect_uri", Reason::RedirectUrisMissing);
             continue;
         }
-        let (told, absent) =
-            (world.registered(&null), world.registered(&without(metadata(), member)));
-        let settled = |told: &Value| told.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(settled(&told), settled(&absent), "{member}");
+        let response = world.registered(&null);
+        let absent = world.registered(&without(metadata(), member));
+        let settled =
+            |response: &Value| response.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(settled(&response), settled(&absent), "{member}");
         for same in ["token_endpoint_auth_method", "grant_types", "response_types", "scope"] {
-            assert_eq!(told[same], absent[same], "{member}");
+            assert_eq!(response[same], absent[same], "{member}");
         }
     }
 }
 
 #[test]
-fn client_07_an_empty_text_is_as_good_as_absent() {
+fn client_07_an_empty_text_counts_as_absent() {
     let world = World::open();
     let texts = [
         "client_name",
@@ -378,24 +381,24 @@ fn client_07_an_empty_text_is_as_good_as_absent() {
             "read write admin"
         );
     }
-    let told = world.registered(&with(metadata(), "token_endpoint_auth_method", ""));
-    assert_eq!(told["token_endpoint_auth_method"], "client_secret_basic");
+    let response = world.registered(&with(metadata(), "token_endpoint_auth_method", ""));
+    assert_eq!(response["token_endpoint_auth_method"], "client_secret_basic");
 }
 
-/// Spring Authorization Server, CVE-2026-22752: scripts in URLs, internal addresses in `jwks_uri`,
-/// and any scope were registered.
+/// Spring Authorization Server, CVE-2026-22752: scripts in URLs, internal addresses in `jwks_uri`
+/// and any scope could be registered.
 #[test]
-fn cve_2026_22752_metadata_bring_in_no_script_no_address_and_no_scope() {
+fn cve_2026_22752_metadata_inject_no_script_no_address_and_no_scope() {
     let world =
         World::with(policy().registration(RegistrationRules::default()).unverified_scope("read"));
     for member in ["client_uri", "logo_uri", "tos_uri", "policy_uri"] {
         for script in
             ["javascript:alert(1)", "JavaScript://a.example/%0aalert(1)", "data:text/html,<script>"]
         {
-            let told = world.registered(&with(metadata(), member, script));
-            let client = world.client(told["client_id"].as_str().unwrap());
+            let response = world.registered(&with(metadata(), member, script));
+            let client = world.client(response["client_id"].as_str().unwrap());
             let kept = serde_json::to_string(&client).unwrap();
-            assert!(told.get(member).is_none() && !kept.contains(script), "{kept}");
+            assert!(response.get(member).is_none() && !kept.contains(script), "{kept}");
         }
     }
     for address in [
@@ -416,7 +419,7 @@ fn cve_2026_22752_metadata_bring_in_no_script_no_address_and_no_scope() {
         Reason::RegisteredUriForbidden,
     );
     let own = world.own(&with(metadata(), "scope", "read admin"));
-    assert_eq!(own.told["scope"], "read");
+    assert_eq!(own.response["scope"], "read");
     assert_eq!(
         refused(&world, &ask(&own.id).set("scope", "admin")).reason(),
         Reason::ScopeForbidden
@@ -424,13 +427,13 @@ fn cve_2026_22752_metadata_bring_in_no_script_no_address_and_no_scope() {
 }
 
 #[test]
-fn client_10_the_application_type_is_told_and_forbids_nothing() {
+fn client_10_the_application_type_is_returned_and_restricts_nothing() {
     let world = World::open();
     for kind in [Some("native"), Some("web"), None] {
-        let asked = with(to(LOOPBACK), "application_type", kind);
-        let own = world.own(&asked);
-        assert_eq!(own.told.get("application_type"), kind.map(|kind| json!(kind)).as_ref());
-        assert_eq!(own.told["redirect_uris"], json!(LOOPBACK));
+        let requested = with(to(LOOPBACK), "application_type", kind);
+        let own = world.own(&requested);
+        assert_eq!(own.response.get("application_type"), kind.map(|kind| json!(kind)).as_ref());
+        assert_eq!(own.response["redirect_uris"], json!(LOOPBACK));
         world.page(&ask(&own.id).set("redirect_uri", "http://127.0.0.1:51004/cb"));
     }
 }
@@ -461,8 +464,8 @@ fn client_10_a_strict_server_has_no_web_application_on_loopback() {
     assert_eq!(world.registered(&web(&[CALLBACK]))["application_type"], "web");
 }
 
-/// A document is written for every server, and for clients that listen on a user's device whatever
-/// they call themselves.
+/// A document is written for every server, and may have loopback URIs whatever its application
+/// type.
 #[test]
 fn client_10_strictness_is_for_those_who_register() {
     let rules = RegistrationRules::default().with_strict_application_type(true);

@@ -1,5 +1,5 @@
-//! CLIENT-12, -13 and -21 at once: whoever changes a registration while another does decides again
-//! on what the other has made of it.
+//! Tests of CLIENT-12, -13 and -21 in parallel: a change of a registration is decided again on the
+//! result of another change.
 
 use grantcore::blocking::Server;
 use grantcore::{
@@ -15,15 +15,15 @@ use crate::support::steps::DAY;
 use crate::support::store::{Broken, Fault};
 use crate::support::{Answered, CALLBACK, Outcome, T, World, assert_refused, json as body};
 
-/// The same registration, managed by another request.
+/// Manages the same registration by another request.
 fn sent_by(
     server: &Server<&MemoryStore>,
     method: &str,
     own: &(String, String),
     sent: &Value,
 ) -> Reply {
-    let (bearer, sent) =
-        (format!("Bearer {}", own.1), with(sent.clone(), "client_id", &*own.0).to_string());
+    let bearer = format!("Bearer {}", own.1);
+    let sent = with(sent.clone(), "client_id", &*own.0).to_string();
     let incoming = RequestParts {
         method,
         authorization: Authorization::One(bearer.as_bytes()),
@@ -32,7 +32,7 @@ fn sent_by(
     server.manage(&own.0, &incoming).answered(server.policy())
 }
 
-/// What another request needs of a registration.
+/// Returns the id and the token of a registration, for another request.
 fn key(own: &Own) -> (String, String) {
     (own.id.clone(), own.token.clone())
 }
@@ -71,7 +71,7 @@ fn client_21_an_update_does_not_undo_a_deactivation() {
 }
 
 #[test]
-fn client_21_a_deactivation_holds_over_an_update() {
+fn client_21_a_deactivation_survives_an_update() {
     let (world, own) = managed(&metadata());
     let tokens = world.tokens_by(&own);
     let other = key(&own);
@@ -93,19 +93,19 @@ fn client_21_a_deactivation_holds_over_an_update() {
 }
 
 #[test]
-fn client_21_a_deactivation_that_was_applied_unseen_is_recognized() {
+fn client_21_an_applied_deactivation_without_acknowledgement_is_recognized() {
     let (world, own) = managed(&metadata());
     world.store.fail([Fault::AppliedThenConflict]);
     world.server.set_client_status(&own.id, ClientStatus::Deactivated).unwrap();
     assert_eq!(status(&world, &own), ClientStatus::Deactivated);
 }
 
-/// What is decided on the client, and written just after another request has deleted it.
-type Late = fn(&World, &Own, &str);
+/// Requests that are decided on the client, and written just after another request has deleted it.
+type Request = fn(&World, &Own, &str);
 
 #[test]
 fn client_13_nothing_undoes_a_deletion() {
-    let late: [Late; 5] = [
+    let requests: [Request; 5] = [
         |world, own, _| {
             assert_eq!(
                 world.manage("PUT", &own.id, &own.token, &own.update(confidential())).status,
@@ -119,19 +119,20 @@ fn client_13_nothing_undoes_a_deletion() {
             let _ = world.server.set_client_status(&own.id, ClientStatus::Deactivated).outcome();
         },
         |world, own, _| {
-            // Reactivating is written only if it changes something.
+            // A reactivation writes only if it changes the status.
             let _ = world.server.set_client_status(&own.id, ClientStatus::Deactivated).outcome();
             let _ = world.server.set_client_status(&own.id, ClientStatus::Active).outcome();
         },
         |world, _, ticket| {
-            // The approval prolongs the client's life first.
+            // The approval renews the client first.
             let refusal = world.decide(ticket, Choice::Allow).unwrap_err();
             assert_page(world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
         },
     ];
-    for (n, act) in late.into_iter().enumerate() {
+    for (n, act) in requests.into_iter().enumerate() {
         let (world, own) = managed(&metadata());
-        let (ticket, other) = (world.page(&ask(&own.id)).into_ticket(), key(&own));
+        let ticket = world.page(&ask(&own.id)).into_ticket();
+        let other = key(&own);
         world.meanwhile(move |server| {
             assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204);
         });
@@ -154,7 +155,7 @@ fn client_13_nothing_undoes_a_deletion() {
 }
 
 #[test]
-fn client_13_a_deletion_holds_over_an_update() {
+fn client_13_a_deletion_survives_an_update() {
     let (world, own) = managed(&metadata());
     let other = key(&own);
     world.meanwhile(move |server| {
@@ -165,37 +166,37 @@ fn client_13_a_deletion_holds_over_an_update() {
 }
 
 #[test]
-fn client_12_of_two_updates_the_later_decides_on_the_earlier() {
+fn client_12_the_second_of_two_updates_is_decided_on_the_first() {
     let (world, own) = managed(&metadata());
     let other = key(&own);
     let earlier = with(with(metadata(), "redirect_uris", vec![MOVED]), "software_id", "earlier");
     world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &earlier).status, 200));
-    let told = world.updated(&own, with(metadata(), "client_name", "Later"));
+    let response = world.updated(&own, with(metadata(), "client_name", "Later"));
     assert_eq!(
-        (&told["client_name"], &told["redirect_uris"], told.get("software_id")),
+        (&response["client_name"], &response["redirect_uris"], response.get("software_id")),
         (&json!("Later"), &json!([CALLBACK]), None)
     );
-    assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), told);
+    assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), response);
 }
 
-/// The secret is issued to the one whose update is written first; the other's does not replace it
-/// unseen.
+/// The first update issues the secret. The other update does not replace it.
 #[test]
-fn client_12_of_two_updates_one_issues_the_secret() {
+fn client_12_only_one_of_two_updates_issues_the_secret() {
     let (world, public) = managed(&metadata());
-    let (other, told) = (key(&public), std::sync::Arc::new(std::sync::Mutex::new(None)));
-    let first = std::sync::Arc::clone(&told);
+    let other = key(&public);
+    let response = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let first = std::sync::Arc::clone(&response);
     world.meanwhile(move |server| {
         *first.lock().unwrap() = Some(body(&sent_by(server, "PUT", &other, &confidential())));
     });
     assert_eq!(world.updated(&public, confidential()).get("client_secret"), None);
-    let own = Own::of(told.lock().unwrap().take().unwrap());
+    let own = Own::of(response.lock().unwrap().take().unwrap());
     assert!(own.secret.is_some() && world.works(&world.tokens_by(&own).access));
 }
 
-/// A secret that was right when the request came is judged again on what is in force.
+/// A secret that was right at the beginning of the request is checked again on the current record.
 #[test]
-fn client_12_a_secret_that_has_ended_meanwhile_is_refused() {
+fn client_12_a_secret_replaced_in_parallel_is_refused() {
     let (world, own) = managed(&confidential());
     let other = key(&own);
     world.meanwhile(move |server| {
@@ -209,27 +210,30 @@ fn client_12_a_secret_that_has_ended_meanwhile_is_refused() {
 }
 
 #[test]
-fn client_12_an_update_that_was_applied_unseen_is_recognized() {
-    // To a secret, which is told although the record has it already.
+fn client_12_an_applied_update_without_acknowledgement_is_recognized() {
+    // From public to confidential: the secret is in the response although the record has it
+    // already.
     let (world, public) = managed(&metadata());
     world.store.fail([Fault::AppliedThenConflict]);
     let own = Own::of(world.updated(&public, confidential()));
     assert!(world.works(&world.tokens_by(&own).access));
-    // And from one, which came along and was right until the update was applied.
+    // From confidential to public: the request has the secret, which was right until the update was
+    // applied.
     world.store.fail([Fault::AppliedThenConflict]);
-    let told = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
+    let response = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
     assert_eq!(
-        (told.get("client_secret"), &told["token_endpoint_auth_method"]),
+        (response.get("client_secret"), &response["token_endpoint_auth_method"]),
         (None, &json!("none"))
     );
     assert_eq!(world.events().pop().map(|event| event.kind), Some(EventKind::ClientUpdated));
 }
 
 #[test]
-fn client_12_a_pending_consent_is_judged_on_the_update() {
+fn client_12_a_pending_consent_is_decided_on_the_update() {
     let (world, own) = managed(&metadata());
-    let (ticket, other) = (world.page(&ask(&own.id)).into_ticket(), key(&own));
-    // The approval renews the client before it is given: that write shows the update.
+    let ticket = world.page(&ask(&own.id)).into_ticket();
+    let other = key(&own);
+    // The approval renews the client before it is written. That write detects the update.
     let moved = with(metadata(), "redirect_uris", vec![MOVED]);
     world.meanwhile(move |server| assert_eq!(sent_by(server, "PUT", &other, &moved).status, 200));
     let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
@@ -237,9 +241,9 @@ fn client_12_a_pending_consent_is_judged_on_the_update() {
     assert_eq!(codes(&world), 0);
 }
 
-/// An approval meanwhile has prolonged the client's life: the update keeps that.
+/// A parallel approval has renewed the client, and the update keeps the renewal.
 #[test]
-fn client_12_an_update_takes_no_life_away() {
+fn client_12_an_update_does_not_shorten_the_lifetime() {
     let (world, own) = managed(&metadata());
     let ticket = world.page(&ask(&own.id)).into_ticket();
     world.meanwhile(move |server| {
@@ -252,12 +256,12 @@ fn client_12_an_update_takes_no_life_away() {
 }
 
 #[test]
-fn store_05_no_update_is_told_before_it_is_durable() {
+fn store_05_no_update_is_answered_before_it_is_durable() {
     for (fault, secret) in [(Fault::Dropped, false), (Fault::Unacknowledged, true)] {
         let (world, own) = managed(&metadata());
         world.store.fail([fault]);
-        let (bearer, sent) =
-            (format!("Bearer {}", own.token), own.update(confidential()).to_string());
+        let bearer = format!("Bearer {}", own.token);
+        let sent = own.update(confidential()).to_string();
         let authorization = Authorization::One(bearer.as_bytes());
         let incoming = RequestParts { method: "PUT", authorization, ..posting(sent.as_bytes()) };
         let failure = world.server.manage(&own.id, &incoming).expect_err("the store fails");

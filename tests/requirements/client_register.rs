@@ -1,4 +1,4 @@
-//! CLIENT-01 to -04 and -06: what a client is told that registers itself.
+//! Tests of CLIENT-01 to -04 and -06: the response to a registration.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::support::clients::{metadata, posting, with, without};
 use crate::support::params::Params;
 use crate::support::{CALLBACK, ISSUER, MCP, T, World, assert_refused, json as body, policy};
 
-/// All that can be registered.
+/// Returns a registration with every member.
 fn everything() -> Value {
     json!({
         "client_name": "Notes Helper",
@@ -32,12 +32,12 @@ fn everything() -> Value {
     })
 }
 
-/// The nothing but a redirect URI that a registration can be.
+/// Returns the smallest registration, which has only a redirect URI.
 fn least() -> Value {
     json!({ "redirect_uris": [CALLBACK] })
 }
 
-/// Where in a value there is a null or an empty string.
+/// Returns the places of nulls and empty strings in a value.
 fn blanks(value: &Value, path: &str) -> Vec<String> {
     match value {
         Value::Null => vec![path.to_owned()],
@@ -79,8 +79,9 @@ fn client_01_a_registration_is_answered_with_json_that_no_cache_keeps() {
 }
 
 #[test]
-fn client_01_only_by_post() {
-    let (world, sent) = (World::open(), metadata().to_string());
+fn client_01_only_post_is_allowed() {
+    let world = World::open();
+    let sent = metadata().to_string();
     for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "post", "POST ", ""] {
         let incoming = RequestParts { method, ..posting(sent.as_bytes()) };
         world.registration_refused(&incoming, 405, "invalid_request", Reason::MethodNotAllowed);
@@ -112,7 +113,7 @@ fn client_01_the_body_is_one_json_object() {
     ];
     let not_text = b"{\"redirect_uris\":[\"https://app.example/cb\"],\"client_name\":\"\xFF\"}";
     let deep = format!("{{\"jwks\":{}", "[".repeat(8000));
-    // An array that has a value for each member that is known, in whatever order they are.
+    // An array with a value for each known member, by position.
     let in_order = format!("[[\"{CALLBACK}\"]{}]", ",null".repeat(21));
     let cut = [&sent[..sent.len() - 1], &deep, &in_order];
     for bytes in bodies.iter().chain(&cut).map(|body| body.as_bytes()).chain([not_text.as_slice()])
@@ -130,9 +131,9 @@ fn client_01_the_body_is_one_json_object() {
     );
 }
 
-/// Two parsers that differ on which of the two is meant would differ on what was registered.
+/// With repeated members, two parsers could differ on the registered value.
 #[test]
-fn client_01_each_member_is_there_once() {
+fn client_01_a_repeated_member_is_refused() {
     let world = World::open();
     for twice in [
         r#""redirect_uris":["https://app.example/cb"]"#,
@@ -154,8 +155,9 @@ fn client_01_each_member_is_there_once() {
 }
 
 #[test]
-fn client_01_the_body_says_that_it_is_json() {
-    let (world, sent) = (World::open(), metadata().to_string());
+fn client_01_the_content_type_is_json() {
+    let world = World::open();
+    let sent = metadata().to_string();
     let types: [Option<&[u8]>; 9] = [
         None,
         Some(b""),
@@ -191,12 +193,12 @@ fn client_01_the_body_says_that_it_is_json() {
 }
 
 #[test]
-fn client_02_every_registered_value_is_told() {
+fn client_02_every_registered_value_is_returned() {
     let world = World::open();
     world.at(5);
     let own = world.own(&everything());
     let uri = format!("https://auth.example/oauth/register/{}", own.id);
-    let mut told = everything();
+    let mut response = everything();
     for (member, value) in [
         ("client_id", json!(own.id)),
         ("client_id_issued_at", json!(T + 5)),
@@ -205,14 +207,14 @@ fn client_02_every_registered_value_is_told() {
         ("registration_access_token", json!(own.token)),
         ("registration_client_uri", json!(uri)),
     ] {
-        told[member] = value;
+        response[member] = value;
     }
-    assert_eq!(own.told, told);
+    assert_eq!(own.response, response);
     let client = world.client(&own.id).unwrap();
     let uris: Vec<_> = client.redirect_uris().iter().map(|uri| uri.as_str().to_owned()).collect();
     assert_eq!(
         (json!(uris), json!(client.scope().unwrap().as_str())),
-        (told["redirect_uris"].clone(), told["scope"].clone())
+        (response["redirect_uris"].clone(), response["scope"].clone())
     );
     assert_eq!(
         (client.description().name.as_deref(), client.created().unix_seconds()),
@@ -231,16 +233,16 @@ fn client_02_and_so_is_every_replaced_one() {
             .auth_methods(methods),
     );
     let twice = with(everything(), "redirect_uris", vec![CALLBACK, "http://[::1]/cb", CALLBACK]);
-    let asked = with(
+    let requested = with(
         with(twice, "grant_types", vec!["refresh_token", "authorization_code", "refresh_token"]),
         "scope",
         "  write  read x",
     );
-    let told = world.registered(&asked);
-    assert_eq!(told["redirect_uris"], json!([CALLBACK, "http://[::1]/cb"]));
-    assert_eq!(told["grant_types"], json!(["authorization_code", "refresh_token"]));
+    let response = world.registered(&requested);
+    assert_eq!(response["redirect_uris"], json!([CALLBACK, "http://[::1]/cb"]));
+    assert_eq!(response["grant_types"], json!(["authorization_code", "refresh_token"]));
     assert_eq!(
-        (&told["scope"], &told["token_endpoint_auth_method"]),
+        (&response["scope"], &response["token_endpoint_auth_method"]),
         (&json!("read"), &json!("none"))
     );
 }
@@ -248,8 +250,8 @@ fn client_02_and_so_is_every_replaced_one() {
 #[test]
 fn client_02_equal_requests_make_different_clients() {
     let world = World::open();
-    let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
-    let all: Vec<_> = (0..20).map(|_| world.own(&asked)).collect();
+    let requested = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
+    let all: Vec<_> = (0..20).map(|_| world.own(&requested)).collect();
     let mut issued: BTreeSet<_> = all.iter().flat_map(|own| [&own.id, &own.token]).collect();
     issued.extend(all.iter().filter_map(|own| own.secret.as_ref()));
     assert_eq!(
@@ -259,22 +261,27 @@ fn client_02_equal_requests_make_different_clients() {
 }
 
 #[test]
-fn client_03_a_secret_exactly_if_there_is_one() {
+fn client_03_only_a_confidential_client_gets_a_secret() {
     let world = World::open();
     for (method, secret) in
         [("none", false), ("client_secret_basic", true), ("client_secret_post", true), ("", true)]
     {
-        let told = world.registered(&with(metadata(), "token_endpoint_auth_method", method));
-        assert_eq!(told.get("client_secret").is_some_and(Value::is_string), secret, "{method}");
-        assert_eq!(told.get("client_secret_expires_at"), secret.then_some(&json!(0)), "{method}");
+        let response = world.registered(&with(metadata(), "token_endpoint_auth_method", method));
+        assert_eq!(response.get("client_secret").is_some_and(Value::is_string), secret, "{method}");
+        assert_eq!(
+            response.get("client_secret_expires_at"),
+            secret.then_some(&json!(0)),
+            "{method}"
+        );
     }
 }
 
 #[test]
 fn client_03_the_secret_authenticates_and_nothing_else_does() {
     let world = World::open();
-    let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
-    let (own, other) = (world.own(&asked), world.own(&asked));
+    let requested = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
+    let own = world.own(&requested);
+    let other = world.own(&requested);
     let probe = |secret: &str| {
         world.token(&Params::refresh("x").set("client_id", &own.id).set("client_secret", secret))
     };
@@ -290,7 +297,7 @@ fn client_03_the_secret_authenticates_and_nothing_else_does() {
     }
 }
 
-/// Clients die of a null, and of an empty string where a URL should be.
+/// Some clients fail on a null, and on an empty string in place of a URL.
 #[test]
 fn client_03_no_member_is_null_or_empty() {
     let world = World::open();
@@ -310,15 +317,15 @@ fn client_03_no_member_is_null_or_empty() {
             .chain(&more)
             .fold(metadata(), |metadata, member| with(metadata, member, nothing.clone()));
         for contacts in [json!([]), json!([""]), json!(["", "ada@notes.example"]), Value::Null] {
-            let told = world.registered(&with(blank.clone(), "contacts", contacts));
-            assert_eq!(blanks(&told, ""), [""; 0]);
-            assert_eq!(texts.iter().find(|member| told.get(**member).is_some()), None);
+            let response = world.registered(&with(blank.clone(), "contacts", contacts));
+            assert_eq!(blanks(&response, ""), [""; 0]);
+            assert_eq!(texts.iter().find(|member| response.get(**member).is_some()), None);
         }
     }
-    for told in
+    for response in
         [world.registered(&least()), world.registered(&metadata()), world.registered(&everything())]
     {
-        assert_eq!(blanks(&told, ""), [""; 0]);
+        assert_eq!(blanks(&response, ""), [""; 0]);
     }
     let unscoped = World::with(
         Policy::builder(ISSUER).resource(MCP, "").registration(RegistrationRules::default()),
@@ -332,12 +339,12 @@ fn client_03_no_member_is_null_or_empty() {
 }
 
 #[test]
-fn client_04_what_is_left_out_has_its_default() {
+fn client_04_an_omitted_member_has_its_default() {
     let own = World::open().own(&least());
-    let told =
+    let response =
         ["client_id", "client_secret", "registration_access_token", "registration_client_uri"]
             .iter()
-            .fold(own.told, without_one);
+            .fold(own.response, without_one);
     let defaults = json!({
         "client_id_issued_at": T,
         "client_secret_expires_at": 0,
@@ -347,7 +354,7 @@ fn client_04_what_is_left_out_has_its_default() {
         "response_types": ["code"],
         "scope": "read write admin",
     });
-    assert_eq!(told, defaults);
+    assert_eq!(response, defaults);
 }
 
 fn without_one(metadata: Value, member: &&str) -> Value {
@@ -355,48 +362,62 @@ fn without_one(metadata: Value, member: &&str) -> Value {
     without(metadata, member)
 }
 
-/// AMB-11: the server may give refresh tokens to a client that forgot to ask, and says so.
+/// AMB-11: the server may give refresh tokens to a client that did not request them, and the
+/// response shows it.
 #[test]
-fn client_04_the_default_grant_types_are_the_policys() {
-    let asked = without(metadata(), "grant_types");
+fn client_04_the_default_grant_types_are_configured() {
+    let requested = without(metadata(), "grant_types");
     for refresh_token in [false, true] {
         let grants = GrantTypes { authorization_code: true, refresh_token };
         let world = World::with(
             policy().registration(RegistrationRules::default()).default_grant_types(grants),
         );
-        let own = world.own(&asked);
+        let own = world.own(&requested);
         let names = if refresh_token {
             json!(["authorization_code", "refresh_token"])
         } else {
             json!(["authorization_code"])
         };
-        assert_eq!(own.told["grant_types"], names);
+        assert_eq!(own.response["grant_types"], names);
         assert_eq!(world.tokens_by(&own).refresh.is_some(), refresh_token);
-        let told = world.registered(&with(metadata(), "grant_types", vec!["authorization_code"]));
-        assert_eq!(told["grant_types"], json!(["authorization_code"]), "named, so no default");
+        let response =
+            world.registered(&with(metadata(), "grant_types", vec!["authorization_code"]));
+        assert_eq!(
+            response["grant_types"],
+            json!(["authorization_code"]),
+            "grant types are named, so the default does not apply"
+        );
     }
 }
 
 #[test]
-fn client_06_nothing_that_is_the_servers_can_be_chosen() {
+fn client_06_members_that_the_server_sets_cannot_be_chosen() {
     let world = World::open();
     let chosen = json!({
-        "foo": 1, "nested": { "client_id": "x" }, "client_id": "app", "client_secret": "chosen", "client_secret_expires_at": 99,
-        "client_id_issued_at": 1, "registration_access_token": "chosen", "registration_client_uri": "https://evil.example/",
-        "status": "deactivated", "trusted": true, "registration": "operator", "registration_kind": "operator", "origin": "operator",
-        "owner": "alice", "epoch": 7, "created": 1, "expires": 1, "loopback_ports": "Off", "jwks": { "keys": [] },
+        "foo": 1, "nested": { "client_id": "x" }, "client_id": "app",
+        "client_secret": "chosen", "client_secret_expires_at": 99, "client_id_issued_at": 1,
+        "registration_access_token": "chosen", "registration_client_uri": "https://evil.example/",
+        "status": "deactivated", "trusted": true, "registration": "operator",
+        "registration_kind": "operator", "origin": "operator", "owner": "alice", "epoch": 7,
+        "created": 1, "expires": 1, "loopback_ports": "Off", "jwks": { "keys": [] },
     });
     for method in ["none", "client_secret_post"] {
-        let asked = with(everything(), "token_endpoint_auth_method", method);
-        let mut more = asked.clone();
+        let requested = with(everything(), "token_endpoint_auth_method", method);
+        let mut more = requested.clone();
         more.as_object_mut().unwrap().extend(chosen.as_object().unwrap().clone());
-        let (plain, own) = (world.own(&asked), world.own(&more));
-        let names = |told: &Value| told.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&own.told), names(&plain.told), "nothing more is told");
+        let plain = world.own(&requested);
+        let own = world.own(&more);
+        let names =
+            |response: &Value| response.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            names(&own.response),
+            names(&plain.response),
+            "the response has no further member"
+        );
         let server =
             ["client_id", "client_secret", "registration_access_token", "registration_client_uri"];
-        for (member, value) in own.told.as_object().unwrap() {
-            let same = plain.told[member] == *value;
+        for (member, value) in own.response.as_object().unwrap() {
+            let same = plain.response[member] == *value;
             assert_eq!(same, !server.contains(&member.as_str()), "{member}");
             assert!(
                 !server.contains(&member.as_str()) || *value != chosen[member],

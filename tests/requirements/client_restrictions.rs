@@ -1,4 +1,5 @@
-//! I47: no act of a client (registration, update, document) lifts what its operator laid on it.
+//! Tests of I47: no act of a client (registration, update, document) lifts a restriction of its
+//! operator.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -39,7 +40,7 @@ fn method(client: &Client) -> &'static str {
     }
 }
 
-/// What an operator or a client can do to a client.
+/// An act of an operator or of a client.
 #[derive(Clone, Debug)]
 enum Act {
     Ceiling(BTreeSet<&'static str>),
@@ -50,13 +51,13 @@ enum Act {
     LiftAll,
     Deactivate,
     Reactivate,
-    /// The client registers anew what it wants to be: by an update, or by its document.
+    /// The client changes its metadata, by an update or by its document.
     Describe(Value),
-    /// So much time passes, and expired records are dropped.
+    /// Time passes, and expired records are dropped.
     Wait(u64),
 }
 
-/// What the operator laid on the client, kept beside it.
+/// The restrictions that the operator set, kept beside the record.
 #[derive(Default)]
 struct Laid {
     ceiling: Option<BTreeSet<&'static str>>,
@@ -67,7 +68,7 @@ struct Laid {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let tokens = || prop::collection::btree_set(prop::sample::select(&SCOPES[..]), 1..4);
-    let asked = prop::option::of(tokens().prop_map(|tokens| {
+    let requested = prop::option::of(tokens().prop_map(|tokens| {
         tokens.into_iter().chain(["offline_access"]).collect::<Vec<_>>().join(" ")
     }));
     let exact = prop::option::of(
@@ -85,7 +86,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         json!("client_secret_post"),
     ]);
     let described =
-        (prop_oneof![asked, exact], grants, methods).prop_map(|(scope, grants, method)| {
+        (prop_oneof![requested, exact], grants, methods).prop_map(|(scope, grants, method)| {
             let mut described = metadata();
             described["scope"] = json!(scope);
             described["grant_types"] = grants;
@@ -106,7 +107,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..24)
 }
 
-/// One client and all that surrounds it.
+/// One client with its world.
 struct Case {
     world: World,
     id: String,
@@ -128,8 +129,8 @@ impl Case {
         Self { world, id: DOCUMENT.into(), own: None, laid: Laid::default(), now: 0 }
     }
 
-    /// The operator changes the record, if there still is one. What an operator says of a client
-    /// that is gone is said of nobody.
+    /// Changes the record as the operator, if the record exists. Otherwise the change has no
+    /// effect.
     fn edit(&self, change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> bool {
         let Some(client) = self.world.client(&self.id) else { return false };
         self.world.put(change(client.edit()).build().unwrap());
@@ -191,10 +192,10 @@ impl Case {
         }
     }
 
-    /// Whether the client gets a page for this scope token.
+    /// Returns whether the client gets a page for this scope token.
     fn gets(&self, token: &str) -> bool {
-        let asked = ask(&self.id).set("scope", token);
-        matches!(self.world.authorize(&asked), Ok(AuthorizationStep::NeedsConsent(_)))
+        let requested = ask(&self.id).set("scope", token);
+        matches!(self.world.authorize(&requested), Ok(AuthorizationStep::NeedsConsent(_)))
     }
 
     fn assert_laid(&self) -> Result<(), TestCaseError> {
@@ -203,7 +204,7 @@ impl Case {
                 || self.laid.no_refresh
                 || self.laid.method.is_some()
                 || self.laid.deactivated;
-            // A random id never comes back. A URL does.
+            // A random id is not used again. A URL may be.
             prop_assert!(self.own.is_some() || !forgotten, "the record of a URL was dropped");
             return Ok(());
         };
@@ -216,12 +217,12 @@ impl Case {
         }
         prop_assert!(!(self.laid.no_refresh && client.grant_types().refresh_token));
         if let Some(demanded) = self.laid.method {
-            prop_assert!(
-                matches!(client.authentication(), Authentication::Confidential { method, .. } if method == demanded),
-                "{:?} is demanded of {:?}",
-                demanded,
-                client.authentication()
-            );
+            let authentication = client.authentication();
+            let is_demanded = match authentication {
+                Authentication::Confidential { method, .. } => method == demanded,
+                _ => false,
+            };
+            prop_assert!(is_demanded, "{:?} is demanded of {:?}", demanded, authentication);
         }
         Ok(())
     }
@@ -245,24 +246,24 @@ fn property(first: fn() -> Case) {
 }
 
 #[test]
-fn i47_no_update_of_a_registration_widens_what_the_operator_left() {
+fn i47_no_update_of_a_registration_lifts_a_restriction() {
     property(Case::registered);
 }
 
 #[test]
-fn i47_no_document_widens_what_the_operator_left() {
+fn i47_no_document_lifts_a_restriction() {
     property(Case::documented);
 }
 
-/// A ceiling of scope on a client that registered itself.
+/// A scope ceiling of a self-registered client.
 #[test]
-fn i47_a_ceiling_survives_an_update_and_is_lifted_by_the_operator_alone() {
+fn i47_a_ceiling_survives_an_update_and_only_the_operator_lifts_it() {
     let world = World::open();
     let own = world.own(&with(metadata(), "scope", "read write"));
     world.put(world.client(&own.id).unwrap().edit().scope(scope("read")).build().unwrap());
     for described in [metadata(), with(metadata(), "scope", "read write admin")] {
-        let told = world.updated(&own, described);
-        assert_eq!(told["scope"], "read", "the response states what holds");
+        let response = world.updated(&own, described);
+        assert_eq!(response["scope"], "read", "the response states what holds");
         let refusal = refused(&world, &ask(&own.id).set("scope", "write"));
         assert_eq!(refusal.reason(), Reason::ScopeForbidden);
     }
@@ -276,19 +277,19 @@ fn i47_a_ceiling_survives_an_update_and_is_lifted_by_the_operator_alone() {
     assert!(lifted.restrictions().is_empty());
     world.put(lifted);
     world.page(&ask(&own.id).set("scope", "read write"));
-    let told = body(&world.manage("GET", &own.id, &own.token, &Value::Null));
-    assert_eq!(told["scope"], "read write", "what it registered for holds again");
+    let response = body(&world.manage("GET", &own.id, &own.token, &Value::Null));
+    assert_eq!(response["scope"], "read write", "what it registered for holds again");
 }
 
 #[test]
-fn i47_a_client_without_refreshing_gets_none_by_an_update() {
+fn i47_an_update_does_not_restore_the_refresh_grant() {
     let world = World::open();
     let own = world.own(&metadata());
     let only_codes = GrantTypes { authorization_code: true, refresh_token: false };
     let refresh = world.tokens_by(&own).refresh().to_owned();
     world.put(world.client(&own.id).unwrap().edit().grant_types(only_codes).build().unwrap());
-    let told = world.updated(&own, metadata());
-    assert_eq!(told["grant_types"], json!(["authorization_code"]));
+    let response = world.updated(&own, metadata());
+    assert_eq!(response["grant_types"], json!(["authorization_code"]));
     assert_eq!(world.tokens_by(&own).refresh, None);
     world.refused(
         &own.proven(Params::refresh(&refresh)),
@@ -299,16 +300,17 @@ fn i47_a_client_without_refreshing_gets_none_by_an_update() {
 }
 
 #[test]
-fn i47_a_client_that_must_prove_itself_cannot_become_public() {
+fn i47_a_confidential_client_cannot_become_public() {
     let world = World::open();
     let own = world.own(&confidential());
     let demanded = world.client(&own.id).unwrap().edit();
     world.put(demanded.authentication(secret(SecretMethod::Basic)).build().unwrap());
-    for asked in ["none", "client_secret_post", "client_secret_basic"] {
-        let told = world.updated(&own, with(metadata(), "token_endpoint_auth_method", asked));
-        assert_eq!(told["token_endpoint_auth_method"], "client_secret_basic", "asked {asked}");
+    for requested in ["none", "client_secret_post", "client_secret_basic"] {
+        let response =
+            world.updated(&own, with(metadata(), "token_endpoint_auth_method", requested));
+        assert_eq!(response["token_endpoint_auth_method"], "client_secret_basic", "{requested}");
         let client = world.client(&own.id).unwrap();
-        assert_eq!(client.authentication(), secret(SecretMethod::Basic), "asked {asked}");
+        assert_eq!(client.authentication(), secret(SecretMethod::Basic), "{requested}");
         assert_eq!(client.restrictions().auth_method(), Some("client_secret_basic"));
     }
     world.refused(
@@ -319,7 +321,7 @@ fn i47_a_client_that_must_prove_itself_cannot_become_public() {
     );
 }
 
-/// Dropped and read anew, the document would bring the client back without its ceiling.
+/// If the record was dropped, the document would create the client again without its ceiling.
 #[test]
 fn i47_the_record_of_a_restricted_document_is_kept() {
     let restrict: [fn(ClientBuilder) -> ClientBuilder; 4] = [
@@ -337,8 +339,8 @@ fn i47_the_record_of_a_restricted_document_is_kept() {
         world.store.inner.sweep(world.now(), usize::MAX);
         assert!(world.client(DOCUMENT).is_some());
         let body = document().to_string();
-        let asked = ask(DOCUMENT).set("scope", "read");
-        let _ = world.authorize_with_document(&asked, Some(fetched(body.as_bytes())));
+        let requested = ask(DOCUMENT).set("scope", "read");
+        let _ = world.authorize_with_document(&requested, Some(fetched(body.as_bytes())));
         let after = world.client(DOCUMENT).unwrap();
         assert_eq!(after.restrictions(), before.restrictions());
         assert_eq!((after.owner(), method(&after)), (before.owner(), method(&before)));
@@ -350,17 +352,17 @@ fn i47_the_record_of_a_restricted_document_is_kept() {
     assert_eq!(world.client(DOCUMENT), None, "any other is dropped");
 }
 
-/// The operator's own client is registered by the operator's words: there is nothing beside them.
+/// The operator's own client has no registration beside the operator's settings.
 #[test]
-fn i47_the_words_of_the_operator_about_its_own_client_are_its_registration() {
+fn i47_the_operators_settings_of_its_own_client_are_its_registration() {
     let client = Client::public("own").redirect_uri(CALLBACK).scope(scope("read")).build().unwrap();
     assert_eq!((client.scope(), client.restrictions().is_empty()), (Some(&scope("read")), true));
     let client = client.edit().scope(scope("read write")).build().unwrap();
     assert_eq!(client.scope(), Some(&scope("read write")));
-    // Handed over to a document, they are a ceiling.
+    // After the handover to a document, they are a ceiling.
     let handed = client.edit().registration(Registration::MetadataDocument).build().unwrap();
     assert_eq!(handed.restrictions().scope(), Some(&scope("read write")));
-    // Adopted by the operator, who states another scope, a client has no ceiling beside it.
+    // If the operator adopts a client and sets another scope, the client has no ceiling beside it.
     let adopted = handed.edit().registration(Registration::Operator).scope(scope("admin"));
     let adopted = adopted.build().unwrap();
     assert_eq!((adopted.scope(), adopted.restrictions().is_empty()), (Some(&scope("admin")), true));
@@ -368,7 +370,7 @@ fn i47_the_words_of_the_operator_about_its_own_client_are_its_registration() {
 
 /// A client that the operator hands over to a document keeps its secret and its grant types.
 #[test]
-fn i47_a_client_that_is_handed_over_to_a_document_is_not_widened_by_it() {
+fn i47_a_document_does_not_widen_a_client_that_was_handed_over() {
     let world = World::open();
     let code_only = GrantTypes { authorization_code: true, refresh_token: false };
     let proof = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
@@ -386,7 +388,7 @@ fn i47_a_client_that_is_handed_over_to_a_document_is_not_widened_by_it() {
 }
 
 #[test]
-fn i47_a_deactivated_client_stays_so_whatever_it_sends() {
+fn i47_a_deactivated_client_cannot_reactivate_itself() {
     let world = World::open();
     let own = world.own(&metadata());
     world.put(world.client(&own.id).unwrap().deactivated());
@@ -396,7 +398,7 @@ fn i47_a_deactivated_client_stays_so_whatever_it_sends() {
     assert_eq!(world.registered(&metadata())["client_name"], "Notes Helper", "another may come");
 }
 
-/// The restriction reaches the tokens, not the page alone.
+/// The restriction applies to tokens, and not only to the page.
 #[test]
 fn i47_tokens_stay_under_the_ceiling() {
     let registration = RegistrationRules::default();

@@ -1,6 +1,6 @@
-//! What has been dropped or deleted does not come back: CLIENT-13, -18, -19, -21 where a name is
-//! used again, by a document or by the operator, and where a write or a clock comes from another
-//! time.
+//! Tests that a dropped or deleted client does not return: CLIENT-13, -18, -19 and -21 for an id
+//! that is used again, by a document or by the operator, and for delayed writes and clocks that
+//! step.
 
 use grantcore::blocking::Store;
 use grantcore::{Client, ClientStatus, Commit, Reason, Write};
@@ -11,7 +11,7 @@ use crate::support::refused::refused;
 use crate::support::steps::DAY;
 use crate::support::{CALLBACK, Outcome, World, app};
 
-/// The client as it is stored, and a write that was decided on it and has not landed.
+/// Returns the stored client, and a write that was decided on it and is not applied yet.
 fn stored(world: &World, id: &str) -> (Client, Write) {
     let seen = world.store.inner.client(id).unwrap().unwrap();
     let client = Client::clone(&seen.record);
@@ -22,27 +22,27 @@ fn commit(world: &World, write: &Write) -> Commit {
     world.store.inner.commit(write).unwrap()
 }
 
-/// A renewal that timed out lands when the client has been deleted, dropped, and read from its
-/// document again.
+/// A delayed renewal arrives after the client was deleted, dropped, and created again from its
+/// document.
 #[test]
-fn client_13_a_write_from_before_the_deletion_fits_no_later_record() {
+fn client_13_a_delayed_write_from_before_the_deletion_is_not_applied() {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
     let old = world.tokens_of(DOCUMENT);
-    let (client, late) = stored(&world, DOCUMENT);
+    let (client, delayed) = stored(&world, DOCUMENT);
     let seen = world.store.inner.client(DOCUMENT).unwrap().unwrap();
     assert_eq!(commit(&world, &Write::client(Some(&seen), client.deleted())), Commit::Done);
     assert!(!world.works(&old.access));
     assert_eq!(world.store.inner.sweep(world.now(), 10), 1);
     world.page_with(&ask(DOCUMENT), &document());
-    // As many writes as the old record had.
+    // Makes as many writes as the old record had.
     let new = world.tokens_of(DOCUMENT);
-    assert_eq!(commit(&world, &late), Commit::Conflict);
+    assert_eq!(commit(&world, &delayed), Commit::Conflict);
     assert!(!world.works(&old.access) && world.works(&new.access));
 }
 
-/// The example server adds its clients at each start: what the operator deleted must not be
-/// dropped, or it would bring its grants back.
+/// The example server adds its clients at each start. If the deleted record was dropped, its grants
+/// would become valid again.
 #[test]
 fn client_13_a_deleted_client_of_the_operator_is_kept() {
     let world = World::new();
@@ -55,7 +55,7 @@ fn client_13_a_deleted_client_of_the_operator_is_kept() {
 }
 
 #[test]
-fn client_21_a_deleted_client_has_no_standing() {
+fn client_21_a_deleted_client_has_no_status() {
     let world = World::open();
     let own = world.own(&metadata());
     assert_eq!(world.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
@@ -66,9 +66,9 @@ fn client_21_a_deleted_client_has_no_standing() {
     assert_eq!(world.store.inner.sweep(world.now(), 10), 1, "it may be dropped as before");
 }
 
-/// Who vouched for a client vouched for where its answers go.
+/// Trust in a client includes its redirect URIs.
 #[test]
-fn client_19_trust_ends_where_a_document_names_another_place() {
+fn client_19_a_document_with_other_redirect_uris_ends_trust() {
     const ELSEWHERE: &str = "https://evil.example/cb";
     for (uri, trusted) in [(CALLBACK, true), (ELSEWHERE, false)] {
         let world = World::open();
@@ -87,9 +87,9 @@ fn client_19_trust_ends_where_a_document_names_another_place() {
     }
 }
 
-/// A document that was read while the clock was years ahead.
+/// The document was read while the clock was years ahead.
 #[test]
-fn client_18_no_clock_keeps_a_document_fresh_for_longer_than_the_bound() {
+fn client_18_a_wrong_clock_does_not_extend_freshness_beyond_the_bound() {
     let world = World::open();
     world.at(3_650 * DAY);
     world.page_with(&ask(DOCUMENT), &document());

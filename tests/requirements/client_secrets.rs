@@ -1,5 +1,5 @@
-//! STORE-04 for clients (I25): the secrets of a registration are in its response and nowhere else,
-//! in no spelling.
+//! Tests of STORE-04 for clients (I25): the secrets of a registration are in its response and
+//! nowhere else, in any encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use crate::support::params::Params;
 use crate::support::store::Fault;
 use crate::support::{World, entropy, json as body, policy};
 
-/// The text of each secret and the bytes in it.
+/// Returns the text and the bytes of each secret.
 fn secrets(own: &Own) -> Vec<Vec<u8>> {
     let texts = own.secret.iter().chain([&own.token]);
     texts
@@ -23,7 +23,7 @@ fn secrets(own: &Own) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// All that is kept and told of this client but its responses.
+/// Returns everything that is stored and logged of this client.
 fn kept(world: &World, id: &str) -> String {
     let client = world.client(id).unwrap();
     let record = serde_json::to_string(&client).unwrap();
@@ -36,8 +36,7 @@ fn kept(world: &World, id: &str) -> String {
     )
 }
 
-/// A decision on this request before and after it is opened, and all that it asks for, as a log
-/// would show them.
+/// Returns the debug texts of a decision on this request, before and after it is opened.
 fn decided<O: Operation>(
     world: &World,
     request: &O,
@@ -61,11 +60,11 @@ where
 }
 
 #[test]
-fn store_04_a_registration_keeps_digests_only() {
+fn store_04_a_registration_stores_digests_only() {
     let world = World::open();
-    let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
+    let requested = with(metadata(), "token_endpoint_auth_method", "client_secret_post");
     let mut shown = String::new();
-    let sent = asked.to_string();
+    let sent = requested.to_string();
     let reply = world.post_registration(&posting(sent.as_bytes()));
     shown.extend([format!("{reply:?} {reply:#?}")]);
     let own = Own::of(body(&reply));
@@ -77,23 +76,23 @@ fn store_04_a_registration_keeps_digests_only() {
     shown.extend([text]);
     let other = Own::of(body(&reply));
 
-    // Each way of managing it, good and bad.
+    // Manages the registration in each way, with valid and invalid requests.
     for (method, update) in [
         ("GET", Value::Null),
-        ("PUT", own.update(asked.clone())),
-        ("PUT", with(own.update(asked.clone()), "client_secret", own.secret.as_deref())),
-        ("PUT", with(own.update(asked.clone()), "client_secret", &*own.token)),
-        ("PUT", with(own.update(asked.clone()), "registration_access_token", &*own.token)),
+        ("PUT", own.update(requested.clone())),
+        ("PUT", with(own.update(requested.clone()), "client_secret", own.secret.as_deref())),
+        ("PUT", with(own.update(requested.clone()), "client_secret", &*own.token)),
+        ("PUT", with(own.update(requested.clone()), "registration_access_token", &*own.token)),
         ("POST", Value::Null),
     ] {
         let reply = world.manage(method, &own.id, &own.token, &update);
         shown.extend([format!("{reply:?}")]);
-        let told = if reply.status == 200 {
+        let response = if reply.status == 200 {
             body(&reply)["registration_access_token"] == own.token
         } else {
             false
         };
-        assert_eq!(told, reply.status == 200);
+        assert_eq!(response, reply.status == 200);
         if reply.status != 200 {
             shown.extend([&*reply.body]);
         }
@@ -133,11 +132,11 @@ fn store_04_a_registration_keeps_digests_only() {
 }
 
 #[test]
-fn store_04_a_secret_that_an_update_issues_is_told_once() {
+fn store_04_a_secret_of_an_update_is_returned_once() {
     let world = World::open();
     let public = world.own(&metadata());
-    let asked = with(metadata(), "token_endpoint_auth_method", "client_secret_basic");
-    let update = public.update(asked.clone()).to_string();
+    let requested = with(metadata(), "token_endpoint_auth_method", "client_secret_basic");
+    let update = public.update(requested.clone()).to_string();
     let bearer = format!("Bearer {}", public.token);
     let incoming = RequestParts {
         method: "PUT",
@@ -147,7 +146,8 @@ fn store_04_a_secret_that_an_update_issues_is_told_once() {
     let request = ManagementRequest::parse(&public.id, &incoming, world.server.policy()).unwrap();
     let (mut shown, reply) =
         decided(&world, &request, 50, |managed| managed.reply(world.server.policy()));
-    let (sealed, own) = (Own::of(body(&reply)), Own::of(world.updated(&public, asked)));
+    let sealed = Own::of(body(&reply));
+    let own = Own::of(world.updated(&public, requested));
     shown.extend([kept(&world, &own.id)]);
     shown.extend([without_token(&world.manage("GET", &own.id, &own.token, &Value::Null), &own)]);
     let all: Vec<_> = [&sealed, &own].into_iter().flat_map(secrets).collect();
@@ -155,15 +155,15 @@ fn store_04_a_secret_that_an_update_issues_is_told_once() {
     assert_eq!(found(&shown, &all), [""; 0]);
 }
 
-/// The body without the one secret that belongs there.
+/// Returns the body without the one secret that it must have.
 fn without_token(reply: &Reply, own: &Own) -> String {
     assert!(reply.body.contains(&own.token), "{}", reply.body);
     reply.body.replace(&own.token, "")
 }
 
-/// The stored digests are of the secrets' texts, and are good for nothing at either endpoint.
+/// A stored digest is the digest of the secret's text, and no endpoint accepts it as a secret.
 #[test]
-fn store_04_what_is_stored_authenticates_nobody() {
+fn store_04_a_stored_digest_authenticates_no_client() {
     let world = World::open();
     let own = world.own(&with(metadata(), "token_endpoint_auth_method", "client_secret_post"));
     let record = serde_json::to_value(world.client(&own.id).unwrap()).unwrap();
@@ -195,9 +195,9 @@ fn store_04_what_is_stored_authenticates_nobody() {
     }
 }
 
-/// Nor is an initial access token anywhere, which many may share.
+/// An initial access token, which many clients may share, is not stored.
 #[test]
-fn store_04_an_initial_access_token_is_not_kept() {
+fn store_04_an_initial_access_token_is_not_stored() {
     let token = "an-initial-access-token-0123456789";
     let world = World::with(policy().registration(
         RegistrationRules::default().with_initial_access_tokens([Digest::of(token.as_bytes())]),

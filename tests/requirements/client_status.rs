@@ -1,5 +1,5 @@
-//! CLIENT-21 and -22: a client that an administrator deactivates, and an account that is suspended:
-//! the user's, or the client's owner's.
+//! Tests of CLIENT-21 and -22: clients that an administrator deactivates, and suspended accounts of
+//! the user or of the client's owner.
 
 use grantcore::{
     AccessCheck, Account, Authorization, Choice, Client, ClientStatus, Commit, EventKind, Loaded,
@@ -14,7 +14,7 @@ use crate::support::steps::DAY;
 use crate::support::store::Fault;
 use crate::support::{CALLBACK, Granted, Outcome, World, app, entropy, needs, param};
 
-/// Everything that a client can hold: a page, a code, tokens.
+/// Everything that a client can hold: a page, a code and tokens.
 struct Held {
     ticket: String,
     code: String,
@@ -23,12 +23,12 @@ struct Held {
 
 impl Held {
     fn of(world: &World) -> Self {
-        let (ticket, code) =
-            (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()));
+        let ticket = world.page(&Params::authorize()).into_ticket();
+        let code = world.code(&Params::authorize());
         Self { ticket, code, tokens: world.tokens() }
     }
 
-    /// All of it works.
+    /// Asserts that all of it works.
     #[track_caller]
     fn assert_works(self, world: &World) {
         assert!(world.works(&self.tokens.access));
@@ -68,9 +68,9 @@ fn client_21_a_deactivated_client_is_refused_everywhere_at_once() {
     held.assert_works(&world);
 }
 
-/// What a stranger sees is the same, byte for byte.
+/// The responses are equal byte for byte.
 #[test]
-fn client_21_it_looks_like_a_client_that_never_was() {
+fn client_21_a_deactivated_client_looks_unknown() {
     let answers = |id: &str| -> Vec<Reply> {
         let world = World::new();
         world.put(Client::public("gone").redirect_uri(CALLBACK).build().unwrap());
@@ -96,10 +96,8 @@ fn client_21_it_looks_like_a_client_that_never_was() {
 fn client_21_registering_again_gives_a_new_client_that_works() {
     let world = World::open();
     let first = world.registered(&metadata());
-    let (id, token) = (
-        first["client_id"].as_str().unwrap(),
-        first["registration_access_token"].as_str().unwrap(),
-    );
+    let id = first["client_id"].as_str().unwrap();
+    let token = first["registration_access_token"].as_str().unwrap();
     let tokens = world.tokens_of(id);
     set(&world, id, ClientStatus::Deactivated);
     for (method, sent) in [("GET", json!({})), ("PUT", metadata()), ("DELETE", json!({}))] {
@@ -118,7 +116,7 @@ fn client_21_registering_again_gives_a_new_client_that_works() {
 }
 
 #[test]
-fn client_21_an_unknown_client_has_no_standing() {
+fn client_21_the_status_of_an_unknown_client_cannot_be_set() {
     let world = World::new();
     for id in ["nobody", "", "https://client.example/c", "\n"] {
         for status in [ClientStatus::Deactivated, ClientStatus::Active] {
@@ -134,7 +132,7 @@ fn client_21_an_unknown_client_has_no_standing() {
 }
 
 #[test]
-fn client_21_saying_it_twice_is_saying_it_once() {
+fn client_21_deactivating_twice_changes_nothing() {
     let world = World::new();
     let first = world.client("app");
     set(&world, "app", ClientStatus::Active);
@@ -160,7 +158,7 @@ fn client_21_saying_it_twice_is_saying_it_once() {
 }
 
 #[test]
-fn client_21_it_is_said_once_it_is_durable() {
+fn client_21_a_deactivation_is_reported_once_it_is_durable() {
     for (fault, after) in
         [(Fault::Dropped, ClientStatus::Active), (Fault::Unacknowledged, ClientStatus::Deactivated)]
     {
@@ -192,7 +190,7 @@ fn client_21_it_is_said_once_it_is_durable() {
     assert_eq!((refusal.reason(), status(&world)), (Reason::Contended, ClientStatus::Active));
 }
 
-/// Were it dropped, a client that names itself by a URL would be back.
+/// If the record was dropped, a client whose id is a URL could return.
 #[test]
 fn client_21_a_deactivated_record_is_never_dropped() {
     let world = World::open();
@@ -220,7 +218,7 @@ fn client_21_a_deactivated_record_is_never_dropped() {
     );
 }
 
-/// A world whose client `app` belongs to carol.
+/// Returns a world whose client `app` belongs to carol.
 fn owned() -> World {
     let world = World::new();
     world.put(app().edit().owner(Subject::new("carol")).build().unwrap());
@@ -228,14 +226,15 @@ fn owned() -> World {
 }
 
 #[test]
-fn client_22_while_an_account_is_suspended_its_connections_rest() {
+fn client_22_the_connections_of_a_suspended_account_do_not_work() {
     for (subject, reason) in
         [("alice", Reason::AccountSuspended), ("carol", Reason::OwnerSuspended)]
     {
         let world = owned();
         let held = Held::of(&world);
         world.store.suspend(subject, true);
-        let (commits, grants) = (world.store.commits(), world.grants());
+        let commits = world.store.commits();
+        let grants = world.grants();
         assert_redir(&world, &refused(&world, &Params::authorize()), "access_denied", reason);
         for choice in [Choice::Allow, Choice::AllowOnly("read")] {
             let refusal = world.decide(&held.ticket, choice).expect_err("suspended");
@@ -251,7 +250,7 @@ fn client_22_while_an_account_is_suspended_its_connections_rest() {
 }
 
 #[test]
-fn client_22_a_suspension_neither_revives_nor_prolongs() {
+fn client_22_a_suspension_neither_revives_nor_extends_a_grant() {
     let world = owned();
     let held = Held::of(&world);
     world.store.suspend("carol", true);
@@ -267,7 +266,7 @@ fn client_22_a_suspension_neither_revives_nor_prolongs() {
 }
 
 #[test]
-fn client_22_a_user_may_deny_all_the_same() {
+fn client_22_a_suspended_user_may_deny() {
     for subject in ["alice", "carol"] {
         let world = owned();
         let ticket = world.page(&Params::authorize()).into_ticket();
@@ -286,7 +285,7 @@ fn client_22_a_user_may_deny_all_the_same() {
 }
 
 #[test]
-fn client_22_others_are_not_touched() {
+fn client_22_other_accounts_are_not_affected() {
     let world = owned();
     world.store.suspend("mallory", true);
     Held::of(&world).assert_works(&world);
@@ -296,9 +295,9 @@ fn client_22_others_are_not_touched() {
     assert!(world.works(&tokens.access), "that client is not hers");
 }
 
-/// An account that the host does not know stands for nothing.
+/// An account that the host does not know is not active.
 #[test]
-fn client_22_an_account_that_is_gone_is_not_in_standing() {
+fn client_22_a_deleted_account_is_not_active() {
     let world = owned();
     let tokens = world.tokens();
     let header = format!("Bearer {}", tokens.access);

@@ -1,4 +1,4 @@
-//! CLIENT-08, CLIENT-18: how much strangers can have written by updates of registrations and by
+//! Tests of CLIENT-08 and CLIENT-18: the bounds of writes by updates of registrations and by
 //! documents.
 
 use grantcore::{
@@ -10,14 +10,15 @@ use crate::support::clients::{Own, ask, document, fetched, metadata, posting, wi
 use crate::support::refused::assert_page;
 use crate::support::{Answered, World, assert_refused, policy};
 
-/// An update is a write like a registration: by source, and of all sources together.
+/// An update is a write like a registration. It counts for its source and for all sources together.
 #[test]
 fn client_08_updates_count_as_registrations_do() {
     let world = |limits: Limits| {
         World::with(policy().registration(RegistrationRules::default()).limits(limits))
     };
     let put = |world: &World, own: &Own, source: &str, token: &str| {
-        let (header, body) = (format!("Bearer {token}"), own.update(metadata()).to_string());
+        let header = format!("Bearer {token}");
+        let body = own.update(metadata()).to_string();
         let authorization = Authorization::One(header.as_bytes());
         let incoming = RequestParts { method: "PUT", authorization, ..posting(body.as_bytes()) };
         world
@@ -56,7 +57,7 @@ fn client_08_updates_count_as_registrations_do() {
     assert_eq!(in_all.manage("DELETE", &own.id, &own.token, &Value::Null).status, 204);
 }
 
-/// Whoever can serve a file makes any number of documents, and each that is read is a record.
+/// Anybody can publish any number of documents, and each one that is read becomes a record.
 #[test]
 fn client_18_new_documents_of_all_sources_together_have_a_limit() {
     let rules = policy().client_documents(DocumentRules::default());
@@ -74,14 +75,14 @@ fn client_18_new_documents_of_all_sources_together_have_a_limit() {
         refusal.reply(world.server.policy()).header("retry-after").map(str::to_owned)
     };
     for number in 0..3 {
-        // Neither a document that is no good nor one that is on record takes a place.
+        // An invalid document and a stored document do not count.
         assert!(read(number, "").is_err());
         assert!(read(number, "New").is_ok() && read(number, "Newer").is_ok());
     }
     for number in 3..20 {
         assert_eq!(busy(number), Some("60".to_owned()));
     }
-    // Those on record are read again when they are no longer fresh, and not sooner.
+    // Stored documents are read again only when they are no longer fresh.
     let name = |number: usize| {
         let client = world.client(&format!("https://{number}.example/client.json")).unwrap();
         client.display_name()

@@ -1,4 +1,4 @@
-//! CLIENT-12: a client changes its registration, to nothing that it could not have registered.
+//! Tests of CLIENT-12: a client changes its registration, within the rules of registration.
 
 use grantcore::{
     Authorization, Choice, ClientStatus, EventKind, Reason, RegistrationRules, Reply, RequestParts,
@@ -26,7 +26,7 @@ fn client_12_an_update_replaces_what_was_registered() {
         "grant_types": ["authorization_code"],
         "token_endpoint_auth_method": "client_secret_basic",
     });
-    let told = world.updated(&own, next.clone());
+    let response = world.updated(&own, next.clone());
     let mut wanted = own.update(next);
     for member in [
         "client_id_issued_at",
@@ -35,10 +35,13 @@ fn client_12_an_update_replaces_what_was_registered() {
         "registration_client_uri",
         "response_types",
     ] {
-        wanted[member] = own.told[member].clone();
+        wanted[member] = own.response[member].clone();
     }
-    assert_eq!(told, wanted, "what is not named is gone, and the secret is not told again");
-    assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), told);
+    assert_eq!(
+        response, wanted,
+        "omitted members are removed, and the secret is not returned again"
+    );
+    assert_eq!(body(&world.manage("GET", &own.id, &own.token, &Value::Null)), response);
     let event = world.events().into_iter().rev().nth(1).unwrap();
     assert_eq!((event.kind, event.client.unwrap().as_str()), (EventKind::ClientUpdated, &*own.id));
     assert_refused(
@@ -51,7 +54,7 @@ fn client_12_an_update_replaces_what_was_registered() {
 }
 
 #[test]
-fn client_12_the_id_is_there_and_stays() {
+fn client_12_the_id_is_required_and_cannot_change() {
     let (world, own) = managed(&metadata());
     let other = world.own(&metadata());
     let ids = [
@@ -69,7 +72,7 @@ fn client_12_the_id_is_there_and_stays() {
 }
 
 #[test]
-fn client_12_what_only_the_server_sets_is_not_sent() {
+fn client_12_members_that_only_the_server_sets_are_refused() {
     let (world, own) = managed(&confidential());
     for member in [
         "registration_access_token",
@@ -77,7 +80,7 @@ fn client_12_what_only_the_server_sets_is_not_sent() {
         "client_secret_expires_at",
         "client_id_issued_at",
     ] {
-        for value in [own.told[member].clone(), json!("x"), json!(1), json!(""), json!({})] {
+        for value in [own.response[member].clone(), json!("x"), json!(1), json!(""), json!({})] {
             let sent = with(own.update(confidential()), member, value);
             world.not_managed(
                 "PUT",
@@ -96,9 +99,10 @@ fn client_12_what_only_the_server_sets_is_not_sent() {
 }
 
 #[test]
-fn client_12_a_secret_is_the_own_one_or_none() {
+fn client_12_a_sent_secret_must_be_the_clients_own() {
     let (world, own) = managed(&confidential());
-    let (public, other) = (world.own(&metadata()), world.own(&confidential()));
+    let public = world.own(&metadata());
+    let other = world.own(&confidential());
     let secret = own.secret.as_deref().unwrap();
     let wrong = [
         json!("chosen"),
@@ -204,10 +208,12 @@ fn put(world: &World, own: &Own, token: &str, body: &[u8], content_type: Option<
 
 /// Only the holder of the token learns what is wrong with the body.
 #[test]
-fn client_12_the_body_is_judged_after_the_token() {
+fn client_12_the_body_is_checked_after_the_token() {
     let (world, own) = managed(&metadata());
-    let (good, before) = (own.update(metadata()).to_string(), world.client(&own.id));
-    let (json_type, large) = (Some(b"application/json".as_slice()), vec![b' '; 16 * 1024 + 1]);
+    let good = own.update(metadata()).to_string();
+    let before = world.client(&own.id);
+    let json_type = Some(b"application/json".as_slice());
+    let large = vec![b' '; 16 * 1024 + 1];
     let twice = good.replacen('{', "{\"scope\":\"read\",\"scope\":\"admin\",", 1);
     for (body, content_type, status, code, reason) in [
         (&b"{"[..], json_type, 400, "invalid_client_metadata", Reason::MetadataNotJson),
@@ -241,7 +247,7 @@ fn client_12_the_body_is_judged_after_the_token() {
 }
 
 #[test]
-fn client_12_a_dropped_redirect_uri_leads_nowhere() {
+fn client_12_a_removed_redirect_uri_is_refused() {
     let (world, own) = managed(&metadata());
     let ticket = world.page(&ask(&own.id)).into_ticket();
     let tokens = world.tokens_by(&own);
@@ -263,14 +269,14 @@ fn client_12_a_dropped_redirect_uri_leads_nowhere() {
 }
 
 #[test]
-fn client_12_a_client_that_becomes_confidential_is_told_its_secret_once() {
+fn client_12_a_client_that_becomes_confidential_gets_its_secret_once() {
     let (world, public) = managed(&metadata());
-    let told = world.updated(&public, confidential());
+    let response = world.updated(&public, confidential());
     assert_eq!(
-        (&told["token_endpoint_auth_method"], &told["client_secret_expires_at"]),
+        (&response["token_endpoint_auth_method"], &response["client_secret_expires_at"]),
         (&json!("client_secret_post"), &json!(0))
     );
-    let own = Own { secret: told["client_secret"].as_str().map(str::to_owned), ..public };
+    let own = Own { secret: response["client_secret"].as_str().map(str::to_owned), ..public };
     for again in [
         world.updated(&own, confidential()),
         body(&world.manage("GET", &own.id, &own.token, &Value::Null)),
@@ -287,11 +293,11 @@ fn client_12_a_client_that_becomes_confidential_is_told_its_secret_once() {
         Reason::ClientSecretMissing,
     );
     assert!(world.works(&world.tokens_by(&own).access));
-    // By another method it is the same secret still.
-    let told =
+    // With another method, the secret stays the same.
+    let response =
         world.updated(&own, with(metadata(), "token_endpoint_auth_method", "client_secret_basic"));
     assert_eq!(
-        (told.get("client_secret"), &told["token_endpoint_auth_method"]),
+        (response.get("client_secret"), &response["token_endpoint_auth_method"]),
         (None, &json!("client_secret_basic"))
     );
     world.updated(&own, confidential());
@@ -302,9 +308,9 @@ fn client_12_a_client_that_becomes_confidential_is_told_its_secret_once() {
 fn client_12_a_client_that_becomes_public_has_no_secret() {
     let (world, own) = managed(&confidential());
     let tokens = world.tokens_by(&own);
-    let told = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
+    let response = world.updated(&own, with(metadata(), "client_secret", own.secret.as_deref()));
     assert_eq!(
-        ["client_secret", "client_secret_expires_at"].map(|member| told.get(member)),
+        ["client_secret", "client_secret_expires_at"].map(|member| response.get(member)),
         [None, None]
     );
     world.refused(
@@ -314,9 +320,9 @@ fn client_12_a_client_that_becomes_public_has_no_secret() {
         Reason::ClientSecretUnexpected,
     );
     Granted::of(&world.token(&Params::refresh(tokens.refresh()).set("client_id", &own.id)));
-    // And a new one when it is confidential again.
-    let told = world.updated(&own, confidential());
-    assert_ne!(told["client_secret"], json!(own.secret));
+    // A client that becomes confidential again gets a new secret.
+    let response = world.updated(&own, confidential());
+    assert_ne!(response["client_secret"], json!(own.secret));
     world.refused(
         &own.proven(Params::refresh("x")),
         401,
@@ -326,19 +332,23 @@ fn client_12_a_client_that_becomes_public_has_no_secret() {
 }
 
 #[test]
-fn client_12_a_method_or_grant_types_that_are_not_named_stay() {
+fn client_12_an_omitted_method_and_omitted_grant_types_stay() {
     for (registered, secret) in [(metadata(), false), (confidential(), true)] {
         for nothing in [
             json!({ "redirect_uris": [CALLBACK] }),
-            json!({ "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "", "grant_types": null }),
+            json!({
+                "redirect_uris": [CALLBACK],
+                "token_endpoint_auth_method": "",
+                "grant_types": null,
+            }),
         ] {
             let (world, own) = managed(&registered);
-            let told = world.updated(&own, nothing);
+            let response = world.updated(&own, nothing);
             for member in ["token_endpoint_auth_method", "grant_types"] {
-                assert_eq!(told[member], own.told[member]);
+                assert_eq!(response[member], own.response[member]);
             }
             assert_eq!(
-                (told.get("client_secret"), told.get("client_secret_expires_at").is_some()),
+                (response.get("client_secret"), response.get("client_secret_expires_at").is_some()),
                 (None, secret)
             );
             assert!(world.tokens_by(&own).refresh.is_some());
@@ -376,9 +386,9 @@ fn client_12_status_epoch_owner_and_grants_survive() {
     Granted::of(&world.token(&own.proven(Params::refresh(tokens.refresh()))));
 }
 
-/// Whoever vouched for a client vouched for where its answers go.
+/// Trust in a client includes its redirect URIs.
 #[test]
-fn client_12_trust_ends_where_other_redirect_uris_begin() {
+fn client_12_other_redirect_uris_end_trust() {
     let (world, own) = managed(&metadata());
     world.put(world.client(&own.id).unwrap().edit().trusted(true).build().unwrap());
     world.updated(&own, with(metadata(), "client_name", "Renamed"));

@@ -1,4 +1,4 @@
-//! CLIENTPOLICY-13: scopes that clients ask for by habit.
+//! Tests of CLIENTPOLICY-13: scopes that clients send by habit.
 
 use grantcore::{Choice, EventKind, Reason};
 
@@ -12,7 +12,7 @@ fn ask(scope: &str) -> Params {
     Params::authorize().set("scope", scope)
 }
 
-/// The whole flow: the scope that the token response names.
+/// Runs a whole flow, and returns the scope of the token response.
 fn granted(world: &World, scope: &str) -> String {
     let ticket = world.page(&ask(scope)).into_ticket();
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
@@ -23,9 +23,9 @@ fn granted(world: &World, scope: &str) -> String {
 }
 
 #[test]
-fn clientpolicy_13_scopes_of_habit_are_dropped_unless_declared() {
+fn clientpolicy_13_habitual_scopes_are_dropped_unless_declared() {
     let world = World::new();
-    for (asked, wanted) in [
+    for (requested, wanted) in [
         (&*format!("{HABIT} write"), "write"),
         ("openid write read", "read write"),
         // Only these: the default scope.
@@ -33,14 +33,14 @@ fn clientpolicy_13_scopes_of_habit_are_dropped_unless_declared() {
         ("openid", "read"),
         ("offline_access", "read"),
     ] {
-        assert_eq!(granted(&world, asked), wanted, "{asked}");
+        assert_eq!(granted(&world, requested), wanted, "{requested}");
     }
     let declared = World::with(policy().scope("email", "Read your address"));
     assert_eq!(granted(&declared, "openid email"), "email");
 }
 
 #[test]
-fn clientpolicy_13_the_event_names_what_was_dropped() {
+fn clientpolicy_13_the_event_names_the_dropped_scopes() {
     let world = World::new();
     let detail = |kind| {
         let events = world.events();
@@ -60,11 +60,11 @@ fn clientpolicy_13_the_event_names_what_was_dropped() {
 fn clientpolicy_13_a_refresh_drops_the_same() {
     let world = World::new();
     let mut tokens = world.tokens();
-    for (asked, wanted) in
+    for (requested, wanted) in
         [(&*format!("{HABIT} read"), "read"), (HABIT, "read write"), ("openid", "read write")]
     {
-        let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", asked));
-        assert_eq!(json(&reply)["scope"], wanted, "{asked}");
+        let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", requested));
+        assert_eq!(json(&reply)["scope"], wanted, "{requested}");
         let event = world.events().pop().unwrap();
         assert_eq!(event.kind, EventKind::TokensRefreshed);
         assert!(event.detail.unwrap().starts_with("scope_dropped: 'openid'"));
@@ -77,12 +77,12 @@ fn clientpolicy_13_a_refresh_drops_the_same() {
 }
 
 #[test]
-fn clientpolicy_13_a_refresh_drops_what_the_policy_drops_at_authorization() {
+fn clientpolicy_13_a_refresh_drops_unknown_scopes_as_authorization_does() {
     let world = World::with(policy().drop_unknown_scopes(true));
     let tokens = world.tokens();
     let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", "read x"));
     assert_eq!((reply.status, &json(&reply)["scope"]), (200, &"read".into()));
-    // What is declared and was not granted is beyond the grant still.
+    // A declared scope that was not granted exceeds the grant.
     let tokens = Granted::of(&reply);
     let reply = world.token(&Params::refresh(tokens.refresh()).and("scope", "read admin"));
     assert_refused(&world, &reply, 400, "invalid_scope", Reason::ScopeBeyondGrant);

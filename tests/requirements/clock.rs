@@ -1,5 +1,5 @@
-//! CLOCK: time is an argument, lifetimes are half open, and a clock that steps back revives
-//! nothing.
+//! Tests of CLOCK: time is an argument, lifetimes are half open, and a clock that steps back
+//! revives nothing.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::store::Fault;
 use crate::support::{Granted, T, World, entropy, param, policy};
 
 #[test]
-fn clock_01_deciding_knows_no_store_no_driver_and_no_clock() {
+fn clock_01_decisions_import_no_store_no_driver_and_no_clock() {
     let modules = ["store", "drive", "server", "memory", "rate"];
     let ambient =
         ["Clock", "EntropySource", "SystemEntropy", "std::time::SystemTime", "std::time::Instant"];
@@ -48,14 +48,14 @@ fn clock_01_time_and_randomness_are_read_in_one_file() {
     assert_eq!(files, 1, "the system's clock and randomness are offered in src/moment.rs");
 }
 
-/// A whole flow, refusals and all: what was answered, what is stored and what was logged.
-fn story() -> (Vec<String>, String, Vec<Event>) {
+/// Runs a whole flow with refusals, and returns its responses, records and events.
+fn run_flow() -> (Vec<String>, String, Vec<Event>) {
     let world = World::with(policy().replay_window(Duration::from_secs(30)));
     let code = world.code(&Params::authorize());
-    let mut said = vec![code.clone()];
+    let mut responses = vec![code.clone()];
     let mut send = |params: &Params| {
         let reply = world.token(params);
-        said.push(format!("{} {:?} {}", reply.status, reply.headers, reply.body));
+        responses.push(format!("{} {:?} {}", reply.status, reply.headers, reply.body));
         (reply.status == 200).then(|| Granted::of(&reply).refresh().to_owned())
     };
     let first = send(&Params::redeem(&code)).unwrap();
@@ -70,15 +70,15 @@ fn story() -> (Vec<String>, String, Vec<Event>) {
         .iter()
         .map(|stored| serde_json::to_string(&*stored.record).unwrap())
         .collect();
-    (said, records.concat(), world.events())
+    (responses, records.concat(), world.events())
 }
 
 #[test]
 fn clock_01_a_flow_is_the_same_at_the_same_times() {
-    let (said, records, events) = story();
-    assert_eq!((said.len(), events.len()), (6, 7));
+    let (responses, records, events) = run_flow();
+    assert_eq!((responses.len(), events.len()), (6, 7));
     assert_eq!(events.iter().map(|event| event.at.unix_seconds() - T).max(), Some(60));
-    assert_eq!((said, records, events), story());
+    assert_eq!((responses, records, events), run_flow());
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn clock_01_the_clock_is_read_once_per_attempt() {
     }
 }
 
-/// Something that expires: its name, its lifetime, and whether it still works at this age.
+/// An item that expires: its name, its lifetime, and whether it is valid at a given age.
 type Expiring = (&'static str, u64, fn(PolicyBuilder, u64) -> bool);
 
 const EXPIRING: [Expiring; 5] = [
@@ -159,7 +159,7 @@ fn clock_02_a_lifetime_is_half_open() {
 }
 
 #[test]
-fn clock_03_a_clock_behind_the_record_is_no_reason_to_refuse() {
+fn clock_03_a_clock_behind_the_record_does_not_cause_a_refusal() {
     for back in [1, 3600, T] {
         let world = World::new();
         let ticket = world.page(&Params::authorize()).into_ticket();
@@ -184,7 +184,8 @@ fn clock_03_a_clock_behind_the_record_is_no_reason_to_refuse() {
 #[test]
 fn clock_03_a_clock_that_steps_back_neither_lengthens_nor_revives() {
     let world = World::new();
-    let (code, first) = (world.code(&Params::authorize()), world.tokens());
+    let code = world.code(&Params::authorize());
+    let first = world.tokens();
     world.at(3600);
     let second = world.refreshed(first.refresh());
     world.at(10);
@@ -211,7 +212,7 @@ fn clock_03_no_time_wraps() {
     assert!(!world.works(&tokens.access));
 }
 
-/// There is no leeway to set; no other setting gives any.
+/// There is no setting for leeway, and no other setting has that effect.
 #[test]
 fn clock_04_no_setting_gives_a_records_expiry_leeway() {
     let settings: [fn(PolicyBuilder) -> PolicyBuilder; 3] = [
@@ -230,7 +231,7 @@ fn clock_04_no_setting_gives_a_records_expiry_leeway() {
 }
 
 #[test]
-fn clock_05_expires_in_is_what_is_left_of_the_stored_expiry() {
+fn clock_05_expires_in_is_the_time_until_the_stored_expiry() {
     let lived = |world: &World, tokens: &Granted| {
         let left = world.access(&tokens.access).expires().seconds_from(world.now());
         assert_eq!(tokens.expires_in, left);

@@ -1,4 +1,4 @@
-//! CODE: authorization codes (OAuth 2.1 §4.1.2, §4.1.3).
+//! Tests of CODE: authorization codes (OAuth 2.1 §4.1.2, §4.1.3).
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::support::{
     ALICE, CALLBACK, CHALLENGE, Granted, MCP, VERIFIER, World, app, entropy, json, param, policy,
 };
 
-/// A good verifier, but of another challenge.
+/// A valid verifier of another challenge.
 const WRONG: &str = "0000000000000000000000000000000000000000000";
 
 #[test]
-fn code_01_a_code_is_256_drawn_bits_beside_the_id_of_its_grant() {
+fn code_01_a_code_is_256_random_bits_with_the_id_of_its_grant() {
     let world = World::new();
     let ticket = world.page(&Params::authorize()).into_ticket();
     let code = |drawn: [u8; 128]| {
@@ -52,7 +52,7 @@ fn code_01_the_grant_id_alone_redeems_nothing() {
 }
 
 #[test]
-fn code_02_the_tokens_are_for_exactly_what_was_consented() {
+fn code_02_the_tokens_have_exactly_the_consent() {
     let world = World::new();
     let ticket = world.page(&Params::authorize().set("scope", "write admin")).into_ticket();
     let location = world.decide(&ticket, Choice::AllowOnly("write")).unwrap().into_location();
@@ -129,7 +129,7 @@ fn code_05_a_valid_second_redemption_revokes_every_token_of_the_code() {
     world.invalid_grant(&Params::refresh(second.refresh()), Reason::GrantRevoked);
 }
 
-/// One thing wrong with a redemption by the client `app`, and why it is refused.
+/// Returns redemptions by the client `app` with one fault each, and the reasons of their refusals.
 fn wrong(code: &str) -> [(Params, Reason); 6] {
     let redeem = || Params::redeem(code);
     [
@@ -175,16 +175,17 @@ fn code_07_concurrent_redemptions_give_one_token_set() {
     }
 }
 
-/// A look-up followed by a deletion let two requests through; here the deletion's place is a
-/// compare-and-set. Of two requests that both read the unredeemed code, the later one's commit
-/// conflicts and is decided anew.
+/// A look-up followed by a deletion let two requests through. Here a compare-and-set takes the
+/// place of the deletion: of two requests that both read the unredeemed code, the second commit
+/// conflicts and is decided again.
 #[test]
 fn ghsa_7w99_5wm4_3g79_a_code_read_twice_is_redeemed_once() {
     let world = World::new();
     let body = Params::redeem(&world.code(&Params::authorize())).encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
     let decide = |seed| world.decision(&request, &world.moment(entropy(seed)));
-    let (one, other) = (decide(1), decide(2));
+    let one = decide(1);
+    let other = decide(2);
     assert_eq!(world.store.commit(one.write().unwrap()), Ok(Commit::Done));
     assert_eq!(world.store.commit(other.write().unwrap()), Ok(Commit::Conflict));
     assert!(other.settle(Commit::Conflict).is_none(), "its tokens stay sealed");
@@ -204,7 +205,7 @@ fn code_08_a_code_of_one_client_is_refused_to_another() {
 }
 
 #[test]
-fn code_09_the_redirect_uri_of_the_request_is_sent_again() {
+fn code_09_the_redirect_uri_of_the_request_must_be_repeated() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     let cases = [
@@ -224,7 +225,7 @@ fn code_09_the_redirect_uri_of_the_request_is_sent_again() {
 }
 
 #[test]
-fn code_09_of_a_loopback_uri_the_port_is_the_one_used() {
+fn code_09_the_port_of_a_loopback_uri_must_be_repeated() {
     let world = World::new();
     world
         .put(grantcore::Client::public("app").redirect_uri("http://127.0.0.1/cb").build().unwrap());
@@ -287,16 +288,18 @@ fn code_11_no_failed_attempt_consumes_the_code_or_writes() {
 }
 
 #[test]
-fn code_12_whatever_is_wrong_with_a_code_the_error_is_one() {
+fn code_12_every_invalid_code_has_the_same_error() {
     let world = World::new();
-    let (ticket, code) =
-        (world.page(&Params::authorize()).into_ticket(), world.code(&Params::authorize()));
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    let code = world.code(&Params::authorize());
     let tokens = world.tokens();
     let changed =
         format!("{}{}", &code[..code.len() - 1], if code.ends_with('A') { 'B' } else { 'A' });
     let unknown = format!("gac_{}", URL_SAFE_NO_PAD.encode([7; 48]));
-    let (long, padded, spaced, plain) =
-        (format!("{code}A"), format!("{code}="), format!("{code} "), code.replace("gac_", ""));
+    let long = format!("{code}A");
+    let padded = format!("{code}=");
+    let spaced = format!("{code} ");
+    let plain = code.replace("gac_", "");
     let texts = [
         &changed,
         &unknown,
@@ -341,7 +344,7 @@ fn code_13_a_late_replay_is_recognized() {
 }
 
 #[test]
-fn code_14_what_ends_between_consent_and_redemption_ends_the_code() {
+fn code_14_a_client_account_or_grant_that_ends_invalidates_the_code() {
     type Case = (fn(&World), Reason);
     let ended = |end: fn(&World)| {
         let world = World::new();

@@ -1,5 +1,5 @@
-//! REVOKE-06 to -09, REFRESH-17, and the seed's section on connected apps: who may list and end
-//! connections, and what it ends.
+//! Tests of REVOKE-06 to -09, REFRESH-17, and the seed's section on connected apps: listing and
+//! ending connections.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::{ALICE, Answered, Granted, MCP, Outcome, World, param, polic
 const BOB: User<'static> = user("bob", b"bob's browser");
 const ADMIN: RevokedBy<'static> = RevokedBy::Administrator("left the company");
 
-/// A second public client.
+/// Returns a second public client.
 fn other() -> Client {
     Client::public("other")
         .name("Other\u{202e}App")
@@ -31,7 +31,7 @@ fn world() -> World {
     world
 }
 
-/// Tokens of this user for this client.
+/// Returns tokens of this user for this client.
 fn tokens(world: &World, user: User<'_>, client: &str) -> Granted {
     let page = match world
         .authorize_as(&Params::authorize().set("client_id", client), Some(user))
@@ -62,7 +62,7 @@ fn is_over(world: &World, tokens: &Granted, reason: Reason) {
 }
 
 #[test]
-fn revoke_06_an_entry_says_who_may_do_what_and_since_when() {
+fn revoke_06_an_entry_has_client_scope_resources_and_times() {
     let world = world();
     let ticket = world.page(&Params::authorize().set("scope", "read write")).into_ticket();
     world.at(5);
@@ -88,7 +88,7 @@ fn revoke_06_an_entry_says_who_may_do_what_and_since_when() {
 }
 
 #[test]
-fn revoke_06_a_name_is_cleaned_and_a_nameless_client_goes_by_its_id() {
+fn revoke_06_a_name_is_cleaned_and_a_nameless_client_is_listed_by_its_id() {
     let world = world();
     world.put(Client::public("nameless").redirect_uri("https://app.example/cb").build().unwrap());
     tokens(&world, ALICE, "other");
@@ -101,8 +101,9 @@ fn revoke_06_a_name_is_cleaned_and_a_nameless_client_goes_by_its_id() {
 #[test]
 fn revoke_06_the_user_ends_one_and_no_other() {
     let world = world();
-    let (one, two, bobs) =
-        (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
+    let one = tokens(&world, ALICE, "app");
+    let two = tokens(&world, ALICE, "other");
+    let bobs = tokens(&world, BOB, "app");
     let grant = listed(&world, "alice")
         .into_iter()
         .find(|own| own.client_id().as_str() == "app")
@@ -118,8 +119,8 @@ fn revoke_06_the_user_ends_one_and_no_other() {
     assert!(world.works(&two.access) && world.works(&bobs.access));
     assert_eq!(listed(&world, "alice").len(), 1);
     let is_kept = world.grants().iter().any(|stored| stored.record.id() == grant);
-    assert!(is_kept, "the record stays, so that the refresh token is told from a forgery");
-    // Once more is as good as once.
+    assert!(is_kept, "the record stays, so that a forged refresh token can be recognized");
+    // A second revocation has the same result.
     let before = world.store.commits();
     world.server.revoke_connection("alice", grant).unwrap();
     assert_eq!(
@@ -129,7 +130,7 @@ fn revoke_06_the_user_ends_one_and_no_other() {
 }
 
 #[test]
-fn revoke_06_another_users_grant_is_not_found_and_not_told_of() {
+fn revoke_06_another_users_grant_is_not_found_and_not_revealed() {
     let world = world();
     let alices = tokens(&world, ALICE, "app");
     let grant = only(&world).grant_id();
@@ -148,7 +149,7 @@ fn revoke_06_another_users_grant_is_not_found_and_not_told_of() {
 }
 
 #[test]
-fn revoke_06_a_page_and_a_code_that_wait_are_the_users_to_end_too() {
+fn revoke_06_the_user_can_end_a_pending_page_and_a_pending_code() {
     let world = world();
     let ticket = world.page(&Params::authorize()).into_ticket();
     let code = world.code(&Params::authorize());
@@ -166,7 +167,9 @@ fn revoke_06_the_list_comes_in_pages_and_each_connection_once() {
         tokens(&world, ALICE, "app");
     }
     tokens(&world, BOB, "app");
-    let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+    let mut seen = Vec::new();
+    let mut after = None;
+    let mut pages = 0;
     loop {
         let page = world.server.connections("alice", after, 3).unwrap();
         assert!(page.entries.len() <= 3);
@@ -205,7 +208,7 @@ fn revoke_07_active_while_an_access_token_works_dormant_while_it_can_be_renewed(
 }
 
 #[test]
-fn revoke_07_without_a_refresh_token_it_is_gone_when_its_access_token_is() {
+fn revoke_07_without_a_refresh_token_a_connection_ends_with_its_access_token() {
     let world = world();
     let client = Client::public("short").redirect_uri("https://app.example/cb");
     let types = grantcore::GrantTypes { authorization_code: true, refresh_token: false };
@@ -217,10 +220,10 @@ fn revoke_07_without_a_refresh_token_it_is_gone_when_its_access_token_is() {
     assert!(listed(&world, "alice").is_empty());
 }
 
-/// What is held up is the user's to revoke all the same; what is dead for good is not listed.
+/// A connection that is only blocked can be revoked by the user. A connection that is permanently
+/// ended is not listed.
 #[test]
-fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_client_that_is_gone_is_not_listed()
- {
+fn revoke_07_a_suspended_connection_is_dormant_and_one_of_a_deleted_client_is_not_listed() {
     let world = world();
     world.tokens();
     world.store.suspend("alice", true);
@@ -235,7 +238,7 @@ fn revoke_07_a_suspended_or_deactivated_connection_is_dormant_and_one_of_a_clien
 }
 
 #[test]
-fn revoke_07_an_access_token_that_was_given_back_leaves_it_dormant() {
+fn revoke_07_revoking_the_access_token_leaves_a_connection_dormant() {
     let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
     let tokens = world.tokens();
     let body = Params::refresh("x")
@@ -257,7 +260,8 @@ fn revoke_07_an_access_token_that_was_given_back_leaves_it_dormant() {
 #[test]
 fn revoke_08_an_administrator_ends_one_grant() {
     let world = world();
-    let (one, two) = (tokens(&world, ALICE, "app"), tokens(&world, BOB, "app"));
+    let one = tokens(&world, ALICE, "app");
+    let two = tokens(&world, BOB, "app");
     let grant = only(&world).grant_id();
     world.server.revoke_grant(grant, ADMIN).unwrap();
     let event = world.events().pop().unwrap();
@@ -271,7 +275,7 @@ fn revoke_08_an_administrator_ends_one_grant() {
     );
     is_over(&world, &one, Reason::GrantRevoked);
     assert!(world.works(&two.access));
-    // One that is over, or long gone, is no error: what was asked for holds.
+    // A grant that has ended, or does not exist, is not an error.
     for gone in [grant, grantcore::GrantId::from_bytes([7; 16])] {
         world.server.revoke_grant(gone, ADMIN).unwrap();
         assert_eq!(world.events().pop().unwrap().kind, EventKind::NothingRevoked);
@@ -281,20 +285,22 @@ fn revoke_08_an_administrator_ends_one_grant() {
 #[test]
 fn revoke_08_an_administrator_ends_all_of_a_user() {
     let world = world();
-    let (one, two, bobs) =
-        (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
+    let one = tokens(&world, ALICE, "app");
+    let two = tokens(&world, ALICE, "other");
+    let bobs = tokens(&world, BOB, "app");
     let page = world.page(&Params::authorize()).into_ticket();
     let events = world.events().len();
     assert!(world.server.revoke_user("alice", ADMIN).unwrap().is_complete());
-    let told: Vec<_> = world.events().split_off(events);
-    assert_eq!(told[0].kind, EventKind::AccountGrantsEnded);
+    let events: Vec<_> = world.events().split_off(events);
+    assert_eq!(events[0].kind, EventKind::AccountGrantsEnded);
     assert_eq!(
-        (told.len(), told.iter().filter(|event| event.kind == EventKind::GrantRevoked).count()),
+        (events.len(), events.iter().filter(|event| event.kind == EventKind::GrantRevoked).count()),
         (4, 3)
     );
-    assert!(told.iter().all(|event| event.note.as_deref() == Some("left the company")));
+    assert!(events.iter().all(|event| event.note.as_deref() == Some("left the company")));
     assert!(
-        told.iter()
+        events
+            .iter()
             .all(|event| event.subject.as_ref().is_some_and(|subject| subject.as_str() == "alice"))
     );
     is_over(&world, &one, Reason::GrantRevoked);
@@ -307,8 +313,9 @@ fn revoke_08_an_administrator_ends_all_of_a_user() {
 #[test]
 fn revoke_08_an_administrator_ends_all_of_a_client_in_one_write() {
     let world = world();
-    let (one, two, others) =
-        (tokens(&world, ALICE, "app"), tokens(&world, BOB, "app"), tokens(&world, ALICE, "other"));
+    let one = tokens(&world, ALICE, "app");
+    let two = tokens(&world, BOB, "app");
+    let others = tokens(&world, ALICE, "other");
     let before = world.store.commits();
     world.server.revoke_client("app", ADMIN).unwrap();
     assert_eq!(world.store.commits() - before, 1);
@@ -329,8 +336,10 @@ fn revoke_08_an_administrator_ends_all_of_a_client_in_one_write() {
 #[test]
 fn revoke_08_an_administrator_ends_all_of_a_user_for_one_client() {
     let world = world();
-    let (one, two) = (tokens(&world, ALICE, "app"), tokens(&world, ALICE, "app"));
-    let (others, bobs) = (tokens(&world, ALICE, "other"), tokens(&world, BOB, "app"));
+    let one = tokens(&world, ALICE, "app");
+    let two = tokens(&world, ALICE, "app");
+    let others = tokens(&world, ALICE, "other");
+    let bobs = tokens(&world, BOB, "app");
     let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
     assert_eq!((ended.revoked, ended.is_complete()), (2, true));
     is_over(&world, &one, Reason::GrantRevoked);
@@ -349,7 +358,7 @@ fn revoke_08_more_grants_than_are_read_at_once_are_all_ended() {
     assert!(all.iter().all(|tokens| !world.works(&tokens.access)));
 }
 
-/// A store that cannot be read at all is its error.
+/// If the store cannot be read at all, the result is its error.
 #[test]
 fn revoke_08_a_store_that_cannot_list_the_grants_is_an_error() {
     let world = world();
@@ -365,13 +374,13 @@ fn revoke_08_a_store_that_cannot_list_the_grants_is_an_error() {
     assert!(all.iter().all(|tokens| world.works(&tokens.access)));
 }
 
-/// One grant that cannot be ended keeps none of the others alive, and is tried again.
+/// One grant that cannot be ended does not prevent the end of the others, and is tried again.
 #[test]
-fn revoke_08_a_grant_that_cannot_be_ended_at_first_stops_nothing() {
+fn revoke_08_a_grant_that_cannot_be_ended_at_first_is_tried_again() {
     for fault in [Fault::Dropped, Fault::Unacknowledged, Fault::Conflict] {
         let world = world();
         let all = [(); 3].map(|()| tokens(&world, ALICE, "app"));
-        // More conflicts than one request is decided again after.
+        // There are more conflicts than attempts of one request.
         world.store.fail([fault; 4]);
         let ended = world.server.revoke_user_client("alice", "app", ADMIN).unwrap();
         assert!(ended.is_complete(), "{fault:?}: {ended:?}");
@@ -379,12 +388,13 @@ fn revoke_08_a_grant_that_cannot_be_ended_at_first_stops_nothing() {
     }
 }
 
-/// Where somebody else is always faster, the result names what remains, and the others are over.
+/// If a grant always conflicts, the result names it, and the others are ended.
 #[test]
-fn revoke_08_what_could_not_be_ended_is_named_at_the_end() {
+fn revoke_08_the_result_names_grants_that_could_not_be_ended() {
     let world = world();
     let all = [(); 3].map(|()| tokens(&world, ALICE, "app"));
-    // The first conflicts in one whole turn and is ended in the next; the second cannot be read.
+    // The first grant conflicts in the first round and is ended in the next. The second cannot be
+    // read.
     world.store.fail([Fault::Conflict; 4]);
     let ids = world.server.store().grants_of("alice", None, 9).unwrap();
     world.store.broken_grant(Some(ids[1]));
@@ -399,7 +409,7 @@ fn revoke_08_what_could_not_be_ended_is_named_at_the_end() {
 }
 
 #[test]
-fn revoke_08_the_reason_is_kept_as_harmless_text() {
+fn revoke_08_the_note_is_stored_as_harmless_text() {
     let world = world();
     world.tokens();
     let note = format!("line\nbreak {}", "x".repeat(1000));
@@ -409,7 +419,7 @@ fn revoke_08_the_reason_is_kept_as_harmless_text() {
 }
 
 #[test]
-fn refresh_17_a_reported_security_event_is_what_each_family_then_says() {
+fn refresh_17_after_a_security_event_each_family_is_refused_with_that_reason() {
     let world = world();
     let all = [tokens(&world, ALICE, "app"), tokens(&world, ALICE, "other")];
     let bobs = tokens(&world, BOB, "app");
@@ -426,7 +436,7 @@ fn refresh_17_a_reported_security_event_is_what_each_family_then_says() {
 }
 
 #[test]
-fn revoke_09_the_next_check_knows_and_a_new_consent_works() {
+fn revoke_09_the_next_check_refuses_and_a_new_consent_works() {
     let world = world();
     let first = world.tokens();
     let one = only(&world).grant_id();
@@ -477,7 +487,7 @@ fn seed_s50_an_app_that_refreshes_before_each_expiry_stays() {
 }
 
 #[test]
-fn seed_s51_a_refresh_that_fails_is_seen_beside_the_expiry_it_leads_to() {
+fn seed_s51_a_failed_refresh_is_logged_before_the_expiry_that_it_causes() {
     let world = world();
     let tokens = world.tokens();
     world.at(3000);
@@ -498,12 +508,12 @@ fn seed_s51_a_refresh_that_fails_is_seen_beside_the_expiry_it_leads_to() {
 }
 
 #[test]
-fn seed_s52_a_connector_that_was_disabled_on_the_clients_side_surfaces_on_next_use() {
+fn seed_s52_a_connector_that_the_client_disabled_is_noticed_at_the_next_use() {
     let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
     let tokens = world.tokens();
-    // The client forgets, and says nothing: the server cannot know.
+    // The client deletes its tokens and does not revoke them, so the server does not know.
     assert_eq!(only(&world).state(), ConnectionState::Active);
-    // It says so: the next use finds out, and the app is off the list.
+    // The client revokes them: the next use fails, and the app is no longer listed.
     let body = Params::refresh("x")
         .without("grant_type")
         .without("refresh_token")

@@ -1,4 +1,5 @@
-//! CONSENT-01 to -11 and -15: from a good request to the one decision of its consent page.
+//! Tests of CONSENT-01 to -11 and -15: from a valid request to the one decision of its consent
+//! page.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
@@ -20,12 +21,12 @@ use crate::support::{
 
 const SECOND: &str = "https://app.example/cb2";
 
-/// A ticket for the good request.
+/// Returns a ticket of a valid request.
 fn ticket(world: &World) -> String {
     world.page(&Params::authorize()).into_ticket()
 }
 
-/// Allows all, and gives where that leads.
+/// Allows everything, and returns the location.
 #[track_caller]
 fn allow(world: &World, ticket: &str) -> String {
     world.decide(ticket, Choice::Allow).unwrap().into_location()
@@ -40,7 +41,7 @@ fn submit(
     world.server.consent(ticket, user, choice).outcome()
 }
 
-/// The text with its last character, one of base64url, changed to another one.
+/// Changes the last character of a base64url text.
 fn forged(ticket: &str) -> String {
     let (head, last) = ticket.split_at(ticket.len() - 1);
     head.to_owned() + if last == "A" { "B" } else { "A" }
@@ -85,8 +86,8 @@ fn consent_02_a_decision_without_its_ticket_is_refused() {
     allow(&world, &good);
 }
 
-/// Counted by turning over each of the bytes that the request was given: those of the grant's id
-/// are no secret.
+/// Flips each byte of the request's entropy, and counts the bytes that change the ticket. Those of
+/// the grant id are not secret.
 #[test]
 fn consent_02_the_ticket_holds_at_least_128_random_bits() {
     let drawn = |bytes: [u8; 128]| {
@@ -164,7 +165,7 @@ fn consent_04_reloading_gives_a_fresh_ticket() {
 }
 
 #[test]
-fn consent_04_reloading_judges_the_request_again() {
+fn consent_04_reloading_checks_the_request_again() {
     let world = World::new();
     ticket(&world);
     world.put(app().deactivated());
@@ -202,9 +203,9 @@ fn consent_05_a_ticket_is_used_up_when_its_code_was_redeemed() {
     assert!(world.works(&tokens.access));
 }
 
-/// Both have read the record before either writes.
+/// Both decisions have read the record before either writes.
 #[test]
-fn consent_05_of_two_concurrent_decisions_one_holds() {
+fn consent_05_only_one_of_two_parallel_decisions_is_stored() {
     for (first, second) in [
         (Choice::Allow, Choice::Allow),
         (Choice::Allow, Choice::Deny),
@@ -216,7 +217,8 @@ fn consent_05_of_two_concurrent_decisions_one_holds() {
             let operation = ConsentDecision::new(&ticket, ALICE, choice).unwrap();
             world.decision(&operation, &world.moment(entropy(seed)))
         };
-        let (winner, loser) = (decision(first, 7), decision(second, 8));
+        let winner = decision(first, 7);
+        let loser = decision(second, 8);
         assert_eq!(world.store.commit(winner.write().unwrap()), Ok(Commit::Done));
         assert_eq!(world.store.commit(loser.write().unwrap()), Ok(Commit::Conflict));
         assert!(loser.settle(Commit::Conflict).is_none());
@@ -234,7 +236,8 @@ fn consent_05_of_two_concurrent_decisions_one_holds() {
 #[test]
 fn consent_05_eight_threads_get_one_code() {
     let world = World::new();
-    let (ticket, barrier) = (ticket(&world), Barrier::new(8));
+    let ticket = ticket(&world);
+    let barrier = Barrier::new(8);
     let approve = || {
         barrier.wait();
         world
@@ -270,7 +273,8 @@ fn consent_06_the_ticket_is_bound_to_user_and_session() {
     }
 }
 
-/// better-auth, CVE-2026-45337: any user could approve. `FastMCP`, CVE-2026-27124: in any browser.
+/// better-auth, CVE-2026-45337: any user could approve. `FastMCP`, CVE-2026-27124: any browser
+/// could.
 #[test]
 fn cve_2026_45337_and_27124_nobody_else_approves() {
     for other in [user("mallory", ALICE.session()), user(ALICE.subject(), b"mallory's browser")] {
@@ -286,7 +290,7 @@ fn cve_2026_45337_and_27124_nobody_else_approves() {
 }
 
 #[test]
-fn consent_07_the_code_carries_what_was_validated() {
+fn consent_07_the_code_is_bound_to_the_validated_request() {
     let files = "https://files.example/";
     let world = World::with(policy().resource(files, "read"));
     let client = Client::public("app").redirect_uri(CALLBACK).redirect_uri(SECOND).build().unwrap();
@@ -294,7 +298,8 @@ fn consent_07_the_code_carries_what_was_validated() {
     let narrow = Params::authorize().set("scope", "read").set("resource", MCP).set("state", "one");
     let wide =
         Params::authorize().set("redirect_uri", SECOND).set("resource", files).set("state", "two");
-    let (narrow, _wide) = (world.page(&narrow).into_ticket(), world.page(&wide).into_ticket());
+    let narrow = world.page(&narrow).into_ticket();
+    let _wide = world.page(&wide).into_ticket();
     let location = allow(&world, &narrow);
     assert!(location.starts_with(&format!("{CALLBACK}?code=")), "{location}");
     assert_eq!(param(&location, "state").as_deref(), Some("one"));
@@ -322,7 +327,7 @@ fn consent_08_several_pages_may_be_open() {
 }
 
 #[test]
-fn consent_09_a_denial_is_told_to_the_client() {
+fn consent_09_a_denial_is_sent_to_the_client() {
     for registration in [Registration::Operator, Registration::Dynamic] {
         let world = World::new();
         world.put(
@@ -344,7 +349,7 @@ fn consent_09_a_denial_is_told_to_the_client() {
 }
 
 #[test]
-fn consent_10_the_client_is_looked_at_again() {
+fn consent_10_the_client_is_checked_again() {
     for (client, code, reason) in [
         (app().deactivated(), "invalid_client", Reason::ClientDeactivated),
         (
@@ -367,7 +372,7 @@ fn consent_10_the_client_is_looked_at_again() {
 }
 
 #[test]
-fn consent_10_the_account_is_looked_at_again() {
+fn consent_10_the_account_is_checked_again() {
     let world = World::new();
     let ticket = ticket(&world);
     world.store.suspend("alice", true);
@@ -407,12 +412,14 @@ fn consent_11_more_may_not_be_granted() {
     assert!(world.decide(&ticket, Choice::AllowOnly("read")).is_ok(), "the page is not used up");
 }
 
-/// Doorkeeper, CVE-2023-34246: whoever claimed a public client's id got its earlier consent.
+/// Doorkeeper, CVE-2023-34246: another client with the id of a public client could use its earlier
+/// consent.
 #[test]
 fn cve_2023_34246_consent_15_a_prior_grant_does_not_consent() {
     let as_is: fn(Params) -> Params = |params| params;
     for of in [as_is, Params::by_web] {
-        let (world, ask) = (World::new(), of(Params::authorize()));
+        let world = World::new();
+        let ask = of(Params::authorize());
         let tokens = Granted::of(&world.token(&of(Params::redeem(&world.code(&ask)))));
         for again in [ask.clone(), ask.set("scope", "read")] {
             world.page(&again);
@@ -423,7 +430,7 @@ fn cve_2023_34246_consent_15_a_prior_grant_does_not_consent() {
 }
 
 #[test]
-fn consent_15_consent_is_asked_again_each_time() {
+fn consent_15_every_request_needs_a_new_consent() {
     let world = World::new();
     let tickets: BTreeSet<_> = (0..3).map(|_| ticket(&world)).collect();
     for ticket in &tickets {
@@ -436,9 +443,9 @@ fn consent_15_consent_is_asked_again_each_time() {
     assert_eq!((tickets.len(), codes(&world)), (3, 3));
 }
 
-/// A decision whose write is in doubt says nothing to the client: neither a code nor a denial.
+/// If the fate of a decision's write is unknown, the client gets neither a code nor a denial.
 #[test]
-fn consent_05_a_decision_that_was_not_saved_is_not_told() {
+fn consent_05_a_decision_that_was_not_saved_is_not_sent() {
     for (choice, fault) in [
         (Choice::Allow, Fault::Dropped),
         (Choice::Deny, Fault::Dropped),

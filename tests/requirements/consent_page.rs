@@ -1,5 +1,5 @@
-//! CONSENT-12 to -14 and -16: what the consent page says, and that nothing can be allowed on an
-//! error page.
+//! Tests of CONSENT-12 to -14 and -16: the contents of the consent page, and error pages without a
+//! way to allow.
 
 use grantcore::{
     AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal,
@@ -27,13 +27,13 @@ fn dynamic() -> ClientBuilder {
     Client::public("app").redirect_uri(CALLBACK).registration(Registration::Dynamic)
 }
 
-/// What a page gives of the client's own pages: itself, its logo, its terms, its privacy policy.
+/// Returns the client's own pages on a consent page: home, logo, terms and privacy policy.
 fn links(page: &ConsentPage) -> [Option<&str>; 4] {
     [page.client_uri(), page.logo_uri(), page.tos_uri(), page.policy_uri()]
 }
 
-/// The page of a client whose record has this in place of each of its URLs, as an older version
-/// might have stored it.
+/// Returns the page of a client whose record has this text in place of each URL, as an older
+/// version might have stored it.
 fn page_of_stored_uri(uri: &str) -> ConsentPage {
     let stored = |uri: &str| {
         let mut record = serde_json::to_value(app()).unwrap();
@@ -51,7 +51,8 @@ fn page_of_stored_uri(uri: &str) -> ConsentPage {
 fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     let world = World::new();
     world.put(dynamic().name("Notes Helper").uri("https://notes.example/about").build().unwrap());
-    let (page, policy) = (world.page(&Params::authorize()), world.server.policy());
+    let page = world.page(&Params::authorize());
+    let policy = world.server.policy();
     assert_eq!(
         (page.client_name(), page.client_id(), page.client_id_host()),
         ("Notes Helper".to_owned(), "app", None)
@@ -70,7 +71,7 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     );
 }
 
-/// Each in its place, of whichever way the client came.
+/// Each page of the client is in its place, for every kind of registration.
 #[test]
 fn consent_12_the_page_has_the_clients_own_pages() {
     let urls = [
@@ -104,9 +105,9 @@ fn consent_12_the_page_has_the_clients_own_pages() {
     }
 }
 
-/// A name that was not there an hour ago is worth a look.
+/// A client that registered minutes ago is suspicious.
 #[test]
-fn consent_12_the_page_says_since_when_the_client_is_known() {
+fn consent_12_the_page_shows_since_when_the_client_is_known() {
     let world = World::open();
     let id = world.registered(&metadata())["client_id"].as_str().unwrap().to_owned();
     world.page_with(&ask(DOCUMENT), &document());
@@ -120,7 +121,7 @@ fn consent_12_the_page_says_since_when_the_client_is_known() {
 }
 
 #[test]
-fn consent_12_of_a_metadata_document_the_host_is_named() {
+fn consent_12_the_page_names_the_host_of_a_document() {
     for (id, host) in [
         ("https://client.example/meta.json", "client.example"),
         ("https://client.example:8443/meta?v=1", "client.example:8443"),
@@ -137,10 +138,10 @@ fn consent_12_of_a_metadata_document_the_host_is_named() {
     }
 }
 
-/// The host is the one part of such an identity that is proven: nothing before an `@` may be taken
-/// for it.
+/// The host is the only verified part of such an identity. A text before an `@` must not look like
+/// it.
 #[test]
-fn consent_12_the_host_of_a_client_id_cannot_be_feigned() {
+fn consent_12_the_host_of_a_client_id_cannot_be_spoofed() {
     for id in [
         "https://bank.example@evil.example/",
         "https://bank.example:pw@evil.example/",
@@ -161,8 +162,8 @@ fn consent_12_the_host_of_a_client_id_cannot_be_feigned() {
 }
 
 #[test]
-fn consent_13_the_redirect_host_is_always_there() {
-    for (uri, asked, host) in [
+fn consent_13_the_page_always_has_the_redirect_host() {
+    for (uri, requested, host) in [
         (CALLBACK, CALLBACK, "app.example"),
         ("https://app.example:8443/cb", "https://app.example:8443/cb", "app.example:8443"),
         ("https://app.example?x=a/b@c", "https://app.example?x=a/b@c", "app.example"),
@@ -172,11 +173,11 @@ fn consent_13_the_redirect_host_is_always_there() {
         ("com.example.app:/cb", "com.example.app:/cb", "com.example.app"),
     ] {
         let client = Client::public("app").redirect_uri(uri).build().unwrap();
-        assert_eq!(page_of(client, asked).redirect_host(), host);
+        assert_eq!(page_of(client, requested).redirect_host(), host);
     }
 }
 
-/// Only an application that claims the scheme gets the answer; what stands where the host would be
+/// Only an application that claims the scheme gets the response. The text in the place of the host
 /// proves nothing.
 #[test]
 fn consent_13_a_private_use_uri_is_named_by_its_scheme() {
@@ -245,7 +246,7 @@ fn consent_14_the_name_is_cleaned() {
     assert_eq!(page_of(dynamic().build().unwrap(), CALLBACK).client_name(), "app");
 }
 
-/// Every character there is, against Unicode's own property.
+/// Every character is compared with Unicode's own property.
 #[test]
 fn consent_14_no_ignorable_character_is_left_in_a_name() {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
@@ -294,7 +295,7 @@ fn consent_14_urls_are_https() {
 }
 
 #[test]
-fn consent_14_urls_hold_no_character_that_hides_something() {
+fn consent_14_urls_have_no_invisible_characters() {
     for uri in [
         "https://bank.example/\u{202e}",
         "https://a.example/\n",
@@ -316,7 +317,7 @@ fn consent_16_an_error_page_allows_nothing() {
 }
 
 #[test]
-fn consent_16_nor_does_the_banner_of_a_client_that_is_not_trusted() {
+fn consent_16_the_banner_of_an_untrusted_client_allows_nothing() {
     for fault in FAULTS {
         let (world, answer) = (fault.add)(Ask::good()).send_as(Registration::Dynamic);
         let problem = assert_nothing_to_allow(&world, answer);
@@ -329,15 +330,15 @@ fn consent_16_nor_does_the_banner_of_a_client_that_is_not_trusted() {
     }
 }
 
-/// What a client is called whose name nobody sees.
+/// The displayed name of a client without a visible name.
 const NAMELESS: &str = "An application without a name";
 
-/// No ticket in any form, and no record that one could belong to.
+/// Asserts that there is no ticket in any form, and no record that could have one.
 #[track_caller]
 fn assert_nothing_to_allow(world: &World, answer: Result<AuthorizationStep, Refusal>) -> Problem {
     let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();
-    let (reply, problem) =
-        (refusal.reply(world.server.policy()), refusal.problem(world.server.policy()));
+    let reply = refusal.reply(world.server.policy());
+    let problem = refusal.problem(world.server.policy());
     let all = format!("{refusal:?} {problem:?} {} {:?}", reply.body, reply.headers);
     assert!(!all.contains("gct_"), "{all}");
     assert_eq!((world.store.commits(), states(world)), (0, vec![]));

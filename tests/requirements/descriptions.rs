@@ -1,4 +1,4 @@
-//! What a description adds to its reason's stable text: what was received, and what is right.
+//! Tests of the additions to a reason's stable description: the received value and the right one.
 
 use std::cell::Cell;
 
@@ -21,7 +21,7 @@ fn ask() -> Params {
     Params::authorize()
 }
 
-/// Each request with what its description adds.
+/// Requests, each with the addition to its description.
 const NAMED: &[(&str, &str, &str)] = &[
     (
         "scope",
@@ -31,7 +31,8 @@ const NAMED: &[(&str, &str, &str)] = &[
     (
         "scope",
         "read,write",
-        " Unknown: 'read,write'. Known: 'read', 'write', 'admin'. Separate scope tokens by spaces, not by commas.",
+        " Unknown: 'read,write'. Known: 'read', 'write', 'admin'. Separate scope tokens by \
+         spaces, not by commas.",
     ),
     ("scope", "read b\u{fc}cher", " Not a scope token: 'b%C3%BCcher'."),
     (
@@ -43,7 +44,8 @@ const NAMED: &[(&str, &str, &str)] = &[
     (
         "redirect_uri",
         "https://b\u{fc}cher.example/cb",
-        " Received: 'https://b%C3%BCcher.example/cb'. A browser writes its host as 'xn--bcher-kva.example'.",
+        " Received: 'https://b%C3%BCcher.example/cb'. A browser writes its host as \
+         'xn--bcher-kva.example'.",
     ),
     (
         "redirect_uri",
@@ -67,7 +69,7 @@ const NAMED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn authz_18_descriptions_name_what_was_received_and_what_is_right() {
+fn authz_18_descriptions_name_the_received_and_the_right_value() {
     for (name, value, added) in NAMED {
         let world = World::new();
         let refusal = refused(&world, &ask().set(name, value));
@@ -75,7 +77,7 @@ fn authz_18_descriptions_name_what_was_received_and_what_is_right() {
         let stable = refusal.reason().description();
         assert_eq!(description, format!("{stable}{added}"));
         assert_eq!(refusal.detail().as_deref(), Some(added.trim_start()));
-        // The page, the redirect and the trail have it as well.
+        // The page, the redirect and the audit log have it too.
         let problem = refusal.problem(world.server.policy());
         assert_eq!(problem.description, description);
         let location = refusal.location(world.server.policy());
@@ -106,14 +108,14 @@ fn authz_12_the_repeated_parameter_is_named() {
     }
 }
 
-/// What a description is made of, whatever was sent.
+/// Returns whether a description has only allowed characters.
 fn is_clean(text: &str) -> bool {
     text.len() <= 1_200
         && text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
 #[test]
-fn token_18_what_was_received_keeps_to_the_characters_and_is_bounded() {
+fn token_18_a_repeated_value_has_allowed_characters_and_is_bounded() {
     let names = prop::sample::select(vec![
         "scope",
         "redirect_uri",
@@ -143,8 +145,8 @@ fn token_18_what_was_received_keeps_to_the_characters_and_is_bounded() {
     assert!(detailed.get() > 100, "{}", detailed.get());
 }
 
-/// The prefix of a credential in another spelling: some characters percent-encoded, some in upper
-/// case.
+/// Spells the prefix of a credential differently: some characters are percent-encoded, some are in
+/// upper case.
 fn respelled(token: &str, choices: &[u8]) -> String {
     let spell = |(position, c): (usize, char)| match choices.get(position).map_or(0, |own| own % 3)
     {
@@ -156,7 +158,7 @@ fn respelled(token: &str, choices: &[u8]) -> String {
 }
 
 #[test]
-fn i25_no_credential_is_repeated_to_its_sender_or_recorded() {
+fn i25_no_credential_is_in_a_description_or_an_event() {
     let places = prop::sample::select(vec![
         ("scope", "read ", " write"),
         ("redirect_uri", "https://app.example/cb?t=", "&x=1"),
@@ -214,9 +216,9 @@ fn token_19_an_error_names_the_page_that_explains_it() {
     assert!(header.contains(&named) && header.matches("error_uri").count() == 1, "{header}");
 }
 
-/// An explanation gives away no more than the description does.
+/// An `error_uri` does not reveal more than the description.
 #[test]
-fn token_19_what_is_described_alike_is_explained_at_one_address() {
+fn token_19_equal_descriptions_have_equal_error_uris() {
     let world = explained();
     let at = |reason: Reason, endpoint| {
         let reply = Refusal::plain(reason, endpoint).reply(world.server.policy());
@@ -234,7 +236,7 @@ fn token_19_what_is_described_alike_is_explained_at_one_address() {
 }
 
 #[test]
-fn token_19_there_is_no_address_without_a_page_and_none_in_terse_errors() {
+fn token_19_without_a_page_and_in_terse_errors_there_is_no_error_uri() {
     for world in [World::new(), World::with(policy().troubleshooting_url(PAGE).terse_errors(true))]
     {
         let refusal = refused(&world, &ask().set("scope", "x"));
@@ -253,7 +255,8 @@ fn token_19_there_is_no_address_without_a_page_and_none_in_terse_errors() {
     }
 }
 
-/// A request over a limit names the limit and how much came; one with a parameter twice names it.
+/// The description of a limit names the limit and the received number. The description of a
+/// repeated parameter names it.
 #[test]
 fn token_18_a_limit_and_a_repeated_parameter_are_named() {
     let world = World::with(policy().limits(

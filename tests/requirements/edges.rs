@@ -1,4 +1,4 @@
-//! Where two rules meet: found by reading the code against the rows, kept so that they stay found.
+//! Tests of cases in which two rules meet, found by comparing the code with the requirements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use crate::support::{
 };
 
 #[test]
-fn i18_changing_a_client_brings_no_ended_grant_back() {
+fn i18_changing_a_client_does_not_revive_an_ended_grant() {
     let world = World::new();
     let tokens = world.tokens();
     let ended = app().with_grants_ended();
@@ -49,7 +49,7 @@ fn i18_changing_a_client_brings_no_ended_grant_back() {
 }
 
 #[test]
-fn authz_07_a_text_that_can_be_no_client_id_is_not_looked_up() {
+fn authz_07_an_impossible_client_id_is_not_looked_up() {
     let world = World::new();
     for id in ["\0", "a\nb", "é", &"x".repeat(2049)] {
         world.store.break_reads(true);
@@ -62,7 +62,7 @@ fn authz_07_a_text_that_can_be_no_client_id_is_not_looked_up() {
 }
 
 #[test]
-fn token_05_credentials_in_the_header_are_capped_as_those_in_the_body() {
+fn token_05_credentials_in_the_header_have_the_caps_of_the_body() {
     let world = World::new();
     let header = |length: usize| {
         format!("Basic {}", STANDARD.encode(format!("{}:{SECRET}", "x".repeat(length))))
@@ -78,7 +78,7 @@ fn token_05_credentials_in_the_header_are_capped_as_those_in_the_body() {
 }
 
 #[test]
-fn redir_07_no_escape_hides_the_host() {
+fn redir_07_an_escape_cannot_hide_the_host() {
     for uri in ["https://good.example%2eevil.example/cb", "https://good.example%2F@evil.example/cb"]
     {
         assert!(Client::public("x").redirect_uri(uri).build().is_err(), "{uri}");
@@ -93,7 +93,7 @@ fn redir_07_no_escape_hides_the_host() {
 }
 
 #[test]
-fn meta_01_a_server_url_stands_as_it_is() {
+fn meta_01_a_server_url_is_used_unchanged() {
     for issuer in [
         "https:auth.example",
         "https:/auth.example",
@@ -125,7 +125,7 @@ fn meta_01_a_server_url_stands_as_it_is() {
 }
 
 #[test]
-fn i3_a_denial_lasts_though_the_account_is_suspended() {
+fn i3_a_denial_of_a_suspended_account_is_permanent() {
     let world = World::new();
     let ticket = world.page(&Params::authorize()).into_ticket();
     world.store.suspend("alice", true);
@@ -141,7 +141,8 @@ fn i3_a_denial_lasts_though_the_account_is_suspended() {
 fn refresh_16_a_lower_cap_shrinks_a_record_at_its_next_refresh() {
     let world = World::with(policy().limits(Limits::default().with_live_access_tokens(2)));
     let first = world.tokens();
-    let (mut refresh, mut access) = (first.refresh().to_owned(), vec![first.access.clone()]);
+    let mut refresh = first.refresh().to_owned();
+    let mut access = vec![first.access.clone()];
     for _ in 0..3 {
         let next = crate::support::Granted::of(&world.token(&Params::refresh(&refresh)));
         access.push(next.access.clone());
@@ -182,7 +183,7 @@ fn token_14_unknown_clients_cost_a_slow_hash_where_known_ones_do() {
     assert_eq!(["person", "web", "app", "nobody"].map(cost), [1, 1, 1, 1]);
 }
 
-/// Nothing in it waits, so polling it once is enough.
+/// The future does not wait, so one poll is enough.
 #[test]
 fn store_06_the_reference_store_serves_both_servers() {
     let store = MemoryStore::new();
@@ -208,7 +209,7 @@ fn store_06_the_reference_store_serves_both_servers() {
     assert!(matches!(answer.unwrap(), grantcore::AuthorizationStep::NeedsConsent(_)));
 }
 
-/// What strangers send: noise, and noise in the shape of a form.
+/// Generates noise, and noise in the form of a form body.
 #[test]
 fn i30_no_input_makes_an_endpoint_panic() {
     let world = World::new();

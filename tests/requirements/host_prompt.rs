@@ -1,4 +1,4 @@
-//! HOST-20 to HOST-26: what `prompt` asks of the login and the consent page.
+//! Tests of HOST-20 to HOST-26: the effects of `prompt` on the login and the consent page.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,8 @@ fn assert_consent(step: &AuthorizationStep) {
     assert!(matches!(step, AuthorizationStep::NeedsConsent(_)), "{step:?}");
 }
 
-/// What a prompt leads to: an error, a login page that is fresh or of a choice, or the consent page.
+/// Returns the outcome of a prompt: an error, a login page for a new sign-in or a choice, or the
+/// consent page.
 fn outcome(prompt: &str) -> String {
     match World::new().authorize(&ask(prompt)) {
         Ok(AuthorizationStep::NeedsLogin(page)) => {
@@ -45,7 +46,7 @@ fn outcome(prompt: &str) -> String {
 }
 
 #[test]
-fn host_20_prompt_is_a_set_of_words_and_none_stands_alone() {
+fn host_20_prompt_is_a_set_of_words_and_none_excludes_others() {
     for (prompt, wanted) in [
         ("none login", "prompt_contradiction"),
         ("login none", "prompt_contradiction"),
@@ -80,10 +81,11 @@ fn host_20_prompt_is_a_set_of_words_and_none_stands_alone() {
 #[test]
 fn host_21_without_a_user_prompt_none_is_an_error_and_no_login() {
     let world = World::new();
-    // A trusted client is answered at once, signed in or not (AMB-51).
+    // A trusted client gets a response at once, also without a signed-in user (AMB-51).
     let refusal = world.authorize_as(&ask("none"), None).unwrap_err();
     assert_redir(&world, &refusal, "login_required", Reason::LoginRequired);
-    // One that registered itself is not: whoever registers could bounce users off this server.
+    // A self-registered client does not: otherwise anybody could redirect users through this
+    // server.
     world.put(
         Client::public("app")
             .redirect_uri(CALLBACK)
@@ -114,8 +116,8 @@ fn host_21_the_operator_chooses_how_the_error_is_delivered() {
     }
 }
 
-/// Nobody who is not signed in is sent to a client that nobody vouches for, however errors are
-/// delivered.
+/// A user who is not signed in is never redirected to an untrusted client, with any delivery of
+/// errors.
 #[test]
 fn host_21_an_untrusted_client_is_no_open_redirector() {
     let open = policy().registration(RegistrationRules::default());
@@ -130,12 +132,12 @@ fn host_21_an_untrusted_client_is_no_open_redirector() {
 }
 
 #[test]
-fn host_22_where_consent_is_needed_prompt_none_is_an_error() {
+fn host_22_prompt_none_is_an_error_if_consent_is_needed() {
     let world = World::new();
     let refusal = refused(&world, &ask("none"));
     assert_redir(&world, &refusal, "consent_required", Reason::ConsentRequired);
     assert_eq!((world.store.commits(), world.grants().len()), (0, 0));
-    // A grant of the same client changes nothing: consent is not remembered.
+    // An earlier grant of the same client changes nothing, because consent is not remembered.
     world.tokens();
     let commits = world.store.commits();
     let refusal = refused(&world, &ask("none"));
@@ -169,7 +171,7 @@ fn host_23_an_error_of_prompt_none_goes_to_a_verified_redirect_uri_only() {
 }
 
 #[test]
-fn host_24_prompt_login_believes_only_a_sign_in_for_this_request() {
+fn host_24_prompt_login_accepts_only_a_sign_in_for_this_request() {
     for (prompt, fresh, choose) in [
         ("login", true, false),
         ("select_account", false, true),
@@ -181,7 +183,7 @@ fn host_24_prompt_login_believes_only_a_sign_in_for_this_request() {
         assert_eq!((page.fresh(), page.choose_account()), (fresh, choose));
         assert_eq!(world.store.commits(), 0);
         assert_consent(&step(&world, &params, Some(ALICE.signed_in_for(page.request()))));
-        // It is named alike whoever asks, and however it is encoded.
+        // The digest is the same for every user and every encoding.
         assert_eq!(login(&world, &params, None).request(), page.request());
         for other in [
             params.clone().set("state", "other"),
@@ -197,7 +199,7 @@ fn host_24_prompt_login_believes_only_a_sign_in_for_this_request() {
 }
 
 #[test]
-fn host_24_the_digest_tells_every_parameter_from_every_other() {
+fn host_24_the_digest_depends_on_every_parameter() {
     let world = World::new();
     world.put(
         Client::public("app")
@@ -226,13 +228,13 @@ fn host_24_the_digest_tells_every_parameter_from_every_other() {
     let distinct: BTreeSet<_> =
         digests.iter().map(|digest| serde_json::to_string(digest).unwrap()).collect();
     assert_eq!(distinct.len(), variants.len());
-    // What is not looked at does not count.
+    // Parameters that are not read do not count.
     let other = login(&world, &params.and("ui_theme", "dark"), Some(ALICE));
     assert_eq!(other.request(), digests[0]);
 }
 
 #[test]
-fn host_25_prompt_select_account_asks_until_the_choice_is_made_for_this_request() {
+fn host_25_prompt_select_account_needs_a_choice_for_this_request() {
     let world = World::new();
     let params = ask("select_account");
     let page = login(&world, &params, Some(ALICE));

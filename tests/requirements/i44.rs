@@ -1,6 +1,7 @@
-//! I44: tokens go only to the client that the request named and that authenticated, and only such a
-//! request ends something. Held against arbitrary requests to the token, revocation and
-//! introspection endpoints, over an honest store and over one that loads the wrong client.
+//! Tests of I44: tokens are issued only to the client that the request named and that
+//! authenticated, and only such a request ends a grant. They send arbitrary requests to the token,
+//! revocation and introspection endpoints, over a correct store and over stores that load the wrong
+//! client.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -19,18 +20,18 @@ use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{ALICE, Answered, CALLBACK, MCP, SECRET, T, json, param, policy, seeded};
 
-/// How a store loads.
+/// How a store loads the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loads {
-    /// By the law.
-    Rightly,
-    /// The client of the grant, whichever was named.
+    /// As the law requires.
+    Correctly,
+    /// Always the client of the grant.
     ClientOfGrant,
-    /// One and the same client, whichever was named.
+    /// Always the same client.
     OneClient,
 }
 
-/// A store that loads so, and counts what is written.
+/// A store that loads clients in this way, and counts commits.
 struct Loading(MemoryStore, Mutex<Loads>, AtomicU64);
 
 impl Store for Loading {
@@ -60,16 +61,16 @@ impl Store for Loading {
 
     fn load(&self, keys: &Keys<'_>) -> Result<Loaded, Infallible> {
         let mut loaded = self.0.load(keys)?;
-        let instead = match *self.1.lock().unwrap() {
-            Loads::Rightly => return Ok(loaded),
+        let wrong_client = match *self.1.lock().unwrap() {
+            Loads::Correctly => return Ok(loaded),
             Loads::ClientOfGrant => {
                 loaded.grant.as_ref().map(|stored| stored.record.client_id().as_str().to_owned())
             }
             Loads::OneClient => Some("app".to_owned()),
         };
-        let instead = instead.map(|id| self.0.client(&id)).transpose()?.flatten();
-        loaded.client.clone_from(&instead);
-        loaded.caller = instead;
+        let wrong_client = wrong_client.map(|id| self.0.client(&id)).transpose()?.flatten();
+        loaded.client.clone_from(&wrong_client);
+        loaded.caller = wrong_client;
         Ok(loaded)
     }
 }
@@ -84,7 +85,7 @@ impl Accounts for Loading {
 
 impl LoadsAccounts for Loading {}
 
-/// The clients, each with the method by which it proves who it is.
+/// The clients, each with its authentication method.
 const CLIENTS: [(&str, Option<SecretMethod>); 5] = [
     ("app", None),
     ("https://client.example/é%", None),
@@ -93,11 +94,11 @@ const CLIENTS: [(&str, Option<SecretMethod>); 5] = [
     ("server", Some(SecretMethod::Basic)),
 ];
 
-/// What a request may name beside them. Nobody is called so.
+/// Further names for requests. No client has them.
 const STRANGERS: [&str; 9] =
     ["é", "app\u{e9}", "a\u{0}pp", "app\n", "\u{7f}", "", "App", "nobody", "ａｐｐ"];
 
-/// Numbers that are the same in each run.
+/// Random numbers that repeat in each run.
 struct Dice(Cell<u64>);
 
 impl Dice {
@@ -129,13 +130,13 @@ impl Dice {
     }
 }
 
-/// What a request says of its sender, as the test knows it.
+/// The sender of a request, as the test knows it.
 struct Sender {
-    /// The client that it names.
+    /// The client that the request names.
     named: Vec<u8>,
-    /// Whether it proves to be that one, which exists.
+    /// Whether the request authenticates as that client, and the client exists.
     is_proved: bool,
-    /// The fields in the form.
+    /// The fields of the form.
     form: String,
     header: Option<Vec<u8>>,
 }
@@ -165,7 +166,7 @@ impl World {
         for (id, method) in CLIENTS {
             let secret = StoredSecret::Digest(Digest::of(secret_of(id).as_bytes()));
             let client = match method {
-                // No record has this id: it is what a stranger would like to be.
+                // No record has this id, which an attacker might claim.
                 None if !id.is_ascii() => continue,
                 None => Client::public(id),
                 Some(method) => Client::confidential(id, method, secret),
@@ -189,7 +190,7 @@ impl World {
         Self { server, clock, events, dice: Dice(Cell::new(seed)), too_long }
     }
 
-    /// Names some client in some way, and proves to be it in some way or not.
+    /// Names a client in some way, and authenticates or not.
     fn sender(&self, owner: &str) -> Sender {
         let dice = &self.dice;
         let named = match dice.below(10) {
@@ -247,9 +248,10 @@ impl World {
         reply.answered(self.server.policy())
     }
 
-    /// A code of this client, which the store had an honest moment for.
+    /// Returns a code of this client, issued while the store loads correctly.
     fn code(&self, client: &str) -> String {
-        let loads = std::mem::replace(&mut *self.server.store().1.lock().unwrap(), Loads::Rightly);
+        let loads =
+            std::mem::replace(&mut *self.server.store().1.lock().unwrap(), Loads::Correctly);
         let query = Params::authorize().set("client_id", client).encode();
         let incoming =
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
@@ -281,15 +283,15 @@ fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-/// What was presented, and whose it is.
+/// A presented credential and its owner.
 struct Token {
     owner: &'static str,
     field: &'static str,
     text: String,
 }
 
-/// Sends so many requests, and says how many of them got tokens, ended something or learnt that a
-/// token is active.
+/// Sends `count` requests. Returns how many got tokens, ended a grant, or learned that a token is
+/// active.
 fn requests(loads: Loads, seed: u64, count: usize) -> [usize; 3] {
     let world = World::new(loads, seed);
     let owners = CLIENTS.iter().map(|(id, _)| *id).filter(|id| id.is_ascii()).collect::<Vec<_>>();
@@ -297,7 +299,8 @@ fn requests(loads: Loads, seed: u64, count: usize) -> [usize; 3] {
     let mut yes = [0; 3];
     for number in 0..count {
         world.clock.fetch_add(1, Ordering::SeqCst);
-        // A few grants are alive at any time, whose records are looked at around each request.
+        // A few grants are alive at any time. Their records are compared before and after each
+        // request.
         if tokens.len() < 4 {
             let owner = *world.dice.pick(&owners);
             tokens.push(Token { owner, field: "code", text: world.code(owner) });
@@ -323,7 +326,8 @@ fn requests(loads: Loads, seed: u64, count: usize) -> [usize; 3] {
         let changed = before != world.commits();
         let shown = || {
             format!(
-                "{loads:?} {seed} {number}: {endpoint:?} of the {field} of {owner:?}, named {:?}, proved {}: {} {}",
+                "{loads:?} {seed} {number}: {endpoint:?} of the {field} of {owner:?}, named {:?}, \
+                 proved {}: {} {}",
                 String::from_utf8_lossy(&sender.named),
                 sender.is_proved,
                 reply.status,
@@ -336,7 +340,11 @@ fn requests(loads: Loads, seed: u64, count: usize) -> [usize; 3] {
         assert!(is_owner || !granted, "tokens for a stranger: {}", shown());
         assert!(is_owner || !changed, "a change by a stranger: {}", shown());
         if body.get("active") == Some(&true.into()) {
-            assert!(sender.named == b"server" && sender.is_proved, "told a stranger: {}", shown());
+            assert!(
+                sender.named == b"server" && sender.is_proved,
+                "an answer to a stranger: {}",
+                shown()
+            );
             yes[2] += 1;
         }
         if !sender.is_proved {
@@ -365,18 +373,18 @@ fn requests(loads: Loads, seed: u64, count: usize) -> [usize; 3] {
 
 #[test]
 fn i44_tokens_go_only_to_the_client_that_was_named_and_authenticated() {
-    let yes = requests(Loads::Rightly, 1, 20_000);
+    let yes = requests(Loads::Correctly, 1, 20_000);
     assert!(yes.iter().all(|count| *count > 200), "too few requests were good: {yes:?}");
 }
 
 #[test]
-fn i44_holds_though_the_store_loads_the_client_of_the_grant() {
+fn i44_holds_if_the_store_loads_the_client_of_the_grant() {
     let yes = requests(Loads::ClientOfGrant, 2, 5_000);
     assert!(yes.iter().all(|count| *count > 20), "too few requests were good: {yes:?}");
 }
 
 #[test]
-fn i44_holds_though_the_store_loads_one_client_for_all() {
+fn i44_holds_if_the_store_always_loads_the_same_client() {
     let yes = requests(Loads::OneClient, 3, 5_000);
     assert!(yes[0] > 20, "too few requests were good: {yes:?}");
 }

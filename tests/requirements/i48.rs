@@ -1,5 +1,5 @@
-//! I48: a limit's verdict on one name depends on that name's requests alone, whatever other names
-//! are sent, and nobody can lock out a client that has no secret to guess.
+//! Tests of I48: the verdict of a limit on one name depends on the requests of that name alone, and
+//! nobody can lock out a client that has no secret to guess.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use crate::support::property::check;
 use crate::support::steps::form;
 use crate::support::{Answered, CALLBACK, Granted, MCP, SECRET, T, World, assert_refused, policy};
 
-/// A cheap request of this client.
+/// Sends a cheap request of this client.
 fn spend(world: &World, client: &str) -> u16 {
     world.token(&Params::refresh("x").set("client_id", client)).status
 }
 
-/// As many requests as make every window be looked for room in, each under a name of its own.
+/// Sends so many requests, each under another name, that every place for a window is tried.
 fn flood(world: &World, wave: usize) {
     for number in 0..10_000 {
         let name = format!("https://stranger.example/{wave}/{number}");
@@ -27,14 +27,15 @@ fn flood(world: &World, wave: usize) {
     }
 }
 
-/// Guesses at clients that do not exist refuse nobody who exists.
+/// Guesses at clients that do not exist do not limit clients that exist.
 #[test]
-fn i48_guesses_at_made_up_names_throttle_no_client_that_exists() {
+fn i48_guesses_at_unknown_names_do_not_throttle_existing_clients() {
     let world = World::new();
     let revoke = |id: &str, secret: &str| {
-        let asked = Params::refresh("x").without("grant_type").without("refresh_token");
-        let asked = asked.set("client_id", id).set("client_secret", secret).set("token", "x");
-        world.server.revoke(&form(&asked.encode())).answered(world.server.policy()).status
+        let requested = Params::refresh("x").without("grant_type").without("refresh_token");
+        let requested =
+            requested.set("client_id", id).set("client_secret", secret).set("token", "x");
+        world.server.revoke(&form(&requested.encode())).answered(world.server.policy()).status
     };
     for number in 0..45_000 {
         assert_eq!(revoke(&format!("https://stranger.example/{number}"), "guess"), 401);
@@ -49,7 +50,7 @@ fn i48_guesses_at_made_up_names_throttle_no_client_that_exists() {
 }
 
 #[test]
-fn i48_made_up_names_give_nobody_more_requests_than_the_limit() {
+fn i48_unknown_names_do_not_raise_the_limit_of_requests() {
     let world = World::new();
     let mut admitted = 0;
     for wave in 0..4 {
@@ -81,10 +82,10 @@ fn i48_made_up_names_give_nobody_more_guesses_than_the_limit() {
     assert_eq!(guesses, 10);
 }
 
-/// A flood makes names share what is left, and that is far more than a client needs: one that was
-/// not heard of before is served, and has its own limit from then on.
+/// In a flood, new names share the remaining capacity, which is far more than a client needs. A
+/// client that was unknown to the limits is served, and is counted separately from then on.
 #[test]
-fn i48_in_a_flood_a_client_that_was_silent_is_served_and_counted_by_itself() {
+fn i48_in_a_flood_a_new_client_is_served_and_counted_separately() {
     let world = World::new();
     flood(&world, 0);
     flood(&world, 1);
@@ -92,10 +93,10 @@ fn i48_in_a_flood_a_client_that_was_silent_is_served_and_counted_by_itself() {
     assert_eq!(admitted, 60);
 }
 
-/// For arbitrary requests of a few names in a flood of others, each name is answered as if it were
-/// alone.
+/// With arbitrary requests of a few names in a flood of others, each name gets the same responses
+/// as if it was alone.
 #[test]
-fn i48_each_name_is_answered_as_if_it_were_alone() {
+fn i48_each_name_is_limited_as_if_it_was_alone() {
     let traffic = prop::collection::vec((0..4_usize, 0..25_u64, 1..40_usize), 1..12);
     let flooded = std::cell::Cell::new(0_usize);
     check(&(traffic, any::<bool>()), |(traffic, is_flooded)| {
@@ -125,7 +126,7 @@ fn i48_each_name_is_answered_as_if_it_were_alone() {
     });
 }
 
-/// The name that a bucket has.
+/// Returns the name of a bucket.
 fn bucket(world: &World, client: &str, source: &str) -> String {
     let body = Params::refresh("x").set("client_id", client).encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
@@ -133,14 +134,14 @@ fn bucket(world: &World, client: &str, source: &str) -> String {
 }
 
 #[test]
-fn i48_nobody_is_called_what_anothers_bucket_is_called() {
+fn i48_no_client_id_collides_with_the_bucket_of_another() {
     for key in [RateKey::Client, RateKey::ClientAndSource, RateKey::ClientAndGrant] {
         let world = World::with(policy().rate_rules(RateRules::default().with_key(key.clone())));
         let url = format!("https://client.example/{}", "x".repeat(200));
         world.put(Client::public(&*url).redirect_uri(CALLBACK).build().unwrap());
         let victims = ["app", &*url].map(|client| (client, bucket(&world, client, "192.0.2.1")));
         for (client, own) in &victims {
-            // A stranger calls itself what the bucket is called, and what a part of it is.
+            // A client claims the name of the bucket, or a part of it, as its id.
             let names = [
                 own.clone(),
                 format!("\n{own}"),
@@ -171,16 +172,16 @@ fn i48_a_client_without_a_secret_is_not_locked_out_by_secrets() {
             assert!(matches!(world.token(&guess).status, 401 | 429));
         }
     }
-    // One that was unknown when it was guessed at, too.
+    // The same holds for a client that was unknown when the guesses were made.
     world.put(Client::public(late).redirect_uri(CALLBACK).build().unwrap());
     for name in ["app", late] {
         assert_eq!(spend(&world, name), 400, "{name}");
     }
 }
 
-/// A public client's name proves nothing: what strangers send in it counts where they are.
+/// The id of a public client is no secret. Requests that claim it count at their own source.
 #[test]
-fn i48_strangers_elsewhere_use_up_no_request_of_a_client_without_a_secret() {
+fn i48_requests_from_elsewhere_do_not_use_up_the_limit_of_a_public_client() {
     let world = World::new();
     let statuses: Vec<_> =
         (0..100).map(|_| from(&world, "192.0.2.66", &Params::refresh("x")).status).collect();
@@ -212,7 +213,7 @@ fn i48_a_request_without_a_secret_is_no_guess() {
         assert_refused(&world, &ask(None), 401, "invalid_client", Reason::ClientSecretMissing);
     }
     assert_eq!(ask(Some(SECRET)).status, 200);
-    // Nor is the right secret by the wrong method.
+    // The right secret by the wrong method is not a guess either.
     for _ in 0..20 {
         let body = Params(Vec::new()).set("token", &token).encode();
         let header = basic("rs", SECRET);
@@ -236,7 +237,7 @@ fn basic(id: &str, secret: &str) -> String {
 }
 
 #[test]
-fn i48_places_that_are_given_back_are_ones_own() {
+fn i48_a_request_gives_back_only_its_own_place() {
     let world = World::with(
         policy()
             .rate_rules(

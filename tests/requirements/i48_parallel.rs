@@ -1,4 +1,4 @@
-//! I48, TOKEN-15: requests in parallel guess no more secrets than requests one after the other.
+//! Tests of I48 and TOKEN-15: parallel requests guess no more secrets than sequential ones.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -17,7 +17,7 @@ use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{Answered, MCP, SECRET, T, policy, seeded, web};
 
-/// Where a client shows its secret.
+/// The endpoint at which a client sends its secret.
 #[derive(Clone, Copy, Debug)]
 enum At {
     Token,
@@ -27,8 +27,8 @@ enum At {
 
 const ALL: [At; 3] = [At::Token, At::Revoke, At::Introspect];
 
-/// A store of which every load suspends once, so that any number of requests are past the limits
-/// before the first of them is decided.
+/// A store whose loads suspend once, so that any number of requests pass the limits before the
+/// first of them is decided.
 struct Suspended(MemoryStore);
 
 impl grantcore::Store for Suspended {
@@ -65,7 +65,7 @@ impl grantcore::Store for Suspended {
     }
 }
 
-/// The policy of these tests: only guesses are limited.
+/// Returns the policy of these tests, which limits guesses only.
 fn rules() -> PolicyBuilder {
     policy()
         .revocation(RevocationRules::default())
@@ -94,7 +94,7 @@ fn body(at: At, secret: &str) -> String {
     params.set("client_id", "web").set("client_secret", secret).encode()
 }
 
-/// The status of one request.
+/// Sends one request, and returns its status.
 async fn status(server: &grantcore::Server<Suspended, AlwaysActive>, at: At, secret: &str) -> u16 {
     let body = body(at, secret);
     let incoming: RequestParts<'_> = form(&body);
@@ -119,7 +119,7 @@ fn finish<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Sends requests with these secrets, all of which are under way before the first is decided.
+/// Sends requests with these secrets. All of them are under way before the first is decided.
 fn in_parallel(
     server: &grantcore::Server<Suspended, AlwaysActive>,
     at: At,
@@ -136,7 +136,7 @@ fn count(statuses: &[u16], status: u16) -> usize {
 }
 
 #[test]
-fn i48_guesses_in_parallel_are_no_more_than_the_limit() {
+fn i48_parallel_guesses_do_not_exceed_the_limit() {
     static HASHED: AtomicUsize = AtomicUsize::new(0);
     let verify = |secret: &[u8], _: &str| {
         HASHED.fetch_add(1, Ordering::SeqCst);
@@ -154,10 +154,10 @@ fn i48_guesses_in_parallel_are_no_more_than_the_limit() {
     }
 }
 
-/// A name that no client has is limited as one that a client has, or the limit would tell which
-/// clients exist.
+/// An unknown client id is limited as a known one, because the limit must not show which clients
+/// exist.
 #[test]
-fn i48_guesses_in_parallel_at_an_unknown_client_are_no_more_than_the_limit() {
+fn i48_parallel_guesses_at_an_unknown_client_do_not_exceed_the_limit() {
     for at in ALL {
         let server = server(rules(), crate::support::app());
         let statuses = in_parallel(&server, at, &["guess"; 50]);
@@ -165,10 +165,10 @@ fn i48_guesses_in_parallel_at_an_unknown_client_are_no_more_than_the_limit() {
     }
 }
 
-/// Among guesses, the right secret is refused as they are: otherwise any number of guesses in
-/// parallel would be answered by the one that is not.
+/// Among guesses, the right secret is refused like them. Otherwise the one response that differs
+/// would reveal the secret among any number of parallel guesses.
 #[test]
-fn i48_past_the_limit_the_right_secret_is_refused_as_a_guess_is() {
+fn i48_beyond_the_limit_the_right_secret_is_refused_like_a_guess() {
     for at in ALL {
         let server = server(rules(), web());
         let mut secrets = ["guess"; 50];
@@ -179,7 +179,7 @@ fn i48_past_the_limit_the_right_secret_is_refused_as_a_guess_is() {
 }
 
 #[test]
-fn i48_right_secrets_use_up_no_guess() {
+fn i48_right_secrets_do_not_count_as_guesses() {
     for at in ALL {
         let server = server(rules(), web());
         let right = in_parallel(&server, at, &[SECRET; 50]);
@@ -196,9 +196,9 @@ fn i48_right_secrets_use_up_no_guess() {
     }
 }
 
-/// Who hangs up before the decision has learned nothing, and harms nobody.
+/// A caller that disconnects before the decision has learned nothing and has no effect.
 #[test]
-fn i48_calls_that_are_dropped_before_they_are_decided_use_up_no_guess() {
+fn i48_calls_dropped_before_their_decision_do_not_count_as_guesses() {
     for at in ALL {
         let server = server(rules(), web());
         for _ in 0..50 {
@@ -210,7 +210,7 @@ fn i48_calls_that_are_dropped_before_they_are_decided_use_up_no_guess() {
     }
 }
 
-/// What is refused before it is decided takes no place in the window of token requests either.
+/// A request that is refused before its decision takes no place in the window of token requests.
 #[test]
 fn rate_03_a_request_that_is_throttled_at_its_decision_takes_no_place() {
     let server =
@@ -224,7 +224,7 @@ fn rate_03_a_request_that_is_throttled_at_its_decision_takes_no_place() {
     assert_eq!([(); 3].map(|()| without_secret()), [401, 401, 429]);
 }
 
-/// A store whose loads wait for one another.
+/// A store whose loads wait for each other.
 struct Together(MemoryStore, Barrier);
 
 impl Store for Together {
@@ -259,7 +259,7 @@ impl Store for Together {
 }
 
 #[test]
-fn i48_guesses_of_many_threads_are_no_more_than_the_limit() {
+fn i48_guesses_of_many_threads_do_not_exceed_the_limit() {
     const THREADS: usize = 40;
     for at in ALL {
         let store = MemoryStore::default();

@@ -1,4 +1,4 @@
-//! INTROSPECT-01 to -04: a resource server asks about a token.
+//! Tests of INTROSPECT-01 to -04: a resource server introspects a token.
 
 use grantcore::{
     Account, Client, ClientStatus, Digest, EventKind, IntrospectionRules, PolicyError, Reason,
@@ -18,7 +18,7 @@ use crate::support::{
 
 const API: &str = "https://api.example/v1";
 
-/// A server with two resources, each with a server of its own that may ask.
+/// Returns a world with two resources, each with a resource server that may introspect.
 fn world() -> World {
     let rules = IntrospectionRules::default()
         .with_resource_server("mcp-server", MCP)
@@ -37,7 +37,7 @@ fn world() -> World {
     world
 }
 
-/// The question of the server of the first resource.
+/// Returns the request of the resource server of the first resource.
 fn asking(token: &str) -> Params {
     Params::refresh("x")
         .without("grant_type")
@@ -52,7 +52,7 @@ fn send(world: &World, params: &Params) -> Reply {
     world.server.introspect(&form(&body)).answered(world.server.policy())
 }
 
-/// Asserts that nothing but `active: false` is told.
+/// Asserts that the response is exactly `active: false`.
 #[track_caller]
 fn inactive(world: &World, params: &Params, reason: Reason) {
     let reply = send(world, params);
@@ -75,7 +75,7 @@ fn refused(world: &World, params: &Params, status: u16, code: &str, reason: Reas
 }
 
 #[test]
-fn introspect_01_the_caller_proves_who_it_is_and_names_a_token() {
+fn introspect_01_the_caller_authenticates_and_names_a_token() {
     let world = world();
     let token = world.tokens().access;
     let good = asking(&token);
@@ -150,7 +150,7 @@ fn introspect_01_guessing_a_resource_servers_secret_is_throttled() {
 }
 
 #[test]
-fn introspect_01_it_is_off_unless_the_policy_says_who_may_ask() {
+fn introspect_01_introspection_is_off_unless_the_policy_names_callers() {
     let world = World::new();
     let reply = send(&world, &asking("x").set("client_id", "web"));
     assert_refused(&world, &reply, 403, "access_denied", Reason::IntrospectionOff);
@@ -165,9 +165,10 @@ fn introspect_01_it_is_off_unless_the_policy_says_who_may_ask() {
     }
 }
 
-/// The store failed: nothing is known of the token, so that no resource server takes it for dead.
+/// If the store fails, the state of the token is unknown, and a resource server must not take the
+/// token for inactive.
 #[test]
-fn introspect_01_a_broken_store_is_no_inactive_token() {
+fn introspect_01_a_failing_store_does_not_report_an_inactive_token() {
     let world = world();
     let token = world.tokens().access;
     *world.store.broken_reads.lock().unwrap() = true;
@@ -177,7 +178,7 @@ fn introspect_01_a_broken_store_is_no_inactive_token() {
 }
 
 #[test]
-fn introspect_02_nothing_is_told_of_a_token_that_is_not_good_for_the_caller() {
+fn introspect_02_a_token_for_another_resource_is_reported_as_inactive() {
     let world = world();
     let tokens = world.tokens();
     inactive(&world, &asking("garbage"), Reason::TokenUnknown);
@@ -211,7 +212,7 @@ fn introspect_02_a_deactivated_caller_learns_nothing() {
 }
 
 #[test]
-fn introspect_03_an_active_token_is_told_of_as_the_grant_has_it() {
+fn introspect_03_an_active_token_is_described_as_in_its_grant() {
     let world = world();
     let code = world.code(&Params::authorize().set("scope", "read write"));
     world.at(7);
@@ -232,8 +233,8 @@ fn introspect_03_an_active_token_is_told_of_as_the_grant_has_it() {
     assert_eq!(event.note.as_deref(), Some("mcp-server"));
     let narrowed =
         Granted::of(&world.token(&Params::refresh(tokens.refresh()).and("scope", "read")));
-    let told = json(&send(&world, &asking(&narrowed.access)));
-    assert_eq!((&told["scope"], &told["iat"]), (&value!("read"), &value!(T + 50)));
+    let response = json(&send(&world, &asking(&narrowed.access)));
+    assert_eq!((&response["scope"], &response["iat"]), (&value!("read"), &value!(T + 50)));
 }
 
 #[test]
@@ -242,28 +243,31 @@ fn introspect_03_a_token_for_several_resources_names_them_all() {
     let code = world.code(&Params::authorize().and("resource", MCP).and("resource", API));
     let tokens = Granted::of(&world.token(&Params::redeem(&code)));
     for caller in ["mcp-server", "api-server"] {
-        let told = json(&send(&world, &asking(&tokens.access).set("client_id", caller)));
-        assert_eq!((&told["active"], &told["aud"]), (&Value::Bool(true), &value!([MCP, API])));
+        let response = json(&send(&world, &asking(&tokens.access).set("client_id", caller)));
+        assert_eq!(
+            (&response["active"], &response["aud"]),
+            (&Value::Bool(true), &value!([MCP, API]))
+        );
     }
 }
 
 #[test]
-fn introspect_03_the_metadata_says_where_and_how() {
-    let told: Value = json(&world().server.policy().server_metadata());
-    assert_eq!(told["introspection_endpoint"], format!("{ISSUER}/oauth/introspect"));
+fn introspect_03_metadata_has_the_endpoint_and_its_methods() {
+    let response: Value = json(&world().server.policy().server_metadata());
+    assert_eq!(response["introspection_endpoint"], format!("{ISSUER}/oauth/introspect"));
     let methods = value!(["client_secret_basic", "client_secret_post"]);
-    assert_eq!(told["introspection_endpoint_auth_methods_supported"], methods);
-    let told = json(&World::new().server.policy().server_metadata());
+    assert_eq!(response["introspection_endpoint_auth_methods_supported"], methods);
+    let response = json(&World::new().server.policy().server_metadata());
     assert_eq!(
         (
-            told.get("introspection_endpoint"),
-            told.get("introspection_endpoint_auth_methods_supported")
+            response.get("introspection_endpoint"),
+            response.get("introspection_endpoint_auth_methods_supported")
         ),
         (None, None)
     );
 }
 
-/// What can become of a connection between two questions.
+/// An event between two introspections.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Wait(u64),
@@ -288,16 +292,17 @@ fn turn() -> impl Strategy<Value = Turn> {
     ]
 }
 
-/// Whatever happened before: a token is active for a resource server exactly if the check there
-/// would let it through.
+/// After any events, introspection reports a token as active for a resource server exactly if the
+/// check there accepts it.
 #[test]
 fn introspect_04_introspection_and_check_agree() {
     check(&(prop::collection::vec(turn(), 0..10), any::<bool>()), |(turns, both)| {
         let world = world();
-        let asked = Params::authorize().and("resource", MCP);
-        let code = world.code(&if both { asked.and("resource", API) } else { asked });
+        let requested = Params::authorize().and("resource", MCP);
+        let code = world.code(&if both { requested.and("resource", API) } else { requested });
         let mut all = vec![Granted::of(&world.token(&Params::redeem(&code)))];
-        let (mut clock, mut epoch) = (0, 0);
+        let mut clock = 0;
+        let mut epoch = 0;
         for turn in turns {
             match turn {
                 Turn::Wait(seconds) => {
@@ -336,18 +341,18 @@ fn introspect_04_introspection_and_check_agree() {
             }
             for token in all.iter().flat_map(|tokens| [&*tokens.access, tokens.refresh()]) {
                 for (caller, resource) in [("mcp-server", 0), ("api-server", 1)] {
-                    let told = json(&send(&world, &asking(token).set("client_id", caller)));
+                    let response = json(&send(&world, &asking(token).set("client_id", caller)));
                     let header = format!("Bearer {token}");
                     let needs = needs(world.server.policy(), resource, "");
                     let checked = world
                         .server
                         .check(&grantcore::Authorization::One(header.as_bytes()), &needs)
                         .outcome();
-                    prop_assert_eq!(&told["active"], &Value::Bool(checked.is_ok()));
+                    prop_assert_eq!(&response["active"], &Value::Bool(checked.is_ok()));
                     if let Ok(access) = checked {
-                        prop_assert_eq!(&told["exp"], &value!(access.expires().unix_seconds()));
+                        prop_assert_eq!(&response["exp"], &value!(access.expires().unix_seconds()));
                         prop_assert_eq!(
-                            &told["scope"],
+                            &response["scope"],
                             &value!(access.scope().collect::<Vec<_>>().join(" "))
                         );
                     }

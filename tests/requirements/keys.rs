@@ -1,5 +1,5 @@
-//! KEYS-01 to -10, as far as they hold where no keys are verified: which way of authentication a
-//! client gets that names several, or one that this server has not got.
+//! Tests of KEYS-01 to -10 without verification of keys: the authentication method of a client that
+//! names several methods, or an unsupported one.
 
 use grantcore::{
     AuthMethods, Authentication, DocumentRules, Reason, RegistrationRules, RequestParts,
@@ -17,7 +17,7 @@ use crate::support::{Answered, CALLBACK, Granted, World, assert_refused, policy}
 const SINGLE: &str = "token_endpoint_auth_method";
 const LIST: &str = "token_endpoint_auth_methods_supported";
 
-/// Metadata with these two members.
+/// Sets these two members of metadata.
 fn offering(metadata: Value, single: impl Into<Value>, list: impl Into<Value>) -> Value {
     with(with(metadata, SINGLE, single), LIST, list)
 }
@@ -26,12 +26,13 @@ fn registration_only(methods: AuthMethods) -> World {
     World::with(policy().registration(RegistrationRules::default()).auth_methods(methods))
 }
 
-/// The method and whether there is a secret in the response to a registration. No list is echoed.
+/// Registers, and returns the method and whether the response has a secret. The list is not in the
+/// response.
 #[track_caller]
 fn registered(world: &World, metadata: &Value) -> (String, bool) {
-    let told = world.registered(metadata);
-    assert_eq!(told.get(LIST), None, "the response carries no list");
-    (told[SINGLE].as_str().unwrap().to_owned(), told.get("client_secret").is_some())
+    let response = world.registered(metadata);
+    assert_eq!(response.get(LIST), None, "the response has no list");
+    (response[SINGLE].as_str().unwrap().to_owned(), response.get("client_secret").is_some())
 }
 
 #[track_caller]
@@ -57,7 +58,7 @@ fn is_public(document: &Value) -> World {
     world
 }
 
-/// The document of a large client, as it was measured (F02).
+/// Returns the document of a large client, as observed (F02).
 fn chatgpt() -> Value {
     let text = include_str!("../fixtures/cimd-private-key-jwt.json");
     with(serde_json::from_str(text).unwrap(), "client_id", DOCUMENT)
@@ -85,8 +86,8 @@ fn keys_01_a_single_method_is_in_the_list() {
 #[test]
 fn keys_02_neither_member_is_the_default_of_each() {
     for absent in [without(metadata(), SINGLE), offering(metadata(), Value::Null, Value::Null)] {
-        let told = registered(&World::open(), &absent);
-        assert_eq!(told, ("client_secret_basic".into(), true));
+        let response = registered(&World::open(), &absent);
+        assert_eq!(response, ("client_secret_basic".into(), true));
     }
     is_public(&without(document(), SINGLE));
     is_public(&offering(document(), Value::Null, Value::Null));
@@ -104,8 +105,8 @@ fn keys_03_a_list_without_none_does_not_mean_none() {
 fn keys_04_unknown_entries_are_skipped_and_equal_ones_count_once() {
     let world = World::open();
     for list in [json!(["tls_client_auth", "none"]), json!(["none"]), json!(["none", "none"])] {
-        let asked = offering(metadata(), Value::Null, list.clone());
-        assert_eq!(registered(&world, &asked), ("none".into(), false), "{list}");
+        let requested = offering(metadata(), Value::Null, list.clone());
+        assert_eq!(registered(&world, &requested), ("none".into(), false), "{list}");
         is_public(&offering(document(), Value::Null, list));
     }
     let different = |n: usize| {
@@ -114,8 +115,8 @@ fn keys_04_unknown_entries_are_skipped_and_equal_ones_count_once() {
     };
     let repeated = [different(16), different(16)].concat();
     for list in [json!(different(16)), json!(repeated)] {
-        let asked = offering(metadata(), Value::Null, list.clone());
-        assert_eq!(registered(&world, &asked), ("none".into(), false));
+        let requested = offering(metadata(), Value::Null, list.clone());
+        assert_eq!(registered(&world, &requested), ("none".into(), false));
         is_public(&offering(document(), Value::Null, list));
     }
     for list in [
@@ -148,7 +149,7 @@ fn keys_05_a_registration_gets_the_strongest_method_that_both_have() {
         // The single method, if it is offered.
         (all, json!("none"), &everything[..], "none"),
         (all, json!("client_secret_post"), &everything, "client_secret_post"),
-        // Else the strongest of the list.
+        // Otherwise the strongest method of the list.
         (no_post, json!("client_secret_post"), &everything, "client_secret_basic"),
         (no_basic, json!("client_secret_basic"), &everything, "client_secret_post"),
         (only_none, json!("client_secret_basic"), &everything, "none"),
@@ -165,8 +166,8 @@ fn keys_05_a_registration_gets_the_strongest_method_that_both_have() {
         (all, json!(null), &["none"], "none"),
     ] {
         let world = registration_only(offered);
-        let told = registered(&world, &offering(metadata(), single.clone(), list));
-        assert_eq!(told, (chosen.into(), chosen != "none"), "{single} of {list:?}");
+        let response = registered(&world, &offering(metadata(), single.clone(), list));
+        assert_eq!(response, (chosen.into(), chosen != "none"), "{single} of {list:?}");
     }
 }
 
@@ -175,10 +176,10 @@ fn keys_05_a_registration_gets_the_strongest_method_that_both_have() {
 fn keys_05_an_update_gets_the_strongest_method_that_both_have() {
     let (world, own) = managed(&metadata());
     let list = json!(["private_key_jwt", "client_secret_post", "none"]);
-    let told = world.updated(&own, offering(metadata(), Value::Null, list));
-    assert_eq!(told[SINGLE], "client_secret_post");
-    let told = world.updated(&own, without(metadata(), SINGLE));
-    assert_eq!(told[SINGLE], "client_secret_post", "what is not named stays");
+    let response = world.updated(&own, offering(metadata(), Value::Null, list));
+    assert_eq!(response[SINGLE], "client_secret_post");
+    let response = world.updated(&own, without(metadata(), SINGLE));
+    assert_eq!(response[SINGLE], "client_secret_post", "an omitted member stays");
     let bad = offering(own.update(metadata()), Value::Null, json!(["tls_client_auth"]));
     let reason = Reason::MetadataAuthMethod;
     world.not_managed("PUT", &own, &bad, "invalid_client_metadata", reason);
@@ -206,9 +207,9 @@ fn keys_06_a_single_method_is_negotiated_but_never_from_keys_to_less() {
     let only_none =
         AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false);
     let world = registration_only(only_none);
-    for asked in ["client_secret_post", "client_secret_basic", "none"] {
-        let told = registered(&world, &with(metadata(), SINGLE, asked));
-        assert_eq!(told, ("none".into(), false), "{asked}");
+    for requested in ["client_secret_post", "client_secret_basic", "none"] {
+        let response = registered(&world, &with(metadata(), SINGLE, requested));
+        assert_eq!(response, ("none".into(), false), "{requested}");
     }
     for world in [World::open(), world] {
         not_registered(&world, &with(metadata(), SINGLE, "private_key_jwt"));
@@ -241,7 +242,7 @@ fn keys_08_a_document_without_a_common_method_ends_the_request() {
         (json!("NONE"), Value::Null),
         (json!("x"), json!(["x", "y"])),
     ] {
-        // No redirect, no link to one, and nothing is kept: `not_served_as` looks.
+        // `not_served_as` checks that there is no redirect, no link to one, and no write.
         no_common_method(&world, &offering(document(), single, list));
     }
     assert_eq!(world.client(DOCUMENT), None);
@@ -250,9 +251,9 @@ fn keys_08_a_document_without_a_common_method_ends_the_request() {
     assert!(detail.contains("'x', 'y'") && detail.contains("none"), "{detail}");
 }
 
-/// What was known of the client before stays as it was.
+/// The known client stays unchanged.
 #[test]
-fn keys_08_a_changed_document_is_not_kept_either() {
+fn keys_08_a_changed_document_is_not_stored() {
     let world = is_public(&document());
     world.at(60);
     let keys = with(with(document(), SINGLE, "private_key_jwt"), "client_name", "Renamed");
@@ -260,15 +261,15 @@ fn keys_08_a_changed_document_is_not_kept_either() {
     world.page_with(&ask(DOCUMENT), &document());
 }
 
-/// F02: it connects as a public client, for `none` is common.
+/// F02: the client connects as a public client, because `none` is a common method.
 #[test]
-fn keys_09_none_is_used_where_a_document_offers_it_beside_keys() {
+fn keys_09_none_is_used_if_a_document_offers_it_with_keys() {
     let world = World::open();
     let callback = "https://chat.example.test/connector/oauth/abc";
-    let asked = ask(DOCUMENT).set("redirect_uri", callback);
-    world.page_with(&asked, &chatgpt());
+    let requested = ask(DOCUMENT).set("redirect_uri", callback);
+    world.page_with(&requested, &chatgpt());
     assert_eq!(world.client(DOCUMENT).unwrap().authentication(), Authentication::Public);
-    let redeem = Params::redeem(&world.code(&asked)).set("redirect_uri", callback);
+    let redeem = Params::redeem(&world.code(&requested)).set("redirect_uri", callback);
     let tokens = Granted::of(&world.token(&redeem.set("client_id", DOCUMENT)));
     let refreshed = world.token(&Params::refresh(tokens.refresh()).set("client_id", DOCUMENT));
     assert!(world.works(&Granted::of(&refreshed).access));
@@ -280,14 +281,14 @@ fn keys_09_none_is_used_where_a_document_offers_it_beside_keys() {
 /// The same metadata as a registration.
 #[test]
 fn keys_09_a_registration_that_offers_keys_and_none_is_public() {
-    let told = registered(&World::open(), &without(chatgpt(), "client_id"));
-    assert_eq!(told, ("none".into(), false));
+    let response = registered(&World::open(), &without(chatgpt(), "client_id"));
+    assert_eq!(response, ("none".into(), false));
 }
 
-/// Where keys are not verified, such a client cannot exist, and so cannot come without proof: not
-/// as a document, not as a registration, at no endpoint.
+/// Without verification of keys, such a client cannot exist, and so it cannot come without
+/// authentication: not by a document, not by a registration, at no endpoint.
 #[test]
-fn keys_10_a_client_of_keys_alone_never_comes_without_proof() {
+fn keys_10_a_client_with_keys_alone_never_connects_without_authentication() {
     let world = World::with(
         policy()
             .registration(RegistrationRules::default())
@@ -313,9 +314,9 @@ fn keys_10_a_client_of_keys_alone_never_comes_without_proof() {
     assert_refused(&world, &reply, 401, "invalid_client", Reason::ClientUnknown);
 }
 
-/// A client that the operator gave a secret keeps it, whatever its document offers.
+/// A client to which the operator gave a secret keeps it, whatever its document offers.
 #[test]
-fn keys_10_proof_that_the_operator_demands_is_not_given_up_by_a_document() {
+fn keys_10_a_document_does_not_remove_the_operators_secret() {
     let world = is_public(&document());
     let secret = grantcore::StoredSecret::Digest(grantcore::Digest::of(b"operator's"));
     let demanded = Authentication::Confidential { method: SecretMethod::Post, secret };
@@ -330,15 +331,15 @@ fn keys_10_proof_that_the_operator_demands_is_not_given_up_by_a_document() {
     );
 }
 
-/// A document that is refused leaves the way to the client closed, whatever its redirect URI.
+/// A document that is refused leads to no redirect, whatever the redirect URI is.
 #[test]
 fn keys_08_no_error_goes_to_the_redirect_uri() {
     let world = World::open();
     let keys = with(document(), SINGLE, "private_key_jwt").to_string();
-    let asked = ask(DOCUMENT).without("code_challenge");
+    let requested = ask(DOCUMENT).without("code_challenge");
     let fetched = crate::support::clients::fetched(keys.as_bytes());
     let refusal =
-        world.authorize_with_document(&asked, Some(fetched)).expect_err("no common method");
+        world.authorize_with_document(&requested, Some(fetched)).expect_err("no common method");
     let reason = Reason::DocumentNoCommonMethod;
     let problem = assert_page(&world, &refusal, 400, "unauthorized_client", reason);
     assert_eq!((problem.continue_url, problem.anchor), (None, "document_no_common_method"));

@@ -1,4 +1,4 @@
-//! The requirements, row by row: a test's name starts with the row it proves. All through the
+//! Tests of the requirements. The name of a test begins with its requirement. All tests use the
 //! public API.
 
 #![allow(

@@ -31,7 +31,7 @@ pub(crate) fn one_scope(issuer: &str) -> PolicyBuilder {
     Policy::builder(issuer).scope("read", "Read").resource(MCP, "read")
 }
 
-/// Everything that can be switched on.
+/// Returns a policy with every feature.
 fn everything() -> PolicyBuilder {
     let policy =
         policy().registration(RegistrationRules::default()).revocation(RevocationRules::default());
@@ -78,7 +78,7 @@ fn meta_01_an_issuer_is_an_https_url_without_query_and_fragment() {
 }
 
 #[test]
-fn meta_01_it_is_used_byte_for_byte() {
+fn meta_01_the_issuer_is_used_byte_for_byte() {
     for issuer in [
         "https://h",
         "https://h/t1",
@@ -87,7 +87,8 @@ fn meta_01_it_is_used_byte_for_byte() {
         "https://h.example/T1",
         "https://h/a%2Fb",
     ] {
-        let (server, resource) = (server(one_scope(issuer)), resource(one_scope(issuer)));
+        let server = server(one_scope(issuer));
+        let resource = resource(one_scope(issuer));
         assert_eq!(
             (&server["issuer"], &resource["authorization_servers"]),
             (&json!(issuer), &json!([issuer]))
@@ -98,7 +99,7 @@ fn meta_01_it_is_used_byte_for_byte() {
     }
 }
 
-/// 200, JSON, and nothing that is the host's: who may read it across origins is not said here.
+/// The response is 200 with JSON. Cross-origin headers are the host's.
 #[test]
 fn meta_04_a_document_is_a_plain_json_response() {
     let policy = everything().build().unwrap();
@@ -113,7 +114,7 @@ fn meta_04_a_document_is_a_plain_json_response() {
     }
 }
 
-/// Asserts that nothing in it is null, an empty array or an empty text.
+/// Asserts that the value has no null, no empty array and no empty text.
 #[track_caller]
 fn assert_said(value: &Value, at: &str) {
     match value {
@@ -135,7 +136,7 @@ fn assert_said(value: &Value, at: &str) {
 }
 
 #[test]
-fn meta_04_what_is_not_there_is_left_out() {
+fn meta_04_absent_features_are_left_out() {
     let bare = || Policy::builder(ISSUER).resource(MCP, "");
     let none_but_public =
         AuthMethods::default().with_client_secret_basic(false).with_client_secret_post(false);
@@ -154,7 +155,7 @@ fn meta_04_what_is_not_there_is_left_out() {
     );
 }
 
-/// Every URL that the documents name.
+/// Returns every URL in a document.
 fn urls(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) if text.contains("://") => vec![text.clone()],
@@ -202,7 +203,7 @@ fn meta_06_pkce_and_the_issuer_parameter_are_advertised() {
 }
 
 #[test]
-fn meta_07_a_feature_is_advertised_if_it_is_there() {
+fn meta_07_a_feature_is_advertised_if_it_is_on() {
     type Toggle = (&'static str, fn(PolicyBuilder) -> PolicyBuilder, Value);
     let toggles: [Toggle; 3] = [
         (
@@ -224,7 +225,8 @@ fn meta_07_a_feature_is_advertised_if_it_is_there() {
     let bare = || Policy::builder(ISSUER).resource(MCP, "");
     for (member, on, value) in toggles {
         assert_eq!(server(bare()).get(member), None, "{member}");
-        let (without, with) = (server(bare()), server(on(bare())));
+        let without = server(bare());
+        let with = server(on(bare()));
         assert_eq!(with.get(member), Some(&value));
         assert_eq!(
             with.as_object().unwrap().len(),
@@ -233,7 +235,8 @@ fn meta_07_a_feature_is_advertised_if_it_is_there() {
         );
     }
     let methods = ["none", "client_secret_basic", "client_secret_post"];
-    let (without, with) = (server(bare()), server(bare().revocation(RevocationRules::default())));
+    let without = server(bare());
+    let with = server(bare().revocation(RevocationRules::default()));
     assert_eq!(with["revocation_endpoint"], "https://auth.example/oauth/revoke");
     assert_eq!(with["revocation_endpoint_auth_methods_supported"], json!(methods));
     assert_eq!(
@@ -327,7 +330,7 @@ fn meta_10_a_resource_lists_its_scopes_and_only_the_header() {
     assert_eq!(resource(declared)["scopes_supported"], json!(["read"]));
 }
 
-/// The shortest documents that every client observed takes, byte for byte.
+/// The shortest documents that every observed client accepts, byte for byte.
 #[test]
 fn meta_05_the_whole_documents() {
     let policy = policy()
@@ -336,19 +339,26 @@ fn meta_05_the_whole_documents() {
         .build()
         .unwrap();
     let server = concat!(
-        r#"{"issuer":"https://auth.example","authorization_endpoint":"https://auth.example/oauth/authorize","#,
-        r#""token_endpoint":"https://auth.example/oauth/token","registration_endpoint":"https://auth.example/oauth/register","#,
+        r#"{"issuer":"https://auth.example","#,
+        r#""authorization_endpoint":"https://auth.example/oauth/authorize","#,
+        r#""token_endpoint":"https://auth.example/oauth/token","#,
+        r#""registration_endpoint":"https://auth.example/oauth/register","#,
         r#""revocation_endpoint":"https://auth.example/oauth/revoke","#,
-        r#""scopes_supported":["read","write","admin"],"response_types_supported":["code"],"response_modes_supported":["query"],"#,
+        r#""scopes_supported":["read","write","admin"],"response_types_supported":["code"],"#,
+        r#""response_modes_supported":["query"],"#,
         r#""grant_types_supported":["authorization_code","refresh_token"],"#,
-        r#""token_endpoint_auth_methods_supported":["none","client_secret_basic","client_secret_post"],"#,
-        r#""revocation_endpoint_auth_methods_supported":["none","client_secret_basic","client_secret_post"],"#,
-        r#""code_challenge_methods_supported":["S256"],"authorization_response_iss_parameter_supported":true,"#,
+        r#""token_endpoint_auth_methods_supported":["none","client_secret_basic","#,
+        r#""client_secret_post"],"#,
+        r#""revocation_endpoint_auth_methods_supported":["none","client_secret_basic","#,
+        r#""client_secret_post"],"#,
+        r#""code_challenge_methods_supported":["S256"],"#,
+        r#""authorization_response_iss_parameter_supported":true,"#,
         r#""protected_resources":["https://mcp.example/mcp"]}"#,
     );
     assert_eq!(policy.server_metadata().body, server);
     let resource = concat!(
-        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://auth.example"],"#,
+        r#"{"resource":"https://mcp.example/mcp","#,
+        r#""authorization_servers":["https://auth.example"],"#,
         r#""scopes_supported":["read","write"],"bearer_methods_supported":["header"]}"#,
     );
     assert_eq!(policy.resource_metadata(&policy.resources()[0]).body, resource);

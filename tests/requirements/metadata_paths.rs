@@ -1,5 +1,5 @@
-//! META-02, -03, -08 and -09: where the discovery documents are, and that a client finds them from
-//! a resource's challenge alone.
+//! Tests of META-02, -03, -08 and -09: the addresses of the discovery documents, and discovery from
+//! the challenge of a resource.
 
 use grantcore::{Authorization, Client, Policy, PolicyBuilder, PolicyError, WellKnown};
 use serde_json::{Value, json};
@@ -16,7 +16,8 @@ fn of(issuer: &str, resources: &[&str]) -> PolicyBuilder {
     resources.iter().fold(policy, |policy, identifier| policy.resource(*identifier, "read"))
 }
 
-/// Where documents are, sorted, each with the member that says what it is about.
+/// Returns the addresses of the documents, sorted, each with the member that identifies its
+/// subject.
 fn found(policy: PolicyBuilder) -> Vec<(String, String)> {
     let policy = policy.build().unwrap();
     let about = |reply: &Value| {
@@ -35,7 +36,7 @@ fn get<'a>(documents: &'a [WellKnown], url: &str) -> Option<&'a WellKnown> {
     documents.iter().find(|own| own.url == url)
 }
 
-/// RFC 8414 §3.1 and RFC 9728 §3.1, written down a second time.
+/// Inserts the suffix by RFC 8414 §3.1 and RFC 9728 §3.1, independently of the crate.
 fn inserted(identifier: &str, suffix: &str) -> String {
     let url = Url::parse(identifier).unwrap();
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -47,7 +48,7 @@ fn inserted(identifier: &str, suffix: &str) -> String {
 }
 
 #[test]
-fn meta_02_the_suffix_stands_between_host_and_path() {
+fn meta_02_the_suffix_is_between_host_and_path() {
     for (issuer, path) in [
         ("https://h", "/.well-known/oauth-authorization-server"),
         ("https://h/t1", "/.well-known/oauth-authorization-server/t1"),
@@ -119,9 +120,9 @@ fn meta_03_the_bodies_are_the_documents() {
     }
 }
 
-/// Nothing is said of OpenID Connect under its name.
+/// The document under the name of OpenID Connect claims nothing of OpenID Connect.
 #[test]
-fn meta_03_the_alias_makes_no_claim() {
+fn meta_03_the_alias_claims_no_openid_connect() {
     let policy = of(ISSUER, &[MCP]).openid_alias(true).build().unwrap();
     let documents = policy.well_known();
     let alias = body(&get(&documents, &inserted(ISSUER, OPENID)).unwrap().reply);
@@ -166,12 +167,14 @@ fn meta_09_a_resources_document_is_between_host_and_path() {
 }
 
 #[test]
-fn meta_09_the_root_is_the_main_resources() {
+fn meta_09_the_root_has_the_document_of_the_main_resource() {
     let root = |policy: PolicyBuilder, host: &str| {
         let url = format!("{host}/.well-known/{RESOURCE}");
         found(policy).into_iter().find(|(own, _)| *own == url).map(|(_, about)| about)
     };
-    let (h, a, b) = ("https://h", "https://h/a", "https://h/b");
+    let h = "https://h";
+    let a = "https://h/a";
+    let b = "https://h/b";
     assert_eq!(root(of(ISSUER, &[a]), h).as_deref(), Some(a), "the only one");
     assert_eq!(root(of(ISSUER, &[a, b]), h), None, "none of several is meant");
     for default in [a, b] {
@@ -184,7 +187,8 @@ fn meta_09_the_root_is_the_main_resources() {
     assert_eq!(root(of(ISSUER, &["https://h?k=v"]), h).as_deref(), Some("https://h?k=v"));
 }
 
-/// A resource that is a whole origin has its own document at the root, whichever is the main one.
+/// A resource that is a whole origin has its own document at the root, even if another resource is
+/// the main one.
 #[test]
 fn meta_09_a_resource_at_the_root_keeps_its_own_document() {
     for resources in [["https://h/mcp", "https://h"], ["https://h", "https://h/mcp"]] {
@@ -205,7 +209,7 @@ fn meta_09_a_resource_at_the_root_keeps_its_own_document() {
     }
 }
 
-/// Only one document can be at one address.
+/// Two documents cannot have one address.
 #[test]
 fn meta_09_two_resources_with_one_address_do_not_build() {
     for (a, b) in [
@@ -234,7 +238,7 @@ fn meta_09_two_resources_with_one_address_do_not_build() {
     );
 }
 
-/// What a client of MCP does that knows the resource's URL and nothing else.
+/// Follows the discovery of an MCP client that knows only the URL of the resource.
 fn follow(world: &World, resource: usize) -> Value {
     let policy = world.server.policy();
     let needs = needs(policy, resource, "");

@@ -1,5 +1,5 @@
-//! PKCE: the challenge at the authorization endpoint, the verifier at the token endpoint (RFC
-//! 7636).
+//! Tests of PKCE: the challenge at the authorization endpoint and the verifier at the token
+//! endpoint (RFC 7636).
 
 use grantcore::{Choice, Client, Digest, Grant, Reason};
 use serde_json::Value;
@@ -12,17 +12,18 @@ use crate::support::{
     CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json, param, policy, user,
 };
 
-/// Asserts that the request is refused by a redirect with `invalid_request`, for this reason, and
-/// that nothing was written.
+/// Asserts that the request is refused by a redirect with `invalid_request` for this reason, and
+/// that nothing is written.
 #[track_caller]
 fn refused(world: &World, params: &Params, reason: Reason) {
-    let (commits, refusal) = (world.store.commits(), refused::refused(world, params));
+    let commits = world.store.commits();
+    let refusal = refused::refused(world, params);
     let (_, uri) = params.0.iter().find(|(name, _)| name == "redirect_uri").unwrap();
     assert_redir_to(world, &refusal, uri, Some("xyz"), "invalid_request", reason);
     assert_eq!(world.store.commits(), commits);
 }
 
-/// `BASE64URL(SHA-256(verifier))`: a digest is written so.
+/// Returns `BASE64URL(SHA-256(verifier))`, which is the text of a digest.
 fn challenge_of(verifier: &str) -> String {
     match serde_json::to_value(Digest::of(verifier.as_bytes())) {
         Ok(Value::String(text)) => text,
@@ -30,7 +31,7 @@ fn challenge_of(verifier: &str) -> String {
     }
 }
 
-/// What the token endpoint says of this verifier, for a code with this challenge.
+/// Redeems a code of this challenge with this verifier, and returns the response.
 fn redeemed(challenge: &str, verifier: &str) -> (World, grantcore::Reply) {
     let world = World::new();
     let code = world.code(&Params::authorize().set("code_challenge", challenge));
@@ -45,7 +46,7 @@ fn mismatched(challenge: &str, verifier: &str, reason: Reason) {
 }
 
 #[test]
-fn pkce_01_no_client_goes_without_a_challenge() {
+fn pkce_01_every_client_needs_a_challenge() {
     let world = World::new();
     for request in [Params::authorize(), Params::authorize().by_web()] {
         refused(&world, &request.clone().without("code_challenge"), Reason::PkceMissing);
@@ -56,10 +57,11 @@ fn pkce_01_no_client_goes_without_a_challenge() {
             Reason::PkceMissing,
         );
     }
-    let told = Reason::PkceMissing.description();
+    let description = Reason::PkceMissing.description();
     assert!(
-        told.contains("code challenge is required") && told.contains("code_challenge_method=S256"),
-        "{told}"
+        description.contains("code challenge is required")
+            && description.contains("code_challenge_method=S256"),
+        "{description}"
     );
 }
 
@@ -88,8 +90,11 @@ fn pkce_03_no_method_means_plain_and_is_refused() {
         &Params::authorize().set("code_challenge_method", ""),
         Reason::PkceMethodMissing,
     );
-    let told = Reason::PkceMethodMissing.description();
-    assert!(told.contains("plain") && told.contains("code_challenge_method=S256"), "{told}");
+    let description = Reason::PkceMethodMissing.description();
+    assert!(
+        description.contains("plain") && description.contains("code_challenge_method=S256"),
+        "{description}"
+    );
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn pkce_04_a_challenge_is_43_base64url_characters() {
 }
 
 #[test]
-fn pkce_05_a_method_in_the_token_request_means_nothing() {
+fn pkce_05_a_method_in_the_token_request_is_ignored() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     for method in ["plain", "S256", "S512"] {
@@ -183,8 +188,7 @@ fn pkce_08_a_verifier_is_required() {
     Granted::of(&world.token(&Params::redeem(&code)));
 }
 
-/// All that a record says, with the member of this name taken out wherever it is; and how often it
-/// was there.
+/// Removes every member of this name from a record, and returns how many there were.
 fn without(record: &mut Value, name: &str) -> usize {
     match record {
         Value::Object(members) => {
@@ -196,8 +200,7 @@ fn without(record: &mut Value, name: &str) -> usize {
     }
 }
 
-/// Asserts that none of the stored records decodes with another challenge than an S256 one, or
-/// without.
+/// Asserts that no stored record decodes without a challenge, or with one that is not S256.
 #[track_caller]
 fn decode_with_a_challenge_only(world: &World, records: usize) {
     let grants = world.grants();
@@ -231,16 +234,16 @@ fn pkce_09_no_record_of_a_code_lacks_a_challenge() {
     decode_with_a_challenge_only(&world, 2);
 }
 
-/// A provider skipped PKCE at the token endpoint where no challenge was stored.
+/// A provider skipped PKCE at the token endpoint if no challenge was stored.
 #[test]
-fn ghsa_qgp8_v765_qxx9_there_is_nothing_to_redeem_without_a_challenge() {
+fn ghsa_qgp8_v765_qxx9_no_code_exists_without_a_challenge() {
     let world = World::new();
     refused(&world, &Params::authorize().without("code_challenge"), Reason::PkceMissing);
     assert!(world.grants().is_empty());
 }
 
-/// Whoever strips the challenge from a confidential client's request gets no code, though the
-/// client has a secret.
+/// A request of a confidential client without its challenge gets no code, although the client has a
+/// secret.
 #[test]
 fn ghsa_x637_x8p3_5p22_a_secret_does_not_replace_the_verifier() {
     let world = World::new();
@@ -260,9 +263,9 @@ fn ghsa_x637_x8p3_5p22_a_secret_does_not_replace_the_verifier() {
     Granted::of(&world.token(&redeem));
 }
 
-/// By default nothing but S256 is offered, and nothing else accepted.
+/// By default only S256 is offered and accepted.
 #[test]
-fn ghsa_9h47_pqcx_hjr4_plain_is_neither_offered_nor_taken() {
+fn ghsa_9h47_pqcx_hjr4_plain_is_neither_offered_nor_accepted() {
     let world = World::new();
     let metadata = json(&world.server.policy().server_metadata());
     assert_eq!(metadata["code_challenge_methods_supported"], serde_json::json!(["S256"]));
@@ -272,7 +275,7 @@ fn ghsa_9h47_pqcx_hjr4_plain_is_neither_offered_nor_taken() {
 }
 
 #[test]
-fn pkce_10_the_hash_in_place_of_the_verifier_is_told_so() {
+fn pkce_10_the_hash_in_place_of_the_verifier_is_explained() {
     mismatched(CHALLENGE, CHALLENGE, Reason::VerifierIsChallenge);
     assert!(
         Reason::VerifierIsChallenge
@@ -287,7 +290,7 @@ fn pkce_11_comparison_finds_every_difference() {
     assert!(digest.matches(&Digest::of(VERIFIER.as_bytes())));
     let bytes = serde_json::to_string(&digest).unwrap();
     for position in 1..=43 {
-        // The last character holds two bits that must be zero.
+        // The last character has two bits that must be zero.
         let other = if &bytes[position..=position] == "A" { "E" } else { "A" };
         let mut changed = bytes.clone();
         changed.replace_range(position..=position, other);
@@ -310,8 +313,8 @@ fn pkce_11_secrets_are_compared_with_the_constant_time_primitive() {
     }
 }
 
-/// Both limits are in real use: one client draws 128 characters over the whole alphabet, the others
-/// 43 to 64.
+/// Both limits occur in practice: one client sends 128 characters of the whole alphabet, others
+/// send 43 to 64.
 #[test]
 fn pkce_07_every_client_type_has_its_verifier_checked() {
     let world = World::new();
@@ -332,11 +335,11 @@ fn pkce_07_every_client_type_has_its_verifier_checked() {
 }
 
 #[test]
-fn pkce_12_a_challenge_is_used_once_where_the_policy_says_so() {
+fn pkce_12_a_challenge_is_used_once_if_the_policy_requires_it() {
     let world = World::with(policy().refuse_reused_challenges(true));
     let other = Params::authorize().set("code_challenge", &"A".repeat(43));
     let first = world.page(&Params::authorize()).into_ticket();
-    // Reloading the page is not a second use: the newer page is the one that counts.
+    // A reload is not a second use: the newer page replaces the earlier one.
     let reloaded = world.page(&Params::authorize()).into_ticket();
     assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
     let stranger = world.authorize_as(&Params::authorize(), Some(user("bob", b"bob's browser")));
@@ -361,7 +364,7 @@ fn pkce_12_is_off_by_default() {
 }
 
 #[test]
-fn pkce_12_a_requests_own_commit_is_no_second_use() {
+fn pkce_12_a_requests_own_commit_does_not_count_as_a_second_use() {
     for fault in [Fault::AppliedThenConflict, Fault::Conflict] {
         let world = World::with(policy().refuse_reused_challenges(true));
         world.store.fail([fault]);

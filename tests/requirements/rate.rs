@@ -1,5 +1,5 @@
-//! RATE-01 to -05, -07 and -08 at the endpoint: how many requests, what a refusal says and costs,
-//! and that servers can share a limit.
+//! Tests of RATE-01 to -05, -07 and -08 at the endpoint: the number of requests, the contents and
+//! the cost of a refusal, and a limit shared by servers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,12 @@ use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{Answered, T, World, json, policy, seeded};
 
-/// A token request that is cheap and refused for its grant, by this client.
+/// Sends a cheap token request of this client, which is refused for its grant.
 fn spend(world: &World, client: &str) -> Reply {
     world.token(&Params::refresh("x").set("client_id", client))
 }
 
-/// Sends so many, all of which are looked at.
+/// Sends this many requests, all of which are admitted.
 fn spent(world: &World, count: usize) {
     for _ in 0..count {
         assert_eq!(spend(world, "app").status, 400);
@@ -72,7 +72,7 @@ fn rate_01_the_limit_is_the_policys_and_a_client_can_have_its_own() {
 }
 
 #[test]
-fn rate_02_the_refusal_says_how_long_to_wait() {
+fn rate_02_the_refusal_has_the_time_to_wait() {
     let world = World::new();
     spent(&world, 30);
     world.at(20);
@@ -91,7 +91,7 @@ fn rate_02_the_refusal_says_how_long_to_wait() {
 }
 
 #[test]
-fn rate_03_a_thousand_refusals_push_nothing_back() {
+fn rate_03_a_thousand_refusals_do_not_extend_the_wait() {
     let world = World::new();
     spent(&world, 60);
     for second in 0..50 {
@@ -104,7 +104,7 @@ fn rate_03_a_thousand_refusals_push_nothing_back() {
     spent(&world, 60);
 }
 
-/// A revocation by `web`, with this secret.
+/// Sends a revocation by `web` with this secret.
 fn revoke(world: &World, secret: &str) -> u16 {
     let body = Params(Vec::new())
         .set("client_id", "web")
@@ -122,7 +122,7 @@ fn two_limits(requests: u32, failures: u32) -> Limits {
 }
 
 #[test]
-fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
+fn rate_03_with_two_limits_the_longer_wait_is_sent() {
     let right = Params::refresh("x").by_web();
     let wait_at = |world: &World, second| {
         world.at(second);
@@ -157,7 +157,7 @@ fn rate_03_where_two_limits_hold_the_longer_wait_is_told() {
     assert_eq!(wait_at(&world, 70), (400, None));
 }
 
-/// What the other limit refuses takes no place either.
+/// A request that the other limit refuses takes no place.
 #[test]
 fn rate_03_a_throttled_request_takes_no_place() {
     let world = World::with(policy().limits(two_limits(3, 1)));
@@ -175,12 +175,13 @@ fn rate_03_a_throttled_request_takes_no_place() {
 }
 
 #[test]
-fn rate_04_a_refused_request_changes_nothing_and_asks_the_store_nothing() {
+fn rate_04_a_refused_request_changes_nothing_and_does_not_call_the_store() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     let tokens = world.tokens();
     spent(&world, 59);
-    let (redeem, refresh) = (Params::redeem(&code), Params::refresh(tokens.refresh()));
+    let redeem = Params::redeem(&code);
+    let refresh = Params::refresh(tokens.refresh());
     world.store.calls();
     for params in [&redeem, &refresh] {
         assert_eq!(world.token(params).status, 429);
@@ -192,12 +193,12 @@ fn rate_04_a_refused_request_changes_nothing_and_asks_the_store_nothing() {
 }
 
 #[test]
-fn rate_05_one_clients_limit_is_no_others() {
+fn rate_05_clients_do_not_share_a_limit() {
     let world = World::new();
     spent(&world, 60);
     assert_eq!(spend(&world, "app").status, 429);
     assert_eq!(world.token(&Params::refresh("x").by_web()).status, 400);
-    // Nor do strangers' names, however many, bring a client's requests back.
+    // Many other client ids do not reset the limit of a client.
     for number in 0..3000 {
         assert_eq!(spend(&world, &format!("nobody-{number}")).status, 401);
     }
@@ -205,7 +206,7 @@ fn rate_05_one_clients_limit_is_no_others() {
 }
 
 #[test]
-fn rate_07_where_the_clock_steps_back_nobody_waits_for_longer() {
+fn rate_07_a_clock_step_back_does_not_extend_a_wait() {
     let world = World::new();
     world.at(100);
     spent(&world, 60);
@@ -226,11 +227,12 @@ fn rate_07_where_the_clock_steps_back_nobody_waits_for_longer() {
     spent(&world, 60);
 }
 
-/// Two servers of one host, which keeps the windows for both.
+/// Two servers of one host, which stores the windows for both.
 #[test]
 fn rate_07_servers_can_share_a_limit() {
     let world = World::new();
-    let (now, refused) = (world.now(), Arc::new(Mutex::new(Vec::new())));
+    let now = world.now();
+    let refused = Arc::new(Mutex::new(Vec::new()));
     let servers = [1, 2].map(|seed| {
         let policy: Policy = world.server.policy().clone();
         let log = Arc::clone(&refused);
@@ -246,7 +248,8 @@ fn rate_07_servers_can_share_a_limit() {
     let mut shared: BTreeMap<String, RateWindow> = BTreeMap::new();
     let mut send = |server: usize| {
         let server = &servers[server];
-        let (body, policy) = (Params::refresh("x").encode(), server.policy());
+        let body = Params::refresh("x").encode();
+        let policy = server.policy();
         let incoming = form(&body);
         let request = TokenRequest::parse(&incoming, policy).unwrap();
         let bucket = policy.rate_bucket(&request.rate_hit(""));
@@ -272,7 +275,7 @@ fn rate_07_servers_can_share_a_limit() {
 }
 
 #[test]
-fn rate_02_a_host_that_says_no_time_still_says_one_second() {
+fn rate_02_a_wait_of_zero_is_sent_as_one_second() {
     let world = World::new();
     assert_eq!(
         Refusal::rate_limited(0).reply(world.server.policy()).header("retry-after"),
@@ -286,8 +289,8 @@ fn rate_02_a_host_that_says_no_time_still_says_one_second() {
     assert_eq!(reply.header("retry-after"), Some("1"));
 }
 
-/// How often each client was refused in each minute, for this reason: a query as the operator would
-/// ask it of the trail.
+/// Returns how often each client was refused in each minute for one of these reasons, as a query of
+/// the audit log would.
 fn per_minute(world: &World, reasons: &[Reason]) -> BTreeMap<(String, u64), usize> {
     let mut counts = BTreeMap::new();
     for event in world
@@ -303,7 +306,7 @@ fn per_minute(world: &World, reasons: &[Reason]) -> BTreeMap<(String, u64), usiz
 }
 
 #[test]
-fn rate_08_a_retry_storm_is_seen_in_the_trail() {
+fn rate_08_a_retry_storm_is_visible_in_the_audit_log() {
     let world = World::new();
     let tokens = world.tokens();
     let storm = Params::refresh(tokens.refresh()).set("scope", "admin");
@@ -325,7 +328,8 @@ fn rate_08_a_retry_storm_is_seen_in_the_trail() {
         BTreeMap::from(limited),
         "one event for each refusal"
     );
-    // At 120 the forty of the second before last came free, and at 121 the twenty of the last.
+    // At 120 the 40 places of the last but one second became free, and at 121 the 20 of the last
+    // second.
     assert_eq!(
         per_minute(&world, &[Reason::ScopeBeyondGrant]),
         BTreeMap::from([of("app", 1, 60), of("app", 2, 60)])

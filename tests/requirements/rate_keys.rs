@@ -1,5 +1,5 @@
-//! RATE-06: whose limit a token request counts towards, and what that is called. And how a refusal
-//! is called (AMB-14).
+//! Tests of RATE-06: the key of a token request's limit, and its name; and of the error code of a
+//! refusal (AMB-14).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::support::property::check;
 use crate::support::steps::form;
 use crate::support::{Answered, CALLBACK, Granted, World, json, policy};
 
-/// So many requests without a usable token, by this client; none is over a limit.
+/// Sends this many requests of this client without a usable token. None exceeds a limit.
 fn spent(world: &World, client: &str, count: usize) {
     for _ in 0..count {
         assert_eq!(world.token(&Params::refresh("x").set("client_id", client)).status, 400);
@@ -30,7 +30,7 @@ fn limited(rules: RateRules) -> World {
     )
 }
 
-/// A request from this source; the reply.
+/// Sends a request from this source, and returns the reply.
 fn from(world: &World, source: &str, params: &Params) -> Reply {
     let body = params.encode();
     world.server.token(&RequestParts { source, ..form(&body) }).answered(world.server.policy())
@@ -46,7 +46,7 @@ fn rate_06_the_key_can_be_the_claimed_client_alone() {
 }
 
 #[test]
-fn rate_06_by_default_two_sources_of_one_client_have_a_limit_each() {
+fn rate_06_by_default_each_source_of_a_client_has_its_own_limit() {
     let world = World::new();
     for _ in 0..60 {
         assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 400);
@@ -60,7 +60,7 @@ fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
     let world = limited(RateRules::default().with_key(RateKey::ClientAndGrant));
     let (one, two) = (world.tokens(), world.tokens());
     let spoilt = |tokens: &Granted| Params::refresh(tokens.refresh()).and("scope", "admin");
-    // With the redemption of its code, that makes sixty.
+    // With the redemption of its code, these are sixty.
     for _ in 0..59 {
         assert_eq!(world.token(&spoilt(&one)).status, 400);
     }
@@ -96,7 +96,7 @@ fn rate_06_the_host_can_make_the_key() {
 }
 
 #[test]
-fn rate_06_strangers_cannot_use_up_the_limit_of_a_client_with_a_secret_if_only_it_counts() {
+fn rate_06_with_authenticated_only_others_cannot_use_up_a_clients_limit() {
     let wrong = Params::refresh("x").by_web().set("client_secret", "wrong");
     for (authenticated_only, status) in [(true, 400), (false, 429)] {
         let world = limited(RateRules::default().with_authenticated_only(authenticated_only));
@@ -124,7 +124,7 @@ fn rate_06_without_a_source_the_key_is_the_client() {
     assert_eq!(from(&world, "192.0.2.1", &Params::refresh("x")).status, 400);
 }
 
-/// Neither what was throttled nor what failed uses up what an honest client has.
+/// Neither throttled nor failed requests use up the limit of an honest client.
 #[test]
 fn rate_06_strangers_leave_an_authenticated_client_its_sixty() {
     let world =
@@ -144,7 +144,7 @@ fn rate_06_strangers_leave_an_authenticated_client_its_sixty() {
     );
 }
 
-/// A client without a secret has no failures to count, so what fails counts here: nothing is free.
+/// A client without a secret has no counted failures, so its failed requests count here.
 #[test]
 fn rate_06_a_failure_that_counts_nowhere_else_keeps_its_place() {
     let world =
@@ -169,10 +169,8 @@ fn by_source() -> World {
 #[test]
 fn token_15_failures_can_count_by_source() {
     let world = by_source();
-    let (right, wrong) = (
-        Params::refresh("x").by_web(),
-        Params::refresh("x").by_web().set("client_secret", "wrong"),
-    );
+    let right = Params::refresh("x").by_web();
+    let wrong = Params::refresh("x").by_web().set("client_secret", "wrong");
     let failed = |source: &str| [(); 3].map(|()| from(&world, source, &wrong).status);
     assert_eq!(failed("192.0.2.1"), [401, 401, 429]);
     assert_eq!(
@@ -231,7 +229,7 @@ fn token_15_where_the_clock_steps_back_nobody_is_kept_out_for_longer() {
     assert_eq!(world.token(&Params::refresh("x").by_web()).status, 400);
 }
 
-/// The bucket of a refresh by this client, from this source.
+/// Returns the bucket of a refresh by this client from this source.
 fn bucket(policy: &Policy, client: &str, source: &str) -> (String, u32) {
     let body = Params::refresh("x").set("client_id", client).encode();
     let request =
@@ -269,7 +267,8 @@ fn rate_06_no_two_share_a_bucket_by_its_name() {
         .build()
         .unwrap();
     let long = |end: &str| format!("https://client.example/{}/{end}", "x".repeat(2000));
-    let (first, second) = (long("a"), long("b"));
+    let first = long("a");
+    let second = long("b");
     let pairs = [
         ("app", "a"),
         ("app", "b"),
@@ -285,8 +284,8 @@ fn rate_06_no_two_share_a_bucket_by_its_name() {
     assert_eq!(names.len(), pairs.len());
 }
 
-/// With a client known by a document, which all users of a product share, each connection has its
-/// own.
+/// All users of a product share a client that is known by a document. Each connection has its own
+/// limit.
 #[test]
 fn rate_06_users_of_one_product_do_not_use_up_each_others() {
     let world = World::with(
@@ -345,7 +344,7 @@ fn rate_02_the_host_can_name_the_code_of_a_429() {
 }
 
 #[test]
-fn rate_02_a_code_that_is_none_or_ends_something_is_refused() {
+fn rate_02_an_invalid_or_terminal_error_code_is_refused() {
     for bad in [
         "",
         "too\"many",

@@ -1,5 +1,5 @@
-//! RATE-03 and RATE-07 of the window by itself: a pure function of what is kept and of the time,
-//! whatever the clock does.
+//! Tests of RATE-03 and RATE-07 for the window alone: a pure function of its state and of the time,
+//! with any steps of the clock.
 
 use grantcore::{RateWindow, Timestamp};
 use proptest::prelude::*;
@@ -7,15 +7,16 @@ use proptest::prelude::*;
 use crate::support::T;
 use crate::support::property::check;
 
-/// Requests, each so many seconds after the one before.
+/// Generates a limit and requests, each with the seconds since the previous one.
 fn traffic() -> impl Strategy<Value = (u32, Vec<(u64, u8)>)> {
     (1..8u32, prop::collection::vec((0..40u64, 1..6u8), 1..40))
 }
 
 #[test]
-fn rate_03_after_the_time_that_was_told_the_next_one_is_admitted() {
+fn rate_03_after_the_returned_wait_the_next_request_is_admitted() {
     check(&traffic(), |(limit, traffic)| {
-        let (mut window, mut now) = (RateWindow::default(), T);
+        let mut window = RateWindow::default();
+        let mut now = T;
         for (pause, count) in traffic {
             now += pause;
             for _ in 0..count {
@@ -38,11 +39,13 @@ fn rate_03_after_the_time_that_was_told_the_next_one_is_admitted() {
     });
 }
 
-/// The window against a list of every request that was let through.
+/// Compares the window with a list of all admitted requests.
 #[test]
-fn rate_03_no_more_than_the_limit_are_ever_let_through_and_no_fewer() {
+fn rate_03_exactly_the_limit_is_admitted() {
     check(&traffic(), |(limit, traffic)| {
-        let (mut window, mut now, mut through) = (RateWindow::default(), T, Vec::new());
+        let mut window = RateWindow::default();
+        let mut now = T;
+        let mut through = Vec::new();
         for (pause, count) in traffic {
             now += pause;
             for _ in 0..count {
@@ -60,18 +63,19 @@ fn rate_03_no_more_than_the_limit_are_ever_let_through_and_no_fewer() {
 fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
     check(&traffic(), |(limit, traffic)| {
         let replay = || {
-            let (mut window, mut now) = (RateWindow::default(), T);
-            let mut told = Vec::new();
+            let mut window = RateWindow::default();
+            let mut now = T;
+            let mut verdicts = Vec::new();
             for (pause, count) in &traffic {
                 now += pause;
                 for _ in 0..*count {
-                    told.push(window.admit(limit, Timestamp::from_unix_seconds(now)));
-                    // Through storage and back at every step.
+                    verdicts.push(window.admit(limit, Timestamp::from_unix_seconds(now)));
+                    // The window is serialized and parsed at every step.
                     window =
                         serde_json::from_str(&serde_json::to_string(&window).unwrap()).unwrap();
                 }
             }
-            (told, window)
+            (verdicts, window)
         };
         prop_assert_eq!(replay(), replay());
         prop_assert!(
@@ -83,7 +87,7 @@ fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
 }
 
 #[test]
-fn rate_07_a_clock_that_steps_back_neither_panics_nor_makes_anybody_wait_for_longer() {
+fn rate_07_a_clock_step_back_neither_panics_nor_extends_a_wait() {
     check(&(1..4u32, prop::collection::vec(any::<u64>(), 1..60)), |(limit, times)| {
         let mut window = RateWindow::default();
         for now in times {
@@ -97,12 +101,13 @@ fn rate_07_a_clock_that_steps_back_neither_panics_nor_makes_anybody_wait_for_lon
     });
 }
 
-/// However far the clock steps, either way: who waits as long as was told by it is admitted.
+/// After clock steps of any size in either direction, a caller that waits for the returned time is
+/// admitted.
 #[test]
-fn rate_07_after_any_step_of_the_clock_the_wait_is_kept() {
+fn rate_07_after_any_clock_step_the_returned_wait_suffices() {
     check(&(1..4u32, prop::collection::vec(any::<u32>(), 1..60)), |(limit, times)| {
-        let (mut window, at) =
-            (RateWindow::default(), |seconds: u64| Timestamp::from_unix_seconds(seconds));
+        let mut window = RateWindow::default();
+        let at = |seconds: u64| Timestamp::from_unix_seconds(seconds);
         for now in times.into_iter().map(u64::from) {
             for _ in 0..=limit {
                 if let Err(wait) = window.admit(limit, at(now)) {
@@ -118,18 +123,19 @@ fn rate_07_after_any_step_of_the_clock_the_wait_is_kept() {
 
 #[test]
 fn rate_07_at_the_end_of_time_the_limit_holds() {
-    let (mut window, end) = (RateWindow::default(), Timestamp::NEVER);
+    let mut window = RateWindow::default();
+    let end = Timestamp::NEVER;
     assert_eq!([(); 3].map(|()| window.admit(2, end)), [Ok(()), Ok(()), Err(60)]);
 }
 
 #[test]
-fn rate_07_a_place_that_is_given_back_is_the_one_that_was_taken() {
+fn rate_07_giving_a_place_back_frees_the_place_that_was_taken() {
     let at = |seconds| Timestamp::from_unix_seconds(T + seconds);
     let mut window = RateWindow::default();
     assert_eq!((window.admit(2, at(0)), window.admit(2, at(10))), (Ok(()), Ok(())));
     window.give_back(at(0));
     assert_eq!((window.wait(1, at(20)), window.wait(2, at(20))), (Some(50), None));
-    // One whose minute is over is gone, and takes no other's with it.
+    // A place whose minute has passed is gone, and giving it back does not free another one.
     assert_eq!(window.admit(2, at(69)), Ok(()));
     assert_eq!(window.admit(2, at(70)), Ok(()));
     window.give_back(at(10));
@@ -137,7 +143,7 @@ fn rate_07_a_place_that_is_given_back_is_the_one_that_was_taken() {
 }
 
 #[test]
-fn rate_07_what_no_window_can_be_is_not_read_as_one() {
+fn rate_07_an_impossible_window_is_not_decoded() {
     let read = |text: &str| serde_json::from_str::<RateWindow>(text);
     assert_eq!(read("[]").unwrap(), RateWindow::default());
     assert!(read("[[100,1],[159,7]]").is_ok());

@@ -1,14 +1,14 @@
-//! The error table: its texts, and code and status of each reason at each endpoint. That each row
-//! can happen is in `reasons_reached.rs`.
+//! Tests of the error table: its texts, and the code and status of each reason at each endpoint.
+//! `reasons_reached.rs` shows that each row can happen.
 
 use std::collections::BTreeSet;
 
 use grantcore::{Endpoint, ErrorCode, Reason};
 
-/// Endpoint, name, public code, status: at the authorization endpoint (A), the token endpoint (T),
-/// the revocation endpoint (V), the introspection endpoint (I), a protected resource (R), the
-/// registration endpoint (G), that of one registration (M), the operator's own calls (O). The status
-/// at A is that of the page.
+/// The expected table: endpoint, name, public code, status. The endpoints are authorization (A),
+/// token (T), revocation (V), introspection (I), a protected resource (R), registration (G), the
+/// endpoint of a registration (M) and the operator's calls (O). The status at A is that of the
+/// page.
 const GOLDEN: &str = "
 A method_not_allowed invalid_request 405
 T method_not_allowed invalid_request 405
@@ -284,7 +284,7 @@ fn token_19_each_reason_has_its_code_and_status_at_each_endpoint() {
 }
 
 #[test]
-fn token_19_names_and_codes_are_read_back() {
+fn token_19_names_and_codes_are_parsed_back() {
     for reason in Reason::ALL {
         assert_eq!(reason.to_string(), reason.name());
         assert_eq!((reason.as_ref(), reason.name().parse()), (reason.name(), Ok(*reason)));
@@ -314,19 +314,19 @@ fn token_19_names_are_unique_and_in_snake_case() {
 }
 
 #[test]
-fn token_18_descriptions_keep_to_their_characters() {
+fn token_18_descriptions_have_allowed_characters_only() {
     for reason in Reason::ALL {
-        let told = reason.description();
+        let description = reason.description();
         assert!(
-            told.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)),
-            "{reason:?}: {told}"
+            description.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)),
+            "{reason:?}: {description}"
         );
         let is_missing_token = matches!(
             reason,
             Reason::TokenMissing | Reason::InitialTokenMissing | Reason::ManagementTokenMissing
         );
         assert_eq!(
-            told.is_empty(),
+            description.is_empty(),
             is_missing_token,
             "{reason:?}: only a missing token is answered without words"
         );
@@ -351,7 +351,7 @@ fn token_19_the_operator_reads_a_cause_a_fix_and_a_section() {
 }
 
 #[test]
-fn token_14_every_failed_authentication_is_told_in_one_sentence() {
+fn token_14_every_failed_authentication_has_the_same_description() {
     let failures = [
         Reason::ClientUnknown,
         Reason::ClientDeactivated,
@@ -363,10 +363,10 @@ fn token_14_every_failed_authentication_is_told_in_one_sentence() {
     for reason in failures {
         let forms = [Endpoint::Token, Endpoint::Revocation, Endpoint::Introspection];
         for endpoint in [Endpoint::Authorization].into_iter().chain(forms) {
-            let told = |reason: Reason| {
+            let description = |reason: Reason| {
                 (reason.description(), reason.code(endpoint), reason.status(endpoint))
             };
-            assert_eq!(told(reason), told(failures[0]), "{reason:?}");
+            assert_eq!(description(reason), description(failures[0]), "{reason:?}");
         }
     }
     let throttled =
@@ -375,7 +375,7 @@ fn token_14_every_failed_authentication_is_told_in_one_sentence() {
 }
 
 #[test]
-fn code_05_and_refresh_03_are_all_that_revokes() {
+fn code_05_and_refresh_03_are_the_only_reasons_that_revoke() {
     let revoking: Vec<_> = Reason::ALL.iter().filter(|reason| reason.revokes()).collect();
     assert_eq!(revoking, [&Reason::CodeReused, &Reason::RefreshReused]);
 }

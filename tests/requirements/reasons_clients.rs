@@ -1,5 +1,5 @@
-//! The part of the error table that clients meet who come by themselves, or go: how each reason is
-//! provoked. What is made of it is in `reasons_reached.rs`.
+//! Requests that cause the reasons of registration, management, documents and revocation.
+//! `reasons_reached.rs` uses them.
 
 use grantcore::{
     Authorization, Client, Digest, Endpoint, Fetch, Limits, PolicyBuilder, Reason,
@@ -7,16 +7,16 @@ use grantcore::{
 };
 use serde_json::Value;
 
-use crate::reasons_reached::{Provoked, Told};
+use crate::reasons_reached::{Provoke, Refused};
 use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with, without};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{ALICE, CALLBACK, Outcome, SECRET, World, policy};
 
-/// Good metadata with one thing wrong.
+/// A change of valid metadata that adds one fault.
 type Misdescribed = fn(Value) -> Value;
 
-/// Metadata of a good registration with one thing wrong.
+/// Registrations with one fault each.
 pub(crate) const REGISTER: &[(Reason, Misdescribed)] = &[
     (Reason::RedirectUrisMissing, |metadata| without(metadata, "redirect_uris")),
     (Reason::RedirectUrisTooMany, |metadata| {
@@ -56,17 +56,17 @@ fn redirecting(metadata: Value, uri: &str) -> Value {
     with(metadata, "redirect_uris", vec![uri])
 }
 
-/// Requests about clients that come by themselves, each in a world of its own.
-pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
+/// Requests about clients of registration and documents, each in its own world.
+pub(crate) const CLIENTS: &[(Reason, Provoke)] = &[
     (Reason::RegistrationOff, || {
         let world = World::new();
         drop(world.register(&metadata()));
-        (world, Told::At(Endpoint::Registration))
+        (world, Refused::At(Endpoint::Registration))
     }),
     (Reason::MetadataNotJson, || {
         let world = World::open();
         drop(world.register(&Value::Array(vec![])));
-        (world, Told::At(Endpoint::Registration))
+        (world, Refused::At(Endpoint::Registration))
     }),
     (Reason::InitialTokenMissing, || closed(Authorization::None)),
     (Reason::InitialTokenWrong, || closed(Authorization::One(b"Bearer wrong"))),
@@ -77,7 +77,7 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
                 .limits(Limits::default().with_registrations_per_minute(1)),
         );
         drop([world.register(&metadata()), world.register(&metadata())]);
-        (world, Told::At(Endpoint::Registration))
+        (world, Refused::At(Endpoint::Registration))
     }),
     (Reason::RegisteredUriLoopback, || {
         let rules = RegistrationRules::default().with_strict_application_type(true);
@@ -86,14 +86,14 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
             with(metadata(), "application_type", "web"),
             "http://127.0.0.1/cb",
         )));
-        (world, Told::At(Endpoint::Registration))
+        (world, Refused::At(Endpoint::Registration))
     }),
     (Reason::ManagementTokenMissing, || {
         let world = World::open();
         drop(
             world.server.manage("app", &RequestParts { method: "GET", ..RequestParts::default() }),
         );
-        (world, Told::At(Endpoint::Management))
+        (world, Refused::At(Endpoint::Management))
     }),
     (Reason::ManagementTokenWrong, || managed(|_, token| (format!("{token}x"), metadata()))),
     (Reason::MetadataClientId, || managed(|_, token| (token.into(), metadata()))),
@@ -114,7 +114,7 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
             World::with(policy().limits(Limits::default().with_consent_pages_per_minute(1)));
         drop(world.page(&Params::authorize()));
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::DocumentsBusy, || {
         let world = World::open();
@@ -126,7 +126,7 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
             .authorize_with_document(&incoming, Some(ALICE), Fetch::Busy)
             .outcome()
             .unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::DocumentInvalid, || documented(DOCUMENT, Some(&metadata()))),
     (Reason::DocumentMetadata, || documented(DOCUMENT, Some(&without(document(), "client_name")))),
@@ -153,11 +153,11 @@ pub(crate) const CLIENTS: &[(Reason, Provoked)] = &[
         );
         world.store.suspend("mallory", true);
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
 ];
 
-fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
+fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Refused) {
     let world = World::with(policy);
     let revoke = Params::refresh("x")
         .without("grant_type")
@@ -165,35 +165,33 @@ fn revoked(by: fn(Params) -> Params, policy: PolicyBuilder) -> (World, Told) {
         .and("token", &world.tokens().access);
     let body = by(revoke).encode();
     drop(world.server.revoke(&form(&body)));
-    (world, Told::At(Endpoint::Revocation))
+    (world, Refused::At(Endpoint::Revocation))
 }
 
-fn closed(authorization: Authorization<'_>) -> (World, Told) {
+fn closed(authorization: Authorization<'_>) -> (World, Refused) {
     let world = World::with(policy().registration(
         RegistrationRules::default().with_initial_access_tokens([Digest::of(b"right")]),
     ));
     drop(world.register_bytes(metadata().to_string().as_bytes(), authorization));
-    (world, Told::At(Endpoint::Registration))
+    (world, Refused::At(Endpoint::Registration))
 }
 
-/// An update of a registration by its `client_id` and token.
-pub(crate) fn managed(update: fn(&str, &str) -> (String, Value)) -> (World, Told) {
+/// Updates a registration, with a body and a token made from its `client_id` and token.
+pub(crate) fn managed(update: fn(&str, &str) -> (String, Value)) -> (World, Refused) {
     let world = World::open();
     let client = world.registered(&metadata());
-    let (id, token) = (
-        client["client_id"].as_str().unwrap(),
-        client["registration_access_token"].as_str().unwrap(),
-    );
+    let id = client["client_id"].as_str().unwrap();
+    let token = client["registration_access_token"].as_str().unwrap();
     let (token, body) = update(id, token);
     drop(world.manage("PUT", id, &token, &body));
-    (world, Told::At(Endpoint::Management))
+    (world, Refused::At(Endpoint::Management))
 }
 
-fn documented(url: &str, document: Option<&Value>) -> (World, Told) {
+fn documented(url: &str, document: Option<&Value>) -> (World, Refused) {
     let world = World::open();
     let body = document.map(Value::to_string);
     let refusal = world
         .authorize_with_document(&ask(url), body.as_ref().map(|body| fetched(body.as_bytes())))
         .unwrap_err();
-    (world, Told::By(refusal))
+    (world, Refused::By(refusal))
 }

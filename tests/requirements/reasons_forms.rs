@@ -1,5 +1,5 @@
-//! The reasons that the revocation and the introspection endpoint share with the token endpoint, and
-//! those of a source of randomness that fails, each at every endpoint where it happens.
+//! Requests that cause the reasons of the revocation and introspection endpoints, and those of a
+//! failing entropy source at every endpoint where they happen.
 
 use grantcore::blocking::drive;
 use grantcore::{
@@ -8,24 +8,24 @@ use grantcore::{
 };
 use serde_json::Value;
 
-use crate::reasons_reached::{Told, called, decided};
+use crate::reasons_reached::{Refused, called, decided};
 use crate::support::clients::{metadata, posting};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::store::Fault;
 use crate::support::{ALICE, MCP, Outcome, SECRET, World, app, entropy, policy};
 
-/// `web` and [`SECRET`], by `client_secret_basic`.
+/// The credentials of `web` with [`SECRET`], for `client_secret_basic`.
 const BASIC: &[u8] = b"Basic d2ViOmEtc2VjcmV0LW9mLWEtY29uZmlkZW50aWFsLWNsaWVudC0wMTIzNDU2Nzg5";
 const WRONG: &[u8] = b"client_id=web&client_secret=wrong&token=x";
 
-/// What happens before the request is sent.
+/// An action before the request is sent.
 type Before = fn(&World);
-/// A form with one thing wrong.
-type Spoilt = fn(RequestParts<'static>) -> RequestParts<'static>;
+/// A change of a valid form that adds one fault.
+type Flaw = fn(RequestParts<'static>) -> RequestParts<'static>;
 
-/// What is wrong with a form that names a token.
-const FORMS: &[(Reason, Before, Spoilt)] = &[
+/// The faults of a form that names a token.
+const FORMS: &[(Reason, Before, Flaw)] = &[
     (Reason::MethodNotAllowed, |_| {}, |parts| RequestParts { method: "GET", ..parts }),
     (Reason::RequestTooLarge, |_| {}, |parts| RequestParts { body: &[b'x'; 20_000], ..parts }),
     (Reason::ContentType, |_| {}, |parts| RequestParts { content_type: None, ..parts }),
@@ -97,7 +97,7 @@ fn send(world: &World, endpoint: Endpoint, parts: &RequestParts<'_>) {
     assert!(refusal >= 400, "not refused at {endpoint:?}");
 }
 
-/// Returns the refusal of a form in a world without limits, and with randomness.
+/// Returns the refusal of a form in a world without limits and with entropy.
 fn refusal(world: &World, endpoint: Endpoint, parts: &RequestParts<'_>) -> Option<Refusal> {
     fn decide<O: Operation>(world: &World, parsed: Result<O, Refusal>) -> Option<Refusal> {
         let (operation, now) = match parsed {
@@ -117,8 +117,8 @@ fn refusal(world: &World, endpoint: Endpoint, parts: &RequestParts<'_>) -> Optio
     }
 }
 
-/// Every shared reason at both endpoints.
-pub(crate) fn forms() -> Vec<(Reason, World, Told)> {
+/// Returns every shared reason at both endpoints.
+pub(crate) fn forms() -> Vec<(Reason, World, Refused)> {
     let mut all = Vec::new();
     for endpoint in [Endpoint::Revocation, Endpoint::Introspection] {
         for (reason, before, spoil) in FORMS {
@@ -126,7 +126,7 @@ pub(crate) fn forms() -> Vec<(Reason, World, Told)> {
             before(&world);
             let parts = spoil(form("client_id=app&token=x"));
             send(&world, endpoint, &parts);
-            all.push((*reason, world, Told::At(endpoint)));
+            all.push((*reason, world, Refused::At(endpoint)));
         }
     }
     let world = world();
@@ -134,19 +134,19 @@ pub(crate) fn forms() -> Vec<(Reason, World, Told)> {
     let body = revoke.and("token", world.tokens().refresh()).encode();
     world.store.fail([Fault::Conflict; 4]);
     send(&world, Endpoint::Revocation, &form(&body));
-    all.push((Reason::Contended, world, Told::At(Endpoint::Revocation)));
+    all.push((Reason::Contended, world, Refused::At(Endpoint::Revocation)));
     all
 }
 
-/// A refusal without randomness at every other endpoint.
-pub(crate) fn dry() -> Vec<(Reason, World, Told)> {
+/// Returns a refusal for missing entropy at every other endpoint.
+pub(crate) fn dry() -> Vec<(Reason, World, Refused)> {
     let at = |endpoint, happening: fn(&World)| {
         let world = World::open();
         world.dry_up();
         happening(&world);
-        (Reason::EntropyUnavailable, world, Told::At(endpoint))
+        (Reason::EntropyUnavailable, world, Refused::At(endpoint))
     };
-    let by = |(world, told): (World, Told)| (Reason::EntropyUnavailable, world, told);
+    let by = |(world, refusal): (World, Refused)| (Reason::EntropyUnavailable, world, refusal);
     vec![
         at(Endpoint::Authorization, |world| {
             let refusal = world.authorize(&Params::authorize()).unwrap_err();
@@ -167,7 +167,7 @@ pub(crate) fn dry() -> Vec<(Reason, World, Told)> {
 }
 
 #[test]
-fn token_19_a_refusal_names_the_endpoint_that_it_was_made_at() {
+fn token_19_a_refusal_names_its_endpoint() {
     for endpoint in [Endpoint::Revocation, Endpoint::Introspection] {
         for (reason, before, spoil) in FORMS {
             let world = world();
@@ -185,9 +185,9 @@ fn token_19_a_refusal_names_the_endpoint_that_it_was_made_at() {
     }
 }
 
-/// OAuth 2.1 §7.5: without randomness nothing is minted, and nothing else is said to have failed.
+/// OAuth 2.1 §7.5: without entropy nothing is minted, and no other failure is reported.
 #[test]
-fn store_05_a_source_of_randomness_that_fails_has_a_reason_of_its_own() {
+fn store_05_a_failing_entropy_source_has_its_own_reason() {
     for (reason, world, _) in dry() {
         let event = world.events().pop().unwrap();
         assert_eq!((event.reason, reason), (Some(reason), Reason::EntropyUnavailable));

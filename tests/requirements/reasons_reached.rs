@@ -1,5 +1,5 @@
-//! Every row of the error table happens: each reason with a request that provokes it. A new reason
-//! needs a new line here. At which other faces it can happen is in `reasons_faces.rs`.
+//! Tests that every row of the error table happens: each reason has a request that causes it. A new
+//! reason needs a new line here. `reasons_faces.rs` has the other endpoints of each reason.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,21 +22,20 @@ use crate::support::{
     user,
 };
 
-/// A good request with one thing wrong.
-type Spoilt = fn(Params) -> Params;
-/// The same, or something that happens before it is sent.
-type Overtaken = fn(&World, Params) -> Params;
-/// A world in which it has just been refused, and how that was told.
-pub(crate) type Provoked = fn() -> (World, Told);
+/// A change of a valid request that adds one fault.
+type Flaw = fn(Params) -> Params;
+/// A change of a valid request, or an action before it is sent.
+type Interference = fn(&World, Params) -> Params;
+/// Causes a refusal, and returns its world and the refusal.
+pub(crate) type Provoke = fn() -> (World, Refused);
 
-/// How a refusal came out: as itself, or, where an endpoint answers with a whole response, by which
-/// one.
-pub(crate) enum Told {
+/// A refusal, or the endpoint whose response was refused.
+pub(crate) enum Refused {
     By(Refusal),
     At(Endpoint),
 }
 
-impl Told {
+impl Refused {
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
             Self::By(refusal) => refusal.endpoint(),
@@ -45,8 +44,8 @@ impl Told {
     }
 }
 
-/// Authorization requests with one thing wrong.
-const AUTHORIZE: &[(Reason, Spoilt)] = &[
+/// Authorization requests with one fault each.
+const AUTHORIZE: &[(Reason, Flaw)] = &[
     (Reason::RequestTooLarge, |request| request.set("state", &"x".repeat(5000))),
     (Reason::ClientIdMissing, |request| request.without("client_id")),
     (Reason::ClientIdRepeated, |request| request.and("client_id", "app")),
@@ -69,8 +68,8 @@ const AUTHORIZE: &[(Reason, Spoilt)] = &[
     (Reason::ResourceUnknown, |request| request.and("resource", "https://x.example")),
 ];
 
-/// Redemptions of a good code with one thing wrong.
-const REDEEM: &[(Reason, Spoilt)] = &[
+/// Redemptions of a valid code with one fault each.
+const REDEEM: &[(Reason, Flaw)] = &[
     (Reason::ClientSecretWrong, |redeem| redeem.by_web().set("client_secret", "x")),
     (Reason::ClientSecretMissing, |redeem| redeem.by_web().without("client_secret")),
     (Reason::ClientSecretUnexpected, |redeem| redeem.and("client_secret", "x")),
@@ -90,8 +89,8 @@ const REDEEM: &[(Reason, Spoilt)] = &[
     (Reason::ResourceBeyondGrant, |redeem| redeem.and("resource", "https://x.example")),
 ];
 
-/// What happens between the first tokens and a refresh with them, or is wrong with it.
-const REFRESH: &[(Reason, Overtaken)] = &[
+/// Actions between the first tokens and a refresh, and faults of the refresh.
+const REFRESH: &[(Reason, Interference)] = &[
     (Reason::RefreshMissing, |_, refresh| refresh.without("refresh_token")),
     (Reason::RefreshUnknown, |_, refresh| refresh.set("refresh_token", "x")),
     (Reason::RefreshForged, |world, refresh| {
@@ -141,8 +140,8 @@ fn after(happening: impl FnOnce(), refresh: Params) -> Params {
     refresh
 }
 
-/// Requests that need more than a changed parameter, each in a world of its own.
-const OTHERS: &[(Reason, Provoked)] = &[
+/// Requests that need more than a changed parameter, each in its own world.
+const OTHERS: &[(Reason, Provoke)] = &[
     (Reason::MethodNotAllowed, || sent(|incoming| RequestParts { method: "GET", ..incoming })),
     (Reason::ContentType, || sent(|incoming| RequestParts { content_type: None, ..incoming })),
     (Reason::RequestUndecodable, || sent(|incoming| RequestParts { body: b"%", ..incoming })),
@@ -157,7 +156,7 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let header = format!("Basic {}", STANDARD.encode(format!("web:{SECRET}")));
         let world = World::new();
         drop(world.token_with(&Params::refresh("x").set("client_id", "web"), header.as_bytes()));
-        (world, Told::At(Endpoint::Token))
+        (world, Refused::At(Endpoint::Token))
     }),
     (Reason::CodeExpired, || redeemed(|world, _| world.at(600))),
     (Reason::CodeReused, || redeemed(|world, redeem| drop(world.token(redeem)))),
@@ -165,23 +164,23 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let world = World::new();
         world.store.break_reads(true);
         let failure = world.try_token(&Params::refresh("x"), Authorization::None).unwrap_err();
-        (world, Told::By(failure.into_refusal()))
+        (world, Refused::By(failure.into_refusal()))
     }),
     (Reason::EntropyUnavailable, || {
         let world = World::new();
         world.dry_up();
         drop(world.token(&Params::refresh("x")));
-        (world, Told::At(Endpoint::Token))
+        (world, Refused::At(Endpoint::Token))
     }),
     (Reason::RefreshSuperseded, || {
         let world = World::with(policy().replay_window(Duration::from_secs(30)));
         let first = world.tokens();
         world.refreshed(world.refreshed(first.refresh()).refresh());
         drop(world.token(&Params::refresh(first.refresh())));
-        (world, Told::At(Endpoint::Token))
+        (world, Refused::At(Endpoint::Token))
     }),
     (Reason::RedirectUriMissing, || {
-        asked(
+        requested(
             policy(),
             Some(
                 Client::public("app").redirect_uri(CALLBACK).redirect_uri("https://app.example/2"),
@@ -190,47 +189,55 @@ const OTHERS: &[(Reason, Provoked)] = &[
         )
     }),
     (Reason::RedirectUriForbidden, || {
-        // A record that is older than the rule.
+        // The record is older than the rule.
         let world = World::new();
         let old = serde_json::to_string(&app()).unwrap().replace(CALLBACK, "javascript:alert(1)");
         world.put(serde_json::from_str(&old).unwrap());
         let refusal = world
             .authorize(&Params::authorize().set("redirect_uri", "javascript:alert(1)"))
             .unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::CodeFlowUnauthorized, || {
         let none = GrantTypes { authorization_code: false, refresh_token: false };
-        asked(policy(), Some(Client::public("app").redirect_uri(CALLBACK).grant_types(none)), &[])
+        requested(
+            policy(),
+            Some(Client::public("app").redirect_uri(CALLBACK).grant_types(none)),
+            &[],
+        )
     }),
     (Reason::ScopeForbidden, || {
-        asked(
+        requested(
             policy(),
             Some(Client::public("app").redirect_uri(CALLBACK).scope(Scope::parse("read").unwrap())),
             &[],
         )
     }),
     (Reason::ScopeMissing, || {
-        asked(Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"), None, &["scope"])
+        requested(
+            Policy::builder(ISSUER).scope("read", "Read").resource(MCP, "read"),
+            None,
+            &["scope"],
+        )
     }),
     (Reason::PromptContradiction, || {
         let world = World::new();
         let params = Params::authorize().set("prompt", "none login");
         let refusal = world.authorize(&params).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::LoginRequired, || {
         let world = World::new();
         let refusal =
             world.authorize_as(&Params::authorize().set("prompt", "none"), None).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::ConsentRequired, || {
         let world = World::new();
         let refusal = world.authorize(&Params::authorize().set("prompt", "none")).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
-    (Reason::ResourceMissing, || asked(policy().require_resource(true), None, &[])),
+    (Reason::ResourceMissing, || requested(policy().require_resource(true), None, &[])),
     (Reason::PkceChallengeReused, || {
         let world = World::with(policy().refuse_reused_challenges(true));
         drop([
@@ -238,7 +245,7 @@ const OTHERS: &[(Reason, Provoked)] = &[
             world.code(&Params::authorize().set("code_challenge", &"A".repeat(43))),
         ]);
         let refusal = world.authorize(&Params::authorize()).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::AccessDenied, || decided(|_| {}, |ticket| (ticket, ALICE, Choice::Deny))),
     (Reason::TicketMissing, || decided(|_| {}, |_| (String::new(), ALICE, Choice::Allow))),
@@ -262,7 +269,7 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let ticket = world.page(&Params::authorize()).into_ticket();
         drop(world.decide(&ticket, Choice::Allow));
         let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::TokenMissing, || checked(|_| Authorization::None, &[])),
     (Reason::BearerMalformed, || checked(|_| Authorization::Several, &[])),
@@ -276,87 +283,87 @@ const OTHERS: &[(Reason, Provoked)] = &[
         let refusal = world
             .check(&Granted::of(&world.token(&Params::redeem(&code))).access, &[])
             .unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
 ];
 
-fn sent(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Told) {
+fn sent(change: fn(RequestParts<'_>) -> RequestParts<'_>) -> (World, Refused) {
     let world = World::new();
     let body = Params::refresh("x").encode();
     drop(world.server.token(&change(form(&body))));
-    (world, Told::At(Endpoint::Token))
+    (world, Refused::At(Endpoint::Token))
 }
 
-fn redeemed(happening: fn(&World, &Params)) -> (World, Told) {
+fn redeemed(happening: fn(&World, &Params)) -> (World, Refused) {
     let world = World::new();
     let redeem = Params::redeem(&world.code(&Params::authorize()));
     happening(&world, &redeem);
     drop(world.token(&redeem));
-    (world, Told::At(Endpoint::Token))
+    (world, Refused::At(Endpoint::Token))
 }
 
-fn asked(
+fn requested(
     policy: grantcore::PolicyBuilder,
     client: Option<grantcore::ClientBuilder>,
     without: &[&str],
-) -> (World, Told) {
+) -> (World, Refused) {
     let world = World::with(policy);
     if let Some(client) = client {
         world.put(client.build().unwrap());
     }
     let request = without.iter().fold(Params::authorize(), |request, name| request.without(name));
     let refusal = world.authorize(&request).unwrap_err();
-    (world, Told::By(refusal))
+    (world, Refused::By(refusal))
 }
 
 pub(crate) fn decided(
     happening: fn(&World),
     decision: fn(String) -> (String, User<'static>, Choice<'static>),
-) -> (World, Told) {
+) -> (World, Refused) {
     let world = World::new();
     let (ticket, user, choice) = decision(world.page(&Params::authorize()).into_ticket());
     happening(&world);
     let refusal = world.server.consent(&ticket, user, choice).unwrap_err().into_refusal();
-    (world, Told::By(refusal))
+    (world, Refused::By(refusal))
 }
 
-fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> (World, Told) {
+fn checked(authorization: fn(&[u8]) -> Authorization<'_>, scopes: &[&str]) -> (World, Refused) {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     let needs = needs(world.server.policy(), 0, &scopes.join(" "));
     let refusal =
         world.server.check(&authorization(header.as_bytes()), &needs).outcome().unwrap_err();
-    (world, Told::By(refusal))
+    (world, Refused::By(refusal))
 }
 
-pub(crate) fn called(happening: fn(&World)) -> (World, Told) {
+pub(crate) fn called(happening: fn(&World)) -> (World, Refused) {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     happening(&world);
     let needs = needs(world.server.policy(), 0, "");
     let checked = world.server.check(&Authorization::One(header.as_bytes()), &needs);
     let refusal = checked.unwrap_err().into_refusal();
-    (world, Told::By(refusal))
+    (world, Refused::By(refusal))
 }
 
-/// Every reason, provoked once.
-pub(crate) fn reached() -> Vec<(Reason, World, Told)> {
+/// Causes every reason once.
+pub(crate) fn reached() -> Vec<(Reason, World, Refused)> {
     let authorize = AUTHORIZE.iter().map(|(reason, change)| {
         let world = World::new();
         let refusal = world.authorize(&change(Params::authorize())).unwrap_err();
         assert_eq!(refusal.reason(), *reason);
-        (*reason, world, Told::By(refusal))
+        (*reason, world, Refused::By(refusal))
     });
     let redeem = REDEEM.iter().map(|(reason, change)| {
         let world = World::new();
         drop(world.token(&change(Params::redeem(&world.code(&Params::authorize())))));
-        (*reason, world, Told::At(Endpoint::Token))
+        (*reason, world, Refused::At(Endpoint::Token))
     });
     let refresh = REFRESH.iter().map(|(reason, change)| {
         let world = World::new();
         let refresh = Params::refresh(world.tokens().refresh());
         drop(world.token(&change(&world, refresh)));
-        (*reason, world, Told::At(Endpoint::Token))
+        (*reason, world, Refused::At(Endpoint::Token))
     });
     let register = REGISTER.iter().map(|(reason, change)| {
         let world = World::open();
@@ -365,17 +372,17 @@ pub(crate) fn reached() -> Vec<(Reason, World, Told)> {
             reason.code(Endpoint::Registration).unwrap().as_str(),
             *reason,
         );
-        (*reason, world, Told::At(Endpoint::Registration))
+        (*reason, world, Refused::At(Endpoint::Registration))
     });
     let others = CLIENTS.iter().chain(OTHERS).chain(RUNNING).map(|(reason, provoke)| {
-        let (world, told) = provoke();
-        (*reason, world, told)
+        let (world, refusal) = provoke();
+        (*reason, world, refusal)
     });
     authorize.chain(redeem).chain(refresh).chain(register).chain(others).collect()
 }
 
 #[test]
-fn token_19_every_reason_is_reached_and_told_to_the_operator() {
+fn token_19_every_reason_is_reached_and_recorded() {
     let mut seen = BTreeSet::new();
     for (expected, world, _) in reached() {
         let event = world.events().pop().unwrap();
@@ -383,7 +390,8 @@ fn token_19_every_reason_is_reached_and_told_to_the_operator() {
         assert!(event.sent.is_some(), "{expected:?}");
         assert!(seen.insert(expected.name()), "{expected:?} is provoked twice");
     }
-    // The one that no event can tell of: it is what is answered when none is kept (AUDIT-08).
+    // AuditUnavailable is in no event, because it is the response if no event is recorded
+    // (AUDIT-08).
     assert!(seen.insert(Reason::AuditUnavailable.name()));
     assert_eq!(
         seen,

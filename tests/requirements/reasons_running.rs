@@ -1,25 +1,25 @@
-//! The reasons of introspection, of connected apps and of the trail, each with what provokes it.
+//! Requests that cause the reasons of introspection, of connected apps and of the audit log.
 
 use grantcore::{
     Authorization, Balance, CheckRules, Endpoint, IntrospectionRules, Reason, RevokedBy, Subject,
 };
 
-use crate::reasons_reached::{Provoked, Told};
+use crate::reasons_reached::{Provoke, Refused};
 use crate::support::params::Params;
 use crate::support::steps::form;
 use crate::support::{Answered, MCP, Outcome, SECRET, World, needs, policy};
 
-pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
-    (Reason::IntrospectionOff, || asked(World::new(), "web", "x")),
-    (Reason::IntrospectionUnauthenticated, || asked(introspected("web"), "app", "x")),
-    (Reason::IntrospectionUnauthorized, || asked(introspected("another"), "web", "x")),
-    (Reason::IntrospectionTokenMissing, || asked(introspected("web"), "web", "")),
+pub(crate) const RUNNING: &[(Reason, Provoke)] = &[
+    (Reason::IntrospectionOff, || introspected_by(World::new(), "web", "x")),
+    (Reason::IntrospectionUnauthenticated, || introspected_by(introspected("web"), "app", "x")),
+    (Reason::IntrospectionUnauthorized, || introspected_by(introspected("another"), "web", "x")),
+    (Reason::IntrospectionTokenMissing, || introspected_by(introspected("web"), "web", "")),
     (Reason::ConnectionUnknown, || {
         let world = World::new();
         world.tokens();
         let grant = world.grants()[0].record.id();
         let refusal = world.server.revoke_connection("bob", grant).outcome().unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::AccountForbidden, || {
         let world = World::with(
@@ -28,7 +28,7 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let token = world.tokens().access;
         world.store.suspend("alice", true);
         let refusal = world.check(&token, &[]).unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::BalanceInsufficient, || {
         let world = World::new();
@@ -40,7 +40,7 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
             .check(&Authorization::One(header.as_bytes()), &needs)
             .outcome()
             .unwrap_err();
-        (world, Told::By(refusal))
+        (world, Refused::By(refusal))
     }),
     (Reason::RevokedSecurityEvent, || {
         let world = World::new();
@@ -48,7 +48,7 @@ pub(crate) const RUNNING: &[(Reason, Provoked)] = &[
         let revoked_by = RevokedBy::SecurityEvent("password changed");
         assert!(world.server.revoke_user("alice", revoked_by).unwrap().is_complete());
         drop(world.token(&Params::refresh(tokens.refresh())));
-        (world, Told::At(Endpoint::Token))
+        (world, Refused::At(Endpoint::Token))
     }),
 ];
 
@@ -58,8 +58,8 @@ fn introspected(caller: &str) -> World {
     )
 }
 
-/// Asks about a token as this client, which sends its secret if it has one.
-fn asked(world: World, client: &str, token: &str) -> (World, Told) {
+/// Introspects a token as this client, with its secret if it has one.
+fn introspected_by(world: World, client: &str, token: &str) -> (World, Refused) {
     let params = Params::refresh("x")
         .without("grant_type")
         .without("refresh_token")
@@ -67,5 +67,5 @@ fn asked(world: World, client: &str, token: &str) -> (World, Told) {
         .set("client_id", client);
     let body = if client == "web" { params.and("client_secret", SECRET) } else { params }.encode();
     drop(world.server.introspect(&form(&body)).answered(world.server.policy()));
-    (world, Told::At(Endpoint::Introspection))
+    (world, Refused::At(Endpoint::Introspection))
 }

@@ -1,5 +1,5 @@
-//! REDIR-10 to -17: which requested redirect URI is a registered one, and how response parameters
-//! are added to it.
+//! Tests of REDIR-10 to -17: which requested redirect URI matches a registered one, and how
+//! response parameters are added to it.
 
 use std::cell::Cell;
 
@@ -12,7 +12,7 @@ use crate::support::refused::{added, assert_page, refused};
 use crate::support::{CALLBACK, ISSUER, World, param, policy};
 use LoopbackPorts::{IpLiterals, IpLiteralsAndLocalhost, Off};
 
-/// A world with one client, `app`, that registered this.
+/// Returns a world with the client `app`, which registered this URI.
 fn registered(uri: &str) -> World {
     with_ports(uri, LoopbackPorts::default())
 }
@@ -31,7 +31,7 @@ fn ask(uri: &str) -> Params {
     Params::authorize().set("redirect_uri", uri)
 }
 
-/// The redirect goes to exactly the requested URI.
+/// Asserts that the redirect goes to exactly the requested URI.
 #[track_caller]
 fn assert_matches(world: &World, uri: &str) {
     let ticket = world.page(&ask(uri)).into_ticket();
@@ -75,9 +75,9 @@ fn redir_10_comparison_is_byte_for_byte() {
     assert_no_match(&escaped, "https://example.com/cb");
 }
 
-/// fosite, CVE-2020-15234.
+/// fosite, CVE-2020-15234: redirect URIs were compared without letter case.
 #[test]
-fn cve_2020_15234_redirect_comparison_minds_case() {
+fn cve_2020_15234_redirect_comparison_is_case_sensitive() {
     assert_no_match(&registered("https://app.example/cb"), "https://app.example/CB");
     assert_no_match(&registered("https://app.example/CB"), "https://app.example/cb");
     assert_no_match(&registered("http://127.0.0.1/cb"), "http://127.0.0.1:51004/CB");
@@ -86,7 +86,8 @@ fn cve_2020_15234_redirect_comparison_minds_case() {
 
 #[test]
 fn redir_11_the_trailing_slash_counts() {
-    let (without, with) = ("https://example.com/cb", "https://example.com/cb/");
+    let without = "https://example.com/cb";
+    let with = "https://example.com/cb/";
     assert_no_match(&registered(without), with);
     assert_no_match(&registered(with), without);
     assert_no_match(&registered("https://example.com"), "https://example.com/");
@@ -97,7 +98,7 @@ fn redir_11_the_trailing_slash_counts() {
 }
 
 #[test]
-fn redir_12_the_port_of_a_loopback_literal_may_differ() {
+fn redir_12_the_port_of_a_loopback_ip_literal_may_differ() {
     for host in ["http://127.0.0.1", "http://[::1]"] {
         for own in ["/cb", ":1/cb", ":65535/cb"] {
             let world = registered(&format!("{host}{own}"));
@@ -162,8 +163,8 @@ fn redir_13_no_other_port_may_differ() {
     }
 }
 
-/// fosite, CVE-2020-15233: any client could ask for 127.0.0.1, and the query of a loopback URI was
-/// not looked at.
+/// fosite, CVE-2020-15233: any client could request 127.0.0.1, and the query of a loopback URI was
+/// ignored.
 #[test]
 fn cve_2020_15233_loopback_exemption_is_for_loopback_clients() {
     let web = registered("https://app.example/cb");
@@ -182,7 +183,7 @@ fn cve_2020_15233_loopback_exemption_is_for_loopback_clients() {
 }
 
 #[test]
-fn redir_14_localhost_is_port_insensitive_unless_switched_off() {
+fn redir_14_localhost_has_a_free_port_unless_switched_off() {
     for (ports, literal, localhost) in
         [(IpLiteralsAndLocalhost, true, true), (IpLiterals, true, false), (Off, false, false)]
     {
@@ -236,7 +237,7 @@ fn redir_15_a_requested_port_is_a_number() {
     }
 }
 
-/// Keycloak, CVE-2026-3872 and CVE-2026-7504: what one parser takes for the host, another does not.
+/// Keycloak, CVE-2026-3872 and CVE-2026-7504: parsers disagreed on the host of a URL.
 #[test]
 fn cve_2026_3872_confusing_urls_match_nothing() {
     for (own, others) in [
@@ -331,10 +332,10 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
     ];
     let outcomes = prop::sample::select(vec!["allowed", "denied", "refused"]);
     let seen = Cell::new(0);
-    check(&(uris, state, outcomes), |((own, asked), state, outcome)| {
+    check(&(uris, state, outcomes), |((own, requested), state, outcome)| {
         let world = World::new();
         world.put(Client::public("app").redirect_uri(own).build().unwrap());
-        let params = ask(asked).set("state", &state);
+        let params = ask(requested).set("state", &state);
         let policy = world.server.policy();
         let decide = |choice| world.decide(&world.page(&params).into_ticket(), choice);
         let (location, code) = match outcome {
@@ -349,14 +350,14 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
             }
         };
         prop_assert!(location.bytes().all(|b| b.is_ascii_graphic()), "{location:?}");
-        let mut found = added(&location, asked);
+        let mut found = added(&location, requested);
         let mut wanted = vec![("iss".to_owned(), ISSUER.to_owned()), ("state".to_owned(), state)];
         match code {
             None => wanted.push(("code".to_owned(), param(&location, "code").unwrap_or_default())),
             Some((code, reason)) => {
                 wanted.push(("error".to_owned(), code.to_owned()));
                 wanted.push(("error_description".to_owned(), reason.description().to_owned()));
-                // What was received may follow the stable description.
+                // The received value may follow the stable description.
                 for (_, text) in found.iter_mut().filter(|(name, _)| name == "error_description") {
                     prop_assert!(text.starts_with(reason.description()), "{}", text);
                     text.truncate(reason.description().len());
@@ -371,8 +372,7 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
     assert_eq!(seen.get(), 256);
 }
 
-/// A record is believed no more than a request: it may be older than the rule, or not of this
-/// server's making.
+/// A record is checked like a request, because it may be older than the rule or of another program.
 #[test]
 fn redir_17_a_stored_line_break_does_not_reach_the_location() {
     for uri in [
@@ -385,8 +385,8 @@ fn redir_17_a_stored_line_break_does_not_reach_the_location() {
         let record =
             serde_json::to_string(&Client::public("app").redirect_uri(CALLBACK).build().unwrap())
                 .unwrap();
-        let (from, to) =
-            (serde_json::to_string(CALLBACK).unwrap(), serde_json::to_string(uri).unwrap());
+        let from = serde_json::to_string(CALLBACK).unwrap();
+        let to = serde_json::to_string(uri).unwrap();
         world.put(serde_json::from_str(&record.replace(&from, &to)).unwrap());
         for params in [
             ask(uri),

@@ -1,5 +1,5 @@
-//! I49: the host on the consent page is the host a browser goes to, and `code`, `state` and `iss`
-//! are parameters of their own at any registered URI.
+//! Property tests of I49: the host on the consent page is the host that a browser goes to, and
+//! `code`, `state` and `iss` are separate parameters at any registered URI.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ use crate::support::property::check;
 use crate::support::refused::{assert_page, refused};
 use crate::support::{CALLBACK, ISSUER, World, app};
 
-/// Hosts as they can be written, and as a browser writes them. `None`: no host at all.
+/// Hosts in various spellings, and as a browser spells them. `None` if there is no host.
 const SPELLINGS: &[(&str, Option<&str>)] = &[
     ("0127.0.0.1", Some("87.0.0.1")),
     ("0177.0.0.1", Some("127.0.0.1")),
@@ -75,7 +75,7 @@ fn build(uri: &str) -> Result<Client, ClientError> {
     Client::public("app").redirect_uri(uri).build()
 }
 
-/// The page of a client that registered this URI and asks for it.
+/// Returns the consent page of a client that registered and requests this URI.
 fn page(uri: &str) -> (World, ConsentPage) {
     let world = World::new();
     world.put(build(uri).unwrap_or_else(|error| panic!("{uri}: {error}")));
@@ -83,8 +83,8 @@ fn page(uri: &str) -> (World, ConsentPage) {
     (world, page)
 }
 
-/// The pairs of a query as the form decoder of the WHATWG URL standard reads them, written anew so
-/// that no shared mistake hides a fault.
+/// Returns the pairs of a query by the form decoder of the WHATWG URL standard, implemented again
+/// so that no shared mistake hides a fault.
 fn pairs(location: &str) -> Vec<(String, String)> {
     let decode = |text: &str| {
         let mut bytes = Vec::new();
@@ -112,8 +112,8 @@ fn pairs(location: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Asserts that the registered URI's own pairs come first and are what they were, and that these
-/// are the others, each once.
+/// Asserts that the pairs of the registered URI come first and unchanged, and that the other pairs
+/// are exactly these, each once.
 fn assert_added(location: &str, uri: &str, wanted: &[(&str, &str)]) -> Result<(), TestCaseError> {
     let own = pairs(uri);
     let all = pairs(location);
@@ -128,7 +128,7 @@ fn assert_added(location: &str, uri: &str, wanted: &[(&str, &str)]) -> Result<()
     Ok(())
 }
 
-/// URIs of every kind that can be registered, with queries that end and repeat in every way.
+/// Generates URIs of every kind that can be registered, with various and repeated queries.
 fn uris() -> impl Strategy<Value = String> {
     let begins = prop::sample::select(vec![
         "https://app.example/cb",
@@ -149,7 +149,7 @@ fn uris() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn i49_code_state_and_iss_are_parameters_of_their_own_at_any_registered_uri() {
+fn i49_code_state_and_iss_are_separate_parameters_at_any_registered_uri() {
     let seen = Cell::new(0);
     check(&uris(), |uri| {
         let client = build(&uri);
@@ -182,9 +182,9 @@ fn i49_code_state_and_iss_are_parameters_of_their_own_at_any_registered_uri() {
     assert_eq!(seen.get(), 256);
 }
 
-/// The inputs of the issue, and their neighbours.
+/// The reported inputs, and similar ones.
 #[test]
-fn i49_a_question_mark_in_the_query_swallows_no_code() {
+fn i49_a_question_mark_in_the_query_does_not_hide_the_code() {
     for query in ["?next=what?", "?next=what?&", "?what?", "??", "?a=b&", "?", "?a=b?c=d?", "?=?"] {
         let uri = format!("{CALLBACK}{query}");
         let (world, page) = page(&uri);
@@ -210,12 +210,13 @@ fn i49_a_host_is_registered_in_the_spelling_of_a_browser_only() {
             } else {
                 (RedirectUriError::HostSpelling, Reason::RegisteredUriHost)
             };
-            assert!(
-                matches!(build(&uri), Err(ClientError::RedirectUri { error: own, .. }) if own == error
-                    || right.is_none() && own == RedirectUriError::HostSpelling),
-                "{uri}: {:?}",
-                build(&uri)
-            );
+            let is_expected = match build(&uri) {
+                Err(ClientError::RedirectUri { error: own, .. }) => {
+                    own == error || right.is_none() && own == RedirectUriError::HostSpelling
+                }
+                _ => false,
+            };
+            assert!(is_expected, "{uri}: {:?}", build(&uri));
             if right.is_some() {
                 world.not_registered(&to(&[&uri]), "invalid_redirect_uri", reason);
             }
@@ -267,9 +268,9 @@ fn i49_the_page_names_the_host_a_browser_goes_to() {
     assert!(registered.get() > 50, "{} hosts were registered", registered.get());
 }
 
-/// A record can be older than the rule: such a URI leads nowhere.
+/// A record can be older than the rule: such a URI is not redirected to.
 #[test]
-fn i49_a_stored_host_in_another_spelling_is_a_page() {
+fn i49_a_stored_host_in_another_spelling_leads_to_a_page() {
     for (written, _) in SPELLINGS {
         let uri = format!("https://{written}/cb");
         let world = World::new();
@@ -302,7 +303,8 @@ fn i49_each_way_to_the_own_device_is_marked_on_the_page() {
     }
 }
 
-/// A private-use scheme proves as little as a loopback address: any application may claim it.
+/// A private-use scheme proves as little as a loopback address, because any application may claim
+/// it.
 #[test]
 fn i49_a_private_use_scheme_is_marked_as_loopback_is() {
     let named = PrivateUseSchemes::ReverseDomainAnd(vec!["cursor".to_owned()]);

@@ -1,7 +1,6 @@
-//! REDIR-01 to -09 and -18: which redirect URIs can be registered, and that a dangerous one in an
-//! older record leads nowhere.
-//!
-//! Judged by the client builder, in which every way of registration ends.
+//! Tests of REDIR-01 to -09 and -18: which redirect URIs can be registered, and that a dangerous
+//! URI in an older record is not used. They use the client builder, which every way of registration
+//! uses.
 
 use std::sync::Arc;
 
@@ -41,16 +40,17 @@ fn assert_not_registered(uri: &str, error: RedirectUriError) {
     );
 }
 
-/// The record with this text in place of another, as an older version or another program might have
-/// stored it.
+/// Returns the record with this text in place of another, as an older version or another program
+/// might have stored it.
 fn stored_as<R: Serialize + DeserializeOwned>(record: &R, from: &str, to: &str) -> R {
     let text = serde_json::to_string(record).unwrap();
-    let (from, to) = (serde_json::to_string(from).unwrap(), serde_json::to_string(to).unwrap());
+    let from = serde_json::to_string(from).unwrap();
+    let to = serde_json::to_string(to).unwrap();
     assert!(text.contains(&from), "{text}");
     serde_json::from_str(&text.replace(&from, &to)).unwrap()
 }
 
-/// Relative, or without what must follow the scheme.
+/// Relative URIs, and URIs without the part after the scheme.
 pub(crate) const RELATIVE: &[&str] = &[
     "/cb",
     "example.com/cb",
@@ -76,7 +76,7 @@ pub(crate) const FRAGMENTS: &[&str] = &[
     "com.example.app:/cb#x",
 ];
 
-/// `http`, and not to one of the three loopback hosts in their one spelling.
+/// `http` URIs of other hosts, and other spellings of the three loopback hosts.
 pub(crate) const INSECURE: &[&str] = &[
     "http://a.example/cb",
     "http://192.168.0.5/cb",
@@ -133,7 +133,7 @@ pub(crate) const WILDCARDS: &[&str] = &[
     "http://127.0.0.1:*/cb",
 ];
 
-/// The parameters that only a response adds.
+/// The parameters of a response.
 pub(crate) const RESERVED: &[&str] =
     &["code", "state", "iss", "error", "error_description", "error_uri"];
 
@@ -153,7 +153,7 @@ pub(crate) const DANGEROUS: &[&str] = &[
     "intent",
 ];
 
-/// The scheme in lower, upper and mixed case.
+/// Returns the scheme in lower, upper and mixed case.
 pub(crate) fn spellings(scheme: &str) -> [String; 3] {
     let mixed =
         scheme.char_indices().map(|(i, c)| if i % 2 == 0 { c.to_ascii_uppercase() } else { c });
@@ -217,10 +217,11 @@ fn redir_05_dangerous_schemes_are_refused_whatever_the_rules_say() {
 }
 
 #[test]
-fn redir_05_a_stored_dangerous_uri_is_a_page() {
+fn redir_05_a_stored_dangerous_uri_leads_to_a_page() {
     for scheme in DANGEROUS {
         for spelling in spellings(scheme) {
-            let (world, uri) = (World::new(), format!("{spelling}:alert(1)"));
+            let world = World::new();
+            let uri = format!("{spelling}:alert(1)");
             world.put(stored_as(&app(), CALLBACK, &uri));
             let asks = [
                 Params::authorize().set("redirect_uri", &uri),
@@ -242,7 +243,7 @@ fn redir_05_a_stored_dangerous_uri_is_a_page() {
     }
 }
 
-/// workers-oauth-provider#97: the list of schemes was passed by letter case, white space and
+/// workers-oauth-provider#97: the list of schemes could be bypassed by letter case, white space and
 /// control characters.
 #[test]
 fn ghsa_workers_97_scheme_in_any_case_or_with_control_characters() {
@@ -277,11 +278,12 @@ fn ghsa_workers_97_scheme_in_any_case_or_with_control_characters() {
     }
 }
 
-/// better-auth, CVE-2026-67333: a `javascript:` URI that was stored once was navigated to from the
-/// consent page's origin.
+/// better-auth, CVE-2026-67333: a stored `javascript:` URI was opened in the origin of the consent
+/// page.
 #[test]
-fn cve_2026_67333_the_consent_page_navigates_to_no_stored_script() {
-    let (world, script) = (World::new(), "javascript:alert(1)");
+fn cve_2026_67333_the_consent_page_does_not_open_a_stored_script() {
+    let world = World::new();
+    let script = "javascript:alert(1)";
     let ticket = world.page(&Params::authorize()).into_ticket();
     let stored = world.grants().remove(0);
     let grant: Grant = stored_as(&*stored.record, CALLBACK, script);
@@ -331,7 +333,7 @@ fn redir_06_private_use_schemes_are_reversed_domain_names() {
 }
 
 #[test]
-fn redir_07_userinfo_and_strange_characters_are_refused() {
+fn redir_07_userinfo_and_invalid_characters_are_refused() {
     for uri in USERINFO {
         assert_not_registered(uri, E::Userinfo);
     }
@@ -375,7 +377,7 @@ fn redir_08_there_are_no_wildcards() {
 }
 
 #[test]
-fn redir_09_the_query_holds_no_parameter_of_the_response() {
+fn redir_09_the_query_has_no_parameter_of_the_response() {
     for name in RESERVED {
         for query in [
             format!("{name}=1"),

@@ -1,5 +1,5 @@
-//! REDIR-01 to -09 and -18 at the registration endpoint: what the builder refuses is refused over
-//! the wire, and nothing comes of it.
+//! Tests of REDIR-01 to -09 and -18 at the registration endpoint: it refuses what the builder
+//! refuses, and writes nothing.
 
 use grantcore::{PrivateUseSchemes, Reason, RedirectRules, RedirectUriError, RegistrationRules};
 use serde_json::json;
@@ -14,8 +14,8 @@ use crate::support::refused::{assert_page, refused};
 use crate::support::{CALLBACK, World, policy};
 use RedirectUriError as E;
 
-/// Asserts that no such URI is registered: alone it is refused, and among good ones it is left out
-/// and named in the event. A dangerous scheme is refused wherever it stands.
+/// Asserts that this URI cannot be registered: alone it is refused; with valid ones it is dropped,
+/// and the event names it. A dangerous scheme is refused in both cases.
 #[track_caller]
 fn assert_uri_refused(world: &World, uri: &str, error: RedirectUriError) {
     let reason = Reason::from(error);
@@ -38,7 +38,11 @@ fn assert_uri_refused(world: &World, uri: &str, error: RedirectUriError) {
 
 #[track_caller]
 fn assert_uri_registers(world: &World, uri: &str) {
-    assert_eq!(world.registered(&to(&[uri]))["redirect_uris"], json!([uri]), "told as it was sent");
+    assert_eq!(
+        world.registered(&to(&[uri]))["redirect_uris"],
+        json!([uri]),
+        "the URI is returned unchanged"
+    );
 }
 
 #[test]
@@ -94,8 +98,8 @@ fn redir_05_no_registered_uri_is_dangerous() {
     }
 }
 
-/// workers-oauth-provider#97, and better-auth's CVE-2026-67333: the list of schemes was passed by
-/// letter case and control characters.
+/// workers-oauth-provider#97 and better-auth's CVE-2026-67333: the list of schemes could be
+/// bypassed by letter case and control characters.
 #[test]
 fn ghsa_workers_97_no_script_is_registered_in_any_spelling() {
     let world = World::open();
@@ -138,7 +142,7 @@ fn redir_06_a_registered_scheme_is_a_reversed_domain_name() {
 }
 
 #[test]
-fn redir_07_a_registered_uri_disguises_nothing() {
+fn redir_07_a_registered_uri_has_no_misleading_part() {
     let world = World::open();
     for uri in USERINFO {
         assert_uri_refused(&world, uri, E::Userinfo);
@@ -158,7 +162,7 @@ fn redir_07_a_registered_uri_disguises_nothing() {
 }
 
 #[test]
-fn redir_08_a_registered_uri_is_no_pattern() {
+fn redir_08_a_registered_uri_is_not_a_pattern() {
     let world = World::open();
     for uri in WILDCARDS {
         let port = uri.contains(":*");
@@ -194,9 +198,9 @@ fn redir_18_ten_uris_are_registered_and_each_once() {
     assert_eq!(world.registered(&to(&twice))["redirect_uris"], json!(&uris[..10]));
 }
 
-/// B2: all of them unusable, the first one is named.
+/// B2: if all URIs are unusable, the first one is named.
 #[test]
-fn redir_07_of_unusable_uris_alone_the_first_is_named() {
+fn redir_07_the_first_of_several_unusable_uris_is_named() {
     let world = World::open();
     for (uris, reason) in [
         (["http://a.example/cb", "/cb"], Reason::RegisteredUriInsecure),
@@ -208,7 +212,7 @@ fn redir_07_of_unusable_uris_alone_the_first_is_named() {
     }
 }
 
-/// What is left out takes no place of what is registered.
+/// A dropped URI does not count.
 #[test]
 fn redir_18_only_usable_uris_are_counted() {
     let world = World::open();

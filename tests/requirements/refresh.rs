@@ -1,4 +1,4 @@
-//! REFRESH: rotation, replay, and what ends a family (OAuth 2.1 §4.3).
+//! Tests of REFRESH: rotation, replay, and the end of a family (OAuth 2.1 §4.3).
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::support::{
     Answered, CALLBACK, Granted, MCP, T, World, app, json, param, policy, seeded, user,
 };
 
-/// A world with a replay window of 30 seconds.
+/// Returns a world with a replay window of 30 seconds.
 fn windowed() -> World {
     World::with(policy().replay_window(Duration::from_secs(30)))
 }
@@ -75,10 +75,10 @@ fn refresh_03_a_rotated_token_revokes_the_family() {
     }
 }
 
-/// Scope, resource, standing and idle time are judged of the current token only, or a bad scope
-/// would shield a thief.
+/// Scope, resource, status and idle time are checked for the current token only. Otherwise a bad
+/// scope would shield a thief.
 #[test]
-fn refresh_03_a_replay_is_one_whatever_else_is_wrong_with_it() {
+fn refresh_03_a_replay_with_further_faults_is_a_replay() {
     type Spoil = fn(&World, Params) -> Params;
     let spoilt: [Spoil; 4] = [
         |_, params| params.set("scope", "admin"),
@@ -106,7 +106,7 @@ fn refresh_03_a_replay_is_one_whatever_else_is_wrong_with_it() {
 }
 
 #[test]
-fn refresh_04_a_revoked_family_stays_dead() {
+fn refresh_04_a_revoked_family_stays_revoked() {
     let world = windowed();
     let code = world.code(&Params::authorize());
     let first = Granted::of(&world.token(&Params::redeem(&code)));
@@ -134,7 +134,7 @@ fn refresh_04_a_revoked_family_stays_dead() {
 /// A restart reset the times of revocation, and revoked refresh tokens worked again. Here the
 /// record alone decides.
 #[test]
-fn cve_2026_9802_a_restart_forgets_no_revocation() {
+fn cve_2026_9802_a_revocation_survives_a_restart() {
     let world = World::new();
     let first = world.tokens();
     let second = world.refreshed(first.refresh());
@@ -215,7 +215,7 @@ fn refresh_08_a_narrowed_access_token_does_not_narrow_the_family() {
 }
 
 #[test]
-fn refresh_09_the_resources_are_the_consented_ones_or_some_of_them() {
+fn refresh_09_the_resources_are_within_the_consent() {
     const FILES: &str = "https://files.example/";
     let world =
         World::with(policy().resource(FILES, "read").resource("https://third.example/", "read"));
@@ -262,7 +262,7 @@ fn refresh_10_an_unused_token_expires_after_thirty_days() {
     }
 }
 
-/// Rotated every twenty days, the consent having been given 300 s after the page was made.
+/// Refreshes every twenty days. The consent is given 300 s after the page was made.
 fn rotated_until(world: &World, days: u64) -> Granted {
     let ticket = world.page(&Params::authorize()).into_ticket();
     world.at(300);
@@ -325,7 +325,7 @@ fn refresh_12_grant_client_and_account_must_be_active() {
 }
 
 #[test]
-fn refresh_13_a_request_that_fails_leaves_the_token_as_it_is() {
+fn refresh_13_a_failed_request_leaves_the_token_unchanged() {
     let world = World::new();
     let request = Params::authorize().by_web();
     let mut token = Granted::of(&world.token(&Params::redeem(&world.code(&request)).by_web()));
@@ -367,8 +367,8 @@ fn refresh_13_a_request_that_fails_leaves_the_token_as_it_is() {
     assert!(world.works(&Granted::of(&world.token(&refresh(&token))).access));
 }
 
-/// Sends each of these credentials, as it is and dressed up as each kind, to wherever it does not
-/// belong.
+/// Sends each of these credentials, unchanged and with the prefix of each other kind, to the wrong
+/// places.
 fn mix_up(world: &World, credentials: &[&str]) {
     for text in credentials {
         for prefix in ["gct_", "gac_", "gat_", "grt_"] {
@@ -398,25 +398,25 @@ fn refresh_15_the_kinds_of_credential_are_never_mixed_up() {
     let world =
         World::with(policy().limits(Limits::default().with_token_requests_per_minute(1000)));
     let ticket = world.page(&Params::authorize()).into_ticket();
-    // The right length and the right grant, but the grant has no refresh token yet.
-    let early = format!(
+    // The token has the right length and grant, but the grant has no refresh token yet.
+    let unissued = format!(
         "grt_{}",
         URL_SAFE_NO_PAD
             .encode([world.grants()[0].record.id().as_bytes().as_slice(), &[7; 64]].concat())
     );
     mix_up(&world, &[&ticket]);
-    world.invalid_grant(&Params::refresh(&early), Reason::RefreshUnknown);
+    world.invalid_grant(&Params::refresh(&unissued), Reason::RefreshUnknown);
     let code =
         param(&world.decide(&ticket, Choice::Allow).unwrap().into_location(), "code").unwrap();
     mix_up(&world, &[&ticket, &code]);
-    world.invalid_grant(&Params::refresh(&early), Reason::RefreshUnknown);
+    world.invalid_grant(&Params::refresh(&unissued), Reason::RefreshUnknown);
     let tokens = Granted::of(&world.token(&Params::redeem(&code)));
     assert_eq!(world.decide(&ticket, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
     mix_up(&world, &[&code, &tokens.access, tokens.refresh()]);
     assert!(world.works(&tokens.access) && world.works(&world.refreshed(tokens.refresh()).access));
 }
 
-/// Wrong family: a forgery that changes nothing, so that whoever knows the id of a grant cannot end
+/// A forged family secret changes nothing, so that knowing the id of a grant is not enough to end
 /// it.
 #[test]
 fn refresh_15_both_secrets_have_256_bits_and_a_forgery_changes_nothing() {
@@ -449,7 +449,7 @@ fn refresh_15_both_secrets_have_256_bits_and_a_forgery_changes_nothing() {
 }
 
 #[test]
-fn refresh_16_refreshing_works_before_and_after_expiry_and_leaves_the_earlier_token() {
+fn refresh_16_a_refresh_before_or_after_expiry_keeps_the_earlier_token() {
     let world = World::new();
     let first = world.tokens();
     world.at(10);
@@ -471,8 +471,8 @@ fn refresh_16_as_an_option_the_earlier_token_ends() {
     assert!(!world.works(&first.access) && world.works(&second.access));
 }
 
-/// The host reports a security event by raising the account's epoch: all that was granted before is
-/// over.
+/// The host reports a security event by raising the epoch of the account, which ends all earlier
+/// grants.
 #[test]
 fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     let world = World::new();
@@ -483,7 +483,8 @@ fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     };
     let location = world.server.consent(&page, bob, Choice::Allow).unwrap().into_location();
     let bobs = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
-    let (one, two) = (world.tokens(), world.tokens());
+    let one = world.tokens();
+    let two = world.tokens();
     world.store.inner.put_account(Subject::new("alice"), Account { epoch: 1, ..Account::ACTIVE });
     for tokens in [&one, &two] {
         world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantEnded);

@@ -1,5 +1,5 @@
-//! REFRESH: the replay window, and many at once (OAuth 2.1 §4.3.1). The rules are those of the
-//! decision table.
+//! Tests of REFRESH: the replay window and parallel requests (OAuth 2.1 §4.3.1), by the rules of
+//! the decision table.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::steps::form;
 use crate::support::store::Fault;
 use crate::support::{Granted, World, entropy, json, policy};
 
-/// A world with a replay window of 30 seconds.
+/// Returns a world with a replay window of 30 seconds.
 fn windowed() -> World {
     World::with(policy().replay_window(Duration::from_secs(30)))
 }
@@ -27,7 +27,7 @@ fn refresh_05_by_default_there_is_no_window() {
 }
 
 #[test]
-fn refresh_05_inside_the_window_the_answer_is_the_same() {
+fn refresh_05_inside_the_window_the_response_is_the_same() {
     let world = windowed();
     let first = world.tokens();
     world.at(100);
@@ -52,7 +52,7 @@ fn refresh_05_inside_the_window_the_answer_is_the_same() {
 }
 
 #[test]
-fn refresh_05_inside_the_window_a_bad_request_is_refused_and_nothing_else() {
+fn refresh_05_inside_the_window_a_bad_request_is_only_refused() {
     let world = windowed();
     let first = world.tokens();
     let second = world.refreshed(first.refresh());
@@ -97,8 +97,8 @@ fn refresh_05_a_successor_that_was_rotated_inside_the_window_supersedes() {
     world.dead(&third.access, Reason::TokenRevoked);
 }
 
-/// The redemption opens a window like a rotation does: for as long, no token of the family but the
-/// current one ends it.
+/// A redemption opens a window like a rotation. Within it, only the current token of the family can
+/// end the grant.
 #[test]
 fn refresh_05_a_redemption_opens_a_window_too() {
     let world = windowed();
@@ -119,7 +119,7 @@ fn refresh_05_a_redemption_opens_a_window_too() {
 }
 
 #[test]
-fn refresh_05_a_window_that_could_not_be_kept_does_not_build() {
+fn refresh_05_a_window_that_is_too_long_does_not_build() {
     let build = |seconds| policy().replay_window(Duration::from_secs(seconds)).build().map(|_| ());
     let seconds = Duration::from_secs;
     let longer = PolicyError::ReplayWindow {
@@ -139,9 +139,9 @@ fn refresh_05_a_window_that_could_not_be_kept_does_not_build() {
     assert_eq!(idle.build().map(|_| ()), Err(as_long));
 }
 
-/// A commit that landed while its acknowledgement was lost is what the window is for.
+/// The commit is applied and its acknowledgement is lost. The window serves this case.
 #[test]
-fn refresh_13_after_a_lost_acknowledgement_the_window_gives_the_answer() {
+fn refresh_13_after_a_lost_acknowledgement_the_window_repeats_the_response() {
     let world = windowed();
     let token = world.tokens();
     world.unavailable(&Params::refresh(token.refresh()), Fault::Unacknowledged);
@@ -177,23 +177,23 @@ fn refresh_14_inside_the_window_all_get_one_successor() {
     }
 }
 
-/// Concurrent refreshes forked a family. Here two that read the same record leave one token that
-/// can advance it.
+/// Parallel refreshes forked a family. Here two requests that read the same record leave one token
+/// that can advance it.
 #[test]
 fn ghsa_392p_2q2v_4372_a_token_read_twice_has_one_successor() {
     for (world, lost) in [(windowed(), None), (World::new(), Some(Reason::RefreshReused))] {
         let body = Params::refresh(world.tokens().refresh()).encode();
         let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
         let moment = |seed| world.moment(entropy(seed));
-        let (one, other) =
-            (world.decision(&request, &moment(1)), world.decision(&request, &moment(2)));
+        let one = world.decision(&request, &moment(1));
+        let other = world.decision(&request, &moment(2));
         assert_eq!(world.store.commit(one.write().unwrap()), Ok(Commit::Done));
         assert_eq!(world.store.commit(other.write().unwrap()), Ok(Commit::Conflict));
         assert!(other.settle(Commit::Conflict).is_none());
         let anew = world.decision(&request, &moment(2).again(world.now()));
         assert_eq!(anew.write().is_some(), lost.is_some());
-        let (first, second) =
-            (one.settle(Commit::Done).unwrap().outcome, anew.settle(Commit::Done).unwrap().outcome);
+        let first = one.settle(Commit::Done).unwrap().outcome;
+        let second = anew.settle(Commit::Done).unwrap().outcome;
         match lost {
             Some(reason) => assert_eq!(second.unwrap_err().reason(), reason),
             None => assert_eq!(
@@ -204,8 +204,8 @@ fn ghsa_392p_2q2v_4372_a_token_read_twice_has_one_successor() {
     }
 }
 
-/// I17: what looks like a replay when decided again may be this request's own commit come late; a
-/// retry settles it.
+/// I17: an apparent replay in a second decision may be the request's own delayed commit. A retry
+/// resolves it.
 #[test]
 fn refresh_14_a_request_decided_again_revokes_nothing_under_a_window() {
     let world = windowed();
@@ -224,10 +224,10 @@ fn refresh_14_a_request_decided_again_revokes_nothing_under_a_window() {
     world.invalid_grant(&Params::refresh(first.refresh()), Reason::RefreshReused);
 }
 
-/// A commit that landed though the store reported a conflict is found again by its own salt, with
-/// and without a window.
+/// A commit that was applied and reported as a conflict is recognized by its own salt, with and
+/// without a window.
 #[test]
-fn refresh_14_a_requests_own_commit_is_no_replay() {
+fn refresh_14_a_requests_own_commit_does_not_count_as_a_replay() {
     for world in [World::new(), windowed()] {
         let first = world.tokens();
         world.store.fail([Fault::AppliedThenConflict]);

@@ -1,4 +1,5 @@
-//! RS-01 to -04, -06 to -08 and -17: what a protected resource lets through, and how it says no.
+//! Tests of RS-01 to -04, -06 to -08 and -17: the calls that a protected resource accepts, and its
+//! refusals.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(crate) fn with_request(world: &World, incoming: &RequestParts<'_>) -> Result
     world.server.check_request(incoming, &needs(world.server.policy(), 0, "")).outcome()
 }
 
-pub(crate) fn told(world: &World, outcome: Result<Access, Refusal>) -> Reply {
+pub(crate) fn refusal_reply(world: &World, outcome: Result<Access, Refusal>) -> Reply {
     outcome.expect_err("refused").reply(world.server.policy())
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn refused(
     error: &str,
     reason: Reason,
 ) {
-    let reply = told(world, outcome);
+    let reply = refusal_reply(world, outcome);
     assert_eq!((reply.status, world.reason()), (status, Some(reason)));
     assert_eq!(json(&reply)["error"], error);
     let header = reply.header("www-authenticate").unwrap();
@@ -55,7 +56,7 @@ pub(crate) fn refused(
 }
 
 #[test]
-fn rs_01_the_scheme_is_read_in_any_case_and_with_any_spaces() {
+fn rs_01_the_scheme_is_accepted_in_any_case_and_with_any_spaces() {
     let world = World::new();
     let token = world.tokens().access;
     for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  ", "Bearer    "] {
@@ -80,7 +81,7 @@ fn rs_02_without_credentials_there_is_a_challenge_and_no_error() {
         Authorization::One(b"DPoP x"),
         Authorization::One(b""),
     ] {
-        let reply = told(&world, with_header(&world, authorization, &["read", "write"]));
+        let reply = refusal_reply(&world, with_header(&world, authorization, &["read", "write"]));
         assert_eq!((reply.status, &*reply.body, reply.header("content-type")), (401, "", None));
         let header = reply.header("www-authenticate").unwrap();
         assert_eq!(
@@ -89,7 +90,7 @@ fn rs_02_without_credentials_there_is_a_challenge_and_no_error() {
         );
         assert_eq!(world.reason(), Some(Reason::TokenMissing));
     }
-    let any = told(&world, with_header(&world, Authorization::None, &[]));
+    let any = refusal_reply(&world, with_header(&world, Authorization::None, &[]));
     assert!(
         any.header("www-authenticate").unwrap().ends_with("scope=\"read write\""),
         "the resource's own scopes"
@@ -129,7 +130,7 @@ fn rs_04_a_token_in_the_query_is_not_looked_at() {
     let query = format!("access_token={token}");
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let reply = told(&world, with_request(&world, &incoming));
+    let reply = refusal_reply(&world, with_request(&world, &incoming));
     assert_eq!((reply.status, &*reply.body, world.reason()), (401, "", Some(Reason::TokenMissing)));
     let header = format!("Bearer {token}");
     let good = RequestParts {
@@ -142,9 +143,9 @@ fn rs_04_a_token_in_the_query_is_not_looked_at() {
     refused(&world, with_request(&world, &bad), 401, "invalid_token", Reason::TokenUnknown);
 }
 
-/// Every way a token can be dead, each with its own reason and all with one answer.
+/// The causes of an invalid token. Each has its own reason, and all have the same response.
 #[test]
-fn rs_06_every_dead_token_is_an_invalid_token_and_the_operator_knows_why() {
+fn rs_06_every_dead_token_is_an_invalid_token_with_its_own_reason() {
     type Death = (Reason, fn(&World, &Granted));
     let deaths: [Death; 11] = [
         (Reason::TokenExpired, |world, _| world.at(3600)),
@@ -201,7 +202,7 @@ fn revoke(world: &World, token: &str) {
 }
 
 #[test]
-fn rs_06_a_client_that_deleted_itself_is_no_more_and_a_suspension_that_is_lifted_was_none() {
+fn rs_06_a_deleted_client_is_final_and_a_lifted_suspension_is_not() {
     let world = World::open();
     let own = world.own(&metadata());
     let tokens = world.tokens_of(&own.id);
@@ -218,10 +219,10 @@ fn rs_06_a_client_that_deleted_itself_is_no_more_and_a_suspension_that_is_lifted
 }
 
 #[test]
-fn rs_07_every_401_leads_to_the_resources_document_and_from_there_here() {
+fn rs_07_every_401_leads_to_the_resource_metadata_and_to_this_server() {
     let world = World::new();
     for outcome in [with_header(&world, Authorization::None, &[]), world.check("x", &[])] {
-        let reply = told(&world, outcome);
+        let reply = refusal_reply(&world, outcome);
         assert_eq!(reply.headers.iter().filter(|(name, _)| *name == "www-authenticate").count(), 1);
         let (first, url) = challenge(reply.header("www-authenticate").unwrap()).remove(0);
         assert_eq!(first, "resource_metadata");
@@ -264,7 +265,7 @@ fn rs_08_a_token_for_another_resource_is_refused() {
 }
 
 #[test]
-fn rs_17_the_host_learns_who_calls_for_whom_and_never_the_token() {
+fn rs_17_the_host_gets_client_and_user_and_never_the_token() {
     let world = World::new();
     let code = world.code(&Params::authorize().set("scope", "read write"));
     let tokens = Granted::of(&world.token(&Params::redeem(&code)));
@@ -281,8 +282,7 @@ fn rs_17_the_host_learns_who_calls_for_whom_and_never_the_token() {
     assert_eq!(crate::store_secrets::found(&shown, &secrets), [""; 0]);
 }
 
-/// A client that runs for a machine is not what this server has; whoever calls, a user stands
-/// behind it.
+/// There are no tokens for a client without a user, so the subject of a token is never a client.
 #[test]
 fn rs_17_a_subject_is_never_a_client() {
     let world = World::new();

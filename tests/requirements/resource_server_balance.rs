@@ -1,5 +1,5 @@
-//! RS-13 to -16: what is judged in which order, and who pays. And what each operation asks of the
-//! store.
+//! Tests of RS-13 to -16: the order of the checks, and the balance; and the store calls of each
+//! operation.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -40,8 +40,7 @@ pub(crate) fn refused(
 }
 
 #[test]
-fn rs_13_the_credential_comes_first_then_the_token_then_who_is_behind_it_then_where_how_far_and_who_pays()
- {
+fn rs_13_the_order_is_syntax_token_client_account_resource_scope_balance() {
     let world =
         World::with(policy().resource("https://files.example", "read").default_resource(MCP));
     let code = world.code(&Params::authorize().and("resource", "https://files.example"));
@@ -65,7 +64,7 @@ fn rs_13_the_credential_comes_first_then_the_token_then_who_is_behind_it_then_wh
 }
 
 #[test]
-fn rs_14_without_balance_a_billed_call_is_402_and_the_token_is_untouched() {
+fn rs_14_a_billed_call_without_balance_is_402_and_the_token_stays_valid() {
     let world = World::new();
     let tokens = world.tokens();
     balance(&world, Balance::Insufficient);
@@ -83,9 +82,9 @@ fn rs_14_without_balance_a_billed_call_is_402_and_the_token_is_untouched() {
     world.refreshed(tokens.refresh());
 }
 
-/// Hosts that load by themselves may leave it out.
+/// A host that loads records itself may leave the balance out.
 #[test]
-fn rs_14_a_balance_that_nobody_knows_does_not_suffice() {
+fn rs_14_an_unknown_balance_does_not_suffice() {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     let needs = needs(world.server.policy(), 0, "");
@@ -107,7 +106,7 @@ fn rs_14_a_balance_that_nobody_knows_does_not_suffice() {
 }
 
 #[test]
-fn rs_14_a_balance_that_cannot_be_read_is_neither_enough_nor_too_little() {
+fn rs_14_a_balance_that_cannot_be_read_is_a_storage_failure() {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     let needs = needs(world.server.policy(), 0, "");
@@ -122,7 +121,7 @@ fn rs_14_a_balance_that_cannot_be_read_is_neither_enough_nor_too_little() {
     assert!(check(&billed).is_ok());
 }
 
-/// A store that knows of no balances.
+/// A store without balances.
 struct Free<'a>(&'a MemoryStore);
 
 impl Store for Free<'_> {
@@ -151,7 +150,7 @@ impl Store for Free<'_> {
 }
 
 #[test]
-fn rs_14_where_there_are_no_balances_every_call_can_be_paid() {
+fn rs_14_without_balances_every_call_is_accepted() {
     let world = World::new();
     let header = format!("Bearer {}", world.tokens().access);
     balance(&world, Balance::Insufficient);
@@ -171,7 +170,7 @@ fn rs_14_where_there_are_no_balances_every_call_can_be_paid() {
 }
 
 #[test]
-fn rs_15_a_low_balance_is_a_warning_and_no_refusal() {
+fn rs_15_a_low_balance_is_a_warning() {
     let world = World::new();
     let token = world.tokens().access;
     balance(&world, Balance::Low { left: 3 });
@@ -183,7 +182,7 @@ fn rs_15_a_low_balance_is_a_warning_and_no_refusal() {
 }
 
 #[test]
-fn rs_16_the_balance_is_the_accounts_whichever_client_calls() {
+fn rs_16_all_clients_share_the_balance_of_the_account() {
     let world = World::new();
     world.put(Client::public("other").redirect_uri("https://app.example/cb").build().unwrap());
     let code = world.code(&Params::authorize().set("client_id", "other"));
@@ -191,23 +190,23 @@ fn rs_16_the_balance_is_the_accounts_whichever_client_calls() {
     let own = world.tokens();
     for verdict in [Balance::Insufficient, Balance::Low { left: 1 }, Balance::Sufficient] {
         balance(&world, verdict);
-        let told = [&own, &others]
+        let outcomes = [&own, &others]
             .map(|tokens| pay(&world, &tokens.access, &[]).map(|access| access.warnings().next()));
-        let told = told.map(|outcome| outcome.map_err(|refusal| refusal.reason()));
-        assert_eq!(told[0], told[1]);
+        let outcomes = outcomes.map(|outcome| outcome.map_err(|refusal| refusal.reason()));
+        assert_eq!(outcomes[0], outcomes[1]);
     }
-    // It is asked for only where something is to be paid, and then by the account's name alone.
+    // The balance is loaded only for a billed call, and by the name of the account alone.
     world.store.calls();
     assert!(world.works(&own.access));
     assert!(!world.store.calls().contains(&"balance"));
     assert!(pay(&world, &own.access, &[]).is_ok());
     assert_eq!(world.store.calls(), ["grant", "client", "account", "balance"]);
-    // Another's balance is another's.
+    // Accounts do not share a balance.
     world.store.inner.put_balance(Subject::new("bob"), Balance::Insufficient);
     assert!(pay(&world, &own.access, &[]).is_ok());
 }
 
-/// Nothing in it waits, so polling it once is enough.
+/// The future does not wait, so one poll is enough.
 pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -215,7 +214,7 @@ pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Whoever else the request names, and through whatever pointer the store is reached.
+/// The request also names another client, and the store is used through each kind of pointer.
 #[test]
 fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
     let world = World::new();
@@ -234,20 +233,20 @@ fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
         one
     };
     assert_eq!(found(&keys(grant, true)), Some(Balance::Low { left: 7 }));
-    assert_eq!(found(&keys(grant, false)), None, "it was not asked for");
+    assert_eq!(found(&keys(grant, false)), None, "the balance was not requested");
     assert_eq!(found(&keys(None, true)), None, "there is no grant, so nobody pays");
     let shared = Arc::new(MemoryStore::new());
     shared.put_balance(Subject::new("bob"), Balance::Insufficient);
-    let told = [
+    let outcomes = [
         Accounts::balance(&&*shared, "bob").unwrap(),
         Accounts::balance(&shared, "bob").unwrap(),
         ready(grantcore::Accounts::balance(&shared, "bob")).unwrap(),
     ];
-    assert_eq!(told, [Balance::Insufficient; 3]);
+    assert_eq!(outcomes, [Balance::Insufficient; 3]);
 }
 
-/// What each operation asks of the store when nobody is in its way: one read of each record, and at
-/// most one write.
+/// The store calls of each operation without contention: one read of each record, and at most one
+/// write.
 #[test]
 fn l2_each_operation_reads_each_record_once_and_writes_once() {
     let world = World::with(policy().revocation(grantcore::RevocationRules::default()));

@@ -1,16 +1,16 @@
-//! RS-10 and -12: what a challenge names, and that it reads back.
+//! Tests of RS-10 and -12: the contents of a challenge, and that it parses.
 
 use std::collections::BTreeSet;
 
 use grantcore::{NeedsError, Reason, Scope, ScopeInfo};
 use proptest::prelude::*;
 
-use crate::resource_server::told;
+use crate::resource_server::refusal_reply;
 use crate::support::params::Params;
 use crate::support::property::check as property;
 use crate::support::{Granted, MCP, World, json, policy};
 
-/// The parameters of a `Bearer` challenge, in their order.
+/// Returns the parameters of a `Bearer` challenge, in order.
 pub(crate) fn challenge(header: &str) -> Vec<(String, String)> {
     let mut rest = header.strip_prefix("Bearer ").unwrap();
     let mut found = Vec::new();
@@ -28,10 +28,10 @@ fn names(header: &str) -> Vec<String> {
 }
 
 #[test]
-fn rs_10_a_missing_scope_is_403_and_names_all_that_is_needed_once() {
+fn rs_10_a_missing_scope_is_403_and_names_each_needed_scope_once() {
     let world = World::new();
     let token = world.tokens().access;
-    let reply = told(&world, world.check(&token, &["read", "write", "read", "admin"]));
+    let reply = refusal_reply(&world, world.check(&token, &["read", "write", "read", "admin"]));
     assert_eq!((reply.status, world.reason()), (403, Some(Reason::ScopeInsufficient)));
     assert_eq!(json(&reply)["error"], "insufficient_scope");
     let header = reply.header("www-authenticate").unwrap();
@@ -43,7 +43,7 @@ fn rs_10_a_missing_scope_is_403_and_names_all_that_is_needed_once() {
     assert!(world.check(&granted.access, &["read", "write", "admin"]).is_ok(), "after the step-up");
 }
 
-/// What a host may ask for: scope tokens, some of them twice, and what is none.
+/// Generates needed scopes: scope tokens, some of them repeated, and invalid ones.
 fn needed() -> impl Strategy<Value = Vec<String>> {
     let token =
         prop_oneof![any::<String>(), "[a-c]", "[!#-\\[\\]-~]{1,3}", "[a-b\"\\\\ \r\n]{0,3}"];
@@ -76,7 +76,7 @@ fn rs_12_a_challenge_reads_back_whatever_the_host_asks_for() {
         }
         let scopes: Vec<_> = texts.iter().copied().filter(|text| are_tokens(text)).collect();
         let token = world.tokens().access;
-        let reply = told(&world, world.check(if known { &token } else { "x" }, &scopes));
+        let reply = refusal_reply(&world, world.check(if known { &token } else { "x" }, &scopes));
         let header = reply.header("www-authenticate").unwrap();
         prop_assert!(header.bytes().all(|b| (0x20..0x7f).contains(&b)));
         let parameters = challenge(header);
@@ -128,7 +128,7 @@ fn rs_12_what_is_no_scope_token_is_not_named() {
                 continue;
             }
         };
-        let reply = told(&world, world.check(&token, needed));
+        let reply = refusal_reply(&world, world.check(&token, needed));
         let parameters = challenge(reply.header("www-authenticate").unwrap());
         assert_eq!(reply.status, 403);
         assert_eq!(parameters.last().unwrap(), &("scope".to_owned(), scope.to_owned()));

@@ -1,10 +1,10 @@
-//! RS-05, -09, -11 and the options of RS-02, -06 and -07: what of the check an operator may choose.
+//! Tests of RS-05, -09, -11 and the options of RS-02, -06 and -07: the settings of the check.
 
 use grantcore::{
     Authorization, CheckRules, FromStore, MemoryStore, PolicyError, Reason, RequestParts, Subject,
 };
 
-use crate::resource_server::{METADATA, refused, told, with_header, with_request};
+use crate::resource_server::{METADATA, refusal_reply, refused, with_header, with_request};
 use crate::resource_server_balance::ready;
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -15,7 +15,7 @@ fn rs_02_as_an_option_the_body_says_invalid_token_all_the_same() {
     let world = World::with(
         policy().check_rules(CheckRules::default().with_body_error_without_token(true)),
     );
-    let reply = told(&world, with_header(&world, Authorization::None, &[]));
+    let reply = refusal_reply(&world, with_header(&world, Authorization::None, &[]));
     assert_eq!((reply.status, json(&reply)["error"].as_str()), (401, Some("invalid_token")));
     assert!(
         !reply.header("www-authenticate").unwrap().contains("error"),
@@ -29,10 +29,14 @@ fn rs_02_as_an_option_the_body_says_invalid_token_all_the_same() {
 }
 
 #[test]
-fn rs_05_a_token_in_the_body_counts_only_if_the_policy_says_so() {
+fn rs_05_a_token_in_the_body_counts_only_if_the_policy_allows_it() {
     let world = World::new();
     let body = format!("access_token={}", world.tokens().access);
-    assert_eq!(told(&world, with_request(&world, &form(&body))).body, "", "as if there were none");
+    assert_eq!(
+        refusal_reply(&world, with_request(&world, &form(&body))).body,
+        "",
+        "a token in the body does not count"
+    );
     assert_eq!(world.reason(), Some(Reason::TokenMissing));
     let world = World::with(policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
     let token = world.tokens().access;
@@ -51,7 +55,7 @@ fn rs_05_a_token_in_the_body_counts_only_if_the_policy_says_so() {
         RequestParts { body: b"access_token", ..form(&body) },
         RequestParts { body: b"a=%zz", ..form(&body) },
     ] {
-        assert_eq!(told(&world, with_request(&world, &spoilt)).status, 401);
+        assert_eq!(refusal_reply(&world, with_request(&world, &spoilt)).status, 401);
         assert_eq!(world.reason(), Some(Reason::TokenMissing));
     }
     let header = format!("Bearer {token}");
@@ -83,11 +87,12 @@ fn rs_05_a_token_in_the_body_counts_only_if_the_policy_says_so() {
 }
 
 #[test]
-fn rs_05_the_server_that_awaits_reads_the_same_places() {
+fn rs_05_the_async_server_reads_the_same_places() {
     let world = World::new();
-    let (token, time) = (world.tokens().access, world.now());
-    // Another store: the token is nobody's there, so what is looked at is refused as a token, and
-    // what is not as none.
+    let token = world.tokens().access;
+    let time = world.now();
+    // Another store does not know the token. So a token that is read is refused as invalid, and a
+    // place that is not read counts as no token.
     let body = format!("access_token={token}");
     for (allowed, reason) in [(false, Reason::TokenMissing), (true, Reason::TokenUnknown)] {
         let policy = policy()
@@ -117,7 +122,7 @@ fn rs_06_as_an_option_a_suspension_is_forbidden_and_asks_for_no_new_token() {
     let tokens = world.tokens();
     for who in ["alice", "maker"] {
         world.store.suspend(who, true);
-        let reply = told(&world, world.check(&tokens.access, &["admin"]));
+        let reply = refusal_reply(&world, world.check(&tokens.access, &["admin"]));
         assert_eq!(
             (reply.status, json(&reply)["error"].as_str(), reply.header("www-authenticate")),
             (403, Some("access_denied"), None)
@@ -136,7 +141,7 @@ fn rs_06_as_an_option_a_suspension_is_forbidden_and_asks_for_no_new_token() {
 fn rs_07_as_an_option_the_challenge_is_the_metadata_url_alone() {
     let world =
         World::with(policy().check_rules(CheckRules::default().with_error_in_header(false)));
-    let reply = told(&world, world.check("x", &[]));
+    let reply = refusal_reply(&world, world.check("x", &[]));
     assert_eq!(
         reply.header("www-authenticate"),
         Some(&*format!("Bearer resource_metadata=\"{METADATA}\""))
@@ -144,8 +149,8 @@ fn rs_07_as_an_option_the_challenge_is_the_metadata_url_alone() {
     assert_eq!(json(&reply)["error"], "invalid_token");
 }
 
-/// A token for one resource, at another server whose policy names it differently but keeps the same
-/// records.
+/// Checks a token of one resource at another server, whose policy names the resource differently
+/// and whose records are the same.
 fn at(world: &World, token: &str, resource: &str, audience: grantcore::Audience) -> bool {
     let policy = policy()
         .resource(resource, "read")
@@ -178,9 +183,9 @@ fn rs_09_audiences_are_compared_as_the_policy_says() {
         ("https://mcp.example/", false),
         ("https://mcp.example.evil/mcp", false),
     ] {
-        let told =
+        let outcomes =
             [Exact, Canonical, PathPrefix].map(|audience| at(&world, &token, resource, audience));
-        assert_eq!(told, [false, false, prefix], "{resource}");
+        assert_eq!(outcomes, [false, false, prefix], "{resource}");
     }
     let renamed = |audience| {
         let named = grantcore::Policy::builder(crate::support::ISSUER)
@@ -231,7 +236,7 @@ fn rs_09_exact_is_exact_at_every_endpoint() {
 }
 
 #[test]
-fn rs_11_what_a_scope_includes_counts_if_the_host_declared_it() {
+fn rs_11_a_declared_inclusion_of_scopes_counts() {
     let admin = |world: &World| {
         let code = world.code(&Params::authorize().set("scope", "admin"));
         Granted::of(&world.token(&Params::redeem(&code))).access
@@ -265,7 +270,7 @@ fn rs_11_what_a_scope_includes_counts_if_the_host_declared_it() {
             Reason::ScopeInsufficient,
         );
     }
-    // Circles end, and only scopes that exist can include or be included.
+    // Circles end, and only existing scopes can include or be included.
     let round =
         policy().scope_implies("read", "write").scope_implies("write", "read").build().unwrap();
     assert!(
@@ -281,13 +286,13 @@ fn rs_11_what_a_scope_includes_counts_if_the_host_declared_it() {
 }
 
 #[test]
-fn rs_11_long_chains_are_followed_once_when_the_policy_is_built() {
+fn rs_11_long_chains_of_scopes_build_fast() {
     let last = 300;
     let chain =
         (0..=last).fold(policy(), |policy, at| policy.scope(format!("s{at}"), "One of many"));
     let chain = (0..last)
         .fold(chain, |policy, at| policy.scope_implies(format!("s{at}"), format!("s{}", at + 1)));
-    // What made this slow made it take hours.
+    // An exponential algorithm would take hours.
     let built = chain.build().unwrap();
     assert!(built.implies("s0", "s300") && built.implies("s299", "s300"));
     assert!(!built.implies("s300", "s0") && !built.implies("s0", "read"));

@@ -1,4 +1,4 @@
-//! REVOKE-01 to -05: a client gives a token back.
+//! Tests of REVOKE-01 to -05: a client revokes a token.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn world() -> World {
     World::with(policy().revocation(RevocationRules::default()))
 }
 
-/// The revocation of a token by the client `app`.
+/// Returns the revocation of a token by the client `app`.
 fn revoking(token: &str) -> Params {
     Params::refresh(token).without("grant_type").without("refresh_token").and("token", token)
 }
@@ -28,7 +28,7 @@ fn send(world: &World, params: &Params) -> Reply {
     world.server.revoke(&form(&body)).answered(world.server.policy())
 }
 
-/// Asserts the answer to a revocation: 200, empty, uncacheable, whatever there was to revoke.
+/// Asserts a successful revocation: 200 with an empty body and without caching, and this event.
 #[track_caller]
 fn done(world: &World, params: &Params, kind: EventKind) {
     let reply = send(world, params);
@@ -47,7 +47,7 @@ fn refused(world: &World, params: &Params, status: u16, code: &str, reason: Reas
     assert_eq!(world.store.commits(), before, "nothing is written");
 }
 
-/// Tokens of the confidential client.
+/// Returns tokens of the confidential client.
 fn tokens_of_web(world: &World) -> Granted {
     let code = world.code(&Params::authorize().by_web());
     Granted::of(&world.token(&Params::redeem(&code).by_web()))
@@ -145,7 +145,7 @@ fn revoke_01_clients_authenticate_as_at_the_token_endpoint() {
     assert!(!world.works(&tokens.access));
 }
 
-/// TOKEN-15 holds here too, or secrets could be guessed here.
+/// TOKEN-15 applies here too, because secrets could be guessed here.
 #[test]
 fn revoke_01_failed_authentications_are_throttled_with_those_of_the_token_endpoint() {
     let world = world();
@@ -174,7 +174,7 @@ fn revoke_01_failed_authentications_are_throttled_with_those_of_the_token_endpoi
 }
 
 #[test]
-fn revoke_02_what_is_over_or_never_was_is_done() {
+fn revoke_02_an_ended_or_unknown_token_is_answered_with_success() {
     let world = world();
     let tokens = world.tokens();
     let id = world.grants()[0].record.id();
@@ -223,7 +223,8 @@ fn revoke_02_the_hint_never_changes_the_result() {
 #[test]
 fn revoke_03_a_refresh_token_ends_its_grant() {
     let world = world();
-    let (first, other) = (world.tokens(), world.tokens());
+    let first = world.tokens();
+    let other = world.tokens();
     let second = world.refreshed(first.refresh());
     done(&world, &revoking(second.refresh()), EventKind::GrantRevoked);
     world.invalid_grant(&Params::refresh(second.refresh()), Reason::GrantRevoked);
@@ -234,10 +235,9 @@ fn revoke_03_a_refresh_token_ends_its_grant() {
     world.refreshed(other.refresh());
 }
 
-/// Whoever gives back a token that was rotated means its grant; it is no replay, for nothing was
-/// asked for with it.
+/// A rotated token means its grant. It is no replay, because the request asks for no tokens.
 #[test]
-fn revoke_03_any_generation_will_do() {
+fn revoke_03_a_token_of_any_generation_ends_the_grant() {
     for window in [0, 30] {
         let world = World::with(
             policy()
@@ -253,7 +253,7 @@ fn revoke_03_any_generation_will_do() {
 }
 
 #[test]
-fn revoke_04_an_access_token_ends_alone() {
+fn revoke_04_the_revocation_of_an_access_token_keeps_the_grant() {
     let world = world();
     let first = world.tokens();
     let second = world.refreshed(first.refresh());
@@ -265,10 +265,10 @@ fn revoke_04_an_access_token_ends_alone() {
     assert!(world.works(&world.refreshed(third.refresh()).access));
 }
 
-/// With a replay window, the answer to a lost refresh is given again; what was revoked meanwhile
-/// stays dead in it.
+/// With a replay window, a repeated refresh returns the same tokens. Tokens that were revoked in
+/// between stay revoked.
 #[test]
-fn revoke_04_a_replay_in_the_window_brings_nothing_back() {
+fn revoke_04_a_replay_in_the_window_does_not_revive_a_revoked_token() {
     let world = World::with(
         policy().revocation(RevocationRules::default()).replay_window(Duration::from_secs(30)),
     );
@@ -289,14 +289,15 @@ fn revoke_04_as_an_option_it_ends_its_grant() {
     world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::GrantRevoked);
 }
 
-/// Doorkeeper, CVE-2016-6582: a public client's revocation did nothing and said 200; and another's
-/// is refused, or does nothing.
+/// Doorkeeper, CVE-2016-6582: the revocation of a public client had no effect and answered 200. A
+/// revocation of another client's token is refused, or has no effect.
 #[test]
-fn cve_2016_6582_a_public_client_revokes_its_own_and_nobody_elses() {
+fn cve_2016_6582_a_public_client_revokes_only_its_own_tokens() {
     for silent in [false, true] {
         let rules = RevocationRules::default().with_silent(silent);
         let world = World::with(policy().revocation(rules));
-        let (own, others) = (world.tokens(), tokens_of_web(&world));
+        let own = world.tokens();
+        let others = tokens_of_web(&world);
         for token in [others.refresh(), &others.access] {
             if silent {
                 let before = world.store.commits();
@@ -330,9 +331,9 @@ fn revoke_05_a_token_of_another_client_works_on() {
     assert_eq!(web().id().as_str(), "web");
 }
 
-/// fosite, CVE-2020-15223: a store that fails is not answered with 200.
+/// fosite, CVE-2020-15223: the failure of a store is not answered with 200.
 #[test]
-fn cve_2020_15223_a_failed_revocation_is_never_called_done() {
+fn cve_2020_15223_a_failed_revocation_is_never_reported_as_done() {
     for fault in [Fault::Dropped, Fault::Unacknowledged] {
         let world = world();
         let tokens = world.tokens();

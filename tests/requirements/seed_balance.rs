@@ -1,5 +1,5 @@
-//! The section of the seed on balance: a call that cannot be paid, one that is among the last, and
-//! whose balance it is.
+//! Tests of the seed's section on balance: an unpaid call, a low balance, and the account of a
+//! balance.
 
 use grantcore::{Balance, Client, Reason, Subject, Warning};
 
@@ -25,15 +25,16 @@ fn seed_s45_a_call_is_402_or_comes_with_a_warning() {
     );
 }
 
-/// The host pays from one account: what calls by OAuth leave of it is what is left for calls with a
-/// key of its own, and the other way round.
+/// The host charges one account. Calls by OAuth and calls with the host's own keys share its
+/// balance.
 #[test]
 fn seed_s46_s48_all_connections_and_the_hosts_own_calls_share_one_balance() {
     let world = World::new();
     world.put(Client::public("other").redirect_uri("https://app.example/cb").build().unwrap());
     let code = world.code(&Params::authorize().set("client_id", "other"));
     let other = Granted::of(&world.token(&Params::redeem(&code).set("client_id", "other"))).access;
-    let (own, renewed) = (world.tokens(), world.tokens());
+    let own = world.tokens();
+    let renewed = world.tokens();
     let renewed = world.refreshed(renewed.refresh()).access;
     let mut left = 3;
     for token in [&own.access, &other, &renewed] {

@@ -1,7 +1,5 @@
-//! The troubleshooting page's first section, "Authorization failed" or stuck on the consent screen:
-//! each sentence as a story.
-//!
-//! The client registered itself, as most do, so its errors are shown as a banner.
+//! Tests of the seed's first section, "Authorization failed" or stuck on the consent screen, one
+//! for each sentence. The client registered itself, so its errors are shown as a banner.
 
 use grantcore::{
     AuthorizationStep, Choice, Client, Endpoint, ErrorCode, Problem, Reason, Refusal, Registration,
@@ -18,7 +16,7 @@ fn client(uris: &[&str]) -> Client {
     uris.iter().fold(client, |client, uri| client.redirect_uri(*uri)).build().unwrap()
 }
 
-/// A world with the client that registered [`URI`].
+/// Returns a world with the client that registered [`URI`].
 fn world() -> World {
     let world = World::new();
     world.put(client(&[URI]));
@@ -29,7 +27,7 @@ fn ask() -> Params {
     Params::authorize().set("redirect_uri", URI)
 }
 
-/// What the operator reads of a refusal.
+/// The operator's texts of a refusal.
 struct Operator {
     reason: Reason,
     cause: &'static str,
@@ -44,12 +42,13 @@ impl Operator {
     }
 }
 
-/// The error banner in place of the Allow button: status 400, this code and description, no
-/// redirect.
+/// Asserts the error banner in place of the Allow button: status 400, this code and description,
+/// and no redirect.
 #[track_caller]
 fn assert_banner(world: &World, refusal: &Refusal, code: &str, description: &str) -> Problem {
     let policy = world.server.policy();
-    let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
+    let reply = refusal.reply(policy);
+    let problem = refusal.problem(policy);
     assert_eq!((reply.status, problem.status, reply.header("location")), (400, 400, None));
     assert_eq!(problem.code.map(ErrorCode::as_str), Some(code));
     assert!(problem.description.starts_with(description), "{}", problem.description);
@@ -58,9 +57,9 @@ fn assert_banner(world: &World, refusal: &Refusal, code: &str, description: &str
     problem
 }
 
-/// The same of an error that the client is told when the user follows the link.
+/// Asserts a banner whose link leads to the error response for the client.
 #[track_caller]
-fn assert_told(world: &World, params: &Params, description: &str, operator: &Operator) {
+fn assert_banner_with_link(world: &World, params: &Params, description: &str, operator: &Operator) {
     let refusal = refused(world, params);
     operator.reads(world);
     let problem = assert_banner(world, &refusal, "invalid_request", description);
@@ -75,7 +74,7 @@ fn assert_told(world: &World, params: &Params, description: &str, operator: &Ope
     assert_eq!(world.store.commits(), 0);
 }
 
-/// The flow works to its end.
+/// Asserts that the whole flow works.
 #[track_caller]
 fn assert_connects(world: &World, uri: &str) {
     let code = world.code(&ask().set("redirect_uri", uri));
@@ -124,7 +123,7 @@ fn seed_s04_missing_pkce_code_challenge() {
     for params in [bare, ask().without("code_challenge"), ask().set("code_challenge", "")] {
         let description =
             "A code challenge is required. Send code_challenge and code_challenge_method=S256.";
-        assert_told(&world(), &params, description, &MISSING);
+        assert_banner_with_link(&world(), &params, description, &MISSING);
     }
 }
 
@@ -135,18 +134,30 @@ fn seed_s05_requires_pkce_with_s256() {
     let world = world();
     let without_method = Operator {
         reason: Reason::PkceMethodMissing,
-        cause: "The request has a code_challenge without code_challenge_method. The default is plain, which is refused.",
+        cause: "The request has a code_challenge without code_challenge_method. The default is \
+            plain, which is refused.",
         fix: "Send code_challenge_method=S256.",
     };
-    let description = "The code_challenge_method parameter is missing, which means plain. Send code_challenge_method=S256.";
-    assert_told(&world, &ask().without("code_challenge_method"), description, &without_method);
+    let description = "The code_challenge_method parameter is missing, which means plain. Send \
+        code_challenge_method=S256.";
+    assert_banner_with_link(
+        &world,
+        &ask().without("code_challenge_method"),
+        description,
+        &without_method,
+    );
     let malformed = Operator {
         reason: Reason::PkceMalformed,
         cause: "The code challenge has another length, padding, or characters outside base64url.",
         fix: "Send BASE64URL(SHA256(code_verifier)) without padding.",
     };
     let description = "The code_challenge is not 43 base64url characters, as S256 gives.";
-    assert_told(&world, &ask().set("code_challenge", "too-short"), description, &malformed);
+    assert_banner_with_link(
+        &world,
+        &ask().set("code_challenge", "too-short"),
+        description,
+        &malformed,
+    );
     assert_eq!(
         json(&world.server.policy().server_metadata())["code_challenge_methods_supported"],
         serde_json::json!(["S256"])
@@ -164,7 +175,12 @@ fn seed_s06_clients_that_send_plain_are_rejected() {
     };
     for method in ["plain", "s256", "S512"] {
         let description = "Only code_challenge_method=S256 is supported. Update your client.";
-        assert_told(&world(), &ask().set("code_challenge_method", method), description, &operator);
+        assert_banner_with_link(
+            &world(),
+            &ask().set("code_challenge_method", method),
+            description,
+            &operator,
+        );
     }
 }
 
@@ -182,11 +198,12 @@ fn seed_s07_update_your_client() {
 
 const MISMATCH: Operator = Operator {
     reason: Reason::RedirectUriMismatch,
-    cause: "The redirect URI differs from every registered one. A slash, the case of a letter and a port count; only the port of a loopback URI may differ.",
+    cause: "The redirect URI differs from every registered one. A slash, the case of a letter and \
+        a port count; only the port of a loopback URI may differ.",
     fix: "Register exactly this URI for the client, or correct it on the client's side.",
 };
 
-/// A redirect URI that is told to the user alone.
+/// Asserts that a redirect URI mismatch is shown to the user only.
 #[track_caller]
 fn assert_mismatch(world: &World, uri: &str) {
     let refusal = refused(world, &ask().set("redirect_uri", uri));
@@ -237,7 +254,8 @@ fn seed_s10_a_trailing_slash_makes_another_uri() {
 /// your side."
 #[test]
 fn seed_s11_re_register_the_client_or_fix_the_uri() {
-    let (world, moved) = (world(), "https://example.com/new");
+    let world = world();
+    let moved = "https://example.com/new";
     assert_mismatch(&world, moved);
     assert_connects(&world, URI);
     world.put(client(&[URI, moved]));
@@ -280,7 +298,7 @@ fn seed_s13_the_client_does_not_exist_or_has_been_deactivated() {
     let ticket = world.page(&ask()).into_ticket();
     world.put(client(&[URI]).deactivated());
     let deactivated = assert_no_client(&world, &ask(), &DEACTIVATED);
-    assert_eq!(unknown, deactivated, "only the operator is told which");
+    assert_eq!(unknown, deactivated, "only the operator sees the difference");
     let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
     assert_eq!(
         (refusal.reason(), refusal.code()),
@@ -306,7 +324,8 @@ fn seed_s14_re_run_client_registration() {
 
 const EXPIRED: Operator = Operator {
     reason: Reason::ConsentExpired,
-    cause: "Before the decision came, the page's ticket expired, or the grants of the client or the account were ended.",
+    cause: "Before the decision came, the page's ticket expired, or the grants of the client or \
+        the account were ended.",
     fix: "Reload the consent screen.",
 };
 

@@ -1,6 +1,5 @@
-//! The page's section on `invalid_grant`, sentence by sentence: each error state, what client and
-//! operator read, and that the cure it names works. The sentences are quoted above the story that
-//! makes them true.
+//! Tests of the seed's section on `invalid_grant`, one for each sentence: the error state, the
+//! texts for client and operator, and that the named fix works. Each test quotes its sentence.
 
 use grantcore::{Digest, Reason, Reply};
 
@@ -8,7 +7,8 @@ use crate::support::params::Params;
 use crate::support::steps::DAY;
 use crate::support::{CALLBACK, CHALLENGE, Granted, VERIFIER, World, assert_refused, json};
 
-/// What a client is told: 400, `invalid_grant` and this sentence, which stands in its event too.
+/// Asserts the response to the client: 400, `invalid_grant` and this description, which is also in
+/// the event.
 #[track_caller]
 fn client_reads(world: &World, reply: &Reply, sentence: &str) {
     let reason = world.reason().unwrap();
@@ -16,7 +16,7 @@ fn client_reads(world: &World, reply: &Reply, sentence: &str) {
     assert_eq!(json(reply)["error_description"], sentence);
 }
 
-/// What the operator reads of the latest event: the reason, its cause and its fix.
+/// Asserts the operator's texts of the latest event: the reason, its cause and its fix.
 #[track_caller]
 fn operator_reads(world: &World, reason: &str, cause: &str, fix: &str) {
     let event = world.events().pop().unwrap();
@@ -25,7 +25,7 @@ fn operator_reads(world: &World, reason: &str, cause: &str, fix: &str) {
     assert_eq!(event.client.as_ref().map(grantcore::ClientId::as_str), Some("app"));
 }
 
-/// The cure of most states: the flow from its beginning, under a new grant.
+/// Asserts the fix of most states: a whole new flow works, under a new grant.
 #[track_caller]
 fn restart_works(world: &World) -> Granted {
     let before = world.grants().len();
@@ -77,12 +77,14 @@ fn seed_s19_code_expired_or_redeemed() {
     client_reads(
         &world,
         &reply,
-        "The authorization code was already redeemed. All tokens issued from it are revoked. Restart the flow.",
+        "The authorization code was already redeemed. All tokens issued from it are revoked. \
+         Restart the flow.",
     );
     operator_reads(
         &world,
         "code_reused",
-        "The code was redeemed a second time, by a request that was valid in all else: the client retried, or the code leaked. The grant is revoked.",
+        "The code was redeemed a second time, by a request that was valid in all else: the client \
+         retried, or the code leaked. The grant is revoked.",
         "Restart the flow. If the client does not retry, find out where the code leaked.",
     );
     world.dead(&tokens.access, Reason::TokenRevoked);
@@ -101,7 +103,7 @@ fn seed_s20_codes_are_single_use_and_live_ten_minutes() {
     }
 }
 
-// "Restart the flow." A code that is over never comes back; a new one works at once.
+// "Restart the flow." An ended code stays ended, and a new one works at once.
 #[test]
 fn seed_s21_restarting_the_flow_is_the_cure() {
     let world = World::new();
@@ -125,13 +127,14 @@ fn seed_s22_wrong_verifier() {
         &world,
         "pkce_mismatch",
         "The hash of the verifier is not the challenge of the authorization request.",
-        "Send the verifier of the same authorization request. A client that runs two flows at once may mix them up.",
+        "Send the verifier of the same authorization request. A client that runs two flows at \
+         once may mix them up.",
     );
     Granted::of(&world.token(&Params::redeem(&code)));
 }
 
 // "The code_verifier you POST must match the code_challenge you sent at /oauth/authorize." Two
-// flows at once, mixed up.
+// parallel flows are mixed up.
 #[test]
 fn seed_s23_the_verifier_belongs_to_the_challenge_of_its_own_request() {
     let world = World::new();
@@ -184,7 +187,8 @@ fn seed_s25_the_redirect_uri_does_not_match() {
     operator_reads(
         &world,
         "token_redirect_uri_mismatch",
-        "The redirect URI of the token request is not the one of the authorization request. The port of a loopback URI counts.",
+        "The redirect URI of the token request is not the one of the authorization request. The \
+         port of a loopback URI counts.",
         "Send the same redirect_uri in both requests.",
     );
     Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", CALLBACK)));
@@ -210,7 +214,8 @@ fn seed_s26_the_same_redirect_uri_must_be_sent_again() {
     Granted::of(&world.token(&Params::redeem(&code).set("redirect_uri", CALLBACK)));
 }
 
-const REUSED: &str = "The refresh token was already rotated. All tokens of this connection are revoked. Authorize again.";
+const REUSED: &str = "The refresh token was already rotated. All tokens of this connection are \
+    revoked. Authorize again.";
 const REVOKED: &str = "The connection was revoked. Authorize again.";
 
 // "Refresh-token reuse."
@@ -224,8 +229,10 @@ fn seed_s27_refresh_token_reuse() {
     operator_reads(
         &world,
         "refresh_reused",
-        "A refresh token was presented after its rotation: it leaked, a response was lost, or two processes share the token. The grant is revoked.",
-        "Authorize again. For clients that retry or share tokens, set a replay window in the policy.",
+        "A refresh token was presented after its rotation: it leaked, a response was lost, or two \
+         processes share the token. The grant is revoked.",
+        "Authorize again. For clients that retry or share tokens, set a replay window in the \
+         policy.",
     );
     restart_works(&world);
 }
@@ -272,8 +279,10 @@ fn seed_s29_previous_tokens_are_gone_for_good() {
             operator_reads(
                 &world,
                 "grant_revoked",
-                "The grant was revoked: by its user, an administrator, or because a code or refresh token was used twice.",
-                "Authorize again from the consent screen. The audit log of this grant names what revoked it.",
+                "The grant was revoked: by its user, an administrator, or because a code or \
+                 refresh token was used twice.",
+                "Authorize again from the consent screen. The audit log of this grant names what \
+                 revoked it.",
             );
             assert!(!world.works(&tokens.access));
         }

@@ -1,5 +1,5 @@
-//! The sections of the seed on `invalid_token` and on support: each symptom as the client sees it,
-//! its cause, its cure, and how support finds it again.
+//! Tests of the seed's sections on `invalid_token` and on support: each symptom, its cause, its
+//! fix, and how support finds it.
 
 use grantcore::{AuditQuery, Authorization, Choice, ClientStatus, Event, Reason, Reply, Subject};
 
@@ -8,12 +8,12 @@ use crate::support::clients::metadata;
 use crate::support::params::Params;
 use crate::support::{ALICE, Granted, ISSUER, MCP, Outcome, T, World, app, json, needs, user};
 
-/// The gateway's answer to a call with this token, which is expected to be refused.
+/// Calls the gateway with this token, expects a refusal, and returns it.
 fn refused(world: &World, token: &str) -> Reply {
     world.check(token, &[]).expect_err("refused").reply(world.server.policy())
 }
 
-/// The symptom: 401, `WWW-Authenticate: Bearer resource_metadata="…"`, body
+/// Asserts the symptom: 401, `WWW-Authenticate: Bearer resource_metadata="…"`, body
 /// `{"error":"invalid_token"…}`.
 #[track_caller]
 fn symptom(reply: &Reply) {
@@ -74,8 +74,8 @@ fn seed_s39_s40_revoked_by_the_user_or_an_administrator_and_authorized_again() {
 
 #[test]
 fn seed_s41_s42_a_suspended_account_makes_the_connection_inactive_until_it_is_lifted() {
-    // "The client account associated with the OAuth client" may be the user's or that of whoever
-    // made the client.
+    // "The client account associated with the OAuth client" may be the user's account or that of
+    // the client's owner.
     for (who, reason) in [("alice", Reason::AccountSuspended), ("maker", Reason::OwnerSuspended)] {
         let world = World::new();
         world.put(app().edit().owner(Subject::new("maker")).build().unwrap());
@@ -90,7 +90,7 @@ fn seed_s41_s42_a_suspended_account_makes_the_connection_inactive_until_it_is_li
     }
 }
 
-/// A client that knows the resource's address alone ends at this very server.
+/// A client that knows only the address of the resource finds this server.
 #[test]
 fn seed_s44_the_challenge_leads_to_the_authorization_server() {
     let world = World::new();
@@ -113,8 +113,8 @@ fn seed_s44_the_challenge_leads_to_the_authorization_server() {
     assert_eq!(server["token_endpoint"], world.server.policy().token_endpoint());
 }
 
-/// What a user writes to support: the error and its description or the challenge, the `client_id`,
-/// the minute.
+/// The report of a user: the error and its description or the challenge, the `client_id`, and the
+/// minute.
 struct Letter {
     error: String,
     description: Option<String>,
@@ -125,10 +125,10 @@ struct Letter {
 
 impl Letter {
     fn of(reply: &Reply, client_id: &str, now: u64) -> Self {
-        let told = json(reply);
-        let description = told["error_description"].as_str().map(str::to_owned);
+        let response = json(reply);
+        let description = response["error_description"].as_str().map(str::to_owned);
         let challenge = reply.header("www-authenticate").map(str::to_owned);
-        let error = told["error"].as_str().unwrap().to_owned();
+        let error = response["error"].as_str().unwrap().to_owned();
         Self {
             error,
             description,
@@ -138,7 +138,7 @@ impl Letter {
         }
     }
 
-    /// The events it leads to, among all.
+    /// Returns the events that match the report.
     fn lead(&self, all: &[Event]) -> Vec<Event> {
         let around = Some(grantcore::Timestamp::from_unix_seconds(self.minute));
         let query = AuditQuery {
@@ -150,15 +150,14 @@ impl Letter {
         all.iter().filter(|event| query.matches(event)).cloned().collect()
     }
 
-    fn tells_of(&self, event: &Event) -> bool {
+    fn matches(&self, event: &Event) -> bool {
         let sent = event.sent.as_ref().unwrap();
         (sent.error, sent.description.as_deref(), sent.challenge.as_deref())
             == (Some(self.error.as_str()), self.description.as_deref(), self.challenge.as_deref())
     }
 }
 
-/// Each thing that can go wrong, among the traffic of others, is found by the three pieces, and
-/// from there the whole flow.
+/// Each case is found among other traffic by the three pieces, and leads to the whole flow.
 #[test]
 fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
     type Case = (Reason, fn(&World, &Granted) -> Reply);
@@ -204,7 +203,7 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
         world.at(world.now().unix_seconds() - T + 600);
         noise(&world);
         let found = letter.lead(&world.events());
-        let case: Vec<_> = found.iter().filter(|event| letter.tells_of(event)).collect();
+        let case: Vec<_> = found.iter().filter(|event| letter.matches(event)).collect();
         assert_eq!(case.len(), 1, "{reason:?}: {found:?}");
         assert_eq!(case[0].reason, Some(reason), "what happened, in the operator's words");
         assert_eq!(reply.header("x-correlation-id"), Some(&*case[0].correlation.to_string()));
@@ -218,7 +217,8 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
     }
 }
 
-/// What goes on beside the case: another user of the same client, another client, and a stranger.
+/// Produces other traffic: another user of the same client, another client, and an unauthenticated
+/// request.
 fn noise(world: &World) {
     let bob = user("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {

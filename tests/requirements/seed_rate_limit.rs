@@ -1,19 +1,18 @@
-//! The page's section on a rate limit that is exceeded, sentence by sentence: what client and
-//! operator read, and that the cure it names works. The sentences are quoted above the story that
-//! makes them true.
+//! Tests of the seed's section on an exceeded rate limit, one for each sentence: the texts for
+//! client and operator, and that the named fix works. Each test quotes its sentence.
 
 use grantcore::{Authorization, Reason, Reply};
 
 use crate::support::params::Params;
 use crate::support::{Granted, World, assert_refused, json};
 
-/// A refresh without a usable token: cheap, looked at, and refused with 400 unless a limit comes
-/// first.
+/// Returns a refresh without a usable token. It is cheap, and refused with 400 unless a limit
+/// refuses it first.
 fn cheap() -> Params {
     Params::refresh("x")
 }
 
-/// Sends so many within the limit.
+/// Sends this many requests within the limit.
 #[track_caller]
 fn within(world: &World, count: usize) {
     for number in 0..count {
@@ -21,7 +20,7 @@ fn within(world: &World, count: usize) {
     }
 }
 
-/// The symptom in full, with this time to wait.
+/// Asserts the whole symptom, with this time to wait.
 #[track_caller]
 fn too_many(world: &World, reply: &Reply, wait: &str) {
     assert_refused(world, reply, 429, "too_many_requests", Reason::RateLimited);
@@ -88,7 +87,7 @@ fn seed_s32_the_threshold_is_crossed_by_the_sixty_first() {
 
 // "Wait the number of seconds in Retry-After before retrying."
 #[test]
-fn seed_s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
+fn seed_s33_after_the_wait_the_client_continues() {
     let world = World::new();
     let code = world.code(&Params::authorize());
     let tokens = world.tokens();
@@ -113,7 +112,7 @@ fn seed_s33_who_waits_as_long_as_was_said_goes_on_where_they_were() {
 // "Audit your client for retry storms — most often this is a refresh-token loop that retries on
 // every 5xx without backoff."
 #[test]
-fn seed_s34_a_refresh_loop_on_every_5xx_loses_nothing_and_is_seen() {
+fn seed_s34_a_refresh_loop_on_every_5xx_loses_nothing_and_is_visible() {
     let world = World::new();
     let tokens = world.tokens();
     world.at(60);
@@ -131,7 +130,7 @@ fn seed_s34_a_refresh_loop_on_every_5xx_loses_nothing_and_is_seen() {
         (statuses[..60].iter().all(|status| *status == 503), &statuses[60..]),
         (true, &[429; 40][..])
     );
-    // The audit: by client and reason, one event for each.
+    // The audit counts the events by client and reason.
     let count = |reason| {
         let events = world.events();
         events

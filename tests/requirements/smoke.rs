@@ -1,4 +1,4 @@
-//! The whole story once, before the rows take it apart.
+//! A test of the whole flow.
 
 use grantcore::Reason;
 

@@ -1,4 +1,4 @@
-//! STORE: what is written, when, how often it is tried, and what may be read from it.
+//! Tests of STORE: the writes, their retries, and the contents of records.
 
 use std::future::Future;
 use std::sync::Barrier;
@@ -20,7 +20,7 @@ use crate::support::{
     ALICE, Answered, Granted, T, World, assert_refused, entropy, json, param, policy,
 };
 
-/// The writes that these requests would make now, each with entropy of its own.
+/// Returns the writes that these requests would make now, each with its own entropy.
 fn writes<O: Operation>(world: &World, operation: &O, number: u64) -> Vec<Write> {
     let decide = |seed| world.decision(operation, &world.moment(entropy(seed)));
     (0..number).map(|seed| decide(seed).write().expect("it writes").clone()).collect()
@@ -53,8 +53,8 @@ fn store_01_of_many_commits_on_one_version_one_is_done() {
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let authorize =
             AuthorizationRequest::parse(&incoming, Some(ALICE), world.server.policy()).unwrap();
-        // The same record created by all, then one consent decided by all, then one refresh made by
-        // all.
+        // The same record is created by all requests, then one consent is decided by all, then one
+        // refresh is made by all.
         one_wins(&world.store.inner, &vec![writes(&world, &authorize, 1).remove(0); 20]);
         let ticket = world.page(&Params::authorize()).into_ticket();
         one_wins(
@@ -76,7 +76,7 @@ fn store_02_a_crash_leaves_either_the_old_token_live_or_the_new() {
             let body = Params::refresh(old.refresh()).encode();
             let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
             let decide = || world.decision(&request, &world.moment(entropy(9)));
-            // What would have been answered, had the process lived on.
+            // The tokens of the response that the crash prevented.
             let new = Granted::of(&decide().settle(Commit::Done).unwrap().outcome.unwrap().reply());
             if committed {
                 assert_eq!(world.store.commit(decide().write().unwrap()), Ok(Commit::Done));
@@ -97,7 +97,7 @@ fn store_02_a_crash_leaves_either_the_old_token_live_or_the_new() {
     }
 }
 
-/// A token request taken apart: it decides, then commits, and begins again on a conflict.
+/// A token request in steps: it decides, commits, and begins again after a conflict.
 struct Stepwise<'a> {
     request: TokenRequest<'a>,
     seed: u64,
@@ -161,7 +161,7 @@ fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
     }
 }
 
-/// How each step that writes tells that its write failed.
+/// Returns the error of each step whose write fails.
 fn failures(world: &World, fault: Fault) -> [Error<Broken>; 4] {
     let fail = || world.store.fail([fault]);
     let page = || world.page(&Params::authorize()).into_ticket();
@@ -177,7 +177,8 @@ fn failures(world: &World, fault: Fault) -> [Error<Broken>; 4] {
         fail();
         world.server.consent(&ticket, ALICE, Choice::Allow).unwrap_err()
     };
-    let (redeem, refresh) = (world.code(&Params::authorize()), world.tokens());
+    let redeem = world.code(&Params::authorize());
+    let refresh = world.tokens();
     [
         authorize(),
         approve(page()),
@@ -187,7 +188,7 @@ fn failures(world: &World, fault: Fault) -> [Error<Broken>; 4] {
 }
 
 #[test]
-fn store_05_nothing_leaves_before_its_write_is_durable() {
+fn store_05_no_response_leaves_before_its_write_is_durable() {
     for fault in [Fault::Dropped, Fault::Unacknowledged] {
         let world = World::new();
         for failure in failures(&world, fault) {
@@ -229,13 +230,15 @@ fn store_05_without_randomness_nothing_is_written() {
 fn store_06_a_conflict_is_decided_again_a_few_times() {
     for conflicts in 0..4 {
         let world = World::new();
-        let (code, before) = (world.code(&Params::authorize()), world.store.commits());
+        let code = world.code(&Params::authorize());
+        let before = world.store.commits();
         world.store.fail(vec![Fault::Conflict; conflicts]);
         assert!(world.works(&Granted::of(&world.token(&Params::redeem(&code))).access));
         assert_eq!(world.store.commits() - before, conflicts + 1);
     }
     let world = World::new();
-    let (code, before) = (world.code(&Params::authorize()), world.store.commits());
+    let code = world.code(&Params::authorize());
+    let before = world.store.commits();
     world.store.fail([Fault::Conflict; 4]);
     let reply = world.token(&Params::redeem(&code));
     assert_refused(&world, &reply, 503, "temporarily_unavailable", Reason::Contended);
@@ -244,11 +247,12 @@ fn store_06_a_conflict_is_decided_again_a_few_times() {
 }
 
 #[test]
-fn store_06_each_decision_is_made_on_fresh_facts() {
+fn store_06_each_decision_is_made_on_fresh_records() {
     let world = World::new();
     let body = Params::redeem(&world.code(&Params::authorize())).encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
-    let (reads, before) = (AtomicU64::new(0), world.store.commits());
+    let reads = AtomicU64::new(0);
+    let before = world.store.commits();
     // The account is suspended between the first attempt and the second.
     let clock = || {
         let earlier = reads.fetch_add(1, Ordering::SeqCst);
@@ -264,10 +268,11 @@ fn store_06_each_decision_is_made_on_fresh_facts() {
 }
 
 #[test]
-fn store_06_an_error_reaches_the_host_whole_and_is_not_retried() {
+fn store_06_an_error_reaches_the_host_unchanged_and_is_not_retried() {
     for faults in [vec![Fault::Dropped], vec![Fault::Conflict, Fault::Unacknowledged]] {
         let world = World::new();
-        let (code, before) = (world.code(&Params::authorize()), world.store.commits());
+        let code = world.code(&Params::authorize());
+        let before = world.store.commits();
         let expected = faults.len();
         world.store.fail(faults);
         let failure = world.try_token(&Params::redeem(&code), Authorization::None).unwrap_err();
@@ -290,7 +295,7 @@ fn store_06_an_error_reaches_the_host_whole_and_is_not_retried() {
     assert_eq!(world.store.reads.load(Ordering::SeqCst) - reads, 1);
 }
 
-/// The test store as one that is awaited.
+/// The test store with an async interface.
 struct Awaited<'a>(&'a TestStore);
 
 impl grantcore::Store for Awaited<'_> {
@@ -319,7 +324,7 @@ impl grantcore::Store for Awaited<'_> {
 }
 
 #[test]
-fn store_06_the_driver_that_awaits_does_the_same() {
+fn store_06_the_async_driver_does_the_same() {
     use Fault::{AppliedThenConflict, Conflict, Dropped, Unacknowledged};
     let faults: [&[Fault]; 6] = [
         &[],
@@ -334,8 +339,9 @@ fn store_06_the_driver_that_awaits_does_the_same() {
             let world = World::new();
             let body = Params::redeem(&world.code(&Params::authorize())).encode();
             let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
-            let (policy, clock, before) =
-                (world.server.policy(), || world.now(), world.store.commits());
+            let policy = world.server.policy();
+            let clock = || world.now();
+            let before = world.store.commits();
             world.store.fail(faults.iter().copied());
             let result = if awaits {
                 let store = Awaited(&world.store);
@@ -365,10 +371,10 @@ fn store_06_the_driver_that_awaits_does_the_same() {
     }
 }
 
-/// A commit that was applied though the store said otherwise is recognized at every step, and
-/// answered as what it is.
+/// An applied commit that the store reports otherwise is recognized at every step, and answered as
+/// a success.
 #[test]
-fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
+fn store_06_a_requests_own_applied_commit_is_its_success() {
     let world = World::new();
     let applied = || world.store.fail([Fault::AppliedThenConflict]);
     applied();
@@ -388,8 +394,8 @@ fn store_06_a_requests_own_commit_come_back_late_is_its_success() {
 fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
     let world = World::with(policy().limits(Limits::default().with_consent_pages_per_minute(1000)));
     let pages: Vec<_> = (0..150).map(|_| world.page(&Params::authorize())).collect();
-    // A page is made by the mere opening of a link: its record is kept for an hour more, others for
-    // a day.
+    // Opening a link is enough to make a page, so its record is kept for only an hour more. Other
+    // records are kept for a day.
     let kept = 600 + 3600;
     let end = Timestamp::from_unix_seconds(T + kept);
     assert!(world.grants().iter().all(|stored| stored.record.drop_after() == end));
@@ -401,7 +407,7 @@ fn store_07_every_write_says_when_it_may_be_dropped_and_a_sweep_is_bounded() {
 }
 
 #[test]
-fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
+fn store_08_a_replay_is_recognized_until_the_last_expiry_after_any_sweep() {
     let old = |replay_at: u64| {
         let world = World::new();
         let code = world.code(&Params::authorize());
@@ -443,11 +449,9 @@ fn store_08_replay_is_recognized_while_it_can_matter_whatever_was_swept() {
 #[test]
 fn store_08_a_record_dropped_early_fails_closed() {
     let world = World::new();
-    let (ticket, code, tokens) = (
-        world.page(&Params::authorize()).into_ticket(),
-        world.code(&Params::authorize()),
-        world.tokens(),
-    );
+    let ticket = world.page(&Params::authorize()).into_ticket();
+    let code = world.code(&Params::authorize());
+    let tokens = world.tokens();
     assert_eq!(world.store.inner.sweep(Timestamp::NEVER, usize::MAX), 3);
     world.invalid_grant(&Params::redeem(&code), Reason::CodeUnknown);
     world.invalid_grant(&Params::refresh(tokens.refresh()), Reason::RefreshUnknown);

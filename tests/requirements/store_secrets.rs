@@ -1,4 +1,4 @@
-//! STORE-04: what is stored and shown holds no secret, in any spelling.
+//! Tests of STORE-04: records and texts have no secret, in any encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ use crate::support::{
     ALICE, CALLBACK, Granted, SECRET, VERIFIER, World, app, entropy, param, policy, web,
 };
 
-/// One secret in every spelling that could give it away.
+/// Returns one secret in every encoding that could reveal it.
 fn spellings(secret: &[u8]) -> Vec<String> {
     let hex = |upper: bool| {
         secret
@@ -34,7 +34,8 @@ fn spellings(secret: &[u8]) -> Vec<String> {
     base64.into_iter().chain([hex(false), hex(true), list(secret), escaped]).chain(text).collect()
 }
 
-/// A credential's text and the secret bytes within it, which follow the 16 of the grant's id.
+/// Returns the text of a credential and its secret bytes, which follow the 16 bytes of the grant
+/// id.
 fn secrets_of(credential: &str) -> Vec<Vec<u8>> {
     let decoded = URL_SAFE_NO_PAD.decode(&credential[4..]).unwrap();
     let parts = decoded[16..].chunks_exact(32).map(<[u8]>::to_vec);
@@ -49,7 +50,7 @@ pub(crate) fn found(shown: &str, secrets: &[Vec<u8>]) -> Vec<String> {
         .collect()
 }
 
-/// All that is stored now, as a store writes it and as a log would show it.
+/// Returns all records, as a store writes them and as a log would show them.
 fn stored(world: &World) -> String {
     let clients = [app(), web()]
         .map(|client| format!("{} {client:?}", serde_json::to_string(&client).unwrap()));
@@ -62,7 +63,7 @@ fn stored(world: &World) -> String {
 }
 
 #[test]
-fn store_04_records_and_everything_that_is_printed_hold_digests_only() {
+fn store_04_records_and_debug_texts_have_digests_only() {
     let world = World::with(policy().replay_window(std::time::Duration::from_secs(30)));
     let mut shown = String::new();
     let mut show = |text: String| shown.extend([text, stored(&world)]);
@@ -126,7 +127,8 @@ fn store_04_records_and_everything_that_is_printed_hold_digests_only() {
     assert!(!found(&reply.body, &secrets).is_empty(), "the search finds what is there");
 }
 
-/// What wrong requests with these secrets in them are told, and what is shown of the telling.
+/// Returns the responses to wrong requests with these secrets, and the debug texts of their
+/// refusals.
 fn refusals(world: &World, redeem: &Params) -> String {
     let wrong = [
         ("client_secret", "wrong"),
@@ -142,8 +144,8 @@ fn refusals(world: &World, redeem: &Params) -> String {
     replies.concat()
 }
 
-/// A decision on this request before and after it is opened, and what it asks to be loaded; and the
-/// tokens in it.
+/// Returns the debug texts of a decision on this request, before and after it is opened, with its
+/// keys; and its tokens.
 fn decided(world: &World, params: &Params, moment: &Moment) -> (String, Granted) {
     let body = params.encode();
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();

@@ -1,5 +1,5 @@
-//! TOKEN: the mechanics of the token endpoint (OAuth 2.1 §3.2). How clients authenticate is in
-//! `token_clients.rs`.
+//! Tests of TOKEN: the mechanics of the token endpoint (OAuth 2.1 §3.2). The authentication of
+//! clients is in `token_clients.rs`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -71,7 +71,7 @@ fn token_02_the_body_is_a_form() {
 }
 
 #[test]
-fn token_03_empty_is_absent_unknown_is_ignored_twice_is_an_error() {
+fn token_03_empty_is_absent_unknown_is_ignored_repeated_is_an_error() {
     let world = World::new();
     let redeem = Params::redeem(&world.code(&Params::authorize()));
     for (name, value) in redeem.0.clone() {
@@ -90,7 +90,7 @@ fn token_03_empty_is_absent_unknown_is_ignored_twice_is_an_error() {
 }
 
 #[test]
-fn token_04_secrets_in_the_url_are_refused_and_nothing_there_is_read() {
+fn token_04_secrets_in_the_url_are_refused_and_not_read() {
     let world = World::new();
     let redeem = Params::redeem(&world.code(&Params::authorize()));
     let body = redeem.encode();
@@ -149,7 +149,7 @@ fn token_05_bodies_parameters_and_values_are_capped() {
 }
 
 #[test]
-fn token_06_the_steps_run_in_one_order() {
+fn token_06_the_checks_run_in_a_fixed_order() {
     let world = World::new();
     let bad = || Params::refresh("bad").by_web().set("client_secret", "wrong");
     world.refused(&bad(), 401, "invalid_client", Reason::ClientSecretWrong);
@@ -224,7 +224,7 @@ fn token_16_a_success_has_these_members_and_no_others() {
     assert_eq!(
         Granted::of(&world.token(&Params::redeem(&default))).scope,
         "read",
-        "named though it was not asked for"
+        "the scope is named although it was not requested"
     );
 }
 
@@ -285,7 +285,10 @@ fn token_18_whatever_is_sent_errors_keep_to_their_characters_and_echo_nothing() 
     ];
     let pairs = vec((proptest::sample::select(names.to_vec()), values), 0..10);
     let bodies = prop_oneof![
-        3 => pairs.prop_map(|pairs| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()),
+        3 => pairs.prop_map(|pairs| {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.extend_pairs(pairs).finish().into_bytes()
+        }),
         1 => vec(any::<u8>(), 0..60),
     ];
     let headers =
@@ -295,17 +298,17 @@ fn token_18_whatever_is_sent_errors_keep_to_their_characters_and_echo_nothing() 
             .as_ref()
             .map_or(Authorization::None, |header| Authorization::One(header.as_bytes()));
         let reply = send(&world, &RequestParts { body: &body, authorization, ..form("") });
-        let told = json(&reply);
+        let response = json(&reply);
         prop_assert!((400..=401).contains(&reply.status), "{} {}", reply.status, reply.body);
         for member in ["error", "error_description"] {
-            let text = told[member].as_str().unwrap();
+            let text = response[member].as_str().unwrap();
             prop_assert!(
                 !text.is_empty()
                     && text.bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)),
                 "{text}"
             );
         }
-        prop_assert!(!reply.body.contains("canary") && told.as_object().unwrap().len() == 2);
+        prop_assert!(!reply.body.contains("canary") && response.as_object().unwrap().len() == 2);
         Ok(())
     });
 }
@@ -317,7 +320,8 @@ fn token_19_grant_errors_have_their_stable_sentences() {
         (Reason::CodeExpired, "The authorization code has expired. Restart the flow."),
         (
             Reason::CodeReused,
-            "The authorization code was already redeemed. All tokens issued from it are revoked. Restart the flow.",
+            "The authorization code was already redeemed. All tokens issued from it are revoked. \
+             Restart the flow.",
         ),
         (Reason::CodeClientMismatch, "The authorization code was issued to another client."),
         (
@@ -332,7 +336,8 @@ fn token_19_grant_errors_have_their_stable_sentences() {
         (Reason::RefreshUnknown, "The refresh token is not valid. Authorize again."),
         (
             Reason::RefreshReused,
-            "The refresh token was already rotated. All tokens of this connection are revoked. Authorize again.",
+            "The refresh token was already rotated. All tokens of this connection are revoked. \
+             Authorize again.",
         ),
         (
             Reason::RefreshIdleExpired,
@@ -358,7 +363,8 @@ fn token_19_terse_errors_leave_the_description_out() {
 #[test]
 fn token_20_an_access_token_is_opaque_and_lives_3600_seconds() {
     let world = World::new();
-    let (one, other) = (world.tokens(), world.tokens());
+    let one = world.tokens();
+    let other = world.tokens();
     let secret = |text: &str| {
         URL_SAFE_NO_PAD.decode(text.strip_prefix("gat_").unwrap()).unwrap().split_off(16)
     };
@@ -370,7 +376,8 @@ fn token_20_an_access_token_is_opaque_and_lives_3600_seconds() {
     world.dead(&one.access, Reason::TokenExpired);
 }
 
-/// Access tokens were good everywhere. Here each is for the resources its user consented to.
+/// Access tokens were accepted at every resource. Here a token is for the resources of the consent
+/// only.
 #[test]
 fn ghsa_p2fr_6hmx_4528_a_token_for_one_resource_is_refused_at_another() {
     let world = World::with(policy().resource("https://mcp.example/other", "read"));

@@ -1,5 +1,5 @@
-//! TOKEN: who is asking at the token endpoint (OAuth 2.1 §2.4): TOKEN-08 to -15, and every grant by
-//! every kind of client.
+//! Tests of TOKEN: client authentication at the token endpoint (OAuth 2.1 §2.4), TOKEN-08 to -15,
+//! and every grant type with every kind of client.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use crate::support::{
     Answered, CALLBACK, Granted, ISSUER, SECRET, World, assert_refused, json, policy,
 };
 
-/// The value of a Basic header: each half form-encoded, then both in base64.
+/// Returns the value of a Basic header: each half is form-encoded, then both are base64-encoded.
 fn basic(id: &str, secret: &str) -> Vec<u8> {
     let half =
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -32,14 +32,14 @@ fn confidential(id: &str, method: SecretMethod, secret: &str) -> Client {
         .unwrap()
 }
 
-/// A world with the client `basic` as well, which registered `client_secret_basic`.
+/// Returns a world with the further client `basic`, which registered `client_secret_basic`.
 fn world() -> World {
     let world = World::new();
     world.put(confidential("basic", SecretMethod::Basic, SECRET));
     world
 }
 
-/// A refresh that fails for its token only once its client has been authenticated.
+/// Returns a refresh that is refused for its token once its client is authenticated.
 fn probe(client: &str) -> Params {
     Params::refresh("x").set("client_id", client)
 }
@@ -105,12 +105,13 @@ fn token_09_a_secret_in_the_body_authenticates() {
 #[test]
 fn token_10_both_halves_of_basic_are_form_encoded() {
     let world = World::new();
-    let (id, secret) = ("a:b%c+d e", "s:e%c+r e/é=");
+    let id = "a:b%c+d e";
+    let secret = "s:e%c+r e/é=";
     world.put(confidential(id, SecretMethod::Basic, secret));
     let bare = Params::refresh("x").without("client_id");
     authenticated(&world, &world.token_with(&bare, &basic(id, secret)));
-    // Some clients escape whatever is not a letter or digit, some write a space as %20; the first
-    // colon separates.
+    // Some clients escape every character that is not a letter or digit, some encode a space as
+    // %20. The first colon separates the halves.
     let all = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<Vec<_>>().concat();
     authenticated(&world, &world.token_with(&bare, &pair(&format!("{}:{}", all(id), all(secret)))));
     authenticated(&world, &world.token_with(&bare, &pair("a%3Ab%25c%2Bd%20e:s:e%25c%2Br+e/é=")));
@@ -127,7 +128,7 @@ fn token_10_both_halves_of_basic_are_form_encoded() {
 }
 
 #[test]
-fn token_10_credentials_that_cannot_be_read_fail_authentication() {
+fn token_10_undecodable_credentials_fail_authentication() {
     let world = world();
     let text = |text: &str| text.as_bytes().to_vec();
     let raw = STANDARD.encode(b"basic:\xFF\xFE");
@@ -165,7 +166,7 @@ fn token_11_one_mechanism_and_one_client() {
     mixed(&probe("basic").set("client_secret", SECRET));
     mixed(&probe("web"));
     mixed(&probe("Basic"));
-    // One client names itself in the body as well: the same id, no second secret.
+    // One client names itself in the body too, with the same id and without a second secret.
     authenticated(&world, &world.token_with(&probe("basic"), &header));
     authenticated(&world, &world.token_with(&probe("basic").without("client_id"), &header));
     let body = probe("basic").encode();
@@ -197,7 +198,8 @@ fn token_12_a_public_client_names_itself_and_has_no_secret() {
         unauthenticated(&world, &reply, Reason::ClientSecretUnexpected);
     }
     authenticated(&world, &world.token(&probe("app")));
-    // Its id proves nothing: another client that names it gets no further with a code of its own.
+    // The id of a public client proves nothing: another client that claims it cannot redeem its own
+    // code.
     let code = world.code(&Params::authorize().by_web());
     world.invalid_grant(&Params::redeem(&code), Reason::CodeClientMismatch);
 }
@@ -220,8 +222,8 @@ fn token_13_failed_authentication_carries_a_basic_challenge() {
     assert_eq!(world.token(&probe("app")).header("www-authenticate"), None);
 }
 
-/// What a stranger can send to learn whether there is such a client, and why it fails: with a
-/// secret, and without one. It is sent thirteen times.
+/// Returns the requests by which an attacker could probe whether a client exists, with and without
+/// a secret, and the reason of each refusal. Each is sent thirteen times.
 fn probes(world: &World) -> [Vec<(Params, Reason)>; 2] {
     let secret = |client: &str, secret: &str| probe(client).set("client_secret", secret);
     let public =
@@ -245,7 +247,7 @@ fn probes(world: &World) -> [Vec<(Params, Reason)>; 2] {
 }
 
 #[test]
-fn token_14_unknown_deactivated_and_wrong_look_the_same_from_outside() {
+fn token_14_unknown_deactivated_and_wrong_have_equal_responses() {
     let world = World::new();
     for alike in probes(&world) {
         let answers = alike.into_iter().rev().map(|(params, reason)| {
@@ -261,10 +263,10 @@ fn token_14_unknown_deactivated_and_wrong_look_the_same_from_outside() {
     }
 }
 
-/// A public client that is gone and is sent a secret is as unknown as any other, and as soon
-/// throttled.
+/// A deactivated public client that is sent a secret looks as unknown as any other, and is
+/// throttled as soon.
 #[test]
-fn token_14_a_deactivated_public_client_is_not_given_away_by_its_throttle() {
+fn token_14_the_throttle_does_not_reveal_a_deactivated_public_client() {
     let world = World::new();
     probes(&world);
     let sent = |client: &str| {
@@ -309,7 +311,7 @@ fn token_15_the_number_of_failures_is_the_policys() {
     assert_refused(&world, &reply, 429, "too_many_requests", Reason::AuthenticationsThrottled);
 }
 
-/// Failed requests under this many made-up names, as many as one sender could have sent.
+/// Sends failed requests under this many unknown names, as one sender could.
 fn flood(world: &World, names: usize) {
     for name in 0..names {
         let stranger = probe(&format!("stranger {name}")).set("client_secret", "x");
@@ -338,7 +340,7 @@ fn token_15_a_flood_of_names_does_not_end_the_throttle() {
 /// How a request authenticates, each with the right secret and a wrong one.
 const PROOFS: [&str; 5] = ["nothing", "wrong post", "wrong basic", "right post", "right basic"];
 
-/// For each kind of client, what comes of each proof in turn: served, or refused for this reason.
+/// For each kind of client, the outcome of each authentication: success, or this reason.
 const KINDS: [(&str, [Option<Reason>; 5]); 4] = {
     use Reason::{
         ClientMethodMismatch as Method, ClientSecretMissing as Missing,
@@ -352,7 +354,7 @@ const KINDS: [(&str, [Option<Reason>; 5]); 4] = {
     ]
 };
 
-/// Sends the request with this proof, as this client.
+/// Sends the request as this client, with this authentication.
 fn proven(world: &World, params: Params, client: &str, proof: &str) -> Reply {
     let params = params.set("client_id", client);
     match proof.split_once(' ') {
@@ -368,7 +370,7 @@ fn proven(world: &World, params: Params, client: &str, proof: &str) -> Reply {
     }
 }
 
-/// A provider looked at the secret for codes and forgot it for refresh tokens.
+/// A provider checked the secret for codes and not for refresh tokens.
 #[test]
 fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
     let policy = || {
@@ -420,7 +422,7 @@ fn ghsa_pw9m_5jxm_xr6h_refresh_needs_the_secret() {
     }
 }
 
-/// A provider took the verifier in place of the secret.
+/// A provider accepted the verifier in place of the secret.
 #[test]
 fn ghsa_q9xg_f2v2_695g_a_verifier_does_not_replace_the_secret() {
     let world = World::new();
@@ -431,7 +433,8 @@ fn ghsa_q9xg_f2v2_695g_a_verifier_does_not_replace_the_secret() {
         "invalid_client",
         Reason::ClientSecretMissing,
     );
-    // Nor does another client's id: the code is for the one that must authenticate.
+    // The id of another client is not accepted, because the code belongs to the client that must
+    // authenticate.
     world.invalid_grant(
         &redeem.clone().set("client_id", "app").without("client_secret"),
         Reason::CodeClientMismatch,

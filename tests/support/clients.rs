@@ -1,4 +1,5 @@
-//! Clients that come by themselves: registration, its management, and documents about clients.
+//! Steps of clients that the operator did not register: registration, its management, and client
+//! metadata documents.
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use super::Outcome;
 use super::params::Params;
 use super::{ALICE, CALLBACK, Granted, World, json as body, param, policy};
 
-/// The URL of a document about a client.
+/// The URL of a client metadata document.
 pub const DOCUMENT: &str = "https://client.example/oauth/meta.json";
 
-/// What a public client with one redirect URI registers, as most clients of MCP do.
+/// Returns the registration of a public client with one redirect URI, as most MCP clients send it.
 pub fn metadata() -> Value {
     json!({
         "client_name": "Notes Helper",
@@ -29,39 +30,39 @@ pub fn metadata() -> Value {
     })
 }
 
-/// The same for a confidential client.
+/// Returns the registration of a confidential client.
 pub fn confidential() -> Value {
     with(metadata(), "token_endpoint_auth_method", "client_secret_post")
 }
 
-/// Another redirect URI, to move to.
+/// Another redirect URI, for updates.
 pub const MOVED: &str = "https://app.example/moved";
 
-/// A world in which anybody may register, and one who has.
+/// Returns a world with open registration, and a client that registered there.
 pub fn managed(metadata: &Value) -> (World, Own) {
     let world = World::open();
     let own = world.own(metadata);
     (world, own)
 }
 
-/// The document about the client at [`DOCUMENT`].
+/// Returns the client metadata document at [`DOCUMENT`].
 pub fn document() -> Value {
     with(metadata(), "client_id", DOCUMENT)
 }
 
-/// The same with this member at this value.
+/// Sets a member of client metadata.
 pub fn with(mut metadata: Value, member: &str, value: impl Into<Value>) -> Value {
     metadata[member] = value.into();
     metadata
 }
 
-/// The same without this member.
+/// Removes a member of client metadata.
 pub fn without(mut metadata: Value, member: &str) -> Value {
     metadata.as_object_mut().unwrap().remove(member);
     metadata
 }
 
-/// A response with this document, fresh for a minute.
+/// Returns a response with this document, fresh for a minute.
 pub fn fetched(document: &[u8]) -> FetchedDocument<'_> {
     FetchedDocument {
         status: 200,
@@ -71,23 +72,25 @@ pub fn fetched(document: &[u8]) -> FetchedDocument<'_> {
     }
 }
 
-/// A registration as its client knows it.
+/// A registration, as its client knows it.
 pub struct Own {
     pub id: String,
     pub secret: Option<String>,
     pub token: String,
-    /// The whole response.
-    pub told: Value,
+    /// The whole response of the registration.
+    pub response: Value,
 }
 
 impl Own {
-    pub fn of(told: Value) -> Self {
-        let text = |member: &str| told.get(member).map(|value| value.as_str().unwrap().to_owned());
-        let (id, token) = (text("client_id").unwrap(), text("registration_access_token").unwrap());
-        Self { id, secret: text("client_secret"), token, told }
+    pub fn of(response: Value) -> Self {
+        let text =
+            |member: &str| response.get(member).map(|value| value.as_str().unwrap().to_owned());
+        let id = text("client_id").unwrap();
+        let token = text("registration_access_token").unwrap();
+        Self { id, secret: text("client_secret"), token, response }
     }
 
-    /// A token request of this client, with its secret in the form if it has one.
+    /// Adds the client id to a token request, and the secret if the client has one.
     pub fn proven(&self, params: Params) -> Params {
         let params = params.set("client_id", &self.id);
         match &self.secret {
@@ -96,13 +99,13 @@ impl Own {
         }
     }
 
-    /// These metadata as the body of an update: with its own id.
+    /// Returns the body of an update: these metadata with the client id.
     pub fn update(&self, metadata: Value) -> Value {
         with(metadata, "client_id", &*self.id)
     }
 }
 
-/// A POST of this JSON.
+/// Returns a POST request with this JSON.
 pub fn posting(body: &[u8]) -> RequestParts<'_> {
     RequestParts {
         method: "POST",
@@ -113,7 +116,7 @@ pub fn posting(body: &[u8]) -> RequestParts<'_> {
 }
 
 impl World {
-    /// A world in which anybody may register, or be known by a document.
+    /// Returns a world with open registration and with client documents.
     pub fn open() -> Self {
         Self::with(
             policy()
@@ -139,7 +142,7 @@ impl World {
         self.register_bytes(metadata.to_string().as_bytes(), Authorization::None)
     }
 
-    /// The answer to a registration that is expected to be good.
+    /// Registers with these metadata, expects success, and returns the response.
     #[track_caller]
     pub fn registered(&self, metadata: &Value) -> Value {
         let reply = self.register(metadata);
@@ -147,20 +150,21 @@ impl World {
         body(&reply)
     }
 
-    /// A registration that is expected to be good, as its client knows it.
+    /// Registers with these metadata, expects success, and returns the registration.
     #[track_caller]
     pub fn own(&self, metadata: &Value) -> Own {
         Own::of(self.registered(metadata))
     }
 
-    /// Asserts that the registration is refused so, and that nothing came of it.
+    /// Asserts that the registration is refused with this code and reason, and that nothing is
+    /// written.
     #[track_caller]
     pub fn not_registered(&self, metadata: &Value, code: &str, reason: Reason) {
         self.registration_refused(&posting(metadata.to_string().as_bytes()), 400, code, reason);
     }
 
-    /// Asserts that this request to the registration endpoint is refused so, and that nothing came
-    /// of it.
+    /// Asserts that this request to the registration endpoint is refused with this code and reason,
+    /// and that nothing is written.
     #[track_caller]
     pub fn registration_refused(
         &self,
@@ -169,7 +173,8 @@ impl World {
         code: &str,
         reason: Reason,
     ) {
-        let (clients, commits) = (self.store.inner.counts().clients, self.store.commits());
+        let clients = self.store.inner.counts().clients;
+        let commits = self.store.commits();
         let reply = self.post_registration(incoming);
         super::assert_refused(self, &reply, status, code, reason);
         assert_eq!(
@@ -181,7 +186,8 @@ impl World {
 
     /// Sends a request to the endpoint of a registration.
     pub fn manage(&self, method: &str, client_id: &str, token: &str, body: &Value) -> Reply {
-        let (header, body) = (format!("Bearer {token}"), body.to_string());
+        let header = format!("Bearer {token}");
+        let body = body.to_string();
         let incoming = RequestParts {
             method,
             content_type: Some(b"application/json"),
@@ -192,11 +198,12 @@ impl World {
         self.reply(self.server.manage(client_id, &incoming))
     }
 
-    /// Asserts that the request to the endpoint of a registration is refused so, and that nothing
-    /// came of it.
+    /// Asserts that the request to the endpoint of a registration is refused with this code and
+    /// reason, and that nothing is written.
     #[track_caller]
     pub fn not_managed(&self, method: &str, own: &Own, body: &Value, code: &str, reason: Reason) {
-        let (client, commits) = (self.client(&own.id), self.store.commits());
+        let client = self.client(&own.id);
+        let commits = self.store.commits();
         super::assert_refused(
             self,
             &self.manage(method, &own.id, &own.token, body),
@@ -211,7 +218,7 @@ impl World {
         );
     }
 
-    /// The answer to an update that is expected to be good.
+    /// Updates the registration, expects success, and returns the response.
     #[track_caller]
     pub fn updated(&self, own: &Own, metadata: Value) -> Value {
         let reply = self.manage("PUT", &own.id, &own.token, &own.update(metadata));
@@ -219,12 +226,12 @@ impl World {
         body(&reply)
     }
 
-    /// The record of a client.
+    /// Returns the record of a client.
     pub fn client(&self, id: &str) -> Option<Client> {
         self.store.inner.client(id).unwrap().map(|stored| Client::clone(&stored.record))
     }
 
-    /// What must be fetched before this request can be decided.
+    /// Returns the document that must be fetched before this request can be decided.
     #[track_caller]
     pub fn needed(&self, params: &Params) -> DocumentRequest {
         match self.authorize(params) {
@@ -233,7 +240,7 @@ impl World {
         }
     }
 
-    /// Sends an authorization request again, with what came of the fetch.
+    /// Sends an authorization request with the outcome of the fetch.
     pub fn authorize_with_document(
         &self,
         params: &Params,
@@ -251,8 +258,7 @@ impl World {
             .outcome()
     }
 
-    /// The consent page of a request that comes with its client's document, which is expected to be
-    /// good.
+    /// Sends a request with its client's document, expects success, and returns the consent page.
     #[track_caller]
     pub fn page_with(&self, params: &Params, document: &Value) -> ConsentPage {
         match self.authorize_with_document(params, Some(fetched(document.to_string().as_bytes()))) {
@@ -261,22 +267,23 @@ impl World {
         }
     }
 
-    /// Has this be done by another server on the same store, just before the next commit for which
-    /// nothing is planned yet.
+    /// Lets another server on the same store run `act` just before the next commit that has no such
+    /// action yet.
     pub fn meanwhile(&self, act: impl FnOnce(&Server<&MemoryStore>) + Send + 'static) {
-        let (policy, now) = (self.server.policy().clone(), self.now());
+        let policy = self.server.policy().clone();
+        let now = self.now();
         self.store.meanwhile(move |store| {
             act(&Server::with_sources(policy, store, FromStore, move || now, super::seeded(7)));
         });
     }
 
-    /// The tokens of a whole flow of this client.
+    /// Runs a whole flow of this client, and returns its tokens.
     #[track_caller]
     pub fn tokens_by(&self, own: &Own) -> Granted {
         Granted::of(&self.token(&own.proven(Params::redeem(&self.code(&ask(&own.id))))))
     }
 
-    /// The tokens of a whole flow of this client, which is public.
+    /// Runs a whole flow of this public client, and returns its tokens.
     #[track_caller]
     pub fn tokens_of(&self, client_id: &str) -> Granted {
         let code = self.code(&Params::authorize().set("client_id", client_id));
@@ -284,12 +291,12 @@ impl World {
     }
 }
 
-/// An authorization request of this client.
+/// Returns an authorization request of this client.
 pub fn ask(client_id: &str) -> Params {
     Params::authorize().set("client_id", client_id)
 }
 
-/// The code in the answer to an approval.
+/// Returns the code in the redirect after an approval.
 pub fn code_in(location: &str) -> String {
     param(location, "code").expect("a code")
 }

@@ -1,5 +1,5 @@
-//! A server in a test: a virtual clock, seeded entropy, a store that can fail on purpose, and the
-//! steps of the flow in one call each.
+//! The test server: a virtual clock, seeded entropy, a store with injected faults, and one call for
+//! each step of a flow.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part")]
 #![allow(
     clippy::unwrap_used,
@@ -31,9 +31,9 @@ use store::{Broken, TestStore};
 
 pub const ISSUER: &str = "https://auth.example";
 pub const MCP: &str = "https://mcp.example/mcp";
-/// When every test begins.
+/// The time at which every test begins.
 pub const T: u64 = 1_800_000_000;
-/// RFC 7636, appendix B.
+/// The verifier and challenge of RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub const CALLBACK: &str = "https://app.example/cb";
@@ -54,17 +54,17 @@ pub fn needs(policy: &Policy, resource: usize, scope: &str) -> Needs {
     policy.needs(policy.resources()[resource].identifier(), scope).unwrap()
 }
 
-/// One authorization server with everything that surrounds it.
+/// An authorization server with its store, clock, entropy and events.
 pub struct World {
     pub server: Server<Arc<TestStore>>,
     pub store: Arc<TestStore>,
     clock: Arc<AtomicU64>,
     events: Arc<Mutex<Vec<Event>>>,
-    /// Whether the source of randomness fails.
+    /// Whether the entropy source fails.
     is_dry: Arc<AtomicBool>,
 }
 
-/// The default policy: three scopes, `read` by default, one resource.
+/// Returns the default policy: three scopes, `read` as the default scope, one resource.
 pub fn policy() -> PolicyBuilder {
     Policy::builder(ISSUER)
         .scope("read", "Read your notes")
@@ -74,12 +74,12 @@ pub fn policy() -> PolicyBuilder {
         .resource(MCP, "read write")
 }
 
-/// Public, one `https` redirect URI; registered by the operator.
+/// Returns a public client of the operator with one `https` redirect URI.
 pub fn app() -> Client {
     Client::public("app").name("The App").redirect_uri(CALLBACK).build().unwrap()
 }
 
-/// Confidential, by `client_secret_post`.
+/// Returns a confidential client of the operator, which uses `client_secret_post`.
 pub fn web() -> Client {
     let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
     Client::confidential("web", SecretMethod::Post, secret)
@@ -93,13 +93,16 @@ impl World {
         Self::with(policy())
     }
 
-    /// A world with this policy, the clients `app` and `web`, and the user alice.
+    /// Returns a world with this policy, the clients `app` and `web`, and the user alice.
     pub fn with(policy: PolicyBuilder) -> Self {
-        let (store, clock) = (Arc::new(TestStore::default()), Arc::new(AtomicU64::new(T)));
+        let store = Arc::new(TestStore::default());
+        let clock = Arc::new(AtomicU64::new(T));
         let events = Arc::new(Mutex::new(Vec::new()));
-        let (time, log) = (Arc::clone(&clock), Arc::clone(&events));
+        let time = Arc::clone(&clock);
+        let log = Arc::clone(&events);
         let is_dry = Arc::new(AtomicBool::new(false));
-        let (draw, dry) = (seeded(1), Arc::clone(&is_dry));
+        let draw = seeded(1);
+        let dry = Arc::clone(&is_dry);
         let server = Server::with_sources(
             policy.build().unwrap(),
             Arc::clone(&store),
@@ -118,7 +121,7 @@ impl World {
         self.store.inner.put_client(client);
     }
 
-    /// Makes the source of randomness fail from now on.
+    /// Makes the entropy source fail from now on.
     pub fn dry_up(&self) {
         self.is_dry.store(true, Ordering::SeqCst);
     }
@@ -137,7 +140,7 @@ impl World {
         self.events.lock().unwrap().clone()
     }
 
-    /// Why the latest step was refused.
+    /// Returns the reason of the latest event.
     pub fn reason(&self) -> Option<Reason> {
         self.events().last().and_then(|event| event.reason)
     }
@@ -167,7 +170,7 @@ impl World {
         )
     }
 
-    /// The consent page of a request that is expected to be good.
+    /// Sends an authorization request as alice, expects success, and returns the consent page.
     pub fn page(&self, params: &Params) -> ConsentPage {
         match self.authorize(params) {
             Ok(AuthorizationStep::NeedsConsent(page)) => page,
@@ -175,12 +178,12 @@ impl World {
         }
     }
 
-    /// Decides as alice.
+    /// Submits the consent form as alice.
     pub fn decide(&self, ticket: &str, choice: Choice<'_>) -> Result<Redirect, Refusal> {
         self.server.consent(ticket, ALICE, choice).outcome()
     }
 
-    /// The code for a request that is expected to be good, all of it allowed.
+    /// Sends a request, allows all of it, and returns the code.
     pub fn code(&self, params: &Params) -> String {
         let ticket = self.page(params).into_ticket();
         let location = self.decide(&ticket, Choice::Allow).expect("allowed").into_location();
@@ -192,7 +195,7 @@ impl World {
         self.reply(self.try_token(params, Authorization::None))
     }
 
-    /// The response of a call on a store that works: the reply, or that of its refusal.
+    /// Returns the response of a call on a working store: its reply, or the reply of its refusal.
     pub fn reply(&self, reply: Result<Reply, Error<Broken>>) -> Reply {
         reply.answered(self.server.policy())
     }
@@ -211,26 +214,26 @@ impl World {
         self.server.token(&incoming)
     }
 
-    /// Goes through the whole flow for the client `app` and gives its first tokens.
+    /// Runs the whole flow for the client `app`, and returns its first tokens.
     pub fn tokens(&self) -> Granted {
         let code = self.code(&Params::authorize());
         Granted::of(&self.token(&Params::redeem(&code)))
     }
 
-    /// The check of a call to the default resource that needs these scopes.
+    /// Checks a call of the default resource that needs these scopes.
     pub fn check(&self, token: &str, scopes: &[&str]) -> Result<Access, Refusal> {
         let header = format!("Bearer {token}");
         let needs = needs(self.server.policy(), 0, &scopes.join(" "));
         self.server.check(&Authorization::One(header.as_bytes()), &needs).outcome()
     }
 
-    /// Whether the access token works at the default resource.
+    /// Returns whether the default resource accepts the access token.
     pub fn works(&self, token: &str) -> bool {
         self.check(token, &[]).is_ok()
     }
 }
 
-/// The outcome of a call on a store that works.
+/// The outcome of a call on a working store.
 pub trait Outcome<T> {
     fn outcome(self) -> Result<T, Refusal>;
 }
@@ -245,7 +248,7 @@ impl<T, E: std::error::Error + 'static> Outcome<T> for Result<T, Error<E>> {
     }
 }
 
-/// The response of a call on a store that works.
+/// The response of a call on a working store.
 pub trait Answered {
     fn answered(self, policy: &Policy) -> Reply;
 }
@@ -257,7 +260,7 @@ impl<E: std::error::Error + 'static> Answered for Result<Reply, Error<E>> {
     }
 }
 
-/// A token response, read back.
+/// A parsed token response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     pub access: String,
@@ -287,8 +290,8 @@ pub fn json(reply: &Reply) -> serde_json::Value {
     serde_json::from_str(&reply.body).unwrap_or_else(|error| panic!("{error} in {:?}", reply.body))
 }
 
-/// Asserts a JSON error: status, code, and that it carries the description of the reason the
-/// operator sees.
+/// Asserts a JSON error: its status, its code, the reason of its event, and the description of that
+/// reason.
 #[track_caller]
 pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, reason: Reason) {
     assert_eq!(
@@ -303,7 +306,7 @@ pub fn assert_refused(world: &World, reply: &Reply, status: u16, code: &str, rea
     assert_eq!(reply.header("cache-control"), Some("no-store"));
 }
 
-/// The value of a query parameter of a URL, decoded once; fails if it is there twice.
+/// Returns the value of a query parameter of a URL, decoded once. Fails if the URL has it twice.
 pub fn param(url: &str, name: &str) -> Option<String> {
     let query = url.split_once('?')?.1;
     let mut values = url::form_urlencoded::parse(query.as_bytes())
@@ -314,13 +317,13 @@ pub fn param(url: &str, name: &str) -> Option<String> {
     value
 }
 
-/// Entropy that is different at each draw and the same in each run.
+/// Returns an entropy source that differs at each draw and repeats in each run.
 pub fn seeded(seed: u64) -> impl Fn() -> Result<Entropy, EntropyError> + Send + Sync {
     let drawn = AtomicU64::new(0);
     move || Ok(entropy(seed.wrapping_mul(0x1_0000_0000) + drawn.fetch_add(1, Ordering::SeqCst)))
 }
 
-/// 128 bytes from a number (SplitMix64).
+/// Returns 128 bytes from a number (SplitMix64).
 pub fn entropy(seed: u64) -> Entropy {
     let mut state = seed;
     let mut bytes = [0; 128];

@@ -1,4 +1,4 @@
-//! Form parameters in order, with changes to a good request in one word each.
+//! Form parameters in order, with one method for each change of a valid request.
 
 use super::{CALLBACK, CHALLENGE, SECRET, VERIFIER};
 
@@ -10,7 +10,7 @@ impl Params {
         Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
-    /// A good authorization request of the client `app`: scope `read write`, state `xyz`.
+    /// Returns a valid authorization request of the client `app`: scope `read write`, state `xyz`.
     pub fn authorize() -> Self {
         Self::of(&[
             ("response_type", "code"),
@@ -23,7 +23,7 @@ impl Params {
         ])
     }
 
-    /// The redemption of a code by the client `app`.
+    /// Returns the redemption of a code by the client `app`.
     pub fn redeem(code: &str) -> Self {
         Self::of(&[
             ("grant_type", "authorization_code"),
@@ -34,15 +34,16 @@ impl Params {
         ])
     }
 
-    /// A refresh by the client `app`.
+    /// Returns a refresh by the client `app`.
     pub fn refresh(token: &str) -> Self {
         Self::of(&[("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", token)])
     }
 
-    /// The same request by the client `web`, with its secret if it goes to the token endpoint.
+    /// Changes the client to `web`, with its secret if the request goes to the token endpoint.
     pub fn by_web(self) -> Self {
         let has = |name: &str| self.0.iter().any(|(own, _)| own == name);
-        let (redirects, authenticates) = (has("redirect_uri"), has("grant_type"));
+        let redirects = has("redirect_uri");
+        let authenticates = has("grant_type");
         let mut own = self.set("client_id", "web");
         if redirects {
             own = own.set("redirect_uri", "https://web.example/cb");
@@ -50,7 +51,7 @@ impl Params {
         if authenticates { own.set("client_secret", SECRET) } else { own }
     }
 
-    /// The same with this parameter at this value, wherever it stood or at the end.
+    /// Sets a parameter in its place, or adds it at the end.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         match self.0.iter_mut().find(|(own, _)| own == name) {
             Some((_, own)) => value.clone_into(own),
@@ -59,13 +60,13 @@ impl Params {
         self
     }
 
-    /// The same without this parameter.
+    /// Removes a parameter.
     pub fn without(mut self, name: &str) -> Self {
         self.0.retain(|(own, _)| own != name);
         self
     }
 
-    /// The same with one more, even if it is there already.
+    /// Adds a parameter, also if the request has it already.
     pub fn and(mut self, name: &str, value: &str) -> Self {
         self.0.push((name.to_owned(), value.to_owned()));
         self

@@ -1,9 +1,9 @@
-//! Property tests that are the same in each run.
+//! Property tests with the same values in each run.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseResult, TestRunner};
 
-/// Holds the property to 256 values of the strategy; it tells the smallest counterexample.
+/// Checks the property with 256 values of the strategy, and reports the smallest counterexample.
 #[track_caller]
 pub fn check<S: Strategy>(values: &S, property: impl Fn(S::Value) -> TestCaseResult) {
     let config = Config {

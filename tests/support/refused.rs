@@ -1,11 +1,11 @@
-//! How the authorization endpoint says no, asserted in full, and what the store holds then.
+//! Complete assertions of the authorization endpoint's refusals, and of the store afterwards.
 
 use grantcore::{ErrorCode, GrantState, Problem, Reason, Refusal, Reply};
 
 use super::params::Params;
 use super::{CALLBACK, ISSUER, World};
 
-/// The refusal of alice's request, which is expected to be bad.
+/// Sends alice's request, expects a refusal, and returns it.
 #[track_caller]
 pub fn refused(world: &World, params: &Params) -> Refusal {
     match world.authorize(params) {
@@ -14,8 +14,8 @@ pub fn refused(world: &World, params: &Params) -> Refusal {
     }
 }
 
-/// `PAGE(status, code)`: told to the user alone, with the name of its event. No redirect and no
-/// link to one, no issuer, no ticket.
+/// Asserts `PAGE(status, code)`: the error is shown to the user, with the correlation id of its
+/// event. There is no redirect and no link to one, no issuer and no ticket.
 #[track_caller]
 pub fn assert_page(
     world: &World,
@@ -25,7 +25,8 @@ pub fn assert_page(
     reason: Reason,
 ) -> Problem {
     let policy = world.server.policy();
-    let (reply, problem) = (refusal.reply(policy), refusal.problem(policy));
+    let reply = refusal.reply(policy);
+    let problem = refusal.problem(policy);
     let code_on_page = problem.code.map(ErrorCode::as_str);
     assert_eq!((reply.status, code_on_page, world.reason()), (status, Some(code), Some(reason)));
     assert_eq!(problem.status, status);
@@ -46,13 +47,13 @@ pub fn assert_page(
     problem
 }
 
-/// `REDIR(code)` at the callback of [`Params::authorize`], with its state.
+/// Asserts `REDIR(code)` at the callback of [`Params::authorize`], with its state.
 #[track_caller]
 pub fn assert_redir(world: &World, refusal: &Refusal, code: &str, reason: Reason) {
     assert_redir_to(world, refusal, CALLBACK, Some("xyz"), code, reason);
 }
 
-/// `REDIR(code)`: a 303 without a body to the error response at this URI.
+/// Asserts `REDIR(code)`: a 303 without a body to the error response at this URI.
 #[track_caller]
 pub fn assert_redir_to(
     world: &World,
@@ -73,11 +74,12 @@ pub fn assert_redir_to(
     assert_error_url(location, uri, state, code, reason);
 }
 
-/// The whole error response of OAuth 2.1 §4.1.2.1 and RFC 9207 §2 at this URI, and nothing else.
+/// Asserts that the URL has exactly the error response of OAuth 2.1 §4.1.2.1 and RFC 9207 §2 at
+/// this URI.
 #[track_caller]
 pub fn assert_error_url(url: &str, uri: &str, state: Option<&str>, code: &str, reason: Reason) {
     let mut found = added(url, uri);
-    // The stable description is a prefix: what was received may follow it.
+    // The stable description is a prefix. The received value may follow it.
     for (_, value) in found.iter_mut().filter(|(name, _)| name == "error_description") {
         assert!(value.starts_with(reason.description()), "{url}");
         value.truncate(reason.description().len());
@@ -90,7 +92,7 @@ pub fn assert_error_url(url: &str, uri: &str, state: Option<&str>, code: &str, r
     assert_eq!(found, wanted, "{url}");
 }
 
-/// The response parameters that were added to this URI, decoded once, by name.
+/// Returns the response parameters that were added to this URI, decoded once, by name.
 #[track_caller]
 pub fn added(url: &str, uri: &str) -> Vec<(String, String)> {
     let query = url.strip_prefix(uri).unwrap_or_else(|| panic!("{url} does not begin with {uri}"));
@@ -100,20 +102,19 @@ pub fn added(url: &str, uri: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// All of a response that goes over the wire but the request's own name, to compare it with
-/// another.
+/// Returns the whole response without its correlation id, to compare it with another.
 pub fn wire(reply: &Reply) -> String {
     let headers: Vec<_> =
         reply.headers.iter().filter(|(name, _)| *name != "x-correlation-id").collect();
     format!("{} {headers:?} {}", reply.status, reply.body)
 }
 
-/// Where alice's grants stand.
+/// Returns the states of alice's grants.
 pub fn states(world: &World) -> Vec<GrantState> {
     world.grants().iter().map(|stored| stored.record.state()).collect()
 }
 
-/// How many codes alice's decisions have issued.
+/// Returns the number of codes that were issued to alice.
 pub fn codes(world: &World) -> usize {
     states(world)
         .iter()

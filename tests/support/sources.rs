@@ -1,9 +1,9 @@
-//! The crate's own source text, for the rules that are about where things may stand.
+//! The source text of the crate, for rules about which module may contain what.
 
 use std::fs;
 use std::path::Path;
 
-/// Every source file of the crate below this folder, without its comments.
+/// Returns every source file of the crate below this folder, without its comments.
 pub fn sources(folder: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {

@@ -1,5 +1,5 @@
-//! Steps of a flow with what must be true of them: how they are refused, what they write, whose
-//! tokens work afterwards.
+//! Steps of a flow with assertions: their refusals, their writes, and the tokens that work
+//! afterwards.
 
 use std::sync::Barrier;
 
@@ -17,7 +17,8 @@ use super::{Granted, World, assert_refused, json, seeded};
 pub const DAY: u64 = 24 * 60 * 60;
 
 impl World {
-    /// Sends a token request that must be refused so. Only a replay writes, and it writes once.
+    /// Sends a token request that must be refused with this status, code and reason. Only a replay
+    /// writes, and it writes once.
     #[track_caller]
     pub fn refused(&self, params: &Params, status: u16, code: &str, reason: Reason) {
         let before = self.store.commits();
@@ -30,14 +31,14 @@ impl World {
         );
     }
 
-    /// [`refused`](Self::refused) with `invalid_grant`.
+    /// Calls [`refused`](Self::refused) with 400 `invalid_grant`.
     #[track_caller]
     pub fn invalid_grant(&self, params: &Params, reason: Reason) {
         self.refused(params, 400, "invalid_grant", reason);
     }
 
-    /// Sends a token request during which the store fails: 503, no token in it, and the host sees
-    /// the store's own error.
+    /// Sends a token request during which the store fails. Asserts a 503 without tokens, and that
+    /// the host gets the store's own error.
     #[track_caller]
     pub fn unavailable(&self, params: &Params, fault: Fault) {
         self.store.fail([fault]);
@@ -50,10 +51,12 @@ impl World {
         assert!(json(&reply).get("access_token").is_none());
     }
 
-    /// Sends one token request `n` times at once, each from its own thread, to a server over the
-    /// bare reference store.
+    /// Sends one token request `n` times in parallel, each from its own thread, to a server over
+    /// the plain reference store.
     pub fn race(&self, n: usize, params: &Params) -> Vec<Reply> {
-        let (now, body, barrier) = (self.now(), params.encode(), Barrier::new(n));
+        let now = self.now();
+        let body = params.encode();
+        let barrier = Barrier::new(n);
         let server = Server::with_sources(
             self.server.policy().clone(),
             &self.store.inner,
@@ -71,19 +74,19 @@ impl World {
         })
     }
 
-    /// Refreshes as the client `app`.
+    /// Refreshes as the client `app`, and expects success.
     #[track_caller]
     pub fn refreshed(&self, token: &str) -> Granted {
         Granted::of(&self.token(&Params::refresh(token)))
     }
 
-    /// The access of a token that works at the default resource.
+    /// Returns the access of a token that the default resource accepts.
     #[track_caller]
     pub fn access(&self, token: &str) -> Access {
         self.check(token, &[]).unwrap_or_else(|refusal| panic!("{:?}", refusal.reason()))
     }
 
-    /// Asserts that a protected resource answers 401 `invalid_token`, for this reason.
+    /// Asserts that the default resource answers 401 `invalid_token` for this reason.
     #[track_caller]
     pub fn dead(&self, token: &str, reason: Reason) {
         let refusal = self.check(token, &[]).expect_err("refused");
@@ -92,13 +95,13 @@ impl World {
         assert_eq!(self.reason(), Some(reason));
     }
 
-    /// The records of alice's grants.
+    /// Returns the records of alice's grants.
     pub fn grants(&self) -> Vec<Stored<Grant>> {
         let ids = self.store.inner.grants_of("alice", None, usize::MAX).unwrap();
         ids.into_iter().map(|id| self.store.inner.grant(id).unwrap().unwrap()).collect()
     }
 
-    /// Decides on what is stored now, and commits nothing.
+    /// Decides on the current records, and commits nothing.
     pub fn decision<O: Operation>(&self, operation: &O, moment: &Moment) -> Decision<O::Response> {
         let loaded = self
             .store
@@ -107,7 +110,7 @@ impl World {
         operation.decide(&loaded, self.server.policy(), moment)
     }
 
-    /// The first attempt of a request with this entropy.
+    /// Returns the moment of a first attempt with this entropy.
     pub fn moment(&self, entropy: Entropy) -> Moment {
         Moment::new(self.now(), entropy)
     }
@@ -117,7 +120,7 @@ impl World {
     }
 }
 
-/// A POST of this form.
+/// Returns a POST request with this form.
 pub fn form(body: &str) -> RequestParts<'_> {
     let content_type: &[u8] = b"application/x-www-form-urlencoded";
     RequestParts {

@@ -1,4 +1,4 @@
-//! The reference store with faults on order and a count of its calls.
+//! The reference store with injected faults, and a record of its calls.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,23 +10,23 @@ use grantcore::{
     Write,
 };
 
-/// What the next commit does instead of working.
+/// The fault of the next commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Writes nothing and says that somebody else was faster.
+    /// Writes nothing, and returns `Conflict`.
     Conflict,
-    /// Writes nothing and fails.
+    /// Writes nothing, and returns an error.
     Dropped,
-    /// Writes, and fails all the same: the acknowledgement is lost.
+    /// Writes, and returns an error, as if the acknowledgement was lost.
     Unacknowledged,
-    /// Writes, and says `Conflict`: a client library retried a write of its own.
+    /// Writes, and returns `Conflict`, as if a client library repeated its own write.
     AppliedThenConflict,
 }
 
-/// What somebody else does to the store just before a commit.
+/// An action of another process just before a commit.
 type Meanwhile = Box<dyn FnOnce(&MemoryStore) + Send>;
 
-/// The store's own error.
+/// The error of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken;
 
@@ -41,11 +41,11 @@ impl std::error::Error for Broken {}
 #[derive(Default)]
 pub struct TestStore {
     pub inner: MemoryStore,
-    /// Faults of the next commits, in order.
+    /// The faults of the next commits, in order.
     pub faults: Mutex<VecDeque<Fault>>,
-    /// What happens before the next commits, in order.
+    /// The actions before the next commits, in order.
     meanwhile: Mutex<VecDeque<Meanwhile>>,
-    /// Whether reads of clients, of grants and of accounts fail.
+    /// Whether reads of clients, grants and accounts fail.
     pub broken_reads: Mutex<bool>,
     broken_balances: Mutex<bool>,
     /// The grant that cannot be read.
@@ -60,8 +60,8 @@ impl TestStore {
         self.faults.lock().unwrap().extend(faults);
     }
 
-    /// Has this happen just before the next commit for which nothing is in store yet: between what
-    /// was read and what is written.
+    /// Runs `act` just before the next commit that has no action yet, between the read and the
+    /// write of a request.
     pub fn meanwhile(&self, act: impl FnOnce(&MemoryStore) + Send + 'static) {
         self.meanwhile.lock().unwrap().push_back(Box::new(act));
     }
@@ -86,7 +86,7 @@ impl TestStore {
         self.commits.load(Ordering::SeqCst)
     }
 
-    /// The calls since this was asked last, in their order.
+    /// Returns the calls since the last call of this method, in order.
     pub fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }

@@ -1,8 +1,7 @@
-//! The accounts that may sign in: those of a file, or the demonstration's.
+//! The accounts that may sign in: those of a file, or the demonstration accounts.
 //!
-//! What lives here: names, password hashes, which accounts administer the server, and the check of
-//! a password. What never does: sessions, what an account has to spend, and how often somebody may
-//! try (`limits.rs` counts that).
+//! What lives here: names, password hashes, which accounts are administrators, and the check of a
+//! password. What never does: sessions, balances, and the limit of attempts (`limits.rs`).
 
 mod file;
 mod limits;
@@ -22,19 +21,19 @@ use tokio::sync::Semaphore;
 pub(crate) use self::file::AccountsError;
 pub(crate) use self::limits::{Attempts, Wait};
 
-/// The demonstration's accounts: name, password, and whether the account administers the server.
-/// Everybody knows them, so they exist only where the issuer and the listen address are of this
-/// machine.
+/// The demonstration accounts: name, password, and whether the account is an administrator.
+/// Everybody knows the passwords, so these accounts exist only if the issuer and the listen address
+/// are loopback.
 const DEMO: [(&str, &str, bool); 3] =
     [("alice", "alice", false), ("bob", "bob", false), ("admin", "admin", true)];
 
 /// How many hashes are computed at once. Each takes a core, and some 19 MiB with the usual
 /// parameters.
 const HASHES_AT_ONCE: usize = 2;
-/// How long an attempt waits for its turn to be hashed.
+/// How long an attempt waits for its turn.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
-/// The accounts, and the turns in which their passwords are checked.
+/// The accounts, with a semaphore that limits how many passwords are checked at once.
 pub(crate) struct Accounts {
     entries: Arc<BTreeMap<String, Entry>>,
     is_demo: bool,
@@ -47,17 +46,18 @@ struct Entry {
 }
 
 enum Password {
-    /// One of the demonstration's.
+    /// The password of a demonstration account.
     Demo,
+    /// The hash of a password.
     Hash(Box<PasswordHash>),
 }
 
-/// No password was checked, because too many were being checked already.
+/// The password was not checked, because too many others wait.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Busy;
 
 impl Accounts {
-    /// The accounts of the demonstration.
+    /// Returns the demonstration accounts.
     pub(crate) fn demo() -> Self {
         let entry = |(name, _, is_admin): (&str, &str, bool)| {
             (name.to_owned(), Entry { password: Password::Demo, is_admin })
@@ -65,7 +65,7 @@ impl Accounts {
         Self::new(DEMO.into_iter().map(entry).collect(), true)
     }
 
-    /// The accounts of a file: a line for each, as [`file`] describes it.
+    /// Reads the accounts of a file, in the format of [`file`].
     pub(crate) fn read(path: &Path) -> Result<Self, AccountsError> {
         let listed = file::read(path)?.into_iter().map(|listed| {
             let password = Password::Hash(Box::new(listed.hash));
@@ -78,12 +78,12 @@ impl Accounts {
         Self { entries: Arc::new(entries), is_demo, turns: Semaphore::new(HASHES_AT_ONCE) }
     }
 
-    /// The names of all accounts, ascending.
+    /// Returns the names of all accounts, ascending.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// Returns whether the account administers this server.
+    /// Returns whether the account is an administrator.
     pub(crate) fn is_admin(&self, name: &str) -> bool {
         self.entries.get(name).is_some_and(|entry| entry.is_admin)
     }
@@ -105,11 +105,11 @@ impl Accounts {
         shown.map(|(name, password, _)| ((*name).to_owned(), (*password).to_owned())).collect()
     }
 
-    /// Returns the account's name if the password is its own.
+    /// Returns the name of the account if the password is right.
     ///
-    /// A name without an account costs the same as a wrong password: the password is then compared
-    /// with the hash of some other account, the same one each time, and refused whatever comes of
-    /// it. Hashes are computed off the threads that serve requests, a few at a time.
+    /// An unknown name costs the same as a wrong password: the password is compared with the hash
+    /// of another account, the same one each time, and then refused. Hashes are computed a few at a
+    /// time, outside the threads that serve requests.
     pub(crate) async fn log_in(&self, name: &str, password: &str) -> Result<Option<String>, Busy> {
         if self.is_demo {
             return Ok(check_demo(name, password));
@@ -127,6 +127,7 @@ impl Accounts {
     }
 }
 
+/// Returns the name if the password matches the hash of its account.
 fn check(entries: &BTreeMap<String, Entry>, name: String, password: &str) -> Option<String> {
     let own = entries.get(&name);
     let Entry { password: Password::Hash(hash), .. } = own.or_else(|| decoy(entries, &name))?
@@ -137,16 +138,16 @@ fn check(entries: &BTreeMap<String, Entry>, name: String, password: &str) -> Opt
     (is_right && own.is_some()).then_some(name)
 }
 
-/// The account in whose place an unknown name is checked. Which one depends on the name, so that
-/// accounts whose hashes cost more or less than others' do not stand out.
+/// Returns the account whose hash is used for an unknown name. The name selects the account, so
+/// that an account whose hash costs more or less than others cannot be recognized by its time.
 fn decoy<'e>(entries: &'e BTreeMap<String, Entry>, name: &str) -> Option<&'e Entry> {
     let digest = Sha256::digest(name);
     let number = digest.iter().take(4).fold(0, |number, byte| number << 8 | usize::from(*byte));
     entries.values().nth(number.checked_rem(entries.len())?)
 }
 
-/// Compares every account, by digests of one length: the time taken shows neither which names exist
-/// nor how much of a password was right.
+/// Compares the digests of all accounts, so that the time shows neither which names exist nor how
+/// much of a password was right.
 fn check_demo(name: &str, password: &str) -> Option<String> {
     let equal = |known: &str, given: &str| Sha256::digest(known).ct_eq(&Sha256::digest(given));
     let mut found = None;
@@ -169,14 +170,14 @@ mod tests {
 
     use super::*;
 
-    /// Accounts of a file with these lines.
+    /// Reads accounts from a file with these lines.
     fn listed(lines: &str) -> Result<Accounts, AccountsError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(lines.as_bytes()).unwrap();
         Accounts::read(file.path())
     }
 
-    /// Cheap, for tests only.
+    /// Hashes with the lowest cost, for tests only.
     fn cheap(password: &str) -> String {
         let params = argon2::Params::new(8, 1, 1, None).unwrap();
         Argon2::from(params).hash_password(password.as_bytes()).unwrap().to_string()
@@ -208,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Whichever account stands in for an unknown name, its own password does not open it.
+    /// The password of the account whose hash is used for an unknown name is refused.
     #[tokio::test]
     async fn an_unknown_name_is_hashed_and_refused() {
         let accounts = listed(&format!("alice:{}", cheap("known"))).unwrap();
@@ -222,18 +223,18 @@ mod tests {
     fn decoys_are_spread_over_all_accounts_and_stay_the_same() {
         let lines: Vec<_> = (0..8).map(|n| format!("user{n}:{}", cheap("x"))).collect();
         let accounts = listed(&lines.join("\n")).unwrap();
-        let stands_in = |name: &str| {
+        let decoy_of = |name: &str| {
             let chosen = decoy(&accounts.entries, name).unwrap();
             accounts.entries.values().position(|entry| std::ptr::eq(entry, chosen)).unwrap()
         };
         let chosen: std::collections::BTreeSet<_> =
-            (0..200).map(|n| stands_in(&format!("nobody{n}"))).collect();
+            (0..200).map(|n| decoy_of(&format!("nobody{n}"))).collect();
         assert_eq!(chosen.len(), 8);
-        assert_eq!(stands_in("nobody1"), stands_in("nobody1"));
+        assert_eq!(decoy_of("nobody1"), decoy_of("nobody1"));
     }
 
     #[test]
-    fn what_hash_password_writes_is_a_line_of_the_file() {
+    fn the_output_of_hash_password_is_accepted_in_the_file() {
         let accounts = listed(&format!("alice:{}", hash("pass:word $1").unwrap())).unwrap();
         let opened = check(&accounts.entries, "alice".to_owned(), "pass:word $1");
         assert_eq!(opened.as_deref(), Some("alice"));

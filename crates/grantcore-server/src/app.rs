@@ -1,5 +1,5 @@
-//! The state that all routes share: the authorization server and the sessions. Refusals and failures
-//! become pages here.
+//! The state that all routes share: the authorization server and the sessions. Refusals and
+//! failures become pages here.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -57,8 +57,8 @@ impl App {
         Nav { is_admin, ..Nav::of(subject) }
     }
 
-    /// Returns the response to a refusal at the authorization endpoint: the redirect that it allows,
-    /// or a page with a banner in place of Allow.
+    /// Returns the response of a refusal at the authorization endpoint: a redirect if the refusal
+    /// allows one, otherwise the error page.
     pub(crate) fn refused(&self, refusal: &Refusal, reload_url: Option<String>) -> Response {
         let policy = self.oauth.policy();
         let reply = refusal.reply(policy);
@@ -80,29 +80,29 @@ impl App {
             at: crate::pages::utc(SystemTime::now().into()),
         };
         let mut response = Page(page).into_response();
-        // The page is the host's own. The library's headers (how long to wait, which methods there
-        // are) are kept.
+        // The page replaces the library's body. Other headers, such as `Retry-After` and `Allow`,
+        // are kept.
         for (name, value) in respond(reply).headers() {
             response.headers_mut().entry(name).or_insert(value.clone());
         }
         response
     }
 
-    /// Returns the response to a program whose request has a body that was not read.
+    /// Refuses a request whose body was not read, at an endpoint for programs.
     pub(crate) async fn unread(&self, unread: Unread, endpoint: Endpoint) -> Response {
         let refusal =
             self.oauth.refuse(Refusal::plain(unread.reason(endpoint), endpoint), None).await;
         respond(refusal.reply(self.oauth.policy()))
     }
 
-    /// Refuses a request at the authorization endpoint for a reason of the host's own.
+    /// Refuses a request at the authorization endpoint for a reason that the host found.
     pub(crate) async fn refuse(&self, reason: Reason) -> Response {
         let refusal =
             self.oauth.refuse(Refusal::plain(reason, Endpoint::Authorization), None).await;
         self.refused(&refusal, None)
     }
 
-    /// Returns the page of a call that did not succeed. `reload_url` leads back to the request.
+    /// Returns the page of a call that failed. `reload_url` leads back to the request.
     pub(crate) fn failed(
         &self,
         error: &Error<BackendError>,
@@ -112,7 +112,7 @@ impl App {
         self.refused(error.refusal(), reload_url)
     }
 
-    /// Returns the response to a program's call.
+    /// Returns the response of a call, at an endpoint for programs.
     pub(crate) fn reply(&self, reply: Result<Reply, Error<BackendError>>) -> Response {
         respond(reply.unwrap_or_else(|error| {
             log_failure(&error);
@@ -166,8 +166,8 @@ pub(crate) fn not_now(nav: Nav) -> Response {
 /// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
 const LONGEST_LOCATION: usize = 3_000;
 
-/// Redirects to the client. Its state can be 4 KiB, and three times that when it is encoded. An
-/// address that is too long for a header is on a page, which leads there by itself.
+/// Redirects to the client. A state of 4 KiB can be 12 KiB once it is encoded, so a long address is
+/// put on a page that leads there by itself.
 pub(crate) fn to_client(reply: Reply) -> Response {
     match reply.header("location") {
         Some(location) if location.len() > LONGEST_LOCATION => {
@@ -177,27 +177,35 @@ pub(crate) fn to_client(reply: Reply) -> Response {
     }
 }
 
-/// Returns a reply of the library as it is.
+/// Converts a reply of the library into a response, unchanged.
 pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
-/// Logs a line for each call of an endpoint, and for a refusal the address of its cause and fix. The
-/// event holds no secret.
+/// Logs one line for each call of an endpoint. For a refusal, the line links to its cause and fix.
+/// An event has no secret.
 pub(crate) fn log_event(event: &Event) {
     let reason = event.reason.map(Reason::name);
     let see = reason.map(|reason| format!("/troubleshooting#{reason}"));
-    let (flow, subject) = (
-        event.flow.map(|flow| flow.to_string()),
-        event.subject.as_ref().map(grantcore::Subject::as_str),
+    let flow = event.flow.map(|flow| flow.to_string());
+    tracing::info!(
+        kind = event.kind.name(),
+        reason,
+        detail = event.detail.as_deref(),
+        error = event.error(),
+        client = event.client_id(),
+        subject = event.subject.as_ref().map(grantcore::Subject::as_str),
+        flow,
+        correlation = %event.correlation,
+        see,
+        "oauth"
     );
-    let (kind, client, error) = (event.kind.name(), event.client_id(), event.error());
-    tracing::info!(kind, reason, detail = event.detail.as_deref(), error, client, subject, flow, correlation = %event.correlation, see, "oauth");
 }
 
-/// Logs why the database failed, which only the operator learns.
+/// Logs why the database failed. Clients do not see the cause.
 pub(crate) fn log_failure(error: &Error<BackendError>) {
     if let Some(failure) = error.failure() {
-        tracing::error!(error = %failure.cause, correlation = %failure.event.correlation, "the database failed");
+        let correlation = &failure.event.correlation;
+        tracing::error!(error = %failure.cause, %correlation, "the database failed");
     }
 }

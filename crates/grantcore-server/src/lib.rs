@@ -1,11 +1,10 @@
 //! The example server: an OAuth 2.1 authorization server and two protected resources, one of them
 //! an MCP endpoint, in one process.
 //!
-//! Read it in this order: `setup.rs` (the policy and the clients), `routes.rs` (the addresses),
-//! `routes/authorize.rs` (login and consent between the library's calls), `sessions.rs` (browsers
-//! that are signed in), `routes/api.rs` (the token endpoint and the guard), `routes/clients.rs`
-//! (clients that register themselves or publish a document), `store.rs` (the database), `trail.rs`
-//! (the audit log).
+//! Read it in this order: `setup.rs` (the policy and the clients), `routes.rs` (all addresses),
+//! `routes/authorize.rs` (login and consent between the library's calls), `routes/api.rs` (the
+//! token endpoint and the API), `routes/clients.rs` and `documents.rs` (clients that the operator
+//! did not register), `store.rs` (the databases), `trail.rs` (the audit log).
 
 mod accounts;
 mod app;
@@ -65,11 +64,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Running {
     address: SocketAddr,
     issuer: String,
-    /// The demonstration's accounts and passwords, or none if there is a file of accounts.
+    /// Names and passwords of the demonstration accounts. Empty if an accounts file is used.
     shown: Vec<(String, String)>,
     /// Whether the client with the published secret exists.
     has_published_client: bool,
-    /// Whether strangers can make the server call what listens on this machine.
+    /// Whether client documents are fetched from this machine too.
     is_exposed: bool,
     trail: Trail,
     tasks: Tasks,
@@ -78,11 +77,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a server by command line arguments, the program's name first.
+    /// Starts a server from command line arguments, the program's name first.
     ///
     /// # Errors
-    /// [`StartError`] if an argument is wrong, the policy is not valid, the database cannot be opened
-    /// or the address is taken.
+    /// If an argument is wrong, the policy is contradictory, the accounts file cannot be used, the
+    /// database cannot be opened, or the address is in use.
     pub async fn start(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, StartError> {
@@ -114,13 +113,14 @@ impl Running {
         let documents = config.clients.fetcher()?;
         if is_exposed {
             tracing::warn!(
-                "client documents are fetched from this very machine: any stranger can make this server call its neighbours here"
+                "client documents are fetched from this machine too: \
+                 anybody can make this server call what listens here"
             );
         }
         let stop = CancellationToken::new();
         let tasks = Tasks::default();
         let bounds =
-            TrailBounds { retention: records.trail_retention, events: records.trail_events };
+            AuditBounds { retention: records.trail_retention, events: records.trail_events };
         tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
         let lifetime = config.lifetimes.session_lifetime;
         let sessions = Sessions::new(backend.ledger().clone(), lifetime, MOST_SESSIONS);
@@ -160,18 +160,18 @@ impl Running {
         })
     }
 
-    /// Returns the address that the server listens on.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the issuer, which is the base of all URLs of the server.
+    /// The issuer, which is the base of all URLs of the server.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Stops the server. It accepts no new requests, answers those under way if they do not take too
-    /// long, and writes the rest of the audit log.
+    /// Stops the server: it accepts no new requests, finishes those under way within ten seconds,
+    /// and writes the events that are still queued.
     ///
     /// # Errors
     /// [`StartError`] if serving failed before.
@@ -183,7 +183,7 @@ impl Running {
             tracing::warn!("some requests were not answered in time");
             task.abort();
         }
-        // Requests whose clients have hung up go on all the same.
+        // Requests whose clients have disconnected are decided to their end all the same.
         if !self.tasks.finish(DRAIN).await {
             tracing::warn!("some requests were still being decided");
         }
@@ -192,9 +192,10 @@ impl Running {
     }
 }
 
-/// Returns the accounts of the file, or those of the demonstration. Everybody knows the passwords of
-/// the demonstration, so its accounts exist only if no other machine can reach the server. The issuer
-/// does not show that: a server with an issuer on this machine may listen on all addresses.
+/// Returns the accounts of the file, or the demonstration accounts.
+///
+/// Everybody knows the demonstration's passwords, so only this machine may reach the server then.
+/// A loopback issuer does not ensure that, because the server may listen on every address.
 fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError> {
     match &config.accounts.accounts {
         Some(path) => Accounts::read(path),
@@ -204,7 +205,7 @@ fn accounts(config: &Config, issuer: &Issuer) -> Result<Accounts, AccountsError>
     }
 }
 
-/// Listens on an address. The error names the address and the flag that it came from.
+/// Binds the address. An error names the address and the flag.
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
@@ -216,13 +217,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 
 /// How much of the audit log is kept.
 #[derive(Clone, Copy)]
-struct TrailBounds {
+struct AuditBounds {
     retention: Duration,
     events: u64,
 }
 
-/// Drops records that are over, a bounded number at a time.
-async fn sweep(backend: Backend, trail: Trail, bounds: TrailBounds, stop: CancellationToken) {
+/// Drops expired records and old events, a bounded number at a time.
+async fn sweep(backend: Backend, trail: Trail, bounds: AuditBounds, stop: CancellationToken) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(turns.tick()).await.is_some() {
         while let Some(dropped) = swept(&backend, &trail, bounds).await {
@@ -231,8 +232,8 @@ async fn sweep(backend: Backend, trail: Trail, bounds: TrailBounds, stop: Cancel
     }
 }
 
-/// Drops once. Returns how many records were dropped if there may be more to drop.
-async fn swept(backend: &Backend, trail: &Trail, bounds: TrailBounds) -> Option<usize> {
+/// Returns how many were dropped. Returns `None` if there is nothing more to drop, or on an error.
+async fn swept(backend: &Backend, trail: &Trail, bounds: AuditBounds) -> Option<usize> {
     let now = SystemTime::now().into();
     let events = trail.sweep(now, bounds.retention, bounds.events).await;
     let dropped = match (backend.sweep(now).await, events) {
@@ -252,14 +253,14 @@ async fn swept(backend: &Backend, trail: &Trail, bounds: TrailBounds) -> Option<
 /// it.
 ///
 /// # Errors
-/// As [`Running::start`].
+/// See [`Running::start`].
 pub async fn main() -> Result<(), StartError> {
     let config = Config::parse();
     if let Some(Command::HashPassword) = config.command {
         return hash_password();
     }
     telemetry::init(config.log_format, &config.log)?;
-    // Before the welcome: whoever reads it may send a signal at once.
+    // First of all: once the addresses are printed, a signal may come.
     let mut signals = Signals::listen()?;
     let running = Running::start_with(config).await?;
     welcome(&running);
@@ -268,22 +269,22 @@ pub async fn main() -> Result<(), StartError> {
     tokio::select! { ended = running.stop() => ended, () = signals.next() => Ok(()) }
 }
 
-/// Reads a password, alone on a line of standard input, and writes its hash for the file of accounts.
+/// Reads one password from standard input and prints its hash, for a line of the accounts file.
 fn hash_password() -> Result<(), StartError> {
     if std::io::stdin().is_terminal() {
-        writeln!(std::io::stderr(), "The password, which is shown as you type it:")?;
+        writeln!(std::io::stderr(), "Type the password (it is shown as you type):")?;
     }
     let mut line = String::new();
     std::io::stdin().lock().take(LONGEST_PASSWORD).read_line(&mut line)?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
-        return Err("no password: write it to standard input, on a line of its own".into());
+        return Err("no password: write it to standard input, as one line".into());
     }
     let hash = accounts::hash(password).map_err(|error| error.to_string())?;
     Ok(writeln!(std::io::stdout(), "{hash}")?)
 }
 
-/// Prints the addresses and accounts. A closed output does not stop the server.
+/// Prints the addresses and accounts. A closed standard output does not stop the server.
 fn welcome(running: &Running) {
     let issuer = &running.issuer;
     let users: Vec<String> =
@@ -300,7 +301,7 @@ fn welcome(running: &Running) {
         std::io::stdout(),
         "grantcore example server at {issuer}
 
-  MCP endpoint         {issuer}/mcp    (give any MCP client this address; it finds and registers itself)
+  MCP endpoint         {issuer}/mcp    (give it to any MCP client, which registers itself)
   JSON API             {issuer}/api
   Log in as            {}
   Public client        {}    redirect http://127.0.0.1:PORT/callback{confidential}
@@ -312,7 +313,8 @@ Stop with Ctrl-C. Settings: --help",
     if running.is_exposed {
         let _ = writeln!(
             std::io::stdout(),
-            "\nDANGER: client documents are fetched from this very machine. Any stranger can make it call itself."
+            "\nDANGER: client documents are fetched from this machine too. \
+             Anybody can make this server call what listens here."
         );
     }
 }

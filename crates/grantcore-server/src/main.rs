@@ -1,5 +1,4 @@
-//! Starts the example server. Everything is in the library beside it, so that tests can start one
-//! too.
+//! Starts the example server. The code is in the library, so that tests can start the server too.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,18 +1,20 @@
 //! A protected resource: an MCP endpoint with three tools.
 //!
-//! What lives here: the tools, the notes they keep, and the transport's settings. What never does:
-//! access tokens. A tool draws what its call costs before it does anything: whatever the transport
-//! refuses, or the wrong arguments of a tool, costs nothing. Whoever guards the route checks the token and leaves an [`Identity`] in the
-//! request's extensions; the token itself is taken off the request before a tool can see it,
-//! because a tool that holds a token can pass it on (MCP, Security, §Token Passthrough). Without an
-//! identity nothing is answered, so a route mounted without its guard is closed, not open.
+//! What lives here: the tools, their notes, and the settings of the transport. What never does:
+//! access tokens. The guard of the route checks the token and puts an [`Identity`] into the
+//! request's extensions. The token is removed before a tool can see it, because a tool that holds a
+//! token can pass it on (MCP, Security, §Token Passthrough). A request without an identity is not
+//! answered, so a route mounted without its guard is closed, not open.
 //!
-//! **Stateless, answered in JSON.** Every POST stands alone: no `Mcp-Session-Id`, no stream, GET is
-//! 405. The tools answer at once and never call back, so a session would only be state to bound and
-//! to lose at a restart, and rmcp would let any caller who learns its id continue it. Without one
-//! there is nothing to steal, and any replica serves any request. MCP's revision 2026-07-28 has no
-//! sessions at all; the SDKs for Rust, TypeScript (1.x and 2.x) and Python work over this transport
-//! with it and with the revisions before.
+//! A tool draws the cost of its call before it does anything else. A call that the transport
+//! refuses, or that has wrong arguments, costs nothing.
+//!
+//! **Stateless, answered in JSON.** Every POST is complete in itself: there is no `Mcp-Session-Id`
+//! and no stream, and GET is 405. The tools answer at once and never call back. A session would be
+//! state to bound and to lose at a restart, and rmcp would let any caller who learns its id
+//! continue it. Without sessions, any replica serves any request. MCP's revision 2026-07-28 has no
+//! sessions; the SDKs for Rust, TypeScript (1.x and 2.x) and Python work over this transport with
+//! that revision and with earlier ones.
 //!
 //! **Hosts, not origins.** A web page that rebinds its own name to this machine sends that name as
 //! `Host`, and is refused before any route is chosen (`network/hosts.rs`). Origins are not
@@ -41,7 +43,7 @@ use crate::payment::{Payment, Unpaid};
 /// The largest request, far above what the tools can use.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// Who an access token speaks for, as the route's guard found out.
+/// The user and the client of an access token, as the guard of the route found them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[schemars(crate = "rmcp::schemars")]
 pub(crate) struct Identity {
@@ -51,14 +53,14 @@ pub(crate) struct Identity {
     pub(crate) client_id: String,
     /// What the user allowed it to do.
     pub(crate) scopes: Vec<String>,
-    /// What the user should know beside the answer: that little is left to spend.
+    /// The warning that the balance is low.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
 }
 
 impl Identity {
-    /// Adds the warning for a balance of which little is left.
-    pub(crate) fn warned(self, low: Option<u64>) -> Self {
+    /// Adds the warning about a low balance. `low` is what is left, if a warning is due.
+    pub(crate) fn with_warning(self, low: Option<u64>) -> Self {
         let warning = low.map(|left| {
             format!(
                 "The balance of this account is low: {left} left for all its applications. \
@@ -69,19 +71,19 @@ impl Identity {
     }
 }
 
-/// Who calls a tool, and what the call is paid with.
+/// The caller of a tool, and the payment for the call.
 struct Caller {
     identity: Identity,
     payment: Payment,
 }
 
 impl Caller {
-    /// Pays for the call. Its arguments have been read by now: the tool can do its work.
+    /// Pays for the call. The arguments have been read before, so the tool can do its work.
     async fn pay(self) -> Result<Identity, ErrorData> {
         let Self { identity, payment } = self;
         match payment.draw().await {
-            Ok(low) => Ok(identity.warned(low)),
-            // The guard answers in place of this error.
+            Ok(low) => Ok(identity.with_warning(low)),
+            // The guard replaces this error.
             Err(Unpaid) => Err(ErrorData::internal_error("the call is not paid", None)),
         }
     }
@@ -100,7 +102,7 @@ impl FromContextPart<ToolCallContext<'_, Tools>> for Caller {
     }
 }
 
-/// The endpoint, for `Router::route`. Wrap it in a layer that inserts an [`Identity`].
+/// Returns the endpoint, for `Router::route`. Wrap it in a layer that inserts an [`Identity`].
 ///
 /// Cancelling `stop` ends requests that are still being answered.
 pub(crate) fn service(stop: CancellationToken) -> MethodRouter {
@@ -116,7 +118,7 @@ pub(crate) fn service(stop: CancellationToken) -> MethodRouter {
     any_service(transport).layer(middleware::from_fn(admit))
 }
 
-/// Lets a request through once it is known whose it is, without its token.
+/// Passes a request on without its token, if it has an identity.
 async fn admit(mut request: Request, next: Next) -> Response {
     if request.extensions().get::<Identity>().is_none() {
         tracing::error!("the MCP route is mounted without a guard that inserts an identity");
@@ -141,17 +143,16 @@ struct NewNote {
 #[derive(Serialize, schemars::JsonSchema)]
 #[schemars(crate = "rmcp::schemars")]
 struct Notes {
-    /// Oldest first.
+    /// The notes, oldest first.
     notes: Vec<String>,
-    /// What the user should know beside the answer.
+    /// The warning that the balance is low.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
 }
 
 #[tool_router]
 impl Tools {
-    /// Tells which user this connection speaks for, through which application and with which
-    /// scopes.
+    /// Returns the user of this connection, the application and its scopes.
     #[tool(annotations(read_only_hint = true, open_world_hint = false))]
     async fn whoami(&self, caller: Caller) -> Result<Json<Identity>, ErrorData> {
         Ok(Json(caller.pay().await?))
@@ -183,7 +184,7 @@ impl Tools {
 )]
 impl ServerHandler for Tools {}
 
-/// Every user's notes, bounded in all three directions: 256 users, 32 notes each, 500 bytes each.
+/// The notes of all users. Bounded: 256 users, 32 notes each, 500 bytes each.
 #[derive(Default)]
 struct NotePad(Mutex<HashMap<String, VecDeque<String>>>);
 
@@ -299,8 +300,8 @@ mod tests {
         }
     }
 
-    /// Wrong arguments, tools that there are none of, an empty balance: nothing is done, and what
-    /// was not accepted is not paid.
+    /// Wrong arguments, unknown tools and an empty balance do nothing. A call that was not accepted
+    /// is not paid.
     #[tokio::test]
     async fn f04_a_tool_is_paid_once_it_has_its_arguments_and_before_it_works() {
         let app = app();
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_an_identity_nothing_is_answered() {
+    async fn a_request_without_an_identity_is_refused() {
         for method in ["initialize", "tools/list", "ping"] {
             let request = request("127.0.0.1", method, &json!({}));
             let response = app().oneshot(request).await.unwrap();
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_request_stands_alone() {
+    async fn there_are_no_sessions_and_no_streams() {
         let client = json!({"name": "test", "version": "1"});
         let params =
             json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});

@@ -1,9 +1,8 @@
-//! The HTML pages: one struct per page, its template beside it, and the response headers they all
-//! share.
+//! The HTML pages: one struct per page with its template, and the response headers of all pages.
 //!
-//! Here live the words and values a person sees. What never does: a decision, a lookup, a session,
-//! or HTML put together by hand; every value passes askama's escaping. Answers to OAuth 2.1 §7.11
-//! (no framing), §7.13 (no open redirection by way of an error page) and §7.12 (hostile input).
+//! What lives here: the words and values that a person sees. What never does: a decision, a lookup,
+//! a session, or HTML built by hand; every value passes askama's escaping. The pages keep OAuth 2.1
+//! §7.11 (no framing), §7.12 (hostile input) and §7.13 (no open redirection by an error page).
 
 mod admin;
 pub(crate) mod answer;
@@ -30,8 +29,8 @@ pub(crate) const STYLE: &str = include_str!("../assets/style.css");
 
 /// Headers of every page.
 ///
-/// The policy has no `form-action` on purpose: browsers hold the redirect that follows the consent
-/// form against it, and that redirect goes to the client.
+/// The policy has no `form-action` on purpose: browsers apply it to the redirect after the consent
+/// form, and that redirect goes to the client.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CACHE_CONTROL, "no-store"),
@@ -40,33 +39,33 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'",
     ),
 ];
 
-/// A page as an axum response; `(StatusCode::NOT_FOUND, Page(notice))` gives it another status than
-/// its own.
+/// A page as an axum response. `(StatusCode::NOT_FOUND, Page(notice))` overrides its status.
 #[derive(Debug)]
 pub(crate) struct Page<T>(pub(crate) T);
 
-/// A template that knows the status it is sent with.
+/// A template with the status of its response.
 pub(crate) trait Screen: Template {
-    /// `200 OK`, unless the page reports something else.
+    /// Returns the status, `200 OK` by default.
     fn status(&self) -> StatusCode {
         StatusCode::OK
     }
 }
 
 impl<T: Screen + Send + Sync + 'static> IntoResponse for Page<T> {
-    /// The page is rendered by [`site::finish`](crate::site::finish), which knows where the server
-    /// is mounted.
+    /// Attaches the template to the response. [`site::finish`](crate::site::finish) renders it,
+    /// because it knows the path of the issuer.
     fn into_response(self) -> Response {
         let status = self.0.status();
         (status, HEADERS, Extension(Unrendered(Arc::new(self.0)))).into_response()
     }
 }
 
-/// A time, as people quote it to support.
+/// Formats a time as users quote it to support.
 pub(crate) fn utc(at: Timestamp) -> String {
     let format =
         time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
@@ -77,33 +76,33 @@ pub(crate) fn utc(at: Timestamp) -> String {
         .unwrap_or_else(|| "never".into())
 }
 
-/// The ways through the pages, for whoever is signed in.
+/// The navigation of the pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Nav {
+    /// The user who is signed in.
     pub(crate) subject: Option<String>,
     pub(crate) is_admin: bool,
 }
 
 impl Nav {
-    /// The ways that every user has; `App::nav` adds those of an administrator.
+    /// Returns the navigation of an ordinary user. `App::nav` adds the administrator's links.
     pub(crate) fn of(subject: Option<&str>) -> Self {
         Self { subject: subject.map(str::to_owned), is_admin: false }
     }
 }
 
-/// The front page: what runs here, what to point a client at, who can sign in.
+/// The front page: the resources, the issuer and the accounts.
 #[derive(Debug, Template)]
 #[template(path = "home.html", whitespace = "minimize")]
 pub(crate) struct Home {
     /// The issuer, as in the metadata.
     pub(crate) issuer: String,
-    /// Each protected resource: its URL, and what it is in a few words.
+    /// The URL and a short description of each protected resource.
     pub(crate) resources: Vec<(String, String)>,
-    /// Each demonstration account: its name and its password.
+    /// The name and password of each demonstration account.
     pub(crate) users: Vec<(String, String)>,
-    /// Who is signed in, and where they can go.
     pub(crate) nav: Nav,
-    /// For the hidden `csrf` field of the sign-out form.
+    /// The value of the hidden `csrf` field of the sign-out form.
     pub(crate) csrf: String,
 }
 
@@ -113,19 +112,19 @@ impl Screen for Home {}
 #[derive(Debug, Template)]
 #[template(path = "login.html", whitespace = "minimize")]
 pub(crate) struct Login {
-    /// Where to go on after signing in.
+    /// The address to go to after the sign-in.
     pub(crate) next: String,
-    /// For the hidden `csrf` field.
+    /// The value of the hidden `csrf` field.
     pub(crate) csrf: String,
-    /// What was typed the last time, or nothing.
+    /// The user name of the last attempt, or an empty text.
     pub(crate) username: String,
-    /// Whether the last attempt failed; the page does not tell at what.
+    /// Whether the last attempt failed. The page does not show which field was wrong.
     pub(crate) failed: bool,
-    /// What keeps the password from being checked now.
+    /// Why the password is not checked now.
     pub(crate) not_now: Option<String>,
-    /// Who is signed in and may go on as they are.
+    /// The user who is signed in and may continue.
     pub(crate) current: Option<String>,
-    /// Accounts to hint at, name and password; none, and the hint is gone.
+    /// The name and password of each demonstration account. Without any, the hint is omitted.
     pub(crate) users: Vec<(String, String)>,
 }
 
@@ -136,40 +135,40 @@ impl Screen for Login {}
 #[derive(Debug, Template)]
 #[template(path = "consent.html", whitespace = "minimize")]
 pub(crate) struct Consent {
-    /// The single-use ticket of this prompt.
+    /// The single-use ticket of this page.
     pub(crate) ticket: String,
-    /// Where an expired page offers to start anew: the authorization request itself.
+    /// The address of the authorization request, to reload an expired page.
     pub(crate) reload: String,
-    /// For the hidden `csrf` field of the form that leads to another account.
+    /// The value of the hidden `csrf` field of the form that switches the account.
     pub(crate) csrf: String,
-    /// Who is signed in.
+    /// The user who is signed in.
     pub(crate) subject: String,
-    /// What the client calls itself.
+    /// The name of the client.
     pub(crate) client_name: String,
-    /// The client's identifier, whole.
+    /// The whole client id.
     pub(crate) client_id: String,
-    /// The host of a client identifier that is a URL.
+    /// The host of a client id that is a URL.
     pub(crate) client_host: Option<String>,
-    /// The client's own pages, each with what it is; `https` only.
+    /// The client's own pages with their titles; `https` only.
     pub(crate) client_pages: Vec<(&'static str, String)>,
     /// How this server came to know the client: a sentence without its full stop.
     pub(crate) registration: String,
-    /// Whether somebody other than the client stands for its name.
+    /// Whether the operator registered the client, so that its name is verified.
     pub(crate) verified: bool,
-    /// The host (or private-use scheme) that either answer is sent to.
+    /// The host, or private-use scheme, of the redirect URI.
     pub(crate) redirect_host: String,
-    /// Whether the answer goes to the user's own device, by a loopback address or a private-use
-    /// scheme, where any program could take it: shows a warning.
+    /// Whether the redirect goes to the user's own device, by a loopback address or a private-use
+    /// scheme. Any program there could receive it, so the page warns.
     pub(crate) loopback_only: bool,
-    /// What is asked for.
+    /// The requested scopes.
     pub(crate) scopes: Vec<Scope>,
-    /// Where the access would be valid.
+    /// The resources of the requested access.
     pub(crate) resources: Vec<String>,
-    /// How long one token lasts: `1 hour`.
+    /// The lifetime of an access token: `1 hour`.
     pub(crate) access_lifetime: String,
-    /// How long it can be renewed: `up to 180 days, or 30 days without use`.
+    /// The lifetime of the connection: `up to 180 days, or 30 days without use`.
     pub(crate) grant_lifetime: String,
-    /// How long the page is good for, a sentence without its full stop: `This page is valid for 10
+    /// The lifetime of the page, a sentence without its full stop: `This page is valid for 10
     /// minutes`.
     pub(crate) expires_in: String,
 }
@@ -179,38 +178,38 @@ impl Screen for Consent {}
 /// One scope on the consent page.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    /// The scope token, and the value of its checkbox.
+    /// The scope token, which is the value of its checkbox.
     pub(crate) name: String,
-    /// What it lets the client do.
+    /// What the scope allows.
     pub(crate) description: String,
 }
 
-/// The error banner that takes the place of a consent page; it has no form and grants nothing.
+/// The error page in place of a consent page. It has no form, so it cannot grant anything.
 #[derive(Debug, Template)]
 #[template(path = "problem.html", whitespace = "minimize")]
 pub(crate) struct Problem {
-    /// The HTTP status it is sent with.
+    /// The HTTP status.
     pub(crate) status: u16,
     /// The heading.
     pub(crate) title: String,
     /// The public error code, such as `invalid_request`.
     pub(crate) code: String,
-    /// What went wrong, what was received and what is right, as text: nothing in it is ever a link.
+    /// The error, the received value and the expected one, as text. Nothing in it becomes a link.
     pub(crate) description: String,
-    /// Why, in a sentence.
+    /// The cause, in a sentence.
     pub(crate) cause: String,
-    /// What helps, in a sentence.
+    /// The fix, in a sentence.
     pub(crate) fix: String,
-    /// Where more is said of it, on the troubleshooting page.
+    /// The anchor of the reason on the troubleshooting page.
     pub(crate) anchor: &'static str,
-    /// The error response at a *verified* redirect URI; the only address from a request that is
-    /// ever a link.
+    /// The error response at a *verified* redirect URI. No other address of a request becomes a
+    /// link.
     pub(crate) continue_url: Option<String>,
-    /// Where the same request is validated anew.
+    /// The address that repeats the request.
     pub(crate) reload_url: Option<String>,
-    /// The reference under which the event was logged.
+    /// The correlation id of the event.
     pub(crate) correlation_id: String,
-    /// When it happened, UTC.
+    /// The time of the event, in UTC.
     pub(crate) at: String,
 }
 
@@ -220,7 +219,7 @@ impl Screen for Problem {
     }
 }
 
-/// The way back to the application, where its address is too long for a header.
+/// The page that leads back to the application if the address is too long for a header.
 #[derive(Debug, Template)]
 #[template(path = "onward.html", whitespace = "minimize")]
 pub(crate) struct Onward {
@@ -230,7 +229,7 @@ pub(crate) struct Onward {
 
 impl Screen for Onward {}
 
-/// A page of one sentence: signed out, nothing here.
+/// A page of one sentence, as after signing out.
 #[derive(Debug, Template)]
 #[template(path = "notice.html", whitespace = "minimize")]
 pub(crate) struct Notice {

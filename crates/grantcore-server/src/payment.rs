@@ -1,10 +1,9 @@
-//! What a call of a protected resource costs: one unit of the user's balance, drawn when the
-//! resource has accepted the call and before it does its work.
+//! The payment for a call of a protected resource: one unit of the user's balance. The resource
+//! draws it after it accepted the call and before it does the work.
 //!
-//! What lives here: the draw. What never does: which calls cost something, which the resources
-//! decide by drawing, and the answer to a call that cannot be paid, which is the guard's. A call
-//! that is refused for its form (its host, method, headers, or a tool that there is none of) draws
-//! nothing, and there is nothing to give back.
+//! What lives here: the draw. What never does: which calls are paid, which the resources decide,
+//! and the response to a call that cannot be paid, which the guard makes. A call that is refused
+//! for its form (host, method, headers, or an unknown tool) draws nothing, so there are no refunds.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use crate::store::{AnyLedger, Ledger as _};
 
-/// The payment of one call, in the extensions of its request. A clone is the same payment.
+/// The payment for one call, in the extensions of its request. Clones share the payment.
 #[derive(Clone)]
 pub(crate) struct Payment(Arc<Inner>);
 
@@ -23,37 +22,38 @@ struct Inner {
     drawn: OnceCell<Drawn>,
 }
 
-/// What came of a draw.
+/// The outcome of a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drawn {
-    /// The call is paid; so much is left.
+    /// The call is paid. The rest of the balance.
     Left(u64),
-    /// There was nothing to draw.
+    /// The balance is empty.
     Insufficient,
-    /// The ledger cannot answer.
+    /// The ledger failed.
     Unavailable,
 }
 
-/// The call is not paid: nothing may be done for it.
+/// The call is not paid, so the resource must do nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unpaid;
 
 impl Payment {
-    /// A payment by this user, who is warned of what is left if that was little before.
+    /// Creates a payment by this user. If `warns` is set, the rest of the balance is shown.
     pub(crate) fn by(subject: &str, warns: bool, ledger: AnyLedger) -> Self {
         let drawn = OnceCell::new();
         Self(Arc::new(Inner { ledger, subject: subject.to_owned(), warns, drawn }))
     }
 
-    /// Draws the unit, unless it has been drawn already. The write cannot go below nothing: of two
-    /// calls for the last unit one is paid. Returns what is left, where the user is to be warned.
+    /// Draws the unit, once however often it is called. The balance cannot become negative: of two
+    /// calls for the last unit, one is paid. Returns the rest of the balance if the user is to be
+    /// warned.
     pub(crate) async fn draw(&self) -> Result<Option<u64>, Unpaid> {
         let Inner { ledger, subject, .. } = &*self.0;
         let draw = async || match ledger.spend(subject).await {
             Ok(Some(left)) => Drawn::Left(left),
             Ok(None) => Drawn::Insufficient,
             Err(error) => {
-                tracing::error!(%error, "the store failed");
+                tracing::error!(%error, "the database failed");
                 Drawn::Unavailable
             }
         };
@@ -63,12 +63,12 @@ impl Payment {
         }
     }
 
-    /// What came of the draw, if there was one.
+    /// Returns the outcome of the draw, or `None` before it.
     pub(crate) fn drawn(&self) -> Option<Drawn> {
         self.0.drawn.get().copied()
     }
 
-    /// What is left after the draw, where the user is to be warned.
+    /// Returns the rest of the balance after the draw if the user is to be warned.
     pub(crate) fn low(&self) -> Option<u64> {
         match self.drawn() {
             Some(Drawn::Left(left)) if self.0.warns => Some(left),

@@ -1,4 +1,4 @@
-//! Where everything is mounted, and which of it other origins may call.
+//! The routes of the server, and the cross-origin rules of each.
 
 mod admin;
 mod api;
@@ -34,13 +34,14 @@ use crate::site::{self, Site};
 use crate::tasks::run_to_the_end;
 use crate::{mcp, pages, telemetry};
 
-/// Far above what the library reads, so that it is the library that refuses a request for its size.
+/// The largest body that is read. It is far above the library's limit, so that the library refuses
+/// a large request and records it.
 pub(crate) const MOST_BODY: usize = 64 * 1024;
 
-/// The whole server.
+/// Builds the router of the whole server.
 pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken) -> Router {
     let site = app.issuer.site();
-    // Pages: never for other origins, and never in a frame.
+    // Pages have no cross-origin access and no frames.
     let pages = Router::new()
         .route("/", get(login::home))
         .route("/login", get(login::page).post(login::submit))
@@ -76,7 +77,7 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         .route("/oauth/register", any(clients::register))
         .route("/oauth/register/{client_id}", any(clients::manage))
         .layer(readable());
-    // What the library names by whole URLs has the issuer's path in it already.
+    // The library's whole URLs contain the path of the issuer already.
     let documents = documents(app).layer(readable());
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
@@ -101,8 +102,8 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         guard::LOW_BALANCE,
     ]));
 
-    // A request whose body does not come holds a connection and a stop of the server no longer than
-    // this.
+    // Bounds how long a request with an incomplete body holds its connection, and delays a stop of
+    // the server.
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
     let hosts = Hosts::new(&app.issuer, &network.allowed_hosts);
@@ -122,8 +123,8 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         .layer(middleware::from_fn_with_state(proxies, crate::network::locate))
 }
 
-/// Lets pages of other origins read that their request took too long: that answer is made outside
-/// of the routes' own layers, and is empty.
+/// Lets pages of other origins read a 408. That response has no body, and it is made outside of the
+/// layers of the routes.
 async fn readable_timeout(mut response: Response) -> Response {
     if response.status() == StatusCode::REQUEST_TIMEOUT {
         let any = HeaderValue::from_static("*");
@@ -132,7 +133,8 @@ async fn readable_timeout(mut response: Response) -> Response {
     response
 }
 
-/// The router under the issuer's path, its front page at the path with and without a slash.
+/// Mounts the router under the path of the issuer. The front page is at the path with and without a
+/// slash.
 fn mounted(site: &Site, router: Router<Arc<App>>) -> Router<Arc<App>> {
     match site.prefix() {
         "" => router,
@@ -140,7 +142,7 @@ fn mounted(site: &Site, router: Router<Arc<App>>) -> Router<Arc<App>> {
     }
 }
 
-/// The discovery documents, at the addresses that challenges and clients expect.
+/// Adds the discovery documents at their well-known paths.
 fn documents(app: &App) -> Router<Arc<App>> {
     app.oauth.policy().well_known().into_iter().fold(Router::new(), |router, document| {
         let path = document.path().to_owned();
@@ -148,7 +150,7 @@ fn documents(app: &App) -> Router<Arc<App>> {
     })
 }
 
-/// What of a URL comes after its origin.
+/// Returns the part of a URL after its origin.
 fn path_of(url: &str) -> &str {
     let authority = url.find("://").map_or(0, |at| at + 3);
     url.get(authority..)
@@ -157,7 +159,7 @@ fn path_of(url: &str) -> &str {
         .unwrap_or("/")
 }
 
-/// For what other origins may call, with the headers of a refusal.
+/// Lets other origins call a route and read the headers of a refusal.
 fn readable() -> CorsLayer {
     cors().expose_headers([
         header::RETRY_AFTER,
@@ -166,8 +168,8 @@ fn readable() -> CorsLayer {
     ])
 }
 
-/// Any origin may read these: no cookie is looked at, so a page can do no more than the credentials
-/// it sends.
+/// Allows any origin. These routes read no cookie, so a page can do no more than the credentials
+/// that it sends allow.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)

@@ -1,5 +1,4 @@
-//! What this server protects, for whom, and who may log in: the part that every host writes for
-//! itself.
+//! The policy and the clients of this server: the part that every host writes for itself.
 
 use grantcore::{
     Client, ClientError, Digest, DocumentRules, GrantTypes, IntrospectionRules, Lifetimes, Policy,
@@ -9,21 +8,23 @@ use grantcore::{
 
 use crate::config::{Clients, Config, GrantType, Issuer, Limits, Switch};
 
-/// The client that keeps no secret: a native application on the user's own computer.
+/// The public client: a native application on the user's own computer.
 pub(crate) const PUBLIC_CLIENT: &str = "demo-public";
-/// The client that keeps one, sent by `client_secret_basic`.
+/// The confidential client, which sends its secret by `client_secret_basic`.
 pub(crate) const CONFIDENTIAL_CLIENT: &str = "demo-confidential";
-/// Its secret, which is none: it stands here for everyone to try. A real host draws one and shows
-/// it once.
+/// The published secret of the confidential client, for trials. A real host generates a secret and
+/// shows it once.
 pub(crate) const DEMO_SECRET: &str = "demo-confidential-secret";
 
-/// What the MCP endpoint needs a token to have.
+/// The scope that the MCP endpoint requires.
 pub(crate) const MCP_SCOPE: &str = "notes";
-/// What the API needs a token to have.
+/// The scope that the API requires.
 pub(crate) const API_SCOPE: &str = "profile";
 
+/// Builds the policy of the settings.
 pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyError> {
-    let (lifetimes, limits) = (&config.lifetimes, &config.limits);
+    let lifetimes = &config.lifetimes;
+    let limits = &config.limits;
     let absolute = Some(lifetimes.refresh_absolute).filter(|absolute| !absolute.is_zero());
     let base = issuer.as_str();
     let policy = Policy::builder(base)
@@ -34,7 +35,7 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         .default_scope(format!("{MCP_SCOPE} {API_SCOPE}"))
         .resource(format!("{base}/mcp"), MCP_SCOPE)
         .resource(format!("{base}/api"), API_SCOPE)
-        // Clients older than RFC 8707 name no resource; they come for the MCP endpoint.
+        // Clients without RFC 8707 name no resource. They want the MCP endpoint.
         .default_resource(format!("{base}/mcp"))
         .lifetimes(
             Lifetimes::default()
@@ -50,16 +51,17 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
         .rate_rules(RateRules::default().with_key(limits.rate_key.into()))
         .revocation(RevocationRules::default());
     let policy = if issuer.is_loopback() {
-        // Another process that serves the API asks about its tokens as this client.
+        // A resource server in another process introspects the tokens of the API as this client.
         let rules = IntrospectionRules::default();
         policy.introspection(rules.with_resource_server(CONFIDENTIAL_CLIENT, format!("{base}/api")))
     } else {
         policy
     };
     let policy = config.authorization.apply(policy);
-    strangers(policy, &config.clients).build()
+    client_rules(policy, &config.clients).build()
 }
 
+/// Returns the limits of the command line.
 fn caps(limits: &Limits) -> grantcore::Limits {
     let default = grantcore::Limits::default();
     let registrations = limits.registration_rate.get();
@@ -68,14 +70,14 @@ fn caps(limits: &Limits) -> grantcore::Limits {
         .with_failed_authentications_per_minute(limits.auth_failures.get())
         .with_consent_pages_per_minute(limits.consent_rate.get())
         .with_registrations_per_minute(registrations)
-        // Whatever one source may register, all together may.
+        // The limit of all sources must not be below that of one source.
         .with_all_registrations_per_minute(
             default.all_registrations_per_minute().max(registrations),
         )
 }
 
-/// The rules for clients that the operator has never heard of.
-fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
+/// Adds the rules for clients that the operator did not register.
+fn client_rules(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     let named = clients.private_use_schemes.iter().filter(|name| !name.is_empty());
     let schemes = PrivateUseSchemes::ReverseDomainAnd(named.cloned().collect());
     let rules = RedirectRules::default()
@@ -106,9 +108,10 @@ fn strangers(policy: PolicyBuilder, clients: &Clients) -> PolicyBuilder {
     policy
 }
 
-/// The clients that are there from the start. The one whose secret is published exists only under an
-/// issuer on this machine. The public one keeps no secret and leads to the user's own computer, so
-/// it is everywhere.
+/// Returns the clients that the operator registered.
+///
+/// The confidential client has a published secret, so it exists only under a loopback issuer. The
+/// public client has no secret and redirects to the user's own computer, so it always exists.
 pub(crate) fn clients(issuer: &Issuer) -> Result<Vec<Client>, ClientError> {
     let public = Client::public(PUBLIC_CLIENT)
         .name("Demo application")

@@ -1,12 +1,10 @@
-//! What the operator sees: one line per answered request, and whatever else is logged while it is
-//! answered.
+//! The operator's log: one line per answered request, and further lines of its processing.
 //!
-//! What lives here: the log's set-up and the HTTP layer that writes it. What never does: a query
-//! string, a header or a body. Authorization codes and states travel in queries, codes also in the
-//! `Location` header, tokens and client secrets in headers and bodies; whoever may read a log must
-//! not be able to use it. The layer therefore has a hook for the method, the path, the source and
-//! the status, and none for anything else. The audit trail of the protocol is not here either: its events come
-//! from the library and hold no secret.
+//! What lives here: the set-up of the log and the HTTP layer that writes it. What never does: a
+//! query string, a header or a body. Authorization codes and states travel in queries and in the
+//! `Location` header, tokens and client secrets in headers and bodies, and a reader of the log must
+//! not get them. The layer therefore reads the method, the path, the source and the status, and
+//! nothing else. The events of the audit log come from the library; they have no secret.
 
 use std::error::Error;
 use std::io::IsTerminal;
@@ -25,16 +23,16 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::network::source::Source;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For machines: one object per line.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// The layer that [`http`] makes.
+/// The layer that [`http`] returns.
 pub(crate) type HttpLog = TraceLayer<
     SharedClassifier<ServerErrorsAsFailures>,
     fn(&Request) -> Span,
@@ -56,11 +54,10 @@ pub(crate) fn init(format: LogFormat, filter: &str) -> Result<(), Box<dyn Error 
     Ok(())
 }
 
-/// Logs every request once it is answered: method, path, status, and the time from its head to the
-/// answer's.
+/// Logs every request once it is answered: method, path, status, and the time from the head of the
+/// request to the head of the response.
 ///
-/// Everything else that is logged on the way, by whatever code, carries the method, the path and
-/// the source.
+/// Every other line that is logged while the request is processed has its method, path and source.
 pub(crate) fn http() -> HttpLog {
     TraceLayer::new_for_http()
         .make_span_with(span as fn(&Request) -> Span)
@@ -71,10 +68,11 @@ pub(crate) fn http() -> HttpLog {
         .on_failure(())
 }
 
-/// The path is recorded as a string, not by `Display`, so that the formatters escape what a
-/// terminal could obey.
+/// Returns the span of a request. The path is recorded as a string, not by `Display`, so that the
+/// formatters escape terminal control sequences.
 fn span(request: &Request) -> Span {
-    let (method, path) = (request.method().as_str(), request.uri().path());
+    let method = request.method().as_str();
+    let path = request.uri().path();
     let source = request.extensions().get::<Source>().map(|Source(address)| address.to_string());
     tracing::info_span!("request", method, path, source)
 }
@@ -133,8 +131,8 @@ mod tests {
         }
     }
 
-    /// What is logged at `filter` while one request, secret everywhere but in its path, is answered
-    /// with `status`.
+    /// Returns the log of one request that is answered with `status`. Every part of the request but
+    /// its path has a secret.
     async fn logged(format: LogFormat, filter: &str, status: StatusCode) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
@@ -173,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_text_line_says_who_asked_what_and_how_it_went() {
+    async fn a_text_line_has_method_path_and_status() {
         let log = logged(LogFormat::Text, "", StatusCode::OK).await;
         assert_eq!(log.lines().count(), 1, "{log}");
         assert!(log.contains("INFO"), "{log}");
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn f20_a_line_says_where_the_request_came_from() {
+    async fn f20_a_line_has_the_source_of_the_request() {
         let captured = Captured::default();
         let writer = captured.clone();
         let log = subscriber(LogFormat::Json, "", false, move || writer.clone()).unwrap();
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_filter_is_obeyed() {
+    async fn the_filter_is_applied() {
         assert_eq!(logged(LogFormat::Text, "off", StatusCode::OK).await, "");
         let error = init(LogFormat::Text, "tower=loudly").unwrap_err();
         assert!(error.to_string().starts_with("log filter `tower=loudly`: "), "{error}");

@@ -1,20 +1,19 @@
-//! The trail: every step of every flow, kept so that support finds a case by what its user can
-//! quote: the client, the error, the minute.
+//! The audit log: every step of every flow. Support finds a case by what its user can quote: the
+//! client, the error and the minute.
 //!
-//! What lives here: how an event is kept and asked for. How it gets to the database is
-//! `trail/queue.rs`'s, what it is there is the ledger's.
+//! What lives here: the form of an entry, and the search. The queue to the database is in
+//! `trail/queue.rs`; the tables are the ledger's.
 
 mod queue;
-mod strangers;
 #[cfg(test)]
 mod tests;
+mod unattributed;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::{AuditError, AuditLog, AuditQuery, Event, EventClass, Timestamp, Written};
-
 use serde::{Deserialize, Serialize};
 
 use self::queue::{Place, Queue};
@@ -22,31 +21,31 @@ use crate::store::{Backend, BackendError, Ledger as _, SWEPT_AT_ONCE};
 
 type Result<T> = std::result::Result<T, BackendError>;
 
-/// Where events are kept: with the grants. A clone is another handle of the same.
+/// The audit log of the server, in the database of the grants. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Trail(Arc<Queue>);
 
-/// Which events are asked for: all that fit every part that is given.
+/// A search for entries. An entry matches if it matches every criterion that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Search {
-    /// Of this client, known or claimed.
+    /// The client id, known or claimed.
     pub(crate) client: Option<String>,
-    /// Answered with this public error code.
+    /// The public error code of the response.
     pub(crate) error: Option<String>,
-    /// Within a minute of the one that this second, since 1970, is in.
+    /// A time in Unix seconds. Finds its minute, the minute before and the minute after.
     pub(crate) around: Option<u64>,
-    /// Of this flow, as the trail spells it.
+    /// The id of the flow.
     pub(crate) flow: Option<String>,
-    /// Of the request that was answered with this name.
+    /// The correlation id of the request.
     pub(crate) correlation: Option<String>,
-    /// Of this user.
+    /// The user.
     pub(crate) subject: Option<String>,
 }
 
-/// One event, as it is kept and shown.
+/// One event, as it is stored and shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// In seconds since 1970, by the server's clock.
+    /// The time of the event in Unix seconds, by the server's clock.
     pub(crate) at: u64,
     pub(crate) correlation: String,
     pub(crate) flow: Option<String>,
@@ -56,47 +55,49 @@ pub(crate) struct Entry {
     /// The client, known or claimed.
     pub(crate) client: Option<String>,
     pub(crate) subject: Option<String>,
-    /// What was answered, where it was a refusal.
+    /// The status of the response, if it was a refusal.
     pub(crate) status: Option<u16>,
     pub(crate) error: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) challenge: Option<String>,
     pub(crate) note: Option<String>,
-    /// What it wrote: `grant` or `client` and the version of the record, or `account`.
+    /// The record that was written: `grant` or `client` with its version, or `account`.
     pub(crate) written: Option<String>,
-    /// Whether what it wrote is `durable`, or its fate `unknown`.
+    /// The fate of the write: `durable` or `unknown`.
     pub(crate) fate: Option<String>,
-    /// Whether it is of a live flow, a proven client or the operator. Others make room first.
+    /// Whether the event belongs to a live flow, an authenticated client or the operator. Other
+    /// events are dropped first.
     pub(crate) attributed: bool,
-    /// How many events were counted in this one besides those that are kept; 0 for an event.
+    /// The number of events that this entry counts. 0 for a single event.
     pub(crate) count: u64,
 }
 
 impl Trail {
-    /// A trail in this database. If it `waits`, no event is recorded before it is durable.
+    /// Opens the audit log in this database. If `waits` is set, recording an event waits until the
+    /// event is durable.
     pub(crate) fn open(backend: &Backend, waits: bool) -> Self {
         Self(Arc::new(Queue::start(backend.ledger().clone(), waits)))
     }
 
-    /// The events that fit, in the order they happened; the latest `most` of them.
+    /// Returns the latest `limit` entries that match, in the order of their events.
     pub(crate) async fn find(&self, search: &Search, limit: usize) -> Result<Vec<Entry>> {
         self.flush().await;
         self.0.ledger.find(search, limit).await
     }
 
-    /// A whole flow in order, from its consent page to its last step.
+    /// Returns all entries of a flow in order.
     pub(crate) async fn flow(&self, flow_id: &str) -> Result<Vec<Entry>> {
         self.flush().await;
         self.0.ledger.flow(flow_id).await
     }
 
-    /// Returns when all that was recorded before is written, as far as it ever will be.
+    /// Waits until all events recorded before are written or lost.
     pub(crate) async fn flush(&self) {
         self.0.flush().await;
     }
 
-    /// Drops some of the events that are older than `retention`, and some of those that are more
-    /// than `most`, strangers' first. Returns how many, the greater of the two.
+    /// Drops entries older than `retention`, and entries beyond `limit`, unattributed ones first. A
+    /// call drops a bounded number of each, and returns the greater of the two numbers.
     pub(crate) async fn sweep(
         &self,
         now: Timestamp,
@@ -112,7 +113,7 @@ impl Trail {
     }
 }
 
-/// Nothing of what is kept is shown.
+/// Shows no entry.
 impl fmt::Debug for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Trail")
@@ -136,13 +137,13 @@ impl AuditLog for Trail {
 }
 
 impl Search {
-    /// The seconds asked for, the end not included; nothing if no time was named.
+    /// Returns the time span of the search, the end excluded. Returns `None` if no time is given.
     pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let around = Some(Timestamp::from_unix_seconds(self.around?));
         Some(AuditQuery { around, ..AuditQuery::default() }.span())
     }
 
-    /// What must be exactly so, each with the name of its column.
+    /// Returns the criteria that must be equal, each with the name of its column.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let columns = [
             ("correlation", &self.correlation),
@@ -154,8 +155,8 @@ impl Search {
         columns.into_iter().filter_map(|(column, wanted)| Some((column, wanted.as_ref()?)))
     }
 
-    /// Whether an event is one of those asked for, where no database can tell.
-    pub(crate) fn fits(&self, entry: &Entry) -> bool {
+    /// Returns whether an entry matches, for databases that cannot search by all criteria.
+    pub(crate) fn matches(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, own: Option<&String>| {
             wanted.is_none() || wanted.as_ref() == own
         };
@@ -195,8 +196,8 @@ impl Entry {
     }
 }
 
-/// The note of an event, with what else is known of its sender: the source of the request, and the
-/// metadata that were left out.
+/// Returns the note of an event, with the source of the request and the client metadata that were
+/// dropped.
 fn note(event: &Event) -> Option<String> {
     let source = event.source.as_ref().map(|source| format!("source {source}"));
     let dropped = &event.dropped;

@@ -1,5 +1,5 @@
-//! Who may sign in: the demonstration's accounts on this machine only, those of a file anywhere,
-//! and how often somebody may fail.
+//! Tests of accounts: the demonstration accounts exist on this machine only, accounts of a file
+//! everywhere, and failed sign-ins are limited.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,7 +26,7 @@ async fn try_start(more: &[&str]) -> Result<Running, String> {
     started.map_err(|error| error.to_string())
 }
 
-/// A browser at this address of this machine, all of which are its own.
+/// Returns a browser that connects from this loopback address.
 fn browser(source: &str) -> Client {
     install_crypto_provider();
     Client::builder()
@@ -60,7 +60,7 @@ async fn the_demonstration_exists_on_this_machine_only() {
         let running = try_start(&["--issuer", issuer, "--accounts", path]).await.unwrap();
         running.stop().await.unwrap();
     }
-    // An issuer of this machine does not keep other machines from an address that is open to them.
+    // A loopback issuer does not prevent other machines from reaching the listen address.
     for listen in ["0.0.0.0:0", "[::]:0"] {
         let named = ["--issuer", "http://localhost:8080", "--listen", listen];
         let refusal = try_start(&named).await.unwrap_err();
@@ -76,7 +76,7 @@ async fn the_demonstration_exists_on_this_machine_only() {
 }
 
 #[tokio::test]
-async fn the_published_secret_is_good_under_an_issuer_on_this_machine_only() {
+async fn the_published_secret_is_accepted_under_a_loopback_issuer_only() {
     let accounts = file();
     let named = ["--accounts", accounts.path().to_str().unwrap()];
     for (issuer, is_local) in
@@ -91,8 +91,9 @@ async fn the_published_secret_is_good_under_an_issuer_on_this_machine_only() {
                 .form(form)
                 .send()
         };
-        let asked = post("/oauth/introspect", &[("token", "x")]).await.unwrap();
-        assert_eq!(asked.status().is_success(), is_local, "{issuer}: {}", asked.status());
+        let inspected = post("/oauth/introspect", &[("token", "x")]).await.unwrap();
+        let status = inspected.status();
+        assert_eq!(status.is_success(), is_local, "{issuer}: {status}");
         let code = [("grant_type", "authorization_code"), ("code", "x"), ("code_verifier", "x")];
         let redeemed = post("/oauth/token", &code).await.unwrap().text().await.unwrap();
         assert_eq!(redeemed.contains("\"invalid_client\""), !is_local, "{issuer}: {redeemed}");
@@ -105,7 +106,7 @@ async fn the_published_secret_is_good_under_an_issuer_on_this_machine_only() {
 }
 
 #[tokio::test]
-async fn accounts_of_a_file_take_the_place_of_the_demonstration() {
+async fn accounts_of_a_file_replace_the_demonstration_accounts() {
     let accounts = file_of(&[("alice", "correct horse", ""), ("root", "battery", ":admin")]);
     let server = try_start(&["--accounts", accounts.path().to_str().unwrap()]).await.unwrap();
     let visitor = browser("127.0.0.1");
@@ -127,7 +128,7 @@ async fn accounts_of_a_file_take_the_place_of_the_demonstration() {
     server.stop().await.unwrap();
 }
 
-/// An account, and a name that has none: the same answers.
+/// An account and an unknown name get the same responses.
 #[tokio::test]
 async fn failed_sign_ins_are_limited_by_account_and_source_and_lock_nobody_out() {
     let accounts = file();
@@ -155,21 +156,21 @@ async fn failed_sign_ins_are_limited_by_account_and_source_and_lock_nobody_out()
 }
 
 #[tokio::test]
-async fn guesses_from_many_sources_slow_each_other_down_and_nobody_else() {
+async fn guesses_from_many_sources_slow_down_only_the_sources_that_failed() {
     let server = try_start(&[]).await.unwrap();
     for source in 10..100 {
         let guesser = browser(&format!("127.0.1.{source}"));
         assert_eq!(log_in(&guesser, &server, "alice", "wrong").await.status(), 401);
     }
     let again = log_in(&browser("127.0.1.99"), &server, "alice", "alice").await;
-    assert_eq!(again.status(), 429, "it has just failed, as many others did");
+    assert_eq!(again.status(), 429, "this source has just failed");
     let home = log_in(&browser("127.0.0.3"), &server, "alice", "alice").await;
     assert_eq!(home.status(), 303);
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn one_source_fails_thirty_times_a_minute_at_all_accounts() {
+async fn one_source_may_fail_thirty_times_a_minute_at_all_accounts() {
     let server = try_start(&[]).await.unwrap();
     let guesser = browser("127.0.0.4");
     for n in 0..30 {
@@ -179,14 +180,14 @@ async fn one_source_fails_thirty_times_a_minute_at_all_accounts() {
     assert_eq!(log_in(&guesser, &server, "user30", "password").await.status(), 429);
     for _ in 0..40 {
         let answer = log_in(&browser("127.0.0.5"), &server, "alice", "alice").await;
-        assert_eq!(answer.status(), 303, "who succeeds is not counted");
+        assert_eq!(answer.status(), 303, "a successful sign-in is not counted");
     }
     server.stop().await.unwrap();
 }
 
-/// As the documentation of `--accounts` has it: a password through the command into the file.
+/// Follows the documentation of `--accounts`: the output of the command goes into the file.
 #[tokio::test]
-async fn a_hash_of_the_command_opens_an_account() {
+async fn the_output_of_hash_password_works_in_the_accounts_file() {
     let hashed = |password: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
             .arg("hash-password")

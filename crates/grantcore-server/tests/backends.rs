@@ -1,5 +1,5 @@
-//! The whole story on every database that can be had here, and what happens when one goes down and
-//! comes back. What is not installed is skipped, plainly.
+//! Tests of a whole scenario on every database that is available, and of a database that goes down
+//! and comes back. Tests of a database that is not installed are skipped with a message.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -60,7 +60,7 @@ impl Fixture {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 
-    /// Access and refresh token of a new connection.
+    /// Makes a connection, and returns its access and refresh token.
     async fn connect(&self, browser: &Browser) -> (String, String) {
         let (status, body) = self.redeem(&self.code(browser).await).await;
         assert_eq!(status, 200, "{body}");
@@ -76,7 +76,7 @@ impl Fixture {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// Does what a form of the administrator's does.
+    /// Submits a confirmed form of the administrator.
     async fn act(&self, admin: &Browser, csrf: &str, fields: &[(&str, &str)]) -> Response {
         let form = [fields, &[("csrf", csrf), ("confirmed", "yes")]].concat();
         admin.http.post(self.url("/admin/act")).form(&form).send().await.unwrap()
@@ -87,9 +87,10 @@ fn text(body: &Value, name: &str) -> String {
     body[name].as_str().unwrap_or_else(|| panic!("{name}: {body}")).to_owned()
 }
 
-async fn the_whole_story(database: &str) {
+async fn whole_scenario(database: &str) {
     let fixture = Fixture::start(database).await;
-    let (alice, admin) = (Browser::new("alice"), Browser::new("admin"));
+    let alice = Browser::new("alice");
+    let admin = Browser::new("admin");
 
     let code = fixture.code(&alice).await;
     let (status, first) = fixture.redeem(&code).await;
@@ -105,11 +106,11 @@ async fn the_whole_story(database: &str) {
         "the replay ended the grant"
     );
 
-    by_its_user_and_its_client(&fixture, &alice).await;
-    by_the_administrator(&fixture, &alice, &admin).await;
+    end_by_user_and_client(&fixture, &alice).await;
+    administrate(&fixture, &alice, &admin).await;
     fixture.server.stop().await.unwrap();
 
-    // What was kept is found by the next server.
+    // The next server finds the data of the first.
     if database != "memory:" {
         let next = Fixture::start(database).await;
         next.connect(&admin).await;
@@ -125,13 +126,13 @@ async fn the_whole_story(database: &str) {
 }
 
 /// Ends connections from the list of connected apps, and by revocation.
-async fn by_its_user_and_its_client(fixture: &Fixture, alice: &Browser) {
+async fn end_by_user_and_client(fixture: &Fixture, alice: &Browser) {
     let (access, _) = fixture.connect(alice).await;
     let (_, list) = fixture.page(alice, "/settings/connected-apps?active=1").await;
     let path = list
         .split("href=\"")
         .find(|rest| rest.contains("/revoke\""))
-        .unwrap_or_else(|| panic!("nothing to end: {list}"));
+        .unwrap_or_else(|| panic!("no Revoke button: {list}"));
     let path = path.split('"').next().unwrap();
     let (_, confirm) = fixture.page(alice, path).await;
     let ended =
@@ -147,8 +148,8 @@ async fn by_its_user_and_its_client(fixture: &Fixture, alice: &Browser) {
     assert_eq!(fixture.refresh(&refresh).await.0, 400);
 }
 
-/// What the administrator sees and does: clients, accounts, balances, the trail and one flow of it.
-async fn by_the_administrator(fixture: &Fixture, alice: &Browser, admin: &Browser) {
+/// Uses the administrator's pages: clients, accounts, balances, the audit log and one flow of it.
+async fn administrate(fixture: &Fixture, alice: &Browser, admin: &Browser) {
     fixture.connect(admin).await;
     let (access, _) = fixture.connect(alice).await;
     let (_, clients) = fixture.page(admin, "/admin/clients").await;
@@ -190,7 +191,7 @@ async fn by_the_administrator(fixture: &Fixture, alice: &Browser, admin: &Browse
     let (_, account) = fixture.page(admin, "/admin/accounts/alice").await;
     assert!(account.contains("demo-public"), "{account}");
 
-    let flow = access_flow(fixture, admin).await;
+    let flow = latest_flow(fixture, admin).await;
     assert!(flow.contains("consent_shown") && flow.contains("code_redeemed"), "{flow}");
     assert_eq!(
         act(&[("act", "end-user"), ("subject", "alice"), ("reason", "it is over")]).await,
@@ -201,8 +202,8 @@ async fn by_the_administrator(fixture: &Fixture, alice: &Browser, admin: &Browse
     assert!(ended.contains("account_grants_ended"), "{ended}");
 }
 
-/// The page of the flow that was the latest.
-async fn access_flow(fixture: &Fixture, admin: &Browser) -> String {
+/// Returns the page of the latest flow.
+async fn latest_flow(fixture: &Fixture, admin: &Browser) -> String {
     let (_, trail) = fixture.page(admin, "/admin/trail?subject=alice").await;
     let path = trail
         .split("href=\"")
@@ -214,38 +215,39 @@ async fn access_flow(fixture: &Fixture, admin: &Browser) -> String {
 
 #[tokio::test]
 async fn in_memory() {
-    the_whole_story("memory:").await;
+    whole_scenario("memory:").await;
 }
 
 #[tokio::test]
 async fn in_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    the_whole_story(&format!("sqlite:{}", directory.path().join("grants.sqlite").display())).await;
+    whole_scenario(&format!("sqlite:{}", directory.path().join("grants.sqlite").display())).await;
 }
 
 #[tokio::test]
 async fn in_postgresql() {
     let Some(postgres) = Postgres::start(&[]) else { return };
-    the_whole_story(&postgres.url()).await;
+    whole_scenario(&postgres.url()).await;
 }
 
 #[tokio::test]
 async fn in_redis() {
     let Some(redis) = Redis::start(&[]) else { return };
-    the_whole_story(&redis.url()).await;
+    whole_scenario(&redis.url()).await;
 }
 
 #[tokio::test]
 async fn in_a_cluster_of_redis() {
     let Some(cluster) = RedisCluster::start() else { return };
-    the_whole_story(&cluster.url()).await;
+    whole_scenario(&cluster.url()).await;
 }
 
-/// While the database is down nothing is said of tokens but "later", and once it is back all goes
-/// on as it was.
+/// While the database is down, tokens are answered with a retryable 503. Once it is back, all
+/// tokens work as before.
 async fn down_and_back<D>(url: &str, database: &mut D, kill: fn(&mut D), restart: fn(&mut D)) {
     let fixture = Fixture::start(url).await;
-    let (alice, admin) = (Browser::new("alice"), Browser::new("admin"));
+    let alice = Browser::new("alice");
+    let admin = Browser::new("admin");
     let (access, refresh) = fixture.connect(&alice).await;
     fixture.connect(&admin).await;
     let nobody = Browser::new("nobody");
@@ -302,8 +304,8 @@ async fn redis_may_go_down_and_come_back() {
     down_and_back(&redis.url(), &mut redis, Redis::kill, Redis::restart).await;
 }
 
-/// A part of the grants cannot be read meanwhile, and nothing is said of any but the truth, or
-/// "later".
+/// While a node is down, some grants cannot be read. Each call is answered correctly or with a
+/// retryable 503.
 #[tokio::test]
 async fn a_node_of_a_cluster_may_go_down_and_come_back() {
     let Some(mut cluster) = RedisCluster::start() else { return };

@@ -1,10 +1,10 @@
-//! The pages in a real browser, over real HTTP: each way a connection can stop working, made to
-//! happen on a page, seen by the client, found again in the trail by what its user can quote, and
-//! cured.
+//! Tests of the pages in a real browser, over real HTTP. For each way in which a connection can
+//! stop working, a test causes it on a page, sees it as a client, finds it in the audit log by what
+//! the user can quote, and repairs it.
 //!
-//! It needs Chromium and its driver. Without them it says so and is skipped, unless
-//! `GRANTCORE_REQUIRE_BROWSER` is set. Screenshots are left in `browser/` under the target
-//! directory's `tmp`.
+//! The tests need Chromium and its driver. Without them they are skipped with a message, unless
+//! `GRANTCORE_REQUIRE_BROWSER` is set. Screenshots are saved in `browser/` under `tmp` of the
+//! target directory.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
 )]
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+#![allow(clippy::print_stderr, reason = "a skipped test prints a message")]
 
 mod support;
 
@@ -30,10 +30,10 @@ use support::{CHALLENGE, VERIFIER, install_crypto_provider, param, plain_client}
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// How long to wait before looking again.
+/// The pause between two polls.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The driver's process, and a browser of its own for each user.
+/// The process of the driver, which starts a browser for each user.
 struct Driver {
     process: Child,
     url: String,
@@ -48,7 +48,7 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    /// Nothing if there is none here.
+    /// Starts the driver. Returns `None` if it is not installed.
     fn start() -> Option<Self> {
         let mut process = match Command::new("chromedriver")
             .arg("--port=0")
@@ -62,7 +62,7 @@ impl Driver {
                     std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(),
                     "chromedriver: {error}"
                 );
-                eprintln!("skipped: chromedriver is not here ({error})");
+                eprintln!("skipped: chromedriver is not installed ({error})");
                 return None;
             }
         };
@@ -76,7 +76,7 @@ impl Driver {
         std::fs::create_dir_all(&shots).unwrap();
         Some(Self {
             process,
-            url: format!("http://127.0.0.1:{}", port.expect("it says its port")),
+            url: format!("http://127.0.0.1:{}", port.expect("chromedriver prints its port")),
             shots,
         })
     }
@@ -106,7 +106,7 @@ impl Driver {
     }
 }
 
-/// Somebody at a browser.
+/// A user with a browser.
 struct Browser {
     client: Client,
     issuer: String,
@@ -123,7 +123,7 @@ impl Browser {
             self.fill("username", self.user).await;
             self.fill("password", self.user).await;
             self.press("Sign in").await;
-            self.arrives("it is signed in", |url| url.path() != "/login").await;
+            self.arrives("the user is signed in", |url| url.path() != "/login").await;
         }
         self
     }
@@ -150,8 +150,8 @@ impl Browser {
         found.click().await.unwrap();
     }
 
-    /// Presses a button of the form that holds this hidden value, the reason filled in if it asks
-    /// for one.
+    /// Presses the button of the form with this hidden value, after filling in the reason if one is
+    /// given.
     async fn act(&self, act: &str, value: &str, reason: Option<&str>) {
         let form = format!("//form[input[@value='{act}']][input[@value='{value}']]");
         if let Some(reason) = reason {
@@ -172,7 +172,7 @@ impl Browser {
     }
 
     async fn text(&self) -> String {
-        // Between two pages there is none.
+        // Between two pages the browser has no body.
         for _ in 0..100 {
             if let Ok(body) = self.client.find(Locator::Css("body")).await
                 && let Ok(text) = body.text().await
@@ -184,7 +184,7 @@ impl Browser {
         panic!("there is no page")
     }
 
-    /// Waits until the page says so.
+    /// Waits until the page contains this text.
     async fn says(&self, expected: &str) {
         for _ in 0..100 {
             if self.text().await.contains(expected) {
@@ -195,7 +195,7 @@ impl Browser {
         panic!("{expected} is not in {}", self.text().await)
     }
 
-    /// Waits until the browser is where it should be.
+    /// Waits until the browser is at the expected address.
     async fn arrives(&self, what: &str, is_there: impl Fn(&Url) -> bool) -> Url {
         for _ in 0..100 {
             let url = Url::parse(self.client.current_url().await.unwrap().as_str()).unwrap();
@@ -212,7 +212,7 @@ impl Browser {
         std::fs::write(self.shots.join(format!("{name}-{}.png", self.theme)), png).unwrap();
     }
 
-    /// The code that the client gets when the user allows this request.
+    /// Allows this request, and returns the authorization code.
     async fn allow(&self, request: &str, shot: Option<&str>) -> String {
         self.open(request).await;
         if let Some(name) = shot {
@@ -223,7 +223,7 @@ impl Browser {
         param(&answer, "code").unwrap()
     }
 
-    /// Looks the case up as support does, by what its user quotes, and gives the reasons found.
+    /// Searches a case as support does, by what its user quotes, and returns the reasons found.
     async fn find(&self, error: &str, client: &str, minute: &str) -> Vec<String> {
         self.open("/admin").await;
         for (field, value) in [("error", error), ("client", client), ("at", minute)] {
@@ -242,7 +242,7 @@ impl Browser {
     }
 }
 
-/// A client on the user's own computer: it listens for the redirect and keeps its tokens.
+/// A client on the user's own computer, which listens for the redirect.
 struct Application {
     issuer: String,
     redirect_uri: String,
@@ -254,8 +254,8 @@ struct Tokens {
     refresh: String,
 }
 
-/// What a call of the API was answered.
-struct Told {
+/// The response of a call.
+struct Called {
     status: u16,
     error: String,
     challenge: String,
@@ -331,7 +331,7 @@ impl Application {
         .await
     }
 
-    async fn call(&self, path: &str, token: &str) -> Told {
+    async fn call(&self, path: &str, token: &str) -> Called {
         let answer = plain_client(false)
             .get(format!("{}{path}", self.issuer))
             .bearer_auth(token)
@@ -349,31 +349,32 @@ impl Application {
         } else {
             answer.json().await.unwrap_or_default()
         };
-        Told {
+        Called {
             status: status.as_u16(),
             error: body["error"].as_str().unwrap_or_default().to_owned(),
             challenge,
         }
     }
 
-    /// The call goes through.
+    /// Checks that the access token is accepted.
     async fn works(&self, tokens: &Tokens) {
         assert_eq!(self.call("/api", &tokens.access).await.status, 200);
     }
 
-    /// The call is answered 401 `invalid_token`, with the way to the authorization server first.
+    /// Checks that the call is answered 401 `invalid_token`, and that the challenge begins with the
+    /// resource metadata.
     async fn is_dead(&self, tokens: &Tokens) {
-        let told = self.call("/api", &tokens.access).await;
-        assert_eq!((told.status, &*told.error), (401, "invalid_token"));
+        let called = self.call("/api", &tokens.access).await;
+        assert_eq!((called.status, &*called.error), (401, "invalid_token"));
         assert!(
-            told.challenge.starts_with("Bearer resource_metadata=\"http"),
+            called.challenge.starts_with("Bearer resource_metadata=\"http"),
             "{}",
-            told.challenge
+            called.challenge
         );
     }
 }
 
-/// The present minute, as somebody writes it to support.
+/// Returns the current minute as users quote it to support.
 fn minute() -> String {
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     now[..16].replace('T', " ")
@@ -387,16 +388,16 @@ async fn start(arguments: &[&str]) -> Running {
     .unwrap()
 }
 
-#[expect(clippy::too_many_lines, reason = "one story from beginning to end")]
+#[expect(clippy::too_many_lines, reason = "one scenario from beginning to end")]
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
+async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     let Some(driver) = Driver::start() else { return };
     let server = start(&[]).await;
     let app = Application::start(server.issuer()).await;
     let alice = driver.browser(server.issuer(), "alice", false).await;
     let admin = driver.browser(server.issuer(), "admin", true).await;
 
-    // Revoked by its user, on the page; found by the three pieces; authorized again.
+    // The user revokes the connection on the page. Support finds it. The user authorizes again.
     let tokens =
         app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
     app.works(&tokens).await;
@@ -421,11 +422,11 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
         ["consent_shown", "consent_approved", "code_redeemed", "grant_revoked", "token_revoked"];
     let mut rest = &*flow;
     for step in steps {
-        rest = rest.split_once(step).unwrap_or_else(|| panic!("{step} in its place: {flow}")).1;
+        rest = rest.split_once(step).unwrap_or_else(|| panic!("no {step} in order: {flow}")).1;
     }
     admin.shot("flow").await;
 
-    // Revoked by an administrator, with a reason.
+    // An administrator revokes the connections, with a reason.
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     app.works(&tokens).await;
     admin.open("/admin/accounts/alice").await.shot("account").await;
@@ -444,7 +445,7 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     admin.open("/admin/trail?subject=alice").await;
     admin.says("account_grants_ended").await;
 
-    // Client deactivated and served again.
+    // A client is deactivated and reactivated.
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     admin.open("/admin/clients").await.shot("clients").await;
     admin.act("deactivate", "demo-public", None).await;
@@ -463,7 +464,7 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
     admin.says("Done").await;
     app.works(&tokens).await;
 
-    // Account suspended, and lifted: the same token works again.
+    // An account is suspended. After the suspension is lifted, the same token works again.
     admin.open("/admin/accounts").await.shot("accounts").await;
     admin.act("suspend", "alice", None).await;
     admin.says("Done").await;
@@ -488,11 +489,11 @@ async fn every_way_a_connection_stops_is_made_found_and_cured_on_the_pages() {
             .ends_with(&["audience_mismatch".to_owned()])
     );
 
-    // Too little scope, and the step up.
+    // A token without the scope, and the step-up authorization.
     let little = app.redeem(&alice.allow(&app.request("/api", "notes"), None).await).await;
-    let told = app.call("/api", &little.access).await;
-    assert_eq!((told.status, &*told.error), (403, "insufficient_scope"));
-    assert!(told.challenge.contains("scope=\"profile\""), "{}", told.challenge);
+    let called = app.call("/api", &little.access).await;
+    assert_eq!((called.status, &*called.error), (403, "insufficient_scope"));
+    assert!(called.challenge.contains("scope=\"profile\""), "{}", called.challenge);
     assert_eq!(
         admin.find("insufficient_scope", "demo-public", &minute()).await,
         ["scope_insufficient"]
@@ -548,20 +549,21 @@ async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dorma
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balance_that_is_used_up_is_topped_up_and_the_same_token_works() {
+async fn after_a_top_up_the_same_token_works_again() {
     let Some(driver) = Driver::start() else { return };
     let server = start(&["--opening-balance", "2", "--low-balance", "2"]).await;
     let app = Application::start(server.issuer()).await;
-    let (alice, admin) = (
-        driver.browser(server.issuer(), "alice", false).await,
-        driver.browser(server.issuer(), "admin", false).await,
-    );
+    let alice = driver.browser(server.issuer(), "alice", false).await;
+    let admin = driver.browser(server.issuer(), "admin", false).await;
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     for _ in 0..2 {
         app.works(&tokens).await;
     }
-    let told = app.call("/api", &tokens.access).await;
-    assert_eq!((told.status, &*told.error, &*told.challenge), (402, "insufficient_balance", ""));
+    let called = app.call("/api", &tokens.access).await;
+    assert_eq!(
+        (called.status, &*called.error, &*called.challenge),
+        (402, "insufficient_balance", "")
+    );
     assert_eq!(
         admin.find("insufficient_balance", "demo-public", &minute()).await,
         ["insufficient_balance"]

@@ -1,8 +1,8 @@
-//! What real clients sent, and the right answer to it: the requests of `tests/cases`, each driven
+//! Tests of requests that real clients sent, with the right response: the files of `tests/cases`
 //! against the running server.
 //!
-//! A file there is one report from the field and others of its kind. Its format is that of
-//! `support/cases.rs`. What takes more than one request and one answer follows below.
+//! Each file has one report of a real client and similar cases. `support/cases.rs` describes the
+//! format. Cases that need more than one request are modules below.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,20 +38,19 @@ macro_rules! cases {
 }
 
 cases! {
-    f01_what_is_not_served_narrows_a_registration: "F01-grant-types-superset.http",
-    f02_a_document_that_shares_a_method_connects: "F02-cimd-private-key-jwt.http",
-    f03_a_registered_scope_locks_nobody_in: "F03-registered-scope-lock-in.http",
+    f01_unsupported_grant_types_are_dropped_from_a_registration: "F01-grant-types-superset.http",
+    f02_a_document_with_a_common_method_connects: "F02-cimd-private-key-jwt.http",
+    f03_a_registered_scope_does_not_lock_a_client_in: "F03-registered-scope-lock-in.http",
     f08_a_refused_host_is_named: "F08-host-of-a-named-upstream.http",
     f09_there_is_no_openid_document: "F09-openid-alias.http",
-    f10_scopes_asked_by_habit_are_dropped: "F10-openid-scopes.http",
-    f11_a_right_secret_by_the_other_method_names_the_registered_one:
-        "F11-right-secret-other-method.http",
+    f10_scopes_that_clients_send_by_habit_are_dropped: "F10-openid-scopes.http",
+    f11_the_error_of_a_wrong_method_names_the_registered_one: "F11-right-secret-other-method.http",
     f12_too_many_scopes_are_counted: "F12-scope-count.http",
     f13_editors_register_their_schemes: "F13-cursor-three-uris.http",
-    f15_descriptive_members_that_do_not_fit_are_dropped: "F15-http-client-uri.http",
+    f15_invalid_descriptive_members_are_dropped: "F15-http-client-uri.http",
     f16_redirect_uris_are_counted: "F16-eleven-redirect-uris.http",
-    f18_a_scheme_without_a_credential_is_none: "F18-empty-bearer.http",
-    f19_a_slash_at_the_end_leads_to_the_same_place: "F19-slash-at-the-end.http",
+    f18_a_scheme_without_a_credential_counts_as_none: "F18-empty-bearer.http",
+    f19_a_slash_at_the_end_leads_to_the_same_resource: "F19-slash-at-the-end.http",
     habits_of_clients_are_served: "habits-of-clients.http",
 }
 

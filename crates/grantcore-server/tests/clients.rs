@@ -1,12 +1,12 @@
-//! Clients that were not written here connect to the server from nothing but the URL of its MCP
-//! endpoint: they discover it, register, send the user to the consent page, call a tool, let their
-//! access token expire, refresh it and call again.
+//! Interoperability tests with MCP clients of other projects. Each client gets only the URL of the
+//! MCP endpoint. It discovers the server, registers, sends the user to the consent page, calls a
+//! tool, waits until its access token expires, refreshes it and calls again.
 //!
 //! The user is the `Browser` of the other tests. `rmcp` runs in this process. The clients for
-//! Node.js and Python run as scripts in `clients/`, which say on standard output what they do and
-//! read on standard input where the browser was sent to; `clients/install` installs them. Where
-//! they are not installed their tests are skipped, unless `GRANTCORE_REQUIRE_CLIENTS=1`.
-//! What really happened at the server is read from its own log.
+//! Node.js and Python run as scripts in `clients/`, which print their steps on standard output and
+//! read the address of the redirect from standard input; `clients/install` installs them. If they
+//! are not installed, their tests are skipped, unless `GRANTCORE_REQUIRE_CLIENTS=1`. The tests
+//! verify the server's side in its log.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,12 +39,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// Short enough to be waited for, long enough that a slow machine makes its calls within it.
+/// The access lifetime: short enough to wait for, long enough for the calls of a slow machine.
 const LIFETIME: Duration = Duration::from_secs(5);
-/// How long one step of a client may take, the waiting for the expiry included.
+/// How long one step of a client may take, including the wait for the expiry.
 const STEP: Duration = Duration::from_secs(90);
 
-/// What the server logged, one JSON object per line; of all servers of this process.
+/// The log of all servers of this process, one JSON object per line.
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 struct Log;
@@ -60,14 +60,14 @@ impl Write for Log {
     }
 }
 
-/// How often the server did something for a client.
+/// Returns how many events of a kind the server logged for a client.
 fn logged(kind: &str, client: &str) -> usize {
     let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|event| event["kind"] == kind && event["client"] == client).count()
 }
 
-/// A server, and the URL that is all its clients are given.
+/// Starts a server, and returns it with the URL of its MCP endpoint.
 async fn start() -> (Running, String) {
     start_with(&[]).await
 }
@@ -92,7 +92,7 @@ async fn start_with(more: &[&str]) -> (Running, String) {
     (server, resource)
 }
 
-/// What the tool `whoami` says to this client.
+/// Checks the result of the tool `whoami` for this client.
 fn check_identity(text: &str, client: &str) {
     let identity: Value = serde_json::from_str(text).unwrap();
     assert_eq!(
@@ -102,7 +102,7 @@ fn check_identity(text: &str, client: &str) {
     );
 }
 
-/// Has the user decide, and gives the client's id and where the browser was sent.
+/// Lets the user decide, and returns the client id and the address of the redirect.
 async fn decide(authorize: &str, decision: &str) -> (String, Url) {
     let asked = Url::parse(authorize).unwrap();
     let answer = Browser::new("alice").authorize(authorize, decision).await;
@@ -114,13 +114,13 @@ async fn decide(authorize: &str, decision: &str) -> (String, Url) {
 struct Script {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    /// Where it runs, and where its standard error goes.
+    /// The working directory, which has the file of standard error.
     directory: TempDir,
 }
 
 impl Script {
-    /// One for Node.js; nothing if it is not installed. The scripts are laid below the packages,
-    /// where they find them.
+    /// Starts a client for Node.js. Returns `None` if it is not installed. The scripts are copied
+    /// below the packages, so that Node.js finds the packages.
     fn node(name: &str, arguments: &[&str]) -> Option<Self> {
         let place = installed("node", include_str!("clients/node/package-lock.json"))?;
         let directory = tempfile::tempdir_in(place).unwrap();
@@ -132,7 +132,7 @@ impl Script {
         Some(Self::start(command, directory))
     }
 
-    /// The one for Python; nothing if it is not installed.
+    /// Starts the client for Python. Returns `None` if it is not installed.
     fn python(arguments: &[&str]) -> Option<Self> {
         let place = installed("python", include_str!("clients/python/requirements.txt"))?;
         let mut command = Command::new(place.join("bin/python"));
@@ -149,19 +149,19 @@ impl Script {
         Self { child, lines, directory }
     }
 
-    /// Waits for the next step, which must be this one, and gives what is said of it.
+    /// Waits for the next step, which must be this one, and returns its text.
     async fn step(&mut self, step: &str) -> String {
         let line = timeout(STEP, self.lines.next_line())
             .await
             .unwrap_or_else(|_| panic!("no `{step}` in time"))
             .unwrap();
         let errors = || std::fs::read_to_string(self.directory.path().join("errors")).unwrap();
-        let said = line.as_deref().and_then(|line| line.strip_prefix(step)?.strip_prefix(' '));
-        said.unwrap_or_else(|| panic!("not `{step}` but {line:?}; {}", errors())).to_owned()
+        let text = line.as_deref().and_then(|line| line.strip_prefix(step)?.strip_prefix(' '));
+        text.unwrap_or_else(|| panic!("not `{step}` but {line:?}; {}", errors())).to_owned()
     }
 
-    /// Sends the user to the page that the client wants, tells the client where they went from
-    /// there, and gives its id.
+    /// Opens the authorization URL of the client, passes the address of the redirect to the client,
+    /// and returns the client id.
     async fn authorize(&mut self, decision: &str) -> String {
         let url = self.step("authorize").await;
         let (client, answer) = decide(&url, decision).await;
@@ -169,7 +169,7 @@ impl Script {
         client
     }
 
-    /// It has nothing more to say and ends well.
+    /// Checks that the script prints nothing more and succeeds.
     async fn end(mut self) {
         let line = timeout(STEP, self.lines.next_line()).await.expect("an end in time").unwrap();
         assert_eq!(line, None);
@@ -181,31 +181,33 @@ fn sources(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(kind)
 }
 
-/// Where the clients of this kind are, if they are those that `wanted` names.
+/// Returns the directory of the clients of this kind, if the versions that `wanted` names are
+/// installed.
 fn installed(kind: &str, wanted: &str) -> Option<PathBuf> {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients").join(kind);
     if std::fs::read_to_string(place.join("installed")).is_ok_and(|installed| installed == wanted) {
         return Some(place);
     }
     let why = format!(
-        "the clients for {kind} are not installed; crates/grantcore-server/tests/clients/install does it"
+        "the clients for {kind} are not installed; \
+         crates/grantcore-server/tests/clients/install installs them"
     );
     assert!(std::env::var("GRANTCORE_REQUIRE_CLIENTS").as_deref() != Ok("1"), "{why}");
-    // Not by `eprintln`, whose output a test that passes does not show.
+    // A test that passes hides the output of `eprintln`.
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
     None
 }
 
-/// The whole story of one script.
+/// Runs a script that registers itself.
 async fn connects(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
     let (server, resource) = start().await;
     let Some(script) = start_script(&[&resource]) else { return };
-    let client = goes_its_way(script).await;
+    let client = run_script(script).await;
     assert_eq!(logged("client_registered", &client), 1);
     server.stop().await.unwrap();
 }
 
-/// The same of one that is known by a document and does not register.
+/// Runs a script whose client is known by a document and does not register.
 async fn connects_by_its_document(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
     let publisher =
         Publisher::start(&["http://127.0.0.1/callback", "http://localhost/callback"]).await;
@@ -217,11 +219,12 @@ async fn connects_by_its_document(start_script: impl FnOnce(&[&str]) -> Option<S
     ])
     .await;
     let Some(script) = start_script(&[&resource, &publisher.url()]) else { return };
-    assert_eq!(goes_its_way(script).await, publisher.url());
+    assert_eq!(run_script(script).await, publisher.url());
     server.stop().await.unwrap();
 }
 
-async fn goes_its_way(mut script: Script) -> String {
+/// Runs all steps of a script, and returns its client id.
+async fn run_script(mut script: Script) -> String {
     let client = script.authorize("allow").await;
     assert_eq!(
         script.step("tools").await.split(' ').collect::<Vec<_>>(),
@@ -229,7 +232,7 @@ async fn goes_its_way(mut script: Script) -> String {
     );
     check_identity(&script.step("call").await, &client);
     let refreshed = logged("tokens_refreshed", &client);
-    // If the client asked for another authorization, its next step would be that.
+    // The next step would be `authorize` if the client needed another authorization.
     check_identity(&script.step("again").await, &client);
     assert_eq!(script.step("refreshed").await, "true");
     assert_eq!(
@@ -240,7 +243,7 @@ async fn goes_its_way(mut script: Script) -> String {
     client
 }
 
-/// The user presses Deny: the client is told so and has nothing.
+/// The user presses Deny: the client gets the error and no tokens.
 async fn is_denied(start_script: impl FnOnce(&[&str]) -> Option<Script>) {
     let (server, resource) = start().await;
     let Some(mut script) = start_script(&[&resource]) else { return };
@@ -282,22 +285,22 @@ async fn python_mcp_connects_by_its_document() {
 }
 
 #[tokio::test]
-async fn npm_sdk_1_is_told_that_the_user_denied() {
+async fn npm_sdk_1_reports_that_the_user_denied() {
     is_denied(|arguments| Script::node("sdk1.mjs", arguments)).await;
 }
 
 #[tokio::test]
-async fn npm_client_2_is_told_that_the_user_denied() {
+async fn npm_client_2_reports_that_the_user_denied() {
     is_denied(|arguments| Script::node("sdk2.mjs", arguments)).await;
 }
 
 #[tokio::test]
-async fn python_mcp_is_told_that_the_user_denied() {
+async fn python_mcp_reports_that_the_user_denied() {
     is_denied(Script::python).await;
 }
 
-/// An `rmcp` client that is about to ask the user, and where it wants to send them.
-async fn rmcp_asks(resource: &str) -> (OAuthState, String) {
+/// Starts an authorization with an `rmcp` client. Returns the client and the authorization URL.
+async fn start_rmcp(resource: &str) -> (OAuthState, String) {
     install_crypto_provider();
     let mut state = OAuthState::new(resource, None).await.unwrap();
     let request = AuthorizationRequest::new(CALLBACK).with_client_name("Interoperability test");
@@ -306,9 +309,9 @@ async fn rmcp_asks(resource: &str) -> (OAuthState, String) {
     (state, url)
 }
 
-/// An `rmcp` client that the user allowed, and its id.
+/// Returns an `rmcp` client that the user allowed, and its client id.
 async fn rmcp_connects(resource: &str) -> (RunningService<RoleClient, ()>, String) {
-    let (mut state, url) = rmcp_asks(resource).await;
+    let (mut state, url) = start_rmcp(resource).await;
     let (client, answer) = decide(&url, "allow").await;
     state.handle_callback_url(answer.as_str()).await.unwrap();
     let http = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
@@ -344,9 +347,9 @@ async fn rmcp_connects_from_the_resource_url_alone() {
 }
 
 #[tokio::test]
-async fn rmcp_has_nothing_after_a_denial() {
+async fn rmcp_reports_that_the_user_denied() {
     let (server, resource) = start().await;
-    let (mut state, url) = rmcp_asks(&resource).await;
+    let (mut state, url) = start_rmcp(&resource).await;
     let (client, answer) = decide(&url, "deny").await;
     assert_eq!(param(&answer, "error").as_deref(), Some("access_denied"));
     let refused = state.handle_callback_url(answer.as_str()).await;
@@ -355,7 +358,7 @@ async fn rmcp_has_nothing_after_a_denial() {
     server.stop().await.unwrap();
 }
 
-/// The same program on two computers: neither registration gets in the way of the other.
+/// The same program registers on two computers, and both clients work.
 #[tokio::test]
 async fn the_same_program_may_register_twice() {
     let (server, resource) = start().await;

@@ -1,5 +1,4 @@
-//! What a client that has never heard of the server finds, from any origin, and what it may do
-//! then: register, many at once.
+//! Tests of clients that do not know the server: discovery from any origin, and registration.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +28,7 @@ async fn get(server: &Running, path: &str) -> Response {
         .unwrap()
 }
 
-/// What a browser asks before a page of another origin may send such a request.
+/// Sends the preflight request of a page of another origin.
 async fn preflight(server: &Running, path: &str, method: &str, headers: &str) -> Response {
     let request =
         plain_client(false).request(Method::OPTIONS, format!("{}{path}", server.issuer()));
@@ -53,7 +52,11 @@ async fn register(server: &Running, metadata: &Value) -> Response {
 }
 
 fn metadata() -> Value {
-    json!({"client_name": "Inspector", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"})
+    json!({
+        "client_name": "Inspector",
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "none",
+    })
 }
 
 #[tokio::test]
@@ -67,7 +70,7 @@ async fn meta_03_every_probe_of_a_client_is_answered_but_the_openid_alias() {
     let expected: Value = expected.json().await.unwrap();
     assert_eq!(expected["issuer"], server.issuer());
     assert_eq!(expected["registration_endpoint"], format!("{}/oauth/register", server.issuer()));
-    // A client that asks there first goes on after a 404 (spring-projects/spring-security#7512).
+    // A client that asks there first continues after a 404 (spring-projects/spring-security#7512).
     assert_eq!(get(&server, "/.well-known/openid-configuration").await.status().as_u16(), 404);
     for (path, resource) in [("", "/mcp"), ("/mcp", "/mcp"), ("/api", "/api")] {
         let document: Value = get(&server, &format!("/.well-known/oauth-protected-resource{path}"))
@@ -135,7 +138,7 @@ async fn meta_04_other_origins_may_read_and_call_but_never_authorize() {
             );
         }
     }
-    // What a browser's script could not read otherwise.
+    // Without the header, a script in a browser could not read the challenge.
     let refused = plain_client(false)
         .post(format!("{}/mcp", server.issuer()))
         .header("origin", "https://a.example")
@@ -153,10 +156,8 @@ async fn client_11_a_registration_is_managed_over_http() {
     let response = register(&server, &metadata()).await;
     assert_eq!((response.status().as_u16(), header(&response, "cache-control")), (201, "no-store"));
     let client: Value = response.json().await.unwrap();
-    let (url, token) = (
-        client["registration_client_uri"].as_str().unwrap(),
-        client["registration_access_token"].as_str().unwrap(),
-    );
+    let url = client["registration_client_uri"].as_str().unwrap();
+    let token = client["registration_access_token"].as_str().unwrap();
     assert!(url.starts_with(&format!("{}/oauth/register/", server.issuer())));
     let http = plain_client(false);
     assert_eq!(http.get(url).send().await.unwrap().status(), 401);
@@ -184,10 +185,9 @@ async fn client_11_a_registration_is_managed_over_http() {
     server.stop().await.unwrap();
 }
 
-/// What a shared address sends at its busiest: many users behind one, each with clients that
-/// register anew.
+/// The busiest shared address: many users behind it, each with clients that register anew.
 #[tokio::test]
-async fn client_08_a_burst_from_one_address_gets_through_and_a_flood_does_not() {
+async fn client_08_a_burst_from_one_address_is_accepted_and_a_flood_is_refused() {
     let server = start(&[]).await;
     let mut ids = Vec::new();
     for _ in 0..100 {
@@ -219,7 +219,7 @@ async fn client_08_a_burst_from_one_address_gets_through_and_a_flood_does_not() 
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), 400, "refused for what it asks, not for how often");
+        assert_eq!(answer.status(), 400, "refused for its token, not for its rate");
     }
     server.stop().await.unwrap();
 }
@@ -245,9 +245,9 @@ async fn client_08_registration_can_need_a_token_or_be_off() {
     server.stop().await.unwrap();
 }
 
-/// F13: Cursor's own registration is accepted as it is; the operator can say otherwise.
+/// F13: Cursor's registration is accepted unchanged, unless the operator restricts the schemes.
 #[tokio::test]
-async fn redir_06_the_schemes_of_editors_are_admitted_unless_the_operator_says_otherwise() {
+async fn redir_06_the_schemes_of_editors_are_admitted_unless_the_operator_restricts_them() {
     let named = json!({
         "client_name": "Cursor",
         "redirect_uris": [
@@ -265,8 +265,8 @@ async fn redir_06_the_schemes_of_editors_are_admitted_unless_the_operator_says_o
     });
     for arguments in [&[][..], &["--private-use-schemes", "vscode,cursor"]] {
         let server = start(arguments).await;
-        let told: Value = register(&server, &named).await.json().await.unwrap();
-        assert_eq!(told["redirect_uris"], named["redirect_uris"]);
+        let registered: Value = register(&server, &named).await.json().await.unwrap();
+        assert_eq!(registered["redirect_uris"], named["redirect_uris"]);
         assert_eq!(register(&server, &alone).await.status(), 201);
         server.stop().await.unwrap();
     }
@@ -282,17 +282,18 @@ async fn redir_06_the_schemes_of_editors_are_admitted_unless_the_operator_says_o
         {
             assert!(description.contains(part), "{description}");
         }
-        let told: Value = register(&server, &named).await.json().await.unwrap();
-        assert_eq!(told["redirect_uris"].as_array().unwrap().len(), 2, "the others are left");
+        let registered: Value = register(&server, &named).await.json().await.unwrap();
+        let kept = registered["redirect_uris"].as_array().unwrap();
+        assert_eq!(kept.len(), 2, "the other URIs are registered");
         let page = get(&server, "/troubleshooting").await.text().await.unwrap();
         assert!(page.contains("--private-use-schemes"), "the page names the flag");
         server.stop().await.unwrap();
     }
 }
 
-/// F16: how many redirect URIs one client registers is the operator's choice.
+/// F16: a flag sets how many redirect URIs one client may register.
 #[tokio::test]
-async fn redir_18_the_operator_says_how_many_redirect_uris_a_client_has() {
+async fn redir_18_the_operator_sets_the_limit_of_redirect_uris() {
     let uris: Vec<_> =
         (0..11).map(|n| format!("https://app{n}.example.test/oauth/callback")).collect();
     let many = json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none" });

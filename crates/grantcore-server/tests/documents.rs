@@ -1,5 +1,5 @@
-//! Clients known by a document that they publish: one connects, and what must not be fetched is
-//! not.
+//! Tests of clients that are known by a document: a client connects, and forbidden addresses are
+//! not fetched.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ use support::{Browser, CALLBACK, CHALLENGE, VERIFIER, param, plain_client};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Native clients write it so, and listen on whatever port is free (RFC 8252 §7.3).
+/// A redirect URI of native clients, which listen on any free port (RFC 8252 §7.3).
 const PORTLESS: &str = "http://127.0.0.1/callback";
 
 async fn start(more: &[&str]) -> Running {
@@ -31,14 +31,15 @@ async fn start(more: &[&str]) -> Running {
     Running::start(arguments.iter().chain(more).copied()).await.unwrap()
 }
 
-/// A server that trusts this publisher, though it is on this machine.
+/// Starts a server that trusts this publisher on this machine.
 async fn start_for(publisher: &Publisher) -> Running {
     let authority = publisher.authority();
     start(&["--allow-loopback-documents", "--document-authority", authority.to_str().unwrap()])
         .await
 }
 
-fn ask(server: &Running, client_id: &str) -> Url {
+/// Returns an authorization request of this client.
+fn request(server: &Running, client_id: &str) -> Url {
     let resource = format!("{}/mcp", server.issuer());
     let parameters = [
         ("response_type", "code"),
@@ -52,8 +53,9 @@ fn ask(server: &Running, client_id: &str) -> Url {
     Url::parse_with_params(&format!("{}/oauth/authorize", server.issuer()), parameters).unwrap()
 }
 
+/// Checks that the request of this client is refused, and returns the page.
 async fn refused(server: &Running, client_id: &str) -> String {
-    let page = plain_client(false).get(ask(server, client_id)).send().await.unwrap();
+    let page = plain_client(false).get(request(server, client_id)).send().await.unwrap();
     assert_eq!(
         (page.status().as_u16(), page.headers().get("location")),
         (400, None),
@@ -87,19 +89,20 @@ async fn a_client_that_nobody_registered_connects_by_its_document() {
         true
     );
 
-    let (browser, id) = (Browser::new("alice"), publisher.url());
-    let page = browser.consent_page(ask(&server, &id).as_str()).await;
+    let browser = Browser::new("alice");
+    let id = publisher.url();
+    let page = browser.consent_page(request(&server, &id).as_str()).await;
     let host = format!("localhost:{}", publisher.address.port());
-    for said in [
+    for part in [
         "Published Client",
         "Known by a document it publishes",
         "The name is its own claim",
         &host,
         "runs on this computer",
     ] {
-        assert!(page.contains(said), "{said}: {page}");
+        assert!(page.contains(part), "{part}: {page}");
     }
-    let answer = browser.press(ask(&server, &id).as_str(), &page, "allow").await;
+    let answer = browser.press(request(&server, &id).as_str(), &page, "allow").await;
     let code = param(&answer, "code").unwrap();
     let redeem = [
         ("grant_type", "authorization_code"),
@@ -115,12 +118,12 @@ async fn a_client_that_nobody_registered_connects_by_its_document() {
         ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
     ];
     assert_eq!(token(&server, &refresh).await.status(), 200);
-    assert_eq!(publisher.connections(), 1, "fetched once: before the login, and fresh ever since");
+    assert_eq!(publisher.connections(), 1, "the document is fetched once, before the login");
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_document_that_is_wrong_is_told_and_never_kept() {
+async fn a_wrong_document_is_explained_and_not_cached() {
     let publisher = Publisher::start(&[PORTLESS]).await;
     let server = start_for(&publisher).await;
     let good = publisher.response.lock().unwrap().clone();
@@ -130,7 +133,7 @@ async fn a_document_that_is_wrong_is_told_and_never_kept() {
         document[member] = value;
         document
     };
-    for (wrong, said) in [
+    for (wrong, part) in [
         (document("client_id", json!("https://localhost/other")), "byte for byte"),
         (
             document("redirect_uris", json!(["javascript:alert(1)"])),
@@ -141,28 +144,28 @@ async fn a_document_that_is_wrong_is_told_and_never_kept() {
     ] {
         publisher.publish(&wrong);
         let page = refused(&server, &publisher.url()).await;
-        assert!(page.contains(said), "{said}: {page}");
+        assert!(page.contains(part), "{part}: {page}");
     }
     let moved =
         format!("HTTP/1.1 301 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", publisher.url());
     publisher.response.lock().unwrap().clone_from(&moved);
     assert!(refused(&server, &publisher.url()).await.contains("has the status 301, not 200"));
-    assert_eq!(publisher.connections(), 5, "one fetch each, and the redirect is not followed");
+    assert_eq!(publisher.connections(), 5, "one fetch each; the redirect is not followed");
 
     *publisher.response.lock().unwrap() = good;
     assert!(
         Browser::new("alice")
-            .consent_page(ask(&server, &publisher.url()).as_str())
+            .consent_page(request(&server, &publisher.url()).as_str())
             .await
             .contains("Allow access")
     );
     server.stop().await.unwrap();
 }
 
-/// Private, link-local, metadata service, IPv4-mapped, other spellings of loopback: told alike, and
-/// nobody is called.
+/// Private, link-local, metadata service, IPv4-mapped and other spellings of loopback: the pages
+/// are equal, and no address is called.
 #[tokio::test]
-async fn nothing_is_fetched_from_addresses_that_strangers_cannot_reach() {
+async fn nothing_is_fetched_from_private_addresses() {
     let publisher = Publisher::start(&[PORTLESS]).await;
     let authority = publisher.authority();
     let server = start(&["--document-authority", authority.to_str().unwrap()]).await;
@@ -189,7 +192,7 @@ async fn nothing_is_fetched_from_addresses_that_strangers_cannot_reach() {
     }
     assert!(
         pages.windows(2).all(|two| two[0] == two[1]),
-        "why is for the log: it would map the network"
+        "the page does not show why, because that would map the network"
     );
     for id in [
         format!("http://127.0.0.1:{port}/c"),
@@ -219,8 +222,8 @@ async fn without_the_authority_or_the_feature_there_is_no_such_client() {
     off.stop().await.unwrap();
 }
 
-/// A host of clients' documents: what is under `/slow/` is never answered, and all else is the
-/// document of a client at that very address. Counts the connections of both kinds.
+/// A host of client documents. A path under `/slow/` is never answered; any other path is the
+/// document of a client with that URL. Counts the connections of both kinds.
 struct Host {
     address: SocketAddr,
     slow: Arc<AtomicUsize>,
@@ -231,9 +234,9 @@ impl Host {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (slow, good) = (Arc::default(), Arc::default());
-        let host = Self { address, slow, good };
-        let (slow, good) = (Arc::clone(&host.slow), Arc::clone(&host.good));
+        let host = Self { address, slow: Arc::default(), good: Arc::default() };
+        let slow = Arc::clone(&host.slow);
+        let good = Arc::clone(&host.good);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, address, Arc::clone(&slow), Arc::clone(&good)));
@@ -262,7 +265,7 @@ async fn serve(
     let path = head.split(' ').nth(1).unwrap();
     if path.starts_with("/slow/") {
         slow.fetch_add(1, Ordering::SeqCst);
-        // Until the server gives it up.
+        // Waits until the server gives up.
         let _ = stream.read_u8().await;
         return;
     }
@@ -285,7 +288,7 @@ async fn serve(
     let _ = stream.shutdown().await;
 }
 
-/// Waits until something holds, for as long as a slow machine may take.
+/// Waits until a condition holds, with a generous limit for slow machines.
 async fn until(holds: impl Fn() -> bool) {
     for _ in 0..600 {
         if holds() {
@@ -293,17 +296,17 @@ async fn until(holds: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("it never came to be")
+    panic!("the condition never held")
 }
 
-/// The attack: strangers from many addresses name documents that never come, at the very host of
-/// the user's client, again and again. The user's client connects all the same.
+/// Attack: anonymous requests from many addresses name documents that are never answered, at the
+/// host of the user's client. The user's client connects all the same.
 #[tokio::test]
-async fn strangers_that_hold_slow_documents_keep_no_signed_in_user_waiting() {
+async fn slow_documents_of_anonymous_requests_do_not_delay_a_signed_in_user() {
     let host = Host::start().await;
     let server = start(&["--allow-loopback-documents"]).await;
     let alice = Browser::new("alice");
-    alice.consent_page(ask(&server, "demo-public").as_str()).await;
+    alice.consent_page(request(&server, "demo-public").as_str()).await;
     let mut strangers = Vec::new();
     for source in 2..8 {
         let http = reqwest::Client::builder()
@@ -312,13 +315,13 @@ async fn strangers_that_hold_slow_documents_keep_no_signed_in_user_waiting() {
             .build()
             .unwrap();
         for n in 0..6 {
-            let url = ask(&server, &host.url(&format!("/slow/{source}/{n}")));
+            let url = request(&server, &host.url(&format!("/slow/{source}/{n}")));
             strangers.push(tokio::spawn(http.get(url).send()));
         }
     }
     until(|| host.slow.load(Ordering::SeqCst) > 0).await;
     for n in 0..3 {
-        let url = ask(&server, &host.url(&format!("/client/{n}")));
+        let url = request(&server, &host.url(&format!("/client/{n}")));
         let answer = alice.http.get(url).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{n}");
         assert!(answer.text().await.unwrap().contains("Published Client"));
@@ -330,25 +333,26 @@ async fn strangers_that_hold_slow_documents_keep_no_signed_in_user_waiting() {
         sent_to_login += usize::from(status == 303);
     }
     let slow = host.slow.load(Ordering::SeqCst);
-    assert!(sent_to_login + slow >= 36, "{sent_to_login} were sent to sign in, {slow} fetched");
+    assert!(sent_to_login + slow >= 36, "{sent_to_login} had to sign in, {slow} were fetched");
     server.stop().await.unwrap();
 }
 
-/// The attack from within: a user who names documents that never come keeps no other user waiting.
+/// Attack: a signed-in user names documents that are never answered.
 #[tokio::test]
-async fn a_user_that_holds_slow_documents_keeps_no_other_user_waiting() {
+async fn slow_documents_of_one_user_do_not_delay_another() {
     let host = Host::start().await;
     let server = start(&["--allow-loopback-documents"]).await;
-    let (alice, bob) = (Browser::new("alice"), Browser::new("bob"));
+    let alice = Browser::new("alice");
+    let bob = Browser::new("bob");
     for browser in [&alice, &bob] {
-        browser.consent_page(ask(&server, "demo-public").as_str()).await;
+        browser.consent_page(request(&server, "demo-public").as_str()).await;
     }
     let held: Vec<_> = (0..10)
-        .map(|n| ask(&server, &host.url(&format!("/slow/{n}"))))
+        .map(|n| request(&server, &host.url(&format!("/slow/{n}"))))
         .map(|url| tokio::spawn(bob.http.get(url).send()))
         .collect();
     until(|| host.slow.load(Ordering::SeqCst) > 0).await;
-    let answer = alice.http.get(ask(&server, &host.url("/client"))).send().await.unwrap();
+    let answer = alice.http.get(request(&server, &host.url("/client"))).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     for held in held {
         let status = held.await.unwrap().unwrap().status().as_u16();
@@ -358,21 +362,21 @@ async fn a_user_that_holds_slow_documents_keeps_no_other_user_waiting() {
     server.stop().await.unwrap();
 }
 
-/// Many who ask for one document at once: it is fetched once.
+/// Parallel requests with the same document fetch it once.
 #[tokio::test]
 async fn equal_fetches_are_joined() {
     let host = Host::start().await;
     let server = start(&["--allow-loopback-documents"]).await;
     let http = plain_client(false);
-    let asking: Vec<_> = (0..12)
-        .map(|_| tokio::spawn(http.get(ask(&server, &host.url("/slow/same"))).send()))
+    let requests: Vec<_> = (0..12)
+        .map(|_| tokio::spawn(http.get(request(&server, &host.url("/slow/same"))).send()))
         .collect();
-    for answer in asking {
+    for answer in requests {
         assert_eq!(answer.await.unwrap().unwrap().status(), 400);
     }
-    let again = http.get(ask(&server, &host.url("/slow/same"))).send().await.unwrap();
+    let again = http.get(request(&server, &host.url("/slow/same"))).send().await.unwrap();
     assert_eq!(again.status(), 400);
-    assert_eq!(host.slow.load(Ordering::SeqCst), 1, "one for all, and none after it failed");
+    assert_eq!(host.slow.load(Ordering::SeqCst), 1, "one fetch for all, and none after it failed");
     server.stop().await.unwrap();
 }
 
@@ -385,29 +389,28 @@ async fn a_document_with_two_types_is_refused() {
     server.stop().await.unwrap();
 }
 
-/// Whoever is not signed in can have so much fetched and no more; signing in first is all that is
-/// asked of them then.
+/// Beyond the limit, the user must sign in before a document is fetched.
 #[tokio::test]
-async fn strangers_can_make_it_fetch_so_much_and_then_sign_in_first() {
+async fn anonymous_requests_fetch_a_bounded_number_of_documents() {
     let publisher = Publisher::start(&[PORTLESS]).await;
     let server = start_for(&publisher).await;
     let made_up =
-        |n: usize| ask(&server, &publisher.url().replace("client.json", &format!("{n}.json")));
+        |n: usize| request(&server, &publisher.url().replace("client.json", &format!("{n}.json")));
     let http = plain_client(false);
     for n in 0..20 {
         assert_eq!(
             http.get(made_up(n)).send().await.unwrap().status(),
             400,
-            "another document than asked for"
+            "the document has another client id"
         );
     }
-    let later = http.get(made_up(20)).send().await.unwrap();
-    assert_eq!(later.status(), 303);
-    assert!(later.headers()["location"].to_str().unwrap().starts_with("/login?request="));
+    let limited = http.get(made_up(20)).send().await.unwrap();
+    assert_eq!(limited.status(), 303);
+    assert!(limited.headers()["location"].to_str().unwrap().starts_with("/login?request="));
     assert_eq!(publisher.connections(), 20);
     assert!(
         Browser::new("alice")
-            .consent_page(ask(&server, &publisher.url()).as_str())
+            .consent_page(request(&server, &publisher.url()).as_str())
             .await
             .contains("Allow access")
     );

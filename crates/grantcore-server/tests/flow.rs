@@ -1,5 +1,5 @@
-//! The whole flow over real HTTP, from nothing but the resource's URL, with the `oauth2` crate as
-//! the client.
+//! Tests of the whole flow over real HTTP. The client is the `oauth2` crate, and it starts from the
+//! URL of the resource.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,7 +35,7 @@ async fn document(url: &str) -> Value {
     response.json().await.unwrap()
 }
 
-/// What the server says of itself, found as a client finds it: by an unauthenticated call.
+/// Returns the server's metadata, found as a client finds them: by an unauthenticated call.
 async fn discover(resource: &str) -> Value {
     let refused = plain_client(false).post(resource).json(&json!({})).send().await.unwrap();
     assert_eq!(refused.status(), 401);
@@ -62,7 +62,8 @@ fn client(metadata: &Value, id: &str) -> Oauth {
 
 async fn mcp(resource: &str, token: &str) -> reqwest::Response {
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"}}});
     let call = plain_client(false)
         .post(resource)
         .bearer_auth(token)
@@ -70,7 +71,7 @@ async fn mcp(resource: &str, token: &str) -> reqwest::Response {
     call.json(&initialize).send().await.unwrap()
 }
 
-/// Goes through authorization and redemption, and gives access and refresh token.
+/// Authorizes and redeems the code, and returns access and refresh token.
 async fn tokens(
     oauth: &Oauth,
     issuer: &str,
@@ -107,7 +108,8 @@ fn http() -> oauth2::reqwest::Client {
 #[tokio::test]
 async fn from_a_refused_call_to_a_revoked_family() {
     let server = start(&[]).await;
-    let (issuer, resource) = (server.issuer().to_owned(), format!("{}/mcp", server.issuer()));
+    let issuer = server.issuer().to_owned();
+    let resource = format!("{issuer}/mcp");
     let metadata = discover(&resource).await;
     let oauth = client(&metadata, "demo-public");
     let (access, refresh) = tokens(&oauth, &issuer, &resource, "alice").await;
@@ -131,7 +133,7 @@ async fn from_a_refused_call_to_a_revoked_family() {
 
     let replay = oauth.exchange_refresh_token(&old).request_async(&http()).await;
     let Err(RequestTokenError::ServerResponse(error)) = replay else {
-        panic!("a replay was answered: {replay:?}")
+        panic!("a replay was accepted: {replay:?}")
     };
     assert_eq!(error.error(), &BasicErrorResponseType::InvalidGrant);
     for dead in [access, newest] {
@@ -177,7 +179,7 @@ async fn the_confidential_client_needs_its_secret() {
         .request_async(&http())
         .await;
     let Err(RequestTokenError::ServerResponse(error)) = unproved else {
-        panic!("no secret was needed: {unproved:?}")
+        panic!("the request was accepted without a secret: {unproved:?}")
     };
     assert_eq!(error.error(), &BasicErrorResponseType::InvalidClient);
     assert!(
@@ -193,8 +195,8 @@ async fn the_confidential_client_needs_its_secret() {
 #[tokio::test]
 async fn each_resource_refuses_the_others_tokens() {
     let server = start(&[]).await;
-    let (mcp_url, api_url) =
-        (format!("{}/mcp", server.issuer()), format!("{}/api", server.issuer()));
+    let mcp_url = format!("{}/mcp", server.issuer());
+    let api_url = format!("{}/api", server.issuer());
     let metadata = discover(&mcp_url).await;
     let oauth = client(&metadata, "demo-public");
     let (for_mcp, _) = tokens(&oauth, server.issuer(), &mcp_url, "alice").await;
@@ -208,7 +210,7 @@ async fn each_resource_refuses_the_others_tokens() {
 }
 
 #[tokio::test]
-async fn a_denial_and_a_bad_request_end_as_the_page_says() {
+async fn a_denial_redirects_and_a_bad_request_shows_a_page() {
     let server = start(&[]).await;
     let url = authorization_url(server.issuer(), &format!("{}/mcp", server.issuer()));
     let browser = Browser::new("alice");
@@ -253,7 +255,7 @@ async fn a_denial_and_a_bad_request_end_as_the_page_says() {
 }
 
 #[tokio::test]
-async fn an_endpoint_names_the_methods_it_has_and_the_request_it_refused() {
+async fn a_refused_method_is_answered_with_the_allowed_methods_and_a_correlation_id() {
     let server = start(&[]).await;
     for (path, allowed) in [("/oauth/authorize", "GET, POST"), ("/oauth/token", "POST")] {
         let answer =
@@ -268,10 +270,11 @@ async fn an_endpoint_names_the_methods_it_has_and_the_request_it_refused() {
 }
 
 #[tokio::test]
-async fn the_page_belongs_to_the_browser_it_was_made_for_and_is_answered_once() {
+async fn a_consent_page_works_once_and_only_in_its_own_browser() {
     let server = start(&[]).await;
     let url = authorization_url(server.issuer(), &format!("{}/mcp", server.issuer()));
-    let (alice, bob) = (Browser::new("alice"), Browser::new("bob"));
+    let alice = Browser::new("alice");
+    let bob = Browser::new("bob");
     let page = alice.consent_page(&url).await;
     let other = bob.consent_page(&url).await;
     assert_ne!(form(&page).fields, form(&other).fields);

@@ -1,5 +1,5 @@
-//! I45 against the running server: clients that reset their connection while a token is replayed
-//! and while a registration is deleted. Whatever became durable has its event.
+//! Test of I45 with the running server: clients reset their connection while a token is replayed
+//! and while a registration is deleted. Every durable write has its event.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,12 +21,12 @@ use support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_clien
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// How many clients hang up, each a bit later than the one before: from half a millisecond to
-/// somewhat over three. The last of them waits for its answer.
+/// How many clients disconnect, each a bit later than the previous one: after 0.5 ms to about 3 ms.
+/// The last client waits for its response.
 const HANG_UPS: u64 = 24;
 
-/// Sends these bytes and resets the connection (`SO_LINGER` 0) after this time, or reads the answer
-/// if there is none.
+/// Sends these bytes and resets the connection (`SO_LINGER` 0) after this time. Without a time,
+/// reads the response.
 async fn send(address: SocketAddr, request: &str, reset_after: Option<Duration>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -41,7 +41,7 @@ async fn send(address: SocketAddr, request: &str, reset_after: Option<Duration>)
     drop(stream);
 }
 
-/// All requests at once, with their times.
+/// Sends all requests at once, and resets each connection after its time.
 async fn hang_up(address: SocketAddr, requests: Vec<String>) {
     let count = requests.len();
     let calls: Vec<_> = requests
@@ -61,7 +61,9 @@ async fn hang_up(address: SocketAddr, requests: Vec<String>) {
 fn post(path: &str, host: SocketAddr, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -71,7 +73,7 @@ fn column(file: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i45_who_hangs_up_cancels_nothing_and_hides_nothing() {
+async fn i45_a_disconnect_cancels_no_write_and_hides_no_event() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("grants.sqlite");
     let database = format!("sqlite:{}", path.display());
@@ -85,7 +87,8 @@ async fn i45_who_hangs_up_cancels_nothing_and_hides_nothing() {
         "10000",
     ];
     let server = Running::start(arguments).await.unwrap();
-    let (address, issuer) = (server.address(), server.issuer().to_owned());
+    let address = server.address();
+    let issuer = server.issuer().to_owned();
     let http = plain_client(false);
 
     let browser = Browser::new("alice");
@@ -120,25 +123,27 @@ async fn i45_who_hangs_up_cancels_nothing_and_hides_nothing() {
         assert_eq!(answer.status(), 201);
         let own: Value = answer.json().await.unwrap();
         let text = |member: &str| own[member].as_str().unwrap().to_owned();
-        let (id, token) = (text("client_id"), text("registration_access_token"));
+        let id = text("client_id");
+        let token = text("registration_access_token");
         deletions.push(format!(
-            "DELETE /oauth/register/{id} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "DELETE /oauth/register/{id} HTTP/1.1\r\nHost: {address}\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
         ));
         registered.insert(id);
     }
 
     hang_up(address, replays).await;
     hang_up(address, deletions).await;
-    // What has begun runs to its end before the server has stopped.
+    // The server finishes the requests under way before it stops.
     server.stop().await.unwrap();
 
     let file = Connection::open(&path).unwrap();
     let revoked = "SELECT count(*) FROM grantcore_grants WHERE body LIKE '%\"revoked\"%'";
     let revoked: i64 = file.query_row(revoked, [], |row| row.get(0)).unwrap();
-    let told = column(&file, "SELECT DISTINCT flow FROM trail WHERE reason = 'refresh_reused'");
-    assert!(revoked >= 1, "the last one was answered");
+    let recorded = column(&file, "SELECT DISTINCT flow FROM trail WHERE reason = 'refresh_reused'");
+    assert!(revoked >= 1, "the last request was answered");
     assert_eq!(
-        i64::try_from(told.len()),
+        i64::try_from(recorded.len()),
         Ok(revoked),
         "each replay that ended a grant has its event"
     );
@@ -146,8 +151,8 @@ async fn i45_who_hangs_up_cancels_nothing_and_hides_nothing() {
     let deleted = column(&file, "SELECT client FROM trail WHERE kind = 'client_deleted'");
     let bodies = column(&file, "SELECT id FROM grantcore_clients WHERE drop_after = 0");
     let gone: BTreeSet<_> = bodies.into_iter().filter(|id| registered.contains(id)).collect();
-    assert!(!gone.is_empty(), "the last one was answered");
+    assert!(!gone.is_empty(), "the last request was answered");
     assert_eq!(deleted.into_iter().collect::<BTreeSet<_>>(), gone, "each deletion has its event");
     let unknown = column(&file, "SELECT kind FROM trail WHERE fate = 'unknown'");
-    assert_eq!(unknown, [""; 0], "nothing was cut off");
+    assert_eq!(unknown, [""; 0], "no request was cancelled");
 }

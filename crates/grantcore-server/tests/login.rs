@@ -1,5 +1,5 @@
-//! From an authorization request to the login and back: nothing of the request is lost, and no
-//! redirect on the way is too long for a proxy.
+//! Tests of the way from an authorization request to the login and back: the request is kept
+//! unchanged, and no redirect is too long for a proxy.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +17,7 @@ use support::{Browser, CALLBACK, CHALLENGE, form, param};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// nginx reads at most this much of an answer's head by default (`proxy_buffer_size`).
+/// The largest response head that nginx reads by default (`proxy_buffer_size`).
 const PROXY_BUFFER: usize = 4096;
 
 async fn start(more: &[&str]) -> Running {
@@ -44,7 +44,7 @@ fn url(server: &Running, state: &str, more: &[(&str, &str)]) -> Url {
     Url::parse_with_params(&endpoint, parameters(state, more)).unwrap()
 }
 
-/// The head of an answer is short enough for a proxy; gives where it leads.
+/// Checks that a redirect is short enough for a proxy, and returns its target.
 #[track_caller]
 fn onward(response: &Response) -> Url {
     assert_eq!(response.status(), 303);
@@ -58,7 +58,7 @@ async fn text(response: Response) -> String {
     response.text().await.unwrap()
 }
 
-/// The n-th form of a page, from the one before it on.
+/// Returns form `n` of a page, counted from 0.
 fn nth_form(page: &str, n: usize) -> support::Form {
     let forms: Vec<_> = page.match_indices("<form").collect();
     form(&page[forms[n].0..])
@@ -76,7 +76,7 @@ async fn post(
     browser.http.post(action).form(&fields).send().await.unwrap()
 }
 
-/// Signs in at this login page, and gives the page after it.
+/// Signs in at this login page, and returns the page after it.
 async fn sign_in(browser: &Browser, login: Url, user: &str) -> String {
     let page = text(browser.http.get(login.clone()).send().await.unwrap()).await;
     let answer =
@@ -84,7 +84,8 @@ async fn sign_in(browser: &Browser, login: Url, user: &str) -> String {
     text(browser.http.get(onward(&answer)).send().await.unwrap()).await
 }
 
-/// Where the client gets its answer: by redirect, or by the page that leads there.
+/// Returns the address at which the client gets the response: by redirect, or by the page that
+/// leads there.
 async fn returned(response: Response) -> Url {
     if response.status() == 303 {
         return onward(&response);
@@ -96,7 +97,7 @@ async fn returned(response: Response) -> Url {
     Url::parse(&refresh.replace("&#38;", "&").replace("&#39;", "'")).unwrap()
 }
 
-/// States as clients send them and as no client should, of 4 KiB at most.
+/// Returns usual and unusual values of `state`, up to 4 KiB.
 fn states() -> Vec<String> {
     vec![
         "xyz".into(),
@@ -143,9 +144,10 @@ async fn f05_a_posted_request_survives_the_login_as_well() {
 }
 
 #[tokio::test]
-async fn f05_a_kept_request_is_its_browsers_alone() {
+async fn f05_a_kept_request_works_in_its_own_browser_only() {
     let server = start(&[]).await;
-    let (alice, mallory) = (Browser::new("alice"), Browser::new("mallory"));
+    let alice = Browser::new("alice");
+    let mallory = Browser::new("mallory");
     let login = onward(&alice.http.get(url(&server, "xyz", &[])).send().await.unwrap());
     let page = text(alice.http.get(login.clone()).send().await.unwrap()).await;
     assert_eq!(mallory.http.get(login.clone()).send().await.unwrap().status(), 410);
@@ -163,16 +165,17 @@ async fn f05_a_kept_request_is_its_browsers_alone() {
     server.stop().await.unwrap();
 }
 
-/// The second page's cookie replaced the first's before the first form was sent.
+/// The cookie of a second page replaced that of the first page before the first form was sent.
 #[tokio::test]
 async fn f05_the_form_of_a_tab_whose_cookie_was_replaced_leads_to_the_login_of_its_request() {
     let server = start(&[]).await;
     for state in states() {
-        let (first, tab) = (Browser::new("alice"), Browser::new("alice"));
+        let first = Browser::new("alice");
+        let tab = Browser::new("alice");
         let asked = url(&server, &state, &[]);
         let login = onward(&first.http.get(asked.clone()).send().await.unwrap());
         let stale = form(&text(first.http.get(login.clone()).send().await.unwrap()).await);
-        // A tab without any cookie, and one with the second page's.
+        // A tab without a cookie, and a tab with the cookie of the second page.
         let second = onward(&tab.http.get(url(&server, "second", &[])).send().await.unwrap());
         for browser in [&Browser::new("nobody"), &tab] {
             text(browser.http.get(second.clone()).send().await.unwrap()).await;
@@ -198,7 +201,7 @@ async fn f05_the_form_of_a_tab_whose_cookie_was_replaced_leads_to_the_login_of_i
     server.stop().await.unwrap();
 }
 
-/// A browser that is signed in as alice.
+/// Returns a browser that is signed in as alice.
 async fn signed_in(server: &Running) -> Browser {
     let alice = Browser::new("alice");
     let page = alice.consent_page(url(server, "first", &[]).as_str()).await;
@@ -213,13 +216,13 @@ async fn f07_a_session_that_ended_leads_through_the_login_to_the_same_page() {
         let alice = signed_in(&server).await;
         let asked = url(&server, &state, &[("resource", &format!("{}/api", server.issuer()))]);
         let page = text(alice.http.get(asked.clone()).send().await.unwrap()).await;
-        // As far as this browser knows, it is signed in still; the server knows nothing of it.
+        // The browser still has its session cookie, but the restarted server has no session.
         let stale = form(&page);
         server.stop().await.unwrap();
         let server = start(&[]).await;
         let moved = url(&server, "", &[]);
         let answer = post(&alice, &moved, &stale, &[("decision", "allow")]).await;
-        // The resource is the other server's, so only what does not name it can go on.
+        // The login page keeps the request of the first server unchanged.
         let login = onward(&answer);
         assert!(login.path().ends_with("/login"), "{login}");
         let page = text(alice.http.get(login.clone()).send().await.unwrap()).await;
@@ -230,7 +233,7 @@ async fn f07_a_session_that_ended_leads_through_the_login_to_the_same_page() {
 }
 
 #[tokio::test]
-async fn f07_after_a_sign_out_in_another_tab_the_answer_is_still_given() {
+async fn f07_a_consent_after_a_sign_out_in_another_tab_leads_through_the_login() {
     let server = start(&[]).await;
     for state in states() {
         let alice = signed_in(&server).await;
@@ -245,7 +248,7 @@ async fn f07_after_a_sign_out_in_another_tab_the_answer_is_still_given() {
         assert_eq!(param(&back, "state"), Some(state));
         assert!(param(&back, "code").is_some());
     }
-    // Without the request there is nothing to go back to.
+    // Without a valid request there is no page to return to.
     let alice = Browser::new("alice");
     let endpoint = Url::parse(&format!("{}/oauth/consent", server.issuer())).unwrap();
     for reload in ["", "/admin", "https://evil.example/oauth/authorize?"] {
@@ -264,7 +267,7 @@ async fn host_24_prompt_login_leads_through_the_login_page_and_back() {
     let login = onward(&alice.http.get(asked.clone()).send().await.unwrap());
     let page = text(alice.http.get(login.clone()).send().await.unwrap()).await;
     assert!(page.contains("type=\"password\"") && !page.contains("Continue as"), "{page}");
-    // Nobody gets past the password by the form of another page.
+    // The form of another page does not bypass the password.
     let fields: Vec<_> = form(&page)
         .fields
         .into_iter()
@@ -276,13 +279,13 @@ async fn host_24_prompt_login_leads_through_the_login_page_and_back() {
     assert!(again.path().ends_with("/login"), "{again}");
     let page = sign_in(&alice, again, "alice").await;
     assert!(page.contains("Allow access"), "{page}");
-    // The next request asks again.
+    // The next request requires a sign-in again.
     assert_eq!(alice.http.get(asked).send().await.unwrap().status(), 303);
     server.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn host_25_prompt_select_account_offers_the_one_and_another() {
+async fn host_25_prompt_select_account_offers_the_current_account_and_another() {
     let server = start(&[]).await;
     let alice = signed_in(&server).await;
     let asked = url(&server, "xyz", &[("prompt", "select_account")]);
@@ -369,10 +372,10 @@ async fn clientpolicy_13_and_the_flags_of_authorization_requests() {
     lenient.stop().await.unwrap();
 }
 
-/// Sends these bytes, and reads the answer to its end.
+/// Sends these bytes, and reads the response to its end.
 async fn raw(server: &Running, request: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    // The answer may come before all of it is sent.
+    // The response may come before the whole request is sent.
     let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
@@ -380,7 +383,7 @@ async fn raw(server: &Running, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn a10_a_body_that_breaks_off_is_not_called_too_large() {
+async fn a10_an_incomplete_body_is_not_reported_as_too_large() {
     let server = start(&[]).await;
     let form_type = "application/x-www-form-urlencoded";
     for (path, media_type, code, description) in [
@@ -391,7 +394,8 @@ async fn a10_a_body_that_breaks_off_is_not_called_too_large() {
         ("/oauth/register", "application/json", "invalid_client_metadata", "JSON"),
     ] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media_type}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media_type}\r\n\
+             Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
             server.address()
         );
         let answer = raw(&server, &format!("{head}zz\r\nnonsense")).await;

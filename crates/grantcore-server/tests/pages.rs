@@ -1,5 +1,5 @@
-//! The pages without a browser: whose they are, that nothing changes without the form's token, and
-//! that nothing secret is on them, in the log or in the database.
+//! Tests of the pages without a browser: access control, the CSRF token of forms, and the absence
+//! of secrets from pages, log and database.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,10 +18,10 @@ use grantcore_server::Running;
 use serde_json::{Value, json};
 use support::{Browser, CALLBACK, VERIFIER, authorization_url, form, param, plain_client};
 
-/// A process that does not outlive the test, however that ends.
-struct Ended(Child);
+/// A process that ends with the test.
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -32,7 +32,7 @@ async fn start() -> Running {
     Running::start(["test", "--listen", "127.0.0.1:0", "--database", "memory:"]).await.unwrap()
 }
 
-/// Signs in by an authorization that is allowed, and gives access and refresh token of the API.
+/// Authorizes the demo client for the API, and returns its access and refresh token.
 async fn tokens(issuer: &str, browser: &Browser) -> (String, String) {
     let url = authorization_url(issuer, &format!("{issuer}/api"));
     let code = param(&browser.authorize(&url, "allow").await, "code").unwrap();
@@ -70,27 +70,28 @@ async fn page(browser: &Browser, url: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// The address of the first Revoke button.
+/// Returns the address of the first Revoke button.
 fn revoke_path(list: &str) -> String {
     let path = list
         .split("href=\"")
         .find(|rest| rest.contains("/revoke\""))
-        .unwrap_or_else(|| panic!("nothing to revoke: {list}"));
+        .unwrap_or_else(|| panic!("no Revoke button: {list}"));
     path.split('"').next().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_connection_is_its_users_to_end_with_the_forms_token_and_nobody_elses() {
+async fn only_the_user_can_end_a_connection_and_only_with_the_token_of_the_form() {
     let server = start().await;
     let issuer = server.issuer().to_owned();
-    let (alice, bob) = (Browser::new("alice"), Browser::new("bob"));
+    let alice = Browser::new("alice");
+    let bob = Browser::new("bob");
     let (access, _) = tokens(&issuer, &alice).await;
     tokens(&issuer, &bob).await;
     let (status, list) = page(&alice, &format!("{issuer}/settings/connected-apps")).await;
     assert_eq!(status, 200);
     let target = format!("{issuer}{}", revoke_path(&list));
 
-    // Another user, with the token of a form of their own.
+    // Another user, with the token of their own form.
     let (_, bobs) = page(&bob, &format!("{issuer}/settings/connected-apps")).await;
     let (_, bobs) = page(&bob, &format!("{issuer}{}", revoke_path(&bobs))).await;
     assert_eq!(page(&bob, &target).await.0, 404);
@@ -98,7 +99,7 @@ async fn a_connection_is_its_users_to_end_with_the_forms_token_and_nobody_elses(
         bob.http.post(&target).form(&form(&bobs).fields).send().await.unwrap().status(),
         404
     );
-    // Nobody signed in; no token; the token of another browser.
+    // No session; no token; the token of another browser.
     let stranger = plain_client(true).post(&target).form(&form(&bobs).fields).send().await.unwrap();
     assert!(
         stranger.status() == 303
@@ -113,7 +114,7 @@ async fn a_connection_is_its_users_to_end_with_the_forms_token_and_nobody_elses(
     let answer = alice.http.post(&target).form(&form(&confirm).fields).send().await.unwrap();
     assert_eq!(answer.status(), 303);
     assert_eq!(api(&issuer, &access).await, 401);
-    assert_eq!(page(&alice, &target).await.0, 404, "it is gone");
+    assert_eq!(page(&alice, &target).await.0, 404, "the connection has ended");
     assert_eq!(
         page(&alice, &format!("{issuer}/settings/connected-apps/nonsense/revoke")).await.0,
         404
@@ -122,7 +123,7 @@ async fn a_connection_is_its_users_to_end_with_the_forms_token_and_nobody_elses(
 }
 
 #[tokio::test]
-async fn the_administrators_pages_are_the_administrators() {
+async fn only_an_administrator_can_use_the_administrators_pages() {
     let server = start().await;
     let issuer = server.issuer().to_owned();
     let alice = Browser::new("alice");
@@ -163,7 +164,7 @@ async fn the_administrators_pages_are_the_administrators() {
         (&[("act", "suspend"), ("subject", "nobody")], 404),
         (&[("act", "top-up"), ("subject", "alice"), ("by", "-1")], 404),
         (&[("act", "deactivate"), ("client_id", "nobody")], 404),
-        // Asked once more before it is done.
+        // The confirmation page.
         (&[("act", "end-user"), ("subject", "alice"), ("reason", "x")], 200),
     ] {
         assert_eq!(acting(bad).await, status, "{bad:?}");
@@ -188,14 +189,14 @@ async fn the_administrators_pages_are_the_administrators() {
     server.stop().await.unwrap();
 }
 
-/// Every flow, on the program itself with its log at its most talkative; then its log, its pages
-/// and its files are searched.
-#[expect(clippy::too_many_lines, reason = "one story from beginning to end")]
+/// Runs every flow on the program with its log at `trace`, and then searches the log, the pages and
+/// the files for secrets.
+#[expect(clippy::too_many_lines, reason = "one scenario from beginning to end")]
 #[tokio::test]
 async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     let directory = tempfile::tempdir().unwrap();
     let log = std::fs::File::create(directory.path().join("log")).unwrap();
-    let mut program = Ended(
+    let mut program = KillOnDrop(
         Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
             .args(["--listen", "127.0.0.1:0", "--log", "trace"])
             .current_dir(directory.path())
@@ -212,7 +213,8 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     .unwrap();
     let issuer = first.trim().strip_prefix("grantcore example server at ").unwrap().to_owned();
 
-    let (alice, admin) = (Browser::new("alice"), Browser::new("admin"));
+    let alice = Browser::new("alice");
+    let admin = Browser::new("admin");
     let (access, refresh) = tokens(&issuer, &alice).await;
     tokens(&issuer, &admin).await;
     let client = plain_client(false);
@@ -242,7 +244,10 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
         text(&renewed, "access_token"),
         text(&renewed, "refresh_token"),
     ];
-    let metadata = json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "client_secret_post"});
+    let metadata = json!({
+        "redirect_uris": ["https://a.example/cb"],
+        "token_endpoint_auth_method": "client_secret_post",
+    });
     let registered: Value = client
         .post(format!("{issuer}/oauth/register"))
         .json(&metadata)
@@ -256,7 +261,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
         text(&registered, "client_secret"),
         text(&registered, "registration_access_token"),
     ]);
-    // Where they belong, and where they do not.
+    // Sends each secret to the right endpoint and to wrong ones.
     assert_eq!(api(&issuer, &text(&renewed, "access_token")).await, 200);
     for secret in secrets.clone() {
         api(&issuer, &secret).await;
@@ -292,7 +297,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
             .1,
         );
     }
-    assert!(pages.contains("grant_revoked"), "the trail has the whole story");
+    assert!(pages.contains("grant_revoked"), "the audit log has the whole flow");
     assert!(
         Command::new("kill")
             .args(["-TERM", &program.0.id().to_string()])
@@ -302,8 +307,8 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     );
     assert!(program.0.wait().unwrap().success());
 
-    // The bytes of a credential after its prefix and its grant's id, as the database could have
-    // them.
+    // The raw secret bytes of a credential, after its prefix and its grant id. A database could
+    // hold these.
     let raw = |secret: &String| {
         URL_SAFE_NO_PAD
             .decode(secret.get(4..)?)
@@ -326,7 +331,7 @@ async fn no_secret_is_in_the_log_on_a_page_or_in_the_database() {
     assert!(places.iter().any(|(name, bytes)| name == "log"
         && contains(bytes, b"grant_revoked")
         && bytes.len() > 10_000));
-    // In the file itself or in its log of writes, as SQLite had it last.
+    // In the database file or in its write-ahead log.
     assert!(
         places.iter().any(|(name, bytes)| name.starts_with("grantcore.sqlite")
             && contains(bytes, b"grant_revoked"))

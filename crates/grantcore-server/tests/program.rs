@@ -1,5 +1,4 @@
-//! The program itself: starts by its command, says where to go, keeps its grants over a restart,
-//! stops when told.
+//! Tests of the program: its start, the grants after a restart, and its stop by a signal.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,13 +17,13 @@ use serde_json::Value;
 use support::program::Program;
 use support::{Browser, CALLBACK, VERIFIER, authorization_url, param, plain_client};
 
-/// Its log goes nowhere: none of these tests reads it.
+/// Starts the program without a log, because these tests do not read it.
 fn start(listen: &str, directory: &Path) -> Program {
     Program::start(&["--listen", listen], directory, Stdio::null()).expect("it starts")
 }
 
 #[tokio::test]
-async fn grants_survive_a_restart_and_the_program_stops_when_told() {
+async fn grants_survive_a_restart_and_a_signal_stops_the_program() {
     let directory = tempfile::tempdir().unwrap();
     let program = start("127.0.0.1:0", directory.path());
     let issuer = program.issuer.clone();
@@ -60,7 +59,8 @@ async fn grants_survive_a_restart_and_the_program_stops_when_told() {
     assert!(program.stop());
 }
 
-/// A request whose body never comes keeps no operator waiting: the second signal ends the program.
+/// A request whose body never comes does not delay the operator: the second signal ends the
+/// program.
 #[test]
 fn a_second_signal_stops_it_at_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -82,7 +82,7 @@ fn a_second_signal_stops_it_at_once() {
 }
 
 #[test]
-fn what_keeps_it_from_starting_is_said_in_a_sentence() {
+fn an_error_at_the_start_is_one_sentence() {
     let directory = tempfile::tempdir().unwrap();
     let started = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
@@ -97,7 +97,8 @@ fn what_keeps_it_from_starting_is_said_in_a_sentence() {
         started(&["--listen", "127.0.0.1:0", "--database", "memory:", "--replay-window", "2h"]);
     assert_eq!(
         window,
-        "grantcore-server: the replay window is at most the access lifetime and shorter than the idle lifetime\n"
+        "grantcore-server: the replay window is at most the access lifetime \
+         and shorter than the idle lifetime\n"
     );
     assert!(started(&["--database", "cloud:x"]).contains("sqlite:PATH"));
 }
@@ -114,18 +115,18 @@ fn the_database_is_for_its_owner_only() {
     assert!(program.stop());
 }
 
-/// Nothing of what was given is repeated: there may be a password in it.
+/// The error does not repeat the URL, because it may contain a password.
 #[test]
-fn a_database_that_is_not_there_keeps_it_from_starting_and_its_password_is_not_told() {
+fn a_missing_database_prevents_the_start_and_its_password_is_not_shown() {
     let directory = tempfile::tempdir().unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, by) in [
-        (format!("postgres://auth:hunter2@{nobody}/auth"), "error connecting to server"),
+        (format!("postgres://auth:hunter2@{unused}/auth"), "error connecting to server"),
         ("postgres://auth:hunter2@127.0.0.1:none/auth".to_owned(), "invalid"),
-        (format!("redis://auth:hunter2@{nobody}/"), ""),
+        (format!("redis://auth:hunter2@{unused}/"), ""),
         ("redis://auth:hunter2@".to_owned(), ""),
-        (format!("rediss://auth:hunter2@{nobody}/"), ""),
-        (format!("redis-cluster://auth:hunter2@{nobody},{nobody}"), ""),
+        (format!("rediss://auth:hunter2@{unused}/"), ""),
+        (format!("redis-cluster://auth:hunter2@{unused},{unused}"), ""),
         ("redis-cluster://auth:hunter2@127.0.0.1:none,b:2".to_owned(), ""),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
@@ -133,18 +134,18 @@ fn a_database_that_is_not_there_keeps_it_from_starting_and_its_password_is_not_t
             .args(["--listen", "127.0.0.1:0", "--log", "trace"])
             .env("GRANTCORE_DATABASE", &url);
         let output = command.current_dir(directory.path()).output().unwrap();
-        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(!output.status.success() && !told.contains("hunter2"), "{told}");
-        let last = told.lines().last().unwrap();
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success() && !printed.contains("hunter2"), "{printed}");
+        let last = printed.lines().last().unwrap();
         assert!(
             last.starts_with("grantcore-server: the database cannot be opened: ")
                 && last.contains(by),
-            "{told}"
+            "{printed}"
         );
         assert_eq!(
-            told.lines().filter(|line| line.contains("grantcore-server: ")).count(),
+            printed.lines().filter(|line| line.contains("grantcore-server: ")).count(),
             1,
-            "{told}"
+            "{printed}"
         );
     }
     let help = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))

@@ -1,5 +1,5 @@
-//! Many at once against the SQLite file: of 20 redemptions of one code or refreshes of one token,
-//! one wins, and no fork lives on.
+//! Tests of parallel requests on the SQLite file: of 20 redemptions of one code or refreshes of one
+//! token, one succeeds, and no second family of tokens stays valid.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -51,19 +51,17 @@ impl Fixture {
         format!("{}/mcp", self.server.issuer())
     }
 
-    /// Posts the same form many times at once, over connections of their own, and gives status and
-    /// body of each answer.
+    /// Posts the same form many times in parallel, each over its own connection, and returns status
+    /// and body of each response.
     async fn all_at_once(&self, form: &[(&str, &str)]) -> Vec<(u16, Value)> {
         let body: Vec<(String, String)> =
             form.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let gate = std::sync::Arc::new(tokio::sync::Barrier::new(AT_ONCE));
         let calls = (0..AT_ONCE).map(|_| {
-            let (http, url, body, gate) = (
-                plain_client(false),
-                format!("{}/oauth/token", self.server.issuer()),
-                body.clone(),
-                gate.clone(),
-            );
+            let http = plain_client(false);
+            let url = format!("{}/oauth/token", self.server.issuer());
+            let body = body.clone();
+            let gate = gate.clone();
             tokio::spawn(async move {
                 gate.wait().await;
                 let answer = http.post(url).form(&body).send().await.unwrap();
@@ -118,7 +116,7 @@ fn text<'a>(body: &'a Value, name: &str) -> &'a str {
     body[name].as_str().unwrap()
 }
 
-/// The successes; all others must be `invalid_grant`.
+/// Returns the successful responses, and checks that all others are `invalid_grant`.
 fn successes(answers: &[(u16, Value)]) -> Vec<&Value> {
     for (status, body) in answers.iter().filter(|(status, _)| *status != 200) {
         assert_eq!((*status, text(body, "error")), (400, "invalid_grant"));
@@ -127,7 +125,7 @@ fn successes(answers: &[(u16, Value)]) -> Vec<&Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn code_07_one_of_twenty_redemptions_wins_and_the_replays_revoke() {
+async fn code_07_one_of_twenty_redemptions_succeeds_and_the_replays_revoke() {
     let fixture = start("0s").await;
     let code = fixture.code().await;
     let answers = fixture.all_at_once(&redeem(&code)).await;
@@ -135,12 +133,12 @@ async fn code_07_one_of_twenty_redemptions_wins_and_the_replays_revoke() {
     assert_eq!(winners.len(), 1);
     assert!(
         !fixture.works(text(winners[0], "access_token")).await,
-        "a second valid redemption revokes the first one's tokens"
+        "a second valid redemption revokes the tokens of the first"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn refresh_14_without_a_window_at_most_one_rotates_and_the_family_dies() {
+async fn refresh_14_without_a_window_at_most_one_rotates_and_the_grant_is_revoked() {
     let fixture = start("0s").await;
     let first = fixture.first_tokens().await;
     let answers = fixture.all_at_once(&refresh(text(&first, "refresh_token"))).await;
@@ -158,7 +156,7 @@ async fn refresh_14_within_the_window_all_get_the_same_successor() {
     let answers = fixture.all_at_once(&refresh(text(&first, "refresh_token"))).await;
     let (retry, answered): (Vec<_>, Vec<_>) =
         answers.iter().partition(|(status, _)| *status == 503);
-    assert!(retry.len() < AT_ONCE, "somebody makes progress");
+    assert!(retry.len() < AT_ONCE, "at least one request succeeds");
     let pairs: BTreeSet<_> = answered
         .iter()
         .map(|(status, body)| {

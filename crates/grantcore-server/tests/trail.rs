@@ -1,5 +1,5 @@
-//! What the server keeps of what happened, and what calls cost: over real HTTP, on a SQLite file
-//! that the tests read as well.
+//! Tests of the audit log and of balances, over real HTTP and on a SQLite file that the tests read
+//! too.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,12 +35,12 @@ impl Fixture {
         format!("{}{path}", self.server.issuer())
     }
 
-    /// The file itself, as its operator can open it.
+    /// Opens the database file.
     fn file(&self) -> Connection {
         open(&self.directory)
     }
 
-    /// Access and refresh token of one of the demo clients.
+    /// Returns access and refresh token of a demo client.
     async fn tokens(&self, client: &str, user: &'static str, resource: &str) -> (String, String) {
         let url = authorization_url(self.server.issuer(), &self.url(resource))
             .replace("demo-public", client);
@@ -81,14 +81,14 @@ impl Fixture {
             .unwrap()
     }
 
-    /// Stops it, and gives what it left.
+    /// Stops the server, and returns the directory of its database.
     async fn stop(self) -> TempDir {
         self.server.stop().await.unwrap();
         self.directory
     }
 }
 
-/// Values of a column of the trail, in order.
+/// Returns the values of a column of the audit log, in order.
 fn trail(directory: &TempDir, column: &str, condition: &str) -> Vec<String> {
     let file = open(directory);
     let mut query = file
@@ -109,6 +109,7 @@ async fn warning(response: Response) -> Option<String> {
     response.json::<Value>().await.unwrap()["warning"].as_str().map(str::to_owned)
 }
 
+/// Checks that the response is 402 without a challenge.
 async fn is_out_of_balance(response: Response) {
     assert_eq!(
         (response.status().as_u16(), response.headers().get("www-authenticate")),
@@ -118,7 +119,7 @@ async fn is_out_of_balance(response: Response) {
 }
 
 #[tokio::test]
-async fn rs_16_two_clients_of_one_account_draw_on_one_balance() {
+async fn rs_16_two_clients_of_one_account_share_one_balance() {
     let fixture = Fixture::start(&["--opening-balance", "3", "--low-balance", "3"]).await;
     let (public, _) = fixture.tokens("demo-public", "bob", "/api").await;
     let (confidential, _) = fixture.tokens("demo-confidential", "bob", "/api").await;
@@ -147,7 +148,7 @@ async fn rs_16_two_clients_of_one_account_draw_on_one_balance() {
 }
 
 #[tokio::test]
-async fn tools_cost_what_the_api_costs_and_finding_them_nothing() {
+async fn calls_of_tools_cost_one_unit_and_other_mcp_messages_are_free() {
     let fixture = Fixture::start(&["--opening-balance", "1"]).await;
     let (mcp, _) = fixture.tokens("demo-public", "bob", "/mcp").await;
     let (api, _) = fixture.tokens("demo-public", "bob", "/api").await;
@@ -177,11 +178,12 @@ async fn tools_cost_what_the_api_costs_and_finding_them_nothing() {
 }
 
 #[tokio::test]
-async fn what_rmcp_cannot_read_is_refused_and_costs_nothing() {
+async fn an_unreadable_mcp_request_is_refused_and_costs_nothing() {
     let fixture = Fixture::start(&["--opening-balance", "1"]).await;
     let (mcp, _) = fixture.tokens("demo-public", "bob", "/mcp").await;
-    let call =
-        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}).to_string();
+    let params = json!({"name": "whoami", "arguments": {}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let call = call.to_string();
     let large = format!("{}{call}", " ".repeat(64 * 1024));
     for body in ["", "no JSON", &call[1..], &large] {
         let post =
@@ -207,10 +209,10 @@ async fn what_rmcp_cannot_read_is_refused_and_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_calls_at_once_as_many_are_served_as_can_be_paid() {
+async fn parallel_calls_are_served_only_as_far_as_the_balance_goes() {
     let fixture = Fixture::start(&["--opening-balance", "5"]).await;
     let (access, _) = fixture.tokens("demo-public", "bob", "/api").await;
-    // All are checked while there is something left, for none can draw before.
+    // The lock delays the draws, so all calls are checked while the balance is not empty.
     let file = fixture.file();
     file.execute_batch("BEGIN IMMEDIATE").unwrap();
     let calls: Vec<_> = (0..20)
@@ -228,12 +230,13 @@ async fn of_many_calls_at_once_as_many_are_served_as_can_be_paid() {
         statuses.into_iter().partition(|status| *status == 200);
     assert_eq!((served.len(), refused), (5, vec![402; 15]));
     let left = fixture.stop().await;
-    let condition = "reason = 'insufficient_balance' AND status = 402 AND client = 'demo-public' AND subject = 'bob'";
+    let condition = "reason = 'insufficient_balance' AND status = 402 \
+                     AND client = 'demo-public' AND subject = 'bob'";
     assert_eq!(trail(&left, "flow", condition).len(), 15, "each refusal is one event, of its flow");
 }
 
 #[tokio::test]
-async fn audit_02_a_stopped_server_has_left_the_whole_flow() {
+async fn audit_02_a_stopped_server_has_written_the_whole_flow() {
     let fixture = Fixture::start(&[]).await;
     let (access, refresh) = fixture.tokens("demo-public", "alice", "/api").await;
     let form = [
@@ -266,7 +269,7 @@ async fn audit_02_a_stopped_server_has_left_the_whole_flow() {
 }
 
 #[tokio::test]
-async fn audit_01_a_request_too_large_to_be_read_is_one_event_and_named_in_its_answer() {
+async fn audit_01_a_request_that_is_too_large_is_one_event_with_its_correlation_id() {
     let fixture = Fixture::start(&[]).await;
     let large = vec![b'x'; 64 * 1024 + 1];
     let paths = [
@@ -285,7 +288,7 @@ async fn audit_01_a_request_too_large_to_be_read_is_one_event_and_named_in_its_a
         let name = answer.headers()["x-correlation-id"].to_str().unwrap().to_owned();
         let status = answer.status().as_str().to_owned();
         let condition = format!("correlation = '{name}' AND reason = 'request_too_large'");
-        // The trail is written behind the answer.
+        // The event is written after the response.
         let mut found = Vec::new();
         for _ in 0..100 {
             found = trail(&fixture.directory, "status", &condition);
@@ -301,7 +304,7 @@ async fn audit_01_a_request_too_large_to_be_read_is_one_event_and_named_in_its_a
 }
 
 #[tokio::test]
-async fn audit_08_without_a_trail_answers_go_on_unless_it_is_required() {
+async fn audit_08_without_an_audit_log_requests_are_served_unless_it_is_required() {
     for (required, status) in [(false, 400), (true, 503)] {
         let more: &[&str] = if required { &["--trail-fail-closed"] } else { &[] };
         let fixture = Fixture::start(more).await;
@@ -318,9 +321,9 @@ async fn audit_08_without_a_trail_answers_go_on_unless_it_is_required() {
     }
 }
 
-/// A trail that takes nothing stops a rotation before it is made: the retry is no replay.
+/// If the audit log fails, a rotation is refused before its write, so the retry is no replay.
 #[tokio::test]
-async fn audit_08_a_trail_without_room_rotates_nothing_and_the_retry_succeeds() {
+async fn audit_08_a_failing_audit_log_prevents_rotation_and_the_retry_succeeds() {
     let fixture = Fixture::start(&["--trail-fail-closed"]).await;
     let (_, refresh) = fixture.tokens("demo-public", "alice", "/api").await;
     let rotate = async || {
@@ -332,7 +335,7 @@ async fn audit_08_a_trail_without_room_rotates_nothing_and_the_retry_succeeds() 
         plain_client(false).post(fixture.url("/oauth/token")).form(&form).send().await.unwrap()
     };
     fixture.file().execute_batch("ALTER TABLE trail RENAME TO gone").unwrap();
-    // From the first event on that cannot be written there is no place for any.
+    // After the first event that cannot be written, no place is reserved.
     assert_eq!(fixture.redeem("demo-public", "gac_none").await.status(), 503);
     for _ in 0..3 {
         let answer = rotate().await;
@@ -353,7 +356,7 @@ async fn audit_08_a_trail_without_room_rotates_nothing_and_the_retry_succeeds() 
 async fn i46_a_flood_of_refusals_hides_no_replay_and_adds_a_bounded_number_of_rows() {
     const EACH: usize = 500;
     const REPLAYS: usize = 5;
-    /// What `--help` says of --trail-events, and a count for each reason, in each of two minutes.
+    /// The bound of --trail-events and one count for each reason, in each of two minutes.
     const BOUND: usize = 2 * (300 + 200);
     let fixture = Fixture::start(&["--rate-limit", "10000"]).await;
     let mut used = Vec::new();
@@ -374,7 +377,8 @@ async fn i46_a_flood_of_refusals_hides_no_replay_and_adds_a_bounded_number_of_ro
     }
     let floods: Vec<_> = (0..4)
         .map(|_| {
-            let (http, url) = (plain_client(false), fixture.url("/oauth/token"));
+            let http = plain_client(false);
+            let url = fixture.url("/oauth/token");
             tokio::spawn(async move {
                 for number in 0..EACH {
                     let token = format!("nothing {number}");
@@ -397,18 +401,19 @@ async fn i46_a_flood_of_refusals_hides_no_replay_and_adds_a_bounded_number_of_ro
     let left = fixture.stop().await;
     assert_eq!(trail(&left, "kind", "reason = 'refresh_reused'").len(), REPLAYS);
     let rows = trail(&left, "id", "NOT attributed").len();
-    assert!(rows <= BOUND, "{rows} rows of strangers");
+    assert!(rows <= BOUND, "{rows} unattributed rows");
     let refused = "NOT attributed AND kind = 'refused'";
     let all = trail(&left, "sum(CASE count WHEN 0 THEN 1 ELSE count END)", refused);
-    assert_eq!(all, [(4 * EACH).to_string()], "each of them is counted");
+    assert_eq!(all, [(4 * EACH).to_string()], "each refusal is counted");
 }
 
 #[tokio::test]
-async fn a_suspended_account_is_refused_until_it_is_not() {
+async fn a_suspended_account_is_refused_until_the_suspension_is_lifted() {
     let fixture = Fixture::start(&[]).await;
     let (access, _) = fixture.tokens("demo-public", "bob", "/api").await;
     for (suspended, status) in [(1, 401), (0, 200)] {
-        let sql = "INSERT INTO grantcore_accounts VALUES ('bob', ?, 0) ON CONFLICT DO UPDATE SET suspended = excluded.suspended";
+        let sql = "INSERT INTO grantcore_accounts VALUES ('bob', ?, 0) \
+                   ON CONFLICT DO UPDATE SET suspended = excluded.suspended";
         fixture.file().execute(sql, [suspended]).unwrap();
         assert_eq!(fixture.api(&access).await.status(), status);
     }
@@ -416,6 +421,6 @@ async fn a_suspended_account_is_refused_until_it_is_not() {
         .file()
         .execute("UPDATE grantcore_accounts SET epoch = epoch + 1 WHERE subject = 'bob'", [])
         .unwrap();
-    assert_eq!(fixture.api(&access).await.status(), 401, "all grants ended");
+    assert_eq!(fixture.api(&access).await.status(), 401, "all grants have ended");
     fixture.stop().await;
 }

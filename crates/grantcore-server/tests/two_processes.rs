@@ -1,8 +1,8 @@
-//! Two processes of the program on one database, under load, and one of them killed in between:
-//! what a client was told holds at both, no code and no refresh token has two answers, and nobody
-//! is logged out without cause (I6, I10, I11, I12, I14, I19).
+//! Load tests of two processes of the program on one database. One process is killed in between. A
+//! response of one process holds at the other, no code and no refresh token yields two results, and
+//! no grant ends without a cause (I6, I10, I11, I12, I14, I19).
 //!
-//! `GRANTCORE_FLOWS` says how many flows each test runs, `GRANTCORE_SEED` which choices they make;
+//! `GRANTCORE_FLOWS` sets the number of flows of each test, `GRANTCORE_SEED` the random choices.
 //! `--nocapture` shows the counts.
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
     clippy::indexing_slicing,
     reason = "a test may fail loudly"
 )]
-#![allow(clippy::print_stdout, reason = "the counts, for whoever wants to see them")]
+#![allow(clippy::print_stdout, reason = "--nocapture shows the counts")]
 
 #[path = "support/load/mod.rs"]
 mod load;
@@ -21,7 +21,7 @@ use grantcore_testing_servers::{Postgres, RedisCluster};
 use load::Load;
 use tokio::sync::Mutex;
 
-/// Each of them wants the machine for itself.
+/// Serializes the tests, because each of them loads the whole machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 async fn two_processes_on(database: &str) {

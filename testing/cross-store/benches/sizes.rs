@@ -1,5 +1,5 @@
-//! Bytes per grant at rest, in each store that is installed: `cargo bench -p grantcore-cross-store
-//! --bench sizes`.
+//! Measures the bytes per grant at rest in each store that is installed:
+//! `cargo bench -p grantcore-cross-store --bench sizes`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints its figures")]
 
 #[path = "../tests/support/mod.rs"]
@@ -16,7 +16,7 @@ use grantcore_testing_servers::{Postgres, Redis};
 use support::{Memory, Tokens, flow, grants_of, memory, posted, refreshment, tokens};
 
 const GRANTS: usize = 2000;
-/// Somewhat less than an access token's lifetime, in seconds.
+/// The seconds between two refreshes, a bit less than the lifetime of an access token.
 const NEARLY_AN_HOUR: u64 = 50 * 60;
 
 fn main() {
@@ -28,7 +28,7 @@ fn main() {
     let stages = [
         (1, NEARLY_AN_HOUR, "refreshed once"),
         (9_999, NEARLY_AN_HOUR, "refreshed 10,000 times"),
-        (100, 1, "and each second since"),
+        (100, 1, "then 100 times each second"),
     ];
     for (refreshes, every, label) in stages {
         for _ in 0..refreshes {
@@ -47,7 +47,7 @@ fn main() {
             grants_of(&server, user)
         })
         .collect();
-    println!("bytes per grant at rest, of {GRANTS} that were refreshed once");
+    println!("bytes per grant at rest, of {GRANTS} grants refreshed once");
     println!("  SQLite                      {}", in_sqlite(&grants));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -1,3 +1,3 @@
-//! Empty: the tests of the store crates side by side are in `tests/`, and their measurements in
-//! `benches/`.
+//! Tests and measurements of the store crates side by side, in `tests/` and `benches/`. The library
+//! is empty.
 #![forbid(unsafe_code)]

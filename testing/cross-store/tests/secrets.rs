@@ -46,7 +46,7 @@ fn flows() -> (Vec<Arc<Grant>>, Vec<String>) {
     (grants, secrets)
 }
 
-/// Asserts that no secret is in the dump: as it is, as bytes, in hexadecimal or in base64.
+/// Asserts that no secret is in the dump: as text, as bytes, in hexadecimal or in base64.
 fn is_free_of(dump: &[u8], secrets: &[String], store: &str) {
     let has = |text: &[u8]| dump.windows(text.len()).any(|part| part == text);
     for secret in secrets {
@@ -58,7 +58,7 @@ fn is_free_of(dump: &[u8], secrets: &[String], store: &str) {
         else {
             continue;
         };
-        // A grant's id is no secret; all after it is, 32 bytes each.
+        // The grant id is not secret. The secrets after it have 32 bytes each.
         for part in bytes[16..].chunks(32) {
             let hex = hex(part);
             let forms = [part.to_vec(), hex.to_uppercase().into(), hex.into()];
@@ -144,7 +144,7 @@ async fn store_04_no_secret_is_in_redis() {
 
 #[test]
 #[should_panic(expected = "has a secret of")]
-fn a_secret_that_is_there_would_be_found() {
+fn the_search_finds_a_secret() {
     let (_, secrets) = flows();
     let bytes = URL_SAFE_NO_PAD.decode(&secrets[1][4..]).unwrap();
     is_free_of(hex(&bytes).as_bytes(), &secrets, "this");

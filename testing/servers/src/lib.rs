@@ -1,8 +1,8 @@
-//! For tests only: real database servers on free loopback ports, and a proxy that makes their
-//! connections fail.
+//! Real database servers on free loopback ports, and a proxy that makes their connections fail. For
+//! tests only.
 //!
-//! Never here: a client of any of them. A server that is not installed is skipped, plainly, unless
-//! `GRANTCORE_REQUIRE_SERVERS=1`.
+//! What never lives here: a client of these servers. If a server is not installed, its tests are
+//! skipped with a message, unless `GRANTCORE_REQUIRE_SERVERS=1`.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![allow(
@@ -28,28 +28,30 @@ pub use postgres::Postgres;
 pub use proxy::{Fault, Proxy};
 pub use redis::{Redis, RedisCluster};
 
-/// A port of 127.0.0.1 that was free a moment ago: whoever takes it must be ready to find it gone.
+/// Returns a port of 127.0.0.1 that was free a moment ago. Another program may take it before the
+/// caller does.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound socket has an address").port()
 }
 
-/// Whether a server that is not installed fails the test instead of skipping it.
+/// Returns whether a test fails if its server is not installed. Otherwise the test is skipped.
 pub fn is_required() -> bool {
     std::env::var_os("GRANTCORE_REQUIRE_SERVERS").is_some_and(|value| value == "1")
 }
 
-/// Says that a server is not installed: on stderr, once for each program of tests, or by failing
-/// where all are required. It does not use `eprintln!`, which nobody sees of a test that passes.
+/// Reports on stderr, once for each test program, that a server is not installed. Fails if all
+/// servers are required. A test that passes hides the output of `eprintln!`, so this writes to
+/// stderr directly.
 pub fn skipped(server: &'static str) {
-    static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    static REPORTED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     assert!(!is_required(), "{server} is not installed, and GRANTCORE_REQUIRE_SERVERS is 1");
-    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(server) {
+    if REPORTED.lock().unwrap_or_else(PoisonError::into_inner).insert(server) {
         let _ = writeln!(std::io::stderr(), "skipped: {server} is not installed");
     }
 }
 
-/// The first program of this name in `PATH`.
+/// Returns the first program of this name in `PATH`.
 pub fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)

@@ -1,4 +1,4 @@
-//! A PostgreSQL server in a directory of its own, which a test may crash and start again.
+//! A PostgreSQL server in a temporary directory, which a test can crash and start again.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
@@ -15,19 +15,19 @@ use tempfile::TempDir;
 use crate::process::{self, User};
 use crate::{free_port, in_path, skipped};
 
-/// Its name in what is said, and the user it runs as where the tests are run by root, whom it
-/// refuses.
+/// The name of the server in messages, and the user it runs as if root runs the tests, because
+/// PostgreSQL refuses root.
 const NAME: &str = "PostgreSQL";
 const USER: &str = "postgres";
 
-/// How often it is asked whether it accepts connections, and how often it is started anew if it
-/// ends instead.
-const ASKED: usize = 600;
+/// How often the server is polled until it accepts connections, and how often it is started again
+/// if it ends.
+const POLLS: usize = 600;
 const STARTED: usize = 30;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A running PostgreSQL. Everybody may connect as `postgres`; it is stopped and its directory
-/// removed when this is dropped.
+/// A running PostgreSQL. Everybody may connect as `postgres`. Dropping it stops the server and
+/// removes its directory.
 #[derive(Debug)]
 pub struct Postgres {
     programs: PathBuf,
@@ -39,7 +39,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a database cluster and starts a server of it with these settings. Nothing if
+    /// Creates a database cluster and starts its server with these settings. Returns `None` if
     /// PostgreSQL is not installed.
     pub fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let Some(programs) = programs() else {
@@ -61,25 +61,24 @@ impl Postgres {
         Some(server)
     }
 
-    /// Where it listens: `postgres://postgres@127.0.0.1:PORT/postgres`.
+    /// Returns the URL of the server: `postgres://postgres@127.0.0.1:PORT/postgres`.
     pub fn url(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// The port it listens on.
+    /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Ends the server and all its processes at once, as a crash of the database would: nothing is
-    /// flushed.
+    /// Kills the server and all its processes at once. Nothing is flushed, as in a crash.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process::crash(&mut process);
         }
     }
 
-    /// Starts it again where it was, after a [`kill`](Self::kill) or instead of one.
+    /// Starts the server again on the same port and data. Kills it first if it still runs.
     pub fn restart(&mut self) {
         self.kill();
         let port = self.port;
@@ -103,8 +102,8 @@ impl Postgres {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     }
 
-    /// Starts it until it accepts connections. The port can be taken meanwhile, and the memory of
-    /// one that was killed be still in use: then it ends by itself.
+    /// Starts the server, repeatedly, until it accepts connections. It ends by itself if another
+    /// program took the port, or if the shared memory of a killed server is still in use.
     fn run(&mut self, mut port: impl FnMut() -> u16) {
         for _ in 0..STARTED {
             self.port = port();
@@ -136,13 +135,13 @@ impl Postgres {
         command.stdout(Stdio::null()).stderr(log).spawn().expect("postgres runs")
     }
 
-    /// Whether it came so far as to let somebody in; not, if it ended.
+    /// Waits until the server accepts connections. Returns `false` if it ended.
     fn accepts(&self, process: &mut Child) -> bool {
-        for _ in 0..ASKED {
+        for _ in 0..POLLS {
             if process.try_wait().expect("a child can be waited for").is_some() {
                 return false;
             }
-            if self.greets().unwrap_or(false) {
+            if self.is_ready().unwrap_or(false) {
                 return true;
             }
             thread::sleep(PAUSE);
@@ -150,8 +149,9 @@ impl Postgres {
         false
     }
 
-    /// Says hello in its protocol, version 3: it answers `R` (authenticated) or `E` (starting up).
-    fn greets(&self) -> std::io::Result<bool> {
+    /// Sends a start-up message of protocol version 3, and returns whether the server accepted it:
+    /// it answers `R` (authenticated) or `E` (starting up).
+    fn is_ready(&self) -> std::io::Result<bool> {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         connection.set_read_timeout(Some(Duration::from_secs(5)))?;
         connection.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0")?;
@@ -196,7 +196,8 @@ impl Drop for Postgres {
     }
 }
 
-/// The directory of its programs: in `PATH`, or where Debian keeps those of the newest version.
+/// Returns the directory of PostgreSQL's programs: in `PATH`, or Debian's directory of the newest
+/// version.
 fn programs() -> Option<PathBuf> {
     let both = |directory: &Path| {
         ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())

@@ -1,5 +1,4 @@
-//! Processes of a server: who they run as, who their children are, and how they are stopped at
-//! once.
+//! Processes of a server: their user, their children, and how they are killed at once.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::{fs, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The user a server runs as instead of root.
+/// The user that a server runs as, in place of root.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct User {
     pub(crate) uid: u32,
@@ -16,7 +15,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The system's user of this name.
+    /// Returns the system's user of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let users = fs::read_to_string("/etc/passwd").ok()?;
         let mut fields = users
@@ -28,16 +27,16 @@ impl User {
     }
 }
 
-/// Whether these tests run as root.
+/// Returns whether the tests run as root.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// Ends a process and its children as a crash would. It is stopped first, so that it can neither
-/// react nor start another child.
+/// Kills a process and its children, as a crash would. The process is stopped first, so that it can
+/// neither react nor start another child.
 pub(crate) fn crash(process: &mut Child) {
     let pid = Pid::from_child(process);
-    // Nothing is left to be done where it has ended by itself.
+    // The process may have ended by itself.
     let _ = kill_process(pid, Signal::STOP);
     for child in children(pid) {
         let _ = kill_process(child, Signal::KILL);
@@ -46,8 +45,8 @@ pub(crate) fn crash(process: &mut Child) {
     let _ = process.wait();
 }
 
-/// The processes whose parent this is: the backends of a server have sessions of their own, so a
-/// process group would miss them.
+/// Returns the children of a process. A process group would miss the backends of a server, because
+/// they have their own sessions.
 fn children(parent: Pid) -> Vec<Pid> {
     let parent = parent.as_raw_nonzero().get();
     let processes =
@@ -58,7 +57,8 @@ fn children(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// The fourth field of `stat`. The second is a name in parentheses that may hold anything.
+/// Returns the parent of a process, the fourth field of `stat`. The second field is a name in
+/// parentheses that may contain any character.
 fn parent_of(process: &Path) -> Option<i32> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;

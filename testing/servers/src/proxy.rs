@@ -1,5 +1,4 @@
-//! A TCP proxy that makes one request fail in a chosen way, and counts how often a client waits for
-//! an answer.
+//! A TCP proxy that makes one request fail in a chosen way, and counts round trips.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -14,20 +13,20 @@ use socket2::SockRef;
 /// What happens to the next request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// The request is passed on.
     #[default]
     None,
-    /// It never reaches the server: the client's connection is closed instead.
+    /// The request is not passed on, and the client's connection is closed.
     DropBefore,
-    /// The server answers it, and the client never hears of it: its connection is closed.
+    /// The server answers, but the response is not passed on and the client's connection is closed.
     DropAfter,
-    /// The answer is late by this much.
+    /// The response is delayed by this time.
     Delay(Duration),
-    /// The server answers it, and the client's connection is reset, and the server's as well.
+    /// The server answers, and then both connections are reset.
     Reset,
 }
 
-/// A TCP proxy on a free loopback port. It and its connections end when it is dropped.
+/// A TCP proxy on a free loopback port. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -35,7 +34,7 @@ pub struct Proxy {
     listening: Option<JoinHandle<()>>,
 }
 
-/// What its threads share.
+/// The state that the threads share.
 #[derive(Debug)]
 struct Shared {
     to: SocketAddr,
@@ -45,15 +44,15 @@ struct Shared {
     connections: Mutex<Vec<Weak<Connection>>>,
 }
 
-/// A client's connection and the one to the server that stands for it.
+/// A client's connection, with its connection to the server.
 #[derive(Debug)]
 struct Connection {
     client: TcpStream,
     server: TcpStream,
-    /// Waits for the answer.
+    /// The fault to apply to the next response.
     fault: Mutex<Fault>,
-    /// Whether the client has sent something that the server has not begun to answer.
-    asked: AtomicBool,
+    /// Whether the client waits for a response of the server.
+    is_waiting: AtomicBool,
 }
 
 impl Proxy {
@@ -75,17 +74,18 @@ impl Proxy {
         Self { address, shared, listening: Some(listening) }
     }
 
-    /// Where it listens.
+    /// Returns the address of the proxy.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What happens to the next bytes that any client sends, once.
+    /// Applies a fault to the next bytes that any client sends, once.
     pub fn arm(&self, fault: Fault) {
         *lock(&self.shared.next) = fault;
     }
 
-    /// How often clients began to wait for an answer, so far: what is sent in one go counts once.
+    /// Returns how often clients began to wait for a response. Requests that are sent together
+    /// count once.
     pub fn round_trips(&self) -> usize {
         self.shared.round_trips.load(Ordering::SeqCst)
     }
@@ -113,8 +113,7 @@ impl Shared {
             if self.ended.load(Ordering::SeqCst) {
                 return;
             }
-            // A client that cannot be served, because there is no server, sees its connection
-            // closed.
+            // If the server does not run, the client's connection is closed.
             let _ = client.and_then(|client| self.serve(client));
         }
     }
@@ -127,12 +126,13 @@ impl Shared {
             client,
             server,
             fault: Mutex::default(),
-            asked: AtomicBool::new(false),
+            is_waiting: AtomicBool::new(false),
         });
         lock(&self.connections).push(Arc::downgrade(&connection));
-        let (shared, asking) = (Arc::clone(self), Arc::clone(&connection));
+        let shared = Arc::clone(self);
+        let requests = Arc::clone(&connection);
         thread::spawn(move || {
-            pump(&asking.client, |bytes| shared.request(&asking, bytes), || asking.close());
+            pump(&requests.client, |bytes| shared.request(&requests, bytes), || requests.close());
         });
         thread::spawn(move || {
             pump(&connection.server, |bytes| connection.answer(bytes), || connection.close());
@@ -140,9 +140,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Bytes of a client.
+    /// Handles bytes of a client.
     fn request(&self, connection: &Connection, bytes: &[u8]) -> io::Result<()> {
-        if !connection.asked.swap(true, Ordering::SeqCst) {
+        if !connection.is_waiting.swap(true, Ordering::SeqCst) {
             self.round_trips.fetch_add(1, Ordering::SeqCst);
         }
         match mem::take(&mut *lock(&self.next)) {
@@ -155,7 +155,7 @@ impl Shared {
 }
 
 impl Connection {
-    /// Bytes of the server.
+    /// Handles bytes of the server.
     fn answer(&self, bytes: &[u8]) -> io::Result<()> {
         match mem::take(&mut *lock(&self.fault)) {
             Fault::None => {}
@@ -168,20 +168,19 @@ impl Connection {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         }
-        self.asked.store(false, Ordering::SeqCst);
+        self.is_waiting.store(false, Ordering::SeqCst);
         (&self.client).write_all(bytes)
     }
 
-    /// Ends both sides in an orderly way.
+    /// Closes both connections.
     fn close(&self) {
         for side in [&self.client, &self.server] {
             let _ = side.shutdown(Shutdown::Both);
         }
     }
 
-    /// Ends both sides abruptly: a socket that does not linger is reset when it is closed, which
-    /// the last of the threads does. To stop reading says nothing to the other side, and wakes
-    /// the threads.
+    /// Resets both connections. A socket with a linger time of zero is reset when the last thread
+    /// closes it. Shutting down the reading side sends nothing to the peer, and wakes the threads.
     fn reset(&self) {
         for side in [&self.client, &self.server] {
             let _ = SockRef::from(side).set_linger(Some(Duration::ZERO));
@@ -190,8 +189,7 @@ impl Connection {
     }
 }
 
-/// Passes on what comes from one side until it ends. A side that was reset ends with no word to the
-/// other.
+/// Passes on the bytes of one side until it ends. Then closes the connection, unless it was reset.
 fn pump(mut from: &TcpStream, mut pass: impl FnMut(&[u8]) -> io::Result<()>, close: impl FnOnce()) {
     let mut bytes = vec![0; 1 << 16];
     loop {

@@ -1,5 +1,5 @@
-//! A PostgreSQL that is started, crashed under a connection and started again with all that it
-//! acknowledged.
+//! Tests of the PostgreSQL server: its start, a crash under a connection, and a restart with all
+//! acknowledged data.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,7 +20,7 @@ async fn connect(server: &Postgres) -> Client {
 }
 
 #[tokio::test]
-async fn what_it_acknowledged_is_there_after_a_crash() {
+async fn acknowledged_data_survive_a_crash() {
     let Some(mut server) = Postgres::start(&[("shared_buffers", "16MB")]) else { return };
     let client = connect(&server).await;
     client.batch_execute("CREATE TABLE kept (number INTEGER)").await.unwrap();
@@ -29,7 +29,7 @@ async fn what_it_acknowledged_is_there_after_a_crash() {
 
     server.kill();
     assert!(client.execute("INSERT INTO kept VALUES (8)", &[]).await.unwrap_err().is_closed());
-    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the port is closed");
 
     server.restart();
     assert_eq!(server.port(), port);
@@ -39,7 +39,7 @@ async fn what_it_acknowledged_is_there_after_a_crash() {
 }
 
 #[tokio::test]
-async fn settings_are_its_own_and_a_server_that_runs_is_crashed_and_restarted_too() {
+async fn settings_apply_also_after_the_restart_of_a_running_server() {
     let Some(mut server) =
         Postgres::start(&[("application_name", "of the test"), ("fsync", "off")])
     else {
@@ -54,14 +54,15 @@ async fn settings_are_its_own_and_a_server_that_runs_is_crashed_and_restarted_to
 }
 
 #[tokio::test]
-async fn nothing_of_it_is_left() {
+async fn a_dropped_server_leaves_no_process_and_no_directory() {
     let Some(server) = Postgres::start(&[]) else { return };
     let row = connect(&server)
         .await
         .query_one("SELECT current_setting('data_directory')", &[])
         .await
         .unwrap();
-    let (data, port) = (std::path::PathBuf::from(row.get::<_, String>(0)), server.port());
+    let data = std::path::PathBuf::from(row.get::<_, String>(0));
+    let port = server.port();
     assert!(data.exists());
     drop(server);
     assert!(!data.exists());

@@ -1,4 +1,4 @@
-//! Each fault of the proxy, against a server that says back what it is told.
+//! Tests of each fault of the proxy, with an echo server.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,25 +15,26 @@ use std::time::Duration;
 
 use grantcore_testing_servers::{Fault, Proxy};
 
-/// An echo, and what it was told so far. Its threads end with their connections, the first with the
-/// test's process.
+/// Starts an echo server, and returns its address and the bytes it receives. Its threads end with
+/// their connections, and the listening thread ends with the process.
 fn echo() -> (SocketAddr, Receiver<u8>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let (told, heard) = channel();
+    let (sender, received) = channel();
     thread::spawn(move || {
         for connection in listener.incoming() {
-            let (mut connection, told) = (connection.unwrap(), told.clone());
+            let mut connection = connection.unwrap();
+            let sender = sender.clone();
             thread::spawn(move || {
                 let mut byte = [0];
                 while connection.read_exact(&mut byte).is_ok() {
-                    told.send(byte[0]).unwrap();
+                    sender.send(byte[0]).unwrap();
                     connection.write_all(&byte).unwrap();
                 }
             });
         }
     });
-    (address, heard)
+    (address, received)
 }
 
 fn ask(connection: &mut TcpStream, byte: u8) -> std::io::Result<u8> {
@@ -50,10 +51,11 @@ fn connect(proxy: &Proxy) -> TcpStream {
 }
 
 #[test]
-fn without_a_fault_it_passes_everything_on_and_counts() {
-    let (address, _heard) = echo();
+fn without_a_fault_all_bytes_are_passed_on_and_round_trips_are_counted() {
+    let (address, _received) = echo();
     let proxy = Proxy::start(address);
-    let (mut one, mut other) = (connect(&proxy), connect(&proxy));
+    let mut one = connect(&proxy);
+    let mut other = connect(&proxy);
     assert_eq!(ask(&mut one, 1).unwrap(), 1);
     assert_eq!(ask(&mut other, 2).unwrap(), 2);
     assert_eq!(ask(&mut one, 3).unwrap(), 3);
@@ -61,32 +63,32 @@ fn without_a_fault_it_passes_everything_on_and_counts() {
 }
 
 #[test]
-fn a_request_dropped_before_is_never_heard() {
-    let (address, heard) = echo();
+fn a_request_dropped_before_does_not_reach_the_server() {
+    let (address, received) = echo();
     let proxy = Proxy::start(address);
     let mut connection = connect(&proxy);
     assert_eq!(ask(&mut connection, 1).unwrap(), 1);
     proxy.arm(Fault::DropBefore);
     assert_eq!(ask(&mut connection, 2).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-    // Once: the next is served, on a new connection.
+    // The fault applies once: the next request is served, on a new connection.
     assert_eq!(ask(&mut connect(&proxy), 3).unwrap(), 3);
-    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(received.try_iter().collect::<Vec<_>>(), [1, 3]);
 }
 
 #[test]
-fn a_request_dropped_after_is_heard_and_never_answered() {
-    let (address, heard) = echo();
+fn a_request_dropped_after_reaches_the_server_and_is_not_answered() {
+    let (address, received) = echo();
     let proxy = Proxy::start(address);
     let mut connection = connect(&proxy);
     proxy.arm(Fault::DropAfter);
     assert_eq!(ask(&mut connection, 1).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(received.try_iter().collect::<Vec<_>>(), [1]);
     assert_eq!(ask(&mut connect(&proxy), 2).unwrap(), 2);
 }
 
 #[test]
-fn a_late_answer_comes_later_than_the_client_waits_and_still_comes() {
-    let (address, heard) = echo();
+fn a_delayed_response_comes_after_the_time_out_of_the_client() {
+    let (address, received) = echo();
     let proxy = Proxy::start(address);
     let mut connection = connect(&proxy);
     proxy.arm(Fault::Delay(Duration::from_secs(3)));
@@ -95,7 +97,7 @@ fn a_late_answer_comes_later_than_the_client_waits_and_still_comes() {
         ask(&mut connection, 1).unwrap_err().kind(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut
     ));
-    assert_eq!(heard.recv_timeout(Duration::from_secs(30)).unwrap(), 1);
+    assert_eq!(received.recv_timeout(Duration::from_secs(30)).unwrap(), 1);
     connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut answer = [0];
     connection.read_exact(&mut answer).unwrap();
@@ -104,21 +106,22 @@ fn a_late_answer_comes_later_than_the_client_waits_and_still_comes() {
 }
 
 #[test]
-fn a_reset_is_seen_as_one() {
-    let (address, heard) = echo();
+fn a_reset_reaches_the_client_as_a_reset() {
+    let (address, received) = echo();
     let proxy = Proxy::start(address);
     let mut connection = connect(&proxy);
     proxy.arm(Fault::Reset);
     assert_eq!(ask(&mut connection, 1).unwrap_err().kind(), ErrorKind::ConnectionReset);
-    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [1]);
+    assert_eq!(received.try_iter().collect::<Vec<_>>(), [1]);
     assert_eq!(ask(&mut connect(&proxy), 2).unwrap(), 2);
 }
 
 #[test]
-fn its_connections_end_with_it() {
-    let (address, _heard) = echo();
+fn dropping_the_proxy_ends_its_connections() {
+    let (address, _received) = echo();
     let proxy = Proxy::start(address);
-    let (mut connection, place) = (connect(&proxy), proxy.address());
+    let mut connection = connect(&proxy);
+    let place = proxy.address();
     assert_eq!(ask(&mut connection, 1).unwrap(), 1);
     drop(proxy);
     assert!(ask(&mut connection, 2).is_err());

@@ -1,6 +1,7 @@
-//! That the servers start, keep their data over a kill and are gone when they are dropped.
+//! Tests of the Redis servers: their start, their data after a kill, and their end when they are
+//! dropped.
 //!
-//! Never here: what a store does with them.
+//! What never lives here: tests of a store.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +15,7 @@ use std::net::TcpStream;
 
 use grantcore_testing_servers::{Redis, RedisCluster};
 
-/// Sends one line and reads one answer.
+/// Sends one line and reads one response.
 fn say(port: u16, line: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
@@ -28,7 +29,7 @@ fn port_of(url: &str) -> u16 {
 }
 
 #[test]
-fn a_server_keeps_what_it_acknowledged() {
+fn acknowledged_data_survive_a_kill() {
     let Some(mut server) = Redis::start(&[]) else { return };
     let port = server.port();
     assert_eq!(server.url(), format!("redis://127.0.0.1:{port}/"));
@@ -43,7 +44,7 @@ fn a_server_keeps_what_it_acknowledged() {
 }
 
 #[test]
-fn settings_override_the_usual_ones() {
+fn settings_override_the_defaults() {
     let Some(server) = Redis::start(&[("appendonly", "no"), ("maxmemory-policy", "allkeys-lru")])
     else {
         return;
@@ -64,7 +65,7 @@ fn a_cluster_shares_the_keys_and_survives_a_node() {
             ports[0], ports[1], ports[2]
         )
     );
-    // The slots of a, b and c are of the third, the first and the second node.
+    // The keys a, b and c are in slots of the third, the first and the second node.
     for (key, owner) in [("a", 2), ("b", 0), ("c", 1)] {
         for (node, port) in ports.iter().enumerate() {
             let answer = say(*port, &format!("SET {key} yes"));

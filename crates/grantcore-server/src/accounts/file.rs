@@ -1,6 +1,7 @@
-//! The file of accounts: one a line, `NAME:HASH`, or `NAME:HASH:admin` for an administrator.
+//! The accounts file. It has one account per line: `NAME:HASH`, or `NAME:HASH:admin` for an
+//! administrator.
 //!
-//! `HASH` is an argon2id hash as a PHC string, as `grantcore-server hash-password` writes it. Empty
+//! `HASH` is an argon2id hash as a PHC string, as `grantcore-server hash-password` prints it. Empty
 //! lines and lines that begin with `#` are skipped. No error repeats a hash.
 
 use std::collections::BTreeSet;
@@ -13,10 +14,11 @@ use argon2::password_hash::phc::PasswordHash;
 
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 128;
-/// The most memory that one hash may take, in KiB: a slip of the pen here would end the process.
+/// The most memory that one hash may take, in KiB. A mistyped parameter could exhaust the memory of
+/// the process.
 const MOST_MEMORY: u32 = 1024 * 1024;
 
-/// An account as a line of the file has it.
+/// One account of the file.
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) name: String,
@@ -27,25 +29,26 @@ pub(super) struct Listed {
 /// Why the accounts cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountsError {
-    /// The demonstration's passwords are known to everybody.
+    /// No file is named, and the issuer is not loopback.
     #[error(
-        "the demonstration accounts exist only under an issuer on this machine: name the file of \
-         accounts with --accounts FILE"
+        "the demonstration accounts exist only under an issuer on this machine: \
+         name the accounts file with --accounts FILE"
     )]
     NotNamed,
-    /// The demonstration's passwords are known to everybody, and other machines could send them.
+    /// No file is named, and other machines can reach the server.
     #[error(
-        "--listen {0} can be reached from other machines, and the demonstration accounts exist on \
-         this machine only: name the file of accounts with --accounts FILE, or --listen on 127.0.0.1"
+        "--listen {0} can be reached from other machines, \
+         and the demonstration accounts exist on this machine only: \
+         name the accounts file with --accounts FILE, or --listen on 127.0.0.1"
     )]
     Reachable(SocketAddr),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("--accounts {0}: {1}")]
     Unreadable(PathBuf, #[source] io::Error),
     /// A line is wrong.
     #[error("--accounts {0}, line {1}: {2}")]
     Line(PathBuf, usize, LineError),
-    /// Nobody could sign in.
+    /// The file has no account.
     #[error("--accounts {0}: no account in it; write a line NAME:HASH for each")]
     Empty(PathBuf),
 }
@@ -53,19 +56,19 @@ pub(crate) enum AccountsError {
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LineError {
-    /// It has not two or three parts.
+    /// The line does not have two or three parts.
     #[error("must be NAME:HASH or NAME:HASH:admin")]
     Parts,
-    /// The name is empty, too long, or holds what nobody can type.
+    /// The name is empty or too long, or has white space or control characters.
     #[error("the name must have 1 to {LONGEST_NAME} bytes, without spaces or control characters")]
     Name,
-    /// The name stands in the file already.
+    /// An earlier line has the same name.
     #[error("the account {0} is in the file already")]
     Twice(String),
-    /// The hash is none, or one of another function.
+    /// The hash is malformed or not argon2id.
     #[error("the hash must be argon2id, as `grantcore-server hash-password` writes it")]
     Hash,
-    /// The third part is something else.
+    /// The third part is not `admin`.
     #[error("the third part must be `admin`")]
     Role,
 }
@@ -109,7 +112,7 @@ fn parse(line: &str) -> Result<Listed, LineError> {
     Ok(Listed { name: name.to_owned(), hash: parse_hash(hash)?, is_admin })
 }
 
-/// A hash that can be compared with: of argon2id, with a salt, an output and usable parameters.
+/// Parses an argon2id hash that has a salt, an output and usable parameters.
 fn parse_hash(text: &str) -> Result<PasswordHash, LineError> {
     let hash = PasswordHash::new(text).map_err(|_| LineError::Hash)?;
     let params = Params::try_from(&hash).map_err(|_| LineError::Hash)?;
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_accounts_and_comments_are_not() {
+    fn accounts_are_read_and_comments_skipped() {
         let text = format!("# people\r\n\r\nalice@example.com:{HASH}\r\n root:{HASH}:admin \n");
         let listed = file(&text).unwrap();
         let names: Vec<_> =
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_refused_by_its_number_and_its_hash_is_not_repeated() {
+    fn an_error_names_the_line_and_does_not_repeat_the_hash() {
         let other = |from: &str, to: &str| format!("alice:{}", HASH.replace(from, to));
         for (line, why) in [
             ("alice".to_owned(), LineError::Parts),
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_accounts_is_refused_and_a_missing_one_too() {
+    fn an_empty_file_and_a_missing_file_are_refused() {
         for text in ["", "# nobody\n\n"] {
             assert!(file(text).unwrap_err().to_string().contains("no account in it"));
         }

@@ -1,20 +1,19 @@
-//! How often somebody may fail to sign in, so that guessing is slow and nobody is locked out for
-//! long.
+//! Limits of failed sign-ins. Guessing is slow, and nobody is locked out for long.
 //!
-//! What lives here: counting failures. What never does: a password, or the account it belongs to:
-//! names that have no account are counted in the same way, so that a limit shows nothing.
+//! What lives here: counters of failures. What never does: passwords and accounts. Names without an
+//! account are counted in the same way, so that a limit does not show which names exist.
 //!
-//! - One source fails five times a minute at one account, and thirty times at all of them.
-//! - Above twenty failures at one account in a quarter of an hour, from wherever, a source that has
-//!   failed at it waits after its own last failure: one second, doubling with every ten more
-//!   failures, at most a minute.
+//! - One source may fail five times a minute at one account, and thirty times at all accounts.
+//! - After twenty failures at one account within 15 minutes, from all sources together, a source
+//!   that failed at this account waits after its own last failure. It waits one second, doubled for
+//!   every ten further failures, and at most a minute.
 //!
-//! A source that has not failed is always admitted: a flood of guesses from elsewhere locks nobody
-//! out. An attempt counts as a failure from its beginning, so that many at once are no way around
-//! the limit, and no longer once it has succeeded.
+//! A source that has not failed is always admitted, so a flood of guesses from elsewhere locks
+//! nobody out. An attempt counts as a failure from its beginning until it succeeds, so that
+//! parallel attempts cannot exceed the limit.
 //!
-//! Counters are kept for the latest names and sources to have failed; a flood of more than these
-//! makes the oldest be forgotten. It needs as many fresh sources as it could guess from directly.
+//! Counters are kept for the names and sources that failed last. A flood can evict the oldest
+//! counters, but it needs as many fresh sources as would let it guess directly.
 
 use std::collections::VecDeque;
 use std::hash::Hash;
@@ -29,30 +28,30 @@ const MINUTE: Duration = Duration::from_secs(60);
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 const MOST_OF_ONE_SOURCE_AT_ONE_ACCOUNT: usize = 5;
 const MOST_OF_ONE_SOURCE: usize = 30;
-/// Failures at one account before its failing sources wait.
+/// Failures at one account before the sources that fail there wait.
 const MANY_AT_ONE_ACCOUNT: usize = 20;
-/// Each further so many double the time that they wait.
+/// The number of further failures that doubles the wait.
 const STEP: usize = 10;
-/// After so many steps they wait a minute.
+/// The number of steps after which the wait is a minute.
 const MOST_STEPS: usize = 6;
 /// How many counters are kept of each kind.
 const KEPT: usize = 20_000;
 
-/// The time until another attempt is worth making.
+/// The time until the next attempt is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait(Duration);
 
 impl Wait {
-    /// Whole seconds, at least one.
+    /// Returns the wait in whole seconds, rounded up.
     pub(crate) fn seconds(self) -> u64 {
         self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0)
     }
 }
 
-/// The failed attempts of late.
+/// The recent failed attempts.
 pub(crate) struct Attempts(Mutex<Failures>);
 
-/// An attempt under way, which has failed unless it is said to have succeeded.
+/// An attempt under way. It counts as a failure unless [`Attempt::succeeded`] is called.
 #[must_use = "an attempt counts as a failure until it succeeds"]
 pub(crate) struct Attempt<'a> {
     attempts: &'a Attempts,
@@ -61,7 +60,7 @@ pub(crate) struct Attempt<'a> {
     begun: Instant,
 }
 
-/// The digest of a name, for names of any length.
+/// The digest of a name, which bounds the size of a counter.
 type Name = [u8; 16];
 
 struct Failures {
@@ -81,8 +80,8 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Begins an attempt of this source at the account of this name, unless it has failed too
-    /// often.
+    /// Begins an attempt of this source at the account of this name. Refuses it if the source has
+    /// failed too often.
     pub(crate) fn begin(
         &self,
         name: &str,
@@ -105,7 +104,7 @@ impl Attempts {
 }
 
 impl Attempt<'_> {
-    /// The password was not checked at all: nothing has failed.
+    /// Withdraws the attempt, because the password was not checked. It does not count as a failure.
     pub(crate) fn withdrawn(self) {
         let Self { attempts, name, source, begun } = self;
         let mut failures = attempts.lock();
@@ -115,9 +114,9 @@ impl Attempt<'_> {
         take_back(failures.by_source.peek_mut(&key.1), begun);
     }
 
-    /// The password was right: this attempt was no failure, and those of the same source at the
-    /// same account are forgotten. Its failures at other accounts are not, or whoever has an
-    /// account here could guess at others without end.
+    /// Ends the attempt with the right password. It does not count as a failure, and the failures
+    /// of this source at this account are forgotten. Its failures at other accounts are kept:
+    /// otherwise the owner of one account could guess at others without limit.
     pub(crate) fn succeeded(self) {
         let Self { attempts, name, source, begun } = self;
         let mut failures = attempts.lock();
@@ -128,6 +127,7 @@ impl Attempt<'_> {
 }
 
 impl Failures {
+    /// Returns how long this source must wait for this name, if it must.
     fn wait(&mut self, name: Name, source: &str, now: Instant) -> Option<Wait> {
         let until =
             |end: Instant| Some(end.saturating_duration_since(now)).filter(|w| !w.is_zero());
@@ -148,7 +148,7 @@ impl Failures {
     }
 }
 
-/// How long a failing source waits where there were so many failures at the account.
+/// Returns how long a failing source waits after this number of failures at the account.
 fn delay(failures: usize) -> Duration {
     match failures.checked_sub(MANY_AT_ONE_ACCOUNT) {
         None | Some(0) => Duration::ZERO,
@@ -159,18 +159,18 @@ fn delay(failures: usize) -> Duration {
     }
 }
 
-/// The failures within this time, oldest first.
+/// Returns the failures within this time, oldest first.
 fn recent(kept: Option<&VecDeque<Instant>>, within: Duration, now: Instant) -> Vec<Instant> {
     let kept = kept.into_iter().flatten().copied();
     kept.filter(|at| now.saturating_duration_since(*at) < within).collect()
 }
 
-/// The failure that must be over before there is room for another among `most`.
+/// Returns the failure that must expire before another fits into `limit`.
 fn full(failures: &[Instant], limit: usize) -> Option<Instant> {
     failures.len().checked_sub(limit).and_then(|over| failures.get(over).copied())
 }
 
-/// Adds a failure, and keeps the latest `most`.
+/// Adds a failure, and keeps the latest `limit` failures.
 fn push<K: Hash + Eq>(
     counters: &mut LruCache<K, VecDeque<Instant>>,
     key: K,
@@ -204,7 +204,7 @@ fn digest(name: &str) -> Name {
 mod tests {
     use super::*;
 
-    /// Fails at an account as often as it may at once; says how often that was.
+    /// Fails at an account as often as is admitted at once, and returns how often.
     fn fail(attempts: &Attempts, name: &str, source: &str, now: Instant) -> usize {
         (0..1000).take_while(|_| attempts.begin(name, source, now).is_ok()).count()
     }
@@ -261,9 +261,10 @@ mod tests {
         assert!(attempts.begin("alice", "5", start + Duration::from_secs(1)).is_ok());
     }
 
-    /// Attempts whose password is still being checked count: many at once are no way around.
+    /// Attempts whose password is still being checked count, so parallel attempts cannot exceed the
+    /// limit.
     #[test]
-    fn a_right_password_was_no_failure() {
+    fn a_right_password_does_not_count_as_a_failure() {
         let attempts = Attempts::default();
         let now = Instant::now();
         let open: Vec<_> = (0..5).map(|_| attempts.begin("alice", "a", now).unwrap()).collect();
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_an_account_cannot_guess_at_others_without_end() {
+    fn the_owner_of_one_account_cannot_guess_at_others_without_limit() {
         let attempts = Attempts::default();
         let now = Instant::now();
         let mut guesses = 0;
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_names_and_sources_takes_no_more_room() {
+    fn a_flood_of_names_and_sources_needs_bounded_memory() {
         let attempts = Attempts::default();
         let now = Instant::now();
         for n in 0..2 * KEPT {

@@ -1,41 +1,42 @@
-//! How authorization requests are read and answered, where the specifications leave it open.
+//! The settings of authorization requests, where the specifications leave a choice.
 
 use clap::{Args, ValueEnum};
 use grantcore::PolicyBuilder;
 
-/// How authorization requests are read and answered.
+/// How authorization requests are read and answered, where the specifications leave a choice.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Authorization")]
 pub(crate) struct Authorization {
-    /// How an error of an authorization request reaches the application.
+    /// How the errors of authorization requests are delivered.
     ///
     /// `auto`: by redirect if the user is signed in and the operator registered the client;
     /// otherwise on a page with a link back to the application.
     ///
     /// `redirect`: by redirect whenever the user is signed in. Anybody who registers a client can
-    /// then send users to an address of their own by way of this server.
+    /// then use this server to redirect users to an address of their own.
     ///
-    /// `page`: on a page, always.
+    /// `page`: always on a page.
     #[arg(long, env = "GRANTCORE_ERROR_DELIVERY", value_name = "HOW")]
     #[arg(default_value = "auto")]
     pub(crate) error_delivery: ErrorDelivery,
 
-    /// Leave unknown scope tokens out of a request instead of refusing it; the token response says
-    /// what was granted.
+    /// Drop unknown scope tokens from a request instead of refusing it. The token response names
+    /// the granted scope.
     ///
-    /// `openid`, `profile`, `email` and `offline_access` are left out in any case.
+    /// `openid`, `profile`, `email` and `offline_access` are dropped in any case, unless this
+    /// server has a scope of that name.
     #[arg(long, env = "GRANTCORE_DROP_UNKNOWN_SCOPES")]
     pub(crate) drop_unknown_scopes: bool,
 
     /// Serve the metadata at `/.well-known/openid-configuration` too.
     ///
-    /// It is no OpenID provider's document: clients that ask there first and want one end on it,
-    /// while a 404 sends them on to the right address.
+    /// It is not the document of an OpenID provider. A client that asks there first and requires
+    /// one fails on it, while after a 404 it tries the right address.
     #[arg(long, env = "GRANTCORE_OPENID_ALIAS")]
     pub(crate) openid_alias: bool,
 }
 
-/// How an error of an authorization request reaches the application.
+/// How the errors of authorization requests are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ErrorDelivery {
     Auto,
@@ -44,7 +45,7 @@ pub(crate) enum ErrorDelivery {
 }
 
 impl Authorization {
-    /// The policy with these settings.
+    /// Adds these settings to the policy.
     pub(crate) fn apply(self, policy: PolicyBuilder) -> PolicyBuilder {
         policy
             .error_delivery(match self.error_delivery {

@@ -1,4 +1,4 @@
-//! How applications may come to be known that the operator has never heard of.
+//! The settings of clients that the operator did not register.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -8,23 +8,24 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use grantcore_fetch::{BuildError, DocumentFetcher};
 
-/// How clients come to be known.
+/// How the server comes to know clients.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Clients")]
 pub(crate) struct Clients {
-    /// Whether applications may register themselves (RFC 7591), as those must that have never
-    /// heard of this server.
+    /// Whether applications may register themselves (RFC 7591).
     ///
-    /// Whoever registers gets a client id and nothing else: the user is asked, and told that
-    /// nobody vouches for it.
+    /// Applications that do not know this server need it. A registration gives a client id and no
+    /// access: each user is asked, and the consent page states that the name is not verified.
     #[arg(long, env = "GRANTCORE_REGISTRATION", value_name = "ON|OFF")]
     #[arg(default_value = "on")]
     pub(crate) registration: Switch,
 
-    /// A token without which nobody may register, at least 22 characters; none lets anybody.
+    /// The token that a registration requires, at least 22 characters. Without one, anybody may
+    /// register.
     ///
-    /// Wrong ones are not counted, so draw it: 22 random letters and digits are 128 bits. Give it
-    /// by the variable: what is on a command line, every user of the machine can read.
+    /// Wrong tokens are not counted, so generate it at random: 22 random letters and digits have
+    /// 128 bits. Other users of this machine can read a command line, so pass the token in the
+    /// variable.
     #[arg(
         long,
         env = "GRANTCORE_REGISTRATION_TOKEN",
@@ -33,31 +34,28 @@ pub(crate) struct Clients {
     )]
     pub(crate) registration_token: Option<RegistrationToken>,
 
-    /// Whether a client id may be the https URL of a document about the client, which this server
-    /// then fetches.
+    /// Whether a client id may be the https URL of a client metadata document, which this server
+    /// fetches.
     ///
-    /// It calls public addresses only, follows no redirect, and reads at most 5 KiB.
+    /// The server calls public addresses only, follows no redirect, and reads at most 5 KiB.
     #[arg(long, env = "GRANTCORE_CLIENT_DOCUMENTS", value_name = "ON|OFF")]
     #[arg(default_value = "on")]
     pub(crate) client_documents: Switch,
 
-    /// DANGER, for trials on one machine only: fetch client documents from this very machine too,
-    /// over http as well.
+    /// DANGER, for trials only: fetch client documents from this machine too, also over http.
     ///
-    /// Any stranger can then make this server call whatever listens on it.
+    /// Anybody can then make this server call what listens on this machine.
     #[arg(long, env = "GRANTCORE_ALLOW_LOOPBACK_DOCUMENTS")]
     pub(crate) allow_loopback_documents: bool,
 
-    /// A file with one more certificate authority (PEM) to trust when client documents are
-    /// fetched.
+    /// A file with one more certificate authority (PEM) to trust when client documents are fetched.
     #[arg(long, env = "GRANTCORE_DOCUMENT_AUTHORITY", value_name = "FILE")]
     pub(crate) document_authority: Option<PathBuf>,
 
-    /// Private-use schemes without a period that may be registered in redirect URIs; an empty list
-    /// admits none.
+    /// Private-use schemes without a period that redirect URIs may have; an empty list admits none.
     ///
-    /// The default are those of well-known editors. Any program on a user's device can claim such a
-    /// short name, so the consent page warns; those like com.example.app are always admitted.
+    /// The defaults are those of well-known editors. Any program on a user's device can claim such
+    /// a short name, so the consent page warns. Schemes like com.example.app are always admitted.
     #[arg(
         long,
         env = "GRANTCORE_PRIVATE_USE_SCHEMES",
@@ -69,15 +67,14 @@ pub(crate) struct Clients {
 
     /// How many redirect URIs one application may register.
     ///
-    /// Each is one more place that a code may be sent to; few applications need more than three.
+    /// Each is one more address that codes can be sent to. Few applications need more than three.
     #[arg(long, env = "GRANTCORE_REDIRECT_URI_LIMIT", value_name = "COUNT", default_value = "10")]
     pub(crate) redirect_uri_limit: NonZeroUsize,
 
-    /// What an application may do that registers itself, or is known by a document, and does not
-    /// say so.
+    /// The grant types of an application whose registration or document names none.
     ///
-    /// RFC 7591 has `authorization_code` alone; applications that forget to ask for the other then
-    /// have to ask their users again whenever an access token ends.
+    /// The default of RFC 7591 is `authorization_code` alone. With it, an application that forgets
+    /// to name `refresh_token` must ask its users again whenever an access token expires.
     #[arg(
         long,
         env = "GRANTCORE_DEFAULT_GRANT_TYPES",
@@ -87,16 +84,14 @@ pub(crate) struct Clients {
     )]
     pub(crate) default_grant_types: Vec<GrantType>,
 
-    /// The most that applications may ask for that you did not register, as scopes separated by
-    /// spaces [default: all there are].
+    /// The scopes that applications may request if the operator did not register them, separated by
+    /// spaces [default: all scopes].
     #[arg(long, env = "GRANTCORE_UNVERIFIED_SCOPE", value_name = "SCOPES")]
     pub(crate) unverified_scope: Option<String>,
 
-    /// Accept an application's secret in the header or the body, wherever it registered to send
-    /// it.
+    /// Accept the secret of an application both in the header and in the body.
     ///
-    /// Otherwise a right secret by the other method is refused, and the answer names the
-    /// registered one.
+    /// Otherwise a secret is accepted by the registered method only, and the error names it.
     #[arg(long, env = "GRANTCORE_LENIENT_ON_METHOD")]
     pub(crate) lenient_on_method: bool,
 }
@@ -120,14 +115,14 @@ pub(crate) enum GrantType {
     RefreshToken,
 }
 
-/// Yes or no, said in full so that a variable can say no.
+/// A switch with two words, so that an environment variable can turn it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Switch {
     On,
     Off,
 }
 
-/// A secret of the operator's. It is not shown.
+/// The registration token of the operator. `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct RegistrationToken(String);
 

@@ -1,7 +1,7 @@
-//! Where clients, grants, accounts and the trail are kept, by a URL. Nothing is opened here.
+//! The URL of the database. Nothing is opened here.
 //!
-//! A URL can have a password in it. No error says what was given, no `Debug` shows it, and `--help`
-//! does not repeat the variable.
+//! A URL can have a password in it. No error repeats the value, `Debug` does not show it, and
+//! `--help` does not repeat the variable.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,16 +11,16 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-/// Which database it is.
+/// The database to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
-    /// A file.
+    /// A SQLite file.
     Sqlite(PathBuf),
-    /// None: gone at exit.
+    /// The memory of the process, lost at exit.
     Memory,
-    /// A server.
+    /// A PostgreSQL server.
     Postgres(Address),
-    /// A server or a cluster.
+    /// A Redis server or cluster.
     Redis(Address),
 }
 
@@ -29,7 +29,7 @@ pub(crate) enum Database {
 pub(crate) struct Address(String);
 
 impl Address {
-    /// All of it, for whoever connects.
+    /// Returns the whole URL, with its password, to connect with.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -41,7 +41,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Names the database, never its password: what is written here is logged.
+/// Names the database without its password, because the text is logged.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,8 +53,8 @@ impl fmt::Display for Database {
 }
 
 impl fmt::Display for Address {
-    /// Writes the scheme, the hosts and the name of the database, if it is certain which part of
-    /// the URL they are; else the scheme alone, for the rest could be a password.
+    /// Writes the scheme, the hosts and the name of the database, if the URL can be split with
+    /// certainty. Otherwise writes the scheme alone, because the rest may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -76,14 +76,14 @@ impl fmt::Display for Address {
 }
 
 impl Database {
-    /// `sqlite://PATH` is read too, as other programs write it.
+    /// Parses a database URL. `sqlite://PATH` is accepted too, because other programs write it.
     pub(crate) fn read(text: &str) -> Option<Self> {
         if text == "memory:" {
             return Some(Self::Memory);
         }
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            // SQLite would take these for private databases that are gone at exit.
+            // SQLite takes these for private databases, which are lost at exit.
             return (!["", ":memory:"].contains(&path)).then(|| Self::Sqlite(path.into()));
         }
         let address = Address(text.to_owned());
@@ -99,10 +99,12 @@ impl Database {
 }
 
 const DATABASES: &str = "invalid value for '--database <URL>': possible are `sqlite:PATH` (like \
-    sqlite:/var/lib/grantcore/grants.sqlite), `memory:`, `postgres://USER:PASSWORD@HOST/NAME`, `redis://HOST:PORT`, \
-    `rediss://HOST:PORT` and `redis-cluster://HOST:PORT,HOST:PORT`; for any other database, implement the library's store trait\n";
+    sqlite:/var/lib/grantcore/grants.sqlite), `memory:`, `postgres://USER:PASSWORD@HOST/NAME`, \
+    `redis://HOST:PORT`, `rediss://HOST:PORT` and `redis-cluster://HOST:PORT,HOST:PORT`; \
+    for another database, implement the library's store trait\n";
 
-/// Reads the URL, and does not repeat what it cannot read, as clap does by itself.
+/// Parses the URL. Unlike clap's own parsers, it does not repeat a wrong value, which may contain a
+/// password.
 #[derive(Clone, Copy)]
 pub(super) struct Reader;
 
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_says_which_database_it_is() {
+    fn the_scheme_selects_the_database() {
         for (url, database) in [
             ("sqlite:/b/a.db", Database::Sqlite("/b/a.db".into())),
             ("sqlite://a.db", Database::Sqlite("a.db".into())),
@@ -142,9 +144,8 @@ mod tests {
         for url in
             ["postgres://u@h:5433/n?connect_timeout=3", "postgresql:///n?host=/run/postgresql"]
         {
-            assert!(
-                matches!(parse(url).unwrap().database, Database::Postgres(address) if address.reveal() == url)
-            );
+            let database = parse(url).unwrap().database;
+            assert!(matches!(database, Database::Postgres(address) if address.reveal() == url));
         }
         for url in [
             "redis://h:6380/",
@@ -152,9 +153,8 @@ mod tests {
             "redis-cluster://a:1,b:2,c:3",
             "rediss-cluster://a:1,b:2",
         ] {
-            assert!(
-                matches!(parse(url).unwrap().database, Database::Redis(address) if address.reveal() == url)
-            );
+            let database = parse(url).unwrap().database;
+            assert!(matches!(database, Database::Redis(address) if address.reveal() == url));
         }
     }
 

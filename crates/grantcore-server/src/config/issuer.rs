@@ -1,4 +1,4 @@
-//! The server's name: read from the command line, or derived from where it listens.
+//! The issuer: read from the command line, or derived from the listening address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use url::{Host, Url};
 
 use crate::site::Site;
 
-/// The authorization server's name: an origin, `https` or on this machine, with or without a path,
-/// in its one canonical spelling.
+/// The issuer: an origin with or without a path, in its canonical spelling. It is `https`, or
+/// `http` on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Issuer {
     text: String,
@@ -17,27 +17,27 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// As it stands in metadata and in `iss`.
+    /// Returns the issuer as it is in metadata and in `iss`.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The host as it stands in a `Host` header, without the port.
+    /// Returns the host as it is in a `Host` header, without the port.
     pub(crate) fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Whether cookies can be `Secure`.
+    /// Returns whether the issuer is https, so that cookies can be `Secure`.
     pub(crate) fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
 
-    /// Its path, under which everything is.
+    /// Returns the path of the issuer, under which all routes are.
     pub(crate) fn site(&self) -> &Site {
         &self.site
     }
 
-    /// Whether only this machine can mean it.
+    /// Returns whether the host is this machine's loopback.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -47,7 +47,8 @@ impl Issuer {
         }
     }
 
-    /// The issuer that `text` means, in its canonical spelling, if tokens may travel there.
+    /// Parses an issuer and returns it in its canonical spelling. Refuses plain http to another
+    /// machine.
     pub(super) fn of(text: &str) -> Result<Self, IssuerError> {
         let url = Url::parse(text).map_err(IssuerError::NoUrl)?;
         let local = match url.host() {
@@ -68,8 +69,8 @@ impl Issuer {
     }
 }
 
-/// Whether a segment of a path has one spelling everywhere: in proxies' settings, in browsers and
-/// in clients that compare the issuer byte for byte.
+/// Returns whether a path segment has only one spelling. Proxies, browsers and clients, which
+/// compare the issuer byte for byte, must agree on it.
 fn is_plain(segment: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
@@ -90,21 +91,24 @@ impl FromStr for Issuer {
 /// Why an issuer is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssuerError {
-    /// It cannot be parsed.
+    /// The value is not a URL.
     #[error("not a URL ({0}); write it like https://auth.example.com")]
     NoUrl(url::ParseError),
-    /// Tokens would travel in the clear.
+    /// Tokens would be sent in plain text.
     #[error("must be https; http is for this machine only (127.0.0.1, [::1], localhost)")]
     NotSafe,
-    /// It says more than an origin and a path, or says it in another spelling.
-    #[error("must be written in its one spelling, without user, query or slash at the end: {0}")]
-    Spelling(String),
-    /// Its path could be spelled in two ways, or is taken.
+    /// The URL has more than an origin and a path, or another spelling.
     #[error(
-        "its path must be of segments like /auth or /a/b: letters, digits, `-`, `_`, `.` and `~`, and no .well-known"
+        "must be written in its canonical spelling, without user, query or slash at the end: {0}"
+    )]
+    Spelling(String),
+    /// The path has characters with more than one spelling, or is reserved.
+    #[error(
+        "its path must have segments like /auth or /a/b, \
+         of letters, digits, `-`, `_`, `.` and `~`, and no .well-known"
     )]
     Path,
-    /// There is none to derive.
+    /// No issuer is configured, and none can be derived.
     #[error("--listen {0} can be reached from other machines: name its --issuer https://...")]
     Missing(SocketAddr),
 }

@@ -1,4 +1,4 @@
-//! Who may connect, through what, and for how long.
+//! The settings of connections and proxies.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -13,26 +13,27 @@ use ipnet::IpNet;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct Network {
-    /// The reverse proxies whose `X-Forwarded-For` or `Forwarded` counts: addresses or networks
-    /// like 10.0.0.0/8, separated by commas.
+    /// The reverse proxies whose `X-Forwarded-For` or `Forwarded` header is trusted: addresses or
+    /// networks like 10.0.0.0/8, separated by commas.
     ///
-    /// The source of a request is then the last hop that is none of them, for limits, log lines
-    /// and events; without this it is the proxy, and all users share its limits. Each proxy must
-    /// append the address it is called from, as nginx does with `proxy_set_header X-Forwarded-For
-    /// $proxy_add_x_forwarded_for`, or replace the header: one that passes a stranger's header
-    /// through lets strangers choose their source. If both headers are there and disagree, or the
-    /// last hops cannot be read, the source is the proxy.
+    /// The source of a request, for limits, log lines and events, is the last hop that is not such
+    /// a proxy. Without this flag the source is the proxy, and all users share its limits. If the
+    /// headers disagree, or their last hops cannot be read, the source is the proxy too.
+    ///
+    /// Each proxy must append the address that calls it, as nginx does with `proxy_set_header
+    /// X-Forwarded-For $proxy_add_x_forwarded_for`, or replace the header. If a proxy passes the
+    /// header of a caller through, callers can choose their source.
     #[arg(long, env = "GRANTCORE_TRUSTED_PROXIES", value_name = "CIDR,...")]
     #[arg(value_delimiter = ',', value_parser = network)]
     pub(crate) trusted_proxies: Vec<IpNet>,
 
-    /// Further names that requests may have in `Host`, separated by commas, or `*` for any.
+    /// Further names that requests may have in `Host`, separated by commas, or `*` for any name.
     ///
-    /// Those of the issuer, of this machine (localhost, 127.0.0.1, `[::1]`) and of the address that
-    /// was connected to are always allowed. A proxy that sends the name of its upstream needs
-    /// that name here, or passes the name on: nginx with `proxy_set_header Host $host`. With `*`,
-    /// a web page can make a browser inside your network talk to this server under a name of its
-    /// own (DNS rebinding).
+    /// The names of the issuer, of this machine (localhost, 127.0.0.1, `[::1]`) and of the
+    /// connected address are always allowed. If a proxy sends the name of its upstream, allow that
+    /// name here, or let the proxy pass the original name on: in nginx, `proxy_set_header Host
+    /// $host`. With `*`, a web page can make a browser inside your network call this server under a
+    /// name of the page's choice (DNS rebinding).
     #[arg(long, env = "GRANTCORE_ALLOWED_HOSTS", value_name = "HOST,...")]
     #[arg(value_delimiter = ',')]
     pub(crate) allowed_hosts: Vec<AllowedHost>,
@@ -42,30 +43,31 @@ pub(crate) struct Network {
     #[arg(default_value = "10s", value_parser = super::some_seconds)]
     pub(crate) header_timeout: Duration,
 
-    /// How long a request may take, its body included; after that it is answered 408.
+    /// How long a request may take, including its body; after that it is answered 408.
     #[arg(long, env = "GRANTCORE_REQUEST_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value = "30s", value_parser = super::some_seconds)]
     pub(crate) request_timeout: Duration,
 
-    /// How long a connection may be idle between two requests, or take nothing of an answer.
+    /// How long a connection may be idle between two requests, or not read a response.
     #[arg(long, env = "GRANTCORE_IDLE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value = "75s", value_parser = super::some_seconds)]
     pub(crate) idle_timeout: Duration,
 
-    /// How many connections may be open at once, all together.
+    /// How many connections may be open at once.
     ///
-    /// One more closes a connection that waits for its client: for a request, for the rest of a head
-    /// or body, or until its answer is taken. Of the address with the most connections, the one that
-    /// has waited longest is closed; a /48 of IPv6 counts as one address here. If none waits, the
-    /// new one is closed. Never more than three quarters of the files that the system lets this
-    /// process open.
+    /// A further connection closes one that waits for its client: for a request, for the rest of a
+    /// head or body, or until a response is read. That is the one that has waited longest, of the
+    /// address with the most connections; a /48 of IPv6 counts as one address here. If none waits,
+    /// the new connection is closed. The limit is at most three quarters of the files that the
+    /// system lets this process open.
     #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS", value_name = "COUNT")]
     #[arg(default_value = "4096")]
     pub(crate) max_connections: NonZeroUsize,
 
-    /// How many of them may come from one address, or one /64 of IPv6.
+    /// How many connections may come from one address, or one /64 of IPv6.
     ///
-    /// The same happens with one more. --trusted-proxies are not limited by this.
+    /// A further connection is treated as for --max-connections. This does not limit
+    /// --trusted-proxies.
     #[arg(long, env = "GRANTCORE_MAX_CONNECTIONS_PER_SOURCE", value_name = "COUNT")]
     #[arg(default_value = "128")]
     pub(crate) max_connections_per_source: NonZeroUsize,
@@ -74,9 +76,9 @@ pub(crate) struct Network {
 /// A name that requests may have in `Host`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AllowedHost {
-    /// Whatever it is.
+    /// Any name.
     Any,
-    /// This one, in lowercase, with any port if it has none.
+    /// One name, in lowercase. Without a port it matches every port.
     Named(Authority),
 }
 
@@ -93,7 +95,7 @@ impl FromStr for AllowedHost {
     }
 }
 
-/// A network, or one address as a network of its own.
+/// Parses a network, or one address as a network of its own.
 fn network(text: &str) -> Result<IpNet, &'static str> {
     let text = text.trim();
     let alone = || text.parse::<IpAddr>().map(IpNet::from);

@@ -1,56 +1,57 @@
-//! What is kept of what happened, and what calls cost.
+//! The settings of the audit log and of balances.
 
 use std::time::Duration;
 
 use clap::Args;
 
-/// What is kept of what happened.
+/// How the audit log is kept. Its flags call it the trail.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Trail")]
 #[expect(clippy::struct_field_names, reason = "they are named like their flags")]
 pub(crate) struct Records {
-    /// How long events are kept: each step of each flow, with what was answered, and never a
-    /// secret.
+    /// How long the events of the audit log are kept.
     ///
-    /// A case older than this cannot be traced. In `memory:` at most the latest 10,000 are kept,
-    /// in Redis about 200,000 and 50,000 of strangers.
+    /// Each step of each flow is an event, with the response that was sent, and never with a
+    /// secret. A case that is older cannot be traced. `memory:` keeps at most the latest 10,000
+    /// events; Redis keeps about 200,000 of known clients, users and the operator, and 50,000 of
+    /// others.
     #[arg(long, env = "GRANTCORE_TRAIL_RETENTION", value_name = "DURATION")]
     #[arg(default_value = "90d", value_parser = super::some_seconds)]
     pub(crate) trail_retention: Duration,
 
-    /// How many events are kept at most, a gigabyte or so for each million.
+    /// The largest number of events that are kept; a million takes about a gigabyte.
     ///
-    /// Where there are more, refusals that cannot be told whose they are go first, the oldest
-    /// before the others. Of these, the first 20 of each reason and minute are kept one by one, and
-    /// at most 300 of all; the rest is counted in one row for each reason and minute. In `memory:`
-    /// and in Redis the bound is what --trail-retention says.
+    /// Beyond it, the oldest refusals that belong to no known client or user are dropped first. Of
+    /// such refusals, the first 20 of each reason and minute are kept one by one, and at most 300
+    /// of all reasons; the others are counted in one row for each reason and minute. For `memory:`
+    /// and Redis, --trail-retention names the bound.
     #[arg(long, env = "GRANTCORE_TRAIL_EVENTS", value_name = "COUNT")]
     #[arg(default_value = "2000000", value_parser = clap::value_parser!(u64).range(1000..))]
     pub(crate) trail_events: u64,
 
-    /// Answer 503 if an event cannot be kept.
+    /// Answer 503 if an event cannot be recorded.
     ///
-    /// Every answer then waits for its event to be on the disk, and nothing is written that has no
-    /// place in the trail: a request that is refused for that can be sent again. If the database
-    /// fails just between the two writes, the answer is withheld after the fact: give clients a
-    /// --replay-window, or a refresh whose answer was withheld ends the grant.
+    /// Every response then waits until its event is on the disk. Nothing is written without a place
+    /// in the audit log, so a request that is refused for this reason can be sent again. If the
+    /// database fails between the two writes, the response is withheld although the request took
+    /// effect. Set a --replay-window, or the repeated refresh ends the grant.
     #[arg(long, env = "GRANTCORE_TRAIL_FAIL_CLOSED")]
     pub(crate) trail_fail_closed: bool,
 }
 
-/// What calls cost: one unit each of the user's one balance, whichever application makes them.
+/// What calls cost: one unit each of the user's balance, which all applications share.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Balance")]
 pub(crate) struct Balances {
-    /// What a new account has to spend. A call of the API or of a tool costs one, and without any
-    /// is answered 402.
+    /// The balance of a new account. A call of the API or of a tool costs one unit; with an empty
+    /// balance it is answered 402.
     ///
-    /// Accounts that are there already keep what they have.
+    /// Existing accounts keep their balance.
     #[arg(long, env = "GRANTCORE_OPENING_BALANCE", value_name = "COUNT")]
     #[arg(default_value = "1000")]
     pub(crate) opening_balance: u64,
 
-    /// Below how many units calls are answered with a warning as well; 0 is never.
+    /// The balance below which responses carry a warning; 0 turns the warning off.
     #[arg(long, env = "GRANTCORE_LOW_BALANCE", value_name = "COUNT")]
     #[arg(default_value = "10")]
     pub(crate) low_balance: u64,

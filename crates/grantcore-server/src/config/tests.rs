@@ -1,4 +1,4 @@
-//! The command line: what it means, and what is refused.
+//! Tests of the command line: the values it yields, and the values it refuses.
 
 use clap::CommandFactory;
 
@@ -11,7 +11,7 @@ fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
 }
 
 #[test]
-fn nothing_has_to_be_said() {
+fn every_setting_has_a_default() {
     let config = parse(&[]).unwrap();
     let issuer = config.issuer_at(config.listen).unwrap();
     assert_eq!(issuer.as_str(), "http://127.0.0.1:8080");
@@ -72,8 +72,8 @@ fn every_setting_has_a_variable_a_heading_and_an_explanation() {
     }
 }
 
-/// Every example is a command line that starts a server: without accounts none does behind a proxy,
-/// and without the proxy's address all its users are one source.
+/// Every example is a command line that starts a server. An example behind a proxy needs accounts,
+/// and it names the proxy, because otherwise all users are one source.
 #[test]
 fn the_examples_of_the_help_start_a_server() {
     let whole = EXAMPLES.replace("\\\n", " ");
@@ -109,7 +109,7 @@ fn an_issuer_is_the_one_given_or_a_derived_one_on_this_machine() {
 }
 
 #[test]
-fn values_are_read_as_people_write_them() {
+fn values_are_parsed_as_documented() {
     let config = parse(&["--database", "memory:", "--replay-window", "1m 30s"]).unwrap();
     assert_eq!(config.database, Database::Memory);
     assert_eq!(config.lifetimes.replay_window.as_secs(), 90);
@@ -129,7 +129,7 @@ fn values_are_read_as_people_write_them() {
 }
 
 #[test]
-fn bad_values_are_refused_with_what_to_write_instead() {
+fn bad_values_are_refused_with_a_hint() {
     for (flag, bad, why) in [
         ("--listen", "localhost:8080", "like 127.0.0.1:8080"),
         ("--issuer", "auth.example.com", "like https://"),

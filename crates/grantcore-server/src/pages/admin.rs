@@ -1,4 +1,4 @@
-//! The pages of the administrator: clients, accounts, the trail and one flow of it.
+//! The administrator's pages: clients, accounts, the audit log and one flow of it.
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -7,7 +7,7 @@ use super::connected::App;
 use super::{Nav, Screen, filters};
 use crate::trail::Entry;
 
-/// Where to go, and the search.
+/// The administrator's front page, with the search.
 #[derive(Debug, Template)]
 #[template(path = "admin.html", whitespace = "minimize")]
 pub(crate) struct AdminHome {
@@ -17,13 +17,13 @@ pub(crate) struct AdminHome {
 
 impl Screen for AdminHome {}
 
-/// The clients, some at a time.
+/// One page of the list of clients.
 #[derive(Debug, Template)]
 #[template(path = "admin_clients.html", whitespace = "minimize")]
 pub(crate) struct Clients {
     pub(crate) nav: Nav,
     pub(crate) csrf: String,
-    /// What has just been done.
+    /// Whether an action was just done.
     pub(crate) done: bool,
     pub(crate) listed: Vec<Client>,
     pub(crate) next: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Accounts {
     pub(crate) nav: Nav,
     pub(crate) csrf: String,
     pub(crate) done: bool,
-    /// Each subject, with whether it is suspended and its balance.
+    /// Each account: subject, whether it is suspended, and balance.
     pub(crate) listed: Vec<(String, bool, u64)>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Account {
 
 impl Screen for Account {}
 
-/// What is looked for, as typed.
+/// The search form, as typed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SearchForm {
     pub(crate) error: String,
@@ -77,67 +77,67 @@ pub(crate) struct SearchForm {
     pub(crate) at: String,
     pub(crate) reference: String,
     pub(crate) subject: String,
-    /// Whether the time cannot be read.
+    /// Whether the time cannot be parsed.
     pub(crate) bad_time: bool,
 }
 
-/// What was found.
+/// The entries that the search found.
 #[derive(Debug, Template)]
 #[template(path = "admin_trail.html", whitespace = "minimize")]
 pub(crate) struct Trail {
     pub(crate) nav: Nav,
     pub(crate) form: SearchForm,
     pub(crate) steps: Vec<Step>,
-    /// Whether there is more than is shown.
+    /// Whether older entries are left out.
     pub(crate) cut: bool,
 }
 
 impl Screen for Trail {}
 
-/// One step, as it is shown.
+/// One entry, as it is shown.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) at: String,
-    /// How long after the one before, on a time line.
+    /// The time since the previous step, on a time line.
     pub(crate) after: Option<String>,
     pub(crate) entry: Entry,
-    /// What is known of its reason: cause and fix.
+    /// The cause and fix of its reason.
     pub(crate) meaning: Option<(String, String)>,
 }
 
-/// A whole flow on one time line.
+/// A whole flow on a time line.
 #[derive(Debug, Template)]
 #[template(path = "admin_flow.html", whitespace = "minimize")]
 pub(crate) struct Flow {
     pub(crate) nav: Nav,
     pub(crate) csrf: String,
     pub(crate) done: bool,
-    /// Its id.
+    /// The id of the flow.
     pub(crate) id: String,
     pub(crate) steps: Vec<Step>,
 }
 
 impl Screen for Flow {}
 
-/// Asks once more before something that cannot be undone.
+/// The page that asks for confirmation before an action that cannot be undone.
 #[derive(Debug, Template)]
 #[template(path = "confirm.html", whitespace = "minimize")]
 pub(crate) struct Confirm {
     pub(crate) nav: Nav,
-    /// What is about to happen, as a question.
+    /// The action, as a question.
     pub(crate) question: String,
     pub(crate) consequence: String,
-    /// What the button says.
+    /// The text of the button.
     pub(crate) button: &'static str,
     pub(crate) action: String,
-    /// What is sent.
+    /// The hidden fields of the form.
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) back: String,
 }
 
 impl Screen for Confirm {}
 
-/// A page that is not for whoever asks.
+/// The page of a request that is refused or fails.
 #[derive(Debug, Template)]
 #[template(path = "refused.html", whitespace = "minimize")]
 pub(crate) struct Refused {

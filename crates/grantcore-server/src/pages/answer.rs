@@ -1,4 +1,4 @@
-//! Short answers of the server itself, where no endpoint is: a page for a browser, JSON for a
+//! Short responses of the server itself, outside of the endpoints: a page for a browser, JSON for a
 //! program.
 
 use axum::Json;
@@ -8,24 +8,25 @@ use serde_json::{Map, Value};
 
 use super::{Notice, Page};
 
-/// How much of what was received is repeated.
+/// The largest number of characters of a received value that are repeated.
 const MOST_SHOWN: usize = 200;
 
-/// What went wrong, and where to go instead.
+/// An error with the addresses that help.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// The page's heading.
     pub(crate) title: &'static str,
     /// `error` in JSON.
     pub(crate) code: &'static str,
-    /// What was received and what is right: the page's sentence, and `error_description` in JSON.
+    /// The received value and the expected one: the text of the page, and `error_description` in
+    /// JSON.
     pub(crate) description: String,
     /// Further members of the JSON: addresses by name.
     pub(crate) links: Vec<(&'static str, String)>,
 }
 
 impl Answer {
-    /// The answer, as the sender of these headers reads it.
+    /// Returns the response in the form that these request headers accept.
     pub(crate) fn to(self, headers: &HeaderMap) -> Response {
         if is_browser(headers) {
             let page = Notice { title: self.title.into(), message: self.description };
@@ -35,14 +36,14 @@ impl Answer {
         body.insert("error".into(), self.code.into());
         body.insert("error_description".into(), self.description.into());
         body.extend(self.links.into_iter().map(|(name, url)| (name.to_owned(), url.into())));
-        // A client in a browser must be able to read what is wrong. No cookie is looked at.
+        // A client in a browser must be able to read the error. No cookie is read.
         let headers =
             [(header::CACHE_CONTROL, "no-store"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
         (self.status, headers, Json(Value::Object(body))).into_response()
     }
 }
 
-/// Returns whether the request is made for a person: browsers ask for HTML when a page is opened.
+/// Returns whether a browser opens a page: browsers accept HTML then.
 pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
     headers
         .get(header::ACCEPT)
@@ -50,8 +51,8 @@ pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
         .is_some_and(|accepted| accepted.contains("text/html"))
 }
 
-/// What was received, to be repeated in an answer or in the log: printable ASCII without quotes,
-/// backslashes and angle brackets, and not much of it.
+/// Returns a received value so that a response or the log can repeat it: at most [`MOST_SHOWN`]
+/// characters of printable ASCII, without quotes, backslashes and angle brackets.
 pub(crate) fn shown(received: &[u8]) -> String {
     if received.is_empty() {
         return "nothing".into();
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_repeated_is_bounded_and_plain() {
+    fn a_repeated_value_is_bounded_and_plain() {
         assert_eq!(shown(b""), "nothing");
         assert_eq!(shown(b"a.example:80"), "a.example:80");
         assert_eq!(shown("<b>\"é\n\\".as_bytes()), "?b????".to_owned() + "?");

@@ -1,4 +1,4 @@
-//! The pages of a user: their connected applications; and the page that says what helps.
+//! The pages of a user: the connected applications, and troubleshooting.
 
 use askama::Template;
 
@@ -9,24 +9,24 @@ use super::{Nav, Screen, filters};
 #[template(path = "connected.html", whitespace = "minimize")]
 pub(crate) struct Connected {
     pub(crate) nav: Nav,
-    /// By application.
+    /// The applications with their connections.
     pub(crate) apps: Vec<App>,
-    /// Whether only those in use are shown.
+    /// Whether only active connections are shown.
     pub(crate) active_only: bool,
-    /// Whether one was just ended.
+    /// Whether a connection was just ended.
     pub(crate) ended: bool,
-    /// What to list after, if there is more.
+    /// The grant id after which the next page of the list begins.
     pub(crate) next: Option<String>,
 }
 
 impl Screen for Connected {}
 
-/// An application, with each time it was connected.
+/// An application, with its connections.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) client_id: String,
-    /// Whether somebody other than the client stands for its name.
+    /// Whether the operator registered the client, so that its name is verified.
     pub(crate) verified: bool,
     pub(crate) entries: Vec<Entry>,
 }
@@ -35,19 +35,19 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) grant: String,
-    /// Each scope token, and what it means.
+    /// Each scope token with its description.
     pub(crate) scopes: Vec<(String, String)>,
     pub(crate) resources: Vec<String>,
     pub(crate) connected: String,
     pub(crate) refreshed: String,
-    /// Until when its access token works, if one does.
+    /// When its access token expires, if it has a valid one.
     pub(crate) until: Option<String>,
-    /// When it is over if it does not refresh before.
+    /// When the connection ends unless it is refreshed before.
     pub(crate) expires: String,
     pub(crate) active: bool,
 }
 
-/// What every reason means, and what helps.
+/// The page of all reasons, with their causes and fixes.
 #[derive(Debug, Template)]
 #[template(path = "troubleshooting.html", whitespace = "minimize")]
 pub(crate) struct Troubleshooting {
@@ -60,9 +60,9 @@ impl Screen for Troubleshooting {}
 /// One row of the error table.
 #[derive(Debug)]
 pub(crate) struct Reason {
-    /// Its name, and its anchor.
+    /// The name of the reason, which is also the anchor.
     pub(crate) name: String,
-    /// The public code; empty if there is none.
+    /// The public error code; empty if there is none.
     pub(crate) code: String,
     pub(crate) description: String,
     pub(crate) cause: String,
@@ -97,8 +97,13 @@ pub(super) mod tests {
     }
 
     pub(crate) fn connected(text: &str) -> Connected {
-        let (apps, next) = (vec![app(text)], Some(text.into()));
-        Connected { nav: Nav::of(Some(text)), apps, active_only: true, ended: true, next }
+        Connected {
+            nav: Nav::of(Some(text)),
+            apps: vec![app(text)],
+            active_only: true,
+            ended: true,
+            next: Some(text.into()),
+        }
     }
 
     pub(crate) fn troubleshooting(text: &str) -> Troubleshooting {
@@ -114,7 +119,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_empty_list_says_so_and_a_dormant_entry_what_that_means() -> askama::Result<()> {
+    fn an_empty_list_and_a_dormant_entry_are_explained() -> askama::Result<()> {
         let mut page = connected("plain");
         assert!(page.render()?.contains("Active"));
         if let Some(entry) = page.apps.first_mut().and_then(|app| app.entries.first_mut()) {

@@ -1,5 +1,4 @@
-//! What holds of every page: nothing hostile gets through, nothing runs, and the right headers go
-//! with it.
+//! Tests of all pages: hostile text is escaped, no page runs code, and the headers are right.
 
 use askama::Result;
 
@@ -76,7 +75,7 @@ fn notice(text: &str) -> Notice {
     Notice { title: text.into(), message: text.into() }
 }
 
-/// Every page, with `text` wherever a value goes.
+/// Renders every page with `text` for every value.
 fn every_page(text: &str) -> Result<[String; 14]> {
     Ok([
         home(text).render()?,
@@ -101,7 +100,7 @@ fn hostile_text_is_escaped_on_every_page() -> Result<()> {
     for (plain, page) in every_page("plain")?.iter().zip(&every_page(HOSTILE)?) {
         for mark in ['<', '>', '"', '\''] {
             let count = |page: &str| page.matches(mark).count();
-            assert_eq!(count(plain), count(page), "{mark} got through: {page}");
+            assert_eq!(count(plain), count(page), "{mark} is not escaped: {page}");
         }
         assert!(page.contains("alert(1)") && !page.contains("& "), "{page}");
     }
@@ -109,7 +108,7 @@ fn hostile_text_is_escaped_on_every_page() -> Result<()> {
 }
 
 #[test]
-fn no_page_runs_styles_or_loads_anything_of_its_own() -> Result<()> {
+fn no_page_has_scripts_inline_styles_or_foreign_content() -> Result<()> {
     let banned = "<script <style <iframe style= src= onclick= http-equiv //";
     for page in every_page("plain")? {
         assert!(page.starts_with("<!doctype html>"), "{page}");
@@ -121,9 +120,9 @@ fn no_page_runs_styles_or_loads_anything_of_its_own() -> Result<()> {
     Ok(())
 }
 
-/// Under an issuer with a path, a link or form that leaves it leads to somebody else's server.
+/// Under an issuer with a path, a link or form without that path leads to another server.
 #[test]
-fn every_own_link_and_form_is_written_by_the_filter() {
+fn every_own_link_and_form_uses_the_path_filter() {
     for template in std::fs::read_dir("templates").unwrap() {
         let path = template.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -144,7 +143,7 @@ fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
     let mut forms = page.split("<form").skip(1);
     let form = forms.next().unwrap_or_default();
     let switch = forms.next().unwrap_or_default();
-    assert_eq!(forms.next(), None, "and no third form");
+    assert_eq!(forms.next(), None, "there is no third form");
     assert!(switch.contains("action=\"/oauth/switch\"") && !switch.contains("decision"));
     let names: Vec<_> = form.split(" name=\"").skip(1).collect();
     let starts = [
@@ -157,13 +156,13 @@ fn consent_has_one_ticket_and_two_decisions_deny_first() -> Result<()> {
         "decision\" value=\"deny\"",
         "decision\" value=\"allow\"",
     ];
-    assert_eq!(names.len(), starts.len(), "nothing else is sent back: {form}");
+    assert_eq!(names.len(), starts.len(), "the form has no other field: {form}");
     for (name, start) in names.iter().zip(starts) {
-        assert!(name.starts_with(start), "{start} in its place: {form}");
+        assert!(name.starts_with(start), "{start} is at its place: {form}");
     }
 
     assert_eq!(form.matches("<button").count(), 2, "the first submit button is Deny");
-    assert_eq!(form.matches(" checked").count(), 0, "nothing is ticked in advance");
+    assert_eq!(form.matches(" checked").count(), 0, "no box is ticked in advance");
     Ok(())
 }
 
@@ -186,10 +185,10 @@ fn problem_has_no_form_and_nothing_to_allow() -> Result<()> {
     for banned in ["<form", "<button", "<input", "Allow", "allow"] {
         assert!(!html.contains(banned), "{banned}: {html}");
     }
-    assert_eq!(html.matches("<a ").count(), 3, "what was received is no link");
+    assert_eq!(html.matches("<a ").count(), 3, "a received value is not a link");
     page.continue_url = None;
     page.reload_url = None;
-    assert_eq!(page.render()?.matches("<a ").count(), 1, "to what helps, and nowhere else");
+    assert_eq!(page.render()?.matches("<a ").count(), 1, "only the link to troubleshooting");
     Ok(())
 }
 
@@ -228,14 +227,14 @@ fn headers_and_status_are_those_of_a_page() {
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }
 
-/// The text of a page without the values of its form fields, which carry names as they are.
+/// Returns the text of a page without the values of its form fields, which have the original names.
 fn visible(page: &str) -> String {
     let mut parts = page.split("value=\"");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |shown, part| shown + part.split_once('"').map_or("", |(_, rest)| rest))
 }
 
-/// Names that strangers chose reach the administrator's pages as they reach the consent page.
+/// The administrator's pages clean names that clients chose, as the consent page does.
 #[test]
 fn consent_14_names_on_the_administrators_pages_are_clean() -> Result<()> {
     let name = "al\u{202e}ice\u{200b}\u{3164}";

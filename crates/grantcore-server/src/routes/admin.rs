@@ -1,5 +1,5 @@
-//! `/admin`: who the clients and accounts are, how they stand, and the trail. What is done to them
-//! is in `admin/act.rs`.
+//! `/admin`: the lists of clients and accounts, and the audit log. The actions are in
+//! `admin/act.rs`.
 
 mod act;
 
@@ -72,7 +72,8 @@ pub(crate) async fn clients(
             active: client.status() == ClientStatus::Active,
         }
     });
-    let (listed, done) = (clients.collect(), !shown.done.is_empty());
+    let listed = clients.collect();
+    let done = !shown.done.is_empty();
     with_form_cookie(&app, &headers, |csrf| {
         Page(Clients { nav, csrf, done, listed, next }).into_response()
     })
@@ -120,16 +121,24 @@ pub(crate) async fn account(
         Ok(found) => found,
         Err(error) => return failed(nav, &error),
     };
-    let (apps, done) = (by_app(found.entries.iter(), app.oauth.policy()), !shown.done.is_empty());
+    let apps = by_app(found.entries.iter(), app.oauth.policy());
     with_form_cookie(&app, &headers, |csrf| {
-        let (suspended, balance) = (row.suspended, row.balance);
-        Page(pages::Account { nav, csrf, done, subject, suspended, balance, apps }).into_response()
+        Page(pages::Account {
+            nav,
+            csrf,
+            done: !shown.done.is_empty(),
+            subject,
+            suspended: row.suspended,
+            balance: row.balance,
+            apps,
+        })
+        .into_response()
     })
 }
 
-/// What is looked for, as typed.
+/// The search, as typed.
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct SearchQuery {
     #[serde(default)]
     error: String,
     #[serde(default)]
@@ -145,20 +154,20 @@ pub(crate) struct Asked {
 pub(crate) async fn trail(
     Admin(nav): Admin,
     State(app): State<Arc<App>>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<SearchQuery>,
 ) -> Response {
     let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let (around, at) = (time(&asked.at), some(&asked.at));
-    let bad_time = at.is_some() && around.is_none();
+    let around = time(&query.at);
+    let bad_time = some(&query.at).is_some() && around.is_none();
     let search = Search {
-        error: some(&asked.error),
-        client: some(&asked.client),
+        error: some(&query.error),
+        client: some(&query.client),
         around,
-        correlation: some(&asked.reference),
-        subject: some(&asked.subject),
+        correlation: some(&query.reference),
+        subject: some(&query.subject),
         flow: None,
     };
-    let Asked { error, client, at, reference, subject } = asked;
+    let SearchQuery { error, client, at, reference, subject } = query;
     let form = SearchForm { error, client, at, reference, subject, bad_time };
     if bad_time {
         return Page(Trail { nav, form, steps: Vec::new(), cut: false }).into_response();
@@ -187,7 +196,8 @@ pub(crate) async fn flow(
                 let at = entry.at;
                 step(entry, before.replace(at))
             });
-            let (steps, done) = (steps.collect(), !shown.done.is_empty());
+            let steps = steps.collect();
+            let done = !shown.done.is_empty();
             with_form_cookie(&app, &headers, |csrf| {
                 Page(Flow { nav, csrf, done, id: flow, steps }).into_response()
             })
@@ -209,8 +219,7 @@ fn step(entry: Entry, before: Option<u64>) -> Step {
     }
 }
 
-/// A time as people write it: to the minute, or with seconds; with a space or a `T`, with or
-/// without UTC or Z.
+/// Parses a time: to the minute or with seconds, with a space or a `T`, with or without UTC or Z.
 fn time(text: &str) -> Option<u64> {
     let text =
         text.trim().trim_end_matches("UTC").trim_end_matches('Z').trim_end().replacen('T', " ", 1);
@@ -221,13 +230,13 @@ fn time(text: &str) -> Option<u64> {
     u64::try_from(read.assume_utc().unix_timestamp()).ok()
 }
 
-/// The minute of a time, as the search takes it.
+/// Formats the minute of a time for the search form.
 fn minute(at: Timestamp) -> String {
     utc(at).get(..16).unwrap_or_default().to_owned()
 }
 
-/// The administrator, signed in, as the pages' heading has them. Whoever else comes is turned away
-/// before anything of the request is read.
+/// The navigation of a signed-in administrator. The extractor refuses everybody else before the
+/// body is read.
 pub(crate) struct Admin(Nav);
 
 impl FromRequestParts<Arc<App>> for Admin {
@@ -244,7 +253,7 @@ impl FromRequestParts<Arc<App>> for Admin {
                 nav,
                 StatusCode::FORBIDDEN,
                 "Not for you",
-                "This page is for the administrator.",
+                "Only administrators can see this page.",
             ))
         }
     }
@@ -259,8 +268,8 @@ fn failed(nav: Nav, error: &dyn Display) -> Response {
     refused(
         nav,
         StatusCode::SERVICE_UNAVAILABLE,
-        "Not now",
-        "The store cannot answer now. The log says why.",
+        "Temporarily unavailable",
+        "The database cannot answer now. See the server's log for the cause.",
     )
 }
 
@@ -269,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_as_people_write_it() {
+    fn a_time_is_parsed_in_several_spellings() {
         let noon = Some(1_795_523_640);
         for text in [
             "2026-11-24 12:34",

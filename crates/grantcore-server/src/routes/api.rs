@@ -1,4 +1,4 @@
-//! What programs call: the token and revocation endpoints, and the API.
+//! The endpoints for programs: token, revocation, introspection, and the API.
 
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     app.reply(app.oauth.revoke(&incoming).await)
 }
 
-/// `/oauth/introspect` (RFC 7662): for a resource server that runs elsewhere. Those of this process
-/// call the check itself.
+/// `/oauth/introspect` (RFC 7662): for a resource server in another process. Resources of this
+/// process call the check directly.
 pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
@@ -51,14 +51,14 @@ pub(crate) async fn introspect(State(app): State<Arc<App>>, request: Request) ->
     app.reply(app.oauth.introspect(&incoming).await)
 }
 
-/// `GET /api`: who the access token speaks for.
+/// `GET /api`: returns the user and the client of the access token.
 pub(crate) async fn whoami(
     Extension(caller): Extension<Identity>,
     Extension(payment): Extension<Payment>,
 ) -> Response {
     match payment.draw().await {
-        Ok(low) => Json(caller.warned(low)).into_response(),
-        // The guard answers in its place.
+        Ok(low) => Json(caller.with_warning(low)).into_response(),
+        // The guard replaces this response.
         Err(Unpaid) => StatusCode::PAYMENT_REQUIRED.into_response(),
     }
 }

@@ -1,5 +1,5 @@
-//! The authorization endpoint and the consent form. All they add to the library is the login in
-//! between and the page itself.
+//! The authorization endpoint and the consent form. They add the login and the pages to the
+//! library.
 
 use std::sync::Arc;
 
@@ -37,8 +37,10 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     decide(&app, &parts, &incoming, &query, None).await
 }
 
-/// The login page, the consent page or the refusal of a request, which `query` repeats. `answered`
-/// is the sign-in that was made for it.
+/// Returns the login page, the consent page or the refusal of a request.
+///
+/// `query` has the parameters of the request, to repeat it later. `answered` is the sign-in that
+/// was made for this request.
 pub(super) async fn decide(
     app: &App,
     parts: &Parts,
@@ -50,14 +52,14 @@ pub(super) async fn decide(
         return app.refuse(Reason::StorageUnavailable).await;
     };
     let user = session.as_ref().map(Session::user);
-    let mut answer = ask(app, parts, incoming, user).await;
+    let mut answer = authorize_with_document(app, parts, incoming, user).await;
     if let Some(Ok(AuthorizationStep::NeedsLogin(page))) = &answer
         && let (Some(session), Some(sign_in)) = (&session, answered)
         && sign_in.session == session.binding
         && (sign_in.is_fresh || !page.fresh())
     {
         let user = session.user().signed_in_for(page.request());
-        answer = ask(app, parts, incoming, Some(user)).await;
+        answer = authorize_with_document(app, parts, incoming, Some(user)).await;
     }
     let log_in = |wanted| log_in_for(app, Kept::new(query, wanted));
     match answer {
@@ -70,7 +72,7 @@ pub(super) async fn decide(
                 Page(consent_page(page, Kept::address(query), csrf, app)).into_response()
             })
         }
-        // It has been fetched just now; a request with its document is never asked for it again.
+        // Does not occur: the request was just sent with its document.
         Some(Ok(AuthorizationStep::NeedMetadata(_))) => {
             app.refuse(Reason::DocumentUnreachable).await
         }
@@ -78,9 +80,9 @@ pub(super) async fn decide(
     }
 }
 
-/// The library's answer, once the client's document is there if it needs one; nothing if whoever
-/// asks must sign in before it is fetched.
-async fn ask(
+/// Authorizes the request, and fetches the client's document first if the library needs it. Returns
+/// `None` if the user must sign in before the document is fetched.
+async fn authorize_with_document(
     app: &App,
     parts: &Parts,
     incoming: &RequestParts<'_>,
@@ -91,14 +93,14 @@ async fn ask(
     with_document(app, needed, parts, incoming, user).await
 }
 
-/// To the login page, which leads back to this page of the server.
+/// Redirects to the login page, which leads back to this page of the server.
 pub(super) fn log_in_first(page: &str) -> Response {
     let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", page).finish();
     (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
 }
 
-/// The submitted form: its ticket, the scopes to leave out, and the decision. The request itself is
-/// in the grant's record.
+/// Handles the consent form: the ticket, the scopes to leave out, and the decision. The request
+/// itself is in the record of the grant.
 pub(crate) async fn consent(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -107,7 +109,7 @@ pub(crate) async fn consent(
     let field = |name: &str| {
         form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
     };
-    // The request itself, with every parameter it came with.
+    // The authorization request with all its parameters.
     let request = field("reload").and_then(|address| Kept::of_field(&address));
     let Ok(session) = app.session(&headers).await else {
         return app.refuse(Reason::StorageUnavailable).await;
@@ -128,8 +130,8 @@ pub(crate) async fn consent(
             .filter(move |(own, _)| own == name)
             .map(|(_, value)| value)
     };
-    let (without, ticket) =
-        (all("without").collect::<Vec<_>>(), field("ticket").unwrap_or_default());
+    let without = all("without").collect::<Vec<_>>();
+    let ticket = field("ticket").unwrap_or_default();
     let granted =
         all("granted").filter(|scope| !without.contains(scope)).collect::<Vec<_>>().join(" ");
     let choice = match field("decision").as_deref() {
@@ -147,14 +149,14 @@ pub(crate) async fn consent(
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// It is over the size that is worth refusing properly.
+    /// The body is longer than [`MOST_BODY`].
     TooLarge,
-    /// It broke off, or its transfer coding is invalid.
+    /// The body is incomplete, or its transfer coding is invalid.
     Broken,
 }
 
 impl Unread {
-    /// The rule it breaks at this endpoint.
+    /// Returns the reason of the refusal at this endpoint.
     pub(crate) fn reason(self, endpoint: Endpoint) -> Reason {
         match (self, endpoint) {
             (Self::TooLarge, _) => Reason::RequestTooLarge,
@@ -166,7 +168,7 @@ impl Unread {
     }
 }
 
-/// The body, if it is whole and of a size that is worth refusing properly.
+/// Reads the whole body, up to [`MOST_BODY`].
 pub(crate) async fn read(body: Body) -> Result<Vec<u8>, Unread> {
     match to_bytes(body, MOST_BODY).await {
         Ok(bytes) => Ok(bytes.into()),
@@ -207,8 +209,8 @@ fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> p
     }
 }
 
-/// What the client shows of itself. Its logo is not among them: the user's browser would call
-/// whoever the client names.
+/// Returns the titles and URLs of the client's own pages. Its logo is not shown, because the user's
+/// browser would call a host that the client chose.
 fn client_pages(page: &ConsentPage) -> Vec<(&'static str, String)> {
     let pages = [
         ("Website", page.client_uri()),
@@ -218,8 +220,8 @@ fn client_pages(page: &ConsentPage) -> Vec<(&'static str, String)> {
     pages.into_iter().filter_map(|(what, uri)| Some((what, uri?.to_owned()))).collect()
 }
 
-/// How the client came to be known. That one is minutes old says much to whoever did not just set
-/// it up.
+/// Returns how the client came to be known, and when. A client that is minutes old is suspicious to
+/// a user who did not just set it up.
 fn registration(page: &ConsentPage, app: &App) -> String {
     let age = spoken_roughly(app.oauth.now().seconds_from(page.registered()));
     match page.registration() {
@@ -231,7 +233,7 @@ fn registration(page: &ConsentPage, app: &App) -> String {
     }
 }
 
-/// A length of time gone by, in its largest unit.
+/// Describes a past time by its largest unit.
 fn spoken_roughly(seconds: u64) -> String {
     let units = [86_400, 3600, 60];
     let unit = units.into_iter().find(|unit| seconds >= *unit);
@@ -246,7 +248,7 @@ fn grant_lifetime(policy: &Policy) -> String {
     }
 }
 
-/// A time as a person says it: the largest unit that fits evenly.
+/// Describes a duration by the largest unit that divides it.
 fn spoken(seconds: u64) -> String {
     let units = [("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)];
     let (unit, length) = units

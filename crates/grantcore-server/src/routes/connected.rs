@@ -1,4 +1,4 @@
-//! `/settings/connected-apps`: what a user has connected, and the end of it (OAuth 2.1 §7.9).
+//! `/settings/connected-apps`: lists the connections of a user and ends them (OAuth 2.1 §7.9).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
 use crate::store::BackendError;
 
-/// So many grants are looked at for one page.
+/// The number of grants that are read for one page.
 const MOST: usize = 100;
 const HERE: &str = "/settings/connected-apps";
 
@@ -52,7 +52,7 @@ pub(crate) async fn list(
     .into_response()
 }
 
-/// Asks once more. The page says nothing of the connection that its user could not see in the list.
+/// Asks for confirmation. The page shows only what the user can see in the list.
 pub(crate) async fn confirm(
     State(app): State<Arc<App>>,
     Path(grant): Path<String>,
@@ -100,18 +100,19 @@ pub(crate) async fn revoke(
     }
 }
 
-/// A form that was not opened in this browser, or not lately.
+/// Refuses a form that was not opened in this browser, or whose cookie has expired.
 pub(super) fn forged(nav: Nav) -> Response {
     Page(Refused {
         nav,
         status: StatusCode::FORBIDDEN,
         title: "Nothing was changed",
-        message: "This form was not opened in this browser, or its cookie is gone. Go back, reload and try again.",
+        message: "This form was not opened in this browser, or its cookie has expired. \
+                  Go back, reload the page and try again.",
     })
     .into_response()
 }
 
-/// The one connection, if it is this user's.
+/// Finds the connection of this user with this grant id.
 async fn find(
     app: &App,
     session: &Session,
@@ -136,7 +137,7 @@ fn unknown(nav: Nav) -> Response {
         nav,
         status: StatusCode::NOT_FOUND,
         title: "No such connection",
-        message: "You have no connection at this address. It may be over already.",
+        message: "You have no such connection. It may have ended already.",
     })
     .into_response()
 }
@@ -146,7 +147,7 @@ fn unavailable(nav: Nav, error: &Error<BackendError>) -> Response {
     not_now(nav)
 }
 
-/// Connections by application, the latest first.
+/// Groups connections by application, the latest refresh first.
 pub(super) fn by_app<'a>(
     connections: impl Iterator<Item = &'a Connection>,
     policy: &Policy,

@@ -1,9 +1,8 @@
-//! The guard in front of each protected resource: whose call it is, and whether their account pays
-//! for it.
+//! The guard in front of each protected resource: it checks the access token and the balance.
 //!
-//! A billed call costs one unit of the user's one balance, whichever application makes it. The check
-//! refuses it when there is nothing left. The unit is drawn by the resource, once it has accepted
-//! the call and before it works for it; the guard answers for a call that could not pay then.
+//! A billed call costs one unit of the user's balance, which all applications share. The check
+//! refuses the call if the balance is empty. The resource draws the unit after it accepted the call
+//! and before it does the work. If the draw fails, the guard refuses the call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +20,10 @@ use crate::app::{App, respond};
 use crate::mcp::Identity;
 use crate::payment::{Drawn, Payment};
 
-/// How much is left, where that is little.
+/// The header with the rest of a low balance.
 pub(crate) const LOW_BALANCE: HeaderName = HeaderName::from_static("x-low-balance");
 
-/// What the calls of a route need, and which of them cost something.
+/// A protected resource, with the scope that it requires and the calls that are billed.
 pub(crate) struct Guarded {
     pub(crate) app: Arc<App>,
     /// What a free call needs.
@@ -34,16 +33,16 @@ pub(crate) struct Guarded {
     pub(crate) billed: Billed,
 }
 
-/// Which calls cost something.
+/// Which calls are billed.
 #[derive(Clone, Copy)]
 pub(crate) enum Billed {
     All,
-    /// MCP's calls of tools, and not what clients say to find them.
+    /// Calls of MCP tools. Other MCP messages, such as discovery, are free.
     Tools,
 }
 
-/// Lets a call through whose access token is good for this resource and whose account pays, and
-/// says whose it is.
+/// Checks the access token and the balance of a call, and passes the call on with its identity and
+/// payment.
 pub(crate) async fn guard(
     State(guarded): State<Arc<Guarded>>,
     request: Request,
@@ -72,7 +71,7 @@ pub(crate) async fn guard(
     request.extensions_mut().insert(payment.clone());
     let mut response = next.run(request).await;
     let reason = match payment.drawn() {
-        // There was something when it was checked; another call was faster.
+        // The balance was not empty when it was checked, but another call drew the last unit.
         Some(Drawn::Insufficient) => Reason::BalanceInsufficient,
         Some(Drawn::Unavailable) => Reason::StorageUnavailable,
         Some(Drawn::Left(_)) | None => {
@@ -96,7 +95,7 @@ fn identity(access: &Access) -> Identity {
 }
 
 impl Billed {
-    /// Whether a call with this body costs something, and the body again, or why it was not read.
+    /// Returns whether a call with this body is billed, and the body, or why it was not read.
     async fn of(self, body: Body) -> (bool, Result<Body, Unread>) {
         match self {
             Self::All => (true, Ok(body)),
@@ -108,14 +107,16 @@ impl Billed {
     }
 }
 
-/// Whether a JSON-RPC message, or any one of several, calls a tool. What is no JSON calls nothing:
-/// the transport refuses it.
+/// Returns whether a JSON-RPC message, or any message of a batch, calls a tool. Invalid JSON calls
+/// no tool, because the transport refuses it.
 fn calls_tool(body: &[u8]) -> bool {
     serde_json::from_slice(body).is_ok_and(|Messages { call_tool }| call_tool)
 }
 
-/// JSON-RPC messages, as far as their price goes by them. Every `method` counts, of a message that
-/// has several too: which of them another parser takes is not to decide whether the call is free.
+/// The part of JSON-RPC messages that decides whether a call is billed.
+///
+/// If a message has several `method` members, each of them counts. Parsers differ in which one they
+/// take, and a call must not be free by that difference.
 struct Messages {
     call_tool: bool,
 }
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_calls_of_tools_cost_something_however_they_are_written() {
+    fn only_calls_of_tools_are_billed_in_every_spelling() {
         for billed in [
             r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami"}}"#,
             r#"{"params": {}, "method": "tools\/call"}"#,
@@ -171,7 +172,8 @@ mod tests {
             assert!(calls_tool(billed.as_bytes()), "{billed}");
         }
         for free in [
-            r#"{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"method": "tools/call"}}"#,
+            r#"{"jsonrpc": "2.0", "id": 1, "method": "initialize",
+                "params": {"method": "tools/call"}}"#,
             r#"{"method": "tools/list"}"#,
             r#"{"jsonrpc": "2.0", "id": 1, "result": {}}"#,
             r#"{"method": ["tools/call"]}"#,
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_body_is_put_back_as_it_was() {
+    async fn the_body_is_passed_on_unchanged() {
         let text = r#"{"method":"tools/call"}"#;
         let (is_billed, body) = Billed::Tools.of(text.into()).await;
         assert!(is_billed);

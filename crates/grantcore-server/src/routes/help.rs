@@ -1,4 +1,4 @@
-//! `/troubleshooting`: what every refusal means and what helps, from the library's error table.
+//! `/troubleshooting`: the cause and fix of every refusal, from the library's error table.
 
 use std::sync::Arc;
 

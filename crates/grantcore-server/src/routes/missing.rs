@@ -1,5 +1,5 @@
-//! What is at no address: calls of a resource with a slash too many, which are served, and guesses,
-//! which are answered with where to look.
+//! Requests to unknown addresses. A resource called with additional slashes is served; any other
+//! address is answered with the addresses of the metadata.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use super::{path_of, readable};
 use crate::app::App;
 use crate::pages::answer::{Answer, shown};
 
-/// The fallback of the router. `resources` are the routes of the protected resources.
+/// Returns the fallback of the router. `resources` are the routes of the protected resources.
 pub(crate) fn fallback(app: &Arc<App>, resources: Router) -> Router {
-    // A client that guesses may be a page of another origin, and must be able to read the answer.
+    // The client may be a page of another origin, and must be able to read the response.
     let nowhere = Router::new().fallback(not_found).layer(readable()).with_state(Arc::clone(app));
     let state = Arc::new(Missing { app: Arc::clone(app), resources, nowhere });
     Router::new().fallback(resource_or_nothing).with_state(state)
@@ -28,8 +28,8 @@ struct Missing {
     nowhere: Router,
 }
 
-/// Users append a slash to the address of a resource that they give their client. The challenge and
-/// the calls are those of the resource without it; its tokens are for that one.
+/// Serves a resource whose address has additional slashes, because users append one when they
+/// configure a client. The challenge and the tokens are those of the resource without the slash.
 async fn resource_or_nothing(
     State(missing): State<Arc<Missing>>,
     mut request: Request,
@@ -52,7 +52,7 @@ async fn resource_or_nothing(
     router.clone().oneshot(request).await.into_response()
 }
 
-/// `//a///b/` as `/a/b`.
+/// Returns the path without empty segments: `/a/b` for `//a///b/`.
 fn without_empty_segments(path: &str) -> String {
     path.split('/')
         .filter(|segment| !segment.is_empty())
@@ -70,7 +70,7 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// A guess: with the addresses of the documents that say where everything is.
+/// Answers 404 with the addresses of the metadata documents.
 async fn not_found(
     State(app): State<Arc<App>>,
     OriginalUri(uri): OriginalUri,
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_slashes_are_forgiven() {
+    fn only_additional_slashes_are_removed() {
         for (path, plain) in [
             ("/mcp/", "/mcp"),
             ("//mcp", "/mcp"),

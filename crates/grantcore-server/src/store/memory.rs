@@ -32,7 +32,7 @@ pub(crate) struct MemoryLedger {
 
 impl MemoryLedger {
     fn events(&self, search: &Search) -> Vec<Entry> {
-        lock(&self.trail).entries.iter().filter(|entry| search.fits(entry)).cloned().collect()
+        lock(&self.trail).entries.iter().filter(|entry| search.matches(entry)).cloned().collect()
     }
 }
 

@@ -1,12 +1,11 @@
-//! The way of events to the database: a queue, and one task that writes all that has queued up at
-//! once.
+//! The queue of events to the database, and the task that writes them in batches.
 //!
-//! The queue is bounded by places. Events of flows, of proven clients and of the operator have
-//! places of their own, which nothing that a stranger sends can take.
+//! The queue is bounded by places. Attributed events (of flows, authenticated clients and the
+//! operator) have places of their own, so that unattributed requests cannot displace them.
 //!
-//! Whoever records does not wait for the database, unless no answer may leave without its event. A
-//! queue that is full, a database that fails or a task that is gone cost events, never answers;
-//! lost events are counted and logged.
+//! Recording does not wait for the database, unless every response must have its event. If the
+//! queue is full, the database fails or the task has ended, events are lost, and responses are not.
+//! Lost events are counted and logged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +15,15 @@ use grantcore::{AuditError, Event, EventClass};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Entry;
-use super::strangers::Strangers;
+use super::unattributed::Unattributed;
 use crate::store::{AnyLedger, Ledger as _};
 
-/// How many events of flows may wait to be written.
+/// How many attributed events may wait to be written.
 const ROOM: usize = 4096;
-/// How many events of strangers may wait to be written.
-const STRANGERS_ROOM: usize = 1024;
-/// How many are written at once at most, so that what else waits for the database gets its turn.
+/// How many unattributed events may wait to be written.
+const UNATTRIBUTED_ROOM: usize = 1024;
+/// How many events are written at once. The bound lets other writes to the database take their
+/// turn.
 const AT_ONCE: usize = 512;
 /// How often lost events are logged.
 const LOG_EVERY: Duration = Duration::from_secs(60);
@@ -32,30 +32,31 @@ pub(crate) struct Queue {
     pub(super) ledger: AnyLedger,
     sender: mpsc::UnboundedSender<Queued>,
     room: Arc<Semaphore>,
-    strangers_room: Arc<Semaphore>,
-    strangers: Mutex<Strangers>,
+    unattributed_room: Arc<Semaphore>,
+    unattributed: Mutex<Unattributed>,
     /// Whether recording waits for the database.
     waits: bool,
     lost: Arc<Lost>,
-    /// Whether the last events could be written.
+    /// Whether the last write succeeded.
     works: Arc<AtomicBool>,
 }
 
-/// A place in the queue, or none yet. It is given back when its event is written.
+/// A place in the queue, or none yet. It is released when its event is written.
 #[derive(Debug, Default)]
 pub(crate) struct Place(Option<OwnedSemaphorePermit>);
 
-/// Something for the writer: an entry with its place, and whom to tell when it is written. Without
-/// an entry it only tells that all before it are.
+/// An item of the queue.
 #[derive(Default)]
 struct Queued {
+    /// The entry to write. `None` only waits for the items before it.
     entry: Option<Entry>,
     place: Place,
+    /// Is notified when the entry is written, and dropped if it is lost.
     done: Option<oneshot::Sender<()>>,
 }
 
 impl Queue {
-    /// Starts the task that writes. It ends when this queue is gone and all that was in it is
+    /// Starts the task that writes. The task ends when the queue is dropped and its items are
     /// written.
     pub(super) fn start(ledger: AnyLedger, waits: bool) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -66,16 +67,18 @@ impl Queue {
             ledger,
             sender,
             room: Arc::new(Semaphore::new(ROOM)),
-            strangers_room: Arc::new(Semaphore::new(STRANGERS_ROOM)),
-            strangers: Mutex::default(),
+            unattributed_room: Arc::new(Semaphore::new(UNATTRIBUTED_ROOM)),
+            unattributed: Mutex::default(),
             waits,
             lost,
             works,
         }
     }
 
-    /// Reserves the place of an event, before its step is written. There is none while the database
-    /// takes no events: the refusal that follows is itself an event, and shows when it does again.
+    /// Reserves the place of an event, before its step is written.
+    ///
+    /// Fails while the last write to the database failed. The refusal that follows is itself an
+    /// event, and writing it shows whether the database works again.
     pub(super) fn reserve(&self, event: &Event) -> Result<Place, AuditError> {
         if !self.works.load(Ordering::SeqCst) {
             return Err(AuditError);
@@ -85,7 +88,7 @@ impl Queue {
 
     fn place(&self, event: &Event) -> Option<Place> {
         let room = match event.class() {
-            EventClass::Unattributed => &self.strangers_room,
+            EventClass::Unattributed => &self.unattributed_room,
             _ => &self.room,
         };
         Some(Place(Some(Arc::clone(room).try_acquire_owned().ok()?)))
@@ -100,7 +103,7 @@ impl Queue {
             Place(None) => self.place(event),
         };
         let Some(place) = place else {
-            self.lost.add(1, &"too many of them wait to be written");
+            self.lost.add(1, &"the queue is full");
             return Err(AuditError);
         };
         let (done, written) = oneshot::channel();
@@ -109,28 +112,30 @@ impl Queue {
         if self.waits { written.await.map_err(|_| AuditError) } else { Ok(()) }
     }
 
-    /// Takes the event of a request that nobody waits for any more. It needs no place: there are no
-    /// more of these than there were requests under way.
+    /// Records the event of a request whose caller is gone. It needs no place, because there are at
+    /// most as many of these as requests under way.
     pub(super) fn abandoned(&self, event: &Event) {
         if !self.is_only_counted(event) {
             self.send(Queued { entry: Some(Entry::of(event)), ..Queued::default() });
         }
     }
 
-    /// Returns whether an event is one of a flood of strangers, and has been counted.
+    /// Counts an unattributed event beyond the limit of its minute, and returns whether it did. A
+    /// counted event is not stored.
     fn is_only_counted(&self, event: &Event) -> bool {
         if event.class() != EventClass::Unattributed || event.has_written() {
             return false;
         }
-        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = strangers.begin(event.at);
-        let is_counted = strangers.counts(event);
-        drop(strangers);
+        let mut unattributed = self.unattributed.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = unattributed.begin(event.at);
+        let is_counted = unattributed.counts(event);
+        drop(unattributed);
         self.send_counts(ended);
         is_counted
     }
 
-    /// The counts of a minute. They need no place: there are no more of them than reasons.
+    /// Sends the counts of a minute. They need no place, because there is at most one for each kind
+    /// and reason.
     fn send_counts(&self, counts: Vec<Entry>) {
         for entry in counts {
             self.send(Queued { entry: Some(entry), ..Queued::default() });
@@ -139,28 +144,28 @@ impl Queue {
 
     fn send(&self, queued: Queued) {
         if let Err(refused) = self.sender.send(queued) {
-            // Its text is of the queue alone, and not of what was to go into it.
+            // The error is about the closed queue. It does not show the entry.
             self.lost.add(1, &refused);
         }
     }
 
-    /// Returns when all that was recorded before is written, or lost. What was only counted until
-    /// now is written as well.
+    /// Waits until all events recorded before are written or lost. Writes the counts of this minute
+    /// as well.
     pub(super) async fn flush(&self) {
-        let counts = self.strangers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let counts = self.unattributed.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.send_counts(counts);
         let (done, written) = oneshot::channel();
         self.send(Queued { done: Some(done), ..Queued::default() });
         let _ = written.await;
     }
 
-    /// Logs losses that were not worth a line of their own yet.
+    /// Logs the losses that were not logged yet.
     pub(super) fn log_losses(&self) {
-        self.lost.add(0, &"see before");
+        self.lost.add(0, &"as logged before");
     }
 }
 
-/// The task.
+/// Writes the items of the queue in batches until the queue is dropped.
 async fn write(
     ledger: AnyLedger,
     mut queue: mpsc::UnboundedReceiver<Queued>,
@@ -177,8 +182,8 @@ async fn write(
         }
         for Queued { done, place, .. } in batch.drain(..) {
             drop(place);
-            // Who does not wait any more need not be told; who is not told knows that it was not
-            // written.
+            // A caller that no longer waits is ignored. If the write failed, `done` is dropped, and
+            // the caller reads that as a loss.
             if let (Some(done), true) = (done, written.is_ok()) {
                 let _ = done.send(());
             }
@@ -189,7 +194,7 @@ async fn write(
     }
 }
 
-/// Events that were not kept.
+/// The events that were not written.
 #[derive(Default)]
 struct Lost(Mutex<Tally>);
 
@@ -209,7 +214,7 @@ impl Lost {
 }
 
 impl Tally {
-    /// Counts, and returns how many to log if it is time to.
+    /// Adds to the count, and returns the number to log if a line is due.
     fn add(&mut self, count: usize, now: Instant) -> Option<usize> {
         self.unlogged += count;
         let is_due = self.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY);
@@ -226,10 +231,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losses_are_told_of_at_most_once_a_minute_and_all_of_them() {
-        let (mut tally, start) = (Tally::default(), Instant::now());
+    fn all_losses_are_logged_at_most_once_a_minute() {
+        let mut tally = Tally::default();
+        let start = Instant::now();
         let mut at = |seconds, count| tally.add(count, start + Duration::from_secs(seconds));
-        assert_eq!(at(0, 0), None, "none lost, none told of");
+        assert_eq!(at(0, 0), None, "nothing is lost and nothing is logged");
         assert_eq!(at(0, 2), Some(2));
         assert_eq!((at(1, 3), at(59, 4), at(59, 0)), (None, None, None));
         assert_eq!(at(60, 0), Some(7));

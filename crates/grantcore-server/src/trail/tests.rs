@@ -1,5 +1,5 @@
-//! The trail, in every database that can be had here: what is found, and what happens when it
-//! cannot be kept.
+//! Tests of the audit log in every database that is available: the search, the bounds, and a
+//! failing database.
 
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -19,18 +19,17 @@ use crate::store::tests::databases::{Databases, file};
 /// 2027-01-15 12:34:00 UTC.
 const MINUTE: u64 = 1_800_016_440;
 
-/// The minute it is: Redis goes by the time at which events are written, if not to the second.
+/// Returns the current minute. Redis searches by the time at which entries were written.
 fn this_minute() -> u64 {
     Timestamp::from(SystemTime::now()).unix_seconds() / 60 * 60
 }
 
-/// Events as a server makes them: those of a test differ in what it says. This one is the
-/// operator's.
+/// Returns an event of the operator, made by a real server and then changed by `change`.
 fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
-    let ask = |server: &Server<MemoryStore>| {
+    let revoke = |server: &Server<MemoryStore>| {
         drop(server.revoke_client("nobody", grantcore::RevokedBy::Administrator("")));
     };
-    made(at, ask, |event| {
+    made(at, revoke, |event| {
         event.claimed = None;
         event.note = None;
         event.reason = Some(Reason::ConnectionUnknown);
@@ -38,14 +37,15 @@ fn event(at: u64, change: impl FnOnce(&mut Event)) -> Event {
     })
 }
 
-/// The same of a request that anybody can send.
-fn stranger(at: u64) -> Event {
+/// Returns an unattributed event, of a request that anybody can send.
+fn unattributed(at: u64) -> Event {
     let refuse = |server: &Server<MemoryStore>| {
         let _ = server.refuse(Refusal::plain(Reason::RequestTooLarge, Endpoint::Token), None);
     };
     made(at, refuse, |_| {})
 }
 
+/// Returns the event that a server reports for `step`, changed by `change`.
 fn made(
     at: u64,
     step: impl FnOnce(&Server<MemoryStore>),
@@ -81,7 +81,7 @@ fn refused(at: u64, client: &str, error: &'static str) -> Event {
     })
 }
 
-/// A trail, and what it is kept in.
+/// An audit log, and the directory of its database.
 struct Fixture {
     trail: Trail,
     directory: TempDir,
@@ -93,7 +93,7 @@ impl Fixture {
         Self { trail: trail(&Database::Sqlite(file(&directory)), waits).await, directory }
     }
 
-    /// Somebody else's connection to the file.
+    /// Opens another connection to the file.
     fn other(&self) -> Connection {
         Connection::open(file(&self.directory)).unwrap()
     }
@@ -113,7 +113,7 @@ async fn trail(database: &Database, waits: bool) -> Trail {
     Trail::open(&Backend::open(database, 10).await.unwrap(), waits)
 }
 
-/// An empty trail in each database that can be had here.
+/// Returns an empty audit log in each database that is available.
 async fn trails(databases: &Databases) -> Vec<(&'static str, Trail)> {
     let mut trails = Vec::new();
     for (name, database) in &databases.all {
@@ -128,14 +128,16 @@ fn times(entries: &[Entry]) -> Vec<u64> {
 
 #[tokio::test]
 async fn audit_03_a_case_is_found_by_client_minute_and_error() {
-    let (databases, minute) = (Databases::start().await, this_minute());
+    let databases = Databases::start().await;
+    let minute = this_minute();
     for (name, trail) in trails(&databases).await {
         for second in [minute - 61, minute - 60, minute + 30, minute + 119, minute + 120] {
             trail.keep(&refused(second, "app", "invalid_grant")).await;
         }
         trail.keep(&refused(minute, "other", "invalid_grant")).await;
         trail.keep(&refused(minute, "app", "invalid_client")).await;
-        let (client, error) = (Some("app".to_owned()), Some("invalid_grant".to_owned()));
+        let client = Some("app".to_owned());
+        let error = Some("invalid_grant".to_owned());
         for around in [minute, minute + 17, minute + 59] {
             let search = Search {
                 client: client.clone(),
@@ -158,13 +160,13 @@ async fn audit_03_a_case_is_found_by_client_minute_and_error() {
         assert_eq!(trail.found(&Search::default()).await.len(), 7, "{name}");
         let long_ago = Search { around: Some(minute - 86_400), ..Search::default() };
         assert_eq!(trail.found(&long_ago).await, [], "{name}");
-        let nobodys = Search { client: Some("a\0b".to_owned()), ..Search::default() };
-        assert_eq!(trail.found(&nobodys).await, [], "{name}");
+        let unknown = Search { client: Some("a\0b".to_owned()), ..Search::default() };
+        assert_eq!(trail.found(&unknown).await, [], "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_flow_is_found_whole_and_in_order_and_a_request_by_its_name() {
+async fn a_flow_is_found_in_order_and_a_request_by_its_correlation_id() {
     let flows = [1, 2].map(|byte| GrantId::from_bytes([byte; 16]));
     let databases = Databases::start().await;
     for (name, trail) in trails(&databases).await {
@@ -188,9 +190,9 @@ async fn a_flow_is_found_whole_and_in_order_and_a_request_by_its_name() {
     }
 }
 
-/// More than is read or written at once.
+/// There are more events than are read or written at once.
 #[tokio::test]
-async fn however_many_there_are_they_are_found_in_order() {
+async fn many_events_are_found_in_order() {
     let databases = Databases::start().await;
     let flow = GrantId::from_bytes([7; 16]);
     for (name, trail) in trails(&databases).await {
@@ -256,9 +258,9 @@ async fn audit_04_an_event_is_kept_as_it_was() {
 }
 
 #[tokio::test]
-async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
+async fn old_events_are_dropped_oldest_first_a_bounded_number_at_a_time() {
     let databases = Databases::start().await;
-    // Redis knows the time at which they were written, and no other.
+    // Redis knows only the time at which entries were written.
     for (name, trail) in
         trails(&databases).await.into_iter().filter(|(name, _)| !name.starts_with("redis"))
     {
@@ -282,13 +284,13 @@ async fn old_events_are_dropped_the_oldest_first_a_bit_at_a_time() {
         assert_eq!(trail.sweep(now, retention, u64::MAX).await.unwrap(), 2, "{name}");
         assert_eq!(trail.sweep(now, retention, u64::MAX).await.unwrap(), 0, "{name}");
         assert_eq!(trail.found(&Search::default()).await.len(), 3, "{name}");
-        let since_ever = Duration::from_secs(u64::MAX);
-        assert_eq!(trail.sweep(now, since_ever, u64::MAX).await.unwrap(), 0, "{name}");
+        let unlimited = Duration::from_secs(u64::MAX);
+        assert_eq!(trail.sweep(now, unlimited, u64::MAX).await.unwrap(), 0, "{name}");
     }
 }
 
 #[tokio::test]
-async fn in_redis_events_are_old_by_when_they_were_written() {
+async fn redis_drops_events_by_the_time_at_which_they_were_written() {
     let databases = Databases::start().await;
     for (name, trail) in
         trails(&databases).await.into_iter().filter(|(name, _)| name.starts_with("redis"))
@@ -297,7 +299,8 @@ async fn in_redis_events_are_old_by_when_they_were_written() {
             trail.keep(&event(1, |_| {})).await;
         }
         trail.flush().await;
-        let (now, day) = (this_minute(), Duration::from_secs(86_400));
+        let now = this_minute();
+        let day = Duration::from_secs(86_400);
         assert_eq!(
             trail.sweep(Timestamp::from_unix_seconds(now), day, u64::MAX).await.unwrap(),
             0,
@@ -315,17 +318,18 @@ async fn in_redis_events_are_old_by_when_they_were_written() {
     }
 }
 
-/// The writer is held up while events queue up; one of them cannot be written, and takes those of
-/// its transaction with it.
+/// The writer is blocked while events queue up. One of them cannot be written, so the whole
+/// transaction is lost.
 #[tokio::test]
-async fn what_has_queued_up_is_written_in_one_transaction() {
+async fn queued_events_are_written_in_one_transaction() {
     let fixture = Fixture::on_disk(false).await;
     let other = fixture.other();
-    let poison = "CREATE TRIGGER poison BEFORE INSERT ON trail WHEN NEW.note = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END";
+    let poison = "CREATE TRIGGER poison BEFORE INSERT ON trail WHEN NEW.note = 'poison' \
+                  BEGIN SELECT RAISE(ABORT, 'poison'); END";
     other.execute_batch(poison).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     fixture.trail.keep(&event(1, |_| {})).await;
-    // The writer has taken the first and waits for the file.
+    // The writer has taken the first event and waits for the file.
     tokio::time::sleep(Duration::from_millis(200)).await;
     for second in 2..100 {
         fixture
@@ -336,11 +340,12 @@ async fn what_has_queued_up_is_written_in_one_transaction() {
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(times(&fixture.trail.found(&Search::default()).await), [1]);
     fixture.trail.keep(&event(100, |_| {})).await;
-    assert_eq!(times(&fixture.trail.found(&Search::default()).await), [1, 100], "and it goes on");
+    let found = fixture.trail.found(&Search::default()).await;
+    assert_eq!(times(&found), [1, 100], "later events are written");
 }
 
 #[tokio::test]
-async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
+async fn audit_08_only_a_waiting_log_reports_a_failed_write() {
     for waits in [true, false] {
         let fixture = Fixture::on_disk(waits).await;
         fixture.trail.keep(&event(1, |_| {})).await;
@@ -354,50 +359,54 @@ async fn audit_08_only_a_trail_that_waits_says_that_the_disk_failed() {
         if waits {
             let written: i64 =
                 other.query_row("SELECT count(*) FROM trail", [], |row| row.get(0)).unwrap();
-            assert_eq!(written, 2, "it is on the disk before it is recorded");
+            assert_eq!(written, 2, "recording returns after the event is on the disk");
         }
         assert_eq!(times(&fixture.trail.found(&Search::default()).await), [1, 3]);
     }
 }
 
-/// The writer is held up until each place is taken: of strangers' events first, and of others then.
+/// The writer is blocked until all places are taken: first those of unattributed events, then those
+/// of attributed events.
 #[tokio::test]
-async fn i46_a_full_queue_refuses_loses_nothing_that_it_took_and_keeps_the_places_apart() {
+async fn i46_a_full_queue_refuses_events_and_loses_none_that_it_took() {
     let fixture = Fixture::on_disk(false).await;
     let other = fixture.other();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut taken = [0, 0];
-    // A registration: it is written, and so it is never only counted.
-    let registration = |server: &Server<MemoryStore>| {
-        let incoming = grantcore::RequestParts {
+    // A registration writes a record, so its event is never only counted.
+    let register = |server: &Server<MemoryStore>| {
+        let body = br#"{"redirect_uris":["https://app.example/cb"],
+            "token_endpoint_auth_method":"none"}"#;
+        let request = grantcore::RequestParts {
             method: "POST",
             content_type: Some(b"application/json"),
-            body: br#"{"redirect_uris":["https://app.example/cb"],"token_endpoint_auth_method":"none"}"#,
+            body,
             ..grantcore::RequestParts::default()
         };
-        drop(server.register(&incoming).unwrap());
+        drop(server.register(&request).unwrap());
     };
-    let strangers = || made(1, registration, |_| {});
-    let flows = || event(1, |_| {});
-    let makers: [&dyn Fn() -> Event; 2] = [&strangers, &flows];
+    let registrations = || made(1, register, |_| {});
+    let attributed = || event(1, |_| {});
+    let makers: [&dyn Fn() -> Event; 2] = [&registrations, &attributed];
     for (make, taken) in makers.into_iter().zip(&mut taken) {
         while fixture.trail.record(&make(), Place::default()).await.is_ok() {
             *taken += 1;
-            assert!(*taken < 10_000, "the queue has no end");
+            assert!(*taken < 10_000, "the queue is not bounded");
         }
         assert!(fixture.trail.reserve(&make()).await.is_err());
         if *taken < 4096 {
-            assert!(fixture.trail.reserve(&flows()).await.is_ok(), "others have places still");
+            let reserved = fixture.trail.reserve(&attributed()).await;
+            assert!(reserved.is_ok(), "attributed events still have places");
         }
     }
     assert!((1024..4096).contains(&taken[0]) && taken[1] >= 4096, "{taken:?}");
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken[0] + taken[1]);
-    fixture.trail.keep(&flows()).await;
+    fixture.trail.keep(&attributed()).await;
     assert_eq!(fixture.trail.found(&Search::default()).await.len(), taken[0] + taken[1] + 1);
 }
 
-/// A place that is reserved is one, whatever comes meanwhile.
+/// A reserved place can be used even if the queue fills up in between.
 #[tokio::test]
 async fn audit_08_a_reserved_place_is_kept() {
     let fixture = Fixture::on_disk(false).await;
@@ -414,7 +423,7 @@ async fn audit_08_a_reserved_place_is_kept() {
 }
 
 #[tokio::test]
-async fn i45_a_step_that_arrives_twice_is_kept_once() {
+async fn i45_an_event_that_arrives_twice_is_stored_once() {
     let databases = Databases::start().await;
     for (name, trail) in trails(&databases).await {
         let flow = GrantId::from_bytes([3; 16]);
@@ -429,24 +438,27 @@ async fn i45_a_step_that_arrives_twice_is_kept_once() {
     }
 }
 
-/// A flood of one reason: what is kept is bounded, all of it is counted, and nothing of a flow or of
-/// another reason is lost.
+/// A flood of one reason adds a bounded number of rows. All of its events are counted, and no event
+/// of a flow or of another reason is lost.
 #[tokio::test]
-async fn i46_strangers_add_a_bounded_number_of_rows_and_displace_nothing() {
+async fn i46_unattributed_events_add_a_bounded_number_of_rows_and_displace_nothing() {
     let databases = Databases::start().await;
     let minute = this_minute();
     for (name, trail) in trails(&databases).await {
-        let mut flood = stranger(minute);
-        let (error, description, challenge) = ("invalid_request", None, None);
-        flood.sent =
-            Some(Box::new(SentError { status: 413, error: Some(error), description, challenge }));
+        let mut flood = unattributed(minute);
+        flood.sent = Some(Box::new(SentError {
+            status: 413,
+            error: Some("invalid_request"),
+            description: None,
+            challenge: None,
+        }));
         for number in 0..20_000 {
             trail.keep(&flood).await;
             if number % 4000 == 0 {
                 trail.keep(&event(minute, |_| {})).await;
             }
         }
-        let mut other = stranger(minute);
+        let mut other = unattributed(minute);
         other.reason = Some(Reason::ClientUnknown);
         trail.keep(&other).await;
         let found = trail.found(&Search::default()).await;
@@ -456,28 +468,28 @@ async fn i46_strangers_add_a_bounded_number_of_rows_and_displace_nothing() {
             entry.reason.as_deref() == Some("client_unknown")
                 && entry.correlation == other.correlation.to_string()
         });
-        assert_eq!(unknown.count(), 1, "{name}: one reason hides no other");
+        assert_eq!(unknown.count(), 1, "{name}: a flood of one reason does not hide another");
         let counts: Vec<_> = found.iter().filter(|entry| entry.count > 0).collect();
         let kept = 20;
         assert_eq!((counts.len(), counts[0].count), (1, 20_000 - kept), "{name}");
         assert_eq!((counts[0].at, counts[0].status), (minute, Some(413)), "{name}");
-        assert!(found.len() < strangers::ROWS_A_MINUTE, "{name}");
-        trail.keep(&stranger(minute + 60)).await;
+        assert!(found.len() < unattributed::ROWS_A_MINUTE, "{name}");
+        trail.keep(&unattributed(minute + 60)).await;
         let next = trail.found(&Search::default()).await;
-        assert_eq!(next.len(), found.len() + 1, "{name}: a new minute is kept whole again");
+        assert_eq!(next.len(), found.len() + 1, "{name}: the next minute stores events again");
     }
 }
 
 #[tokio::test]
-async fn i46_where_there_are_too_many_events_those_of_strangers_go_first() {
+async fn i46_beyond_the_limit_unattributed_events_are_dropped_first() {
     let databases = Databases::start().await;
-    // Redis cuts its streams by itself.
+    // Redis trims its streams by itself.
     for (name, trail) in
         trails(&databases).await.into_iter().filter(|(name, _)| !name.starts_with("redis"))
     {
         let now = Timestamp::from_unix_seconds(MINUTE + 10);
         for second in MINUTE..MINUTE + 10 {
-            trail.keep(&stranger(second)).await;
+            trail.keep(&unattributed(second)).await;
             trail.keep(&event(second, |_| {})).await;
         }
         let day = Duration::from_secs(86_400);
@@ -498,7 +510,7 @@ async fn i46_where_there_are_too_many_events_those_of_strangers_go_first() {
 }
 
 #[tokio::test]
-async fn what_is_queued_is_written_when_the_trail_is_dropped() {
+async fn queued_events_are_written_when_the_log_is_dropped() {
     let Fixture { trail, directory } = Fixture::on_disk(false).await;
     for second in 0..1000 {
         trail.record(&event(second, |_| {}), Place::default()).await.unwrap();

@@ -1,4 +1,5 @@
-//! F04: a call is billed once it is accepted. Whatever is refused for its form draws nothing.
+//! Cases F04: a call is billed once it is accepted. A call that is refused for its form draws
+//! nothing.
 
 use grantcore_server::Running;
 use reqwest::{Method, Response};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::cases::{start, token};
 use crate::support::plain_client;
 
-/// What a call differs in from a good one.
+/// The parts of a call that the cases vary.
 #[derive(Clone)]
 struct Call {
     path: &'static str,
@@ -57,10 +58,14 @@ impl Call {
     }
 }
 
-/// A balance that always warns says after each call what is left.
+fn rpc(method: &str, params: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+}
+
+/// With these flags every response has the rest of the balance.
 const FLAGS: [&str; 4] = ["--opening-balance", "1000", "--low-balance", "2000"];
 
-/// What is left after a call that draws one.
+/// Makes a call that draws one unit, and returns the rest of the balance.
 async fn draw_one(server: &Running, api_token: &str) -> u64 {
     let answer = Call::api().send(server, api_token).await;
     assert_eq!(answer.status(), 200);
@@ -68,12 +73,11 @@ async fn draw_one(server: &Running, api_token: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn f04_what_is_refused_for_its_form_draws_nothing() {
+async fn f04_a_call_that_is_refused_for_its_form_draws_nothing() {
     let server = start(&FLAGS).await;
     let mcp_token = token(&server, "mcp").await;
     let api_token = token(&server, "api").await;
     let good = || Call::tool("whoami");
-    let rpc = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let call = |name: &str| json!({"name": name, "arguments": {}});
     let mut notification = good().body;
     notification.as_object_mut().unwrap().remove("id");
@@ -90,9 +94,9 @@ async fn f04_what_is_refused_for_its_form_draws_nothing() {
         (405, Call { method: Method::DELETE, ..good() }),
         (405, Call { method: Method::GET, ..good() }),
         (405, Call { method: Method::PATCH, ..good() }),
-        (200, Call { body: rpc("tools/call", call("none")), ..good() }),
-        (200, Call { body: rpc("tools/call", json!({"name": "note_add"})), ..good() }),
-        (200, Call { body: rpc("tools/list", json!({})), ..good() }),
+        (200, Call { body: rpc("tools/call", &call("none")), ..good() }),
+        (200, Call { body: rpc("tools/call", &json!({"name": "note_add"})), ..good() }),
+        (200, Call { body: rpc("tools/list", &json!({})), ..good() }),
         (202, Call { body: notification, ..good() }),
     ];
     let api = [
@@ -104,29 +108,29 @@ async fn f04_what_is_refused_for_its_form_draws_nothing() {
     let calls = mcp.iter().map(|call| (call, &mcp_token));
     for ((status, call), token) in calls.chain(api.iter().map(|call| (call, &api_token))) {
         let answer = call.send(&server, token).await;
-        let told = format!("{} {} {}", call.method, call.path, call.body);
+        let sent = format!("{} {} {}", call.method, call.path, call.body);
         let got = answer.status().as_u16();
-        assert_eq!(got, *status, "{told}: {}", answer.text().await.unwrap());
+        assert_eq!(got, *status, "{sent}: {}", answer.text().await.unwrap());
         let then = draw_one(&server, &api_token).await;
-        assert_eq!(left - then, 1, "{status} {told}: nothing but the call that asks");
+        assert_eq!(left - then, 1, "{status} {sent}: only the call that reads the balance draws");
         left = then;
     }
     for (cost, body) in [
-        (1, rpc("tools/call", call("whoami"))),
-        (1, rpc("tools/call", call("note_list"))),
-        (1, rpc("tools/call", json!({"name": "note_add", "arguments": {"text": ""}}))),
+        (1, rpc("tools/call", &call("whoami"))),
+        (1, rpc("tools/call", &call("note_list"))),
+        (1, rpc("tools/call", &json!({"name": "note_add", "arguments": {"text": ""}}))),
     ] {
-        let told = body.to_string();
+        let sent = body.to_string();
         assert_eq!(Call { body, ..good() }.send(&server, &mcp_token).await.status(), 200);
         let then = draw_one(&server, &api_token).await;
-        assert_eq!(left - then, 1 + cost, "{told}: a tool that ran is paid");
+        assert_eq!(left - then, 1 + cost, "{sent}: a tool that ran is paid");
         left = then;
     }
     server.stop().await.unwrap();
 }
 
-/// Several at once, for a balance of one: one is served, and the others are refused before
-/// anything is done for them.
+/// Parallel calls with a balance of one: one is served, and the others are refused before the tool
+/// runs.
 #[tokio::test]
 async fn f04_of_concurrent_calls_for_the_last_unit_one_is_served() {
     let server = start(&["--opening-balance", "1"]).await;

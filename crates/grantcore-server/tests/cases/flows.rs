@@ -1,4 +1,4 @@
-//! F06, F20, F21: what the table cannot say, for it takes several requests or a flag's own meaning.
+//! Cases F06, F20 and F21 that need several requests.
 
 use grantcore_server::Running;
 use reqwest::Url;
@@ -8,10 +8,10 @@ use crate::support::accounts::file;
 use crate::support::cases::{log_in, start};
 use crate::support::{CHALLENGE, plain_client};
 
-/// Where the client of these cases listens.
+/// The redirect URI of the client.
 pub(crate) const CHAT: &str = "https://chat.example.test/connector/oauth/abc";
 
-/// Registers a public client; returns its id.
+/// Registers a public client, and returns its client id.
 pub(crate) async fn register(server: &Running, redirect_uri: &str) -> String {
     let metadata = json!({
         "client_name": "Chat", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"
@@ -22,7 +22,7 @@ pub(crate) async fn register(server: &Running, redirect_uri: &str) -> String {
     client["client_id"].as_str().unwrap().to_owned()
 }
 
-/// An authorization request of this client, with these parameters beside the usual.
+/// Returns an authorization request of this client with additional parameters.
 pub(crate) fn ask(server: &Running, client_id: &str, more: &[(&str, &str)]) -> Url {
     let parameters = [
         ("response_type", "code"),
@@ -36,9 +36,9 @@ pub(crate) fn ask(server: &Running, client_id: &str, more: &[(&str, &str)]) -> U
     Url::parse_with_params(&format!("{}/oauth/authorize", server.issuer()), all).unwrap()
 }
 
-/// By redirect or in place of Allow, as other errors.
+/// The error comes by redirect or on the error page, as other errors do.
 #[tokio::test]
-async fn f06_without_a_prompt_there_is_an_error_and_no_page() {
+async fn f06_prompt_none_yields_an_error_and_no_consent_page() {
     let server = start(&[]).await;
     let client_id = register(&server, CHAT).await;
     let alice = log_in(&server, "alice").await;
@@ -61,7 +61,7 @@ async fn f06_without_a_prompt_there_is_an_error_and_no_page() {
     server.stop().await.unwrap();
 }
 
-/// Registers as somebody behind a proxy; the status.
+/// Registers as a user behind a proxy, and returns the status.
 async fn register_from(server: &Running, forwarded: (&str, &str)) -> u16 {
     let metadata = json!({
         "client_name": "n", "redirect_uris": ["https://app.example.test/cb"],
@@ -73,7 +73,7 @@ async fn register_from(server: &Running, forwarded: (&str, &str)) -> u16 {
 }
 
 #[tokio::test]
-async fn f20_users_behind_a_trusted_proxy_share_no_bucket() {
+async fn f20_users_behind_a_trusted_proxy_do_not_share_a_limit() {
     let rate = ["--registration-rate", "8"];
     let trusting = start(&[&rate[..], &["--trusted-proxies", "127.0.0.1"]].concat()).await;
     for n in 1..12 {
@@ -82,7 +82,7 @@ async fn f20_users_behind_a_trusted_proxy_share_no_bucket() {
         let source = format!("for=198.51.100.{n};proto=https");
         assert_eq!(register_from(&trusting, ("forwarded", &source)).await, 201, "{n}");
     }
-    // What a client puts in front of the address that the proxy saw counts for nothing.
+    // An address that a client adds in front of the proxy's is ignored.
     let forged = |n: usize| format!("192.0.2.{n}, 203.0.113.99");
     let mut statuses = Vec::new();
     for n in 0..9 {
@@ -97,7 +97,8 @@ async fn f20_users_behind_a_trusted_proxy_share_no_bucket() {
         let source = format!("203.0.113.{n}");
         statuses.push(register_from(&alone, ("x-forwarded-for", &source)).await);
     }
-    assert_eq!(statuses, [201, 201, 201, 201, 201, 201, 201, 201, 429], "anybody can say so");
+    let expected = [201, 201, 201, 201, 201, 201, 201, 201, 429];
+    assert_eq!(statuses, expected, "the header of an untrusted caller is ignored");
     alone.stop().await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! F05, F06, F07: a request that leads through the login page comes back as it was.
+//! Cases F05, F06 and F07: a request that leads through the login page comes back unchanged.
 
 use reqwest::{Client, Response, Url};
 
@@ -13,19 +13,19 @@ fn location(response: &Response) -> Url {
     response.url().join(location.to_str().unwrap()).unwrap()
 }
 
-/// The link of a page that leads to the application.
+/// Returns the link of a page that leads to the application.
 fn link(page: &str) -> Url {
     let at = page.find(&format!("href=\"{CHAT}")).unwrap_or_else(|| panic!("no link in {page}"));
     let href = page[at..].split('"').nth(1).unwrap();
     href.replace("&#38;", "&").replace("&amp;", "&").parse().unwrap()
 }
 
-/// Signs in at the login page that an answer leads to; returns the page that it leads back to.
+/// Signs in at the login page of a redirect, and returns the page after the sign-in.
 async fn sign_in(http: &Client, answer: &Response, user: &str) -> String {
     let login = location(answer);
     assert!(login.path().ends_with("/login"), "{login}");
     let page = http.get(login.clone()).send().await.unwrap();
-    assert_eq!(page.status(), 200, "the login page, whoever is signed in");
+    assert_eq!(page.status(), 200, "the login page is shown even with a session");
     let login_form = form(&page.text().await.unwrap());
     let mut fields = login_form.fields;
     fields.extend([("username".into(), user.into()), ("password".into(), user.into())]);
@@ -36,7 +36,7 @@ async fn sign_in(http: &Client, answer: &Response, user: &str) -> String {
     back.text().await.unwrap()
 }
 
-/// Default nginx reads 4 KiB of headers, and answers 502 if there are more.
+/// nginx reads 4 KiB of headers by default, and answers 502 if there are more.
 #[tokio::test]
 async fn f05_a_long_state_leads_to_the_login_page_and_is_kept() {
     let server = start(&[]).await;
@@ -60,7 +60,7 @@ async fn f05_a_long_state_leads_to_the_login_page_and_is_kept() {
         let allowed = http.post(consent).form(&fields).send().await.unwrap();
         let back = match allowed.headers().get("location") {
             Some(_) => location(&allowed),
-            // An address too long for a header is on a page.
+            // An address that is too long for a header is on a page.
             None => link(&allowed.text().await.unwrap()),
         };
         assert!(back.as_str().starts_with(CHAT), "{back}");
@@ -97,7 +97,7 @@ async fn f06_the_consent_page_leads_to_another_account() {
     let url = ask(&server, &client_id, &[("state", "s")]);
     let page = http.get(url.clone()).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("another account"), "{page}");
-    let at = page.find("id=\"switch\"").unwrap_or_else(|| panic!("no way in {page}"));
+    let at = page.find("id=\"switch\"").unwrap_or_else(|| panic!("no switch form in {page}"));
     let switch = form(&page[page[..at].rfind("<form").unwrap()..]);
     let answer =
         http.post(url.join(&switch.action).unwrap()).form(&switch.fields).send().await.unwrap();
@@ -149,7 +149,7 @@ async fn f06_the_forms_that_ask_for_an_account_outlive_a_replaced_cookie() {
 /// The server restarted, or another replica got the form, or the session ran out: the same page
 /// comes again once the user has signed in.
 #[tokio::test]
-async fn f07_a_session_that_is_gone_at_consent_leads_through_login_to_the_same_page() {
+async fn f07_a_consent_without_a_session_leads_through_login_to_the_same_page() {
     let server = start(&[]).await;
     let client_id = register(&server, CHAT).await;
     let url = ask(

@@ -1,4 +1,4 @@
-//! Whom the server answers as what: hosts, sources behind proxies, and addresses that are none.
+//! Tests of allowed hosts, of sources behind proxies, and of unknown addresses.
 
 use grantcore_server::Running;
 use reqwest::Method;
@@ -34,10 +34,10 @@ async fn f20_behind_a_trusted_proxy_each_source_has_its_own_limit() {
         assert_eq!(register(&server, &neighbour).await, 201, "{neighbour}");
     }
     assert_eq!(register(&server, "203.0.113.0").await, 429, "the ninth of one source");
-    assert_eq!(register(&server, "2001:db8::ffff").await, 429, "of one /64");
+    assert_eq!(register(&server, "2001:db8::ffff").await, 429, "the ninth of one /64");
     server.stop().await.unwrap();
 
-    // Nobody is believed who is not named.
+    // The header of a proxy that is not named is ignored.
     let server = start(&limit).await;
     for user in 0..8 {
         assert_eq!(register(&server, &format!("203.0.113.{user}")).await, 201);
@@ -47,7 +47,7 @@ async fn f20_behind_a_trusted_proxy_each_source_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn f08_an_unknown_host_is_named_wherever_it_asks() {
+async fn f08_an_unknown_host_is_refused_and_named_at_every_path() {
     const PATHS: [&str; 6] = [
         "/mcp",
         "/oauth/token",
@@ -97,7 +97,7 @@ async fn f08_a_client_in_a_browser_can_read_which_host_is_refused() {
         let headers = header(&allowed, "access-control-allow-headers");
         assert!(headers.contains("authorization"), "{path}: {headers}");
     }
-    // A page for a person is no answer for other origins, and a preflight opens no page.
+    // A page for a browser has no cross-origin access, and a preflight opens no page.
     let url = format!("{}/login", server.issuer());
     let person = plain_client(false).get(&url).header("accept", "text/html");
     let page = person.header("host", "grantcore_backend").send().await.unwrap();
@@ -116,7 +116,7 @@ async fn f08_a_client_in_a_browser_can_read_which_host_is_refused() {
 }
 
 #[tokio::test]
-async fn f19_a_slash_too_many_is_the_same_resource() {
+async fn f19_a_path_with_an_additional_slash_is_the_same_resource() {
     let server = start(&[]).await;
     let issuer = server.issuer();
     for (path, resource) in [
@@ -145,7 +145,7 @@ async fn f19_a_slash_too_many_is_the_same_resource() {
 }
 
 #[tokio::test]
-async fn f19_a_guess_is_answered_with_where_to_look() {
+async fn f19_an_unknown_address_is_answered_with_the_metadata_addresses() {
     let server = start(&[]).await;
     let issuer = server.issuer();
     let metadata = format!("{issuer}/.well-known/oauth-authorization-server");
@@ -179,7 +179,7 @@ async fn f19_a_guess_is_answered_with_where_to_look() {
             let expected = format!("{issuer}/.well-known/oauth-protected-resource/mcp");
             assert_eq!(body["resource_metadata"], expected);
         }
-        // A page of another origin may ask, too.
+        // A page of another origin may send the request too.
         let preflight = plain_client(false)
             .request(Method::OPTIONS, &url)
             .header("origin", "https://inspector.example")
@@ -198,27 +198,27 @@ async fn f19_a_guess_is_answered_with_where_to_look() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_at_the_start_is_named_with_its_flag() {
+async fn an_error_at_the_start_names_the_value_and_its_flag() {
     let refusal = async |arguments: &[&str]| {
         let started = Running::start(["grantcore-server"].iter().chain(arguments)).await;
-        started.expect_err("it cannot start").to_string()
+        started.expect_err("the start fails").to_string()
     };
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let told = refusal(&["--database", "memory:", "--listen", &taken]).await;
+    let error = refusal(&["--database", "memory:", "--listen", &taken]).await;
     assert!(
-        told.contains(&taken) && told.contains("in use") && told.contains("--listen"),
-        "{told}"
+        error.contains(&taken) && error.contains("in use") && error.contains("--listen"),
+        "{error}"
     );
-    let told = refusal(&["--database", "memory:", "--listen", "192.0.2.1:80"]).await;
-    assert!(told.contains("192.0.2.1:80") && told.contains("--listen"), "{told}");
+    let error = refusal(&["--database", "memory:", "--listen", "192.0.2.1:80"]).await;
+    assert!(error.contains("192.0.2.1:80") && error.contains("--listen"), "{error}");
     for (database, name) in [
         ("sqlite:/no/such/directory/a.sqlite", "sqlite:/no/such/directory/a.sqlite"),
         ("postgres://u:hunter2@127.0.0.1:1/name", "postgres://127.0.0.1:1/name"),
         ("redis://u:hunter2@127.0.0.1:1", "redis://127.0.0.1:1"),
     ] {
-        let told = refusal(&["--listen", "127.0.0.1:0", "--database", database]).await;
-        assert!(told.contains(name) && told.contains("--database"), "{told}");
-        assert!(!told.contains("hunter2"), "{told}");
+        let error = refusal(&["--listen", "127.0.0.1:0", "--database", database]).await;
+        assert!(error.contains(name) && error.contains("--database"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that wait for nothing: a stranger's cost nobody else a place, and all of them end.
+//! Tests of idle connections: they do not take the places of other clients, and all of them end.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::start;
 use super::support::install_crypto_provider;
 
 const HEAD: &[u8] = b"GET /.well-known/oauth-authorization-server HTTP/1.1\r\nHost: localhost\r\n";
-/// Far above what is waited for in any test, however slow the machine is.
+/// The limit of every wait, far above what a slow machine needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An address of this machine: all of 127.0.0.0/8 are.
+/// Returns a loopback address. All of 127.0.0.0/8 belongs to this machine.
 fn loopback(last: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 0, last).into()
 }
@@ -25,7 +25,7 @@ async fn connect(server: &Running, from: IpAddr) -> TcpStream {
     socket.connect(server.address()).await.unwrap()
 }
 
-/// Opens a connection and leaves it with half a head.
+/// Opens a connection and sends half a request head.
 async fn half_a_head(server: &Running, from: IpAddr) -> TcpStream {
     let stream = connect(server, from).await;
     let _ = stream.writable().await;
@@ -33,22 +33,22 @@ async fn half_a_head(server: &Running, from: IpAddr) -> TcpStream {
     stream
 }
 
-/// All that the server sends until it closes the connection.
+/// Reads until the server closes the connection.
 async fn until_closed(mut stream: TcpStream) -> String {
     let mut received = Vec::new();
     let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received)).await;
-    // It may be reset: then there were bytes that the server had not read.
-    let _ = closed.expect("the server closes it");
+    // A reset is possible if the server had not read all bytes.
+    let _ = closed.expect("the server closes the connection");
     String::from_utf8_lossy(&received).into_owned()
 }
 
-/// Asks for a document over a connection of its own.
+/// Requests a document over a new connection, and returns the status.
 async fn status(server: &Running, from: IpAddr) -> u16 {
     install_crypto_provider();
     let http = reqwest::Client::builder().local_address(from).build().unwrap();
     let url = format!("http://{}/.well-known/oauth-authorization-server", server.address());
     let answer = tokio::time::timeout(PATIENCE, http.get(url).send()).await;
-    answer.expect("it is answered").unwrap().status().as_u16()
+    answer.expect("the request is answered").unwrap().status().as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,9 +79,9 @@ async fn a8_a_connection_that_sends_half_a_request_is_closed() {
     server.stop().await.unwrap();
 }
 
-/// The time-outs are far away: the places are what is limited.
+/// The time-outs are long, so only the number of connections is limited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a8_idle_connections_of_one_address_shut_nobody_out() {
+async fn a8_idle_connections_of_one_address_do_not_block_others() {
     let server = start(&["--header-timeout", "1h", "--max-connections-per-source", "16"]).await;
     let mut idle = Vec::new();
     for _ in 0..250 {
@@ -89,7 +89,7 @@ async fn a8_idle_connections_of_one_address_shut_nobody_out() {
     }
     assert_eq!(status(&server, loopback(3)).await, 200, "another address");
     assert_eq!(status(&server, loopback(2)).await, 200, "the same address, which others may share");
-    // The oldest were closed for the later ones, and for the request.
+    // The oldest connections were closed for newer ones and for the request.
     for stream in idle.drain(..250 - 16) {
         until_closed(stream).await;
     }
@@ -97,7 +97,7 @@ async fn a8_idle_connections_of_one_address_shut_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a8_idle_connections_of_many_addresses_shut_nobody_out() {
+async fn a8_idle_connections_of_many_addresses_do_not_block_others() {
     let limits = ["--max-connections", "64", "--max-connections-per-source", "16"];
     let server = start(&[&["--header-timeout", "1h"], &limits[..]].concat()).await;
     let mut idle = Vec::new();
@@ -113,9 +113,9 @@ async fn a8_idle_connections_of_many_addresses_shut_nobody_out() {
     server.stop().await.unwrap();
 }
 
-/// A proxy's connections are those of all its users.
+/// The connections of a proxy belong to all its users.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a8_a_trusted_proxy_has_as_many_connections_as_there_are() {
+async fn a8_the_limit_per_source_does_not_apply_to_a_trusted_proxy() {
     let server = start(&[
         "--header-timeout",
         "1h",
@@ -127,7 +127,7 @@ async fn a8_a_trusted_proxy_has_as_many_connections_as_there_are() {
     .await;
     let mut proxied = half_a_head(&server, loopback(1)).await;
     let stranger = half_a_head(&server, loopback(2)).await;
-    let _later = [half_a_head(&server, loopback(1)).await, half_a_head(&server, loopback(2)).await];
+    let _newer = [half_a_head(&server, loopback(1)).await, half_a_head(&server, loopback(2)).await];
     until_closed(stranger).await;
     proxied.write_all(b"\r\n").await.unwrap();
     let mut status = [0; 12];
@@ -136,7 +136,7 @@ async fn a8_a_trusted_proxy_has_as_many_connections_as_there_are() {
     server.stop().await.unwrap();
 }
 
-/// Who waits is not waited for.
+/// A stop does not wait for idle connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a8_a_stop_ends_connections_without_a_request() {
     let server = start(&["--header-timeout", "1h", "--idle-timeout", "1h"]).await;
@@ -166,9 +166,9 @@ async fn head_of_an_upload(server: &Running, from: IpAddr, length: &str) -> TcpS
     stream
 }
 
-/// Neither all places nor all of one address can be held by them.
+/// Uploads without a body cannot hold all places, nor all places of one address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a8_bodies_that_never_come_shut_nobody_out() {
+async fn a8_bodies_that_never_come_do_not_block_others() {
     let limits = ["--max-connections", "64", "--max-connections-per-source", "16"];
     let server = start(&[&["--request-timeout", "1h"], &limits[..]].concat()).await;
     let mut held = Vec::new();
@@ -177,7 +177,7 @@ async fn a8_bodies_that_never_come_shut_nobody_out() {
         held.push(head_of_an_upload(&server, loopback(10 + number % 4), length).await);
     }
     assert_eq!(status(&server, loopback(3)).await, 200, "another address");
-    assert_eq!(status(&server, loopback(11)).await, 200, "one that has as many as it may");
+    assert_eq!(status(&server, loopback(11)).await, 200, "an address at its limit");
     for first in held.drain(..2) {
         assert_eq!(until_closed(first).await, "");
     }
@@ -185,7 +185,7 @@ async fn a8_bodies_that_never_come_shut_nobody_out() {
     server.stop().await.unwrap();
 }
 
-/// The time that a head may take is not that of a body.
+/// The time-out of the head does not apply to the body.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a8_a_slow_upload_is_answered() {
     let server = start(&["--header-timeout", "1s"]).await;
@@ -202,21 +202,21 @@ async fn a8_a_slow_upload_is_answered() {
     server.stop().await.unwrap();
 }
 
-/// Requests come one after the other, until the server has no room for what nobody reads.
+/// The client sends requests until the buffers for its unread responses are full.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a8_answers_that_nobody_reads_shut_nobody_out() {
+async fn a8_unread_responses_do_not_block_others() {
     let server = start(&["--header-timeout", "1h", "--max-connections", "2"]).await;
     let requests = "GET /troubleshooting HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
     let mut unread = Vec::new();
     for last in [10, 11] {
         let stream = connect(&server, loopback(last)).await;
-        let stalls = async {
+        let fill = async {
             let quiet = Duration::from_secs(1);
             while tokio::time::timeout(quiet, stream.writable()).await.is_ok() {
                 let _ = stream.try_write(requests.as_bytes());
             }
         };
-        tokio::time::timeout(PATIENCE, stalls).await.expect("the server reads no more");
+        tokio::time::timeout(PATIENCE, fill).await.expect("the server stops reading");
         unread.push(stream);
     }
     assert_eq!(status(&server, loopback(3)).await, 200);

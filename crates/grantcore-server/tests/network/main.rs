@@ -1,4 +1,4 @@
-//! The server on the network: under a path, behind proxies, among strangers' connections.
+//! Tests of the server on the network: under a path, behind proxies, and with hostile connections.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,7 +24,7 @@ async fn start(more: &[&str]) -> Running {
     Running::start(arguments.iter().chain(more).copied()).await.unwrap()
 }
 
-/// A port of this machine that nothing listened on a moment ago.
+/// Returns a port of this machine that was free a moment ago.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -33,10 +33,12 @@ fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
 }
 
-/// Says hello to an MCP endpoint.
+/// Initializes an MCP endpoint.
 async fn call(resource: &str, token: &str) -> Response {
     let params = json!({
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
     });
     let call = support::plain_client(false)
         .post(resource)

@@ -1,4 +1,4 @@
-//! An issuer with a path: everything is under it, and nothing leads out of it.
+//! Tests of an issuer with a path: all routes are under it, and no link leads out of it.
 
 use grantcore_server::Running;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::support::{Browser, CALLBACK, VERIFIER, authorization_url, form, param, plain_client};
 use super::{call, free_port, header};
 
-/// A server whose issuer is `http://127.0.0.1:PORT/auth`.
+/// Starts a server whose issuer is `http://127.0.0.1:PORT/auth`.
 async fn start(more: &[&str]) -> Running {
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
@@ -16,7 +16,7 @@ async fn start(more: &[&str]) -> Running {
     Running::start(arguments.chain(more.iter().copied())).await.unwrap()
 }
 
-/// The origin of the server's issuer.
+/// Returns the origin of the issuer.
 fn origin(server: &Running) -> &str {
     server.issuer().strip_suffix("/auth").unwrap()
 }
@@ -80,7 +80,7 @@ async fn f21_the_whole_flow_runs_under_the_path() {
         "grantcore-server"
     );
 
-    // Out of the connected apps, by their own links and forms.
+    // Ends the connection by the links and forms of the pages.
     let list = browser.http.get(format!("{issuer}/settings/connected-apps")).send().await.unwrap();
     let list = list.text().await.unwrap();
     let confirm = list.split("href=\"").find(|link| link.contains("/revoke\"")).unwrap();
@@ -100,7 +100,7 @@ async fn f21_the_whole_flow_runs_under_the_path() {
 }
 
 #[tokio::test]
-async fn f21_every_document_is_where_clients_look_for_it_and_names_the_path() {
+async fn f21_every_document_is_at_its_well_known_address_and_names_the_path() {
     let server = start(&[]).await;
     let issuer = server.issuer();
     for path in [
@@ -132,7 +132,7 @@ async fn f21_links_forms_redirects_and_cookies_stay_under_the_path() {
     let admin = Browser::new("admin");
     let start = format!("{}/admin", server.issuer());
     let page = admin.consent_page(&start).await;
-    assert!(page.contains("Find a case"), "signed in, and led back: {page}");
+    assert!(page.contains("Find a case"), "the login leads back: {page}");
 
     let mut open = vec!["/auth".to_owned(), "/auth/".to_owned()];
     let mut seen = 0;
@@ -153,7 +153,7 @@ async fn f21_links_forms_redirects_and_cookies_stay_under_the_path() {
         );
         for target in own {
             assert!(target == "/auth" || target.starts_with("/auth/"), "{path} leads to {target}");
-            // What is done by a form alone is no page.
+            // These addresses accept a form only.
             let is_page = !["/auth/admin/act", "/auth/logout"].contains(&&*target);
             if is_page && !open.contains(&target) {
                 open.push(target);
@@ -165,12 +165,12 @@ async fn f21_links_forms_redirects_and_cookies_stay_under_the_path() {
     for path in ["/", "/login", "/oauth/authorize", "/oauth/token", "/mcp", "/assets/style.css"] {
         let response =
             plain_client(false).get(format!("{}{path}", origin(&server))).send().await.unwrap();
-        assert_eq!(response.status(), 404, "{path} is not ours");
+        assert_eq!(response.status(), 404, "{path} is outside of the issuer's path");
     }
     server.stop().await.unwrap();
 }
 
-/// Every way of leading a browser off the server, and out of its path.
+/// Tries addresses outside of the server and outside of its path.
 #[tokio::test]
 async fn f21_a_login_leads_to_own_pages_only() {
     let server = start(&[]).await;

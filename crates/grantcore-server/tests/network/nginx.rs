@@ -1,6 +1,6 @@
-//! Debian's nginx in front of the server, with TLS and its default settings, as operators have it.
+//! Tests of the server behind Debian's nginx, with TLS and default settings.
 //!
-//! Where nginx is not installed these tests are skipped with a message, unless
+//! If nginx is not installed, these tests are skipped with a message, unless
 //! `GRANTCORE_REQUIRE_NGINX=1`.
 
 use std::io::Write as _;
@@ -31,7 +31,7 @@ struct Proxied {
     directory: TempDir,
 }
 
-/// The process, which never outlives its test.
+/// The process, which ends with its test.
 struct Nginx(Child);
 
 impl Drop for Nginx {
@@ -42,9 +42,9 @@ impl Drop for Nginx {
 }
 
 impl Proxied {
-    /// Starts both. `issuer` is the path of the issuer, `location` what nginx has beside
-    /// `proxy_pass`, and `upstream` the name that it calls the server by, if it has one. `None` if
-    /// nginx is not installed.
+    /// Starts both. `issuer` is the path of the issuer, `location` has settings of nginx besides
+    /// `proxy_pass`, and `upstream` is the name of a named upstream. Returns `None` if nginx is not
+    /// installed.
     async fn start(
         issuer: &str,
         location: &str,
@@ -76,7 +76,7 @@ impl Proxied {
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {kind};"))
             .join(" ");
-        // The one worker needs files of this user's directory.
+        // One process, which can read the files of this user's directory.
         let settings = format!(
             "daemon off; master_process off; pid nginx.pid; error_log error.log; events {{}}
              http {{ access_log off; {temporary} {named}
@@ -141,7 +141,7 @@ impl Proxied {
     }
 }
 
-/// Writes a certificate of the name, and gives the authority that vouches for it.
+/// Writes a certificate for the name, and returns its authority.
 fn certify(directory: &TempDir) -> Certificate {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();
@@ -155,13 +155,14 @@ fn certify(directory: &TempDir) -> Certificate {
     Certificate::from_pem(own.as_bytes()).unwrap()
 }
 
-/// From the refused call to a refreshed token that works, with all that clients look up between.
+/// Runs the whole flow with discovery, from a refused call to a refreshed token.
 async fn whole_flow(proxied: &Proxied) {
     let http = proxied.http();
     let issuer = proxied.issuer();
     let resource = format!("{issuer}/mcp");
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"}}});
     let call = |token: &str| {
         let call = http.post(&resource).bearer_auth(token).json(&hello);
         call.header("accept", "application/json, text/event-stream").send()
@@ -181,7 +182,12 @@ async fn whole_flow(proxied: &Proxied) {
     assert_eq!(metadata["issuer"], issuer);
     let endpoint = |name: &str| metadata[format!("{name}_endpoint")].as_str().unwrap().to_owned();
 
-    let registration = json!({"client_name": "Test", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"]});
+    let registration = json!({
+        "client_name": "Test",
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
     let client: Value = http
         .post(endpoint("registration"))
         .json(&registration)
@@ -227,7 +233,7 @@ async fn f05_the_whole_flow_behind_nginx_with_its_default_settings() {
         whole_flow(&proxied).await;
         let page = proxied.http().get(format!("{}/login", proxied.issuer()));
         let page = page.header("accept", "text/html").send().await.unwrap();
-        assert_eq!(page.status(), 200, "opened by https: {location}");
+        assert_eq!(page.status(), 200, "the login page is opened by https: {location}");
         let cookie = header(&page, "set-cookie");
         assert!(cookie.starts_with("__Host-") && cookie.contains("; Secure"), "{cookie}");
         proxied.stop().await;
@@ -252,8 +258,8 @@ async fn f08_a_named_upstream_is_served_once_its_name_is_allowed() {
     let url = format!("{}/mcp", proxied.issuer());
     let refused = proxied.http().post(&url).json(&json!({})).send().await.unwrap();
     assert_eq!(refused.status(), 403);
-    let told = refused.text().await.unwrap();
-    assert!(told.contains("grantcore_backend") && told.contains("--allowed-hosts"), "{told}");
+    let body = refused.text().await.unwrap();
+    assert!(body.contains("grantcore_backend") && body.contains("--allowed-hosts"), "{body}");
     proxied.stop().await;
 
     let allowed = ["--allowed-hosts", "grantcore_backend"];
@@ -263,15 +269,19 @@ async fn f08_a_named_upstream_is_served_once_its_name_is_allowed() {
 }
 
 #[tokio::test]
-async fn f20_each_user_behind_nginx_has_a_limit_of_their_own() {
+async fn f20_each_user_behind_nginx_has_a_separate_limit() {
     const FORWARDED: &str = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
     let limits = ["--registration-rate", "8", "--trusted-proxies", "127.0.0.1"];
     let Some(proxied) = Proxied::start("", FORWARDED, None, &limits).await else { return };
     let http = proxied.http();
     let register = async |user: u8| {
-        let body = json!({"client_name": "n", "redirect_uris": ["https://app.example.test/cb"], "token_endpoint_auth_method": "none"});
+        let body = json!({
+            "client_name": "n",
+            "redirect_uris": ["https://app.example.test/cb"],
+            "token_endpoint_auth_method": "none",
+        });
         let request = http.post(format!("{}/oauth/register", proxied.issuer())).json(&body);
-        // The users' own addresses: in this test all of them are 127.0.0.1, one more proxy.
+        // All users connect from 127.0.0.1, which acts as one more proxy with this header.
         let request = request.header("x-forwarded-for", format!("203.0.113.{user}"));
         request.send().await.unwrap().status().as_u16()
     };
@@ -285,9 +295,10 @@ async fn f20_each_user_behind_nginx_has_a_limit_of_their_own() {
     assert_eq!(register(1).await, 201);
     proxied.stop().await;
 }
-/// The request that a client sends with a state of this length, as hosted clients do.
+
+/// Returns an authorization request with a state of this length, and the state.
 fn with_state(issuer: &str, length: usize) -> (String, String) {
-    // As text that is mostly escaped in a URL.
+    // Most of its characters are escaped in a URL.
     let state: String = "{\"k\":\"a b/\"&".chars().cycle().take(length).collect();
     let url = Url::parse_with_params(
         &format!("{issuer}/oauth/authorize"),
@@ -303,8 +314,8 @@ fn with_state(issuer: &str, length: usize) -> (String, String) {
     (url.unwrap().into(), state)
 }
 
-/// Where an answer to the consent page leads: by a redirect, or by a page where the address is too
-/// long for the 4 KiB of headers that nginx passes.
+/// Returns the target of the response to a consent form: by a redirect, or by a page if the address
+/// is too long for the 4 KiB of headers that nginx passes.
 async fn onward(answer: Response) -> Url {
     if answer.status() == 303 {
         return Url::parse(header(&answer, "location")).unwrap();

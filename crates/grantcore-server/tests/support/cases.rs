@@ -1,7 +1,6 @@
-//! Drives a file of requests against a server that it starts, and compares the answers with what
-//! the file wants.
+//! Sends the requests of a file to a server, and compares the responses with the file.
 //!
-//! A file is a series of cases, each begun by a line `### NAME`:
+//! A file is a series of cases. Each begins with a line `### NAME`:
 //!
 //! ```text
 //! ### what it is about
@@ -36,7 +35,7 @@ use tokio::net::TcpListener;
 
 use super::{Browser, CALLBACK, CHALLENGE, VERIFIER, authorization_url, param, plain_client};
 
-/// One request, and what is wanted of its answer.
+/// One request, and the conditions on its response.
 #[derive(Default)]
 struct Case<'a> {
     name: &'a str,
@@ -48,10 +47,10 @@ struct Case<'a> {
     body: &'a str,
 }
 
-/// What a case's text may name in braces.
+/// The values that the text of a case can name in braces.
 type Names = HashMap<&'static str, String>;
 
-/// Drives all cases of a file; fails with all that went wrong.
+/// Runs all cases of a file, and fails with all violated conditions.
 pub async fn drive(file: &str, text: &str) {
     let mut servers: HashMap<Vec<&str>, Running> = HashMap::new();
     let mut wrong = Vec::new();
@@ -68,7 +67,7 @@ pub async fn drive(file: &str, text: &str) {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// A server with these flags.
+/// Starts a server with these flags.
 pub async fn start(flags: &[&str]) -> Running {
     let arguments = ["grantcore-server", "--listen", "127.0.0.1:0", "--database", "memory:"];
     Running::start(arguments.iter().chain(flags).copied()).await.unwrap()
@@ -123,7 +122,7 @@ async fn try_case(server: &Running, case: &Case<'_>) -> Vec<String> {
     judge(send(server, &http, case, &names).await, &case.wanted).await
 }
 
-/// The text with the names in it replaced.
+/// Returns the text with the names in braces replaced by their values.
 fn filled(text: &str, names: &Names) -> String {
     names
         .iter()
@@ -141,7 +140,7 @@ async fn send(server: &Running, http: &Client, case: &Case<'_>, names: &Names) -
     request.body(filled(case.body, names)).send().await.unwrap()
 }
 
-/// What is wrong with an answer.
+/// Returns the conditions that a response violates.
 async fn judge(response: Response, wanted: &[&str]) -> Vec<String> {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
@@ -194,7 +193,7 @@ async fn register(server: &Running, metadata: &str, names: &mut Names) {
     }
 }
 
-/// The HTTP client of a browser in which this user is signed in.
+/// Returns an HTTP client with cookies in which this user is signed in.
 pub async fn log_in(server: &Running, user: &str) -> Client {
     let browser = plain_client(true);
     let url = format!("{}/login", server.issuer());
@@ -205,7 +204,7 @@ pub async fn log_in(server: &Running, user: &str) -> Client {
     browser
 }
 
-/// An access token of alice's for a resource, through the demonstration's public client.
+/// Returns an access token of alice for a resource, through the public demo client.
 pub async fn token(server: &Running, resource: &str) -> String {
     let url = authorization_url(server.issuer(), &format!("{}/{resource}", server.issuer()));
     let code = param(&Browser::new("alice").authorize(&url, "allow").await, "code").unwrap();
@@ -222,7 +221,7 @@ pub async fn token(server: &Running, resource: &str) -> String {
     tokens["access_token"].as_str().unwrap().to_owned()
 }
 
-/// A code of the case's client, which alice allowed.
+/// Returns a code of the client of the case, which alice allowed.
 async fn code(server: &Running, names: &Names) -> String {
     let parameters = [
         ("response_type", "code"),
@@ -237,8 +236,8 @@ async fn code(server: &Running, names: &Names) -> String {
     param(&answer, "code").unwrap()
 }
 
-/// Publishes a document on this machine for as long as the test runs; returns its URL, encoded for
-/// a query.
+/// Publishes a document on this machine while the test runs, and returns its URL, encoded for a
+/// query.
 async fn publish(document: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/client.json", listener.local_addr().unwrap());

@@ -1,5 +1,5 @@
-//! A browser as far as the flow needs one: cookies, forms read from the page, and redirects
-//! followed until they leave the server.
+//! A minimal browser: it keeps cookies, reads forms from pages, and follows redirects until they
+//! leave the server.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its own part")]
 #![allow(
     clippy::unwrap_used,
@@ -18,9 +18,9 @@ use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
-/// The redirect URI of the demo client; nothing listens there, for the browser stops at it.
+/// The redirect URI of the demo client. No program listens there, because the browser stops at it.
 pub const CALLBACK: &str = "http://127.0.0.1:51004/callback";
-/// RFC 7636, appendix B.
+/// The verifier and challenge of RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -29,7 +29,7 @@ pub struct Browser {
     user: &'static str,
 }
 
-/// A form as the page has it: where it is posted, and its hidden fields.
+/// A form of a page: its action and its hidden fields.
 pub struct Form {
     pub action: String,
     pub fields: Vec<(String, String)>,
@@ -40,19 +40,19 @@ impl Browser {
         Self::with(plain_client(true), user)
     }
 
-    /// A browser with a client of its own, which keeps cookies and follows no redirect.
+    /// Creates a browser with this client, which must keep cookies and follow no redirect.
     pub fn with(http: Client, user: &'static str) -> Self {
         Self { http, user }
     }
 
-    /// Opens an authorization URL, signs in if asked to, presses the button of this value, and
-    /// gives the URL it is sent to.
+    /// Opens an authorization URL, signs in if needed, presses the button with this value, and
+    /// returns the URL of the redirect.
     pub async fn authorize(&self, url: &str, decision: &str) -> Url {
         let page = self.consent_page(url).await;
         self.press(url, &page, decision).await
     }
 
-    /// The HTML of the consent page.
+    /// Opens an authorization URL, signs in if needed, and returns the HTML of the page.
     pub async fn consent_page(&self, url: &str) -> String {
         let response = self.http.get(url).send().await.unwrap();
         let Some(login) = location(&response) else { return response.text().await.unwrap() };
@@ -101,7 +101,7 @@ fn location(response: &Response) -> Option<Url> {
     Some(response.url().join(location).unwrap())
 }
 
-/// The first form of a page.
+/// Returns the first form of a page.
 pub fn form(page: &str) -> Form {
     let form = page
         .split("<form")
@@ -134,12 +134,12 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     )
 }
 
-/// The value of a query parameter.
+/// Returns the value of a query parameter.
 pub fn param(url: &Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
 }
 
-/// The authorization URL of the demo client.
+/// Returns the authorization URL of the demo client.
 pub fn authorization_url(issuer: &str, resource: &str) -> String {
     let url = Url::parse_with_params(
         &format!("{issuer}/oauth/authorize"),

@@ -1,5 +1,4 @@
-//! The program as a process of its own: how it is started, and that it never outlives its test.
-//! What it answers is the tests' to judge.
+//! The program as a process, which ends with its test.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 
 pub struct Program {
     pub child: Child,
-    /// As it says itself in its first line.
+    /// The issuer of the first line that the program prints.
     pub issuer: String,
 }
 
 impl Program {
-    /// Starts it and waits for its first line, which it prints when it listens. Nothing if it ended
-    /// before; `log` then says why.
+    /// Starts the program and waits for its first line, which it prints when it listens. Returns
+    /// `None` if it ended before; `log` has the error then.
     pub fn start(arguments: &[&str], directory: &Path, log: impl Into<Stdio>) -> Option<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_grantcore-server"));
         let child = command
@@ -30,14 +29,14 @@ impl Program {
         Some(program)
     }
 
-    /// Asks it to stop as a service manager does, and says whether it ended well.
+    /// Stops the program as a service manager does, and returns whether it succeeded.
     pub fn stop(mut self) -> bool {
         let asked =
             Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         asked.success() && self.child.wait().unwrap().success()
     }
 
-    /// Ends it as a crash does: it is told nothing, and nothing of it runs any more afterwards.
+    /// Kills the program without a signal that it could handle, and waits for its end.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -1,5 +1,5 @@
-//! A host that publishes a document about a client, by https under an authority of its own, and
-//! counts who asks for it.
+//! A host that publishes a client metadata document by https, under its own certificate authority,
+//! and counts the connections.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,20 +25,23 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes, at `https://localhost:PORT/oauth/client.json`, a document about a client with these redirect URIs.
+    /// Publishes the document of a client with these redirect URIs at
+    /// `https://localhost:PORT/oauth/client.json`.
     pub async fn start(redirect_uris: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let acceptor =
             TlsAcceptor::from(Arc::new(certified(&directory.path().join("authority.pem"))));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (response, connections) =
-            (Arc::new(Mutex::new(String::new())), Arc::new(AtomicUsize::new(0)));
-        let (text, count) = (Arc::clone(&response), Arc::clone(&connections));
+        let response = Arc::new(Mutex::new(String::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let text = Arc::clone(&response);
+        let count = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let (acceptor, text) = (acceptor.clone(), text.lock().unwrap().clone());
+                let acceptor = acceptor.clone();
+                let text = text.lock().unwrap().clone();
                 tokio::spawn(answer(acceptor, stream, text));
             }
         });
@@ -55,17 +58,17 @@ impl Publisher {
         publisher
     }
 
-    /// The `client_id` of the client.
+    /// Returns the `client_id` of the client.
     pub fn url(&self) -> String {
         format!("https://localhost:{}/oauth/client.json", self.address.port())
     }
 
-    /// The file of the authority.
+    /// Returns the file of the authority.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("authority.pem")
     }
 
-    /// How often somebody connected.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

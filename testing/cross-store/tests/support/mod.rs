@@ -12,7 +12,7 @@ use grantcore::{
     Timestamp, User,
 };
 
-/// RFC 7636, appendix B.
+/// The verifier and challenge of RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CALLBACK: &str = "http://127.0.0.1/callback";
@@ -20,7 +20,7 @@ pub const MCP: &str = "https://mcp.example/mcp";
 
 pub type Memory = Server<Arc<MemoryStore>, AlwaysActive>;
 
-/// The policy of a host as they are: two scopes, one resource. No family ends by its age.
+/// A usual policy: two scopes and one resource. No refresh family has an absolute end.
 pub fn policy() -> Policy {
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read the notes on your note pad and add to them")
@@ -31,9 +31,10 @@ pub fn policy() -> Policy {
     policy.build().unwrap()
 }
 
-/// A server in memory whose clock is this many seconds ahead, with one client.
+/// Returns a server in memory with one client. Its clock is `ahead` seconds ahead.
 pub fn memory(ahead: &Arc<AtomicU64>) -> Memory {
-    let (store, ahead) = (Arc::new(MemoryStore::new()), Arc::clone(ahead));
+    let store = Arc::new(MemoryStore::new());
+    let ahead = Arc::clone(ahead);
     store.put_client(client());
     let clock = move || {
         let now = grantcore::Clock::now(&SystemClock).unix_seconds();
@@ -61,7 +62,7 @@ pub fn posted(form: &str) -> RequestParts<'_> {
     RequestParts { method: "POST", content_type, body: form.as_bytes(), ..RequestParts::default() }
 }
 
-/// Returns the tokens of an answer, or `None` if it was refused.
+/// Returns the tokens of a response, or `None` if the request was refused.
 pub fn tokens<E: std::error::Error>(answer: Result<Reply, Error<E>>) -> Option<Tokens> {
     let reply = match answer {
         Ok(reply) => reply,
@@ -85,7 +86,8 @@ where
     Ready<A>: AccountSource<Ready<S>>,
 {
     let query = format!(
-        "response_type=code&client_id={}&redirect_uri={CALLBACK}&code_challenge={CHALLENGE}&code_challenge_method=S256\
+        "response_type=code&client_id={}&redirect_uri={CALLBACK}\
+         &code_challenge={CHALLENGE}&code_challenge_method=S256\
          &state=0123456789abcdef0123456789abcdef&resource={MCP}",
         client_id()
     );
@@ -115,12 +117,13 @@ pub fn redemption_of(redirect: Redirect) -> String {
     let (_, query) = location.split_once('?').unwrap();
     let code = query.split('&').find_map(|part| part.strip_prefix("code=")).unwrap();
     format!(
-        "grant_type=authorization_code&client_id={}&redirect_uri={CALLBACK}&code={code}&code_verifier={VERIFIER}",
+        "grant_type=authorization_code&client_id={}&redirect_uri={CALLBACK}&code={code}\
+         &code_verifier={VERIFIER}",
         client_id()
     )
 }
 
-/// Goes through a flow of this user to its first tokens.
+/// Runs a flow of this user to its first tokens.
 pub fn flow<S: Store, A>(server: &Server<S, A>, subject: &str) -> Tokens
 where
     Ready<A>: AccountSource<Ready<S>>,

@@ -1,4 +1,4 @@
-//! Three servers that share the keys among them.
+//! A cluster of three servers that share the keys.
 
 use std::thread::sleep;
 
@@ -9,10 +9,11 @@ use super::node::{LOOKS, Node, PAUSE};
 #[derive(Debug)]
 pub struct RedisCluster([Node; 3]);
 
-/// The slots of each.
+/// The slots of each node.
 const SLOTS: [[&str; 2]; 3] = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]];
 
-/// Every write is in a node's log before it is answered, and a node that is gone is soon missed.
+/// The settings: every write is in the log before the response, and a missing node is soon
+/// detected.
 const SETTINGS: [(&str, &str); 4] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
@@ -21,8 +22,8 @@ const SETTINGS: [(&str, &str); 4] = [
 ];
 
 impl RedisCluster {
-    /// Starts three servers, makes them a cluster and waits until each of them says that it works.
-    /// Nothing if Redis is not installed, which fails the test instead if
+    /// Starts three servers, joins them to a cluster and waits until each of them reports that the
+    /// cluster works. Returns `None` if Redis is not installed; fails then if
     /// `GRANTCORE_REQUIRE_SERVERS` is `1`.
     pub fn start() -> Option<Self> {
         let program = installed()?;
@@ -33,8 +34,8 @@ impl RedisCluster {
         }
         let [head, others @ ..] = &nodes;
         for other in others {
-            let (port, bus) =
-                (other.port().to_string(), other.bus().expect("it has a bus").to_string());
+            let port = other.port().to_string();
+            let bus = other.bus().expect("a node of a cluster has a bus").to_string();
             head.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let cluster = Self(nodes);
@@ -42,25 +43,25 @@ impl RedisCluster {
         Some(cluster)
     }
 
-    /// Where they listen, as for clients of one server.
+    /// Returns the URLs of the nodes, for clients of one server.
     pub fn urls(&self) -> Vec<String> {
         self.0.iter().map(|node| format!("redis://127.0.0.1:{}/", node.port())).collect()
     }
 
-    /// What a client of the cluster connects to.
+    /// Returns the URL for clients of the cluster.
     pub fn url(&self) -> String {
         let nodes: Vec<_> =
             self.0.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
         format!("redis-cluster://{}", nodes.join(","))
     }
 
-    /// Ends this one of the three with no time for anything (`kill -9`). Its data stays.
+    /// Kills one of the three nodes (`kill -9`). Its data stay on disk.
     pub fn kill(&mut self, node: usize) {
         self.0.get_mut(node).expect("there is such a node").kill();
     }
 
-    /// Starts this one again, at the same port and with the data it had. When all three run, waits
-    /// until the whole works.
+    /// Starts one node again on the same port and data. If all three run, waits until the cluster
+    /// works.
     pub fn restart(&mut self, node: usize) {
         self.0.get_mut(node).expect("there is such a node").restart();
         if self.0.iter().all(Node::is_running) {
@@ -68,13 +69,13 @@ impl RedisCluster {
         }
     }
 
-    /// Each node judges for itself whether the cluster works.
+    /// Waits until every node reports that the cluster works.
     fn wait(&self) {
         let works = |node: &Node| {
-            let told = node.ask(&["CLUSTER", "INFO"]);
+            let info = node.ask(&["CLUSTER", "INFO"]);
             ["cluster_state:ok\r", "cluster_slots_ok:16384\r", "cluster_known_nodes:3\r"]
                 .iter()
-                .all(|part| told.contains(part))
+                .all(|part| info.contains(part))
         };
         let together = (0..LOOKS).any(|_| {
             sleep(PAUSE);
@@ -82,7 +83,7 @@ impl RedisCluster {
         });
         assert!(
             together,
-            "the cluster does not come together: {}",
+            "the cluster does not work: {}",
             self.0.each_ref().map(|node| node.ask(&["CLUSTER", "INFO"])).concat()
         );
     }

@@ -1,6 +1,6 @@
 //! One process of Redis and its directory.
 //!
-//! Never here: what makes several of them a cluster.
+//! What never lives here: the commands that join nodes to a cluster.
 
 use std::fs::{File, read_to_string};
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use tempfile::TempDir;
 use super::wire::ask;
 use crate::free_port;
 
-/// How long to wait between two looks, and how often to look.
+/// The pause between two polls, and the number of polls.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 pub(super) const LOOKS: usize = 3_000;
 
-/// Another program may take a free port before the server does: it then gets others, so often.
+/// How often the server is started on other ports, if another program took its port.
 const STARTS: usize = 5;
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Starts one on a free port, and its bus on another if it will be one of a cluster.
+    /// Starts a server on a free port. A node of a cluster gets another free port for its bus.
     pub(super) fn start<'a>(
         program: PathBuf,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -54,12 +54,12 @@ impl Node {
         self.port
     }
 
-    /// The port that the nodes of a cluster talk over.
+    /// Returns the port of the cluster bus.
     pub(super) fn bus(&self) -> Option<u16> {
         self.bus
     }
 
-    /// Whether it was not killed.
+    /// Returns whether the server has not been killed.
     pub(super) fn is_running(&self) -> bool {
         self.child.is_some()
     }
@@ -71,7 +71,7 @@ impl Node {
 
     pub(super) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself; either way it is waited for.
+            // The process may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -82,7 +82,7 @@ impl Node {
         assert!(self.spawn(), "Redis does not start again: {}", self.log());
     }
 
-    /// Whether it came up and has loaded what it had.
+    /// Starts the process, and returns whether it runs and has loaded its data.
     fn spawn(&mut self) -> bool {
         let log = File::create(self.directory.path().join("log")).expect("a log for Redis");
         let mut command = Command::new(&self.program);
@@ -106,12 +106,12 @@ impl Node {
             command.args([&format!("--{name}"), value]);
         }
         self.child = Some(command.spawn().expect("Redis can be run"));
-        // While it loads, it answers with an error.
+        // While the server loads, it answers with an error.
         let up = (0..LOOKS).any(|_| {
             sleep(PAUSE);
             self.has_ended() || ask(self.port, &["PING"]).is_ok()
         });
-        // The port may have answered for another program's server.
+        // Another program's server may have answered on the port.
         let up = up && !self.has_ended();
         if !up {
             self.kill();

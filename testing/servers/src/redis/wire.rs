@@ -1,14 +1,14 @@
-//! One command and its answer over Redis' own protocol: enough to start servers, and nothing to
-//! keep data with.
+//! A minimal client of Redis' protocol: one command and its response. It only serves to start
+//! servers.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A server that is not up, or stuck, is asked again by whoever waits for it.
+/// The time-out of a command. The caller repeats a command that fails.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Sends these words and reads a simple answer: a line, a number or a text.
+/// Sends these words and reads a simple response: a line, a number or a text.
 pub(super) fn ask(port: u16, words: &[&str]) -> io::Result<String> {
     let mut stream =
         TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), PATIENCE)?;

@@ -1,5 +1,5 @@
-//! What an administrator does: one form each, vouched for by the browser's cookie, and confirmed
-//! where it cannot be undone.
+//! The actions of an administrator. Each is a form that is protected by the cookie of the browser.
+//! An action that cannot be undone is confirmed first.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::pages::{Confirm, Nav, Page};
 use crate::routes::connected::forged;
 use crate::store::{BackendError, Ledger as _};
 
-/// The database failed, in the library or beside it.
+/// A failure of the database, in the library or in the host's own calls.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is to be done.
+/// The action of a form.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 enum Act {
@@ -34,24 +34,24 @@ enum Act {
     EndGrant { grant: String, reason: String, subject: Option<String> },
 }
 
-/// What came of it.
-enum Done {
-    All,
-    /// Some of the connections to be ended could not be.
-    Part,
-    /// What it was to be done to is not there.
-    Nothing,
+/// The outcome of an action.
+enum Outcome {
+    Complete,
+    /// Some of the connections could not be ended.
+    Partial,
+    /// The client, account or connection does not exist.
+    Unknown,
 }
 
-impl From<bool> for Done {
+impl From<bool> for Outcome {
     fn from(is_done: bool) -> Self {
-        if is_done { Self::All } else { Self::Nothing }
+        if is_done { Self::Complete } else { Self::Unknown }
     }
 }
 
-impl From<RevokedGrants> for Done {
+impl From<RevokedGrants> for Outcome {
     fn from(ended: RevokedGrants) -> Self {
-        if ended.is_complete() { Self::All } else { Self::Part }
+        if ended.is_complete() { Self::Complete } else { Self::Partial }
     }
 }
 
@@ -73,37 +73,36 @@ pub(crate) async fn act(
         return confirm(nav, question, consequence, act.back(), &body);
     }
     match act.run(&app).await {
-        Ok(Done::All) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
-        Ok(Done::Nothing) => refused(
+        Ok(Outcome::Complete) => Redirect::to(&format!("{}?done=1", act.back())).into_response(),
+        Ok(Outcome::Unknown) => refused(
             nav,
             StatusCode::NOT_FOUND,
             "Nothing was changed",
-            "What it was to be done to is not there.",
+            "There is no such client, account or connection.",
         ),
-        Ok(Done::Part) => refused(
+        Ok(Outcome::Partial) => refused(
             nav,
             StatusCode::SERVICE_UNAVAILABLE,
-            "Not everything was ended",
-            "Some connections could not be ended. The trail says why. Send the form again.",
+            "Some connections were not ended",
+            "The trail shows the cause. Send the form again.",
         ),
         Err(error) => failed(nav, &error),
     }
 }
 
-/// Returns what was done. A refusal means that nothing was.
-fn done<T>(
-    outcome: Result<T, Error<BackendError>>,
-    done: impl FnOnce(T) -> Done,
-) -> Result<Done, Failed> {
-    match outcome {
-        Ok(value) => Ok(done(value)),
-        Err(Error::Refused(_)) => Ok(Done::Nothing),
+/// Returns the outcome of a call. A refusal means that nothing was changed.
+fn outcome_of<T>(
+    result: Result<T, Error<BackendError>>,
+    outcome: impl FnOnce(T) -> Outcome,
+) -> Result<Outcome, Failed> {
+    match result {
+        Ok(value) => Ok(outcome(value)),
+        Err(Error::Refused(_)) => Ok(Outcome::Unknown),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The form as what it asks for. Numbers are read where they are used: a tagged form knows text
-/// only.
+/// Parses the action of a form. Numbers stay text, because a tagged enum deserializes text only.
 fn read(body: &str) -> Result<Act, serde_json::Error> {
     let fields = form_urlencoded::parse(body.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned().into()));
@@ -119,17 +118,25 @@ fn unreadable(nav: Nav) -> Response {
     )
 }
 
-/// The same form once more, with a button that means it.
+/// Asks for confirmation with the same form.
 fn confirm(nav: Nav, question: String, consequence: &str, back: String, body: &str) -> Response {
     let sent = form_urlencoded::parse(body.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()));
     let fields = sent.chain([("confirmed".into(), "yes".into())]).collect();
-    let (button, action, consequence) = ("End", "/admin/act".into(), consequence.into());
-    Page(Confirm { nav, question, consequence, button, action, fields, back }).into_response()
+    Page(Confirm {
+        nav,
+        question,
+        consequence: consequence.into(),
+        button: "End",
+        action: "/admin/act".into(),
+        fields,
+        back,
+    })
+    .into_response()
 }
 
 impl Act {
-    /// What to ask before, and what comes of it, where it cannot be undone.
+    /// Returns the question and the consequence, if the action cannot be undone.
     fn question(&self) -> Option<(String, &'static str)> {
         let consequence = "Its tokens stop working at once and for good. Users can connect anew.";
         match self {
@@ -152,7 +159,7 @@ impl Act {
         }
     }
 
-    /// Where to go afterwards.
+    /// Returns the address to go to afterwards.
     fn back(&self) -> String {
         let account = |subject: &str| {
             let subject: String = form_urlencoded::byte_serialize(subject.as_bytes()).collect();
@@ -172,9 +179,10 @@ impl Act {
         }
     }
 
-    /// Does it.
-    async fn run(&self, app: &App) -> Result<Done, Failed> {
-        let (oauth, store) = (&app.oauth, app.oauth.store());
+    /// Runs the action.
+    async fn run(&self, app: &App) -> Result<Outcome, Failed> {
+        let oauth = &app.oauth;
+        let store = oauth.store();
         let answer = match self {
             Self::Suspend { subject } => {
                 return Ok(store.set_suspended(subject, true).await?.into());
@@ -183,7 +191,7 @@ impl Act {
                 return Ok(store.set_suspended(subject, false).await?.into());
             }
             Self::TopUp { subject, by } => {
-                let Ok(by) = by.parse::<u32>() else { return Ok(Done::Nothing) };
+                let Ok(by) = by.parse::<u32>() else { return Ok(Outcome::Unknown) };
                 return Ok(store.ledger().top_up(subject, by.into()).await?.is_some().into());
             }
             Self::Deactivate { client_id } => {
@@ -202,18 +210,18 @@ impl Act {
                     RevokedBy::Administrator(reason)
                 };
                 let ended = oauth.revoke_user(subject, revoked_by).await;
-                return done(ended, Done::from);
+                return outcome_of(ended, Outcome::from);
             }
             Self::EndUserClient { subject, client_id, reason } => {
                 let revoked_by = RevokedBy::Administrator(reason);
                 let ended = oauth.revoke_user_client(subject, client_id, revoked_by).await;
-                return done(ended, Done::from);
+                return outcome_of(ended, Outcome::from);
             }
             Self::EndGrant { grant, reason, .. } => {
-                let Ok(grant) = grant.parse() else { return Ok(Done::Nothing) };
+                let Ok(grant) = grant.parse() else { return Ok(Outcome::Unknown) };
                 oauth.revoke_grant(grant, RevokedBy::Administrator(reason)).await
             }
         };
-        done(answer, |()| Done::All)
+        outcome_of(answer, |()| Outcome::Complete)
     }
 }

@@ -101,7 +101,7 @@ impl RedisLedger {
             for (id, fields) in &page {
                 let [_, event] = &fields[..] else { continue };
                 let entry = serde_json::from_str(event)?;
-                if search.fits(&entry) {
+                if search.matches(&entry) {
                     found.push((place(id), entry));
                 }
             }

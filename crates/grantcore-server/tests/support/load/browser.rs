@@ -1,4 +1,5 @@
-//! The browser of one worker, signed in at each process by itself. Nothing of tokens is here.
+//! The browser of one worker. It signs in at each process separately, because sessions are in the
+//! memory of a process. It does not handle tokens.
 
 use reqwest::{Client, RequestBuilder, Url};
 
@@ -7,13 +8,13 @@ use super::service::{ISSUER, Lost, Reply, Service};
 use crate::support::{CALLBACK, authorization_url, form, param, plain_client};
 
 pub struct Browser {
-    /// One for each process: cookies go by host, and both have the same.
+    /// One client for each process, because the processes share a host and cookies belong to hosts.
     clients: [Client; 2],
 }
 
-/// What came back from the consent page.
+/// The response to the consent form.
 pub struct Answer {
-    /// The code, if it was allowed.
+    /// The code, if the user allowed the request.
     pub code: Option<String>,
     pub error: Option<String>,
 }
@@ -23,12 +24,11 @@ impl Browser {
         Self { clients: [plain_client(true), plain_client(true)] }
     }
 
-    /// Opens the consent page, signed in, and presses a button of it; after "deny" also "allow",
-    /// too late.
+    /// Signs in, opens the consent page and presses a button. After "deny", also presses "allow",
+    /// which must not yield a code.
     pub async fn decide(&self, service: &Service, node: usize, decision: &str) -> Checked<Answer> {
         let kills = service.kills(node);
-        // A request that waits for a sign-in goes with its process. What a page shows then is no
-        // fault.
+        // A killed process loses its sessions, so an unexpected page after that is no violation.
         let excused = |end| if service.kills(node) == kills { end } else { End::StartOver };
         let url = authorization_url(&service.url(node, ""), &format!("{ISSUER}/api"));
         let page = self.page(service, node, &url).await.map_err(excused)?;
@@ -75,7 +75,7 @@ impl Browser {
         .await
     }
 
-    /// What is lost here is begun anew, as a person does.
+    /// Sends a request of the browser. If it is lost, the user starts over.
     async fn visit(
         &self,
         service: &Service,
@@ -94,7 +94,7 @@ fn page(reply: Reply) -> Checked<String> {
     }
 }
 
-/// What the redirect to the client says, if it is one.
+/// Returns the parameters of a redirect to the client.
 fn answer(reply: &Reply) -> Option<Answer> {
     let url =
         Url::parse(reply.location.as_deref().filter(|location| location.starts_with(CALLBACK))?)

@@ -1,6 +1,6 @@
-//! One flow of one client: from the consent page over some refreshes to its end, and what must hold
-//! at each step. What must hold of all of them together, and after everything, is in `verdict.rs`
-//! and `mod.rs`.
+//! One flow of one client, from the consent page over some refreshes to its end, with the
+//! conditions of each step. The conditions at the end, and those of all flows together, are in
+//! `verdict.rs` and `mod.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -11,27 +11,27 @@ use super::random::Random;
 use super::service::{Lost, Reply, Service};
 use crate::support::{CALLBACK, VERIFIER};
 
-/// Within this, a used token is surely within W of 30 s, which counts whole seconds. Later than
-/// that nothing is concluded.
+/// A token that was used this long ago is certainly within W, which is 30 s counted in whole
+/// seconds. After a longer time, no conclusion is drawn.
 const SURELY_WITHIN: Duration = Duration::from_secs(28);
-/// A client that is not answered waits as long before it asks again, and asks as often.
+/// The pause of a client before it sends an unanswered request again.
 pub const PAUSE: Duration = Duration::from_millis(20);
 pub const MOST_TRIES: usize = 1000;
 
-/// Why a flow did not go on.
+/// Why a flow did not complete.
 #[derive(Debug)]
 pub enum End {
-    /// An answer was lost on the way to the tokens: the user begins again.
+    /// A response was lost before the first tokens, so the user starts over.
     StartOver,
-    /// This machine was too slow for the window; whether that was right cannot be known.
+    /// The machine was too slow for the window, so the response cannot be judged.
     Late,
-    /// What must not be.
+    /// A condition does not hold.
     Violation(String),
 }
 
 pub type Checked<T> = Result<T, End>;
 
-/// What a flow is for: how it ends, or what comes in between.
+/// The kind of a flow: how it ends, or its special step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     LeftAlive,
@@ -43,7 +43,7 @@ pub enum Ending {
     Denied,
 }
 
-/// What a client that had an answer keeps.
+/// The tokens of one token response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     pub access: String,
@@ -54,11 +54,11 @@ pub struct Flow<'l> {
     pub service: &'l Service,
     pub random: Random,
     pub ending: Ending,
-    /// One of each generation, in their order.
+    /// The tokens of each generation, oldest first.
     pub pairs: Vec<Pair>,
-    /// When the refresh token of each generation but the last was first used.
+    /// The first use of the refresh token of each generation except the last.
     pub used: Vec<Instant>,
-    /// What happened, for whoever has to find out why it went wrong.
+    /// The steps and responses so far, to explain a violation.
     pub story: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ impl Ending {
         (Self::Denied, "flows denied"),
     ];
 
-    /// Each in its turn.
+    /// Returns the kind of a flow by its number, so that all kinds are used equally often.
     pub fn of(flow: usize) -> Self {
         Self::ALL[flow % Self::ALL.len()].0
     }
@@ -86,7 +86,7 @@ impl Ending {
         Self::ALL.into_iter().map(|(_, name)| name)
     }
 
-    /// Whether its tokens work at the end.
+    /// Returns whether the tokens of the flow are valid at the end.
     pub fn is_alive(self) -> bool {
         matches!(self, Self::LeftAlive | Self::WrongVerifierFirst | Self::OldTokenReplayed)
     }
@@ -119,7 +119,7 @@ impl Refresh {
 }
 
 impl Flow<'_> {
-    /// From the consent page to the end.
+    /// Runs the flow from the consent page to its end.
     pub async fn run(&mut self, browser: &Browser) -> Checked<()> {
         let node = self.random.below(2);
         let decision = if self.ending == Ending::Denied { "deny" } else { "allow" };
@@ -132,7 +132,7 @@ impl Flow<'_> {
         let Some(code) = answer.code else {
             return Err(violation(format!("no code but {:?}", answer.error)));
         };
-        self.told(format!("allowed at {node}"));
+        self.note(format!("allowed at {node}"));
         match self.ending {
             Ending::CodeRaced => return self.race(&code).await,
             Ending::WrongVerifierFirst => self.present_wrong_verifier(&code).await?,
@@ -160,13 +160,13 @@ impl Flow<'_> {
         }
     }
 
-    /// The request, until it is answered: what is lost is sent again, to the other process.
+    /// Sends a request until it is answered. A lost request is sent again to the other process.
     pub async fn until_answered(&mut self, path: &str, form: &[(&str, &str)]) -> Checked<Reply> {
         let first = self.random.below(2);
         for attempt in 0..MOST_TRIES {
             let node = (first + attempt) % 2;
             let answer = self.service.post(node, path, form).await;
-            self.told_answer(node, &answer);
+            self.note_answer(node, &answer);
             if let Ok(reply) = answer {
                 return Ok(reply);
             }
@@ -177,23 +177,24 @@ impl Flow<'_> {
     }
 
     async fn redeem(&mut self, code: &str) -> Checked<Pair> {
-        self.told("redeem".into());
-        let (form, first) = (redemption(code, VERIFIER), self.random.below(2));
+        self.note("redeem".into());
+        let form = redemption(code, VERIFIER);
+        let first = self.random.below(2);
         let mut reply = self.service.post(first, "/oauth/token", &form).await;
-        self.told_answer(first, &reply);
-        // It was not even sent: so the code is not spent.
+        self.note_answer(first, &reply);
+        // The request was not sent, so the code is not used.
         if reply.as_ref().err() == Some(&Lost::Refused) {
             reply = self.service.post(1 - first, "/oauth/token", &form).await;
-            self.told_answer(1 - first, &reply);
+            self.note_answer(1 - first, &reply);
         }
         let reply = reply.map_err(|_| End::StartOver)?;
         pair(&reply).ok_or_else(|| violation(format!("a new code gave {}", reply.brief())))
     }
 
-    /// The same code at both processes: one of them may answer, and as the other was valid too,
-    /// nothing of it lives.
+    /// Redeems the same code at both processes. At most one yields tokens, and the other request
+    /// revokes them.
     async fn race(&mut self, code: &str) -> Checked<()> {
-        self.told("redeem at both".into());
+        self.note("redeem at both".into());
         let form = redemption(code, VERIFIER);
         let answers = self.at_both(&form).await;
         self.pairs = answers.iter().filter_map(pair).collect();
@@ -212,25 +213,25 @@ impl Flow<'_> {
         self.is_refused("a wrong verifier (I9)", &redemption(code, other)).await
     }
 
-    /// One of the ways in which a client refreshes; all of them must give one and the same pair
-    /// (I11).
+    /// Refreshes in one of several ways. All responses must have the same tokens (I11).
     pub async fn refresh(&mut self) -> Checked<()> {
-        let (token, used, kind) =
-            (self.newest().refresh.clone(), Instant::now(), self.random.one_of(&Refresh::ALL));
-        self.told(kind.name().into());
+        let token = self.newest().refresh.clone();
+        let used = Instant::now();
+        let kind = self.random.one_of(&Refresh::ALL);
+        self.note(kind.name().into());
         let form = refreshing(&token);
-        let (mut answers, asked) = match kind {
+        let (mut answers, wanted) = match kind {
             Refresh::Plain => (Vec::new(), 1),
             Refresh::Retried => (Vec::new(), 2),
             Refresh::Doubled => (self.at_both(&form).await, 2),
             Refresh::GivenUp => {
-                let early = self.given_up(&form).await;
-                let asked = early.len() + 1;
-                (early, asked)
+                let received = self.given_up(&form).await;
+                let wanted = received.len() + 1;
+                (received, wanted)
             }
         };
-        // Whatever was lost is sent again.
-        while answers.len() < asked {
+        // Lost requests are sent again.
+        while answers.len() < wanted {
             answers.push(self.until_answered("/oauth/token", &form).await?);
         }
         let pairs: Vec<Pair> =
@@ -244,36 +245,38 @@ impl Flow<'_> {
         Ok(())
     }
 
-    /// The same request to both processes at once: what they answer.
+    /// Sends the same request to both processes in parallel, and returns their responses.
     async fn at_both(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
         let (one, other) = tokio::join!(
             self.service.post(0, "/oauth/token", form),
             self.service.post(1, "/oauth/token", form)
         );
         for (node, answer) in [&one, &other].into_iter().enumerate() {
-            self.told_answer(node, answer);
+            self.note_answer(node, answer);
         }
         [one, other].into_iter().flatten().collect()
     }
 
-    /// A request whose connection the client closes after an instant: the answer, if it was faster.
+    /// Sends a request and closes its connection after a few milliseconds. Returns the response if
+    /// it came before.
     async fn given_up(&mut self, form: &[(&str, &str)]) -> Vec<Reply> {
-        let (node, patience) =
-            (self.random.below(2), Duration::from_millis(self.random.below(6) as u64 + 1));
+        let node = self.random.below(2);
+        let patience = Duration::from_millis(self.random.below(6) as u64 + 1);
         let answer = timeout(patience, self.service.post(node, "/oauth/token", form)).await;
         match &answer {
-            Ok(answer) => self.told_answer(node, answer),
+            Ok(answer) => self.note_answer(node, answer),
             Err(_) => self.service.tally.count("requests given up"),
         }
         answer.into_iter().flatten().collect()
     }
 
-    /// Two rotations lie within W: it is refused, and nobody is logged out for it (I12).
+    /// Presents a refresh token that is two rotations old, within W: it is refused, and the grant
+    /// is not revoked (I12).
     async fn present_old_token(&mut self) -> Checked<()> {
         let newest = self.pairs.len() - 1;
         let old = self.pairs[self.random.below(newest - 1)].refresh.clone();
         let before = self.used[newest - 2];
-        self.told("an old refresh token".into());
+        self.note("an old refresh token".into());
         let reply = self.until_answered("/oauth/token", &refreshing(&old)).await?;
         if before.elapsed() >= SURELY_WITHIN {
             return Err(End::Late);
@@ -285,11 +288,11 @@ impl Flow<'_> {
         self.is_alive_everywhere().await
     }
 
-    /// By RFC 7009, with any refresh token of the family (I19).
+    /// Revokes the grant by RFC 7009, with any refresh token of the family (I19).
     async fn revoke(&mut self) -> Checked<()> {
         let any = self.random.below(self.pairs.len());
         let token = self.pairs[any].refresh.clone();
-        self.told("revoke".into());
+        self.note("revoke".into());
         let reply = self
             .until_answered("/oauth/revoke", &[("client_id", CLIENT), ("token", &token)])
             .await?;
@@ -298,7 +301,7 @@ impl Flow<'_> {
     }
 
     pub async fn is_refused(&mut self, what: &str, form: &[(&str, &str)]) -> Checked<()> {
-        self.told(what.into());
+        self.note(what.into());
         let reply = self.until_answered("/oauth/token", form).await?;
         must(is_invalid_grant(&reply), || format!("{what} gave {}", reply.brief()))
     }
@@ -307,14 +310,15 @@ impl Flow<'_> {
         self.pairs.last().unwrap()
     }
 
-    fn told_answer(&mut self, node: usize, answer: &Result<Reply, Lost>) {
-        self.told(match answer {
+    fn note_answer(&mut self, node: usize, answer: &Result<Reply, Lost>) {
+        self.note(match answer {
             Ok(reply) => format!("{} from {node}", reply.brief()),
             Err(lost) => format!("{lost:?} at {node}"),
         });
     }
 
-    pub fn told(&mut self, what: String) {
+    /// Adds a step or a response to the story.
+    pub fn note(&mut self, what: String) {
         self.story.push(what);
     }
 }
@@ -344,8 +348,8 @@ fn pair(reply: &Reply) -> Option<Pair> {
         .filter(|_| reply.status == 200)
 }
 
-/// The pair, if a refresh token that was current at `used` gave it; an honest client is refused
-/// only after W (I14).
+/// Returns the tokens of a refresh with a token that was current at `used`. An honest client is
+/// refused only after W (I14).
 fn successor(reply: &Reply, used: Instant) -> Checked<Pair> {
     match pair(reply) {
         Some(pair) => Ok(pair),

@@ -1,5 +1,5 @@
-//! The load: many flows at once on a service of two processes, one of which is killed in the middle
-//! and started again. What one flow does is in `flow.rs`.
+//! The load: parallel flows on a service of two processes. One process is killed in the middle and
+//! started again. The steps of a flow are in `flow.rs`.
 
 #![allow(unreachable_pub, reason = "its parts are public to each other")]
 #![allow(
@@ -32,15 +32,15 @@ use self::random::Random;
 use self::report::Report;
 use self::service::{LOST_IN_A_CRASH, Service};
 
-/// Flows of which nothing can be concluded: a machine that is too slow. They may be few.
+/// The counter of flows that cannot be judged, because the machine was too slow. Few are allowed.
 const TOO_LATE: &str = "flows too late for the window";
 
 const WORKERS: usize = 24;
-/// Quick; who wants to be sure says more.
+/// The default number of flows, for a quick run.
 const FLOWS: usize = 210;
-/// As often a user begins again at most.
+/// How often a user starts a flow over.
 const MOST_STARTS: usize = 100;
-/// After so many there is nothing more to learn.
+/// The number of violations after which a run ends.
 const MOST_VIOLATIONS: usize = 10;
 
 pub struct Load {
@@ -54,7 +54,7 @@ pub struct Load {
     began: Instant,
 }
 
-/// A flow that is over, for the verdict at the end.
+/// A completed flow, for the checks at the end.
 struct Kept {
     flow: usize,
     ending: Ending,
@@ -81,7 +81,7 @@ impl Load {
         })
     }
 
-    /// Runs all flows, with a crash in between, and then looks at each again.
+    /// Runs all flows with a crash in between, and then checks each of them again.
     pub async fn run(self: Arc<Self>) -> Report {
         let killer = tokio::spawn(Arc::clone(&self).crash());
         self.for_each_worker(Self::work).await;
@@ -111,7 +111,7 @@ impl Load {
         workers.join_all().await;
     }
 
-    /// One worker: a flow after the other, for as long as there are any.
+    /// Runs flows one after the other until none is left.
     async fn work(self: Arc<Self>) {
         let browser = Browser::new();
         while let Some(flow) = self.next(self.flows) {
@@ -127,7 +127,7 @@ impl Load {
         (next < limit && lock(&self.violations).len() < MOST_VIOLATIONS).then_some(next)
     }
 
-    /// A flow, begun again until it got through.
+    /// Runs a flow, and starts it over until it completes.
     async fn flow(&self, browser: &Browser, number: usize) -> Option<Kept> {
         let mut random = Random::of(self.seed, number);
         let ending = Ending::of(number);
@@ -146,7 +146,7 @@ impl Load {
             }
             self.service.tally.count("flows started over");
         }
-        lock(&self.violations).push(format!("flow {number} never got through"));
+        lock(&self.violations).push(format!("flow {number} never completed"));
         None
     }
 
@@ -164,7 +164,8 @@ impl Load {
     fn ended(&self, end: End, kept: &Kept) {
         match end {
             End::Violation(what) => {
-                let (flow, ending, story) = (kept.flow, kept.ending, kept.story.join("; "));
+                let Kept { flow, ending, .. } = kept;
+                let story = kept.story.join("; ");
                 lock(&self.violations)
                     .push(format!("flow {flow} ({ending:?}): {what}\n    {story}"));
             }
@@ -172,8 +173,8 @@ impl Load {
         }
     }
 
-    /// Kills one process while it is busy, and starts it again when the other has carried the load
-    /// for a while.
+    /// Kills one process while it is busy, and starts it again after the other has served alone for
+    /// a while.
     async fn crash(self: Arc<Self>) {
         let victim = Random::of(self.seed, self.flows).below(2);
         let at = self.flows * 2 / 5;
@@ -197,14 +198,15 @@ impl Load {
         self.done.load(SeqCst) == self.flows || lock(&self.violations).len() >= MOST_VIOLATIONS
     }
 
-    /// Looks at flows that are over, at both processes: nobody is logged out without cause, and
-    /// what was revoked stays so.
+    /// Checks completed flows at both processes: no grant has ended without a cause, and revoked
+    /// grants stay revoked.
     async fn judge(self: Arc<Self>, all: Arc<Vec<Kept>>) {
         while let Some(next) = self.next(all.len()) {
             let kept = &all[next];
             let mut flow = self.begin(Random::of(!self.seed, kept.flow), kept.ending);
-            (flow.pairs, flow.used, flow.story) =
-                (kept.pairs.clone(), kept.used.clone(), kept.story.clone());
+            flow.pairs.clone_from(&kept.pairs);
+            flow.used.clone_from(&kept.used);
+            flow.story.clone_from(&kept.story);
             match flow.is_as_it_ended().await {
                 Ok(()) => self.service.tally.count("flows as they ended, at the end"),
                 Err(end) => self.ended(end, &flow.kept(kept.flow)),
@@ -212,17 +214,17 @@ impl Load {
         }
     }
 
-    /// What must hold of the run: nothing that it is for was left out, and no token is of two flows
-    /// or generations.
+    /// Checks the whole run: every kind of flow and refresh occurred, and no token was issued
+    /// twice.
     fn judge_together(&self, kept: &[Kept]) {
         let mut violations = lock(&self.violations);
         let tokens = || {
             kept.iter().flat_map(|kept| &kept.pairs).flat_map(|pair| [&pair.access, &pair.refresh])
         };
         if tokens().collect::<BTreeSet<_>>().len() != tokens().count() {
-            violations.push("a token was given twice".into());
+            violations.push("a token was issued twice".into());
         }
-        // A run that was cut short left out much, and has said why.
+        // A run that ended early has reported why, and is incomplete.
         if !violations.is_empty() {
             return;
         }
@@ -231,11 +233,11 @@ impl Load {
             Ending::names().chain(Refresh::names()).filter(|name| !counts.contains_key(name));
         violations.extend(missing.map(|name| format!("there were no {name}")));
         if !LOST_IN_A_CRASH.iter().any(|name| counts.contains_key(name)) {
-            violations.push("nobody noticed the crash".into());
+            violations.push("no request was lost in the crash".into());
         }
         let late = counts.get(TOO_LATE).copied().unwrap_or_default();
         if late * 50 > self.flows {
-            violations.push(format!("of {late} flows nothing is known: too slow for the window"));
+            violations.push(format!("{late} flows were too slow for the window"));
         }
     }
 }
@@ -250,7 +252,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number that the environment gives.
+/// Reads a number from an environment variable.
 fn number(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()

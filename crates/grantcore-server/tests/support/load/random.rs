@@ -1,11 +1,11 @@
-//! Choices that a seed decides, so that a run that failed can be made again. What the processes
-//! make of them in which order, it cannot say.
+//! Random choices from a seed, so that a failed run can be repeated. The seed does not determine
+//! the order in which the processes serve requests.
 
-/// SplitMix64.
+/// A generator of type SplitMix64.
 pub struct Random(u64);
 
 impl Random {
-    /// Those of one flow of a run.
+    /// Returns the generator of one flow of a run.
     pub fn of(seed: u64, flow: usize) -> Self {
         Self(seed ^ (flow as u64 + 1).wrapping_mul(0xD134_2543_DE82_EF95))
     }
@@ -18,7 +18,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// One of so many, from nothing on.
+    /// Returns a number from 0 to `limit`, `limit` excluded.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap()
     }

@@ -1,11 +1,11 @@
-//! What a run counted, and what it found wrong: readable for whoever has only this.
+//! The report of a run: its counts, its violations and the end of the logs.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often each thing happened.
+/// Counters by name.
 #[derive(Default)]
 pub struct Tally(Mutex<BTreeMap<&'static str, usize>>);
 
@@ -24,7 +24,7 @@ pub struct Report {
     pub counts: BTreeMap<&'static str, usize>,
     pub took: Duration,
     pub violations: Vec<String>,
-    /// What the processes logged last.
+    /// The last log lines of each process.
     pub logs: [String; 2],
 }
 
@@ -37,7 +37,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} violations; GRANTCORE_SEED={}", self.violations.len(), self.seed)?;
-        // Those that were under way when the first were found may be many.
+        // Many flows may be under way when the first violations are found.
         for violation in self.violations.iter().take(10) {
             writeln!(f, "  - {violation}")?;
         }
@@ -52,7 +52,7 @@ impl fmt::Display for Report {
         for (node, log) in
             self.logs.iter().enumerate().filter(|(_, log)| !self.is_good() && !log.is_empty())
         {
-            writeln!(f, "process {node} logged last:\n{log}")?;
+            writeln!(f, "last log lines of process {node}:\n{log}")?;
         }
         Ok(())
     }

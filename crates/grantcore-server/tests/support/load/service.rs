@@ -1,5 +1,5 @@
-//! The service that the clients see: two processes on one database, one name, an address each. What
-//! goes wrong on the way to them is a value here; what an answer means is the flow's to judge.
+//! The service that clients use: two processes on one database, with one issuer and an address
+//! each. A lost request is a value here. The flow judges the responses.
 
 use std::fs::{File, read_to_string};
 use std::net::TcpListener;
@@ -15,14 +15,14 @@ use super::report::Tally;
 use crate::support::plain_client;
 use crate::support::program::Program;
 
-/// The name of both; nobody goes by it to find them.
+/// The issuer of both processes. Requests are sent to their addresses.
 pub const ISSUER: &str = "http://localhost";
-/// W, as the program is told.
+/// The flag for W.
 const REPLAY_WINDOW: &str = "30s";
 
-/// How requests are counted that had no answer because nobody was there to give it.
+/// The counters of requests that were lost because a process did not run.
 pub const LOST_IN_A_CRASH: [&str; 2] =
-    ["requests lost: nobody listened", "requests lost: the connection broke"];
+    ["requests lost: no process listened", "requests lost: the connection broke"];
 
 pub struct Service {
     nodes: [Node; 2],
@@ -39,14 +39,14 @@ struct Node {
     under_way: AtomicUsize,
 }
 
-/// What became of a request that has no answer.
+/// Why a request has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Nobody listens: it was not even sent.
+    /// No process listens, so the request was not sent.
     Refused,
-    /// The connection broke. It may have been decided, or not.
+    /// The connection broke. The request may have been decided.
     Broken,
-    /// 503: try again. It may have been decided, or not.
+    /// The response is 503. The request may have been decided.
     Unavailable,
 }
 
@@ -57,12 +57,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A member of the JSON that it is, if it is.
+    /// Returns a text member of a JSON body.
     pub fn member(&self, name: &str) -> Option<String> {
         serde_json::from_str::<Value>(&self.body).ok()?.get(name)?.as_str().map(str::to_owned)
     }
 
-    /// As it is shown when it is not the right one; no token gets there.
+    /// Describes the response in a violation, without its tokens.
     pub fn brief(&self) -> String {
         let error = self.member("error").map(|error| format!(" {error}")).unwrap_or_default();
         format!("{}{error}", self.status)
@@ -70,7 +70,7 @@ impl Reply {
 }
 
 impl Service {
-    /// Starts both, one after the other.
+    /// Starts both processes, one after the other.
     pub fn start(database: &str, directory: &Path) -> Self {
         let node = |port| Node {
             port,
@@ -79,15 +79,19 @@ impl Service {
             under_way: AtomicUsize::new(0),
         };
         let nodes = [node(free_port(0)), node(free_port(1))];
-        let (database, directory) = (database.to_owned(), directory.to_owned());
-        let service =
-            Self { nodes, http: plain_client(false), database, directory, tally: Tally::default() };
+        let service = Self {
+            nodes,
+            http: plain_client(false),
+            database: database.to_owned(),
+            directory: directory.to_owned(),
+            tally: Tally::default(),
+        };
         service.start_node(0);
         service.start_node(1);
         service
     }
 
-    /// Starts one, at the address that it has for good.
+    /// Starts one process at its address.
     pub fn start_node(&self, node: usize) {
         let listen = format!("127.0.0.1:{}", self.nodes[node].port);
         let log = File::options().create(true).append(true).open(self.log_path(node)).unwrap();
@@ -102,11 +106,11 @@ impl Service {
             ["--log", "warn"],
         ];
         let started = Program::start(arguments.as_flattened(), &self.directory, log);
-        let program = started.unwrap_or_else(|| panic!("it did not start: {}", self.log(node)));
+        let program = started.unwrap_or_else(|| panic!("no start: {}", self.log(node)));
         *self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner) = Some(program);
     }
 
-    /// Ends one as a crash does.
+    /// Kills one process.
     pub fn kill(&self, node: usize) {
         self.nodes[node].kills.fetch_add(1, SeqCst);
         self.nodes[node]
@@ -118,7 +122,7 @@ impl Service {
             .kill();
     }
 
-    /// How often it was killed so far. Each kill loses the requests that wait there for a sign-in.
+    /// Returns how often the process was killed. Each kill loses its sessions.
     pub fn kills(&self, node: usize) -> usize {
         self.nodes[node].kills.load(SeqCst)
     }
@@ -127,7 +131,7 @@ impl Service {
         self.nodes[node].program.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// How many requests wait for its answer.
+    /// Returns how many requests are under way at the process.
     pub fn under_way(&self, node: usize) -> usize {
         self.nodes[node].under_way.load(SeqCst)
     }
@@ -136,7 +140,7 @@ impl Service {
         format!("http://127.0.0.1:{}{path}", self.nodes[node].port)
     }
 
-    /// What it logged last.
+    /// Returns the last lines of the log.
     pub fn log(&self, node: usize) -> String {
         let log = read_to_string(self.log_path(node)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
@@ -161,7 +165,7 @@ impl Service {
         self.send(node, self.http.get(self.url(node, "/api")).bearer_auth(access)).await
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub async fn send(&self, node: usize, request: RequestBuilder) -> Result<Reply, Lost> {
         let _under_way = UnderWay::new(&self.nodes[node].under_way);
         let reply = reply(request)
@@ -192,7 +196,7 @@ async fn reply(request: RequestBuilder) -> reqwest::Result<Reply> {
     Ok(Reply { status, location, body: answer.text().await? })
 }
 
-/// Counts a request for as long as it lasts, also if nobody waits for its end.
+/// Counts a request while it is under way, also if its future is dropped.
 struct UnderWay<'c>(&'c AtomicUsize);
 
 impl<'c> UnderWay<'c> {
@@ -208,9 +212,9 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// A port that stays free while its process is down: below those that outgoing connections take by
-/// themselves. There, a client that calls a dead process could be given the very port it calls, and
-/// talk to itself.
+/// Returns a port below the range of outgoing connections, so that it stays free while its process
+/// is down. Within that range, a client that calls a dead process could get this port as its own
+/// and connect to itself.
 fn free_port(place: u16) -> u16 {
     let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap() * 2 + place;
     let mut ports = (first..32_000).chain(20_000..first).step_by(2);

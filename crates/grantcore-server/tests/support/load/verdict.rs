@@ -1,5 +1,5 @@
-//! What a flow's tokens are worth, asked at both processes: during the load where a process can be
-//! reached, at the end at each for sure.
+//! The checks of a flow's tokens at both processes. During the load, a process that is down is
+//! skipped; at the end, both must answer.
 
 use tokio::time::sleep;
 
@@ -7,7 +7,7 @@ use super::flow::{Checked, Flow, MOST_TRIES, PAUSE, must, refreshing, violation}
 use super::service::Lost;
 
 impl Flow<'_> {
-    /// Both know the newest access token.
+    /// Checks that both processes accept the newest access token.
     pub async fn is_alive_everywhere(&mut self) -> Checked<()> {
         for node in 0..2 {
             let status = self.status_at(node, &self.newest().access.clone()).await?;
@@ -18,7 +18,8 @@ impl Flow<'_> {
         Ok(())
     }
 
-    /// Neither accepts any access token of it any more (I19), and there is no way back.
+    /// Checks that no process accepts an access token of the flow (I19), and that its newest
+    /// refresh token is refused.
     pub async fn is_dead_everywhere(&mut self) -> Checked<()> {
         for node in 0..2 {
             for pair in self.pairs.clone() {
@@ -32,9 +33,9 @@ impl Flow<'_> {
         self.is_refused("a dead refresh token (I19)", &refreshing(&newest)).await
     }
 
-    /// After everything, with both processes there.
+    /// Checks the tokens after all flows, with both processes running.
     pub async fn is_as_it_ended(&mut self) -> Checked<()> {
-        self.told("the end".into());
+        self.note("the end".into());
         if !self.ending.is_alive() {
             return self.is_dead_everywhere().await;
         }
@@ -43,7 +44,7 @@ impl Flow<'_> {
         self.is_alive_everywhere().await
     }
 
-    /// What the API answers to an access token; nothing while the process is down.
+    /// Returns the status of the API for an access token, or `None` while the process is down.
     async fn status_at(&self, node: usize, access: &str) -> Checked<Option<u16>> {
         for _ in 0..MOST_TRIES {
             match self.service.api(node, access).await {

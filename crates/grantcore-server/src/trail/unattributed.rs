@@ -1,9 +1,10 @@
-//! What strangers send, in bounds: the first events of each reason and minute are kept as they are,
-//! so that a case is found by what its user can quote; what comes after them in that minute is
-//! counted, and each count is one row.
+//! The bound of unattributed events: those that belong to no flow, no authenticated client and not
+//! to the operator. Anybody can cause them.
 //!
-//! So strangers add at most [`ROWS_A_MINUTE`] rows a minute, however much they send, and those of
-//! one reason hide none of another.
+//! The first events of each reason and minute are stored, so that support finds a case by what its
+//! user can quote. Further events of that minute are counted, and each count is one row. So these
+//! events add at most [`ROWS_A_MINUTE`] rows a minute, and a flood of one reason does not hide the
+//! events of another.
 
 use std::collections::HashMap;
 
@@ -11,17 +12,17 @@ use grantcore::{CorrelationId, Event, EventKind, Reason, Timestamp};
 
 use super::Entry;
 
-/// How many events of one kind and reason are kept as they are in a minute.
+/// How many events of one kind and reason are stored in a minute.
 const WHOLE_OF_A_REASON: u32 = 20;
-/// How many events are kept as they are in a minute, of all reasons.
+/// How many events of all kinds and reasons are stored in a minute.
 const WHOLE: u32 = 300;
-/// How many rows strangers add in a minute at most: whole events, and one count for each reason.
+/// The largest number of rows in a minute: stored events, and one count for each reason.
 #[cfg(test)]
 pub(super) const ROWS_A_MINUTE: usize = WHOLE as usize + Reason::ALL.len();
 
-/// The events of strangers in this minute.
+/// The unattributed events of this minute.
 #[derive(Default)]
-pub(super) struct Strangers {
+pub(super) struct Unattributed {
     minute: u64,
     whole: u32,
     reasons: HashMap<(EventKind, Option<Reason>), Tally>,
@@ -31,17 +32,18 @@ pub(super) struct Strangers {
 struct Tally {
     whole: u32,
     counted: u64,
-    /// The public error code of those that were counted.
+    /// The public error code of the counted events.
     error: Option<&'static str>,
     status: Option<u16>,
 }
 
-impl Strangers {
-    /// Begins the minute of this time, and returns the counts of the one before if that is another.
+impl Unattributed {
+    /// Begins the minute of this time. If it is a new minute, returns the counts of the previous
+    /// one.
     pub(super) fn begin(&mut self, at: Timestamp) -> Vec<Entry> {
         let minute = at.unix_seconds() / 60;
-        // Calls that began in the minute before are recorded late, among those of this one: they
-        // count here. Only a clock that was set back begins an earlier minute.
+        // A call that began in the previous minute may be recorded in this one, and counts here.
+        // Only a clock that was set back begins an earlier minute.
         if (minute..=minute + 1).contains(&self.minute) {
             return Vec::new();
         }
@@ -50,7 +52,7 @@ impl Strangers {
         counts
     }
 
-    /// Counts an event, and returns whether that is all that is kept of it.
+    /// Returns whether an event is beyond the limits, and counts it in that case.
     pub(super) fn counts(&mut self, event: &Event) -> bool {
         let tally = self.reasons.entry((event.kind, event.reason)).or_default();
         if tally.whole < WHOLE_OF_A_REASON && self.whole < WHOLE {
@@ -73,10 +75,10 @@ impl Strangers {
 }
 
 impl Tally {
-    /// The row of a count, named like a request that there was not.
+    /// Returns the row of a count. Its correlation id belongs to no request.
     fn take(&mut self, kind: EventKind, reason: Option<Reason>, minute: u64) -> Entry {
         let mut name = [0; 16];
-        // Without randomness the row is named by what it counts.
+        // Without randomness, the id is the minute.
         if getrandom::fill(&mut name).is_err() {
             name[..8].copy_from_slice(&minute.to_be_bytes());
         }
@@ -101,18 +103,18 @@ mod tests {
         Timestamp::from_unix_seconds(seconds)
     }
 
-    /// Calls that began before a minute's end and are recorded after it begin no minute anew, or
-    /// each change between the two would let another 300 rows pass.
+    /// An event that is recorded after the end of its minute does not begin that minute again.
+    /// Otherwise each change between the two minutes would admit another 300 rows.
     #[test]
-    fn i46_late_events_begin_no_minute_anew() {
-        let mut strangers = Strangers::default();
-        strangers.begin(at(6_000));
-        strangers.whole = WHOLE;
-        strangers.begin(at(5_999));
-        assert_eq!((strangers.minute, strangers.whole), (100, WHOLE), "a late event");
-        strangers.begin(at(6_060));
-        assert_eq!((strangers.minute, strangers.whole), (101, 0), "the next minute");
-        strangers.begin(at(120));
-        assert_eq!(strangers.minute, 2, "a clock that was set back");
+    fn i46_a_late_event_does_not_begin_its_minute_again() {
+        let mut events = Unattributed::default();
+        events.begin(at(6_000));
+        events.whole = WHOLE;
+        events.begin(at(5_999));
+        assert_eq!((events.minute, events.whole), (100, WHOLE), "a late event");
+        events.begin(at(6_060));
+        assert_eq!((events.minute, events.whole), (101, 0), "the next minute");
+        events.begin(at(120));
+        assert_eq!(events.minute, 2, "a clock that was set back");
     }
 }
