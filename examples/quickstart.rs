@@ -1,4 +1,4 @@
-//! The whole story without a server and without a network: every step in one process, each printed.
+//! A whole authorization in one process, without a network. Each step is printed.
 //!
 //! `cargo run --example quickstart`
 
@@ -16,8 +16,7 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 #[expect(clippy::print_stdout, reason = "it is what this example is for")]
 fn main() -> Result<(), Box<dyn Error>> {
-    // The host brings a policy and a store. In memory here; your own is three reads and one
-    // conditional write.
+    // The host brings a policy and a store. This one is in memory.
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read and change your notes")
         .resource("https://mcp.example/mcp", "notes")

@@ -135,7 +135,6 @@ impl Broken {
             Bug::SweepsAll => self.rows.sweep(now, usize::MAX),
             Bug::SweepsNoClients => {
                 let clients = |id: &Id| matches!(id, Id::Client(_));
-                let limit = limit;
                 let mut rows = self.rows.lock();
                 let over: Vec<_> = rows
                     .iter()

@@ -229,7 +229,7 @@ impl State {
     pub fn is_revocation_acknowledged(&self) -> bool {
         let ended = |answer: &Answer| match answer {
             Answer::No(reason) => reason.revokes() || *reason == Reason::GrantRevoked,
-            _ => false,
+            Answer::Yes(_) => false,
         };
         let denied = |answer: &Answer| *answer == Answer::No(Reason::AccessDenied);
         let done = |actor: &Actor| {
