@@ -74,7 +74,7 @@ fn calls<'a, R, T>(
     bench: &Bench,
     forms: &'a [support::Form],
     parse: impl Fn(&'a support::Form) -> R,
-    run: impl Fn(R, grantcore::Entropy) -> T,
+    run: impl Fn(R, grantcore::moment::Entropy) -> T,
 ) -> AllocationInfo {
     let mut requests =
         forms.iter().map(|form| (parse(form), bench.entropy())).collect::<Vec<_>>().into_iter();
@@ -86,8 +86,8 @@ fn calls<'a, R, T>(
 /// What callgrind collects.
 #[inline(never)]
 fn measured<R, T>(
-    requests: impl Iterator<Item = (R, grantcore::Entropy)>,
-    run: impl Fn(R, grantcore::Entropy) -> T,
+    requests: impl Iterator<Item = (R, grantcore::moment::Entropy)>,
+    run: impl Fn(R, grantcore::moment::Entropy) -> T,
 ) {
     for (request, entropy) in requests {
         black_box(run(request, entropy));

@@ -5,9 +5,10 @@
 use std::error::Error;
 
 use grantcore::blocking::Server;
+use grantcore::reason::ErrorCode;
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, ErrorCode, FromStore, MemoryStore, Policy,
-    RequestParts, User,
+    Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Policy, RequestParts,
+    User,
 };
 
 /// RFC 7636, appendix B. A real client draws a fresh verifier for each request.

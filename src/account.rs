@@ -64,7 +64,7 @@ pub enum Balance {
 /// ```
 pub trait Accounts: Send + Sync {
     /// A failure of the host's users table. It reaches the host as
-    /// [`FailureCause::Accounts`](crate::FailureCause::Accounts).
+    /// [`FailureCause::Accounts`](crate::store::FailureCause::Accounts).
     type Error: Error + Send + Sync + 'static;
 
     /// Returns the account of this subject, or `None` if there is no such account: its grants are

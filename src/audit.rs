@@ -15,7 +15,7 @@ use crate::value::credential::GrantId;
 /// Records the events of a server.
 ///
 /// Every durable step is recorded at least once, deduplicated by (correlation, kind); a step of
-/// unknown [fate](crate::Fate) is marked and may have no durable counterpart. An event arrives
+/// unknown [fate](crate::event::Fate) is marked and may have no durable counterpart. An event arrives
 /// twice if its caller was cancelled while it was being recorded: keep the first of two events of
 /// one
 /// [correlation](Event::correlation) and [kind](Event::kind).
@@ -76,7 +76,7 @@ pub struct AuditPolicy {
     ///
     /// If the log fails after it has given a place, a response is withheld although its write is
     /// durable. A client that then sends its refresh token again replays it: set a
-    /// [replay window](crate::PolicyBuilder::replay_window) as well.
+    /// [replay window](crate::policy::PolicyBuilder::replay_window) as well.
     pub fail_closed: bool,
     /// Records routine events as well: accepted calls of resources, introspections of active tokens
     /// and lists of connections. Default: `false`, because they are most of all events.

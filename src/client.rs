@@ -33,7 +33,7 @@ use crate::value::text::{ClientId, Subject};
 /// A registered client.
 ///
 /// [`Client::public`] and [`Client::confidential`] start one, and [`ClientBuilder::build`] checks
-/// it. For a store it is a record in the same way as a [grant](crate::Grant#as-a-record).
+/// it. For a store it is a record in the same way as a [grant](crate::grant::Grant#as-a-record).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Client(Fields);
@@ -126,7 +126,7 @@ impl Client {
     /// ```
     /// let client = grantcore::Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
     /// assert_eq!(client.id().as_str(), "notes-cli");
-    /// # Ok::<(), grantcore::ClientError>(())
+    /// # Ok::<(), grantcore::client::ClientError>(())
     /// ```
     pub fn public(id: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(id.into(), Authentication::Public)
@@ -135,14 +135,16 @@ impl Client {
     /// Starts a client that proves itself with a secret.
     ///
     /// ```
-    /// use grantcore::{Client, Digest, SecretMethod, StoredSecret};
+    /// use grantcore::value::{Digest, SecretMethod};
+    /// use grantcore::client::StoredSecret;
+    /// use grantcore::Client;
     ///
     /// let stored = StoredSecret::Digest(Digest::of(b"256 random bits as text"));
     /// let client = Client::confidential("notes-web", SecretMethod::Basic, stored)
     ///     .redirect_uri("https://notes.example/callback")
     ///     .build()?;
     /// assert!(client.grant_types().refresh_token);
-    /// # Ok::<(), grantcore::ClientError>(())
+    /// # Ok::<(), grantcore::client::ClientError>(())
     /// ```
     pub fn confidential(
         id: impl Into<String>,
@@ -158,7 +160,7 @@ impl Client {
     }
 
     /// Returns the description that the client or the operator gave. It is not cleaned for display:
-    /// see [`display_name`](Self::display_name) and [`display_text`](crate::display_text).
+    /// see [`display_name`](Self::display_name) and [`display_text`](crate::value::display_text).
     pub fn description(&self) -> &ClientDescription {
         &self.0.description
     }

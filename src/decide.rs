@@ -1,5 +1,5 @@
 //! Deciding: each operation is a pure function from a request, the loaded records, the policy and
-//! the moment to a [`Decision`](crate::Decision).
+//! the moment to a [`Decision`](crate::operation::Decision).
 //!
 //! There is one file per operation. `document` is a part of authorize, and `redeem` and `refresh`
 //! are the two parts of a token request. The steps are private methods of the request; they are

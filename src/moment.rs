@@ -244,12 +244,12 @@ impl fmt::Debug for Entropy {
 /// Its text is 32 lowercase hexadecimal digits. It is no secret.
 ///
 /// ```
-/// use grantcore::CorrelationId;
+/// use grantcore::moment::CorrelationId;
 ///
 /// let text = "0e29a7d4c0a64b1d8b3f8f0f5c3a9e11";
 /// let id: CorrelationId = text.parse()?;
 /// assert_eq!(id.to_string(), text);
-/// # Ok::<(), grantcore::CorrelationIdError>(())
+/// # Ok::<(), grantcore::moment::CorrelationIdError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CorrelationId([u8; 16]);

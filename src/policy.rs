@@ -64,7 +64,8 @@ use crate::value::text::ClientId;
 /// ```
 /// use std::time::Duration;
 ///
-/// use grantcore::{Lifetimes, Limits, Policy, RegistrationRules};
+/// use grantcore::policy::{Lifetimes, Limits, RegistrationRules};
+/// use grantcore::Policy;
 ///
 /// let policy = Policy::builder("https://auth.example")
 ///     .scope("notes", "Read and change your notes")

@@ -2,7 +2,7 @@
 //! 6585 §4; OAuth 2.1 §2.4.1).
 //!
 //! [`RateWindow`] is the state of one bucket, for any store. `Limiter` keeps windows in memory. The
-//! policy chooses the bucket of a request: [`RateRules`](crate::RateRules).
+//! policy chooses the bucket of a request: [`RateRules`](crate::policy::RateRules).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,7 +20,9 @@ const WINDOW: u64 = 60;
 /// and change them by compare-and-set.
 ///
 /// ```
-/// use grantcore::{MemoryStore, RateWindow, Reply, RequestParts, Server, TokenRequest};
+/// use grantcore::rate::RateWindow;
+/// use grantcore::request::TokenRequest;
+/// use grantcore::{MemoryStore, Reply, RequestParts, Server};
 /// # use std::{collections::BTreeMap, sync::Mutex};
 /// # #[derive(Default)]
 /// # struct Rows(Mutex<BTreeMap<String, String>>);
@@ -66,7 +68,7 @@ const WINDOW: u64 = 60;
 ///     server.token(request).await.unwrap_or_else(|error| error.reply(policy))
 /// }
 /// # let policy = grantcore::Policy::builder("https://auth.example").scope("a", "").resource("https://a.example", "a");
-/// # let policy = policy.limits(grantcore::Limits::default().with_token_requests_per_minute(2)).build().unwrap();
+/// # let policy = policy.limits(grantcore::policy::Limits::default().with_token_requests_per_minute(2)).build().unwrap();
 /// # let (server, rows) = (Server::new(policy, MemoryStore::default(), grantcore::FromStore).without_rate_limit(), Rows::default());
 /// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
 /// # let request = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
@@ -74,7 +76,7 @@ const WINDOW: u64 = 60;
 /// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &request)).status), [401, 401, 429]);
 /// ```
 ///
-/// If only [authenticated](crate::RateRules::authenticated_only) requests count, give a request back
+/// If only [authenticated](crate::policy::RateRules::authenticated_only) requests count, give a request back
 /// after a 401 as well. A row that was not written for a minute can be dropped. The clocks of the
 /// servers should agree: a clock that is ahead shortens the minute by the difference. Each server
 /// still counts failed authentications and registrations by itself.

@@ -16,11 +16,11 @@ named_enum! {
     /// A public error code: the value of `error` in a response.
     ///
     /// ```
-    /// use grantcore::ErrorCode;
+    /// use grantcore::reason::ErrorCode;
     ///
     /// let code: ErrorCode = "invalid_grant".parse()?;
     /// assert_eq!((code, code.as_str()), (ErrorCode::InvalidGrant, "invalid_grant"));
-    /// # Ok::<(), grantcore::NameError>(())
+    /// # Ok::<(), grantcore::value::NameError>(())
     /// ```
     pub enum ErrorCode, as_str, "an error code" {
         /// OAuth 2.1 §3.2.4, §4.1.2.1, §5.3.2.

@@ -110,7 +110,7 @@ impl Refusal {
     }
 
     /// Makes the refusal of a token request that is over a limit: 429, with `Retry-After` of at
-    /// least a second. It is for hosts that keep the [windows](crate::RateWindow) themselves.
+    /// least a second. It is for hosts that keep the [windows](crate::rate::RateWindow) themselves.
     /// [`Server::rate_limited`](crate::Server::rate_limited) records the event as well.
     pub fn rate_limited(seconds: u32) -> Self {
         Self::with_retry_after(Reason::RateLimited, Endpoint::Token, seconds.max(1))

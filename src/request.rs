@@ -1,4 +1,4 @@
-//! Requests: bytes become an [`Operation`](crate::Operation). Malformed requests are refused here,
+//! Requests: bytes become an [`Operation`](crate::operation::Operation). Malformed requests are refused here,
 //! so a parsed value is never malformed. One file per endpoint.
 //!
 //! Never here: a record, or a decision that needs one. The methods that decide on a request are in
@@ -18,3 +18,15 @@ pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod token;
 pub(crate) mod token_form;
+
+pub use self::access::{AccessCheck, Needs, NeedsError};
+pub use self::authorization::{AuthorizationRequest, User, UserError};
+pub use self::client_status::ClientStatusChange;
+pub use self::connection::{ClientRevocation, ConnectionList, GrantRevocation, RevokedBy};
+pub use self::consent::{Choice, ConsentDecision};
+pub use self::document::{Fetch, FetchedDocument};
+pub use self::introspection::IntrospectionRequest;
+pub use self::parts::{Authorization, RequestParts};
+pub use self::registration::{ManagementRequest, RegistrationRequest};
+pub use self::revocation::RevocationRequest;
+pub use self::token::TokenRequest;

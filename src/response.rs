@@ -16,3 +16,16 @@ pub(crate) mod registration;
 pub(crate) mod reply;
 pub(crate) mod revocation;
 pub(crate) mod token;
+
+pub use self::access::{Access, Warning};
+pub use self::authorization::{AuthorizationStep, ConsentPage, LoginPage};
+pub use self::connection::{Connection, ConnectionState, Connections};
+pub use self::document::DocumentRequest;
+pub use self::introspection::Introspected;
+pub use self::metadata::WellKnown;
+pub use self::problem::Problem;
+pub use self::redirect::Redirect;
+pub use self::registration::{Managed, Registered};
+pub use self::reply::{PAGE_HEADERS, Reply};
+pub use self::revocation::Revoked;
+pub use self::token::Tokens;

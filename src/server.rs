@@ -63,7 +63,7 @@ use crate::store::{AccountSource, FromStore, Store};
 /// # Cancellation
 ///
 /// A future that is dropped stops at its current `await`. A write that was under way may be
-/// durable; its event is handed to [`AuditLog::abandoned`] with an unknown [fate](crate::Fate). A
+/// durable; its event is handed to [`AuditLog::abandoned`] with an unknown [fate](crate::event::Fate). A
 /// host that spawns a task for each request is not cancelled when the client hangs up.
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()> {
@@ -80,7 +80,13 @@ impl<S: Store, A: AccountSource<S>> Server<S, A> {
     /// them, or [`AlwaysActive`](crate::AlwaysActive).
     #[cfg(feature = "system")]
     pub fn new(policy: Policy, store: S, accounts: A) -> Self {
-        Self::with_sources(policy, store, accounts, crate::SystemClock, crate::SystemEntropy)
+        Self::with_sources(
+            policy,
+            store,
+            accounts,
+            crate::moment::SystemClock,
+            crate::moment::SystemEntropy,
+        )
     }
 
     /// Returns a server with this clock and this source of randomness.
@@ -105,7 +111,7 @@ impl<S, A, L> Server<S, A, L> {
     }
 
     /// Leaves the limit of token requests to the host, for example to share it among several
-    /// servers: see [`RateWindow`](crate::RateWindow). Failed authentications and new records are
+    /// servers: see [`RateWindow`](crate::rate::RateWindow). Failed authentications and new records are
     /// still limited by each server for itself.
     #[must_use = "the server without the limit is the one returned"]
     pub fn without_rate_limit(mut self) -> Self {

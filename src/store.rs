@@ -44,9 +44,9 @@ pub use self::administration::{Counts, StoreAdministration};
 pub use self::failure::{Failure, FailureCause};
 use crate::client::Client;
 use crate::grant::Grant;
-use crate::keys::Keys;
+pub use crate::keys::{ClientKey, GrantList, Keys};
 use crate::operation::Loaded;
-use crate::record::{Commit, Stored, Write};
+pub use crate::record::{Change, Commit, Stored, Version, Write};
 use crate::value::credential::GrantId;
 
 /// The database of clients and grants. See the [laws](self#the-laws-of-a-store) of a store; the
@@ -79,8 +79,8 @@ pub trait Store: Send + Sync {
         id: GrantId,
     ) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
 
-    /// Writes the record, with [`Change::version`](crate::Change::version), if the stored version
-    /// is [`Change::seen`](crate::Change::seen), or if no record exists and `seen` is `None`.
+    /// Writes the record, with [`Change::version`](crate::store::Change::version), if the stored version
+    /// is [`Change::seen`](crate::store::Change::seen), or if no record exists and `seen` is `None`.
     ///
     /// An error means that it is not known whether the record was written.
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;

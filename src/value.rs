@@ -18,3 +18,16 @@ pub(crate) mod scope;
 pub(crate) mod secret;
 pub(crate) mod text;
 pub(crate) mod uri;
+
+pub use self::auth_method::SecretMethod;
+pub use self::credential::{GrantId, GrantIdError};
+pub use self::grant_types::{GrantType, GrantTypes};
+pub use self::names::NameError;
+pub use self::prompt::RequestDigest;
+pub use self::redirect_uri::{
+    EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError,
+    RegisteredRedirectUri, VerifiedRedirectUri,
+};
+pub use self::scope::{Scope, ScopeError};
+pub use self::secret::Digest;
+pub use self::text::{ClientId, ClientIdError, Subject, display_text};

@@ -17,11 +17,13 @@ mod support;
 use std::collections::HashSet;
 
 use grantcore::blocking::Store;
-use grantcore::{
-    Account, Authorization, Choice, Client, ClientStatus, ClientStatusChange, Commit,
-    ConsentDecision, Grant, GrantState, Loaded, ManagementRequest, Moment, Operation, Policy,
-    RequestParts, Stored, Timestamp, TokenRequest, Write,
-};
+use grantcore::client::ClientStatus;
+use grantcore::grant::{Grant, GrantState};
+use grantcore::moment::Moment;
+use grantcore::operation::{Loaded, Operation};
+use grantcore::request::{ClientStatusChange, ConsentDecision, ManagementRequest, TokenRequest};
+use grantcore::store::{Commit, Stored, Write};
+use grantcore::{Account, Authorization, Choice, Client, Policy, RequestParts, Timestamp};
 use serde_json::Value;
 use support::clients::{ask, metadata, with};
 use support::params::Params;

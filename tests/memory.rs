@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 
 use grantcore::blocking::Store;
-use grantcore::{
-    AuthorizationRequest, Client, Commit, Entropy, GrantId, MemoryStore, RegistrationRequest,
-    RequestParts, Timestamp, Write,
-};
+use grantcore::moment::Entropy;
+use grantcore::request::{AuthorizationRequest, RegistrationRequest};
+use grantcore::store::{Commit, Write};
+use grantcore::value::GrantId;
+use grantcore::{Client, MemoryStore, RequestParts, Timestamp};
 use support::clients::{metadata, posting};
 use support::params::Params;
 use support::{ALICE, CALLBACK, T, World, entropy};
@@ -178,7 +179,10 @@ fn clients_are_listed_in_the_order_of_their_ids() {
     assert_eq!((list(Some("client 099"), 7), list(None, 0)), (Vec::new(), Vec::new()));
     store.put_client(operators("client 050").deactivated());
     assert_eq!(list(Some("client 049"), 1), ["client 050"]);
-    assert_eq!(store.clients(Some("client 049"), 1)[0].version, grantcore::Version::FIRST.next());
+    assert_eq!(
+        store.clients(Some("client 049"), 1)[0].version,
+        grantcore::store::Version::FIRST.next()
+    );
 }
 
 /// The sweep misses no client, and does not drop a client that was registered again.

@@ -11,7 +11,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grantcore::{Endpoint, ErrorCode, Policy, Reason, troubleshooting};
+use grantcore::reason::{Endpoint, ErrorCode, troubleshooting};
+use grantcore::{Policy, Reason};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
 

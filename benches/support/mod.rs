@@ -13,11 +13,18 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use grantcore::blocking::{Store, drive};
+use grantcore::grant::Grant;
+use grantcore::moment::Entropy;
+use grantcore::operation::Operation;
+use grantcore::policy::RegistrationRules;
+use grantcore::request::{
+    AccessCheck, AuthorizationRequest, ConsentDecision, RegistrationRequest, TokenRequest,
+};
+use grantcore::store::{Commit, Stored, Write};
+use grantcore::value::GrantId;
 use grantcore::{
-    AccessCheck, AlwaysActive, Authorization, AuthorizationRequest, AuthorizationStep, Choice,
-    Client, Commit, ConsentDecision, Entropy, Grant, GrantId, MemoryStore, Needs, Operation,
-    Policy, RegistrationRequest, RegistrationRules, RequestParts, Stored, Timestamp, TokenRequest,
-    User, Write,
+    AlwaysActive, Authorization, AuthorizationStep, Choice, Client, MemoryStore, Needs, Policy,
+    RequestParts, Timestamp, User,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

@@ -37,7 +37,13 @@ where
     /// See [`Server::new`](crate::Server::new).
     #[cfg(feature = "system")]
     pub fn new(policy: Policy, store: S, accounts: A) -> Self {
-        Self::with_sources(policy, store, accounts, crate::SystemClock, crate::SystemEntropy)
+        Self::with_sources(
+            policy,
+            store,
+            accounts,
+            crate::moment::SystemClock,
+            crate::moment::SystemEntropy,
+        )
     }
 
     /// See [`Server::with_sources`](crate::Server::with_sources).

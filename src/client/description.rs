@@ -56,7 +56,7 @@ pub enum ApplicationType {
 const NAMELESS: &str = "An application without a name";
 
 impl Client {
-    /// Returns the client's name for a page, cleaned by [`display_text`](crate::display_text).
+    /// Returns the client's name for a page, cleaned by [`display_text`].
     ///
     /// Returns the `client_id` if the client gave no name, and "An application without a name" if
     /// the name consists of invisible characters.

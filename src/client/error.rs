@@ -46,7 +46,7 @@ pub enum ClientError {
     RedirectUrisTooMany {
         /// How many there are.
         count: usize,
-        /// [`RedirectRules::limit`](crate::RedirectRules::limit).
+        /// [`RedirectRules::limit`](crate::value::RedirectRules::limit).
         limit: usize,
     },
     /// The client has a redirect URI and is not registered for the code flow.

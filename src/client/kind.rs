@@ -127,7 +127,7 @@ pub enum StoredSecret {
     /// SHA-256, for secrets of at least 128 random bits, such as a server generates.
     Digest(Digest),
     /// A slow hash, for secrets that a person chose. It is verified by
-    /// [`PolicyBuilder::slow_hash`](crate::PolicyBuilder::slow_hash).
+    /// [`PolicyBuilder::slow_hash`](crate::policy::PolicyBuilder::slow_hash).
     SlowHash(Arc<str>),
 }
 

@@ -93,7 +93,7 @@ fn commit_again<H: Harness>(
     Ok(true)
 }
 
-fn grant_of(key: &Key) -> Option<crate::GrantId> {
+fn grant_of(key: &Key) -> Option<crate::value::GrantId> {
     if let Key::Grant(draft) = key { Some(draft.id) } else { None }
 }
 

@@ -24,8 +24,8 @@ pub trait Harness: Sync {
     /// Drops up to `limit` records whose `drop_after` has passed at `now`, and returns how many
     /// were dropped. Returns `None` if the store drops records by itself, which is the default.
     ///
-    /// A store that implements [`StoreAdministration`](crate::StoreAdministration) calls its
-    /// [`sweep`](crate::StoreAdministration::sweep) here.
+    /// A store that implements [`StoreAdministration`](crate::store::StoreAdministration) calls its
+    /// [`sweep`](crate::store::StoreAdministration::sweep) here.
     fn sweep(&self, store: &Self::Store, now: Timestamp, limit: usize) -> Option<usize> {
         let _ = (store, now, limit);
         None

@@ -243,7 +243,7 @@ impl<'a, H: Harness, A: AccountSource<H::Store>> Host<'a, H, A> {
 /// Keeps a failure of the store apart from a refusal.
 fn refused<T, E>(
     result: Result<T, Error<E>>,
-) -> Result<Result<T, crate::Refusal>, crate::FailureCause<E>> {
+) -> Result<Result<T, crate::Refusal>, crate::store::FailureCause<E>> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(Error::Refused(refusal)) => Ok(Err(refusal)),

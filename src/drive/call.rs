@@ -246,7 +246,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     }
 
     /// Takes the result of recording the event. Under
-    /// [`AuditPolicy::fail_closed`](crate::AuditPolicy::fail_closed) a lost event withholds the
+    /// [`AuditPolicy::fail_closed`](crate::audit::AuditPolicy::fail_closed) a lost event withholds the
     /// response, unless the store failed: that failure is returned to the host.
     pub(crate) fn recorded(&mut self, recorded: Result<(), AuditError>) {
         self.phase = Phase::Done;

@@ -21,7 +21,8 @@ impl Timestamp {
     /// Reads a date and time of RFC 3339 with any offset. Fractions of a second are dropped.
     ///
     /// ```
-    /// use grantcore::{Timestamp, TimestampError};
+    /// use grantcore::moment::TimestampError;
+    /// use grantcore::Timestamp;
     ///
     /// let time = Timestamp::from_rfc3339("2027-01-15T10:00:00.5+02:00")?;
     /// assert_eq!(time, Timestamp::from_unix_seconds(1_800_000_000));
@@ -50,7 +51,8 @@ impl Timestamp {
 /// Converts to UTC.
 ///
 /// ```
-/// use grantcore::{Timestamp, TimestampError};
+/// use grantcore::moment::TimestampError;
+/// use grantcore::Timestamp;
 /// use time::OffsetDateTime;
 ///
 /// let time = OffsetDateTime::try_from(Timestamp::from_unix_seconds(1_800_000_000))?;

@@ -120,7 +120,7 @@ impl<T> Decision<T> {
         self
     }
 
-    /// Marks the event as [attributed](crate::EventClass::Attributed), because its sender
+    /// Marks the event as [attributed](crate::event::EventClass::Attributed), because its sender
     /// authenticated.
     pub(crate) fn attributed(mut self) -> Self {
         self.settled.event.attributed = true;

@@ -3,7 +3,7 @@
 /// The rules of the check of an access token at a protected resource.
 ///
 /// ```
-/// use grantcore::{Audience, CheckRules};
+/// use grantcore::policy::{Audience, CheckRules};
 ///
 /// let rules = CheckRules::default().with_audience(Audience::Exact).with_bearer_in_body(true);
 /// assert_eq!(rules.audience(), Audience::Exact);

@@ -8,7 +8,7 @@ use crate::value::auth_method::{AuthMethod, SecretMethod};
 /// A client that the operator registers authenticates as it was built, whatever is offered.
 ///
 /// ```
-/// let secrets_only = grantcore::AuthMethods::default().with_public_clients(false);
+/// let secrets_only = grantcore::policy::AuthMethods::default().with_public_clients(false);
 /// assert!(secrets_only.client_secret_basic() && !secrets_only.public_clients());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

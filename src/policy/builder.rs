@@ -207,7 +207,7 @@ impl PolicyBuilder {
 
     /// Verifies client secrets that people chose: `verify` receives the secret and the stored hash, and
     /// returns whether they match, for example by Argon2. Default: a
-    /// [`StoredSecret::SlowHash`](crate::StoredSecret::SlowHash) never matches.
+    /// [`StoredSecret::SlowHash`](crate::client::StoredSecret::SlowHash) never matches.
     ///
     /// `dummy` is a hash of the same cost that no client has. It is verified, and the result ignored,
     /// where a client is unknown or has no slow hash, so that the time of the response does not
@@ -332,7 +332,7 @@ impl PolicyBuilder {
     }
 
     /// Sets the URL of the page that explains each reason, such as a rendering of
-    /// [`troubleshooting`](crate::troubleshooting()). Default: none.
+    /// [`troubleshooting`](crate::reason::troubleshooting()). Default: none.
     ///
     /// Each error then has an `error_uri` (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3): this URL, with the
     /// name of the reason as its fragment. [Terse errors](Self::terse_errors) have none.

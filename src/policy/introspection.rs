@@ -6,7 +6,7 @@
 /// nothing of a token that is not for one of its resources.
 ///
 /// ```
-/// let rules = grantcore::IntrospectionRules::default()
+/// let rules = grantcore::policy::IntrospectionRules::default()
 ///     .with_resource_server("files-server", "https://files.example");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// ```
 /// use std::time::Duration;
 ///
-/// use grantcore::Lifetimes;
+/// use grantcore::policy::Lifetimes;
 ///
 /// let lifetimes = Lifetimes::default()
 ///     .with_access(Duration::from_secs(600))

@@ -3,7 +3,7 @@
 /// The caps on what arrives and on what is kept. Each is at least one.
 ///
 /// ```
-/// let limits = grantcore::Limits::default().with_token_requests_per_minute(20);
+/// let limits = grantcore::policy::Limits::default().with_token_requests_per_minute(20);
 /// assert_eq!(limits.token_requests_per_minute(), 20);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::value::credential::GrantId;
 /// [`Limits::with_token_requests_per_minute`](super::Limits::with_token_requests_per_minute).
 ///
 /// ```
-/// use grantcore::{RateKey, RateRules};
+/// use grantcore::policy::{RateKey, RateRules};
 ///
 /// let rules = RateRules::default()
 ///     .with_key(RateKey::ClientAndGrant)
@@ -151,7 +151,7 @@ pub enum RateKey {
     /// use std::collections::BTreeMap;
     /// use std::sync::Arc;
     ///
-    /// use grantcore::RateKey;
+    /// use grantcore::policy::RateKey;
     ///
     /// let tenants = BTreeMap::from([("acme-app".to_owned(), "acme".to_owned())]);
     /// let by_tenant = RateKey::Custom(Arc::new(move |hit| {
@@ -214,7 +214,7 @@ pub struct RateBucket<'a> {
 
 impl Policy {
     /// Returns the bucket that a request counts towards, for hosts that keep the
-    /// [windows](crate::RateWindow) themselves.
+    /// [windows](crate::rate::RateWindow) themselves.
     pub fn rate_bucket<'a>(&self, hit: &RateHit<'a>) -> RateBucket<'a> {
         let RateHit { client, grant, source } = *hit;
         let name = match &self.rate_rules.key {

@@ -11,7 +11,8 @@ use crate::value::secret::Digest;
 /// the client.
 ///
 /// ```
-/// use grantcore::{Digest, RegistrationRules};
+/// use grantcore::value::Digest;
+/// use grantcore::policy::RegistrationRules;
 ///
 /// let invited = RegistrationRules::default()
 ///     .with_initial_access_tokens([Digest::of(b"8VIqcKrCBnoxnv2CpPaCmg")]);

@@ -4,7 +4,7 @@
 /// tokens.
 ///
 /// ```
-/// let rules = grantcore::RevocationRules::default().with_cascade_from_access(true);
+/// let rules = grantcore::policy::RevocationRules::default().with_cascade_from_access(true);
 /// assert!(rules.cascade_from_access());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

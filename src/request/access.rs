@@ -96,7 +96,7 @@ pub enum NeedsError {
 impl Policy {
     /// Returns the needs of an operation of this resource, for
     /// [`Server::check`](crate::Server::check): a token whose scope has each of these tokens, which are
-    /// separated by spaces, or tokens that [include](crate::PolicyBuilder::scope_implies) them. With an
+    /// separated by spaces, or tokens that [include](crate::policy::PolicyBuilder::scope_implies) them. With an
     /// empty scope, any token for the resource suffices.
     ///
     /// # Errors
@@ -164,7 +164,7 @@ impl<'a> AccessCheck<'a> {
     }
 
     /// Reads the `Authorization` header. If the policy
-    /// [allows it](crate::CheckRules::with_bearer_in_body), the token can be in the form body instead,
+    /// [allows it](crate::policy::CheckRules::with_bearer_in_body), the token can be in the form body instead,
     /// as `access_token` (OAuth 2.1 §5.1.2). The query is ignored.
     ///
     /// # Errors

@@ -36,7 +36,8 @@ pub struct AuthorizationRequest<'a> {
 /// The user whom the host has authenticated, and the browser session.
 ///
 /// ```
-/// use grantcore::{User, UserError};
+/// use grantcore::request::UserError;
+/// use grantcore::User;
 ///
 /// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
 /// assert_eq!(alice.subject(), "alice");

@@ -25,7 +25,7 @@ pub enum AuthorizationStep {
     NeedsConsent(ConsentPage),
     /// Fetch the client's metadata document, then send the same request again with the result
     /// ([`Server::authorize_with_document`](crate::Server::authorize_with_document)). This step
-    /// occurs only if the policy [accepts such clients](crate::PolicyBuilder::client_documents).
+    /// occurs only if the policy [accepts such clients](crate::policy::PolicyBuilder::client_documents).
     NeedMetadata(DocumentRequest),
 }
 
@@ -40,7 +40,7 @@ pub struct LoginPage {
 /// The content of the consent page, and the ticket that its form sends back (OAuth 2.1 §7.9; RFC
 /// 6749 §10.12).
 ///
-/// Send the page with [`PAGE_HEADERS`](crate::PAGE_HEADERS). Without them, another site can frame it
+/// Send the page with [`PAGE_HEADERS`](crate::response::PAGE_HEADERS). Without them, another site can frame it
 /// and make the user click (clickjacking).
 #[derive(Debug)]
 pub struct ConsentPage {
@@ -74,7 +74,7 @@ impl LoginPage {
 }
 
 impl ConsentPage {
-    /// Returns the client's name, cleaned by [`display_text`](crate::display_text).
+    /// Returns the client's name, cleaned by [`display_text`](crate::value::display_text).
     ///
     /// Returns the `client_id` if the client gave no name, and "An application without a name" if
     /// the name consists of invisible characters.

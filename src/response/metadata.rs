@@ -99,7 +99,7 @@ impl Policy {
     ///
     /// The server's document is served under the well-known suffix between host and path
     /// (RFC 8414 §3.1), after the path, and at the root. With the
-    /// [OpenID alias](crate::PolicyBuilder::openid_alias), it is served under `openid-configuration` in
+    /// [OpenID alias](crate::policy::PolicyBuilder::openid_alias), it is served under `openid-configuration` in
     /// the same three places. A resource's document is served under the suffix between host and path
     /// (RFC 9728 §3.1). That of the default resource, or of the only one, is served at the root of its
     /// host too. A resource on another host than the issuer's has its documents on its own host.
@@ -117,7 +117,7 @@ impl Policy {
     ///         "https://mcp.example/.well-known/oauth-protected-resource",
     ///     ]
     /// );
-    /// # Ok::<(), grantcore::PolicyError>(())
+    /// # Ok::<(), grantcore::policy::PolicyError>(())
     /// ```
     pub fn well_known(&self) -> Vec<WellKnown> {
         let suffixes = ["oauth-authorization-server", "openid-configuration"];

@@ -133,7 +133,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     }
 
     /// Records the refusal of a token request by a limit that the host keeps itself (see
-    /// [`RateWindow`](crate::RateWindow)), and returns it: 429 with `Retry-After: seconds`.
+    /// [`RateWindow`](crate::rate::RateWindow)), and returns it: 429 with `Retry-After: seconds`.
     pub async fn rate_limited(&self, request: &TokenRequest<'_>, seconds: u32) -> Refusal {
         let refusal = Refusal::rate_limited(seconds);
         let early = self.core.early_refusal(refusal, Some(request.claimed_client()));
@@ -142,7 +142,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Answers the revocation endpoint (RFC 7009 §2). A 200 means that the token is not valid,
     /// whether or not it ever was. Under
-    /// [`RevocationRules::silent`](crate::RevocationRules::silent), another client's token also
+    /// [`RevocationRules::silent`](crate::policy::RevocationRules::silent), another client's token also
     /// gets a 200, and stays valid.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.decide(AccessCheck::parse(authorization, needs), Limit::None, "").await
     }
 
-    /// Checks a whole request: where the policy [allows it](crate::CheckRules::with_bearer_in_body), the
+    /// Checks a whole request: where the policy [allows it](crate::policy::CheckRules::with_bearer_in_body), the
     /// token may be in a form body.
     ///
     /// # Errors

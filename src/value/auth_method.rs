@@ -8,11 +8,11 @@ use super::names::impl_name_texts;
 /// Where a confidential client sends its secret (OAuth 2.1 §2.4.1).
 ///
 /// ```
-/// use grantcore::SecretMethod;
+/// use grantcore::value::SecretMethod;
 ///
 /// let method: SecretMethod = "client_secret_post".parse()?;
 /// assert_eq!((method, method.as_str()), (SecretMethod::Post, "client_secret_post"));
-/// # Ok::<(), grantcore::NameError>(())
+/// # Ok::<(), grantcore::value::NameError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "OAuth 2.1 defines these two ways to send a secret")]

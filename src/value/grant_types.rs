@@ -8,12 +8,12 @@ named_enum! {
     /// A value of `grant_type` that this crate supports (OAuth 2.1 §3.2.2).
     ///
     /// ```
-    /// use grantcore::GrantType;
+    /// use grantcore::value::GrantType;
     ///
     /// let grant_type: GrantType = "refresh_token".parse()?;
     /// assert_eq!(grant_type, GrantType::RefreshToken);
     /// assert_eq!(grant_type.to_string(), "refresh_token");
-    /// # Ok::<(), grantcore::NameError>(())
+    /// # Ok::<(), grantcore::value::NameError>(())
     /// ```
     pub enum GrantType, as_str, "a grant type" {
         /// Redeems an authorization code (OAuth 2.1 §4.1.3).

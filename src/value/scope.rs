@@ -14,11 +14,11 @@ pub(crate) const MAX_TOKENS: usize = 64;
 /// spaces.
 ///
 /// ```
-/// use grantcore::Scope;
+/// use grantcore::value::Scope;
 ///
 /// let scope: Scope = " write  read read".parse()?;
 /// assert_eq!(scope.to_string(), "read write");
-/// # Ok::<(), grantcore::ScopeError>(())
+/// # Ok::<(), grantcore::value::ScopeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Scope(Box<str>);

@@ -142,7 +142,7 @@ plain_text!(Subject);
 /// 100 characters. Does not escape HTML.
 ///
 /// ```
-/// assert_eq!(grantcore::display_text(" Bank\u{202e}\u{200b} "), "Bank");
+/// assert_eq!(grantcore::value::display_text(" Bank\u{202e}\u{200b} "), "Bank");
 /// ```
 pub fn display_text(text: &str) -> String {
     let visible = text.chars().filter(|c| !is_invisible(*c));

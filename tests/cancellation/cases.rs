@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 
-use grantcore::{Choice, ClientStatus, Fetch, RequestParts, RevokedBy};
+use grantcore::client::ClientStatus;
+use grantcore::request::Fetch;
+use grantcore::{Choice, RequestParts, RevokedBy};
 use serde_json::json;
 
 use crate::slow::Server;

@@ -21,7 +21,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use cases::{CASES, Case};
-use grantcore::{Event, EventKind, Fate, Reason, WrittenRecord};
+use grantcore::event::{EventKind, Fate, WrittenRecord};
+use grantcore::{Event, Reason};
 use slow::{Durable, Fixture, Trouble};
 use support::Answered;
 

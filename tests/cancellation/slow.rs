@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use grantcore::audit::{AuditError, AuditPolicy};
 use grantcore::blocking::{Accounts, Store};
-use grantcore::{
-    Account, AuditError, AuditLog, AuditPolicy, Client, Commit, DocumentRules, Event, Grant,
-    GrantId, IntrospectionRules, RegistrationRules, RevocationRules, Stored, Version, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::policy::{DocumentRules, IntrospectionRules, RegistrationRules, RevocationRules};
+use grantcore::store::{Commit, Stored, Version, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, AuditLog, Client, Event};
 
 use crate::support::store::{Broken, TestStore};
 use crate::support::{MCP, World, policy, seeded};

@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use grantcore::audit::{AuditError, AuditPolicy, AuditQuery, MemoryAuditLog};
 use grantcore::blocking::{AuditLog, Server};
-use grantcore::{
-    AuditError, AuditPolicy, AuditQuery, Choice, Event, EventClass, EventKind, Fate, FromStore,
-    MemoryAuditLog, Reason,
-};
+use grantcore::event::{EventClass, EventKind, Fate};
+use grantcore::{Choice, Event, FromStore, Reason};
 
 use crate::cases::CASES;
 use crate::slow::{Fixture, finish};
@@ -165,7 +164,7 @@ fn i46_an_event_is_attributed_to_a_live_flow_an_authenticated_client_or_the_oper
             drop(world.manage("GET", &own.id, &own.token, &serde_json::Value::Null));
         }),
         ("a connection that does not exist", Unattributed, &|| {
-            let grant = grantcore::GrantId::from_bytes([7; 16]);
+            let grant = grantcore::value::GrantId::from_bytes([7; 16]);
             drop(world.server.revoke_connection(ALICE.subject(), grant));
         }),
         ("nobody is signed in", Unattributed, &|| {

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use grantcore::account::Balance;
 use grantcore::blocking::{self, Ready};
 use grantcore::conformance::{Blocking, Harness};
-use grantcore::{
-    Account, Balance, Client, ClientKey, Clock as _, Commit, Grant, GrantId, Keys, Loaded, Stored,
-    SystemClock, Timestamp, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::moment::{Clock as _, SystemClock};
+use grantcore::operation::Loaded;
+use grantcore::store::{ClientKey, Commit, Keys, Stored, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, Client, Timestamp};
 
 use crate::rows::{Id, Row, Rows, split};
 

@@ -11,7 +11,10 @@ use grantcore::conformance::{
     a_cancelled_call_leaves_all_or_nothing, acknowledged_commits_survive,
     damaged_records_are_errors, histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
-use grantcore::{Client, Commit, Grant, GrantId, Store, Stored, Timestamp, Write};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Stored, Write};
+use grantcore::value::GrantId;
+use grantcore::{Client, Store, Timestamp};
 
 use crate::rows::{Id, Row, Rows, split};
 

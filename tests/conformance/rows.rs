@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
-use grantcore::{Account, Client, Commit, Grant, GrantId, Stored, Timestamp, Version, Write};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Stored, Version, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, Client, Timestamp};
 
 /// A key of one of the tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::{Server, Store};
-use grantcore::{
-    Client, Digest, DocumentRules, Entropy, Event, FromStore, Grant, GrantId, IntrospectionRules,
-    Limits, MemoryStore, Policy, RegistrationRules, RevocationRules, SecretMethod, Stored,
-    StoredSecret, Timestamp, User,
+use grantcore::client::StoredSecret;
+use grantcore::grant::Grant;
+use grantcore::moment::Entropy;
+use grantcore::policy::{
+    DocumentRules, IntrospectionRules, Limits, RegistrationRules, RevocationRules,
 };
+use grantcore::store::Stored;
+use grantcore::value::{Digest, GrantId, SecretMethod};
+use grantcore::{Client, Event, FromStore, MemoryStore, Policy, Timestamp, User};
 
 use crate::random::Random;
 use crate::wire::Method;

@@ -4,7 +4,8 @@
 //! They judge by the model's history and by the responses that left. They read the record only
 //! through the library: whether a token validates, and whether a token would advance the grant.
 
-use grantcore::{GrantState, Reason, RevocationCause};
+use grantcore::Reason;
+use grantcore::grant::{GrantState, RevocationCause};
 
 use crate::request::{Ask, Flaw, Kind};
 use crate::state::{Actor, Answer, Entry, Record, State};

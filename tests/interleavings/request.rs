@@ -7,11 +7,17 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use grantcore::grant::Grant;
+use grantcore::moment::{Entropy, Moment};
+use grantcore::operation::{Decision, Loaded, Operation};
+use grantcore::reason::Endpoint;
+use grantcore::request::{
+    AccessCheck, AuthorizationRequest, ConsentDecision, RevocationRequest, TokenRequest,
+};
+use grantcore::response::{Redirect, Revoked, Tokens};
+use grantcore::store::{Change, Commit, Keys};
 use grantcore::{
-    Access, AccessCheck, Authorization, AuthorizationRequest, AuthorizationStep, Change, Choice,
-    Commit, ConsentDecision, Decision, Endpoint, Entropy, Grant, Keys, Loaded, Moment, Needs,
-    Operation, Policy, Redirect, Refusal, RequestParts, RevocationRequest, Revoked, TokenRequest,
-    Tokens,
+    Access, Authorization, AuthorizationStep, Choice, Needs, Policy, Refusal, RequestParts,
 };
 
 use crate::support::params::Params;

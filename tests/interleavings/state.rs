@@ -7,7 +7,10 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use grantcore::{Change, Endpoint, ErrorCode, Grant, GrantState, Reason, Stored, Version};
+use grantcore::Reason;
+use grantcore::grant::{Grant, GrantState};
+use grantcore::reason::{Endpoint, ErrorCode};
+use grantcore::store::{Change, Stored, Version};
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which};
 

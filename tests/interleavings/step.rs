@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use grantcore::{Change, Grant, GrantState, Reason, RevocationCause, Version};
+use grantcore::Reason;
+use grantcore::grant::{Grant, GrantState, RevocationCause};
+use grantcore::store::{Change, Version};
 
 use crate::request::{Ask, Credential};
 use crate::state::{Answer, Basis, Entry, Late, Name, Record, State, Step};

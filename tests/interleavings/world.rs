@@ -6,10 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{
-    Account, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded, Moment, Policy,
-    RevocationRules, Stored, Timestamp, Version,
-};
+use grantcore::grant::{Grant, GrantState};
+use grantcore::moment::Moment;
+use grantcore::operation::Loaded;
+use grantcore::policy::RevocationRules;
+use grantcore::store::{Change, Commit, Keys, Stored, Version};
+use grantcore::value::GrantId;
+use grantcore::{Account, Client, Policy, Timestamp};
 
 use crate::request::{Ask, Credential, Flaw, Kind, Which, entropy, entropy_of_page};
 use crate::search::Map;

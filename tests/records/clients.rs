@@ -1,9 +1,9 @@
 //! A client of each kind, as an operator, a registration or a document creates it.
 
-use grantcore::{
-    ApplicationType, Authentication, Client, ClientDescription, Digest, GrantTypes, LoopbackPorts,
-    RegistrationRules, Scope, SecretMethod, StoredSecret, Subject,
-};
+use grantcore::Client;
+use grantcore::client::{ApplicationType, Authentication, ClientDescription, StoredSecret};
+use grantcore::policy::RegistrationRules;
+use grantcore::value::{Digest, GrantTypes, LoopbackPorts, Scope, SecretMethod, Subject};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, confidential, document, managed, metadata, with};

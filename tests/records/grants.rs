@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use grantcore::{
-    Choice, Client, Grant, GrantTypes, Lifetimes, PolicyBuilder, Reason, RevocationRules, RevokedBy,
-};
+use grantcore::grant::Grant;
+use grantcore::policy::{Lifetimes, PolicyBuilder, RevocationRules};
+use grantcore::value::GrantTypes;
+use grantcore::{Choice, Client, Reason, RevokedBy};
 
 use crate::support::params::Params;
 use crate::support::steps::form;

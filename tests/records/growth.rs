@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grantcore::{Lifetimes, Limits, PolicyBuilder};
+use grantcore::policy::{Lifetimes, Limits, PolicyBuilder};
 
 use crate::Record;
 use crate::grants::{only, windowed};

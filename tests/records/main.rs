@@ -21,7 +21,8 @@ mod json;
 mod rule;
 mod walks;
 
-use grantcore::{Client, Grant};
+use grantcore::Client;
+use grantcore::grant::Grant;
 
 /// A grant or a client.
 #[derive(Clone, Debug, PartialEq, Eq)]

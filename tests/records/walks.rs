@@ -5,10 +5,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use grantcore::{
-    Choice, ClientStatus, Lifetimes, Limits, PolicyBuilder, RegistrationRules, RevocationRules,
-    RevokedBy,
-};
+use grantcore::client::ClientStatus;
+use grantcore::policy::{Lifetimes, Limits, PolicyBuilder, RegistrationRules, RevocationRules};
+use grantcore::{Choice, RevokedBy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -242,8 +241,9 @@ impl Walk {
     /// Returns every record.
     fn records(&self) -> Vec<Record> {
         let grants = self.world.grants();
-        let grants =
-            grants.iter().map(|stored| Record::from(grantcore::Grant::clone(&stored.record)));
+        let grants = grants
+            .iter()
+            .map(|stored| Record::from(grantcore::grant::Grant::clone(&stored.record)));
         let ids = self.clients.iter().map(|(id, _)| id.as_str()).chain(["app", "web"]);
         grants.chain(ids.filter_map(|id| self.world.client(id)).map(Record::from)).collect()
     }

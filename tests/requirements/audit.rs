@@ -4,11 +4,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use grantcore::audit::{AuditError, AuditPolicy, AuditQuery, MemoryAuditLog};
 use grantcore::blocking::{AuditLog, Server};
+use grantcore::client::ClientStatus;
+use grantcore::event::EventKind;
+use grantcore::policy::{IntrospectionRules, Limits, RegistrationRules, RevocationRules};
+use grantcore::reason::{Endpoint, ErrorCode};
 use grantcore::{
-    AuditError, AuditPolicy, AuditQuery, Authorization, Choice, ClientStatus, Endpoint, ErrorCode,
-    Event, EventKind, FromStore, IntrospectionRules, Limits, MemoryAuditLog, Reason, Refusal,
-    RegistrationRules, Reply, RequestParts, RevocationRules, RevokedBy, Timestamp,
+    Authorization, Choice, Event, FromStore, Reason, Refusal, Reply, RequestParts, RevokedBy,
+    Timestamp,
 };
 
 use crate::store_secrets::found;

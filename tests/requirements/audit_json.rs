@@ -1,9 +1,10 @@
 //! Tests of events as JSON: `golden/events.jsonl` has one line of each shape. Names and ids are
 //! parsed back.
 
-use grantcore::{
-    Authorization, ClientStatus, CorrelationId, Event, EventClass, EventKind, Fate, RevokedBy,
-};
+use grantcore::client::ClientStatus;
+use grantcore::event::{EventClass, EventKind, Fate};
+use grantcore::moment::CorrelationId;
+use grantcore::{Authorization, Event, RevokedBy};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata, with};

@@ -3,7 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
-use grantcore::{AuthorizationStep, Choice, Client, Error, Limits, Reason, Refusal, RequestParts};
+use grantcore::policy::Limits;
+use grantcore::{AuthorizationStep, Choice, Client, Error, Reason, Refusal, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, assert_redir_to, refused, wire};

@@ -4,10 +4,15 @@
 use std::sync::Arc;
 
 use grantcore::blocking::Server;
+use grantcore::client::Registration;
+use grantcore::moment::EntropyError;
+use grantcore::policy::{ErrorDelivery, PolicyBuilder};
+use grantcore::reason::ErrorCode;
+use grantcore::response::PAGE_HEADERS;
+use grantcore::value::{GrantTypes, Scope};
 use grantcore::{
-    AuthorizationStep, Choice, Client, EntropyError, ErrorCode, ErrorDelivery, FromStore,
-    GrantTypes, PAGE_HEADERS, Policy, PolicyBuilder, Reason, Refusal, Registration, Reply,
-    RequestParts, Scope, Timestamp,
+    AuthorizationStep, Choice, Client, FromStore, Policy, Reason, Refusal, Reply, RequestParts,
+    Timestamp,
 };
 
 use crate::support::params::Params;

@@ -3,10 +3,11 @@
 
 use std::cell::Cell;
 
-use grantcore::{
-    AuthorizationStep, Choice, Client, ClientBuilder, Endpoint, ErrorCode, GrantTypes, Policy,
-    PolicyBuilder, Reason, Refusal, Registration, RequestParts, Scope,
-};
+use grantcore::client::{ClientBuilder, Registration};
+use grantcore::policy::PolicyBuilder;
+use grantcore::reason::{Endpoint, ErrorCode};
+use grantcore::value::{GrantTypes, Scope};
+use grantcore::{AuthorizationStep, Choice, Client, Policy, Reason, Refusal, RequestParts};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 

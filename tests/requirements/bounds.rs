@@ -4,10 +4,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grantcore::blocking::Store as _;
-use grantcore::{
-    Authorization, AuthorizationStep, CheckRules, Choice, Client, GrantState, Limits, Reason,
-    RegistrationRules, RequestParts, SecretMethod, StoredSecret, User,
-};
+use grantcore::client::StoredSecret;
+use grantcore::grant::GrantState;
+use grantcore::policy::{CheckRules, Limits, RegistrationRules};
+use grantcore::value::SecretMethod;
+use grantcore::{Authorization, AuthorizationStep, Choice, Client, Reason, RequestParts, User};
 use proptest::prelude::*;
 
 use crate::support::clients::{metadata, posting};
@@ -101,7 +102,7 @@ fn token_14_a_right_secret_of_a_deactivated_client_costs_what_a_wrong_one_does()
 
 fn secret_of(client: &Client) -> StoredSecret {
     match client.authentication() {
-        grantcore::Authentication::Confidential { secret, .. } => secret,
+        grantcore::client::Authentication::Confidential { secret, .. } => secret,
         other => panic!("{other:?}"),
     }
 }
@@ -114,7 +115,7 @@ fn i4_scope_that_a_client_lost_after_the_page_is_not_granted() {
     let ticket = world.page(&Params::authorize().set("scope", "read write")).into_ticket();
     let narrowed = crate::support::app()
         .edit()
-        .scope(grantcore::Scope::parse("read").unwrap())
+        .scope(grantcore::value::Scope::parse("read").unwrap())
         .build()
         .unwrap();
     world.put(narrowed);
@@ -126,7 +127,7 @@ fn i4_scope_that_a_client_lost_after_the_page_is_not_granted() {
     assert!(location.contains("code="));
 
     let ticket = world.page(&Params::authorize().set("scope", "read")).into_ticket();
-    let none = grantcore::GrantTypes { authorization_code: false, refresh_token: false };
+    let none = grantcore::value::GrantTypes { authorization_code: false, refresh_token: false };
     world.put(crate::support::app().edit().grant_types(none).build().unwrap());
     let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
     assert_redir(&world, &refusal, "unauthorized_client", Reason::CodeFlowUnauthorized);
@@ -203,7 +204,7 @@ fn consent_08_one_users_pages_are_limited_in_a_minute() {
     drop(world.page(&Params::authorize()));
     let zero = policy().limits(Limits::default().with_consent_pages_per_minute(0));
     let limit = "consent_pages_per_minute";
-    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit { limit });
+    assert_eq!(zero.build().unwrap_err(), grantcore::policy::PolicyError::Limit { limit });
 }
 
 /// Unanswered pages are not connections. However many exist, they do not hide a connection in the
@@ -221,7 +222,8 @@ fn revoke_06_pages_without_an_answer_push_no_connection_off_the_list() {
         drop(world.page(&Params::authorize()));
     }
     let page = world.server.connections("alice", None, 10).unwrap();
-    let found: Vec<_> = page.entries.iter().map(grantcore::Connection::grant_id).collect();
+    let found: Vec<_> =
+        page.entries.iter().map(grantcore::response::Connection::grant_id).collect();
     assert_eq!((found, page.next), (own.clone(), None));
     // A list in several pages has each connection once.
     let mut found = Vec::new();
@@ -229,7 +231,7 @@ fn revoke_06_pages_without_an_answer_push_no_connection_off_the_list() {
     for _ in 0..9 {
         let page = world.server.connections("alice", after, 2).unwrap();
         assert!(page.entries.len() <= 2);
-        found.extend(page.entries.iter().map(grantcore::Connection::grant_id));
+        found.extend(page.entries.iter().map(grantcore::response::Connection::grant_id));
         after = page.next;
         if after.is_none() {
             break;
@@ -269,7 +271,7 @@ fn token_08_with_the_right_secret_the_error_names_the_registered_method() {
     use base64::Engine as _;
     let world = World::new();
     let registered = |id: &str, method| {
-        let secret = StoredSecret::Digest(grantcore::Digest::of(SECRET.as_bytes()));
+        let secret = StoredSecret::Digest(grantcore::value::Digest::of(SECRET.as_bytes()));
         world.put(Client::confidential(id, method, secret).redirect_uri(CALLBACK).build().unwrap());
     };
     registered("post", SecretMethod::Post);

@@ -4,10 +4,15 @@
 use std::sync::Arc;
 
 use grantcore::blocking::{Server, Store};
+use grantcore::client::Registration;
+use grantcore::moment::EntropyError;
+use grantcore::policy::{Limits, PolicyBuilder, PolicyError, RegistrationRules};
+use grantcore::reason::ErrorCode;
+use grantcore::request::RegistrationRequest;
+use grantcore::store::Commit;
+use grantcore::value::{Digest, ScopeError};
 use grantcore::{
-    Authorization, Client, Commit, Digest, EntropyError, ErrorCode, FromStore, Limits, MemoryStore,
-    Policy, PolicyBuilder, PolicyError, Reason, Registration, RegistrationRequest,
-    RegistrationRules, Reply, RequestParts, ScopeError, Timestamp,
+    Authorization, Client, FromStore, MemoryStore, Policy, Reason, Reply, RequestParts, Timestamp,
 };
 use serde_json::json;
 

@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::blocking::{Server, Store};
+use grantcore::policy::{Limits, RegistrationRules};
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, FromStore, Limits, MemoryStore, RegistrationRules,
-    RequestParts, Timestamp,
+    Authorization, AuthorizationStep, Choice, FromStore, MemoryStore, RequestParts, Timestamp,
 };
 
 use crate::support::clients::{ask, code_in, metadata};

@@ -1,9 +1,10 @@
 //! Tests of CLIENT-07 and AUDIT: a refused registration names the received and the right value, and
 //! its event names the sender. No response repeats input unbounded, unescaped or with a credential.
 
-use grantcore::{
-    EDITOR_SCHEMES, EventKind, Limits, PrivateUseSchemes, Reason, RedirectRules, RegistrationRules,
-};
+use grantcore::Reason;
+use grantcore::event::EventKind;
+use grantcore::policy::{Limits, RegistrationRules};
+use grantcore::value::{EDITOR_SCHEMES, PrivateUseSchemes, RedirectRules};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

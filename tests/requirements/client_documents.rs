@@ -1,10 +1,11 @@
 //! Tests of CLIENT-14 to -17: which URLs name a client, what is fetched, and which documents are
 //! accepted.
 
-use grantcore::{
-    AuthorizationStep, Choice, DocumentRules, EventKind, FetchedDocument, Reason, Registration,
-    RequestParts,
-};
+use grantcore::client::Registration;
+use grantcore::event::EventKind;
+use grantcore::policy::DocumentRules;
+use grantcore::request::FetchedDocument;
+use grantcore::{AuthorizationStep, Choice, Reason, RequestParts};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, with, without};
@@ -251,7 +252,7 @@ fn client_15_a_visitor_signs_in_after_the_fetch() {
         .authorize_with_document(
             &incoming,
             None,
-            grantcore::Fetch::Document(fetched(body.as_bytes())),
+            grantcore::request::Fetch::Document(fetched(body.as_bytes())),
         )
         .unwrap();
     let AuthorizationStep::NeedsLogin(page) = step else { panic!("{step:?}") };

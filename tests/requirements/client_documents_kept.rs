@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use grantcore::{
-    Authentication, AuthorizationStep, Choice, DocumentRules, FetchedDocument, GrantTypes,
-    Lifetimes, Reason, Registration, Subject,
-};
+use grantcore::client::{Authentication, Registration};
+use grantcore::policy::{DocumentRules, Lifetimes};
+use grantcore::request::FetchedDocument;
+use grantcore::value::{GrantTypes, Subject};
+use grantcore::{AuthorizationStep, Choice, Reason};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, with, without};

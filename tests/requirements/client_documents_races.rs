@@ -4,10 +4,10 @@
 use std::cell::Cell;
 
 use grantcore::blocking::drive;
-use grantcore::{
-    AuthorizationRequest, AuthorizationStep, Choice, Client, ClientStatus, Fetch, FromStore,
-    Reason, RegisteredRedirectUri, RequestParts, Timestamp,
-};
+use grantcore::client::ClientStatus;
+use grantcore::request::{AuthorizationRequest, Fetch};
+use grantcore::value::RegisteredRedirectUri;
+use grantcore::{AuthorizationStep, Choice, Client, FromStore, Reason, RequestParts, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, ask, code_in, document, fetched, with};

@@ -1,13 +1,15 @@
 //! Tests of clients that cannot be built: each error names the value and the rule in a sentence.
 
-use grantcore::{Client, ClientError, GrantTypes, RedirectRules, SecretMethod, StoredSecret};
+use grantcore::Client;
+use grantcore::client::{ClientError, StoredSecret};
+use grantcore::value::{GrantTypes, RedirectRules, SecretMethod};
 
 use crate::support::CALLBACK;
 
 const NOTHING: GrantTypes = GrantTypes { authorization_code: false, refresh_token: false };
 
-fn confidential() -> grantcore::ClientBuilder {
-    let secret = StoredSecret::Digest(grantcore::Digest::of(b"a long random secret"));
+fn confidential() -> grantcore::client::ClientBuilder {
+    let secret = StoredSecret::Digest(grantcore::value::Digest::of(b"a long random secret"));
     Client::confidential("web", SecretMethod::Basic, secret)
 }
 
@@ -95,14 +97,15 @@ fn client_05_refresh_tokens_without_codes_are_refused_by_name() {
     let message = "grant type refresh_token is refused: without authorization_code there is \
         nothing to refresh. Add authorization_code to grant_types(), or leave refresh_token out.";
     assert_message(confidential().grant_types(refresh).build(), message);
-    let dynamic =
-        Client::public("app").redirect_uri(CALLBACK).registration(grantcore::Registration::Dynamic);
+    let dynamic = Client::public("app")
+        .redirect_uri(CALLBACK)
+        .registration(grantcore::client::Registration::Dynamic);
     assert_message(dynamic.grant_types(refresh).build(), message);
 }
 
 #[test]
 fn consent_14_a_refused_page_is_named_with_its_member() {
-    let mut description = grantcore::ClientDescription::default();
+    let mut description = grantcore::client::ClientDescription::default();
     description.uri = Some("https://app.example/".to_owned());
     description.tos_uri = Some("http://app.example/tos".to_owned());
     assert_message(

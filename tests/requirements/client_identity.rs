@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Server;
-use grantcore::{
-    AuthMethods, AuthorizationStep, Choice, Entropy, FromStore, MemoryStore, Reason,
-    RegistrationRules, Timestamp,
-};
+use grantcore::moment::Entropy;
+use grantcore::policy::{AuthMethods, RegistrationRules};
+use grantcore::{AuthorizationStep, Choice, FromStore, MemoryStore, Reason, Timestamp};
 
 use crate::support::clients::{Own, ask, code_in, metadata, posting, with, without};
 use crate::support::params::Params;

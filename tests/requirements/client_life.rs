@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantcore::blocking::Server;
-use grantcore::{
-    Authorization, Choice, ClientStatus, DocumentRules, FromStore, Lifetimes, PolicyBuilder,
-    Reason, Registration, RegistrationRules, Timestamp,
-};
+use grantcore::client::{ClientStatus, Registration};
+use grantcore::policy::{DocumentRules, Lifetimes, PolicyBuilder, RegistrationRules};
+use grantcore::{Authorization, Choice, FromStore, Reason, Timestamp};
 
 use crate::support::clients::{DOCUMENT, ask, document, metadata};
 use crate::support::params::Params;

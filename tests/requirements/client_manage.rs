@@ -1,10 +1,11 @@
 //! Tests of CLIENT-11 and -13: a client reads and deletes its registration, and a caller without
 //! its token learns nothing.
 
-use grantcore::{
-    Authorization, Choice, Client, ClientStatus, Digest, EventKind, Reason, Registration,
-    RegistrationRules, Reply, RequestParts, SecretMethod, StoredSecret,
-};
+use grantcore::client::{ClientStatus, Registration, StoredSecret};
+use grantcore::event::EventKind;
+use grantcore::policy::RegistrationRules;
+use grantcore::value::{Digest, SecretMethod};
+use grantcore::{Authorization, Choice, Client, Reason, Reply, RequestParts};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, Own, ask, document, fetched, metadata, with, without};

@@ -1,7 +1,9 @@
 //! Tests of CLIENT-05, -07 and -10: metadata that cannot be registered, and the rule that they
 //! break.
 
-use grantcore::{DocumentRules, EventKind, Reason, RegistrationRules};
+use grantcore::Reason;
+use grantcore::event::EventKind;
+use grantcore::policy::{DocumentRules, RegistrationRules};
 use serde_json::{Value, json};
 
 use crate::redirect_uri_registered::LOOPBACK;

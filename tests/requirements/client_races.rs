@@ -2,10 +2,10 @@
 //! result of another change.
 
 use grantcore::blocking::Server;
-use grantcore::{
-    Authorization, Choice, ClientStatus, ErrorCode, EventKind, MemoryStore, Reason, Reply,
-    RequestParts, Timestamp,
-};
+use grantcore::client::ClientStatus;
+use grantcore::event::EventKind;
+use grantcore::reason::ErrorCode;
+use grantcore::{Authorization, Choice, MemoryStore, Reason, Reply, RequestParts, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::clients::{MOVED, Own, ask, confidential, managed, metadata, posting, with};

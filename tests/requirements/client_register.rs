@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{
-    AuthMethods, Authorization, ClientStatus, EventKind, GrantTypes, Policy, Reason, Registration,
-    RegistrationRules, RequestParts,
-};
+use grantcore::client::{ClientStatus, Registration};
+use grantcore::event::EventKind;
+use grantcore::policy::{AuthMethods, RegistrationRules};
+use grantcore::value::GrantTypes;
+use grantcore::{Authorization, Policy, Reason, RequestParts};
 use serde_json::{Value, json};
 
 use crate::support::clients::{metadata, posting, with, without};

@@ -4,10 +4,10 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use grantcore::{
-    Authentication, AuthorizationStep, Client, ClientBuilder, Digest, DocumentRules, GrantTypes,
-    Reason, Registration, RegistrationRules, Scope, SecretMethod, StoredSecret, Subject,
-};
+use grantcore::client::{Authentication, ClientBuilder, Registration, StoredSecret};
+use grantcore::policy::{DocumentRules, RegistrationRules};
+use grantcore::value::{Digest, GrantTypes, Scope, SecretMethod, Subject};
+use grantcore::{AuthorizationStep, Client, Reason};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -3,7 +3,9 @@
 //! step.
 
 use grantcore::blocking::Store;
-use grantcore::{Client, ClientStatus, Commit, Reason, Write};
+use grantcore::client::ClientStatus;
+use grantcore::store::{Commit, Write};
+use grantcore::{Client, Reason};
 use serde_json::Value;
 
 use crate::support::clients::{DOCUMENT, ask, document, fetched, metadata, with};

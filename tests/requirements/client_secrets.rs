@@ -3,10 +3,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{
-    Authorization, Commit, Digest, ManagementRequest, Operation, RegistrationRequest,
-    RegistrationRules, Reply, RequestParts,
-};
+use grantcore::operation::Operation;
+use grantcore::policy::RegistrationRules;
+use grantcore::request::{ManagementRequest, RegistrationRequest};
+use grantcore::store::Commit;
+use grantcore::value::Digest;
+use grantcore::{Authorization, Reply, RequestParts};
 use serde_json::{Value, json};
 
 use crate::store_secrets::found;

@@ -1,10 +1,13 @@
 //! Tests of CLIENT-21 and -22: clients that an administrator deactivates, and suspended accounts of
 //! the user or of the client's owner.
 
-use grantcore::{
-    AccessCheck, Account, Authorization, Choice, Client, ClientStatus, Commit, EventKind, Loaded,
-    Operation, Reason, Reply, Subject, Timestamp,
-};
+use grantcore::client::ClientStatus;
+use grantcore::event::EventKind;
+use grantcore::operation::{Loaded, Operation};
+use grantcore::request::AccessCheck;
+use grantcore::store::Commit;
+use grantcore::value::Subject;
+use grantcore::{Account, Authorization, Choice, Client, Reason, Reply, Timestamp};
 use serde_json::json;
 
 use crate::support::clients::{ask, metadata};

@@ -1,9 +1,8 @@
 //! Tests of CLIENT-08 and CLIENT-18: the bounds of writes by updates of registrations and by
 //! documents.
 
-use grantcore::{
-    Authorization, DocumentRules, Limits, Reason, RegistrationRules, Reply, RequestParts,
-};
+use grantcore::policy::{DocumentRules, Limits, RegistrationRules};
+use grantcore::{Authorization, Reason, Reply, RequestParts};
 use serde_json::Value;
 
 use crate::support::clients::{Own, ask, document, fetched, metadata, posting, with};
@@ -101,5 +100,5 @@ fn client_18_new_documents_of_all_sources_together_have_a_limit() {
     assert_eq!(busy(6), Some("60".to_owned()));
     let zero = policy().limits(Limits::default().with_all_documents_per_minute(0));
     let limit = "all_documents_per_minute";
-    assert_eq!(zero.build().unwrap_err(), grantcore::PolicyError::Limit { limit });
+    assert_eq!(zero.build().unwrap_err(), grantcore::policy::PolicyError::Limit { limit });
 }

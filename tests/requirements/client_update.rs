@@ -1,9 +1,10 @@
 //! Tests of CLIENT-12: a client changes its registration, within the rules of registration.
 
-use grantcore::{
-    Authorization, Choice, ClientStatus, EventKind, Reason, RegistrationRules, Reply, RequestParts,
-    Subject,
-};
+use grantcore::client::ClientStatus;
+use grantcore::event::EventKind;
+use grantcore::policy::RegistrationRules;
+use grantcore::value::Subject;
+use grantcore::{Authorization, Choice, Reason, Reply, RequestParts};
 use serde_json::{Value, json};
 
 use crate::support::clients::{

@@ -1,6 +1,7 @@
 //! Tests of CLIENTPOLICY-13: scopes that clients send by habit.
 
-use grantcore::{Choice, EventKind, Reason};
+use grantcore::event::EventKind;
+use grantcore::{Choice, Reason};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_redir, refused};

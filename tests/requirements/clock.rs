@@ -5,10 +5,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use grantcore::blocking::drive;
-use grantcore::{
-    Choice, Event, FromStore, Lifetimes, PolicyBuilder, PolicyError, Reason, Timestamp,
-    TokenRequest,
-};
+use grantcore::policy::{Lifetimes, PolicyBuilder, PolicyError};
+use grantcore::request::TokenRequest;
+use grantcore::{Choice, Event, FromStore, Reason, Timestamp};
 
 use crate::support::params::Params;
 use crate::support::sources::sources;

@@ -5,10 +5,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Store;
-use grantcore::{
-    Account, Choice, Commit, ConsentDecision, Entropy, GrantState, Lifetimes, PolicyError, Reason,
-    Subject, TokenRedirectUri, TokenRequest,
-};
+use grantcore::grant::GrantState;
+use grantcore::moment::Entropy;
+use grantcore::policy::{Lifetimes, PolicyError, TokenRedirectUri};
+use grantcore::request::{ConsentDecision, TokenRequest};
+use grantcore::store::Commit;
+use grantcore::value::Subject;
+use grantcore::{Account, Choice, Reason};
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use grantcore::blocking::Store as _;
-use grantcore::{
-    Choice, Client, ClientStatus, Connection, ConnectionState, EventKind, GrantState, Limits,
-    Reason, RevocationCause, RevokedBy, User,
-};
+use grantcore::client::ClientStatus;
+use grantcore::event::EventKind;
+use grantcore::grant::{GrantState, RevocationCause};
+use grantcore::policy::Limits;
+use grantcore::response::{Connection, ConnectionState};
+use grantcore::{Choice, Client, Reason, RevokedBy, User};
 
 use crate::support::params::Params;
 use crate::support::store::Fault;
@@ -135,7 +137,8 @@ fn revoke_06_another_users_grant_is_not_found_and_not_revealed() {
     let alices = tokens(&world, ALICE, "app");
     let grant = only(&world).grant_id();
     let before = world.store.commits();
-    for (subject, id) in [("bob", grant), ("alice", grantcore::GrantId::from_bytes([7; 16]))] {
+    for (subject, id) in [("bob", grant), ("alice", grantcore::value::GrantId::from_bytes([7; 16]))]
+    {
         let refusal = world.server.revoke_connection(subject, id).outcome().unwrap_err();
         assert_eq!((refusal.reason(), refusal.status()), (Reason::ConnectionUnknown, 404));
         let event = world.events().pop().unwrap();
@@ -211,7 +214,7 @@ fn revoke_07_active_while_an_access_token_works_dormant_while_it_can_be_renewed(
 fn revoke_07_without_a_refresh_token_a_connection_ends_with_its_access_token() {
     let world = world();
     let client = Client::public("short").redirect_uri("https://app.example/cb");
-    let types = grantcore::GrantTypes { authorization_code: true, refresh_token: false };
+    let types = grantcore::value::GrantTypes { authorization_code: true, refresh_token: false };
     world.put(client.grant_types(types).build().unwrap());
     assert_eq!(tokens(&world, ALICE, "short").refresh, None);
     world.at(3599);
@@ -239,7 +242,7 @@ fn revoke_07_a_suspended_connection_is_dormant_and_one_of_a_deleted_client_is_no
 
 #[test]
 fn revoke_07_revoking_the_access_token_leaves_a_connection_dormant() {
-    let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
+    let world = World::with(policy().revocation(grantcore::policy::RevocationRules::default()));
     let tokens = world.tokens();
     let body = Params::refresh("x")
         .without("grant_type")
@@ -276,7 +279,7 @@ fn revoke_08_an_administrator_ends_one_grant() {
     is_over(&world, &one, Reason::GrantRevoked);
     assert!(world.works(&two.access));
     // A grant that has ended, or does not exist, is not an error.
-    for gone in [grant, grantcore::GrantId::from_bytes([7; 16])] {
+    for gone in [grant, grantcore::value::GrantId::from_bytes([7; 16])] {
         world.server.revoke_grant(gone, ADMIN).unwrap();
         assert_eq!(world.events().pop().unwrap().kind, EventKind::NothingRevoked);
     }
@@ -509,7 +512,7 @@ fn seed_s51_a_failed_refresh_is_logged_before_the_expiry_that_it_causes() {
 
 #[test]
 fn seed_s52_a_connector_that_the_client_disabled_is_noticed_at_the_next_use() {
-    let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
+    let world = World::with(policy().revocation(grantcore::policy::RevocationRules::default()));
     let tokens = world.tokens();
     // The client deletes its tokens and does not revoke them, so the server does not know.
     assert_eq!(only(&world).state(), ConnectionState::Active);

@@ -6,10 +6,18 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use grantcore::blocking::{Server, Store};
+use grantcore::client::Registration;
+use grantcore::grant::GrantState;
+use grantcore::moment::Entropy;
+use grantcore::operation::Decision;
+use grantcore::policy::Lifetimes;
+use grantcore::request::ConsentDecision;
+use grantcore::response::Redirect;
+use grantcore::store::Commit;
+use grantcore::value::Subject;
 use grantcore::{
-    Account, AuthorizationStep, Choice, Client, Commit, ConsentDecision, Decision, Entropy,
-    FromStore, GrantState, Lifetimes, Reason, Redirect, Refusal, Registration, RequestParts,
-    Subject, Timestamp, User,
+    Account, AuthorizationStep, Choice, Client, FromStore, Reason, Refusal, RequestParts,
+    Timestamp, User,
 };
 
 use crate::support::params::Params;

@@ -1,10 +1,9 @@
 //! Tests of CONSENT-12 to -14 and -16: the contents of the consent page, and error pages without a
 //! way to allow.
 
-use grantcore::{
-    AuthorizationStep, Client, ClientBuilder, ClientError, ConsentPage, Problem, Refusal,
-    Registration, Timestamp,
-};
+use grantcore::client::{ClientBuilder, ClientError, Registration};
+use grantcore::response::Problem;
+use grantcore::{AuthorizationStep, Client, ConsentPage, Refusal, Timestamp};
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 use serde_json::Value;

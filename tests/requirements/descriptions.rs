@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use grantcore::{Authorization, Limits, Policy, PolicyError, Reason, Refusal};
+use grantcore::policy::{Limits, PolicyError};
+use grantcore::{Authorization, Policy, Reason, Refusal};
 use proptest::prelude::*;
 
 use crate::support::params::Params;
@@ -226,7 +227,7 @@ fn token_19_equal_descriptions_have_equal_error_uris() {
     };
     for one in Reason::ALL {
         for other in Reason::ALL {
-            let endpoint = grantcore::Endpoint::Token;
+            let endpoint = grantcore::reason::Endpoint::Token;
             let both = [one, other].iter().all(|own| own.endpoints().contains(&endpoint));
             if both && one.description() == other.description() {
                 assert_eq!(at(*one, endpoint), at(*other, endpoint), "{one:?} {other:?}");

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use grantcore::client::ClientError;
+use grantcore::policy::{Lifetimes, Limits, PolicyError};
+use grantcore::value::RedirectUriError;
 use grantcore::{
-    Authorization, Choice, Client, ClientError, FromStore, Lifetimes, Limits, MemoryStore, Policy,
-    PolicyError, Reason, RedirectUriError, RequestParts,
+    Authorization, Choice, Client, FromStore, MemoryStore, Policy, Reason, RequestParts,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -163,9 +165,9 @@ fn token_14_unknown_clients_cost_a_slow_hash_where_known_ones_do() {
     };
     let world = World::with(policy().slow_hash(verify, "dummy"));
     assert!(format!("{:?}", world.server.policy()).contains("SlowHash(redacted)"));
-    let person = grantcore::StoredSecret::SlowHash("hash".into());
+    let person = grantcore::client::StoredSecret::SlowHash("hash".into());
     world.put(
-        Client::confidential("person", grantcore::SecretMethod::Post, person)
+        Client::confidential("person", grantcore::value::SecretMethod::Post, person)
             .redirect_uri(CALLBACK)
             .build()
             .unwrap(),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{
-    AuthorizationStep, Client, ErrorCode, ErrorDelivery, LoginPage, Reason, Registration,
-    RegistrationRules, RequestDigest, User,
-};
+use grantcore::client::Registration;
+use grantcore::policy::{ErrorDelivery, RegistrationRules};
+use grantcore::reason::ErrorCode;
+use grantcore::value::RequestDigest;
+use grantcore::{AuthorizationStep, Client, LoginPage, Reason, User};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, refused};

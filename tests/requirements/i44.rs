@@ -10,10 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::{Accounts, LoadsAccounts, Server, Store};
+use grantcore::client::StoredSecret;
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::policy::{IntrospectionRules, Limits, RevocationRules};
+use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::value::{Digest, GrantId, SecretMethod};
 use grantcore::{
-    Account, Authorization, AuthorizationStep, Choice, Client, Commit, Digest, Event, FromStore,
-    Grant, GrantId, IntrospectionRules, Keys, Limits, Loaded, MemoryStore, Reply, RequestParts,
-    RevocationRules, SecretMethod, Stored, StoredSecret, Timestamp, Write,
+    Account, Authorization, AuthorizationStep, Choice, Client, Event, FromStore, MemoryStore,
+    Reply, RequestParts, Timestamp,
 };
 
 use crate::support::params::Params;

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use grantcore::{
-    Client, Digest, IntrospectionRules, Limits, RateKey, RateRules, RateWindow, Reason, Reply,
-    RequestParts, SecretMethod, StoredSecret, Timestamp, TokenRequest,
-};
+use grantcore::client::StoredSecret;
+use grantcore::policy::{IntrospectionRules, Limits, RateKey, RateRules};
+use grantcore::rate::RateWindow;
+use grantcore::request::TokenRequest;
+use grantcore::value::{Digest, SecretMethod};
+use grantcore::{Client, Reason, Reply, RequestParts, Timestamp};
 use proptest::prelude::*;
 
 use crate::support::params::Params;

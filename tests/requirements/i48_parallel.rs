@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use grantcore::blocking::{Server, Store};
-use grantcore::{
-    AlwaysActive, Client, Commit, Grant, GrantId, IntrospectionRules, Keys, Limits, Loaded,
-    MemoryStore, PolicyBuilder, RequestParts, RevocationRules, SecretMethod, Stored, StoredSecret,
-    Timestamp, Write,
-};
+use grantcore::client::StoredSecret;
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::policy::{IntrospectionRules, Limits, PolicyBuilder, RevocationRules};
+use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, SecretMethod};
+use grantcore::{AlwaysActive, Client, MemoryStore, RequestParts, Timestamp};
 
 use crate::support::params::Params;
 use crate::support::steps::form;

@@ -1,9 +1,10 @@
 //! Tests of INTROSPECT-01 to -04: a resource server introspects a token.
 
-use grantcore::{
-    Account, Client, ClientStatus, Digest, EventKind, IntrospectionRules, PolicyError, Reason,
-    Reply, RequestParts, SecretMethod, StoredSecret, Subject,
-};
+use grantcore::client::{ClientStatus, StoredSecret};
+use grantcore::event::EventKind;
+use grantcore::policy::{IntrospectionRules, PolicyError};
+use grantcore::value::{Digest, SecretMethod, Subject};
+use grantcore::{Account, Client, Reason, Reply, RequestParts};
 use proptest::prelude::*;
 use serde_json::{Value, json as value};
 

@@ -1,10 +1,10 @@
 //! Tests of KEYS-01 to -10 without verification of keys: the authentication method of a client that
 //! names several methods, or an unsupported one.
 
-use grantcore::{
-    AuthMethods, Authentication, DocumentRules, Reason, RegistrationRules, RequestParts,
-    RevocationRules, SecretMethod,
-};
+use grantcore::client::Authentication;
+use grantcore::policy::{AuthMethods, DocumentRules, RegistrationRules, RevocationRules};
+use grantcore::value::SecretMethod;
+use grantcore::{Reason, RequestParts};
 use serde_json::{Value, json};
 
 use crate::client_documents_kept::not_served_as;
@@ -318,7 +318,8 @@ fn keys_10_a_client_with_keys_alone_never_connects_without_authentication() {
 #[test]
 fn keys_10_a_document_does_not_remove_the_operators_secret() {
     let world = is_public(&document());
-    let secret = grantcore::StoredSecret::Digest(grantcore::Digest::of(b"operator's"));
+    let secret =
+        grantcore::client::StoredSecret::Digest(grantcore::value::Digest::of(b"operator's"));
     let demanded = Authentication::Confidential { method: SecretMethod::Post, secret };
     let edited = world.client(DOCUMENT).unwrap().edit().authentication(demanded.clone());
     world.put(edited.build().unwrap());

@@ -1,10 +1,10 @@
 //! META-01, -04 to -08 and -10: what the discovery documents say. Policies that would make them lie
 //! are in `policy_refusals`.
 
-use grantcore::{
-    AuthMethods, DocumentRules, Policy, PolicyBuilder, PolicyError, RegistrationRules, Reply,
-    RevocationRules,
+use grantcore::policy::{
+    AuthMethods, DocumentRules, PolicyBuilder, PolicyError, RegistrationRules, RevocationRules,
 };
+use grantcore::{Policy, Reply};
 use serde_json::{Value, json};
 
 use crate::support::{ISSUER, MCP, json as body, policy};

@@ -1,7 +1,9 @@
 //! Tests of META-02, -03, -08 and -09: the addresses of the discovery documents, and discovery from
 //! the challenge of a resource.
 
-use grantcore::{Authorization, Client, Policy, PolicyBuilder, PolicyError, WellKnown};
+use grantcore::policy::{PolicyBuilder, PolicyError};
+use grantcore::response::WellKnown;
+use grantcore::{Authorization, Client, Policy};
 use serde_json::{Value, json};
 use url::Url;
 

@@ -3,7 +3,8 @@
 
 use std::sync::LazyLock;
 
-use grantcore::{Authorization, Needs, NeedsError, Reason};
+use grantcore::request::NeedsError;
+use grantcore::{Authorization, Needs, Reason};
 
 use crate::support::{MCP, Outcome, World, needs, policy};
 

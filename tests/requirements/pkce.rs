@@ -1,7 +1,9 @@
 //! Tests of PKCE: the challenge at the authorization endpoint and the verifier at the token
 //! endpoint (RFC 7636).
 
-use grantcore::{Choice, Client, Digest, Grant, Reason};
+use grantcore::grant::Grant;
+use grantcore::value::Digest;
+use grantcore::{Choice, Client, Reason};
 use serde_json::Value;
 
 use crate::support::params::Params;

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use grantcore::{
-    AuthMethods, Digest, DocumentRules, GrantTypes, IntrospectionRules, LoopbackPorts, Policy,
-    PolicyBuilder, PolicyError, RedirectRules, RegistrationRules, RevocationRules,
+use grantcore::Policy;
+use grantcore::policy::{
+    AuthMethods, DocumentRules, IntrospectionRules, PolicyBuilder, PolicyError, RegistrationRules,
+    RevocationRules,
 };
+use grantcore::value::{Digest, GrantTypes, LoopbackPorts, RedirectRules};
 
 use crate::metadata::{not_built, one_scope, undeclared};
 use crate::support::{MCP, json as body, policy};

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::Server;
-use grantcore::{
-    Event, EventKind, FromStore, Limits, Policy, PolicyError, RateRules, RateWindow, Reason,
-    Refusal, Reply, TokenRequest,
-};
+use grantcore::event::EventKind;
+use grantcore::policy::{Limits, PolicyError, RateRules};
+use grantcore::rate::RateWindow;
+use grantcore::request::TokenRequest;
+use grantcore::{Event, FromStore, Policy, Reason, Refusal, Reply};
 
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -130,7 +131,7 @@ fn rate_03_with_two_limits_the_longer_wait_is_sent() {
         (reply.status, reply.header("retry-after").map(str::to_owned))
     };
     let limits = |requests, failures| {
-        let policy = policy().revocation(grantcore::RevocationRules::default());
+        let policy = policy().revocation(grantcore::policy::RevocationRules::default());
         World::with(policy.limits(two_limits(requests, failures)))
     };
     let world = limits(1, 1);

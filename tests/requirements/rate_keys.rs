@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use grantcore::{
-    Client, Limits, Policy, PolicyBuilder, PolicyError, RateKey, RateRules, Reason,
-    RegistrationRules, Reply, RequestParts, TokenRequest,
+use grantcore::policy::{
+    Limits, PolicyBuilder, PolicyError, RateKey, RateRules, RegistrationRules,
 };
+use grantcore::request::TokenRequest;
+use grantcore::{Client, Policy, Reason, Reply, RequestParts};
 use proptest::prelude::*;
 
 use crate::support::clients::metadata;
@@ -161,7 +162,7 @@ fn by_source() -> World {
     let limits = policy().limits(Limits::default().with_failed_authentications_per_minute(2));
     World::with(
         limits
-            .revocation(grantcore::RevocationRules::default())
+            .revocation(grantcore::policy::RevocationRules::default())
             .rate_rules(RateRules::default().with_failures_by_source(true)),
     )
 }

@@ -1,7 +1,8 @@
 //! Tests of RATE-03 and RATE-07 for the window alone: a pure function of its state and of the time,
 //! with any steps of the clock.
 
-use grantcore::{RateWindow, Timestamp};
+use grantcore::Timestamp;
+use grantcore::rate::RateWindow;
 use proptest::prelude::*;
 
 use crate::support::T;

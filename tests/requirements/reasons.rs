@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{Endpoint, ErrorCode, Reason};
+use grantcore::Reason;
+use grantcore::reason::{Endpoint, ErrorCode};
 
 /// The expected table: endpoint, name, public code, status. The endpoints are authorization (A),
 /// token (T), revocation (V), introspection (I), a protected resource (R), registration (G), the

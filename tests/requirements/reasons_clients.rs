@@ -1,10 +1,11 @@
 //! Requests that cause the reasons of registration, management, documents and revocation.
 //! `reasons_reached.rs` uses them.
 
-use grantcore::{
-    Authorization, Client, Digest, Endpoint, Fetch, Limits, PolicyBuilder, Reason,
-    RegistrationRules, RequestParts, RevocationRules, Subject,
-};
+use grantcore::policy::{Limits, PolicyBuilder, RegistrationRules, RevocationRules};
+use grantcore::reason::Endpoint;
+use grantcore::request::Fetch;
+use grantcore::value::{Digest, Subject};
+use grantcore::{Authorization, Client, Reason, RequestParts};
 use serde_json::Value;
 
 use crate::reasons_reached::{Provoke, Refused};

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{
-    Authorization, Choice, Client, ClientStatus, Endpoint, Limits, Reason, RegistrationRules,
-    RequestParts, Subject, User,
-};
+use grantcore::client::ClientStatus;
+use grantcore::policy::{Limits, RegistrationRules};
+use grantcore::reason::Endpoint;
+use grantcore::value::Subject;
+use grantcore::{Authorization, Choice, Client, Reason, RequestParts, User};
 use serde_json::{Value, json};
 
 use crate::reasons_clients::{REGISTER, managed};

@@ -2,10 +2,12 @@
 //! failing entropy source at every endpoint where they happen.
 
 use grantcore::blocking::drive;
-use grantcore::{
-    Authorization, ClientStatus, Endpoint, FromStore, IntrospectionRequest, IntrospectionRules,
-    Operation, Reason, Refusal, RequestParts, RevocationRequest, RevocationRules,
-};
+use grantcore::client::ClientStatus;
+use grantcore::operation::Operation;
+use grantcore::policy::{IntrospectionRules, RevocationRules};
+use grantcore::reason::Endpoint;
+use grantcore::request::{IntrospectionRequest, RevocationRequest};
+use grantcore::{Authorization, FromStore, Reason, Refusal, RequestParts};
 use serde_json::Value;
 
 use crate::reasons_reached::{Refused, called, decided};

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use grantcore::{
-    Authorization, Choice, Client, Endpoint, GrantTypes, Policy, Reason, Refusal, RequestParts,
-    Scope, User,
-};
+use grantcore::reason::Endpoint;
+use grantcore::value::{GrantTypes, Scope};
+use grantcore::{Authorization, Choice, Client, Policy, Reason, Refusal, RequestParts, User};
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_running::RUNNING;
@@ -303,8 +302,8 @@ fn redeemed(happening: fn(&World, &Params)) -> (World, Refused) {
 }
 
 fn requested(
-    policy: grantcore::PolicyBuilder,
-    client: Option<grantcore::ClientBuilder>,
+    policy: grantcore::policy::PolicyBuilder,
+    client: Option<grantcore::client::ClientBuilder>,
     without: &[&str],
 ) -> (World, Refused) {
     let world = World::with(policy);
@@ -386,7 +385,10 @@ fn token_19_every_reason_is_reached_and_recorded() {
     let mut seen = BTreeSet::new();
     for (expected, world, _) in reached() {
         let event = world.events().pop().unwrap();
-        assert_eq!((event.reason, event.kind), (Some(expected), grantcore::EventKind::Refused));
+        assert_eq!(
+            (event.reason, event.kind),
+            (Some(expected), grantcore::event::EventKind::Refused)
+        );
         assert!(event.sent.is_some(), "{expected:?}");
         assert!(seen.insert(expected.name()), "{expected:?} is provoked twice");
     }

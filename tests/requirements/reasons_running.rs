@@ -1,8 +1,10 @@
 //! Requests that cause the reasons of introspection, of connected apps and of the audit log.
 
-use grantcore::{
-    Authorization, Balance, CheckRules, Endpoint, IntrospectionRules, Reason, RevokedBy, Subject,
-};
+use grantcore::account::Balance;
+use grantcore::policy::{CheckRules, IntrospectionRules};
+use grantcore::reason::Endpoint;
+use grantcore::value::Subject;
+use grantcore::{Authorization, Reason, RevokedBy};
 
 use crate::reasons_reached::{Provoke, Refused};
 use crate::support::params::Params;

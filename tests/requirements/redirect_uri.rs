@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 
-use grantcore::{Choice, Client, LoopbackPorts, Reason, RedirectRules, Refusal};
+use grantcore::value::{LoopbackPorts, RedirectRules};
+use grantcore::{Choice, Client, Reason, Refusal};
 use proptest::prelude::*;
 
 use crate::support::params::Params;

@@ -3,10 +3,9 @@
 
 use std::cell::Cell;
 
-use grantcore::{
-    Choice, Client, ClientError, ConsentPage, PrivateUseSchemes, Reason, RedirectRules,
-    RedirectUriError,
-};
+use grantcore::client::ClientError;
+use grantcore::value::{PrivateUseSchemes, RedirectRules, RedirectUriError};
+use grantcore::{Choice, Client, ConsentPage, Reason};
 use proptest::prelude::*;
 use url::{Host, Url};
 

@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
-use grantcore::{
-    Account, Choice, Client, ClientError, ConsentDecision, Grant, Loaded, Operation,
-    PrivateUseSchemes, Reason, RedirectRules, RedirectUriError, Stored, Version,
-};
+use grantcore::client::ClientError;
+use grantcore::grant::Grant;
+use grantcore::operation::{Loaded, Operation};
+use grantcore::request::ConsentDecision;
+use grantcore::store::{Stored, Version};
+use grantcore::value::{PrivateUseSchemes, RedirectRules, RedirectUriError};
+use grantcore::{Account, Choice, Client, Reason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -300,7 +303,7 @@ fn cve_2026_67333_the_consent_page_does_not_open_a_stored_script() {
         let operation = ConsentDecision::new(&ticket, ALICE, choice).unwrap();
         let decision = operation.decide(&loaded, world.server.policy(), &world.moment(entropy(9)));
         assert!(decision.write().is_none());
-        let refusal = decision.settle(grantcore::Commit::Done).unwrap().outcome.unwrap_err();
+        let refusal = decision.settle(grantcore::store::Commit::Done).unwrap().outcome.unwrap_err();
         assert_eq!(
             (refusal.reason(), refusal.location(world.server.policy())),
             (Reason::RedirectUriForbidden, None)

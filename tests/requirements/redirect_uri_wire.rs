@@ -1,7 +1,9 @@
 //! Tests of REDIR-01 to -09 and -18 at the registration endpoint: it refuses what the builder
 //! refuses, and writes nothing.
 
-use grantcore::{PrivateUseSchemes, Reason, RedirectRules, RedirectUriError, RegistrationRules};
+use grantcore::Reason;
+use grantcore::policy::RegistrationRules;
+use grantcore::value::{PrivateUseSchemes, RedirectRules, RedirectUriError};
 use serde_json::json;
 
 use crate::client_metadata::to;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::blocking::Server;
-use grantcore::{
-    Account, Choice, Client, ErrorCode, FromStore, GrantTypes, Lifetimes, Limits, PolicyError,
-    Reason, Subject, Timestamp,
-};
+use grantcore::policy::{Lifetimes, Limits, PolicyError};
+use grantcore::reason::ErrorCode;
+use grantcore::value::{GrantTypes, Subject};
+use grantcore::{Account, Choice, Client, FromStore, Reason, Timestamp};
 
 use crate::support::params::Params;
 use crate::support::steps::{DAY, form};

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantcore::Reason;
 use grantcore::blocking::Store;
-use grantcore::{Commit, EventKind, Lifetimes, PolicyError, Reason, TokenRequest};
+use grantcore::event::EventKind;
+use grantcore::policy::{Lifetimes, PolicyError};
+use grantcore::request::TokenRequest;
+use grantcore::store::Commit;
 
 use crate::support::params::Params;
 use crate::support::steps::form;

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use grantcore::{
-    Access, Account, Authorization, CheckRules, Client, ClientStatus, Reason, Refusal, Reply,
-    RequestParts, RevocationRules, Subject,
-};
+use grantcore::client::ClientStatus;
+use grantcore::policy::{CheckRules, RevocationRules};
+use grantcore::value::Subject;
+use grantcore::{Access, Account, Authorization, Client, Reason, Refusal, Reply, RequestParts};
 
 use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;

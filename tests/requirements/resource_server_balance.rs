@@ -7,12 +7,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use grantcore::account::Balance;
 use grantcore::blocking::{Accounts, Server, Store};
-use grantcore::{
-    Access, AccessCheck, AlwaysActive, Authorization, Balance, Client, ClientStatus, Commit, Grant,
-    GrantId, Keys, Loaded, MemoryStore, Operation, Reason, Refusal, Stored, Subject, Warning,
-    Write,
-};
+use grantcore::client::ClientStatus;
+use grantcore::grant::Grant;
+use grantcore::operation::{Loaded, Operation};
+use grantcore::request::AccessCheck;
+use grantcore::response::Warning;
+use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Access, AlwaysActive, Authorization, Client, MemoryStore, Reason, Refusal};
 
 use crate::support::params::Params;
 use crate::support::store::Broken;
@@ -249,7 +253,7 @@ fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
 /// write.
 #[test]
 fn l2_each_operation_reads_each_record_once_and_writes_once() {
-    let world = World::with(policy().revocation(grantcore::RevocationRules::default()));
+    let world = World::with(policy().revocation(grantcore::policy::RevocationRules::default()));
     let calls = || world.store.calls();
     calls();
     let ticket = world.page(&Params::authorize()).into_ticket();

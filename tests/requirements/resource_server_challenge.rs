@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use grantcore::{NeedsError, Reason, Scope, ScopeInfo};
+use grantcore::Reason;
+use grantcore::policy::ScopeInfo;
+use grantcore::request::NeedsError;
+use grantcore::value::Scope;
 use proptest::prelude::*;
 
 use crate::resource_server::refusal_reply;

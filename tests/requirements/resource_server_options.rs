@@ -1,8 +1,8 @@
 //! Tests of RS-05, -09, -11 and the options of RS-02, -06 and -07: the settings of the check.
 
-use grantcore::{
-    Authorization, CheckRules, FromStore, MemoryStore, PolicyError, Reason, RequestParts, Subject,
-};
+use grantcore::policy::{CheckRules, PolicyError};
+use grantcore::value::Subject;
+use grantcore::{Authorization, FromStore, MemoryStore, Reason, RequestParts};
 
 use crate::resource_server::{METADATA, refusal_reply, refused, with_header, with_request};
 use crate::resource_server_balance::ready;
@@ -151,7 +151,7 @@ fn rs_07_as_an_option_the_challenge_is_the_metadata_url_alone() {
 
 /// Checks a token of one resource at another server, whose policy names the resource differently
 /// and whose records are the same.
-fn at(world: &World, token: &str, resource: &str, audience: grantcore::Audience) -> bool {
+fn at(world: &World, token: &str, resource: &str, audience: grantcore::policy::Audience) -> bool {
     let policy = policy()
         .resource(resource, "read")
         .check_rules(CheckRules::default().with_audience(audience))
@@ -172,7 +172,7 @@ fn at(world: &World, token: &str, resource: &str, audience: grantcore::Audience)
 
 #[test]
 fn rs_09_audiences_are_compared_as_the_policy_says() {
-    use grantcore::Audience::{Canonical, Exact, PathPrefix};
+    use grantcore::policy::Audience::{Canonical, Exact, PathPrefix};
     let world = World::new();
     let token = world.tokens().access;
     for (resource, prefix) in [
@@ -213,7 +213,8 @@ fn rs_09_audiences_are_compared_as_the_policy_says() {
 #[test]
 fn rs_09_exact_is_exact_at_every_endpoint() {
     let world = World::with(
-        policy().check_rules(CheckRules::default().with_audience(grantcore::Audience::Exact)),
+        policy()
+            .check_rules(CheckRules::default().with_audience(grantcore::policy::Audience::Exact)),
     );
     let spelt = "https://MCP.example/mcp";
     let refusal = world.authorize(&Params::authorize().and("resource", spelt)).unwrap_err();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use grantcore::{
-    Authorization, EventKind, GrantState, Reason, Reply, RequestParts, RevocationRules,
-};
+use grantcore::event::EventKind;
+use grantcore::grant::GrantState;
+use grantcore::policy::RevocationRules;
+use grantcore::{Authorization, Reason, Reply, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::states;
@@ -247,7 +248,10 @@ fn revoke_03_a_token_of_any_generation_ends_the_grant() {
         let first = world.tokens();
         let second = world.refreshed(first.refresh());
         done(&world, &revoking(first.refresh()), EventKind::GrantRevoked);
-        assert_eq!(states(&world), [GrantState::Revoked(grantcore::RevocationCause::Client)]);
+        assert_eq!(
+            states(&world),
+            [GrantState::Revoked(grantcore::grant::RevocationCause::Client)]
+        );
         world.dead(&second.access, Reason::TokenRevoked);
     }
 }

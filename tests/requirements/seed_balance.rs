@@ -1,7 +1,10 @@
 //! Tests of the seed's section on balance: an unpaid call, a low balance, and the account of a
 //! balance.
 
-use grantcore::{Balance, Client, Reason, Subject, Warning};
+use grantcore::account::Balance;
+use grantcore::response::Warning;
+use grantcore::value::Subject;
+use grantcore::{Client, Reason};
 
 use crate::resource_server_balance::{balance, pay, refused};
 use crate::support::params::Params;

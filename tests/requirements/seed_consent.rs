@@ -1,9 +1,10 @@
 //! Tests of the seed's first section, "Authorization failed" or stuck on the consent screen, one
 //! for each sentence. The client registered itself, so its errors are shown as a banner.
 
-use grantcore::{
-    AuthorizationStep, Choice, Client, Endpoint, ErrorCode, Problem, Reason, Refusal, Registration,
-};
+use grantcore::client::Registration;
+use grantcore::reason::{Endpoint, ErrorCode};
+use grantcore::response::Problem;
+use grantcore::{AuthorizationStep, Choice, Client, Reason, Refusal};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_error_url, codes, refused};

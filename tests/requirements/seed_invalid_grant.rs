@@ -1,7 +1,8 @@
 //! Tests of the seed's section on `invalid_grant`, one for each sentence: the error state, the
 //! texts for client and operator, and that the named fix works. Each test quotes its sentence.
 
-use grantcore::{Digest, Reason, Reply};
+use grantcore::value::Digest;
+use grantcore::{Reason, Reply};
 
 use crate::support::params::Params;
 use crate::support::steps::DAY;
@@ -22,7 +23,7 @@ fn operator_reads(world: &World, reason: &str, cause: &str, fix: &str) {
     let event = world.events().pop().unwrap();
     let seen = event.reason.unwrap();
     assert_eq!((seen.name(), seen.cause(), seen.fix()), (reason, cause, fix));
-    assert_eq!(event.client.as_ref().map(grantcore::ClientId::as_str), Some("app"));
+    assert_eq!(event.client.as_ref().map(grantcore::value::ClientId::as_str), Some("app"));
 }
 
 /// Asserts the fix of most states: a whole new flow works, under a new grant.

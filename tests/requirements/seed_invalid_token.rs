@@ -1,7 +1,10 @@
 //! Tests of the seed's sections on `invalid_token` and on support: each symptom, its cause, its
 //! fix, and how support finds it.
 
-use grantcore::{AuditQuery, Authorization, Choice, ClientStatus, Event, Reason, Reply, Subject};
+use grantcore::audit::AuditQuery;
+use grantcore::client::ClientStatus;
+use grantcore::value::Subject;
+use grantcore::{Authorization, Choice, Event, Reason, Reply};
 
 use crate::resource_server_challenge::challenge;
 use crate::support::clients::metadata;

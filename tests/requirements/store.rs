@@ -7,10 +7,17 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use grantcore::blocking::{Server, Store, drive};
+use grantcore::grant::{Grant, GrantState};
+use grantcore::moment::EntropyError;
+use grantcore::operation::{Decision, Operation};
+use grantcore::policy::Limits;
+use grantcore::request::{AuthorizationRequest, ConsentDecision, TokenRequest};
+use grantcore::response::Tokens;
+use grantcore::store::{Commit, FailureCause, Stored, Write};
+use grantcore::value::GrantId;
 use grantcore::{
-    AlwaysActive, Authorization, AuthorizationRequest, Choice, Client, Commit, ConsentDecision,
-    Decision, EntropyError, Error, FailureCause, FromStore, Grant, GrantId, GrantState, Limits,
-    MemoryStore, Operation, Reason, RequestParts, Stored, Timestamp, TokenRequest, Tokens, Write,
+    AlwaysActive, Authorization, Choice, Client, Error, FromStore, MemoryStore, Reason,
+    RequestParts, Timestamp,
 };
 
 use crate::support::params::Params;
@@ -427,7 +434,7 @@ fn store_08_a_replay_is_recognized_until_the_last_expiry_after_any_sweep() {
         world.store.inner.sweep(world.now(), usize::MAX);
         assert_eq!(
             world.grants()[0].record.state(),
-            GrantState::Revoked(grantcore::RevocationCause::Replay)
+            GrantState::Revoked(grantcore::grant::RevocationCause::Replay)
         );
         let (world, code, ..) = old(replay_at);
         world.invalid_grant(&Params::redeem(&code), Reason::CodeReused);

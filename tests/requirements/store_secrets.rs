@@ -2,10 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use grantcore::{
-    Authorization, Choice, Client, Commit, ConsentDecision, Moment, Operation, Reason,
-    SecretMethod, StoredSecret, TokenRequest,
-};
+use grantcore::client::StoredSecret;
+use grantcore::moment::Moment;
+use grantcore::operation::Operation;
+use grantcore::request::{ConsentDecision, TokenRequest};
+use grantcore::store::Commit;
+use grantcore::value::SecretMethod;
+use grantcore::{Authorization, Choice, Client, Reason};
 
 use crate::support::params::Params;
 use crate::support::steps::form;

@@ -3,7 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantcore::{Authorization, Client, GrantTypes, Limits, Reason, Reply, RequestParts};
+use grantcore::policy::Limits;
+use grantcore::value::GrantTypes;
+use grantcore::{Authorization, Client, Reason, Reply, RequestParts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

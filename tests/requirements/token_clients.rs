@@ -3,9 +3,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use grantcore::{
-    Authorization, Client, Digest, Limits, Reason, Reply, RequestParts, SecretMethod, StoredSecret,
-};
+use grantcore::client::StoredSecret;
+use grantcore::policy::Limits;
+use grantcore::value::{Digest, SecretMethod};
+use grantcore::{Authorization, Client, Reason, Reply, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::wire;

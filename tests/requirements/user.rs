@@ -1,6 +1,7 @@
 //! CONSENT-06: who is no user.
 
-use grantcore::{User, UserError};
+use grantcore::User;
+use grantcore::request::UserError;
 
 use crate::support::ALICE;
 

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use grantcore::{
-    Authorization, AuthorizationRequest, Choice, ClientId, ConsentDecision, GrantId, GrantType,
-    GrantTypes, IntrospectionRequest, ManagementRequest, RegistrationRequest, RegistrationRules,
-    RequestParts, RevocationRequest, Scope, SecretMethod, Subject, TokenRequest,
+use grantcore::policy::RegistrationRules;
+use grantcore::request::{
+    AuthorizationRequest, ConsentDecision, IntrospectionRequest, ManagementRequest,
+    RegistrationRequest, RevocationRequest, TokenRequest,
 };
+use grantcore::value::{ClientId, GrantId, GrantType, GrantTypes, Scope, SecretMethod, Subject};
+use grantcore::{Authorization, Choice, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::{ALICE, SECRET, VERIFIER, World, policy};

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use grantcore::blocking::{Server, Store};
+use grantcore::policy::{DocumentRules, RegistrationRules};
+use grantcore::request::{Fetch, FetchedDocument};
+use grantcore::response::DocumentRequest;
 use grantcore::{
-    Authorization, AuthorizationStep, Client, ConsentPage, DocumentRequest, DocumentRules, Fetch,
-    FetchedDocument, FromStore, MemoryStore, Reason, Refusal, RegistrationRules, Reply,
-    RequestParts,
+    Authorization, AuthorizationStep, Client, ConsentPage, FromStore, MemoryStore, Reason, Refusal,
+    Reply, RequestParts,
 };
 use serde_json::{Value, json};
 

@@ -21,10 +21,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantcore::blocking::Server;
+use grantcore::client::StoredSecret;
+use grantcore::moment::{Entropy, EntropyError};
+use grantcore::policy::PolicyBuilder;
+use grantcore::response::Redirect;
+use grantcore::value::{Digest, SecretMethod};
 use grantcore::{
-    Access, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Digest, Entropy,
-    EntropyError, Error, Event, FromStore, Needs, Policy, PolicyBuilder, Reason, Redirect, Refusal,
-    Reply, RequestParts, SecretMethod, StoredSecret, Timestamp, User,
+    Access, Authorization, AuthorizationStep, Choice, Client, ConsentPage, Error, Event, FromStore,
+    Needs, Policy, Reason, Refusal, Reply, RequestParts, Timestamp, User,
 };
 use params::Params;
 use store::{Broken, TestStore};

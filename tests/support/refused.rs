@@ -1,6 +1,9 @@
 //! Complete assertions of the authorization endpoint's refusals, and of the store afterwards.
 
-use grantcore::{ErrorCode, GrantState, Problem, Reason, Refusal, Reply};
+use grantcore::grant::GrantState;
+use grantcore::reason::ErrorCode;
+use grantcore::response::Problem;
+use grantcore::{Reason, Refusal, Reply};
 
 use super::params::Params;
 use super::{CALLBACK, ISSUER, World};

@@ -4,10 +4,11 @@
 use std::sync::Barrier;
 
 use grantcore::blocking::{Server, Store};
-use grantcore::{
-    Access, Authorization, Decision, Entropy, FromStore, Grant, Moment, Operation, Reason, Reply,
-    RequestParts, Stored, Timestamp,
-};
+use grantcore::grant::Grant;
+use grantcore::moment::{Entropy, Moment};
+use grantcore::operation::{Decision, Operation};
+use grantcore::store::Stored;
+use grantcore::{Access, Authorization, FromStore, Reason, Reply, RequestParts, Timestamp};
 
 use super::Answered;
 use super::params::Params;

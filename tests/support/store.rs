@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use grantcore::account::Balance;
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
-use grantcore::{
-    Account, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Stored, Subject,
-    Write,
-};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Client, MemoryStore};
 
 /// The fault of the next commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

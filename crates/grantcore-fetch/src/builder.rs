@@ -125,7 +125,7 @@ impl DocumentFetcherBuilder {
     /// can then make the host call whatever listens on its loopback addresses. Default `false`.
     ///
     /// The server's policy must allow it too:
-    /// [`DocumentRules::allow_loopback`](grantcore::DocumentRules::allow_loopback).
+    /// [`DocumentRules::allow_loopback`](grantcore::policy::DocumentRules::allow_loopback).
     pub fn allow_loopback(mut self, allow: bool) -> Self {
         self.allow_loopback = allow;
         self

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grantcore::{Fetch, FetchedDocument};
+use grantcore::request::{Fetch, FetchedDocument};
 
 use crate::error::FetchError;
 

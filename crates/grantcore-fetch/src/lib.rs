@@ -58,7 +58,7 @@
 //! | Only `https`, with certificates verified against the authorities that browsers trust. No session is resumed. | a network that answers in the place of the client's host |
 //! | No proxy of the environment is used. | a proxy that resolves the name again |
 //! | No cookie, credential, `Referer`, user information or fragment is sent. No connection is used twice. | requests with the authority of another party; two fetches that can be linked |
-//! | At most [`max_bytes`](grantcore::DocumentRequest::max_bytes) and one byte of the body are read. | documents without end (CIMD, "Maximum Response Size for Client Metadata Documents") |
+//! | At most [`max_bytes`](grantcore::response::DocumentRequest::max_bytes) and one byte of the body are read. | documents without end (CIMD, "Maximum Response Size for Client Metadata Documents") |
 //! | Nothing is decompressed, even if another crate turns on reqwest's decompression. | a few bytes that become many |
 //! | The connection and the whole fetch have time-outs. | hosts that accept and never answer, or send one byte at a time (slow loris) |
 //! | Fetches at the same time are bounded: in all, per host, and per asker. [`Asker::Stranger`]s get a part of each. | strangers that keep users waiting |
@@ -109,7 +109,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use grantcore::DocumentRequest;
+use grantcore::response::DocumentRequest;
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use url::{Host, Url};

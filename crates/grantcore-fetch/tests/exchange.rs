@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use grantcore::Fetch;
+use grantcore::request::Fetch;
 use grantcore_fetch::{DocumentFetcher, FetchError, as_fetch};
 use support::{ALICE, DOCUMENT, TOTAL, answering, count, fetch, head, host, local, request};
 

@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use grantcore::Fetch;
+use grantcore::request::Fetch;
 use grantcore_fetch::{Asker, BuildError, Busy, DocumentFetcher, FetchError, as_fetch};
 use support::{ALICE, DOCUMENT, TOTAL, answering, count, fetch, fetch_for, host, local};
 use tokio::time::timeout;

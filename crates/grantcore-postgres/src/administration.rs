@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use grantcore::{
-    Account, Client, Commit, Counts, Grant, GrantId, Store as _, StoreAdministration, Stored,
-    Subject, Timestamp, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Counts, StoreAdministration, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Client, Store as _, Timestamp};
 
 use crate::{PostgresStore, Result, queries};
 

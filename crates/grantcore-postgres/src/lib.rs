@@ -2,7 +2,8 @@
 //! processes.
 //!
 //! ```no_run
-//! use grantcore::{Client, FromStore, Policy, Server, Store, Write};
+//! use grantcore::store::Write;
+//! use grantcore::{Client, FromStore, Policy, Server, Store};
 //! use grantcore_postgres::PostgresStore;
 //!
 //! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,8 +31,8 @@
 //! # Guarantees
 //!
 //! - Each change is one statement, and so one transaction: `INSERT … ON CONFLICT DO NOTHING`, or an
-//!   `UPDATE` of the version that was seen. One changed row is [`Done`](grantcore::Commit::Done),
-//!   none is [`Conflict`](grantcore::Commit::Conflict). A time-out or a lost connection is an
+//!   `UPDATE` of the version that was seen. One changed row is [`Done`](grantcore::store::Commit::Done),
+//!   none is [`Conflict`](grantcore::store::Commit::Conflict). A time-out or a lost connection is an
 //!   error. The default isolation level `READ COMMITTED` is enough. Under a stricter one, a lost
 //!   race can be an error as well.
 //! - A request loads all of its records in one round trip, and writes in a second one. A page of
@@ -64,7 +65,7 @@
 //! The tables have the prefix `grantcore_` and are in the first schema of the `search_path`: see
 //! `migrations/`. [`PostgresStore::connect`] creates them and brings them up to date. If they are
 //! up to date it needs no right to change them. Call
-//! [`sweep`](grantcore::StoreAdministration::sweep) every few minutes: PostgreSQL drops no record
+//! [`sweep`](grantcore::store::StoreAdministration::sweep) every few minutes: PostgreSQL drops no record
 //! by itself.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

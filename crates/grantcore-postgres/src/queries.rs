@@ -6,7 +6,10 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use grantcore::{Account, GrantId, Loaded, Stored, Timestamp, Version};
+use grantcore::operation::Loaded;
+use grantcore::store::{Stored, Version};
+use grantcore::value::GrantId;
+use grantcore::{Account, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type, accepts};

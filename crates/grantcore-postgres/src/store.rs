@@ -1,9 +1,10 @@
 //! What the library calls: the values of each statement, and the meaning of its rows.
 
-use grantcore::{
-    Account, Accounts, Change, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded,
-    LoadsAccounts, Store, Stored, Subject, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Change, ClientKey, Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Accounts, Client, LoadsAccounts, Store};
 use tokio_postgres::types::ToSql;
 
 use crate::queries::{self, number, seconds};

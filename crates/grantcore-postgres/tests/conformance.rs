@@ -12,11 +12,12 @@ mod support;
 
 use std::time::Duration;
 
+use grantcore::Timestamp;
 use grantcore::conformance::{
     Damaged, Fault, Faults, Harness, damaged_records_are_errors,
     histories_with_faults_are_linearizable, unknown_results_are_errors,
 };
-use grantcore::{StoreAdministration as _, Timestamp};
+use grantcore::store::StoreAdministration as _;
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Proxy;
 use support::Database;

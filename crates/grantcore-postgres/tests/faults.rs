@@ -13,7 +13,8 @@ mod support;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool, PoolError, Runtime};
-use grantcore::{Accounts, Commit, Store, StoreAdministration as _, Write};
+use grantcore::store::{Commit, StoreAdministration as _, Write};
+use grantcore::{Accounts, Store};
 use grantcore_postgres::{PostgresError, PostgresStore};
 use grantcore_testing_servers::{Fault, Postgres};
 use support::{Database, app, grant, life};
@@ -65,8 +66,8 @@ async fn a_lost_connection_is_an_error_whether_or_not_it_wrote() {
         }
     }
     proxy.arm(Fault::DropAfter);
-    store.load(&grantcore::Keys::default()).await.unwrap_err();
-    assert!(store.load(&grantcore::Keys::default()).await.is_ok());
+    store.load(&grantcore::store::Keys::default()).await.unwrap_err();
+    assert!(store.load(&grantcore::store::Keys::default()).await.is_ok());
 }
 
 #[tokio::test]

@@ -11,9 +11,8 @@ mod support;
 
 use std::sync::Arc;
 
-use grantcore::{
-    Account, Accounts, Change, Commit, Counts, Store, StoreAdministration as _, Write,
-};
+use grantcore::store::{Change, Commit, Counts, StoreAdministration as _, Write};
+use grantcore::{Account, Accounts, Store};
 use support::{Database, app, grant, life};
 
 #[tokio::test]
@@ -36,7 +35,8 @@ async fn what_is_listed_here_can_be_written_there() {
     from.set_suspended("bob", true).await.unwrap();
     let raised = Account { suspended: false, epoch: 1 };
     let accounts = [("", raised), ("Bob", raised), ("bob", Account { suspended: true, epoch: 1 })];
-    let accounts = accounts.map(|(subject, account)| (grantcore::Subject::new(subject), account));
+    let accounts =
+        accounts.map(|(subject, account)| (grantcore::value::Subject::new(subject), account));
 
     assert_eq!(from.grants(None, 2).await.unwrap(), last[..2]);
     assert_eq!(from.grants(Some(last[1].record.id()), 2).await.unwrap(), last[2..]);

@@ -9,10 +9,12 @@
 
 mod support;
 
-use grantcore::{
-    Account, Accounts, Balance, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded, Store,
-    StoreAdministration as _, Stored, Subject, Timestamp, Version, Write,
-};
+use grantcore::account::Balance;
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{ClientKey, Commit, Keys, StoreAdministration as _, Stored, Version, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Accounts, Client, Store, Timestamp};
 use grantcore_postgres::{PostgresError, PostgresStore};
 use support::{Database, app, grant, life, shown};
 

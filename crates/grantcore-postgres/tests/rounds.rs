@@ -9,7 +9,8 @@
 
 mod support;
 
-use grantcore::{Accounts, Keys, Store, StoreAdministration, Timestamp, Write};
+use grantcore::store::{Keys, StoreAdministration, Write};
+use grantcore::{Accounts, Store, Timestamp};
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Proxy;
 use support::{Database, T, app, grant, life};
@@ -34,7 +35,7 @@ async fn each_call_is_one_round_trip() {
     for (step, steps) in lives[0].iter().zip(&lives[1]).enumerate() {
         let commit = |turn| {
             let write = [steps.0, steps.1][turn];
-            async move { assert_eq!(store.commit(write).await.unwrap(), grantcore::Commit::Done) }
+            async move { assert_eq!(store.commit(write).await.unwrap(), grantcore::store::Commit::Done) }
         };
         assert_eq!(counted(proxy, commit).await, 1, "step {step}");
     }

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{Commit, Keys, Store, StoreAdministration as _, Timestamp, Write};
+use grantcore::store::{Commit, Keys, StoreAdministration as _, Write};
+use grantcore::{Store, Timestamp};
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Postgres;
 use support::{Database, app, connect, grant, life};

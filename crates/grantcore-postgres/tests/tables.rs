@@ -9,7 +9,8 @@
 
 mod support;
 
-use grantcore::{Accounts, Commit, Store, StoreAdministration as _, Write};
+use grantcore::store::{Commit, StoreAdministration as _, Write};
+use grantcore::{Accounts, Store};
 use grantcore_postgres::{PostgresError, PostgresStore};
 use support::{Database, app};
 

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use grantcore::{
-    Account, Client, Commit, Counts, Grant, GrantId, Store as _, StoreAdministration, Stored,
-    Subject, Timestamp, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Counts, StoreAdministration, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Client, Store as _, Timestamp};
 use redis::cmd;
 
 use super::store::AT_ONCE;

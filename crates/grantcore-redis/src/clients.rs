@@ -1,5 +1,5 @@
 //! The list of clients, for
-//! [`StoreAdministration::clients`](grantcore::StoreAdministration::clients). The protocol never
+//! [`StoreAdministration::clients`](grantcore::store::StoreAdministration::clients). The protocol never
 //! reads it.
 //!
 //! A client's record and its entry in the list are two keys, and the record expires without its
@@ -10,7 +10,8 @@
 //! later of the two sees the other.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use grantcore::{Client, Store as _, Stored};
+use grantcore::store::Stored;
+use grantcore::{Client, Store as _};
 use redis::cmd;
 
 use super::store::AT_ONCE;

@@ -1,7 +1,7 @@
 //! The names of the keys. A brace in a name only decides which node of a cluster has the key: no
 //! two keys must be on the same node.
 
-use grantcore::GrantId;
+use grantcore::value::GrantId;
 
 /// The list of clients, for operators.
 pub(crate) const CLIENTS: &str = "grantcore:clients";

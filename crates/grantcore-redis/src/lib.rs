@@ -2,7 +2,8 @@
 //! cluster.
 //!
 //! ```no_run
-//! use grantcore::{Client, FromStore, Policy, Server, Store, Write};
+//! use grantcore::store::Write;
+//! use grantcore::{Client, FromStore, Policy, Server, Store};
 //! use grantcore_redis::RedisStore;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,7 +59,7 @@
 //! has its ended grants back. [`RedisStore::risks`] reports such settings.
 //!
 //! Redis drops each record by itself, at its `drop_after` or some seconds later, and never before.
-//! [`sweep`](grantcore::StoreAdministration::sweep) does nothing. The clocks of the hosts and of
+//! [`sweep`](grantcore::store::StoreAdministration::sweep) does nothing. The clocks of the hosts and of
 //! Redis must agree within minutes.
 //!
 //! A call that is not answered in time is an error, and its result is not known.
@@ -77,8 +78,8 @@
 //!
 //! - A page of a user's grants reads all that the user began within the last absolute lifetime, the
 //!   ended ones included; without an absolute lifetime, all there ever were.
-//! - [`grants`](grantcore::StoreAdministration::grants),
-//!   [`counts`](grantcore::StoreAdministration::counts) and [`accounts`](RedisStore::accounts) scan
+//! - [`grants`](grantcore::store::StoreAdministration::grants),
+//!   [`counts`](grantcore::store::StoreAdministration::counts) and [`accounts`](RedisStore::accounts) scan
 //!   the names of all keys on all nodes, at each call. Redis serves other requests between the
 //!   steps of a scan.
 #![forbid(unsafe_code)]
@@ -95,7 +96,7 @@ mod store;
 
 use std::sync::Arc;
 
-use grantcore::GrantId;
+use grantcore::value::GrantId;
 pub use redis;
 use redis::aio::ConnectionManager;
 use redis::cluster_async::ClusterConnection;

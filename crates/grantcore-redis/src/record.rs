@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use grantcore::{Account, Stored, Timestamp, Version};
+use grantcore::store::{Stored, Version};
+use grantcore::{Account, Timestamp};
 use redis::{Cmd, cmd};
 use serde::de::DeserializeOwned;
 

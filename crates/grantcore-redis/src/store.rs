@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::try_join3;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use grantcore::{
-    Account, Accounts, Change, Client, Commit, Grant, GrantId, GrantState, Keys, Loaded,
-    LoadsAccounts, Store, Stored, Subject, Timestamp, Write,
-};
+use grantcore::grant::{Grant, GrantState};
+use grantcore::operation::Loaded;
+use grantcore::store::{Change, Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 use redis::cmd;
 use serde::Serialize;
 

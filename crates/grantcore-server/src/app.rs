@@ -9,7 +9,8 @@ use axum::extract::OptionalFromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use grantcore::{Endpoint, Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
+use grantcore::reason::Endpoint;
+use grantcore::{Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
 use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, Attempts};
@@ -194,7 +195,7 @@ pub(crate) fn log_event(event: &Event) {
         detail = event.detail.as_deref(),
         error = event.error(),
         client = event.client_id(),
-        subject = event.subject.as_ref().map(grantcore::Subject::as_str),
+        subject = event.subject.as_ref().map(grantcore::value::Subject::as_str),
         flow,
         correlation = %event.correlation,
         see,

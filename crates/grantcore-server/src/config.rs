@@ -275,7 +275,7 @@ pub(crate) enum RateKey {
     ClientAndSource,
 }
 
-impl From<RateKey> for grantcore::RateKey {
+impl From<RateKey> for grantcore::policy::RateKey {
     fn from(key: RateKey) -> Self {
         match key {
             RateKey::Client => Self::Client,

@@ -32,7 +32,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
-use grantcore::{AuditPolicy, FromStore, Server};
+use grantcore::audit::AuditPolicy;
+use grantcore::{FromStore, Server};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

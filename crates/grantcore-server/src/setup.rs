@@ -1,10 +1,12 @@
 //! The policy and the clients of this server: the part that every host writes for itself.
 
-use grantcore::{
-    Client, ClientError, Digest, DocumentRules, GrantTypes, IntrospectionRules, Lifetimes, Policy,
-    PolicyBuilder, PolicyError, PrivateUseSchemes, RateRules, RedirectRules, RegistrationRules,
-    RevocationRules, SecretMethod, StoredSecret,
+use grantcore::client::{ClientError, StoredSecret};
+use grantcore::policy::{
+    DocumentRules, IntrospectionRules, Lifetimes, PolicyBuilder, PolicyError, RateRules,
+    RegistrationRules, RevocationRules,
 };
+use grantcore::value::{Digest, GrantTypes, PrivateUseSchemes, RedirectRules, SecretMethod};
+use grantcore::{Client, Policy};
 
 use crate::config::{Clients, Config, GrantType, Issuer, Limits, Switch};
 
@@ -62,8 +64,8 @@ pub(crate) fn policy(config: &Config, issuer: &Issuer) -> Result<Policy, PolicyE
 }
 
 /// Returns the limits of the command line.
-fn caps(limits: &Limits) -> grantcore::Limits {
-    let default = grantcore::Limits::default();
+fn caps(limits: &Limits) -> grantcore::policy::Limits {
+    let default = grantcore::policy::Limits::default();
     let registrations = limits.registration_rate.get();
     default
         .with_token_requests_per_minute(limits.rate_limit.get())

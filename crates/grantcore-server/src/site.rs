@@ -78,7 +78,7 @@ pub(crate) mod filters {
     /// fields have the name as it is.
     #[askama::filter_fn]
     pub(crate) fn shown(name: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
-        Ok(grantcore::display_text(&name.to_string()))
+        Ok(grantcore::value::display_text(&name.to_string()))
     }
 }
 

@@ -16,10 +16,12 @@ pub(crate) mod tests;
 
 use std::sync::Arc;
 
-use grantcore::{
-    Account, Accounts, Balance, Client, Commit, Grant, GrantId, Keys, Loaded, LoadsAccounts, Store,
-    Stored, Subject, Timestamp, Write,
-};
+use grantcore::account::Balance;
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp};
 
 pub(crate) use self::error::BackendError;
 use self::grants::Grants;

@@ -13,7 +13,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantcore::{AuditError, AuditLog, AuditQuery, Event, EventClass, Timestamp, Written};
+use grantcore::audit::{AuditError, AuditQuery};
+use grantcore::event::{EventClass, Written};
+use grantcore::{AuditLog, Event, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::queue::{Place, Queue};

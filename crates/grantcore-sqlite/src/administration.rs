@@ -1,14 +1,15 @@
 //! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
 //!
-//! Where [`StoreAdministration`](grantcore::StoreAdministration) has a function of the same name,
+//! Where [`StoreAdministration`](grantcore::store::StoreAdministration) has a function of the same name,
 //! both do the same.
 
 use std::sync::Arc;
 
 use grantcore::blocking::Store as _;
-use grantcore::{
-    Account, Client, Commit, Counts, Grant, GrantId, Stored, Subject, Timestamp, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Counts, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Client, Timestamp};
 use rusqlite::params;
 
 use super::store::{account, count, id_bytes, seconds, stored, versioned};
@@ -17,7 +18,7 @@ use super::{Result, SqliteStore};
 impl SqliteStore {
     /// Writes a client of the operator, and overwrites a client of the same id, which undoes what
     /// an administrator did to it: see
-    /// [`StoreAdministration::put_client`](grantcore::StoreAdministration::put_client).
+    /// [`StoreAdministration::put_client`](grantcore::store::StoreAdministration::put_client).
     ///
     /// # Errors
     /// [`SqliteError`](crate::SqliteError) if it is not known whether the client was written.

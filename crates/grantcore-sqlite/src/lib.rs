@@ -2,7 +2,8 @@
 //!
 //! ```
 //! use grantcore::blocking::{Server, Store};
-//! use grantcore::{Client, FromStore, Policy, Write};
+//! use grantcore::store::Write;
+//! use grantcore::{Client, FromStore, Policy};
 //! use grantcore_sqlite::SqliteStore;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,7 +42,7 @@
 //! [`sweep`](SqliteStore::sweep) every few minutes: SQLite drops no record by itself.
 //!
 //! With the feature `tokio` the store implements the async traits as well, among them
-//! [`StoreAdministration`](grantcore::StoreAdministration). Each call then runs on a thread of
+//! [`StoreAdministration`](grantcore::store::StoreAdministration). Each call then runs on a thread of
 //! tokio's for blocking calls.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

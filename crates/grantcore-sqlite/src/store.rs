@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use grantcore::blocking::{Accounts, LoadsAccounts, Store};
-use grantcore::{
-    Account, Change, Client, Commit, Grant, GrantId, Keys, Loaded, Stored, Subject, Timestamp,
-    Version, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Change, Commit, Keys, Stored, Version, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Client, Timestamp};
 use rusqlite::{OptionalExtension, Params, Row, params};
 use serde::de::DeserializeOwned;
 

@@ -1,10 +1,11 @@
 //! The async traits. A call whose future is dropped still runs to its end, and its result is then
 //! not known.
 
-use grantcore::{
-    Account, Accounts, Client, Commit, Counts, Grant, GrantId, Keys, Loaded, LoadsAccounts, Store,
-    StoreAdministration, Stored, Timestamp, Write, blocking,
-};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Commit, Counts, Keys, StoreAdministration, Stored, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, Accounts, Client, LoadsAccounts, Store, Timestamp, blocking};
 
 use super::{Result, SqliteError, SqliteStore};
 

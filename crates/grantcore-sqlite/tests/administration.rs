@@ -8,7 +8,8 @@
 )]
 
 use grantcore::blocking::Store;
-use grantcore::{Account, Client, Counts, Keys, Version, Write};
+use grantcore::store::{Counts, Keys, Version, Write};
+use grantcore::{Account, Client};
 use grantcore_sqlite::SqliteStore;
 
 fn app(id: &str) -> Client {
@@ -30,7 +31,7 @@ fn a_client_that_is_put_again_is_replaced_and_its_version_moves() {
     assert_eq!((second.version, &*second.record), (first.version.next(), &named));
     // A commit that was decided on the first one conflicts.
     let late = Store::commit(&store, &Write::client(Some(&first), app("a"))).unwrap();
-    assert_eq!(late, grantcore::Commit::Conflict);
+    assert_eq!(late, grantcore::store::Commit::Conflict);
 
     let listed = |after, limit| -> Vec<String> {
         let clients = store.clients(after, limit).unwrap();

@@ -51,8 +51,9 @@ mod blocking {
 
 #[cfg(feature = "tokio")]
 mod with_tokio {
+    use grantcore::Timestamp;
     use grantcore::conformance::Harness;
-    use grantcore::{StoreAdministration, Timestamp};
+    use grantcore::store::StoreAdministration;
 
     use super::{File, SqliteStore};
 

@@ -72,7 +72,7 @@ impl PolicyBuilder {
     /// The host must then fetch what
     /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. All users
     /// of a product share one such id: with
-    /// [`RateKey::ClientAndGrant`](crate::RateKey::ClientAndGrant) in the
+    /// [`RateKey::ClientAndGrant`](crate::policy::RateKey::ClientAndGrant) in the
     /// [rate rules](Self::rate_rules), they do not use up each other's limit.
     pub fn client_documents(mut self, rules: DocumentRules) -> Self {
         self.policy.documents = Some(rules);

@@ -76,7 +76,7 @@ pub(super) const INTRODUCTION: &str = "\
 # OAuth troubleshooting
 
 This page lists every refusal of this authorization server, with its cause and its fix. It is generated from grantcore's error table
-by `grantcore::troubleshooting()`; do not edit it by hand.
+by `grantcore::reason::troubleshooting()`; do not edit it by hand.
 
 ## Find your case
 

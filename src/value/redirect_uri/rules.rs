@@ -37,7 +37,7 @@ pub enum LoopbackPorts {
 /// domain name (AMB-03). Use them with [`PrivateUseSchemes::ReverseDomainAnd`].
 ///
 /// ```
-/// use grantcore::{EDITOR_SCHEMES, PrivateUseSchemes, RedirectRules};
+/// use grantcore::value::{EDITOR_SCHEMES, PrivateUseSchemes, RedirectRules};
 ///
 /// let named = EDITOR_SCHEMES.map(str::to_owned).to_vec();
 /// let rules = RedirectRules::default()

@@ -8,7 +8,9 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grantcore::{Grant, Store, Write, blocking};
+use grantcore::grant::Grant;
+use grantcore::store::Write;
+use grantcore::{Store, blocking};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;

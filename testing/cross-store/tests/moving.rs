@@ -6,9 +6,11 @@ mod support;
 
 use std::error::Error;
 
+use grantcore::response::Connection;
+use grantcore::store::{StoreAdministration, Write};
+use grantcore::value::Subject;
 use grantcore::{
-    Account, Authorization, Choice, Connection, FromStore, LoadsAccounts, RevokedBy, Server, Store,
-    StoreAdministration, Subject, Write, blocking,
+    Account, Authorization, Choice, FromStore, LoadsAccounts, RevokedBy, Server, Store, blocking,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
@@ -147,7 +149,7 @@ fn before(store: SqliteStore) -> Hands {
     }
 }
 
-fn is_of(tokens: &Tokens, grant: grantcore::GrantId) -> bool {
+fn is_of(tokens: &Tokens, grant: grantcore::value::GrantId) -> bool {
     // A credential begins with its grant's id: 21 characters of it say nothing else.
     tokens.access.get(4..25) == grant.to_string().get(..21)
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use grantcore::{Grant, Store, Write, blocking};
+use grantcore::grant::Grant;
+use grantcore::store::Write;
+use grantcore::{Store, blocking};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use grantcore::{AuthorizationStep, Choice, ErrorCode, Refusal};
+use grantcore::reason::ErrorCode;
+use grantcore::{AuthorizationStep, Choice, Refusal};
 use url::Url;
 
 use super::{Fault, Seen, outcome};

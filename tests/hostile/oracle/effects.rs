@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use grantcore::{Grant, GrantId, GrantState, Stored};
+use grantcore::grant::{Grant, GrantState};
+use grantcore::store::Stored;
+use grantcore::value::GrantId;
 
 use super::{Fault, PREFIXES, authenticated};
 use crate::cast::{Cast, USERS, grant_of};

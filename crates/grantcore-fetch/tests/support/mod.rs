@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use grantcore::{
-    AuthorizationStep, DocumentRequest, DocumentRules, FromStore, MemoryStore, Policy,
-    RequestParts, Server,
-};
+use grantcore::policy::DocumentRules;
+use grantcore::response::DocumentRequest;
+use grantcore::{AuthorizationStep, FromStore, MemoryStore, Policy, RequestParts, Server};
 use grantcore_fetch::{Asker, Document, DocumentFetcher, DocumentFetcherBuilder, FetchError};
 
 pub const DOCUMENT: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\

@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use grantcore::blocking::{Server, Store};
+use grantcore::grant::Grant;
+use grantcore::moment::SystemEntropy;
+use grantcore::store::{Change, Commit, Stored, Write};
+use grantcore::value::GrantId;
 use grantcore::{
-    AlwaysActive, AuthorizationStep, Change, Choice, Client, Commit, Grant, GrantId, MemoryStore,
-    Policy, RequestParts, Stored, SystemEntropy, Timestamp, User, Write,
+    AlwaysActive, AuthorizationStep, Choice, Client, MemoryStore, Policy, RequestParts, Timestamp,
+    User,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::{Postgres, Proxy};

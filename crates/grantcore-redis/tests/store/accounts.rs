@@ -1,6 +1,7 @@
 //! Accounts, under any name that the host gives them.
 
-use grantcore::{Account, Accounts, Keys, Store};
+use grantcore::store::Keys;
+use grantcore::{Account, Accounts, Store};
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
 

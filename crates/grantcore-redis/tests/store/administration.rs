@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use grantcore::{
-    Account, Accounts, Commit, Counts, Grant, GrantId, Store, StoreAdministration, Stored, Version,
-    Write,
-};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Counts, StoreAdministration, Stored, Version, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, Accounts, Store};
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
 

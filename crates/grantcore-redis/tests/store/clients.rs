@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use grantcore::{Commit, Store, StoreAdministration as _, Write};
+use grantcore::Store;
+use grantcore::store::{Commit, StoreAdministration as _, Write};
 use grantcore_redis::RedisStore;
 use grantcore_testing_servers::{Fault, Proxy, Redis};
 use redis::cmd;

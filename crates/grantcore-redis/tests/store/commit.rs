@@ -8,7 +8,8 @@ use crate::place::{
     Place, approval, at, client, days, everywhere, now, passing, pending, pending_with, policy,
     stored, with,
 };
-use grantcore::{Client, Commit, Keys, Store, StoreAdministration as _, Timestamp, Version, Write};
+use grantcore::store::{Commit, Keys, StoreAdministration as _, Version, Write};
+use grantcore::{Client, Store, Timestamp};
 use grantcore_redis::RedisStoreError;
 use redis::cmd;
 

@@ -1,9 +1,9 @@
 //! The whole story over this store: consent, code, refresh, check, connected apps, and all of a
 //! user's grants ended at once.
 
+use grantcore::store::{Commit, Write};
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Commit, FromStore, RequestParts, RevokedBy, Server,
-    Store, Write,
+    Authorization, AuthorizationStep, Choice, FromStore, RequestParts, RevokedBy, Server, Store,
 };
 use grantcore_redis::RedisStore;
 use serde_json::Value;
@@ -101,7 +101,7 @@ async fn from_the_consent_page_to_the_end_of_all_grants() {
         }
         for id in place.store.grants_of("alice", None, 10).await.unwrap() {
             let grant = place.store.grant(id).await.unwrap().unwrap().record;
-            assert!(matches!(grant.state(), grantcore::GrantState::Revoked(_)), "{:?}", grant.state());
+            assert!(matches!(grant.state(), grantcore::grant::GrantState::Revoked(_)), "{:?}", grant.state());
         }
     })
     .await;

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use grantcore::{Commit, GrantId, Store, Timestamp};
+use grantcore::store::Commit;
+use grantcore::value::GrantId;
+use grantcore::{Store, Timestamp};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use redis::cmd;
 
@@ -110,7 +112,7 @@ async fn a_grant_without_an_end_has_an_entry_without_one() {
         let policy = grantcore::Policy::builder("https://auth.example")
             .scope("notes", "Read notes")
             .resource("https://mcp.example/mcp", "notes")
-            .lifetimes(grantcore::Lifetimes::default().with_refresh_absolute(None))
+            .lifetimes(grantcore::policy::Lifetimes::default().with_refresh_absolute(None))
             .build()
             .unwrap();
         let (create, ticket) = pending(&policy, "alice", 1, now);

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use grantcore::{Commit, Registration, Store, Write};
+use grantcore::Store;
+use grantcore::client::Registration;
+use grantcore::store::{Commit, Write};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_testing_servers::{Fault, Proxy, Redis};
 use redis::Client;

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::grant::Grant;
+use grantcore::moment::{Clock, Entropy, Moment, SystemClock};
+use grantcore::operation::{Loaded, Operation};
+use grantcore::request::{AuthorizationRequest, ConsentDecision};
+use grantcore::store::{Change, Commit, Stored, Version, Write};
 use grantcore::{
-    Account, AuthorizationRequest, AuthorizationStep, Change, Choice, Client, Clock, Commit,
-    ConsentDecision, Entropy, Grant, Loaded, Moment, Operation, Policy, RequestParts, Stored,
-    SystemClock, Timestamp, User, Version, Write,
+    Account, AuthorizationStep, Choice, Client, Policy, RequestParts, Timestamp, User,
 };
 use grantcore_redis::RedisStore;
 use grantcore_testing_servers::{Redis, RedisCluster};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::place::{Place, approval, client, everywhere, now, pending, policy, stored};
-use grantcore::{Commit, Store, StoreAdministration as _, Write};
+use grantcore::Store;
+use grantcore::store::{Commit, StoreAdministration as _, Write};
 use grantcore_redis::RedisStore;
 use tokio::sync::Barrier;
 

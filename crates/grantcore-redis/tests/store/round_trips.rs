@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use grantcore::{
-    Account, Accounts, Client, ClientKey, Commit, Grant, GrantId, Keys, Loaded, Store, Stored,
-    Subject, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{ClientKey, Commit, Keys, Stored, Write};
+use grantcore::value::{GrantId, Subject};
+use grantcore::{Account, Accounts, Client, Store};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_testing_servers::{Proxy, Redis};
 

@@ -1,6 +1,7 @@
 //! Servers that are killed and come back with all they acknowledged.
 
-use grantcore::{Accounts, Commit, Store, Write};
+use grantcore::store::{Commit, Write};
+use grantcore::{Accounts, Store};
 use grantcore_redis::{RedisStore, RedisStoreError};
 use grantcore_testing_servers::{Redis, RedisCluster};
 

@@ -1,7 +1,7 @@
 //! The settings of authorization requests, where the specifications leave a choice.
 
 use clap::{Args, ValueEnum};
-use grantcore::PolicyBuilder;
+use grantcore::policy::PolicyBuilder;
 
 /// How authorization requests are read and answered, where the specifications leave a choice.
 #[derive(Debug, Clone, Copy, Args)]
@@ -49,9 +49,9 @@ impl Authorization {
     pub(crate) fn apply(self, policy: PolicyBuilder) -> PolicyBuilder {
         policy
             .error_delivery(match self.error_delivery {
-                ErrorDelivery::Auto => grantcore::ErrorDelivery::Auto,
-                ErrorDelivery::Redirect => grantcore::ErrorDelivery::AlwaysRedirect,
-                ErrorDelivery::Page => grantcore::ErrorDelivery::AlwaysBanner,
+                ErrorDelivery::Auto => grantcore::policy::ErrorDelivery::Auto,
+                ErrorDelivery::Redirect => grantcore::policy::ErrorDelivery::AlwaysRedirect,
+                ErrorDelivery::Page => grantcore::policy::ErrorDelivery::AlwaysBanner,
             })
             .drop_unknown_scopes(self.drop_unknown_scopes)
             .openid_alias(self.openid_alias)

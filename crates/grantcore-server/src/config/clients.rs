@@ -61,7 +61,7 @@ pub(crate) struct Clients {
         env = "GRANTCORE_PRIVATE_USE_SCHEMES",
         value_name = "NAMES",
         value_delimiter = ',',
-        default_values = grantcore::EDITOR_SCHEMES
+        default_values = grantcore::value::EDITOR_SCHEMES
     )]
     pub(crate) private_use_schemes: Vec<String>,
 

@@ -11,7 +11,8 @@ use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use grantcore::{ClientStatus, Reason, Registration, Timestamp};
+use grantcore::client::{ClientStatus, Registration};
+use grantcore::{Reason, Timestamp};
 use serde::Deserialize;
 
 pub(crate) use self::act::act;

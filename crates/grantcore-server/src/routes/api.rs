@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use grantcore::{Endpoint, RequestParts};
+use grantcore::RequestParts;
+use grantcore::reason::Endpoint;
 
 use super::authorize::read;
 use super::clients::source;

@@ -8,9 +8,11 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use grantcore::client::Registration;
+use grantcore::reason::Endpoint;
+use grantcore::response::PAGE_HEADERS;
 use grantcore::{
-    AuthorizationStep, Choice, ConsentPage, Endpoint, Error, PAGE_HEADERS, Policy, Reason,
-    Registration, RequestParts, User,
+    AuthorizationStep, Choice, ConsentPage, Error, Policy, Reason, RequestParts, User,
 };
 use http_body_util::LengthLimitError;
 use url::form_urlencoded;

@@ -7,7 +7,9 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use grantcore::{AuthorizationStep, DocumentRequest, Endpoint, Error, RequestParts, User};
+use grantcore::reason::Endpoint;
+use grantcore::response::DocumentRequest;
+use grantcore::{AuthorizationStep, Error, RequestParts, User};
 use grantcore_fetch::{Asker, as_fetch};
 
 use super::authorize::read;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{Connection, ConnectionState, Error, GrantId, Policy, Registration};
+use grantcore::client::Registration;
+use grantcore::response::{Connection, ConnectionState};
+use grantcore::value::GrantId;
+use grantcore::{Error, Policy};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;

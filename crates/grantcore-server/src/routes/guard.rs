@@ -12,7 +12,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use grantcore::{Access, Authorization, Endpoint, Needs, Reason, Refusal};
+use grantcore::reason::Endpoint;
+use grantcore::{Access, Authorization, Needs, Reason, Refusal};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::authorize::{Unread, read};

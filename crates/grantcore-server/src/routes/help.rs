@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use grantcore::{Endpoint, ErrorCode, Reason};
+use grantcore::Reason;
+use grantcore::reason::{Endpoint, ErrorCode};
 
 use crate::app::{App, SessionUnavailable};
 use crate::pages::{self, Page, Troubleshooting};

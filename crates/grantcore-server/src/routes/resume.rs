@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use axum::extract::{Form, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use grantcore::{PAGE_HEADERS, RequestParts};
+use grantcore::RequestParts;
+use grantcore::response::PAGE_HEADERS;
 use serde::Deserialize;
 
 use super::authorize::decide;

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use grantcore::{
-    Account, Accounts, Client, Commit, Grant, GrantId, Keys, Loaded, MemoryStore, Store,
-    StoreAdministration, Stored, Timestamp, Write,
-};
+use grantcore::grant::Grant;
+use grantcore::operation::Loaded;
+use grantcore::store::{Commit, Keys, StoreAdministration, Stored, Write};
+use grantcore::value::GrantId;
+use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use grantcore::{AuditError, Event, EventClass};
+use grantcore::Event;
+use grantcore::audit::AuditError;
+use grantcore::event::EventClass;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Entry;

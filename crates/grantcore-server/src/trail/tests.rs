@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use grantcore::blocking::Server;
-use grantcore::{
-    Endpoint, FromStore, GrantId, MemoryStore, Policy, Reason, Refusal, RegistrationRules,
-    SentError, Subject,
-};
+use grantcore::event::SentError;
+use grantcore::policy::RegistrationRules;
+use grantcore::reason::Endpoint;
+use grantcore::value::{GrantId, Subject};
+use grantcore::{FromStore, MemoryStore, Policy, Reason, Refusal};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 
-use grantcore::{CorrelationId, Event, EventKind, Reason, Timestamp};
+use grantcore::event::EventKind;
+use grantcore::moment::CorrelationId;
+use grantcore::{Event, Reason, Timestamp};
 
 use super::Entry;
 

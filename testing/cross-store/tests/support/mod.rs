@@ -6,10 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantcore::blocking::{Ready, Server, Store};
+use grantcore::grant::Grant;
+use grantcore::moment::{SystemClock, SystemEntropy};
+use grantcore::policy::Lifetimes;
+use grantcore::response::Redirect;
+use grantcore::store::AccountSource;
+use grantcore::value::ClientId;
 use grantcore::{
-    AccountSource, AlwaysActive, AuthorizationStep, Choice, Client, ClientId, Error, Grant,
-    Lifetimes, MemoryStore, Policy, Redirect, Reply, RequestParts, SystemClock, SystemEntropy,
-    Timestamp, User,
+    AlwaysActive, AuthorizationStep, Choice, Client, Error, MemoryStore, Policy, Reply,
+    RequestParts, Timestamp, User,
 };
 
 /// The verifier and challenge of RFC 7636, appendix B.
@@ -37,7 +42,7 @@ pub fn memory(ahead: &Arc<AtomicU64>) -> Memory {
     let ahead = Arc::clone(ahead);
     store.put_client(client());
     let clock = move || {
-        let now = grantcore::Clock::now(&SystemClock).unix_seconds();
+        let now = grantcore::moment::Clock::now(&SystemClock).unix_seconds();
         Timestamp::from_unix_seconds(now + ahead.load(Ordering::SeqCst))
     };
     Server::with_sources(policy(), store, AlwaysActive, clock, SystemEntropy).without_rate_limit()

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use grantcore::{ClientStatus, Error, RevokedBy, RevokedGrants, display_text};
+use grantcore::client::ClientStatus;
+use grantcore::value::display_text;
+use grantcore::{Error, RevokedBy, RevokedGrants};
 use serde::Deserialize;
 use url::form_urlencoded;
 
