@@ -1,0 +1,358 @@
+//! A browser driven by chromedriver, and the client application of the browser tests.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use reqwest::{StatusCode, Url};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::support::{CHALLENGE, VERIFIER, install_crypto_provider, param, plain_client};
+
+/// The pause between two polls.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The process of the driver, which starts a browser for each user.
+pub(crate) struct Driver {
+    pub(crate) process: Child,
+    pub(crate) url: String,
+    pub(crate) shots: PathBuf,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Driver {
+    /// Starts the driver. Returns `None` if it is not installed.
+    pub(crate) fn start() -> Option<Self> {
+        let mut process = match Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+        {
+            Ok(process) => process,
+            Err(error) => {
+                assert!(
+                    std::env::var_os("GRANTCORE_REQUIRE_BROWSER").is_none(),
+                    "chromedriver: {error}"
+                );
+                eprintln!("skipped: chromedriver is not installed ({error})");
+                return None;
+            }
+        };
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            line.split("successfully on port ")
+                .nth(1)
+                .map(|port| port.trim_end_matches('.').to_owned())
+        });
+        let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
+        std::fs::create_dir_all(&shots).unwrap();
+        Some(Self {
+            process,
+            url: format!("http://127.0.0.1:{}", port.expect("chromedriver prints its port")),
+            shots,
+        })
+    }
+
+    pub(crate) async fn browser(&self, issuer: &str, user: &'static str, dark: bool) -> Browser {
+        let scheme = format!("--blink-settings=preferredColorScheme={}", i32::from(!dark));
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1000,1300",
+            &scheme,
+        ];
+        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        install_crypto_provider();
+        let client = ClientBuilder::rustls()
+            .unwrap()
+            .capabilities(options.as_object().unwrap().clone())
+            .connect(&self.url)
+            .await
+            .unwrap();
+        let theme = if dark { "dark" } else { "light" };
+        Browser { client, issuer: issuer.to_owned(), user, shots: self.shots.clone(), theme }
+    }
+}
+
+/// A user with a browser.
+pub(crate) struct Browser {
+    pub(crate) client: Client,
+    pub(crate) issuer: String,
+    pub(crate) user: &'static str,
+    pub(crate) shots: PathBuf,
+    pub(crate) theme: &'static str,
+}
+
+impl Browser {
+    /// Opens a page of the server, signing in if it asks for that.
+    pub(crate) async fn open(&self, path: &str) -> &Self {
+        self.client.goto(&format!("{}{path}", self.issuer)).await.unwrap();
+        if self.client.current_url().await.unwrap().path() == "/login" {
+            self.fill("username", self.user).await;
+            self.fill("password", self.user).await;
+            self.press("Sign in").await;
+            self.arrives("the user is signed in", |url| url.path() != "/login").await;
+        }
+        self
+    }
+
+    pub(crate) async fn fill(&self, name: &str, value: &str) {
+        let field = self
+            .client
+            .find(Locator::Css(&format!("[name={name}]:not([type=hidden])")))
+            .await
+            .unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    /// Presses the first button or link with this text.
+    pub(crate) async fn press(&self, text: &str) {
+        let path =
+            format!("(//button[normalize-space()='{text}'] | //a[normalize-space()='{text}'])[1]");
+        let found = self.client.find(Locator::XPath(&path)).await;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => panic!("{text}: {error} in {}", self.text().await),
+        };
+        found.click().await.unwrap();
+    }
+
+    /// Presses the button of the form with this hidden value, after filling in the reason if one is
+    /// given.
+    pub(crate) async fn act(&self, act: &str, value: &str, reason: Option<&str>) {
+        let form = format!("//form[input[@value='{act}']][input[@value='{value}']]");
+        if let Some(reason) = reason {
+            let field = self
+                .client
+                .find(Locator::XPath(&format!("({form}//input[@name='reason' or @name='by'])[1]")))
+                .await
+                .unwrap();
+            field.send_keys(reason).await.unwrap();
+        }
+        self.client
+            .find(Locator::XPath(&format!("({form}//button)[1]")))
+            .await
+            .unwrap()
+            .click()
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn text(&self) -> String {
+        // Between two pages the browser has no body.
+        for _ in 0..100 {
+            if let Ok(body) = self.client.find(Locator::Css("body")).await
+                && let Ok(text) = body.text().await
+            {
+                return text;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("there is no page")
+    }
+
+    /// Waits until the page contains this text.
+    pub(crate) async fn says(&self, expected: &str) {
+        for _ in 0..100 {
+            if self.text().await.contains(expected) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("{expected} is not in {}", self.text().await)
+    }
+
+    /// Waits until the browser is at the expected address.
+    pub(crate) async fn arrives(&self, what: &str, is_there: impl Fn(&Url) -> bool) -> Url {
+        for _ in 0..100 {
+            let url = Url::parse(self.client.current_url().await.unwrap().as_str()).unwrap();
+            if is_there(&url) {
+                return url;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("{what}: {}", self.client.current_url().await.unwrap())
+    }
+
+    pub(crate) async fn shot(&self, name: &str) {
+        let png = self.client.screenshot().await.unwrap();
+        std::fs::write(self.shots.join(format!("{name}-{}.png", self.theme)), png).unwrap();
+    }
+
+    /// Allows this request, and returns the authorization code.
+    pub(crate) async fn allow(&self, request: &str, shot: Option<&str>) -> String {
+        self.open(request).await;
+        if let Some(name) = shot {
+            self.shot(name).await;
+        }
+        self.press("Allow access").await;
+        let answer = self.arrives("a code", |url| param(url, "code").is_some()).await;
+        param(&answer, "code").unwrap()
+    }
+
+    /// Searches a case as support does, by what its user quotes, and returns the reasons found.
+    pub(crate) async fn find(&self, error: &str, client: &str, minute: &str) -> Vec<String> {
+        self.open("/admin").await;
+        for (field, value) in [("error", error), ("client", client), ("at", minute)] {
+            self.fill(field, value).await;
+        }
+        self.press("Search the trail").await;
+        self.arrives("the results", |url| url.path() == "/admin/trail").await;
+        self.says("Time").await;
+        let links =
+            self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();
+        let mut found = Vec::new();
+        for link in links {
+            found.push(link.text().await.unwrap());
+        }
+        found
+    }
+}
+
+/// A client on the user's own computer, which listens for the redirect.
+pub(crate) struct Application {
+    pub(crate) issuer: String,
+    pub(crate) redirect_uri: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+/// The response of a call.
+pub(crate) struct Called {
+    pub(crate) status: u16,
+    pub(crate) error: String,
+    pub(crate) challenge: String,
+}
+
+impl Application {
+    pub(crate) async fn start(issuer: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let redirect_uri =
+            format!("http://127.0.0.1:{}/callback", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut request = [0; 2048];
+                let _ = socket.read(&mut request).await;
+                let _ = socket
+                    .write_all(
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\ndone",
+                    )
+                    .await;
+            }
+        });
+        Self { issuer: issuer.to_owned(), redirect_uri }
+    }
+
+    pub(crate) fn request(&self, resource: &str, scope: &str) -> String {
+        let url = Url::parse_with_params(
+            "http://x/oauth/authorize",
+            [
+                ("response_type", "code"),
+                ("client_id", "demo-public"),
+                ("redirect_uri", &self.redirect_uri),
+                ("state", "xyz"),
+                ("code_challenge", CHALLENGE),
+                ("code_challenge_method", "S256"),
+                ("scope", scope),
+                ("resource", &format!("{}{resource}", self.issuer)),
+            ],
+        );
+        url.unwrap().as_str().trim_start_matches("http://x").to_owned()
+    }
+
+    pub(crate) async fn token(&self, fields: &[(&str, &str)]) -> (u16, Value) {
+        let answer = plain_client(false)
+            .post(format!("{}/oauth/token", self.issuer))
+            .form(fields)
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(crate) async fn redeem(&self, code: &str) -> Tokens {
+        let (status, body) = self
+            .token(&[
+                ("grant_type", "authorization_code"),
+                ("client_id", "demo-public"),
+                ("redirect_uri", &self.redirect_uri),
+                ("code", code),
+                ("code_verifier", VERIFIER),
+            ])
+            .await;
+        assert_eq!(status, 200, "{body}");
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Tokens { access: text("access_token"), refresh: text("refresh_token") }
+    }
+
+    pub(crate) async fn refresh(&self, tokens: &Tokens) -> (u16, Value) {
+        self.token(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", "demo-public"),
+            ("refresh_token", &tokens.refresh),
+        ])
+        .await
+    }
+
+    pub(crate) async fn call(&self, path: &str, token: &str) -> Called {
+        let answer = plain_client(false)
+            .get(format!("{}{path}", self.issuer))
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap();
+        let challenge = answer
+            .headers()
+            .get("www-authenticate")
+            .map(|value| value.to_str().unwrap().to_owned())
+            .unwrap_or_default();
+        let status = answer.status();
+        let body: Value = if status == StatusCode::OK {
+            Value::Null
+        } else {
+            answer.json().await.unwrap_or_default()
+        };
+        Called {
+            status: status.as_u16(),
+            error: body["error"].as_str().unwrap_or_default().to_owned(),
+            challenge,
+        }
+    }
+
+    /// Checks that the access token is accepted.
+    pub(crate) async fn works(&self, tokens: &Tokens) {
+        assert_eq!(self.call("/api", &tokens.access).await.status, 200);
+    }
+
+    /// Checks that the call is answered 401 `invalid_token`, and that the challenge begins with the
+    /// resource metadata.
+    pub(crate) async fn is_dead(&self, tokens: &Tokens) {
+        let called = self.call("/api", &tokens.access).await;
+        assert_eq!((called.status, &*called.error), (401, "invalid_token"));
+        assert!(
+            called.challenge.starts_with("Bearer resource_metadata=\"http"),
+            "{}",
+            called.challenge
+        );
+    }
+}
