@@ -186,7 +186,7 @@ impl State {
                 let after = change.record();
                 assert!(
                     [0, 1].contains(&after.epoch().wrapping_sub(before.epoch())),
-                    "an epoch never goes back"
+                    "an epoch never decreases"
                 );
                 self.client = change.stored();
             }
@@ -203,7 +203,7 @@ impl State {
         let client = &self.client.record;
         assert!(
             !self.deactivated || client.status() == ClientStatus::Deactivated,
-            "a deactivation lasts"
+            "a deactivation is permanent"
         );
         let is_over = client.is_expired(Timestamp::from_unix_seconds(1));
         assert!(!self.deleted || is_over, "a deletion is permanent at every time");

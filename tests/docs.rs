@@ -240,8 +240,8 @@ fn the_tests_that_hold_an_invariant_exist() {
             }
         }
     }
-    assert!(missing.is_empty() || !is_whole(), "no test begins so: {missing:#?}");
-    assert!(named > 60, "the page names {named} tests only");
+    assert!(missing.is_empty() || !is_whole(), "no test has these prefixes: {missing:#?}");
+    assert!(named > 60, "the page names only {named} tests");
 }
 
 /// Returns the rooms of the picture, each with the number of its line from the top.

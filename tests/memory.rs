@@ -173,7 +173,7 @@ fn clients_are_listed_in_the_order_of_their_ids() {
     assert_eq!(list(None, usize::MAX), ids);
     assert_eq!(list(None, 7), ids[..7]);
     assert_eq!(list(Some("client 006"), 7), ids[7..14]);
-    assert_eq!(list(Some("client 006!"), 7), ids[7..14], "after one that is not there");
+    assert_eq!(list(Some("client 006!"), 7), ids[7..14], "after an id that does not exist");
     assert_eq!(list(Some("client 094"), 7), ids[95..]);
     assert_eq!(list(Some(" "), usize::MAX), ids);
     assert_eq!((list(Some("client 099"), 7), list(None, 0)), (Vec::new(), Vec::new()));

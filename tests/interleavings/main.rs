@@ -130,7 +130,7 @@ fn the_exploration_does_not_shrink() {
         .filter(|report| report.states < report.floor)
         .map(|report| report.scenario.name)
         .collect();
-    assert!(shrunk.is_empty(), "fewer states than there were: {shrunk:?}");
+    assert!(shrunk.is_empty(), "fewer states than before: {shrunk:?}");
 }
 
 /// The explorations reach every fate of a commit and every response that a race can have.
@@ -149,5 +149,5 @@ fn every_outcome_is_met() {
         .chain(answers.split_whitespace())
         .filter(|outcome| !met.contains(outcome))
         .collect();
-    assert!(missing.is_empty(), "never met: {missing:?}");
+    assert!(missing.is_empty(), "never reached: {missing:?}");
 }

@@ -89,7 +89,7 @@ fn prepare(world: &World, scenario: &Scenario) -> State {
         }
         assert!(
             state.actors[index].answers().all(|answer| matches!(answer, Answer::Yes(_))),
-            "what comes before the race is granted"
+            "the preparation succeeds"
         );
     }
     State { faults: scenario.faults, ticks: scenario.clock.1, ..state }

@@ -129,7 +129,7 @@ impl World {
         );
         assert!(
             conflict.open(Commit::Conflict).is_none(),
-            "the outcome of a lost race stays sealed"
+            "the outcome of a conflict is not disclosed"
         );
         let done = match done.open(Commit::Done).expect("an outcome") {
             Ok(credentials) => Answer::Yes(
@@ -138,7 +138,7 @@ impl World {
             Err(refusal) => Answer::No(refusal.reason()),
         };
         let unknown = Answer::No(unknown.give_up(request.face()).reason());
-        assert!(unknown.is_retryable(), "nothing is concluded from a store's error");
+        assert!(unknown.is_retryable(), "a store error has no outcome");
         let decision = Rc::new(Decision { write, done, unknown });
         self.decisions.borrow_mut().insert(question, Rc::clone(&decision));
         decision

@@ -295,6 +295,6 @@ fn i31_decoding_an_encoded_record_gives_the_record() {
     assert_eq!(
         *seen.borrow(),
         kinds.iter().map(|kind| (*kind).to_owned()).collect(),
-        "what the walks came by"
+        "the kinds that the walks reached"
     );
 }

@@ -390,7 +390,7 @@ fn audit_06_no_secret_is_in_any_event() {
     assert_eq!(found(&shown, &secrets), [""; 0]);
     assert!(
         !found(&format!("{shown}{}", first.access), &secrets).is_empty(),
-        "the search finds what is there"
+        "the search finds values that exist"
     );
 }
 
@@ -404,7 +404,7 @@ fn audit_07_an_unverified_client_id_is_escaped_and_cut() {
     assert_eq!(&*claimed("who\n\u{1b}[31mis\u{202e}it"), "who\\n\\u{1b}[31mis\\u{202e}it");
     let long = claimed(&"x".repeat(4000));
     assert_eq!((long.len(), long.ends_with('…')), (256 + '…'.len_utf8(), true));
-    assert!(claimed(&"\u{1}".repeat(4000)).len() < 300, "cut after it is escaped");
+    assert!(claimed(&"\u{1}".repeat(4000)).len() < 300, "the text is escaped and then cut");
     drop(world.authorize(&Params::authorize().set("client_id", "a\r\nb")));
     assert_eq!(world.events().pop().unwrap().client_id(), Some("a\\r\\nb"));
 }

@@ -115,7 +115,7 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
     assert_eq!(
         find(&AuditQuery { client: Some("nobody"), around: around(noon), ..AuditQuery::default() }),
         1,
-        "by the name it claimed"
+        "found by the claimed name"
     );
     assert_eq!(
         find(&AuditQuery {
@@ -126,7 +126,7 @@ fn audit_03_a_case_is_found_by_client_minute_and_error() {
         0
     );
     assert_eq!(find(&AuditQuery { error: Some("invalid_grant"), ..AuditQuery::default() }), 8);
-    assert_eq!(server.audit_log().find(&AuditQuery::default(), 3).len(), 3, "the latest");
+    assert_eq!(server.audit_log().find(&AuditQuery::default(), 3).len(), 3, "the latest entries");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn audit_08_a_failing_log_changes_no_response() {
     let (lost, _) = recorded(Lost, AuditPolicy::default());
     let one = tokens(&kept);
     let other = tokens(&lost);
-    assert_eq!(one, other, "the same entropy gives the same answers");
+    assert_eq!(one, other, "the same entropy gives the same responses");
     assert!(check(&lost, &other.access).is_ok());
     let bad = Params::refresh("x");
     let kept = post(&kept, &bad);

@@ -343,7 +343,7 @@ fn authz_24_pages_are_not_framed_not_cached_and_not_cors() {
         assert!(!reply.headers.iter().any(|(name, _)| name.starts_with("access-control")));
     }
     for header in wanted {
-        assert!(PAGE_HEADERS.contains(&header), "for the pages the host renders: {header:?}");
+        assert!(PAGE_HEADERS.contains(&header), "the host's pages need the header {header:?}");
     }
     assert!(!PAGE_HEADERS.iter().any(|(name, _)| name.starts_with("access-control")));
 }

@@ -178,7 +178,7 @@ fn client_08_all_sources_together_have_a_limit() {
         assert_eq!(reply.header("retry-after"), Some("60"));
     }
     world.at(60);
-    assert_eq!(from("192.0.2.1").status, 201, "what was refused took no place");
+    assert_eq!(from("192.0.2.1").status, 201, "a refused registration took no place");
 }
 
 /// Any site can make a signed-in browser request pages, and each page is stored.

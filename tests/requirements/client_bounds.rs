@@ -90,11 +90,11 @@ fn client_08_over_the_rate_a_source_waits() {
         assert_later(&world, "192.0.2.1", wait);
     }
     for other in ["192.0.2.2", "2001:db8::1", ""] {
-        assert_eq!(from(&world, other).status, 201, "each source has its own");
+        assert_eq!(from(&world, other).status, 201, "each source has its own limit");
     }
     world.at(60);
     for _ in 0..2 {
-        assert_eq!(from(&world, "192.0.2.1").status, 201, "what was refused did not count");
+        assert_eq!(from(&world, "192.0.2.1").status, 201, "a refused registration did not count");
     }
     assert_later(&world, "192.0.2.1", "10");
 }
@@ -294,7 +294,7 @@ fn client_09_a_registered_client_is_marked_and_not_trusted() {
     );
     assert!(
         refused(&world, &ask("app").set("scope", "x")).location(world.server.policy()).is_some(),
-        "the operator's client's is"
+        "an operator's client is trusted"
     );
 }
 

@@ -69,7 +69,7 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
     assert_eq!((store.counts().clients, store.counts().grants), (USED as u64, USED as u64));
     assert!(
         used.iter().all(|id| Store::client(&store, id).unwrap().is_some()),
-        "exactly those that were used"
+        "exactly the used clients remain"
     );
     for (id, tokens) in used.iter().zip(&tokens) {
         let refresh = Params::refresh(tokens.refresh()).set("client_id", id).encode();

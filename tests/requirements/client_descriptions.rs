@@ -231,7 +231,10 @@ fn client_09_a_scope_with_a_dropped_token_does_not_limit_the_client() {
     assert_eq!(own.response["scope"], "read write admin profile");
     world.page(&ask(&own.id).set("scope", "read"));
     let exact = world.own(&with(metadata(), "scope", "profile"));
-    assert!(world.authorize(&ask(&exact.id).set("scope", "read")).is_err(), "a whole one is a cap");
+    assert!(
+        world.authorize(&ask(&exact.id).set("scope", "read")).is_err(),
+        "a scope without dropped tokens is a cap"
+    );
 }
 
 /// Generates hostile texts, each with the part that no response may repeat.

@@ -33,7 +33,7 @@ fn not_believed(fetched: FetchedDocument<'_>, reason: Reason) {
         .authorize_with_document(&ask(DOCUMENT), Some(fetched))
         .expect_err("it is not believed");
     let problem = assert_page(&world, &refusal, 400, "invalid_client", reason);
-    assert!(problem.detail.is_some_and(|part| !part.is_empty()), "the part is named");
+    assert!(problem.detail.is_some_and(|part| !part.is_empty()), "the event names the part");
     assert_eq!((world.store.commits(), world.store.inner.counts().clients), before);
 }
 
@@ -205,7 +205,7 @@ fn client_15_the_host_gets_the_url_and_the_limits_of_the_fetch() {
     assert_eq!(
         (world.store.commits(), world.grants().len()),
         (0, 0),
-        "nothing is kept of a question"
+        "the request for a document writes nothing"
     );
 }
 
@@ -285,7 +285,7 @@ fn client_15_an_unrequested_document_changes_nothing() {
     assert_eq!((&*page.client_name(), world.client("app")), ("The App", before));
     world.page_with(&ask(DOCUMENT), &document());
     let page = world.page_with(&ask(DOCUMENT), &with(document(), "client_name", "Another"));
-    assert_eq!(page.client_name(), "Notes Helper", "the one on record is fresh");
+    assert_eq!(page.client_name(), "Notes Helper", "the stored document is fresh");
 }
 
 #[test]

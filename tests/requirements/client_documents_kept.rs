@@ -114,7 +114,7 @@ fn client_17_none_or_no_method_is_a_public_client() {
             (client.authentication(), client.registration()),
             (Authentication::Public, Registration::MetadataDocument)
         );
-        assert!(!client.is_trusted(), "its errors go nowhere without the user's doing");
+        assert!(!client.is_trusted(), "its errors are not redirected");
         assert_eq!(client.description().name.as_deref(), Some("Notes Helper"));
     }
     let world = World::open();
@@ -146,7 +146,7 @@ fn client_17_entries_for_other_servers_are_ignored() {
     assert_eq!(
         kept(json!(null)),
         GrantTypes { refresh_token: false, ..both },
-        "as RFC 7591 has it"
+        "the default of RFC 7591"
     );
     let world = World::open();
     for types in [json!([device]), json!([]), json!(["refresh_token"]), json!("authorization_code")]
@@ -333,13 +333,13 @@ fn client_19_a_removed_redirect_uri_is_refused_at_once() {
         Reason::RedirectUriMismatch,
     );
     for choice in [Choice::Allow, Choice::Deny] {
-        let refusal = world.decide(&ticket, choice).expect_err("nor is it for a page made before");
+        let refusal = world.decide(&ticket, choice).expect_err("a page made before is refused too");
         assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
     }
     let redeem = Params::redeem(&code).set("client_id", DOCUMENT).set("redirect_uri", old);
     assert!(
         world.works(&Granted::of(&world.token(&redeem)).access),
-        "what was approved and delivered is the client's"
+        "an issued code can be redeemed"
     );
     world.page(&ask(DOCUMENT));
 }
@@ -361,7 +361,7 @@ fn client_19_changes_are_shown_and_need_a_new_consent() {
     world.page_with(&ask(DOCUMENT), &fewer);
     assert!(
         !world.client(DOCUMENT).unwrap().grant_types().refresh_token,
-        "each member as it is now"
+        "the consent page has the current members"
     );
 }
 

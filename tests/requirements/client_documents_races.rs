@@ -176,7 +176,7 @@ fn client_19_a_removed_redirect_uri_is_refused_after_a_parallel_renewal() {
     let body = document().to_string();
     let step = world.authorize_with_document(&requested, Some(fetched(body.as_bytes())));
     let client = world.client(DOCUMENT).unwrap();
-    assert!(client.expires() > before, "it was renewed");
+    assert!(client.expires() > before, "the client was renewed");
     let refusal = step.expect_err("the URI is not in the document that was read");
     assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
     assert_eq!(
@@ -201,7 +201,11 @@ fn zeroid_241_the_document_of_a_deactivated_client_is_not_read_again() {
         assert_eq!(world.token(&refresh).status, 401);
     }
     world.server.set_client_status(DOCUMENT, ClientStatus::Active).unwrap();
-    assert_eq!(world.needed(&ask(DOCUMENT)).url, DOCUMENT, "an operator's yes brings it back");
+    assert_eq!(
+        world.needed(&ask(DOCUMENT)).url,
+        DOCUMENT,
+        "the operator's reactivation restores it"
+    );
 }
 
 #[test]

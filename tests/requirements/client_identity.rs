@@ -40,7 +40,7 @@ fn client_20_an_id_is_128_random_bits_in_url_safe_characters() {
         assert_eq!(own.id, format!("gcl_{}", URL_SAFE_NO_PAD.encode(&bytes[16..32])));
         assert!(
             seen.insert(own.id.clone()) || !(128..256).contains(&bit),
-            "each of its bits tells"
+            "each bit changes the id"
         );
         let secret = own.secret.unwrap();
         assert!(

@@ -170,7 +170,7 @@ fn client_23_a_client_outlives_every_refresh_of_its_family() {
         let (world, id, tokens) = live_on(policy(), kind, 180 * DAY);
         world.at(180 * DAY - 1);
         let last = refresh(&world, &id, &tokens);
-        assert!(world.works(&last.access), "to the last second of the family");
+        assert!(world.works(&last.access), "until the last second of the family");
         world.at(180 * DAY);
         world.invalid_grant(
             &Params::refresh(last.refresh()).set("client_id", &id),
@@ -181,7 +181,11 @@ fn client_23_a_client_outlives_every_refresh_of_its_family() {
         assert!(world.client(&id).is_some() && !world.grants().is_empty());
         world.at(214 * DAY);
         sweep(&world);
-        assert_eq!((world.client(&id), world.grants().len()), (None, 0), "then both may go");
+        assert_eq!(
+            (world.client(&id), world.grants().len()),
+            (None, 0),
+            "then both may be dropped"
+        );
     }
 }
 
@@ -355,7 +359,7 @@ fn client_23_a_failed_renewal_has_no_effect() {
         "{location}"
     );
     assert_eq!(end(&world, &id), DAY);
-    assert!(world.decide(&ticket, Choice::Allow).is_ok(), "the same page");
+    assert!(world.decide(&ticket, Choice::Allow).is_ok(), "the page can still be approved");
 }
 
 /// The administrator writes before the renewal is written, or before the tokens are.

@@ -248,7 +248,7 @@ fn client_11_management_may_be_off() {
     assert_eq!(
         record["origin"],
         json!({ "dynamic": { "registration_access_token_digest": null } }),
-        "nor is one kept"
+        "no digest is stored"
     );
     let own = on.own(&metadata());
     off.put(on.client(&own.id).unwrap());
@@ -341,7 +341,7 @@ fn client_13_an_applied_deletion_without_acknowledgement_is_recognized() {
     world.store.fail([Fault::AppliedThenConflict]);
     assert_eq!(delete(&world, &own).status, 204);
     assert_eq!(world.events().pop().map(|event| event.kind), Some(EventKind::ClientDeleted));
-    assert_eq!(delete(&world, &own).status, 401, "a second one finds nothing");
+    assert_eq!(delete(&world, &own).status, 401, "a second deletion is refused");
     let (world, own) = managed();
     world.store.fail([Fault::Conflict, Fault::Conflict]);
     assert_eq!(delete(&world, &own).status, 204);

@@ -448,7 +448,7 @@ fn client_10_a_strict_server_has_no_web_application_on_loopback() {
     for uri in LOOPBACK {
         world.not_registered(&web(&[uri]), "invalid_redirect_uri", Reason::RegisteredUriLoopback);
         let left = world.registered(&web(&[CALLBACK, uri]));
-        assert_eq!(left["redirect_uris"], json!([CALLBACK]), "the other one is left");
+        assert_eq!(left["redirect_uris"], json!([CALLBACK]), "the other URI is registered");
         for uris in [&[*uri][..], &[CALLBACK, uri]] {
             for kind in [json!("native"), Value::Null] {
                 assert_eq!(

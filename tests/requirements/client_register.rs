@@ -335,7 +335,7 @@ fn client_03_no_member_is_null_or_empty() {
     assert_eq!(
         blanks(&json!({ "a": [null], "b": "" }), ""),
         [".a[]", ".b"],
-        "the search finds what is there"
+        "the search finds values that exist"
     );
 }
 
@@ -435,6 +435,6 @@ fn client_06_members_that_the_server_sets_cannot_be_chosen() {
     assert_eq!(
         world.client("app").unwrap(),
         crate::support::app(),
-        "the operator's client is as it was"
+        "the operator's client is unchanged"
     );
 }

@@ -212,7 +212,7 @@ impl Case {
             let is_under = self.laid.ceiling.as_ref().is_none_or(|own| own.contains(token));
             if self.gets(token) {
                 prop_assert!(is_under, "{} is beyond the ceiling", token);
-                prop_assert!(!self.laid.deactivated, "a deactivated client is served");
+                prop_assert!(!self.laid.deactivated, "a deactivated client is accepted");
             }
         }
         prop_assert!(!(self.laid.no_refresh && client.grant_types().refresh_token));
@@ -242,7 +242,7 @@ fn property(first: fn() -> Case) {
         Ok(())
     });
     let (steps, served) = seen.get();
-    assert!(served > steps / 8, "of {steps} steps {served} left a client that is served");
+    assert!(served > steps / 8, "{served} of {steps} steps left an active client");
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn i47_a_ceiling_survives_an_update_and_only_the_operator_lifts_it() {
     world.put(world.client(&own.id).unwrap().edit().scope(scope("read")).build().unwrap());
     for described in [metadata(), with(metadata(), "scope", "read write admin")] {
         let response = world.updated(&own, described);
-        assert_eq!(response["scope"], "read", "the response states what holds");
+        assert_eq!(response["scope"], "read", "the response has the effective scope");
         let refusal = refused(&world, &ask(&own.id).set("scope", "write"));
         assert_eq!(refusal.reason(), Reason::ScopeForbidden);
     }
@@ -278,7 +278,7 @@ fn i47_a_ceiling_survives_an_update_and_only_the_operator_lifts_it() {
     world.put(lifted);
     world.page(&ask(&own.id).set("scope", "read write"));
     let response = body(&world.manage("GET", &own.id, &own.token, &Value::Null));
-    assert_eq!(response["scope"], "read write", "what it registered for holds again");
+    assert_eq!(response["scope"], "read write", "the registered scope applies again");
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn i47_the_record_of_a_restricted_document_is_kept() {
     world.page_with(&ask(DOCUMENT), &document());
     world.at(400 * DAY);
     world.store.inner.sweep(world.now(), usize::MAX);
-    assert_eq!(world.client(DOCUMENT), None, "any other is dropped");
+    assert_eq!(world.client(DOCUMENT), None, "another record is dropped");
 }
 
 /// The operator's own client has no registration beside the operator's settings.
@@ -395,7 +395,11 @@ fn i47_a_deactivated_client_cannot_reactivate_itself() {
     assert_eq!(world.manage("PUT", &own.id, &own.token, &own.update(metadata())).status, 401);
     let refusal = refused(&world, &ask(&own.id));
     assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientDeactivated);
-    assert_eq!(world.registered(&metadata())["client_name"], "Notes Helper", "another may come");
+    assert_eq!(
+        world.registered(&metadata())["client_name"],
+        "Notes Helper",
+        "another client can be created"
+    );
 }
 
 /// The restriction applies to tokens, and not only to the page.

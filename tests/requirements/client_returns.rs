@@ -65,7 +65,7 @@ fn client_21_a_deleted_client_has_no_status() {
         let refusal = world.server.set_client_status(&own.id, status).outcome().unwrap_err();
         assert_eq!(refusal.reason(), Reason::ClientUnknown);
     }
-    assert_eq!(world.store.inner.sweep(world.now(), 10), 1, "it may be dropped as before");
+    assert_eq!(world.store.inner.sweep(world.now(), 10), 1, "the record may be dropped");
 }
 
 /// Trust in a client includes its redirect URIs.

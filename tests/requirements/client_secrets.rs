@@ -130,7 +130,7 @@ fn store_04_a_registration_stores_digests_only() {
             && shown.contains("ClientDeleted")
             && shown.contains(&own.id)
     );
-    assert!(found(&reply.body, &all).len() >= 4, "the search finds what is there");
+    assert!(found(&reply.body, &all).len() >= 4, "the search finds values that exist");
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn client_21_deactivating_twice_changes_nothing() {
         set(&world, "app", status);
         assert_eq!(world.store.commits(), commits);
     }
-    assert_eq!(world.client("app"), first, "nothing is lost");
+    assert_eq!(world.client("app"), first, "the record is unchanged");
     let kinds: Vec<_> = world
         .events()
         .iter()
@@ -217,7 +217,7 @@ fn client_21_a_deactivated_record_is_never_dropped() {
     assert_eq!(
         (world.store.inner.sweep(world.now(), usize::MAX), world.client(&id)),
         (1, None),
-        "its time was over"
+        "the client had expired"
     );
 }
 
@@ -246,7 +246,11 @@ fn client_22_the_connections_of_a_suspended_account_do_not_work() {
         world.invalid_grant(&Params::redeem(&held.code), reason);
         world.invalid_grant(&Params::refresh(held.tokens.refresh()), reason);
         world.dead(&held.tokens.access, reason);
-        assert_eq!((world.store.commits(), world.grants()), (commits, grants), "nothing is undone");
+        assert_eq!(
+            (world.store.commits(), world.grants()),
+            (commits, grants),
+            "the records are unchanged"
+        );
         world.store.suspend(subject, false);
         held.assert_works(&world);
     }
@@ -295,7 +299,7 @@ fn client_22_other_accounts_are_not_affected() {
     world.store.suspend("carol", true);
     let code = world.code(&Params::authorize().by_web());
     let tokens = Granted::of(&world.token(&Params::redeem(&code).by_web()));
-    assert!(world.works(&tokens.access), "that client is not hers");
+    assert!(world.works(&tokens.access), "she does not own that client");
 }
 
 /// An account that the host does not know is not active.
@@ -327,7 +331,7 @@ fn client_22_a_deleted_account_is_not_active() {
     assert_eq!(
         reason(&Loaded { account: None, ..found.clone() }),
         Some(Reason::TokenRevoked),
-        "nor has it an epoch"
+        "an unknown account has no epoch"
     );
     assert_eq!(reason(&Loaded { client: None, ..found }), Some(Reason::TokenRevoked));
 }

@@ -33,7 +33,11 @@ fn client_08_updates_count_as_registrations_do() {
     let by_source = world(Limits::default().with_registrations_per_minute(3));
     let own = by_source.own(&metadata());
     for _ in 0..9 {
-        assert_eq!(put(&by_source, &own, "192.0.2.2", "guess").status, 401, "counts nothing");
+        assert_eq!(
+            put(&by_source, &own, "192.0.2.2", "guess").status,
+            401,
+            "a request with a wrong token does not count"
+        );
     }
     for _ in 0..3 {
         assert_eq!(put(&by_source, &own, "192.0.2.2", &own.token).status, 200);
@@ -95,7 +99,7 @@ fn client_18_new_documents_of_all_sources_together_have_a_limit() {
         assert_eq!(name(number), "Newer");
     }
     for number in 3..6 {
-        assert!(read(number, "New").is_ok(), "updates took no place");
+        assert!(read(number, "New").is_ok(), "updates did not count");
     }
     assert_eq!(busy(6), Some("60".to_owned()));
     let zero = policy().limits(Limits::default().with_all_documents_per_minute(0));

@@ -94,7 +94,7 @@ fn client_12_members_that_only_the_server_sets_are_refused() {
         assert_eq!(
             world.updated(&own, with(confidential(), member, Value::Null))["client_id"],
             own.id,
-            "null is absent"
+            "null counts as absent"
         );
     }
 }
@@ -194,7 +194,7 @@ fn client_12_all_rules_of_registration_hold() {
     assert_eq!(
         world.updated(&own, with(metadata(), "scope", "read admin"))["scope"],
         "read write",
-        "and the ceiling: of a scope that lost a token, nothing is a cap"
+        "a scope with a dropped token is no cap"
     );
     assert_eq!(world.updated(&own, metadata())["scope"], "read write");
 }
@@ -265,7 +265,7 @@ fn client_12_a_removed_redirect_uri_is_refused() {
         assert_page(&world, &refusal, 400, "invalid_request", Reason::RedirectUriMismatch);
     }
     world.page(&ask(&own.id).set("redirect_uri", MOVED));
-    assert!(world.works(&tokens.access), "what was granted before stays");
+    assert!(world.works(&tokens.access), "earlier grants stay");
     Granted::of(&world.token(&own.proven(Params::refresh(tokens.refresh()))));
 }
 

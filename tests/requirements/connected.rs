@@ -64,7 +64,7 @@ fn revoke_06_an_entry_has_client_scope_resources_and_times() {
     let ticket = world.page(&Params::authorize().set("scope", "read write")).into_ticket();
     world.at(5);
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
-    assert!(listed(&world, "alice").is_empty(), "a code that waits is no connection yet");
+    assert!(listed(&world, "alice").is_empty(), "a pending code is not a connection");
     world.at(9);
     let tokens = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
     let first = only(&world);
@@ -140,7 +140,7 @@ fn revoke_06_another_users_grant_is_not_found_and_not_revealed() {
         assert_eq!(
             (event.subject, event.client, event.flow),
             (None, None, None),
-            "nothing of the other user is in it"
+            "the response has nothing of the other user"
         );
     }
     assert!(world.works(&alices.access) && world.store.commits() == before);
@@ -202,7 +202,7 @@ fn revoke_07_active_while_an_access_token_works_dormant_while_it_can_be_renewed(
     world.at(3600 + 30 * 86_400 - 1);
     assert_eq!(state(&world), Some(ConnectionState::Dormant));
     world.at(3600 + 30 * 86_400);
-    assert_eq!(state(&world), None, "nothing could bring it back");
+    assert_eq!(state(&world), None, "the connection cannot be renewed");
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn revoke_09_the_next_check_refuses_and_a_new_consent_works() {
     let second = world.tokens();
     assert!(
         world.works(&first.access) && world.works(&second.access),
-        "a second consent leaves the first alone"
+        "a second consent keeps the first grant"
     );
     assert_eq!(listed(&world, "alice").len(), 2);
     assert!(world.works(&first.access));

@@ -63,7 +63,7 @@ fn revoke_08_an_administrator_ends_all_of_a_user() {
     is_over(&world, &two, Reason::GrantRevoked);
     assert_eq!(world.decide(&page, Choice::Allow).unwrap_err().reason(), Reason::ConsentUsed);
     assert!(world.works(&bobs.access) && listed(&world, "alice").is_empty());
-    assert!(world.works(&tokens(&world, ALICE, "app").access), "she may connect again");
+    assert!(world.works(&tokens(&world, ALICE, "app").access), "the user may connect again");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn revoke_08_the_result_names_grants_that_could_not_be_ended() {
     let working: Vec<_> = all.iter().filter(|tokens| world.works(&tokens.access)).collect();
     assert_eq!(working.len(), 1);
     let ended = world.server.revoke_user("alice", ADMIN).unwrap();
-    assert_eq!((ended.revoked, ended.is_complete()), (1, true), "it can be called again");
+    assert_eq!((ended.revoked, ended.is_complete()), (1, true), "the operation can be repeated");
     assert!(all.iter().all(|tokens| !world.works(&tokens.access)));
 }
 

@@ -417,7 +417,7 @@ fn consent_11_more_may_not_be_granted() {
         assert_page(&world, &refusal, 400, "invalid_scope", Reason::ConsentScope);
     }
     assert_eq!((world.store.commits(), codes(&world)), (1, 0));
-    assert!(world.decide(&ticket, Choice::AllowOnly("read")).is_ok(), "the page is not used up");
+    assert!(world.decide(&ticket, Choice::AllowOnly("read")).is_ok(), "the page can still be used");
 }
 
 /// Doorkeeper, CVE-2023-34246: another client with the id of a public client could use its earlier

@@ -92,7 +92,7 @@ fn consent_12_the_page_has_the_clients_own_pages() {
         (links(&page), page.registration()),
         (urls.map(Some), Registration::MetadataDocument)
     );
-    assert_eq!(links(&world.page(&Params::authorize())), [None; 4], "one that says nothing");
+    assert_eq!(links(&world.page(&Params::authorize())), [None; 4], "a client without pages");
     for (at, member) in members.iter().enumerate() {
         let id = world.registered(&with(metadata(), member, urls[at]))["client_id"]
             .as_str()

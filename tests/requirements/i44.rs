@@ -379,17 +379,17 @@ fn requests(loads: Loads, seed: u64, count: usize) -> [usize; 3] {
 #[test]
 fn i44_tokens_go_only_to_the_client_that_was_named_and_authenticated() {
     let yes = requests(Loads::Correctly, 1, 20_000);
-    assert!(yes.iter().all(|count| *count > 200), "too few requests were good: {yes:?}");
+    assert!(yes.iter().all(|count| *count > 200), "too few requests succeeded: {yes:?}");
 }
 
 #[test]
 fn i44_holds_if_the_store_loads_the_client_of_the_grant() {
     let yes = requests(Loads::ClientOfGrant, 2, 5_000);
-    assert!(yes.iter().all(|count| *count > 20), "too few requests were good: {yes:?}");
+    assert!(yes.iter().all(|count| *count > 20), "too few requests succeeded: {yes:?}");
 }
 
 #[test]
 fn i44_holds_if_the_store_always_loads_the_same_client() {
     let yes = requests(Loads::OneClient, 3, 5_000);
-    assert!(yes[0] > 20, "too few requests were good: {yes:?}");
+    assert!(yes[0] > 20, "too few requests succeeded: {yes:?}");
 }

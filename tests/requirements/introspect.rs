@@ -209,7 +209,7 @@ fn introspect_02_a_deactivated_caller_learns_nothing() {
     let token = world.tokens().access;
     world.server.set_client_status("mcp-server", ClientStatus::Deactivated).unwrap();
     refused(&world, &asking(&token), 401, "invalid_client", Reason::ClientDeactivated);
-    assert!(world.works(&token), "the token is none of its business");
+    assert!(world.works(&token), "the caller is not a resource of the token");
 }
 
 #[test]

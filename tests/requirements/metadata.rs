@@ -242,7 +242,7 @@ fn meta_07_a_feature_is_advertised_if_it_is_on() {
     assert_eq!(
         with.as_object().unwrap().len(),
         without.as_object().unwrap().len() + 2,
-        "revocation and nothing else"
+        "only revocation is advertised"
     );
     let endpoint = policy()
         .registration(RegistrationRules::default())
@@ -308,7 +308,7 @@ fn meta_10_a_resource_lists_its_scopes_and_only_the_header() {
     assert_eq!(
         document["scopes_supported"],
         json!(["read", "write"]),
-        "its own, not all that the server knows"
+        "the scopes of the resource only"
     );
     assert_eq!(document["bearer_methods_supported"], json!(["header"]));
     let known =
@@ -325,7 +325,7 @@ fn meta_10_a_resource_lists_its_scopes_and_only_the_header() {
     assert_eq!(
         server(declared.clone())["scopes_supported"],
         json!(["read", "offline_access"]),
-        "the server's to understand"
+        "only the authorization server uses it"
     );
     assert_eq!(resource(declared)["scopes_supported"], json!(["read"]));
 }

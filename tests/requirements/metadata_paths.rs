@@ -177,8 +177,8 @@ fn meta_09_the_root_has_the_document_of_the_main_resource() {
     let h = "https://h";
     let a = "https://h/a";
     let b = "https://h/b";
-    assert_eq!(root(of(ISSUER, &[a]), h).as_deref(), Some(a), "the only one");
-    assert_eq!(root(of(ISSUER, &[a, b]), h), None, "none of several is meant");
+    assert_eq!(root(of(ISSUER, &[a]), h).as_deref(), Some(a), "the only resource is the main one");
+    assert_eq!(root(of(ISSUER, &[a, b]), h), None, "with several resources there is no main one");
     for default in [a, b] {
         assert_eq!(
             root(of(ISSUER, &[a, b]).default_resource(default), h).as_deref(),

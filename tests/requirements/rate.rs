@@ -49,7 +49,7 @@ fn rate_01_the_window_slides() {
     for second in 60..200 {
         world.at(second);
         spent(&world, 1);
-        assert_eq!(spend(&world, "app").status, 429, "one comes free each second");
+        assert_eq!(spend(&world, "app").status, 429, "one place becomes free each second");
     }
 }
 
@@ -141,7 +141,7 @@ fn rate_03_with_two_limits_the_longer_wait_is_sent() {
     assert_eq!(
         wait_at(&world, 40),
         (429, Some("50".into())),
-        "the failure's, not the request's 20"
+        "the wait of the failures, not the 20 s of the requests"
     );
     assert_eq!(wait_at(&world, 90), (400, None));
 
@@ -153,7 +153,7 @@ fn rate_03_with_two_limits_the_longer_wait_is_sent() {
     assert_eq!(
         wait_at(&world, 30),
         (429, Some("40".into())),
-        "the request's, not the failures' 30"
+        "the wait of the requests, not the 30 s of the failures"
     );
     assert_eq!(wait_at(&world, 70), (400, None));
 }
@@ -342,6 +342,9 @@ fn rate_08_a_retry_storm_is_visible_in_the_audit_log() {
     for event in
         world.events().iter().filter(|event| event.reason == Some(Reason::ScopeBeyondGrant))
     {
-        assert!(event.flow.is_some() && event.subject.is_some(), "which connection, whose");
+        assert!(
+            event.flow.is_some() && event.subject.is_some(),
+            "the event has the flow and the subject"
+        );
     }
 }

@@ -71,7 +71,7 @@ fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
     assert_eq!(
         world.token(&Params::refresh("x")).status,
         429,
-        "those that name no grant share the client's"
+        "requests without a grant share the limit of the client"
     );
 }
 
@@ -111,7 +111,7 @@ fn rate_06_with_authenticated_only_others_cannot_use_up_a_clients_limit() {
         assert_eq!(
             world.token(&Params::refresh("x").by_web()).status,
             400,
-            "its own count, failed or not"
+            "the client's own requests count"
         );
     }
     assert_eq!(world.token(&Params::refresh("x").by_web()).status, 429);
@@ -181,7 +181,7 @@ fn token_15_failures_can_count_by_source() {
     assert_eq!(
         failed("192.0.2.3"),
         [401, 401, 429],
-        "one that has many addresses has the failures of each"
+        "a sender with many addresses gets the guesses of each"
     );
     let world =
         World::with(policy().limits(Limits::default().with_failed_authentications_per_minute(1)));
@@ -258,7 +258,7 @@ fn rate_06_a_bucket_has_a_name_that_any_database_can_keep() {
         policy().rate_rules(RateRules::default().with_key(RateKey::Client)).build().unwrap();
     assert_eq!(bucket(&policy, "app", "192.0.2.1"), ("app".into(), 60));
     let plain = |bytes: usize| bucket(&policy, &"x".repeat(bytes), "").0.len();
-    assert!(plain(128) == 128 && plain(129) < 128, "what is longer is known by its digest");
+    assert!(plain(128) == 128 && plain(129) < 128, "a longer value is replaced by its digest");
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn rate_06_users_of_one_product_do_not_use_up_each_others() {
         assert_eq!(
             [(); 2].map(|()| world.token(&refresh).status),
             [200, 429],
-            "its redemption was the first"
+            "the redemption was the first request"
         );
     }
 }

@@ -27,7 +27,7 @@ fn rate_03_after_the_returned_wait_the_next_request_is_admitted() {
                     let before = Timestamp::from_unix_seconds(until - 1);
                     prop_assert!(
                         window.clone().admit(limit, before).is_err(),
-                        "not a second too long"
+                        "the wait is not too long"
                     );
                     prop_assert_eq!(
                         window.clone().admit(limit, Timestamp::from_unix_seconds(until)),
@@ -81,7 +81,7 @@ fn rate_07_equal_inputs_give_equal_outputs_and_the_state_is_plain_data() {
         prop_assert_eq!(replay(), replay());
         prop_assert!(
             serde_json::to_string(&replay().1).unwrap().len() < 60 * 20,
-            "however much came"
+            "the state is bounded"
         );
         Ok(())
     });
@@ -116,7 +116,7 @@ fn rate_07_after_any_clock_step_the_returned_wait_suffices() {
                     prop_assert_eq!(window.clone().admit(limit, at(now + u64::from(wait))), Ok(()));
                 }
             }
-            prop_assert!(window.admit(limit, at(now)).is_err(), "nor do more come through");
+            prop_assert!(window.admit(limit, at(now)).is_err(), "the limit is not exceeded");
         }
         Ok(())
     });

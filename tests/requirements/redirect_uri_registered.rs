@@ -31,7 +31,7 @@ fn unregistered(uri: &str, error: RedirectUriError) -> ClientError {
 fn assert_registers(uri: &str) {
     let client = build_under(uri, &RedirectRules::default());
     let client = client.unwrap_or_else(|error| panic!("{uri:?}: {error}"));
-    assert_eq!(client.redirect_uris()[0].as_str(), uri, "kept as it was sent");
+    assert_eq!(client.redirect_uris()[0].as_str(), uri, "the URI is stored unchanged");
 }
 
 #[track_caller]

@@ -201,7 +201,7 @@ fn refresh_07_scope_may_be_narrowed_and_never_widened() {
     );
     let equal =
         Granted::of(&world.token(&Params::refresh(narrowed.refresh()).set("scope", "write read")));
-    assert_eq!(equal.scope, "read write", "the same scope in another order is no more");
+    assert_eq!(equal.scope, "read write", "the same scope in another order is accepted");
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn refresh_15_both_secrets_have_256_bits_and_a_forgery_changes_nothing() {
         [&token, &next].map(|tokens| [access(tokens), decode(tokens.refresh()).split_off(48)]);
     let different: std::collections::BTreeSet<_> =
         drawn.into_iter().flatten().chain([secrets[..32].to_vec()]).collect();
-    assert_eq!(different.len(), 5, "no secret of a grant is another one of it");
+    assert_eq!(different.len(), 5, "all secrets of a grant differ");
 }
 
 #[test]

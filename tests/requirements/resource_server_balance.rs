@@ -80,7 +80,7 @@ fn rs_14_a_billed_call_without_balance_is_402_and_the_token_stays_valid() {
     );
     assert_eq!(json(&reply)["error_description"], Reason::BalanceInsufficient.description());
     assert_eq!(world.store.commits(), before);
-    assert!(world.works(&tokens.access), "what is free stays free");
+    assert!(world.works(&tokens.access), "a free call is accepted");
     balance(&world, Balance::Sufficient);
     assert!(pay(&world, &tokens.access, &["read"]).is_ok());
     world.refreshed(tokens.refresh());
@@ -238,7 +238,7 @@ fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
     };
     assert_eq!(found(&keys(grant, true)), Some(Balance::Low { left: 7 }));
     assert_eq!(found(&keys(grant, false)), None, "the balance was not requested");
-    assert_eq!(found(&keys(None, true)), None, "there is no grant, so nobody pays");
+    assert_eq!(found(&keys(None, true)), None, "without a grant there is no balance");
     let shared = Arc::new(MemoryStore::new());
     shared.put_balance(Subject::new("bob"), Balance::Insufficient);
     let outcomes = [
@@ -268,11 +268,11 @@ fn l2_each_operation_reads_each_record_once_and_writes_once() {
     assert!(world.works(&renewed.access));
     assert_eq!(calls(), ["grant", "client", "account"], "check: one load, no write");
     assert!(pay(&world, &renewed.access, &[]).is_ok());
-    assert_eq!(calls(), ["grant", "client", "account", "balance"], "a call that costs something");
+    assert_eq!(calls(), ["grant", "client", "account", "balance"], "a billed call");
     assert!(pay(&world, &renewed.access, &["admin"]).is_err());
-    assert_eq!(calls(), ["grant", "client", "account", "balance"], "and one that is refused");
+    assert_eq!(calls(), ["grant", "client", "account", "balance"], "a refused call");
     assert!(!world.works("x"));
-    assert_eq!(calls(), [""; 0], "what cannot be a token is not looked up");
+    assert_eq!(calls(), [""; 0], "an impossible token is not looked up");
     let body = Params::refresh("x")
         .without("grant_type")
         .without("refresh_token")

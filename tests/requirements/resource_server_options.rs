@@ -19,7 +19,7 @@ fn rs_02_as_an_option_the_body_says_invalid_token_all_the_same() {
     assert_eq!((reply.status, json(&reply)["error"].as_str()), (401, Some("invalid_token")));
     assert!(
         !reply.header("www-authenticate").unwrap().contains("error"),
-        "the header is the specification's"
+        "the header follows the specification"
     );
     let sent = world.events().pop().unwrap().sent.unwrap();
     assert_eq!(
@@ -254,11 +254,11 @@ fn rs_11_a_declared_inclusion_of_scopes_counts() {
     let world =
         World::with(policy().scope_implies("admin", "write").scope_implies("write", "read"));
     let token = admin(&world);
-    assert!(world.check(&token, &["admin", "write", "read"]).is_ok(), "through others too");
+    assert!(world.check(&token, &["admin", "write", "read"]).is_ok(), "inclusion is transitive");
     assert_eq!(
         world.access(&token).scope().collect::<Vec<_>>(),
         ["admin"],
-        "what was granted is what it was"
+        "the granted scope is unchanged"
     );
     let code = world.code(&Params::authorize().set("scope", "read"));
     let reader = Granted::of(&world.token(&Params::redeem(&code))).access;

@@ -125,9 +125,9 @@ fn store_04_records_and_debug_texts_have_digests_only() {
     assert_eq!(found(&shown, &secrets), [""; 0]);
     assert!(
         shown.contains("refresh_reused") || shown.contains("RefreshReused"),
-        "the flow went to its end"
+        "the flow was completed"
     );
-    assert!(!found(&reply.body, &secrets).is_empty(), "the search finds what is there");
+    assert!(!found(&reply.body, &secrets).is_empty(), "the search finds values that exist");
 }
 
 /// Returns the responses to wrong requests with these secrets, and the debug texts of their

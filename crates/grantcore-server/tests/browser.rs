@@ -52,13 +52,13 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
         app.redeem(&alice.allow(&app.request("/api", "profile"), Some("consent")).await).await;
     app.works(&tokens).await;
     alice.open("/settings/connected-apps").await.shot("connected").await;
-    alice.says("Active").await;
+    alice.shows("Active").await;
     alice.press("Revoke").await;
-    alice.says("End the connection of").await;
+    alice.shows("End the connection of").await;
     alice.shot("revoke").await;
     alice.press("Revoke").await;
-    alice.says("The connection is ended").await;
-    alice.says("No application is connected").await;
+    alice.shows("The connection is ended").await;
+    alice.shows("No application is connected").await;
     alice.shot("ended").await;
     app.is_dead(&tokens).await;
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_grant");
@@ -81,10 +81,10 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
     app.works(&tokens).await;
     admin.open("/admin/accounts/alice").await.shot("account").await;
     admin.act("end-user", "alice", Some("lost laptop")).await;
-    admin.says("End all connections of").await;
+    admin.shows("End all connections of").await;
     admin.shot("confirm").await;
     admin.press("End").await;
-    admin.says("Done").await;
+    admin.shows("Done").await;
     app.is_dead(&tokens).await;
     assert!(
         admin
@@ -93,17 +93,17 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
             .ends_with(&["token_revoked".to_owned()])
     );
     admin.open("/admin/trail?subject=alice").await;
-    admin.says("account_grants_ended").await;
+    admin.shows("account_grants_ended").await;
 
     // A client is deactivated and reactivated.
     let tokens = app.redeem(&alice.allow(&app.request("/api", "profile"), None).await).await;
     admin.open("/admin/clients").await.shot("clients").await;
     admin.act("deactivate", "demo-public", None).await;
-    admin.says("Done").await;
+    admin.shows("Done").await;
     app.is_dead(&tokens).await;
     assert_eq!(app.refresh(&tokens).await.1["error"], "invalid_client");
     alice.open(&app.request("/api", "profile")).await.shot("unknown-client").await;
-    alice.says("unknown").await;
+    alice.shows("unknown").await;
     assert!(
         admin
             .find("invalid_token", "demo-public", &minute())
@@ -111,13 +111,13 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
             .ends_with(&["client_deactivated".to_owned()])
     );
     admin.open("/admin/clients").await.act("reactivate", "demo-public", None).await;
-    admin.says("Done").await;
+    admin.shows("Done").await;
     app.works(&tokens).await;
 
     // An account is suspended. After the suspension is lifted, the same token works again.
     admin.open("/admin/accounts").await.shot("accounts").await;
     admin.act("suspend", "alice", None).await;
-    admin.says("Done").await;
+    admin.shows("Done").await;
     app.is_dead(&tokens).await;
     assert!(
         admin
@@ -126,7 +126,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
             .ends_with(&["account_suspended".to_owned()])
     );
     admin.open("/admin/accounts").await.act("lift", "alice", None).await;
-    admin.says("Done").await;
+    admin.shows("Done").await;
     app.works(&tokens).await;
 
     // A token for the other resource.
@@ -157,7 +157,7 @@ async fn every_way_a_connection_stops_can_be_found_and_repaired_on_the_pages() {
         admin.open(path).await.shot(name).await;
     }
     alice.open("/admin").await.shot("not-for-alice").await;
-    alice.says("Not for you").await;
+    alice.shows("Not for you").await;
     alice
         .open("/oauth/authorize?client_id=demo-public&redirect_uri=https://x.example")
         .await
@@ -183,15 +183,15 @@ async fn an_expired_token_is_refreshed_and_an_app_that_does_not_refresh_is_dorma
     assert_eq!(admin.find("invalid_token", "demo-public", &minute()).await, ["token_expired"]);
     admin.shot("trail").await;
     alice.open("/settings/connected-apps").await.shot("dormant").await;
-    alice.says("Dormant").await;
+    alice.shows("Dormant").await;
     alice.open("/settings/connected-apps?active=1").await;
-    alice.says("No application is connected and in use").await;
+    alice.shows("No application is connected and in use").await;
     let (status, body) = app.refresh(&tokens).await;
     assert_eq!(status, 200, "{body}");
     let renewed = Tokens { access: body["access_token"].as_str().unwrap().into(), ..tokens };
     app.works(&renewed).await;
     alice.open("/settings/connected-apps?active=1").await;
-    alice.says("Active").await;
+    alice.shows("Active").await;
     for browser in [alice, admin] {
         browser.client.close().await.unwrap();
     }
@@ -219,7 +219,7 @@ async fn after_a_top_up_the_same_token_works_again() {
         ["insufficient_balance"]
     );
     admin.open("/admin/accounts").await.act("top-up", "alice", Some("5")).await;
-    admin.says("Done").await;
+    admin.shows("Done").await;
     admin.shot("topped-up").await;
     app.works(&tokens).await;
     for browser in [alice, admin] {

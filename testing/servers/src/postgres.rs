@@ -184,7 +184,7 @@ impl Postgres {
     fn log(&self) -> String {
         let mut log = fs::read_to_string(self.log_file()).unwrap_or_default();
         if log.is_empty() {
-            let _ = write!(log, "it says nothing");
+            let _ = write!(log, "the log is empty");
         }
         log
     }

@@ -168,7 +168,7 @@ impl Browser {
     }
 
     /// Waits until the page contains this text.
-    pub(crate) async fn says(&self, expected: &str) {
+    pub(crate) async fn shows(&self, expected: &str) {
         for _ in 0..100 {
             if self.text().await.contains(expected) {
                 return;
@@ -214,7 +214,7 @@ impl Browser {
         }
         self.press("Search the trail").await;
         self.arrives("the results", |url| url.path() == "/admin/trail").await;
-        self.says("Time").await;
+        self.shows("Time").await;
         let links =
             self.client.find_all(Locator::Css("td a[href^='/troubleshooting#']")).await.unwrap();
         let mut found = Vec::new();

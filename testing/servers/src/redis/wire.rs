@@ -25,7 +25,7 @@ pub(super) fn ask(port: u16, words: &[&str]) -> io::Result<String> {
             reader.read_exact(&mut text)?;
             String::from_utf8(text).map_err(io::Error::other)
         }
-        _ => Err(io::Error::other(format!("the server says {line:?}"))),
+        _ => Err(io::Error::other(format!("the server answers {line:?}"))),
     }
 }
 

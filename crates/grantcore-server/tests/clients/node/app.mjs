@@ -1,11 +1,11 @@
-// What an application has of its own around either SDK: a provider that keeps everything in memory, a user to send to a page,
-// and the story that `clients.rs` follows, a line of standard output for each step.
+// The parts of an application around an SDK: a provider in memory, the redirect of the user, and the steps that `clients.rs`
+// follows, one line of standard output each.
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 
 const say = (step, text) => console.log(`${step} ${text}`);
 
-/** For one server, one client and one user. */
+/** A provider for one server, one client and one user. */
 export class Provider {
   redirectUrl;
   #client;
@@ -15,7 +15,7 @@ export class Provider {
 
   constructor(redirectUrl) {
     this.redirectUrl = redirectUrl;
-    // Where a document about this client is, if it need not register.
+    // The URL of the client metadata document, if the client does not register.
     this.clientMetadataUrl = process.argv[3];
   }
 

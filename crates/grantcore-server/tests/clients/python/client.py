@@ -1,6 +1,6 @@
-"""The `mcp` client: connects, has the user asked, calls a tool, lets the access token expire and calls again.
+"""The `mcp` client: connects, asks the user, calls a tool, waits until the access token expires and calls again.
 
-`clients.rs` follows the story, a line of standard output for each step.
+`clients.rs` follows the steps, one line of standard output each.
 """
 
 import asyncio
