@@ -1,5 +1,5 @@
-//! Tests of AUDIT-03, AUDIT-08 and the settings of AUDIT-01 with an audit log: the search, a log that
-//! fails, and accepted calls.
+//! Tests of AUDIT-03, AUDIT-08 and the settings of AUDIT-01 with an audit log: the search, a log
+//! that fails, and accepted calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
