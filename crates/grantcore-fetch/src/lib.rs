@@ -8,9 +8,8 @@
 //! outcome. [`DocumentFetcher`] is what comes between the two calls:
 //!
 //! ```
-//! use grantcore::{
-//!     AuthorizationStep, DocumentRules, FromStore, MemoryStore, Policy, Reason, RequestParts, Server,
-//! };
+//! use grantcore::policy::DocumentRules;
+//! use grantcore::{AuthorizationStep, FromStore, MemoryStore, Policy, Reason, RequestParts, Server};
 //! use grantcore_fetch::{Asker, DocumentFetcher, FetchError, as_fetch};
 //!
 //! # #[tokio::main(flavor = "current_thread")]

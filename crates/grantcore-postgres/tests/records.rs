@@ -214,7 +214,7 @@ async fn subjects_and_states_of_any_characters_are_kept() {
     let Some(database) = Database::new().await else { return };
     let store = database.store().await;
     let subjects = [
-        "",
+        " ",
         "' OR 1=1 --",
         "ä",
         "a\u{308}",

@@ -82,7 +82,7 @@ fn a_second_signal_stops_it_at_once() {
 }
 
 #[test]
-fn an_error_at_the_start_is_one_sentence() {
+fn an_error_at_the_start_is_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let started = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_grantcore-server"))
@@ -97,8 +97,9 @@ fn an_error_at_the_start_is_one_sentence() {
         started(&["--listen", "127.0.0.1:0", "--database", "memory:", "--replay-window", "2h"]);
     assert_eq!(
         window,
-        "grantcore-server: the replay window is at most the access lifetime \
-         and shorter than the idle lifetime\n"
+        "grantcore-server: replay_window 7200s is refused: it is at most the lifetime of an access \
+         token, 3600s here, and shorter than refresh_idle, 2592000s here. Set a shorter one; 30 s is \
+         usual.\n"
     );
     assert!(started(&["--database", "cloud:x"]).contains("sqlite:PATH"));
 }

@@ -8,7 +8,7 @@ use redis::cmd;
 use crate::place::{Place, everywhere};
 
 /// A brace in a key decides its node in a cluster; none of these may matter.
-pub const NAMES: [&str; 9] = ["", "{", "{}", "{x}", "a{b}c", "}{", "\0", "a b\r\n", "\u{1F511}"];
+pub const NAMES: [&str; 9] = [" ", "{", "{}", "{x}", "a{b}c", "}{", "\0", "a b\r\n", "\u{1F511}"];
 
 #[tokio::test]
 async fn suspension_and_epoch_are_each_their_own() {
