@@ -15,9 +15,11 @@ fn operations(criterion: &mut Criterion) {
     let bench = Bench::new();
     let (authorize, redeem, (refresh, header)) =
         (Bench::authorize_form(), bench.redeem_form(), bench.refresh_form());
-    let (authorization, redemption, refreshing) =
-        (bench.authorization(&authorize), bench.token(&redeem), bench.token(&refresh));
-    let (check, registration) = (bench.check(&header), bench.registration(&Bench::register_form()));
+    let authorization = bench.authorization(&authorize);
+    let redemption = bench.token(&redeem);
+    let refreshing = bench.token(&refresh);
+    let check = bench.check(&header);
+    let registration = bench.registration(&Bench::register_form());
     bench.frozen.store(true, std::sync::atomic::Ordering::Relaxed);
     let entropy = || bench.entropy();
     let size = BatchSize::SmallInput;

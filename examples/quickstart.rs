@@ -59,8 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "grant_type=authorization_code&client_id=notes-app&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}"
         ),
     );
-    let (access, refresh) =
-        (between(&tokens, "access_token\":\"", "\""), between(&tokens, "refresh_token\":\"", "\""));
+    let access = between(&tokens, "access_token\":\"", "\"");
+    let refresh = between(&tokens, "refresh_token\":\"", "\"");
 
     println!("4. It calls the resource.");
     let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;

@@ -167,10 +167,12 @@ fn lifetimes_and_limits_are_the_defaults() {
         .scope("read", "Read")
         .resource("https://mcp.example", "read");
     let policy = policy.build().unwrap();
-    let (lifetimes, limits, page) = (policy.lifetimes(), policy.limits(), troubleshooting());
+    let lifetimes = policy.lifetimes();
+    let limits = policy.limits();
+    let page = troubleshooting();
     let says = |text: String| assert!(page.contains(&text), "the page does not say {text:?}");
-    let (minutes, hours) =
-        (|time: Duration| time.as_secs() / 60, |time: Duration| time.as_secs() / 3600);
+    let minutes = |time: Duration| time.as_secs() / 60;
+    let hours = |time: Duration| time.as_secs() / 3600;
     says(format!("A consent page is good for {} minutes", minutes(lifetimes.consent())));
     says(format!("the code is too old ({} minutes)", minutes(lifetimes.code())));
     says(format!("An access token lives for {} hour.", hours(lifetimes.access())));

@@ -23,7 +23,8 @@ const MOST_TURNS: usize = 20;
 /// # Errors
 /// The first [`Violation`].
 pub fn a_cancelled_call_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, other) = (harness.open(), harness.open());
+    let store = harness.open();
+    let other = harness.open();
     let mut points = 0;
     while points < MOST_POINTS {
         let mut was_cancelled = false;

@@ -16,7 +16,8 @@ use crate::value::text::Subject;
 /// # Errors
 /// The first [`Violation`].
 pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, other) = (harness.open(), harness.open());
+    let store = harness.open();
+    let other = harness.open();
     let alice = new_subject()?;
     // An index that compares inexactly takes these names for hers.
     let others = [

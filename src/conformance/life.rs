@@ -123,7 +123,8 @@ fn due_is_dropped<H: Harness>(harness: &H, store: &H::Store) -> Result<(), Viola
 /// # Errors
 /// The first [`Violation`].
 pub fn a_recreated_record_rejects_old_versions<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, other) = (harness.open(), harness.open());
+    let store = harness.open();
+    let other = harness.open();
     for key in Key::all()? {
         let first = put(harness, &store, &key, None, "the first")?;
         let due = key.until(Timestamp::from_unix_seconds(now().unix_seconds() - 10));

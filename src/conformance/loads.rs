@@ -32,7 +32,9 @@ pub fn accounts_are_loaded<H: Harness<Store: LoadsAccounts>>(harness: &H) -> Res
         }
         Ok(Subject::new(subject))
     };
-    let (alice, bob, carol) = (sign_up()?, sign_up()?, sign_up()?);
+    let alice = sign_up()?;
+    let bob = sign_up()?;
+    let carol = sign_up()?;
     let owned = records::new_client(now().after(DAY))?.edit().owner(carol).build();
     let owned = works("building a client", owned)?;
     let plain = works("building a client", records::client(new_subject()?.as_str()))?;

@@ -16,7 +16,8 @@ use crate::store::Store as _;
 /// # Errors
 /// The first [`Violation`].
 pub fn load_returns_the_named_client_or_none<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, other) = (harness.open(), harness.open());
+    let store = harness.open();
+    let other = harness.open();
     let [_, grant, own] = Key::all()?;
     let [.., another] = Key::all()?;
     let (Key::Grant(draft), Key::Client(own_client), Key::Client(another_client)) =

@@ -30,7 +30,8 @@ const TEXTS: [&str; 10] = [
 /// # Errors
 /// The first [`Violation`].
 pub fn values_of_any_kind_are_kept<H: Harness>(harness: &H) -> Result<(), Violation> {
-    let (store, other) = (harness.open(), harness.open());
+    let store = harness.open();
+    let other = harness.open();
     let round = |key: &Key, mark: &str, seen: Option<Version>| -> Result<Version, Violation> {
         let write = key.write(seen, mark)?;
         let result = harness.wait(commit(&store, &write))?;

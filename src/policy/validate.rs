@@ -234,7 +234,8 @@ fn check_registration(policy: &Policy) -> Result<(), PolicyError> {
 
 fn check_documents(policy: &Policy) -> Result<(), PolicyError> {
     let Some(rules) = &policy.documents else { return Ok(()) };
-    let (at_least, at_most) = (rules.fresh_at_least, rules.fresh_at_most);
+    let at_least = rules.fresh_at_least;
+    let at_most = rules.fresh_at_most;
     check_countable("fresh_at_least", at_least)?;
     check_countable("fresh_at_most", at_most)?;
     if at_least > at_most {

@@ -26,7 +26,8 @@ fn id_in(body: &str) -> String {
 
 #[test]
 fn client_23_of_a_crowd_those_that_are_used_remain() {
-    let (store, clock) = (MemoryStore::new(), AtomicU64::new(T));
+    let store = MemoryStore::new();
+    let clock = AtomicU64::new(T);
     let policy = policy().registration(RegistrationRules::default()).limits(
         Limits::default()
             .with_registrations_per_minute(u32::MAX)

@@ -436,7 +436,8 @@ fn client_23_a_clock_that_steps_back_ends_no_client() {
 fn client_23_a_redemption_renews_if_grants_live_longer_by_then() {
     let (world, id) = registered(policy());
     let body = Params::redeem(&world.code(&ask(&id))).set("client_id", &id).encode();
-    let (before, now) = (end(&world, &id), world.now());
+    let before = end(&world, &id);
+    let now = world.now();
     let longer = policy()
         .lifetimes(Lifetimes::default().with_refresh_idle(Duration::from_secs(3 * IDLE)))
         .build()

@@ -237,7 +237,8 @@ fn client_11_a_reactivated_client_can_be_managed_again() {
 #[test]
 fn client_11_management_may_be_off() {
     let rules = RegistrationRules::default().with_management(false);
-    let (on, off) = (World::open(), World::with(policy().registration(rules)));
+    let on = World::open();
+    let off = World::with(policy().registration(rules));
     let response = off.registered(&metadata());
     assert_eq!(
         (response.get("registration_access_token"), response.get("registration_client_uri")),

@@ -204,7 +204,8 @@ fn store_04_an_initial_access_token_is_not_stored() {
     let world = World::with(policy().registration(
         RegistrationRules::default().with_initial_access_tokens([Digest::of(token.as_bytes())]),
     ));
-    let (header, sent) = (format!("Bearer {token}"), metadata().to_string());
+    let header = format!("Bearer {token}");
+    let sent = metadata().to_string();
     let reply = world.register_bytes(sent.as_bytes(), Authorization::One(header.as_bytes()));
     let own = Own::of(body(&reply));
     let wrong = world.register_bytes(

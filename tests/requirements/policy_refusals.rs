@@ -40,7 +40,8 @@ fn meta_11_an_issuer_in_another_spelling_does_not_build() {
         assert!(one_scope(canonical).build().is_ok(), "{canonical}");
     }
     let local = one_scope("http://LOCALHOST:80/").allow_loopback_http(true);
-    let (issuer, canonical) = ("http://LOCALHOST:80/".into(), "http://localhost".into());
+    let issuer = "http://LOCALHOST:80/".into();
+    let canonical = "http://localhost".into();
     not_built(local, PolicyError::IssuerSpelling { issuer, canonical });
 }
 
@@ -73,14 +74,16 @@ fn meta_07_a_promise_that_could_not_be_kept_does_not_build() {
         let rules = DocumentRules::default().with_fresh_at_least(least).with_fresh_at_most(most);
         policy().client_documents(rules)
     };
-    let (at_least, at_most) = (minute, second);
+    let at_least = minute;
+    let at_most = second;
     not_built(rules(at_least, at_most), PolicyError::DocumentsFreshness { at_least, at_most });
     for (lifetime, value) in
         [("fresh_at_least", Duration::ZERO), ("fresh_at_least", Duration::from_millis(1500))]
     {
         not_built(rules(value, minute), PolicyError::Lifetime { lifetime, value });
     }
-    let (lifetime, value) = ("fresh_at_most", Duration::MAX);
+    let lifetime = "fresh_at_most";
+    let value = Duration::MAX;
     not_built(rules(second, value), PolicyError::Lifetime { lifetime, value });
     not_built(
         policy().registration(RegistrationRules::default().with_initial_access_tokens([])),
@@ -96,7 +99,8 @@ fn meta_07_a_promise_that_could_not_be_kept_does_not_build() {
     );
 }
 
-/// Whoever comes by itself must be able to ask for something, and to use the one flow there is.
+/// A client that the operator did not register must be able to request some scope, and to use the
+/// code flow.
 #[test]
 fn meta_07_clients_that_come_by_themselves_can_do_something() {
     let documents = || policy().client_documents(DocumentRules::default());
@@ -161,7 +165,8 @@ fn meta_05_endpoints_are_of_the_issuers_origin() {
         }
         assert!(set(policy(), "https://auth.example/x").build().is_ok());
     }
-    let (endpoint, url) = ("registration_endpoint", "https://auth.example/x?y");
+    let endpoint = "registration_endpoint";
+    let url = "https://auth.example/x?y";
     let with_query = policy().registration(RegistrationRules::default()).registration_endpoint(url);
     not_built(with_query, PolicyError::Endpoint { endpoint, url: url.into() });
 }

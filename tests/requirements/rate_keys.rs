@@ -59,7 +59,8 @@ fn rate_06_by_default_each_source_of_a_client_has_its_own_limit() {
 #[test]
 fn rate_06_two_users_of_one_client_can_have_a_limit_each() {
     let world = limited(RateRules::default().with_key(RateKey::ClientAndGrant));
-    let (one, two) = (world.tokens(), world.tokens());
+    let one = world.tokens();
+    let two = world.tokens();
     let spoilt = |tokens: &Granted| Params::refresh(tokens.refresh()).and("scope", "admin");
     // With the redemption of its code, these are sixty.
     for _ in 0..59 {

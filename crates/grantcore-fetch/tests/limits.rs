@@ -33,7 +33,9 @@ async fn a_slow_host_holds_the_slots_of_an_asker_until_it_is_given_up() {
     let (slow, connections) = host("127.0.0.1:0", std::mem::forget);
     let fetcher = local().build().unwrap();
     let url = |n: usize| format!("http://{slow}/{n}");
-    let (first, second, third) = (url(1), url(2), url(3));
+    let first = url(1);
+    let second = url(2);
+    let third = url(3);
     let (one, two, three) =
         tokio::join!(fetch(&fetcher, &first), fetch(&fetcher, &second), fetch(&fetcher, &third));
     assert!(matches!((one, two), (Err(FetchError::TimedOut(_)), Err(FetchError::TimedOut(_)))));
@@ -49,7 +51,9 @@ async fn a_fetch_holds_its_slot_while_it_waits_for_the_response() {
     let (slow, connections) = host("127.0.0.1:0", std::mem::forget);
     let fetcher = local().build().unwrap();
     let url = |n: usize| format!("http://{slow}/{n}");
-    let (first, second, third) = (url(1), url(2), url(3));
+    let first = url(1);
+    let second = url(2);
+    let third = url(3);
     let while_both_wait = async {
         while count(&connections) < 2 {
             tokio::time::sleep(TOTAL / 100).await;

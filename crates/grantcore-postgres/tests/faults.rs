@@ -20,7 +20,7 @@ use grantcore_testing_servers::{Fault, Postgres};
 use support::{Database, app, grant, life};
 use tokio_postgres::{Client, NoTls};
 
-/// A pool of one connection, so that whoever comes next gets that of the one before.
+/// Returns a pool of one connection, so that each call gets the connection of the call before.
 fn narrow(url: &str) -> Pool {
     let pool = Pool::builder(Manager::new(url.parse().unwrap(), NoTls))
         .max_size(1)
@@ -74,7 +74,8 @@ async fn a_lost_connection_is_an_error_whether_or_not_it_wrote() {
 async fn an_answer_that_does_not_come_is_an_error_and_its_connection_is_given_up() {
     let Some(database) = Database::new().await else { return };
     let store = database.store().await.answered_within(Duration::from_secs(3));
-    let (write, beside) = (Write::client(None, app("app")), database.beside().await);
+    let write = Write::client(None, app("app"));
+    let beside = database.beside().await;
     assert_eq!(store.commit(&write).await.unwrap(), Commit::Done);
     let seen = store.client("app").await.unwrap().unwrap();
     let change = Write::client(Some(&seen), app("app").edit().name("Changed").build().unwrap());
@@ -104,7 +105,8 @@ async fn a_caller_that_goes_away_leaves_a_connection_that_serves_the_next() {
     let seen = store.client("app").await.unwrap().unwrap();
     let named =
         |name: &str| Write::client(Some(&seen), app("app").edit().name(name).build().unwrap());
-    let (gone, late) = (named("Gone"), named("Late"));
+    let gone = named("Gone");
+    let late = named("Late");
     // Once for its statement to be prepared, once more with it prepared.
     for turn in 0..2 {
         beside
@@ -132,7 +134,8 @@ async fn a_caller_that_goes_away_leaves_a_connection_that_serves_the_next() {
 #[tokio::test]
 async fn a_start_that_is_given_up_leaves_no_transaction_and_no_lock() {
     let Some(database) = Database::new().await else { return };
-    let (pool, beside) = (narrow(&database.url()), database.beside().await);
+    let pool = narrow(&database.url());
+    let beside = database.beside().await;
     let lock = format!("SELECT pg_advisory_lock({})", i64::from_be_bytes(*b"grantcor"));
     beside.batch_execute(&lock).await.unwrap();
     tokio::select! {
@@ -162,10 +165,11 @@ async fn a_pool_that_is_used_up_is_an_error() {
 async fn what_was_acknowledged_is_there_after_a_crash_of_the_database() {
     let Some(mut server) = Postgres::start(&[]) else { return };
     let store = PostgresStore::connect(&server.url()).await.unwrap();
-    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (ready, mut started) = tokio::sync::mpsc::unbounded_channel();
     let workers: Vec<_> = (0..8)
         .map(|worker| {
-            let (store, told) = (store.clone(), told.clone());
+            let store = store.clone();
+            let ready = ready.clone();
             tokio::spawn(async move {
                 let mut acknowledged = Vec::new();
                 loop {
@@ -174,14 +178,14 @@ async fn what_was_acknowledged_is_there_after_a_crash_of_the_database() {
                         let Ok(commit) = store.commit(&write).await else { return acknowledged };
                         assert_eq!(commit, Commit::Done);
                         acknowledged.push(write);
-                        let _ = told.send(());
+                        let _ = ready.send(());
                     }
                 }
             })
         })
         .collect();
     for _ in 0..500 {
-        heard.recv().await.unwrap();
+        started.recv().await.unwrap();
     }
     server.kill();
     let mut acknowledged = Vec::new();

@@ -18,7 +18,8 @@ use support::{Database, app, grant, life};
 #[tokio::test]
 async fn what_is_listed_here_can_be_written_there() {
     let (Some(from), Some(to)) = (Database::new().await, Database::new().await) else { return };
-    let (from, to) = (from.store().await, to.store().await);
+    let from = from.store().await;
+    let to = to.store().await;
     let mut last = Vec::new();
     for subject in ["alice", "bob", "carol"] {
         let writes = life(subject, "s", 1);

@@ -109,13 +109,15 @@ async fn one_round_trip_finds_what_many_find() {
     let store = database.store().await;
     let owned = app("owned").edit().owner(Subject::new("bob")).build().unwrap();
     done(&store, &[Write::client(None, app("app")), Write::client(None, owned)]).await;
-    let (alices, bobs) = (life("alice", "a", 1), life("bob", "b", 0));
+    let alices = life("alice", "a", 1);
+    let bobs = life("bob", "b", 0);
     done(&store, &alices).await;
     done(&store, &bobs).await;
     store.set_suspended("bob", true).await.unwrap();
     store.raise_epoch("alice").await.unwrap();
 
-    let (alices, bobs) = (grant(&alices[0]).id(), grant(&bobs[0]).id());
+    let alices = grant(&alices[0]).id();
+    let bobs = grant(&bobs[0]).id();
     let unknown = GrantId::from_bytes([7; 16]);
     let plain = OneByOne(store.clone());
     for grant in [None, Some(alices), Some(bobs), Some(unknown)] {

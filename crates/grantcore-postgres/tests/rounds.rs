@@ -30,7 +30,8 @@ async fn each_call_is_one_round_trip() {
     let store = PostgresStore::connect(&database.url_by(&proxy)).await.unwrap();
     let lives = [life("alice", "s", 1), life("alice", "s", 1)];
     let ids = [grant(&lives[0][0]).id(), grant(&lives[1][0]).id()];
-    let (store, proxy) = (&store, &proxy);
+    let store = &store;
+    let proxy = &proxy;
 
     for (step, steps) in lives[0].iter().zip(&lives[1]).enumerate() {
         let commit = |turn| {

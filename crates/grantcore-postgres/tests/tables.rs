@@ -1,4 +1,5 @@
-//! How the tables come to be: once, whoever else starts, and never those of a newer version.
+//! The creation of the tables: once, also if several processes start, and never over those of a newer
+//! version.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

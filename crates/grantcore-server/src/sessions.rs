@@ -255,8 +255,8 @@ mod tests {
     #[tokio::test]
     async fn consent_is_bound_to_one_session_and_not_by_its_token() {
         let fixture = Fixture::new(10);
-        let (one, two) =
-            (fixture.open("alice", None, 0).await, fixture.open("alice", None, 0).await);
+        let one = fixture.open("alice", None, 0).await;
+        let two = fixture.open("alice", None, 0).await;
         let binding = async |token: &Token| fixture.find(token, 1).await.unwrap().binding;
         assert_eq!(binding(&one).await, binding(&one).await);
         assert_ne!(binding(&one).await, binding(&two).await);
@@ -276,7 +276,8 @@ mod tests {
             Accounts::read(file.path()).unwrap()
         };
         let line = |name: &str| format!("{name}:{}\n", crate::accounts::hash("pass").unwrap());
-        let (alice, bob) = (line("alice"), line("bob"));
+        let alice = line("alice");
+        let bob = line("bob");
         let mut fixture = Fixture::new(10);
         fixture.accounts = listed(&[&*alice, &bob].concat());
         let token = fixture.open("alice", None, 0).await;

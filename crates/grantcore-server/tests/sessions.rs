@@ -110,7 +110,8 @@ async fn a_session_survives_a_restart_of_the_server() {
     let directory = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", directory.path().join("grants.sqlite").display());
     let first = start(&database).await;
-    let (alice, bob) = (plain_client(true), plain_client(true));
+    let alice = plain_client(true);
+    let bob = plain_client(true);
     sign_in(&alice, &first, "alice").await;
     let (bobs, _) = sign_in(&bob, &first, "bob").await;
     let page = consent_page(&alice, &first).await;
@@ -172,7 +173,8 @@ async fn a_sign_in_sets_a_new_cookie_each_time_and_a_sign_out_clears_it() {
 
 /// Two servers on one database are one to a browser.
 async fn shared(database: &str) {
-    let (one, other) = (start(database).await, start(database).await);
+    let one = start(database).await;
+    let other = start(database).await;
     let alice = plain_client(true);
     let (session, _) = sign_in(&alice, &one, "alice").await;
     assert!(is_signed_in(&alice, &other).await, "{database}");

@@ -120,7 +120,8 @@ fn tables_of_a_newer_version_are_refused_and_those_of_this_one_kept() {
 #[test]
 fn a_suspension_and_its_lifting_are_read_by_every_handle() {
     let file = File::new();
-    let (store, other) = (file.open(), file.open());
+    let store = file.open();
+    let other = file.open();
     let account = |subject: &str| other.account(subject).unwrap().unwrap();
     assert!(store.raise_epoch("alice").unwrap());
     for suspended in [true, false, true] {

@@ -128,7 +128,8 @@ fn before(store: SqliteStore) -> Hands {
         .find(|grant| is_of(&revoked, *grant))
         .unwrap();
     server.revoke_grant(doomed, RevokedBy::Administrator("a lost device")).unwrap();
-    let (suspended, ended) = (flow(&server, "mallory"), flow(&server, "carol"));
+    let suspended = flow(&server, "mallory");
+    let ended = flow(&server, "carol");
     server.store().set_suspended("mallory", true).unwrap();
     assert!(blocking::Accounts::raise_epoch(server.store(), "carol").unwrap());
     for number in 0..520 {

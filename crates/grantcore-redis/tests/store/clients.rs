@@ -83,8 +83,8 @@ async fn those_that_are_gone_leave_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_that_is_created_while_it_is_read_is_in_it() {
     everywhere(async |place: Place| {
-        let (reader, writer) =
-            (place.store.clone(), RedisStore::connect(&place.url).await.unwrap());
+        let reader = place.store.clone();
+        let writer = RedisStore::connect(&place.url).await.unwrap();
         let creating = tokio::spawn(async move {
             for number in 0..300 {
                 create(&writer, &format!("app-{number:03}")).await;

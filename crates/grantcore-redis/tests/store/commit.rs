@@ -52,7 +52,8 @@ async fn versions_of_64_bits_are_told_apart() {
 #[tokio::test]
 async fn a_write_decided_on_another_state_changes_nothing() {
     everywhere(async |place: Place| {
-        let (store, policy) = (&place.store, policy());
+        let store = &place.store;
+        let policy = policy();
         let (create, _) = pending(&policy, "alice", 1, now());
         let id = create.as_grant().unwrap().id();
         assert!(store.grant(id).await.unwrap().is_none());
@@ -85,7 +86,9 @@ async fn a_write_decided_on_another_state_changes_nothing() {
 #[tokio::test]
 async fn a_record_goes_by_itself_at_its_end_and_not_before() {
     everywhere(async |place: Place| {
-        let (store, policy, now) = (&place.store, policy(), now());
+        let store = &place.store;
+        let policy = policy();
+        let now = now();
         let expiry = async |key: String| place.raw::<i64>(cmd("EXPIRETIME").arg(key)).await;
 
         let (create, ticket) = pending(&policy, "alice", 1, now);
@@ -168,7 +171,8 @@ async fn what_has_ended_is_gone() {
 #[tokio::test]
 async fn every_character_comes_back() {
     everywhere(async |place: Place| {
-        let (store, policy) = (&place.store, policy());
+        let store = &place.store;
+        let policy = policy();
         let (create, _) = pending_with(&policy, "alice", "a%00b%EF%BF%BFc%7B%7D%22", 1, now());
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
         let change = create.as_grant().unwrap();
@@ -194,7 +198,8 @@ async fn every_character_comes_back() {
 #[tokio::test]
 async fn what_cannot_be_read_is_an_error() {
     everywhere(async |place: Place| {
-        let (store, id) = (&place.store, "app");
+        let store = &place.store;
+        let id = "app";
         let key = "grantcore:c:app";
         let create = Write::client(None, client(id));
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);

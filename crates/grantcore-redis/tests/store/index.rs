@@ -48,7 +48,8 @@ fn past(end: Timestamp) -> u64 {
 #[tokio::test]
 async fn it_names_every_grant_in_order_and_in_pages() {
     everywhere(async |place: Place| {
-        let (store, now) = (&place.store, now());
+        let store = &place.store;
+        let now = now();
         let mut ids = BTreeSet::new();
         for seed in 0..40 {
             ids.insert(commit_page(&place, "alice", seed, now).await);
@@ -80,7 +81,9 @@ async fn it_names_every_grant_in_order_and_in_pages() {
 #[tokio::test]
 async fn an_entry_stays_until_its_grant_is_over_whatever_happens() {
     everywhere(async |place: Place| {
-        let (store, policy, now) = (&place.store, policy(), now());
+        let store = &place.store;
+        let policy = policy();
+        let now = now();
         let (create, ticket) = pending(&policy, "alice", 1, now);
         assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
         let page = stored(create.as_grant());
@@ -108,7 +111,8 @@ async fn an_entry_stays_until_its_grant_is_over_whatever_happens() {
 #[tokio::test]
 async fn a_grant_without_an_end_has_an_entry_without_one() {
     everywhere(async |place: Place| {
-        let (store, now) = (&place.store, now());
+        let store = &place.store;
+        let now = now();
         let policy = grantcore::Policy::builder("https://auth.example")
             .scope("notes", "Read notes")
             .resource("https://mcp.example/mcp", "notes")
@@ -134,7 +138,8 @@ async fn a_grant_without_an_end_has_an_entry_without_one() {
 #[tokio::test]
 async fn what_is_long_over_is_forgotten() {
     everywhere(async |place: Place| {
-        let (store, now) = (&place.store, now());
+        let store = &place.store;
+        let now = now();
         let long_ago = Timestamp::from_unix_seconds(now.unix_seconds() - days(400).as_secs());
         let first = commit_page(&place, "alice", 1, now).await;
         let over = commit_page(&place, "alice", 2, long_ago).await;

@@ -33,8 +33,8 @@ async fn alone_a_write_without_an_answer_is_an_error_whether_it_was_made_or_not(
     for (fault, made) in
         [(Fault::DropAfter, true), (Fault::DropBefore, false), (Fault::Reset, true)]
     {
-        let (before, write) =
-            (store.client("app").await.unwrap(), renaming(&store, &format!("{fault:?}")).await);
+        let before = store.client("app").await.unwrap();
+        let write = renaming(&store, &format!("{fault:?}")).await;
         proxy.arm(fault);
         assert!(matches!(store.commit(&write).await, Err(RedisStoreError::Redis(_))), "{fault:?}");
         // The same handle reads on, over a new connection.
@@ -80,7 +80,8 @@ async fn in_a_cluster_a_write_that_is_sent_again_finds_itself_and_is_done() {
     assert_eq!(store.commit(&Write::client(None, client("app"))).await.unwrap(), Commit::Done);
 
     for (fault, sent) in [(Fault::DropAfter, 2), (Fault::DropBefore, 1), (Fault::Reset, 2)] {
-        let (write, before) = (renaming(&store, &format!("{fault:?}")).await, cluster.calls());
+        let write = renaming(&store, &format!("{fault:?}")).await;
+        let before = cluster.calls();
         cluster.arm(fault);
         let commit = store.commit(&write).await;
         cluster.arm(Fault::None);

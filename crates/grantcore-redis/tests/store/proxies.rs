@@ -43,8 +43,8 @@ impl Proxies {
     /// How many scripts arrived that were called by name, so far.
     pub fn calls(&self) -> u64 {
         let count = |node: &mut Connection| {
-            let told: String = cmd("INFO").arg("commandstats").query(node).unwrap();
-            let calls = told.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+            let info: String = cmd("INFO").arg("commandstats").query(node).unwrap();
+            let calls = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
             calls.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
         };
         self.nodes.lock().unwrap().iter_mut().map(count).sum()
@@ -69,8 +69,8 @@ fn announce(nodes: &mut [Connection], proxies: &[Proxy]) {
             .unwrap();
     }
     for node in nodes {
-        let known = |told: String| {
-            proxies.iter().all(|proxy| told.contains(&format!("{}@", proxy.address())))
+        let known = |info: String| {
+            proxies.iter().all(|proxy| info.contains(&format!("{}@", proxy.address())))
         };
         let heard = (0..3_000).any(|_| {
             sleep(Duration::from_millis(20));

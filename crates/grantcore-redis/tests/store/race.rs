@@ -17,11 +17,9 @@ async fn winners(place: &Place, writes: &[Vec<Write>]) -> Vec<Vec<usize>> {
     let barrier = Arc::new(Barrier::new(writes.len()));
     let mut tasks = Vec::new();
     for worker in 0..writes.len() {
-        let (store, writes, barrier) = (
-            RedisStore::connect(&place.url).await.unwrap(),
-            Arc::clone(&writes),
-            Arc::clone(&barrier),
-        );
+        let store = RedisStore::connect(&place.url).await.unwrap();
+        let writes = Arc::clone(&writes);
+        let barrier = Arc::clone(&barrier);
         tasks.push(tokio::spawn(async move {
             let mut won = Vec::new();
             for write in &writes[worker] {
@@ -45,7 +43,8 @@ async fn winners(place: &Place, writes: &[Vec<Write>]) -> Vec<Vec<usize>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_eight_writers_of_a_state_one_wins() {
     everywhere(async |place: Place| {
-        let (policy, now) = (policy(), now());
+        let policy = policy();
+        let now = now();
         let mut pages = Vec::new();
         for key in 0..KEYS {
             let (write, ticket) = pending(&policy, "alice", key, now);

@@ -26,11 +26,11 @@ async fn each_is_told() {
     let found =
         risks(&[("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]).await.unwrap();
     assert_eq!(found, [Risk::Evicts("allkeys-lru".into()), Risk::LateLog("everysec".into())]);
-    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let warnings: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert!(
-        told[0].contains("maxmemory-policy is allkeys-lru")
-            && told[1].contains("appendfsync is everysec"),
-        "{told:?}"
+        warnings[0].contains("maxmemory-policy is allkeys-lru")
+            && warnings[1].contains("appendfsync is everysec"),
+        "{warnings:?}"
     );
 }
 

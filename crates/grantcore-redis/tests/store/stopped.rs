@@ -13,7 +13,8 @@ async fn while_a_server_is_down_all_is_an_error_and_then_as_before() {
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let (create, _) = pending(&policy(), "alice", 1, now());
     assert_eq!(store.commit(&create).await.unwrap(), Commit::Done);
-    let (id, written) = (create.as_grant().unwrap().id(), stored(create.as_grant()));
+    let id = create.as_grant().unwrap().id();
+    let written = stored(create.as_grant());
     server.kill();
     for _ in 0..2 {
         assert!(matches!(store.grant(id).await, Err(RedisStoreError::Redis(_))));

@@ -86,7 +86,8 @@ async fn connection(
     let activity = Arc::clone(slot.activity());
     let stream = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
     let service = service_fn(|request: Request<Incoming>| {
-        let (router, activity) = (router.clone(), Arc::clone(&activity));
+        let router = router.clone();
+        let activity = Arc::clone(&activity);
         async move {
             Ok::<_, std::convert::Infallible>(answer(router, &activity, peer, local, request).await)
         }

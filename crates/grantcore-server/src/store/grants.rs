@@ -45,7 +45,8 @@ impl Grants {
         match self {
             Self::Memory(store) => store.set_suspended(subject, suspended),
             Self::Sqlite(store, _) => {
-                let (store, subject) = (store.clone(), subject.to_owned());
+                let store = store.clone();
+                let subject = subject.to_owned();
                 blocking(move || store.set_suspended(&subject, suspended)).await?;
             }
             Self::Postgres(store) => store.set_suspended(subject, suspended).await?,

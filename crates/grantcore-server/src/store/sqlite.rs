@@ -48,7 +48,8 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     let path = path.to_owned();
     blocking(move || {
         keep_private(&path)?;
-        let (store, turn) = (SqliteStore::open(&path)?, Turn::default());
+        let store = SqliteStore::open(&path)?;
+        let turn = Turn::default();
         let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
         let connections =
             Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });

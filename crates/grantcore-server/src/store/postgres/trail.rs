@@ -105,7 +105,8 @@ impl PostgresLedger {
 /// Returns a search as SQL and its values. Only names from the source are in the SQL. A search by
 /// error alone has no index, and reads from the latest event back.
 fn conditions(search: &Search) -> (String, Vec<Value>) {
-    let (mut conditions, mut values) = (Vec::new(), Vec::<Value>::new());
+    let mut conditions = Vec::new();
+    let mut values = Vec::<Value>::new();
     let mut add = |condition: &str, value: Value| {
         values.push(value);
         conditions.push(format!("{condition} ${}", values.len()));

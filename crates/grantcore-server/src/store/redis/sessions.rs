@@ -1,10 +1,10 @@
-//! Sessions in Redis: a key for each, and a list for each account with the digests of its sessions,
-//! the latest first. Redis drops both by itself.
+//! Sessions in Redis: a key for each session, and for each account a list of the digests of its
+//! sessions, the latest first. Both expire by themselves.
 //!
 //! A session and its list may be on different nodes of a cluster, so no command touches both. A
-//! session is stored before it is listed, so that whoever displaces it finds it, and leaves the list
-//! only once it is gone. If something fails in between, a session may stay that is not listed. Its
-//! sign-in failed, so no browser has its token, and it expires.
+//! session is stored before it is listed, so that a later sign-in that displaces it finds it. It
+//! leaves the list after it was deleted. If something fails in between, a session may stay that is
+//! not listed. Its sign-in failed, so no browser has its token, and it expires.
 //!
 //! A sign-out is as durable as Redis is: a failover that loses it brings the session back.
 

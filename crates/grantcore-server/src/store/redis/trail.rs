@@ -83,7 +83,8 @@ impl RedisLedger {
         search: &Search,
         limit: usize,
     ) -> Result<Vec<(Id, Entry)>> {
-        let (mut from, mut until) = ("-".to_owned(), "+".to_owned());
+        let mut from = "-".to_owned();
+        let mut until = "+".to_owned();
         if let Some((first, end)) = search.span() {
             from = first.unix_seconds().saturating_sub(APART).saturating_mul(1000).to_string();
             until = end.unix_seconds().saturating_add(APART).saturating_mul(1000).to_string();

@@ -88,7 +88,8 @@ pub(super) fn drop_oldest(connection: &Connection, limit: usize) -> Result<usize
 /// Returns a search as SQL and its values. Only names from the source are in the SQL. A search by
 /// error alone has no index, and reads from the latest event back.
 fn conditions(search: &Search) -> (String, Vec<Value>) {
-    let (mut sql, mut values) = (String::new(), Vec::<Value>::new());
+    let mut sql = String::new();
+    let mut values = Vec::<Value>::new();
     let mut add = |condition: &str, value: Value| {
         sql.extend([if values.is_empty() { " WHERE " } else { " AND " }, condition]);
         values.push(value);
@@ -135,7 +136,8 @@ mod tests {
         let path = directory.path().join("grants.sqlite");
         let _store = grantcore_sqlite::SqliteStore::open(&path).unwrap();
         let connection = crate::store::sqlite::connection(&path).unwrap();
-        let (text, base) = (Some("x".to_owned()), Search::default());
+        let text = Some("x".to_owned());
+        let base = Search::default();
         let pieces =
             Search { client: text.clone(), error: text.clone(), around: Some(1), ..base.clone() };
         for (search, index) in [

@@ -20,7 +20,8 @@ struct Laws {
 
 impl Laws {
     fn on(name: fn(&TempDir) -> Database, reopens: bool) -> Self {
-        let (runtime, directory) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
+        let runtime = Runtime::new().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let database = name(&directory);
         let backend = runtime.block_on(Backend::open(&database, 10)).unwrap();
         Self { runtime, backend, reopened: reopens.then_some(database), _directory: directory }

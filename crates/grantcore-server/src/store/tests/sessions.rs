@@ -33,7 +33,11 @@ async fn a_session_is_found_until_it_is_ended() {
         ledger.open_session("two", &alice, Some("one"), 9).await.unwrap();
         assert_eq!(found(ledger, &["one", "two"]).await, ["two"]);
         ledger.open_session("bobs", &row("bob", 1000), Some("two"), 9).await.unwrap();
-        assert_eq!(found(ledger, &["two", "bobs"]).await, ["bobs"], "whoever had it before");
+        assert_eq!(
+            found(ledger, &["two", "bobs"]).await,
+            ["bobs"],
+            "the session of the same browser is replaced, also that of another user"
+        );
         ledger.open_session("other", &alice, Some("unknown"), 9).await.unwrap();
         for _ in 0..2 {
             ledger.close_session("bobs").await.unwrap();
@@ -72,7 +76,8 @@ async fn what_is_over_is_dropped_and_nothing_else() {
     let databases = Databases::start().await;
     for ((name, database), backend) in databases.all.iter().zip(backends(&databases).await) {
         let ledger = backend.ledger();
-        let (soon, later) = (row("alice", 2), row("alice", 1000));
+        let soon = row("alice", 2);
+        let later = row("alice", 1000);
         ledger.open_session("soon", &soon, None, 9).await.unwrap();
         ledger.open_session("later", &later, None, 9).await.unwrap();
         let at = Timestamp::from_unix_seconds(soon.expires);
