@@ -97,6 +97,7 @@ pub struct Event {
 
 /// What the response to a refused request contains: what its receiver can quote to support.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::exhaustive_structs, reason = "tests of an audit log build it")]
 pub struct SentError {
     /// The status of the response.
     pub status: u16,

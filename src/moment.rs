@@ -149,6 +149,7 @@ impl<F: Fn() -> Result<Entropy, EntropyError>> EntropySource for F {
 /// The source of randomness failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the source of randomness failed")]
+#[expect(clippy::exhaustive_structs, reason = "hosts return it from their own source")]
 pub struct EntropyError;
 
 /// The randomness of one request: 128 bytes, divided into the parts that a request can need. No
@@ -269,6 +270,7 @@ impl CorrelationId {
 /// A text that is not a [`CorrelationId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a correlation id is 32 lowercase hexadecimal digits")]
+#[non_exhaustive]
 pub struct CorrelationIdError;
 
 /// Reads what `Display` writes, and nothing else.
@@ -307,6 +309,7 @@ impl fmt::Debug for CorrelationId {
 
 /// The time and the randomness of one attempt of a request.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a host that drives by hand builds it")]
 pub struct Moment {
     /// The time, read anew for each attempt.
     pub now: Timestamp,
@@ -333,6 +336,7 @@ impl Moment {
 /// The operating system's clock.
 #[cfg(feature = "system")]
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
 pub struct SystemClock;
 
 #[cfg(feature = "system")]
@@ -346,6 +350,7 @@ impl Clock for SystemClock {
 /// The operating system's random number generator.
 #[cfg(feature = "system")]
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "the value is its own constructor")]
 pub struct SystemEntropy;
 
 #[cfg(feature = "system")]

@@ -9,6 +9,7 @@ use crate::value::credential::{Credential, Kind};
 use crate::value::text::log_text;
 
 /// The check of an access token: whether it is good for what an operation of a resource needs.
+#[derive(Debug)]
 pub struct AccessCheck<'a> {
     pub(crate) token: Option<Credential>,
     pub(crate) needs: &'a Needs,

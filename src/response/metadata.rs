@@ -49,6 +49,7 @@ struct ResourceMetadata<'a> {
 
 /// A discovery document, at one of the URLs where clients look for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct WellKnown {
     /// The URL.
     pub url: String,

@@ -12,6 +12,7 @@ use socket2::SockRef;
 
 /// What happens to the next request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the crate serves this workspace only")]
 pub enum Fault {
     /// The request is passed on.
     #[default]
