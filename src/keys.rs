@@ -117,8 +117,8 @@ impl Keys<'_> {
         is_unnamed && self.grant.is_none() && self.subject.is_none()
     }
 
-    /// Returns the `client_id` of the client to load: of the client that the request names, or of the
-    /// loaded grant's client if the request names none.
+    /// Returns the `client_id` of the client to load: of the client that the request names, or of
+    /// the loaded grant's client if the request names none.
     pub fn client_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
         match &self.client {
             ClientKey::Unnamed => grant.map(|grant| grant.client_id().as_str()),
@@ -127,8 +127,8 @@ impl Keys<'_> {
         }
     }
 
-    /// Returns the subject of the account to load: the authenticated user, or the loaded grant's user
-    /// if there is none.
+    /// Returns the subject of the account to load: the authenticated user, or the loaded grant's
+    /// user if there is none.
     pub fn subject_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
         self.subject.or_else(|| grant.map(|grant| grant.subject().as_str()))
     }

@@ -47,8 +47,8 @@ struct Table {
 }
 
 impl Table {
-    /// Returns whether there is room for one more name. A full table drops the rows that do not count
-    /// any more, at most once a second, so that a flood of names does not cost more.
+    /// Returns whether there is room for one more name. A full table drops the rows that do not
+    /// count any more, at most once a second, so that a flood of names does not cost more.
     fn has_room(&mut self, now: Timestamp) -> bool {
         if self.rows.len() >= NAMES && self.swept != Some(now) {
             self.rows.retain(|_, window| !window.is_over(now));
@@ -68,8 +68,8 @@ enum Place {
 }
 
 impl Windows {
-    /// Returns where this name is counted now. A name stays in a shared window as long as that window
-    /// counts anything, so that the requests of the name there are not forgotten.
+    /// Returns where this name is counted now. A name stays in a shared window as long as that
+    /// window counts anything, so that the requests of the name there are not forgotten.
     fn place(&self, name: &str, slot: usize, now: Timestamp) -> Option<Place> {
         if self.known.rows.contains_key(name) {
             return Some(Place::Known);
@@ -108,8 +108,8 @@ impl Windows {
         act(self.get(name, place).unwrap_or(&mut RateWindow::default()))
     }
 
-    /// Moves a name to the table of known names. A name with a shared window gets a window of its own
-    /// with one request, the one that proved the name; the other requests there stay.
+    /// Moves a name to the table of known names. A name with a shared window gets a window of its
+    /// own with one request, the one that proved the name; the other requests there stay.
     fn prove(&mut self, name: &str, at: Timestamp) {
         if self.known.rows.contains_key(name) || !self.known.has_room(at) {
             return;
@@ -187,9 +187,9 @@ impl Limiter {
     }
 }
 
-/// Returns the key of a name: the name itself, or its digest if the name is long or not plain. A key
-/// has at most 128 bytes of printable ASCII and line breaks, which any database can keep. Only the
-/// key of a digest begins with a line break, so that no name is the key of another name.
+/// Returns the key of a name: the name itself, or its digest if the name is long or not plain. A
+/// key has at most 128 bytes of printable ASCII and line breaks, which any database can keep. Only
+/// the key of a digest begins with a line break, so that no name is the key of another name.
 pub(crate) fn key(name: Cow<'_, str>) -> Cow<'_, str> {
     let is_plain = name.len() <= 128
         && !name.starts_with('\n')
@@ -197,8 +197,8 @@ pub(crate) fn key(name: Cow<'_, str>) -> Cow<'_, str> {
     if is_plain { name } else { Cow::Owned(digest(&name)) }
 }
 
-/// Returns the part of a name that stands for a client. A `client_id` that no client can have becomes
-/// a digest, so that a line break in it does not end the part.
+/// Returns the part of a name that stands for a client. A `client_id` that no client can have
+/// becomes a digest, so that a line break in it does not end the part.
 pub(crate) fn client_part(client_id: &str) -> Cow<'_, str> {
     match ClientId::can_be(client_id) {
         Some(client_id) => Cow::Borrowed(client_id),

@@ -160,8 +160,8 @@ impl Loaded {
     }
 
     /// Makes the event of a step of the flow that these records belong to. A flow that is over does
-    /// not make its event [attributed](crate::event::EventClass::Attributed): anybody who kept one of its
-    /// tokens can name it any number of times.
+    /// not make its event [attributed](crate::event::EventClass::Attributed): anybody who kept one
+    /// of its tokens can name it any number of times.
     fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
         let grant = self.grant.as_ref().map(|stored| &stored.record);
         Event {

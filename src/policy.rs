@@ -1,9 +1,9 @@
-//! The policy: the issuer, the resources and scopes, and every lifetime, limit and rule, each with a
-//! safe default.
+//! The policy: the issuer, the resources and scopes, and every lifetime, limit and rule, each with
+//! a safe default.
 //!
 //! A policy is checked when it is built. What cannot work, or would be a false promise, is refused
-//! then and not at a request. The discovery documents of a policy are in `response/metadata`, and the
-//! requirements of a resource's operations in `request/access`.
+//! then and not at a request. The discovery documents of a policy are in `response/metadata`, and
+//! the requirements of a resource's operations in `request/access`.
 
 /// Makes a getter for each field, which returns what the field's `with_` method sets.
 macro_rules! getters {
@@ -150,14 +150,14 @@ impl Policy {
         &self.token_endpoint
     }
 
-    /// Returns the URL of the registration endpoint (RFC 7591 §3), or `None` if registration is off.
-    /// Each registration has its own URL below it (RFC 7592 §3).
+    /// Returns the URL of the registration endpoint (RFC 7591 §3), or `None` if registration is
+    /// off. Each registration has its own URL below it (RFC 7592 §3).
     pub fn registration_endpoint(&self) -> Option<&str> {
         self.registration.as_ref().map(|_| self.registration_endpoint.as_str())
     }
 
-    /// Returns the URL of one registration (RFC 7592 §3): that of the registration endpoint, a slash
-    /// and the `client_id`.
+    /// Returns the URL of one registration (RFC 7592 §3): that of the registration endpoint, a
+    /// slash and the `client_id`.
     pub(crate) fn management_url(&self, client: &ClientId) -> String {
         format!("{}/{client}", self.registration_endpoint)
     }
@@ -177,7 +177,8 @@ impl Policy {
         self.revocation.as_ref()
     }
 
-    /// Returns the URL of the introspection endpoint (RFC 7662 §2), or `None` if introspection is off.
+    /// Returns the URL of the introspection endpoint (RFC 7662 §2), or `None` if introspection is
+    /// off.
     pub fn introspection_endpoint(&self) -> Option<&str> {
         self.introspection.as_ref().map(|_| self.introspection_endpoint.as_str())
     }
@@ -223,7 +224,8 @@ impl Policy {
         &self.lifetimes
     }
 
-    /// Returns for how long after a rotation the same old refresh token gets the same successor again.
+    /// Returns for how long after a rotation the same old refresh token gets the same successor
+    /// again.
     pub fn replay_window(&self) -> Duration {
         self.replay_window
     }

@@ -76,10 +76,10 @@ const WINDOW: u64 = 60;
 /// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &request)).status), [401, 401, 429]);
 /// ```
 ///
-/// If only [authenticated](crate::policy::RateRules::authenticated_only) requests count, give a request back
-/// after a 401 as well. A row that was not written for a minute can be dropped. The clocks of the
-/// servers should agree: a clock that is ahead shortens the minute by the difference. Each server
-/// still counts failed authentications and registrations by itself.
+/// If only [authenticated](crate::policy::RateRules::authenticated_only) requests count, give a
+/// request back after a 401 as well. A row that was not written for a minute can be dropped. The
+/// clocks of the servers should agree: a clock that is ahead shortens the minute by the difference.
+/// Each server still counts failed authentications and registrations by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct RateWindow(Vec<(Timestamp, u32)>);
 
@@ -155,8 +155,8 @@ impl RateWindow {
         !self.0.iter().any(|(at, _)| is_recent(*at, now))
     }
 
-    /// Drops the entries that do not count any more. After a clock step back, later entries are moved
-    /// to `now`, so that nobody waits longer than one window.
+    /// Drops the entries that do not count any more. After a clock step back, later entries are
+    /// moved to `now`, so that nobody waits longer than one window.
     pub(crate) fn settle(&mut self, now: Timestamp) {
         self.0.retain(|(at, _)| is_recent(*at, now));
         let later = self.0.partition_point(|(at, _)| *at <= now);

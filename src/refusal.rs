@@ -86,9 +86,9 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// Returns the challenge of a resource for an operation that needs these scope tokens. If it needs
-    /// none, the challenge names those of the resource. Each token is named once. The policy declares
-    /// all of them, so that none can break the header.
+    /// Returns the challenge of a resource for an operation that needs these scope tokens. If it
+    /// needs none, the challenge names those of the resource. Each token is named once. The policy
+    /// declares all of them, so that none can break the header.
     fn of(resource: &Resource, scopes: &[String]) -> Self {
         let named = if scopes.is_empty() { &resource.scopes } else { scopes };
         let mut scope = String::new();
@@ -131,7 +131,8 @@ impl Refusal {
         Self::new(fault, Endpoint::Authorization, Delivery::Redirect(Box::new(to)))
     }
 
-    /// Makes a refusal at a resource, with a challenge for an operation that needs these scope tokens.
+    /// Makes a refusal at a resource, with a challenge for an operation that needs these scope
+    /// tokens.
     pub(crate) fn challenge(reason: Reason, resource: &Resource, scopes: &[String]) -> Self {
         let challenge = Challenge::of(resource, scopes);
         Self::new(reason, Endpoint::Resource, Delivery::Challenge(Box::new(challenge)))

@@ -1,5 +1,5 @@
-//! Requests: bytes become an [`Operation`](crate::operation::Operation). Malformed requests are refused here,
-//! so a parsed value is never malformed. One file per endpoint.
+//! Requests: bytes become an [`Operation`](crate::operation::Operation). Malformed requests are
+//! refused here, so a parsed value is never malformed. One file per endpoint.
 //!
 //! Never here: a record, or a decision that needs one. The methods that decide on a request are in
 //! `decide/`.

@@ -63,8 +63,9 @@ use crate::store::{AccountSource, FromStore, Store};
 /// # Cancellation
 ///
 /// A future that is dropped stops at its current `await`. A write that was under way may be
-/// durable; its event is handed to [`AuditLog::abandoned`] with an unknown [fate](crate::event::Fate). A
-/// host that spawns a task for each request is not cancelled when the client hangs up.
+/// durable; its event is handed to [`AuditLog::abandoned`] with an unknown
+/// [fate](crate::event::Fate). A host that spawns a task for each request is not cancelled when the
+/// client hangs up.
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()> {
     core: Core,
@@ -111,8 +112,8 @@ impl<S, A, L> Server<S, A, L> {
     }
 
     /// Leaves the limit of token requests to the host, for example to share it among several
-    /// servers: see [`RateWindow`](crate::rate::RateWindow). Failed authentications and new records are
-    /// still limited by each server for itself.
+    /// servers: see [`RateWindow`](crate::rate::RateWindow). Failed authentications and new records
+    /// are still limited by each server for itself.
     #[must_use = "the server without the limit is the one returned"]
     pub fn without_rate_limit(mut self) -> Self {
         self.core.throttle = self.core.throttle.without_token_requests();

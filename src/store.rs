@@ -79,8 +79,9 @@ pub trait Store: Send + Sync {
         id: GrantId,
     ) -> impl Future<Output = Result<Option<Stored<Grant>>, Self::Error>> + Send;
 
-    /// Writes the record, with [`Change::version`](crate::store::Change::version), if the stored version
-    /// is [`Change::seen`](crate::store::Change::seen), or if no record exists and `seen` is `None`.
+    /// Writes the record, with [`Change::version`](crate::store::Change::version), if the stored
+    /// version is [`Change::seen`](crate::store::Change::seen), or if no record exists and `seen`
+    /// is `None`.
     ///
     /// An error means that it is not known whether the record was written.
     fn commit(&self, write: &Write) -> impl Future<Output = Result<Commit, Self::Error>> + Send;

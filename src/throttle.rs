@@ -2,8 +2,8 @@
 //! a minute.
 //!
 //! The windows live in this process. A host that shares the limit of token requests among several
-//! servers keeps a [`RateWindow`](crate::rate::RateWindow) in its database instead; the other limits are
-//! counted by each server for itself.
+//! servers keeps a [`RateWindow`](crate::rate::RateWindow) in its database instead; the other
+//! limits are counted by each server for itself.
 
 mod authentication;
 mod records;

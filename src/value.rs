@@ -1,5 +1,5 @@
-//! The values of the protocol, one per file. Each is checked when it is made and cannot be malformed
-//! afterwards.
+//! The values of the protocol, one per file. Each is checked when it is made and cannot be
+//! malformed afterwards.
 //!
 //! Never here: a decision, a record, a response.
 

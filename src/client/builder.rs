@@ -112,8 +112,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Replaces the redirect URIs by those that the client names. Trust in a client is trust in where
-    /// its responses go, so that it ends when the URIs change.
+    /// Replaces the redirect URIs by those that the client names. Trust in a client is trust in
+    /// where its responses go, so that it ends when the URIs change.
     pub(crate) fn redirecting_to(mut self, uris: Vec<String>) -> Self {
         let before = std::mem::take(&mut self.redirect_uris);
         let mut next = uris.into_iter().fold(self, Self::redirect_uri);
@@ -121,8 +121,8 @@ impl ClientBuilder {
         next
     }
 
-    /// Replaces how the client authenticates, for example by a new secret. A client that the operator
-    /// did not register cannot choose another method afterwards.
+    /// Replaces how the client authenticates, for example by a new secret. A client that the
+    /// operator did not register cannot choose another method afterwards.
     pub fn authentication(mut self, authentication: Authentication) -> Self {
         self.stated.auth_method = Some(authentication.method());
         self.authenticating(authentication)
@@ -163,9 +163,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the widest scope that the client may ask for. Default: every scope of the policy, so that
-    /// a client that leaks can do whatever its users agree to. For a client that the operator did not
-    /// register, this limits whatever scope it registers for.
+    /// Sets the widest scope that the client may ask for. Default: every scope of the policy, so
+    /// that a client that leaks can do whatever its users agree to. For a client that the operator
+    /// did not register, this limits whatever scope it registers for.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.stated.scope = Some(scope);
         self
@@ -177,8 +177,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Lifts the [restrictions](Client::restrictions) that the operator set before, so that the client
-    /// may use all that it registered for.
+    /// Lifts the [restrictions](Client::restrictions) that the operator set before, so that the
+    /// client may use all that it registered for.
     pub fn without_restrictions(mut self) -> Self {
         self.lifts = true;
         self
@@ -212,15 +212,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how the server came to know the client. Default: [`Registration::Operator`], which never
-    /// expires. A change drops what only the former registration has, such as the registration access
-    /// token.
+    /// Sets how the server came to know the client. Default: [`Registration::Operator`], which
+    /// never expires. A change drops what only the former registration has, such as the
+    /// registration access token.
     pub fn registration(mut self, registration: Registration) -> Self {
         if registration == Registration::Operator {
             self.expires = Timestamp::NEVER;
         } else if matches!(self.origin, Origin::Operator) {
-            // The client may register anew from now on. What the operator registered it for stays the
-            // most that it can get.
+            // The client may register anew from now on. What the operator registered it for stays
+            // the most that it can get.
             self.stated.scope = self.stated.scope.take().or_else(|| self.scope.take());
             let all = GrantTypes { authorization_code: true, refresh_token: true };
             if self.grant_types != all {
@@ -241,16 +241,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the account that is responsible for the client. While that account is suspended, the client
-    /// is refused. Default: none, so that no suspension ends the client's access.
+    /// Sets the account that is responsible for the client. While that account is suspended, the
+    /// client is refused. Default: none, so that no suspension ends the client's access.
     pub fn owner(mut self, owner: Subject) -> Self {
         self.owner = Some(owner);
         self
     }
 
-    /// Sets a registration by the client itself, which expires at `until` unless it is used. The epoch
-    /// is drawn at random: a record that was dropped and comes back has another one, so that grants
-    /// of the dropped record stay dead.
+    /// Sets a registration by the client itself, which expires at `until` unless it is used. The
+    /// epoch is drawn at random: a record that was dropped and comes back has another one, so that
+    /// grants of the dropped record stay dead.
     pub(crate) fn registered(
         mut self,
         registration_access_token_digest: Option<Digest>,
@@ -277,8 +277,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether errors are sent to the client by redirect without an action of the user (OAuth 2.1
-    /// §7.13). Default: only if the operator registered the client.
+    /// Sets whether errors are sent to the client by redirect without an action of the user (OAuth
+    /// 2.1 §7.13). Default: only if the operator registered the client.
     ///
     /// Any link can send a signed-in user to a trusted client by way of this server.
     pub fn trusted(mut self, trusted: bool) -> Self {

@@ -83,8 +83,8 @@ impl<'a> Context<'a> {
     /// Returns the write that renews the client, if its record could expire before a grant that may
     /// be used until `last_use` (CLIENT-23). It must be durable before the grant is written.
     ///
-    /// Rarely needed: a renewal lasts a whole [unused lifetime](crate::policy::Lifetimes::unused_client)
-    /// beyond that use.
+    /// Rarely needed: a renewal lasts a whole [unused
+    /// lifetime](crate::policy::Lifetimes::unused_client) beyond that use.
     pub(super) fn client_renewal(&self, last_use: Timestamp) -> Option<Write> {
         let stored = self.loaded.client.as_ref()?;
         let beyond = self.policy.lifetimes().unused_client;

@@ -35,35 +35,35 @@ impl Default for CheckRules {
 }
 
 impl CheckRules {
-    /// Sets when a token is accepted for the resource that is called (RFC 8707 §2; OAuth 2.1 §7.1.4).
-    /// Default: [`Audience::Canonical`].
+    /// Sets when a token is accepted for the resource that is called (RFC 8707 §2; OAuth 2.1
+    /// §7.1.4). Default: [`Audience::Canonical`].
     ///
     /// [`Audience::PathPrefix`] lets a token for one part of a server reach everything below it.
     pub fn with_audience(self, audience: Audience) -> Self {
         Self { audience, ..self }
     }
 
-    /// Sets whether [`Server::check_request`](crate::Server::check_request) accepts a token in a form
-    /// body as `access_token` (OAuth 2.1 §5.1.2). Default: `false`.
+    /// Sets whether [`Server::check_request`](crate::Server::check_request) accepts a token in a
+    /// form body as `access_token` (OAuth 2.1 §5.1.2). Default: `false`.
     ///
     /// Bodies end up in logs more easily than the `Authorization` header.
     pub fn with_bearer_in_body(self, allow: bool) -> Self {
         Self { bearer_in_body: allow, ..self }
     }
 
-    /// Sets whether a call without a token is answered with the body of `invalid_token`, for clients
-    /// that read nothing else. Default: `false`.
+    /// Sets whether a call without a token is answered with the body of `invalid_token`, for
+    /// clients that read nothing else. Default: `false`.
     ///
     /// RFC 6750 §3.1 says that such a response should have no error.
     pub fn with_body_error_without_token(self, send: bool) -> Self {
         Self { body_error_without_token: send, ..self }
     }
 
-    /// Sets whether the challenge of an `invalid_token` has `error`, `error_description` and `scope`
-    /// (RFC 6750 §3). Default: `true`.
+    /// Sets whether the challenge of an `invalid_token` has `error`, `error_description` and
+    /// `scope` (RFC 6750 §3). Default: `true`.
     ///
-    /// Without them the challenge has `resource_metadata` alone, and the client reads the error in the
-    /// body.
+    /// Without them the challenge has `resource_metadata` alone, and the client reads the error in
+    /// the body.
     pub fn with_error_in_header(self, send: bool) -> Self {
         Self { error_in_header: send, ..self }
     }
@@ -71,8 +71,8 @@ impl CheckRules {
     /// Sets whether a call for a suspended account is answered with 403 `access_denied` and no
     /// challenge. Default: `false`, which is 401 `invalid_token` (OAuth 2.1 §5.3.2).
     ///
-    /// After a 401 the client asks for a new token, and the authorization endpoint refuses it. After a
-    /// 403 it learns that the account is suspended at once.
+    /// After a 401 the client asks for a new token, and the authorization endpoint refuses it.
+    /// After a 403 it learns that the account is suspended at once.
     pub fn with_suspended_is_forbidden(self, forbid: bool) -> Self {
         Self { suspended_is_forbidden: forbid, ..self }
     }
@@ -95,8 +95,8 @@ pub enum Audience {
     /// If they are equal but for the letter case of scheme and host. An empty path is `/`.
     #[default]
     Canonical,
-    /// As [`Canonical`](Self::Canonical), and a token for a path is accepted for the paths below it:
-    /// one for `/mcp` at `/mcp/tools`, never at `/mcp-other`. A user who grants one part of a server
-    /// then grants everything that is ever put below it.
+    /// As [`Canonical`](Self::Canonical), and a token for a path is accepted for the paths below
+    /// it: one for `/mcp` at `/mcp/tools`, never at `/mcp-other`. A user who grants one part of a
+    /// server then grants everything that is ever put below it.
     PathPrefix,
 }

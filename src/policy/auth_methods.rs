@@ -34,8 +34,8 @@ impl AuthMethods {
         Self { public_clients: offer, ..self }
     }
 
-    /// Sets whether `client_secret_basic` is offered, a secret in the `Authorization` header. Default:
-    /// `true`.
+    /// Sets whether `client_secret_basic` is offered, a secret in the `Authorization` header.
+    /// Default: `true`.
     pub fn with_client_secret_basic(self, offer: bool) -> Self {
         Self { client_secret_basic: offer, ..self }
     }

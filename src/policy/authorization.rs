@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorDelivery {
-    /// By redirect if the user is signed in and the client is trusted, else by a page with a link to
-    /// the client.
+    /// By redirect if the user is signed in and the client is trusted, else by a page with a link
+    /// to the client.
     #[default]
     Auto,
     /// By redirect whenever the user is signed in. Anybody who registers a client can then redirect
@@ -22,7 +22,7 @@ pub enum TokenRedirectUri {
     /// If the authorization request had one (RFC 6749 §4.1.3).
     #[default]
     RequiredIfSent,
-    /// Never. One that is sent must be the same (OAuth 2.1 §4.1.3). Clients that send none are served;
-    /// PKCE still binds the code to the client that asked for it.
+    /// Never. One that is sent must be the same (OAuth 2.1 §4.1.3). Clients that send none are
+    /// served; PKCE still binds the code to the client that asked for it.
     MatchIfPresent,
 }

@@ -21,8 +21,8 @@ use crate::value::scope::Scope;
 
 /// Builds a [`Policy`].
 ///
-/// [`Policy::builder`] returns one, and [`build`](Self::build) checks it. Everything has a safe default
-/// but the resources and scopes.
+/// [`Policy::builder`] returns one, and [`build`](Self::build) checks it. Everything has a safe
+/// default but the resources and scopes.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct PolicyBuilder {
@@ -91,18 +91,18 @@ impl PolicyBuilder {
         }
     }
 
-    /// Declares a scope token (OAuth 2.1 §1.4.1), and what it lets a client do in the words that the
-    /// consent page shows. Default: the policy has no scopes.
+    /// Declares a scope token (OAuth 2.1 §1.4.1), and what it lets a client do in the words that
+    /// the consent page shows. Default: the policy has no scopes.
     pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
         self.policy.scopes.push(ScopeInfo { name: name.into(), description: description.into() });
         self
     }
 
-    /// Declares that one scope token includes another, for example `admin` includes `read`. Inclusion
-    /// is transitive. Default: none includes another.
+    /// Declares that one scope token includes another, for example `admin` includes `read`.
+    /// Inclusion is transitive. Default: none includes another.
     ///
-    /// It counts where a resource is called, so that a user agrees once to the token that includes the
-    /// rest (MCP, Step-Up Authorization Flow).
+    /// It counts where a resource is called, so that a user agrees once to the token that includes
+    /// the rest (MCP, Step-Up Authorization Flow).
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
         self
@@ -120,15 +120,16 @@ impl PolicyBuilder {
     /// Sets whether unknown scope tokens are left out of a request instead of refused. Default:
     /// `false`.
     ///
-    /// The token response names the scope that is left. A client that does not read it believes that
-    /// it has more.
+    /// The token response names the scope that is left. A client that does not read it believes
+    /// that it has more.
     pub fn drop_unknown_scopes(mut self, drop: bool) -> Self {
         self.policy.drop_unknown_scopes = drop;
         self
     }
 
-    /// Adds a protected resource: its identifier (RFC 8707 §2; RFC 9728 §1.2), an `https` URL without
-    /// fragment, and the scope tokens that it advertises, separated by spaces. One to 64 resources.
+    /// Adds a protected resource: its identifier (RFC 8707 §2; RFC 9728 §1.2), an `https` URL
+    /// without fragment, and the scope tokens that it advertises, separated by spaces. One to 64
+    /// resources.
     pub fn resource(mut self, identifier: impl Into<String>, scopes: &str) -> Self {
         let identifier = identifier.into();
         let metadata_url = resource::well_known(&identifier, "oauth-protected-resource");
@@ -137,8 +138,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the resource of an authorization request that names none. Default: the only resource; with
-    /// several, such a request is refused.
+    /// Sets the resource of an authorization request that names none. Default: the only resource;
+    /// with several, such a request is refused.
     ///
     /// With a default among several, a client can hold a token for another resource than it means
     /// (RFC 8707 §2).
@@ -147,8 +148,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets whether requests that name no resource are refused even if there is a default or only one
-    /// (RFC 8707 §2). Default: `false`.
+    /// Sets whether requests that name no resource are refused even if there is a default or only
+    /// one (RFC 8707 §2). Default: `false`.
     pub fn require_resource(mut self, require: bool) -> Self {
         self.policy.require_resource = require;
         self
@@ -195,23 +196,23 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets whether a client's secret is accepted in the header and in the body, wherever the client
-    /// registered to send it. Default: `false` (RFC 7591 §2).
+    /// Sets whether a client's secret is accepted in the header and in the body, wherever the
+    /// client registered to send it. Default: `false` (RFC 7591 §2).
     ///
-    /// With `true`, a client that registered for the header can send its secret in bodies, which end
-    /// up in logs more easily.
+    /// With `true`, a client that registered for the header can send its secret in bodies, which
+    /// end up in logs more easily.
     pub fn lenient_on_method(mut self, lenient: bool) -> Self {
         self.policy.lenient_on_method = lenient;
         self
     }
 
-    /// Verifies client secrets that people chose: `verify` receives the secret and the stored hash, and
-    /// returns whether they match, for example by Argon2. Default: a
+    /// Verifies client secrets that people chose: `verify` receives the secret and the stored hash,
+    /// and returns whether they match, for example by Argon2. Default: a
     /// [`StoredSecret::SlowHash`](crate::client::StoredSecret::SlowHash) never matches.
     ///
-    /// `dummy` is a hash of the same cost that no client has. It is verified, and the result ignored,
-    /// where a client is unknown or has no slow hash, so that the time of the response does not
-    /// disclose which clients exist. The work is done on the thread that calls the server.
+    /// `dummy` is a hash of the same cost that no client has. It is verified, and the result
+    /// ignored, where a client is unknown or has no slow hash, so that the time of the response
+    /// does not disclose which clients exist. The work is done on the thread that calls the server.
     ///
     /// ```
     /// # fn keyed_hash(_: &[u8], _: &[u8]) -> String { String::new() }
@@ -230,8 +231,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the widest scope that a client can ask for that the operator did not register, as tokens
-    /// separated by spaces. Default: every scope of the policy.
+    /// Sets the widest scope that a client can ask for that the operator did not register, as
+    /// tokens separated by spaces. Default: every scope of the policy.
     pub fn unverified_scope(mut self, tokens: impl Into<String>) -> Self {
         self.unverified_scope = Some(tokens.into());
         self
@@ -246,7 +247,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets the rules for redirect URIs: which can be registered, and for which the port may differ.
+    /// Sets the rules for redirect URIs: which can be registered, and for which the port may
+    /// differ.
     pub fn redirect_rules(mut self, rules: RedirectRules) -> Self {
         self.policy.redirect_rules = rules;
         self
@@ -266,15 +268,15 @@ impl PolicyBuilder {
     /// grant (OAuth 2.1 §4.3.1).
     ///
     /// It spares users a new login where responses get lost, or where several processes share one
-    /// token. To be of use it must exceed the time-outs of the client and the store; 30 s is usual. A
-    /// thief who refreshes within this time of the victim, each time, is not noticed.
+    /// token. To be of use it must exceed the time-outs of the client and the store; 30 s is usual.
+    /// A thief who refreshes within this time of the victim, each time, is not noticed.
     pub fn replay_window(mut self, window: Duration) -> Self {
         self.policy.replay_window = window;
         self
     }
 
-    /// Sets whether a refresh ends the earlier access tokens of the grant. Default: `false`, they live
-    /// until they expire.
+    /// Sets whether a refresh ends the earlier access tokens of the grant. Default: `false`, they
+    /// live until they expire.
     ///
     /// With `true`, calls that are in flight with an earlier token are refused.
     pub fn revoke_previous_access(mut self, revoke: bool) -> Self {
@@ -308,8 +310,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets whether a code challenge is refused that the same client has sent before (RFC 9700 §2.1.1),
-    /// as far back as records are kept. The user can still reload the page. Default: `false`.
+    /// Sets whether a code challenge is refused that the same client has sent before (RFC 9700
+    /// §2.1.1), as far back as records are kept. The user can still reload the page. Default:
+    /// `false`.
     ///
     /// With `true`, an attacker who sees a challenge and is faster can spoil that one request.
     pub fn refuse_reused_challenges(mut self, refuse: bool) -> Self {
@@ -317,7 +320,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets how errors of the authorization endpoint reach clients. Default: [`ErrorDelivery::Auto`].
+    /// Sets how errors of the authorization endpoint reach clients. Default:
+    /// [`ErrorDelivery::Auto`].
     pub fn error_delivery(mut self, delivery: ErrorDelivery) -> Self {
         self.policy.error_delivery = delivery;
         self
@@ -334,8 +338,8 @@ impl PolicyBuilder {
     /// Sets the URL of the page that explains each reason, such as a rendering of
     /// [`troubleshooting`](crate::reason::troubleshooting()). Default: none.
     ///
-    /// Each error then has an `error_uri` (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3): this URL, with the
-    /// name of the reason as its fragment. [Terse errors](Self::terse_errors) have none.
+    /// Each error then has an `error_uri` (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3): this URL, with
+    /// the name of the reason as its fragment. [Terse errors](Self::terse_errors) have none.
     pub fn troubleshooting_url(mut self, url: impl Into<String>) -> Self {
         self.policy.troubleshooting_url = Some(url.into());
         self
@@ -350,7 +354,8 @@ fn parse_scope(setting: &'static str, scope: Option<String>) -> Result<Option<Sc
     }
 }
 
-/// Returns every pair of a scope token and one that it includes, directly or through others, sorted.
+/// Returns every pair of a scope token and one that it includes, directly or through others,
+/// sorted.
 fn transitive_closure(direct: &[(String, String)]) -> Vec<(String, String)> {
     let mut found: BTreeSet<_> = direct.iter().cloned().collect();
     let mut open = direct.to_vec();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// The rules of Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document).
 ///
-/// The `client_id` of such a client is the URL of its document. The core says what to fetch and judges
-/// the response; the host fetches.
+/// The `client_id` of such a client is the URL of its document. The core says what to fetch and
+/// judges the response; the host fetches.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,17 +32,17 @@ impl Default for DocumentRules {
 }
 
 impl DocumentRules {
-    /// Sets how long a document is used at least, whatever its HTTP headers say. It is used this long
-    /// if they say nothing. Whole seconds, at least one. Default: 60 s.
+    /// Sets how long a document is used at least, whatever its HTTP headers say. It is used this
+    /// long if they say nothing. Whole seconds, at least one. Default: 60 s.
     ///
-    /// A shorter time lets authorization requests cause more fetches; a longer one delays changes that
-    /// the client makes to its document.
+    /// A shorter time lets authorization requests cause more fetches; a longer one delays changes
+    /// that the client makes to its document.
     pub fn with_fresh_at_least(self, time: Duration) -> Self {
         Self { fresh_at_least: time, ..self }
     }
 
-    /// Sets how long a document is used at most, whatever its HTTP headers say. Whole seconds, and not
-    /// shorter than [`with_fresh_at_least`](Self::with_fresh_at_least). Default: 24 h.
+    /// Sets how long a document is used at most, whatever its HTTP headers say. Whole seconds, and
+    /// not shorter than [`with_fresh_at_least`](Self::with_fresh_at_least). Default: 24 h.
     ///
     /// A longer time delays changes, such as a redirect URI that the client has withdrawn.
     pub fn with_fresh_at_most(self, time: Duration) -> Self {

@@ -7,8 +7,8 @@ use crate::value::text::log_text;
 
 /// Why a policy cannot be built.
 ///
-/// The message names the value, the rule that it breaks and what to do. Values are cleaned for a log
-/// line and cut at 256 bytes.
+/// The message names the value, the rule that it breaks and what to do. Values are cleaned for a
+/// log line and cut at 256 bytes.
 ///
 /// ```
 /// let error = grantcore::Policy::builder("https://Auth.example/")
@@ -213,7 +213,8 @@ pub enum PolicyError {
         /// What a request asks for that names no scope.
         default_scope: String,
     },
-    /// A client that the operator did not register, and that names no grant types, could use no flow.
+    /// A client that the operator did not register, and that names no grant types, could use no
+    /// flow.
     #[error(
         "default_grant_types is refused: it lacks authorization_code, so that a client of {feature} \
          that names no grant types could use no flow. Add authorization_code."
@@ -306,7 +307,8 @@ pub enum PolicyError {
         /// The lifetime of an access token.
         access: Duration,
     },
-    /// The replay window is longer than an access token lives, or not shorter than the idle lifetime.
+    /// The replay window is longer than an access token lives, or not shorter than the idle
+    /// lifetime.
     #[error(
         "replay_window {window:?} is refused: it is at most the lifetime of an access token, \
          {access:?} here, and shorter than refresh_idle, {refresh_idle:?} here. Set a shorter one; \

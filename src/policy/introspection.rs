@@ -17,8 +17,8 @@ pub struct IntrospectionRules {
 }
 
 impl IntrospectionRules {
-    /// Lets this client ask about tokens for this resource of the policy. Default: no client can, and
-    /// a policy without any is refused. A client can have several resources.
+    /// Lets this client ask about tokens for this resource of the policy. Default: no client can,
+    /// and a policy without any is refused. A client can have several resources.
     ///
     /// The client learns the subject, the client and the scope of each token that it presents
     /// (RFC 7662 §5).

@@ -57,17 +57,17 @@ impl Limits {
 
     /// Sets the maximum size of one parameter's decoded value, in bytes. Default: 4 KiB.
     ///
-    /// Values such as `state` are kept in the record of the grant, so that a higher cap makes records
-    /// larger.
+    /// Values such as `state` are kept in the record of the grant, so that a higher cap makes
+    /// records larger.
     pub fn with_value_bytes(self, limit: usize) -> Self {
         Self { value_bytes: limit, ..self }
     }
 
-    /// Sets how many access tokens of one grant can be valid at once. One token more ends the one that
-    /// expires first. Default: 32.
+    /// Sets how many access tokens of one grant can be valid at once. One token more ends the one
+    /// that expires first. Default: 32.
     ///
-    /// It bounds the record of a client that refreshes far more often than it needs to. A higher cap
-    /// makes such records larger.
+    /// It bounds the record of a client that refreshes far more often than it needs to. A higher
+    /// cap makes such records larger.
     pub fn with_live_access_tokens(self, limit: usize) -> Self {
         Self { live_access_tokens: limit, ..self }
     }
@@ -90,15 +90,15 @@ impl Limits {
 
     /// Sets the maximum size of a registration's body, in bytes. Default: 16 KiB.
     ///
-    /// With [`with_all_registrations_per_minute`](Self::with_all_registrations_per_minute) it bounds
-    /// the storage that strangers can take.
+    /// With [`with_all_registrations_per_minute`](Self::with_all_registrations_per_minute) it
+    /// bounds the storage that strangers can take.
     pub fn with_registration_bytes(self, limit: usize) -> Self {
         Self { registration_bytes: limit, ..self }
     }
 
     /// Sets how many registrations and their updates are served in any 60 s for one
-    /// [source](crate::RequestParts::source). Default: 300, because many users share an address, and
-    /// some clients register at each connection.
+    /// [source](crate::RequestParts::source). Default: 300, because many users share an address,
+    /// and some clients register at each connection.
     ///
     /// A higher cap lets one source use up more of
     /// [all registrations](Self::with_all_registrations_per_minute).
@@ -106,27 +106,27 @@ impl Limits {
         Self { registrations_per_minute: limit, ..self }
     }
 
-    /// Sets how many registrations and their updates are served in any 60 s for all sources together.
-    /// Default: 600.
+    /// Sets how many registrations and their updates are served in any 60 s for all sources
+    /// together. Default: 600.
     ///
     /// With [`with_registration_bytes`](Self::with_registration_bytes) it bounds what strangers can
     /// have stored: by default at most 864,000 registrations or about 14 GiB a day. Each can be
-    /// dropped after [`Lifetimes::with_unused_client`](super::Lifetimes::with_unused_client) unless a
-    /// user authorizes it. Strangers at several addresses can use the limit up, and other
+    /// dropped after [`Lifetimes::with_unused_client`](super::Lifetimes::with_unused_client) unless
+    /// a user authorizes it. Strangers at several addresses can use the limit up, and other
     /// registrations then wait.
     pub fn with_all_registrations_per_minute(self, limit: u32) -> Self {
         Self { all_registrations_per_minute: limit, ..self }
     }
 
-    /// Sets how many new clients that are known by a metadata document are recorded in any 60 s, from
-    /// all sources together. Default: 600.
+    /// Sets how many new clients that are known by a metadata document are recorded in any 60 s,
+    /// from all sources together. Default: 600.
     ///
-    /// It bounds what strangers can have stored: by default at most 864,000 records or about 4 GiB a
-    /// day. Each can be dropped after
+    /// It bounds what strangers can have stored: by default at most 864,000 records or about 4 GiB
+    /// a day. Each can be dropped after
     /// [`Lifetimes::with_unused_client`](super::Lifetimes::with_unused_client) unless a user
-    /// authorizes it. A client that is on record is not counted: it is written again at most once in
-    /// [`DocumentRules::with_fresh_at_least`](super::DocumentRules::with_fresh_at_least). Strangers at
-    /// several addresses can use the limit up, and new clients then wait.
+    /// authorizes it. A client that is on record is not counted: it is written again at most once
+    /// in [`DocumentRules::with_fresh_at_least`](super::DocumentRules::with_fresh_at_least).
+    /// Strangers at several addresses can use the limit up, and new clients then wait.
     pub fn with_all_documents_per_minute(self, limit: u32) -> Self {
         Self { all_documents_per_minute: limit, ..self }
     }
@@ -134,8 +134,8 @@ impl Limits {
     /// Sets how many consent pages are made for one user in any 60 s. Default: 60.
     ///
     /// Any site can make a signed-in browser open them. Each is a record of some kilobytes that is
-    /// kept for an hour beyond [`Lifetimes::with_consent`](super::Lifetimes::with_consent): by default
-    /// at most 4,200 records of one user at any time.
+    /// kept for an hour beyond [`Lifetimes::with_consent`](super::Lifetimes::with_consent): by
+    /// default at most 4,200 records of one user at any time.
     pub fn with_consent_pages_per_minute(self, limit: u32) -> Self {
         Self { consent_pages_per_minute: limit, ..self }
     }

@@ -25,15 +25,15 @@ use crate::value::credential::GrantId;
 /// # Invented names
 ///
 /// Each limit keeps the windows of 4,096 names that are known to exist, and of as many others. A
-/// window that still counts a request is never dropped. A name enters the first table when a request
-/// has shown that there is such a client; where the sender chooses a part of the name, when a request
-/// has been answered with tokens. While the second table is full, further names share 4,096 windows
-/// by a keyed hash, until a request has shown the same.
+/// window that still counts a request is never dropped. A name enters the first table when a
+/// request has shown that there is such a client; where the sender chooses a part of the name, when
+/// a request has been answered with tokens. While the second table is full, further names share
+/// 4,096 windows by a keyed hash, until a request has shown the same.
 ///
 /// So whether one name is served depends on its own requests alone, unless the name is new and both
 /// tables are full of names of the same minute. Even then, practically none is refused for the
-/// requests of others while such names send fewer than half of 4,096 times the limit in a minute: by
-/// default, 2,000 requests in a second. A limiter takes twelve megabytes at most.
+/// requests of others while such names send fewer than half of 4,096 times the limit in a minute:
+/// by default, 2,000 requests in a second. A limiter takes twelve megabytes at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "rules do nothing until a policy is built with them"]
 pub struct RateRules {
@@ -57,8 +57,8 @@ impl Default for RateRules {
 }
 
 impl RateRules {
-    /// Sets which requests share a limit. Default: [`RateKey::ClientAndSource`]. Each key says what it
-    /// costs.
+    /// Sets which requests share a limit. Default: [`RateKey::ClientAndSource`]. Each key says what
+    /// it costs.
     pub fn with_key(self, key: RateKey) -> Self {
         Self { key, ..self }
     }
@@ -67,10 +67,10 @@ impl RateRules {
     /// strangers cannot use up the limit of a client with a secret. Default: `false`, every request
     /// counts.
     ///
-    /// With `true`, requests of strangers reach the store and the hash, as many as the
-    /// [limit of failures](super::Limits::with_failed_authentications_per_minute) lets through. That
-    /// limit then locks the client out for the rest of the minute, unless failures count
-    /// [by source](Self::with_failures_by_source). A failure that has no limit of its own, such as a
+    /// With `true`, requests of strangers reach the store and the hash, as many as the [limit of
+    /// failures](super::Limits::with_failed_authentications_per_minute) lets through. That limit
+    /// then locks the client out for the rest of the minute, unless failures count [by
+    /// source](Self::with_failures_by_source). A failure that has no limit of its own, such as a
     /// secret for a client that has none, counts in either case.
     pub fn with_authenticated_only(self, authenticated_only: bool) -> Self {
         Self { authenticated_only, ..self }
@@ -85,8 +85,8 @@ impl RateRules {
         Self { failures_by_source: by_source, ..self }
     }
 
-    /// Gives one client a limit of its own, in requests per minute. It holds for each of the client's
-    /// buckets, whatever the key makes a bucket. Default: every client has
+    /// Gives one client a limit of its own, in requests per minute. It holds for each of the
+    /// client's buckets, whatever the key makes a bucket. Default: every client has
     /// [`Limits::with_token_requests_per_minute`](super::Limits::with_token_requests_per_minute).
     pub fn with_client_limit(mut self, client_id: impl Into<String>, per_minute: u32) -> Self {
         self.clients.insert(client_id.into(), per_minute);
@@ -122,26 +122,26 @@ impl RateRules {
 /// Which token requests share a limit.
 ///
 /// Every key is made of what the request claims, before anything is proved. It keeps honest clients
-/// and retry storms within bounds. What strangers can send in all is for the host to bound, in front
-/// of the server.
+/// and retry storms within bounds. What strangers can send in all is for the host to bound, in
+/// front of the server.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum RateKey {
-    /// The `client_id`. All users of a product whose instances share one id then share one limit, and
-    /// anybody can use it up: the id of a public client is no secret, and one minute's requests in its
-    /// name lock it out everywhere.
+    /// The `client_id`. All users of a product whose instances share one id then share one limit,
+    /// and anybody can use it up: the id of a public client is no secret, and one minute's requests
+    /// in its name lock it out everywhere.
     Client,
     /// The `client_id` and the grant that the code or refresh token names: one limit for each
-    /// connection of a user. Use it with
-    /// [client documents](super::PolicyBuilder::client_documents), where all users of a product share
-    /// one id. A sender who invents grants is not limited by it.
+    /// connection of a user. Use it with [client
+    /// documents](super::PolicyBuilder::client_documents), where all users of a product share one
+    /// id. A sender who invents grants is not limited by it.
     ClientAndGrant,
     /// The `client_id` and the source of the request
-    /// ([`RequestParts::source`](crate::RequestParts::source)), so that nobody can use up a client's
-    /// limit from another source. If the host gives no source, the key is the `client_id` alone, with
-    /// what [`Client`](Self::Client) costs. Users behind one address share a limit, and so do all
-    /// users of a product that calls from its own servers. A sender with many addresses has the limit
-    /// of each.
+    /// ([`RequestParts::source`](crate::RequestParts::source)), so that nobody can use up a
+    /// client's limit from another source. If the host gives no source, the key is the `client_id`
+    /// alone, with what [`Client`](Self::Client) costs. Users behind one address share a limit, and
+    /// so do all users of a product that calls from its own servers. A sender with many addresses
+    /// has the limit of each.
     #[default]
     ClientAndSource,
     /// A text of the host's own, such as the name of a tenant. Requests with the same text share a
@@ -204,9 +204,9 @@ pub struct RateHit<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateBucket<'a> {
-    /// The bucket's name: at most 128 bytes of ASCII, whatever a stranger sent, so that any database
-    /// can have it as a key. A longer text, or one that is not ASCII, is replaced by a digest, which
-    /// is never the name of another bucket.
+    /// The bucket's name: at most 128 bytes of ASCII, whatever a stranger sent, so that any
+    /// database can have it as a key. A longer text, or one that is not ASCII, is replaced by a
+    /// digest, which is never the name of another bucket.
     pub key: Cow<'a, str>,
     /// How many requests the bucket holds in any 60 s.
     pub limit: u32,
@@ -243,8 +243,8 @@ fn of_source<'a>(client: &'a str, source: &str) -> Cow<'a, str> {
     if source.is_empty() { client_part(client) } else { joined(client, source) }
 }
 
-/// Returns the name of a client and one part more. The client's part ends at the first line break: a
-/// `client_id` has none, and what stands for any other text has one at its beginning only.
+/// Returns the name of a client and one part more. The client's part ends at the first line break:
+/// a `client_id` has none, and what stands for any other text has one at its beginning only.
 fn joined<'a>(client: &str, part: &str) -> Cow<'a, str> {
     format!("{}\n{part}", client_part(client)).into()
 }

@@ -5,10 +5,10 @@ use crate::value::secret::Digest;
 /// The rules of dynamic client registration (RFC 7591) and its management (RFC 7592).
 ///
 /// By default anybody can register, as clients that do not know a server need it. A client that
-/// registers gets a `client_id` and nothing else: the user is still asked, and the consent page says
-/// that the client is unverified. Each open registration costs a record, which can be dropped after
-/// [`Lifetimes::with_unused_client`](super::Lifetimes::with_unused_client) unless a user authorizes
-/// the client.
+/// registers gets a `client_id` and nothing else: the user is still asked, and the consent page
+/// says that the client is unverified. Each open registration costs a record, which can be dropped
+/// after [`Lifetimes::with_unused_client`](super::Lifetimes::with_unused_client) unless a user
+/// authorizes the client.
 ///
 /// ```
 /// use grantcore::value::Digest;
@@ -36,25 +36,25 @@ impl RegistrationRules {
     /// Requires an initial access token at each registration (RFC 7591 §3), one of those with these
     /// digests: [`Digest::of`] the token's text. Default: none is required.
     ///
-    /// Wrong tokens are not counted, so each needs at least 128 random bits. The policy is refused if
-    /// there are no digests.
+    /// Wrong tokens are not counted, so each needs at least 128 random bits. The policy is refused
+    /// if there are no digests.
     pub fn with_initial_access_tokens(self, tokens: impl IntoIterator<Item = Digest>) -> Self {
         Self { initial_access_tokens: Some(tokens.into_iter().collect()), ..self }
     }
 
-    /// Sets whether a client can read, change and delete its registration with a token that is issued
-    /// with it (RFC 7592). Default: `true`.
+    /// Sets whether a client can read, change and delete its registration with a token that is
+    /// issued with it (RFC 7592). Default: `true`.
     ///
     /// Without it, a client that changes must register anew, and its users must agree again.
     pub fn with_management(self, allow: bool) -> Self {
         Self { management: allow, ..self }
     }
 
-    /// Sets whether a client that registers as a `web` application is refused loopback redirect URIs.
-    /// Default: `false`.
+    /// Sets whether a client that registers as a `web` application is refused loopback redirect
+    /// URIs. Default: `false`.
     ///
-    /// Many clients that run on the user's own device register as `web`. With `true` they cannot use
-    /// the loopback redirect URIs that they need (RFC 8252 §7.3).
+    /// Many clients that run on the user's own device register as `web`. With `true` they cannot
+    /// use the loopback redirect URIs that they need (RFC 8252 §7.3).
     pub fn with_strict_application_type(self, strict: bool) -> Self {
         Self { strict_application_type: strict, ..self }
     }

@@ -9,8 +9,8 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Returns the resource identifier (RFC 8707 §2; RFC 9728 §1.2): an absolute URI, best the exact
-    /// URL that clients call.
+    /// Returns the resource identifier (RFC 8707 §2; RFC 9728 §1.2): an absolute URI, best the
+    /// exact URL that clients call.
     pub fn identifier(&self) -> &str {
         &self.identifier
     }

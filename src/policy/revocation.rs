@@ -15,8 +15,8 @@ pub struct RevocationRules {
 }
 
 impl RevocationRules {
-    /// Sets whether the revocation of an access token ends its grant as well. Default: `false`, only
-    /// that token ends. RFC 7009 §2.1 leaves the choice.
+    /// Sets whether the revocation of an access token ends its grant as well. Default: `false`,
+    /// only that token ends. RFC 7009 §2.1 leaves the choice.
     ///
     /// With `true`, a client that revokes an access token must ask its user again.
     pub fn with_cascade_from_access(self, cascade: bool) -> Self {
@@ -24,7 +24,8 @@ impl RevocationRules {
     }
 
     /// Sets whether a client that names another client's token is answered as if there were no such
-    /// token. Default: `false`, it is refused (RFC 7009 §2.1). The token stays valid in either case.
+    /// token. Default: `false`, it is refused (RFC 7009 §2.1). The token stays valid in either
+    /// case.
     ///
     /// With `true`, a client does not notice that it revoked nothing.
     pub fn with_silent(self, silent: bool) -> Self {

@@ -1,5 +1,5 @@
-//! Checks a policy: one that could not work, or that would advertise what it cannot keep, is refused
-//! when it is built and not at a request.
+//! Checks a policy: one that could not work, or that would advertise what it cannot keep, is
+//! refused when it is built and not at a request.
 
 mod urls;
 

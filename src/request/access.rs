@@ -1,4 +1,5 @@
-//! A call to a protected resource (OAuth 2.1 §5.1.1): its bearer token, and what the operation needs.
+//! A call to a protected resource (OAuth 2.1 §5.1.1): its bearer token, and what the operation
+//! needs.
 
 use super::parameters::{Parameter, for_each_parameter};
 use super::parts::{Authorization, RequestParts};
@@ -15,11 +16,11 @@ pub struct AccessCheck<'a> {
     pub(crate) needs: &'a Needs,
 }
 
-/// What an operation of a protected resource needs: the resource, the scope, and whether the call is
-/// billed.
+/// What an operation of a protected resource needs: the resource, the scope, and whether the call
+/// is billed.
 ///
-/// [`Policy::needs`] builds it once, when the host starts, and refuses what the policy does not know.
-/// It owns what it names, so that a host keeps it beside its server. A check borrows it.
+/// [`Policy::needs`] builds it once, when the host starts, and refuses what the policy does not
+/// know. It owns what it names, so that a host keeps it beside its server. A check borrows it.
 ///
 /// ```
 /// use grantcore::blocking::Server;
@@ -96,13 +97,14 @@ pub enum NeedsError {
 
 impl Policy {
     /// Returns the needs of an operation of this resource, for
-    /// [`Server::check`](crate::Server::check): a token whose scope has each of these tokens, which are
-    /// separated by spaces, or tokens that [include](crate::policy::PolicyBuilder::scope_implies) them. With an
-    /// empty scope, any token for the resource suffices.
+    /// [`Server::check`](crate::Server::check): a token whose scope has each of these tokens, which
+    /// are separated by spaces, or tokens that
+    /// [include](crate::policy::PolicyBuilder::scope_implies) them. With an empty scope, any token
+    /// for the resource suffices.
     ///
     /// # Errors
-    /// Returns [`NeedsError`] if the policy has no such resource, or does not declare a scope token.
-    /// Such an operation would refuse every call.
+    /// Returns [`NeedsError`] if the policy has no such resource, or does not declare a scope
+    /// token. Such an operation would refuse every call.
     pub fn needs(&self, resource: &str, scope: &str) -> Result<Needs, NeedsError> {
         let Some(own) = self.resource(resource) else {
             return Err(NeedsError::ResourceUnknown { resource: resource.to_owned() });
@@ -136,7 +138,8 @@ impl Needs {
         &self.resource
     }
 
-    /// Returns the scope tokens, all of which are needed. None: any token for the resource suffices.
+    /// Returns the scope tokens, all of which are needed. None: any token for the resource
+    /// suffices.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
     }
@@ -148,29 +151,31 @@ impl Needs {
 }
 
 impl<'a> AccessCheck<'a> {
-    /// Reads the `Authorization` header. Tokens in the query or the body are ignored (OAuth 2.1 §5.1).
+    /// Reads the `Authorization` header. Tokens in the query or the body are ignored (OAuth 2.1
+    /// §5.1).
     ///
     /// # Errors
-    /// Returns a [`Refusal`] with the challenge if there is no bearer credential, or a malformed one.
+    /// Returns a [`Refusal`] with the challenge if there is no bearer credential, or a malformed
+    /// one.
     pub fn parse(authorization: &Authorization<'_>, needs: &'a Needs) -> Result<Self, Refusal> {
         match authorization.credentials("Bearer") {
             None if matches!(authorization, Authorization::Several) => {
                 Err(refuse(Reason::BearerMalformed, needs))
             }
-            // A client that has stored no token sends the scheme alone. Only a 401 makes it authorize
-            // anew (RS-03).
+            // A client that has stored no token sends the scheme alone. Only a 401 makes it
+            // authorize anew (RS-03).
             None | Some([]) => Err(refuse(Reason::TokenMissing, needs)),
             Some(token) => Self::of(token, needs),
         }
     }
 
-    /// Reads the `Authorization` header. If the policy
-    /// [allows it](crate::policy::CheckRules::with_bearer_in_body), the token can be in the form body instead,
-    /// as `access_token` (OAuth 2.1 §5.1.2). The query is ignored.
+    /// Reads the `Authorization` header. If the policy [allows
+    /// it](crate::policy::CheckRules::with_bearer_in_body), the token can be in the form body
+    /// instead, as `access_token` (OAuth 2.1 §5.1.2). The query is ignored.
     ///
     /// # Errors
-    /// Returns a [`Refusal`] with the challenge if there is no bearer credential, a malformed one, or
-    /// one in both places.
+    /// Returns a [`Refusal`] with the challenge if there is no bearer credential, a malformed one,
+    /// or one in both places.
     pub fn of_request(
         incoming: &RequestParts<'_>,
         needs: &'a Needs,
@@ -207,8 +212,8 @@ fn refuse(reason: Reason, needs: &Needs) -> Refusal {
     Refusal::challenge(reason, &needs.resource, &needs.scopes)
 }
 
-/// Returns `access_token` of the form body, if the policy and the method allow one there. A body that
-/// is not a form, or that breaks a limit, has none.
+/// Returns `access_token` of the form body, if the policy and the method allow one there. A body
+/// that is not a form, or that breaks a limit, has none.
 fn token_in_body<'a>(incoming: &RequestParts<'a>, policy: &Policy) -> Parameter<'a> {
     let mut parameter = Parameter::default();
     let has_body = matches!(incoming.method, "POST" | "PUT" | "PATCH");

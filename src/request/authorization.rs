@@ -13,8 +13,8 @@ use crate::refusal::{Fault, Refusal};
 use crate::value::credential::GrantId;
 use crate::value::prompt::RequestDigest;
 
-/// An authorization request that names a client and whose bytes could be decoded. Everything else is
-/// judged when the client is known: only then is it known where an error can be sent.
+/// An authorization request that names a client and whose bytes could be decoded. Everything else
+/// is judged when the client is known: only then is it known where an error can be sent.
 pub struct AuthorizationRequest<'a> {
     pub(crate) user: Option<User<'a>>,
     pub(crate) client_id: Cow<'a, str>,
@@ -73,15 +73,15 @@ pub enum UserError {
 impl<'a> User<'a> {
     /// Returns the user with this account, signed in at this browser session.
     ///
-    /// `subject` is the host's stable name of the account (OAuth 2.1 §7.4). `session` is a secret that
-    /// only this browser session has, such as its session id. The consent page is bound to it; records
-    /// keep a digest.
+    /// `subject` is the host's stable name of the account (OAuth 2.1 §7.4). `session` is a secret
+    /// that only this browser session has, such as its session id. The consent page is bound to it;
+    /// records keep a digest.
     ///
     /// # Errors
-    /// Returns [`UserError`] if one of them is empty. Respond with status 500: the request cannot help
-    /// it. A user who is treated as nobody would be sent to the login page again and again.
-    // Refused here and not when a request is decided: no operation can then be given such a user, by
-    // whatever way it is driven, and the error arises where the host reads its session.
+    /// Returns [`UserError`] if one of them is empty. Respond with status 500: the request cannot
+    /// help it. A user who is treated as nobody would be sent to the login page again and again.
+    // Refused here and not when a request is decided: no operation can then be given such a user,
+    // by whatever way it is driven, and the error arises where the host reads its session.
     pub const fn new(subject: &'a str, session: &'a [u8]) -> Result<Self, UserError> {
         if subject.is_empty() {
             return Err(UserError::SubjectEmpty);
@@ -95,9 +95,9 @@ impl<'a> User<'a> {
     /// Records that the user has signed in for this request, or has chosen this account for it, in
     /// this session. Default: the user was signed in before.
     ///
-    /// `request` is what the login page [named](crate::LoginPage::request). The host keeps it in the
-    /// browser's session until the user has signed in. It answers a `prompt` of this request and of no
-    /// other.
+    /// `request` is what the login page [named](crate::LoginPage::request). The host keeps it in
+    /// the browser's session until the user has signed in. It answers a `prompt` of this request
+    /// and of no other.
     #[must_use = "the user who has signed in is the one returned"]
     pub const fn signed_in_for(self, request: RequestDigest) -> Self {
         Self { signed_in_for: Some(request), ..self }
@@ -191,8 +191,9 @@ impl<'a> AuthorizationRequest<'a> {
         Ok(read)
     }
 
-    /// Returns the id of the grant that this request makes: drawn, or, where the policy refuses reused
-    /// challenges, derived from client and challenge. Creating the record then finds a second use.
+    /// Returns the id of the grant that this request makes: drawn, or, where the policy refuses
+    /// reused challenges, derived from client and challenge. Creating the record then finds a
+    /// second use.
     pub(crate) fn grant_id(&self, policy: &Policy, moment: &Moment) -> GrantId {
         match self.code_challenge.get() {
             Some(challenge) if policy.refuses_reused_challenges() => {
@@ -246,8 +247,8 @@ impl<'a> AuthorizationRequest<'a> {
     }
 }
 
-/// Shows the claimed client and which parameters are there. Their values are left out: `state` can be
-/// a secret of the client.
+/// Shows the claimed client and which parameters are there. Their values are left out: `state` can
+/// be a secret of the client.
 impl fmt::Debug for AuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationRequest")

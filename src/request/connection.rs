@@ -75,8 +75,8 @@ impl<'a> GrantRevocation<'a> {
         Self { grant, user: None, cause: revoked_by.cause(), note: Some(revoked_by.note()) }
     }
 
-    /// Returns whether a grant is to be revoked: it has not been revoked before, and belongs to this
-    /// client if one is named.
+    /// Returns whether a grant is to be revoked: it has not been revoked before, and belongs to
+    /// this client if one is named.
     pub(crate) fn concerns(grant: &Grant, client: Option<&str>) -> bool {
         client.is_none_or(|client| grant.client_id().as_str() == client)
             && !matches!(grant.state(), GrantState::Revoked(_))

@@ -159,8 +159,8 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Makes the fault of a member of the wrong type. For an array, it names the first entry that is not
-/// a string.
+/// Makes the fault of a member of the wrong type. For an array, it names the first entry that is
+/// not a string.
 fn other_type(wrong: Reason, value: &Value) -> Fault {
     let found = match value {
         Value::Array(entries) => {
@@ -208,8 +208,8 @@ fn flow(
     }))
 }
 
-/// Leaves the values out of a list that are not served. The code flow needs the first served value; a
-/// list without it is an error, returned as a sentence.
+/// Leaves the values out of a list that are not served. The code flow needs the first served value;
+/// a list without it is an error, returned as a sentence.
 fn narrow(
     member: &'static str,
     named: Option<&[String]>,
@@ -225,8 +225,8 @@ fn narrow(
     Ok(())
 }
 
-/// Returns the scope that the client may request: the named scope if all of it is open to the client,
-/// or else everything that is open.
+/// Returns the scope that the client may request: the named scope if all of it is open to the
+/// client, or else everything that is open.
 ///
 /// A list with tokens that are not open was written for another server or by habit. As a limit, it
 /// would refuse the scope that the client's next request needs. The user decides in any case

@@ -1,5 +1,5 @@
-//! Form-encoded parameters (OAuth 2.1 App. B). They are decoded strictly and exactly once, within the
-//! policy's limits, and borrowed where nothing is escaped.
+//! Form-encoded parameters (OAuth 2.1 App. B). They are decoded strictly and exactly once, within
+//! the policy's limits, and borrowed where nothing is escaped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -119,7 +119,8 @@ pub(crate) fn for_each_parameter<'a>(
     Ok(())
 }
 
-/// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is UTF-8.
+/// Decodes one name or value: `+` is a space, `%` needs two hexadecimal digits, the result is
+/// UTF-8.
 pub(crate) fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
     if !raw.iter().any(|b| matches!(b, b'+' | b'%')) {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Malformed::Encoding);

@@ -36,8 +36,8 @@ pub struct RequestParts<'a> {
     pub authorization: Authorization<'a>,
     /// The source of the request for rate limits, for example the network address of the caller.
     ///
-    /// If it is empty, token requests are limited by client alone, so that a stranger can use up the
-    /// limit of a client, and all registrations share one limit.
+    /// If it is empty, token requests are limited by client alone, so that a stranger can use up
+    /// the limit of a client, and all registrations share one limit.
     pub source: &'a str,
     /// The body. A host should read at most one byte more than [`Limits::request_bytes`].
     pub body: &'a [u8],
@@ -96,8 +96,8 @@ impl<'a> FromIterator<&'a [u8]> for Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Returns the credentials if there is one header with this scheme, in any letter case (RFC 9110
-    /// §11.1).
+    /// Returns the credentials if there is one header with this scheme, in any letter case (RFC
+    /// 9110 §11.1).
     pub(crate) fn credentials(&self, scheme: &str) -> Option<&'a [u8]> {
         let Self::One(value) = self else { return None };
         let (found, rest) = value.split_at_checked(scheme.len())?;

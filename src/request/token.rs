@@ -76,8 +76,8 @@ struct Form<'a> {
 }
 
 impl TokenRequest<'_> {
-    /// Returns what a rate limit can count this request by. `source` is the source of the request as
-    /// the host knows it.
+    /// Returns what a rate limit can count this request by. `source` is the source of the request
+    /// as the host knows it.
     pub fn rate_hit<'s>(&'s self, source: &'s str) -> RateHit<'s> {
         RateHit { client: self.claimed_client(), grant: self.grant(), source }
     }

@@ -25,7 +25,8 @@ pub enum AuthorizationStep {
     NeedsConsent(ConsentPage),
     /// Fetch the client's metadata document, then send the same request again with the result
     /// ([`Server::authorize_with_document`](crate::Server::authorize_with_document)). This step
-    /// occurs only if the policy [accepts such clients](crate::policy::PolicyBuilder::client_documents).
+    /// occurs only if the policy [accepts such
+    /// clients](crate::policy::PolicyBuilder::client_documents).
     NeedMetadata(DocumentRequest),
 }
 
@@ -40,8 +41,8 @@ pub struct LoginPage {
 /// The content of the consent page, and the ticket that its form sends back (OAuth 2.1 §7.9; RFC
 /// 6749 §10.12).
 ///
-/// Send the page with [`PAGE_HEADERS`](crate::response::PAGE_HEADERS). Without them, another site can frame it
-/// and make the user click (clickjacking).
+/// Send the page with [`PAGE_HEADERS`](crate::response::PAGE_HEADERS). Without them, another site
+/// can frame it and make the user click (clickjacking).
 #[derive(Debug)]
 pub struct ConsentPage {
     pub(crate) ticket: Issued,
@@ -87,8 +88,8 @@ impl ConsentPage {
         self.client.id().as_str()
     }
 
-    /// Returns host and port of a `client_id` that is a URL. They are the only proven part of such a
-    /// client's identity.
+    /// Returns host and port of a `client_id` that is a URL. They are the only proven part of such
+    /// a client's identity.
     pub fn client_id_host(&self) -> Option<&str> {
         let uri = Uri::split(self.client.id().as_str())
             .filter(|uri| matches!(uri.scheme(), "https" | "http"))?;
@@ -101,8 +102,8 @@ impl ConsentPage {
         shown_page(self.client.description().uri.as_ref())
     }
 
-    /// Returns the client's logo, an `https` URL. A page that shows it makes the user's browser call
-    /// a host that the client chose.
+    /// Returns the client's logo, an `https` URL. A page that shows it makes the user's browser
+    /// call a host that the client chose.
     pub fn logo_uri(&self) -> Option<&str> {
         shown_page(self.client.description().logo_uri.as_ref())
     }
@@ -133,8 +134,8 @@ impl ConsentPage {
         self.grant.subject().as_str()
     }
 
-    /// Returns host and port that the answer goes to, or the scheme of a private-use URI. Always show
-    /// it (MCP, Localhost Redirect URI Risks).
+    /// Returns host and port that the answer goes to, or the scheme of a private-use URI. Always
+    /// show it (MCP, Localhost Redirect URI Risks).
     pub fn redirect_host(&self) -> &str {
         self.grant.terms().redirect_uri().host()
     }

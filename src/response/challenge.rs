@@ -5,9 +5,9 @@ use crate::reason::ErrorCode;
 use crate::refusal::{Challenge, Refusal};
 
 impl Challenge {
-    /// Returns the value of `WWW-Authenticate`. `resource_metadata` comes first: a client that knows
-    /// nothing yet needs it. No value contains a quote or a backslash, because the values were
-    /// checked when the policy was built and when the [`Challenge`] was made.
+    /// Returns the value of `WWW-Authenticate`. `resource_metadata` comes first: a client that
+    /// knows nothing yet needs it. No value contains a quote or a backslash, because the values
+    /// were checked when the policy was built and when the [`Challenge`] was made.
     pub(crate) fn header(&self, refusal: &Refusal, policy: &Policy) -> String {
         let mut header = format!("Bearer resource_metadata=\"{}\"", self.resource_metadata);
         let mut add = |name: &str, value: &str| {

@@ -1,5 +1,5 @@
-//! The connections of a user: the applications with access, what they may do, and whether they are in
-//! use (OAuth 2.1 §7.9).
+//! The connections of a user: the applications with access, what they may do, and whether they are
+//! in use (OAuth 2.1 §7.9).
 
 use std::sync::Arc;
 
@@ -112,7 +112,8 @@ impl Connection {
         self.first_used
     }
 
-    /// Returns when the application last fetched tokens. The use of an access token is not recorded.
+    /// Returns when the application last fetched tokens. The use of an access token is not
+    /// recorded.
     pub fn last_refreshed_at(&self) -> Timestamp {
         self.last_refreshed
     }

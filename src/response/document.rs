@@ -20,8 +20,9 @@ pub struct DocumentRequest {
     pub max_bytes: usize,
     /// Whether redirects must not be followed. Return a 301 as the response.
     pub no_redirects: bool,
-    /// Whether special-purpose addresses must not be called (RFC 6890: private, link-local, loopback
-    /// and others). Loopback addresses are exempt if [`allow_loopback`](Self::allow_loopback) is set.
+    /// Whether special-purpose addresses must not be called (RFC 6890: private, link-local,
+    /// loopback and others). Loopback addresses are exempt if
+    /// [`allow_loopback`](Self::allow_loopback) is set.
     pub forbid_special_ips: bool,
     /// Whether loopback addresses may be called, for tests
     /// ([`DocumentRules::allow_loopback`]).

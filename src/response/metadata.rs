@@ -95,15 +95,16 @@ impl Policy {
         })
     }
 
-    /// Returns every URL at which clients look for these documents, with the response to a GET. Each
-    /// URL is there once.
+    /// Returns every URL at which clients look for these documents, with the response to a GET.
+    /// Each URL is there once.
     ///
-    /// The server's document is served under the well-known suffix between host and path
-    /// (RFC 8414 §3.1), after the path, and at the root. With the
-    /// [OpenID alias](crate::policy::PolicyBuilder::openid_alias), it is served under `openid-configuration` in
-    /// the same three places. A resource's document is served under the suffix between host and path
-    /// (RFC 9728 §3.1). That of the default resource, or of the only one, is served at the root of its
-    /// host too. A resource on another host than the issuer's has its documents on its own host.
+    /// The server's document is served under the well-known suffix between host and path (RFC 8414
+    /// §3.1), after the path, and at the root. With the [OpenID
+    /// alias](crate::policy::PolicyBuilder::openid_alias), it is served under
+    /// `openid-configuration` in the same three places. A resource's document is served under the
+    /// suffix between host and path (RFC 9728 §3.1). That of the default resource, or of the only
+    /// one, is served at the root of its host too. A resource on another host than the issuer's has
+    /// its documents on its own host.
     ///
     /// ```
     /// let policy = grantcore::Policy::builder("https://auth.example")
@@ -145,8 +146,8 @@ impl Policy {
         found
     }
 
-    /// Returns the URL of the authorization server's metadata document: the well-known suffix between
-    /// host and path (RFC 8414 §3.1).
+    /// Returns the URL of the authorization server's metadata document: the well-known suffix
+    /// between host and path (RFC 8414 §3.1).
     pub fn server_metadata_url(&self) -> String {
         well_known(self.issuer(), "oauth-authorization-server")
     }

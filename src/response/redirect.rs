@@ -1,4 +1,5 @@
-//! Redirects back to the client (OAuth 2.1 §4.1.2). They are built from a verified redirect URI only.
+//! Redirects back to the client (OAuth 2.1 §4.1.2). They are built from a verified redirect URI
+//! only.
 
 use std::borrow::Cow;
 use std::fmt;

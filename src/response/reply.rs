@@ -116,8 +116,8 @@ impl Refusal {
         reply
     }
 
-    /// Returns what the response contains, for the event: the texts of [`reply`](Self::reply), which
-    /// are also those of a host's own error page and of the redirect.
+    /// Returns what the response contains, for the event: the texts of [`reply`](Self::reply),
+    /// which are also those of a host's own error page and of the redirect.
     pub fn sent(&self, policy: &Policy) -> SentError {
         let is_page = self.endpoint() == Endpoint::Authorization && !self.is_redirect();
         let (error, description) = self.error(policy).unzip();

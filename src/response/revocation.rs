@@ -1,5 +1,5 @@
-//! The response to a revocation (RFC 7009 §2.2). It does not depend on whether there was anything to
-//! revoke.
+//! The response to a revocation (RFC 7009 §2.2). It does not depend on whether there was anything
+//! to revoke.
 
 use super::reply::Reply;
 

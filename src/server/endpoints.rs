@@ -142,8 +142,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Answers the revocation endpoint (RFC 7009 §2). A 200 means that the token is not valid,
     /// whether or not it ever was. Under
-    /// [`RevocationRules::silent`](crate::policy::RevocationRules::silent), another client's token also
-    /// gets a 200, and stays valid.
+    /// [`RevocationRules::silent`](crate::policy::RevocationRules::silent), another client's token
+    /// also gets a 200, and stays valid.
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
@@ -241,8 +241,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.decide(AccessCheck::parse(authorization, needs), Limit::None, "").await
     }
 
-    /// Checks a whole request: where the policy [allows it](crate::policy::CheckRules::with_bearer_in_body), the
-    /// token may be in a form body.
+    /// Checks a whole request: where the policy [allows
+    /// it](crate::policy::CheckRules::with_bearer_in_body), the token may be in a form body.
     ///
     /// # Errors
     /// Those of [`check`](Self::check).

@@ -94,8 +94,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.revoke_each(subject, Some(client_id), revoked_by).await
     }
 
-    /// Raises the epoch of the account. This is no [`Operation`](crate::operation::Operation), because the
-    /// accounts belong to the host. It has a guard and an event like one.
+    /// Raises the epoch of the account. This is no [`Operation`](crate::operation::Operation),
+    /// because the accounts belong to the host. It has a guard and an event like one.
     async fn raise_epoch(
         &self,
         subject: &str,

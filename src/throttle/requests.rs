@@ -68,8 +68,8 @@ impl Throttle {
     }
 }
 
-/// Returns whether the outcome proves that the key of the request's bucket was not invented. A key of
-/// the client alone is genuine if the client exists. Where the sender chooses a part of the key,
+/// Returns whether the outcome proves that the key of the request's bucket was not invented. A key
+/// of the client alone is genuine if the client exists. Where the sender chooses a part of the key,
 /// only tokens prove it.
 fn proves_bucket(policy: &Policy, source: &str, refusal: Option<&Refusal>) -> bool {
     let Some(refusal) = refusal else { return true };

@@ -10,8 +10,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::secret::Digest;
 
-/// An S256 code challenge: 43 characters of base64url (RFC 7636 §4.2). There is no other method, and
-/// every code has a challenge.
+/// An S256 code challenge: 43 characters of base64url (RFC 7636 §4.2). There is no other method,
+/// and every code has a challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CodeChallenge([u8; 43]);
 

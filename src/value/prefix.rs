@@ -36,8 +36,8 @@ fn is_spelled(prefix: &str, text: &str) -> bool {
     true
 }
 
-/// Splits off one byte and decodes it as often as it was percent-encoded: `%5F` and `%255F` are both
-/// `_`.
+/// Splits off one byte and decodes it as often as it was percent-encoded: `%5F` and `%255F` are
+/// both `_`.
 fn character(text: &[u8]) -> Option<(u8, &[u8])> {
     let (first, after) = text.split_first()?;
     if *first != b'%' {

@@ -1,5 +1,5 @@
-//! The parameter `prompt` of an authorization request (OpenID Connect Core §3.1.2.1), and the digest
-//! that identifies a request while its user signs in.
+//! The parameter `prompt` of an authorization request (OpenID Connect Core §3.1.2.1), and the
+//! digest that identifies a request while its user signs in.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +35,8 @@ impl PromptWords {
     }
 }
 
-/// The SHA-256 digest of an authorization request's parameters, which identifies the request. A host
-/// keeps it in the browser's session while the user signs in, and passes it back with
+/// The SHA-256 digest of an authorization request's parameters, which identifies the request. A
+/// host keeps it in the browser's session while the user signs in, and passes it back with
 /// [`User::signed_in_for`](crate::User::signed_in_for).
 ///
 /// It is no secret. The proof of a sign-in is the host's own session, not the knowledge of the

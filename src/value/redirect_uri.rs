@@ -2,8 +2,8 @@
 //! parameters.
 //!
 //! A URI is parsed once, when it is registered. A requested URI is compared byte by byte, and is
-//! neither parsed nor normalized (OAuth 2.1 §2.3.1, §4.1.1). Only the port of an `http` loopback URI
-//! may differ (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
+//! neither parsed nor normalized (OAuth 2.1 §2.3.1, §4.1.1). Only the port of an `http` loopback
+//! URI may differ (OAuth 2.1 §8.4.2, RFC 8252 §7.3).
 
 use std::fmt;
 
@@ -78,8 +78,8 @@ impl RegisteredRedirectUri {
         uri::leads_to_loopback(&self.0)
     }
 
-    /// Returns the requested URI as verified if it equals this one, or equals it but for the port of
-    /// a loopback URI.
+    /// Returns the requested URI as verified if it equals this one, or equals it but for the port
+    /// of a loopback URI.
     pub(crate) fn verify(
         &self,
         requested: &str,
@@ -114,8 +114,8 @@ impl RegisteredRedirectUri {
     }
 }
 
-/// Returns whether a registered URI breaks a rule that no configuration lifts. It is checked at each
-/// request, because a record can be older than the rule.
+/// Returns whether a registered URI breaks a rule that no configuration lifts. It is checked at
+/// each request, because a record can be older than the rule.
 pub(crate) fn is_dangerous(text: &str) -> bool {
     let Some(written) = Uri::split(text) else { return true };
     let is_insecure = written.scheme().eq_ignore_ascii_case("http") && !written.is_loopback_http();
@@ -164,8 +164,8 @@ impl VerifiedRedirectUri {
         uri::leads_to_loopback(&self.0)
     }
 
-    /// Returns whether this URI has a private-use scheme, which any application on the user's device
-    /// may claim (OAuth 2.1 §8.4.3).
+    /// Returns whether this URI has a private-use scheme, which any application on the user's
+    /// device may claim (OAuth 2.1 §8.4.3).
     pub fn is_private_use(&self) -> bool {
         !Uri::split(&self.0).is_some_and(|uri| uri.is_web())
     }

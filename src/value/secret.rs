@@ -65,8 +65,8 @@ impl fmt::Debug for Secret {
 
 /// A SHA-256 digest as records keep it. In formats for people it is base64url.
 ///
-/// `==` is for records and maps. Use [`matches`](Self::matches) to compare with the digest of a value
-/// that a client presented.
+/// `==` is for records and maps. Use [`matches`](Self::matches) to compare with the digest of a
+/// value that a client presented.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 

@@ -1,10 +1,10 @@
 //! URIs. No other file takes one apart.
 //!
-//! A URI is seen in two ways. [`Uri`] is the text as it is written, split by RFC 3986 §3: nothing is
-//! decoded and nothing is normalized, because URIs are compared as strings. [`BrowserUrl`] is the
-//! same text as a browser reads it (the URL Standard, by the crate `url`). The two differ on
-//! purpose: `http://2130706433/` is a valid URI, and a browser goes to `127.0.0.1`. The consent page
-//! shows the host as written, so a URI is refused whose host a browser would change.
+//! A URI is seen in two ways. [`Uri`] is the text as it is written, split by RFC 3986 §3: nothing
+//! is decoded and nothing is normalized, because URIs are compared as strings. [`BrowserUrl`] is
+//! the same text as a browser reads it (the URL Standard, by the crate `url`). The two differ on
+//! purpose: `http://2130706433/` is a valid URI, and a browser goes to `127.0.0.1`. The consent
+//! page shows the host as written, so a URI is refused whose host a browser would change.
 //!
 //! A strict RFC 3986 parser such as `fluent-uri` cannot replace `url`, because it does not know
 //! where a browser goes. Beside `url` it would replace [`Uri::split`] only, and refuse texts that
@@ -219,8 +219,8 @@ impl BrowserUrl {
     /// Returns whether a browser stays on the user's own device with this URL. On most systems the
     /// unspecified addresses lead there too, and in every browser the names below `localhost`.
     ///
-    /// A connection to such a host reaches whatever program listens there: neither a certificate nor
-    /// a registration identifies it (RFC 8252 §8.3; MCP, Localhost Redirect URI Risks).
+    /// A connection to such a host reaches whatever program listens there: neither a certificate
+    /// nor a registration identifies it (RFC 8252 §8.3; MCP, Localhost Redirect URI Risks).
     pub(crate) fn is_loopback(&self) -> bool {
         self.0.host().is_some_and(|host| is_loopback_host(&host))
     }
@@ -248,9 +248,9 @@ pub(crate) fn leads_to_loopback(uri: &str) -> bool {
         .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.is_loopback())
 }
 
-/// Returns whether this can be the URL of a server of the operator: `https`, or `http` on a loopback
-/// host if that is allowed; a host, no userinfo and no fragment; printable ASCII without the
-/// characters that end a quoted string.
+/// Returns whether this can be the URL of a server of the operator: `https`, or `http` on a
+/// loopback host if that is allowed; a host, no userinfo and no fragment; printable ASCII without
+/// the characters that end a quoted string.
 pub(crate) fn is_server_url(text: &str, allow_loopback_http: bool) -> bool {
     let Ok(url) = BrowserUrl::parse(text) else { return false };
     let Some(uri) = Uri::split(text) else { return false };
@@ -270,8 +270,8 @@ pub(crate) fn is_server_url(text: &str, allow_loopback_http: bool) -> bool {
 }
 
 /// Returns the canonical spelling of an issuer: lower-case scheme and host, no default port, no dot
-/// segments, and no slash in place of an empty path. The slash at the end of a longer path is part of
-/// it: `https://h/t1/` and `https://h/t1` are two issuers.
+/// segments, and no slash in place of an empty path. The slash at the end of a longer path is part
+/// of it: `https://h/t1/` and `https://h/t1` are two issuers.
 pub(crate) fn canonical_issuer(text: &str) -> Option<String> {
     let url = BrowserUrl::parse(text).ok()?;
     let spelled = url.0.as_str();
@@ -302,8 +302,8 @@ pub(crate) fn is_page(uri: &str) -> bool {
         })
 }
 
-/// Returns the host of this URI as a browser writes it, or `None` if it is written so or there is no
-/// host. Browsers rewrite international names to punycode and addresses to one notation.
+/// Returns the host of this URI as a browser writes it, or `None` if it is written so or there is
+/// no host. Browsers rewrite international names to punycode and addresses to one notation.
 pub(crate) fn rewritten_host(uri: &str) -> Option<String> {
     let url = BrowserUrl::parse(uri).ok()?;
     let host = url.host()?;

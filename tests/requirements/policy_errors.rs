@@ -1,5 +1,5 @@
-//! META-13: policies that cannot be built name the value, the rule and the fix. One sentence for each
-//! variant of the error.
+//! META-13: policies that cannot be built name the value, the rule and the fix. One sentence for
+//! each variant of the error.
 
 use std::time::Duration;
 

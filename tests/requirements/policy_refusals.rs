@@ -1,5 +1,5 @@
-//! META-05, -07, -11 and -12: policies that would make the discovery documents lie, or that could not
-//! work, do not build.
+//! META-05, -07, -11 and -12: policies that would make the discovery documents lie, or that could
+//! not work, do not build.
 
 use std::time::Duration;
 

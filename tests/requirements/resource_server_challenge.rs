@@ -53,8 +53,8 @@ fn needed() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(token, 0..5)
 }
 
-/// The texts that are scope tokens are declared, and needed. A text that is none cannot be needed, so
-/// that it reaches no header.
+/// The texts that are scope tokens are declared, and needed. A text that is none cannot be needed,
+/// so that it reaches no header.
 #[test]
 fn rs_12_a_challenge_reads_back_whatever_the_host_asks_for() {
     property(&(needed(), any::<bool>()), |(texts, known)| {

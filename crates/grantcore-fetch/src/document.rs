@@ -38,7 +38,8 @@ impl<'a> From<&'a Document> for FetchedDocument<'a> {
 ///
 /// Nothing of an error reaches the client but the difference between [`Fetch::Busy`], after which
 /// it may try again, and [`Fetch::Failed`]. For a user who is not signed in, a host may answer
-/// [busy](FetchError::is_busy) with its login page instead: signed-in users have slots of their own.
+/// [busy](FetchError::is_busy) with its login page instead: signed-in users have slots of their
+/// own.
 pub fn as_fetch(outcome: &Result<Document, FetchError>) -> Fetch<'_> {
     match outcome {
         Ok(document) => Fetch::Document(document.into()),

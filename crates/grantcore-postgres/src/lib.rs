@@ -31,10 +31,11 @@
 //! # Guarantees
 //!
 //! - Each change is one statement, and so one transaction: `INSERT … ON CONFLICT DO NOTHING`, or an
-//!   `UPDATE` of the version that was seen. One changed row is [`Done`](grantcore::store::Commit::Done),
-//!   none is [`Conflict`](grantcore::store::Commit::Conflict). A time-out or a lost connection is an
-//!   error. The default isolation level `READ COMMITTED` is enough. Under a stricter one, a lost
-//!   race can be an error as well.
+//!   `UPDATE` of the version that was seen. One changed row is
+//!   [`Done`](grantcore::store::Commit::Done), none is
+//!   [`Conflict`](grantcore::store::Commit::Conflict). A time-out or a lost connection is an error.
+//!   The default isolation level `READ COMMITTED` is enough. Under a stricter one, a lost race can
+//!   be an error as well.
 //! - A request loads all of its records in one round trip, and writes in a second one. A page of
 //!   connected apps is loaded in one round trip. Statements are prepared once for each connection.
 //! - An acknowledged write survives a crash. `synchronous_commit = off` would break that:
@@ -65,8 +66,8 @@
 //! The tables have the prefix `grantcore_` and are in the first schema of the `search_path`: see
 //! `migrations/`. [`PostgresStore::connect`] creates them and brings them up to date. If they are
 //! up to date it needs no right to change them. Call
-//! [`sweep`](grantcore::store::StoreAdministration::sweep) every few minutes: PostgreSQL drops no record
-//! by itself.
+//! [`sweep`](grantcore::store::StoreAdministration::sweep) every few minutes: PostgreSQL drops no
+//! record by itself.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

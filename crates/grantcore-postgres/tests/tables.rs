@@ -1,5 +1,5 @@
-//! The creation of the tables: once, also if several processes start, and never over those of a newer
-//! version.
+//! The creation of the tables: once, also if several processes start, and never over those of a
+//! newer version.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,6 @@
 //! The list of clients, for
-//! [`StoreAdministration::clients`](grantcore::store::StoreAdministration::clients). The protocol never
-//! reads it.
+//! [`StoreAdministration::clients`](grantcore::store::StoreAdministration::clients). The protocol
+//! never reads it.
 //!
 //! A client's record and its entry in the list are two keys, and the record expires without its
 //! entry. So a reader removes the entries whose records are gone. It could meet a client that is

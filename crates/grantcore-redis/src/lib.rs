@@ -59,8 +59,8 @@
 //! has its ended grants back. [`RedisStore::risks`] reports such settings.
 //!
 //! Redis drops each record by itself, at its `drop_after` or some seconds later, and never before.
-//! [`sweep`](grantcore::store::StoreAdministration::sweep) does nothing. The clocks of the hosts and of
-//! Redis must agree within minutes.
+//! [`sweep`](grantcore::store::StoreAdministration::sweep) does nothing. The clocks of the hosts
+//! and of Redis must agree within minutes.
 //!
 //! A call that is not answered in time is an error, and its result is not known.
 //!
@@ -79,9 +79,9 @@
 //! - A page of a user's grants reads all that the user began within the last absolute lifetime, the
 //!   ended ones included; without an absolute lifetime, all there ever were.
 //! - [`grants`](grantcore::store::StoreAdministration::grants),
-//!   [`counts`](grantcore::store::StoreAdministration::counts) and [`accounts`](RedisStore::accounts) scan
-//!   the names of all keys on all nodes, at each call. Redis serves other requests between the
-//!   steps of a scan.
+//!   [`counts`](grantcore::store::StoreAdministration::counts) and
+//!   [`accounts`](RedisStore::accounts) scan the names of all keys on all nodes, at each call.
+//!   Redis serves other requests between the steps of a scan.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -39,7 +39,8 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Returns the session of the browser that sent these headers, or `None` if it is not signed in.
+    /// Returns the session of the browser that sent these headers, or `None` if it is not signed
+    /// in.
     pub(crate) async fn session(
         &self,
         headers: &HeaderMap,

@@ -101,8 +101,8 @@ struct Entry {
 }
 
 impl Kept {
-    /// Keeps a request, and returns its key, 43 characters of base64url. The first browser that opens
-    /// the key is the browser of the request.
+    /// Keeps a request, and returns its key, 43 characters of base64url. The first browser that
+    /// opens the key is the browser of the request.
     pub(crate) fn keep(
         &self,
         request: Request,
@@ -117,8 +117,8 @@ impl Kept {
         Ok(key)
     }
 
-    /// Returns the request of this key, if no other browser has opened it. `browser` is the value of
-    /// the form cookie.
+    /// Returns the request of this key, if no other browser has opened it. `browser` is the value
+    /// of the form cookie.
     pub(crate) fn open(&self, key: &str, browser: &str, now: SystemTime) -> Option<Request> {
         let mut live = self.lock();
         live.drop_expired(now);

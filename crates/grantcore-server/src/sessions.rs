@@ -21,8 +21,8 @@ use crate::store::{AnyLedger, BackendError, Ledger as _, SessionRow};
 
 /// A token of 256 random bits that only one browser knows.
 ///
-/// It is neither `Clone` nor `Display` nor `Debug`, so that it leaves the server only in a cookie or
-/// in the hidden field of a form.
+/// It is neither `Clone` nor `Display` nor `Debug`, so that it leaves the server only in a cookie
+/// or in the hidden field of a form.
 pub(crate) struct Token([u8; 32]);
 
 impl Token {
@@ -45,7 +45,8 @@ impl Token {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Returns whether `text` is this token. The time taken does not depend on where the two differ.
+    /// Returns whether `text` is this token. The time taken does not depend on where the two
+    /// differ.
     pub(crate) fn matches(&self, text: &str) -> bool {
         Self::parse(text).is_some_and(|other| self.0.ct_eq(&other.0).into())
     }
@@ -89,8 +90,8 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Creates a handle of the sessions in `ledger`. Each lasts for `lifetime`, and an account has at
-    /// most `limit`.
+    /// Creates a handle of the sessions in `ledger`. Each lasts for `lifetime`, and an account has
+    /// at most `limit`.
     pub(crate) fn new(ledger: AnyLedger, lifetime: Duration, limit: usize) -> Self {
         Self { ledger, lifetime, limit }
     }

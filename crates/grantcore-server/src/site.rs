@@ -3,9 +3,9 @@
 //!
 //! Handlers, sessions and templates use paths of the router, such as `/login`. This module adds the
 //! prefix in one place: with the filter `path` in the links and forms of a page, and in the
-//! `Location` of a redirect to a page of this server. A page is rendered here too, after its handler,
-//! so that no handler depends on the prefix. Addresses of the library (endpoints, documents,
-//! resources) are whole URLs, which have the prefix already.
+//! `Location` of a redirect to a page of this server. A page is rendered here too, after its
+//! handler, so that no handler depends on the prefix. Addresses of the library (endpoints,
+//! documents, resources) are whole URLs, which have the prefix already.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ const SITE: &str = "site";
 pub(crate) struct Site(Arc<str>);
 
 impl Site {
-    /// Returns the site of this prefix. The prefix is empty, or begins with a slash and does not end
-    /// with one.
+    /// Returns the site of this prefix. The prefix is empty, or begins with a slash and does not
+    /// end with one.
     pub(crate) fn new(prefix: &str) -> Self {
         Self(prefix.into())
     }
@@ -86,8 +86,8 @@ pub(crate) mod filters {
 #[derive(Clone)]
 pub(crate) struct Unrendered(pub(crate) Arc<dyn DynTemplate + Send + Sync>);
 
-/// Renders the page of a response, and adds the prefix to the target of a redirect to a page of this
-/// server.
+/// Renders the page of a response, and adds the prefix to the target of a redirect to a page of
+/// this server.
 pub(crate) async fn finish(State(site): State<Site>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(location) = response.headers().get(LOCATION).and_then(|own| outside(&site, own)) {

@@ -1,6 +1,6 @@
-//! Requests that run to their end. When a client closes its connection, the future of its request is
-//! dropped, with all that was being decided, written or recorded. So each request that can write is
-//! decided in a task of its own, which is not cancelled.
+//! Requests that run to their end. When a client closes its connection, the future of its request
+//! is dropped, with all that was being decided, written or recorded. So each request that can write
+//! is decided in a task of its own, which is not cancelled.
 //!
 //! The body is read before that, in the future of the request. A body that never arrives holds no
 //! task.

@@ -1,7 +1,7 @@
 //! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
 //!
-//! Where [`StoreAdministration`](grantcore::store::StoreAdministration) has a function of the same name,
-//! both do the same.
+//! Where [`StoreAdministration`](grantcore::store::StoreAdministration) has a function of the same
+//! name, both do the same.
 
 use std::sync::Arc;
 

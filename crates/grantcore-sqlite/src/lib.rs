@@ -42,8 +42,8 @@
 //! [`sweep`](SqliteStore::sweep) every few minutes: SQLite drops no record by itself.
 //!
 //! With the feature `tokio` the store implements the async traits as well, among them
-//! [`StoreAdministration`](grantcore::store::StoreAdministration). Each call then runs on a thread of
-//! tokio's for blocking calls.
+//! [`StoreAdministration`](grantcore::store::StoreAdministration). Each call then runs on a thread
+//! of tokio's for blocking calls.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

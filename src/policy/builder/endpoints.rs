@@ -1,5 +1,5 @@
-//! Settings of the endpoints, and of the features that some of them belong to. A feature is off until
-//! its rules are set.
+//! Settings of the endpoints, and of the features that some of them belong to. A feature is off
+//! until its rules are set.
 
 use super::PolicyBuilder;
 use crate::policy::{DocumentRules, IntrospectionRules, RegistrationRules, RevocationRules};
@@ -8,15 +8,15 @@ use crate::policy::{Lifetimes, Limits};
 
 /// Endpoints, and the features that they belong to.
 impl PolicyBuilder {
-    /// Sets the URL of the authorization endpoint (OAuth 2.1 §3.1), of the issuer's origin. Default:
-    /// the issuer and `/oauth/authorize`.
+    /// Sets the URL of the authorization endpoint (OAuth 2.1 §3.1), of the issuer's origin.
+    /// Default: the issuer and `/oauth/authorize`.
     pub fn authorization_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.authorization_endpoint = url.into();
         self
     }
 
-    /// Sets the URL of the token endpoint (OAuth 2.1 §3.2), of the issuer's origin. Default: the issuer
-    /// and `/oauth/token`.
+    /// Sets the URL of the token endpoint (OAuth 2.1 §3.2), of the issuer's origin. Default: the
+    /// issuer and `/oauth/token`.
     pub fn token_endpoint(mut self, url: impl Into<String>) -> Self {
         self.policy.token_endpoint = url.into();
         self
@@ -32,8 +32,8 @@ impl PolicyBuilder {
     }
 
     /// Sets the URL of the registration endpoint, of the issuer's origin and without query: each
-    /// registration has its own URL below it (RFC 7592 §3). Default: the issuer and `/oauth/register`.
-    /// Refused unless [`registration`](Self::registration) is on.
+    /// registration has its own URL below it (RFC 7592 §3). Default: the issuer and
+    /// `/oauth/register`. Refused unless [`registration`](Self::registration) is on.
     pub fn registration_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoints.registration = Some(url.into());
         self
@@ -70,20 +70,20 @@ impl PolicyBuilder {
     /// recorded while it was on are known.
     ///
     /// The host must then fetch what
-    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. All users
-    /// of a product share one such id: with
-    /// [`RateKey::ClientAndGrant`](crate::policy::RateKey::ClientAndGrant) in the
-    /// [rate rules](Self::rate_rules), they do not use up each other's limit.
+    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. All
+    /// users of a product share one such id: with
+    /// [`RateKey::ClientAndGrant`](crate::policy::RateKey::ClientAndGrant) in the [rate
+    /// rules](Self::rate_rules), they do not use up each other's limit.
     pub fn client_documents(mut self, rules: DocumentRules) -> Self {
         self.policy.documents = Some(rules);
         self
     }
 
-    /// Sets whether the server's metadata are served under `openid-configuration` too (RFC 8414 §5).
-    /// Default: `false`.
+    /// Sets whether the server's metadata are served under `openid-configuration` too (RFC 8414
+    /// §5). Default: `false`.
     ///
-    /// The document is not an OpenID provider's. A client that asks there first takes it for one and
-    /// gives up, while after a 404 it goes on to `oauth-authorization-server`.
+    /// The document is not an OpenID provider's. A client that asks there first takes it for one
+    /// and gives up, while after a 404 it goes on to `oauth-authorization-server`.
     pub fn openid_alias(mut self, alias: bool) -> Self {
         self.policy.openid_alias = alias;
         self

@@ -80,9 +80,9 @@ impl OfferedMethods {
         })
     }
 
-    /// Returns the method of a document, which is `none`: a public document cannot contain a secret,
-    /// and this server verifies no keys. A document without a method means `none` (AMB-30). A
-    /// document that names other methods only is refused.
+    /// Returns the method of a document, which is `none`: a public document cannot contain a
+    /// secret, and this server verifies no keys. A document without a method means `none` (AMB-30).
+    /// A document that names other methods only is refused.
     pub(super) fn for_document(&self) -> Result<Option<AuthMethod>, Fault> {
         if let Some(shared) = self.names().find(|name| SHARED_SECRETS.contains(name)) {
             let hint = "A document is public and can name no method by a shared secret.";

@@ -29,8 +29,8 @@ pub enum RedirectUriError {
     /// The scheme is `http`, and the host is not `127.0.0.1`, `[::1]` or `localhost`.
     #[error("http is for loopback hosts only")]
     InsecureHost,
-    /// A browser writes the host in another way, such as `127.1` or `2130706433`, or does not accept
-    /// it. The consent page would name another host than the one that gets the answer.
+    /// A browser writes the host in another way, such as `127.1` or `2130706433`, or does not
+    /// accept it. The consent page would name another host than the one that gets the answer.
     #[error("a redirect URI's host is written as a browser writes it")]
     HostSpelling,
     /// The host has `*`. There are no patterns.

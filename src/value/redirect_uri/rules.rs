@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RedirectUriError;
 
-/// The rules for redirect URIs at registration, and for the ports of loopback URIs. The defaults are
-/// safe; each setter names the cost of a departure.
+/// The rules for redirect URIs at registration, and for the ports of loopback URIs. The defaults
+/// are safe; each setter names the cost of a departure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "rules do nothing until a policy or a client is built with them"]
 pub struct RedirectRules {
@@ -75,8 +75,8 @@ impl RedirectRules {
     /// Sets for which loopback hosts the port may differ between registration and request. Default:
     /// the IP literals and `localhost` (RFC 8252 §7.3, §8.3).
     ///
-    /// The wider the choice, the more programs of the user's own device can receive a code; PKCE makes
-    /// it useless to them.
+    /// The wider the choice, the more programs of the user's own device can receive a code; PKCE
+    /// makes it useless to them.
     pub fn with_loopback_ports(self, ports: LoopbackPorts) -> Self {
         Self { loopback_ports: ports, ..self }
     }

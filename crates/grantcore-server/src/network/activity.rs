@@ -1,7 +1,7 @@
 //! The phase of one connection, and the deadline of that phase.
 //!
-//! A connection either waits for its client, or a request on it is being decided. While it waits, it
-//! can be closed to make room for another connection.
+//! A connection either waits for its client, or a request on it is being decided. While it waits,
+//! it can be closed to make room for another connection.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -101,7 +101,8 @@ impl Activity {
     }
 
     /// Returns the end of the current phase, or `None` if the connection is being closed. The limit
-    /// of a request covers its own time-out and the time that the client has to receive the response.
+    /// of a request covers its own time-out and the time that the client has to receive the
+    /// response.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let State { phase, since } = *self.lock();
         match phase {
@@ -119,8 +120,8 @@ impl Activity {
         matches!(phase, Phase::Head | Phase::Body | Phase::Idle).then_some(since)
     }
 
-    /// Closes the connection to make room for another, if it waits for its client. Returns whether it
-    /// did.
+    /// Closes the connection to make room for another, if it waits for its client. Returns whether
+    /// it did.
     pub(super) fn evict(&self) -> bool {
         self.close_in(&[Phase::Head, Phase::Body, Phase::Idle])
     }

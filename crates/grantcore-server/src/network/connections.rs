@@ -2,9 +2,9 @@
 //! room for others.
 //!
 //! It costs a stranger nothing to open connections and to send nothing, or half a head or body
-//! (Slowloris). So each connection waits for a bounded time. When a limit is reached, the connection
-//! that has waited longest is closed. A connection with a complete request is never closed for
-//! another until the request is answered.
+//! (Slowloris). So each connection waits for a bounded time. When a limit is reached, the
+//! connection that has waited longest is closed. A connection with a complete request is never
+//! closed for another until the request is answered.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -52,8 +52,8 @@ impl Connections {
 
     /// Admits a connection. At the limit of its source, it takes the place of a waiting connection
     /// of that source; at the limit of all, that of a waiting connection of the site that has the
-    /// most. A trusted proxy has no limit of its own. Returns `None` if no such connection waits; the
-    /// caller closes the new one then.
+    /// most. A trusted proxy has no limit of its own. Returns `None` if no such connection waits;
+    /// the caller closes the new one then.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let is_proxy = self.proxies.contains(peer);
         let source = if is_proxy { peer.to_canonical() } else { Source(peer).network() };
@@ -97,8 +97,8 @@ impl Connections {
         sources.into_iter().any(|(.., source)| open.evict(source))
     }
 
-    /// Closes all connections on which no request has begun, because the server stops. A request whose
-    /// body is incomplete has begun.
+    /// Closes all connections on which no request has begun, because the server stops. A request
+    /// whose body is incomplete has begun.
     pub(crate) fn close_waiting(&self) {
         for activity in self.lock().sources.values().flat_map(BTreeMap::values) {
             activity.close_without_request();

@@ -1,8 +1,8 @@
 //! The host names that this server answers to, and the scheme that pages are opened with.
 //!
 //! A web page can rebind its own name to this machine (DNS rebinding). Its requests then have that
-//! name as `Host`, and are refused before anything else of them is read. A proxy that sends the name
-//! of its upstream looks the same, so the response names the received host and the setting.
+//! name as `Host`, and are refused before anything else of them is read. A proxy that sends the
+//! name of its upstream looks the same, so the response names the received host and the setting.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -267,7 +267,8 @@ mod tests {
         assert!(body.starts_with("<!doctype html>") && body.len() < 2000, "{body}");
     }
 
-    /// Covers browsers at the address that only the proxy should use, and pages that proxies request.
+    /// Covers browsers at the address that only the proxy should use, and pages that proxies
+    /// request.
     #[tokio::test]
     async fn browsers_that_open_an_https_issuer_over_http_are_referred_to_it() {
         const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml");

@@ -1,5 +1,5 @@
-//! The loop of the server. It accepts connections, serves their requests, and lets them end when the
-//! server stops.
+//! The loop of the server. It accepts connections, serves their requests, and lets them end when
+//! the server stops.
 //!
 //! axum's own loop has no limit of connections and no time-out for a head.
 
@@ -106,9 +106,9 @@ async fn connection(
 
 /// Answers one request. The connection is busy until hyper has taken the whole response.
 ///
-/// hyper takes a response that is complete at once, and begins no further request before it is sent.
-/// So the connection counts as idle while the client receives it. A response that is a stream is
-/// taken when the stream ends.
+/// hyper takes a response that is complete at once, and begins no further request before it is
+/// sent. So the connection counts as idle while the client receives it. A response that is a stream
+/// is taken when the stream ends.
 async fn answer(
     router: Router,
     activity: &Arc<Activity>,
@@ -162,7 +162,8 @@ impl HttpBody for Upload {
             Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => false,
         };
-        // The connection may have been closed for another since. The request must not be decided then.
+        // The connection may have been closed for another since. The request must not be decided
+        // then.
         if is_whole && self.waiting.take().is_some_and(|activity| !activity.body_ended()) {
             let closing = io::Error::from(io::ErrorKind::ConnectionAborted);
             return Poll::Ready(Some(Err(closing.into())));

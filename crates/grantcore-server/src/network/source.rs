@@ -1,5 +1,5 @@
-//! The source of a request: the peer's address, or the address that a trusted proxy names (RFC 7239,
-//! and the older `X-Forwarded-For`).
+//! The source of a request: the peer's address, or the address that a trusted proxy names (RFC
+//! 7239, and the older `X-Forwarded-For`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -75,8 +75,9 @@ impl TrustedProxies {
         Source(named.unwrap_or(peer))
     }
 
-    /// Returns the last hop that is not a trusted proxy, or the first hop if all are trusted. `hops`
-    /// begins with the last. Returns `None` if one of the hops up to that one cannot be read.
+    /// Returns the last hop that is not a trusted proxy, or the first hop if all are trusted.
+    /// `hops` begins with the last. Returns `None` if one of the hops up to that one cannot be
+    /// read.
     fn last(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut last = None;
         for hop in hops.take(MOST_HOPS) {
@@ -89,8 +90,8 @@ impl TrustedProxies {
     }
 }
 
-/// Returns the elements of a list header over all its lines, the last first, or `None` if there is no
-/// line. A line that is not ASCII becomes `-`, which is no address.
+/// Returns the elements of a list header over all its lines, the last first, or `None` if there is
+/// no line. A line that is not ASCII becomes `-`, which is no address.
 fn values<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,

@@ -97,8 +97,9 @@ pub(crate) async fn submit(
     let headers = &parts.headers;
     let next = form.next.clone();
     if !app.form_cookie.vouches_for(headers, &form.csrf) {
-        // Another tab's page may have replaced the cookie. The form signs nobody in, because another
-        // site may have sent it. The request it carries is asked anew, as a link to it would ask.
+        // Another tab's page may have replaced the cookie. The form signs nobody in, because
+        // another site may have sent it. The request it carries is asked anew, as a link to it
+        // would ask.
         if let Some(request) = Request::of_field(&next) {
             return log_in_for(&app, request);
         }

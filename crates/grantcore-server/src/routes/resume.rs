@@ -46,8 +46,8 @@ pub(super) fn log_in_for(app: &App, request: Kept) -> Response {
     }
 }
 
-/// Redirects to the target of a sign-in: the authorization request that it was made for, or a page of
-/// this server.
+/// Redirects to the target of a sign-in: the authorization request that it was made for, or a page
+/// of this server.
 pub(super) fn go_on(app: &App, next: &str, session: Session, is_fresh: bool) -> Response {
     let Some(request) = Kept::of_field(next) else { return redirect(sessions::next(next)) };
     let answered = Some(SignIn { session: session.binding, is_fresh });
@@ -161,8 +161,8 @@ fn redirect(target: &str) -> Response {
     (AppendHeaders(PAGE_HEADERS), Redirect::to(target)).into_response()
 }
 
-/// Returns the page for a request that is not kept: it waited for too long, the server was restarted,
-/// another server has it, or its key belongs to another browser.
+/// Returns the page for a request that is not kept: it waited for too long, the server was
+/// restarted, another server has it, or its key belongs to another browser.
 fn gone() -> Response {
     let message = "This request was open for too long, or in another browser. Start again from the application.";
     let page = Notice { title: "This request is over".into(), message: message.into() };

@@ -1,7 +1,7 @@
 //! The cookies of this server, each of which holds a [`Token`].
 //!
-//! The `cookie` crate reads and writes them. `CookieJar` of `axum-extra` is not used: of two cookies
-//! with one name it keeps the last, and here two are a sign that one of them is planted.
+//! The `cookie` crate reads and writes them. `CookieJar` of `axum-extra` is not used: of two
+//! cookies with one name it keeps the last, and here two are a sign that one of them is planted.
 
 use std::time::Duration;
 

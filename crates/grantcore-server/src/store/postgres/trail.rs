@@ -81,8 +81,8 @@ impl PostgresLedger {
         Ok(self.rows(sql, &[&number(before.unix_seconds()), &limit]).await?.len())
     }
 
-    /// Drops strangers' events first, then the oldest of all. Passes over what another process drops
-    /// at this moment.
+    /// Drops strangers' events first, then the oldest of all. Passes over what another process
+    /// drops at this moment.
     pub(super) async fn drop_surplus(&self, rows: u64, limit: usize) -> Result<usize> {
         let counted = self.rows("SELECT count(*) FROM trail", &[]).await?;
         let count = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();

@@ -1,6 +1,6 @@
-//! The trail in Redis: two streams, whose entries are named by Redis' own clock in milliseconds. The
-//! events of strangers have a stream of their own, so that they push nothing out of the other. There
-//! is no index: a search without a time reads from the latest event back.
+//! The trail in Redis: two streams, whose entries are named by Redis' own clock in milliseconds.
+//! The events of strangers have a stream of their own, so that they push nothing out of the other.
+//! There is no index: a search without a time reads from the latest event back.
 
 use std::collections::HashSet;
 
@@ -66,8 +66,8 @@ impl RedisLedger {
         Ok(dropped)
     }
 
-    /// Returns the latest `limit` matching events of each stream, in the order they were recorded. Of
-    /// events with one correlation and kind only the first, because a step may arrive twice.
+    /// Returns the latest `limit` matching events of each stream, in the order they were recorded.
+    /// Of events with one correlation and kind only the first, because a step may arrive twice.
     async fn read_back(&self, search: &Search, limit: usize) -> Result<Vec<(Id, Entry)>> {
         let mut found = self.read_stream(TRAIL, search, limit).await?;
         found.extend(self.read_stream(STRANGERS, search, limit).await?);
