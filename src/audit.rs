@@ -20,15 +20,15 @@ use crate::value::credential::GrantId;
 /// events of one [correlation](Event::correlation) and [kind](Event::kind).
 ///
 /// If an event is lost, its step cannot be traced. The response is returned all the same, unless
-/// [`AuditPolicy::fail_closed`] is set. `()` keeps no events.
+/// [`AuditPolicy::with_fail_closed`] is set. `()` keeps no events.
 pub trait AuditLog: Send + Sync {
     /// The reserved place of one event. Dropping it gives the place back. `()` for a log that
     /// always has room. Its default is no place: [`record`](Self::record) must then find one.
     type Place: Default + Send;
 
     /// Reserves the place of an event whose write is about to be committed. It is called under
-    /// [`AuditPolicy::fail_closed`] only: without a place nothing is written, and the request is
-    /// refused with 503. By default there is always a place.
+    /// [`AuditPolicy::with_fail_closed`] only: without a place nothing is written, and the request
+    /// is refused with 503. By default there is always a place.
     ///
     /// A log with limited room keeps the places of the two [classes](Event::class) apart, so that a
     /// flood of strangers' refusals cannot stop every flow.
@@ -66,23 +66,46 @@ pub trait AuditLog: Send + Sync {
 pub struct AuditError;
 
 /// Which events are recorded, and what follows if one cannot be.
+///
+/// ```
+/// let policy = grantcore::audit::AuditPolicy::default().with_fail_closed(true);
+/// assert!(policy.fail_closed() && !policy.routine());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[must_use = "a policy does nothing until a server has it"]
 pub struct AuditPolicy {
-    /// Refuses with 503 a request whose event cannot be recorded. A place in the log is reserved
-    /// before each write, so that a request without a place changes nothing and can be repeated.
-    /// Default: `false`.
-    ///
-    /// If the log fails after it has given a place, a response is withheld although its write is
-    /// durable. A client that then sends its refresh token again replays it: set a
-    /// [replay window](crate::policy::PolicyBuilder::replay_window) as well.
-    pub fail_closed: bool,
-    /// Records routine events as well: accepted calls of resources, introspections of active tokens
-    /// and lists of connections. Default: `false`, because they are most of all events.
-    pub routine: bool,
+    pub(crate) fail_closed: bool,
+    pub(crate) routine: bool,
 }
 
 impl AuditPolicy {
+    /// Sets whether a request whose event cannot be recorded is refused with 503. Default: `false`.
+    ///
+    /// A place in the log is reserved before each write, so that a request without a place changes
+    /// nothing and can be repeated. If the log fails after it has given a place, a response is
+    /// withheld although its write is durable. A client that then sends its refresh token again
+    /// replays it: set a [replay window](crate::policy::PolicyBuilder::replay_window) as well.
+    pub fn with_fail_closed(self, fail_closed: bool) -> Self {
+        Self { fail_closed, ..self }
+    }
+
+    /// Sets whether routine events are recorded as well: accepted calls of resources,
+    /// introspections of active tokens and lists of connections. Default: `false`, because they are
+    /// most of all events.
+    pub fn with_routine(self, routine: bool) -> Self {
+        Self { routine, ..self }
+    }
+
+    /// Returns the value of [`with_fail_closed`](Self::with_fail_closed).
+    pub fn fail_closed(&self) -> bool {
+        self.fail_closed
+    }
+
+    /// Returns the value of [`with_routine`](Self::with_routine).
+    pub fn routine(&self) -> bool {
+        self.routine
+    }
+
     pub(crate) fn keeps(self, kind: EventKind) -> bool {
         self.routine || !kind.is_routine()
     }

@@ -246,8 +246,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     }
 
     /// Takes the result of recording the event. Under
-    /// [`AuditPolicy::fail_closed`](crate::audit::AuditPolicy::fail_closed) a lost event withholds
-    /// the response, unless the store failed: that failure is returned to the host.
+    /// [`AuditPolicy::with_fail_closed`](crate::audit::AuditPolicy::with_fail_closed) a lost event
+    /// withholds the response, unless the store failed: that failure is returned to the host.
     pub(crate) fn recorded(&mut self, recorded: Result<(), AuditError>) {
         self.phase = Phase::Done;
         if recorded.is_ok() || !self.host.fail_closed() || self.failed.is_some() {

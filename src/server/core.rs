@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// Returns the refusal to send after its event was to be recorded. If that failed under
-    /// [`AuditPolicy::fail_closed`], this is [`Reason::AuditUnavailable`].
+    /// [`AuditPolicy::with_fail_closed`], this is [`Reason::AuditUnavailable`].
     pub(super) fn after_record(
         &self,
         recorded: Result<(), AuditError>,

@@ -69,7 +69,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///
     /// # Errors
     /// [`Error::Failed`] if the epoch cannot be raised or the user's grants cannot be listed,
-    /// [`Error::Refused`] if the audit log fails under [`AuditPolicy::fail_closed`].
+    /// [`Error::Refused`] if the audit log fails under [`AuditPolicy::with_fail_closed`].
     pub async fn revoke_user(
         &self,
         subject: &str,

@@ -67,9 +67,7 @@ impl Fixture {
 
     /// Returns a fixture whose server refuses requests that it cannot record.
     pub(crate) fn fail_closed() -> Self {
-        let mut rules = AuditPolicy::default();
-        rules.fail_closed = true;
-        Self::with(rules)
+        Self::with(AuditPolicy::default().with_fail_closed(true))
     }
 
     fn with(trail_rules: AuditPolicy) -> Self {

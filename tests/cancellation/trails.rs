@@ -46,8 +46,7 @@ impl AuditLog for Troubled {
 
 /// Returns a server over the store of this world, with such an audit log.
 fn troubled(world: &World) -> Server<Arc<TestStore>, FromStore, Arc<Troubled>> {
-    let mut rules = AuditPolicy::default();
-    rules.fail_closed = true;
+    let rules = AuditPolicy::default().with_fail_closed(true);
     let now = world.now();
     Server::with_sources(
         world.server.policy().clone(),

@@ -204,8 +204,7 @@ fn audit_08_a_failing_log_changes_no_response() {
 
 #[test]
 fn audit_08_with_fail_closed_a_failing_log_refuses_every_request() {
-    let mut rules = AuditPolicy::default();
-    rules.fail_closed = true;
+    let rules = AuditPolicy::default().with_fail_closed(true);
     let (server, _) = recorded(Lost, rules);
     let unrecorded = |reply: &Reply| {
         assert_eq!(
@@ -240,8 +239,7 @@ fn audit_08_with_fail_closed_a_failing_log_refuses_every_request() {
 #[test]
 fn audit_01_accepted_calls_are_recorded_by_setting() {
     for routine in [false, true] {
-        let mut rules = AuditPolicy::default();
-        rules.routine = routine;
+        let rules = AuditPolicy::default().with_routine(routine);
         let (server, _) = recorded(Arc::new(MemoryAuditLog::new(100)), rules);
         let tokens = tokens(&server);
         assert!(check(&server, &tokens.access).is_ok() && check(&server, "x").is_err());

@@ -108,8 +108,7 @@ impl Running {
         }
         let records = &config.records;
         let trail = Trail::open(&backend, records.trail_fail_closed);
-        let mut rules = AuditPolicy::default();
-        rules.fail_closed = records.trail_fail_closed;
+        let rules = AuditPolicy::default().with_fail_closed(records.trail_fail_closed);
         let is_exposed = config.clients.allow_loopback_documents;
         let documents = config.clients.fetcher()?;
         if is_exposed {
