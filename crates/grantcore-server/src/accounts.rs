@@ -1,7 +1,7 @@
 //! The accounts that may sign in: those of a file, or the demonstration accounts.
 //!
-//! What lives here: names, password hashes, which accounts are administrators, and the check of a
-//! password. What never does: sessions, balances, and the limit of attempts (`limits.rs`).
+//! Here: names, password hashes, which accounts are administrators, and the check of a password.
+//! Never here: sessions, balances, and the limit of attempts (`limits.rs`).
 
 mod file;
 mod limits;

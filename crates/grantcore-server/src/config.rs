@@ -1,9 +1,9 @@
 //! The server's settings. Each is a flag and an environment variable, and is parsed into a type
 //! that has valid values only.
 //!
-//! What lives here: names, defaults, units, and what each setting is for and costs. The doc
-//! comments of the fields are the text of `--help`. What never does: rules between lifetimes, which
-//! the library's policy checks, and the opening of files, databases or sockets.
+//! Here: names, defaults, units, and what each setting is for and costs. The doc comments of the
+//! fields are the text of `--help`. Never here: rules between lifetimes, which the library's policy
+//! checks, and the opening of files, databases or sockets.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

@@ -1,10 +1,10 @@
 //! A protected resource: an MCP endpoint with three tools.
 //!
-//! What lives here: the tools, their notes, and the settings of the transport. What never does:
-//! access tokens. The guard of the route checks the token and puts an [`Identity`] into the
-//! request's extensions. The token is removed before a tool can see it, because a tool that holds a
-//! token can pass it on (MCP, Security, §Token Passthrough). A request without an identity is not
-//! answered, so a route mounted without its guard is closed, not open.
+//! Here: the tools, their notes, and the settings of the transport. Never here: access tokens. The
+//! guard of the route checks the token and puts an [`Identity`] into the request's extensions. The
+//! token is removed before a tool can see it, because a tool that holds a token can pass it on
+//! (MCP, Security, §Token Passthrough). A request without an identity is not answered, so a route
+//! mounted without its guard is closed, not open.
 //!
 //! A tool draws the cost of its call before it does anything else. A call that the transport
 //! refuses, or that has wrong arguments, costs nothing.

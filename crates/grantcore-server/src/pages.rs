@@ -1,8 +1,8 @@
 //! The HTML pages: one struct per page with its template, and the response headers of all pages.
 //!
-//! What lives here: the words and values that a person sees. What never does: a decision, a lookup,
-//! a session, or HTML built by hand; every value passes askama's escaping. The pages keep OAuth 2.1
-//! §7.11 (no framing), §7.12 (hostile input) and §7.13 (no open redirection by an error page).
+//! Here: the words and values that a person sees. Never here: a decision, a lookup, a session, or
+//! HTML built by hand; every value passes askama's escaping. The pages keep OAuth 2.1 §7.11 (no
+//! framing), §7.12 (hostile input) and §7.13 (no open redirection by an error page).
 
 mod admin;
 pub(crate) mod answer;

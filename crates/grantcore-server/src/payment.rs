@@ -1,9 +1,9 @@
 //! The payment for a call of a protected resource: one unit of the user's balance. The resource
 //! draws it after it accepted the call and before it does the work.
 //!
-//! What lives here: the draw. What never does: which calls are paid, which the resources decide,
-//! and the response to a call that cannot be paid, which the guard makes. A call that is refused
-//! for its form (host, method, headers, or an unknown tool) draws nothing, so there are no refunds.
+//! Here: the draw. Never here: which calls are paid, which the resources decide, and the response
+//! to a call that cannot be paid, which the guard makes. A call that is refused for its form (host,
+//! method, headers, or an unknown tool) draws nothing, so there are no refunds.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! The browsers that are signed in: sessions in the server's database, and the cookies that carry
 //! their tokens.
 //!
-//! What lives here: everything about the host's own login that the protocol leaves to it. What
-//! never does: a grant, a client, a token of the protocol, or a clock: the moment is an argument. A
-//! consent page is bound to the browser by [`Session::binding`], so that a page is answered only in
-//! the session that it was shown to (RFC 6749 §10.12).
+//! Here: everything about the host's own login that the protocol leaves to it. Never here: a grant,
+//! a client, a token of the protocol, or a clock: the moment is an argument. A consent page is
+//! bound to the browser by [`Session::binding`], so that a page is answered only in the session
+//! that it was shown to (RFC 6749 §10.12).
 
 mod cookie;
 

@@ -1,10 +1,10 @@
 //! The operator's log: one line per answered request, and further lines of its processing.
 //!
-//! What lives here: the set-up of the log and the HTTP layer that writes it. What never does: a
-//! query string, a header or a body. Authorization codes and states travel in queries and in the
-//! `Location` header, tokens and client secrets in headers and bodies, and a reader of the log must
-//! not get them. The layer therefore reads the method, the path, the source and the status, and
-//! nothing else. The events of the audit log come from the library; they have no secret.
+//! Here: the set-up of the log and the HTTP layer that writes it. Never here: a query string, a
+//! header or a body. Authorization codes and states travel in queries and in the `Location` header,
+//! tokens and client secrets in headers and bodies, and a reader of the log must not get them. The
+//! layer therefore reads the method, the path, the source and the status, and nothing else. The
+//! events of the audit log come from the library; they have no secret.
 
 use std::error::Error;
 use std::io::IsTerminal;

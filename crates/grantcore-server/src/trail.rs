@@ -1,8 +1,8 @@
 //! The audit log: every step of every flow. Support finds a case by what its user can quote: the
 //! client, the error and the minute.
 //!
-//! What lives here: the form of an entry, and the search. The queue to the database is in
-//! `trail/queue.rs`; the tables are the ledger's.
+//! Here: the form of an entry, and the search. The queue to the database is in `trail/queue.rs`;
+//! the tables are the ledger's.
 
 mod queue;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Limits of failed sign-ins. Guessing is slow, and nobody is locked out for long.
 //!
-//! What lives here: counters of failures. What never does: passwords and accounts. Names without an
-//! account are counted in the same way, so that a limit does not show which names exist.
+//! Here: counters of failures. Never here: passwords and accounts. Names without an account are
+//! counted in the same way, so that a limit does not show which names exist.
 //!
 //! - One source may fail five times a minute at one account, and thirty times at all accounts.
 //! - After twenty failures at one account within 15 minutes, from all sources together, a source
