@@ -101,7 +101,7 @@ pub(crate) struct Step {
     /// The time since the previous step, on a time line.
     pub(crate) after: Option<String>,
     pub(crate) entry: Entry,
-    /// The cause and fix of its reason.
+    /// The cause and the fix of the entry's reason.
     pub(crate) meaning: Option<(String, String)>,
 }
 

@@ -41,8 +41,8 @@ pub(crate) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
 
 /// Returns the login page, the consent page or the refusal of a request.
 ///
-/// `query` has the parameters of the request, to repeat it later. `answered` is the sign-in that
-/// was made for this request.
+/// `query` holds the parameters of the request, so that it can be repeated after a sign-in.
+/// `answered` is the sign-in that this request already led to, if any.
 pub(super) async fn decide(
     app: &App,
     parts: &Parts,
@@ -95,7 +95,7 @@ async fn authorize_with_document(
     with_document(app, needed, parts, incoming, user).await
 }
 
-/// Redirects to the login page, which leads back to this page of the server.
+/// Redirects to the login page, which redirects to `page` after the sign-in.
 pub(super) fn log_in_first(page: &str) -> Response {
     let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", page).finish();
     (AppendHeaders(PAGE_HEADERS), Redirect::to(&format!("/login?{next}"))).into_response()
@@ -111,7 +111,7 @@ pub(crate) async fn consent(
     let field = |name: &str| {
         form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
     };
-    // The authorization request with all its parameters.
+    // A copy of the authorization request, used only to start it again.
     let request = field("reload").and_then(|address| Kept::of_field(&address));
     let Ok(session) = app.session(&headers).await else {
         return app.refuse(Reason::StorageUnavailable).await;

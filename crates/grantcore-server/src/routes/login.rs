@@ -21,7 +21,7 @@ use crate::sessions::{self, Session};
 pub(crate) struct Target {
     #[serde(default)]
     next: String,
-    /// The key of an authorization request that is kept meanwhile.
+    /// The key of the authorization request that waits for this sign-in.
     #[serde(default)]
     request: String,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Signed {
     pub(super) csrf: String,
 }
 
-/// `GET /`. The page is readable while the database fails, as for a visitor who is not signed in.
+/// `GET /`. If the database fails, the page is shown as to a visitor who is not signed in.
 pub(crate) async fn home(
     State(app): State<Arc<App>>,
     session: Result<Option<Session>, SessionUnavailable>,
@@ -97,9 +97,9 @@ pub(crate) async fn submit(
     let headers = &parts.headers;
     let next = form.next.clone();
     if !app.form_cookie.vouches_for(headers, &form.csrf) {
-        // Another tab's page may have replaced the cookie. The form signs nobody in, because
-        // another site may have sent it. The request it carries is asked anew, as a link to it
-        // would ask.
+        // The form may come from another site (login CSRF), so the password is not checked. It may
+        // also be a form of this server whose cookie another tab replaced. A carried authorization
+        // request is therefore shown on a new login page; any site could link to that.
         if let Some(request) = Request::of_field(&next) {
             return log_in_for(&app, request);
         }
@@ -156,7 +156,7 @@ pub(crate) async fn logout(
 
 /// A reason not to check a password now.
 enum Later {
-    /// Too many sign-ins from this source have failed.
+    /// Too many sign-ins from this source, or to this account, have failed.
     Failures(Wait),
     /// Too many passwords are being checked.
     Busy,
@@ -180,8 +180,8 @@ impl Later {
     }
 }
 
-/// Checks a password, unless too many sign-ins from this source have failed. The limit applies
-/// before the password is looked at, so it shows nothing about it.
+/// Checks a password, unless too many sign-ins have failed. The limit is applied before the check,
+/// so that a refusal reveals nothing about the password.
 async fn check(
     app: &App,
     username: &str,

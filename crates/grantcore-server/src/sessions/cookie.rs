@@ -11,7 +11,7 @@ use cookie::{Cookie, SameSite};
 use super::Token;
 use crate::site::Site;
 
-/// A cookie that scripts cannot read, and that forms on other sites do not send.
+/// A cookie that scripts cannot read, and that cross-site POST requests do not carry.
 ///
 /// Under https it is `Secure` and has the `__Host-` prefix, so that a neighbouring subdomain cannot
 /// plant one. Below a path, which `__Host-` does not allow, the prefix is `__Secure-`. Under http,
@@ -33,8 +33,9 @@ impl TokenCookie {
 
     /// The cookie that the `csrf` field of a form must repeat. It exists before there is a session.
     ///
-    /// A page on another site can neither read it nor send it, and so cannot sign a browser in
-    /// under an account of its own choice (login CSRF).
+    /// A page on another site can neither read it nor have a POST request carry it
+    /// (`SameSite=Lax`), and so cannot sign the browser in to an account of the attacker (login
+    /// CSRF).
     pub(crate) fn form(https: bool, site: &Site) -> Self {
         Self::new("grantcore-form", https, site, None)
     }
@@ -49,8 +50,8 @@ impl TokenCookie {
         Self { name, site: site.clone(), https, lifetime }
     }
 
-    /// Returns the token that the browser sent. Two cookies with this name count as none, because
-    /// one of them is planted.
+    /// Returns the token that the browser sent. Returns `None` for two cookies with this name,
+    /// because one of them may be injected (cookie tossing).
     pub(crate) fn read(&self, headers: &HeaderMap) -> Option<Token> {
         let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
         let mut own = lines

@@ -148,7 +148,7 @@ fn is_text(text: &str) -> bool {
     !text.contains('\0')
 }
 
-/// A number as PostgreSQL counts, to 2^63.
+/// Converts to PostgreSQL's `bigint`. Larger numbers become `i64::MAX`.
 fn number(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -26,8 +26,8 @@ use crate::trail::{Entry, Search};
 /// The writers of one process queue up here first.
 pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// Balances, sessions and the trail. Writes have a connection of their own, so that one that waits
-/// for the file delays no read. So have searches of the trail, which may take long.
+/// Balances, sessions and the audit log. Writes use a separate connection, so that reads never wait
+/// for a blocked write. Searches of the audit log use a third, because they may be slow.
 #[derive(Clone)]
 pub(crate) struct SqliteLedger {
     connections: Arc<Connections>,
@@ -40,7 +40,7 @@ struct Connections {
     searcher: Mutex<Connection>,
 }
 
-/// The migrations of the file. Each leads from the version that is its index to the next.
+/// The migrations of the file. The migration at index `n` leads from version `n` to `n + 1`.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_init.sql")];
 
 /// Opens the file, and creates it if there is none.
@@ -59,8 +59,8 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     .await
 }
 
-/// Creates a new file so that only this user can read it. Digests are no secrets, but who has which
-/// grants is nobody else's business.
+/// Creates a new file with mode 0600. The file holds no tokens in clear, but it shows which user
+/// authorized which client. The mode of an existing file is not changed.
 #[cfg(unix)]
 fn keep_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -97,9 +97,9 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     Ok(change.commit()?)
 }
 
-/// Runs a call that waits for the disk on a thread for such calls. If the caller is dropped
-/// meanwhile, the call still runs to its end, and nobody learns its result. The library expects
-/// that.
+/// Runs a blocking call on Tokio's blocking thread pool. If the caller is dropped, the call still
+/// runs to its end and its result is discarded. The library allows this: a write whose response is
+/// lost may have happened.
 pub(super) async fn blocking<T, E>(
     call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
 ) -> Result<T>
@@ -132,8 +132,13 @@ impl SqliteLedger {
         &self,
         call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _turn = self.turn.lock().await;
-        self.on(|all| &all.writer, call).await
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let in_turn = move |connection: &mut Connection| {
+            // The turn ends with the call, which outlives this future if the caller is dropped.
+            let _turn = turn;
+            call(connection)
+        };
+        self.on(|all| &all.writer, in_turn).await
     }
 
     async fn search<T: Send + 'static>(
@@ -218,12 +223,20 @@ impl Ledger for SqliteLedger {
     }
 
     async fn drop_over(&self, rows: u64, limit: usize) -> Result<usize> {
-        let count = self.search(|connection| trail::count(connection)).await?;
-        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit);
-        if over == 0 {
+        let surplus = move |count: u64| {
+            usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit)
+        };
+        if surplus(self.search(|connection| trail::count(connection)).await?) == 0 {
             return Ok(0);
         }
-        self.write(move |connection| trail::drop_oldest(connection, over)).await
+        // Counted again inside the transaction: another server may have dropped the same surplus.
+        self.write(move |connection| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let dropped = trail::drop_oldest(&change, surplus(trail::count(&change)?))?;
+            change.commit()?;
+            Ok(dropped)
+        })
+        .await
     }
 }
 
@@ -233,7 +246,7 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number as SQLite counts, to 2^63.
+/// Converts to SQLite's signed 64-bit integer. Larger numbers become `i64::MAX`.
 fn number(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Accounts, their balances and the lists, in every database that can be had here.
+//! Accounts, balances and client lists, in every database that is available.
 
 pub(crate) mod databases;
 mod laws;
@@ -110,13 +110,13 @@ async fn a_balance_is_drawn_to_nothing_and_topped_up_without_end() {
     }
 }
 
-/// By two servers on each database, so that nothing of one process is between them.
+/// Opens each database twice, as two servers would, so that no lock of one process serializes them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn however_many_draw_at_once_each_unit_is_drawn_once() {
     let databases = Databases::start().await;
     let pairs = backends(&databases).await.into_iter().zip(backends(&databases).await);
     for ((name, database), (one, other)) in databases.all.iter().zip(pairs) {
-        // Nothing is shared in memory.
+        // Two in-memory backends share no data, so both handles are of the same backend.
         let other = if *database == Database::Memory { one.clone() } else { other };
         one.ledger().add_account("alice", 100).await.unwrap();
         let drawing: Vec<_> = (0..8)
@@ -162,7 +162,7 @@ async fn clients_are_listed_by_id_and_in_parts() {
     }
 }
 
-/// A client can have an owner, whose account must be there as well.
+/// The owner of a client may have no account yet.
 #[tokio::test]
 async fn a_clients_owner_has_an_account_or_none() {
     let databases = Databases::start().await;

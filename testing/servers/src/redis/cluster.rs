@@ -23,7 +23,7 @@ const SETTINGS: [(&str, &str); 4] = [
 
 impl RedisCluster {
     /// Starts three servers, joins them to a cluster and waits until each of them reports that the
-    /// cluster works. Returns `None` if Redis is not installed; fails then if
+    /// cluster works. If Redis is not installed, returns `None`, or panics if
     /// `GRANTCORE_REQUIRE_SERVERS` is `1`.
     pub fn start() -> Option<Self> {
         let program = installed()?;

@@ -1,5 +1,4 @@
-//! The laws of a store, on what this server hands to the library: the store with the ledger over
-//! it.
+//! The conformance tests of a store, run on `Backend`: the grant store with the ledger on top.
 
 use grantcore::Timestamp;
 use grantcore::conformance::Harness;
@@ -13,7 +12,7 @@ use crate::store::{Backend, Ledger as _};
 struct Laws {
     runtime: Runtime,
     backend: Backend,
-    /// The file, where there is one; in memory all handles are of the same.
+    /// The database to open again for each handle. `None` in memory, where handles are clones.
     reopened: Option<Database>,
     _directory: TempDir,
 }
@@ -48,8 +47,8 @@ impl Harness for Laws {
     }
 
     fn sweep(&self, store: &Backend, now: Timestamp, _: usize) -> Option<usize> {
-        // It drops a thousand at once: as few as the laws ask for are dropped by the stores that it
-        // passes this on to.
+        // `Backend::sweep` has a fixed limit of 1000 and ignores the limit of the law. The stores
+        // below it are tested with that limit.
         self.wait(store.sweep(now)).unwrap();
         None
     }

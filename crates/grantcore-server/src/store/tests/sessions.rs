@@ -1,16 +1,17 @@
-//! Sessions, in every database that can be had here.
+//! Sessions, in every database that is available.
 
 use std::time::SystemTime;
 
 use super::*;
 
-/// A session of this account that is over in so many seconds. Redis compares with its own clock.
+/// Returns a session of `subject` that expires `seconds` from now. Uses the real time, because
+/// Redis expires keys by its own clock.
 fn row(subject: &str, seconds: u64) -> SessionRow {
     let expires = Timestamp::from(SystemTime::now()).unix_seconds() + seconds;
     SessionRow { subject: subject.to_owned(), password: "p".to_owned(), expires }
 }
 
-/// Which of these sessions there are.
+/// Returns those of `digests` that have a session.
 async fn found(ledger: &AnyLedger, digests: &[&'static str]) -> Vec<&'static str> {
     let mut found = Vec::new();
     for digest in digests {
@@ -52,8 +53,8 @@ async fn the_oldest_of_an_account_make_room_and_of_no_other() {
     for ((name, _), backend) in databases.all.iter().zip(backends(&databases).await) {
         let ledger = backend.ledger();
         ledger.open_session("bob", &row("bob", 1000), None, 3).await.unwrap();
-        // The one that is over last is not the latest: a server may have been started anew with
-        // another lifetime.
+        // The oldest session expires last, as after a restart with a shorter lifetime. The order of
+        // the sign-ins decides which session is removed, not the expiry.
         for (digest, seconds) in [("a", 2000), ("b", 1000), ("c", 1000)] {
             ledger.open_session(digest, &row("alice", seconds), None, 3).await.unwrap();
         }
@@ -94,7 +95,7 @@ async fn what_is_over_is_dropped_and_nothing_else() {
     }
 }
 
-/// However many sign in at once, what is over the limit is gone with the next one.
+/// Sign-ins at the same time may exceed the limit. The next sign-in removes the excess.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_opened_at_once_stay_within_the_limit() {
     let databases = Databases::start().await;
