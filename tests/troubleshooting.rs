@@ -79,7 +79,7 @@ fn place(endpoint: Endpoint) -> &'static str {
         Endpoint::Registration => "the registration endpoint",
         Endpoint::Management => "the endpoint of a registration",
         Endpoint::Resource => "a protected resource",
-        Endpoint::Operator => "the operator's own call",
+        Endpoint::Operator => "an administrative call",
         _ => panic!("{endpoint:?} has no place"),
     }
 }
@@ -173,7 +173,7 @@ fn lifetimes_and_limits_are_the_defaults() {
     let says = |text: String| assert!(page.contains(&text), "the page does not say {text:?}");
     let minutes = |time: Duration| time.as_secs() / 60;
     let hours = |time: Duration| time.as_secs() / 3600;
-    says(format!("A consent page is good for {} minutes", minutes(lifetimes.consent())));
+    says(format!("A consent page is valid for {} minutes", minutes(lifetimes.consent())));
     says(format!("the code is too old ({} minutes)", minutes(lifetimes.code())));
     says(format!("An access token lives for {} hour.", hours(lifetimes.access())));
     says(format!("silence for {} days", hours(lifetimes.refresh_idle()) / 24));

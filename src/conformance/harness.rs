@@ -22,7 +22,7 @@ pub trait Harness: Sync {
     fn wait<F: Future>(&self, future: F) -> F::Output;
 
     /// Drops up to `limit` records whose `drop_after` has passed at `now`, and returns how many
-    /// were dropped. Returns `None` if the store drops records by itself, which is the default.
+    /// were dropped. The default returns `None`: the store drops records by itself.
     ///
     /// A store that implements [`StoreAdministration`](crate::store::StoreAdministration) calls its
     /// [`sweep`](crate::store::StoreAdministration::sweep) here.
@@ -33,7 +33,8 @@ pub trait Harness: Sync {
 
     /// Creates an active account and returns its subject, for a store that
     /// [loads accounts](crate::LoadsAccounts): see
-    /// [`AccountsHarness::sign_up`](super::AccountsHarness::sign_up).
+    /// [`AccountsHarness::sign_up`](super::AccountsHarness::sign_up). The default creates nothing
+    /// and returns `subject`.
     fn sign_up(&self, store: &Self::Store, subject: &str) -> String {
         let _ = store;
         subject.to_owned()
@@ -81,7 +82,7 @@ impl<S: blocking::Store, O: Fn() -> S> Blocking<S, O> {
     }
 
     /// Sweeps with this function.
-    #[must_use = "the harness that sweeps is the one returned"]
+    #[must_use = "returns the harness with the sweep function set"]
     pub fn swept_by(self, sweep: impl Fn(&S, Timestamp, usize) -> usize + Sync + 'static) -> Self {
         Self { sweep: Some(Box::new(sweep)), ..self }
     }
@@ -127,7 +128,7 @@ pub(super) fn at_once<T: Send, I: Send>(
     })
 }
 
-/// Returns a panic as a failure: other threads may be waiting for the one that panics.
+/// Turns a panic into a violation. A panicking thread could leave other threads waiting for it.
 pub(super) fn catching_panics<T>(
     run: impl FnOnce() -> Result<T, Violation>,
 ) -> Result<T, Violation> {

@@ -19,7 +19,7 @@ pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violat
     let store = harness.open();
     let other = harness.open();
     let alice = new_subject()?;
-    // An index that compares inexactly takes these names for hers.
+    // An index that compares subjects inexactly would list grants of these under `alice`.
     let others = [
         format!("{alice} "),
         format!("{alice}0"),
@@ -29,7 +29,7 @@ pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violat
     ];
     let mut own = Vec::new();
     for number in 0..7 {
-        // A grant that was moved here begins in the middle of its life.
+        // A grant that was moved from another store is active at its first commit here.
         let draft = Draft { in_use: number % 2 == 1, ..Draft::new()?.of(&alice) };
         let first = put(harness, &store, &draft, None)?;
         own.push(draft.id);

@@ -4,13 +4,14 @@
 //! A record is a register with compare-and-set whose versions only rise, and each write has a mark
 //! of its own. So no search is needed: the write of version 5 happened after the write of version
 //! 4, each within the time of its call, and a read of version 4 happened between the two. That is a
-//! chain of intervals. It has an order exactly if no earliest time is later than its latest time.
+//! chain of intervals. The calls have an order if and only if no write's earliest time is later
+//! than its latest time.
 
 use std::collections::BTreeMap;
 
 use super::{Law, Violation};
 
-/// A call, from its beginning to its answer, in ticks of one counter.
+/// A call, from its start to its response, in ticks of a shared counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) began: u64,
@@ -57,8 +58,8 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
         }
     }
     let last = points.keys().next_back().copied().unwrap_or(first.0).max(seen_last(calls));
-    // A version that was read or written over, and whose write was not acknowledged, was written by
-    // a call whose result is not known.
+    // A version may be read, written over or reported by a conflict although no write of it was
+    // acknowledged. Then a call whose result is unknown must have written it.
     for version in first.0 + 1..=last {
         if points.contains_key(&version) {
             continue;
@@ -74,7 +75,7 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
         });
         let Some(earliest) = candidates.map(|call| call.began).min() else {
             return Err(Law::Linearizable.broken(format_args!(
-                "version {version}, marked {mark:?}, was read, and nobody wrote it"
+                "version {version}, marked {mark:?}, was observed, and no call wrote it"
             )));
         };
         points.insert(version, Point { mark, earliest, latest: u64::MAX });
@@ -95,7 +96,7 @@ fn seen_last(calls: &[Call]) -> u64 {
     seen.max().unwrap_or(0)
 }
 
-/// Narrows the times of the writes by this call.
+/// Narrows the possible times of the writes, using what this call observed.
 fn bound(points: &mut BTreeMap<u64, Point<'_>>, call: &Call) -> Result<(), Violation> {
     let ended = call.ended.unwrap_or(u64::MAX);
     match &call.what {

@@ -2,8 +2,8 @@
 //! rule that it breaks (OAuth 2.1 §4.1.1).
 //!
 //! The order of the steps is fixed (AUTHZ-05): the client, its document, the redirect URI, the
-//! request, the sign-in, the consent. Until client and redirect URI are verified, an error is shown
-//! to the user and never redirected.
+//! request, the sign-in, the accounts, the consent. Until the client and the redirect URI are
+//! verified, an error is shown to the user and never redirected.
 
 use std::sync::Arc;
 
@@ -267,8 +267,8 @@ impl VerifiedRequest<'_> {
             if !self.ctx.policy.refuses_reused_challenges() {
                 return self.refuse(Reason::Contended);
             }
-            // The same user may load the page again until it is answered. In any other case the
-            // challenge was used before (RFC 9700 §2.1.1).
+            // Until the consent page is answered, the same user may reload it in the same session.
+            // In any other case the challenge was used before (RFC 9700 §2.1.1).
             if !pending.is_some_and(|pending| is_page_of(user, &stored.record, pending)) {
                 return self.refuse(Reason::PkceChallengeReused);
             }

@@ -109,7 +109,7 @@ impl PresentedCode<'_> {
         let family = entropy.secret().digest();
         let refreshes = self.client.grant_types().refresh_token;
         let next = self.grant().redeemed(issued, family, &minted, refreshes, policy, self.now);
-        // The approval has renewed the client already, unless the lifetimes have grown since.
+        // Usually `None`: the approval renewed the client. Lifetimes may have grown since.
         if let Some(renewal) = self.ctx.client_renewal(next.last_use()) {
             return self.ctx.prepare(renewal);
         }
@@ -120,9 +120,9 @@ impl PresentedCode<'_> {
             .writing(Write::grant(Some(self.stored), next))
     }
 
-    /// Answers a second use of a redeemed code: with the same tokens if the redemption was an
-    /// earlier attempt of this request, else with a refusal that revokes the grant. The code's
-    /// expiry is not checked: a replay revokes the grant also after it.
+    /// Answers a second use of a redeemed code. If an earlier attempt of this request redeemed it,
+    /// returns the same tokens. Otherwise refuses the request and revokes the grant, even after the
+    /// code has expired.
     fn answer_second_use(&self, active: &Active) -> Decision<Tokens> {
         let entropy = &self.ctx.moment.entropy;
         if active.refresh_family().current_digest.matches(&entropy.refresh_secret().digest()) {
@@ -130,6 +130,7 @@ impl PresentedCode<'_> {
             // the record has its answer (I17).
             return match active.find(&entropy.access_secret().digest()) {
                 Some(entry) => self.answer_again(entry.scope, entry.expires),
+                // The access token has expired or made room for others; the refresh token is valid.
                 None => self.answer_again(Subset::ALL, self.now),
             };
         }

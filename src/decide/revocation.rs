@@ -54,7 +54,7 @@ impl RevocationRequest<'_> {
         let grant = &*stored.record;
         let Phase::Active(active) = grant.phase() else { return revoke_nothing(ctx) };
         let now = grant.now(ctx.moment.now);
-        let is_live = match token {
+        let is_revocable = match token {
             // Any refresh token of the family is accepted, also one that was rotated before.
             RevocableToken::Refresh(token) => {
                 token.family.digest().matches(&active.refresh_family().family_digest)
@@ -64,7 +64,7 @@ impl RevocationRequest<'_> {
             }
             RevocableToken::Unknown => false,
         };
-        if !is_live {
+        if !is_revocable {
             return revoke_nothing(ctx);
         }
         // Denial of service: nobody but the grant's own client can end it by a token (I21).
@@ -92,7 +92,7 @@ fn revoke_nothing(ctx: &Context<'_>) -> Decision<Revoked> {
     ctx.allow(EventKind::NothingRevoked, Revoked)
 }
 
-/// Answers a client that sent a live token of another client (AMB-13).
+/// Answers a client that sent a token of another client (AMB-13).
 fn refuse_foreign_token(rules: RevocationRules, ctx: &Context<'_>) -> Decision<Revoked> {
     let reason = Reason::RevocationClientMismatch;
     if rules.silent {

@@ -13,13 +13,13 @@ use crate::record::{Version, Write};
 /// A reader resolves an [unknown](Fate::Unknown) fate by the stored record:
 ///
 /// - Its version is below that of the write: the write was not made, or not yet.
-/// - It is equal: this request made the write, or another that won the race, whose own event has
-///   the same version.
+/// - It is equal: this request or a concurrent one made the write. If it was the concurrent
+///   request, its event has the same version.
 /// - It is above: other events of the flow describe how the record got there.
 ///
 /// It serializes to an object of `record` (`grant`, `client` or `account`), `version` and `fate`.
-/// An account has no version. A version is text, because not every reader of JSON keeps all digits
-/// of a number of 64 bits.
+/// An account has no version. The version is a JSON string, because many JSON parsers lose
+/// precision in 64-bit integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Written {

@@ -130,7 +130,7 @@ fn write_entry(reason: Reason, page: &mut String) {
         Reason::ALL.iter().copied().filter(|other| looks_like(reason, *other)).map(link).collect();
     if !alike.is_empty() {
         page.extend([
-            "- Looks the same: ",
+            "- Same description: ",
             &alike.join(", "),
             ". The `reason` of the event tells them apart.\n",
         ]);

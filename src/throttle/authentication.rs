@@ -1,10 +1,10 @@
 //! The limit of failed authentications: how many client secrets can be guessed (TOKEN-15, I48).
 //!
-//! The limit is checked three times: before the store is read; when the records are loaded, so that
-//! no secret is hashed in vain; and after the decision. An outcome is returned only if there was
-//! still room for one more failure. So requests in parallel learn no more than requests
-//! one after the other, and right secrets in parallel do not block each other, as they would if
-//! each took a place in advance.
+//! The limit is checked three times: before the store is read; after the records are loaded, before
+//! a secret is hashed; and after the decision. An outcome is returned only if one more failure
+//! would still be within the limit, so parallel requests learn no more than sequential ones. No
+//! request reserves a place in advance, so parallel requests with the right secret do not block
+//! each other.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -31,8 +31,8 @@ pub(super) struct Failures {
 impl Failures {
     /// Returns the seconds until a secret is compared again under this key.
     fn wait(&self, key: &str, limit: u32, now: Timestamp) -> Option<u32> {
-        // An unknown client has no secret to guess. Were it held to a window that several names
-        // share, a flood of invented names would refuse clients that exist.
+        // Denial of service: failures of unknown ids count only in a window of this key alone. In
+        // a window that several names share, a flood of invented ids would block real clients.
         self.known.wait(key, limit, now).max(self.unknown.wait_alone(key, limit, now))
     }
 
@@ -48,9 +48,9 @@ impl Failures {
     }
 }
 
-/// Returns whether this refusal is a failed authentication. Only a secret that may have been
-/// guessed is one: not a missing secret, not a secret of a client that has none, and not the right
-/// secret by the wrong method.
+/// Returns whether this refusal counts as a failed authentication, that is, as a guess of a secret.
+/// These do not count: a missing secret, a secret sent by a client that has none, and the right
+/// secret sent by the wrong method.
 pub(super) fn is_failure(credentials: &Credentials<'_>, refusal: &Refusal) -> bool {
     let is_no_guess =
         matches!(refusal.reason(), Reason::ClientSecretUnexpected | Reason::ClientMethodMismatch);

@@ -97,7 +97,7 @@ Symptom: an error page appears instead of the consent screen, the consent screen
 in the URL of the redirect.
 
 The most frequent causes: the client does not send PKCE with `S256`, names a redirect URI that differs from the registered one, or
-kept a `client_id` that no longer exists. A consent page is good for 10 minutes; after that, reload it.
+kept a `client_id` that no longer exists. A consent page is valid for 10 minutes; after that, reload it.
 
 Until the client and the redirect URI are verified, nothing is sent to the client: the error is on the page only. There, \"In
 detail\" names the part of the rule that was broken, and \"Received\" shows the value that was received.

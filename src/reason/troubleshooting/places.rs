@@ -66,7 +66,7 @@ fn place(reason: Reason, endpoint: Endpoint) -> Place {
             return Place { part, endpoints: Vec::new() };
         }
         Endpoint::Operator => {
-            let part = "in the refusal of the operator's own call";
+            let part = "in the error of an administrative call";
             return Place { part, endpoints: Vec::new() };
         }
         Endpoint::Token => "the token endpoint",
