@@ -200,7 +200,7 @@ fn is_error<T: fmt::Debug, E>(call: &str, result: Result<T, E>) -> Result<(), Vi
     match result {
         Err(_) => Ok(()),
         Ok(found) => {
-            let observed = format_args!("{call} of a damaged record returned {found:?}");
+            let observed = format!("{call} of a damaged record returned {found:?}");
             Err(Law::Unknown.broken(observed))
         }
     }
