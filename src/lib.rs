@@ -147,6 +147,10 @@ pub use crate::response::{Access, AuthorizationStep, ConsentPage, LoginPage, Rep
 pub use crate::server::{Error, RevokedGrants, Server};
 pub use crate::store::{FromStore, LoadsAccounts, Store};
 
+/// The crate whose types the feature `http` converts from and to, in the version that it uses.
+#[cfg(feature = "http")]
+pub use http;
+
 /// The pages of `docs/`: what the crate promises, and why it has this shape.
 ///
 /// This module is in the rendered documentation only.

@@ -172,15 +172,19 @@ impl<'a> RequestParts<'a> {
                     .iter()
                     .map(http::HeaderValue::as_bytes),
             ),
-            authorization: parts
-                .headers
-                .get_all(http::header::AUTHORIZATION)
-                .iter()
-                .map(http::HeaderValue::as_bytes)
-                .collect(),
+            authorization: (&parts.headers).into(),
             source: "",
             body,
         }
+    }
+}
+
+#[cfg(feature = "http")]
+impl<'a> From<&'a http::HeaderMap> for Authorization<'a> {
+    /// Takes the `Authorization` header of a request.
+    fn from(headers: &'a http::HeaderMap) -> Self {
+        let values = headers.get_all(http::header::AUTHORIZATION);
+        values.iter().map(http::HeaderValue::as_bytes).collect()
     }
 }
 

@@ -38,6 +38,7 @@ mod client_secrets;
 mod client_status;
 mod client_stored;
 mod client_update;
+mod clientpolicy_mcp;
 mod clientpolicy_scopes;
 mod clock;
 mod code;
