@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     println!("2. Alice presses Allow.");
-    let location = server.consent(&page.into_ticket(), alice, Choice::Allow)?.into_location();
+    let location = server.consent(&page.ticket(), alice, Choice::Allow)?.into_location();
     println!("   303 {location}");
 
     println!("3. The client redeems the code.");

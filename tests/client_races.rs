@@ -101,7 +101,7 @@ impl Scenario {
             world.tokens_of(&client_id).refresh().clone_into(&mut refresh);
             world.at(age);
         } else {
-            ticket = world.page(&ask(&client_id)).into_ticket();
+            ticket = world.page(&ask(&client_id)).ticket();
         }
         let client = world.store.inner.client(&client_id).unwrap().unwrap();
         let policy = world.server.policy().clone();

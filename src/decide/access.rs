@@ -114,14 +114,8 @@ pub(super) fn accept_token<'a>(
 
 /// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).
 fn check_scope(accepted: &AcceptedToken<'_>, needs: &Needs, policy: &Policy) -> Result<(), Reason> {
-    let is_granted = |needed: &String| {
-        let mut granted = accepted.entry.scope.of(accepted.grant.scope().tokens());
-        granted.any(|granted| granted == needed || policy.implies(granted, needed))
-    };
-    if !needs.scopes.iter().all(is_granted) {
-        return Err(Reason::ScopeInsufficient);
-    }
-    Ok(())
+    let granted = || accepted.entry.scope.of(accepted.grant.scope().tokens());
+    if needs.are_within(policy, granted) { Ok(()) } else { Err(Reason::ScopeInsufficient) }
 }
 
 /// Checks that the account can pay for a billed call. An unknown balance does not suffice.

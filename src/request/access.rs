@@ -149,6 +149,43 @@ impl Needs {
         self.billed
     }
 
+    /// Judges an access token that its authorization server has described as active (RFC 7662
+    /// §2.2), by its audience and its scope. It is for a resource in another process.
+    ///
+    /// # Errors
+    /// Returns the [`Refusal`] with the challenge if the token is for other resources, or its scope
+    /// does not suffice.
+    pub fn judge<'t>(
+        &self,
+        policy: &Policy,
+        audience: impl IntoIterator<Item = &'t str>,
+        scope: &'t str,
+    ) -> Result<(), Refusal> {
+        // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
+        // §7.1.4).
+        let own = self.resource.identifier();
+        if !audience.into_iter().any(|token_for| policy.is_good_at(token_for, own)) {
+            return Err(self.refuse(Reason::AudienceMismatch));
+        }
+        if !self.are_within(policy, || scope.split(' ')) {
+            return Err(self.refuse(Reason::ScopeInsufficient));
+        }
+        Ok(())
+    }
+
+    /// Returns whether a granted scope has every token that is needed, or one that includes it
+    /// (RS-11). `granted` returns the granted tokens from the start.
+    pub(crate) fn are_within<'t, I: Iterator<Item = &'t str>>(
+        &self,
+        policy: &Policy,
+        granted: impl Fn() -> I,
+    ) -> bool {
+        let is_granted = |needed: &String| {
+            granted().any(|granted| granted == needed || policy.implies(granted, needed))
+        };
+        self.scopes.iter().all(is_granted)
+    }
+
     /// Makes the refusal of a call, with the challenge for these needs (RFC 6750 §3). It is for a
     /// host that judges calls by more than [`Server::check`](crate::Server::check), such as a
     /// resource that introspects its tokens or draws from a balance.

@@ -177,7 +177,7 @@ impl ConsentPage {
     }
 
     /// Returns the ticket, for the hidden field of the form and for nothing else.
-    pub fn into_ticket(self) -> String {
+    pub fn ticket(&self) -> String {
         self.ticket.reveal().as_str().to_owned()
     }
 }

@@ -77,6 +77,11 @@ impl Digest {
         Self(Sha256::digest(text).into())
     }
 
+    /// Returns the digest that has these bytes.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns a digest that begins with these bytes, for records of the conformance kit.
     #[cfg(feature = "conformance")]
     pub(crate) fn beginning_with(head: u64) -> Self {

@@ -99,7 +99,7 @@ fn client_23_only_an_approval_renews() {
     for (name, act, renews) in uses {
         let (world, id) = registered(policy());
         world.at(DAY - 1);
-        let ticket = world.page(&ask(&id)).into_ticket();
+        let ticket = world.page(&ask(&id)).ticket();
         act(&world, &id, ticket);
         world.at(DAY);
         assert_eq!(world.authorize(&ask(&id)).is_ok(), renews, "{name}");
@@ -111,7 +111,7 @@ fn client_23_only_an_approval_renews() {
 fn client_23_an_expired_client_is_not_approved() {
     let (world, id) = registered(policy());
     world.at(DAY - 1);
-    let ticket = world.page(&ask(&id)).into_ticket();
+    let ticket = world.page(&ask(&id)).ticket();
     world.at(DAY);
     let refusal = world.decide(&ticket, Choice::Allow).expect_err("it is over");
     assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientUnknown);
@@ -349,7 +349,7 @@ fn client_23_a_failed_renewal_has_no_effect() {
         assert_outlived(&world, &id);
     }
     let (world, id) = registered(policy());
-    let ticket = world.page(&ask(&id)).into_ticket();
+    let ticket = world.page(&ask(&id)).ticket();
     world.store.fail([Fault::Dropped]);
     let failure = world.server.consent(&ticket, ALICE, Choice::Allow).expect_err("the store fails");
     let location =
@@ -368,7 +368,7 @@ fn client_23_no_renewal_undoes_a_deactivation() {
     for commits_before in [0, 1] {
         for approves in [false, true] {
             let (world, id, tokens) = due();
-            let ticket = world.page(&ask(&id)).into_ticket();
+            let ticket = world.page(&ask(&id)).ticket();
             let target = id.clone();
             for _ in 0..commits_before {
                 world.store.meanwhile(|_| {});

@@ -31,7 +31,7 @@ const SECOND: &str = "https://app.example/cb2";
 
 /// Returns a ticket of a valid request.
 fn ticket(world: &World) -> String {
-    world.page(&Params::authorize()).into_ticket()
+    world.page(&Params::authorize()).ticket()
 }
 
 /// Allows everything, and returns the location.
@@ -114,7 +114,7 @@ fn consent_02_the_ticket_holds_at_least_128_random_bits() {
         else {
             panic!()
         };
-        page.into_ticket()
+        page.ticket()
     };
     let turned = |at: usize| {
         let mut bytes = [0; 128];
@@ -154,7 +154,7 @@ fn consent_03_the_lifetime_is_configured_and_shown() {
     let page = world.page(&Params::authorize());
     assert_eq!(page.expires(), Timestamp::from_unix_seconds(T + 60));
     world.at(60);
-    let refusal = world.decide(&page.into_ticket(), Choice::Allow).unwrap_err();
+    let refusal = world.decide(&page.ticket(), Choice::Allow).unwrap_err();
     assert_page(&world, &refusal, 400, "consent_expired", Reason::ConsentExpired);
 }
 
@@ -291,7 +291,7 @@ fn cve_2026_45337_and_27124_nobody_else_approves() {
         assert_page(&world, &lured, 400, "invalid_request", Reason::ConsentSessionMismatch);
         let step = world.authorize_as(&Params::authorize(), Some(other)).unwrap();
         let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
-        let planted = world.decide(&page.into_ticket(), Choice::Allow).unwrap_err();
+        let planted = world.decide(&page.ticket(), Choice::Allow).unwrap_err();
         assert_page(&world, &planted, 400, "invalid_request", Reason::ConsentSessionMismatch);
         assert_eq!((world.store.commits(), codes(&world)), (2, 0));
     }
@@ -306,8 +306,8 @@ fn consent_07_the_code_is_bound_to_the_validated_request() {
     let narrow = Params::authorize().set("scope", "read").set("resource", MCP).set("state", "one");
     let wide =
         Params::authorize().set("redirect_uri", SECOND).set("resource", files).set("state", "two");
-    let narrow = world.page(&narrow).into_ticket();
-    let _wide = world.page(&wide).into_ticket();
+    let narrow = world.page(&narrow).ticket();
+    let _wide = world.page(&wide).ticket();
     let location = allow(&world, &narrow);
     assert!(location.starts_with(&format!("{CALLBACK}?code=")), "{location}");
     assert_eq!(param(&location, "state").as_deref(), Some("one"));
@@ -325,7 +325,7 @@ fn consent_08_several_pages_may_be_open() {
     let states = ["one", "two", "three"];
     let tickets: Vec<_> = states
         .iter()
-        .map(|state| world.page(&Params::authorize().set("state", state)).into_ticket())
+        .map(|state| world.page(&Params::authorize().set("state", state)).ticket())
         .collect();
     for (ticket, state) in tickets.iter().zip(states).rev() {
         let location = allow(&world, ticket);

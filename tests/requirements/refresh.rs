@@ -264,7 +264,7 @@ fn refresh_10_an_unused_token_expires_after_thirty_days() {
 
 /// Refreshes every twenty days. The consent is given 300 s after the page was made.
 fn rotated_until(world: &World, days: u64) -> Granted {
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     world.at(300);
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     world.at(400);
@@ -397,7 +397,7 @@ fn mix_up(world: &World, credentials: &[&str]) {
 fn refresh_15_the_kinds_of_credential_are_never_mixed_up() {
     let world =
         World::with(policy().limits(Limits::default().with_token_requests_per_minute(1000)));
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     // The token has the right length and grant, but the grant has no refresh token yet.
     let unissued = format!(
         "grt_{}",
@@ -478,7 +478,7 @@ fn refresh_17_a_security_event_ends_every_family_of_the_user() {
     let world = World::new();
     let bob = user("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
-        grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
+        grantcore::AuthorizationStep::NeedsConsent(page) => page.ticket(),
         other => panic!("{other:?}"),
     };
     let location = world.server.consent(&page, bob, Choice::Allow).unwrap().into_location();

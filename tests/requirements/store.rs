@@ -63,7 +63,7 @@ fn store_01_of_many_commits_on_one_version_one_is_done() {
         // The same record is created by all requests, then one consent is decided by all, then one
         // refresh is made by all.
         one_wins(&world.store.inner, &vec![writes(&world, &authorize, 1).remove(0); 20]);
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         one_wins(
             &world.store.inner,
             &writes(&world, &ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap(), 20),
@@ -171,7 +171,7 @@ fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
 /// Returns the error of each step whose write fails.
 fn failures(world: &World, fault: Fault) -> [Error<Broken>; 4] {
     let fail = || world.store.fail([fault]);
-    let page = || world.page(&Params::authorize()).into_ticket();
+    let page = || world.page(&Params::authorize()).ticket();
     let token = |params: Params| {
         fail();
         world.try_token(&params, Authorization::None).unwrap_err()
@@ -385,7 +385,7 @@ fn store_06_a_requests_own_applied_commit_is_its_success() {
     let world = World::new();
     let applied = || world.store.fail([Fault::AppliedThenConflict]);
     applied();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     applied();
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     applied();
@@ -456,7 +456,7 @@ fn store_08_a_replay_is_recognized_until_the_last_expiry_after_any_sweep() {
 #[test]
 fn store_08_a_record_dropped_early_fails_closed() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let code = world.code(&Params::authorize());
     let tokens = world.tokens();
     assert_eq!(world.store.inner.sweep(Timestamp::NEVER, usize::MAX), 3);

@@ -205,7 +205,7 @@ fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> p
             "This page is valid for {}",
             spoken(page.expires().seconds_from(app.oauth.now()))
         ),
-        ticket: page.into_ticket(),
+        ticket: page.ticket(),
         reload,
         csrf,
     }
