@@ -14,6 +14,11 @@ use axum::response::Response;
 use grantcore::audit::AuditLog;
 use grantcore::store::AccountSource;
 use grantcore::{Access, Needs, Reply, Server, Store, Timestamp};
+#[cfg(feature = "rmcp")]
+use rmcp::{
+    ErrorData,
+    handler::server::{common::FromContextPart, tool::ToolCallContext},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -184,8 +189,8 @@ where
 
 /// The user and the client of a call whose access token was accepted by [`RequireToken`].
 ///
-/// It is an extractor for handlers of axum. Other services take it from the extensions of the
-/// request; in a tool of rmcp they are those of the `http::request::Parts` in its context.
+/// It is an extractor for handlers of axum, and an argument of rmcp's tools with the feature `rmcp`.
+/// Other services take it from the extensions of the request.
 ///
 /// A route without the layer answers 500 where this is extracted: it is closed, not open.
 #[derive(Clone, Debug)]
@@ -261,6 +266,19 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         parts.extensions.get().cloned().ok_or_else(|| {
             tracing::error!(path = parts.uri.path(), "the route has no RequireToken layer");
             StatusCode::INTERNAL_SERVER_ERROR
+        })
+    }
+}
+
+/// Makes the caller an argument of a tool, over rmcp's streamable HTTP transport.
+#[cfg(feature = "rmcp")]
+impl<S> FromContextPart<ToolCallContext<'_, S>> for Caller {
+    fn from_context_part(context: &mut ToolCallContext<'_, S>) -> Result<Self, ErrorData> {
+        let parts = context.request_context.extensions.get::<Parts>();
+        let caller = parts.and_then(|parts| parts.extensions.get()).cloned();
+        caller.ok_or_else(|| {
+            tracing::error!("the MCP service has no RequireToken layer");
+            ErrorData::internal_error("the request has no caller", None)
         })
     }
 }

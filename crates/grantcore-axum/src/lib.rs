@@ -53,6 +53,7 @@
 //! - `fetch` (default): client metadata documents are fetched with `grantcore-fetch`. Without it, a
 //!   policy that accepts such documents has no router.
 //! - `introspection`: `Introspection`, for resources in another process.
+//! - `rmcp`: [`Caller`] is an argument of rmcp's tools.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
