@@ -166,10 +166,6 @@ pub mod documentation {
     pub mod decisions {}
 }
 
-#[cfg(all(doctest, feature = "http"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 #[cfg(doctest)]
 #[doc = include_str!("../docs/stores.md")]
 struct Stores;

@@ -1,2 +1,8 @@
-//! The examples are the files next to this package's manifest. This library is empty.
-#![forbid(unsafe_code)]
+//! Examples of grantcore with other crates. Each is a file next to `Cargo.toml`.
+//!
+//! This library is empty. Its tests compile the code of the README, which needs the crates that a
+//! reader of the README has added.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
