@@ -1,10 +1,15 @@
 //! The trail in PostgreSQL: appended to many events at a time, searched by what is indexed, dropped
 //! from its old end.
 
-use deadpool_postgres::tokio_postgres::{Row, types::ToSql};
-use grantcore::Timestamp;
+use std::time::Duration;
 
-use super::{PostgresLedger, Result, is_text, number};
+use deadpool_postgres::Object;
+use deadpool_postgres::tokio_postgres::{IsolationLevel, Row, types::ToSql};
+use grantcore::Timestamp;
+use grantcore_postgres::PostgresError;
+use tokio::time::timeout;
+
+use super::{PostgresLedger, Result, Values, is_text, number};
 use crate::trail::{Entry, Search};
 
 type Value = Box<dyn ToSql + Send + Sync>;
@@ -20,6 +25,22 @@ const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlat
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
     note, written, fate, attributed, count FROM trail";
+
+const DROP_BEFORE: &str = "WITH dropped AS (DELETE FROM trail WHERE id IN \
+    (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2) RETURNING id) SELECT count(*) FROM dropped";
+const DROP_SURPLUS: &str = "\
+    WITH surplus AS MATERIALIZED (SELECT least(greatest(count(*) - $1, 0), $2) AS rows FROM trail), \
+    strangers AS (DELETE FROM trail WHERE id IN \
+    (SELECT id FROM trail WHERE NOT attributed ORDER BY at LIMIT (SELECT rows FROM surplus)) RETURNING id), \
+    others AS (DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE attributed ORDER BY at \
+    LIMIT (SELECT rows FROM surplus) - (SELECT count(*) FROM strangers)) RETURNING id) \
+    SELECT (SELECT count(*) FROM strangers) + (SELECT count(*) FROM others)";
+
+/// The advisory lock of a server that drops events: `gctraild` in ASCII.
+const DROP_LOCK: i64 = 0x6763_7472_6169_6c64;
+
+/// How long dropping events may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The columns of text, in the order of `INSERT`.
 const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
@@ -73,32 +94,44 @@ impl PostgresLedger {
             .collect()
     }
 
-    /// Passes over what another process drops at this moment.
+    /// Drops nothing while another server drops events.
     pub(super) async fn drop_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-            RETURNING id";
-        let limit = number(limit);
-        Ok(self.rows(sql, &[&number(before.unix_seconds()), &limit]).await?.len())
+        self.drop_alone(DROP_BEFORE, &[&number(before.unix_seconds()), &number(limit)]).await
     }
 
-    /// Drops strangers' events first, then the oldest of all. Passes over what another process
-    /// drops at this moment.
+    /// Drops strangers' events first, then the oldest of all. Drops nothing while another server
+    /// drops events.
     pub(super) async fn drop_surplus(&self, rows: u64, limit: usize) -> Result<usize> {
-        let counted = self.rows("SELECT count(*) FROM trail", &[]).await?;
-        let count = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
-        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit);
-        let mut dropped = 0;
-        for which in ["WHERE NOT attributed", ""] {
-            if dropped < over {
-                let sql = format!(
-                    "DELETE FROM trail WHERE id IN (SELECT id FROM trail {which} ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED) \
-                    RETURNING id"
-                );
-                let left = number(over - dropped);
-                dropped += self.rows(&sql, &[&left]).await?.len();
+        self.drop_alone(DROP_SURPLUS, &[&number(rows), &number(limit)]).await
+    }
+
+    /// Runs a statement that drops events and returns their number, unless another server runs one
+    /// at this moment: two servers that count the same surplus would both drop it.
+    async fn drop_alone(&self, sql: &str, values: Values<'_>) -> Result<usize> {
+        let mut connection = self.store.pool().get().await?;
+        let answer = timeout(DROP_TIMEOUT, async {
+            // The lock is taken by a statement of its own, so that the next one sees what the last
+            // holder of the lock has dropped.
+            let change = connection
+                .build_transaction()
+                .isolation_level(IsolationLevel::ReadCommitted)
+                .start()
+                .await?;
+            let lock = "SELECT pg_try_advisory_xact_lock($1)";
+            let is_alone: bool = change.query_one(lock, &[&DROP_LOCK]).await?.try_get(0)?;
+            if !is_alone {
+                return Ok(0);
             }
-        }
-        Ok(dropped)
+            let dropped: i64 = change.query_one(sql, values).await?.try_get(0)?;
+            change.commit().await?;
+            Ok(usize::try_from(dropped).unwrap_or(usize::MAX))
+        });
+        let Ok(dropped) = answer.await else {
+            // The next user of the connection need not wait for this statement.
+            drop(Object::take(connection));
+            return Err(PostgresError::TimedOut.into());
+        };
+        dropped
     }
 }
 
