@@ -122,7 +122,7 @@ pub(crate) async fn consent(
         }
         let message = "Your session has ended. Start again from the application.";
         return (
-            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
             Page(Notice { title: "Signed out".into(), message: message.into() }),
         )
             .into_response();

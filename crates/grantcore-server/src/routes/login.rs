@@ -115,8 +115,9 @@ pub(crate) async fn submit(
     let subject = match check(&app, &username, &password, &source(&parts)).await {
         Ok(Some(subject)) => subject,
         Ok(None) => {
+            // Not 401, which must name a challenge of HTTP authentication (RFC 9110 §15.5.2).
             let failed = Login { failed: true, ..page(username) };
-            return (StatusCode::UNAUTHORIZED, Page(failed)).into_response();
+            return (StatusCode::FORBIDDEN, Page(failed)).into_response();
         }
         Err(later) => return later.response(page(username)),
     };
@@ -168,7 +169,7 @@ impl Later {
             Self::Failures(wait) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 wait.seconds(),
-                "Too many sign-ins from your network have failed.",
+                "Too many sign-ins from your network, or to this account, have failed.",
             ),
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, 5, "Too many people are signing in just now.")
