@@ -186,10 +186,8 @@ impl AuthorizationRequest<'_> {
         let challenge = self.code_challenge.get().ok_or(Reason::PkceMissing)?;
         match self.code_challenge_method.get() {
             None => Err(Reason::PkceMethodMissing.into()),
-            Some("S256") => CodeChallenge::parse(challenge).ok_or_else(|| {
-                let length = challenge.chars().count();
-                Reason::PkceMalformed.hint(format!("The one received has {length} characters."))
-            }),
+            Some("S256") => CodeChallenge::parse(challenge)
+                .ok_or_else(|| Reason::PkceMalformed.hint(CodeChallenge::fault(challenge))),
             Some(other) => Err(Reason::PkceMethod.received(other)),
         }
     }
