@@ -27,6 +27,11 @@ impl Client {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
     }
 
+    /// Returns the same client in this epoch.
+    pub(crate) fn in_epoch(self, epoch: u64) -> Self {
+        Self(Fields { epoch, ..self.0 })
+    }
+
     /// Returns the same client, deleted. Once this is stored, the client is unknown by any clock
     /// and its grants are ended. The record may be dropped, unless the operator registered the
     /// client.

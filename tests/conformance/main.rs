@@ -9,6 +9,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test crate of several modules")]
 
+mod administration;
 mod broken;
 mod found;
 mod hooks;

@@ -80,6 +80,7 @@ mod with_tokio {
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::administration_conformance!([harness()]);
     grantcore::accounts_conformance!([harness()], FromStore);
 }
 
