@@ -460,7 +460,7 @@ fn consent_15_every_request_needs_a_new_consent() {
     assert_eq!((tickets.len(), codes(&world)), (3, 3));
 }
 
-/// If the fate of a decision's write is unknown, the client gets neither a code nor a denial.
+/// If the durability of a decision's write is unknown, the client gets neither a code nor a denial.
 #[test]
 fn consent_05_a_decision_that_was_not_saved_is_not_sent() {
     for (choice, fault) in [

@@ -42,7 +42,7 @@ mod blocking {
     fn harness() -> impl Harness<Store = Ready<SqliteStore>> {
         let file = File::new();
         Blocking::new(move || file.open())
-            .swept_by(|store: &SqliteStore, now, limit| store.sweep(now, limit).unwrap())
+            .with_sweep(|store: &SqliteStore, now, limit| store.sweep(now, limit).unwrap())
     }
 
     grantcore::conformance!([harness()]);

@@ -71,7 +71,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_init.sql")];
 pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     let path = path.to_owned();
     blocking(move || {
-        keep_private(&path)?;
+        create_private(&path)?;
         let store = SqliteStore::open(&path)?;
         let turn = Turn::default();
         let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
@@ -86,13 +86,13 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
 /// Creates a new file with mode 0600. The file holds no tokens in clear, but it shows which user
 /// authorized which client. The mode of an existing file is not changed.
 #[cfg(unix)]
-fn keep_private(path: &Path) -> std::io::Result<()> {
+fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
 }
 
 #[cfg(not(unix))]
-fn keep_private(_: &Path) -> std::io::Result<()> {
+fn create_private(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

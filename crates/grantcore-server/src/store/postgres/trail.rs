@@ -15,16 +15,16 @@ use crate::trail::{Entry, Search};
 type Value = Box<dyn ToSql + Send + Sync>;
 
 const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
-    error, description, challenge, note, written, fate) \
+    error, description, challenge, note, written, durability) \
     SELECT at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note, written, fate \
+    note, written, durability \
     FROM unnest($1::bigint[], $2::integer[], $3::boolean[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
     $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]) \
     WITH ORDINALITY AS events (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, \
-    description, challenge, note, written, fate, place) ORDER BY place \
+    description, challenge, note, written, durability, place) ORDER BY place \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note, written, fate, attributed, count FROM trail";
+    note, written, durability, attributed, count FROM trail";
 
 const DROP_BEFORE: &str = "WITH dropped AS (DELETE FROM trail WHERE id IN \
     (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2) RETURNING id) SELECT count(*) FROM dropped";
@@ -56,7 +56,7 @@ const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
     |entry| entry.challenge.as_deref(),
     |entry| entry.note.as_deref(),
     |entry| entry.written.as_deref(),
-    |entry| entry.fate.as_deref(),
+    |entry| entry.durability.as_deref(),
 ];
 
 impl PostgresLedger {
@@ -171,7 +171,7 @@ fn entry(row: &Row) -> Result<Entry> {
         challenge: row.try_get(11)?,
         note: row.try_get(12)?,
         written: row.try_get(13)?,
-        fate: row.try_get(14)?,
+        durability: row.try_get(14)?,
         attributed: row.try_get(15)?,
         count: row.try_get::<_, i64>(16)?.cast_unsigned(),
     })
