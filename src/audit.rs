@@ -15,9 +15,9 @@ use crate::value::credential::GrantId;
 /// Records the events of a server.
 ///
 /// Every durable step is recorded at least once, deduplicated by (correlation, kind); a step of
-/// unknown [fate](crate::event::Fate) is marked and may have no durable counterpart. An event
-/// arrives twice if its caller was cancelled while it was being recorded: keep the first of two
-/// events of one [correlation](Event::correlation) and [kind](Event::kind).
+/// unknown [durability](crate::event::Durability) is marked and may have no durable counterpart. An
+/// event arrives twice if its caller was cancelled while it was being recorded: keep the first of
+/// two events of one [correlation](Event::correlation) and [kind](Event::kind).
 ///
 /// If an event is lost, its step cannot be traced. The response is returned all the same, unless
 /// [`AuditPolicy::with_fail_closed`] is set. `()` keeps no events.

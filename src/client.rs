@@ -244,8 +244,9 @@ impl Client {
         self.redirect_uris().iter().all(RegisteredRedirectUri::is_loopback)
     }
 
-    /// Starts a changed version of this client. The status and the epoch stay. A client built anew
-    /// in its place would begin in epoch 0 and bring ended grants back to life.
+    /// Starts a changed version of this client. The status and the epoch stay. A client that was
+    /// built anew begins in epoch 0, and would bring ended grants back to life if it was committed
+    /// in place of this one.
     ///
     /// For a client that registered itself or has a metadata document,
     /// [`scope`](ClientBuilder::scope), [`grant_types`](ClientBuilder::grant_types) and

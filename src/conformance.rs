@@ -67,6 +67,11 @@
 //! # }
 //! ```
 //!
+//! # Administration
+//!
+//! A store that implements [`StoreAdministration`](crate::store::StoreAdministration) has a law of
+//! its own, which [`administration_conformance!`](crate::administration_conformance!) tests.
+//!
 //! # With a hook
 //!
 //! Some checks need more than a store, and are called by hand:
@@ -82,6 +87,7 @@
 //! that cannot fail does not belong here.
 
 mod accounts;
+mod administration;
 mod cancellation;
 mod crash;
 mod faults;
@@ -105,6 +111,7 @@ pub use self::accounts::{
     AccountsHarness, BlockingAccounts, a_raised_epoch_is_read,
     accounts_are_the_same_at_every_handle, epochs_raised_at_once_all_count,
 };
+pub use self::administration::a_client_put_again_revives_no_grant;
 pub use self::cancellation::a_cancelled_call_leaves_all_or_nothing;
 pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};
 pub use self::faults::{
@@ -161,6 +168,16 @@ macro_rules! conformance {
                 ::std::result::Result::Ok(())
             }
         )+
+    };
+}
+
+/// Makes one test of each law of
+/// [`StoreAdministration`](crate::store::StoreAdministration), for each of these
+/// [`Harness`](crate::conformance::Harness)es of a store that implements it.
+#[macro_export]
+macro_rules! administration_conformance {
+    ($harnesses:expr) => {
+        $crate::conformance! { @ $harnesses => a_client_put_again_revives_no_grant }
     };
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
@@ -13,7 +13,7 @@ use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
 use crate::operation::Loaded;
-use crate::record::{Change, Commit, Stored, Version, Write};
+use crate::record::{Change, Commit, Stored, Write};
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
@@ -40,13 +40,13 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Adds a client, or replaces the client of the same id, also a deactivated one.
+    /// Adds a client, or replaces the client of the same id, also a deactivated one. Its epoch is
+    /// never lowered: see [`Write::put_client`].
     pub fn put_client(&self, client: Client) {
         let mut tables = self.write();
-        let seen = tables.clients.get(client.id()).map(|stored| stored.version);
-        let version = seen.map_or(Version::FIRST, Version::next);
-        let id = client.id().clone();
-        tables.clients.insert(id, Stored { record: Arc::new(client), version });
+        let write = Write::put_client(tables.clients.get(client.id()), client);
+        // The lock is held, so that nobody else can have written.
+        let _done = tables.commit(&write);
     }
 
     /// Sets an account.

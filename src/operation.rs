@@ -138,7 +138,7 @@ impl Loaded {
 
     /// Returns whether client and account are those of the grant and still have the epochs that the
     /// grant captured. A missing client or account counts as one whose epoch was raised.
-    pub(crate) fn is_of_epoch(&self, grant: &Grant) -> bool {
+    pub(crate) fn epochs_match(&self, grant: &Grant) -> bool {
         let client = self
             .client_of(grant.client_id().as_str())
             .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
@@ -169,7 +169,7 @@ impl Loaded {
             client: self.client.as_ref().map(|client| client.record.id().clone()),
             subject: grant.map(|grant| grant.subject().clone()),
             attributed: grant
-                .is_some_and(|grant| grant.is_live(moment.now) && self.is_of_epoch(grant)),
+                .is_some_and(|grant| grant.is_live(moment.now) && self.epochs_match(grant)),
             ..Event::new(kind, reason, moment)
         }
     }

@@ -64,8 +64,8 @@ use crate::store::{AccountSource, FromStore, Store};
 ///
 /// A future that is dropped stops at its current `await`. A write that was under way may be
 /// durable; its event is handed to [`AuditLog::abandoned`] with an unknown
-/// [fate](crate::event::Fate). A host that spawns a task for each request is not cancelled when the
-/// client hangs up.
+/// [durability](crate::event::Durability). A host that spawns a task for each request is not
+/// cancelled when the client hangs up.
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()> {
     core: Core,

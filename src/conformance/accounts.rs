@@ -76,7 +76,7 @@ impl<A: blocking::Accounts, O: Fn() -> A> BlockingAccounts<A, O> {
 
     /// Creates accounts with this function: see [`AccountsHarness::sign_up`].
     #[must_use = "the harness that creates accounts is the one returned"]
-    pub fn signed_up_by(self, sign_up: impl Fn(&A, &str) -> String + Sync + 'static) -> Self {
+    pub fn with_sign_up(self, sign_up: impl Fn(&A, &str) -> String + Sync + 'static) -> Self {
         Self { sign_up: Some(Box::new(sign_up)), ..self }
     }
 }

@@ -83,7 +83,10 @@ impl<S: blocking::Store, O: Fn() -> S> Blocking<S, O> {
 
     /// Sweeps with this function.
     #[must_use = "returns the harness with the sweep function set"]
-    pub fn swept_by(self, sweep: impl Fn(&S, Timestamp, usize) -> usize + Sync + 'static) -> Self {
+    pub fn with_sweep(
+        self,
+        sweep: impl Fn(&S, Timestamp, usize) -> usize + Sync + 'static,
+    ) -> Self {
         Self { sweep: Some(Box::new(sweep)), ..self }
     }
 }

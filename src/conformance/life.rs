@@ -144,7 +144,7 @@ pub fn a_recreated_record_rejects_old_versions<H: Harness>(harness: &H) -> Resul
         Law::Compares.holds(is_absent(harness, &store, &key)?, || {
             format!("a commit over the dropped {key:?} created it again")
         })?;
-        let again = key.again()?;
+        let again = key.recreated()?;
         let back = put(harness, &store, &again, None, "the second")?;
         came_back(&back, harness.wait(again.read(&other))?.as_ref(), None)?;
         late(&second)?;

@@ -96,7 +96,7 @@ pub(super) fn accept_token<'a>(
     if now >= entry.expires || now >= grant.expires() {
         return Err(Reason::TokenExpired);
     }
-    if !ctx.loaded.is_of_epoch(grant) {
+    if !ctx.loaded.epochs_match(grant) {
         return Err(Reason::TokenRevoked);
     }
     let client = ctx.loaded.client.as_ref().ok_or(Reason::ClientDeactivated)?;

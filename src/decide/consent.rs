@@ -114,7 +114,7 @@ impl AnsweredPage<'_> {
     fn answer(&self, choice: Choice<'_>) -> Decision<Redirect> {
         let grant = self.grant();
         let now = grant.now(self.ctx.moment.now);
-        if now >= self.consent.expires || !self.ctx.loaded.is_of_epoch(grant) {
+        if now >= self.consent.expires || !self.ctx.loaded.epochs_match(grant) {
             return self.ctx.refuse(Reason::ConsentExpired);
         }
         let part = match choice {

@@ -152,7 +152,7 @@ impl PresentedCode<'_> {
         if self.now >= issued.expires || self.now >= self.grant().expires() {
             return Err(Reason::CodeExpired.into());
         }
-        if !self.ctx.loaded.is_of_epoch(self.grant()) {
+        if !self.ctx.loaded.epochs_match(self.grant()) {
             return Err(Reason::GrantEnded.into());
         }
         self.ctx.check_accounts()?;

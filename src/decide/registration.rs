@@ -24,7 +24,7 @@ impl Operation for RegistrationRequest {
         // A `client_id` that was just drawn is on record only if an earlier attempt of this request
         // wrote it.
         let client_id = String::from(moment.entropy.client_id());
-        let client = if moment.again { ClientKey::named(client_id) } else { ClientKey::Unnamed };
+        let client = if moment.is_retry { ClientKey::named(client_id) } else { ClientKey::Unnamed };
         Keys { client, ..Keys::default() }
     }
 

@@ -55,9 +55,12 @@ impl RevocationRequest<'_> {
         let Phase::Active(active) = grant.phase() else { return revoke_nothing(ctx) };
         let now = grant.now(ctx.moment.now);
         let is_revocable = match token {
-            // Any refresh token of the family is accepted, also one that was rotated before.
+            // Any refresh token of the family is accepted, also one that was rotated before. A
+            // grant that has expired has nothing left to revoke.
             RevocableToken::Refresh(token) => {
-                token.family.digest().matches(&active.refresh_family().family_digest)
+                grant.is_live(now)
+                    && now < grant.expires()
+                    && token.family.digest().matches(&active.refresh_family().family_digest)
             }
             RevocableToken::Access(token) => {
                 active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)

@@ -7,7 +7,7 @@ use crate::audit::AuditLog;
 #[cfg(doc)]
 use crate::audit::AuditPolicy;
 use crate::drive::guard::Guard;
-use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
+use crate::event::{Durability, Event, EventKind, Written, WrittenRecord};
 use crate::keys::Keys;
 use crate::operation::Loaded;
 use crate::reason::{Endpoint, Reason};
@@ -133,12 +133,15 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         Ok(())
     }
 
-    /// Returns the event of raising an epoch, while its fate is unknown.
+    /// Returns the event of raising an epoch, while its durability is unknown.
     fn epoch_event(&self, subject: &str, revoked_by: RevokedBy<'_>) -> Event {
         Event {
             subject: Some(Subject::new(subject)),
             note: Some(log_text(revoked_by.note())),
-            written: Some(Written { record: WrittenRecord::Account, fate: Fate::Unknown }),
+            written: Some(Written {
+                record: WrittenRecord::Account,
+                durability: Durability::Unknown,
+            }),
             attributed: true,
             ..Event::new(EventKind::AccountGrantsEnded, None, &self.core.moment())
         }

@@ -29,7 +29,9 @@ impl Counts {
 /// The administration of a store. All stores of this project implement it; the protocol never calls
 /// it.
 pub trait StoreAdministration: Store {
-    /// Writes a client of the operator, and overwrites a client of the same id.
+    /// Writes a client of the operator, and overwrites a client of the same id by
+    /// [`Write::put_client`](super::Write::put_client): the epoch is never lowered, so that grants
+    /// that were ended stay ended.
     ///
     /// To change a client that exists, read it, [edit](Client::edit) it and
     /// [commit](Store::commit) it instead: overwriting it undoes what an administrator did, such as

@@ -9,6 +9,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test crate of several modules")]
 
+mod administration;
 mod broken;
 mod found;
 mod hooks;
@@ -26,7 +27,7 @@ mod memory {
     fn harness() -> impl Harness<Store = Ready<Arc<MemoryStore>>> {
         let store = Arc::new(MemoryStore::new());
         Blocking::new(move || Arc::clone(&store))
-            .swept_by(|store: &Arc<MemoryStore>, now, limit| store.sweep(now, limit))
+            .with_sweep(|store: &Arc<MemoryStore>, now, limit| store.sweep(now, limit))
     }
 
     grantcore::conformance!([harness()]);

@@ -45,7 +45,7 @@ struct Users {
 fn harness(bug: Bug) -> impl AccountsHarness {
     let table = Arc::new(Mutex::new(BTreeMap::new()));
     let open = move || Users { table: Arc::clone(&table), cache: Mutex::default(), bug };
-    BlockingAccounts::new(open).signed_up_by(Users::sign_up)
+    BlockingAccounts::new(open).with_sign_up(Users::sign_up)
 }
 
 impl Users {

@@ -133,7 +133,7 @@ fn the_exploration_does_not_shrink() {
     assert!(shrunk.is_empty(), "fewer states than before: {shrunk:?}");
 }
 
-/// The explorations reach every fate of a commit and every response that a race can have.
+/// The explorations reach every outcome of a commit and every response that a race can have.
 #[test]
 fn every_outcome_is_met() {
     let met: BTreeSet<_> =

@@ -469,7 +469,7 @@ fn store_06_an_applied_registration_is_answered_as_it_is_stored() {
     let moment = world.moment(entropy(50));
     let decision = world.decision(&request, &moment);
     world.store.commit(decision.write().unwrap()).unwrap();
-    let again = world.decision(&request, &moment.again(Timestamp::from_unix_seconds(T + 5)));
+    let again = world.decision(&request, &moment.retry(Timestamp::from_unix_seconds(T + 5)));
     assert_eq!(again.write(), None);
     let response =
         body(&again.settle(Commit::Done).unwrap().outcome.unwrap().reply(world.server.policy()));

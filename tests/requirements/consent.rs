@@ -358,6 +358,12 @@ fn consent_09_a_denial_is_sent_to_the_client() {
 
 #[test]
 fn consent_10_the_client_is_checked_again() {
+    let refused = |world: &World, ticket: &str, code, reason| {
+        for choice in [Choice::Allow, Choice::Deny] {
+            assert_page(world, &world.decide(ticket, choice).unwrap_err(), 400, code, reason);
+        }
+        assert_eq!((world.store.commits(), codes(world)), (1, 0));
+    };
     for (client, code, reason) in [
         (app().deactivated(), "invalid_client", Reason::ClientDeactivated),
         (
@@ -365,17 +371,20 @@ fn consent_10_the_client_is_checked_again() {
             "invalid_request",
             Reason::RedirectUriMismatch,
         ),
-        (app().with_grants_ended(), "consent_expired", Reason::ConsentExpired),
     ] {
         let world = World::new();
         let ticket = ticket(&world);
         world.put(client);
-        for choice in [Choice::Allow, Choice::Deny] {
-            assert_page(&world, &world.decide(&ticket, choice).unwrap_err(), 400, code, reason);
-        }
-        assert_eq!((world.store.commits(), codes(&world)), (1, 0));
+        refused(&world, &ticket, code, reason);
         world.put(app());
         allow(&world, &ticket);
+    }
+    // A client that is put again does not lower the epoch, so that the page stays ended.
+    let world = World::new();
+    let ticket = ticket(&world);
+    for client in [app().with_grants_ended(), app()] {
+        world.put(client);
+        refused(&world, &ticket, "consent_expired", Reason::ConsentExpired);
     }
 }
 
@@ -451,7 +460,7 @@ fn consent_15_every_request_needs_a_new_consent() {
     assert_eq!((tickets.len(), codes(&world)), (3, 3));
 }
 
-/// If the fate of a decision's write is unknown, the client gets neither a code nor a denial.
+/// If the durability of a decision's write is unknown, the client gets neither a code nor a denial.
 #[test]
 fn consent_05_a_decision_that_was_not_saved_is_not_sent() {
     for (choice, fault) in [

@@ -108,7 +108,7 @@ fn store_02_a_crash_leaves_either_the_old_token_live_or_the_new() {
 struct Stepwise<'a> {
     request: TokenRequest<'a>,
     seed: u64,
-    again: bool,
+    is_retry: bool,
     decided: Option<Decision<Tokens>>,
     outcome: Option<Result<Granted, Reason>>,
 }
@@ -120,13 +120,13 @@ impl Stepwise<'_> {
         }
         let Some(decision) = self.decided.take() else {
             let moment = world.moment(entropy(self.seed));
-            let moment = if self.again { moment.again(world.now()) } else { moment };
+            let moment = if self.is_retry { moment.retry(world.now()) } else { moment };
             self.decided = Some(world.decision(&self.request, &moment));
             return;
         };
         let commit =
             decision.write().map_or(Commit::Done, |write| world.store.commit(write).unwrap());
-        self.again = true;
+        self.is_retry = true;
         let settled = decision.settle(commit);
         self.outcome = settled.map(|settled| {
             settled.outcome.map(|tokens| Granted::of(&tokens.reply())).map_err(|no| no.reason())
@@ -149,7 +149,7 @@ fn store_03_once_a_family_is_revoked_no_order_of_steps_leaves_a_live_token() {
             let mut actors = [0, 1].map(|at: usize| Stepwise {
                 request: TokenRequest::parse(&form(&bodies[at]), world.server.policy()).unwrap(),
                 seed: 70 + u64::try_from(at).unwrap(),
-                again: false,
+                is_retry: false,
                 decided: None,
                 outcome: None,
             });

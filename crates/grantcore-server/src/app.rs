@@ -17,7 +17,7 @@ use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::kept::Kept;
 use crate::pages::{Nav, Onward, Page, Problem, Refused};
-use crate::routes::Unread;
+use crate::routes::BodyError;
 use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::store::{Backend, BackendError};
 use crate::tasks::Tasks;
@@ -91,7 +91,7 @@ impl App {
     }
 
     /// Refuses a request whose body was not read, at an endpoint for programs.
-    pub(crate) async fn unread(&self, unread: Unread, endpoint: Endpoint) -> Response {
+    pub(crate) async fn unread(&self, unread: BodyError, endpoint: Endpoint) -> Response {
         let refusal =
             self.oauth.refuse(Refusal::plain(unread.reason(endpoint), endpoint), None).await;
         respond(refusal.reply(self.oauth.policy()))

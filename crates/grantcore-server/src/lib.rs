@@ -53,7 +53,7 @@ use crate::trail::Trail;
 pub type StartError = Box<dyn Error + Send + Sync>;
 
 /// How many browsers may be signed in to one account at once. The oldest sign-in makes room.
-const MOST_SESSIONS: usize = 100;
+const SESSION_LIMIT: usize = 100;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// The longest password that is hashed, in bytes.
 const LONGEST_PASSWORD: u64 = 4096;
@@ -123,7 +123,7 @@ impl Running {
             AuditBounds { retention: records.trail_retention, events: records.trail_events };
         tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
         let lifetime = config.lifetimes.session_lifetime;
-        let sessions = Sessions::new(backend.ledger().clone(), lifetime, MOST_SESSIONS);
+        let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let app = Arc::new(App {
             oauth: Server::new(policy, backend, FromStore)

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
-pub(crate) use self::authorize::Unread;
+pub(crate) use self::authorize::BodyError;
 use self::guard::{Billed, Guarded};
 use crate::app::{App, respond};
 use crate::config::Network;
@@ -36,7 +36,7 @@ use crate::{mcp, pages, telemetry};
 
 /// The largest body that is read. It is far above the library's limit, so that the library refuses
 /// a large request and records it.
-pub(crate) const MOST_BODY: usize = 64 * 1024;
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Builds the router of the whole server.
 pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken) -> Router {

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::routes::MOST_BODY;
+use crate::routes::BODY_LIMIT;
 
 /// The most requests that are decided at the same time. Others wait. If the client closes its
 /// connection while a request waits, nothing of it has begun.
@@ -86,8 +86,8 @@ async fn gather(mut body: Body) -> Result<Bytes, Body> {
             Ok(Err(_trailers)) => {}
             Err(error) => return Err(Body::new(Broken(Some(error)))),
         }
-        if gathered.len() > MOST_BODY {
-            return Err(Body::from(vec![0; MOST_BODY + 1]));
+        if gathered.len() > BODY_LIMIT {
+            return Err(Body::from(vec![0; BODY_LIMIT + 1]));
         }
     }
     Ok(gathered.into())
@@ -114,14 +114,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_gathered_whole_up_to_the_limit() {
-        for length in [0, 1, MOST_BODY] {
+        for length in [0, 1, BODY_LIMIT] {
             assert_eq!(gather(vec![b'x'; length].into()).await.unwrap(), vec![b'x'; length]);
         }
-        let large = gather(vec![b'x'; MOST_BODY + 1].into()).await.unwrap_err();
-        assert!(axum::body::to_bytes(large, MOST_BODY).await.is_err(), "its reader refuses it");
+        let large = gather(vec![b'x'; BODY_LIMIT + 1].into()).await.unwrap_err();
+        assert!(axum::body::to_bytes(large, BODY_LIMIT).await.is_err(), "its reader refuses it");
         let broken = Body::new(Broken(Some(axum::Error::new("cut off"))));
         let broken = gather(broken).await.unwrap_err();
-        let error = axum::body::to_bytes(broken, MOST_BODY).await.unwrap_err();
+        let error = axum::body::to_bytes(broken, BODY_LIMIT).await.unwrap_err();
         assert!(error.to_string().contains("cut off"), "{error}");
     }
 }

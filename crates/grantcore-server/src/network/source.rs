@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 /// The most hops that are read. No real chain of proxies is as long.
-const MOST_HOPS: usize = 64;
+const HOP_LIMIT: usize = 64;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address that a request comes from.
@@ -80,7 +80,7 @@ impl TrustedProxies {
     /// read.
     fn last(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut last = None;
-        for hop in hops.take(MOST_HOPS) {
+        for hop in hops.take(HOP_LIMIT) {
             last = Some(hop?);
             if !self.contains(hop?) {
                 break;
@@ -231,7 +231,7 @@ mod tests {
         let site = |text: &str| Source(text.parse().unwrap()).site().to_string();
         assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
         assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1");
-        let chain = format!("192.0.2.1{}", ", 10.0.0.1".repeat(MOST_HOPS));
+        let chain = format!("192.0.2.1{}", ", 10.0.0.1".repeat(HOP_LIMIT));
         assert_eq!(source("127.0.0.1", &[("x-forwarded-for", &chain)]), "10.0.0.1");
     }
 }

@@ -17,7 +17,7 @@ use grantcore::{
 use http_body_util::LengthLimitError;
 use url::form_urlencoded;
 
-use super::MOST_BODY;
+use super::BODY_LIMIT;
 use super::clients::with_document;
 use super::login::with_form_cookie;
 use super::resume::{link, log_in_for};
@@ -122,7 +122,7 @@ pub(crate) async fn consent(
         }
         let message = "Your session has ended. Start again from the application.";
         return (
-            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
             Page(Notice { title: "Signed out".into(), message: message.into() }),
         )
             .into_response();
@@ -148,16 +148,16 @@ pub(crate) async fn consent(
     }
 }
 
-/// Why a body was not read.
+/// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// The body is longer than [`MOST_BODY`].
+pub(crate) enum BodyError {
+    /// The body is longer than [`BODY_LIMIT`].
     TooLarge,
     /// The body is incomplete, or its transfer coding is invalid.
     Broken,
 }
 
-impl Unread {
+impl BodyError {
     /// Returns the reason of the refusal at this endpoint.
     pub(crate) fn reason(self, endpoint: Endpoint) -> Reason {
         match (self, endpoint) {
@@ -170,13 +170,13 @@ impl Unread {
     }
 }
 
-/// Reads the whole body, up to [`MOST_BODY`].
-pub(crate) async fn read(body: Body) -> Result<Vec<u8>, Unread> {
-    match to_bytes(body, MOST_BODY).await {
+/// Reads the whole body, up to [`BODY_LIMIT`].
+pub(crate) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
+    match to_bytes(body, BODY_LIMIT).await {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) => {
             let is_large = error.into_inner().is::<LengthLimitError>();
-            Err(if is_large { Unread::TooLarge } else { Unread::Broken })
+            Err(if is_large { BodyError::TooLarge } else { BodyError::Broken })
         }
     }
 }
