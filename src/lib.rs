@@ -110,6 +110,7 @@ pub mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decide;
+mod decision;
 mod drive;
 pub mod event;
 pub mod grant;
@@ -135,7 +136,6 @@ pub mod value;
 pub use crate::account::{Account, Accounts, AlwaysActive};
 pub use crate::audit::AuditLog;
 pub use crate::client::Client;
-pub use crate::drive::drive;
 pub use crate::event::Event;
 pub use crate::memory::MemoryStore;
 pub use crate::moment::Timestamp;

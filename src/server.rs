@@ -4,6 +4,8 @@
 //! Nothing is decided here. An endpoint parses its request, checks the limits and runs the
 //! operation by the driver.
 
+mod clients;
+mod connections;
 mod core;
 mod early;
 mod endpoints;
@@ -16,11 +18,11 @@ pub use self::error::Error;
 pub use self::revoke_user::RevokedGrants;
 use self::watch::{Limit, Watch};
 use crate::audit::{AuditLog, AuditPolicy};
+use crate::decision::Operation;
 use crate::drive::call::Call;
 use crate::drive::run;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
-use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::store::{AccountSource, FromStore, Store};

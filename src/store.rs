@@ -43,9 +43,9 @@ pub use self::accounts::{AccountSource, FromStore, LoadsAccounts};
 pub use self::administration::{Counts, StoreAdministration};
 pub use self::failure::{Failure, FailureCause};
 use crate::client::Client;
+pub use crate::decision::Loaded;
 use crate::grant::Grant;
 pub use crate::keys::{ClientKey, GrantList, Keys};
-use crate::operation::Loaded;
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 use crate::value::credential::GrantId;
 

@@ -6,10 +6,10 @@ use super::{Error, Server};
 use crate::audit::AuditLog;
 #[cfg(doc)]
 use crate::audit::AuditPolicy;
+use crate::decision::Loaded;
 use crate::drive::guard::Guard;
 use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
 use crate::keys::Keys;
-use crate::operation::Loaded;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::connection::{GrantRevocation, RevokedBy};

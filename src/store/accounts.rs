@@ -4,8 +4,8 @@ use std::future::Future;
 
 use super::{FailureCause, Store};
 use crate::account::Accounts;
+use crate::decision::Loaded;
 use crate::keys::Keys;
-use crate::operation::Loaded;
 use crate::value::text::Subject;
 
 /// A store that loads accounts in the same round trip as its records.

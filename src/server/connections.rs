@@ -1,0 +1,112 @@
+//! Calls that a host makes for a user or an administrator: the page of connected apps, and every way
+//! to end access but that of `revoke_user`.
+
+use super::{Error, Server};
+use crate::audit::AuditLog;
+use crate::client::ClientStatus;
+use crate::request::client_status::ClientStatusChange;
+use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation, RevokedBy};
+use crate::response::connection::Connections;
+use crate::store::{AccountSource, Store};
+use crate::value::credential::GrantId;
+
+/// How many grants are read at once, at least, when a page of connections is not full yet.
+const BATCH: usize = 256;
+/// After how many grants a page of connections ends, even if it is not full. It then names where to
+/// continue.
+const READ_LIMIT: usize = 32_768;
+
+/// # For users and administrators
+///
+/// None of these is an endpoint of the protocol. The host checks that its caller may do it.
+impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
+    /// Lists up to `limit` of a user's connections after this grant, ascending by grant id, for a
+    /// page of connected apps. Pass [`Connections::next`] as `after` to continue.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the store or the accounts failed.
+    pub async fn connections(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Connections, Error<S::Error>> {
+        let mut page = Connections { entries: Vec::new(), next: after };
+        let mut read = 0;
+        let mut batch = limit;
+        // Most grants of a user may be unanswered consent pages and grants that have ended. They
+        // must not take the place of connections.
+        while page.entries.len() < limit && read < READ_LIMIT {
+            let list = ConnectionList::new(subject, page.next, batch);
+            let found = self.run(list).await?;
+            page.entries.extend(found.entries);
+            page.next = found.next;
+            if page.next.is_none() {
+                break;
+            }
+            read += batch;
+            batch = limit.max(BATCH);
+        }
+        // The last batch may have more connections than the page has room for.
+        if let Some(last) =
+            page.entries.get(..limit).and_then(<[_]>::last).filter(|_| page.entries.len() > limit)
+        {
+            page.next = Some(last.grant_id());
+            page.entries.truncate(limit);
+        }
+        Ok(page)
+    }
+
+    /// Revokes one of a user's connections, at once and for good: the next call with one of its
+    /// tokens is refused. A connection that was revoked before is no error. Another user's
+    /// connection is refused as unknown.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown connection, [`Error::Failed`] if the store failed.
+    pub async fn revoke_connection(
+        &self,
+        subject: &str,
+        grant: GrantId,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(GrantRevocation::by_user(grant, subject)).await
+    }
+
+    /// Revokes one grant of any user. The host checks that its caller may do so. A grant that does
+    /// not exist or was revoked before is no error.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the store failed.
+    pub async fn revoke_grant(
+        &self,
+        grant: GrantId,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(GrantRevocation::by(revoked_by, grant)).await
+    }
+
+    /// Revokes all grants of a client in one write, including those that are being made at the same
+    /// moment. New grants can be made at once. The host checks that its caller may do so.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
+    pub async fn revoke_client(
+        &self,
+        client_id: &str,
+        revoked_by: RevokedBy<'_>,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(ClientRevocation::by(revoked_by, client_id)).await
+    }
+
+    /// Deactivates a client at every endpoint, or activates it again. The host checks that its
+    /// caller may do so.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
+    pub async fn set_client_status(
+        &self,
+        client_id: &str,
+        status: ClientStatus,
+    ) -> Result<(), Error<S::Error>> {
+        self.run(ClientStatusChange::new(client_id, status)).await
+    }
+}
