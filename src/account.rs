@@ -101,6 +101,15 @@ pub trait Accounts: Send + Sync {
 }
 
 /// [`Accounts`] that all exist, are never suspended and can always pay.
+///
+/// ```
+/// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
+///
+/// /// A server for one user: its owner.
+/// fn server(policy: Policy) -> Server<MemoryStore, AlwaysActive> {
+///     Server::new(policy, MemoryStore::new(), AlwaysActive)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a unit struct is its own constructor")]
 pub struct AlwaysActive;

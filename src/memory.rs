@@ -22,6 +22,19 @@ use crate::value::text::{ClientId, Subject};
 ///
 /// It implements both [`Store`] and [`blocking::Store`]. Accounts that were never set are active
 /// and can pay.
+///
+/// ```
+/// use grantcore::account::Balance;
+/// use grantcore::value::Subject;
+/// use grantcore::{Client, MemoryStore};
+///
+/// let store = MemoryStore::new();
+/// store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+/// store.set_suspended("mallory", true);
+/// store.put_balance(Subject::new("alice"), Balance::Low { left: 3 });
+/// assert_eq!(store.counts().clients, 1);
+/// # Ok::<(), grantcore::client::ClientError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore(RwLock<Tables>);
 

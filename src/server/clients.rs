@@ -22,6 +22,29 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Answers the registration endpoint (RFC 7591 §3), and checks its limits. They are counted for
     /// each [`RequestParts::source`]; requests without a source share one count.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::RegistrationRules;
+    /// # let server = example::server_of(example::policy().registration(RegistrationRules::default()));
+    /// use grantcore::RequestParts;
+    ///
+    /// // POST /oauth/register
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/json"),
+    ///     source: "192.0.2.1",
+    ///     body: br#"{"client_name": "Notes", "redirect_uris": ["http://127.0.0.1/cb"]}"#,
+    ///     ..RequestParts::default()
+    /// };
+    /// let reply = server.register(&request).await?;
+    /// assert_eq!(reply.status, 201);
+    /// assert!(reply.body.contains(r#""client_id":"#));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
     pub async fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
@@ -33,6 +56,34 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Answers the client configuration endpoint (RFC 7592 §2). `client_id` is the last segment of
     /// its URL.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::RegistrationRules;
+    /// # let server = example::server_of(example::policy().registration(RegistrationRules::default()));
+    /// # let body = br#"{"redirect_uris": ["http://127.0.0.1/cb"]}"#;
+    /// # let request = grantcore::RequestParts {
+    /// #     method: "POST", content_type: Some(b"application/json"), body, ..Default::default()
+    /// # };
+    /// # let reply = server.register(&request).await?;
+    /// # let registered: serde_json::Value = serde_json::from_str(&reply.body)?;
+    /// # let client_id = registered["client_id"].as_str().unwrap();
+    /// # let header = format!("Bearer {}", registered["registration_access_token"].as_str().unwrap());
+    /// use grantcore::{Authorization, RequestParts};
+    ///
+    /// // DELETE /oauth/register/{client_id}, with the token of the registration
+    /// let request = RequestParts {
+    ///     method: "DELETE",
+    ///     authorization: Authorization::One(header.as_bytes()),
+    ///     ..RequestParts::default()
+    /// };
+    /// let reply = server.manage(client_id, &request).await?;
+    /// assert_eq!(reply.status, 204);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
@@ -61,6 +112,28 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// [`RevocationRules::silent`](crate::policy::RevocationRules::silent), another client's token
     /// also gets a 200, and stays valid.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::RevocationRules;
+    /// # let server = example::server_of(example::policy().revocation(RevocationRules::default()));
+    /// # let form = format!("client_id=notes-app&token={}", example::tokens(&server).await.1);
+    /// use grantcore::RequestParts;
+    ///
+    /// // POST /oauth/revoke, with the form client_id=…&token=…
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     body: form.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// let reply = server.revoke(&request).await?;
+    /// assert_eq!(reply.status, 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
     /// failed: the token may then still be valid.
@@ -77,6 +150,31 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Answers the introspection endpoint (RFC 7662 §2). The response for a token that is not
     /// active at any resource of the caller is `{"active":false}`.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::IntrospectionRules;
+    /// # let rules = IntrospectionRules::default()
+    /// #     .with_resource_server("files-server", "https://mcp.example/mcp");
+    /// # let server = example::server_of(example::policy().introspection(rules));
+    /// # let form = format!("token={}", example::tokens(&server).await.0);
+    /// use grantcore::{Authorization, RequestParts};
+    ///
+    /// // POST /oauth/introspect, by the resource server files-server
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     authorization: Authorization::One(b"Basic ZmlsZXMtc2VydmVyOnMzY3JldA=="),
+    ///     body: form.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// let reply = server.introspect(&request).await?;
+    /// assert!(reply.body.starts_with(r#"{"active":true,"scope":"notes""#));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts

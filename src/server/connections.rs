@@ -23,6 +23,24 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Lists up to `limit` of a user's connections after this grant, ascending by grant id, for a
     /// page of connected apps. Pass [`Connections::next`] as `after` to continue.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// // GET /settings/apps, for the user who is signed in
+    /// let page = server.connections("alice", None, 20).await?;
+    /// for app in &page.entries {
+    ///     let scope: Vec<_> = app.scope().collect();
+    ///     println!("{} may use {scope:?} until {:?}", app.client_name(), app.expires());
+    /// }
+    /// # assert_eq!(page.entries.len(), 1);
+    /// assert!(page.next.is_none()); // Or the `after` of the next page.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Failed`] if the store or the accounts failed.
     pub async fn connections(
@@ -61,6 +79,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// tokens is refused. A connection that was revoked before is no error. Another user's
     /// connection is refused as unknown.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let (token, _) = example::tokens(&server).await;
+    /// # let text = server.connections("alice", None, 1).await?.entries[0].grant_id().to_string();
+    /// // POST /settings/apps/{grant}/revoke, by the user who is signed in
+    /// server.revoke_connection("alice", text.parse()?).await?;
+    /// # let (header, needs) = (format!("Bearer {token}"), server.policy().needs("https://mcp.example/mcp", "")?);
+    /// # assert!(server.check(&grantcore::Authorization::One(header.as_bytes()), &needs).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] for an unknown connection, [`Error::Failed`] if the store failed.
     pub async fn revoke_connection(
@@ -73,6 +106,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Revokes one grant of any user. The host checks that its caller may do so. A grant that does
     /// not exist or was revoked before is no error.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// # let grant = server.connections("alice", None, 1).await?.entries[0].grant_id();
+    /// use grantcore::RevokedBy;
+    ///
+    /// server.revoke_grant(grant, RevokedBy::Administrator("ticket 4711")).await?;
+    /// # assert!(server.connections("alice", None, 1).await?.entries.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Failed`] if the store failed.
@@ -87,6 +135,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Revokes all grants of a client in one write, including those that are being made at the same
     /// moment. New grants can be made at once. The host checks that its caller may do so.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::RevokedBy;
+    ///
+    /// let reason = RevokedBy::SecurityEvent("the app leaked its tokens");
+    /// server.revoke_client("notes-app", reason).await?;
+    /// assert!(server.connections("alice", None, 20).await?.entries.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
     pub async fn revoke_client(
@@ -99,6 +162,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Deactivates a client at every endpoint, or activates it again. The host checks that its
     /// caller may do so.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::client::ClientStatus;
+    ///
+    /// server.set_client_status("notes-app", ClientStatus::Deactivated).await?;
+    /// // Its tokens are refused from the next call on, until it is active again.
+    /// server.set_client_status("notes-app", ClientStatus::Active).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.

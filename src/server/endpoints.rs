@@ -23,6 +23,38 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Answers the authorization endpoint (OAuth 2.1 §3.1), GET or POST. `user` is the user whom
     /// the host has authenticated, or `None`.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let query = example::QUERY;
+    /// # let send = |reply: grantcore::Reply| reply.status;
+    /// use grantcore::{AuthorizationStep, RequestParts, User};
+    ///
+    /// // GET /oauth/authorize?response_type=code&client_id=notes-app&…
+    /// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+    /// // The user of the browser's session. `None` if nobody is signed in.
+    /// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
+    /// match server.authorize(&request, Some(alice)).await {
+    ///     Ok(AuthorizationStep::NeedsConsent(page)) => {
+    ///         assert_eq!(page.client_name(), "Notes"); // Draw the page; its form has `page.into_ticket()`.
+    ///     }
+    ///     Ok(AuthorizationStep::NeedsLogin(page)) => {
+    ///         println!("sign in to continue to {}", page.client_name());
+    ///     }
+    ///     Ok(AuthorizationStep::NeedMetadata(document)) => {
+    ///         println!("fetch {}", document.url); // Then `authorize_with_document`.
+    ///     }
+    ///     // A redirect to the client where that is allowed, else a page.
+    ///     Err(error) => {
+    ///         send(error.reply(server.policy()));
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
     /// failed.
@@ -38,6 +70,41 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Answers the same request after [`AuthorizationStep::NeedMetadata`], with the result of
     /// fetching the client's document. Anybody can cause such a fetch without signing in: limit the
     /// fetches for each source and in total.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::DocumentRules;
+    /// # let server = example::server_of(example::policy().client_documents(DocumentRules::default()));
+    /// # let query = example::QUERY.replace("notes-app", "https://app.example/client.json");
+    /// # let request = example::get(&query);
+    /// # let alice = example::alice();
+    /// use grantcore::AuthorizationStep;
+    /// use grantcore::request::{Fetch, FetchedDocument};
+    ///
+    /// // GET /oauth/authorize?client_id=https://app.example/client.json&…
+    /// let step = server.authorize(&request, Some(alice)).await?;
+    /// let AuthorizationStep::NeedMetadata(document) = step else { return Err("known already".into()) };
+    /// assert_eq!(document.url, "https://app.example/client.json");
+    ///
+    /// // What the guarded fetch of the URL returned, for example by the crate `grantcore-fetch`.
+    /// let fetch = Fetch::Document(FetchedDocument {
+    ///     status: 200,
+    ///     content_type: Some(b"application/json"),
+    ///     fresh_for: None,
+    ///     body: br#"{
+    ///         "client_id": "https://app.example/client.json",
+    ///         "client_name": "Notes",
+    ///         "redirect_uris": ["https://app.example/cb"],
+    ///         "token_endpoint_auth_method": "none"
+    ///     }"#,
+    /// });
+    /// let step = server.authorize_with_document(&request, Some(alice), fetch).await?;
+    /// assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of [`authorize`](Self::authorize).
@@ -81,6 +148,30 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Answers a submitted consent page: its ticket, the user who is signed in, and the choice.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let (alice, page) = (example::alice(), example::page(&server).await);
+    /// # let ticket = page.into_ticket();
+    /// use grantcore::Choice;
+    ///
+    /// // POST of your consent page. `ticket` is its hidden field, `alice` the user of the session.
+    /// match server.consent(&ticket, alice, Choice::Allow).await {
+    ///     Ok(redirect) => {
+    ///         let reply = redirect.reply();
+    ///         assert_eq!(reply.status, 303); // To the client, with the code.
+    ///     }
+    ///     Err(error) => {
+    ///         let reply = error.reply(server.policy());
+    /// #       unreachable!("{reply:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
     /// failed.
@@ -94,6 +185,33 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     }
 
     /// Answers the token endpoint (OAuth 2.1 §3.2), and checks its limits.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let form = example::code_form(&server).await;
+    /// use grantcore::RequestParts;
+    ///
+    /// // POST /oauth/token, with the form grant_type=authorization_code&code=…
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     source: "192.0.2.1", // The address of the caller, for the limits.
+    ///     body: form.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// let reply = server.token(&request).await.unwrap_or_else(|error| {
+    ///     if let Some(failure) = error.failure() {
+    ///         eprintln!("{failure}"); // The database failed. The client gets 503 and may retry.
+    ///     }
+    ///     error.reply(server.policy())
+    /// });
+    /// assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
@@ -127,6 +245,32 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Checks whether the bearer token of a call to a protected resource permits what the call
     /// needs (OAuth 2.1 §5.2).
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let header = format!("Bearer {}", example::tokens(&server).await.0);
+    /// use grantcore::Authorization;
+    ///
+    /// // Built once, at the start.
+    /// let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
+    ///
+    /// // GET /mcp, with its header Authorization: Bearer …
+    /// match server.check(&Authorization::One(header.as_bytes()), &notes).await {
+    ///     Ok(access) => {
+    ///         assert_eq!((access.subject().as_str(), access.client_id().as_str()), ("alice", "notes-app"));
+    ///     }
+    ///     // 401 or 403 with the challenge that leads the client to the authorization server.
+    ///     Err(error) => {
+    ///         let reply = error.reply(server.policy());
+    /// #       unreachable!("{reply:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] with the challenge, [`Error::Failed`] if the store or the accounts
     /// failed.
@@ -140,6 +284,29 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Checks a whole request: where the policy [allows
     /// it](crate::policy::CheckRules::with_bearer_in_body), the token may be in a form body.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::CheckRules;
+    /// # let server = example::server_of(
+    /// #     example::policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
+    /// # let form = format!("access_token={}", example::tokens(&server).await.0);
+    /// # let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
+    /// use grantcore::RequestParts;
+    ///
+    /// // POST /mcp, with the form access_token=…
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     body: form.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// assert!(server.check_request(&request, &notes).await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of [`check`](Self::check).

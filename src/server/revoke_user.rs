@@ -67,6 +67,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// A grant that cannot be revoked does not stop the others:
     /// [`RevokedGrants::remaining`] lists it.
     ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::RevokedBy;
+    ///
+    /// // After a stolen account. Every application must ask the user again.
+    /// let done = server.revoke_user("alice", RevokedBy::SecurityEvent("password changed")).await?;
+    /// assert!(done.is_complete()); // Otherwise call it again.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Failed`] if the epoch cannot be raised or the user's grants cannot be listed,
     /// [`Error::Refused`] if the audit log fails under [`AuditPolicy::with_fail_closed`].
@@ -82,6 +97,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Revokes all grants of a user for one client. A consent page that is being made at the same
     /// moment may be missed. A grant that cannot be revoked does not stop the others:
     /// [`RevokedGrants::remaining`] lists it.
+    ///
+    /// ```
+    #[doc = include_str!("../example.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::RevokedBy;
+    ///
+    /// let reason = RevokedBy::Administrator("the user's laptop was lost");
+    /// let done = server.revoke_user_client("alice", "notes-app", reason).await?;
+    /// assert_eq!(done.revoked, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Failed`] if the user's grants cannot be listed.

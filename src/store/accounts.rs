@@ -14,6 +14,16 @@ use crate::value::text::Subject;
 /// fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
 /// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
 /// [`Loaded::fill_accounts`] does so where no join is possible.
+///
+/// ```
+/// # use grantcore::{LoadsAccounts, MemoryStore, Policy, Server};
+/// use grantcore::FromStore;
+///
+/// /// A server whose accounts come from its store, without a read of their own.
+/// fn server(policy: Policy, store: impl LoadsAccounts) -> Server<impl LoadsAccounts> {
+///     Server::new(policy, store, FromStore)
+/// }
+/// ```
 pub trait LoadsAccounts: Store + Accounts {}
 
 /// Takes the accounts from a store that [loads them](LoadsAccounts).
