@@ -243,6 +243,8 @@ pub mod guide {
     pub mod deploy {}
     #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/troubleshooting.md")]
+    // The page quotes descriptions as clients receive them, with `[::1]` and bare URLs.
+    #[allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls)]
     pub mod troubleshooting {}
     #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/comparison.md")]

@@ -93,6 +93,8 @@ impl<S: LoadsAccounts> AccountSource<S> for FromStore {
     }
 }
 
+// Hidden, because its hidden items would be dead links on the page of each type with accounts.
+#[doc(hidden)]
 impl<S: Store, A: Accounts> AccountSource<S> for A {
     const IN_STORE: bool = false;
 
