@@ -57,7 +57,8 @@ pub enum Balance {
 ///     type Error = DatabaseError;
 ///
 ///     async fn account(&self, subject: &str) -> Result<Option<Account>, DatabaseError> {
-///         let row = self.find(subject).await?; // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         let row = self.find(subject).await?;
 ///         Ok(row.map(|row| Account { suspended: row.locked, epoch: row.sessions_ended }))
 ///     }
 /// }

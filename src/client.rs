@@ -38,7 +38,10 @@ use crate::value::text::{ClientId, Subject};
 /// ```
 /// use grantcore::Client;
 ///
-/// let app = Client::public("notes-cli").name("Notes").redirect_uri("http://127.0.0.1/cb").build()?;
+/// let app = Client::public("notes-cli")
+///     .name("Notes")
+///     .redirect_uri("http://127.0.0.1/cb")
+///     .build()?;
 /// assert_eq!(app.display_name(), "Notes");
 /// assert!(app.is_loopback_only() && app.grant_types().refresh_token);
 /// # Ok::<(), grantcore::client::ClientError>(())
@@ -133,7 +136,9 @@ impl Client {
     /// Starts a client without a secret, such as an app, an IDE or an agent on a user's machine.
     ///
     /// ```
-    /// let client = grantcore::Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
+    /// use grantcore::Client;
+    ///
+    /// let client = Client::public("notes-cli").redirect_uri("http://127.0.0.1/cb").build()?;
     /// assert_eq!(client.id().as_str(), "notes-cli");
     /// # Ok::<(), grantcore::client::ClientError>(())
     /// ```

@@ -5,7 +5,9 @@
 //! per authorization in its own database.
 //!
 //! ```
-//! use grantcore::{Authorization, Client, FromStore, MemoryStore, Policy, RequestParts, Server};
+//! use grantcore::{
+//!     Authorization, Client, FromStore, MemoryStore, Policy, RequestParts, Server,
+//! };
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,27 +17,32 @@
 //!         .build()?;
 //!     let notes = policy.needs("https://mcp.example/mcp", "notes")?;
 //!     let store = MemoryStore::new();
-//!     store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+//!     let app = Client::public("app").redirect_uri("https://app.example/cb").build()?;
+//!     store.put_client(app);
 //!     let server = Server::new(policy, store, FromStore);
 //!
 //!     // POST /oauth/token, from a client whose code is wrong.
 //!     let request = RequestParts {
 //!         method: "POST",
 //!         content_type: Some(b"application/x-www-form-urlencoded"),
-//!         body: b"grant_type=authorization_code&client_id=notes-app&code=guessed&code_verifier=guessed",
+//!         body: b"grant_type=authorization_code&client_id=app&code=x&code_verifier=x",
 //!         ..RequestParts::default()
 //!     };
-//!     let reply = server.token(&request).await.unwrap_or_else(|error| error.reply(server.policy()));
+//!     let reply = match server.token(&request).await {
+//!         Ok(reply) => reply,
+//!         Err(error) => error.reply(server.policy()),
+//!     };
 //!     assert_eq!(reply.status, 400);
 //!     assert!(reply.body.starts_with(r#"{"error":"invalid_grant""#));
 //!
 //!     // GET /mcp, your resource. A call without a token learns where to get one.
 //!     match server.check(&Authorization::None, &notes).await {
-//!         Ok(access) => println!("serve {} by {}", access.subject(), access.client_id()),
+//!         Ok(access) => println!("{} by {}", access.subject(), access.client_id()),
 //!         Err(error) => {
 //!             let reply = error.reply(server.policy());
 //!             assert_eq!(reply.status, 401);
-//!             assert!(reply.header("www-authenticate").is_some_and(|it| it.contains("resource_metadata")));
+//!             let challenge = reply.header("www-authenticate").unwrap_or_default();
+//!             assert!(challenge.contains("resource_metadata"));
 //!         }
 //!     }
 //!     Ok(())

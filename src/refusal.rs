@@ -32,7 +32,8 @@ use crate::value::redirect_uri::VerifiedRedirectUri;
 /// assert_eq!(refusal.location(server.policy()), None);
 /// assert_eq!((problem.status, problem.anchor), (400, "client_unknown"));
 /// // For the operator.
-/// println!("{}: {} {}", refusal.reason().name(), refusal.reason().cause(), refusal.reason().fix());
+/// let reason = refusal.reason();
+/// println!("{}: {} {}", reason.name(), reason.cause(), reason.fix());
 /// # Ok(())
 /// # }
 /// ```

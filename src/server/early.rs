@@ -48,6 +48,7 @@ impl Core {
     }
 }
 
+/// # Refusals by the host
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Records a refusal that the host made itself ([`Refusal::plain`]), and returns it with its
     /// correlation id. For example, the host refuses a request whose body is too large, or a call

@@ -38,7 +38,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
     /// match server.authorize(&request, Some(alice)).await {
     ///     Ok(AuthorizationStep::NeedsConsent(page)) => {
-    ///         assert_eq!(page.client_name(), "Notes"); // Draw the page; its form has `page.into_ticket()`.
+    ///         // Draw the page. Its form has `page.into_ticket()` in a hidden field.
+    ///         assert_eq!(page.client_name(), "Notes");
     ///     }
     ///     Ok(AuthorizationStep::NeedsLogin(page)) => {
     ///         println!("sign in to continue to {}", page.client_name());
@@ -85,7 +86,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///
     /// // GET /oauth/authorize?client_id=https://app.example/client.json&…
     /// let step = server.authorize(&request, Some(alice)).await?;
-    /// let AuthorizationStep::NeedMetadata(document) = step else { return Err("known already".into()) };
+    /// let AuthorizationStep::NeedMetadata(document) = step else {
+    ///     return Err("the client is known already".into());
+    /// };
     /// assert_eq!(document.url, "https://app.example/client.json");
     ///
     /// // What the guarded fetch of the URL returned, for example by the crate `grantcore-fetch`.
@@ -259,7 +262,8 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // GET /mcp, with its header Authorization: Bearer …
     /// match server.check(&Authorization::One(header.as_bytes()), &notes).await {
     ///     Ok(access) => {
-    ///         assert_eq!((access.subject().as_str(), access.client_id().as_str()), ("alice", "notes-app"));
+    ///         assert_eq!(access.subject().as_str(), "alice");
+    ///         assert_eq!(access.client_id().as_str(), "notes-app");
     ///     }
     ///     // 401 or 403 with the challenge that leads the client to the authorization server.
     ///     Err(error) => {

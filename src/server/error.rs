@@ -21,7 +21,8 @@ use crate::store::Failure;
 /// match server.token(&request).await {
 ///     Ok(reply) => println!("{}", reply.status),
 ///     Err(Error::Refused(refusal)) => println!("refused: {}", refusal.reason().cause()),
-///     Err(Error::Failed(failure)) => eprintln!("{failure}"), // Somebody should look at the database.
+///     // Somebody should look at the database.
+///     Err(Error::Failed(failure)) => eprintln!("{failure}"),
 /// }
 /// # Ok(())
 /// # }

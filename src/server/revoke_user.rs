@@ -58,6 +58,7 @@ fn is_to_revoke(loaded: &Loaded, client_id: Option<&str>) -> bool {
     grant.is_some_and(|grant| GrantRevocation::concerns(&grant.record, client_id))
 }
 
+/// # Ending the access of a user
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Revokes all grants of a user: raises the [epoch](crate::Account::epoch) of the account,
     /// which ends them at once, and then revokes each grant, so that its record has the cause. If
