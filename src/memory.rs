@@ -9,10 +9,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
+use crate::decision::Loaded;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
-use crate::operation::Loaded;
 use crate::record::{Change, Commit, Stored, Write};
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
 use crate::value::credential::GrantId;
@@ -22,6 +22,19 @@ use crate::value::text::{ClientId, Subject};
 ///
 /// It implements both [`Store`] and [`blocking::Store`]. Accounts that were never set are active
 /// and can pay.
+///
+/// ```
+/// use grantcore::account::Balance;
+/// use grantcore::value::Subject;
+/// use grantcore::{Client, MemoryStore};
+///
+/// let store = MemoryStore::new();
+/// store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+/// store.set_suspended("mallory", true);
+/// store.put_balance(Subject::new("alice"), Balance::Low { left: 3 });
+/// assert_eq!(store.counts().clients, 1);
+/// # Ok::<(), grantcore::client::ClientError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore(RwLock<Tables>);
 

@@ -2,11 +2,11 @@
 
 use super::context::Context;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{Grant, PendingConsent, Phase, RevocationCause};
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};

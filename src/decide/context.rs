@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};

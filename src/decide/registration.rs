@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::context::Context;
 use crate::client::{Authentication, Client, StoredSecret};
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;

@@ -4,11 +4,11 @@
 use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{Phase, RevocationCause};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{Policy, RevocationRules};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;

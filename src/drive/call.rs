@@ -12,10 +12,10 @@
 
 use super::guard::Host;
 use crate::audit::AuditError;
+use crate::decision::{Decision, Loaded, Operation, Settled};
 use crate::event::{Event, EventKind, Written};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Entropy, Moment};
-use crate::operation::{Decision, Loaded, Operation, Settled};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::client::Client;
+use crate::decision::Loaded;
 use crate::grant::{Active, Grant, Phase};
 use crate::moment::Timestamp;
-use crate::operation::Loaded;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::text::ClientId;

@@ -44,6 +44,7 @@
 //! With the feature `tokio` the store implements the async traits as well, among them
 //! [`StoreAdministration`](grantcore::store::StoreAdministration). Each call then runs on a thread
 //! of tokio's for blocking calls.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
