@@ -88,7 +88,7 @@
 //!         match decision.settle(commit) {
 //!             Some(settled) => return Ok(settled),
 //!             // A conflict, or a preliminary write: decide again, with the same entropy.
-//!             None => moment = moment.again(clock.now()),
+//!             None => moment = moment.retry(clock.now()),
 //!         }
 //!     }
 //! }

@@ -20,7 +20,7 @@ use crate::value::redirect_uri::VerifiedRedirectUri;
 /// or else [`problem`](Self::problem), the content of an error page.
 ///
 /// ```
-#[doc = include_str!("example.txt")]
+#[doc = include_str!("doc_setup.txt")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();

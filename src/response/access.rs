@@ -10,7 +10,7 @@ use crate::value::text::{ClientId, Subject};
 /// A call that a protected resource may serve.
 ///
 /// ```
-#[doc = include_str!("../example.txt")]
+#[doc = include_str!("../doc_setup.txt")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();

@@ -15,7 +15,7 @@ use crate::value::uri::{Uri, is_page};
 /// The next step of a valid authorization request. No code exists yet.
 ///
 /// ```
-#[doc = include_str!("../example.txt")]
+#[doc = include_str!("../doc_setup.txt")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();
@@ -54,7 +54,7 @@ pub enum AuthorizationStep {
 /// The content of a login page.
 ///
 /// ```
-#[doc = include_str!("../example.txt")]
+#[doc = include_str!("../doc_setup.txt")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();
@@ -85,7 +85,7 @@ pub struct LoginPage {
 /// can frame it and make the user click (clickjacking).
 ///
 /// ```
-#[doc = include_str!("../example.txt")]
+#[doc = include_str!("../doc_setup.txt")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();

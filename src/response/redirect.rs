@@ -14,7 +14,7 @@ use crate::value::redirect_uri::VerifiedRedirectUri;
 /// browser does not send the consent form to the client (OAuth 2.1 §7.5.3).
 ///
 /// ```
-#[doc = include_str!("../example.txt")]
+#[doc = include_str!("../doc_setup.txt")]
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();

@@ -56,6 +56,12 @@ impl Source {
     }
 }
 
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        Self(address)
+    }
+}
+
 /// The reverse proxies whose forwarding headers are used, as a layer that finds the [`Source`] of
 /// each request.
 ///

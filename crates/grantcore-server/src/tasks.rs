@@ -1,51 +1,20 @@
-//! Requests that run to their end. When a client closes its connection, the future of its request
-//! is dropped, with all that was being decided, written or recorded. So each request that can write
-//! is decided in a task of its own, which is not cancelled.
+//! Requests for pages that run to their end ([`Tasks`]). Those for programs do so by themselves.
 //!
 //! The body is read before that, in the future of the request. A body that never arrives holds no
 //! task.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use grantcore_axum::Tasks;
 use http_body::Frame;
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 
 use crate::routes::BODY_LIMIT;
-
-/// The most requests that are decided at the same time. Others wait. If the client closes its
-/// connection while a request waits, nothing of it has begun.
-const AT_ONCE: usize = 1024;
-
-/// The requests that are being decided. A clone shares them.
-#[derive(Clone, Debug)]
-pub(crate) struct Tasks {
-    room: Arc<Semaphore>,
-    running: TaskTracker,
-}
-
-impl Default for Tasks {
-    fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(AT_ONCE)), running: TaskTracker::new() }
-    }
-}
-
-impl Tasks {
-    /// Waits until all requests have ended, for `at_most` this long. Returns whether they have.
-    pub(crate) async fn finish(&self, at_most: Duration) -> bool {
-        self.running.close();
-        tokio::time::timeout(at_most, self.running.wait()).await.is_ok()
-    }
-}
 
 /// Runs the rest of a request in a task of its own, once its body is complete.
 pub(crate) async fn run_to_the_end(
@@ -59,19 +28,9 @@ pub(crate) async fn run_to_the_end(
         // The handler refuses the body. Nothing is decided, so there is nothing to run to its end.
         Err(body) => return next.run(Request::from_parts(parts, body)).await,
     };
-    let Ok(place) = Arc::clone(&tasks.room).acquire_owned().await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
-    let rest = async move {
-        let response = next.run(Request::from_parts(parts, body.into())).await;
-        drop(place);
-        response
-    };
-    let ended = tasks.running.spawn(rest.in_current_span()).await;
-    ended.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request did not end");
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    })
+    let rest = async move { next.run(Request::from_parts(parts, body.into())).await };
+    let ended = tasks.run(rest).await;
+    ended.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 /// Reads a whole body. If it is too large or cannot be read, returns a body with the same fault for

@@ -71,7 +71,7 @@ pub(super) async fn decide(
         }
         Some(Ok(AuthorizationStep::NeedsConsent(page))) => {
             with_form_cookie(app, &parts.headers, |csrf| {
-                Page(consent_page(page, Kept::address(query), csrf, app)).into_response()
+                Page(consent_page(&page, Kept::address(query), csrf, app)).into_response()
             })
         }
         // Does not occur: the request was just sent with its document.
@@ -181,7 +181,7 @@ pub(crate) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
     }
 }
 
-fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> pages::Consent {
+fn consent_page(page: &ConsentPage, reload: String, csrf: String, app: &App) -> pages::Consent {
     let policy = app.oauth.policy();
     let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
         name: name.into(),
@@ -192,8 +192,8 @@ fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> p
         client_name: page.client_name(),
         client_id: page.client_id().into(),
         client_host: page.client_id_host().map(Into::into),
-        client_pages: client_pages(&page),
-        registration: registration(&page, app),
+        client_pages: client_pages(page),
+        registration: registration(page, app),
         verified: page.registration() == Registration::Operator,
         redirect_host: page.redirect_host().into(),
         loopback_only: page.redirects_to_own_device(),
