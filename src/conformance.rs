@@ -3,15 +3,14 @@
 //! A [`Harness`] opens the store, and [`conformance!`](crate::conformance!) makes a test of each
 //! law:
 //!
-//! ```no_run
-//! # use grantcore::MemoryStore as MyStore;
-//! # mod tests {
-//! # use grantcore::MemoryStore as MyStore;
+//! ```
+//! # fn main() {}
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/my_store.rs"));
+//! // tests/store.rs
 //! use grantcore::conformance::Blocking;
 //!
-//! // tests/store.rs; the function opens a handle of the same database, as another process would.
-//! grantcore::conformance!([Blocking::new(|| MyStore::default())]);
-//! # }
+//! // The function opens a handle of the same database, as another process would.
+//! grantcore::conformance!([Blocking::new(|| MyStore::open(TEST_DATABASE))]);
 //! ```
 //!
 //! The harness of an async store runs its futures:
@@ -49,22 +48,21 @@
 //! accounts; [`BlockingAccounts`] is one, and so is each [`Harness`] of a store that
 //! [loads accounts](crate::LoadsAccounts):
 //!
-//! ```no_run
-//! # mod tests {
-//! # use grantcore::AlwaysActive as Users;
-//! # use grantcore::MemoryStore as MyStore;
+//! ```
+//! # fn main() {}
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/my_store.rs"));
 //! use grantcore::conformance::{Blocking, BlockingAccounts};
 //!
 //! mod users {
-//! #   use super::*;
-//!     grantcore::accounts_conformance!([BlockingAccounts::new(|| Users)]);
+//!     use super::*;
+//!     grantcore::accounts_conformance!([BlockingAccounts::new(|| Users::open(TEST_DATABASE))]);
 //! }
+//!
 //! mod accounts_of_the_store {
-//! #   use super::*;
+//!     use super::*;
 //!     // The laws of the joined load as well.
-//!     grantcore::accounts_conformance!([Blocking::new(|| MyStore::default())], FromStore);
+//!     grantcore::accounts_conformance!([Blocking::new(|| MyStore::open(TEST_DATABASE))], FromStore);
 //! }
-//! # }
 //! ```
 //!
 //! # Administration
