@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The folders of the repository with hand-written files.
@@ -358,11 +359,15 @@ fn attributes<'a>(html: &'a str, name: &'a str) -> impl Iterator<Item = &'a str>
     named.filter_map(|rest| rest.split('"').next())
 }
 
-/// `cargo doc -p grantcore --all-features --no-deps`, and then
-/// `cargo test -p grantcore --test docs -- --ignored`.
+/// Reads what `cargo doc -p grantcore --all-features --no-deps` has written. It may be older than
+/// the sources, so the test runs only with `GRANTCORE_REQUIRE_DOCS=1`.
 #[test]
-#[ignore = "reads what `cargo doc` has written"]
 fn links_of_the_rendered_documentation_lead_somewhere() {
+    if std::env::var("GRANTCORE_REQUIRE_DOCS").as_deref() != Ok("1") {
+        // A test that passes hides the output of `eprintln`.
+        let _ = writeln!(std::io::stderr(), "skipped: GRANTCORE_REQUIRE_DOCS is not 1");
+        return;
+    }
     fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -24,7 +24,6 @@ use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_kno
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
-pub(crate) use self::authorize::BodyError;
 use self::guard::{Billed, Guarded};
 use crate::app::App;
 use crate::config::Network;
