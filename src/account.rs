@@ -51,13 +51,16 @@ pub enum Balance {
 /// # struct Row { locked: bool, sessions_ended: u64 }
 ///
 /// struct Users(/* a connection pool */);
-/// # impl Users { async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) } }
+/// # impl Users {
+/// #     async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) }
+/// # }
 ///
 /// impl Accounts for Users {
 ///     type Error = DatabaseError;
 ///
 ///     async fn account(&self, subject: &str) -> Result<Option<Account>, DatabaseError> {
-///         let row = self.find(subject).await?; // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         let row = self.find(subject).await?;
 ///         Ok(row.map(|row| Account { suspended: row.locked, epoch: row.sessions_ended }))
 ///     }
 /// }

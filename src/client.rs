@@ -124,7 +124,9 @@ impl Client {
     /// Starts a client without a secret, such as an app, an IDE or an agent on a user's machine.
     ///
     /// ```
-    /// let client = grantcore::Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
+    /// use grantcore::Client;
+    ///
+    /// let client = Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
     /// assert_eq!(client.id().as_str(), "notes-cli");
     /// # Ok::<(), grantcore::client::ClientError>(())
     /// ```

@@ -77,7 +77,7 @@ impl Digest {
         Self(Sha256::digest(text).into())
     }
 
-    /// Returns a digest that begins with these bytes, for records of the conformance kit.
+    /// Returns a digest that begins with these bytes, for records of the conformance suite.
     #[cfg(feature = "conformance")]
     pub(crate) fn beginning_with(head: u64) -> Self {
         let mut bytes = [0; 32];
