@@ -106,8 +106,9 @@ impl Draft {
             resources: Box::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
         };
-        let code_challenge = CodeChallenge::parse(CHALLENGE)
-            .ok_or_else(|| Law::Works.broken("the conformance suite's own challenge cannot be parsed"))?;
+        let code_challenge = CodeChallenge::parse(CHALLENGE).ok_or_else(|| {
+            Law::Works.broken("the conformance suite's own challenge cannot be parsed")
+        })?;
         let prompt = PendingConsent {
             ticket_digest: self
                 .begins
