@@ -51,7 +51,7 @@ impl Flow<'_> {
                 Ok(reply) => return Ok(Some(reply.status)),
                 Err(Lost::Unavailable) => sleep(INTERVAL).await,
                 Err(Lost::Refused | Lost::Broken) if self.service.is_up(node) => {
-                    sleep(INTERVAL).await
+                    sleep(INTERVAL).await;
                 }
                 Err(_) => return Ok(None),
             }
