@@ -51,7 +51,9 @@ pub enum Balance {
 /// # struct Row { locked: bool, sessions_ended: u64 }
 ///
 /// struct Users(/* a connection pool */);
-/// # impl Users { async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) } }
+/// # impl Users {
+/// #     async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) }
+/// # }
 ///
 /// impl Accounts for Users {
 ///     type Error = DatabaseError;

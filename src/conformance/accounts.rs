@@ -15,7 +15,7 @@ use crate::store::LoadsAccounts;
 const HANDLES: usize = 4;
 const RAISES: usize = 8;
 
-/// Accounts to check. The kit uses them from several threads at once.
+/// Accounts to check. The conformance suite uses them from several threads at once.
 ///
 /// Every [`Harness`] of a store that [loads accounts](LoadsAccounts) is one.
 pub trait AccountsHarness: Sync {

@@ -18,7 +18,7 @@ use crate::response::reply::Reply;
 use crate::server::{Error, Server};
 use crate::store::AccountSource;
 
-const SESSION: &[u8] = b"a browser of the conformance kit";
+const SESSION: &[u8] = b"a browser of the conformance suite";
 
 /// A server on a handle of its own.
 pub(super) struct Host<'a, H: Harness, A = AlwaysActive> {

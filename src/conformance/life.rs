@@ -11,7 +11,7 @@ use super::{Law, Violation};
 use crate::moment::Timestamp;
 use crate::record::Commit;
 
-/// How long the kit waits for a store that drops records by itself.
+/// How long the conformance suite waits for a store that drops records by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TURN: Duration = Duration::from_millis(50);
 

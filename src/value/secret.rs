@@ -82,7 +82,7 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Returns a digest that begins with these bytes, for records of the conformance kit.
+    /// Returns a digest that begins with these bytes, for records of the conformance suite.
     #[cfg(feature = "conformance")]
     pub(crate) fn beginning_with(head: u64) -> Self {
         let mut bytes = [0; 32];

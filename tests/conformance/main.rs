@@ -1,4 +1,4 @@
-//! Tests of the conformance kit: the reference store passes it, and it finds each store that is
+//! Tests of the conformance suite: the reference store passes it, and it finds each store that is
 //! broken on purpose by the law that the store breaks.
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! A correct table of users, and broken ones that the kit finds by the law that they break.
+//! A correct table of users, and broken ones that the conformance suite finds by the law that they
+//! break.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -47,7 +47,8 @@ fn reports() -> &'static [Report] {
         let rows = SCENARIOS
             .iter()
             .flat_map(|scenario| scenario.floors.iter().map(move |floor| (scenario, *floor)));
-        let (rows, next): (Vec<_>, _) = (rows.collect(), AtomicUsize::new(0));
+        let rows: Vec<_> = rows.collect();
+        let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
             loop {
