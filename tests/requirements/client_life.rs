@@ -66,7 +66,7 @@ fn client_23_an_unused_client_is_unknown_after_a_day() {
 }
 
 #[test]
-fn client_23_the_day_is_the_policys() {
+fn client_23_the_policy_sets_the_day() {
     let (world, id) = registered(
         policy().lifetimes(Lifetimes::default().with_unused_client(Duration::from_secs(600))),
     );

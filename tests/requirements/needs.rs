@@ -36,7 +36,7 @@ fn rs_18_a_scope_that_nobody_declared_is_refused_at_the_start() {
 }
 
 #[test]
-fn rs_18_a_resource_that_is_not_the_policys_is_refused_at_the_start() {
+fn rs_18_a_resource_that_is_not_in_the_policy_is_refused_at_the_start() {
     let policy = policy().build().unwrap();
     for resource in ["https://files.example", "https://mcp.example/mcp/", "mcp", ""] {
         let error = NeedsError::ResourceUnknown { resource: resource.into() };

@@ -54,7 +54,7 @@ fn rate_01_the_window_slides() {
 }
 
 #[test]
-fn rate_01_the_limit_is_the_policys_and_a_client_can_have_its_own() {
+fn rate_01_the_policy_sets_the_limit_and_a_client_can_have_its_own() {
     let world = World::with(
         policy()
             .limits(Limits::default().with_token_requests_per_minute(3))

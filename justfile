@@ -1,0 +1,144 @@
+# The commands of this repository. `just ci` is what a change must pass; each step of it is a recipe of its own.
+# Without `just`: `.ci/tools` installs it into target/tools/bin, with the other tools.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+target := env('CARGO_TARGET_DIR', justfile_directory() / "target")
+export PATH := target / "tools/bin" + ":" + env('PATH')
+
+# Less to write and to link: the names of functions and lines are enough for a backtrace.
+export CARGO_PROFILE_DEV_DEBUG := env('CARGO_PROFILE_DEV_DEBUG', "line-tables-only")
+
+# Lists the commands.
+default:
+    @just --list --unsorted
+
+# Everything that a change must pass. `--full` loads two processes with 10,000 flows instead of 2,000.
+ci *flags:
+    .ci/run {{ flags }}
+
+# What is quick: while you work.
+quick: fmt typos links lints
+    cargo test -p grantcore
+
+[private]
+tools:
+    @.ci/tools
+
+# The format of the code.
+[group('checks')]
+fmt:
+    cargo fmt --all --check
+
+# Spelling: typos.toml.
+[group('checks')]
+typos: tools
+    typos
+
+# Links and anchors of the pages (*.md) within the repository.
+[group('checks')]
+links: tools
+    git ls-files -z --cached --others --exclude-standard '*.md' | xargs -0 lychee --offline --no-progress --include-fragments=anchor-only
+
+# Licenses, banned crates, sources, advisories: deny.toml.
+[group('checks')]
+deny: tools
+    .ci/deny
+
+# Clippy on everything.
+[group('checks')]
+lints:
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# Every combination of features of each published crate.
+[group('checks')]
+features: tools
+    .ci/features
+
+# The rendered documentation and its links.
+[group('checks')]
+docs: tools
+    .ci/docs
+
+# The core without an operating system.
+[group('checks')]
+wasm:
+    .ci/wasm
+
+# Types of other crates in the public interface.
+[group('checks')]
+api: tools
+    .ci/api
+
+# The public interface against the last release, or against a revision.
+[group('checks')]
+semver revision='': tools
+    .ci/semver {{ revision }}
+
+# The oldest versions of dependencies that are allowed.
+[group('checks')]
+minimal-versions:
+    .ci/minimal-versions
+
+# The oldest compiler that each crate promises.
+[group('checks')]
+msrv:
+    .ci/msrv
+
+# What would be published.
+[group('checks')]
+package:
+    cargo package -p grantcore --locked --allow-dirty
+    cargo package $(.ci/crates -p) --locked --allow-dirty --no-verify
+
+# Installs what the tests start: clients, a browser, databases, a proxy.
+[group('tests')]
+peers:
+    bash crates/grantcore-server/tests/clients/install
+    command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
+    .ci/databases
+
+# All tests. Those whose peers are not installed are skipped.
+[group('tests')]
+test:
+    cargo test --workspace
+
+# Tests that need features which the workspace's tests do not have.
+[group('tests')]
+test-features:
+    cargo test -p grantcore --features tracing --test trace --locked
+    cargo test -p grantcore --features time --lib --locked moment::calendar
+    cargo test -p grantcore --features time --doc --locked Timestamp
+    cargo test -p grantcore --features conformance --test conformance --locked
+    cargo test -p grantcore-sqlite --features tokio --test conformance --locked
+
+# Hostile requests.
+[group('tests')]
+hostile requests='200000':
+    GRANTCORE_HOSTILE_REQUESTS={{ requests }} cargo test -p grantcore --test hostile --locked
+
+# Two processes on one database, one of them killed in between.
+[group('tests')]
+two-processes flows='2000':
+    GRANTCORE_FLOWS={{ flows }} cargo test -p grantcore-server --locked --test two_processes -- postgresql redis
+
+# The README's first example.
+[group('tests')]
+quickstart:
+    cargo run --quiet --example quickstart
+
+# The README's server.
+[group('tests')]
+server:
+    .ci/server
+
+# Allocations of each operation.
+[group('tests')]
+counts:
+    cargo bench -p grantcore --bench counts --locked
+
+# Writes generated files anew: docs/troubleshooting.md, and the golden records until the first release.
+[group('writing')]
+bless:
+    GRANTCORE_BLESS=1 cargo test -p grantcore --test troubleshooting
+    GRANTCORE_BLESS=1 cargo test -p grantcore --test records
