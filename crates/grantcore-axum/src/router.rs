@@ -238,7 +238,8 @@ fn programs(
         let state = Program { endpoints: Arc::clone(endpoints), tasks: tasks.clone(), endpoint };
         router = router.route(&path, any(program).with_state(state));
     }
-    Ok(router.layer(cors()))
+    // Not on the fallback: a router that merges this one would take it over for all its paths.
+    Ok(router.route_layer(cors()))
 }
 
 /// The state of an endpoint for programs.
@@ -305,7 +306,8 @@ fn mount_documents(
         let answer = move |headers: HeaderMap| async move { document(&documents, &headers) };
         router = router.route(&path, get(answer));
     }
-    Ok(router.layer(cors()))
+    // Not on the fallback: a router that merges this one would take it over for all its paths.
+    Ok(router.route_layer(cors()))
 }
 
 /// Returns the document for the host that was called, or the first.
