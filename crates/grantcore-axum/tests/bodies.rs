@@ -79,9 +79,8 @@ async fn token_05_a_body_that_is_too_large_is_refused_and_recorded() {
     let world = World::new();
     for path in FORMS {
         // Longer than the limit by a byte, by a lot, and without an end.
-        for body in [long(16 * 1024 + 1).into(), long(1 << 20).into()]
-            .into_iter()
-            .chain([endless()])
+        for body in
+            [long(16 * 1024 + 1).into(), long(1 << 20).into()].into_iter().chain([endless()])
         {
             let before = world.events().len();
             let answer = world.send(request(path, FORM_TYPE, body)).await;

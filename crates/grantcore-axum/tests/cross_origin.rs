@@ -41,7 +41,7 @@ async fn assert_allowed(app: &Router, path: &str, method: &str, headers: &str) {
 }
 
 fn cross_origin(answer: &Answer) -> Vec<&str> {
-    let names = answer.headers.keys().map(|name| name.as_str());
+    let names = answer.headers.keys().map(axum::http::HeaderName::as_str);
     names.filter(|name| name.starts_with("access-control-")).collect()
 }
 
