@@ -17,7 +17,7 @@ use grantcore_fetch::{Asker, as_fetch};
 
 use crate::body::read;
 use crate::pages::{Consent, ErrorPage, Login, Pages, ReturnTo, SignedIn};
-use crate::router::{App, as_page, interrupted, path_of, respond, source, to_client};
+use crate::router::{App, as_page, interrupted, reference_to, respond, source, to_client};
 
 /// `GET` or `POST` of the authorization endpoint.
 pub(crate) async fn authorize<P: Pages>(
@@ -33,7 +33,7 @@ pub(crate) async fn authorize<P: Pages>(
             Err(error) => app.refuse(error.reason(Endpoint::Authorization)).await,
         }
     });
-    decided.await.map_or_else(interrupted, as_page)
+    as_page(decided.await.unwrap_or_else(interrupted))
 }
 
 /// `POST` of the consent form.
@@ -50,7 +50,7 @@ pub(crate) async fn consent<P: Pages>(
             Err(error) => app.refuse(error.reason(Endpoint::Authorization)).await,
         }
     });
-    decided.await.map_or_else(interrupted, as_page)
+    as_page(decided.await.unwrap_or_else(interrupted))
 }
 
 impl<P: Pages> App<P> {
@@ -114,10 +114,15 @@ impl<P: Pages> App<P> {
         let all = |name: &'static str| {
             form.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_ref())
         };
-        let ticket = all("ticket").next().unwrap_or_default();
+        // A field that is repeated is none: which of the values the user has sent is not known.
+        let only = |name| {
+            let mut values = all(name);
+            values.next().filter(|_| values.next().is_none())
+        };
+        let ticket = only("ticket").unwrap_or_default();
         let scope = all("scope").collect::<Vec<_>>().join(" ");
         let is_whole = all("scopes_shown").next().is_none();
-        let choice = match all("decision").next() {
+        let choice = match only("decision") {
             Some("allow") if is_whole => Choice::Allow,
             // Nothing is ticked: there is nothing to allow.
             Some("allow") if scope.is_empty() => Choice::Deny,
@@ -177,8 +182,8 @@ impl<P: Pages> App<P> {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form_urlencoded::parse(sent))
             .finish();
-        let path = path_of(self.endpoints.policy().authorization_endpoint());
-        ReturnTo::of_own(path, &query)
+        let path = reference_to(self.endpoints.policy().authorization_endpoint());
+        ReturnTo::of_own(&path, &query)
     }
 
     /// Fetches a client's document. The log has the reason of a failure; in a response it would let

@@ -38,6 +38,10 @@ use crate::router::respond;
 /// It is a layer for any tower service: routes of axum, rmcp's `StreamableHttpService`, tonic. The
 /// token is read from the header alone.
 ///
+/// In axum, add it with [`route_layer`](axum::Router::route_layer). With `layer` it is on the
+/// fallback too, and an application that merges the router takes that fallback over: every path
+/// that does not exist then answers 401, and clients that probe the well-known paths give up.
+///
 /// ```
 /// use std::sync::Arc;
 ///
@@ -55,8 +59,8 @@ use crate::router::respond;
 /// let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
 /// let app: Router = Router::new()
 ///     .route("/mcp", get(notes))
-///     .layer(RequireToken::new(server, needs))
-///     .layer(cors());
+///     .route_layer(RequireToken::new(server, needs))
+///     .route_layer(cors());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

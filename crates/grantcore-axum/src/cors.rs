@@ -18,8 +18,9 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 /// token and the headers of MCP, and read the challenge of a refusal.
 ///
 /// Put it outside of [`RequireToken`](crate::RequireToken), because a browser sends its preflight
-/// request without a token. In axum the layer that is added last is the outermost. It is for routes
-/// that read no cookie: a page can then do no more than its token allows.
+/// request without a token. In axum the layer that is added last is the outermost; add both with
+/// [`route_layer`](axum::Router::route_layer). It is for routes that read no cookie: a page can then
+/// do no more than its token allows.
 ///
 /// [`router`](crate::router) has the right cross-origin rules for its own routes.
 pub fn cors() -> CorsLayer {

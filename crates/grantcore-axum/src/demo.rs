@@ -195,7 +195,7 @@ async fn submit(
         sessions.open(Digest::of(key.as_bytes()), session);
     });
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
-    ([(header::SET_COOKIE, cookie)], return_to.redirect()).into_response()
+    as_page(([(header::SET_COOKIE, cookie)], return_to.redirect()).into_response())
 }
 
 /// Returns whether the form was sent by a page of this server, or by a program that is no browser.

@@ -1,6 +1,8 @@
 //! The check of a resource in another process than its authorization server (RFC 7662), with a
 //! bounded cache.
 
+mod response;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,18 +13,18 @@ use grantcore::request::AccessCheck;
 use grantcore::value::Digest;
 use grantcore::{Authorization, Needs, Policy, Reason, Refusal, Timestamp};
 use moka::future::Cache;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, StatusCode};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use self::response::{Described, Unaccepted, read};
 use crate::router::{RouterError, resource_documents};
 
 /// How many introspections run at the same time. Others wait.
 const AT_ONCE: usize = 64;
-/// The longest response that is read, in bytes.
-const RESPONSE_LIMIT: usize = 64 * 1024;
+/// The longest time for which a token is kept. A token expires long before.
+const LONGEST_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The check of access tokens by their authorization server's introspection endpoint (RFC 7662),
 /// for a resource in another process.
@@ -37,6 +39,9 @@ const RESPONSE_LIMIT: usize = 64 * 1024;
 /// An active token is believed for [`max_age`](IntrospectionBuilder::max_age), counted from the
 /// moment when it was asked about: a revoked token is refused at the latest after this time. With
 /// zero, each call is asked about. Inactive tokens are not kept.
+///
+/// The balance of an account is not known here. A call whose [`Needs`] are
+/// [billed](Needs::billed) is refused with 503.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,6 +77,7 @@ struct Inner {
     client_id: String,
     client_secret: String,
     max_age: Duration,
+    timeout: Duration,
     client: Client,
     room: Semaphore,
     cache: Cache<Digest, Arc<Token>>,
@@ -86,38 +92,6 @@ pub(crate) struct Token {
     pub(crate) expires: Timestamp,
     audience: Vec<String>,
     asked: Instant,
-}
-
-/// The response of the endpoint (RFC 7662 §2.2). A token that is not active has nothing but
-/// `active`.
-#[derive(Deserialize)]
-struct Described {
-    active: bool,
-    #[serde(default)]
-    sub: String,
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    scope: String,
-    #[serde(default)]
-    exp: u64,
-    #[serde(default)]
-    aud: Audience,
-    iss: Option<String>,
-}
-
-/// One resource as a string, or several as an array (RFC 7519 §4.1.3).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Default for Audience {
-    fn default() -> Self {
-        Self::Several(Vec::new())
-    }
 }
 
 /// Why there is no [`Introspection`].
@@ -136,23 +110,6 @@ pub enum IntrospectionError {
     /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
     Http(#[from] reqwest::Error),
-}
-
-/// Why a token was not accepted.
-#[derive(Debug, thiserror::Error)]
-enum Unaccepted {
-    #[error("the token is not active")]
-    Inactive,
-    #[error("the introspection endpoint could not be called: {0}")]
-    Http(#[from] reqwest::Error),
-    #[error(
-        "the introspection endpoint answered {0}: check the client id, its secret and its resources"
-    )]
-    Status(StatusCode),
-    #[error("the response of the introspection endpoint is over {RESPONSE_LIMIT} bytes")]
-    TooLarge,
-    #[error("the response of the introspection endpoint cannot be read: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
 /// The settings of an [`Introspection`].
@@ -178,7 +135,8 @@ impl IntrospectionBuilder {
         Self { capacity, ..self }
     }
 
-    /// Sets the time-out of an introspection. Default 5 s. The call is then refused with 503.
+    /// Sets the time-out of an introspection, and of waiting for others to end before it. Default
+    /// 5 s each. The call is then refused with 503.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -189,7 +147,12 @@ impl IntrospectionBuilder {
     /// [`IntrospectionError`] if the policy has no introspection endpoint, or TLS cannot be set up.
     pub fn build(self) -> Result<Introspection, IntrospectionError> {
         let endpoint = self.policy.introspection_endpoint().ok_or(IntrospectionError::Off)?;
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if endpoint.starts_with("http://") {
+            // A loopback host: a proxy of the environment would get the secret in plain text.
+            client = client.no_proxy();
+        }
+        let client = client
             .tls_backend_preconfigured(tls()?)
             .timeout(self.timeout)
             // The request has the client's secret: it goes to the endpoint and to nobody else.
@@ -197,13 +160,15 @@ impl IntrospectionBuilder {
             .referer(false)
             .user_agent(concat!("grantcore-axum/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let cache = Cache::builder().max_capacity(self.capacity).time_to_live(self.max_age).build();
+        let max_age = self.max_age.min(LONGEST_AGE);
+        let cache = Cache::builder().max_capacity(self.capacity).time_to_live(max_age).build();
         Ok(Introspection(Arc::new(Inner {
             endpoint: endpoint.to_owned(),
             policy: self.policy,
             client_id: self.client_id,
             client_secret: self.client_secret,
-            max_age: self.max_age,
+            max_age,
+            timeout: self.timeout,
             client,
             room: Semaphore::new(AT_ONCE),
             cache,
@@ -260,6 +225,10 @@ impl Introspection {
     ) -> Result<Arc<Token>, Refusal> {
         // Refuses a call without a token, and one that is malformed.
         AccessCheck::parse(authorization, needs)?;
+        if needs.is_billed() {
+            tracing::error!("a billed call cannot be introspected: the balance is not known here");
+            return Err(needs.refuse(Reason::StorageUnavailable));
+        }
         let token = self.find(bearer(authorization)).await.map_err(|error| {
             if matches!(*error, Unaccepted::Inactive) {
                 return needs.refuse(Reason::TokenUnknown);
@@ -274,6 +243,10 @@ impl Introspection {
     /// Returns the token if it is active: as it was kept, or else as the endpoint describes it.
     /// Calls with one token at the same time ask once.
     async fn find(&self, text: &str) -> Result<Arc<Token>, Arc<Unaccepted>> {
+        if self.0.max_age.is_zero() {
+            // A revocation may have been acknowledged after another call has asked.
+            return self.ask(text).await.map_err(Arc::new);
+        }
         let key = Digest::of(text.as_bytes());
         let kept = self.0.cache.get(&key).await;
         if let Some(token) = kept.filter(|token| self.is_fresh(token)) {
@@ -282,8 +255,7 @@ impl Introspection {
         self.0.cache.invalidate(&key).await;
         let token = self.0.cache.try_get_with(key, self.ask(text)).await?;
         // Another call may have asked too long ago, if the endpoint was slow.
-        let is_late = token.asked.elapsed() >= self.0.max_age;
-        if is_late && !self.0.max_age.is_zero() {
+        if token.asked.elapsed() >= self.0.max_age {
             return self.ask(text).await.map_err(Arc::new);
         }
         Ok(token)
@@ -299,28 +271,27 @@ impl Introspection {
         let (asked, described) = self.describe(text).await?;
         let is_of_issuer = described.iss.is_none_or(|issuer| issuer == self.0.policy.issuer());
         let expires = Timestamp::from_unix_seconds(described.exp);
-        if !described.active || !is_of_issuer || SystemClock.now() >= expires {
+        // A token without a user would be that of a user whose name is empty.
+        let has_user = !described.sub.is_empty();
+        if !described.active || !is_of_issuer || !has_user || SystemClock.now() >= expires {
             return Err(Unaccepted::Inactive);
         }
-        let audience = match described.aud {
-            Audience::One(resource) => vec![resource],
-            Audience::Several(resources) => resources,
-        };
         Ok(Arc::new(Token {
             subject: described.sub,
             client_id: described.client_id,
             scope: described.scope,
             expires,
-            audience,
+            audience: described.aud.into(),
             asked,
         }))
     }
 
     /// Returns the endpoint's description of a token, and the moment when it was asked.
     async fn describe(&self, text: &str) -> Result<(Instant, Described), Unaccepted> {
-        let Inner { room, client, endpoint, client_id, client_secret, .. } = &*self.0;
+        let Inner { room, timeout, client, endpoint, client_id, client_secret, .. } = &*self.0;
         // Never closed.
-        let _place = room.acquire().await;
+        let place = tokio::time::timeout(*timeout, room.acquire());
+        let _place = place.await.map_err(|_| Unaccepted::Busy)?;
         let asked = Instant::now();
         // RFC 6749 §2.3.1: both are form-encoded before they are joined.
         let encode =
@@ -353,18 +324,6 @@ fn bearer<'a>(authorization: &Authorization<'a>) -> &'a str {
     let Authorization::One(value) = authorization else { return "" };
     let token = value.get("Bearer".len()..).unwrap_or_default().trim_ascii();
     std::str::from_utf8(token).unwrap_or_default()
-}
-
-/// Reads a response up to its limit.
-async fn read(mut response: Response) -> Result<Vec<u8>, Unaccepted> {
-    let mut body = Vec::new();
-    while let Some(data) = response.chunk().await? {
-        body.extend_from_slice(&data);
-        if body.len() > RESPONSE_LIMIT {
-            return Err(Unaccepted::TooLarge);
-        }
-    }
-    Ok(body)
 }
 
 /// Returns the settings of TLS: the authorities that browsers trust, and the provider of

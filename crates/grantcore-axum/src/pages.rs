@@ -14,6 +14,8 @@ use grantcore::value::{RequestDigest, display_text};
 use grantcore::{Policy, Refusal, User};
 use serde::{Deserialize, Deserializer};
 
+use crate::router::as_page;
+
 /// Why the host could not find out who is signed in. It is logged, and the user gets an error page.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -284,15 +286,19 @@ impl ErrorPage {
     }
 }
 
-/// A page that leads to the client by itself, for an address that is too long for a header.
+/// A page that leads to an address by itself, because the address is too long for a header.
 #[derive(Template)]
 #[template(path = "onward.html")]
 struct Onward<'a> {
     url: &'a str,
 }
 
+/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
+/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
+pub(crate) const LONGEST_LOCATION: usize = 3_000;
+
 pub(crate) fn onward(url: &str) -> Response {
-    render(StatusCode::OK, Onward { url }.render())
+    as_page(render(StatusCode::OK, Onward { url }.render()))
 }
 
 pub(crate) fn render(status: StatusCode, page: askama::Result<String>) -> Response {
@@ -314,6 +320,10 @@ pub(crate) fn render(status: StatusCode, page: askama::Result<String>) -> Respon
     }
 }
 
-pub(crate) fn see_other(target: &str) -> Response {
+/// Redirects to a page of this server.
+fn see_other(target: &str) -> Response {
+    if target.len() > LONGEST_LOCATION {
+        return onward(target);
+    }
     (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
 }

@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use grantcore::audit::AuditLog;
@@ -23,7 +24,7 @@ use crate::authorize::{authorize, consent};
 use crate::body::read;
 use crate::cors::cors;
 use crate::endpoints::Endpoints;
-use crate::pages::{Pages, onward};
+use crate::pages::{LONGEST_LOCATION, Pages, onward};
 use crate::source::Source;
 use crate::tasks::Tasks;
 
@@ -126,7 +127,8 @@ impl<P: Pages> OAuthRouter<P> {
         let policy = self.endpoints.policy();
         let mut taken = Routes::default();
         let page = taken.claim(policy.authorization_endpoint())?;
-        let form = taken.claim(&format!("{}/consent", policy.authorization_endpoint()))?;
+        let consent_url = format!("{}/consent", policy.authorization_endpoint());
+        let form = taken.claim(&consent_url)?;
         let documents = documents(policy, &mut taken)?;
         #[cfg(feature = "fetch")]
         let fetcher = match self.fetcher {
@@ -141,7 +143,7 @@ impl<P: Pages> OAuthRouter<P> {
         }
         let programs = programs(&self.endpoints, &self.tasks, &mut taken)?;
         let app = Arc::new(App {
-            action: form.clone(),
+            action: reference_to(&consent_url),
             endpoints: self.endpoints,
             pages: self.pages,
             tasks: self.tasks,
@@ -209,14 +211,17 @@ struct Routes(BTreeSet<String>);
 impl Routes {
     /// Takes the path of this URL, as axum writes it.
     fn claim(&mut self, url: &str) -> Result<String, RouterError> {
-        let path = path_of(url);
-        if path.contains('?') {
+        if url.contains('?') {
             return Err(RouterError::Query { url: url.to_owned() });
         }
-        // Braces are parameters of a route.
-        let path = path.replace('{', "{{").replace('}', "}}");
+        let path = escape(path_of(url));
         if self.0.insert(path.clone()) { Ok(path) } else { Err(RouterError::Overlap { path }) }
     }
+}
+
+/// Returns a path as a route. Braces would be parameters.
+fn escape(path: &str) -> String {
+    path.replace('{', "{{").replace('}', "}}")
 }
 
 fn programs(
@@ -230,15 +235,16 @@ fn programs(
         let path = match endpoint {
             Endpoint::Authorization => continue,
             Endpoint::Management => {
-                let parent = own.url.strip_suffix("/{client_id}").unwrap_or(&own.url);
-                format!("{}/{{client_id}}", path_of(parent).replace('{', "{{").replace('}', "}}"))
+                let path = path_of(&own.url);
+                format!("{}{{client_id}}", escape(path.strip_suffix("{client_id}").unwrap_or(path)))
             }
             _ => taken.claim(&own.url)?,
         };
         let state = Program { endpoints: Arc::clone(endpoints), tasks: tasks.clone(), endpoint };
         router = router.route(&path, any(program).with_state(state));
     }
-    Ok(router.layer(cors()))
+    // Not on the fallback: a router that merges this one would take it over for all its paths.
+    Ok(router.route_layer(cors()))
 }
 
 /// The state of an endpoint for programs.
@@ -302,15 +308,19 @@ fn mount_documents(
         let Some(first) = documents.first() else { continue };
         let path = taken.claim(&first.url)?;
         let documents = Arc::new(documents);
-        let answer = move |headers: HeaderMap| async move { document(&documents, &headers) };
+        let answer =
+            move |uri: Uri, headers: HeaderMap| async move { document(&documents, &uri, &headers) };
         router = router.route(&path, get(answer));
     }
-    Ok(router.layer(cors()))
+    // Not on the fallback: a router that merges this one would take it over for all its paths.
+    Ok(router.route_layer(cors()))
 }
 
 /// Returns the document for the host that was called, or the first.
-fn document(documents: &[WellKnown], headers: &HeaderMap) -> Response {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+fn document(documents: &[WellKnown], uri: &Uri, headers: &HeaderMap) -> Response {
+    // Requests of HTTP/2 have no `Host`.
+    let host = uri.authority().map(Authority::as_str);
+    let host = host.or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default();
     let is_of_host = |own: &&WellKnown| authority_of(&own.url).eq_ignore_ascii_case(host);
     let found = documents.iter().find(is_of_host).or(documents.first());
     found.map_or_else(interrupted, |own| respond(own.reply.clone()))
@@ -329,6 +339,13 @@ pub(crate) fn path_of(url: &str) -> &str {
         .and_then(|at| rest.get(at..))
         .filter(|path| path.starts_with('/'))
         .unwrap_or("/")
+}
+
+/// Returns the path of a URL of this server, as a browser resolves it on a page of this server.
+pub(crate) fn reference_to(url: &str) -> String {
+    let path = path_of(url);
+    // A browser takes `//` for the beginning of a host. It removes a dot segment.
+    if path.starts_with("//") { format!("/.{path}") } else { path.to_owned() }
 }
 
 /// Returns the source of a request, as limits go by it.
@@ -358,15 +375,10 @@ pub(crate) fn interrupted() -> Response {
     response
 }
 
-/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
-/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
-const LONGEST_LOCATION: usize = 3_000;
-
-/// Redirects to the client. A state of 4 KiB can be 12 KiB once it is encoded, so a long address is
-/// put on a page that leads there by itself.
+/// Redirects to the client. A state of 4 KiB can be 12 KiB once it is encoded.
 pub(crate) fn to_client(reply: Reply) -> Response {
     match reply.header("location") {
-        Some(location) if location.len() > LONGEST_LOCATION => as_page(onward(location)),
+        Some(location) if location.len() > LONGEST_LOCATION => onward(location),
         _ => respond(reply),
     }
 }
