@@ -47,7 +47,7 @@ fn token_15_after_ten_failures_even_the_right_secret_waits() {
 }
 
 #[test]
-fn token_15_the_number_of_failures_is_the_policys() {
+fn token_15_the_policy_sets_the_number_of_failures() {
     let world =
         World::with(policy().limits(Limits::default().with_failed_authentications_per_minute(1)));
     let wrong = probe("web").set("client_secret", "wrong");
