@@ -51,13 +51,16 @@ pub enum Balance {
 /// # struct Row { locked: bool, sessions_ended: u64 }
 ///
 /// struct Users(/* a connection pool */);
-/// # impl Users { async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) } }
+/// # impl Users {
+/// #     async fn find(&self, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) }
+/// # }
 ///
 /// impl Accounts for Users {
 ///     type Error = DatabaseError;
 ///
 ///     async fn account(&self, subject: &str) -> Result<Option<Account>, DatabaseError> {
-///         let row = self.find(subject).await?; // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         // SELECT locked, sessions_ended FROM users WHERE id = $1
+///         let row = self.find(subject).await?;
 ///         Ok(row.map(|row| Account { suspended: row.locked, epoch: row.sessions_ended }))
 ///     }
 /// }
@@ -101,6 +104,15 @@ pub trait Accounts: Send + Sync {
 }
 
 /// [`Accounts`] that all exist, are never suspended and can always pay.
+///
+/// ```
+/// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
+///
+/// /// A server for one user: its owner.
+/// fn server(policy: Policy) -> Server<MemoryStore, AlwaysActive> {
+///     Server::new(policy, MemoryStore::new(), AlwaysActive)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a unit struct is its own constructor")]
 pub struct AlwaysActive;

@@ -15,12 +15,39 @@ use crate::value::credential::GrantId;
 /// Records the events of a server.
 ///
 /// Every durable step is recorded at least once, deduplicated by (correlation, kind); a step of
-/// unknown [fate](crate::event::Fate) is marked and may have no durable counterpart. An event
-/// arrives twice if its caller was cancelled while it was being recorded: keep the first of two
-/// events of one [correlation](Event::correlation) and [kind](Event::kind).
+/// unknown [durability](crate::event::Durability) is marked and may have no durable counterpart. An
+/// event arrives twice if its caller was cancelled while it was being recorded: keep the first of
+/// two events of one [correlation](Event::correlation) and [kind](Event::kind).
 ///
 /// If an event is lost, its step cannot be traced. The response is returned all the same, unless
 /// [`AuditPolicy::with_fail_closed`] is set. `()` keeps no events.
+///
+/// ```
+/// use std::sync::mpsc::SyncSender;
+///
+/// use grantcore::AuditLog;
+/// use grantcore::audit::AuditError;
+/// use grantcore::event::Event;
+///
+/// /// Sends each event as a line of JSON to a thread that writes them.
+/// struct Lines(SyncSender<String>);
+///
+/// impl AuditLog for Lines {
+///     type Place = ();
+///
+///     async fn record(&self, event: &Event, _: ()) -> Result<(), AuditError> {
+///         let line = serde_json::to_string(event).map_err(|_| AuditError)?;
+///         self.0.try_send(line).map_err(|_| AuditError) // The queue is full.
+///     }
+///
+///     fn abandoned(&self, event: Event) {
+///         // A destructor must not wait.
+///         if let Ok(line) = serde_json::to_string(&event) {
+///             let _ = self.0.try_send(line);
+///         }
+///     }
+/// }
+/// ```
 pub trait AuditLog: Send + Sync {
     /// The reserved place of one event. Dropping it gives the place back. `()` for a log that
     /// always has room. Its default is no place: [`record`](Self::record) must then find one.
@@ -138,6 +165,28 @@ impl<L: AuditLog> AuditLog for std::sync::Arc<L> {
 }
 
 /// A search for events. An event is found if it matches every field that is set.
+///
+/// ```
+/// use grantcore::Timestamp;
+/// use grantcore::audit::{AuditQuery, MemoryAuditLog};
+///
+/// /// "Notes said invalid_grant at twelve past nine."
+/// fn case(log: &MemoryAuditLog, time: Timestamp) {
+///     let query = AuditQuery {
+///         client: Some("notes-app"),
+///         error: Some("invalid_grant"),
+///         around: Some(time),
+///         ..AuditQuery::default()
+///     };
+///     for event in log.find(&query, 20) {
+///         println!("{:?}: {:?}", event.reason.map(|reason| reason.cause()), event.detail);
+///         // Then everything else of the same connection.
+///         let flow = AuditQuery { flow: event.flow, ..AuditQuery::default() };
+///         println!("{} events", log.find(&flow, 100).len());
+///     }
+/// }
+/// # case(&MemoryAuditLog::new(10), Timestamp::from_unix_seconds(0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a query is written as a literal with `..`")]
 pub struct AuditQuery<'a> {
@@ -181,6 +230,11 @@ impl AuditQuery<'_> {
 ///
 /// When it is full, the oldest [unattributed](EventClass::Unattributed) event is dropped; if there
 /// is none, the oldest event.
+///
+/// ```
+/// let log = grantcore::audit::MemoryAuditLog::new(10_000);
+/// assert!(log.find(&grantcore::audit::AuditQuery::default(), 50).is_empty());
+/// ```
 #[derive(Debug)]
 pub struct MemoryAuditLog {
     limit: usize,

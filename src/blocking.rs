@@ -34,13 +34,13 @@ use std::thread::{self, Thread};
 pub use self::ready::Ready;
 pub use self::server::Server;
 pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Store};
+use crate::decision::{Operation, Settled};
 use crate::moment::{Clock, Entropy};
-use crate::operation::{Operation, Settled};
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure};
 
-/// Runs one operation against a blocking store: see [`grantcore::drive`](crate::drive()). The store
-/// and the accounts may be references.
+/// Runs one operation against a blocking store: see
+/// [`operation::drive`](crate::operation::drive()). The store and the accounts may be references.
 ///
 /// # Errors
 /// [`Failure`] at the first failure of the store or the accounts.
@@ -55,7 +55,14 @@ pub fn drive<O: Operation, S: Store, A>(
 where
     Ready<A>: AccountSource<Ready<S>>,
 {
-    block_on(crate::drive(operation, &Ready(store), &Ready(accounts), policy, clock, entropy))
+    block_on(crate::drive::drive(
+        operation,
+        &Ready(store),
+        &Ready(accounts),
+        policy,
+        clock,
+        entropy,
+    ))
 }
 
 /// Polls a future to its end on this thread. The futures of [`Ready`] parts never wait, so that the

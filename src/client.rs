@@ -34,6 +34,18 @@ use crate::value::text::{ClientId, Subject};
 ///
 /// [`Client::public`] and [`Client::confidential`] start one, and [`ClientBuilder::build`] checks
 /// it. For a store it is a record in the same way as a [grant](crate::grant::Grant#as-a-record).
+///
+/// ```
+/// use grantcore::Client;
+///
+/// let app = Client::public("notes-cli")
+///     .name("Notes")
+///     .redirect_uri("http://127.0.0.1/cb")
+///     .build()?;
+/// assert_eq!(app.display_name(), "Notes");
+/// assert!(app.is_loopback_only() && app.grant_types().refresh_token);
+/// # Ok::<(), grantcore::client::ClientError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Client(Fields);
@@ -124,7 +136,9 @@ impl Client {
     /// Starts a client without a secret, such as an app, an IDE or an agent on a user's machine.
     ///
     /// ```
-    /// let client = grantcore::Client::public("notes-cli").redirect_uri("http://127.0.0.1/callback").build()?;
+    /// use grantcore::Client;
+    ///
+    /// let client = Client::public("notes-cli").redirect_uri("http://127.0.0.1/cb").build()?;
     /// assert_eq!(client.id().as_str(), "notes-cli");
     /// # Ok::<(), grantcore::client::ClientError>(())
     /// ```
@@ -244,13 +258,28 @@ impl Client {
         self.redirect_uris().iter().all(RegisteredRedirectUri::is_loopback)
     }
 
-    /// Starts a changed version of this client. The status and the epoch stay. A client built anew
-    /// in its place would begin in epoch 0 and bring ended grants back to life.
+    /// Starts a changed version of this client. The status and the epoch stay. A client that was
+    /// built anew begins in epoch 0, and would bring ended grants back to life if it was committed
+    /// in place of this one.
     ///
     /// For a client that registered itself or has a metadata document,
     /// [`scope`](ClientBuilder::scope), [`grant_types`](ClientBuilder::grant_types) and
     /// [`authentication`](ClientBuilder::authentication) become [restrictions](Self::restrictions),
     /// which the client cannot lift.
+    ///
+    /// ```
+    /// use grantcore::blocking::Store;
+    /// use grantcore::store::{Commit, Write};
+    /// # use grantcore::{Client, MemoryStore};
+    /// # let store = MemoryStore::new();
+    /// # store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+    ///
+    /// let seen = store.client("notes-app")?.ok_or("there is no such client")?;
+    /// let app = (*seen.record).clone().edit().redirect_uri("com.example.notes:/cb").build()?;
+    /// let commit = store.commit(&Write::client(Some(&seen), app))?;
+    /// assert_eq!(commit, Commit::Done); // After a conflict, read it and edit it again.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn edit(self) -> ClientBuilder {
         ClientBuilder::editing(self)
     }

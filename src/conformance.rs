@@ -3,15 +3,14 @@
 //! A [`Harness`] opens the store, and [`conformance!`](crate::conformance!) makes a test of each
 //! law:
 //!
-//! ```no_run
-//! # use grantcore::MemoryStore as MyStore;
-//! # mod tests {
-//! # use grantcore::MemoryStore as MyStore;
+//! ```
+//! # fn main() {}
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/my_store.rs"));
+//! // tests/store.rs
 //! use grantcore::conformance::Blocking;
 //!
-//! // tests/store.rs; the function opens a handle of the same database, as another process would.
-//! grantcore::conformance!([Blocking::new(|| MyStore::default())]);
-//! # }
+//! // The function opens a handle of the same database, as another process would.
+//! grantcore::conformance!([Blocking::new(|| MyStore::open(TEST_DATABASE))]);
 //! ```
 //!
 //! The harness of an async store runs its futures:
@@ -49,23 +48,27 @@
 //! accounts; [`BlockingAccounts`] is one, and so is each [`Harness`] of a store that
 //! [loads accounts](crate::LoadsAccounts):
 //!
-//! ```no_run
-//! # mod tests {
-//! # use grantcore::AlwaysActive as Users;
-//! # use grantcore::MemoryStore as MyStore;
+//! ```
+//! # fn main() {}
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/my_store.rs"));
 //! use grantcore::conformance::{Blocking, BlockingAccounts};
 //!
 //! mod users {
-//! #   use super::*;
-//!     grantcore::accounts_conformance!([BlockingAccounts::new(|| Users)]);
+//!     use super::*;
+//!     grantcore::accounts_conformance!([BlockingAccounts::new(|| Users::open(TEST_DATABASE))]);
 //! }
+//!
 //! mod accounts_of_the_store {
-//! #   use super::*;
+//!     use super::*;
 //!     // The laws of the joined load as well.
-//!     grantcore::accounts_conformance!([Blocking::new(|| MyStore::default())], FromStore);
+//!     grantcore::accounts_conformance!([Blocking::new(|| MyStore::open(TEST_DATABASE))], FromStore);
 //! }
-//! # }
 //! ```
+//!
+//! # Administration
+//!
+//! A store that implements [`StoreAdministration`](crate::store::StoreAdministration) has a law of
+//! its own, which [`administration_conformance!`](crate::administration_conformance!) tests.
 //!
 //! # With a hook
 //!
@@ -82,6 +85,7 @@
 //! that cannot fail does not belong here.
 
 mod accounts;
+mod administration;
 mod cancellation;
 mod crash;
 mod faults;
@@ -105,6 +109,7 @@ pub use self::accounts::{
     AccountsHarness, BlockingAccounts, a_raised_epoch_is_read,
     accounts_are_the_same_at_every_handle, epochs_raised_at_once_all_count,
 };
+pub use self::administration::a_client_put_again_revives_no_grant;
 pub use self::cancellation::a_cancelled_call_leaves_all_or_nothing;
 pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};
 pub use self::faults::{
@@ -161,6 +166,16 @@ macro_rules! conformance {
                 ::std::result::Result::Ok(())
             }
         )+
+    };
+}
+
+/// Makes one test of each law of
+/// [`StoreAdministration`](crate::store::StoreAdministration), for each of these
+/// [`Harness`](crate::conformance::Harness)es of a store that implements it.
+#[macro_export]
+macro_rules! administration_conformance {
+    ($harnesses:expr) => {
+        $crate::conformance! { @ $harnesses => a_client_put_again_revives_no_grant }
     };
 }
 

@@ -9,9 +9,9 @@ pub(crate) mod guard;
 use self::call::{Call, Need};
 use self::guard::{Host, Unguarded};
 use crate::audit::AuditLog;
+use crate::decision::{Loaded, Operation, Settled};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Clock, Entropy};
-use crate::operation::{Loaded, Operation, Settled};
 use crate::policy::Policy;
 use crate::store::{AccountSource, Failure, FailureCause, Store};
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
-pub use self::kind::{EventClass, EventKind, Fate};
+pub use self::kind::{Durability, EventClass, EventKind};
 pub use self::written::{Written, WrittenRecord};
 use crate::moment::{CorrelationId, Moment, Timestamp};
 use crate::reason::Reason;
@@ -34,7 +34,7 @@ use crate::value::text::{ClientId, Subject, log_text};
 ///     "client": "app",
 ///     "subject": "alice",
 ///     "sent": { "status": 400, "error": "invalid_grant", "description": "…" },
-///     "written": { "record": "grant", "version": "3", "fate": "durable" },
+///     "written": { "record": "grant", "version": "3", "durability": "durable" },
 ///     "class": "attributed"
 /// }
 /// ```
@@ -147,9 +147,9 @@ impl Event {
         self.written.is_some() || self.prepared.is_some()
     }
 
-    /// Returns whether the fate of the step's write is unknown.
+    /// Returns whether the durability of the step's write is unknown.
     pub fn is_unknown(&self) -> bool {
-        self.written.is_some_and(|written| written.fate == Fate::Unknown)
+        self.written.is_some_and(|written| written.durability == Durability::Unknown)
     }
 
     /// Returns the public error code that was sent. Returns `None` if the step was no refusal, or

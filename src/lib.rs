@@ -1,8 +1,70 @@
 //! An OAuth 2.1 authorization server and resource check as pure functions.
 //!
 //! The crate opens no socket, reads no clock, draws no randomness, touches no file and spawns no
-//! task. The host passes the bytes of a request in, gets a value out, and keeps one small record
+//! task. The host passes the parts of a request in, gets a value out, and keeps one small record
 //! per authorization in its own database.
+//!
+//! ```
+//! use grantcore::{
+//!     Authorization, Client, FromStore, MemoryStore, Policy, RequestParts, Server,
+//! };
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let policy = Policy::builder("https://auth.example")
+//!         .scope("notes", "Read and change your notes")
+//!         .resource("https://mcp.example/mcp", "notes")
+//!         .build()?;
+//!     let notes = policy.needs("https://mcp.example/mcp", "notes")?;
+//!     let store = MemoryStore::new();
+//!     let app = Client::public("app").redirect_uri("https://app.example/cb").build()?;
+//!     store.put_client(app);
+//!     let server = Server::new(policy, store, FromStore);
+//!
+//!     // POST /oauth/token, from a client whose code is wrong.
+//!     let request = RequestParts {
+//!         method: "POST",
+//!         content_type: Some(b"application/x-www-form-urlencoded"),
+//!         body: b"grant_type=authorization_code&client_id=app&code=x&code_verifier=x",
+//!         ..RequestParts::default()
+//!     };
+//!     let reply = match server.token(&request).await {
+//!         Ok(reply) => reply,
+//!         Err(error) => error.reply(server.policy()),
+//!     };
+//!     assert_eq!(reply.status, 400);
+//!     assert!(reply.body.starts_with(r#"{"error":"invalid_grant""#));
+//!
+//!     // GET /mcp, your resource. A call without a token learns where to get one.
+//!     match server.check(&Authorization::None, &notes).await {
+//!         Ok(access) => println!("{} by {}", access.subject(), access.client_id()),
+//!         Err(error) => {
+//!             let reply = error.reply(server.policy());
+//!             assert_eq!(reply.status, 401);
+//!             let challenge = reply.header("www-authenticate").unwrap_or_default();
+//!             assert!(challenge.contains("resource_metadata"));
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where to go next
+//!
+//! | to | go to |
+//! |---|---|
+//! | see a whole flow, from the login page to the refresh | [`Server`] |
+//! | know every setting, and its default | [`PolicyBuilder`](policy::PolicyBuilder) |
+//! | protect a resource | [`Server::check`], [`Needs`] |
+//! | choose a database, or write a store for your own | [`guide::stores`] |
+//! | suspend users, and charge them | [`Accounts`] |
+//! | let clients register themselves, as MCP clients do | [`RegistrationRules`](policy::RegistrationRules), [`DocumentRules`](policy::DocumentRules) |
+//! | go to production | [`guide::deploy`] |
+//! | find out why a request was refused | [`guide::troubleshooting`], [`AuditLog`] |
+//! | do without an async runtime | [`blocking`] |
+//! | compare it with other servers | [`guide::comparison`] |
+//!
+//! # Who does what
 //!
 //! ```text
 //!            the host                            │              grantcore
@@ -17,21 +79,33 @@
 //!   audit log  ◄──────────────── Event  ─────────│
 //! ```
 //!
-//! # Start here
+//! The host owns the login, the two pages, the database, the clock and HTTP. [`Server`] has one
+//! call for each endpoint:
 //!
-//! Build a [`Policy`], choose a [`Store`] and [`Accounts`], put them into a [`Server`], and call it
-//! once for each endpoint: [`authorize`](Server::authorize), [`consent`](Server::consent),
-//! [`token`](Server::token), and [`check`](Server::check) at your resources. The page of [`Server`]
-//! has an example. Without an async runtime, use [`blocking::Server`].
+//! | endpoint | call | |
+//! |---|---|---|
+//! | `GET /oauth/authorize` | [`authorize`](Server::authorize), then [`consent`](Server::consent) for the form of your consent page | OAuth 2.1 §3.1 |
+//! | `POST /oauth/token` | [`token`](Server::token) | OAuth 2.1 §3.2 |
+//! | your resources | [`check`](Server::check) | OAuth 2.1 §5 |
+//! | `GET /.well-known/…` | [`Policy::well_known`] | RFC 8414, RFC 9728 |
+//! | `POST /oauth/register` | [`register`](Server::register), [`manage`](Server::manage) | RFC 7591, RFC 7592 |
+//! | `POST /oauth/revoke` | [`revoke`](Server::revoke) | RFC 7009 |
+//! | `POST /oauth/introspect` | [`introspect`](Server::introspect) | RFC 7662 |
+//! | your page of connected apps | [`connections`](Server::connections), [`revoke_connection`](Server::revoke_connection) | OAuth 2.1 §7.9 |
 //!
-//! Clients register themselves by [`register`](Server::register) and [`manage`](Server::manage),
-//! and give tokens back by [`revoke`](Server::revoke). Resource servers in other processes call
-//! [`introspect`](Server::introspect). [`connections`](Server::connections) lists the applications
-//! of a user. [`Policy::well_known`] is what clients discover all of this by. An [`AuditLog`]
-//! records every step.
+//! # Modules
 //!
 //! The names that most hosts use stand at the root. Everything else is in the module of its
 //! subject.
+//!
+//! | for | modules |
+//! |---|---|
+//! | every host | [`policy`] the rules, [`request`] and [`response`] what goes in and comes out, [`client`] the clients of the operator, [`value`] scopes, ids, digests |
+//! | hosts that operate a server | [`audit`] and [`event`] what happened, [`reason`] and [`refusal`] why a request was refused, [`rate`] a limit that several servers share, [`account`] users |
+//! | authors of a store | [`store`] the traits and their laws, [`grant`] the record, `conformance` the laws as tests |
+//! | hosts without an async runtime | [`blocking`] the same server, the same traits |
+//! | experts | [`operation`] decisions without a server, [`moment`] time and randomness as arguments |
+//! | readers | [`guide`] the pages of `docs/` |
 //!
 //! # One grant, one record, one compare-and-set
 //!
@@ -63,6 +137,19 @@
 //!   description for the client, and for the operator the cause and the fix.
 //!   [`troubleshooting()`](reason::troubleshooting()) returns all of them as a page, by symptom.
 //!
+//! [`guide::design`] has the laws and the reasons, [`guide::invariants`] how each is tested.
+//!
+//! # Features
+//!
+//! - `system` (default): [`SystemClock`](moment::SystemClock) and
+//!   [`SystemEntropy`](moment::SystemEntropy), the only ambient reads of the crate.
+//! - `http`: conversions from and to the types of the `http` crate, which axum and hyper use.
+//! - `time`: conversions of [`Timestamp`] from and to the types of the `time` crate, and RFC 3339.
+//! - `tracing`: `Event::trace`, which hands events to `tracing`:
+//!   `server.with_observer(Event::trace)`.
+//! - `conformance`: the laws of a store and of accounts as tests: `conformance!` and
+//!   `accounts_conformance!`.
+//!
 //! # Specifications
 //!
 //! Sections that the documentation cites are those of:
@@ -87,18 +174,7 @@
 //!   [9700](https://www.rfc-editor.org/rfc/rfc9700), [9728](https://www.rfc-editor.org/rfc/rfc9728)
 //!
 //! Rows such as AUTHZ-05, invariants such as I44 and laws such as LAW 1 are defined in the pages of
-//! `docs/`, which are in the rendered documentation as well.
-//!
-//! # Features
-//!
-//! - `system` (default): [`SystemClock`](moment::SystemClock) and
-//!   [`SystemEntropy`](moment::SystemEntropy), the only ambient reads of the crate.
-//! - `http`: conversions from and to the types of the `http` crate.
-//! - `time`: conversions of [`Timestamp`] from and to the types of the `time` crate, and RFC 3339.
-//! - `tracing`: `Event::trace`, which hands events to `tracing`:
-//!   `server.with_observer(Event::trace)`.
-//! - `conformance`: the laws of a store and of accounts as tests: `conformance!` and
-//!   `accounts_conformance!`.
+//! [`guide`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -110,6 +186,7 @@ pub mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decide;
+mod decision;
 mod drive;
 pub mod event;
 pub mod grant;
@@ -135,7 +212,6 @@ pub mod value;
 pub use crate::account::{Account, Accounts, AlwaysActive};
 pub use crate::audit::AuditLog;
 pub use crate::client::Client;
-pub use crate::drive::drive;
 pub use crate::event::Event;
 pub use crate::memory::MemoryStore;
 pub use crate::moment::Timestamp;
@@ -147,25 +223,56 @@ pub use crate::response::{Access, AuthorizationStep, ConsentPage, LoginPage, Rep
 pub use crate::server::{Error, RevokedGrants, Server};
 pub use crate::store::{FromStore, LoadsAccounts, Store};
 
-/// The pages of `docs/`: what the crate promises, and why it has this shape.
+/// The crate whose types the feature `http` converts from and to, in the version that it uses.
+#[cfg(feature = "http")]
+pub use http;
+
+/// The pages of `docs/`: how to run a server, and what the crate promises.
+///
+/// | page | for |
+/// |---|---|
+/// | [`stores`](guide::stores) | choosing a database, or writing a store for your own |
+/// | [`deploy`](guide::deploy) | going to production: proxies, several processes, clocks, logs, secrets |
+/// | [`troubleshooting`](guide::troubleshooting) | every error, by symptom, with its cause and its fix |
+/// | [`comparison`](guide::comparison) | choosing between this crate and other servers |
+/// | [`changelog`](guide::changelog) | what changed for users |
+/// | [`design`](guide::design) | the shape of the crate, its laws, and which module imports which |
+/// | [`requirements`](guide::requirements) | what the server must do, row by row, with the source of each row |
+/// | [`decisions`](guide::decisions) | what each operation decides, as tables |
+/// | [`invariants`](guide::invariants) | what holds under races and faults, and which test checks it |
 ///
 /// This module is in the rendered documentation only.
 #[cfg(doc)]
-pub mod documentation {
+pub mod guide {
+    // The definitions of a page's links come before the page, so that they replace those at its
+    // end, which are for readers of the repository.
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/stores.md")]
+    pub mod stores {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/deploy.md")]
+    pub mod deploy {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/troubleshooting.md")]
+    // The page quotes descriptions as clients receive them, with `[::1]` and bare URLs.
+    #[allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls)]
+    pub mod troubleshooting {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/comparison.md")]
+    pub mod comparison {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../CHANGELOG.md")]
+    pub mod changelog {}
+    #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/design.md")]
     pub mod design {}
+    #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/requirements.md")]
     pub mod requirements {}
-    #[doc = include_str!("../docs/invariants.md")]
-    pub mod invariants {}
+    #[doc = include_str!("guide/links.md")]
     #[doc = include_str!("../docs/decisions.md")]
     pub mod decisions {}
+    #[doc = include_str!("guide/links.md")]
+    #[doc = include_str!("../docs/invariants.md")]
+    pub mod invariants {}
 }
-
-#[cfg(all(doctest, feature = "http"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/stores.md")]
-struct Stores;

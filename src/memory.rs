@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::account::{Account, Accounts, Balance};
 use crate::blocking;
 use crate::client::Client;
+use crate::decision::Loaded;
 use crate::grant::Grant;
 use crate::keys::Keys;
 use crate::moment::Timestamp;
-use crate::operation::Loaded;
-use crate::record::{Change, Commit, Stored, Version, Write};
+use crate::record::{Change, Commit, Stored, Write};
 use crate::store::{Counts, LoadsAccounts, Store, StoreAdministration};
 use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
@@ -22,6 +22,19 @@ use crate::value::text::{ClientId, Subject};
 ///
 /// It implements both [`Store`] and [`blocking::Store`]. Accounts that were never set are active
 /// and can pay.
+///
+/// ```
+/// use grantcore::account::Balance;
+/// use grantcore::value::Subject;
+/// use grantcore::{Client, MemoryStore};
+///
+/// let store = MemoryStore::new();
+/// store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+/// store.set_suspended("mallory", true);
+/// store.put_balance(Subject::new("alice"), Balance::Low { left: 3 });
+/// assert_eq!(store.counts().clients, 1);
+/// # Ok::<(), grantcore::client::ClientError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore(RwLock<Tables>);
 
@@ -40,13 +53,13 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Adds a client, or replaces the client of the same id, also a deactivated one.
+    /// Adds a client, or replaces the client of the same id, also a deactivated one. Its epoch is
+    /// never lowered: see [`Write::put_client`].
     pub fn put_client(&self, client: Client) {
         let mut tables = self.write();
-        let seen = tables.clients.get(client.id()).map(|stored| stored.version);
-        let version = seen.map_or(Version::FIRST, Version::next);
-        let id = client.id().clone();
-        tables.clients.insert(id, Stored { record: Arc::new(client), version });
+        let write = Write::put_client(tables.clients.get(client.id()), client);
+        // The lock is held, so that nobody else can have written.
+        let _done = tables.commit(&write);
     }
 
     /// Sets an account.

@@ -316,20 +316,20 @@ pub struct Moment {
     /// The randomness, the same at every attempt. A request that drew anew could not recognize its
     /// own commit when an earlier attempt turns out to have been written.
     pub entropy: Entropy,
-    /// `true` for the second and every later attempt.
-    pub again: bool,
+    /// Whether this is the second attempt or a later one.
+    pub is_retry: bool,
 }
 
 impl Moment {
     /// Makes the moment of a request's first attempt.
     pub fn new(now: Timestamp, entropy: Entropy) -> Self {
-        Self { now, entropy, again: false }
+        Self { now, entropy, is_retry: false }
     }
 
     /// Makes the moment of the request's next attempt: the same entropy, a new reading of the
     /// clock.
-    pub fn again(self, now: Timestamp) -> Self {
-        Self { now, again: true, ..self }
+    pub fn retry(self, now: Timestamp) -> Self {
+        Self { now, is_retry: true, ..self }
     }
 }
 

@@ -1,176 +1,121 @@
-//! The interface between decisions and their driver: what an operation needs to be loaded, what it
-//! decides, and what must be durable before its outcome is returned.
+//! The expert half: decisions as pure functions, and the driver that runs them.
 //!
-//! Records are loaded and written by the driver and the store, or by a host that drives operations
-//! by hand.
+//! **Most hosts need nothing of this module.** A [`Server`](crate::Server) parses, loads, decides,
+//! writes, limits and records with one call for each endpoint. Use this module
+//!
+//! - to decide without a store: in a model checker, a simulation, or a test that plays two requests
+//!   against each other in every order;
+//! - to run the protocol where a future cannot wait, for example inside a transaction that the host
+//!   controls, or in an actor that owns its records;
+//! - to parse a request yourself, look at it, and then run it with [`Server::run`].
+//!
+//! # An operation
+//!
+//! Each request type of [`request`](crate::request) is an [`Operation`]. It names the records that
+//! it needs ([`Operation::keys`]), and turns them into a [`Decision`] ([`Operation::decide`]): at
+//! most one write, and an outcome that stays sealed until that write is durable
+//! ([`Decision::settle`]).
+//!
+//! | operation | call of the server |
+//! |---|---|
+//! | [`AuthorizationRequest`] | [`authorize`](crate::Server::authorize) |
+//! | [`ConsentDecision`] | [`consent`](crate::Server::consent) |
+//! | [`TokenRequest`] | [`token`](crate::Server::token) |
+//! | [`AccessCheck`] | [`check`](crate::Server::check) |
+//! | [`RevocationRequest`] | [`revoke`](crate::Server::revoke) |
+//! | [`IntrospectionRequest`] | [`introspect`](crate::Server::introspect) |
+//! | [`RegistrationRequest`], [`ManagementRequest`] | [`register`](crate::Server::register), [`manage`](crate::Server::manage) |
+//! | [`ConnectionList`] | [`connections`](crate::Server::connections) |
+//! | [`GrantRevocation`] | [`revoke_connection`](crate::Server::revoke_connection), [`revoke_grant`](crate::Server::revoke_grant) |
+//! | [`ClientRevocation`], [`ClientStatusChange`] | [`revoke_client`](crate::Server::revoke_client), [`set_client_status`](crate::Server::set_client_status) |
+//!
+//! Nobody else can implement one: only this crate makes a [`Decision`].
+//!
+//! # Three ways to run one
+//!
+//! | | loads and writes | limits | audit log | survives a dropped future |
+//! |---|---|---|---|---|
+//! | [`Server::run`] | yes | no | yes | yes, its event is [reported](crate::AuditLog::abandoned) |
+//! | [`drive()`] | yes | no | the host records the event | no |
+//! | by hand | the host | no | the host records the event | no |
+//!
+//! [`Server::run`]: crate::Server::run
+//! [`AuthorizationRequest`]: crate::request::AuthorizationRequest
+//! [`ConsentDecision`]: crate::request::ConsentDecision
+//! [`TokenRequest`]: crate::request::TokenRequest
+//! [`AccessCheck`]: crate::request::AccessCheck
+//! [`RevocationRequest`]: crate::request::RevocationRequest
+//! [`IntrospectionRequest`]: crate::request::IntrospectionRequest
+//! [`RegistrationRequest`]: crate::request::RegistrationRequest
+//! [`ManagementRequest`]: crate::request::ManagementRequest
+//! [`ConnectionList`]: crate::request::ConnectionList
+//! [`GrantRevocation`]: crate::request::GrantRevocation
+//! [`ClientRevocation`]: crate::request::ClientRevocation
+//! [`ClientStatusChange`]: crate::request::ClientStatusChange
+//!
+//! # By hand
+//!
+//! This is the whole loop. [`Server`](crate::Server) does no more than this, except that it counts
+//! limits, records the event and reports a future that is dropped.
+//!
+//! ```
+//! use grantcore::moment::{Clock, Entropy, Moment, Timestamp};
+//! use grantcore::operation::{Operation, Settled};
+//! use grantcore::request::TokenRequest;
+//! use grantcore::store::Commit;
+//! use grantcore::{Accounts, AlwaysActive, MemoryStore, Policy, RequestParts, Store};
+//!
+//! /// Runs one operation. An error of the store leaves the fate of the write unknown: answer with
+//! /// `decision.abandon(operation.endpoint())`, and let the client try again.
+//! async fn run<O: Operation, S: Store>(
+//!     operation: &O,
+//!     store: &S,
+//!     policy: &Policy,
+//!     clock: impl Clock,
+//!     entropy: Entropy,
+//! ) -> Result<Settled<O::Response>, S::Error> {
+//!     let mut moment = Moment::new(clock.now(), entropy);
+//!     loop {
+//!         let keys = operation.keys(policy, &moment);
+//!         let mut loaded = store.load(&keys).await?;
+//!         // The host's own accounts come here; those of this example never fail.
+//!         let Ok(()) = loaded.fill_accounts(&keys, &AlwaysActive).await;
+//!         let decision = operation.decide(&loaded, policy, &moment);
+//!         let commit = match decision.write() {
+//!             Some(write) => store.commit(write).await?,
+//!             None => Commit::Done,
+//!         };
+//!         match decision.settle(commit) {
+//!             Some(settled) => return Ok(settled),
+//!             // A conflict, or a preliminary write: decide again, with the same entropy.
+//!             None => moment = moment.retry(clock.now()),
+//!         }
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let policy = Policy::builder("https://auth.example")
+//!         .scope("notes", "Read and change your notes")
+//!         .resource("https://mcp.example/mcp", "notes")
+//!         .build()?;
+//!     let request = RequestParts {
+//!         method: "POST",
+//!         content_type: Some(b"application/x-www-form-urlencoded"),
+//!         body: b"grant_type=refresh_token&client_id=notes-app&refresh_token=of-nobody",
+//!         ..RequestParts::default()
+//!     };
+//!     let request = TokenRequest::parse(&request, &policy)?;
+//!     // A test uses any bytes and any time; a host draws from `SystemEntropy` and `SystemClock`.
+//!     let entropy = Entropy::from_bytes([7; 128]);
+//!     let clock = || Timestamp::from_unix_seconds(1_800_000_000);
+//!
+//!     let settled = run(&request, &MemoryStore::new(), &policy, clock, entropy).await?;
+//!     assert_eq!(settled.event.reason, Some(grantcore::Reason::ClientUnknown));
+//!     assert_eq!(settled.outcome.unwrap_err().reply(&policy).status, 401);
+//!     Ok(())
+//! }
+//! ```
 
-mod decision;
-
-use std::sync::Arc;
-
-pub use self::decision::{Decision, Settled};
-use crate::account::{Account, Balance};
-use crate::client::{Client, ClientStatus};
-use crate::event::{Event, EventKind};
-use crate::grant::Grant;
-use crate::keys::{GrantList, Keys};
-use crate::moment::{Moment, Timestamp};
-use crate::policy::Policy;
-use crate::reason::{Endpoint, Reason};
-use crate::record::Stored;
-use crate::value::credential::GrantId;
-
-/// One parsed request: a pure function from what is stored and the moment to a decision.
-///
-/// [`Server`](crate::Server) runs operations; [`drive`](crate::drive()) runs one against a store. A
-/// host can also do what they do: load what [`keys`](Self::keys) names, call
-/// [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) the
-/// decision, and begin again with [`Moment::again`] if it is not settled. Such a host has no guard:
-/// if it stops between the commit and the record of the event, a durable step stays unrecorded.
-///
-/// All operations are those of this crate: only the crate can make a [`Decision`].
-pub trait Operation: Send + Sync {
-    /// The response to a request that is allowed.
-    type Response: Send;
-
-    /// Returns what must be loaded for this attempt.
-    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_>;
-
-    /// Returns the part of a user's grants that must be loaded, if the operation is about several.
-    /// They are listed by [`Store::grants_of`](crate::Store::grants_of), loaded by
-    /// [`Store::load_grants`](crate::Store::load_grants) and decided on as [`Loaded::list`].
-    fn list(&self) -> Option<GrantList<'_>> {
-        None
-    }
-
-    /// Decides. Equal arguments give equal decisions; nothing is read, drawn or written.
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment)
-    -> Decision<Self::Response>;
-
-    /// Returns the endpoint that the operation belongs to. It determines the form of a refusal,
-    /// also of the one that is sent if the store fails.
-    fn endpoint(&self) -> Endpoint;
-}
-
-/// A reference to an operation is an operation.
-impl<O: Operation> Operation for &O {
-    type Response = O::Response;
-
-    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
-        (**self).keys(policy, moment)
-    }
-
-    fn list(&self) -> Option<GrantList<'_>> {
-        (**self).list()
-    }
-
-    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<O::Response> {
-        (**self).decide(loaded, policy, moment)
-    }
-
-    fn endpoint(&self) -> Endpoint {
-        (**self).endpoint()
-    }
-}
-
-/// The records of one attempt. A record that does not exist is `None`; a record that cannot be read
-/// is the store's error.
-///
-/// A store builds it as a literal that ends with `..Loaded::default()`.
-#[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "a store builds it from its rows")]
-pub struct Loaded {
-    /// The grant.
-    pub grant: Option<Stored<Grant>>,
-    /// The client.
-    pub client: Option<Stored<Client>>,
-    /// The user's account.
-    pub account: Option<Account>,
-    /// The account that owns the client, if the client has an owner.
-    pub owner: Option<Account>,
-    /// The client that introspects a token, which may be of another client's grant.
-    pub caller: Option<Stored<Client>>,
-    /// The balance of the grant's account, if it was asked for.
-    pub balance: Option<Balance>,
-    /// The user's grants in the order of their ids, each with its client and account, if the
-    /// [operation](Operation::list) asks for a list. A store leaves it empty.
-    pub list: Vec<(GrantId, Self)>,
-}
-
-/// Returns the client if it exists, is active and has not expired.
-pub(crate) fn usable(
-    client: Option<&Stored<Client>>,
-    now: Timestamp,
-) -> Result<&Arc<Client>, Reason> {
-    match client {
-        Some(stored) if stored.record.status() == ClientStatus::Deactivated => {
-            Err(Reason::ClientDeactivated)
-        }
-        Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
-        Some(stored) => Ok(&stored.record),
-        None => Err(Reason::ClientUnknown),
-    }
-}
-
-/// Returns the record if it is that of the client of this id. Impersonation: if a store loads
-/// another client than the request named, the request must not act as that client (I44).
-pub(crate) fn with_id<'s>(
-    stored: Option<&'s Stored<Client>>,
-    client_id: &str,
-) -> Option<&'s Stored<Client>> {
-    stored.filter(|stored| stored.record.id().as_str() == client_id)
-}
-
-impl Loaded {
-    /// Returns the record of the client of this id, if it was loaded.
-    pub(crate) fn client_of(&self, client_id: &str) -> Option<&Stored<Client>> {
-        with_id(self.client.as_ref(), client_id)
-    }
-
-    /// Returns the client of this id if it exists, is active and has not expired.
-    pub(crate) fn usable_client(
-        &self,
-        client_id: &str,
-        now: Timestamp,
-    ) -> Result<&Arc<Client>, Reason> {
-        usable(self.client_of(client_id), now)
-    }
-
-    /// Returns whether client and account are those of the grant and still have the epochs that the
-    /// grant captured. A missing client or account counts as one whose epoch was raised.
-    pub(crate) fn is_of_epoch(&self, grant: &Grant) -> bool {
-        let client = self
-            .client_of(grant.client_id().as_str())
-            .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
-        client && self.account.is_some_and(|account| account.epoch == grant.terms().account().epoch)
-    }
-
-    /// Checks that neither the user's account nor the account of the client's owner is suspended.
-    /// A missing account counts as suspended.
-    pub(crate) fn check_accounts(&self) -> Result<(), Reason> {
-        let is_active = |account: Option<Account>| account.is_some_and(|own| !own.suspended);
-        if !is_active(self.account) {
-            return Err(Reason::AccountSuspended);
-        }
-        let is_owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
-        if is_owned && !is_active(self.owner) {
-            return Err(Reason::OwnerSuspended);
-        }
-        Ok(())
-    }
-
-    /// Makes the event of a step of the flow that these records belong to. A flow that is over does
-    /// not make its event [attributed](crate::event::EventClass::Attributed): anybody who kept one
-    /// of its tokens can name it any number of times.
-    fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
-        let grant = self.grant.as_ref().map(|stored| &stored.record);
-        Event {
-            flow: grant.map(|grant| grant.id()),
-            client: self.client.as_ref().map(|client| client.record.id().clone()),
-            subject: grant.map(|grant| grant.subject().clone()),
-            attributed: grant
-                .is_some_and(|grant| grant.is_live(moment.now) && self.is_of_epoch(grant)),
-            ..Event::new(kind, reason, moment)
-        }
-    }
-}
+pub use crate::decision::{Decision, Loaded, Operation, Settled};
+pub use crate::drive::drive;

@@ -40,8 +40,9 @@ const WINDOW: u64 = 60;
 /// fn change<T>(rows: &Rows, key: &str, act: impl Fn(&mut RateWindow) -> T) -> T {
 ///     loop {
 ///         let seen = rows.read(key);
-///         let mut window: RateWindow =
-///             seen.as_deref().map_or_else(RateWindow::default, |row| serde_json::from_str(row).unwrap());
+///         let mut window = seen.as_deref().map_or_else(RateWindow::default, |row| {
+///             serde_json::from_str(row).unwrap()
+///         });
 ///         let result = act(&mut window);
 ///         if rows.replace(key, seen, serde_json::to_string(&window).unwrap()) {
 ///             return result;
@@ -67,13 +68,24 @@ const WINDOW: u64 = 60;
 ///     // A request that cannot be parsed is refused and does not count.
 ///     server.token(request).await.unwrap_or_else(|error| error.reply(policy))
 /// }
-/// # let policy = grantcore::Policy::builder("https://auth.example").scope("a", "").resource("https://a.example", "a");
-/// # let policy = policy.limits(grantcore::policy::Limits::default().with_token_requests_per_minute(2)).build().unwrap();
-/// # let (server, rows) = (Server::new(policy, MemoryStore::default(), grantcore::FromStore).without_rate_limit(), Rows::default());
-/// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
-/// # let request = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
+/// # let policy = grantcore::Policy::builder("https://auth.example")
+/// #     .scope("a", "")
+/// #     .resource("https://a.example", "a")
+/// #     .limits(grantcore::policy::Limits::default().with_token_requests_per_minute(2))
+/// #     .build()
+/// #     .unwrap();
+/// # let server = Server::new(policy, MemoryStore::default(), grantcore::FromStore)
+/// #     .without_rate_limit();
+/// # let rows = Rows::default();
+/// # let request = RequestParts {
+/// #     method: "POST",
+/// #     content_type: Some(b"application/x-www-form-urlencoded"),
+/// #     body: b"client_id=app&grant_type=refresh_token&refresh_token=x",
+/// #     ..RequestParts::default()
+/// # };
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-/// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &request)).status), [401, 401, 429]);
+/// # let status = |()| runtime.block_on(token(&server, &rows, &request)).status;
+/// # assert_eq!([(); 3].map(status), [401, 401, 429]);
 /// ```
 ///
 /// If only [authenticated](crate::policy::RateRules::authenticated_only) requests count, give a

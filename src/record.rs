@@ -105,6 +105,19 @@ impl Write {
         Self::Client(Change::over(seen, first, client))
     }
 
+    /// Overwrites a client by one that may have been built anew, as the
+    /// [`put_client`](crate::store::StoreAdministration::put_client) of every store does. A client
+    /// that is built anew begins in epoch 0. If the stored epoch is higher, it stays, because the
+    /// lower one would bring ended grants back to life.
+    pub fn put_client(seen: Option<&Stored<Client>>, client: impl Into<Arc<Client>>) -> Self {
+        let client = client.into();
+        let stored = seen.map_or(0, |stored| stored.record.epoch());
+        if stored <= client.epoch() {
+            return Self::client(seen, client);
+        }
+        Self::client(seen, Client::clone(&client).in_epoch(stored))
+    }
+
     /// Returns the change if it is one of a grant.
     pub fn as_grant(&self) -> Option<&Change<Grant>> {
         match self {

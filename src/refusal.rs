@@ -18,6 +18,25 @@ use crate::value::redirect_uri::VerifiedRedirectUri;
 /// [`reply`](Self::reply) is the whole response at any endpoint. At the authorization endpoint, a
 /// host that renders its own pages uses [`location`](Self::location), the redirect to the client,
 /// or else [`problem`](Self::problem), the content of an error page.
+///
+/// ```
+#[doc = include_str!("doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let request = example::get("client_id=nobody");
+/// let Err(error) = server.authorize(&request, None).await else { unreachable!() };
+/// let refusal = error.refusal();
+/// // For the user, on a page of the host's own; `location` is `None`, so there is no redirect.
+/// let problem = refusal.problem(server.policy());
+/// assert_eq!(refusal.location(server.policy()), None);
+/// assert_eq!((problem.status, problem.anchor), (400, "client_unknown"));
+/// // For the operator.
+/// let reason = refusal.reason();
+/// println!("{}: {} {}", reason.name(), reason.cause(), reason.fix());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {}", reason.name(), reason.cause())]
 #[must_use = "a refusal is the response to a request"]

@@ -5,23 +5,30 @@
 //! operation by the driver.
 
 mod core;
-mod early;
-mod endpoints;
 mod error;
-mod revoke_user;
 mod watch;
+
+// Empty lines keep this order, which is that of the methods in the rendered documentation.
+mod setup;
+
+mod endpoints;
+
+mod clients;
+
+mod connections;
+
+mod revoke_user;
+
+mod early;
 
 use self::core::Core;
 pub use self::error::Error;
 pub use self::revoke_user::RevokedGrants;
 use self::watch::{Limit, Watch};
-use crate::audit::{AuditLog, AuditPolicy};
+use crate::audit::AuditLog;
+use crate::decision::Operation;
 use crate::drive::call::Call;
 use crate::drive::run;
-use crate::event::Event;
-use crate::moment::{Clock, EntropySource, Timestamp};
-use crate::operation::Operation;
-use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::store::{AccountSource, FromStore, Store};
 
@@ -32,40 +39,96 @@ use crate::store::{AccountSource, FromStore, Store};
 /// [`reply`](Error::reply) is the response. [`blocking::Server`](crate::blocking::Server) has the
 /// same calls for hosts without an async runtime.
 ///
+/// # A whole flow
+///
+/// A client sends a browser to the authorization endpoint, the user agrees, the client redeems its
+/// code, calls a resource, and refreshes its tokens. Each call of the server is one HTTP request;
+/// a host sends the replies instead of reading them.
+///
 /// ```
-/// use grantcore::{Client, Error, FromStore, MemoryStore, Policy, Reply, RequestParts, Server};
-///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let policy = Policy::builder("https://auth.example")
-///     .scope("notes", "Read and change your notes")
-///     .resource("https://mcp.example/mcp", "notes")
-///     .build()?;
-/// let store = MemoryStore::new();
-/// store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
-/// let server = Server::new(policy, store, FromStore);
-///
-/// // POST /oauth/token
-/// let request = RequestParts { method: "POST", ..RequestParts::default() };
-/// let reply: Reply = match server.token(&request).await {
-///     Ok(reply) => reply,
-///     Err(error) => {
-///         if let Some(failure) = error.failure() {
-///             eprintln!("{failure}"); // The store failed. The client is asked to retry.
-///         }
-///         error.reply(server.policy())
-///     }
+/// use grantcore::{
+///     Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Policy,
+///     Reply, RequestParts, Server, User,
 /// };
-/// assert_eq!(reply.status, 400);
-/// # Ok(())
-/// # }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let policy = Policy::builder("https://auth.example")
+///         .scope("notes", "Read and change your notes")
+///         .resource("https://mcp.example/mcp", "notes")
+///         .build()?;
+///     let notes = policy.needs("https://mcp.example/mcp", "notes")?;
+///     let store = MemoryStore::new();
+///     let app = Client::public("app").redirect_uri("https://app.example/cb").build()?;
+///     store.put_client(app);
+///     let server = Server::new(policy, store, FromStore);
+///
+///     // GET /oauth/authorize. The consent page is bound to the session of the user.
+///     let query = "response_type=code&client_id=app&scope=notes&state=af0ifjsldkj\
+///         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\
+///         &code_challenge_method=S256";
+///     let request = RequestParts {
+///         method: "GET",
+///         query: query.as_bytes(),
+///         ..RequestParts::default()
+///     };
+///     let alice = User::new("alice", b"the secret id of her session")?;
+///     let step = server.authorize(&request, Some(alice)).await?;
+///     let AuthorizationStep::NeedsConsent(page) = step else {
+///         return Err("alice must sign in first".into());
+///     };
+///
+///     // POST of the consent page, with the ticket of its hidden field.
+///     let redirect = server.consent(&page.ticket(), alice, Choice::Allow).await?;
+///     let location = redirect.into_location();
+///     let code = text_between(&location, "code=", "&");
+///
+///     // POST /oauth/token, by the client.
+///     let form = format!(
+///         "grant_type=authorization_code&client_id=app&code={code}\
+///          &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+///     );
+///     let tokens = server.token(&post(&form)).await?.body;
+///
+///     // GET /mcp, by the client.
+///     let token = text_between(&tokens, "\"access_token\":\"", "\"");
+///     let header = format!("Bearer {token}");
+///     let header = Authorization::One(header.as_bytes());
+///     let access = server.check(&header, &notes).await?;
+///     assert_eq!(access.subject().as_str(), "alice");
+///
+///     // POST /oauth/token, an hour later, and again with the same token: a replay.
+///     let token = text_between(&tokens, "\"refresh_token\":\"", "\"");
+///     let form = format!("grant_type=refresh_token&client_id=app&refresh_token={token}");
+///     assert_eq!(server.token(&post(&form)).await?.status, 200);
+///     let error = server.token(&post(&form)).await.unwrap_err();
+///     let reply: Reply = error.reply(server.policy());
+///     assert!(reply.body.contains("invalid_grant"));
+///     assert!(server.check(&header, &notes).await.is_err()); // Every token is dead.
+///     Ok(())
+/// }
+///
+/// fn post(form: &str) -> RequestParts<'_> {
+///     RequestParts {
+///         method: "POST",
+///         content_type: Some(b"application/x-www-form-urlencoded"),
+///         body: form.as_bytes(),
+///         ..RequestParts::default()
+///     }
+/// }
+///
+/// fn text_between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+///     let rest = text.split(before).nth(1).unwrap_or_default();
+///     rest.split(after).next().unwrap_or_default()
+/// }
 /// ```
 ///
 /// # Cancellation
 ///
 /// A future that is dropped stops at its current `await`. A write that was under way may be
 /// durable; its event is handed to [`AuditLog::abandoned`] with an unknown
-/// [fate](crate::event::Fate). A host that spawns a task for each request is not cancelled when the
-/// client hangs up.
+/// [durability](crate::event::Durability). A host that spawns a task for each request is not
+/// cancelled when the client hangs up.
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()> {
     core: Core,
@@ -74,92 +137,27 @@ pub struct Server<S, A = FromStore, L = ()> {
     log: L,
 }
 
-impl<S: Store, A: AccountSource<S>> Server<S, A> {
-    /// Returns a server with the system's clock and randomness, and no audit log.
-    ///
-    /// `accounts` is the host's [`Accounts`](crate::Accounts), [`FromStore`] for a store that loads
-    /// them, or [`AlwaysActive`](crate::AlwaysActive).
-    #[cfg(feature = "system")]
-    pub fn new(policy: Policy, store: S, accounts: A) -> Self {
-        Self::with_sources(
-            policy,
-            store,
-            accounts,
-            crate::moment::SystemClock,
-            crate::moment::SystemEntropy,
-        )
-    }
-
-    /// Returns a server with this clock and this source of randomness.
-    pub fn with_sources(
-        policy: Policy,
-        store: S,
-        accounts: A,
-        clock: impl Clock + Send + Sync + 'static,
-        entropy: impl EntropySource + Send + Sync + 'static,
-    ) -> Self {
-        let core = Core::new(policy, Box::new(clock), Box::new(entropy));
-        Self { core, store, accounts, log: () }
-    }
-}
-
-impl<S, A, L> Server<S, A, L> {
-    /// Records every event in `log` before the response is returned, by the rules of `policy`.
-    #[must_use = "the server with the audit log is the one returned"]
-    pub fn with_audit_log<M>(mut self, log: M, policy: AuditPolicy) -> Server<S, A, M> {
-        self.core.audit = policy;
-        Server { core: self.core, store: self.store, accounts: self.accounts, log }
-    }
-
-    /// Leaves the limit of token requests to the host, for example to share it among several
-    /// servers: see [`RateWindow`](crate::rate::RateWindow). Failed authentications and new records
-    /// are still limited by each server for itself.
-    #[must_use = "the server without the limit is the one returned"]
-    pub fn without_rate_limit(mut self) -> Self {
-        self.core.throttle = self.core.throttle.without_token_requests();
-        self
-    }
-
-    /// Hands every event to `observer` before the response is returned: one event for each call of
-    /// an endpoint. It replaces an earlier observer. Default: none.
-    ///
-    /// For a cancelled call the observer is called from a destructor. If it panics there during
-    /// another panic, the process aborts.
-    #[must_use = "the server with the observer is the one returned"]
-    pub fn with_observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.core.observer = Box::new(observer);
-        self
-    }
-
-    /// Returns the policy.
-    pub fn policy(&self) -> &Policy {
-        &self.core.policy
-    }
-
-    /// Returns the store.
-    pub fn store(&self) -> &S {
-        &self.store
-    }
-
-    /// Returns the source of the accounts.
-    pub fn accounts(&self) -> &A {
-        &self.accounts
-    }
-
-    /// Returns the audit log.
-    pub fn audit_log(&self) -> &L {
-        &self.log
-    }
-
-    /// Returns the time by the server's clock.
-    pub fn now(&self) -> Timestamp {
-        self.core.clock.now()
-    }
-}
-
+/// # For experts
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Runs any operation, such as one that the host has parsed itself. No limit of requests is
     /// checked.
+    ///
+    /// ```
+    #[doc = include_str!("doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let query = example::QUERY;
+    /// # let alice = example::alice();
+    /// use grantcore::RequestParts;
+    /// use grantcore::request::AuthorizationRequest;
+    ///
+    /// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+    /// let request = AuthorizationRequest::parse(&request, Some(alice), server.policy())?;
+    /// let step = server.run(request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] if the operation refuses the request, [`Error::Failed`] if the store or

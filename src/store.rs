@@ -43,9 +43,9 @@ pub use self::accounts::{AccountSource, FromStore, LoadsAccounts};
 pub use self::administration::{Counts, StoreAdministration};
 pub use self::failure::{Failure, FailureCause};
 use crate::client::Client;
+pub use crate::decision::Loaded;
 use crate::grant::Grant;
 pub use crate::keys::{ClientKey, GrantList, Keys};
-use crate::operation::Loaded;
 pub use crate::record::{Change, Commit, Stored, Version, Write};
 use crate::value::credential::GrantId;
 
@@ -56,6 +56,77 @@ use crate::value::credential::GrantId;
 /// in the same round trip implements [`LoadsAccounts`] as well.
 ///
 /// The result of a future that is dropped before it completes counts as unknown.
+///
+/// Over a pool of connections, with two tables of `(id, version, body)`:
+///
+/// ```
+/// # #[derive(Debug, thiserror::Error)]
+/// # #[error("no connection")]
+/// # struct DatabaseError;
+/// # impl From<serde_json::Error> for DatabaseError { fn from(_: serde_json::Error) -> Self { Self } }
+/// # struct Row { version: u64, body: String }
+/// # struct Pool;
+/// # impl Pool {
+/// #     async fn one(&self, _: &str, _: &str) -> Result<Option<Row>, DatabaseError> { Ok(None) }
+/// #     async fn ids(&self, _: &str, _: (&str, Option<String>, usize)) -> Result<Vec<String>, DatabaseError> { Ok(vec![]) }
+/// #     async fn run(&self, _: &str, _: (&str, Option<u64>, u64, &str)) -> Result<u64, DatabaseError> { Ok(1) }
+/// # }
+/// use std::sync::Arc;
+///
+/// use grantcore::grant::Grant;
+/// use grantcore::store::{Commit, Stored, Version, Write};
+/// use grantcore::value::GrantId;
+/// use grantcore::{Client, Store};
+///
+/// struct Database(Pool);
+///
+/// fn record<R: serde::de::DeserializeOwned>(row: Row) -> Result<Stored<R>, DatabaseError> {
+///     Ok(Stored { record: Arc::new(serde_json::from_str(&row.body)?), version: Version(row.version) })
+/// }
+///
+/// impl Store for Database {
+///     type Error = DatabaseError;
+///
+///     async fn client(&self, id: &str) -> Result<Option<Stored<Client>>, DatabaseError> {
+///         let row = self.0.one("SELECT version, body FROM clients WHERE id = $1", id).await?;
+///         row.map(record).transpose()
+///     }
+///
+///     async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, DatabaseError> {
+///         let select = "SELECT version, body FROM grants WHERE id = $1";
+///         self.0.one(select, &id.to_string()).await?.map(record).transpose()
+///     }
+///
+///     async fn commit(&self, write: &Write) -> Result<Commit, DatabaseError> {
+///         // One statement each: `UPDATE … WHERE id = $1 AND version = $2`, or
+///         // `INSERT … ON CONFLICT DO NOTHING` if nothing was seen.
+///         let changed = match write {
+///             Write::Grant(change) => {
+///                 let (id, body) = (change.id().to_string(), serde_json::to_string(change.record())?);
+///                 let seen = change.seen().map(|version| version.0);
+///                 self.0.run("…", (&id, seen, change.version().0, &body)).await?
+///             }
+///             Write::Client(change) => {
+///                 let body = serde_json::to_string(change.record())?;
+///                 let seen = change.seen().map(|version| version.0);
+///                 self.0.run("…", (change.id().as_str(), seen, change.version().0, &body)).await?
+///             }
+///         };
+///         Ok(if changed == 1 { Commit::Done } else { Commit::Conflict })
+///     }
+///
+///     async fn grants_of(
+///         &self,
+///         subject: &str,
+///         after: Option<GrantId>,
+///         limit: usize,
+///     ) -> Result<Vec<GrantId>, DatabaseError> {
+///         let select = "SELECT id FROM grants WHERE subject = $1 AND id > $2 ORDER BY id LIMIT $3";
+///         let ids = self.0.ids(select, (subject, after.map(|id| id.to_string()), limit)).await?;
+///         ids.iter().map(|id| id.parse().map_err(|_| DatabaseError)).collect()
+///     }
+/// }
+/// ```
 pub trait Store: Send + Sync {
     /// A failure of the storage. It reaches the host unchanged and is never mixed with a refusal.
     type Error: Error + Send + Sync + 'static;

@@ -23,7 +23,7 @@ pub use self::auth_method::SecretMethod;
 pub use self::credential::{GrantId, GrantIdError};
 pub use self::grant_types::{GrantType, GrantTypes};
 pub use self::names::NameError;
-pub use self::prompt::RequestDigest;
+pub use self::prompt::{RequestDigest, RequestDigestError};
 pub use self::redirect_uri::{
     EDITOR_SCHEMES, LoopbackPorts, PrivateUseSchemes, RedirectRules, RedirectUriError,
     RegisteredRedirectUri, VerifiedRedirectUri,

@@ -16,7 +16,8 @@ use support::Bench;
 #[test]
 fn redeem_and_refresh_allocate_four_times_and_a_check_never() {
     let bench = Bench::new();
-    let (redeem, (refresh, header)) = (bench.redeem_form(), bench.refresh_form());
+    let redeem = bench.redeem_form();
+    let (refresh, header) = bench.refresh_form();
     let redemption = bench.token(&redeem);
     let refreshing = bench.token(&refresh);
     let check = bench.check(&header);

@@ -101,7 +101,7 @@ impl Scenario {
             world.tokens_of(&client_id).refresh().clone_into(&mut refresh);
             world.at(age);
         } else {
-            ticket = world.page(&ask(&client_id)).into_ticket();
+            ticket = world.page(&ask(&client_id)).ticket();
         }
         let client = world.store.inner.client(&client_id).unwrap().unwrap();
         let policy = world.server.policy().clone();
@@ -125,7 +125,7 @@ impl Scenario {
             ..Loaded::default()
         };
         let moment = Moment::new(self.now, entropy(1000 + index as u64));
-        let moment = (0..actor.attempt).fold(moment, |moment, _| moment.again(self.now));
+        let moment = (0..actor.attempt).fold(moment, |moment, _| moment.retry(self.now));
         let bearer = format!("Bearer {}", self.token);
         let changed =
             with(with(metadata(), "client_id", self.client_id.as_str()), "client_name", "Renamed")
@@ -250,7 +250,7 @@ impl State {
         }
     }
 
-    /// Commits with every possible fate.
+    /// Commits with every possible outcome.
     fn commit(&self, index: usize, decided: Decided) -> Vec<Self> {
         let Some(write) = decided.write else { return vec![self.settled(index, decided.settled)] };
         let mut applied = self.clone();
@@ -289,7 +289,7 @@ impl State {
         after
     }
 
-    /// Ends the request with the store's error. The fate of its write is unknown.
+    /// Ends the request with the store's error. Whether its write is durable is unknown.
     fn unknown(&self, index: usize) -> Self {
         let mut after = self.clone();
         after.actors[index].step = Step::Over;

@@ -1,6 +1,6 @@
 //! Tests that the pages in `docs/` and the code agree: every requirement has a test, every test
-//! name and citation refers to a rule that exists, and the rooms import each other as the picture
-//! shows.
+//! name and citation refers to a rule that exists, the rooms import each other as the picture
+//! shows, and links lead somewhere.
 //!
 //! The packaged crate has only a part of the repository. Checks of missing parts are skipped.
 
@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The folders of the repository with hand-written files.
@@ -294,4 +295,125 @@ fn rooms_import_lower_rooms_only() {
     }
     let drawn: BTreeSet<_> = rooms.into_keys().collect();
     assert_eq!(drawn, found, "the rooms of the picture are the modules of the crate");
+}
+
+/// Returns the targets of the links of a page: of `[text](target)`, and of `[label]: target`.
+fn links(page: &str) -> (Vec<&str>, Vec<(&str, &str)>) {
+    let mut inline = Vec::new();
+    let mut defined = Vec::new();
+    let mut is_code = false;
+    for line in page.lines() {
+        is_code ^= line.trim_start().starts_with("```");
+        if is_code {
+            continue;
+        }
+        let prose: Vec<_> = line.split('`').step_by(2).collect();
+        inline.extend(
+            prose.iter().flat_map(|prose| {
+                prose.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+            }),
+        );
+        let definition = line.strip_prefix('[').and_then(|rest| rest.split_once("]: "));
+        defined.extend(definition);
+    }
+    (inline, defined)
+}
+
+/// A relative link works on a page of the repository. In the rendered documentation it works only
+/// as a definition that `src/guide/links.md` replaces.
+#[test]
+fn links_between_pages_work_in_both_places() {
+    let replaced = fs::read_to_string(root().join("src/guide/links.md")).unwrap();
+    let (_, replaced) = links(&replaced);
+    let guide = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let mut checked = 0;
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let included = format!("include_str!(\"../docs/{name}\")");
+        assert!(guide.contains(&included), "docs/{name} is not a page of the guide");
+        let text = page(&name);
+        let (inline, defined) = links(&text);
+        for target in inline.into_iter().filter(|target| !target.starts_with("http")) {
+            assert!(target.starts_with('#'), "docs/{name}: ({target}) is no definition");
+            checked += 1;
+        }
+        for (label, target) in defined.into_iter().filter(|(_, to)| !to.starts_with("http")) {
+            let file = target.split('#').next().unwrap();
+            assert!(root().join("docs").join(file).is_file(), "docs/{name}: no file {target}");
+            assert!(
+                replaced.iter().any(|(own, _)| *own == label),
+                "docs/{name}: src/guide/links.md does not define [{label}]"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} links were found");
+}
+
+/// A link in the documentation of `tracing`, whose methods are on the page of every type.
+const LINK_OF_TRACING: &str = "dispatcher#setting-the-default-subscriber";
+
+/// Returns the values of an attribute in a page of HTML.
+fn attributes<'a>(html: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let named = html.split(name).skip(1).filter_map(|rest| rest.strip_prefix("=\""));
+    named.filter_map(|rest| rest.split('"').next())
+}
+
+/// Reads what `cargo doc -p grantcore --all-features --no-deps` has written. It may be older than
+/// the sources, so the test runs only with `GRANTCORE_REQUIRE_DOCS=1`.
+#[test]
+fn links_of_the_rendered_documentation_lead_somewhere() {
+    if std::env::var("GRANTCORE_REQUIRE_DOCS").as_deref() != Ok("1") {
+        // A test that passes hides the output of `eprintln`.
+        let _ = writeln!(std::io::stderr(), "skipped: GRANTCORE_REQUIRE_DOCS is not 1");
+        return;
+    }
+    fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pages(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "html") {
+                found.push(path);
+            }
+        }
+    }
+    let rendered = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("doc");
+    let mut found = Vec::new();
+    pages(&rendered.join("grantcore"), &mut found);
+    let mut ids: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    let mut checked = 0;
+    let mut dead = BTreeSet::new();
+    for path in &found {
+        let html = fs::read_to_string(path).unwrap();
+        for link in attributes(&html, " href").filter(|link| !link.contains(':')) {
+            if link == LINK_OF_TRACING {
+                continue;
+            }
+            checked += 1;
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            let Ok(target) = target.canonicalize() else {
+                dead.insert(format!("{}: {link}", path.display()));
+                continue;
+            };
+            // The lines of a source page are anchors of its script.
+            let is_source = target.starts_with(rendered.join("src"));
+            if fragment.is_empty() || is_source || target.extension().is_none_or(|e| e != "html") {
+                continue;
+            }
+            let own = ids.entry(target.clone()).or_insert_with(|| {
+                let html = fs::read_to_string(&target).unwrap();
+                attributes(&html, " id").map(str::to_owned).collect()
+            });
+            if !own.contains(fragment) {
+                dead.insert(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(checked > 1_000, "only {checked} links were found");
+    assert!(dead.is_empty(), "{} of {checked} links are dead: {dead:#?}", dead.len());
 }

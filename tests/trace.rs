@@ -140,7 +140,7 @@ fn a_server_traces_every_call_and_warns_of_a_replay() {
             grantcore::AuthorizationStep::NeedsConsent(page) => page,
             other => panic!("{other:?}"),
         };
-        let ticket = page.into_ticket();
+        let ticket = page.ticket();
         let location =
             server.consent(&ticket, ALICE, grantcore::Choice::Allow).unwrap().into_location();
         let code = support::param(&location, "code").unwrap();

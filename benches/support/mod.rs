@@ -113,7 +113,7 @@ impl Bench {
         let form = Self::authorize_form();
         let step = self.run_authorization(&self.authorization(&form), self.entropy());
         let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page") };
-        let decision = ConsentDecision::new(&page.into_ticket(), ALICE, Choice::Allow).unwrap();
+        let decision = ConsentDecision::new(&page.ticket(), ALICE, Choice::Allow).unwrap();
         let location = self.run(&decision, self.entropy()).into_location();
         let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
         let fields =

@@ -4,9 +4,9 @@ use super::traits::{AuditLog, Store};
 use super::{Ready, block_on};
 use crate::audit::AuditPolicy;
 use crate::client::ClientStatus;
+use crate::decision::Operation;
 use crate::event::Event;
 use crate::moment::{Clock, EntropySource, Timestamp};
-use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::access::Needs;
@@ -27,6 +27,29 @@ use crate::value::credential::GrantId;
 
 /// An authorization server over a blocking [`Store`]: see [`grantcore::Server`](crate::Server),
 /// which documents each call.
+///
+/// ```
+/// use grantcore::blocking::Server;
+/// use grantcore::{AuthorizationStep, Client, FromStore, MemoryStore, Policy, RequestParts, User};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = Policy::builder("https://auth.example")
+///     .scope("notes", "Read and change your notes")
+///     .resource("https://mcp.example/mcp", "notes")
+///     .build()?;
+/// let store = MemoryStore::new();
+/// store.put_client(Client::public("notes-app").redirect_uri("https://app.example/cb").build()?);
+/// let server = Server::new(policy, store, FromStore);
+///
+/// // GET /oauth/authorize
+/// let query = "response_type=code&client_id=notes-app&scope=notes\
+///     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+/// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+/// let step = server.authorize(&request, Some(User::new("alice", b"Zk3n1sVd0Qe8")?))?;
+/// assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Server<S, A = FromStore, L = ()>(crate::Server<Ready<S>, Ready<A>, Ready<L>>);
 

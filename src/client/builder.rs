@@ -9,7 +9,7 @@ use super::{
 use crate::moment::Timestamp;
 use crate::schema::Schema;
 use crate::value::grant_types::GrantTypes;
-use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri};
+use crate::value::redirect_uri::{LoopbackPorts, RedirectRules};
 use crate::value::scope::Scope;
 use crate::value::secret::Digest;
 use crate::value::text::{ClientId, Subject};
@@ -18,6 +18,16 @@ use crate::value::text::{ClientId, Subject};
 ///
 /// [`Client::public`], [`Client::confidential`] and [`Client::edit`] return one, and
 /// [`build`](Self::build) checks it.
+///
+/// ```
+/// use grantcore::Client;
+/// use grantcore::client::ClientError;
+///
+/// let app = Client::public("notes-app").name("Notes").uri("https://app.example");
+/// assert!(matches!(app.clone().build(), Err(ClientError::RedirectUrisMissing)));
+/// let app = app.redirect_uri("https://app.example/cb").redirect_uri("http://127.0.0.1/cb").build()?;
+/// # Ok::<(), ClientError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
@@ -339,18 +349,8 @@ impl ClientBuilder {
                 None => Ok(None),
             };
         }
-        let count = self.redirect_uris.len();
-        if count > rules.limit {
-            return Err(ClientError::RedirectUrisTooMany { count, limit: rules.limit });
-        }
-        let parse = |uri: &String| {
-            RegisteredRedirectUri::parse(uri, rules)
-                .map_err(|error| ClientError::RedirectUri { uri: uri.clone(), error })
-        };
-        let uris = self.redirect_uris.iter().map(parse).collect::<Result<_, _>>()?;
-        let redirect_uris = RedirectUris::new(uris).ok_or(ClientError::RedirectUrisMissing)?;
         Ok(Some(CodeFlow {
-            redirect_uris,
+            redirect_uris: RedirectUris::parse(&self.redirect_uris, rules)?,
             loopback_ports: self.loopback_ports,
             refresh_tokens: self.grant_types.refresh_token,
         }))

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::ClientError;
 use crate::value::auth_method::{AuthMethod, SecretMethod};
 use crate::value::grant_types::GrantTypes;
-use crate::value::redirect_uri::{LoopbackPorts, RegisteredRedirectUri, record};
+use crate::value::redirect_uri::{LoopbackPorts, RedirectRules, RegisteredRedirectUri, record};
 use crate::value::secret::Digest;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +49,20 @@ impl RedirectUris {
     /// Returns `None` for an empty list.
     pub(super) fn new(uris: Vec<RegisteredRedirectUri>) -> Option<Self> {
         (!uris.is_empty()).then_some(Self(uris))
+    }
+
+    /// Parses the URIs of a registration under these rules.
+    pub(super) fn parse(uris: &[String], rules: &RedirectRules) -> Result<Self, ClientError> {
+        let count = uris.len();
+        if count > rules.limit {
+            return Err(ClientError::RedirectUrisTooMany { count, limit: rules.limit });
+        }
+        let parse = |uri: &String| {
+            RegisteredRedirectUri::parse(uri, rules)
+                .map_err(|error| ClientError::RedirectUri { uri: uri.clone(), error })
+        };
+        let uris = uris.iter().map(parse).collect::<Result<_, _>>()?;
+        Self::new(uris).ok_or(ClientError::RedirectUrisMissing)
     }
 
     pub(super) fn as_slice(&self) -> &[RegisteredRedirectUri] {

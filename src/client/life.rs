@@ -27,6 +27,11 @@ impl Client {
         Self(Fields { epoch: self.0.epoch.wrapping_add(1), ..self.0 })
     }
 
+    /// Returns the same client in this epoch.
+    pub(crate) fn in_epoch(self, epoch: u64) -> Self {
+        Self(Fields { epoch, ..self.0 })
+    }
+
     /// Returns the same client, deleted. Once this is stored, the client is unknown by any clock
     /// and its grants are ended. The record may be dropped, unless the operator registered the
     /// client.
@@ -76,12 +81,12 @@ impl Client {
     }
 
     /// Returns the same client with a later expiry if it would expire before the record of a grant
-    /// that can be used until `last_use` is dropped. The new expiry is `beyond` later than that
-    /// drop, so that renewals are rare.
-    pub(crate) fn outliving(&self, last_use: Timestamp, beyond: Duration) -> Option<Self> {
+    /// that can be used until `last_use` is dropped. The new expiry is a whole unused lifetime
+    /// after that drop, so that renewals are rare.
+    pub(crate) fn renewed_past(&self, last_use: Timestamp, unused: Duration) -> Option<Self> {
         let dropped = last_use.after(crate::grant::RETENTION);
         (self.0.expires < dropped)
-            .then(|| Self(Fields { expires: dropped.after(beyond), ..self.0.clone() }))
+            .then(|| Self(Fields { expires: dropped.after(unused), ..self.0.clone() }))
     }
 
     /// Returns the same client with this expiry.

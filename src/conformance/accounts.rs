@@ -15,7 +15,7 @@ use crate::store::LoadsAccounts;
 const HANDLES: usize = 4;
 const RAISES: usize = 8;
 
-/// Accounts to check. The kit uses them from several threads at once.
+/// Accounts to check. The conformance suite uses them from several threads at once.
 ///
 /// Every [`Harness`] of a store that [loads accounts](LoadsAccounts) is one.
 pub trait AccountsHarness: Sync {
@@ -76,7 +76,7 @@ impl<A: blocking::Accounts, O: Fn() -> A> BlockingAccounts<A, O> {
 
     /// Creates accounts with this function: see [`AccountsHarness::sign_up`].
     #[must_use = "the harness that creates accounts is the one returned"]
-    pub fn signed_up_by(self, sign_up: impl Fn(&A, &str) -> String + Sync + 'static) -> Self {
+    pub fn with_sign_up(self, sign_up: impl Fn(&A, &str) -> String + Sync + 'static) -> Self {
         Self { sign_up: Some(Box::new(sign_up)), ..self }
     }
 }

@@ -12,9 +12,9 @@ use crate::record::{Commit, Version};
 use crate::store::Store as _;
 
 /// A call that waits more often than this is not cancelled at every point.
-const MOST_POINTS: usize = 64;
+const POINT_LIMIT: usize = 64;
 /// A cancelled commit may land late and conflict this often.
-const MOST_TURNS: usize = 20;
+const TURN_LIMIT: usize = 20;
 
 /// Checks that a commit that is dropped where it waits has written all or nothing, sooner or later.
 /// The handle stays usable, and a later acknowledged commit on it is not lost with the dropped one,
@@ -26,7 +26,7 @@ pub fn a_cancelled_call_leaves_all_or_nothing<H: Harness>(harness: &H) -> Result
     let store = harness.open();
     let other = harness.open();
     let mut points = 0;
-    while points < MOST_POINTS {
+    while points < POINT_LIMIT {
         let mut was_cancelled = false;
         for key in Key::all()? {
             was_cancelled |= cancel_at(harness, (&store, &other), &key, points)?;
@@ -58,7 +58,7 @@ fn cancel_at<H: Harness>(
     let reads = Keys { grant: grant_of(key), client: "nobody".into(), ..Keys::default() };
     let _ = harness.wait(at_most(point, store.load(&reads)));
 
-    for _ in 0..MOST_TURNS {
+    for _ in 0..TURN_LIMIT {
         let Some(found) = harness.wait(key.read(other))? else {
             return Err(Law::WholeOrNothing.broken(format_args!(
                 "after a cancelled commit of {key:?}, the record is absent"

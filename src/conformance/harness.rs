@@ -1,4 +1,5 @@
-//! What a host hands to the kit: a way to open its store, to run a future, and to sweep.
+//! What a host hands to the conformance suite: a way to open its store, to run a future, and to
+//! sweep.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +10,7 @@ use crate::blocking::{self, Ready, block_on};
 use crate::moment::Timestamp;
 use crate::store::Store;
 
-/// A store to check. The kit uses it from several threads at once.
+/// A store to check. The conformance suite uses it from several threads at once.
 pub trait Harness: Sync {
     /// The store.
     type Store: Store;
@@ -83,7 +84,10 @@ impl<S: blocking::Store, O: Fn() -> S> Blocking<S, O> {
 
     /// Sweeps with this function.
     #[must_use = "returns the harness with the sweep function set"]
-    pub fn swept_by(self, sweep: impl Fn(&S, Timestamp, usize) -> usize + Sync + 'static) -> Self {
+    pub fn with_sweep(
+        self,
+        sweep: impl Fn(&S, Timestamp, usize) -> usize + Sync + 'static,
+    ) -> Self {
         Self { sweep: Some(Box::new(sweep)), ..self }
     }
 }

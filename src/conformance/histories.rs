@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::faults::{Fault, Faults, settled};
 use super::harness::{Harness, at_once, catching_panics};
-use super::judge::{Call, What, judge};
+use super::judge::{Call, CallKind, judge};
 use super::keys::{Key, Record, commit};
 use super::law::works;
 use super::records::Dice;
@@ -65,9 +65,9 @@ pub fn histories_with_faults_are_linearizable<H: Faults>(harness: &H) -> Result<
                 seen
             })?;
         let calls = calls.concat();
-        let some = |wanted: fn(&What) -> bool| calls.iter().any(|call| wanted(&call.what));
-        let is_working = some(|what| matches!(what, What::Wrote(..)))
-            && some(|what| matches!(what, What::Read(..)));
+        let some = |wanted: fn(&CallKind) -> bool| calls.iter().any(|call| wanted(&call.kind));
+        let is_working = some(|kind| matches!(kind, CallKind::Wrote(..)))
+            && some(|kind| matches!(kind, CallKind::Read(..)));
         Law::Works.holds(is_working, || {
             format!("while some requests were lost, no read or no commit of {key:?} succeeded")
         })?;
@@ -132,7 +132,7 @@ impl<H: Harness> Watch<'_, H> {
         Ok(Some(Call {
             began,
             ended,
-            what: What::Read(self.number(*known), record.mark().to_owned()),
+            kind: CallKind::Read(self.number(*known), record.mark().to_owned()),
         }))
     }
 
@@ -143,14 +143,14 @@ impl<H: Harness> Watch<'_, H> {
         let result = self.harness.wait(self.store.commit(&write));
         let ended = Some(self.tick());
         if result.is_err() && self.failures {
-            return Ok(Call { began, ended: None, what: What::Unknown(over, mark) });
+            return Ok(Call { began, ended: None, kind: CallKind::Unknown(over, mark) });
         }
         Ok(match works("a commit", result)? {
             Commit::Done => {
                 *known = known.next();
-                Call { began, ended, what: What::Wrote(over, mark) }
+                Call { began, ended, kind: CallKind::Wrote(over, mark) }
             }
-            Commit::Conflict => Call { began, ended, what: What::Conflict(over) },
+            Commit::Conflict => Call { began, ended, kind: CallKind::Conflict(over) },
         })
     }
 

@@ -18,7 +18,7 @@ use crate::response::reply::Reply;
 use crate::server::{Error, Server};
 use crate::store::AccountSource;
 
-const SESSION: &[u8] = b"a browser of the conformance kit";
+const SESSION: &[u8] = b"a browser of the conformance suite";
 
 /// A server on a handle of its own.
 pub(super) struct Host<'a, H: Harness, A = AlwaysActive> {
@@ -110,7 +110,7 @@ impl<'a, H: Harness, A: AccountSource<H::Store>> Host<'a, H, A> {
         let user = works("User::new", User::new(subject, SESSION))?;
         let step = self.harness.wait(self.server.authorize(&request, Some(user)));
         match works("authorize", refused(step))? {
-            Ok(AuthorizationStep::NeedsConsent(page)) => Ok(page.into_ticket()),
+            Ok(AuthorizationStep::NeedsConsent(page)) => Ok(page.ticket()),
             Ok(_) => Err(Law::Works.broken("authorize returned no consent page")),
             Err(error) => Err(Law::Works.broken(format_args!("authorize was refused: {error}"))),
         }

@@ -34,7 +34,7 @@ pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violat
         let first = put(harness, &store, &draft, None)?;
         own.push(draft.id);
         own.sort();
-        is_listed(harness, &other, &alice, &own)?;
+        check_listed(harness, &other, &alice, &own)?;
         if let Some(name) = others.get(number) {
             put(harness, &other, &Draft::new()?.of(&Subject::new(name)), None)?;
         }
@@ -42,11 +42,11 @@ pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violat
         put(harness, &other, &draft.marked("later"), Some(first))?;
     }
     for handle in [&store, &other] {
-        is_listed(harness, handle, &alice, &own)?;
+        check_listed(harness, handle, &alice, &own)?;
     }
     let nobody = new_subject()?;
-    is_listed(harness, &store, &nobody, &[])?;
-    is_listed(harness, &store, &Subject::new(alice.as_str().get(1..).unwrap_or_default()), &[])
+    check_listed(harness, &store, &nobody, &[])?;
+    check_listed(harness, &store, &Subject::new(alice.as_str().get(1..).unwrap_or_default()), &[])
 }
 
 fn put<H: Harness>(
@@ -63,8 +63,8 @@ fn put<H: Harness>(
     Ok(Record::of(&write).version())
 }
 
-/// Checks that these are listed, as a whole and in pages.
-fn is_listed<H: Harness>(
+/// Checks that `grants_of` lists these grants, as a whole and in pages.
+fn check_listed<H: Harness>(
     harness: &H,
     store: &H::Store,
     subject: &Subject,

@@ -17,11 +17,12 @@ pub(super) struct Call {
     pub(super) began: u64,
     /// `None` if the call failed: it may have happened at any time after it began, or never.
     pub(super) ended: Option<u64>,
-    pub(super) what: What,
+    pub(super) kind: CallKind,
 }
 
+/// The kind of a call, with its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum CallKind {
     /// Read this version with this mark.
     Read(u64, String),
     /// Wrote this mark over this version. The next version is then stored.
@@ -44,7 +45,7 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
     let mut points =
         BTreeMap::from([(first.0, Point { mark: Some(first.1), earliest: 0, latest: u64::MAX })]);
     for call in calls {
-        let What::Wrote(over, mark) = &call.what else { continue };
+        let CallKind::Wrote(over, mark) = &call.kind else { continue };
         let point = Point {
             mark: Some(mark),
             earliest: call.began,
@@ -64,13 +65,13 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
         if points.contains_key(&version) {
             continue;
         }
-        let marks = calls.iter().filter_map(|call| match &call.what {
-            What::Read(read, mark) if *read == version => Some(mark.as_str()),
+        let marks = calls.iter().filter_map(|call| match &call.kind {
+            CallKind::Read(read, mark) if *read == version => Some(mark.as_str()),
             _ => None,
         });
         let mark = marks.min();
         let candidates = calls.iter().filter(|call| {
-            matches!(&call.what, What::Unknown(over, own)
+            matches!(&call.kind, CallKind::Unknown(over, own)
                 if over + 1 == version && mark.is_none_or(|mark| mark == own))
         });
         let Some(earliest) = candidates.map(|call| call.began).min() else {
@@ -88,10 +89,10 @@ pub(super) fn judge(first: (u64, &str), calls: &[Call]) -> Result<(), Violation>
 
 /// Returns the last version that must have been written.
 fn seen_last(calls: &[Call]) -> u64 {
-    let seen = calls.iter().map(|call| match call.what {
-        What::Read(version, _) => version,
-        What::Conflict(over) => over + 1,
-        What::Wrote(..) | What::Unknown(..) => 0,
+    let seen = calls.iter().map(|call| match call.kind {
+        CallKind::Read(version, _) => version,
+        CallKind::Conflict(over) => over + 1,
+        CallKind::Wrote(..) | CallKind::Unknown(..) => 0,
     });
     seen.max().unwrap_or(0)
 }
@@ -99,8 +100,8 @@ fn seen_last(calls: &[Call]) -> u64 {
 /// Narrows the possible times of the writes, using what this call observed.
 fn bound(points: &mut BTreeMap<u64, Point<'_>>, call: &Call) -> Result<(), Violation> {
     let ended = call.ended.unwrap_or(u64::MAX);
-    match &call.what {
-        What::Read(version, mark) => {
+    match &call.kind {
+        CallKind::Read(version, mark) => {
             let Some(point) = points.get_mut(version) else {
                 return Err(Law::Linearizable.broken(format_args!(
                     "a read returned version {version}, which is older than all others"
@@ -117,12 +118,12 @@ fn bound(points: &mut BTreeMap<u64, Point<'_>>, call: &Call) -> Result<(), Viola
                 next.earliest = next.earliest.max(call.began);
             }
         }
-        What::Conflict(over) => {
+        CallKind::Conflict(over) => {
             if let Some(next) = points.get_mut(&(over + 1)) {
                 next.latest = next.latest.min(ended);
             }
         }
-        What::Wrote(..) | What::Unknown(..) => {}
+        CallKind::Wrote(..) | CallKind::Unknown(..) => {}
     }
     Ok(())
 }
@@ -150,20 +151,20 @@ fn in_order(points: &BTreeMap<u64, Point<'_>>) -> Result<(), Violation> {
 mod tests {
     use super::*;
 
-    fn call(began: u64, ended: u64, what: What) -> Call {
-        Call { began, ended: Some(ended), what }
+    fn call(began: u64, ended: u64, kind: CallKind) -> Call {
+        Call { began, ended: Some(ended), kind }
     }
 
     fn read(began: u64, ended: u64, version: u64, mark: &str) -> Call {
-        call(began, ended, What::Read(version, mark.to_owned()))
+        call(began, ended, CallKind::Read(version, mark.to_owned()))
     }
 
     fn wrote(began: u64, ended: u64, over: u64, mark: &str) -> Call {
-        call(began, ended, What::Wrote(over, mark.to_owned()))
+        call(began, ended, CallKind::Wrote(over, mark.to_owned()))
     }
 
     fn unknown(began: u64, over: u64, mark: &str) -> Call {
-        Call { began, ended: None, what: What::Unknown(over, mark.to_owned()) }
+        Call { began, ended: None, kind: CallKind::Unknown(over, mark.to_owned()) }
     }
 
     #[track_caller]
@@ -180,7 +181,7 @@ mod tests {
     fn calls_that_overlap_have_any_order_that_fits_them() {
         holds(&[wrote(1, 9, 1, "b"), read(2, 3, 1, "a"), read(4, 5, 2, "b"), read(6, 7, 2, "b")]);
         holds(&[wrote(5, 6, 2, "c"), wrote(1, 9, 1, "b"), read(3, 7, 3, "c")]);
-        holds(&[wrote(1, 2, 1, "b"), call(1, 3, What::Conflict(1))]);
+        holds(&[wrote(1, 2, 1, "b"), call(1, 3, CallKind::Conflict(1))]);
         holds(&[]);
     }
 
@@ -201,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_conflict_is_after_the_write_that_made_it() {
-        breaks(Law::Linearizable, &[call(1, 2, What::Conflict(1)), wrote(3, 4, 1, "b")]);
-        breaks(Law::Linearizable, &[call(1, 2, What::Conflict(1))]);
+        breaks(Law::Linearizable, &[call(1, 2, CallKind::Conflict(1)), wrote(3, 4, 1, "b")]);
+        breaks(Law::Linearizable, &[call(1, 2, CallKind::Conflict(1))]);
     }
 
     #[test]
@@ -218,7 +219,7 @@ mod tests {
     fn what_nobody_knows_may_have_happened_at_any_time_or_never() {
         holds(&[unknown(1, 1, "b"), read(5, 6, 1, "a"), read(7, 8, 2, "b")]);
         holds(&[unknown(1, 1, "b"), read(5, 6, 1, "a")]);
-        holds(&[unknown(1, 1, "b"), wrote(3, 4, 2, "c"), call(5, 6, What::Conflict(1))]);
+        holds(&[unknown(1, 1, "b"), wrote(3, 4, 2, "c"), call(5, 6, CallKind::Conflict(1))]);
         breaks(Law::Linearizable, &[unknown(5, 1, "b"), read(3, 4, 2, "b")]);
         breaks(Law::Linearizable, &[unknown(1, 1, "b"), read(3, 4, 2, "c")]);
         breaks(Law::Linearizable, &[unknown(1, 1, "b"), read(3, 4, 2, "b"), read(5, 6, 1, "a")]);

@@ -59,7 +59,7 @@ impl Key {
     }
 
     /// Returns the same key for another record, as after the first one was dropped.
-    pub(super) fn again(&self) -> Result<Self, Violation> {
+    pub(super) fn recreated(&self) -> Result<Self, Violation> {
         Ok(match self {
             Self::Grant(draft) => Self::Grant(draft.clone()),
             Self::Client(client) => {

@@ -83,6 +83,9 @@ pub enum Law {
     /// I19).
     #[error("no token of a grant works once its revocation was acknowledged")]
     Revoked,
+    /// `put_client` lowered the epoch of a client, or did not write a higher one.
+    #[error("put_client never lowers a client's epoch: ended grants stay ended")]
+    NoRevival,
     /// A consent page was answered twice (I3).
     #[error("a consent page is answered once")]
     OneAnswer,

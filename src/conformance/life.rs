@@ -11,7 +11,7 @@ use super::{Law, Violation};
 use crate::moment::Timestamp;
 use crate::record::Commit;
 
-/// How long the kit waits for a store that drops records by itself.
+/// How long the conformance suite waits for a store that drops records by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TURN: Duration = Duration::from_millis(50);
 
@@ -144,7 +144,7 @@ pub fn a_recreated_record_rejects_old_versions<H: Harness>(harness: &H) -> Resul
         Law::Compares.holds(is_absent(harness, &store, &key)?, || {
             format!("a commit over the dropped {key:?} created it again")
         })?;
-        let again = key.again()?;
+        let again = key.recreated()?;
         let back = put(harness, &store, &again, None, "the second")?;
         came_back(&back, harness.wait(again.read(&other))?.as_ref(), None)?;
         late(&second)?;

@@ -23,7 +23,7 @@ pub fn load_returns_the_named_client_or_none<H: Harness>(harness: &H) -> Result<
     let (Key::Grant(draft), Key::Client(own_client), Key::Client(another_client)) =
         (&grant, &own, &another)
     else {
-        return Err(Law::Works.broken("the kit's own keys are in another order"));
+        return Err(Law::Works.broken("the conformance suite's own keys are in another order"));
     };
     for key in [&grant, &own, &another] {
         let result = harness.wait(commit(&store, &key.write(None, "named")?))?;

@@ -1,4 +1,5 @@
-//! The records that the kit writes. Each has new keys, and a mark that names the write.
+//! The records that the conformance suite writes. Each has new keys, and a mark that names the
+//! write.
 
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Draft {
 
     /// Returns the record.
     pub(super) fn grant(&self) -> Result<Grant, Violation> {
-        let unusable = |_| Law::Works.broken("the kit's own record cannot be built");
+        let unusable = |_| Law::Works.broken("the conformance suite's own record cannot be built");
         let policy = policy(0)?;
         let client = client(self.client.as_str()).map_err(unusable)?;
         let redirect_uri = client
@@ -105,8 +106,9 @@ impl Draft {
             resources: Box::new([MCP.into(), self.mark.as_str().into()]),
             created: now(),
         };
-        let code_challenge = CodeChallenge::parse(CHALLENGE)
-            .ok_or_else(|| Law::Works.broken("the kit's own challenge cannot be parsed"))?;
+        let code_challenge = CodeChallenge::parse(CHALLENGE).ok_or_else(|| {
+            Law::Works.broken("the conformance suite's own challenge cannot be parsed")
+        })?;
         let prompt = PendingConsent {
             ticket_digest: self
                 .begins
@@ -141,7 +143,7 @@ fn before(drop_after: Timestamp, kept: Duration) -> Timestamp {
 
 /// Returns a client of the operator's.
 pub(super) fn client(id: &str) -> Result<Client, ClientError> {
-    Client::public(id).name("A client of the conformance kit").redirect_uri(CALLBACK).build()
+    Client::public(id).name("A client of the conformance suite").redirect_uri(CALLBACK).build()
 }
 
 /// Returns a new client that registered itself, with a random epoch, known until this time.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::account::Balance;
 use crate::client::ClientStatus;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{AccessTokenEntry, Grant, Phase};
 use crate::keys::Keys;
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{Policy, Resource};
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
@@ -96,7 +96,7 @@ pub(super) fn accept_token<'a>(
     if now >= entry.expires || now >= grant.expires() {
         return Err(Reason::TokenExpired);
     }
-    if !ctx.loaded.is_of_epoch(grant) {
+    if !ctx.loaded.epochs_match(grant) {
         return Err(Reason::TokenRevoked);
     }
     let client = ctx.loaded.client.as_ref().ok_or(Reason::ClientDeactivated)?;
@@ -114,14 +114,8 @@ pub(super) fn accept_token<'a>(
 
 /// Checks that the token's scope has every token that is needed, or one that includes it (RS-11).
 fn check_scope(accepted: &AcceptedToken<'_>, needs: &Needs, policy: &Policy) -> Result<(), Reason> {
-    let is_granted = |needed: &String| {
-        let mut granted = accepted.entry.scope.of(accepted.grant.scope().tokens());
-        granted.any(|granted| granted == needed || policy.implies(granted, needed))
-    };
-    if !needs.scopes.iter().all(is_granted) {
-        return Err(Reason::ScopeInsufficient);
-    }
-    Ok(())
+    let granted = || accepted.entry.scope.of(accepted.grant.scope().tokens());
+    if needs.are_within(policy, granted) { Ok(()) } else { Err(Reason::ScopeInsufficient) }
 }
 
 /// Checks that the account can pay for a billed call. An unknown balance does not suffice.

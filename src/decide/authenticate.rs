@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::client::{Authentication, Client, StoredSecret};
-use crate::operation::{usable, with_id};
+use crate::decision::{usable, with_id};
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::record::Stored;

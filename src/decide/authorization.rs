@@ -13,11 +13,11 @@ use super::document::DocumentState;
 use super::terms::{dropped_scope, requested_resources, requested_scope};
 use crate::account::Account;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{Basis, CapturedAccount, Grant, PendingConsent, Phase, Terms};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{DocumentRules, Policy};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
@@ -38,7 +38,8 @@ impl Operation for AuthorizationRequest<'_> {
     fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
         // A grant id that was just drawn is on record only if an earlier attempt of this request
         // wrote it. A grant id that is derived from the challenge may be on record at any time.
-        let may_exist = moment.again || policy.refuses_reused_challenges() && self.user.is_some();
+        let may_exist =
+            moment.is_retry || policy.refuses_reused_challenges() && self.user.is_some();
         Keys {
             grant: may_exist.then(|| self.grant_id(policy, moment)),
             client: ClientKey::named(&*self.client_id),
@@ -186,10 +187,8 @@ impl AuthorizationRequest<'_> {
         let challenge = self.code_challenge.get().ok_or(Reason::PkceMissing)?;
         match self.code_challenge_method.get() {
             None => Err(Reason::PkceMethodMissing.into()),
-            Some("S256") => CodeChallenge::parse(challenge).ok_or_else(|| {
-                let length = challenge.chars().count();
-                Reason::PkceMalformed.hint(format!("The one received has {length} characters."))
-            }),
+            Some("S256") => CodeChallenge::parse(challenge)
+                .ok_or_else(|| Reason::PkceMalformed.hint(CodeChallenge::fault(challenge))),
             Some(other) => Err(Reason::PkceMethod.received(other)),
         }
     }

@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use crate::client::{Client, ClientStatus};
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;

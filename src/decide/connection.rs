@@ -3,11 +3,11 @@
 
 use super::context::Context;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::Phase;
 use crate::keys::{ClientKey, GrantList, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;

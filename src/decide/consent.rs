@@ -2,11 +2,11 @@
 
 use super::context::Context;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{Grant, PendingConsent, Phase, RevocationCause};
 use crate::keys::Keys;
 use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
@@ -114,7 +114,7 @@ impl AnsweredPage<'_> {
     fn answer(&self, choice: Choice<'_>) -> Decision<Redirect> {
         let grant = self.grant();
         let now = grant.now(self.ctx.moment.now);
-        if now >= self.consent.expires || !self.ctx.loaded.is_of_epoch(grant) {
+        if now >= self.consent.expires || !self.ctx.loaded.epochs_match(grant) {
             return self.ctx.refuse(Reason::ConsentExpired);
         }
         let part = match choice {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::moment::{Moment, Timestamp};
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
@@ -87,8 +87,8 @@ impl<'a> Context<'a> {
     /// lifetime](crate::policy::Lifetimes::unused_client) beyond that use.
     pub(super) fn client_renewal(&self, last_use: Timestamp) -> Option<Write> {
         let stored = self.loaded.client.as_ref()?;
-        let beyond = self.policy.lifetimes().unused_client;
-        let renewed = stored.record.outliving(last_use, beyond)?;
+        let unused = self.policy.lifetimes().unused_client;
+        let renewed = stored.record.renewed_past(last_use, unused)?;
         Some(Write::client(Some(stored), renewed))
     }
 }

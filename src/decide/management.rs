@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use super::context::Context;
 use super::registration::new_authentication;
 use crate::client::{Authentication, Client};
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Stored, Write};
@@ -68,7 +68,7 @@ impl ManagementRequest<'_> {
     /// Returns whether an earlier attempt of this request deleted the client (lost response of the
     /// store, I17).
     fn is_already_deleted(&self, token: &Digest, ctx: &Context<'_>) -> bool {
-        if !ctx.moment.again || !matches!(self.action, Action::Delete) {
+        if !ctx.moment.is_retry || !matches!(self.action, Action::Delete) {
             return false;
         }
         ctx.loaded
@@ -124,7 +124,7 @@ fn updated_client(update: &Update, client: &Client, ctx: &Context<'_>) -> Result
     let updated = metadata.describe(builder, ctx.policy)?;
     // Lost response of the store: an earlier attempt of this request may have replaced the secret
     // that came with it.
-    let is_done = ctx.moment.again && updated == *client;
+    let is_done = ctx.moment.is_retry && updated == *client;
     match &update.secret {
         Some(sent) if !is_done && !client.has_secret(sent) => Err(Reason::MetadataSecret.into()),
         _ => Ok(updated),

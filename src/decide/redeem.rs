@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::context::Context;
 use super::terms::narrowed_resources;
 use crate::client::Client;
+use crate::decision::Decision;
 use crate::event::EventKind;
 use crate::grant::{Active, Grant, IssuedCode, Minted, Phase, RevocationCause};
 use crate::moment::Timestamp;
-use crate::operation::Decision;
 use crate::policy::TokenRedirectUri;
 use crate::reason::Reason;
 use crate::record::{Stored, Write};
@@ -152,7 +152,7 @@ impl PresentedCode<'_> {
         if self.now >= issued.expires || self.now >= self.grant().expires() {
             return Err(Reason::CodeExpired.into());
         }
-        if !self.ctx.loaded.is_of_epoch(self.grant()) {
+        if !self.ctx.loaded.epochs_match(self.grant()) {
             return Err(Reason::GrantEnded.into());
         }
         self.ctx.check_accounts()?;

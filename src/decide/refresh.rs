@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::context::Context;
 use super::terms::{dropped_from_refresh, narrowed_resources, narrowed_scope};
 use crate::client::Client;
+use crate::decision::Decision;
 use crate::event::EventKind;
 use crate::grant::{Active, Grant, Minted, Phase, RevocationCause};
 use crate::moment::Timestamp;
-use crate::operation::Decision;
 use crate::reason::Reason;
 use crate::record::{Stored, Write};
 use crate::refusal::Fault;
@@ -64,7 +64,7 @@ impl RefreshExchange<'_> {
         if now >= grant.expires() {
             return Err(Reason::RefreshAbsoluteExpired);
         }
-        if !ctx.loaded.is_of_epoch(grant) {
+        if !ctx.loaded.epochs_match(grant) {
             return Err(Reason::GrantEnded);
         }
         Ok(FamilyToken { request: self, stored, active, ctx, now })
@@ -132,7 +132,7 @@ impl FamilyToken<'_> {
     /// be returned again.
     fn find_rotation(&self) -> Option<Rotation> {
         // Lost response of the store: an earlier attempt of this request made the rotation (I17).
-        if self.ctx.moment.again {
+        if self.ctx.moment.is_retry {
             let salt = self.ctx.moment.entropy.salt();
             let own = self.rotation_by(salt, EventKind::TokensRefreshed);
             if own.is_some() {
@@ -189,7 +189,7 @@ impl FamilyToken<'_> {
         }
         // Late write: an earlier attempt of this request may have rotated the token, and its commit
         // may still be under way (I14, I17).
-        if self.ctx.moment.again && !window.is_zero() {
+        if self.ctx.moment.is_retry && !window.is_zero() {
             return self.ctx.refuse(Reason::Contended);
         }
         let revoked = self.grant().revoked(RevocationCause::Replay, self.now);

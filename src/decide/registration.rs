@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::context::Context;
 use crate::client::{Authentication, Client, StoredSecret};
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
@@ -24,7 +24,7 @@ impl Operation for RegistrationRequest {
         // A `client_id` that was just drawn is on record only if an earlier attempt of this request
         // wrote it.
         let client_id = String::from(moment.entropy.client_id());
-        let client = if moment.again { ClientKey::named(client_id) } else { ClientKey::Unnamed };
+        let client = if moment.is_retry { ClientKey::named(client_id) } else { ClientKey::Unnamed };
         Keys { client, ..Keys::default() }
     }
 

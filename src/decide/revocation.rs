@@ -4,11 +4,11 @@
 use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::event::EventKind;
 use crate::grant::{Phase, RevocationCause};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::{Policy, RevocationRules};
 use crate::reason::{Endpoint, Reason};
 use crate::record::Write;
@@ -55,9 +55,12 @@ impl RevocationRequest<'_> {
         let Phase::Active(active) = grant.phase() else { return revoke_nothing(ctx) };
         let now = grant.now(ctx.moment.now);
         let is_revocable = match token {
-            // Any refresh token of the family is accepted, also one that was rotated before.
+            // Any refresh token of the family is accepted, also one that was rotated before. A
+            // grant that has expired has nothing left to revoke.
             RevocableToken::Refresh(token) => {
-                token.family.digest().matches(&active.refresh_family().family_digest)
+                grant.is_live(now)
+                    && now < grant.expires()
+                    && token.family.digest().matches(&active.refresh_family().family_digest)
             }
             RevocableToken::Access(token) => {
                 active.find(&token.secret.digest()).is_some_and(|entry| now < entry.expires)

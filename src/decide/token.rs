@@ -4,9 +4,9 @@
 use super::authenticate::authenticate;
 use super::context::Context;
 use crate::client::Client;
+use crate::decision::{Decision, Loaded, Operation};
 use crate::keys::{ClientKey, Keys};
 use crate::moment::Moment;
-use crate::operation::{Decision, Loaded, Operation};
 use crate::policy::Policy;
 use crate::reason::{Endpoint, Reason};
 use crate::request::token::{Exchange, TokenRequest};

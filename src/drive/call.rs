@@ -3,19 +3,19 @@
 //!
 //! The machine is also the guard against cancellation (LAW 10). When it is dropped, at an `await`
 //! of the driver for example, it reports the step that may be durable. So every durable step is
-//! recorded at least once, deduplicated by (correlation, kind); a step of unknown fate is marked,
-//! and may have no durable counterpart. Nothing is reported after `mem::forget`, a leaked task,
-//! `kill -9` or an abort.
+//! recorded at least once, deduplicated by (correlation, kind); a step of unknown durability is
+//! marked, and may have no durable counterpart. Nothing is reported after `mem::forget`, a leaked
+//! task, `kill -9` or an abort.
 //!
 //! A decision is changed in place and never moved between states: the moves would cost 240 to 380
 //! instructions a request, six times what the guard costs.
 
 use super::guard::Host;
 use crate::audit::AuditError;
+use crate::decision::{Decision, Loaded, Operation, Settled};
 use crate::event::{Event, EventKind, Written};
 use crate::keys::{GrantList, Keys};
 use crate::moment::{Entropy, Moment};
-use crate::operation::{Decision, Loaded, Operation, Settled};
 use crate::reason::Reason;
 use crate::record::{Commit, Write};
 use crate::refusal::Refusal;
@@ -124,7 +124,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
     /// first of them was counted. A request that was admitted once is not refused at a later
     /// attempt.
     fn decide(&self, loaded: &Loaded) -> Decision<O::Response> {
-        let is_first = !self.moment.again;
+        let is_first = !self.moment.is_retry;
         if let Some(refusal) = self.host.throttled().filter(|_| is_first) {
             return self.refuse_by_limit(refusal, None);
         }
@@ -227,7 +227,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.phase = Phase::Begun;
         self.attempt += 1;
         self.moment.now = self.host.now();
-        self.moment.again = true;
+        self.moment.is_retry = true;
     }
 
     /// Reports the outcome to the limits and the observer, without an `await` since the write was
@@ -280,7 +280,7 @@ impl<O: Operation, H: Host, E> Drop for Call<'_, O, H, E> {
     fn drop(&mut self) {
         let decided = self.decision.take().map(|decision| decision.into_settled().event);
         let event = match (self.phase, decided) {
-            // The fate of its write is unknown, and the event records that.
+            // The durability of its write is unknown, and the event records that.
             (Phase::Commit, Some(event)) => event,
             // The observer has it already.
             (Phase::Record, Some(event)) => return self.host.abandoned(event),
@@ -305,7 +305,7 @@ fn carry_over_write(event: &mut Event, earlier: &Event) {
     // Lost response of the store: a store that repeats a commit of its own may report a conflict
     // (I17). A step that then succeeds without a write has found its own commit in the record. If
     // the later attempt only finds that nothing is left to do, another request may have done it:
-    // the fate stays unknown.
+    // the durability stays unknown.
     let is_found = event.kind == earlier.kind && event.kind != EventKind::Refused;
     event.written = if is_found { earlier.written.map(Written::durable) } else { earlier.written };
 }

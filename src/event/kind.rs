@@ -1,4 +1,4 @@
-//! The kinds of events, who can cause them, and the fates of writes.
+//! The kinds of events, who can cause them, and the durability of writes.
 
 use crate::value::names::named_enum;
 
@@ -79,8 +79,8 @@ named_enum! {
 }
 
 named_enum! {
-    /// The fate of a write.
-    pub enum Fate, name, "the fate of a write" {
+    /// The durability of a write.
+    pub enum Durability, name, "the durability of a write" {
         /// The write is durable.
         Durable = "durable",
         /// The outcome of the write is not known: the store failed, or the request was cancelled

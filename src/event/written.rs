@@ -5,28 +5,28 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::kind::Fate;
+use super::kind::Durability;
 use crate::record::{Version, Write};
 
 /// A write of a step: the record, its version, and whether the write is known to be durable.
 ///
-/// A reader resolves an [unknown](Fate::Unknown) fate by the stored record:
+/// A reader resolves an [unknown](Durability::Unknown) durability by the stored record:
 ///
 /// - Its version is below that of the write: the write was not made, or not yet.
 /// - It is equal: this request or a concurrent one made the write. If it was the concurrent
 ///   request, its event has the same version.
 /// - It is above: other events of the flow describe how the record got there.
 ///
-/// It serializes to an object of `record` (`grant`, `client` or `account`), `version` and `fate`.
-/// An account has no version. The version is a JSON string, because many JSON parsers lose
-/// precision in 64-bit integers.
+/// It serializes to an object of `record` (`grant`, `client` or `account`), `version` and
+/// `durability`. An account has no version. The version is a JSON string, because many JSON parsers
+/// lose precision in 64-bit integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Written {
     /// The record.
     pub record: WrittenRecord,
-    /// The fate of the write.
-    pub fate: Fate,
+    /// The durability of the write.
+    pub durability: Durability,
 }
 
 /// The record that a step wrote. Its text is the kind of the record and its version: `grant 3`,
@@ -43,18 +43,18 @@ pub enum WrittenRecord {
 }
 
 impl Written {
-    /// Returns the write, of unknown fate.
+    /// Returns the write, of unknown durability.
     pub(crate) fn of(write: &Write) -> Self {
         let record = match write {
             Write::Grant(change) => WrittenRecord::Grant(change.version()),
             Write::Client(change) => WrittenRecord::Client(change.version()),
         };
-        Self { record, fate: Fate::Unknown }
+        Self { record, durability: Durability::Unknown }
     }
 
-    /// Sets the fate to durable.
+    /// Sets the durability to durable.
     pub(crate) fn durable(self) -> Self {
-        Self { fate: Fate::Durable, ..self }
+        Self { durability: Durability::Durable, ..self }
     }
 }
 
@@ -97,7 +97,7 @@ impl Serialize for Written {
             Some(version) => fields.serialize_field("version", &version.0.to_string())?,
             None => fields.skip_field("version")?,
         }
-        fields.serialize_field("fate", &self.fate)?;
+        fields.serialize_field("durability", &self.durability)?;
         fields.end()
     }
 }

@@ -165,7 +165,7 @@ impl Grant {
         self.next(now, Phase::Active(next))
     }
 
-    /// Makes an active grant that can be used until this time, for the conformance kit.
+    /// Makes an active grant that can be used until this time, for the conformance suite.
     #[cfg(feature = "conformance")]
     pub(crate) fn in_use(self, until: Timestamp) -> Self {
         let Phase::ConsentPending(consent) = self.0.phase else { return self };

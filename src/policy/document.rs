@@ -10,7 +10,9 @@ use std::time::Duration;
 /// ```
 /// use std::time::Duration;
 ///
-/// let rules = grantcore::policy::DocumentRules::default().with_fresh_at_most(Duration::from_secs(3600));
+/// use grantcore::policy::DocumentRules;
+///
+/// let rules = DocumentRules::default().with_fresh_at_most(Duration::from_secs(3600));
 /// assert_eq!(rules.fresh_at_most(), Duration::from_secs(3600));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use crate::value::uri::is_server_url;
 /// The longest lifetime: longer than any grant, short enough for every clock and database.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 /// The most resources: a token keeps which of them it is for as the bits of one word.
-const MOST_RESOURCES: usize = 64;
+const RESOURCE_LIMIT: usize = 64;
 
 /// Checks every rule that a policy can break. `named` are the endpoints that the host named.
 pub(super) fn check(
@@ -88,7 +88,7 @@ fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyErr
         return Err(PolicyError::ResourceMissing);
     }
     let count = policy.resources.len();
-    if count > MOST_RESOURCES {
+    if count > RESOURCE_LIMIT {
         return Err(PolicyError::ResourcesTooMany { count });
     }
     for (position, own) in policy.resources.iter().enumerate() {

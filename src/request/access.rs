@@ -148,6 +148,50 @@ impl Needs {
     pub fn is_billed(&self) -> bool {
         self.billed
     }
+
+    /// Judges an access token that its authorization server has described as active (RFC 7662
+    /// §2.2), by its audience and its scope. It is for a resource in another process.
+    ///
+    /// # Errors
+    /// Returns the [`Refusal`] with the challenge if the token is for other resources, or its scope
+    /// does not suffice.
+    pub fn judge<'t>(
+        &self,
+        policy: &Policy,
+        audience: impl IntoIterator<Item = &'t str>,
+        scope: &'t str,
+    ) -> Result<(), Refusal> {
+        // Replay by a resource: a token that it received is not valid at another one (OAuth 2.1
+        // §7.1.4).
+        let own = self.resource.identifier();
+        if !audience.into_iter().any(|token_for| policy.is_good_at(token_for, own)) {
+            return Err(self.refuse(Reason::AudienceMismatch));
+        }
+        if !self.are_within(policy, || scope.split(' ')) {
+            return Err(self.refuse(Reason::ScopeInsufficient));
+        }
+        Ok(())
+    }
+
+    /// Returns whether a granted scope has every token that is needed, or one that includes it
+    /// (RS-11). `granted` returns the granted tokens from the start.
+    pub(crate) fn are_within<'t, I: Iterator<Item = &'t str>>(
+        &self,
+        policy: &Policy,
+        granted: impl Fn() -> I,
+    ) -> bool {
+        let is_granted = |needed: &String| {
+            granted().any(|granted| granted == needed || policy.implies(granted, needed))
+        };
+        self.scopes.iter().all(is_granted)
+    }
+
+    /// Makes the refusal of a call, with the challenge for these needs (RFC 6750 §3). It is for a
+    /// host that judges calls by more than [`Server::check`](crate::Server::check), such as a
+    /// resource that introspects its tokens or draws from a balance.
+    pub fn refuse(&self, reason: Reason) -> Refusal {
+        Refusal::challenge(reason, &self.resource, &self.scopes)
+    }
 }
 
 impl<'a> AccessCheck<'a> {
@@ -160,11 +204,11 @@ impl<'a> AccessCheck<'a> {
     pub fn parse(authorization: &Authorization<'_>, needs: &'a Needs) -> Result<Self, Refusal> {
         match authorization.credentials("Bearer") {
             None if matches!(authorization, Authorization::Several) => {
-                Err(refuse(Reason::BearerMalformed, needs))
+                Err(needs.refuse(Reason::BearerMalformed))
             }
             // A client that has stored no token sends the scheme alone. Only a 401 makes it
             // authorize anew (RS-03).
-            None | Some([]) => Err(refuse(Reason::TokenMissing, needs)),
+            None | Some([]) => Err(needs.refuse(Reason::TokenMissing)),
             Some(token) => Self::of(token, needs),
         }
     }
@@ -187,13 +231,13 @@ impl<'a> AccessCheck<'a> {
             (Some(token), header) if !parameter.repeated && !has_credentials(header) => {
                 Self::of(token.as_bytes(), needs)
             }
-            (Some(_), _) => Err(refuse(Reason::BearerMalformed, needs)),
+            (Some(_), _) => Err(needs.refuse(Reason::BearerMalformed)),
         }
     }
 
     fn of(token: &[u8], needs: &'a Needs) -> Result<Self, Refusal> {
         if !is_token68(token) {
-            return Err(refuse(Reason::BearerMalformed, needs));
+            return Err(needs.refuse(Reason::BearerMalformed));
         }
         let token = std::str::from_utf8(token)
             .ok()
@@ -206,10 +250,6 @@ impl<'a> AccessCheck<'a> {
 fn has_credentials(authorization: &Authorization<'_>) -> bool {
     let is_bare = authorization.credentials("Bearer").is_some_and(<[u8]>::is_empty);
     !matches!(authorization, Authorization::None) && !is_bare
-}
-
-fn refuse(reason: Reason, needs: &Needs) -> Refusal {
-    Refusal::challenge(reason, &needs.resource, &needs.scopes)
 }
 
 /// Returns `access_token` of the form body, if the policy and the method allow one there. A body

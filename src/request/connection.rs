@@ -40,6 +40,13 @@ pub struct ClientRevocation<'a> {
 
 /// Who revokes grants in place of their user. The text is the administrator's note for the audit
 /// log.
+///
+/// ```
+/// use grantcore::RevokedBy;
+///
+/// let by_support = RevokedBy::Administrator("ticket 4711, asked by the user");
+/// let by_the_host = RevokedBy::SecurityEvent("password changed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevokedBy<'a> {

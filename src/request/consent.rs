@@ -16,6 +16,17 @@ pub struct ConsentDecision<'a> {
 }
 
 /// The choice of the user.
+///
+/// ```
+/// use grantcore::Choice;
+///
+/// /// The choice of a consent form with one checkbox for each scope.
+/// fn choice<'a>(pressed: &str, checked: &'a str) -> Choice<'a> {
+///     if pressed == "allow" { Choice::AllowOnly(checked) } else { Choice::Deny }
+/// }
+/// assert_eq!(choice("allow", "notes:read"), Choice::AllowOnly("notes:read"));
+/// assert_eq!(choice("cancel", "notes:read"), Choice::Deny);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Choice<'a> {

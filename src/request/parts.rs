@@ -61,6 +61,15 @@ impl fmt::Debug for RequestParts<'_> {
 }
 
 /// The `Authorization` header of a request.
+///
+/// ```
+/// use grantcore::Authorization;
+///
+/// // The values of a header map, of which there may be several.
+/// let values: Vec<&[u8]> = vec![b"Bearer grt_example"];
+/// let authorization: Authorization<'_> = values.into_iter().collect();
+/// assert!(matches!(authorization, Authorization::One(_)));
+/// ```
 #[derive(Clone, Copy, Default)]
 #[expect(clippy::exhaustive_enums, reason = "a header is absent, single or repeated")]
 pub enum Authorization<'a> {
@@ -161,6 +170,19 @@ fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 impl<'a> RequestParts<'a> {
     /// Makes the parts of a request of the `http` crate. They have no source: set it with
     /// `RequestParts { source, ..RequestParts::from_http(..) }`.
+    ///
+    /// ```
+    /// use grantcore::RequestParts;
+    ///
+    /// let request = http::Request::post("/oauth/token")
+    ///     .header("content-type", "application/x-www-form-urlencoded")
+    ///     .body(b"grant_type=refresh_token".to_vec())?;
+    /// let (parts, body) = request.into_parts();
+    /// let source = "192.0.2.1"; // The address of the caller.
+    /// let request = RequestParts { source, ..RequestParts::from_http(&parts, &body) };
+    /// assert_eq!(request.method, "POST");
+    /// # Ok::<(), http::Error>(())
+    /// ```
     pub fn from_http(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
         Self {
             method: parts.method.as_str(),
@@ -172,15 +194,19 @@ impl<'a> RequestParts<'a> {
                     .iter()
                     .map(http::HeaderValue::as_bytes),
             ),
-            authorization: parts
-                .headers
-                .get_all(http::header::AUTHORIZATION)
-                .iter()
-                .map(http::HeaderValue::as_bytes)
-                .collect(),
+            authorization: (&parts.headers).into(),
             source: "",
             body,
         }
+    }
+}
+
+#[cfg(feature = "http")]
+impl<'a> From<&'a http::HeaderMap> for Authorization<'a> {
+    /// Takes the `Authorization` header of a request.
+    fn from(headers: &'a http::HeaderMap) -> Self {
+        let values = headers.get_all(http::header::AUTHORIZATION);
+        values.iter().map(http::HeaderValue::as_bytes).collect()
     }
 }
 

@@ -8,6 +8,24 @@ use crate::value::credential::GrantId;
 use crate::value::text::{ClientId, Subject};
 
 /// A call that a protected resource may serve.
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let header = format!("Bearer {}", example::tokens(&server).await.0);
+/// # let header = grantcore::Authorization::One(header.as_bytes());
+/// # let needs = server.policy().needs("https://mcp.example/mcp", "notes")?;
+/// let access = server.check(&header, &needs).await?;
+/// let may_write = access.scope().any(|token| token == "notes");
+/// println!("{} by {}, may write: {may_write}", access.subject(), access.client_id());
+/// for warning in access.warnings() {
+///     println!("{warning:?}"); // The balance is low.
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Access {
     pub(crate) grant: Arc<Grant>,

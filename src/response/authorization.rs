@@ -13,6 +13,27 @@ use crate::value::prompt::{PromptWords, RequestDigest};
 use crate::value::uri::{Uri, is_page};
 
 /// The next step of a valid authorization request. No code exists yet.
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let request = example::get(example::QUERY);
+/// use grantcore::{AuthorizationStep, User};
+///
+/// // Nobody is signed in.
+/// let step = server.authorize(&request, None).await?;
+/// let AuthorizationStep::NeedsLogin(page) = step else { return Err("signed in".into()) };
+/// let asked = page.request(); // Keep it in the browser's session, and show the login form.
+///
+/// // The user has signed in: answer the same request again.
+/// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?.signed_in_for(asked);
+/// let step = server.authorize(&request, Some(alice)).await?;
+/// assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "the user is waiting"]
 #[expect(clippy::exhaustive_enums, reason = "a host that skipped a step would strand the user")]
@@ -31,6 +52,25 @@ pub enum AuthorizationStep {
 }
 
 /// The content of a login page.
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let query = format!("{}&prompt=select_account", example::QUERY);
+/// # let request = example::get(&query);
+/// # let alice = example::alice();
+/// use grantcore::AuthorizationStep;
+///
+/// // The client sent prompt=select_account, so a user who is signed in is asked as well.
+/// let step = server.authorize(&request, Some(alice)).await?;
+/// let AuthorizationStep::NeedsLogin(page) = step else { return Err("not asked".into()) };
+/// let title = if page.choose_account() { "Choose an account" } else { "Sign in" };
+/// println!("<h1>{title} to continue to {}</h1>", page.client_name()); // Escape it for HTML.
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct LoginPage {
     pub(crate) client: Arc<Client>,
@@ -43,6 +83,32 @@ pub struct LoginPage {
 ///
 /// Send the page with [`PAGE_HEADERS`](crate::response::PAGE_HEADERS). Without them, another site
 /// can frame it and make the user click (clickjacking).
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let page = example::page(&server).await;
+/// use grantcore::client::Registration;
+///
+/// // Each text is escaped for HTML.
+/// let mut html = format!("<h1>{} asks for access</h1>", page.client_name());
+/// if page.registration() != Registration::Operator {
+///     html += "<p>This application registered itself. Its name is its own claim.</p>";
+/// }
+/// for (token, description) in page.scopes(server.policy()) {
+///     html += &format!("<label><input type=checkbox name={token} checked>{description}</label>");
+/// }
+/// html += &format!("<p>The answer goes to {}.</p>", page.redirect_host());
+/// if page.redirects_to_own_device() {
+///     html += "<p>Any program on your device can claim to be this application.</p>";
+/// }
+/// html += &format!("<input type=hidden name=ticket value={}>", page.ticket());
+/// # assert!(html.contains("app.example"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ConsentPage {
     pub(crate) ticket: Issued,
@@ -177,7 +243,7 @@ impl ConsentPage {
     }
 
     /// Returns the ticket, for the hidden field of the form and for nothing else.
-    pub fn into_ticket(self) -> String {
+    pub fn ticket(&self) -> String {
         self.ticket.reveal().as_str().to_owned()
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::client::Client;
+use crate::decision::Loaded;
 use crate::grant::{Active, Grant, Phase};
 use crate::moment::Timestamp;
-use crate::operation::Loaded;
 use crate::reason::Reason;
 use crate::value::credential::GrantId;
 use crate::value::text::ClientId;
@@ -53,7 +53,7 @@ impl Connection {
         let now = grant.now(clock);
         let served = loaded.usable_client(grant.client_id().as_str(), now);
         let is_over =
-            now >= grant.last_use() || now >= grant.expires() || !loaded.is_of_epoch(grant);
+            now >= grant.last_use() || now >= grant.expires() || !loaded.epochs_match(grant);
         if is_over || matches!(served, Err(Reason::ClientUnknown)) {
             return None;
         }

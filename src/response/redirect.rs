@@ -12,6 +12,21 @@ use crate::value::redirect_uri::VerifiedRedirectUri;
 
 /// The redirect that carries an authorization code to the client. Its status is 303, so that the
 /// browser does not send the consent form to the client (OAuth 2.1 §7.5.3).
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let (alice, ticket) = (example::alice(), example::page(&server).await.ticket());
+/// # let choice = grantcore::Choice::Allow;
+/// let redirect = server.consent(&ticket, alice, choice).await?;
+/// // Either the whole response with `redirect.reply()`, or its URL for the host's own.
+/// let location = redirect.into_location();
+/// assert!(location.starts_with("https://app.example/cb?code="));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the code in it reaches the client only by this redirect"]
 pub struct Redirect {
     location: String,

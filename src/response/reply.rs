@@ -11,6 +11,21 @@ use crate::reason::{Endpoint, ErrorCode, Reason};
 use crate::refusal::{Delivery, Refusal};
 
 /// A whole HTTP response. The host sends status, headers and body as they are.
+///
+/// ```
+/// use grantcore::Reply;
+///
+/// /// Writes the response for an HTTP library that has no types of the `http` crate.
+/// fn to_text(reply: &Reply) -> String {
+///     let mut text = format!("HTTP/1.1 {}\r\n", reply.status);
+///     for (name, value) in &reply.headers {
+///         text += &format!("{name}: {value}\r\n");
+///     }
+///     text + &format!("content-length: {}\r\n\r\n{}", reply.body.len(), reply.body)
+/// }
+/// # let reply = Reply { status: 200, headers: vec![("pragma", "no-cache".into())], body: "{}".into() };
+/// # assert!(to_text(&reply).ends_with("\r\npragma: no-cache\r\ncontent-length: 2\r\n\r\n{}"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[must_use = "a reply is for the client"]
 #[expect(clippy::exhaustive_structs, reason = "a response is status, headers and body")]

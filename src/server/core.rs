@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::early::EarlyRefusal;
 use crate::audit::{AuditError, AuditPolicy};
+use crate::decision::Operation;
 use crate::event::Event;
 use crate::moment::{Clock, Entropy, EntropySource, Moment};
-use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::refusal::Refusal;

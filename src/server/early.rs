@@ -48,11 +48,28 @@ impl Core {
     }
 }
 
+/// # Refusals by the host
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Records a refusal that the host made itself ([`Refusal::plain`]), and returns it with its
     /// correlation id. For example, the host refuses a request whose body is too large, or a call
     /// that was allowed but could not be paid. With `access`, the event names the client, the user
     /// and the grant of the call.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// use grantcore::reason::Endpoint;
+    /// use grantcore::{Reason, Refusal};
+    ///
+    /// // The body of a token request was not read to its end, because it is too large.
+    /// let refusal = Refusal::plain(Reason::RequestTooLarge, Endpoint::Token);
+    /// let reply = server.refuse(refusal, None).await.reply(server.policy());
+    /// assert_eq!(reply.status, 413);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn refuse(&self, refusal: Refusal, access: Option<&Access>) -> Refusal {
         let mut early = self.core.early_refusal(refusal, None);
         if let Some(access) = access {

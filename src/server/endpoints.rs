@@ -1,43 +1,60 @@
-//! The endpoints: one call each.
+//! The endpoints of the code flow, and the check at resources: one call each.
 
-use super::core::Core;
 use super::watch::Limit;
 use super::{Error, Server};
 use crate::audit::AuditLog;
-use crate::client::ClientStatus;
-use crate::reason::Endpoint;
 use crate::refusal::Refusal;
 use crate::request::access::{AccessCheck, Needs};
 use crate::request::authorization::{AuthorizationRequest, User};
-use crate::request::client_status::ClientStatusChange;
-use crate::request::connection::{ClientRevocation, ConnectionList, GrantRevocation, RevokedBy};
 use crate::request::consent::{Choice, ConsentDecision};
 use crate::request::document::Fetch;
-use crate::request::introspection::IntrospectionRequest;
 use crate::request::parts::{Authorization, RequestParts};
-use crate::request::registration::{Action, ManagementRequest, RegistrationRequest};
-use crate::request::revocation::RevocationRequest;
-use crate::request::token::{Credentials, TokenRequest};
+use crate::request::token::TokenRequest;
 use crate::response::access::Access;
 use crate::response::authorization::AuthorizationStep;
-use crate::response::connection::Connections;
 use crate::response::redirect::Redirect;
 use crate::response::reply::Reply;
-use crate::response::revocation::Revoked;
 use crate::response::token::Tokens;
 use crate::store::{AccountSource, Store};
 use crate::throttle::Admitted;
-use crate::value::credential::GrantId;
 
-/// How many grants are read at once, at least, when a page of connections is not full yet.
-const BATCH: usize = 256;
-/// After how many grants a page of connections ends, even if it is not full. It then names where to
-/// continue.
-const READ_LIMIT: usize = 32_768;
-
+/// # The code flow, and resources
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Answers the authorization endpoint (OAuth 2.1 §3.1), GET or POST. `user` is the user whom
     /// the host has authenticated, or `None`.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let query = example::QUERY;
+    /// # let send = |reply: grantcore::Reply| reply.status;
+    /// use grantcore::{AuthorizationStep, RequestParts, User};
+    ///
+    /// // GET /oauth/authorize?response_type=code&client_id=notes-app&…
+    /// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
+    /// // The user of the browser's session. `None` if nobody is signed in.
+    /// let alice = User::new("alice", b"Zk3n1sVd0Qe8")?;
+    /// match server.authorize(&request, Some(alice)).await {
+    ///     Ok(AuthorizationStep::NeedsConsent(page)) => {
+    ///         // Draw the page. Its form has `page.ticket()` in a hidden field.
+    ///         assert_eq!(page.client_name(), "Notes");
+    ///     }
+    ///     Ok(AuthorizationStep::NeedsLogin(page)) => {
+    ///         println!("sign in to continue to {}", page.client_name());
+    ///     }
+    ///     Ok(AuthorizationStep::NeedMetadata(document)) => {
+    ///         println!("fetch {}", document.url); // Then `authorize_with_document`.
+    ///     }
+    ///     // A redirect to the client where that is allowed, else a page.
+    ///     Err(error) => {
+    ///         send(error.reply(server.policy()));
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
@@ -54,6 +71,43 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Answers the same request after [`AuthorizationStep::NeedMetadata`], with the result of
     /// fetching the client's document. Anybody can cause such a fetch without signing in: limit the
     /// fetches for each source and in total.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::DocumentRules;
+    /// # let server = example::server_of(example::policy().client_documents(DocumentRules::default()));
+    /// # let query = example::QUERY.replace("notes-app", "https://app.example/client.json");
+    /// # let request = example::get(&query);
+    /// # let alice = example::alice();
+    /// use grantcore::AuthorizationStep;
+    /// use grantcore::request::{Fetch, FetchedDocument};
+    ///
+    /// // GET /oauth/authorize?client_id=https://app.example/client.json&…
+    /// let step = server.authorize(&request, Some(alice)).await?;
+    /// let AuthorizationStep::NeedMetadata(document) = step else {
+    ///     return Err("the client is known already".into());
+    /// };
+    /// assert_eq!(document.url, "https://app.example/client.json");
+    ///
+    /// // What the guarded fetch of the URL returned, for example by the crate `grantcore-fetch`.
+    /// let fetch = Fetch::Document(FetchedDocument {
+    ///     status: 200,
+    ///     content_type: Some(b"application/json"),
+    ///     fresh_for: None,
+    ///     body: br#"{
+    ///         "client_id": "https://app.example/client.json",
+    ///         "client_name": "Notes",
+    ///         "redirect_uris": ["https://app.example/cb"],
+    ///         "token_endpoint_auth_method": "none"
+    ///     }"#,
+    /// });
+    /// let step = server.authorize_with_document(&request, Some(alice), fetch).await?;
+    /// assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of [`authorize`](Self::authorize).
@@ -97,6 +151,30 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
 
     /// Answers a submitted consent page: its ticket, the user who is signed in, and the choice.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let (alice, page) = (example::alice(), example::page(&server).await);
+    /// # let ticket = page.ticket();
+    /// use grantcore::Choice;
+    ///
+    /// // POST of your consent page. `ticket` is its hidden field, `alice` the user of the session.
+    /// match server.consent(&ticket, alice, Choice::Allow).await {
+    ///     Ok(redirect) => {
+    ///         let reply = redirect.reply();
+    ///         assert_eq!(reply.status, 303); // To the client, with the code.
+    ///     }
+    ///     Err(error) => {
+    ///         let reply = error.reply(server.policy());
+    /// #       unreachable!("{reply:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Refused`] with a redirect or a page, [`Error::Failed`] if the store or the accounts
     /// failed.
@@ -110,6 +188,33 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     }
 
     /// Answers the token endpoint (OAuth 2.1 §3.2), and checks its limits.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let form = example::code_form(&server).await;
+    /// use grantcore::RequestParts;
+    ///
+    /// // POST /oauth/token, with the form grant_type=authorization_code&code=…
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     source: "192.0.2.1", // The address of the caller, for the limits.
+    ///     body: form.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// let reply = server.token(&request).await.unwrap_or_else(|error| {
+    ///     if let Some(failure) = error.failure() {
+    ///         eprintln!("{failure}"); // The database failed. The client gets 503 and may retry.
+    ///     }
+    ///     error.reply(server.policy())
+    /// });
+    /// assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-store")));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
@@ -140,95 +245,35 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.record_early(early).await
     }
 
-    /// Answers the revocation endpoint (RFC 7009 §2). A 200 means that the token is not valid,
-    /// whether or not it ever was. Under
-    /// [`RevocationRules::silent`](crate::policy::RevocationRules::silent), another client's token
-    /// also gets a 200, and stays valid.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
-    /// failed: the token may then still be valid.
-    pub async fn revoke(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        let parsed = match RevocationRequest::parse(request, &self.core.policy) {
-            Ok(parsed) => parsed,
-            Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
-        };
-        let credentials = &parsed.credentials;
-        let endpoint = Endpoint::Revocation;
-        let limit = self.limit_authentication(credentials, endpoint, request.source).await?;
-        self.decide(Ok(&parsed), limit, request.source).await.map(Revoked::reply)
-    }
-
-    /// Answers the introspection endpoint (RFC 7662 §2). The response for a token that is not
-    /// active at any resource of the caller is `{"active":false}`.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store or the accounts
-    /// failed: it is then not known whether the token is active.
-    pub async fn introspect(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        let parsed = match IntrospectionRequest::parse(request, &self.core.policy) {
-            Ok(parsed) => parsed,
-            Err(refusal) => return Err(self.refuse_early(refusal, None, request.source).await),
-        };
-        let credentials = &parsed.credentials;
-        let endpoint = Endpoint::Introspection;
-        let limit = self.limit_authentication(credentials, endpoint, request.source).await?;
-        let introspected = self.decide(Ok(&parsed), limit, request.source).await?;
-        Ok(introspected.reply(&self.core.policy))
-    }
-
-    /// Answers the registration endpoint (RFC 7591 §3), and checks its limits. They are counted for
-    /// each [`RequestParts::source`]; requests without a source share one count.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
-    pub async fn register(&self, request: &RequestParts<'_>) -> Result<Reply, Error<S::Error>> {
-        let parsed = RegistrationRequest::parse(request, &self.core.policy);
-        let limit = Limit::Registrations(Endpoint::Registration);
-        let registered = self.decide(parsed, limit, request.source).await?;
-        Ok(registered.reply(&self.core.policy))
-    }
-
-    /// Answers the client configuration endpoint (RFC 7592 §2). `client_id` is the last segment of
-    /// its URL.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] with the error response, [`Error::Failed`] if the store failed.
-    pub async fn manage(
-        &self,
-        client_id: &str,
-        request: &RequestParts<'_>,
-    ) -> Result<Reply, Error<S::Error>> {
-        let parsed = match ManagementRequest::parse(client_id, request, &self.core.policy) {
-            Ok(parsed) => parsed,
-            Err(refusal) => {
-                return Err(self.refuse_early(refusal, Some(client_id), request.source).await);
-            }
-        };
-        let limit = match parsed.action {
-            Action::Update(_) => Limit::Registrations(Endpoint::Management),
-            // A client is read without a write, and deleted once.
-            Action::Read | Action::Delete => Limit::None,
-        };
-        let managed = self.decide(Ok(parsed), limit, request.source).await?;
-        Ok(managed.reply(&self.core.policy))
-    }
-
-    /// Deactivates a client at every endpoint, or activates it again. The host checks that its
-    /// caller may do so.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
-    pub async fn set_client_status(
-        &self,
-        client_id: &str,
-        status: ClientStatus,
-    ) -> Result<(), Error<S::Error>> {
-        self.run(ClientStatusChange::new(client_id, status)).await
-    }
-
     /// Checks whether the bearer token of a call to a protected resource permits what the call
     /// needs (OAuth 2.1 §5.2).
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # let header = format!("Bearer {}", example::tokens(&server).await.0);
+    /// use grantcore::Authorization;
+    ///
+    /// // Built once, at the start.
+    /// let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
+    ///
+    /// // GET /mcp, with its header Authorization: Bearer …
+    /// match server.check(&Authorization::One(header.as_bytes()), &notes).await {
+    ///     Ok(access) => {
+    ///         assert_eq!(access.subject().as_str(), "alice");
+    ///         assert_eq!(access.client_id().as_str(), "notes-app");
+    ///     }
+    ///     // 401 or 403 with the challenge that leads the client to the authorization server.
+    ///     Err(error) => {
+    ///         let reply = error.reply(server.policy());
+    /// #       unreachable!("{reply:?}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Refused`] with the challenge, [`Error::Failed`] if the store or the accounts
@@ -244,6 +289,29 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Checks a whole request: where the policy [allows
     /// it](crate::policy::CheckRules::with_bearer_in_body), the token may be in a form body.
     ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use grantcore::policy::CheckRules;
+    /// # let server = example::server_of(
+    /// #     example::policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
+    /// # let form = format!("access_token={}", example::tokens(&server).await.0);
+    /// # let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
+    /// use grantcore::RequestParts;
+    ///
+    /// // POST /mcp, with the form access_token=…
+    /// let request = RequestParts {
+    ///     method: "POST",
+    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     body: form.as_bytes(),
+    ///     ..RequestParts::default()
+    /// };
+    /// assert!(server.check_request(&request, &notes).await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Those of [`check`](Self::check).
     pub async fn check_request(
@@ -255,101 +323,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.decide(parsed, Limit::None, request.source).await
     }
 
-    /// Lists up to `limit` of a user's connections after this grant, ascending by grant id, for a
-    /// page of connected apps. Pass [`Connections::next`] as `after` to continue.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] if the store or the accounts failed.
-    pub async fn connections(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Result<Connections, Error<S::Error>> {
-        let mut page = Connections { entries: Vec::new(), next: after };
-        let mut read = 0;
-        let mut batch = limit;
-        // Most grants of a user may be unanswered consent pages and grants that have ended. They
-        // must not take the place of connections.
-        while page.entries.len() < limit && read < READ_LIMIT {
-            let list = ConnectionList::new(subject, page.next, batch);
-            let found = self.run(list).await?;
-            page.entries.extend(found.entries);
-            page.next = found.next;
-            if page.next.is_none() {
-                break;
-            }
-            read += batch;
-            batch = limit.max(BATCH);
-        }
-        // The last batch may have more connections than the page has room for.
-        if let Some(last) =
-            page.entries.get(..limit).and_then(<[_]>::last).filter(|_| page.entries.len() > limit)
-        {
-            page.next = Some(last.grant_id());
-            page.entries.truncate(limit);
-        }
-        Ok(page)
-    }
-
-    /// Revokes one of a user's connections, at once and for good: the next call with one of its
-    /// tokens is refused. A connection that was revoked before is no error. Another user's
-    /// connection is refused as unknown.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for an unknown connection, [`Error::Failed`] if the store failed.
-    pub async fn revoke_connection(
-        &self,
-        subject: &str,
-        grant: GrantId,
-    ) -> Result<(), Error<S::Error>> {
-        self.run(GrantRevocation::by_user(grant, subject)).await
-    }
-
-    /// Revokes one grant of any user. The host checks that its caller may do so. A grant that does
-    /// not exist or was revoked before is no error.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] if the store failed.
-    pub async fn revoke_grant(
-        &self,
-        grant: GrantId,
-        revoked_by: RevokedBy<'_>,
-    ) -> Result<(), Error<S::Error>> {
-        self.run(GrantRevocation::by(revoked_by, grant)).await
-    }
-
-    /// Revokes all grants of a client in one write, including those that are being made at the same
-    /// moment. New grants can be made at once. The host checks that its caller may do so.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for an unknown client, [`Error::Failed`] if the store failed.
-    pub async fn revoke_client(
-        &self,
-        client_id: &str,
-        revoked_by: RevokedBy<'_>,
-    ) -> Result<(), Error<S::Error>> {
-        self.run(ClientRevocation::by(revoked_by, client_id)).await
-    }
-
-    /// Refuses a request before the store is read if too many of its client's authentications
-    /// failed, else returns the limit that its outcome counts towards.
-    async fn limit_authentication<'a>(
-        &self,
-        credentials: &'a Credentials<'a>,
-        endpoint: Endpoint,
-        source: &str,
-    ) -> Result<Limit<'a>, Error<S::Error>> {
-        let Self { core, .. } = self;
-        let now = core.clock.now();
-        let Core { throttle, policy, .. } = core;
-        match throttle.refuse_authentication(policy, credentials, source, endpoint, now) {
-            None => Ok(Limit::Authentication { credentials, endpoint }),
-            Some(refusal) => Err(self.refuse_early(refusal, Some(&credentials.id), source).await),
-        }
-    }
-
-    async fn refuse_early(
+    pub(super) async fn refuse_early(
         &self,
         refusal: Refusal,
         claimed_client: Option<&str>,

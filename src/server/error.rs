@@ -9,6 +9,24 @@ use crate::store::Failure;
 ///
 /// In both cases [`reply`](Self::reply) returns the response to send. The host should log a failure
 /// as well.
+///
+/// ```
+#[doc = include_str!("../doc_setup.txt")]
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = example::server();
+/// # let request = example::post("");
+/// use grantcore::Error;
+///
+/// match server.token(&request).await {
+///     Ok(reply) => println!("{}", reply.status),
+///     Err(Error::Refused(refusal)) => println!("refused: {}", refusal.reason().cause()),
+///     // Somebody should look at the database.
+///     Err(Error::Failed(failure)) => eprintln!("{failure}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[expect(clippy::exhaustive_enums, reason = "a host that matches must not overlook a failure")]
 pub enum Error<E> {

@@ -6,10 +6,10 @@ use super::{Error, Server};
 use crate::audit::AuditLog;
 #[cfg(doc)]
 use crate::audit::AuditPolicy;
+use crate::decision::Loaded;
 use crate::drive::guard::Guard;
-use crate::event::{Event, EventKind, Fate, Written, WrittenRecord};
+use crate::event::{Durability, Event, EventKind, Written, WrittenRecord};
 use crate::keys::Keys;
-use crate::operation::Loaded;
 use crate::reason::{Endpoint, Reason};
 use crate::refusal::Refusal;
 use crate::request::connection::{GrantRevocation, RevokedBy};
@@ -58,6 +58,7 @@ fn is_to_revoke(loaded: &Loaded, client_id: Option<&str>) -> bool {
     grant.is_some_and(|grant| GrantRevocation::concerns(&grant.record, client_id))
 }
 
+/// # Ending the access of a user
 impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Revokes all grants of a user: raises the [epoch](crate::Account::epoch) of the account,
     /// which ends them at once, and then revokes each grant, so that its record has the cause. If
@@ -66,6 +67,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///
     /// A grant that cannot be revoked does not stop the others:
     /// [`RevokedGrants::remaining`] lists it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::RevokedBy;
+    ///
+    /// // After a stolen account. Every application must ask the user again.
+    /// let done = server.revoke_user("alice", RevokedBy::SecurityEvent("password changed")).await?;
+    /// assert!(done.is_complete()); // Otherwise call it again.
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Failed`] if the epoch cannot be raised or the user's grants cannot be listed,
@@ -82,6 +98,21 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// Revokes all grants of a user for one client. A consent page that is being made at the same
     /// moment may be missed. A grant that cannot be revoked does not stop the others:
     /// [`RevokedGrants::remaining`] lists it.
+    ///
+    /// ```
+    #[doc = include_str!("../doc_setup.txt")]
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = example::server();
+    /// # example::tokens(&server).await;
+    /// use grantcore::RevokedBy;
+    ///
+    /// let reason = RevokedBy::Administrator("the user's laptop was lost");
+    /// let done = server.revoke_user_client("alice", "notes-app", reason).await?;
+    /// assert_eq!(done.revoked, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Failed`] if the user's grants cannot be listed.
@@ -133,12 +164,15 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         Ok(())
     }
 
-    /// Returns the event of raising an epoch, while its fate is unknown.
+    /// Returns the event of raising an epoch, while its durability is unknown.
     fn epoch_event(&self, subject: &str, revoked_by: RevokedBy<'_>) -> Event {
         Event {
             subject: Some(Subject::new(subject)),
             note: Some(log_text(revoked_by.note())),
-            written: Some(Written { record: WrittenRecord::Account, fate: Fate::Unknown }),
+            written: Some(Written {
+                record: WrittenRecord::Account,
+                durability: Durability::Unknown,
+            }),
             attributed: true,
             ..Event::new(EventKind::AccountGrantsEnded, None, &self.core.moment())
         }

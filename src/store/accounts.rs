@@ -4,8 +4,8 @@ use std::future::Future;
 
 use super::{FailureCause, Store};
 use crate::account::Accounts;
+use crate::decision::Loaded;
 use crate::keys::Keys;
-use crate::operation::Loaded;
 use crate::value::text::Subject;
 
 /// A store that loads accounts in the same round trip as its records.
@@ -14,6 +14,16 @@ use crate::value::text::Subject;
 /// fill [`Loaded::account`], [`Loaded::owner`] and, where [`Keys::balance`] asks for it,
 /// [`Loaded::balance`] with what its [`Accounts`] return, unless [`Keys::skip_accounts`] is set.
 /// [`Loaded::fill_accounts`] does so where no join is possible.
+///
+/// ```
+/// # use grantcore::{LoadsAccounts, MemoryStore, Policy, Server};
+/// use grantcore::FromStore;
+///
+/// /// A server whose accounts come from its store, without a read of their own.
+/// fn server(policy: Policy, store: impl LoadsAccounts) -> Server<impl LoadsAccounts> {
+///     Server::new(policy, store, FromStore)
+/// }
+/// ```
 pub trait LoadsAccounts: Store + Accounts {}
 
 /// Takes the accounts from a store that [loads them](LoadsAccounts).
@@ -83,6 +93,8 @@ impl<S: LoadsAccounts> AccountSource<S> for FromStore {
     }
 }
 
+// Hidden, because its hidden items would be dead links on the page of each type with accounts.
+#[doc(hidden)]
 impl<S: Store, A: Accounts> AccountSource<S> for A {
     const IN_STORE: bool = false;
 

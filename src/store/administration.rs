@@ -28,8 +28,34 @@ impl Counts {
 
 /// The administration of a store. All stores of this project implement it; the protocol never calls
 /// it.
+///
+/// ```
+/// use grantcore::store::StoreAdministration;
+/// use grantcore::{Client, MemoryStore, Timestamp};
+///
+/// async fn daily<S: StoreAdministration>(store: &S, now: Timestamp) -> Result<(), S::Error> {
+///     while store.sweep(now, 1_000).await? == 1_000 {}
+///     let counts = store.counts().await?;
+///     println!("{} clients, {} grants", counts.clients, counts.grants);
+///     for client in store.clients(None, 100).await? {
+///         println!("{} since {:?}", client.record.display_name(), client.record.created());
+///     }
+///     Ok(())
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let app = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
+/// StoreAdministration::put_client(&store, app).await?;
+/// daily(&store, Timestamp::from_unix_seconds(1_800_000_000)).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait StoreAdministration: Store {
-    /// Writes a client of the operator, and overwrites a client of the same id.
+    /// Writes a client of the operator, and overwrites a client of the same id by
+    /// [`Write::put_client`](super::Write::put_client): the epoch is never lowered, so that grants
+    /// that were ended stay ended.
     ///
     /// To change a client that exists, read it, [edit](Client::edit) it and
     /// [commit](Store::commit) it instead: overwriting it undoes what an administrator did, such as

@@ -19,10 +19,20 @@ impl CodeChallenge {
     /// Returns `None` if the text is not 43 characters of `A-Z a-z 0-9 - _`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 43] = text.as_bytes().try_into().ok()?;
-        bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-            .then_some(Self(bytes))
+        is_base64url(text).then_some(Self(bytes))
+    }
+
+    /// Returns a sentence that says what is wrong with a text that is no challenge: its length, its
+    /// alphabet or both.
+    pub(crate) fn fault(text: &str) -> String {
+        let length = text.chars().count();
+        match (length == 43, is_base64url(text)) {
+            (true, _) => "The one received has a character outside base64url.".to_owned(),
+            (false, true) => format!("The one received has {length} characters."),
+            (false, false) => format!(
+                "The one received has {length} characters, and one of them is outside base64url."
+            ),
+        }
     }
 
     /// Returns whether `BASE64URL(SHA-256(verifier))` is this challenge, in constant time (RFC 7636
@@ -44,6 +54,11 @@ impl CodeChallenge {
     fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("a challenge is ASCII")
     }
+}
+
+/// Returns whether every character is in the alphabet of base64url (RFC 4648 §5).
+fn is_base64url(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 impl Serialize for CodeChallenge {

@@ -1,6 +1,11 @@
 //! The parameter `prompt` of an authorization request (OpenID Connect Core §3.1.2.1), and the
 //! digest that identifies a request while its user signs in.
 
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Digest;
@@ -56,3 +61,29 @@ impl RequestDigest {
         self.0.matches(&other.0)
     }
 }
+
+/// Writes 43 characters of base64url, as serde does in formats for people.
+impl fmt::Display for RequestDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.bytes()))
+    }
+}
+
+/// Reads what `Display` writes, for a host that keeps the digest as text.
+impl FromStr for RequestDigest {
+    type Err = RequestDigestError;
+
+    fn from_str(text: &str) -> Result<Self, RequestDigestError> {
+        let mut bytes = [0; 32];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(32) => Ok(Self(Digest::from_bytes(bytes))),
+            Ok(_) | Err(_) => Err(RequestDigestError),
+        }
+    }
+}
+
+/// A text that is not a [`RequestDigest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not the digest of a request: 43 characters of base64url")]
+#[non_exhaustive]
+pub struct RequestDigestError;

@@ -107,19 +107,19 @@ pub(crate) const CASES: [Case; 20] = [
     },
     Case {
         name: "consent",
-        prepare: |world| consent(world.page(&Params::authorize()).into_ticket(), true),
+        prepare: |world| consent(world.page(&Params::authorize()).ticket(), true),
     },
     Case {
         name: "consent that renews its client",
         prepare: |world| {
             let own = world.own(&metadata());
             let page = world.page(&Params::authorize().set("client_id", &own.id));
-            consent(page.into_ticket(), true)
+            consent(page.ticket(), true)
         },
     },
     Case {
         name: "denial",
-        prepare: |world| consent(world.page(&Params::authorize()).into_ticket(), false),
+        prepare: |world| consent(world.page(&Params::authorize()).ticket(), false),
     },
     Case {
         name: "redeem",

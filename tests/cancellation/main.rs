@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use cases::{CASES, Case};
-use grantcore::event::{EventKind, Fate, WrittenRecord};
+use grantcore::event::{Durability, EventKind, WrittenRecord};
 use grantcore::{Event, Reason};
 use slow::{Durable, Fixture, Trouble};
 use support::Answered;
@@ -91,7 +91,7 @@ fn check(name: &str, polls: usize, cut: &Cut) {
         assert!(own == 1, "{durable:?} is recorded {own} times: {}", shown());
     }
     for event in &once {
-        let known = event.written.is_some_and(|written| written.fate == Fate::Durable);
+        let known = event.written.is_some_and(|written| written.durability == Durability::Durable);
         let there = cut.durable.iter().any(|durable| is_of(event, durable));
         assert!(!known || there, "what is called durable is not: {}", shown());
     }
@@ -131,16 +131,16 @@ fn i45_a_call_cancelled_after_a_conflict_reports_its_possible_write() {
     }
 }
 
-/// Lists the fate at each point of a refresh: one load of three reads, one commit and one record,
-/// each of which suspends twice.
+/// Lists the durability at each point of a refresh: one load of three reads, one commit and one
+/// record, each of which suspends twice.
 #[test]
 fn i45_the_fate_is_correct_at_each_point_of_cancellation() {
     let case = CASES.iter().find(|case| case.name == "refresh").unwrap();
     let rows: Vec<_> = cuts(case, None)
         .iter()
         .map(|cut| {
-            let fates = cut.recorded.iter().map(|event| event.written.unwrap().fate);
-            (cut.durable.len(), cut.observed.len(), fates.collect::<Vec<_>>())
+            let durabilities = cut.recorded.iter().map(|event| event.written.unwrap().durability);
+            (cut.durable.len(), cut.observed.len(), durabilities.collect::<Vec<_>>())
         })
         .collect();
     let expected = [
@@ -153,32 +153,33 @@ fn i45_the_fate_is_correct_at_each_point_of_cancellation() {
         (0, 0, vec![]),
         (0, 0, vec![]),
         // In the commit, before and after the write.
-        (0, 1, vec![Fate::Unknown]),
-        (1, 1, vec![Fate::Unknown]),
+        (0, 1, vec![Durability::Unknown]),
+        (1, 1, vec![Durability::Unknown]),
         // In the record, before and after the event is stored.
-        (1, 1, vec![Fate::Durable]),
-        (1, 1, vec![Fate::Durable, Fate::Durable]),
+        (1, 1, vec![Durability::Durable]),
+        (1, 1, vec![Durability::Durable, Durability::Durable]),
         // At its end.
-        (1, 1, vec![Fate::Durable]),
+        (1, 1, vec![Durability::Durable]),
     ];
     assert_eq!(rows, expected);
 }
 
-/// An applied commit was reported as a conflict. During the second load its fate is unknown.
+/// An applied commit was reported as a conflict. During the second load its durability is unknown.
 #[test]
 fn i45_an_applied_commit_reported_as_a_conflict_is_unknown_until_the_next_decision() {
     let case = CASES.iter().find(|case| case.name == "refresh").unwrap();
     let cuts = cuts(case, Some(Trouble::AppliedThenConflict));
     // Six points of a load, two of a commit, six of the second load.
     for cut in &cuts[9..15] {
-        let fates: Vec<_> = cut.recorded.iter().map(|event| event.written.unwrap().fate).collect();
-        assert_eq!((cut.durable.len(), fates), (1, vec![Fate::Unknown]));
+        let durabilities: Vec<_> =
+            cut.recorded.iter().map(|event| event.written.unwrap().durability).collect();
+        assert_eq!((cut.durable.len(), durabilities), (1, vec![Durability::Unknown]));
     }
     let last = cuts.last().unwrap();
     let event = &last.recorded[0];
     assert_eq!(
-        (event.kind, event.written.unwrap().fate),
-        (EventKind::TokensRefreshed, Fate::Durable)
+        (event.kind, event.written.unwrap().durability),
+        (EventKind::TokensRefreshed, Durability::Durable)
     );
 }
 
@@ -190,7 +191,7 @@ fn i45_a_preliminary_write_is_reported_if_the_request_is_cancelled_after_it() {
     let alone = cuts.iter().filter(|cut| cut.durable.len() == 1 && !cut.recorded.is_empty());
     let known = alone.filter(|cut| {
         let prepared = cut.recorded[0].prepared;
-        prepared.is_some_and(|written| written.fate == Fate::Durable)
+        prepared.is_some_and(|written| written.durability == Durability::Durable)
     });
     assert!(known.count() >= 6, "each point of the second load");
     let last = &cuts.last().unwrap().recorded[0];

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use grantcore::audit::{AuditError, AuditPolicy, AuditQuery, MemoryAuditLog};
 use grantcore::blocking::{AuditLog, Server};
-use grantcore::event::{EventClass, EventKind, Fate};
+use grantcore::event::{Durability, EventClass, EventKind};
 use grantcore::{Choice, Event, FromStore, Reason};
 
 use crate::cases::CASES;
@@ -68,7 +68,7 @@ pub(crate) fn a_panic_is_reported() {
     let events = server.audit_log().events.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].kind, EventKind::TokensRefreshed);
-    assert_eq!(events[0].written.unwrap().fate, Fate::Durable);
+    assert_eq!(events[0].written.unwrap().durability, Durability::Durable);
 }
 
 /// With `fail_closed`, a full log refuses a request before its write, so the retry is no replay.

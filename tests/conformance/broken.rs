@@ -122,7 +122,7 @@ pub fn harness(bug: Bug) -> impl Harness<Store = Ready<Broken>> {
         calls: AtomicUsize::new(0),
         order: Arc::clone(&order),
     };
-    Blocking::new(open).swept_by(Broken::sweep)
+    Blocking::new(open).with_sweep(Broken::sweep)
 }
 
 impl Broken {

@@ -1,4 +1,4 @@
-//! Tests that the kit finds each broken store by the law that it breaks.
+//! Tests that the conformance suite finds each broken store by the law that it breaks.
 
 use grantcore::blocking::Ready;
 use grantcore::conformance::{

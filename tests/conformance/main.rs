@@ -1,4 +1,4 @@
-//! Tests of the conformance kit: the reference store passes it, and it finds each store that is
+//! Tests of the conformance suite: the reference store passes it, and it finds each store that is
 //! broken on purpose by the law that the store breaks.
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 )]
 #![allow(unreachable_pub, reason = "a test crate of several modules")]
 
+mod administration;
 mod broken;
 mod found;
 mod hooks;
@@ -26,7 +27,7 @@ mod memory {
     fn harness() -> impl Harness<Store = Ready<Arc<MemoryStore>>> {
         let store = Arc::new(MemoryStore::new());
         Blocking::new(move || Arc::clone(&store))
-            .swept_by(|store: &Arc<MemoryStore>, now, limit| store.sweep(now, limit))
+            .with_sweep(|store: &Arc<MemoryStore>, now, limit| store.sweep(now, limit))
     }
 
     grantcore::conformance!([harness()]);

@@ -1,4 +1,5 @@
-//! A correct table of users, and broken ones that the kit finds by the law that they break.
+//! A correct table of users, and broken ones that the conformance suite finds by the law that they
+//! break.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -45,7 +46,7 @@ struct Users {
 fn harness(bug: Bug) -> impl AccountsHarness {
     let table = Arc::new(Mutex::new(BTreeMap::new()));
     let open = move || Users { table: Arc::clone(&table), cache: Mutex::default(), bug };
-    BlockingAccounts::new(open).signed_up_by(Users::sign_up)
+    BlockingAccounts::new(open).with_sign_up(Users::sign_up)
 }
 
 impl Users {

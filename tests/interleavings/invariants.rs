@@ -195,7 +195,7 @@ fn i12(seen: &Seen<'_>) -> Verdict {
         Place::Crowded => {
             must(decided.wrote.is_none() && matches!(decided.answer, Some(Answer::No(_))), fault)
         }
-        Place::Past if decided.again && seen.world.window > 0 => Silent,
+        Place::Past if decided.is_retry && seen.world.window > 0 => Silent,
         Place::Past => must(decided.replays(), fault),
         Place::Current | Place::Own => Silent,
     }
@@ -234,7 +234,7 @@ fn i14(seen: &Seen<'_>) -> Verdict {
 /// I17: a request's own commit is not a replay. A record that holds what this very request mints is
 /// answered as its success; with W > 0 a refresh decided again never writes a replay.
 fn i17(seen: &Seen<'_>) -> Verdict {
-    let Some(decided) = seen.decided().filter(|decided| decided.again) else { return Silent };
+    let Some(decided) = seen.decided().filter(|decided| decided.is_retry) else { return Silent };
     let history = seen.history(decided);
     let replays = decided.replays();
     let fault =

@@ -47,7 +47,8 @@ fn reports() -> &'static [Report] {
         let rows = SCENARIOS
             .iter()
             .flat_map(|scenario| scenario.floors.iter().map(move |floor| (scenario, *floor)));
-        let (rows, next): (Vec<_>, _) = (rows.collect(), AtomicUsize::new(0));
+        let rows: Vec<_> = rows.collect();
+        let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
             loop {
@@ -133,7 +134,7 @@ fn the_exploration_does_not_shrink() {
     assert!(shrunk.is_empty(), "fewer states than before: {shrunk:?}");
 }
 
-/// The explorations reach every fate of a commit and every response that a race can have.
+/// The explorations reach every outcome of a commit and every response that a race can have.
 #[test]
 fn every_outcome_is_met() {
     let met: BTreeSet<_> =

@@ -262,7 +262,7 @@ impl Disclosing for AuthorizationStep {
     fn credentials(self) -> Vec<(Kind, String)> {
         match self {
             Self::NeedsLogin(_) | Self::NeedMetadata(_) => Vec::new(),
-            Self::NeedsConsent(page) => vec![(Kind::Ticket, page.into_ticket())],
+            Self::NeedsConsent(page) => vec![(Kind::Ticket, page.ticket())],
         }
     }
 }

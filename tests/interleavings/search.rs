@@ -25,7 +25,7 @@ pub struct Report {
     /// For each invariant: how often it applied, and the first trace that breaks it.
     pub judged: BTreeMap<&'static str, usize>,
     pub broken: BTreeMap<&'static str, String>,
-    /// Every reason of a refusal, `ok` for a success, and every fate of a commit.
+    /// Every reason of a refusal, `ok` for a success, and every outcome of a commit.
     pub outcomes: HashSet<String>,
 }
 
@@ -104,7 +104,7 @@ impl Report {
             });
         }
         if let Move::Decide(decided) = taken {
-            self.outcomes.insert(format!("{:?}", decided.fate));
+            self.outcomes.insert(format!("{:?}", decided.outcome));
         }
     }
 }

@@ -17,9 +17,9 @@ use crate::world::{Question, World};
 /// The attempts of the library's driver for one request.
 const ATTEMPTS: u8 = 4;
 
-/// The fate of a commit, and its report to the request. All but the first three are faults.
+/// The outcome of a commit, and its report to the request. All but the first three are faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
+pub enum CommitOutcome {
     /// No write.
     Unwritten,
     Done,
@@ -71,9 +71,9 @@ pub struct Decided {
     pub ask: Ask,
     pub presented: Option<Credential>,
     pub basis: Basis,
-    pub again: bool,
+    pub is_retry: bool,
     pub wrote: Option<GrantState>,
-    pub fate: Fate,
+    pub outcome: CommitOutcome,
     /// The response, or `None` if the request is decided again.
     pub answer: Option<Answer>,
 }
@@ -173,7 +173,7 @@ fn read_epochs(state: &State, index: usize) -> (Move, State) {
     (Move::ReadStanding { by: state.name(index) }, after)
 }
 
-/// Decides the request, and commits with every possible fate.
+/// Decides the request, and commits with every possible outcome.
 fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Move, State)> {
     let actor = &state.actors[index];
     let by = state.name(index);
@@ -182,15 +182,19 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     let attempt = actor.attempt;
     let decision = world.decide(Question { ask, presented, by, attempt, basis: basis.clone() });
     let wrote = decision.write.as_ref().map(|write| write.record().state());
-    let each = fates(state, decision.write.as_ref()).into_iter().map(|fate| {
+    let each = commit_outcomes(state, decision.write.as_ref()).into_iter().map(|outcome| {
         let mut after = state.clone();
         if let Some(write) = &decision.write {
-            settle_write(&mut after, fate, write, entry(state, index, basis, write));
+            settle_write(&mut after, outcome, write, entry(state, index, basis, write));
         }
-        let answer = match fate {
-            Fate::Unwritten | Fate::Done => Some(decision.done.clone()),
-            Fate::AppliedError | Fate::Dropped | Fate::LateError => Some(decision.unknown.clone()),
-            Fate::Conflict | Fate::AppliedConflict | Fate::LateConflict => {
+        let answer = match outcome {
+            CommitOutcome::Unwritten | CommitOutcome::Done => Some(decision.done.clone()),
+            CommitOutcome::AppliedError | CommitOutcome::Dropped | CommitOutcome::LateError => {
+                Some(decision.unknown.clone())
+            }
+            CommitOutcome::Conflict
+            | CommitOutcome::AppliedConflict
+            | CommitOutcome::LateConflict => {
                 (attempt + 1 >= ATTEMPTS).then_some(Answer::No(Reason::Contended))
             }
         };
@@ -203,9 +207,9 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
             ask,
             presented,
             basis: basis.clone(),
-            again: attempt > 0,
+            is_retry: attempt > 0,
             wrote,
-            fate,
+            outcome,
             answer,
         };
         (Move::Decide(Box::new(decided)), after)
@@ -213,21 +217,23 @@ fn decide(world: &World, state: &State, index: usize, basis: &Basis) -> Vec<(Mov
     each.collect()
 }
 
-/// Returns the possible fates of this commit. A store never reports a conflict without a cause
+/// Returns the possible outcomes of this commit. A store never reports a conflict without a cause
 /// (LAW 2).
-fn fates(state: &State, write: Option<&Change<Grant>>) -> Vec<Fate> {
+fn commit_outcomes(state: &State, write: Option<&Change<Grant>>) -> Vec<CommitOutcome> {
     let version = state.record.as_ref().map(Record::version);
-    let (sound, faulty): (Fate, &[Fate]) = match write {
-        None => (Fate::Unwritten, &[]),
-        Some(write) if write.seen() != version => (Fate::Conflict, &[Fate::Dropped]),
+    let (sound, faulty): (CommitOutcome, &[CommitOutcome]) = match write {
+        None => (CommitOutcome::Unwritten, &[]),
+        Some(write) if write.seen() != version => {
+            (CommitOutcome::Conflict, &[CommitOutcome::Dropped])
+        }
         Some(_) => (
-            Fate::Done,
+            CommitOutcome::Done,
             &[
-                Fate::AppliedConflict,
-                Fate::AppliedError,
-                Fate::Dropped,
-                Fate::LateError,
-                Fate::LateConflict,
+                CommitOutcome::AppliedConflict,
+                CommitOutcome::AppliedError,
+                CommitOutcome::Dropped,
+                CommitOutcome::LateError,
+                CommitOutcome::LateConflict,
             ],
         ),
     };
@@ -235,17 +241,19 @@ fn fates(state: &State, write: Option<&Change<Grant>>) -> Vec<Fate> {
     [sound].iter().chain(faulty).copied().collect()
 }
 
-fn settle_write(after: &mut State, fate: Fate, write: &Change<Grant>, entry: Entry) {
-    match fate {
-        Fate::Unwritten | Fate::Done | Fate::Conflict => {}
+fn settle_write(after: &mut State, outcome: CommitOutcome, write: &Change<Grant>, entry: Entry) {
+    match outcome {
+        CommitOutcome::Unwritten | CommitOutcome::Done | CommitOutcome::Conflict => {}
         _ => after.faults -= 1,
     }
-    match fate {
-        Fate::Done | Fate::AppliedConflict | Fate::AppliedError => {
+    match outcome {
+        CommitOutcome::Done | CommitOutcome::AppliedConflict | CommitOutcome::AppliedError => {
             assert!(after.apply(write, entry), "the version matched");
         }
-        Fate::LateError | Fate::LateConflict => after.pending.push(Late(write.clone(), entry)),
-        Fate::Unwritten | Fate::Conflict | Fate::Dropped => {}
+        CommitOutcome::LateError | CommitOutcome::LateConflict => {
+            after.pending.push(Late(write.clone(), entry));
+        }
+        CommitOutcome::Unwritten | CommitOutcome::Conflict | CommitOutcome::Dropped => {}
     }
 }
 
@@ -309,10 +317,10 @@ impl fmt::Display for Move {
             }
             Self::ReadStanding { by } => write!(f, "{by:?}: reads client and account"),
             Self::Decide(decided) => {
-                let again = if decided.again { " again" } else { "" };
+                let again = if decided.is_retry { " again" } else { "" };
                 write!(f, "{:?}: decides{again}", decided.by)?;
                 match decided.wrote {
-                    Some(wrote) => write!(f, ", commits {wrote:?}: {:?}", decided.fate)?,
+                    Some(wrote) => write!(f, ", commits {wrote:?}: {:?}", decided.outcome)?,
                     None => write!(f, ", nothing to write")?,
                 }
                 decided.answer.as_ref().map_or(Ok(()), |answer| write!(f, " -> {answer:?}"))

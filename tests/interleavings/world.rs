@@ -44,7 +44,7 @@ pub struct Question {
     pub basis: Basis,
 }
 
-/// A decision: its write, and its responses if the write is done or its fate is unknown.
+/// A decision: its write, and its responses if the write is done or its outcome is unknown.
 pub struct Decision {
     pub write: Option<Change<Grant>>,
     pub done: Answer,
@@ -66,7 +66,7 @@ impl Question {
         let entropy =
             if self.ask == Ask::Authorize { entropy_of_page(seed) } else { entropy(seed) };
         let now = Timestamp::from_unix_seconds(T.saturating_add_signed(self.basis.now));
-        (0..self.attempt).fold(Moment::new(now, entropy), |moment, _| moment.again(now))
+        (0..self.attempt).fold(Moment::new(now, entropy), |moment, _| moment.retry(now))
     }
 }
 

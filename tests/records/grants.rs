@@ -74,7 +74,7 @@ fn begun() -> Vec<(&'static str, Grant)> {
             "grant-code-issued-for-less",
             after(policy(), |world| {
                 let params = Params::authorize().without("redirect_uri").set("resource", MCP);
-                let ticket = world.page(&params).into_ticket();
+                let ticket = world.page(&params).ticket();
                 world.at(5);
                 let location =
                     world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
@@ -114,7 +114,7 @@ fn over() -> Vec<(&'static str, Grant)> {
         (
             "grant-denied",
             after(policy(), |world| {
-                let ticket = world.page(&Params::authorize()).into_ticket();
+                let ticket = world.page(&Params::authorize()).ticket();
                 world.at(9);
                 assert_eq!(
                     world.decide(&ticket, Choice::Deny).unwrap_err().reason(),

@@ -164,7 +164,7 @@ impl Walk {
         let params = state.into_iter().fold(params, |params, state| params.and("state", &state));
         if let Ok(grantcore::AuthorizationStep::NeedsConsent(page)) = self.world.authorize(&params)
         {
-            self.tickets.push(page.into_ticket());
+            self.tickets.push(page.ticket());
             self.codes.push((String::new(), sent));
         }
     }

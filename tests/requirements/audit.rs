@@ -66,7 +66,7 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
         drop(world.authorize_as(&Params::authorize(), None));
     });
     does(&world, EventKind::ConsentShown, |world| {
-        ticket = world.page(&Params::authorize()).into_ticket();
+        ticket = world.page(&Params::authorize()).ticket();
     });
     does(&world, EventKind::ConsentApproved, |world| {
         code = crate::support::param(
@@ -110,9 +110,9 @@ fn audit_01_each_step_of_a_flow_is_one_event() {
 #[test]
 fn audit_01_each_refusal_is_one_event() {
     let world = world();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     refuses(&world, Reason::AccessDenied, |world| drop(world.decide(&ticket, Choice::Deny)));
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     world.at(600);
     refuses(&world, Reason::ConsentExpired, |world| drop(world.decide(&ticket, Choice::Allow)));
     refuses(&world, Reason::ClientUnknown, |world| {
@@ -311,7 +311,7 @@ fn audit_04_the_event_of_a_page_and_of_a_redirect_has_what_was_shown() {
         (Some(Reason::ClientDeactivated), Some(Reason::ClientUnknown.description()))
     );
     world.server.set_client_status("app", ClientStatus::Active).unwrap();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
     let reply = refusal.reply(world.server.policy());
     let sent = world.events().pop().unwrap().sent.unwrap();
@@ -350,7 +350,7 @@ fn audit_06_no_secret_is_in_any_event() {
     for member in ["client_secret", "registration_access_token"] {
         secrets.push(own[member].as_str().unwrap().to_owned());
     }
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     let code = crate::support::param(&location, "code").unwrap();
     let first = Granted::of(&world.token(&Params::redeem(&code)));

@@ -2,7 +2,7 @@
 //! parsed back.
 
 use grantcore::client::ClientStatus;
-use grantcore::event::{EventClass, EventKind, Fate};
+use grantcore::event::{Durability, EventClass, EventKind};
 use grantcore::moment::CorrelationId;
 use grantcore::{Authorization, Event, RevokedBy};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ const MEMBERS: [&str; 16] = [
     "class",
 ];
 
-/// The names of all kinds, classes and fates, which logs and databases store.
+/// The names of all kinds, classes and durabilities, which logs and databases store.
 const NAMES: &str = "login_needed consent_shown consent_approved code_redeemed tokens_refreshed \
     refresh_replayed_in_window grant_revoked token_revoked nothing_revoked connections_listed \
     access_allowed token_introspected inactive_introspected client_registered client_read \
@@ -78,7 +78,7 @@ fn events() -> Vec<Event> {
         let revoked_by = RevokedBy::Administrator("left the company");
         drop(world.server.revoke_user("alice", revoked_by).unwrap());
     });
-    // A write whose fate is unknown.
+    // A write whose durability is unknown.
     let world = World::new();
     let refresh = Params::refresh(world.tokens().refresh());
     add(world, &|world| {
@@ -125,14 +125,14 @@ fn audit_01_the_names_in_an_event_are_read_back() {
             let version = value["written"]["version"].as_str();
             let spelled = version.map(|version| format!("{record} {version}"));
             assert_eq!(spelled.unwrap_or_else(|| record.to_owned()), written.record.to_string());
-            let fate = value["written"]["fate"].as_str().unwrap();
-            assert_eq!(Fate::from_name(fate), Some(written.fate));
+            let durability = value["written"]["durability"].as_str().unwrap();
+            assert_eq!(Durability::from_name(durability), Some(written.durability));
         }
     }
     let kinds = EventKind::ALL.iter().map(|kind| kind.name());
     let classes = EventClass::ALL.iter().map(|class| class.name());
-    let fates = Fate::ALL.iter().map(|fate| fate.name());
-    let names: Vec<_> = kinds.chain(classes).chain(fates).collect();
+    let durabilities = Durability::ALL.iter().map(|durability| durability.name());
+    let names: Vec<_> = kinds.chain(classes).chain(durabilities).collect();
     assert_eq!(names, NAMES.split(' ').collect::<Vec<_>>());
     for kind in EventKind::ALL {
         assert_eq!(

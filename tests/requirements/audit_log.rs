@@ -59,7 +59,7 @@ fn tokens<U: AuditLog>(server: &Server<Arc<TestStore>, FromStore, U>) -> Granted
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     let ticket = match server.authorize(&incoming, Some(ALICE)).unwrap() {
-        grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
+        grantcore::AuthorizationStep::NeedsConsent(page) => page.ticket(),
         other => panic!("{other:?}"),
     };
     let location = server.consent(&ticket, ALICE, Choice::Allow).unwrap().into_location();

@@ -35,7 +35,7 @@ fn error(answer: Result<AuthorizationStep, Refusal>) -> Refusal {
 /// Returns the whole response as text, with the record and the ticket.
 fn response_text(world: &World, answer: Result<AuthorizationStep, Refusal>) -> String {
     match answer {
-        Ok(AuthorizationStep::NeedsConsent(page)) => format!("{page:?} ") + &page.into_ticket(),
+        Ok(AuthorizationStep::NeedsConsent(page)) => format!("{page:?} ") + &page.ticket(),
         Ok(step) => format!("{step:?}"),
         Err(refusal) => wire(&refusal.reply(world.server.policy())),
     }
@@ -43,7 +43,7 @@ fn response_text(world: &World, answer: Result<AuthorizationStep, Refusal>) -> S
 
 /// Sends a valid request, allows it, and returns the location.
 fn allowed(world: &World, params: &Params) -> String {
-    let ticket = world.page(params).into_ticket();
+    let ticket = world.page(params).ticket();
     world.decide(&ticket, Choice::Allow).expect("allowed").into_location()
 }
 
@@ -148,7 +148,7 @@ fn authz_02_values_are_decoded_exactly_once() {
         let Ok(AuthorizationStep::NeedsConsent(page)) = get(&world, query.as_bytes()) else {
             panic!("{sent}")
         };
-        let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
+        let location = world.decide(&page.ticket(), Choice::Allow).unwrap().into_location();
         assert_eq!(param(&location, "state").as_deref(), Some(meant));
     }
 }
@@ -380,7 +380,7 @@ fn authz_14_state_is_returned_byte_for_byte() {
     {
         let params = Params::authorize().set("state", state);
         assert_eq!(param(&allowed(&world, &params), "state").as_deref(), Some(state));
-        let denied = world.decide(&world.page(&params).into_ticket(), Choice::Deny).unwrap_err();
+        let denied = world.decide(&world.page(&params).ticket(), Choice::Deny).unwrap_err();
         assert_redir_to(
             &world,
             &denied,

@@ -211,7 +211,7 @@ fn authz_21_iss_is_the_issuer() {
             .scope("write", "Write")
             .resource(MCP, "read");
         let world = World::with(builder);
-        let ticket = |params| world.page(&params).into_ticket();
+        let ticket = |params| world.page(&params).ticket();
         let approved =
             world.decide(&ticket(Params::authorize()), Choice::Allow).unwrap().into_location();
         let denied = world.decide(&ticket(Params::authorize()), Choice::Deny).unwrap_err();
@@ -305,13 +305,11 @@ fn replies() -> Vec<Reply> {
     let page = refused(&world, &Params::authorize().without("client_id")).reply(policy);
     let redirect = refused(&world, &Params::authorize().set("scope", "x")).reply(policy);
     let denied = world
-        .decide(&world.page(&Params::authorize()).into_ticket(), Choice::Deny)
+        .decide(&world.page(&Params::authorize()).ticket(), Choice::Deny)
         .unwrap_err()
         .reply(policy);
-    let allowed = world
-        .decide(&world.page(&Params::authorize()).into_ticket(), Choice::Allow)
-        .unwrap()
-        .reply();
+    let allowed =
+        world.decide(&world.page(&Params::authorize()).ticket(), Choice::Allow).unwrap().reply();
     world.put(stranger(Registration::Dynamic));
     let banner = refused(&world, &Params::authorize().set("scope", "x")).reply(policy);
     vec![page, banner, redirect, denied, allowed]

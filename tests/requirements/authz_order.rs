@@ -323,7 +323,7 @@ fn urls(world: &World, params: &Params) -> Vec<String> {
     };
     match world.authorize(params) {
         Ok(AuthorizationStep::NeedsConsent(page)) => {
-            vec![world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location()]
+            vec![world.decide(&page.ticket(), Choice::Allow).unwrap().into_location()]
         }
         Ok(AuthorizationStep::NeedsLogin(_) | AuthorizationStep::NeedMetadata(_)) => Vec::new(),
         Err(refusal) => of(&refusal),

@@ -112,7 +112,7 @@ fn secret_of(client: &Client) -> StoredSecret {
 #[test]
 fn i4_scope_that_a_client_lost_after_the_page_is_not_granted() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize().set("scope", "read write")).into_ticket();
+    let ticket = world.page(&Params::authorize().set("scope", "read write")).ticket();
     let narrowed = crate::support::app()
         .edit()
         .scope(grantcore::value::Scope::parse("read").unwrap())
@@ -126,7 +126,7 @@ fn i4_scope_that_a_client_lost_after_the_page_is_not_granted() {
     let location = world.decide(&ticket, Choice::AllowOnly("read")).unwrap().into_location();
     assert!(location.contains("code="));
 
-    let ticket = world.page(&Params::authorize().set("scope", "read")).into_ticket();
+    let ticket = world.page(&Params::authorize().set("scope", "read")).ticket();
     let none = grantcore::value::GrantTypes { authorization_code: false, refresh_token: false };
     world.put(crate::support::app().edit().grant_types(none).build().unwrap());
     let refusal = world.decide(&ticket, Choice::Allow).unwrap_err();
@@ -142,7 +142,7 @@ fn store_01_a_delayed_write_is_not_applied_to_a_recreated_record() {
     let world = World::with(policy().refuse_reused_challenges(true));
     let store = &world.store.inner;
     let page = |world: &World| {
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         let ids = store.grants_of("alice", None, 2).unwrap();
         assert_eq!(ids.len(), 1);
         (ticket, store.grant(ids[0]).unwrap().unwrap())

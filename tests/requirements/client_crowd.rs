@@ -94,8 +94,7 @@ fn tokens_of(server: &Server<&MemoryStore>, id: &str) -> Granted {
     else {
         panic!("{id}")
     };
-    let redirect =
-        server.consent(&page.into_ticket(), ALICE, Choice::Allow).outcome().expect("allowed");
+    let redirect = server.consent(&page.ticket(), ALICE, Choice::Allow).outcome().expect("allowed");
     let redeem = Params::redeem(&code_in(&redirect.into_location())).set("client_id", id).encode();
     Granted::of(&server.token(&form(&redeem)).answered(server.policy()))
 }

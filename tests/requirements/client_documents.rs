@@ -227,7 +227,7 @@ fn client_15_the_same_request_is_decided_with_the_result() {
         page.scopes(world.server.policy()).map(|(token, _)| token).collect::<Vec<_>>(),
         ["write"]
     );
-    let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
+    let location = world.decide(&page.ticket(), Choice::Allow).unwrap().into_location();
     assert_eq!(param(&location, "state").as_deref(), Some("of this request"));
     let redeem = Params::redeem(&param(&location, "code").unwrap()).set("client_id", DOCUMENT);
     let tokens = Granted::of(&world.token(&redeem));

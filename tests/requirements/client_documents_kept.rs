@@ -197,7 +197,7 @@ fn client_17_the_documents_of_real_clients() {
             (page.loopback_only(), page.redirects_to_loopback()),
             (loopback, uri.starts_with("http:"))
         );
-        let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
+        let location = world.decide(&page.ticket(), Choice::Allow).unwrap().into_location();
         assert!(location.starts_with(uri), "{location}");
         let redeem = Params::redeem(&param(&location, "code").unwrap())
             .set("client_id", id)
@@ -317,7 +317,7 @@ fn client_19_a_removed_redirect_uri_is_refused_at_once() {
     let requested = ask(DOCUMENT).set("redirect_uri", old);
     let ticket = world
         .page_with(&requested, &with(document(), "redirect_uris", json!([CALLBACK, old])))
-        .into_ticket();
+        .ticket();
     let code = world.code(&requested);
     world.at(60);
     let body = document().to_string();

@@ -91,7 +91,7 @@ fn client_15_a_conflict_is_decided_again() {
     ] {
         let world = World::open();
         world.store.fail(faults.iter().copied());
-        let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
+        let ticket = world.page_with(&ask(DOCUMENT), &document()).ticket();
         assert!(world.decide(&ticket, Choice::Allow).is_ok(), "{faults:?}");
         assert_eq!(
             (world.store.inner.counts().clients, world.grants().len()),
@@ -125,7 +125,7 @@ fn client_15_two_parallel_requests_create_one_client() {
             .unwrap();
         assert!(matches!(step, AuthorizationStep::NeedsConsent(_)), "{step:?}");
     });
-    let ticket = world.page_with(&ask(DOCUMENT), &document()).into_ticket();
+    let ticket = world.page_with(&ask(DOCUMENT), &document()).ticket();
     let code = code_in(&world.decide(&ticket, Choice::Allow).unwrap().into_location());
     let tokens = Granted::of(&world.token(&Params::redeem(&code).set("client_id", DOCUMENT)));
     assert!(world.works(&tokens.access));
@@ -167,7 +167,7 @@ fn client_18_a_document_just_read_is_used_after_a_slow_write() {
 fn client_19_a_removed_redirect_uri_is_refused_after_a_parallel_renewal() {
     let world = World::open();
     let requested = ask(DOCUMENT).set("redirect_uri", OLD);
-    let ticket = world.page_with(&ask(DOCUMENT), &earlier()).into_ticket();
+    let ticket = world.page_with(&ask(DOCUMENT), &earlier()).ticket();
     world.at(60);
     let before = world.client(DOCUMENT).unwrap().expires();
     world.meanwhile(move |other| {
@@ -268,7 +268,7 @@ fn i28_a_client_whose_record_was_dropped_returns_without_its_grants() {
         world.page_with(&ask(DOCUMENT), &document());
         let tokens = world.tokens_of(DOCUMENT);
         let code = world.code(&ask(DOCUMENT));
-        let ticket = world.page(&ask(DOCUMENT)).into_ticket();
+        let ticket = world.page(&ask(DOCUMENT)).ticket();
         world.put(world.client(DOCUMENT).unwrap().deleted());
         if dropped {
             world.store.inner.sweep(world.now(), usize::MAX);

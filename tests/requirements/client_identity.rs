@@ -67,7 +67,7 @@ fn client_20_a_resource_can_distinguish_user_and_client() {
     let step = world.authorize_as(&ask(&own.id), Some(user)).unwrap();
     let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
     let location =
-        world.server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().into_location();
+        world.server.consent(&page.ticket(), user, Choice::Allow).unwrap().into_location();
     let redeem = Params::redeem(&code_in(&location)).set("client_id", &own.id);
     let named = Granted::of(&world.token(&redeem));
     let alices = world.tokens_by(&own);

@@ -279,7 +279,7 @@ fn client_13_a_deletion_ends_everything_of_a_client() {
     let tokens = world.tokens_by(&own);
     let redeem = own.proven(Params::redeem(&world.code(&ask(&own.id))));
     let refresh = own.proven(Params::refresh(tokens.refresh()));
-    let ticket = world.page(&ask(&own.id)).into_ticket();
+    let ticket = world.page(&ask(&own.id)).ticket();
     let reply = delete(&world, &own);
     assert_eq!((reply.status, &*reply.body, reply.header("content-type")), (204, "", None));
     assert_eq!(reply.header("cache-control"), Some("no-store"));

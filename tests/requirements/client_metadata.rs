@@ -1,4 +1,4 @@
-//! Tests of CLIENT-05, -07 and -10: metadata that cannot be registered, and the rule that they
+//! Tests of CLIENT-07 and -10: metadata that cannot be registered, and the rule that they
 //! break.
 
 use grantcore::Reason;
@@ -90,6 +90,32 @@ fn bad_pages() -> Vec<&'static str> {
     ]
 }
 
+/// Methods that exist elsewhere, or in another spelling.
+pub(crate) const METHODS: [&str; 7] = [
+    "private_key_jwt",
+    "client_secret_jwt",
+    "tls_client_auth",
+    "None",
+    "CLIENT_SECRET_BASIC",
+    "client_secret_basic ",
+    "x",
+];
+
+/// Grant types without the code flow (RFC 7591 §2.1).
+pub(crate) const GRANTS: [&[&str]; 7] = [
+    &[],
+    &["refresh_token"],
+    &["password"],
+    &["implicit", "refresh_token"],
+    &["Authorization_Code"],
+    &["authorization_code "],
+    &["urn:ietf:params:oauth:grant-type:device_code"],
+];
+
+/// Response types without `code`.
+pub(crate) const RESPONSES: [&[&str]; 5] =
+    [&["token"], &["code token"], &["id_token", "none"], &["Code"], &[""]];
+
 /// Returns the descriptive members with invalid values, which are dropped.
 pub(crate) fn unfit_members() -> Vec<(&'static str, Vec<Value>)> {
     let not_text =
@@ -116,125 +142,12 @@ pub(crate) fn unfit_members() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-/// Methods that exist elsewhere, or in another spelling.
-const METHODS: [&str; 7] = [
-    "private_key_jwt",
-    "client_secret_jwt",
-    "tls_client_auth",
-    "None",
-    "CLIENT_SECRET_BASIC",
-    "client_secret_basic ",
-    "x",
-];
-
-/// Grant types without the code flow (RFC 7591 §2.1).
-const GRANTS: [&[&str]; 7] = [
-    &[],
-    &["refresh_token"],
-    &["password"],
-    &["implicit", "refresh_token"],
-    &["Authorization_Code"],
-    &["authorization_code "],
-    &["urn:ietf:params:oauth:grant-type:device_code"],
-];
-
-/// Response types without `code`.
-const RESPONSES: [&[&str]; 5] =
-    [&["token"], &["code token"], &["id_token", "none"], &["Code"], &[""]];
-
-/// Requested grant types, and the supported ones of them.
-const NARROWED_GRANTS: [(&[&str], &[&str]); 7] = [
-    (&["authorization_code"], &["authorization_code"]),
-    (&["authorization_code", "authorization_code"], &["authorization_code"]),
-    (&["refresh_token", "authorization_code"], &["authorization_code", "refresh_token"]),
-    (
-        &["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
-        &["authorization_code", "refresh_token"],
-    ),
-    (
-        &["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
-        &["authorization_code", "refresh_token"],
-    ),
-    (&["authorization_code", "implicit"], &["authorization_code"]),
-    (&["", "client_credentials", "authorization_code"], &["authorization_code"]),
-];
-
 fn many_tokens(n: usize) -> String {
     (0..n).map(|token| format!("t{token}")).collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn to(uris: &[&str]) -> Value {
     with(metadata(), "redirect_uris", uris.to_vec())
-}
-
-#[test]
-fn client_05_grant_types_and_response_types_agree() {
-    let world = World::open();
-    for grants in GRANTS {
-        world.not_registered(
-            &with(metadata(), "grant_types", grants),
-            "invalid_client_metadata",
-            Reason::MetadataGrantTypes,
-        );
-    }
-    for responses in RESPONSES {
-        let bad = with(metadata(), "response_types", responses);
-        world.not_registered(&bad, "invalid_client_metadata", Reason::MetadataResponseTypes);
-    }
-}
-
-/// Claude's registration, and those of other clients. Unsupported types are dropped.
-#[test]
-fn client_05_unsupported_types_are_dropped_from_a_registration() {
-    let responses: [&[&str]; 5] =
-        [&["code"], &["code", "code"], &["code", "id_token"], &["none", "code"], &[]];
-    for (grants, response) in NARROWED_GRANTS {
-        for responses in responses {
-            let world = World::open();
-            let requested =
-                with(with(metadata(), "grant_types", grants), "response_types", responses);
-            let answer = world.registered(&requested);
-            assert_eq!(
-                (&answer["grant_types"], &answer["response_types"]),
-                (&json!(response), &json!(["code"])),
-                "{requested}"
-            );
-            let event = world.events().pop().unwrap();
-            let dropped = event.dropped.join("; ");
-            for name in grants.iter().chain(responses) {
-                let is_served = ["authorization_code", "refresh_token", "code"].contains(name);
-                assert!(is_served || dropped.contains(*name), "{name} in {dropped}");
-            }
-        }
-    }
-}
-
-/// A document is written for every server, so unsupported types are dropped from it too.
-#[test]
-fn client_05_unsupported_types_are_dropped_from_a_document() {
-    for (grants, response) in NARROWED_GRANTS {
-        let world = World::open();
-        let document = with(
-            with(document(), "grant_types", grants),
-            "response_types",
-            vec!["code", "id_token"],
-        );
-        world.page_with(&ask(DOCUMENT), &document);
-        let registered = world.client(DOCUMENT).unwrap().grant_types();
-        assert!(registered.authorization_code);
-        assert_eq!(registered.refresh_token, response.contains(&"refresh_token"));
-        let dropped = world.events().pop().unwrap().dropped;
-        assert!(dropped.contains(&"response_types 'id_token'".into()), "{dropped:?}");
-    }
-}
-
-#[test]
-fn client_05_a_method_that_does_not_exist_is_refused() {
-    let world = World::open();
-    for method in METHODS {
-        let bad = with(metadata(), "token_endpoint_auth_method", method);
-        world.not_registered(&bad, "invalid_client_metadata", Reason::MetadataAuthMethod);
-    }
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn client_13_nothing_undoes_a_deletion() {
     ];
     for (n, act) in requests.into_iter().enumerate() {
         let (world, own) = managed(&metadata());
-        let ticket = world.page(&ask(&own.id)).into_ticket();
+        let ticket = world.page(&ask(&own.id)).ticket();
         let other = key(&own);
         world.meanwhile(move |server| {
             assert_eq!(sent_by(server, "DELETE", &other, &json!({})).status, 204);
@@ -231,7 +231,7 @@ fn client_12_an_applied_update_without_acknowledgement_is_recognized() {
 #[test]
 fn client_12_a_pending_consent_is_decided_on_the_update() {
     let (world, own) = managed(&metadata());
-    let ticket = world.page(&ask(&own.id)).into_ticket();
+    let ticket = world.page(&ask(&own.id)).ticket();
     let other = key(&own);
     // The approval renews the client before it is written. That write detects the update.
     let moved = with(metadata(), "redirect_uris", vec![MOVED]);
@@ -245,7 +245,7 @@ fn client_12_a_pending_consent_is_decided_on_the_update() {
 #[test]
 fn client_12_an_update_does_not_shorten_the_lifetime() {
     let (world, own) = managed(&metadata());
-    let ticket = world.page(&ask(&own.id)).into_ticket();
+    let ticket = world.page(&ask(&own.id)).ticket();
     world.meanwhile(move |server| {
         drop(server.consent(&ticket, crate::support::ALICE, Choice::Allow).unwrap());
     });

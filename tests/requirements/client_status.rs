@@ -26,7 +26,7 @@ struct Held {
 
 impl Held {
     fn of(world: &World) -> Self {
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         let code = world.code(&Params::authorize());
         Self { ticket, code, tokens: world.tokens() }
     }
@@ -276,7 +276,7 @@ fn client_22_a_suspension_neither_revives_nor_extends_a_grant() {
 fn client_22_a_suspended_user_may_deny() {
     for subject in ["alice", "carol"] {
         let world = owned();
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         world.store.suspend(subject, true);
         let refusal = world.decide(&ticket, Choice::Deny).expect_err("denied");
         assert_redir(&world, &refusal, "access_denied", Reason::AccessDenied);

@@ -250,7 +250,7 @@ fn client_12_the_body_is_checked_after_the_token() {
 #[test]
 fn client_12_a_removed_redirect_uri_is_refused() {
     let (world, own) = managed(&metadata());
-    let ticket = world.page(&ask(&own.id)).into_ticket();
+    let ticket = world.page(&ask(&own.id)).ticket();
     let tokens = world.tokens_by(&own);
     world.updated(&own, with(metadata(), "redirect_uris", vec![MOVED]));
     assert_page(

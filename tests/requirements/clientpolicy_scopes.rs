@@ -15,7 +15,7 @@ fn ask(scope: &str) -> Params {
 
 /// Runs a whole flow, and returns the scope of the token response.
 fn granted(world: &World, scope: &str) -> String {
-    let ticket = world.page(&ask(scope)).into_ticket();
+    let ticket = world.page(&ask(scope)).ticket();
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     let reply = world.token(&Params::redeem(&param(&location, "code").unwrap()));
     let body = json(&reply);

@@ -109,7 +109,7 @@ type Expiring = (&'static str, u64, fn(PolicyBuilder, u64) -> bool);
 const EXPIRING: [Expiring; 5] = [
     ("consent ticket", 600, |policy, age| {
         let world = World::with(policy);
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         world.at(age);
         let decided = world.decide(&ticket, Choice::Allow);
         assert_eq!(
@@ -161,7 +161,7 @@ fn clock_02_a_lifetime_is_half_open() {
 fn clock_03_a_clock_behind_the_record_does_not_cause_a_refusal() {
     for back in [1, 3600, T] {
         let world = World::new();
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         world.at_unix(T - back);
         let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
         world.at_unix(T - back / 2);

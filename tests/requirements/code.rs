@@ -25,7 +25,7 @@ const WRONG: &str = "0000000000000000000000000000000000000000000";
 #[test]
 fn code_01_a_code_is_256_random_bits_with_the_id_of_its_grant() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let code = |drawn: [u8; 128]| {
         let decision = ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap();
         let decided = world.decision(&decision, &world.moment(Entropy::from_bytes(drawn)));
@@ -57,7 +57,7 @@ fn code_01_the_grant_id_alone_redeems_nothing() {
 #[test]
 fn code_02_the_tokens_have_exactly_the_consent() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize().set("scope", "write admin")).into_ticket();
+    let ticket = world.page(&Params::authorize().set("scope", "write admin")).ticket();
     let location = world.decide(&ticket, Choice::AllowOnly("write")).unwrap().into_location();
     let tokens = Granted::of(&world.token(&Params::redeem(&param(&location, "code").unwrap())));
     assert_eq!(tokens.scope, "write");
@@ -70,7 +70,7 @@ fn code_02_the_tokens_have_exactly_the_consent() {
 #[test]
 fn code_02_the_challenge_is_in_no_response() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     assert!(!location.contains(CHALLENGE) && location.contains("code="));
     let redeem = Params::redeem(&param(&location, "code").unwrap());
@@ -293,7 +293,7 @@ fn code_11_no_failed_attempt_consumes_the_code_or_writes() {
 #[test]
 fn code_12_every_invalid_code_has_the_same_error() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let code = world.code(&Params::authorize());
     let tokens = world.tokens();
     let changed =

@@ -34,7 +34,7 @@ pub(crate) fn tokens(world: &World, user: User<'_>, client: &str) -> Granted {
         .authorize_as(&Params::authorize().set("client_id", client), Some(user))
         .unwrap()
     {
-        grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
+        grantcore::AuthorizationStep::NeedsConsent(page) => page.ticket(),
         other => panic!("{other:?}"),
     };
     let location = world.server.consent(&page, user, Choice::Allow).unwrap().into_location();
@@ -61,7 +61,7 @@ pub(crate) fn is_over(world: &World, tokens: &Granted, reason: Reason) {
 #[test]
 fn revoke_06_an_entry_has_client_scope_resources_and_times() {
     let world = world();
-    let ticket = world.page(&Params::authorize().set("scope", "read write")).into_ticket();
+    let ticket = world.page(&Params::authorize().set("scope", "read write")).ticket();
     world.at(5);
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     assert!(listed(&world, "alice").is_empty(), "a pending code is not a connection");
@@ -149,7 +149,7 @@ fn revoke_06_another_users_grant_is_not_found_and_not_revealed() {
 #[test]
 fn revoke_06_the_user_can_end_a_pending_page_and_a_pending_code() {
     let world = world();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let code = world.code(&Params::authorize());
     for stored in world.grants() {
         world.server.revoke_connection("alice", stored.record.id()).unwrap();

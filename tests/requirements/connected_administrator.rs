@@ -44,7 +44,7 @@ fn revoke_08_an_administrator_ends_all_of_a_user() {
     let one = tokens(&world, ALICE, "app");
     let two = tokens(&world, ALICE, "other");
     let bobs = tokens(&world, BOB, "app");
-    let page = world.page(&Params::authorize()).into_ticket();
+    let page = world.page(&Params::authorize()).ticket();
     let events = world.events().len();
     assert!(world.server.revoke_user("alice", ADMIN).unwrap().is_complete());
     let events: Vec<_> = world.events().split_off(events);

@@ -1,42 +1,30 @@
-//! Tests of CONSENT-01 to -11 and -15: from a valid request to the one decision of its consent
-//! page.
+//! Tests of CONSENT-01, -06 to -11 and -15: from a valid request to the one decision of its consent
+//! page. Its ticket is in `consent_ticket.rs`.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Barrier};
-use std::time::Duration;
 
-use grantcore::blocking::{Server, Store};
 use grantcore::client::Registration;
 use grantcore::grant::GrantState;
-use grantcore::moment::Entropy;
-use grantcore::operation::Decision;
-use grantcore::policy::Lifetimes;
-use grantcore::request::ConsentDecision;
 use grantcore::response::Redirect;
-use grantcore::store::Commit;
 use grantcore::value::Subject;
-use grantcore::{
-    Account, AuthorizationStep, Choice, Client, FromStore, Reason, Refusal, RequestParts,
-    Timestamp, User,
-};
+use grantcore::{Account, AuthorizationStep, Choice, Client, Reason, Refusal, User};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, codes, states};
-use crate::support::store::Fault;
 use crate::support::{
-    ALICE, CALLBACK, Granted, MCP, Outcome, T, World, app, entropy, json, param, policy, user,
+    ALICE, CALLBACK, Granted, MCP, Outcome, World, app, json, param, policy, user,
 };
 
 const SECOND: &str = "https://app.example/cb2";
 
 /// Returns a ticket of a valid request.
-fn ticket(world: &World) -> String {
-    world.page(&Params::authorize()).into_ticket()
+pub(crate) fn ticket(world: &World) -> String {
+    world.page(&Params::authorize()).ticket()
 }
 
 /// Allows everything, and returns the location.
 #[track_caller]
-fn allow(world: &World, ticket: &str) -> String {
+pub(crate) fn allow(world: &World, ticket: &str) -> String {
     world.decide(ticket, Choice::Allow).unwrap().into_location()
 }
 
@@ -50,7 +38,7 @@ fn submit(
 }
 
 /// Changes the last character of a base64url text.
-fn forged(ticket: &str) -> String {
+pub(crate) fn forged(ticket: &str) -> String {
     let (head, last) = ticket.split_at(ticket.len() - 1);
     head.to_owned() + if last == "A" { "B" } else { "A" }
 }
@@ -66,199 +54,6 @@ fn consent_01_a_request_leads_to_login_then_consent_then_a_code() {
     let location = allow(&world, &ticket);
     assert!(param(&location, "code").is_some());
     assert_eq!((world.store.commits(), states(&world)), (2, vec![GrantState::CodeIssued]));
-}
-
-#[test]
-fn consent_02_a_decision_without_its_ticket_is_refused() {
-    let world = World::new();
-    let good = ticket(&world);
-    let another_id = forged(&good[.."gct_".len() + 20]) + &good["gct_".len() + 20..];
-    for (bad, reason) in [
-        ("", Reason::TicketMissing),
-        ("gct_", Reason::TicketMissing),
-        ("nonsense", Reason::TicketMissing),
-        (&good[..good.len() - 1], Reason::TicketMissing),
-        (&good[..good.len() - 4], Reason::TicketMissing),
-        (&format!("{good}AAAA"), Reason::TicketMissing),
-        (&good.replace("gct_", "gac_"), Reason::TicketMissing),
-        (&good.replace("gct_", "GCT_"), Reason::TicketMissing),
-        (&forged(&good), Reason::TicketUnknown),
-        (&another_id, Reason::TicketUnknown),
-    ] {
-        for choice in [Choice::Allow, Choice::AllowOnly("read"), Choice::Deny] {
-            let refusal = world.decide(bad, choice).unwrap_err();
-            assert_page(&world, &refusal, 400, "invalid_request", reason);
-        }
-    }
-    assert_eq!((world.store.commits(), states(&world)), (1, vec![GrantState::ConsentPending]));
-    allow(&world, &good);
-}
-
-/// Flips each byte of the request's entropy, and counts the bytes that change the ticket. Those of
-/// the grant id are not secret.
-#[test]
-fn consent_02_the_ticket_holds_at_least_128_random_bits() {
-    let drawn = |bytes: [u8; 128]| {
-        let policy = policy().build().unwrap();
-        let world = World::new();
-        let clock = || Timestamp::from_unix_seconds(T);
-        let server =
-            Server::with_sources(policy, Arc::clone(&world.store), FromStore, clock, move || {
-                Ok(Entropy::from_bytes(bytes))
-            });
-        let query = Params::authorize().encode();
-        let incoming =
-            RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-        let AuthorizationStep::NeedsConsent(page) =
-            server.authorize(&incoming, Some(ALICE)).unwrap()
-        else {
-            panic!()
-        };
-        page.into_ticket()
-    };
-    let turned = |at: usize| {
-        let mut bytes = [0; 128];
-        bytes[at] = 0xFF;
-        drawn(bytes)
-    };
-    let same = drawn([0; 128]);
-    let distinct: BTreeSet<String> =
-        (0..128).map(turned).filter(|ticket| *ticket != same).collect();
-    assert!(distinct.len() >= 16 + 16, "{}", distinct.len());
-}
-
-#[test]
-fn consent_03_the_ticket_lives_600_seconds() {
-    for choice in [Choice::Allow, Choice::Deny] {
-        let world = World::new();
-        let ticket = ticket(&world);
-        for late in [600, 601, 86_400] {
-            world.at(late);
-            let refusal = world.decide(&ticket, choice).unwrap_err();
-            assert_page(&world, &refusal, 400, "consent_expired", Reason::ConsentExpired);
-        }
-        assert_eq!(Reason::ConsentExpired.name(), "consent_nonce_expired");
-        assert_eq!((world.store.commits(), states(&world)), (1, vec![GrantState::ConsentPending]));
-    }
-    let world = World::new();
-    let ticket = ticket(&world);
-    world.at(599);
-    allow(&world, &ticket);
-    assert_eq!(codes(&world), 1);
-}
-
-#[test]
-fn consent_03_the_lifetime_is_configured_and_shown() {
-    let world =
-        World::with(policy().lifetimes(Lifetimes::default().with_consent(Duration::from_secs(60))));
-    let page = world.page(&Params::authorize());
-    assert_eq!(page.expires(), Timestamp::from_unix_seconds(T + 60));
-    world.at(60);
-    let refusal = world.decide(&page.into_ticket(), Choice::Allow).unwrap_err();
-    assert_page(&world, &refusal, 400, "consent_expired", Reason::ConsentExpired);
-}
-
-#[test]
-fn consent_04_reloading_gives_a_fresh_ticket() {
-    let world = World::new();
-    let first = ticket(&world);
-    world.at(300);
-    let second = ticket(&world);
-    world.at(700);
-    assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::ConsentExpired);
-    let third = ticket(&world);
-    allow(&world, &second);
-    allow(&world, &third);
-    assert_eq!((BTreeSet::from([&first, &second, &third]).len(), codes(&world)), (3, 2));
-}
-
-#[test]
-fn consent_04_reloading_checks_the_request_again() {
-    let world = World::new();
-    ticket(&world);
-    world.put(app().deactivated());
-    let refusal = world.authorize(&Params::authorize()).unwrap_err();
-    assert_page(&world, &refusal, 400, "invalid_client", Reason::ClientDeactivated);
-}
-
-#[test]
-fn consent_05_a_ticket_is_used_once() {
-    for (first, second) in [
-        (Choice::Allow, Choice::Allow),
-        (Choice::Allow, Choice::Deny),
-        (Choice::Deny, Choice::Allow),
-    ] {
-        let world = World::new();
-        let ticket = ticket(&world);
-        let _ = world.decide(&ticket, first);
-        let writes = world.store.commits();
-        let refusal = world.decide(&ticket, second).unwrap_err();
-        assert_page(&world, &refusal, 400, "consent_used", Reason::ConsentUsed);
-        assert_eq!(world.store.commits(), writes);
-    }
-}
-
-#[test]
-fn consent_05_a_ticket_is_used_up_when_its_code_was_redeemed() {
-    let world = World::new();
-    let ticket = ticket(&world);
-    let code = param(&allow(&world, &ticket), "code").unwrap();
-    let tokens = Granted::of(&world.token(&Params::redeem(&code)));
-    for choice in [Choice::Allow, Choice::Deny] {
-        let refusal = world.decide(&ticket, choice).unwrap_err();
-        assert_page(&world, &refusal, 400, "consent_used", Reason::ConsentUsed);
-    }
-    assert!(world.works(&tokens.access));
-}
-
-/// Both decisions have read the record before either writes.
-#[test]
-fn consent_05_only_one_of_two_parallel_decisions_is_stored() {
-    for (first, second) in [
-        (Choice::Allow, Choice::Allow),
-        (Choice::Allow, Choice::Deny),
-        (Choice::Deny, Choice::Allow),
-    ] {
-        let world = World::new();
-        let ticket = ticket(&world);
-        let decision = |choice, seed| -> Decision<Redirect> {
-            let operation = ConsentDecision::new(&ticket, ALICE, choice).unwrap();
-            world.decision(&operation, &world.moment(entropy(seed)))
-        };
-        let winner = decision(first, 7);
-        let loser = decision(second, 8);
-        assert_eq!(world.store.commit(winner.write().unwrap()), Ok(Commit::Done));
-        assert_eq!(world.store.commit(loser.write().unwrap()), Ok(Commit::Conflict));
-        assert!(loser.settle(Commit::Conflict).is_none());
-        let again = decision(second, 8);
-        assert!(again.write().is_none());
-        assert_eq!(
-            again.settle(Commit::Done).unwrap().outcome.unwrap_err().reason(),
-            Reason::ConsentUsed
-        );
-        let settled = winner.settle(Commit::Done).unwrap();
-        assert_eq!(settled.outcome.is_ok(), codes(&world) == 1);
-    }
-}
-
-#[test]
-fn consent_05_eight_threads_get_one_code() {
-    let world = World::new();
-    let ticket = ticket(&world);
-    let barrier = Barrier::new(8);
-    let approve = || {
-        barrier.wait();
-        world
-            .decide(&ticket, Choice::Allow)
-            .map(Redirect::into_location)
-            .map_err(|refusal| refusal.reason())
-    };
-    let answers: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(approve)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
-    assert_eq!(answers.iter().filter(|answer| **answer == Err(Reason::ConsentUsed)).count(), 7);
 }
 
 #[test]
@@ -291,7 +86,7 @@ fn cve_2026_45337_and_27124_nobody_else_approves() {
         assert_page(&world, &lured, 400, "invalid_request", Reason::ConsentSessionMismatch);
         let step = world.authorize_as(&Params::authorize(), Some(other)).unwrap();
         let AuthorizationStep::NeedsConsent(page) = step else { panic!("{step:?}") };
-        let planted = world.decide(&page.into_ticket(), Choice::Allow).unwrap_err();
+        let planted = world.decide(&page.ticket(), Choice::Allow).unwrap_err();
         assert_page(&world, &planted, 400, "invalid_request", Reason::ConsentSessionMismatch);
         assert_eq!((world.store.commits(), codes(&world)), (2, 0));
     }
@@ -306,8 +101,8 @@ fn consent_07_the_code_is_bound_to_the_validated_request() {
     let narrow = Params::authorize().set("scope", "read").set("resource", MCP).set("state", "one");
     let wide =
         Params::authorize().set("redirect_uri", SECOND).set("resource", files).set("state", "two");
-    let narrow = world.page(&narrow).into_ticket();
-    let _wide = world.page(&wide).into_ticket();
+    let narrow = world.page(&narrow).ticket();
+    let _wide = world.page(&wide).ticket();
     let location = allow(&world, &narrow);
     assert!(location.starts_with(&format!("{CALLBACK}?code=")), "{location}");
     assert_eq!(param(&location, "state").as_deref(), Some("one"));
@@ -325,7 +120,7 @@ fn consent_08_several_pages_may_be_open() {
     let states = ["one", "two", "three"];
     let tickets: Vec<_> = states
         .iter()
-        .map(|state| world.page(&Params::authorize().set("state", state)).into_ticket())
+        .map(|state| world.page(&Params::authorize().set("state", state)).ticket())
         .collect();
     for (ticket, state) in tickets.iter().zip(states).rev() {
         let location = allow(&world, ticket);
@@ -358,6 +153,12 @@ fn consent_09_a_denial_is_sent_to_the_client() {
 
 #[test]
 fn consent_10_the_client_is_checked_again() {
+    let refused = |world: &World, ticket: &str, code, reason| {
+        for choice in [Choice::Allow, Choice::Deny] {
+            assert_page(world, &world.decide(ticket, choice).unwrap_err(), 400, code, reason);
+        }
+        assert_eq!((world.store.commits(), codes(world)), (1, 0));
+    };
     for (client, code, reason) in [
         (app().deactivated(), "invalid_client", Reason::ClientDeactivated),
         (
@@ -365,17 +166,20 @@ fn consent_10_the_client_is_checked_again() {
             "invalid_request",
             Reason::RedirectUriMismatch,
         ),
-        (app().with_grants_ended(), "consent_expired", Reason::ConsentExpired),
     ] {
         let world = World::new();
         let ticket = ticket(&world);
         world.put(client);
-        for choice in [Choice::Allow, Choice::Deny] {
-            assert_page(&world, &world.decide(&ticket, choice).unwrap_err(), 400, code, reason);
-        }
-        assert_eq!((world.store.commits(), codes(&world)), (1, 0));
+        refused(&world, &ticket, code, reason);
         world.put(app());
         allow(&world, &ticket);
+    }
+    // A client that is put again does not lower the epoch, so that the page stays ended.
+    let world = World::new();
+    let ticket = ticket(&world);
+    for client in [app().with_grants_ended(), app()] {
+        world.put(client);
+        refused(&world, &ticket, "consent_expired", Reason::ConsentExpired);
     }
 }
 
@@ -449,22 +253,4 @@ fn consent_15_every_request_needs_a_new_consent() {
         ));
     }
     assert_eq!((tickets.len(), codes(&world)), (3, 3));
-}
-
-/// If the fate of a decision's write is unknown, the client gets neither a code nor a denial.
-#[test]
-fn consent_05_a_decision_that_was_not_saved_is_not_sent() {
-    for (choice, fault) in [
-        (Choice::Allow, Fault::Dropped),
-        (Choice::Deny, Fault::Dropped),
-        (Choice::Allow, Fault::Unacknowledged),
-    ] {
-        let world = World::new();
-        let ticket = ticket(&world);
-        world.store.fail([fault]);
-        let failure = world.server.consent(&ticket, ALICE, choice).unwrap_err();
-        let url = failure.refusal().location(world.server.policy()).unwrap_or_default();
-        assert_eq!(world.reason(), Some(Reason::StorageUnavailable));
-        assert!(!url.contains("code=") && !url.contains("access_denied"), "{url}");
-    }
 }

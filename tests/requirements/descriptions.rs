@@ -58,8 +58,23 @@ const NAMED: &[(&str, &str, &str)] = &[
     ("code_challenge_method", "plain", " Received: 'plain'."),
     (
         "code_challenge",
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-c",
+        " The one received has 42 characters.",
+    ),
+    (
+        "code_challenge",
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM",
+        " The one received has a character outside base64url.",
+    ),
+    (
+        "code_challenge",
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-c\u{e9}",
+        " The one received has a character outside base64url.",
+    ),
+    (
+        "code_challenge",
         "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM=",
-        " The one received has 44 characters.",
+        " The one received has 44 characters, and one of them is outside base64url.",
     ),
     (
         "resource",

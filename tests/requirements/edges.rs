@@ -129,7 +129,7 @@ fn meta_01_a_server_url_is_used_unchanged() {
 #[test]
 fn i3_a_denial_of_a_suspended_account_is_permanent() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     world.store.suspend("alice", true);
     let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
     let location = refusal.location(world.server.policy()).unwrap();

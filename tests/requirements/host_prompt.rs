@@ -254,3 +254,14 @@ fn host_26_prompt_consent_shows_the_page() {
     world.tokens();
     assert_consent(&step(&world, &ask("consent"), Some(ALICE)));
 }
+
+#[test]
+fn host_24_the_digest_of_a_request_survives_a_session_that_keeps_text() {
+    let page = login(&World::new(), &ask("login"), Some(ALICE));
+    let text = page.request().to_string();
+    assert_eq!(text.parse(), Ok(page.request()));
+    assert_eq!(serde_json::to_string(&page.request()).unwrap(), format!("\"{text}\""));
+    for other in ["", "x", &text[1..], &format!("{text}="), &format!("{text}A")] {
+        assert!(other.parse::<RequestDigest>().is_err(), "{other}");
+    }
+}

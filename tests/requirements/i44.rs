@@ -262,7 +262,7 @@ impl World {
             RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
         let step = self.server.authorize(&incoming, Some(ALICE)).unwrap();
         let AuthorizationStep::NeedsConsent(page) = step else { panic!("no page: {step:?}") };
-        let allowed = self.server.consent(&page.into_ticket(), ALICE, Choice::Allow).unwrap();
+        let allowed = self.server.consent(&page.ticket(), ALICE, Choice::Allow).unwrap();
         *self.server.store().1.lock().unwrap() = loads;
         param(&allowed.into_location(), "code").unwrap()
     }

@@ -228,7 +228,7 @@ fn decode_with_a_challenge_only(world: &World, records: usize) {
 #[test]
 fn pkce_09_no_record_of_a_code_lacks_a_challenge() {
     let world = World::new();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     decode_with_a_challenge_only(&world, 1);
     drop(world.decide(&ticket, Choice::Allow).unwrap());
     decode_with_a_challenge_only(&world, 1);
@@ -340,9 +340,9 @@ fn pkce_07_every_client_type_has_its_verifier_checked() {
 fn pkce_12_a_challenge_is_used_once_if_the_policy_requires_it() {
     let world = World::with(policy().refuse_reused_challenges(true));
     let other = Params::authorize().set("code_challenge", &"A".repeat(43));
-    let first = world.page(&Params::authorize()).into_ticket();
+    let first = world.page(&Params::authorize()).ticket();
     // A reload is not a second use: the newer page replaces the earlier one.
-    let reloaded = world.page(&Params::authorize()).into_ticket();
+    let reloaded = world.page(&Params::authorize()).ticket();
     assert_eq!(world.decide(&first, Choice::Allow).unwrap_err().reason(), Reason::TicketUnknown);
     let stranger = world.authorize_as(&Params::authorize(), Some(user("bob", b"bob's browser")));
     assert_eq!(stranger.map(|_| ()).unwrap_err().reason(), Reason::PkceChallengeReused);

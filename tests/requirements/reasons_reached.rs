@@ -265,7 +265,7 @@ const OTHERS: &[(Reason, Provoke)] = &[
     }),
     (Reason::ConsentUsed, || {
         let world = World::new();
-        let ticket = world.page(&Params::authorize()).into_ticket();
+        let ticket = world.page(&Params::authorize()).ticket();
         drop(world.decide(&ticket, Choice::Allow));
         let refusal = world.decide(&ticket, Choice::Deny).unwrap_err();
         (world, Refused::By(refusal))
@@ -320,7 +320,7 @@ pub(crate) fn decided(
     decision: fn(String) -> (String, User<'static>, Choice<'static>),
 ) -> (World, Refused) {
     let world = World::new();
-    let (ticket, user, choice) = decision(world.page(&Params::authorize()).into_ticket());
+    let (ticket, user, choice) = decision(world.page(&Params::authorize()).ticket());
     happening(&world);
     let refusal = world.server.consent(&ticket, user, choice).unwrap_err().into_refusal();
     (world, Refused::By(refusal))

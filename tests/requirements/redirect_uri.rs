@@ -35,7 +35,7 @@ fn ask(uri: &str) -> Params {
 /// Asserts that the redirect goes to exactly the requested URI.
 #[track_caller]
 fn assert_matches(world: &World, uri: &str) {
-    let ticket = world.page(&ask(uri)).into_ticket();
+    let ticket = world.page(&ask(uri)).ticket();
     let location = world.decide(&ticket, Choice::Allow).unwrap().into_location();
     assert!(location.starts_with(&format!("{uri}?code=")), "{location}");
 }
@@ -300,7 +300,7 @@ fn redir_16_response_parameters_are_added_to_the_query() {
         ("com.example.app:/cb", "com.example.app:/cb?"),
     ] {
         let world = registered(uri);
-        let ticket = world.page(&ask(uri)).into_ticket();
+        let ticket = world.page(&ask(uri)).ticket();
         let approved = world.decide(&ticket, Choice::Allow).unwrap().into_location();
         assert!(approved.starts_with(&format!("{begins}code=gac_")), "{approved}");
         let wrong: Refusal = refused(&world, &ask(uri).without("code_challenge"));
@@ -338,7 +338,7 @@ fn redir_17_nothing_can_be_injected_into_the_location() {
         world.put(Client::public("app").redirect_uri(own).build().unwrap());
         let params = ask(requested).set("state", &state);
         let policy = world.server.policy();
-        let decide = |choice| world.decide(&world.page(&params).into_ticket(), choice);
+        let decide = |choice| world.decide(&world.page(&params).ticket(), choice);
         let (location, code) = match outcome {
             "allowed" => (decide(Choice::Allow).unwrap().into_location(), None),
             "denied" => (

@@ -156,7 +156,7 @@ fn i49_code_state_and_iss_are_separate_parameters_at_any_registered_uri() {
         let world = World::new();
         world.put(client.unwrap());
         let ask = Params::authorize().set("redirect_uri", &uri);
-        let decide = |choice| world.decide(&world.page(&ask).into_ticket(), choice);
+        let decide = |choice| world.decide(&world.page(&ask).ticket(), choice);
         let allowed = decide(Choice::Allow).unwrap().into_location();
         let found = pairs(&allowed);
         let code = found.iter().find(|(name, value)| name == "code" && value.starts_with("gac_"));
@@ -187,7 +187,7 @@ fn i49_a_question_mark_in_the_query_does_not_hide_the_code() {
     for query in ["?next=what?", "?next=what?&", "?what?", "??", "?a=b&", "?", "?a=b?c=d?", "?=?"] {
         let uri = format!("{CALLBACK}{query}");
         let (world, page) = page(&uri);
-        let location = world.decide(&page.into_ticket(), Choice::Allow).unwrap().into_location();
+        let location = world.decide(&page.ticket(), Choice::Allow).unwrap().into_location();
         let found = pairs(&location);
         assert_eq!(found[..pairs(&uri).len()], pairs(&uri), "{location}");
         for name in ["code", "state", "iss"] {

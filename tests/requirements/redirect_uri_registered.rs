@@ -287,7 +287,7 @@ fn ghsa_workers_97_scheme_in_any_case_or_with_control_characters() {
 fn cve_2026_67333_the_consent_page_does_not_open_a_stored_script() {
     let world = World::new();
     let script = "javascript:alert(1)";
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let stored = world.grants().remove(0);
     let grant: Grant = stored_as(&*stored.record, CALLBACK, script);
     let loaded = Loaded {

@@ -194,7 +194,7 @@ fn ghsa_392p_2q2v_4372_a_token_read_twice_has_one_successor() {
         assert_eq!(world.store.commit(one.write().unwrap()), Ok(Commit::Done));
         assert_eq!(world.store.commit(other.write().unwrap()), Ok(Commit::Conflict));
         assert!(other.settle(Commit::Conflict).is_none());
-        let anew = world.decision(&request, &moment(2).again(world.now()));
+        let anew = world.decision(&request, &moment(2).retry(world.now()));
         assert_eq!(anew.write().is_some(), lost.is_some());
         let first = one.settle(Commit::Done).unwrap().outcome;
         let second = anew.settle(Commit::Done).unwrap().outcome;
@@ -218,7 +218,7 @@ fn refresh_14_a_request_decided_again_revokes_nothing_under_a_window() {
     let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
     let second = world.refreshed(first.refresh());
     world.at(60);
-    let again = world.decision(&request, &world.moment(entropy(3)).again(world.now()));
+    let again = world.decision(&request, &world.moment(entropy(3)).retry(world.now()));
     assert!(again.write().is_none());
     assert_eq!(
         again.settle(Commit::Done).unwrap().outcome.unwrap_err().reason(),

@@ -256,7 +256,7 @@ fn l2_each_operation_reads_each_record_once_and_writes_once() {
     let world = World::with(policy().revocation(grantcore::policy::RevocationRules::default()));
     let calls = || world.store.calls();
     calls();
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     assert_eq!(calls(), ["client", "account", "commit"], "authorize creates its grant");
     let location = world.decide(&ticket, grantcore::Choice::Allow).unwrap().into_location();
     assert_eq!(calls(), ["grant", "client", "account", "commit"], "consent");

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::event::EventKind;
 use grantcore::grant::GrantState;
-use grantcore::policy::RevocationRules;
+use grantcore::policy::{Lifetimes, RevocationRules};
 use grantcore::{Authorization, Reason, Reply, RequestParts};
 
 use crate::support::params::Params;
@@ -199,6 +199,28 @@ fn revoke_02_an_ended_or_unknown_token_is_answered_with_success() {
     done(&world, &revoking(tokens.refresh()), EventKind::GrantRevoked);
     done(&world, &revoking(tokens.refresh()), EventKind::NothingRevoked);
     done(&world, &revoking(&tokens.access), EventKind::NothingRevoked);
+}
+
+/// Neither the grant's own client nor another one learns more of it, and nothing is written.
+#[test]
+fn revoke_02_the_refresh_token_of_an_expired_grant_is_answered_with_success() {
+    const DAY: u64 = 86_400;
+    let absolute = Lifetimes::default().with_refresh_absolute(Some(Duration::from_secs(DAY)));
+    for (lifetimes, end) in [(Lifetimes::default(), 30 * DAY), (absolute, DAY)] {
+        let world =
+            World::with(policy().revocation(RevocationRules::default()).lifetimes(lifetimes));
+        let tokens = world.tokens();
+        let other = world.tokens();
+        let foreign = revoking(tokens.refresh()).by_web().set("client_secret", SECRET);
+        world.at(end - 1);
+        refused(&world, &foreign, 400, "invalid_grant", Reason::RevocationClientMismatch);
+        done(&world, &revoking(other.refresh()), EventKind::GrantRevoked);
+        world.at(end);
+        let before = world.store.commits();
+        done(&world, &revoking(tokens.refresh()), EventKind::NothingRevoked);
+        done(&world, &foreign, EventKind::NothingRevoked);
+        assert_eq!(world.store.commits(), before, "nothing is written");
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn seed_s03_an_error_banner_instead_of_allow_and_never_a_silent_reload() {
         let code = refusal.code().expect("a page has a code");
         assert_banner(&world, &refusal, code.as_str(), refusal.reason().description());
     }
-    let ticket = world.page(&ask()).into_ticket();
+    let ticket = world.page(&ask()).ticket();
     world.at(600);
     let submitted = world.decide(&ticket, Choice::Allow).unwrap_err();
     assert_banner(
@@ -296,7 +296,7 @@ fn seed_s12_unknown_client() {
 fn seed_s13_the_client_does_not_exist_or_has_been_deactivated() {
     let world = world();
     let unknown = assert_no_client(&world, &ask().set("client_id", "ghost"), &UNKNOWN);
-    let ticket = world.page(&ask()).into_ticket();
+    let ticket = world.page(&ask()).ticket();
     world.put(client(&[URI]).deactivated());
     let deactivated = assert_no_client(&world, &ask(), &DEACTIVATED);
     assert_eq!(unknown, deactivated, "only the operator sees the difference");
@@ -334,7 +334,7 @@ const EXPIRED: Operator = Operator {
 #[test]
 fn seed_s15_session_expired() {
     let world = world();
-    let ticket = world.page(&ask()).into_ticket();
+    let ticket = world.page(&ask()).ticket();
     world.at(3600);
     for choice in [Choice::Allow, Choice::Deny] {
         let refusal = world.decide(&ticket, choice).unwrap_err();
@@ -357,7 +357,7 @@ fn seed_s15_session_expired() {
 fn seed_s16_after_ten_minutes_the_csrf_nonce_expires() {
     for (seconds, expired) in [(0, false), (599, false), (600, true), (601, true)] {
         let world = world();
-        let ticket = world.page(&ask()).into_ticket();
+        let ticket = world.page(&ask()).ticket();
         world.at(seconds);
         let answer = world.decide(&ticket, Choice::Allow);
         assert_eq!((answer.is_err(), codes(&world)), (expired, usize::from(!expired)), "{seconds}");
@@ -369,13 +369,13 @@ fn seed_s16_after_ten_minutes_the_csrf_nonce_expires() {
 #[test]
 fn seed_s17_reload_the_consent_screen() {
     let world = world();
-    let old = world.page(&ask()).into_ticket();
+    let old = world.page(&ask()).ticket();
     world.at(601);
     assert_eq!(world.decide(&old, Choice::Allow).unwrap_err().reason(), Reason::ConsentExpired);
     let Ok(AuthorizationStep::NeedsConsent(page)) = world.authorize(&ask()) else {
         panic!("no page after a reload")
     };
-    let fresh = page.into_ticket();
+    let fresh = page.ticket();
     assert_ne!(fresh, old);
     let location = world.decide(&fresh, Choice::Allow).unwrap().into_location();
     assert!(param(&location, "code").is_some());

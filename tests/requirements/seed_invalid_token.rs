@@ -225,7 +225,7 @@ fn seed_s53_s54_s55_s56_s57_support_finds_every_case_by_the_three_pieces() {
 fn noise(world: &World) {
     let bob = user("bob", b"bob's browser");
     let page = match world.authorize_as(&Params::authorize(), Some(bob)).unwrap() {
-        grantcore::AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
+        grantcore::AuthorizationStep::NeedsConsent(page) => page.ticket(),
         other => panic!("{other:?}"),
     };
     drop(world.server.consent(&page, bob, Choice::Allow).outcome());

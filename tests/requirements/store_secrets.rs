@@ -74,7 +74,7 @@ fn store_04_records_and_debug_texts_have_digests_only() {
 
     let page = world.page(&Params::authorize().by_web());
     show(format!("{page:?}"));
-    let ticket = page.into_ticket();
+    let ticket = page.ticket();
     let decision = ConsentDecision::new(&ticket, ALICE, Choice::Allow).unwrap();
     show(format!(
         "{:?} {:?} {:?}",

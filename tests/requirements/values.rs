@@ -73,7 +73,7 @@ fn i25_a_request_prints_no_secret() {
     let basic = STANDARD.encode(format!("web:{SECRET}"));
     let basic = format!("Basic {basic}");
     let bearer = format!("Bearer {SECRET}");
-    let ticket = world.page(&Params::authorize()).into_ticket();
+    let ticket = world.page(&Params::authorize()).ticket();
     let code = world.code(&Params::authorize());
     let tokens = world.tokens();
     let form = |params: &Params| params.encode().into_bytes();

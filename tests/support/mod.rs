@@ -189,7 +189,7 @@ impl World {
 
     /// Sends a request, allows all of it, and returns the code.
     pub fn code(&self, params: &Params) -> String {
-        let ticket = self.page(params).into_ticket();
+        let ticket = self.page(params).ticket();
         let location = self.decide(&ticket, Choice::Allow).expect("allowed").into_location();
         param(&location, "code").expect("a code in the redirect")
     }

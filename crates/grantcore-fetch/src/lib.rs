@@ -9,7 +9,9 @@
 //!
 //! ```
 //! use grantcore::policy::DocumentRules;
-//! use grantcore::{AuthorizationStep, FromStore, MemoryStore, Policy, Reason, RequestParts, Server};
+//! use grantcore::{
+//!     AuthorizationStep, FromStore, MemoryStore, Policy, Reason, RequestParts, Server,
+//! };
 //! use grantcore_fetch::{Asker, DocumentFetcher, FetchError, as_fetch};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -28,7 +30,8 @@
 //!     query: b"response_type=code&client_id=https%3A%2F%2F10.0.0.7%2Fclient.json",
 //!     ..RequestParts::default()
 //! };
-//! let Ok(AuthorizationStep::NeedMetadata(document)) = server.authorize(&request, None).await else {
+//! let step = server.authorize(&request, None).await;
+//! let Ok(AuthorizationStep::NeedMetadata(document)) = step else {
 //!     unreachable!("no document is on record")
 //! };
 //! let fetched = fetcher.fetch(&document, Asker::Stranger("203.0.113.7")).await;
@@ -81,6 +84,7 @@
 //!   one before it builds a fetcher.
 //!
 //! [CIMD]: https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -68,6 +68,7 @@
 //! up to date it needs no right to change them. Call
 //! [`sweep`](grantcore::store::StoreAdministration::sweep) every few minutes: PostgreSQL drops no
 //! record by itself.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

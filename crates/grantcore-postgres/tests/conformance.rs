@@ -60,6 +60,7 @@ fn database() -> Option<At<Database>> {
 }
 
 grantcore::conformance!(database());
+grantcore::administration_conformance!(database());
 grantcore::accounts_conformance!(database(), FromStore);
 
 #[test]

@@ -24,7 +24,7 @@ impl StoreAdministration for RedisStore {
         let client = Arc::new(client);
         loop {
             let seen = self.client(client.id().as_str()).await?;
-            let write = Write::client(seen.as_ref(), Arc::clone(&client));
+            let write = Write::put_client(seen.as_ref(), Arc::clone(&client));
             if self.commit(&write).await? == Commit::Done {
                 return Ok(());
             }

@@ -82,6 +82,7 @@
 //!   [`counts`](grantcore::store::StoreAdministration::counts) and
 //!   [`accounts`](RedisStore::accounts) scan the names of all keys on all nodes, at each call.
 //!   Redis serves other requests between the steps of a scan.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -58,6 +58,7 @@ fn server() -> Option<At<Redis>> {
 
 mod alone {
     grantcore::conformance!(super::server().as_slice());
+    grantcore::administration_conformance!(super::server().as_slice());
     grantcore::accounts_conformance!(super::server().as_slice(), FromStore);
 }
 
@@ -69,6 +70,7 @@ mod cluster {
     }
 
     grantcore::conformance!(cluster().as_slice());
+    grantcore::administration_conformance!(cluster().as_slice());
     grantcore::accounts_conformance!(cluster().as_slice(), FromStore);
 }
 

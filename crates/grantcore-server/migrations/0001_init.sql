@@ -35,7 +35,7 @@ CREATE TABLE trail (
     challenge   TEXT,
     note        TEXT,
     written     TEXT, -- what the step wrote
-    fate        TEXT, -- whether the write is known to be durable
+    durability  TEXT, -- whether the write is known to be durable
     attributed  INTEGER NOT NULL DEFAULT 1, -- 0 for an event of strangers, which are dropped first
     count       INTEGER NOT NULL DEFAULT 0 -- how many events of strangers the row stands for, if they were only counted
 ) STRICT;

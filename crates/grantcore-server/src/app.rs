@@ -11,21 +11,20 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use grantcore::reason::Endpoint;
 use grantcore::{Error, Event, FromStore, Reason, Refusal, Reply, Server, User};
+use grantcore_axum::Tasks;
 use grantcore_fetch::DocumentFetcher;
 
 use crate::accounts::{Accounts, Attempts};
 use crate::config::Issuer;
 use crate::kept::Kept;
 use crate::pages::{Nav, Onward, Page, Problem, Refused};
-use crate::routes::Unread;
 use crate::sessions::{Session, Sessions, TokenCookie};
 use crate::store::{Backend, BackendError};
-use crate::tasks::Tasks;
 use crate::trail::Trail;
 
 /// The server's state, shared by all requests.
 pub(crate) struct App {
-    pub(crate) oauth: Server<Backend, FromStore, Trail>,
+    pub(crate) oauth: Arc<Server<Backend, FromStore, Trail>>,
     pub(crate) trail: Trail,
     pub(crate) tasks: Tasks,
     pub(crate) accounts: Accounts,
@@ -88,13 +87,6 @@ impl App {
             response.headers_mut().entry(name).or_insert(value.clone());
         }
         response
-    }
-
-    /// Refuses a request whose body was not read, at an endpoint for programs.
-    pub(crate) async fn unread(&self, unread: Unread, endpoint: Endpoint) -> Response {
-        let refusal =
-            self.oauth.refuse(Refusal::plain(unread.reason(endpoint), endpoint), None).await;
-        respond(refusal.reply(self.oauth.policy()))
     }
 
     /// Refuses a request at the authorization endpoint for a reason that the host found.

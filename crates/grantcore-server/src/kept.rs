@@ -17,11 +17,11 @@ use crate::sessions::Token;
 /// The time that a request is kept.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// The most requests of one browser. The oldest is dropped for a further one.
-const MOST_OF_A_BROWSER: usize = 16;
+const BROWSER_LIMIT: usize = 16;
 /// The most bytes of all requests, with [`OVERHEAD`]. The oldest requests are dropped for further
 /// ones. A flood must send as much between two steps of a user to drop the user's request; the user
 /// then starts again from the application.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const BYTE_LIMIT: usize = 64 * 1024 * 1024;
 /// The most bytes that an entry takes beside its request.
 const OVERHEAD: usize = 512;
 /// The longest request that is kept, in bytes. The library refuses requests of this length.
@@ -149,7 +149,7 @@ impl Live {
         self.next += 1;
         self.by_key.insert(entry.key, number);
         self.entries.insert(number, entry);
-        while self.bytes > MOST_BYTES {
+        while self.bytes > BYTE_LIMIT {
             self.drop_oldest();
         }
     }
@@ -157,7 +157,7 @@ impl Live {
     fn claim(&mut self, number: u64, browser: [u8; 32]) {
         let own = self.of_browser.entry(browser).or_default();
         own.push(number);
-        let oldest = (own.len() > MOST_OF_A_BROWSER).then(|| own.first().copied()).flatten();
+        let oldest = (own.len() > BROWSER_LIMIT).then(|| own.first().copied()).flatten();
         if let Some(oldest) = oldest {
             self.remove(oldest);
         }
@@ -251,7 +251,7 @@ mod tests {
             })
             .collect();
         let alive = keys.iter().filter(|key| kept.open(key, "one", at(2)).is_some()).count();
-        assert_eq!(alive, MOST_OF_A_BROWSER);
+        assert_eq!(alive, BROWSER_LIMIT);
         assert!(kept.open(&keys[99], "one", at(2)).is_some());
         assert!(
             kept.open(&elsewhere, "two", at(2)).is_some(),
@@ -265,8 +265,8 @@ mod tests {
         let long = "x".repeat(LONGEST);
         let keys: Vec<_> = (0..1500).map(|_| kept.keep(request(&long), at(0)).unwrap()).collect();
         let live = kept.lock();
-        assert!(live.bytes <= MOST_BYTES, "{}", live.bytes);
-        let room = MOST_BYTES / (LONGEST + OVERHEAD);
+        assert!(live.bytes <= BYTE_LIMIT, "{}", live.bytes);
+        let room = BYTE_LIMIT / (LONGEST + OVERHEAD);
         assert_eq!((live.entries.len(), live.by_key.len()), (room, room));
         drop(live);
         assert_eq!(kept.open(&keys[0], "one", at(0)), None);

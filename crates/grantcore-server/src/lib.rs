@@ -34,6 +34,7 @@ use std::time::{Duration, SystemTime};
 use clap::Parser as _;
 use grantcore::audit::AuditPolicy;
 use grantcore::{FromStore, Server};
+use grantcore_axum::{Tasks, TrustedProxies};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -42,18 +43,16 @@ use crate::app::App;
 use crate::config::{Command, Config, Issuer};
 use crate::kept::Kept;
 use crate::network::connections::Connections;
-use crate::network::source::TrustedProxies;
 use crate::sessions::{Sessions, TokenCookie};
 use crate::signals::Signals;
 use crate::store::{Backend, Ledger as _};
-use crate::tasks::Tasks;
 use crate::trail::Trail;
 
 /// Why the server did not start, as a message for the person who started it.
 pub type StartError = Box<dyn Error + Send + Sync>;
 
 /// How many browsers may be signed in to one account at once. The oldest sign-in makes room.
-const MOST_SESSIONS: usize = 100;
+const SESSION_LIMIT: usize = 100;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// The longest password that is hashed, in bytes.
 const LONGEST_PASSWORD: u64 = 4096;
@@ -123,12 +122,14 @@ impl Running {
             AuditBounds { retention: records.trail_retention, events: records.trail_events };
         tokio::spawn(sweep(backend.clone(), trail.clone(), bounds, stop.clone()));
         let lifetime = config.lifetimes.session_lifetime;
-        let sessions = Sessions::new(backend.ledger().clone(), lifetime, MOST_SESSIONS);
+        let sessions = Sessions::new(backend.ledger().clone(), lifetime, SESSION_LIMIT);
         let is_https = issuer.is_https();
         let app = Arc::new(App {
-            oauth: Server::new(policy, backend, FromStore)
-                .with_observer(app::log_event)
-                .with_audit_log(trail.clone(), rules),
+            oauth: Arc::new(
+                Server::new(policy, backend, FromStore)
+                    .with_observer(app::log_event)
+                    .with_audit_log(trail.clone(), rules),
+            ),
             trail: trail.clone(),
             tasks: tasks.clone(),
             accounts,
@@ -140,8 +141,8 @@ impl Running {
             issuer: issuer.clone(),
             documents,
         });
-        let router = routes::router(&app, &config.network, &stop);
-        let proxies = TrustedProxies::new(&config.network.trusted_proxies);
+        let router = routes::router(&app, &config.network, &stop)?;
+        let proxies = TrustedProxies::new(config.network.trusted_proxies.iter().copied());
         let connections = Connections::new(&config.network, proxies, network::most_files());
         let serving = network::serve(listener, router, Arc::new(connections), stop.clone());
         let task = tokio::spawn(serving);

@@ -15,20 +15,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{any, get, post};
+use grantcore::reason::Endpoint;
+use grantcore_axum::{RouterError, TrustedProxies, cors, program_router, well_known_router};
 use tokio_util::sync::CancellationToken;
-use tower_http::cors::{Any, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 
-pub(crate) use self::authorize::Unread;
 use self::guard::{Billed, Guarded};
-use crate::app::{App, respond};
+use crate::app::App;
 use crate::config::Network;
 use crate::network::hosts::{self, Hosts};
-use crate::network::source::TrustedProxies;
 use crate::setup::{API_SCOPE, MCP_SCOPE};
 use crate::site::{self, Site};
 use crate::tasks::run_to_the_end;
@@ -36,10 +35,14 @@ use crate::{mcp, pages, telemetry};
 
 /// The largest body that is read. It is far above the library's limit, so that the library refuses
 /// a large request and records it.
-pub(crate) const MOST_BODY: usize = 64 * 1024;
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Builds the router of the whole server.
-pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken) -> Router {
+pub(crate) fn router(
+    app: &Arc<App>,
+    network: &Network,
+    stop: &CancellationToken,
+) -> Result<Router, RouterError> {
     let site = app.issuer.site();
     // Pages have no cross-origin access and no frames.
     let pages = Router::new()
@@ -70,15 +73,9 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         )
         .layer(DefaultBodyLimit::max(64 * 1024));
 
-    let machines = Router::new()
-        .route("/oauth/token", any(api::token))
-        .route("/oauth/revoke", any(api::revoke))
-        .route("/oauth/introspect", any(api::introspect))
-        .route("/oauth/register", any(clients::register))
-        .route("/oauth/register/{client_id}", any(clients::manage))
-        .layer(readable());
     // The library's whole URLs contain the path of the issuer already.
-    let documents = documents(app).layer(readable());
+    let programs = program_router(Arc::clone(&app.oauth), &app.tasks)?;
+    let documents = well_known_router(app.oauth.policy())?;
     let mut resources = Router::new();
     for resource in app.oauth.policy().resources() {
         let path = path_of(resource.identifier());
@@ -107,12 +104,14 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
     let timeout =
         TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, network.request_timeout);
     let hosts = Hosts::new(&app.issuer, &network.allowed_hosts);
-    let proxies = TrustedProxies::new(&network.trusted_proxies);
+    let proxies = TrustedProxies::new(network.trusted_proxies.iter().copied());
     let missing = missing::fallback(app, resources.clone());
     let written = middleware::from_fn_with_state(app.tasks.clone(), run_to_the_end);
-    mounted(site, pages.merge(machines).layer(written))
-        .merge(documents)
+    Ok(mounted(site, pages.layer(written))
         .with_state(Arc::clone(app))
+        .merge(programs)
+        .merge(endpoints_that_are_off(app))
+        .merge(documents)
         .merge(resources)
         .fallback_service(missing)
         .layer(middleware::from_fn_with_state(hosts, hosts::admit))
@@ -120,7 +119,7 @@ pub(crate) fn router(app: &Arc<App>, network: &Network, stop: &CancellationToken
         .layer(timeout)
         .layer(middleware::map_response(readable_timeout))
         .layer(telemetry::http())
-        .layer(middleware::from_fn_with_state(proxies, crate::network::locate))
+        .layer(proxies))
 }
 
 /// Lets pages of other origins read a 408. That response has no body, and it is made outside of the
@@ -142,12 +141,22 @@ fn mounted(site: &Site, router: Router<Arc<App>>) -> Router<Arc<App>> {
     }
 }
 
-/// Adds the discovery documents at their well-known paths.
-fn documents(app: &App) -> Router<Arc<App>> {
-    app.oauth.policy().well_known().into_iter().fold(Router::new(), |router, document| {
-        let path = document.path().to_owned();
-        router.route(&path, get(move || async move { respond(document.reply) }))
-    })
+/// Returns routes for the endpoints of features that are off, which say so.
+fn endpoints_that_are_off(app: &Arc<App>) -> Router {
+    let on = app.oauth.policy().endpoints();
+    let all = [
+        (Endpoint::Revocation, "/oauth/revoke"),
+        (Endpoint::Introspection, "/oauth/introspect"),
+        (Endpoint::Registration, "/oauth/register"),
+        (Endpoint::Management, "/oauth/register/{client_id}"),
+    ];
+    let is_off = |endpoint| on.iter().all(|own| own.endpoint != endpoint);
+    let mut router = Router::new();
+    for (endpoint, path) in all.into_iter().filter(|(endpoint, _)| is_off(*endpoint)) {
+        let off = any(clients::off).with_state((Arc::clone(app), endpoint));
+        router = router.route(&app.issuer.site().path(path), off);
+    }
+    router.layer(cors())
 }
 
 /// Returns the part of a URL after its origin.
@@ -157,31 +166,4 @@ fn path_of(url: &str) -> &str {
         .and_then(|rest| rest.find('/'))
         .and_then(|at| url.get(authority + at..))
         .unwrap_or("/")
-}
-
-/// Lets other origins call a route and read the headers of a refusal.
-fn readable() -> CorsLayer {
-    cors().expose_headers([
-        header::RETRY_AFTER,
-        header::WWW_AUTHENTICATE,
-        header::HeaderName::from_static("x-correlation-id"),
-    ])
-}
-
-/// Allows any origin. These routes read no cookie, so a page can do no more than the credentials
-/// that it sends allow.
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            header::HeaderName::from_static("mcp-protocol-version"),
-            header::HeaderName::from_static("mcp-session-id"),
-            header::HeaderName::from_static("mcp-method"),
-            header::HeaderName::from_static("mcp-name"),
-            header::HeaderName::from_static("last-event-id"),
-        ])
 }

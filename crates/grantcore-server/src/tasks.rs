@@ -1,51 +1,20 @@
-//! Requests that run to their end. When a client closes its connection, the future of its request
-//! is dropped, with all that was being decided, written or recorded. So each request that can write
-//! is decided in a task of its own, which is not cancelled.
+//! Requests for pages that run to their end ([`Tasks`]). Those for programs do so by themselves.
 //!
 //! The body is read before that, in the future of the request. A body that never arrives holds no
 //! task.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use grantcore_axum::Tasks;
 use http_body::Frame;
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 
-use crate::routes::MOST_BODY;
-
-/// The most requests that are decided at the same time. Others wait. If the client closes its
-/// connection while a request waits, nothing of it has begun.
-const AT_ONCE: usize = 1024;
-
-/// The requests that are being decided. A clone shares them.
-#[derive(Clone, Debug)]
-pub(crate) struct Tasks {
-    room: Arc<Semaphore>,
-    running: TaskTracker,
-}
-
-impl Default for Tasks {
-    fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(AT_ONCE)), running: TaskTracker::new() }
-    }
-}
-
-impl Tasks {
-    /// Waits until all requests have ended, for `at_most` this long. Returns whether they have.
-    pub(crate) async fn finish(&self, at_most: Duration) -> bool {
-        self.running.close();
-        tokio::time::timeout(at_most, self.running.wait()).await.is_ok()
-    }
-}
+use crate::routes::BODY_LIMIT;
 
 /// Runs the rest of a request in a task of its own, once its body is complete.
 pub(crate) async fn run_to_the_end(
@@ -59,19 +28,9 @@ pub(crate) async fn run_to_the_end(
         // The handler refuses the body. Nothing is decided, so there is nothing to run to its end.
         Err(body) => return next.run(Request::from_parts(parts, body)).await,
     };
-    let Ok(place) = Arc::clone(&tasks.room).acquire_owned().await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
-    let rest = async move {
-        let response = next.run(Request::from_parts(parts, body.into())).await;
-        drop(place);
-        response
-    };
-    let ended = tasks.running.spawn(rest.in_current_span()).await;
-    ended.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request did not end");
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
-    })
+    let rest = async move { next.run(Request::from_parts(parts, body.into())).await };
+    let ended = tasks.run(rest).await;
+    ended.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 /// Reads a whole body. If it is too large or cannot be read, returns a body with the same fault for
@@ -86,8 +45,8 @@ async fn gather(mut body: Body) -> Result<Bytes, Body> {
             Ok(Err(_trailers)) => {}
             Err(error) => return Err(Body::new(Broken(Some(error)))),
         }
-        if gathered.len() > MOST_BODY {
-            return Err(Body::from(vec![0; MOST_BODY + 1]));
+        if gathered.len() > BODY_LIMIT {
+            return Err(Body::from(vec![0; BODY_LIMIT + 1]));
         }
     }
     Ok(gathered.into())
@@ -114,14 +73,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_is_gathered_whole_up_to_the_limit() {
-        for length in [0, 1, MOST_BODY] {
+        for length in [0, 1, BODY_LIMIT] {
             assert_eq!(gather(vec![b'x'; length].into()).await.unwrap(), vec![b'x'; length]);
         }
-        let large = gather(vec![b'x'; MOST_BODY + 1].into()).await.unwrap_err();
-        assert!(axum::body::to_bytes(large, MOST_BODY).await.is_err(), "its reader refuses it");
+        let large = gather(vec![b'x'; BODY_LIMIT + 1].into()).await.unwrap_err();
+        assert!(axum::body::to_bytes(large, BODY_LIMIT).await.is_err(), "its reader refuses it");
         let broken = Body::new(Broken(Some(axum::Error::new("cut off"))));
         let broken = gather(broken).await.unwrap_err();
-        let error = axum::body::to_bytes(broken, MOST_BODY).await.unwrap_err();
+        let error = axum::body::to_bytes(broken, BODY_LIMIT).await.unwrap_err();
         assert!(error.to_string().contains("cut off"), "{error}");
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::Response;
 use clap::ValueEnum;
+use grantcore_axum::Source;
 use tower_http::classify::{ServerErrorsAsFailures, SharedClassifier};
 use tower_http::trace::TraceLayer;
 use tracing::level_filters::LevelFilter;
@@ -20,8 +21,6 @@ use tracing::{Dispatch, Span};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
-
-use crate::network::source::Source;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,7 +72,7 @@ pub(crate) fn http() -> HttpLog {
 fn span(request: &Request) -> Span {
     let method = request.method().as_str();
     let path = request.uri().path();
-    let source = request.extensions().get::<Source>().map(|Source(address)| address.to_string());
+    let source = request.extensions().get::<Source>().map(|source| source.address().to_string());
     tracing::info_span!("request", method, path, source)
 }
 
@@ -202,7 +201,7 @@ mod tests {
         };
         let app = Router::new().route("/oauth/register", post(refuse)).layer(http());
         let mut request = Request::post("/oauth/register").body(Body::empty()).unwrap();
-        request.extensions_mut().insert(Source("203.0.113.9".parse().unwrap()));
+        request.extensions_mut().insert(Source::from(std::net::IpAddr::from([203, 0, 113, 9])));
         app.oneshot(request).await.unwrap();
         let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
         assert_eq!(log.lines().count(), 2, "{log}");

@@ -65,8 +65,8 @@ pub(crate) struct Entry {
     pub(crate) note: Option<String>,
     /// The record that was written: `grant` or `client` with its version, or `account`.
     pub(crate) written: Option<String>,
-    /// The fate of the write: `durable` or `unknown`.
-    pub(crate) fate: Option<String>,
+    /// The durability of the write: `durable` or `unknown`.
+    pub(crate) durability: Option<String>,
     /// Whether the event belongs to a live flow, an authenticated client or the operator. Other
     /// events are dropped first.
     pub(crate) attributed: bool,
@@ -191,7 +191,7 @@ impl Entry {
             challenge: sent.and_then(|sent| sent.challenge.as_deref()).map(str::to_owned),
             note: note(event),
             written: written.map(|written| written.record.to_string()),
-            fate: written.map(|written| written.fate.name().to_owned()),
+            durability: written.map(|written| written.durability.name().to_owned()),
             attributed: event.class() == EventClass::Attributed,
             count: 0,
         }

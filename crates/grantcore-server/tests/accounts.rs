@@ -115,7 +115,7 @@ async fn accounts_of_a_file_replace_the_demonstration_accounts() {
     for (name, password) in
         [("alice", "alice"), ("admin", "admin"), ("bob", "bob"), ("alice", "battery"), ("", "")]
     {
-        assert_eq!(log_in(&visitor, &server, name, password).await.status(), 401, "{name}");
+        assert_eq!(log_in(&visitor, &server, name, password).await.status(), 403, "{name}");
     }
     let admin = format!("{}/admin", server.issuer());
     for (name, password, status) in [("alice", "correct horse", 403), ("root", "battery", 200)] {
@@ -138,7 +138,7 @@ async fn failed_sign_ins_are_limited_by_account_and_source_and_lock_nobody_out()
         for name in ["alice", "nobody"] {
             let guesser = browser("127.0.0.2");
             for _ in 0..5 {
-                assert_eq!(log_in(&guesser, &server, name, "wrong").await.status(), 401);
+                assert_eq!(log_in(&guesser, &server, name, "wrong").await.status(), 403);
             }
             for password in ["wrong", "alice"] {
                 let refused = log_in(&guesser, &server, name, password).await;
@@ -146,7 +146,12 @@ async fn failed_sign_ins_are_limited_by_account_and_source_and_lock_nobody_out()
                 let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
                 assert!((1..=60).contains(&wait), "{wait}");
                 let page = refused.text().await.unwrap();
-                assert!(page.contains("Too many sign-ins from your network have failed"), "{page}");
+                assert!(
+                    page.contains(
+                        "Too many sign-ins from your network, or to this account, have failed"
+                    ),
+                    "{page}"
+                );
             }
         }
         let home = browser("127.0.0.3");
@@ -160,7 +165,7 @@ async fn guesses_from_many_sources_slow_down_only_the_sources_that_failed() {
     let server = try_start(&[]).await.unwrap();
     for source in 10..100 {
         let guesser = browser(&format!("127.0.1.{source}"));
-        assert_eq!(log_in(&guesser, &server, "alice", "wrong").await.status(), 401);
+        assert_eq!(log_in(&guesser, &server, "alice", "wrong").await.status(), 403);
     }
     let again = log_in(&browser("127.0.1.99"), &server, "alice", "alice").await;
     assert_eq!(again.status(), 429, "this source has just failed");
@@ -175,7 +180,7 @@ async fn one_source_may_fail_thirty_times_a_minute_at_all_accounts() {
     let guesser = browser("127.0.0.4");
     for n in 0..30 {
         let answer = log_in(&guesser, &server, &format!("user{n}"), "password").await;
-        assert_eq!(answer.status(), 401, "{n}");
+        assert_eq!(answer.status(), 403, "{n}");
     }
     assert_eq!(log_in(&guesser, &server, "user30", "password").await.status(), 429);
     for _ in 0..40 {
@@ -213,7 +218,7 @@ async fn the_output_of_hash_password_works_in_the_accounts_file() {
     let server = try_start(&["--accounts", accounts.path().to_str().unwrap()]).await.unwrap();
     let browser = browser("127.0.0.1");
     let wrong = log_in(&browser, &server, "alice", "correct horse").await;
-    assert_eq!(wrong.status(), 401);
+    assert_eq!(wrong.status(), 403);
     let right = log_in(&browser, &server, "alice", "correct horse: battery").await;
     assert_eq!(right.status(), 303);
     server.stop().await.unwrap();

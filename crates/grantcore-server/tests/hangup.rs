@@ -153,6 +153,6 @@ async fn i45_a_disconnect_cancels_no_write_and_hides_no_event() {
     let gone: BTreeSet<_> = bodies.into_iter().filter(|id| registered.contains(id)).collect();
     assert!(!gone.is_empty(), "the last request was answered");
     assert_eq!(deleted.into_iter().collect::<BTreeSet<_>>(), gone, "each deletion has its event");
-    let unknown = column(&file, "SELECT kind FROM trail WHERE fate = 'unknown'");
+    let unknown = column(&file, "SELECT kind FROM trail WHERE durability = 'unknown'");
     assert_eq!(unknown, [""; 0], "no request was cancelled");
 }

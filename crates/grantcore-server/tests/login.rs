@@ -254,7 +254,7 @@ async fn f07_a_consent_after_a_sign_out_in_another_tab_leads_through_the_login()
     for reload in ["", "/admin", "https://evil.example/oauth/authorize?"] {
         let fields = [("reload", reload), ("decision", "allow")];
         let answer = alice.http.post(endpoint.clone()).form(&fields).send().await.unwrap();
-        assert_eq!(answer.status(), 401, "{reload}");
+        assert_eq!(answer.status(), 403, "{reload}");
     }
     server.stop().await.unwrap();
 }

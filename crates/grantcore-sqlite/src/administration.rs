@@ -26,7 +26,7 @@ impl SqliteStore {
         let client = Arc::new(client);
         loop {
             let seen = self.client(client.id().as_str())?;
-            let write = Write::client(seen.as_ref(), Arc::clone(&client));
+            let write = Write::put_client(seen.as_ref(), Arc::clone(&client));
             if self.commit(&write)? == Commit::Done {
                 return Ok(());
             }

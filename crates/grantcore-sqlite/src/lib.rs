@@ -44,6 +44,7 @@
 //! With the feature `tokio` the store implements the async traits as well, among them
 //! [`StoreAdministration`](grantcore::store::StoreAdministration). Each call then runs on a thread
 //! of tokio's for blocking calls.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -84,9 +85,13 @@ pub enum SqliteError {
     /// The tables were created by a newer version of this crate.
     #[error("the tables have version {0}, which this version of grantcore-sqlite does not know")]
     Newer(i64),
-    /// SQLite cannot use this file in WAL mode, on which the guarantees depend: it is in memory, or
-    /// on a file system without shared memory.
-    #[error("the file cannot be opened in WAL mode; its journal mode is {0}")]
+    /// SQLite cannot use this file in WAL mode, on which the guarantees depend. Usually the file is
+    /// on a file system without shared memory, such as a network file system. A database in memory
+    /// is refused as well: the connections of the store would not share it.
+    #[error(
+        "the file cannot be opened in WAL mode; its journal mode is {0}. The usual cause is a \
+         network file system: the file must be on a local disk"
+    )]
     Journal(String),
     /// The runtime is stopping, and ended the thread of this call before it answered.
     #[cfg(feature = "tokio")]

@@ -14,20 +14,23 @@ const WAL_RETRY: Duration = Duration::from_millis(10);
 /// Sets WAL mode, which the file keeps. SQLite does not wait while another process does the same to
 /// a new file: it reports that the file is busy.
 pub(crate) fn enable_wal(connection: &Connection) -> Result<()> {
-    let set = || {
-        connection
-            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
-    };
-    for _ in 0..BUSY_TIMEOUT.as_millis() / WAL_RETRY.as_millis() {
-        match set() {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+    let mut retries = BUSY_TIMEOUT.as_millis() / WAL_RETRY.as_millis();
+    loop {
+        // SQLite does not fail if it cannot set the mode: it answers the mode that stays.
+        let set = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match set {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => return Err(SqliteError::Journal(mode)),
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && retries > 0 =>
+            {
+                retries -= 1;
                 std::thread::sleep(WAL_RETRY);
             }
-            Ok(mode) if mode != "wal" => return Err(SqliteError::Journal(mode)),
-            set => return Ok(set.map(drop)?),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(set().map(drop)?)
 }
 
 /// Brings the tables to this crate's version, once, also if several processes open the file.

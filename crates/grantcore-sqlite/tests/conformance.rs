@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use grantcore::blocking::Accounts;
 use grantcore::conformance::{Blocking, Damaged, damaged_records_are_errors};
-use grantcore_sqlite::SqliteStore;
+use grantcore_sqlite::{SqliteError, SqliteStore};
 use tempfile::TempDir;
 
 /// A file of its own, and stores on it that share nothing else.
@@ -42,7 +42,7 @@ mod blocking {
     fn harness() -> impl Harness<Store = Ready<SqliteStore>> {
         let file = File::new();
         Blocking::new(move || file.open())
-            .swept_by(|store: &SqliteStore, now, limit| store.sweep(now, limit).unwrap())
+            .with_sweep(|store: &SqliteStore, now, limit| store.sweep(now, limit).unwrap())
     }
 
     grantcore::conformance!([harness()]);
@@ -80,6 +80,7 @@ mod with_tokio {
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::administration_conformance!([harness()]);
     grantcore::accounts_conformance!([harness()], FromStore);
 }
 
@@ -149,6 +150,18 @@ fn a_file_that_cannot_be_in_wal_mode_is_refused() {
     let refused = SqliteStore::open(":memory:").unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the file cannot be opened in WAL mode; its journal mode is memory"
+        "the file cannot be opened in WAL mode; its journal mode is memory. The usual cause is a \
+         network file system: the file must be on a local disk"
     );
+}
+
+/// A VFS without shared memory stands for a network file system.
+#[cfg(unix)]
+#[test]
+fn a_file_system_without_shared_memory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("grants.sqlite");
+    let refused =
+        SqliteStore::open(format!("file:{}?vfs=unix-dotfile", path.display())).unwrap_err();
+    assert!(matches!(refused, SqliteError::Journal(ref mode) if mode == "delete"), "{refused}");
 }

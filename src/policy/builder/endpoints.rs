@@ -6,7 +6,21 @@ use crate::policy::{DocumentRules, IntrospectionRules, RegistrationRules, Revoca
 #[cfg(doc)]
 use crate::policy::{Lifetimes, Limits};
 
-/// Endpoints, and the features that they belong to.
+/// # Endpoints
+///
+/// The URLs of the endpoints, which the metadata advertise. The host routes them to its
+/// [`Server`](crate::Server).
+///
+/// ```
+/// let policy = grantcore::Policy::builder("https://example.com/auth")
+///     .scope("notes", "Read and change your notes")
+///     .resource("https://example.com/mcp", "notes")
+///     .authorization_endpoint("https://example.com/connect")
+///     .build()?;
+/// assert_eq!(policy.authorization_endpoint(), "https://example.com/connect");
+/// assert_eq!(policy.token_endpoint(), "https://example.com/auth/oauth/token");
+/// # Ok::<(), grantcore::policy::PolicyError>(())
+/// ```
 impl PolicyBuilder {
     /// Sets the URL of the authorization endpoint (OAuth 2.1 §3.1), of the issuer's origin.
     /// Default: the issuer and `/oauth/authorize`.
@@ -22,26 +36,11 @@ impl PolicyBuilder {
         self
     }
 
-    /// Lets clients register themselves (RFC 7591). Default: they cannot.
-    ///
-    /// Clients that do not know the server need it. Open registration lets strangers have records
-    /// stored; [`Limits`] and [`Lifetimes::with_unused_client`] bound how many.
-    pub fn registration(mut self, rules: RegistrationRules) -> Self {
-        self.policy.registration = Some(rules);
-        self
-    }
-
     /// Sets the URL of the registration endpoint, of the issuer's origin and without query: each
     /// registration has its own URL below it (RFC 7592 §3). Default: the issuer and
     /// `/oauth/register`. Refused unless [`registration`](Self::registration) is on.
     pub fn registration_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoints.registration = Some(url.into());
-        self
-    }
-
-    /// Lets clients revoke their tokens (RFC 7009), public clients too. Default: they cannot.
-    pub fn revocation(mut self, rules: RevocationRules) -> Self {
-        self.policy.revocation = Some(rules);
         self
     }
 
@@ -52,16 +51,53 @@ impl PolicyBuilder {
         self
     }
 
-    /// Lets resource servers ask about tokens (RFC 7662). Default: none can.
-    pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
-        self.policy.introspection = Some(rules);
-        self
-    }
-
     /// Sets the URL of the introspection endpoint, of the issuer's origin. Default: the issuer and
     /// `/oauth/introspect`. Refused unless [`introspection`](Self::introspection) is on.
     pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoints.introspection = Some(url.into());
+        self
+    }
+
+    /// Sets whether the server's metadata are served under `openid-configuration` too (RFC 8414
+    /// §5). Default: `false`.
+    ///
+    /// The document is not an OpenID provider's. A client that asks there first takes it for one
+    /// and gives up, while after a 404 it goes on to `oauth-authorization-server`.
+    pub fn openid_alias(mut self, alias: bool) -> Self {
+        self.policy.openid_alias = alias;
+        self
+    }
+}
+
+/// # Features that are off by default
+///
+/// A feature is off until its rules are set. The metadata advertise it only then.
+///
+/// ```
+/// use grantcore::Policy;
+/// use grantcore::policy::{
+///     DocumentRules, IntrospectionRules, RegistrationRules, RevocationRules,
+/// };
+///
+/// let policy = Policy::builder("https://auth.example")
+///     .scope("notes", "Read and change your notes")
+///     .resource("https://mcp.example/mcp", "notes")
+///     .registration(RegistrationRules::default())
+///     .client_documents(DocumentRules::default())
+///     .revocation(RevocationRules::default())
+///     .introspection(IntrospectionRules::default()
+///         .with_resource_server("files-server", "https://mcp.example/mcp"))
+///     .build()?;
+/// assert_eq!(policy.revocation_endpoint(), Some("https://auth.example/oauth/revoke"));
+/// # Ok::<(), grantcore::policy::PolicyError>(())
+/// ```
+impl PolicyBuilder {
+    /// Lets clients register themselves (RFC 7591). Default: they cannot.
+    ///
+    /// Clients that do not know the server need it. Open registration lets strangers have records
+    /// stored; [`Limits`] and [`Lifetimes::with_unused_client`] bound how many.
+    pub fn registration(mut self, rules: RegistrationRules) -> Self {
+        self.policy.registration = Some(rules);
         self
     }
 
@@ -79,13 +115,15 @@ impl PolicyBuilder {
         self
     }
 
-    /// Sets whether the server's metadata are served under `openid-configuration` too (RFC 8414
-    /// §5). Default: `false`.
-    ///
-    /// The document is not an OpenID provider's. A client that asks there first takes it for one
-    /// and gives up, while after a 404 it goes on to `oauth-authorization-server`.
-    pub fn openid_alias(mut self, alias: bool) -> Self {
-        self.policy.openid_alias = alias;
+    /// Lets clients revoke their tokens (RFC 7009), public clients too. Default: they cannot.
+    pub fn revocation(mut self, rules: RevocationRules) -> Self {
+        self.policy.revocation = Some(rules);
+        self
+    }
+
+    /// Lets resource servers ask about tokens (RFC 7662). Default: none can.
+    pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
+        self.policy.introspection = Some(rules);
         self
     }
 }

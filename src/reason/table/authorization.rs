@@ -62,8 +62,8 @@ macro_rules! authorization_rows {
             code: InvalidClient,
             section: "CIMD, Client Identifier",
             description: "The client_id is not the URL of a client metadata document.",
-            cause: "The client_id is a URL, but it does not use https, has no path, has a \
-                fragment, userinfo or dot segments, or is not spelled as a URL parser writes it.",
+            cause: "The client_id is a URL, but its scheme is not https, its path is missing, it \
+                contains a fragment, userinfo or dot segments, or it is not in normalized form.",
             fix: "Use the https URL of the document exactly as its own client_id member spells it.",
         }
         DocumentUnreachable "cimd_unreachable" {
@@ -211,8 +211,8 @@ macro_rules! authorization_rows {
             code: InvalidScope,
             section: "OAuth 2.1 §1.4.1, App. A.4",
             description: "The scope is malformed.",
-            cause: "A scope token has a character outside printable ASCII, a quote or a backslash, \
-                or there are over 64 tokens.",
+            cause: "A scope token contains a quote, a backslash or a character outside printable \
+                ASCII, or there are more than 64 tokens.",
             fix: "Send scope tokens separated by spaces.",
         }
         ScopeUnknown "scope_unknown" {

@@ -90,6 +90,8 @@ by `grantcore::reason::troubleshooting()`; do not edit it by hand.
 For the operator: search the audit log for events of that `client` and minute. For an unknown client, its id is in `claimed`. The
 name of an event's `reason` is an anchor on this page, as in `docs/troubleshooting.md#pkce_missing`. The event's `flow` leads to all
 other events of the same connection. The lifetimes and limits below are the defaults; the policy may set others.
+
+A connection is one authorization grant of a user to a client, as the user's page of connected apps shows it.
 ";
 
 const AUTHORIZATION: &str = "\

@@ -42,7 +42,8 @@ pub enum LoopbackPorts {
 /// let named = EDITOR_SCHEMES.map(str::to_owned).to_vec();
 /// let rules = RedirectRules::default()
 ///     .with_private_use_schemes(PrivateUseSchemes::ReverseDomainAnd(named));
-/// let editor = grantcore::Client::public("editor").redirect_uri("cursor://anysphere.cursor-mcp/cb");
+/// let uri = "cursor://anysphere.cursor-mcp/cb";
+/// let editor = grantcore::Client::public("editor").redirect_uri(uri);
 /// assert!(editor.build_under(&rules).is_ok());
 /// ```
 pub const EDITOR_SCHEMES: [&str; 4] = ["cursor", "vscode", "vscode-insiders", "windsurf"];

@@ -24,7 +24,7 @@ const USER: &str = "postgres";
 /// if it ends.
 const POLLS: usize = 600;
 const STARTED: usize = 30;
-const PAUSE: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A running PostgreSQL. Everybody may connect as `postgres`. Dropping it stops the server and
 /// removes its directory.
@@ -114,7 +114,7 @@ impl Postgres {
                 return;
             }
             self.kill();
-            thread::sleep(PAUSE);
+            thread::sleep(INTERVAL);
         }
         panic!("PostgreSQL does not start: {}", self.log());
     }
@@ -144,7 +144,7 @@ impl Postgres {
             if self.is_ready().unwrap_or(false) {
                 return true;
             }
-            thread::sleep(PAUSE);
+            thread::sleep(INTERVAL);
         }
         false
     }

@@ -32,7 +32,7 @@ pub(super) fn authorize(cast: &mut Cast, request: &Request) -> Result<Seen, Faul
             };
             hold!(is_registered_uri(&actor, &redirect), "a page for {redirect}");
             let ticket = Ticket {
-                text: page.into_ticket(),
+                text: page.ticket(),
                 client: actor.id,
                 user,
                 redirect,

@@ -161,8 +161,7 @@ pub fn life(subject: &str, state: &str, refreshes: u64) -> Vec<Write> {
     else {
         panic!("the user is signed in")
     };
-    let location =
-        server.consent(&page.into_ticket(), user, Choice::Allow).unwrap().into_location();
+    let location = server.consent(&page.ticket(), user, Choice::Allow).unwrap().into_location();
     let code = between(&location, "code=", "&");
     let redeem = format!(
         "grant_type=authorization_code&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}"

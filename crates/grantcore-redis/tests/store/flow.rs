@@ -22,11 +22,8 @@ async fn authorized(server: &Server<RedisStore>, subject: &str) -> String {
     else {
         panic!("a consent page");
     };
-    let location = server
-        .consent(&page.into_ticket(), user(subject), Choice::Allow)
-        .await
-        .unwrap()
-        .into_location();
+    let location =
+        server.consent(&page.ticket(), user(subject), Choice::Allow).await.unwrap().into_location();
     let (_, code) = location.split_once("code=").unwrap();
     code.split('&').next().unwrap().to_owned()
 }

@@ -161,7 +161,8 @@ async fn what_is_long_over_is_forgotten() {
 #[tokio::test]
 async fn an_entry_without_a_grant_harms_nobody() {
     everywhere(async |place: Place| {
-        let (store, none) = (&place.store, GrantId::from_bytes([7; 16]));
+        let store = &place.store;
+        let none = GrantId::from_bytes([7; 16]);
         let own = commit_page(&place, "alice", 1, now()).await;
         place
             .raw::<()>(cmd("ZADD").arg("grantcore:s:alice").arg("+inf").arg(none.as_bytes()))

@@ -166,7 +166,7 @@ pub fn pending_with(
     else {
         panic!("a consent page");
     };
-    (write, page.into_ticket())
+    (write, page.ticket())
 }
 
 /// The user's approval of a page as it was read. Another seed gives another code.

@@ -35,7 +35,7 @@ CREATE TABLE trail (
     challenge   text,
     note        text,
     written     text, -- what the step wrote
-    fate        text, -- whether the write is known to be durable
+    durability  text, -- whether the write is known to be durable
     attributed  boolean NOT NULL DEFAULT true, -- false for an event of strangers, which are dropped first
     count       bigint NOT NULL DEFAULT 0 -- how many events of strangers the row stands for, if they were only counted
 );

@@ -16,7 +16,7 @@ use argon2::password_hash::phc::PasswordHash;
 const LONGEST_NAME: usize = 128;
 /// The most memory that one hash may take, in KiB. A mistyped parameter could exhaust the memory of
 /// the process.
-const MOST_MEMORY: u32 = 1024 * 1024;
+const MEMORY_LIMIT: u32 = 1024 * 1024;
 
 /// One account of the file.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ fn parse_hash(text: &str) -> Result<PasswordHash, LineError> {
     let hash = PasswordHash::new(text).map_err(|_| LineError::Hash)?;
     let params = Params::try_from(&hash).map_err(|_| LineError::Hash)?;
     let is_whole = hash.salt.is_some() && hash.hash.is_some();
-    let is_usable = hash.algorithm.as_str() == "argon2id" && params.m_cost() <= MOST_MEMORY;
+    let is_usable = hash.algorithm.as_str() == "argon2id" && params.m_cost() <= MEMORY_LIMIT;
     if is_whole && is_usable { Ok(hash) } else { Err(LineError::Hash) }
 }
 

@@ -26,14 +26,14 @@ use sha2::{Digest as _, Sha256};
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long failures at an account are remembered.
 const QUARTER: Duration = Duration::from_secs(15 * 60);
-const MOST_OF_ONE_SOURCE_AT_ONE_ACCOUNT: usize = 5;
-const MOST_OF_ONE_SOURCE: usize = 30;
+const PAIR_LIMIT: usize = 5;
+const SOURCE_LIMIT: usize = 30;
 /// Failures at one account before the sources that fail there wait.
 const MANY_AT_ONE_ACCOUNT: usize = 20;
 /// The number of further failures that doubles the wait.
 const STEP: usize = 10;
 /// The number of steps after which the wait is a minute.
-const MOST_STEPS: usize = 6;
+const MAX_STEPS: usize = 6;
 /// How many counters are kept of each kind.
 const KEPT: usize = 20_000;
 
@@ -134,17 +134,16 @@ impl Failures {
         let pair = recent(self.at_account_by_source.peek(&(name, source.to_owned())), QUARTER, now);
         let own = recent(self.by_source.peek(source), MINUTE, now);
         let all = recent(self.at_account.peek(&name), QUARTER, now);
-        let of_pair =
-            full(&pair, MOST_OF_ONE_SOURCE_AT_ONE_ACCOUNT).and_then(|at| until(at + MINUTE));
-        let of_source = full(&own, MOST_OF_ONE_SOURCE).and_then(|at| until(at + MINUTE));
+        let of_pair = full(&pair, PAIR_LIMIT).and_then(|at| until(at + MINUTE));
+        let of_source = full(&own, SOURCE_LIMIT).and_then(|at| until(at + MINUTE));
         let of_account = pair.last().and_then(|last| until(*last + delay(all.len())));
         of_pair.max(of_source).max(of_account).map(Wait)
     }
 
     fn add(&mut self, name: Name, source: &str, now: Instant) {
         push(&mut self.at_account_by_source, (name, source.to_owned()), now, STEP);
-        push(&mut self.at_account, name, now, MANY_AT_ONE_ACCOUNT + STEP * (MOST_STEPS + 1));
-        push(&mut self.by_source, source.to_owned(), now, MOST_OF_ONE_SOURCE);
+        push(&mut self.at_account, name, now, MANY_AT_ONE_ACCOUNT + STEP * (MAX_STEPS + 1));
+        push(&mut self.by_source, source.to_owned(), now, SOURCE_LIMIT);
     }
 }
 

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use grantcore_axum::{Source, TrustedProxies};
 use tokio::time::Instant;
 
 use super::activity::{Activity, Times};
-use super::source::{Source, TrustedProxies};
 use crate::config::Network;
 
 /// The open connections and their limits.
@@ -56,7 +56,7 @@ impl Connections {
     /// the caller closes the new one then.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let is_proxy = self.proxies.contains(peer);
-        let source = if is_proxy { peer.to_canonical() } else { Source(peer).network() };
+        let source = if is_proxy { peer.to_canonical() } else { Source::from(peer).network() };
         let mut open = self.lock();
         let own = open.sources.get(&source).map_or(0, BTreeMap::len);
         let has_room = is_proxy || own < self.per_source || open.evict(source);
@@ -80,7 +80,7 @@ impl Connections {
         let mut sites: HashMap<IpAddr, usize> = HashMap::new();
         for (source, own) in &open.sources {
             if !self.proxies.contains(*source) {
-                *sites.entry(Source(*source).site()).or_default() += own.len();
+                *sites.entry(Source::from(*source).site()).or_default() += own.len();
             }
         }
         let mut sources: Vec<_> = open
@@ -89,7 +89,7 @@ impl Connections {
             .filter_map(|(source, own)| {
                 let longest = longest_waiting(own)?;
                 let is_proxy = self.proxies.contains(*source);
-                let of_site = sites.get(&Source(*source).site());
+                let of_site = sites.get(&Source::from(*source).site());
                 Some((is_proxy, Reverse((of_site, own.len())), longest, *source))
             })
             .collect();
@@ -174,7 +174,7 @@ pub(super) mod tests {
             request: Duration::from_secs(30),
         };
         let networks = ["10.0.0.0/8", "2001:db8:aaaa::1/128"].map(|text| text.parse().unwrap());
-        let proxies = TrustedProxies::new(&networks);
+        let proxies = TrustedProxies::new(networks);
         Arc::new(Connections { total, per_source, times, proxies, open: Mutex::default() })
     }
 

@@ -186,7 +186,7 @@ pub(super) mod tests {
             challenge: some(),
             note: some(),
             written: some(),
-            fate: some(),
+            durability: some(),
             attributed: true,
             count: 1,
         };

@@ -17,7 +17,7 @@ use grantcore::{
 use http_body_util::LengthLimitError;
 use url::form_urlencoded;
 
-use super::MOST_BODY;
+use super::BODY_LIMIT;
 use super::clients::with_document;
 use super::login::with_form_cookie;
 use super::resume::{link, log_in_for};
@@ -71,7 +71,7 @@ pub(super) async fn decide(
         }
         Some(Ok(AuthorizationStep::NeedsConsent(page))) => {
             with_form_cookie(app, &parts.headers, |csrf| {
-                Page(consent_page(page, Kept::address(query), csrf, app)).into_response()
+                Page(consent_page(&page, Kept::address(query), csrf, app)).into_response()
             })
         }
         // Does not occur: the request was just sent with its document.
@@ -122,7 +122,7 @@ pub(crate) async fn consent(
         }
         let message = "Your session has ended. Start again from the application.";
         return (
-            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
             Page(Notice { title: "Signed out".into(), message: message.into() }),
         )
             .into_response();
@@ -148,16 +148,16 @@ pub(crate) async fn consent(
     }
 }
 
-/// Why a body was not read.
+/// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// The body is longer than [`MOST_BODY`].
+pub(crate) enum BodyError {
+    /// The body is longer than [`BODY_LIMIT`].
     TooLarge,
     /// The body is incomplete, or its transfer coding is invalid.
     Broken,
 }
 
-impl Unread {
+impl BodyError {
     /// Returns the reason of the refusal at this endpoint.
     pub(crate) fn reason(self, endpoint: Endpoint) -> Reason {
         match (self, endpoint) {
@@ -170,18 +170,18 @@ impl Unread {
     }
 }
 
-/// Reads the whole body, up to [`MOST_BODY`].
-pub(crate) async fn read(body: Body) -> Result<Vec<u8>, Unread> {
-    match to_bytes(body, MOST_BODY).await {
+/// Reads the whole body, up to [`BODY_LIMIT`].
+pub(crate) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
+    match to_bytes(body, BODY_LIMIT).await {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) => {
             let is_large = error.into_inner().is::<LengthLimitError>();
-            Err(if is_large { Unread::TooLarge } else { Unread::Broken })
+            Err(if is_large { BodyError::TooLarge } else { BodyError::Broken })
         }
     }
 }
 
-fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> pages::Consent {
+fn consent_page(page: &ConsentPage, reload: String, csrf: String, app: &App) -> pages::Consent {
     let policy = app.oauth.policy();
     let scopes = page.scopes(policy).map(|(name, description)| pages::Scope {
         name: name.into(),
@@ -192,8 +192,8 @@ fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> p
         client_name: page.client_name(),
         client_id: page.client_id().into(),
         client_host: page.client_id_host().map(Into::into),
-        client_pages: client_pages(&page),
-        registration: registration(&page, app),
+        client_pages: client_pages(page),
+        registration: registration(page, app),
         verified: page.registration() == Registration::Operator,
         redirect_host: page.redirect_host().into(),
         loopback_only: page.redirects_to_own_device(),
@@ -205,7 +205,7 @@ fn consent_page(page: ConsentPage, reload: String, csrf: String, app: &App) -> p
             "This page is valid for {}",
             spoken(page.expires().seconds_from(app.oauth.now()))
         ),
-        ticket: page.into_ticket(),
+        ticket: page.ticket(),
         reload,
         csrf,
     }

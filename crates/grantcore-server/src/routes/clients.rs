@@ -1,50 +1,30 @@
-//! How clients come to be known: registration, the endpoint of one registration, and the documents
-//! that some are known by.
+//! Clients that the operator did not register: the documents that some are known by, and the
+//! refusal of registration where it is off.
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::State;
 use axum::http::request::Parts;
 use axum::response::Response;
 use grantcore::reason::Endpoint;
 use grantcore::response::DocumentRequest;
-use grantcore::{AuthorizationStep, Error, RequestParts, User};
+use grantcore::{AuthorizationStep, Error, Reason, Refusal, RequestParts, User};
+use grantcore_axum::Source;
 use grantcore_fetch::{Asker, as_fetch};
 
-use super::authorize::read;
-use crate::app::App;
-use crate::network::source::Source;
+use crate::app::{App, respond};
 use crate::store::BackendError;
 
-/// `/oauth/register` (RFC 7591).
-pub(crate) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err(unread) => return app.unread(unread, Endpoint::Registration).await,
+/// Answers an endpoint of a feature that is off. The router of the library has no such endpoint,
+/// and a developer would search for the fault of a 404 in vain.
+pub(crate) async fn off(State((app, endpoint)): State<(Arc<App>, Endpoint)>) -> Response {
+    let reason = match endpoint {
+        Endpoint::Introspection => Reason::IntrospectionOff,
+        Endpoint::Revocation => Reason::RevocationOff,
+        _ => Reason::RegistrationOff,
     };
-    let source = source(&parts);
-    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
-    app.reply(app.oauth.register(&incoming).await)
-}
-
-/// `/oauth/register/CLIENT_ID` (RFC 7592).
-pub(crate) async fn manage(
-    State(app): State<Arc<App>>,
-    client_id: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err(unread) => return app.unread(unread, Endpoint::Management).await,
-    };
-    // A path that is no text names no client.
-    let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
-    let source = source(&parts);
-    let incoming = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
-    app.reply(app.oauth.manage(&client_id, &incoming).await)
+    let refusal = app.oauth.refuse(Refusal::plain(reason, endpoint), None).await;
+    respond(refusal.reply(app.oauth.policy()))
 }
 
 /// Where a request comes from, as far as a limit goes by it; see `--trusted-proxies`.

@@ -12,7 +12,7 @@ use grantcore::{Error, Policy};
 use serde::Deserialize;
 
 use super::authorize::log_in_first;
-use super::login::{Signed, with_form_cookie};
+use super::login::{CsrfForm, with_form_cookie};
 use crate::app::{App, log_failure, not_now};
 use crate::pages::{self, Confirm, Connected, Entry, Nav, Page, Refused, utc};
 use crate::sessions::Session;
@@ -89,10 +89,10 @@ pub(crate) async fn revoke(
     Path(grant): Path<String>,
     session: Option<Session>,
     headers: HeaderMap,
-    Form(form): Form<Signed>,
+    Form(form): Form<CsrfForm>,
 ) -> Response {
     let Some(session) = session else { return log_in_first(HERE) };
-    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+    if !app.form_cookie.matches(&headers, &form.csrf) {
         return forged(app.nav(Some(&session.subject)));
     }
     let Ok(id) = grant.parse() else { return unknown(app.nav(Some(&session.subject))) };

@@ -16,7 +16,7 @@ use grantcore::reason::Endpoint;
 use grantcore::{Access, Authorization, Needs, Reason, Refusal};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::authorize::{Unread, read};
+use super::authorize::{BodyError, read};
 use crate::app::{App, respond};
 use crate::mcp::Identity;
 use crate::payment::{Drawn, Payment};
@@ -61,8 +61,8 @@ pub(crate) async fn guard(
     };
     let body = match body {
         Ok(body) => body,
-        Err(Unread::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Err(Unread::Broken) => return StatusCode::BAD_REQUEST.into_response(),
+        Err(BodyError::TooLarge) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(BodyError::Broken) => return StatusCode::BAD_REQUEST.into_response(),
     };
     let warns = access.warnings().next().is_some();
     let ledger = app.oauth.store().ledger().clone();
@@ -97,7 +97,7 @@ fn identity(access: &Access) -> Identity {
 
 impl Billed {
     /// Returns whether a call with this body is billed, and the body, or why it was not read.
-    async fn of(self, body: Body) -> (bool, Result<Body, Unread>) {
+    async fn of(self, body: Body) -> (bool, Result<Body, BodyError>) {
         match self {
             Self::All => (true, Ok(body)),
             Self::Tools => match read(body).await {
@@ -196,7 +196,7 @@ mod tests {
         assert!(is_billed);
         assert_eq!(read(body.unwrap()).await.unwrap(), text.as_bytes());
         let (is_billed, body) = Billed::Tools.of(vec![b' '; 64 * 1024 + 1].into()).await;
-        assert!(!is_billed && body.err() == Some(Unread::TooLarge));
+        assert!(!is_billed && body.err() == Some(BodyError::TooLarge));
         let (is_billed, body) = Billed::All.of("x".into()).await;
         assert!(is_billed);
         assert_eq!(read(body.unwrap()).await.unwrap(), b"x");

@@ -10,7 +10,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::clients::source;
-use super::resume::{go_on, log_in_for, login_for};
+use super::resume::{continue_to, log_in_for, login_for};
 use crate::accounts::Wait;
 use crate::app::{App, SessionUnavailable, not_now};
 use crate::kept::Request;
@@ -38,8 +38,9 @@ pub(crate) struct Credentials {
     password: String,
 }
 
+/// A form that has no field but the `csrf` field.
 #[derive(Deserialize)]
-pub(crate) struct Signed {
+pub(crate) struct CsrfForm {
     #[serde(default)]
     pub(super) csrf: String,
 }
@@ -96,7 +97,7 @@ pub(crate) async fn submit(
 ) -> Response {
     let headers = &parts.headers;
     let next = form.next.clone();
-    if !app.form_cookie.vouches_for(headers, &form.csrf) {
+    if !app.form_cookie.matches(headers, &form.csrf) {
         // The form may come from another site (login CSRF), so the password is not checked. It may
         // also be a form of this server whose cookie another tab replaced. A carried authorization
         // request is therefore shown on a new login page; any site could link to that.
@@ -115,17 +116,18 @@ pub(crate) async fn submit(
     let subject = match check(&app, &username, &password, &source(&parts)).await {
         Ok(Some(subject)) => subject,
         Ok(None) => {
+            // Not 401, which must name a challenge of HTTP authentication (RFC 9110 §15.5.2).
             let failed = Login { failed: true, ..page(username) };
-            return (StatusCode::UNAUTHORIZED, Page(failed)).into_response();
+            return (StatusCode::FORBIDDEN, Page(failed)).into_response();
         }
-        Err(later) => return later.response(page(username)),
+        Err(refusal) => return refusal.response(page(username)),
     };
     let previous = app.session_cookie.read(headers);
     let now = SystemTime::now().into();
     match app.sessions.open(&subject, &app.accounts, previous.as_ref(), now).await {
         Ok((token, session)) => {
             let cookie = [(header::SET_COOKIE, app.session_cookie.set(&token))];
-            (AppendHeaders(cookie), go_on(&app, &next, session, true)).into_response()
+            (AppendHeaders(cookie), continue_to(&app, &next, session, true)).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "no session could be opened");
@@ -138,9 +140,9 @@ pub(crate) async fn submit(
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Form(form): Form<Signed>,
+    Form(form): Form<CsrfForm>,
 ) -> Response {
-    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+    if !app.form_cookie.matches(&headers, &form.csrf) {
         return Redirect::to("/").into_response();
     }
     if let Some(token) = app.session_cookie.read(&headers)
@@ -155,20 +157,20 @@ pub(crate) async fn logout(
 }
 
 /// A reason not to check a password now.
-enum Later {
+enum LoginRefusal {
     /// Too many sign-ins from this source, or to this account, have failed.
     Failures(Wait),
     /// Too many passwords are being checked.
     Busy,
 }
 
-impl Later {
+impl LoginRefusal {
     fn response(self, page: Login) -> Response {
         let (status, seconds, message) = match self {
             Self::Failures(wait) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 wait.seconds(),
-                "Too many sign-ins from your network have failed.",
+                "Too many sign-ins from your network, or to this account, have failed.",
             ),
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, 5, "Too many people are signing in just now.")
@@ -187,14 +189,14 @@ async fn check(
     username: &str,
     password: &str,
     source: &str,
-) -> Result<Option<String>, Later> {
+) -> Result<Option<String>, LoginRefusal> {
     let attempt = app.attempts.begin(username, source, Instant::now()).map_err(|wait| {
         tracing::warn!(source, seconds = wait.seconds(), "too many failed sign-ins");
-        Later::Failures(wait)
+        LoginRefusal::Failures(wait)
     })?;
     let Ok(subject) = app.accounts.log_in(username, password).await else {
         attempt.withdrawn();
-        return Err(Later::Busy);
+        return Err(LoginRefusal::Busy);
     };
     if subject.is_some() {
         attempt.succeeded();
@@ -216,7 +218,7 @@ pub(super) fn with_form_cookie(
     headers: &HeaderMap,
     page: impl FnOnce(String) -> Response,
 ) -> Response {
-    match app.form_cookie.read_or_draw(headers) {
+    match app.form_cookie.read_or_create(headers) {
         Ok(token) => (
             AppendHeaders([(header::SET_COOKIE, app.form_cookie.set(&token))]),
             page(token.reveal()),

@@ -10,14 +10,16 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt as _;
 
-use super::{path_of, readable};
+use grantcore_axum::cors;
+
+use super::path_of;
 use crate::app::App;
 use crate::pages::answer::{Answer, shown};
 
 /// Returns the fallback of the router. `resources` are the routes of the protected resources.
 pub(crate) fn fallback(app: &Arc<App>, resources: Router) -> Router {
     // The client may be a page of another origin, and must be able to read the response.
-    let nowhere = Router::new().fallback(not_found).layer(readable()).with_state(Arc::clone(app));
+    let nowhere = Router::new().fallback(not_found).layer(cors()).with_state(Arc::clone(app));
     let state = Arc::new(Missing { app: Arc::clone(app), resources, nowhere });
     Router::new().fallback(resource_or_nothing).with_state(state)
 }

@@ -48,7 +48,7 @@ pub(super) fn log_in_for(app: &App, request: Kept) -> Response {
 
 /// Redirects to the target of a sign-in: the authorization request that it was made for, or a page
 /// of this server.
-pub(super) fn go_on(app: &App, next: &str, session: Session, is_fresh: bool) -> Response {
+pub(super) fn continue_to(app: &App, next: &str, session: Session, is_fresh: bool) -> Response {
     let Some(request) = Kept::of_field(next) else { return redirect(sessions::next(next)) };
     let answered = Some(SignIn { session: session.binding, is_fresh });
     match app.kept.keep(Kept { answered, ..request }, SystemTime::now()) {
@@ -102,7 +102,7 @@ pub(crate) async fn switch(
     Form(form): Form<Keeping>,
 ) -> Response {
     let request = Kept::of_field(&form.request);
-    let is_own = app.form_cookie.vouches_for(&headers, &form.csrf);
+    let is_own = app.form_cookie.matches(&headers, &form.csrf);
     if !is_own && (request.is_none() || !is_replaced(&form.csrf)) {
         return forged(Nav::of(None));
     }
@@ -120,7 +120,7 @@ pub(crate) async fn stay(
     Form(form): Form<Keeping>,
 ) -> Response {
     let request = Kept::of_field(&form.request);
-    if !app.form_cookie.vouches_for(&headers, &form.csrf) {
+    if !app.form_cookie.matches(&headers, &form.csrf) {
         return match request {
             // The choice is not made by a form that another site may have sent. It is offered anew.
             Some(request) if is_replaced(&form.csrf) => choose_for(&app, request),
@@ -128,7 +128,7 @@ pub(crate) async fn stay(
         };
     }
     match (session, request) {
-        (Some(session), _) => go_on(&app, &form.request, session, false),
+        (Some(session), _) => continue_to(&app, &form.request, session, false),
         (None, Some(request)) => log_in_for(&app, request),
         (None, None) => redirect("/login"),
     }

@@ -67,13 +67,13 @@ impl TokenCookie {
 
     /// Returns the token that the browser sent, or draws a new one for a page with a form. The
     /// response sends it with [`TokenCookie::set`].
-    pub(crate) fn read_or_draw(&self, headers: &HeaderMap) -> Result<Token, getrandom::Error> {
+    pub(crate) fn read_or_create(&self, headers: &HeaderMap) -> Result<Token, getrandom::Error> {
         self.read(headers).map_or_else(Token::draw, Ok)
     }
 
     /// Returns whether a form with this `csrf` field came from a page of this server in this
     /// browser.
-    pub(crate) fn vouches_for(&self, headers: &HeaderMap, csrf: &str) -> bool {
+    pub(crate) fn matches(&self, headers: &HeaderMap, csrf: &str) -> bool {
         self.read(headers).is_some_and(|token| token.matches(csrf))
     }
 
@@ -168,13 +168,13 @@ mod tests {
     #[test]
     fn a_form_is_ours_only_if_it_repeats_the_cookie() {
         let cookie = TokenCookie::form(false, &Site::default());
-        let value = cookie.read_or_draw(&HeaderMap::new()).unwrap().reveal();
+        let value = cookie.read_or_create(&HeaderMap::new()).unwrap().reveal();
         let headers = sent(&[&format!("grantcore-form={value}")]);
-        assert!(cookie.vouches_for(&headers, &value));
-        assert!(!cookie.vouches_for(&headers, &Token::draw().unwrap().reveal()));
-        assert!(!cookie.vouches_for(&HeaderMap::new(), &value));
-        assert!(!cookie.vouches_for(&sent(&["grantcore-form="]), ""));
-        let second_tab = cookie.read_or_draw(&headers).unwrap();
+        assert!(cookie.matches(&headers, &value));
+        assert!(!cookie.matches(&headers, &Token::draw().unwrap().reveal()));
+        assert!(!cookie.matches(&HeaderMap::new(), &value));
+        assert!(!cookie.matches(&sent(&["grantcore-form="]), ""));
+        let second_tab = cookie.read_or_create(&headers).unwrap();
         assert!(second_tab.matches(&value), "it does not end the first");
     }
 }

@@ -7,13 +7,12 @@ use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
 use grantcore::store::{Commit, Keys, StoreAdministration, Stored, Write};
 use grantcore::value::GrantId;
-use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp};
+use grantcore::{Account, Accounts, Client, MemoryStore, Store, Timestamp, blocking};
 use grantcore_postgres::PostgresStore;
 use grantcore_redis::RedisStore;
 use grantcore_sqlite::SqliteStore;
-use tokio::sync::MutexGuard;
 
-use super::sqlite::{Turn, blocking};
+use super::sqlite::Turn;
 use super::{BackendError, Result};
 
 /// An open store.
@@ -26,12 +25,24 @@ pub(super) enum Grants {
     Redis(RedisStore),
 }
 
-/// Makes the same call of whichever store it is.
+/// Makes the same call of whichever store it is. In SQLite a write takes a turn and blocks, so that
+/// it has a form of its own.
 macro_rules! each {
     ($grants:expr, $store:ident => $call:expr) => {
         match $grants {
-            Grants::Memory($store) => Ok($call.await?),
             Grants::Sqlite($store, _) => Ok($call.await?),
+            Grants::Memory($store) => Ok($call.await?),
+            Grants::Postgres($store) => Ok($call.await?),
+            Grants::Redis($store) => Ok($call.await?),
+        }
+    };
+    ($grants:expr, $store:ident => $call:expr, in SQLite: $write:expr) => {
+        match $grants {
+            Grants::Sqlite($store, turn) => {
+                let $store = $store.clone();
+                turn.write(move || $write).await
+            }
+            Grants::Memory($store) => Ok($call.await?),
             Grants::Postgres($store) => Ok($call.await?),
             Grants::Redis($store) => Ok($call.await?),
         }
@@ -41,13 +52,12 @@ macro_rules! each {
 impl Grants {
     /// Suspends an account, or lifts its suspension.
     pub(super) async fn set_suspended(&self, subject: &str, suspended: bool) -> Result<()> {
-        let _turn = self.turn().await;
         match self {
             Self::Memory(store) => store.set_suspended(subject, suspended),
-            Self::Sqlite(store, _) => {
+            Self::Sqlite(store, turn) => {
                 let store = store.clone();
                 let subject = subject.to_owned();
-                blocking(move || store.set_suspended(&subject, suspended)).await?;
+                turn.write(move || store.set_suspended(&subject, suspended)).await?;
             }
             Self::Postgres(store) => store.set_suspended(subject, suspended).await?,
             Self::Redis(store) => store.set_suspended(subject, suspended).await?,
@@ -66,16 +76,11 @@ impl Grants {
 
     /// Drops up to `limit` grants and clients that may be dropped, and returns how many.
     pub(super) async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        let _turn = self.turn().await;
-        each!(self, store => StoreAdministration::sweep(store, now, limit))
-    }
-
-    /// Waits for the turn to write, if the store takes turns.
-    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        match self {
-            Self::Sqlite(_, turn) => Some(turn.lock().await),
-            Self::Memory(_) | Self::Postgres(_) | Self::Redis(_) => None,
-        }
+        each!(
+            self,
+            store => StoreAdministration::sweep(store, now, limit),
+            in SQLite: store.sweep(now, limit)
+        )
     }
 }
 
@@ -91,8 +96,12 @@ impl Store for Grants {
     }
 
     async fn commit(&self, write: &Write) -> Result<Commit> {
-        let _turn = self.turn().await;
-        each!(self, store => Store::commit(store, write))
+        let owned = write.clone();
+        each!(
+            self,
+            store => Store::commit(store, write),
+            in SQLite: blocking::Store::commit(&store, &owned)
+        )
     }
 
     async fn grants_of(
@@ -121,7 +130,11 @@ impl Accounts for Grants {
     }
 
     async fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        let _turn = self.turn().await;
-        each!(self, store => Accounts::raise_epoch(store, subject))
+        let owned = subject.to_owned();
+        each!(
+            self,
+            store => Accounts::raise_epoch(store, subject),
+            in SQLite: blocking::Accounts::raise_epoch(&store, &owned)
+        )
     }
 }

@@ -13,7 +13,7 @@ use super::{Ledger, Result, SessionRow};
 use crate::trail::{Entry, Search};
 
 /// How many events are kept. They are gone at exit anyway.
-const MOST_EVENTS: usize = 10_000;
+const EVENT_LIMIT: usize = 10_000;
 
 /// The latest events, and the names of all of them.
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl Ledger for MemoryLedger {
                 trail.entries.push_back(entry);
             }
         }
-        trail.drop_over(MOST_EVENTS, usize::MAX);
+        trail.drop_over(EVENT_LIMIT, usize::MAX);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The host's own tables in PostgreSQL, beside those of `grantcore-postgres` and over its
-//! connections. They hold no grant and no client. Each call is one statement in one round trip.
+//! connections. They hold no grant and no client. Each call is one statement in one round trip, but
+//! for those that drop events.
 
 mod sessions;
 mod trail;

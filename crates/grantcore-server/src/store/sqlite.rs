@@ -6,7 +6,9 @@
 
 mod balances;
 mod sessions;
-pub(super) mod trail;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 #[cfg(unix)]
 use std::fs::OpenOptions;
@@ -15,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use grantcore::Timestamp;
-use grantcore_sqlite::SqliteStore;
+use grantcore_sqlite::{SqliteError, SqliteStore};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::grants::Grants;
@@ -24,7 +26,29 @@ use crate::trail::{Entry, Search};
 
 /// The turn to write to the file. SQLite lets one writer wait for another by polling, and unfairly.
 /// The writers of one process queue up here first.
-pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
+#[derive(Clone, Default)]
+pub(super) struct Turn(Arc<tokio::sync::Mutex<()>>);
+
+impl Turn {
+    /// Waits for the turn, and runs a blocking write in it. The turn ends with the write, which
+    /// outlives this future if the caller is dropped.
+    pub(super) async fn write<T, E>(
+        &self,
+        call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        BackendError: From<E>,
+    {
+        let turn = Arc::clone(&self.0).lock_owned().await;
+        blocking(move || {
+            let _turn = turn;
+            call()
+        })
+        .await
+    }
+}
 
 /// Balances, sessions and the audit log. Writes use a separate connection, so that reads never wait
 /// for a blocked write. Searches of the audit log use a third, because they may be slow.
@@ -47,13 +71,13 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_init.sql")];
 pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
     let path = path.to_owned();
     blocking(move || {
-        keep_private(&path)?;
+        create_private(&path)?;
         let store = SqliteStore::open(&path)?;
         let turn = Turn::default();
         let open = || -> Result<_> { Ok(Mutex::new(connection(&path)?)) };
         let connections =
             Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
-        let ledger = SqliteLedger { connections, turn: Arc::clone(&turn) };
+        let ledger = SqliteLedger { connections, turn: turn.clone() };
         Ok::<_, BackendError>((Grants::Sqlite(store, turn), AnyLedger::Sqlite(ledger)))
     })
     .await
@@ -62,20 +86,24 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
 /// Creates a new file with mode 0600. The file holds no tokens in clear, but it shows which user
 /// authorized which client. The mode of an existing file is not changed.
 #[cfg(unix)]
-fn keep_private(path: &Path) -> std::io::Result<()> {
+fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
 }
 
 #[cfg(not(unix))]
-fn keep_private(_: &Path) -> std::io::Result<()> {
+fn create_private(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
 fn connection(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(SqliteError::Journal(mode).into());
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     migrate(&mut connection)?;
     Ok(connection)
@@ -100,7 +128,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 /// Runs a blocking call on Tokio's blocking thread pool. If the caller is dropped, the call still
 /// runs to its end and its result is discarded. The library allows this: a write whose response is
 /// lost may have happened.
-pub(super) async fn blocking<T, E>(
+async fn blocking<T, E>(
     call: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
 ) -> Result<T>
 where
@@ -132,13 +160,8 @@ impl SqliteLedger {
         &self,
         call: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let in_turn = move |connection: &mut Connection| {
-            // The turn ends with the call, which outlives this future if the caller is dropped.
-            let _turn = turn;
-            call(connection)
-        };
-        self.on(|all| &all.writer, in_turn).await
+        let connections = Arc::clone(&self.connections);
+        self.turn.write(move || call(&mut lock(&connections.writer))).await
     }
 
     async fn search<T: Send + 'static>(

@@ -3,6 +3,7 @@
 pub(crate) mod databases;
 mod laws;
 mod sessions;
+mod trail;
 
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::support::{CHALLENGE, VERIFIER, install_crypto_provider, param, plain_client};
 
 /// The pause between two polls.
-const PAUSE: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The process of the driver, which starts a browser for each user.
 pub(crate) struct Driver {
@@ -162,7 +162,7 @@ impl Browser {
             {
                 return text;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(INTERVAL).await;
         }
         panic!("there is no page")
     }
@@ -173,7 +173,7 @@ impl Browser {
             if self.text().await.contains(expected) {
                 return;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(INTERVAL).await;
         }
         panic!("{expected} is not in {}", self.text().await)
     }
@@ -185,7 +185,7 @@ impl Browser {
             if is_there(&url) {
                 return url;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(INTERVAL).await;
         }
         panic!("{what}: {}", self.client.current_url().await.unwrap())
     }

@@ -99,7 +99,7 @@ where
     let incoming =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
     match server.authorize(&incoming, Some(user(subject))).unwrap() {
-        AuthorizationStep::NeedsConsent(page) => page.into_ticket(),
+        AuthorizationStep::NeedsConsent(page) => page.ticket(),
         other => panic!("no consent page but {other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 
 use super::installed;
-use super::node::{LOOKS, Node, PAUSE};
+use super::node::{ATTEMPTS, INTERVAL, Node};
 
 /// A cluster of three masters, each with a third of the slots, and no replicas.
 #[derive(Debug)]
@@ -77,8 +77,8 @@ impl RedisCluster {
                 .iter()
                 .all(|part| info.contains(part))
         };
-        let together = (0..LOOKS).any(|_| {
-            sleep(PAUSE);
+        let together = (0..ATTEMPTS).any(|_| {
+            sleep(INTERVAL);
             self.0.iter().all(works)
         });
         assert!(

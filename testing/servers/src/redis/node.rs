@@ -14,8 +14,8 @@ use super::wire::ask;
 use crate::free_port;
 
 /// The pause between two polls, and the number of polls.
-pub(super) const PAUSE: Duration = Duration::from_millis(20);
-pub(super) const LOOKS: usize = 3_000;
+pub(super) const INTERVAL: Duration = Duration::from_millis(20);
+pub(super) const ATTEMPTS: usize = 3_000;
 
 /// How often the server is started on other ports, if another program took its port.
 const STARTS: usize = 5;
@@ -107,8 +107,8 @@ impl Node {
         }
         self.child = Some(command.spawn().expect("Redis can be run"));
         // While the server loads, it answers with an error.
-        let up = (0..LOOKS).any(|_| {
-            sleep(PAUSE);
+        let up = (0..ATTEMPTS).any(|_| {
+            sleep(INTERVAL);
             self.has_ended() || ask(self.port, &["PING"]).is_ok()
         });
         // Another program's server may have answered on the port.

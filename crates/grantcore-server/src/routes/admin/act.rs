@@ -67,7 +67,7 @@ pub(crate) async fn act(
     let field = |name: &str| {
         form_urlencoded::parse(body.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value)
     };
-    if !app.form_cookie.vouches_for(&headers, &field("csrf").unwrap_or_default()) {
+    if !app.form_cookie.matches(&headers, &field("csrf").unwrap_or_default()) {
         return forged(nav);
     }
     let Ok(act) = read(&body) else { return unreadable(nav) };

@@ -1,25 +1,46 @@
 //! The trail in PostgreSQL: appended to many events at a time, searched by what is indexed, dropped
 //! from its old end.
 
-use deadpool_postgres::tokio_postgres::{Row, types::ToSql};
-use grantcore::Timestamp;
+use std::time::Duration;
 
-use super::{PostgresLedger, Result, is_text, number};
+use deadpool_postgres::Object;
+use deadpool_postgres::tokio_postgres::{IsolationLevel, Row, types::ToSql};
+use grantcore::Timestamp;
+use grantcore_postgres::PostgresError;
+use tokio::time::timeout;
+
+use super::{PostgresLedger, Result, Values, is_text, number};
 use crate::trail::{Entry, Search};
 
 type Value = Box<dyn ToSql + Send + Sync>;
 
 const INSERT: &str = "INSERT INTO trail (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, \
-    error, description, challenge, note, written, fate) \
+    error, description, challenge, note, written, durability) \
     SELECT at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note, written, fate \
+    note, written, durability \
     FROM unnest($1::bigint[], $2::integer[], $3::boolean[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
     $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]) \
     WITH ORDINALITY AS events (at, status, attributed, count, correlation, flow, kind, reason, detail, client, subject, error, \
-    description, challenge, note, written, fate, place) ORDER BY place \
+    description, challenge, note, written, durability, place) ORDER BY place \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, status, correlation, flow, kind, reason, detail, client, subject, error, description, challenge, \
-    note, written, fate, attributed, count FROM trail";
+    note, written, durability, attributed, count FROM trail";
+
+const DROP_BEFORE: &str = "WITH dropped AS (DELETE FROM trail WHERE id IN \
+    (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2) RETURNING id) SELECT count(*) FROM dropped";
+const DROP_SURPLUS: &str = "\
+    WITH surplus AS MATERIALIZED (SELECT least(greatest(count(*) - $1, 0), $2) AS rows FROM trail), \
+    strangers AS (DELETE FROM trail WHERE id IN \
+    (SELECT id FROM trail WHERE NOT attributed ORDER BY at LIMIT (SELECT rows FROM surplus)) RETURNING id), \
+    others AS (DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE attributed ORDER BY at \
+    LIMIT (SELECT rows FROM surplus) - (SELECT count(*) FROM strangers)) RETURNING id) \
+    SELECT (SELECT count(*) FROM strangers) + (SELECT count(*) FROM others)";
+
+/// The advisory lock of a server that drops events: `gctraild` in ASCII.
+const DROP_LOCK: i64 = 0x6763_7472_6169_6c64;
+
+/// How long dropping events may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The columns of text, in the order of `INSERT`.
 const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
@@ -35,7 +56,7 @@ const TEXTS: [fn(&Entry) -> Option<&str>; 13] = [
     |entry| entry.challenge.as_deref(),
     |entry| entry.note.as_deref(),
     |entry| entry.written.as_deref(),
-    |entry| entry.fate.as_deref(),
+    |entry| entry.durability.as_deref(),
 ];
 
 impl PostgresLedger {
@@ -73,32 +94,44 @@ impl PostgresLedger {
             .collect()
     }
 
-    /// Passes over what another process drops at this moment.
+    /// Drops nothing while another server drops events.
     pub(super) async fn drop_events(&self, before: Timestamp, limit: usize) -> Result<usize> {
-        let sql = "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-            RETURNING id";
-        let limit = number(limit);
-        Ok(self.rows(sql, &[&number(before.unix_seconds()), &limit]).await?.len())
+        self.drop_alone(DROP_BEFORE, &[&number(before.unix_seconds()), &number(limit)]).await
     }
 
-    /// Drops strangers' events first, then the oldest of all. Passes over what another process
-    /// drops at this moment.
+    /// Drops strangers' events first, then the oldest of all. Drops nothing while another server
+    /// drops events.
     pub(super) async fn drop_surplus(&self, rows: u64, limit: usize) -> Result<usize> {
-        let counted = self.rows("SELECT count(*) FROM trail", &[]).await?;
-        let count = counted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
-        let over = usize::try_from(count.saturating_sub(rows)).unwrap_or(usize::MAX).min(limit);
-        let mut dropped = 0;
-        for which in ["WHERE NOT attributed", ""] {
-            if dropped < over {
-                let sql = format!(
-                    "DELETE FROM trail WHERE id IN (SELECT id FROM trail {which} ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED) \
-                    RETURNING id"
-                );
-                let left = number(over - dropped);
-                dropped += self.rows(&sql, &[&left]).await?.len();
+        self.drop_alone(DROP_SURPLUS, &[&number(rows), &number(limit)]).await
+    }
+
+    /// Runs a statement that drops events and returns their number, unless another server runs one
+    /// at this moment: two servers that count the same surplus would both drop it.
+    async fn drop_alone(&self, sql: &str, values: Values<'_>) -> Result<usize> {
+        let mut connection = self.store.pool().get().await?;
+        let answer = timeout(DROP_TIMEOUT, async {
+            // The lock is taken by a statement of its own, so that the next one sees what the last
+            // holder of the lock has dropped.
+            let change = connection
+                .build_transaction()
+                .isolation_level(IsolationLevel::ReadCommitted)
+                .start()
+                .await?;
+            let lock = "SELECT pg_try_advisory_xact_lock($1)";
+            let is_alone: bool = change.query_one(lock, &[&DROP_LOCK]).await?.try_get(0)?;
+            if !is_alone {
+                return Ok(0);
             }
-        }
-        Ok(dropped)
+            let dropped: i64 = change.query_one(sql, values).await?.try_get(0)?;
+            change.commit().await?;
+            Ok(usize::try_from(dropped).unwrap_or(usize::MAX))
+        });
+        let Ok(dropped) = answer.await else {
+            // The next user of the connection need not wait for this statement.
+            drop(Object::take(connection));
+            return Err(PostgresError::TimedOut.into());
+        };
+        dropped
     }
 }
 
@@ -138,7 +171,7 @@ fn entry(row: &Row) -> Result<Entry> {
         challenge: row.try_get(11)?,
         note: row.try_get(12)?,
         written: row.try_get(13)?,
-        fate: row.try_get(14)?,
+        durability: row.try_get(14)?,
         attributed: row.try_get(15)?,
         count: row.try_get::<_, i64>(16)?.cast_unsigned(),
     })

@@ -14,9 +14,9 @@ use crate::trail::{Entry, Search};
 const TRAIL: &str = "grantcore-server:trail";
 const STRANGERS: &str = "grantcore-server:trail:strangers";
 /// About how many events are kept: each search may read all of them.
-const MOST_EVENTS: u32 = 200_000;
+const EVENT_LIMIT: u32 = 200_000;
 /// About how many events of strangers are kept.
-const MOST_OF_STRANGERS: u32 = 50_000;
+const STRANGERS_LIMIT: u32 = 50_000;
 /// How many are read at once.
 const AT_ONCE: usize = 1000;
 /// How far the clocks of this host and of Redis may be apart, and how late an event may be written,
@@ -30,7 +30,7 @@ const APPEND: &str = "
 impl RedisLedger {
     pub(super) async fn append_all(&self, entries: &[Entry]) -> Result<()> {
         for (stream, limit, attributed) in
-            [(TRAIL, MOST_EVENTS, true), (STRANGERS, MOST_OF_STRANGERS, false)]
+            [(TRAIL, EVENT_LIMIT, true), (STRANGERS, STRANGERS_LIMIT, false)]
         {
             let mut arguments = vec![limit.to_string()];
             for entry in entries.iter().filter(|entry| entry.attributed == attributed) {

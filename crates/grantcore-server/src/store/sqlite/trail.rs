@@ -9,10 +9,10 @@ use super::number;
 use crate::trail::{Entry, Search};
 
 const INSERT: &str = "INSERT INTO trail (at, correlation, flow, kind, reason, detail, client, subject, status, error, description, \
-    challenge, note, written, fate, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    challenge, note, written, durability, attributed, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
     ON CONFLICT (correlation, kind) DO NOTHING";
 const SELECT: &str = "SELECT at, correlation, flow, kind, reason, detail, client, subject, status, error, description, challenge, \
-    note, written, fate, attributed, count FROM trail";
+    note, written, durability, attributed, count FROM trail";
 
 /// Appends events in one transaction, and so with one wait for the disk.
 pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
@@ -33,7 +33,7 @@ pub(super) fn append(connection: &mut Connection, entries: &[Entry]) -> Result<(
             entry.challenge,
             entry.note,
             entry.written,
-            entry.fate,
+            entry.durability,
             entry.attributed,
             number(entry.count),
         ])?;
@@ -120,7 +120,7 @@ fn entry(row: &Row<'_>) -> Result<Entry> {
         challenge: row.get(11)?,
         note: row.get(12)?,
         written: row.get(13)?,
-        fate: row.get(14)?,
+        durability: row.get(14)?,
         attributed: row.get(15)?,
         count: row.get::<_, i64>(16)?.cast_unsigned(),
     })

@@ -15,8 +15,8 @@ use crate::support::{CALLBACK, VERIFIER};
 /// seconds. After a longer time, no conclusion is drawn.
 const SURELY_WITHIN: Duration = Duration::from_secs(28);
 /// The pause of a client before it sends an unanswered request again.
-pub const PAUSE: Duration = Duration::from_millis(20);
-pub const MOST_TRIES: usize = 1000;
+pub const INTERVAL: Duration = Duration::from_millis(20);
+pub const ATTEMPT_LIMIT: usize = 1000;
 
 /// Why a flow did not complete.
 #[derive(Debug)]
@@ -163,7 +163,7 @@ impl Flow<'_> {
     /// Sends a request until it is answered. A lost request is sent again to the other process.
     pub async fn until_answered(&mut self, path: &str, form: &[(&str, &str)]) -> Checked<Reply> {
         let first = self.random.below(2);
-        for attempt in 0..MOST_TRIES {
+        for attempt in 0..ATTEMPT_LIMIT {
             let node = (first + attempt) % 2;
             let answer = self.service.post(node, path, form).await;
             self.note_answer(node, &answer);
@@ -171,7 +171,7 @@ impl Flow<'_> {
                 return Ok(reply);
             }
             self.service.tally.count("requests sent again");
-            sleep(PAUSE).await;
+            sleep(INTERVAL).await;
         }
         Err(violation(format!("{path} was never answered")))
     }

@@ -3,7 +3,7 @@
 
 use tokio::time::sleep;
 
-use super::flow::{Checked, Flow, MOST_TRIES, PAUSE, must, refreshing, violation};
+use super::flow::{ATTEMPT_LIMIT, Checked, Flow, INTERVAL, must, refreshing, violation};
 use super::service::Lost;
 
 impl Flow<'_> {
@@ -46,11 +46,13 @@ impl Flow<'_> {
 
     /// Returns the status of the API for an access token, or `None` while the process is down.
     async fn status_at(&self, node: usize, access: &str) -> Checked<Option<u16>> {
-        for _ in 0..MOST_TRIES {
+        for _ in 0..ATTEMPT_LIMIT {
             match self.service.api(node, access).await {
                 Ok(reply) => return Ok(Some(reply.status)),
-                Err(Lost::Unavailable) => sleep(PAUSE).await,
-                Err(Lost::Refused | Lost::Broken) if self.service.is_up(node) => sleep(PAUSE).await,
+                Err(Lost::Unavailable) => sleep(INTERVAL).await,
+                Err(Lost::Refused | Lost::Broken) if self.service.is_up(node) => {
+                    sleep(INTERVAL).await;
+                }
                 Err(_) => return Ok(None),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::Loaded;
 use crate::client::{Authentication, Client, Registration};
-use crate::event::{Event, EventKind, Fate, Written};
+use crate::event::{Durability, Event, EventKind, Written};
 use crate::moment::Moment;
 use crate::reason::{Endpoint, Reason};
 use crate::record::{Commit, Write};
@@ -191,18 +191,18 @@ impl<T> Decision<T> {
     /// Notes in the event that the write is durable.
     pub(crate) fn mark_durable(&mut self) {
         if let Some(written) = &mut self.settled.event.written {
-            written.fate = Fate::Durable;
+            written.durability = Durability::Durable;
         }
     }
 
-    /// Gives the decision up because the fate of its write is not known. Returns the refusal to
-    /// send; the outcome is dropped unopened.
+    /// Gives the decision up because the durability of its write is not known. Returns the refusal
+    /// to send; the outcome is dropped unopened.
     pub fn abandon(mut self, endpoint: Endpoint) -> Refusal {
         self.give_up(Reason::StorageUnavailable, endpoint)
     }
 
     /// Gives the decision up and returns the refusal to send instead. The event keeps its flow and
-    /// its write, whose fate is unknown.
+    /// its write, whose durability is unknown.
     pub(crate) fn give_up(&mut self, reason: Reason, endpoint: Endpoint) -> Refusal {
         let event = &mut self.settled.event;
         event.kind = EventKind::Refused;

@@ -3,28 +3,38 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::extract::ConnectInfo;
+use axum::http::{Extensions, HeaderMap, HeaderName, Request, header};
 use ipnet::IpNet;
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// The most hops that are read. No real chain of proxies is as long.
-const MOST_HOPS: usize = 64;
+const HOP_LIMIT: usize = 64;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that a request comes from.
+/// The address that a request comes from. It is an extension of requests that went through the
+/// layer [`TrustedProxies`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Source(pub(crate) IpAddr);
+pub struct Source(IpAddr);
 
 impl Source {
+    /// Returns the address.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+
     /// Returns the address, or for IPv6 its /64, which is what one customer of a network has. All
-    /// addresses of it share their limits.
-    pub(crate) fn network(self) -> IpAddr {
+    /// addresses of it share the limits of the server.
+    pub fn network(self) -> IpAddr {
         self.prefix(64)
     }
 
     /// Returns the address, or for IPv6 its /48, which is the most that one customer of a network
-    /// has. All addresses of it count as one party when connections are closed to make room.
-    pub(crate) fn site(self) -> IpAddr {
+    /// has.
+    pub fn site(self) -> IpAddr {
         self.prefix(48)
     }
 
@@ -37,19 +47,49 @@ impl Source {
             address @ IpAddr::V4(_) => address,
         }
     }
+
+    /// Returns the source of a request: that of the layer, or the peer of the connection. Returns
+    /// `None` if the host serves without either.
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
+        let peer = || extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| Self(peer.0.ip()));
+        extensions.get::<Self>().copied().or_else(peer)
+    }
 }
 
-/// The proxies whose forwarding headers are used.
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        Self(address)
+    }
+}
+
+/// The reverse proxies whose forwarding headers are used, as a layer that finds the [`Source`] of
+/// each request.
+///
+/// Add it outside of the [`router`](crate::router), and serve with
+/// [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info), or
+/// all requests have one source and share one limit. Behind a proxy that is not named here, all
+/// requests come from the proxy. A proxy that is named here must replace or append to
+/// `X-Forwarded-For` or `Forwarded`.
+///
+/// ```
+/// use axum::Router;
+/// use grantcore_axum::TrustedProxies;
+///
+/// let proxies = TrustedProxies::new(["127.0.0.1/32".parse()?, "10.0.0.0/8".parse()?]);
+/// let app: Router = Router::new().layer(proxies);
+/// # Ok::<(), ipnet::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TrustedProxies(Arc<[IpNet]>);
+pub struct TrustedProxies(Arc<[IpNet]>);
 
 impl TrustedProxies {
-    pub(crate) fn new(networks: &[IpNet]) -> Self {
-        Self(networks.into())
+    /// Returns the layer that trusts the proxies in these networks.
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
+        Self(networks.into_iter().collect())
     }
 
     /// Returns whether this is the address of a trusted proxy.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -60,7 +100,7 @@ impl TrustedProxies {
     /// The peer is the source if it is not a trusted proxy, or if one of the hops up to that one
     /// cannot be read. It is also the source if `Forwarded` and `X-Forwarded-For` disagree: a proxy
     /// writes one of the two and may pass on the other as a stranger sent it.
-    pub(crate) fn source(&self, peer: SocketAddr, headers: &HeaderMap) -> Source {
+    pub fn source(&self, peer: SocketAddr, headers: &HeaderMap) -> Source {
         let peer = peer.ip().to_canonical();
         if !self.contains(peer) {
             return Source(peer);
@@ -80,13 +120,47 @@ impl TrustedProxies {
     /// read.
     fn last(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
         let mut last = None;
-        for hop in hops.take(MOST_HOPS) {
+        for hop in hops.take(HOP_LIMIT) {
             last = Some(hop?);
             if !self.contains(hop?) {
                 break;
             }
         }
         last
+    }
+}
+
+impl<S> Layer<S> for TrustedProxies {
+    type Service = FindSource<S>;
+
+    fn layer(&self, inner: S) -> FindSource<S> {
+        FindSource { proxies: self.clone(), inner }
+    }
+}
+
+/// The service of the layer [`TrustedProxies`].
+#[derive(Debug, Clone)]
+pub struct FindSource<S> {
+    proxies: TrustedProxies,
+    inner: S,
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for FindSource<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+        if let Some(peer) = peer {
+            let source = self.proxies.source(peer, request.headers());
+            request.extensions_mut().insert(source);
+        }
+        self.inner.call(request)
     }
 }
 
@@ -156,7 +230,7 @@ mod tests {
             headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
-        TrustedProxies::new(&networks).source(peer, &headers).0.to_string()
+        TrustedProxies::new(networks).source(peer, &headers).0.to_string()
     }
 
     #[test]
@@ -231,7 +305,7 @@ mod tests {
         let site = |text: &str| Source(text.parse().unwrap()).site().to_string();
         assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::");
         assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1");
-        let chain = format!("192.0.2.1{}", ", 10.0.0.1".repeat(MOST_HOPS));
+        let chain = format!("192.0.2.1{}", ", 10.0.0.1".repeat(HOP_LIMIT));
         assert_eq!(source("127.0.0.1", &[("x-forwarded-for", &chain)]), "10.0.0.1");
     }
 }

@@ -1,0 +1,213 @@
+//! The authorization endpoint and the consent form: the login and the pages of the host, between
+//! the calls of the server.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use grantcore::reason::Endpoint;
+use grantcore::request::UserError;
+#[cfg(feature = "fetch")]
+use grantcore::response::DocumentRequest;
+use grantcore::{AuthorizationStep, Choice, Reason, Refusal, RequestParts};
+#[cfg(feature = "fetch")]
+use grantcore_fetch::{Asker, as_fetch};
+
+use crate::body::read;
+use crate::pages::{Consent, ErrorPage, Login, Pages, ReturnTo, SignedIn};
+use crate::router::{App, as_page, interrupted, reference_to, respond, source, to_client};
+
+/// `GET` or `POST` of the authorization endpoint.
+pub(crate) async fn authorize<P: Pages>(
+    State(app): State<Arc<App<P>>>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = read(body, app.endpoints.policy()).await;
+    let tasks = app.tasks.clone();
+    let decided = tasks.run(async move {
+        match body {
+            Ok(body) => app.authorize(&parts, &body).await,
+            Err(error) => app.refuse(error.reason(Endpoint::Authorization)).await,
+        }
+    });
+    as_page(decided.await.unwrap_or_else(interrupted))
+}
+
+/// `POST` of the consent form.
+pub(crate) async fn consent<P: Pages>(
+    State(app): State<Arc<App<P>>>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = read(body, app.endpoints.policy()).await;
+    let tasks = app.tasks.clone();
+    let decided = tasks.run(async move {
+        match body {
+            Ok(body) => app.consent(&parts, &body).await,
+            Err(error) => app.refuse(error.reason(Endpoint::Authorization)).await,
+        }
+    });
+    as_page(decided.await.unwrap_or_else(interrupted))
+}
+
+impl<P: Pages> App<P> {
+    /// Returns the login page, the consent page or the refusal of a request.
+    async fn authorize(&self, parts: &Parts, body: &[u8]) -> Response {
+        let signed_in = match self.user(parts).await {
+            Ok(signed_in) => signed_in,
+            Err(response) => return response,
+        };
+        let user = match signed_in.as_ref().map(SignedIn::as_user).transpose() {
+            Ok(user) => user,
+            Err(error) => return fault_of_host(error),
+        };
+        let source = source(parts);
+        let request = RequestParts { source: &source, ..RequestParts::from_http(parts, body) };
+        let step = self.endpoints.authorize(&request, user, None).await;
+        #[cfg(feature = "fetch")]
+        let step = match step {
+            Ok(AuthorizationStep::NeedMetadata(document)) => {
+                let asker =
+                    user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject()));
+                let fetched = self.fetch(&document, asker).await;
+                if matches!(&fetched, Err(error) if error.is_busy()) && user.is_none() {
+                    // Users who are signed in have fetches of their own.
+                    let login = Login::new(None, self.return_to(parts, body));
+                    return self.pages.login(login).await;
+                }
+                self.endpoints.authorize(&request, user, Some(as_fetch(&fetched))).await
+            }
+            step => step,
+        };
+        match step {
+            Ok(AuthorizationStep::NeedsLogin(page)) => {
+                let login = Login::new(Some(&page), self.return_to(parts, body));
+                self.pages.login(login).await
+            }
+            Ok(AuthorizationStep::NeedsConsent(page)) => {
+                let policy = self.endpoints.policy();
+                self.pages.consent(Consent::new(page, self.action.clone(), policy)).await
+            }
+            // Does not occur: the request was just sent with its document.
+            Ok(AuthorizationStep::NeedMetadata(_)) => {
+                self.refuse(Reason::DocumentUnreachable).await
+            }
+            Err(refusal) => self.refused(&refusal).await,
+        }
+    }
+
+    /// Decides what the user has chosen.
+    async fn consent(&self, parts: &Parts, body: &[u8]) -> Response {
+        let signed_in = match self.user(parts).await {
+            Ok(Some(signed_in)) => signed_in,
+            Ok(None) => return self.refuse(Reason::ConsentSessionMismatch).await,
+            Err(response) => return response,
+        };
+        let user = match signed_in.as_user() {
+            Ok(user) => user,
+            Err(error) => return fault_of_host(error),
+        };
+        let form: Vec<_> = form_urlencoded::parse(body).collect();
+        let all = |name: &'static str| {
+            form.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_ref())
+        };
+        // A field that is repeated is none: which of the values the user has sent is not known.
+        let only = |name| {
+            let mut values = all(name);
+            values.next().filter(|_| values.next().is_none())
+        };
+        let ticket = only("ticket").unwrap_or_default();
+        let scope = all("scope").collect::<Vec<_>>().join(" ");
+        let is_whole = all("scopes_shown").next().is_none();
+        let choice = match only("decision") {
+            Some("allow") if is_whole => Choice::Allow,
+            // Nothing is ticked: there is nothing to allow.
+            Some("allow") if scope.is_empty() => Choice::Deny,
+            Some("allow") => Choice::AllowOnly(&scope),
+            Some("deny") => Choice::Deny,
+            _ => return self.refuse(Reason::TicketMissing).await,
+        };
+        match self.endpoints.consent(ticket, user, choice).await {
+            Ok(redirect) => to_client(redirect.reply()),
+            Err(refusal) => self.refused(&refusal).await,
+        }
+    }
+
+    /// Asks the host who is signed in. Its failure is logged, and answered by an error page.
+    async fn user(&self, parts: &Parts) -> Result<Option<SignedIn>, Response> {
+        match self.pages.user(parts).await {
+            Ok(user) => Ok(user),
+            Err(error) => {
+                tracing::error!(%error, "the host could not say who is signed in");
+                Err(self.refuse(Reason::StorageUnavailable).await)
+            }
+        }
+    }
+
+    /// Refuses a request at the authorization endpoint for a reason that was found here.
+    async fn refuse(&self, reason: Reason) -> Response {
+        let refusal = Refusal::plain(reason, Endpoint::Authorization);
+        let refusal = self.endpoints.refuse(refusal).await;
+        self.refused(&refusal).await
+    }
+
+    /// Returns the response of a refusal: a redirect if the refusal allows one, otherwise the error
+    /// page.
+    async fn refused(&self, refusal: &Refusal) -> Response {
+        let policy = self.endpoints.policy();
+        let reply = refusal.reply(policy);
+        if reply.status == StatusCode::SEE_OTHER.as_u16() {
+            return to_client(reply);
+        }
+        let mut page = self.pages.error(ErrorPage::new(refusal, policy)).await;
+        let reply = respond(reply);
+        *page.status_mut() = reply.status();
+        // The page replaces the server's body. Its other headers, such as `Retry-After`, are kept.
+        for (name, value) in reply.headers() {
+            page.headers_mut().entry(name).or_insert(value.clone());
+        }
+        page
+    }
+
+    /// Returns the address that repeats this request. A request that was posted is repeated with
+    /// its form as the query.
+    fn return_to(&self, parts: &Parts, body: &[u8]) -> ReturnTo {
+        let sent = match parts.method {
+            Method::POST => body,
+            _ => parts.uri.query().unwrap_or_default().as_bytes(),
+        };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form_urlencoded::parse(sent))
+            .finish();
+        let path = reference_to(self.endpoints.policy().authorization_endpoint());
+        ReturnTo::of_own(&path, &query)
+    }
+
+    /// Fetches a client's document. The log has the reason of a failure; in a response it would let
+    /// strangers map this server's network.
+    #[cfg(feature = "fetch")]
+    async fn fetch(
+        &self,
+        document: &DocumentRequest,
+        asker: Asker<'_>,
+    ) -> Result<grantcore_fetch::Document, grantcore_fetch::FetchError> {
+        let Some(fetcher) = &self.fetcher else {
+            // The policy asks for no document then.
+            return Err(grantcore_fetch::FetchError::NotHttps);
+        };
+        let outcome = fetcher.fetch(document, asker).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(url = document.url, %error, "a client's document could not be fetched");
+        }
+        outcome
+    }
+}
+
+/// Returns the response to a user that cannot be: a fault of the host's, which is logged.
+fn fault_of_host(error: UserError) -> Response {
+    tracing::error!(%error, "Pages::user returned a user that cannot be");
+    interrupted()
+}

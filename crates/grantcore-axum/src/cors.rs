@@ -1,0 +1,42 @@
+//! Cross-origin access (META-04).
+
+use axum::http::{HeaderName, Method, header};
+use tower_http::cors::{Any, CorsLayer};
+
+/// Headers of MCP's transport.
+const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const MCP_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("mcp-protocol-version"),
+    MCP_SESSION_ID,
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
+    HeaderName::from_static("last-event-id"),
+];
+const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// Returns the layer that lets web pages of any origin call a protected resource, send a bearer
+/// token and the headers of MCP, and read the challenge of a refusal.
+///
+/// Put it outside of [`RequireToken`](crate::RequireToken), because a browser sends its preflight
+/// request without a token. In axum the layer that is added last is the outermost; add both with
+/// [`route_layer`](axum::Router::route_layer). It is for routes that read no cookie: a page can then
+/// do no more than its token allows.
+///
+/// [`router`](crate::router) has the right cross-origin rules for its own routes.
+pub fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(
+            [header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT]
+                .into_iter()
+                .chain(MCP_HEADERS)
+                .collect::<Vec<_>>(),
+        )
+        .expose_headers([
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            MCP_SESSION_ID,
+            CORRELATION,
+        ])
+}

@@ -1,0 +1,131 @@
+//! The server without its type parameters, so that handlers and layers have none.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use grantcore::audit::AuditLog;
+use grantcore::reason::Endpoint;
+use grantcore::request::Fetch;
+use grantcore::response::Redirect;
+use grantcore::store::AccountSource;
+use grantcore::{
+    Access, Authorization, AuthorizationStep, Choice, Error, Needs, Policy, Refusal, Reply,
+    RequestParts, Server, Store, User,
+};
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The endpoints of a [`Server`]. A failure of the store or the accounts is logged here, and
+/// returned as its refusal.
+pub(crate) trait Endpoints: Send + Sync {
+    fn policy(&self) -> &Policy;
+
+    fn authorize<'a>(
+        &'a self,
+        request: &'a RequestParts<'a>,
+        user: Option<User<'a>>,
+        document: Option<Fetch<'a>>,
+    ) -> BoxFuture<'a, Result<AuthorizationStep, Refusal>>;
+
+    fn consent<'a>(
+        &'a self,
+        ticket: &'a str,
+        user: User<'a>,
+        choice: Choice<'a>,
+    ) -> BoxFuture<'a, Result<Redirect, Refusal>>;
+
+    /// Answers an endpoint for programs. `client_id` is the registration of
+    /// [`Endpoint::Management`].
+    fn answer<'a>(
+        &'a self,
+        endpoint: Endpoint,
+        client_id: &'a str,
+        request: &'a RequestParts<'a>,
+    ) -> BoxFuture<'a, Reply>;
+
+    fn check<'a>(
+        &'a self,
+        authorization: Authorization<'a>,
+        needs: &'a Needs,
+    ) -> BoxFuture<'a, Result<Access, Refusal>>;
+
+    /// Records a refusal of the host's.
+    fn refuse(&self, refusal: Refusal) -> BoxFuture<'_, Refusal>;
+}
+
+impl<S, A, L> Endpoints for Server<S, A, L>
+where
+    S: Store,
+    A: AccountSource<S> + Send + Sync,
+    L: AuditLog,
+{
+    fn policy(&self) -> &Policy {
+        Server::policy(self)
+    }
+
+    fn authorize<'a>(
+        &'a self,
+        request: &'a RequestParts<'a>,
+        user: Option<User<'a>>,
+        document: Option<Fetch<'a>>,
+    ) -> BoxFuture<'a, Result<AuthorizationStep, Refusal>> {
+        Box::pin(async move {
+            let step = match document {
+                None => Server::authorize(self, request, user).await,
+                Some(document) => self.authorize_with_document(request, user, document).await,
+            };
+            step.map_err(refusal)
+        })
+    }
+
+    fn consent<'a>(
+        &'a self,
+        ticket: &'a str,
+        user: User<'a>,
+        choice: Choice<'a>,
+    ) -> BoxFuture<'a, Result<Redirect, Refusal>> {
+        Box::pin(async move { Server::consent(self, ticket, user, choice).await.map_err(refusal) })
+    }
+
+    fn answer<'a>(
+        &'a self,
+        endpoint: Endpoint,
+        client_id: &'a str,
+        request: &'a RequestParts<'a>,
+    ) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let reply = match endpoint {
+                Endpoint::Revocation => self.revoke(request).await,
+                Endpoint::Introspection => self.introspect(request).await,
+                Endpoint::Registration => self.register(request).await,
+                Endpoint::Management => self.manage(client_id, request).await,
+                _ => self.token(request).await,
+            };
+            reply.map_err(refusal).unwrap_or_else(|refusal| refusal.reply(Server::policy(self)))
+        })
+    }
+
+    fn check<'a>(
+        &'a self,
+        authorization: Authorization<'a>,
+        needs: &'a Needs,
+    ) -> BoxFuture<'a, Result<Access, Refusal>> {
+        Box::pin(async move { Server::check(self, &authorization, needs).await.map_err(refusal) })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> BoxFuture<'_, Refusal> {
+        Box::pin(Server::refuse(self, refusal, None))
+    }
+}
+
+/// Logs why a call failed, which is for the operator alone, and returns its refusal.
+fn refusal<E: std::fmt::Display>(error: Error<E>) -> Refusal {
+    match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => {
+            let correlation = &failure.event.correlation;
+            tracing::error!(cause = %failure.cause, %correlation, "the store or the accounts failed");
+            failure.refusal
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What the host brings: who is signed in, and the pages of the authorization endpoint.
+
+use std::error::Error;
+use std::fmt;
+
+use askama::Template;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use grantcore::client::Registration;
+use grantcore::request::UserError;
+use grantcore::response::{ConsentPage, LoginPage, Problem};
+use grantcore::value::{RequestDigest, display_text};
+use grantcore::{Policy, Refusal, User};
+use serde::{Deserialize, Deserializer};
+
+use crate::router::as_page;
+
+/// Why the host could not find out who is signed in. It is logged, and the user gets an error page.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The part of the authorization endpoint that belongs to the host: who is signed in, and the
+/// pages.
+///
+/// Two methods are required. The pages of the other two are plain, complete and accessible.
+///
+/// ```
+/// use axum::http::header::COOKIE;
+/// use axum::http::request::Parts;
+/// use axum::response::Response;
+/// use grantcore_axum::{BoxError, Login, Pages, SignedIn};
+///
+/// struct Site {
+///     sessions: Sessions,
+/// }
+///
+/// impl Pages for Site {
+///     async fn user(&self, request: &Parts) -> Result<Option<SignedIn>, BoxError> {
+///         let Some(cookie) = request.headers.get(COOKIE) else { return Ok(None) };
+///         let session = self.sessions.find(cookie.as_bytes()).await?;
+///         Ok(session.map(|session| SignedIn::new(session.user_id, session.secret)))
+///     }
+///
+///     async fn login(&self, login: Login) -> Response {
+///         login.redirect("/login")
+///     }
+/// }
+/// # struct Sessions;
+/// # struct Session { user_id: String, secret: Vec<u8> }
+/// # impl Sessions {
+/// #     async fn find(&self, _: &[u8]) -> Result<Option<Session>, std::io::Error> { Ok(None) }
+/// # }
+/// ```
+pub trait Pages: Send + Sync + 'static {
+    /// Returns the user who is signed in at the browser that sent this request, or `None`.
+    fn user(
+        &self,
+        request: &Parts,
+    ) -> impl Future<Output = Result<Option<SignedIn>, BoxError>> + Send;
+
+    /// Returns the response to a browser whose user must sign in: a login page, or a redirect to
+    /// one. After the sign-in, redirect the browser to [`Login::return_to`].
+    fn login(&self, login: Login) -> impl Future<Output = Response> + Send;
+
+    /// Returns the consent page, as HTML. Its form posts to [`Consent::action`], with the fields
+    /// that [`Consent`] lists. Default: [`Consent::plain_page`].
+    fn consent(&self, consent: Consent) -> impl Future<Output = Response> + Send {
+        async move { consent.plain_page() }
+    }
+
+    /// Returns the page of an error that is not sent to the application. The status of the response
+    /// is that of the error, whatever the page sets. Default: [`ErrorPage::plain_page`].
+    fn error(&self, error: ErrorPage) -> impl Future<Output = Response> + Send {
+        async move { error.plain_page() }
+    }
+}
+
+/// The user who is signed in at a browser, and the browser's session.
+#[derive(Clone)]
+pub struct SignedIn {
+    subject: String,
+    session: Vec<u8>,
+    request: Option<RequestDigest>,
+}
+
+impl SignedIn {
+    /// Returns the user with this account, at this browser session. Both have the meaning that they
+    /// have in [`User::new`]: `subject` is the stable name of the account, and `session` a secret
+    /// that only this browser session has. The consent page is bound to both.
+    pub fn new(subject: impl Into<String>, session: impl Into<Vec<u8>>) -> Self {
+        Self { subject: subject.into(), session: session.into(), request: None }
+    }
+
+    /// Records for which request the user has signed in last in this session, which is
+    /// [`Login::request`]. It answers a client that asks for a new sign-in (`prompt=login`).
+    /// Default: none, and such a request comes back to [`Pages::login`] each time.
+    #[must_use = "the user is the one returned"]
+    pub fn signed_in_for(self, request: Option<RequestDigest>) -> Self {
+        Self { request, ..self }
+    }
+
+    pub(crate) fn as_user(&self) -> Result<User<'_>, UserError> {
+        let user = User::new(&self.subject, &self.session)?;
+        Ok(match self.request {
+            Some(request) => user.signed_in_for(request),
+            None => user,
+        })
+    }
+}
+
+/// Shows the subject, and nothing of the session's secret.
+impl fmt::Debug for SignedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedIn").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// A sign-in that an authorization request needs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Login {
+    /// The name of the application that asks, cleaned for display. `None` if it is not known yet.
+    pub client_name: Option<String>,
+    /// Where the browser goes after the sign-in: the authorization request, at this server.
+    pub return_to: ReturnTo,
+    /// The request, for [`SignedIn::signed_in_for`]. Keep it in the browser's session.
+    pub request: Option<RequestDigest>,
+    /// Whether the user must sign in again, even if a user is signed in (`prompt=login`).
+    pub fresh: bool,
+    /// Whether the user must choose an account, even if a user is signed in
+    /// (`prompt=select_account`).
+    pub choose_account: bool,
+}
+
+impl Login {
+    pub(crate) fn new(page: Option<&LoginPage>, return_to: ReturnTo) -> Self {
+        Self {
+            client_name: page.map(LoginPage::client_name),
+            return_to,
+            request: page.map(LoginPage::request),
+            fresh: page.is_some_and(LoginPage::fresh),
+            choose_account: page.is_some_and(LoginPage::choose_account),
+        }
+    }
+
+    /// Redirects to the host's login page at this path, with `return_to` and `request` as query
+    /// parameters. The page passes both on to its form, and reads them as [`ReturnTo`] and
+    /// [`RequestDigest`].
+    pub fn redirect(&self, path: &str) -> Response {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("return_to", self.return_to.as_str());
+        if let Some(request) = self.request {
+            query.append_pair("request", &request.to_string());
+        }
+        see_other(&format!("{path}?{}", query.finish()))
+    }
+}
+
+/// The path and query of a page of this server, to which a browser goes after a sign-in.
+///
+/// A value of a request can be deserialized as one: a URL of another site is refused, so that a
+/// login page is no open redirector. Only a path that begins with a single slash is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnTo(String);
+
+impl ReturnTo {
+    /// Returns the target, or `None` if it is not a path of this server.
+    pub fn new(target: impl Into<String>) -> Option<Self> {
+        let target = target.into();
+        // A browser reads a backslash as a slash, and `//` begins with a host.
+        let is_own = target.starts_with('/')
+            && !target.starts_with("//")
+            && target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        is_own.then_some(Self(target))
+    }
+
+    /// Returns the path and query.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the page of this server with this path and query, both of the server's own making.
+    pub(crate) fn of_own(path: &str, query: &str) -> Self {
+        Self(format!("{path}?{query}"))
+    }
+
+    /// Redirects the browser there.
+    pub fn redirect(&self) -> Response {
+        see_other(&self.0)
+    }
+}
+
+impl fmt::Display for ReturnTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReturnTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let target = String::deserialize(deserializer)?;
+        let refuse = || serde::de::Error::custom("it is not a path of this server");
+        Self::new(target).ok_or_else(refuse)
+    }
+}
+
+/// The content of a consent page.
+///
+/// The form of the page posts these fields to [`action`](Self::action):
+///
+/// - `ticket`: [`ConsentPage::ticket`],
+/// - `decision`: `allow` or `deny`,
+/// - `scope`: once for each scope token that the user has left ticked, with a field
+///   `scopes_shown` of any value. Without `scopes_shown`, all scopes are granted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Consent {
+    /// What the page shows of the client and the request.
+    pub page: ConsentPage,
+    /// The scopes that the client asks for: each token with its description.
+    pub scopes: Vec<(String, String)>,
+    /// The path that the form posts to.
+    pub action: String,
+}
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct PlainConsent<'a> {
+    client: String,
+    consent: &'a Consent,
+    subject: String,
+    is_unverified: bool,
+    ticket: String,
+}
+
+impl Consent {
+    pub(crate) fn new(page: ConsentPage, action: String, policy: &Policy) -> Self {
+        let scopes = page.scopes(policy).map(|(name, text)| (name.into(), text.into())).collect();
+        Self { page, scopes, action }
+    }
+
+    /// Returns a complete page in plain HTML.
+    pub fn plain_page(&self) -> Response {
+        let page = PlainConsent {
+            client: self.page.client_name(),
+            subject: display_text(self.page.subject()),
+            is_unverified: self.page.registration() != Registration::Operator,
+            ticket: self.page.ticket(),
+            consent: self,
+        };
+        render(StatusCode::OK, page.render())
+    }
+}
+
+/// The content of an error page.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ErrorPage {
+    /// What went wrong and what to do about it.
+    pub problem: Problem,
+    /// The id of the request in the audit log, for support.
+    pub correlation_id: Option<String>,
+    /// The URL that explains the error, if the policy has a troubleshooting page.
+    pub help_url: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct PlainError<'a> {
+    error: &'a ErrorPage,
+}
+
+impl ErrorPage {
+    pub(crate) fn new(refusal: &Refusal, policy: &Policy) -> Self {
+        let problem = refusal.problem(policy);
+        let help_url = policy.troubleshooting_url().map(|url| format!("{url}#{}", problem.anchor));
+        let correlation_id = refusal.correlation().map(|id| id.to_string());
+        Self { problem, correlation_id, help_url }
+    }
+
+    /// Returns a complete page in plain HTML.
+    pub fn plain_page(&self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        render(status, PlainError { error: self }.render())
+    }
+}
+
+/// A page that leads to an address by itself, because the address is too long for a header.
+#[derive(Template)]
+#[template(path = "onward.html")]
+struct Onward<'a> {
+    url: &'a str,
+}
+
+/// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
+/// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
+pub(crate) const LONGEST_LOCATION: usize = 3_000;
+
+pub(crate) fn onward(url: &str) -> Response {
+    as_page(render(StatusCode::OK, Onward { url }.render()))
+}
+
+pub(crate) fn render(status: StatusCode, page: askama::Result<String>) -> Response {
+    match page {
+        Ok(html) => {
+            // Inline style is all that a plain page needs.
+            let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+                          frame-ancestors 'none'";
+            let headers = [
+                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+                (header::CONTENT_SECURITY_POLICY, policy),
+            ];
+            (status, headers, html).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Redirects to a page of this server.
+fn see_other(target: &str) -> Response {
+    if target.len() > LONGEST_LOCATION {
+        return onward(target);
+    }
+    (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
+}

@@ -1,0 +1,340 @@
+//! Tests of the bearer layer: who is let through, what a refused call gets, and what the layer does
+//! to the service behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
+
+mod support;
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{Method, Response};
+use axum::routing::{any, get};
+use grantcore::account::Balance;
+use grantcore::client::ClientStatus;
+use grantcore::value::Subject;
+use grantcore::{Needs, Reason};
+use grantcore_axum::{Caller, RequireToken};
+use http_body_util::{BodyExt as _, Full};
+use support::browser::tokens;
+use support::{Answer, MCP, World, policy, send};
+use tower::{Layer as _, Service, ServiceExt as _};
+
+const METADATA: &str = "https://auth.example/.well-known/oauth-protected-resource/mcp";
+
+fn needs(world: &World, scope: &str) -> Needs {
+    world.server.policy().needs(MCP, scope).unwrap()
+}
+
+/// Returns a resource that needs this scope and echoes its caller and its headers.
+fn resource(world: &World, needs: Needs) -> Router {
+    let echo = |caller: Caller, request: Request| async move {
+        let scope: Vec<_> = caller.scope().collect();
+        let has_token = request.headers().contains_key("authorization");
+        format!("{} {} {scope:?} {has_token}", caller.subject(), caller.client_id())
+    };
+    let layer = RequireToken::new(Arc::clone(&world.server), needs);
+    Router::new().route("/mcp", any(echo)).route_layer(layer)
+}
+
+fn call(authorization: &[&str]) -> Request {
+    let mut request = Request::post("/mcp").body(Body::empty()).unwrap();
+    for value in authorization {
+        request.headers_mut().append("authorization", value.parse().unwrap());
+    }
+    request
+}
+
+/// Returns the parameters of the one challenge of a response.
+fn challenge(answer: &Answer) -> Vec<(String, String)> {
+    let header = answer.header("www-authenticate").unwrap();
+    let parameters = header.strip_prefix("Bearer ").unwrap().split(", ");
+    let parsed = parameters.map(|own| {
+        let (name, value) = own.split_once('=').unwrap();
+        (name.to_owned(), value.trim_matches('"').to_owned())
+    });
+    parsed.collect()
+}
+
+#[tokio::test]
+async fn rs_02_rs_03_calls_without_a_good_credential_get_a_challenge() {
+    let world = World::new();
+    let app = resource(&world, needs(&world, "read"));
+    let bare = vec![
+        ("resource_metadata".to_owned(), METADATA.to_owned()),
+        ("scope".to_owned(), "read".to_owned()),
+    ];
+    for none in [&[][..], &["Basic YTpi"], &["Bearer"], &["Bearer "], &["bearer  "], &["Bearerx"]] {
+        let answer = send(&app, call(none)).await;
+        assert_eq!((answer.status, &*answer.body), (401, ""), "{none:?}");
+        assert_eq!(challenge(&answer), bare, "{none:?}");
+    }
+    for malformed in [
+        &["Bearer a b"][..],
+        &["Bearer a,b"],
+        &["Bearer \u{7f}"],
+        &["Bearer =a"],
+        &["Bearer a", "Bearer a"],
+        &["Bearer a", "Basic YTpi"],
+    ] {
+        let answer = send(&app, call_bytes(malformed)).await;
+        assert_eq!((answer.status, &*answer.error()), (400, "invalid_request"), "{malformed:?}");
+    }
+    let unknown = send(&app, call(&["Bearer gra_unknown"])).await;
+    assert_eq!((unknown.status, &*unknown.error()), (401, "invalid_token"));
+    assert_eq!(challenge(&unknown)[0].1, METADATA);
+}
+
+/// As `call`, with values that no text of a header has.
+fn call_bytes(authorization: &[&str]) -> Request {
+    let mut request = call(&[]);
+    for value in authorization {
+        let value = value.replace('\u{7f}', "\u{e9}");
+        let value = axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        request.headers_mut().append("authorization", value);
+    }
+    request
+}
+
+#[tokio::test]
+async fn rs_06_dead_tokens_are_refused_and_live_ones_let_through() {
+    let world = World::new();
+    let app = resource(&world, needs(&world, "read"));
+    let alive = tokens(&world, "read write").await;
+    let bearer = format!("Bearer {}", alive.access);
+    for good in [bearer.clone(), format!("bearer   {}", alive.access)] {
+        let answer = send(&app, call(&[&good])).await;
+        assert_eq!(
+            (answer.status, &*answer.body),
+            (200, "alice app [\"read\", \"write\"] false"),
+            "{good}"
+        );
+    }
+    let refused = async |reason: Reason| {
+        let answer = send(&app, call(&[&bearer])).await;
+        assert_eq!((answer.status, &*answer.error()), (401, "invalid_token"), "{reason:?}");
+        assert_eq!(world.reason(), Some(reason));
+        assert_eq!(challenge(&answer)[0], ("resource_metadata".to_owned(), METADATA.to_owned()));
+    };
+    world.server.set_client_status("app", ClientStatus::Deactivated).await.unwrap();
+    refused(Reason::ClientDeactivated).await;
+    world.server.set_client_status("app", ClientStatus::Active).await.unwrap();
+    world.server.store().set_suspended("alice", true);
+    refused(Reason::AccountSuspended).await;
+    world.server.store().set_suspended("alice", false);
+    assert_eq!(send(&app, call(&[&bearer])).await.status, 200);
+    world.at(3599);
+    assert_eq!(send(&app, call(&[&bearer])).await.status, 200);
+    world.at(3600);
+    refused(Reason::TokenExpired).await;
+    world.at(0);
+    world.post("/oauth/revoke", &[("client_id", "app"), ("token", &alive.access)]).await;
+    let answer = send(&app, call(&[&bearer])).await;
+    assert_eq!(answer.status, 401);
+    // A refresh token is none.
+    let refresh = format!("Bearer {}", alive.refresh);
+    assert_eq!(send(&app, call(&[&refresh])).await.status, 401);
+    // Nor is a token in the query.
+    let other = tokens(&world, "read").await;
+    let in_query = format!("/mcp?access_token={}", other.access);
+    let request = Request::post(in_query).body(Body::empty()).unwrap();
+    assert_eq!(send(&app, request).await.status, 401);
+}
+
+#[tokio::test]
+async fn rs_08_a_token_for_another_resource_is_refused() {
+    let other = "https://auth.example/other";
+    let world = World::with(policy().resource(other, "read").default_resource(MCP));
+    let token = format!("Bearer {}", tokens(&world, "read").await.access);
+    let here = resource(&world, needs(&world, "read"));
+    let there = resource(&world, world.server.policy().needs(other, "read").unwrap());
+    assert_eq!(send(&here, call(&[&token])).await.status, 200);
+    let answer = send(&there, call(&[&token])).await;
+    assert_eq!((answer.status, world.reason()), (401, Some(Reason::AudienceMismatch)));
+    let metadata = "https://auth.example/.well-known/oauth-protected-resource/other";
+    assert_eq!(challenge(&answer)[0].1, metadata);
+}
+
+#[tokio::test]
+async fn rs_10_rs_11_the_scope_must_suffice_or_include() {
+    let world = World::new();
+    let read = format!("Bearer {}", tokens(&world, "read").await.access);
+    let admin = format!("Bearer {}", tokens(&world, "admin").await.access);
+    for (scope, token, is_enough) in [
+        ("", &read, true),
+        ("read", &read, true),
+        ("read", &admin, true),
+        ("write", &admin, false),
+        ("write", &read, false),
+        ("read write", &read, false),
+        ("admin", &read, false),
+    ] {
+        let answer = send(&resource(&world, needs(&world, scope)), call(&[token])).await;
+        assert_eq!(answer.status, if is_enough { 200 } else { 403 }, "{scope}");
+        if !is_enough {
+            assert_eq!(answer.error(), "insufficient_scope");
+            let sent = challenge(&answer);
+            let value = |name: &str| &sent.iter().find(|(own, _)| own == name).unwrap().1;
+            assert_eq!((&**value("scope"), &**value("error")), (scope, "insufficient_scope"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn rs_14_a_billed_call_must_be_paid() {
+    let world = World::new();
+    let token = format!("Bearer {}", tokens(&world, "read").await.access);
+    let app = resource(&world, needs(&world, "read").billed());
+    world.server.store().put_balance(Subject::new("alice"), Balance::Insufficient);
+    let answer = send(&app, call(&[&token])).await;
+    assert_eq!((answer.status, answer.header("www-authenticate")), (402, None));
+    world.server.store().put_balance(Subject::new("alice"), Balance::Sufficient);
+    assert_eq!(send(&app, call(&[&token])).await.status, 200);
+}
+
+#[tokio::test]
+async fn rs_17_no_request_brings_its_own_caller() {
+    let world = World::new();
+    let app = resource(&world, needs(&world, "read"));
+    let token = format!("Bearer {}", tokens(&world, "read").await.access);
+    let taken = Router::new()
+        .route("/mcp", any(|caller: Caller| async { axum::Extension(caller) }))
+        .route_layer(RequireToken::new(Arc::clone(&world.server), needs(&world, "read")));
+    let response = taken.oneshot(call(&[&token])).await.unwrap();
+    let alice: Caller = response.extensions().get::<Caller>().unwrap().clone();
+    assert_eq!(
+        (alice.subject(), alice.has_scope("read"), alice.has_scope("admin")),
+        ("alice", true, false)
+    );
+    assert_eq!(alice.access().unwrap().client_id().as_str(), "app");
+    assert_eq!(alice.expires().unix_seconds(), support::T + 3600);
+    let shown = format!("{alice:?}");
+    assert!(!shown.contains(token.strip_prefix("Bearer ").unwrap()), "{shown}");
+    // An extension of an outer layer is no caller.
+    let mut forged = call(&[]);
+    forged.extensions_mut().insert(alice.clone());
+    assert_eq!(send(&app, forged).await.status, 401);
+    world.at(3600);
+    let mut forged = call(&[&token]);
+    forged.extensions_mut().insert(alice);
+    assert_eq!(send(&app, forged).await.status, 401);
+    // A route without the layer is closed, not open.
+    let bare = Router::new().route("/mcp", get(|_: Caller| async { "open" }));
+    let answer = send(&bare, Request::get("/mcp").body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status, &*answer.body), (500, ""));
+}
+
+#[tokio::test]
+async fn rs_02_every_method_needs_a_token() {
+    let world = World::new();
+    let app = resource(&world, needs(&world, "read"));
+    let token = format!("Bearer {}", tokens(&world, "read").await.access);
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::DELETE] {
+        let request = Request::builder().method(&method).uri("/mcp").body(Body::empty()).unwrap();
+        let answer = send(&app, request).await;
+        assert_eq!(answer.status, 401, "{method}");
+        assert!(answer.header("www-authenticate").is_some());
+        let request =
+            Request::builder().method(&method).uri("/mcp").header("authorization", &token);
+        assert_eq!(send(&app, request.body(Body::empty()).unwrap()).await.status, 200, "{method}");
+    }
+}
+
+/// A service of no framework, with bodies of its own, that must be polled before each call.
+struct Strict {
+    is_ready: bool,
+    called: Arc<AtomicUsize>,
+    is_closed: Arc<AtomicBool>,
+}
+
+/// A clone is not ready, as that of a service with a limit.
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        let (called, is_closed) = (Arc::clone(&self.called), Arc::clone(&self.is_closed));
+        Self { is_ready: false, called, is_closed }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Closed;
+
+impl Service<axum::http::Request<u32>> for Strict {
+    type Response = Response<Full<Bytes>>;
+    type Error = Closed;
+    type Future = Ready<Result<Self::Response, Closed>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        self.is_ready = true;
+        Poll::Ready(if self.is_closed.load(Ordering::SeqCst) { Err(Closed) } else { Ok(()) })
+    }
+
+    fn call(&mut self, request: axum::http::Request<u32>) -> Self::Future {
+        assert!(std::mem::take(&mut self.is_ready), "called before it was ready");
+        self.called.fetch_add(1, Ordering::SeqCst);
+        assert!(!request.headers().contains_key("authorization"));
+        let caller: &Caller = request.extensions().get().unwrap();
+        let text = format!("{} sent {}", caller.subject(), request.body());
+        ready(Ok(Response::builder().status(201).body(Full::from(text)).unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn rs_17_the_layer_is_one_for_any_service() {
+    let world = World::new();
+    let token = tokens(&world, "read").await.access;
+    let called = Arc::new(AtomicUsize::new(0));
+    let is_closed = Arc::new(AtomicBool::new(false));
+    let strict =
+        Strict { is_ready: false, called: Arc::clone(&called), is_closed: Arc::clone(&is_closed) };
+    let layer = RequireToken::new(Arc::clone(&world.server), needs(&world, "read"));
+    let mut service = layer.layer(strict);
+    let request = |authorization: &str| {
+        axum::http::Request::builder().header("authorization", authorization).body(7).unwrap()
+    };
+    for round in 1..=3 {
+        let ready = service.ready().await.unwrap();
+        let response = ready.call(request(&format!("Bearer {token}"))).await.unwrap();
+        assert_eq!(response.status(), 201);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!((&*body, called.load(Ordering::SeqCst)), (&b"alice sent 7"[..], round));
+        // A refused call does not reach the service, and does not use up its readiness.
+        let response = service.ready().await.unwrap().call(request("Bearer x")).await.unwrap();
+        assert_eq!((response.status().as_u16(), called.load(Ordering::SeqCst)), (401, round));
+    }
+    // Calls at the same time: each has the service that was ready for it.
+    let calls: Vec<_> = (0..50)
+        .map(|number| {
+            let mut service = service.clone();
+            let token = if number % 2 == 0 { format!("Bearer {token}") } else { "x".into() };
+            let request = request(&token);
+            tokio::spawn(async move {
+                service.ready().await.unwrap().call(request).await.unwrap().status().as_u16()
+            })
+        })
+        .collect();
+    for (number, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap(), if number % 2 == 0 { 201 } else { 401 });
+    }
+    is_closed.store(true, Ordering::SeqCst);
+    assert_eq!(service.ready().await.err(), Some(Closed), "the service's own error");
+}
+
+#[tokio::test]
+async fn audit_06_no_layer_shows_a_secret() {
+    let world = World::new();
+    let layer = RequireToken::new(Arc::clone(&world.server), needs(&world, "read"));
+    let service = layer.layer(Router::<()>::new());
+    let shown = format!("{layer:?} {service:?} {:?} {:?}", world.login, world.tasks);
+    assert!(!shown.contains("password") && shown.contains("\"alice\""), "{shown}");
+    let oauth = grantcore_axum::OAuthRouter::new(Arc::clone(&world.server), support::login());
+    assert!(format!("{oauth:?}").starts_with("OAuthRouter"));
+}

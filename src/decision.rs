@@ -1,0 +1,177 @@
+//! The interface between decisions and their driver: what an operation needs to be loaded, what it
+//! decides, and what must be durable before its outcome is returned. Hosts see it as the module
+//! `operation`.
+//!
+//! Never here: loading and writing. The driver and the store do both.
+
+mod sealed;
+
+use std::sync::Arc;
+
+pub use self::sealed::{Decision, Settled};
+use crate::account::{Account, Balance};
+use crate::client::{Client, ClientStatus};
+use crate::event::{Event, EventKind};
+use crate::grant::Grant;
+use crate::keys::{GrantList, Keys};
+use crate::moment::{Moment, Timestamp};
+use crate::policy::Policy;
+use crate::reason::{Endpoint, Reason};
+use crate::record::Stored;
+use crate::value::credential::GrantId;
+
+/// One parsed request: a pure function from what is stored and the moment to a decision.
+///
+/// [`Server`](crate::Server) runs operations; [`drive`](crate::operation::drive()) runs one against
+/// a store. A host can also do [by hand](crate::operation#by-hand) what they do: load what
+/// [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
+/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::again`] if it is not
+/// settled. Such a host has no guard: if it stops between the commit and the record of the event, a
+/// durable step stays unrecorded.
+///
+/// All operations are those of this crate: only the crate can make a [`Decision`].
+pub trait Operation: Send + Sync {
+    /// The response to a request that is allowed.
+    type Response: Send;
+
+    /// Returns what must be loaded for this attempt.
+    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_>;
+
+    /// Returns the part of a user's grants that must be loaded, if the operation is about several.
+    /// They are listed by [`Store::grants_of`](crate::Store::grants_of), loaded by
+    /// [`Store::load_grants`](crate::Store::load_grants) and decided on as [`Loaded::list`].
+    fn list(&self) -> Option<GrantList<'_>> {
+        None
+    }
+
+    /// Decides. Equal arguments give equal decisions; nothing is read, drawn or written.
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment)
+    -> Decision<Self::Response>;
+
+    /// Returns the endpoint that the operation belongs to. It determines the form of a refusal,
+    /// also of the one that is sent if the store fails.
+    fn endpoint(&self) -> Endpoint;
+}
+
+/// A reference to an operation is an operation.
+impl<O: Operation> Operation for &O {
+    type Response = O::Response;
+
+    fn keys(&self, policy: &Policy, moment: &Moment) -> Keys<'_> {
+        (**self).keys(policy, moment)
+    }
+
+    fn list(&self) -> Option<GrantList<'_>> {
+        (**self).list()
+    }
+
+    fn decide(&self, loaded: &Loaded, policy: &Policy, moment: &Moment) -> Decision<O::Response> {
+        (**self).decide(loaded, policy, moment)
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        (**self).endpoint()
+    }
+}
+
+/// The records of one attempt. A record that does not exist is `None`; a record that cannot be read
+/// is the store's error.
+///
+/// A store builds it as a literal that ends with `..Loaded::default()`.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "a store builds it from its rows")]
+pub struct Loaded {
+    /// The grant.
+    pub grant: Option<Stored<Grant>>,
+    /// The client.
+    pub client: Option<Stored<Client>>,
+    /// The user's account.
+    pub account: Option<Account>,
+    /// The account that owns the client, if the client has an owner.
+    pub owner: Option<Account>,
+    /// The client that introspects a token, which may be of another client's grant.
+    pub caller: Option<Stored<Client>>,
+    /// The balance of the grant's account, if it was asked for.
+    pub balance: Option<Balance>,
+    /// The user's grants in the order of their ids, each with its client and account, if the
+    /// [operation](Operation::list) asks for a list. A store leaves it empty.
+    pub list: Vec<(GrantId, Self)>,
+}
+
+/// Returns the client if it exists, is active and has not expired.
+pub(crate) fn usable(
+    client: Option<&Stored<Client>>,
+    now: Timestamp,
+) -> Result<&Arc<Client>, Reason> {
+    match client {
+        Some(stored) if stored.record.status() == ClientStatus::Deactivated => {
+            Err(Reason::ClientDeactivated)
+        }
+        Some(stored) if stored.record.is_expired(now) => Err(Reason::ClientUnknown),
+        Some(stored) => Ok(&stored.record),
+        None => Err(Reason::ClientUnknown),
+    }
+}
+
+/// Returns the record if it is that of the client of this id. Impersonation: if a store loads
+/// another client than the request named, the request must not act as that client (I44).
+pub(crate) fn with_id<'s>(
+    stored: Option<&'s Stored<Client>>,
+    client_id: &str,
+) -> Option<&'s Stored<Client>> {
+    stored.filter(|stored| stored.record.id().as_str() == client_id)
+}
+
+impl Loaded {
+    /// Returns the record of the client of this id, if it was loaded.
+    pub(crate) fn client_of(&self, client_id: &str) -> Option<&Stored<Client>> {
+        with_id(self.client.as_ref(), client_id)
+    }
+
+    /// Returns the client of this id if it exists, is active and has not expired.
+    pub(crate) fn usable_client(
+        &self,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<&Arc<Client>, Reason> {
+        usable(self.client_of(client_id), now)
+    }
+
+    /// Returns whether client and account are those of the grant and still have the epochs that the
+    /// grant captured. A missing client or account counts as one whose epoch was raised.
+    pub(crate) fn epochs_match(&self, grant: &Grant) -> bool {
+        let client = self
+            .client_of(grant.client_id().as_str())
+            .is_some_and(|client| client.record.epoch() == grant.terms().client_epoch);
+        client && self.account.is_some_and(|account| account.epoch == grant.terms().account().epoch)
+    }
+
+    /// Checks that neither the user's account nor the account of the client's owner is suspended.
+    /// A missing account counts as suspended.
+    pub(crate) fn check_accounts(&self) -> Result<(), Reason> {
+        let is_active = |account: Option<Account>| account.is_some_and(|own| !own.suspended);
+        if !is_active(self.account) {
+            return Err(Reason::AccountSuspended);
+        }
+        let is_owned = self.client.as_ref().is_some_and(|client| client.record.owner().is_some());
+        if is_owned && !is_active(self.owner) {
+            return Err(Reason::OwnerSuspended);
+        }
+        Ok(())
+    }
+
+    /// Makes the event of a step of the flow that these records belong to. A flow that is over does
+    /// not make its event [attributed](crate::event::EventClass::Attributed): anybody who kept one
+    /// of its tokens can name it any number of times.
+    fn event(&self, kind: EventKind, reason: Option<Reason>, moment: &Moment) -> Event {
+        let grant = self.grant.as_ref().map(|stored| &stored.record);
+        Event {
+            flow: grant.map(|grant| grant.id()),
+            client: self.client.as_ref().map(|client| client.record.id().clone()),
+            subject: grant.map(|grant| grant.subject().clone()),
+            attributed: grant
+                .is_some_and(|grant| grant.is_live(moment.now) && self.epochs_match(grant)),
+            ..Event::new(kind, reason, moment)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Settings of what access tokens allow, and what they are for.
+
+use super::PolicyBuilder;
+use crate::policy::{Resource, ScopeInfo};
+use crate::value::resource;
+
+/// # Scopes and resources
+///
+/// What access tokens allow, and what they are for. A policy has at least one resource.
+///
+/// ```
+/// let policy = grantcore::Policy::builder("https://auth.example")
+///     .scope("notes:read", "Read your notes")
+///     .scope("notes:write", "Change and delete your notes")
+///     .scope_implies("notes:write", "notes:read")
+///     .default_scope("notes:read")
+///     .resource("https://mcp.example/mcp", "notes:read notes:write")
+///     .resource("https://api.example/v1", "notes:read")
+///     .default_resource("https://mcp.example/mcp")
+///     .build()?;
+/// assert!(policy.implies("notes:write", "notes:read"));
+/// assert_eq!(policy.resources().len(), 2);
+/// # Ok::<(), grantcore::policy::PolicyError>(())
+/// ```
+impl PolicyBuilder {
+    /// Declares a scope token (OAuth 2.1 §1.4.1), and what it lets a client do in the words that
+    /// the consent page shows. Default: the policy has no scopes.
+    pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
+        self.policy.scopes.push(ScopeInfo { name: name.into(), description: description.into() });
+        self
+    }
+
+    /// Declares that one scope token includes another, for example `admin` includes `read`.
+    /// Inclusion is transitive. Default: none includes another.
+    ///
+    /// It counts where a resource is called, so that a user agrees once to the token that includes
+    /// the rest (MCP, Step-Up Authorization Flow).
+    pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
+        self.policy.implied.push((scope.into(), included.into()));
+        self
+    }
+
+    /// Sets the scope of an authorization request that names none, as tokens separated by spaces.
+    /// Default: such a request is refused (OAuth 2.1 §1.4.1).
+    ///
+    /// A wide default grants clients more than they need.
+    pub fn default_scope(mut self, tokens: impl Into<String>) -> Self {
+        self.default_scope = Some(tokens.into());
+        self
+    }
+
+    /// Sets whether unknown scope tokens are left out of a request instead of refused. Default:
+    /// `false`.
+    ///
+    /// The token response names the scope that is left. A client that does not read it believes
+    /// that it has more.
+    pub fn drop_unknown_scopes(mut self, drop: bool) -> Self {
+        self.policy.drop_unknown_scopes = drop;
+        self
+    }
+
+    /// Adds a protected resource: its identifier (RFC 8707 §2; RFC 9728 §1.2), an `https` URL
+    /// without fragment, and the scope tokens that it advertises, separated by spaces. Default:
+    /// none, and a policy without a resource is refused. At most 64.
+    pub fn resource(mut self, identifier: impl Into<String>, scopes: &str) -> Self {
+        let identifier = identifier.into();
+        let metadata_url = resource::well_known(&identifier, "oauth-protected-resource");
+        let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
+        self.policy.resources.push(Resource { identifier, scopes, metadata_url });
+        self
+    }
+
+    /// Sets the resource of an authorization request that names none. Default: the only resource;
+    /// with several, such a request is refused.
+    ///
+    /// With a default among several, a client can hold a token for another resource than it means
+    /// (RFC 8707 §2).
+    pub fn default_resource(mut self, identifier: impl Into<String>) -> Self {
+        self.policy.default_resource = Some(identifier.into());
+        self
+    }
+
+    /// Sets whether requests that name no resource are refused even if there is a default or only
+    /// one (RFC 8707 §2). Default: `false`.
+    pub fn require_resource(mut self, require: bool) -> Self {
+        self.policy.require_resource = require;
+        self
+    }
+}
