@@ -25,7 +25,7 @@ use crate::value::credential::GrantId;
 /// [`Server`](crate::Server) runs operations; [`drive`](crate::drive()) runs one against a store. A
 /// host can also do what they do: load what [`keys`](Self::keys) names, call
 /// [`decide`](Self::decide), commit the decision's write, [`settle`](Decision::settle) the
-/// decision, and begin again with [`Moment::again`] if it is not settled. Such a host has no guard:
+/// decision, and begin again with [`Moment::retry`] if it is not settled. Such a host has no guard:
 /// if it stops between the commit and the record of the event, a durable step stays unrecorded.
 ///
 /// All operations are those of this crate: only the crate can make a [`Decision`].
