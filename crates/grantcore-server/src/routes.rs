@@ -156,7 +156,7 @@ fn endpoints_that_are_off(app: &Arc<App>) -> Router {
         let off = any(clients::off).with_state((Arc::clone(app), endpoint));
         router = router.route(&app.issuer.site().path(path), off);
     }
-    router.layer(cors())
+    router.route_layer(cors())
 }
 
 /// Returns the part of a URL after its origin.
