@@ -247,6 +247,7 @@ impl Introspection {
             // A revocation may have been acknowledged after another call has asked.
             return self.ask(text).await.map_err(Arc::new);
         }
+        let begun = Instant::now();
         let key = Digest::of(text.as_bytes());
         let kept = self.0.cache.get(&key).await;
         if let Some(token) = kept.filter(|token| self.is_fresh(token)) {
@@ -255,7 +256,7 @@ impl Introspection {
         self.0.cache.invalidate(&key).await;
         let token = self.0.cache.try_get_with(key, self.ask(text)).await?;
         // Another call may have asked too long ago, if the endpoint was slow.
-        if token.asked.elapsed() >= self.0.max_age {
+        if token.asked < begun && token.asked.elapsed() >= self.0.max_age {
             return self.ask(text).await.map_err(Arc::new);
         }
         Ok(token)

@@ -33,6 +33,8 @@ use crate::tasks::Tasks;
 /// paths of their URLs.
 ///
 /// It is an [`OAuthRouter`] with the default settings. Merge it into the application's own router.
+/// If a segment of an endpoint's path begins with `:` or `*`, call
+/// [`without_v07_checks`](Router::without_v07_checks) on that router first.
 ///
 /// # Errors
 /// Those of [`OAuthRouter::build`].

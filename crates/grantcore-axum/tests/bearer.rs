@@ -206,10 +206,10 @@ async fn rs_17_no_request_brings_its_own_caller() {
     let world = World::new();
     let app = resource(&world, needs(&world, "read"));
     let token = format!("Bearer {}", tokens(&world, "read").await.access);
-    let taken = Router::new()
+    let revealing = Router::new()
         .route("/mcp", any(|caller: Caller| async { axum::Extension(caller) }))
         .route_layer(RequireToken::new(Arc::clone(&world.server), needs(&world, "read")));
-    let response = taken.oneshot(call(&[&token])).await.unwrap();
+    let response = revealing.oneshot(call(&[&token])).await.unwrap();
     let alice: Caller = response.extensions().get::<Caller>().unwrap().clone();
     assert_eq!(
         (alice.subject(), alice.has_scope("read"), alice.has_scope("admin")),

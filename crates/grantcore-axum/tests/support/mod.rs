@@ -23,7 +23,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use grantcore::audit::{AuditPolicy, AuditQuery, MemoryAuditLog};
 use grantcore::client::StoredSecret;
-use grantcore::moment::{Entropy, EntropyError};
+use grantcore::moment::{Clock as _, Entropy, EntropyError, SystemClock};
 use grantcore::policy::{IntrospectionRules, PolicyBuilder, RegistrationRules, RevocationRules};
 use grantcore::value::{Digest, GrantTypes, SecretMethod};
 use grantcore::{Client, Event, FromStore, MemoryStore, Policy, Reason, Server, Timestamp};
@@ -145,6 +145,11 @@ impl World {
     /// Sets the clock to this many seconds after the beginning.
     pub fn at(&self, seconds: u64) {
         self.clock.store(T + seconds, Ordering::SeqCst);
+    }
+
+    /// Sets the clock to that of the system, by which a resource elsewhere judges.
+    pub fn at_system_time(&self) {
+        self.clock.store(SystemClock.now().unix_seconds(), Ordering::SeqCst);
     }
 
     pub fn events(&self) -> Vec<Event> {
