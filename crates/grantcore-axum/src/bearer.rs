@@ -55,8 +55,8 @@ use crate::router::respond;
 /// let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
 /// let app: Router = Router::new()
 ///     .route("/mcp", get(notes))
-///     .layer(RequireToken::new(server, needs))
-///     .layer(cors());
+///     .route_layer(RequireToken::new(server, needs))
+///     .route_layer(cors());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

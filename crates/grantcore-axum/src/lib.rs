@@ -37,8 +37,8 @@
 //!
 //! let notes = Router::new()
 //!     .route("/mcp", post(|caller: Caller| async move { format!("Hello {}", caller.subject()) }))
-//!     .layer(RequireToken::new(Arc::clone(&server), needs))
-//!     .layer(cors());
+//!     .route_layer(RequireToken::new(Arc::clone(&server), needs))
+//!     .route_layer(cors());
 //! let app = router(server, login.clone())?.merge(login.router()).merge(notes);
 //! # Ok(app)
 //! # }
