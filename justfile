@@ -94,7 +94,7 @@ package:
 # Installs what the tests start: clients, a browser, databases, a proxy.
 [group('tests')]
 peers:
-    bash crates/grantcore-server/tests/clients/install
+    bash testing/clients/install
     command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
     .ci/databases
 

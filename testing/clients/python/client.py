@@ -1,6 +1,6 @@
-"""The `mcp` client: connects, asks the user, calls a tool, waits until the access token expires and calls again.
+"""The `mcp` client: connects, asks the user, calls a tool and, if asked to wait, lets the access token expire and calls again.
 
-`clients.rs` follows the steps, one line of standard output each.
+The test follows the steps, one line of standard output each.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ class Memory(TokenStorage):
         self.client = client_info
 
 
-async def main(url: str, document: str | None = None) -> None:
-    """`document` is where one about this client is, if it need not register."""
+async def main(url: str, tool: str, mode: str, document: str | None = None) -> None:
+    """Calls `tool`; `mode` is `wait` or `once`. `document` is the URL of the client's metadata, if it does not register."""
     memory = Memory()
     error = None
 
@@ -64,13 +64,14 @@ async def main(url: str, document: str | None = None) -> None:
             async with Client(streamable_http_client(url, http_client=http)) as client:
                 tools = await client.list_tools()
                 say("tools", " ".join(tool.name for tool in tools.tools))
-                say("call", (await client.call_tool("whoami")).content[0].text)
-                before = memory.tokens
-                await asyncio.sleep(memory.expiry + 1 - time.time())
-                say("again", (await client.call_tool("whoami")).content[0].text)
-                after = memory.tokens
-                changed = before.access_token != after.access_token and before.refresh_token != after.refresh_token
-                say("refreshed", str(changed).lower())
+                say("call", (await client.call_tool(tool)).content[0].text)
+                if mode == "wait":
+                    before = memory.tokens
+                    await asyncio.sleep(memory.expiry + 1 - time.time())
+                    say("again", (await client.call_tool(tool)).content[0].text)
+                    after = memory.tokens
+                    changed = before.access_token != after.access_token and before.refresh_token != after.refresh_token
+                    say("refreshed", str(changed).lower())
         except* OAuthFlowError as group:
             if error is None:
                 raise

@@ -1,9 +1,13 @@
-// The parts of an application around an SDK: a provider in memory, the redirect of the user, and the steps that `clients.rs`
-// follows, one line of standard output each.
+// The parts of an application around an SDK: a provider in memory, the redirect of the user, and the steps that the test follows,
+// one line of standard output each.
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 
-const say = (step, text) => console.log(`${step} ${text}`);
+/** The URL of the MCP endpoint, the tool to call, `wait` for the expiry of the access token or `once`, and the URL of a document. */
+export const [url, tool, mode, documentUrl] = process.argv.slice(2);
+
+/** Prints a step of the test. */
+export const say = (step, text) => console.log(`${step} ${text}`);
 
 /** A provider for one server, one client and one user. */
 export class Provider {
@@ -16,7 +20,7 @@ export class Provider {
   constructor(redirectUrl) {
     this.redirectUrl = redirectUrl;
     // The URL of the client metadata document, if the client does not register.
-    this.clientMetadataUrl = process.argv[3];
+    this.clientMetadataUrl = documentUrl;
   }
 
   get clientMetadata() {
@@ -63,11 +67,11 @@ export class Provider {
   }
 }
 
-/** Connects, has the user asked, calls a tool, lets the access token expire and calls again. */
+/** Connects, has the user asked, calls a tool and, if asked to wait, lets the access token expire and calls again. */
 export async function story({ Client, Transport, UnauthorizedError, finishAuth, provider, requestInit }) {
   const input = createInterface({ input: process.stdin });
   const lines = input[Symbol.asyncIterator]();
-  const open = () => new Transport(new URL(process.argv[2]), { authProvider: provider, requestInit });
+  const open = () => new Transport(new URL(url), { authProvider: provider, requestInit });
   const connect = async (transport) => {
     const client = new Client({ name: 'interoperability-test', version: '1.0.0' });
     await client.connect(transport);
@@ -90,12 +94,14 @@ export async function story({ Client, Transport, UnauthorizedError, finishAuth, 
 
   const client = await connect(open());
   say('tools', (await client.listTools()).tools.map((tool) => tool.name).join(' '));
-  const call = async () => (await client.callTool({ name: 'whoami', arguments: {} })).content[0].text;
+  const call = async () => (await client.callTool({ name: tool, arguments: {} })).content[0].text;
   say('call', await call());
-  const before = provider.tokens();
-  await setTimeout(provider.expiry + 1000 - Date.now());
-  say('again', await call());
-  const after = provider.tokens();
-  say('refreshed', before.access_token !== after.access_token && before.refresh_token !== after.refresh_token);
+  if (mode === 'wait') {
+    const before = provider.tokens();
+    await setTimeout(provider.expiry + 1000 - Date.now());
+    say('again', await call());
+    const after = provider.tokens();
+    say('refreshed', before.access_token !== after.access_token && before.refresh_token !== after.refresh_token);
+  }
   await client.close();
 }

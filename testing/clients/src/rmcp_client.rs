@@ -1,0 +1,40 @@
+//! The client of `rmcp`, in the process of the test.
+
+use rmcp::model::CallToolRequestParams;
+use rmcp::service::{RoleClient, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{Peer, ServiceExt as _};
+
+use crate::{Browser, CALLBACK, install_crypto_provider};
+
+/// Discovers the server of a resource and registers. Returns the client and the authorization URL.
+pub async fn start_rmcp(resource: &str) -> (OAuthState, String) {
+    install_crypto_provider();
+    let mut state = OAuthState::new(resource, None).await.unwrap();
+    let request = AuthorizationRequest::new(CALLBACK).with_client_name("Interoperability test");
+    state.start_authorization(request).await.unwrap();
+    let url = state.get_authorization_url().await.unwrap();
+    (state, url)
+}
+
+/// Returns a client that the user of this browser allowed, and its client id.
+pub async fn connect_rmcp(
+    resource: &str,
+    browser: &Browser,
+) -> (RunningService<RoleClient, ()>, String) {
+    let (mut state, url) = start_rmcp(resource).await;
+    let (client, answer) = browser.decide(&url, "allow").await;
+    state.handle_callback_url(answer.as_str()).await.unwrap();
+    let http = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
+    let config = StreamableHttpClientTransportConfig::with_uri(resource);
+    let service = ().serve(StreamableHttpClientTransport::with_client(http, config)).await.unwrap();
+    (service, client)
+}
+
+/// Calls a tool without arguments, and returns the text of its result.
+pub async fn call(peer: &Peer<RoleClient>, tool: &'static str) -> String {
+    let answer = peer.call_tool(CallToolRequestParams::new(tool)).await.unwrap();
+    answer.content[0].as_text().unwrap().text.clone()
+}
