@@ -1,108 +1,117 @@
-//! A whole authorization in one process, without a network. Each step is printed.
+//! A whole authorization in one process, without HTTP and without a database. Each step is printed.
+//! It shows which call of the server belongs to which step, and what a replayed token costs.
 //!
 //! `cargo run --example quickstart`
 
+#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+
 use std::error::Error;
 
-use grantcore::blocking::Server;
 use grantcore::reason::ErrorCode;
 use grantcore::{
     Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Policy, RequestParts,
-    User,
+    Server, User,
 };
 
-/// RFC 7636, appendix B. A real client draws a fresh verifier for each request.
+/// A client draws a fresh verifier for each request. These two are from RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-#[expect(clippy::print_stdout, reason = "it is what this example is for")]
-fn main() -> Result<(), Box<dyn Error>> {
-    // The host brings a policy and a store. This one is in memory.
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // A server is made of a policy, a store and the accounts of the users. This store is in memory,
+    // and loads the accounts as well: every user exists.
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read and change your notes")
         .resource("https://mcp.example/mcp", "notes")
         .build()?;
+    let app = Client::public("notes-app").name("Notes").redirect_uri("https://app.example/cb");
     let store = MemoryStore::new();
-    store.put_client(
-        Client::public("notes-app").name("Notes").redirect_uri("https://app.example/cb").build()?,
-    );
+    store.put_client(app.build()?);
     let server = Server::new(policy, store, FromStore)
-        .with_observer(|event| println!("  trail: {} {:?}", event.kind.name(), event.reason));
-    let alice = User::new("alice", b"alice's browser session")?;
+        // Each call makes one event, for the operator's log.
+        .with_observer(|event| match event.reason {
+            Some(reason) => println!("   event: {}, {}", event.kind, reason.name()),
+            None => println!("   event: {}", event.kind),
+        });
 
-    println!("1. The client sends alice's browser to the authorization endpoint.");
+    println!("1. The client sends the browser of alice to the authorization endpoint.");
     let query = format!(
-        "response_type=code&client_id=notes-app&redirect_uri=https://app.example/cb&scope=notes&state=af0if\
-         &code_challenge={CHALLENGE}&code_challenge_method=S256"
+        "response_type=code&client_id=notes-app&redirect_uri=https://app.example/cb\
+         &scope=notes&state=af0if&code_challenge={CHALLENGE}&code_challenge_method=S256"
     );
     let request =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    let AuthorizationStep::NeedsConsent(page) = server.authorize(&request, Some(alice))? else {
-        return Err("alice is signed in".into());
+    // The login is the host's: it has signed alice in before, and knows her browser by a secret.
+    let alice = User::new("alice", b"the secret of her browser's session")?;
+    let page = match server.authorize(&request, Some(alice)).await? {
+        AuthorizationStep::NeedsConsent(page) => page,
+        step => return Err(format!("not a consent page: {step:?}").into()),
     };
-    println!(
-        "   {:?} asks {} for {:?}",
-        page.client_name(),
-        page.subject(),
-        page.scopes(server.policy()).collect::<Vec<_>>()
-    );
 
-    println!("2. Alice presses Allow.");
-    let location = server.consent(&page.ticket(), alice, Choice::Allow)?.into_location();
+    println!("2. The consent page is shown, and alice presses Allow.");
+    println!("   {} asks {} for:", page.client_name(), page.subject());
+    for (scope, description) in page.scopes(server.policy()) {
+        println!("   {scope}: {description}");
+    }
+    let ticket = page.ticket();
+    let location = server.consent(&ticket, alice, Choice::Allow).await?.into_location();
     println!("   303 {location}");
 
-    println!("3. The client redeems the code.");
+    println!("3. The redirect brought a code to the client, which redeems it.");
     let code = between(&location, "code=", "&");
-    let tokens = post(
-        &server,
-        &format!(
-            "grant_type=authorization_code&client_id=notes-app&redirect_uri=https://app.example/cb&code={code}&code_verifier={VERIFIER}"
-        ),
+    let redeem = format!(
+        "grant_type=authorization_code&client_id=notes-app&redirect_uri=https://app.example/cb\
+         &code={code}&code_verifier={VERIFIER}"
     );
-    let access = between(&tokens, "access_token\":\"", "\"");
-    let refresh = between(&tokens, "refresh_token\":\"", "\"");
+    let tokens = token_request(&server, &redeem).await;
+    let access = between(&tokens, "\"access_token\":\"", "\"");
+    let refresh = between(&tokens, "\"refresh_token\":\"", "\"");
 
-    println!("4. It calls the resource.");
-    let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
+    println!("4. The client calls the resource, which checks the access token.");
+    let needs = server.policy().needs("https://mcp.example/mcp", "notes")?;
     let header = format!("Bearer {access}");
-    let call = || server.check(&Authorization::One(header.as_bytes()), &notes);
-    println!("   served to {}", call()?.subject());
+    let authorization = Authorization::One(header.as_bytes());
+    let call = server.check(&authorization, &needs).await?;
+    println!("   accepted: {} calls for {}", call.client_id(), call.subject());
 
-    println!("5. It refreshes.");
+    println!("5. The client refreshes. The refresh token is replaced by its successor.");
     let refresh = format!("grant_type=refresh_token&client_id=notes-app&refresh_token={refresh}");
-    post(&server, &refresh);
+    token_request(&server, &refresh).await;
 
-    println!("6. Somebody presents the old refresh token again.");
-    post(&server, &refresh);
+    println!("6. Somebody presents the old refresh token again: it was stolen.");
+    token_request(&server, &refresh).await;
 
-    println!("7. So every token of this grant is dead, and the operator reads why.");
-    let Err(error) = call() else { return Err("a revoked token was accepted".into()) };
-    let refusal = error.refusal();
-    println!(
-        "   {} {}\n   cause: {}\n   fix: {}",
-        refusal.status(),
-        refusal.code().map_or("", ErrorCode::as_str),
-        refusal.reason().cause(),
-        refusal.reason().fix()
-    );
+    println!("7. The whole grant is revoked, and the access token with it.");
+    match server.check(&authorization, &needs).await {
+        Ok(_) => return Err("a revoked token was accepted".into()),
+        Err(error) => {
+            let refusal = error.refusal();
+            let code = refusal.code().map_or("", ErrorCode::as_str);
+            println!("   the client receives {} {code}", refusal.status());
+            println!("   the operator reads why: {}", refusal.reason().cause());
+            println!("   and what to do: {}", refusal.reason().fix());
+        }
+    }
     Ok(())
 }
 
-/// Sends a form to the token endpoint and prints what comes back.
-#[expect(clippy::print_stdout, reason = "it is what this example is for")]
-fn post(server: &Server<MemoryStore>, body: &str) -> String {
-    let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
+/// Sends a form to the token endpoint. Prints the response and returns its body.
+async fn token_request(server: &Server<MemoryStore>, form: &str) -> String {
     let request = RequestParts {
         method: "POST",
-        content_type,
-        body: body.as_bytes(),
+        content_type: Some(b"application/x-www-form-urlencoded"),
+        body: form.as_bytes(),
         ..RequestParts::default()
     };
-    let reply = server.token(&request).unwrap_or_else(|error| error.reply(server.policy()));
+    // A refusal is a response as well.
+    let reply = server.token(&request).await.unwrap_or_else(|error| error.reply(server.policy()));
     println!("   {} {}", reply.status, reply.body);
     reply.body
 }
 
+/// Returns the text between two others. A real client has a library for URLs and JSON.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    text.split(before).nth(1).and_then(|rest| rest.split(after).next()).unwrap_or_default()
+    let rest = text.split_once(before).map_or("", |(_, rest)| rest);
+    rest.split_once(after).map_or(rest, |(found, _)| found)
 }

@@ -1,0 +1,91 @@
+//! Runs each example as a reader does, and checks what it prints.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Returns the path of an example of this package. `cargo test` builds it next to the tests, unless
+/// it is asked for one test only: an example that is older than its file would prove nothing.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
+    let binary = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.rs"));
+    let changed = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
+    let is_current = changed(&binary).is_some_and(|built| Some(built) >= changed(&source));
+    assert!(is_current, "{name} is not built: run `cargo test -p grantcore-examples` as a whole");
+    binary
+}
+
+/// Runs an example, and returns the lines that it printed.
+fn lines(binary: impl AsRef<Path>) -> Vec<String> {
+    let output = Command::new(binary.as_ref()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {}\n{errors}", binary.as_ref().display(), output.status);
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Checks that these texts are in lines of the output, in this order.
+fn assert_in_order(lines: &[String], expected: &[&str]) {
+    let mut rest = lines.iter();
+    for text in expected {
+        let found = rest.any(|line| line.contains(text));
+        assert!(found, "{text:?} is not in the output, or not in its place:\n{}", lines.join("\n"));
+    }
+}
+
+#[test]
+fn quickstart() {
+    let printed = lines(env!("CARGO_BIN_EXE_quickstart"));
+    assert_in_order(
+        &printed,
+        &[
+            "303 https://app.example/cb?code=gac_",
+            "200 {\"access_token\":\"gat_",
+            "accepted: notes-app calls for alice",
+            "event: tokens_refreshed",
+            "200 {\"access_token\":\"gat_",
+            "event: refused, refresh_reused",
+            "400 {\"error\":\"invalid_grant\"",
+            "event: refused, token_revoked",
+            "the client receives 401 invalid_token",
+        ],
+    );
+}
+
+#[test]
+fn blocking() {
+    let printed = lines(env!("CARGO_BIN_EXE_blocking"));
+    assert_in_order(
+        &printed,
+        &[
+            "without a session: 401",
+            "consent page: 200 Allow cli to use",
+            "consent: 303 https://cli.example/cb?code=gac_",
+            "redemption: 200 {\"access_token\":\"gat_",
+            "call: 200 Notes of alice.",
+            "call while alice is locked: 401 {\"error\":\"invalid_token\"",
+            "call after that: 200 Notes of alice.",
+            "redemption of the same code: 400 {\"error\":\"invalid_grant\"",
+            "call after the replay: 401 {\"error\":\"invalid_token\"",
+        ],
+    );
+}
+
+#[test]
+fn own_store() {
+    let printed = lines(example("own_store"));
+    assert_in_order(
+        &printed,
+        &[
+            "before the restart: accepted, for alice",
+            "after the restart: accepted, for alice",
+            "the same code again: {\"error\":\"invalid_grant\"",
+            "after that replay: refused, token_revoked",
+            "swept: 0, left: Counts { clients: 1, grants: 1 }",
+            "grants of alice: 1",
+            "swept: 1, left: Counts { clients: 1, grants: 0 }",
+            "grants of alice: 0",
+        ],
+    );
+}
