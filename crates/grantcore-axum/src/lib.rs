@@ -80,4 +80,4 @@ pub use self::pages::{
 };
 pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
 pub use self::source::{FindSource, Source, TrustedProxies};
-pub use self::tasks::Tasks;
+pub use self::tasks::{Tasks, sweep};
