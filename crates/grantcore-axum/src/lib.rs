@@ -76,7 +76,9 @@ pub use self::cors::cors;
 pub use self::demo::DemoLogin;
 #[cfg(feature = "introspection")]
 pub use self::introspection::{Introspection, IntrospectionBuilder, IntrospectionError};
-pub use self::pages::{BoxError, Consent, ErrorPage, Login, Pages, ReturnTo, SignedIn};
+pub use self::pages::{
+    BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo, SignedIn,
+};
 pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
 pub use self::source::{FindSource, Source, TrustedProxies};
-pub use self::tasks::Tasks;
+pub use self::tasks::{Tasks, sweep};

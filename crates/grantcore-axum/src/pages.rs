@@ -144,8 +144,7 @@ impl Login {
     }
 
     /// Redirects to the host's login page at this path, with `return_to` and `request` as query
-    /// parameters. The page passes both on to its form, and reads them as [`ReturnTo`] and
-    /// [`RequestDigest`].
+    /// parameters, which are read as a [`LoginTarget`].
     pub fn redirect(&self, path: &str) -> Response {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("return_to", self.return_to.as_str());
@@ -156,9 +155,40 @@ impl Login {
     }
 }
 
+/// What [`Login::redirect`] adds to the address of the login page: what a sign-in is for.
+///
+/// A form without an `action` posts to the address of its page, so the handler of the form can read
+/// this from the query, as the handler of the page can. A user who signs in for no client has the
+/// default: no request, and `/` to go to.
+///
+/// ```
+/// use axum::extract::{Form, Query};
+/// use axum::http::header::SET_COOKIE;
+/// use axum::response::{IntoResponse, Response};
+/// use grantcore_axum::LoginTarget;
+///
+/// async fn sign_in(Query(target): Query<LoginTarget>, Form(form): Form<Credentials>) -> Response {
+///     let session = Session { user: form.username, signed_in_for: target.request };
+///     ([(SET_COOKIE, session.save().await)], target.return_to.redirect()).into_response()
+/// }
+/// # #[derive(serde::Deserialize)] struct Credentials { username: String }
+/// # struct Session { user: String, signed_in_for: Option<grantcore::value::RequestDigest> }
+/// # impl Session { async fn save(self) -> String { self.user } }
+/// # let _: axum::Router = axum::Router::new().route("/login", axum::routing::post(sign_in));
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LoginTarget {
+    /// Where the browser goes after the sign-in.
+    pub return_to: ReturnTo,
+    /// The request, for [`SignedIn::signed_in_for`]. Keep it in the session that is opened.
+    pub request: Option<RequestDigest>,
+}
+
 /// The path and query of a page of this server, to which a browser goes after a sign-in.
 ///
-/// A value of a request can be deserialized as one: a URL of another site is refused, so that a
+/// The default is `/`. A value of a request can be deserialized as one: a URL of another site is refused, so that a
 /// login page is no open redirector. Only a path that begins with a single slash is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo(String);
@@ -187,6 +217,12 @@ impl ReturnTo {
     /// Redirects the browser there.
     pub fn redirect(&self) -> Response {
         see_other(&self.0)
+    }
+}
+
+impl Default for ReturnTo {
+    fn default() -> Self {
+        Self("/".to_owned())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests that run to their end.
+//! Work in tasks: requests that run to their end, and the sweeping of the store.
 //!
 //! When a client closes its connection, the future of its request is dropped, with all that was
 //! being decided, written or recorded. So each request that can write is decided in a task of its
@@ -7,6 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::Server;
+use grantcore::audit::AuditLog;
+use grantcore::store::{AccountSource, StoreAdministration};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -56,5 +59,87 @@ impl Tasks {
     pub async fn finish(&self, at_most: Duration) -> bool {
         self.running.close();
         tokio::time::timeout(at_most, self.running.wait()).await.is_ok()
+    }
+}
+
+/// The most records that are dropped by one call of the store. A call takes a moment then, and
+/// others of the store come in between.
+const AT_A_TIME: usize = 1000;
+
+/// Drops what the store no longer needs, now and then again after each `pause`. It never returns:
+/// spawn it once per process. Several processes may sweep one store.
+///
+/// Nothing but the size of the database depends on it. A few minutes are a good pause. A failure of
+/// the store is logged, and the store is swept again after the next pause.
+///
+/// ```
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{sync::Arc, time::Duration};
+/// # use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
+/// # let policy = Policy::builder("https://auth.example").build()?;
+/// let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
+/// tokio::spawn(grantcore_axum::sweep(Arc::clone(&server), Duration::from_secs(300)));
+/// # Ok(())
+/// # }
+/// ```
+pub async fn sweep<S, A, L>(server: Arc<Server<S, A, L>>, pause: Duration)
+where
+    S: StoreAdministration,
+    A: AccountSource<S>,
+    L: AuditLog,
+{
+    loop {
+        match server.store().sweep(server.now(), AT_A_TIME).await {
+            // More may be due.
+            Ok(AT_A_TIME..) => tokio::task::yield_now().await,
+            Ok(_) => tokio::time::sleep(pause).await,
+            Err(error) => {
+                tracing::error!(%error, "the store could not be swept");
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use grantcore::moment::SystemEntropy;
+    use grantcore::policy::RegistrationRules;
+    use grantcore::{AlwaysActive, MemoryStore, Policy, RequestParts, Timestamp};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_nobody_has_used_is_dropped_after_its_time_and_not_before() {
+        let policy = Policy::builder("https://auth.example")
+            .scope("notes", "Read your notes")
+            .resource("https://notes.example", "notes")
+            .default_scope("notes")
+            .registration(RegistrationRules::default())
+            .build()
+            .unwrap();
+        let now = Arc::new(AtomicU64::new(1_000_000_000));
+        let clock = Arc::clone(&now);
+        let clock = move || Timestamp::from_unix_seconds(clock.load(Ordering::Relaxed));
+        let store = MemoryStore::new();
+        let server = Server::with_sources(policy, store, AlwaysActive, clock, SystemEntropy);
+        let server = Arc::new(server);
+        let request = RequestParts {
+            method: "POST",
+            content_type: Some(b"application/json"),
+            body: br#"{"redirect_uris": ["https://app.example/cb"]}"#,
+            ..RequestParts::default()
+        };
+        assert_eq!(server.register(&request).await.unwrap().status, 201);
+
+        let pause = Duration::from_secs(300);
+        tokio::spawn(sweep(Arc::clone(&server), pause));
+        tokio::time::sleep(pause * 2).await;
+        assert_eq!(server.store().counts().clients, 1);
+        now.fetch_add(7 * 24 * 3600, Ordering::Relaxed);
+        tokio::time::sleep(pause * 2).await;
+        assert_eq!(server.store().counts().clients, 0);
     }
 }
