@@ -121,7 +121,7 @@ pub use self::flows::{
 };
 pub use self::harness::{Blocking, Harness};
 pub use self::histories::{histories_are_linearizable, histories_with_faults_are_linearizable};
-pub use self::index::grants_of_lists_every_grant;
+pub use self::index::{grants_of_lists_every_grant, swept_grants_leave_the_list};
 pub use self::law::{Law, Violation};
 pub use self::life::{
     a_client_outlives_its_grants, a_recreated_record_rejects_old_versions,
@@ -149,6 +149,7 @@ macro_rules! conformance {
             a_recreated_record_rejects_old_versions
             a_client_outlives_its_grants
             grants_of_lists_every_grant
+            swept_grants_leave_the_list
             a_code_is_redeemed_once
             a_refresh_token_has_one_successor
             revoked_grants_stay_revoked

@@ -48,6 +48,10 @@ pub enum Law {
     /// exceeded its limit.
     #[error("grants_of lists all grant ids of a user, ascending, in pages of any size")]
     Index,
+    /// `grants_of` listed a grant that a sweep had dropped: its entry is left in the index of the
+    /// user's grants, which grows for ever.
+    #[error("a sweep drops a grant together with its entry in the list of its user's grants")]
+    SweptIndex,
     /// `load` or `load_grants` returned other records than the single reads.
     #[error("load returns the records that the single reads return")]
     Loads,

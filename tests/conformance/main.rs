@@ -13,6 +13,7 @@ mod administration;
 mod broken;
 mod found;
 mod hooks;
+mod index;
 mod rows;
 mod users;
 
