@@ -22,14 +22,15 @@ pub fn grants_of_lists_every_grant<H: Harness>(harness: &H) -> Result<(), Violat
     let alice = new_subject()?;
     // An index that compares subjects inexactly would list grants of these under `alice`.
     let others = [
+        // The subjects of equal length beside `alice`. They come first, while none of the longer
+        // ones sorts between.
+        neighbor(&alice, 1),
+        neighbor(&alice, -1),
         format!("{alice} "),
         format!("{alice}0"),
         alice.as_str().to_uppercase(),
         format!("{alice}%"),
         String::new(),
-        // The subjects of equal length that sort directly before and after `alice`.
-        neighbor(&alice, -1),
-        neighbor(&alice, 1),
     ];
     let mut own = Vec::new();
     for number in 0..others.len() {

@@ -90,6 +90,9 @@ pub enum Law {
     /// `put_client` lowered the epoch of a client, or did not write a higher one.
     #[error("put_client never lowers a client's epoch: ended grants stay ended")]
     NoRevival,
+    /// `add_client` replaced a client that existed, or returned the wrong result.
+    #[error("add_client writes a client unless one of its id exists, and returns whether it did")]
+    AddedOnce,
     /// A consent page was answered twice (I3).
     #[error("a consent page is answered once")]
     OneAnswer,
