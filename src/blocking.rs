@@ -1,9 +1,12 @@
 //! The same server for hosts without an async runtime.
 //!
 //! [`Server`] has the calls of [`grantcore::Server`](crate::Server), whose documentation holds for
-//! both; [`Store`], [`Accounts`] and [`AuditLog`] are the traits of their async namesakes with
-//! plain functions. A call runs on its caller's thread from its first line to its last, and nothing
-//! is spawned.
+//! both; [`Store`], [`StoreAdministration`], [`Accounts`] and [`AuditLog`] are the traits of their
+//! async namesakes with plain functions. A call runs on its caller's thread from its first line to
+//! its last, and nothing is spawned.
+//!
+//! An async server on a database that blocks uses the same traits: [`OnThreads`] makes each of
+//! their calls on a thread pool of the host's.
 //!
 //! ```
 //! use grantcore::{Client, FromStore, MemoryStore, Policy, RequestParts, blocking};
@@ -23,6 +26,7 @@
 
 mod ready;
 mod server;
+mod threads;
 mod traits;
 
 use std::future::Future;
@@ -33,7 +37,8 @@ use std::thread::{self, Thread};
 
 pub use self::ready::Ready;
 pub use self::server::Server;
-pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Store};
+pub use self::threads::{OnThreads, ThreadError, Work};
+pub use self::traits::{Accounts, AuditLog, LoadsAccounts, Store, StoreAdministration};
 use crate::decision::{Operation, Settled};
 use crate::moment::{Clock, Entropy};
 use crate::policy::Policy;

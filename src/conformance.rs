@@ -13,29 +13,29 @@
 //! grantcore::conformance!([Blocking::new(|| MyStore::open(TEST_DATABASE))]);
 //! ```
 //!
-//! The harness of an async store runs its futures:
+//! The harness of an async store runs its futures as well:
 //!
 //! ```
-//! # use std::future::Future;
-//! # use grantcore::MemoryStore as MyStore;
-//! use grantcore::conformance::Harness;
+//! # fn main() {}
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/my_store.rs"));
+//! use grantcore::conformance::Async;
+//! use grantcore::store::StoreAdministration;
 //!
-//! struct Mine(tokio::runtime::Runtime, /* the database's address */ String);
-//!
-//! impl Harness for Mine {
-//!     type Store = MyStore;
-//!
-//!     fn open(&self) -> MyStore {
-//!         self.wait(async { MyStore::default() }) // MyStore::connect(&self.1).await.unwrap()
-//!     }
-//!
-//!     fn wait<F: Future>(&self, future: F) -> F::Output {
-//!         self.0.block_on(future)
-//!     }
+//! fn harness() -> Async<MyStore> {
+//!     let runtime = tokio::runtime::Runtime::new().unwrap();
+//!     Async::new(move |future| runtime.block_on(future), async || MyStore::open(TEST_DATABASE))
+//!         .with_sweep(async |store, now, limit| {
+//!             StoreAdministration::sweep(store, now, limit).await.unwrap()
+//!         })
 //! }
+//!
+//! grantcore::conformance!([harness()]);
 //! ```
 //!
-//! A store that must be swept overrides [`Harness::sweep`].
+//! A host with a runtime of another kind implements [`Harness`] itself.
+//!
+//! A store that must be swept is given a sweep function, or its harness overrides
+//! [`Harness::sweep`].
 //!
 //! The brackets of the macro hold one or more harnesses: an array, or an `Option` where the
 //! database may not be installed. A test that fails names the [`Law`] that was broken and what was
@@ -45,7 +45,7 @@
 //! # Accounts
 //!
 //! [`Accounts`](crate::Accounts) have laws of their own. An [`AccountsHarness`] opens and signs up
-//! accounts; [`BlockingAccounts`] is one, and so is each [`Harness`] of a store that
+//! accounts; [`BlockingAccounts`] and [`AsyncAccounts`] are, and so is each [`Harness`] of a store that
 //! [loads accounts](crate::LoadsAccounts):
 //!
 //! ```
@@ -67,7 +67,7 @@
 //!
 //! # Administration
 //!
-//! A store that implements [`StoreAdministration`](crate::store::StoreAdministration) has a law of
+//! A store that implements [`StoreAdministration`](crate::store::StoreAdministration) has laws of
 //! its own, which [`administration_conformance!`](crate::administration_conformance!) tests.
 //!
 //! # With a hook
@@ -86,6 +86,7 @@
 
 mod accounts;
 mod administration;
+mod async_harness;
 mod cancellation;
 mod crash;
 mod faults;
@@ -109,7 +110,8 @@ pub use self::accounts::{
     AccountsHarness, BlockingAccounts, a_raised_epoch_is_read,
     accounts_are_the_same_at_every_handle, epochs_raised_at_once_all_count,
 };
-pub use self::administration::a_client_put_again_revives_no_grant;
+pub use self::administration::{a_client_is_added_once, a_client_put_again_revives_no_grant};
+pub use self::async_harness::{Async, AsyncAccounts};
 pub use self::cancellation::a_cancelled_call_leaves_all_or_nothing;
 pub use self::crash::{Crash, Verdict, acknowledged_commits_survive, verify, work};
 pub use self::faults::{
@@ -121,7 +123,7 @@ pub use self::flows::{
 };
 pub use self::harness::{Blocking, Harness};
 pub use self::histories::{histories_are_linearizable, histories_with_faults_are_linearizable};
-pub use self::index::grants_of_lists_every_grant;
+pub use self::index::{grants_of_lists_every_grant, swept_grants_leave_the_list};
 pub use self::law::{Law, Violation};
 pub use self::life::{
     a_client_outlives_its_grants, a_recreated_record_rejects_old_versions,
@@ -149,6 +151,7 @@ macro_rules! conformance {
             a_recreated_record_rejects_old_versions
             a_client_outlives_its_grants
             grants_of_lists_every_grant
+            swept_grants_leave_the_list
             a_code_is_redeemed_once
             a_refresh_token_has_one_successor
             revoked_grants_stay_revoked
@@ -175,7 +178,10 @@ macro_rules! conformance {
 #[macro_export]
 macro_rules! administration_conformance {
     ($harnesses:expr) => {
-        $crate::conformance! { @ $harnesses => a_client_put_again_revives_no_grant }
+        $crate::conformance! { @ $harnesses =>
+            a_client_put_again_revives_no_grant
+            a_client_is_added_once
+        }
     };
 }
 

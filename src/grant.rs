@@ -121,6 +121,11 @@ impl Grant {
         self.0.id
     }
 
+    /// Returns the bytes of the grant's id.
+    pub(crate) fn key_bytes(&self) -> &[u8] {
+        self.0.id.as_bytes()
+    }
+
     /// Returns the client that the grant is for.
     pub fn client_id(&self) -> &ClientId {
         &self.0.terms.client_id

@@ -22,7 +22,7 @@ pub struct Keys<'a> {
     /// The client that the request names. If it names none, the client of the grant is loaded.
     pub client: ClientKey<'a>,
     /// The user that the host has authenticated. If there is none, the user of the grant is loaded.
-    pub subject: Option<&'a str>,
+    pub subject: Option<Cow<'a, str>>,
     /// The client that requests the introspection of a token (RFC 7662).
     pub caller: ClientKey<'a>,
     /// Whether the balance of the grant's account is needed.
@@ -111,6 +111,18 @@ impl Keys<'static> {
 }
 
 impl Keys<'_> {
+    /// Returns the same keys, borrowing nothing: for a load on another thread.
+    pub fn into_owned(self) -> Keys<'static> {
+        Keys {
+            grant: self.grant,
+            client: self.client.into_owned(),
+            subject: self.subject.map(|subject| Cow::Owned(subject.into_owned())),
+            caller: self.caller.into_owned(),
+            balance: self.balance,
+            skip_accounts: self.skip_accounts,
+        }
+    }
+
     /// Returns whether no record is needed.
     pub fn is_empty(&self) -> bool {
         let is_unnamed = self.client.as_named().is_none() && self.caller.as_named().is_none();
@@ -130,7 +142,7 @@ impl Keys<'_> {
     /// Returns the subject of the account to load: the authenticated user, or the loaded grant's
     /// user if there is none.
     pub fn subject_id<'k>(&'k self, grant: Option<&'k Grant>) -> Option<&'k str> {
-        self.subject.or_else(|| grant.map(|grant| grant.subject().as_str()))
+        self.subject.as_deref().or_else(|| grant.map(|grant| grant.subject().as_str()))
     }
 
     /// Returns the `client_id` of the calling client to load, if there is one.

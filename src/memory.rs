@@ -53,8 +53,14 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Adds a client, or replaces the client of the same id, also a deactivated one. Its epoch is
-    /// never lowered: see [`Write::put_client`].
+    /// Adds a client unless a client of its id exists, and returns whether it was added: see
+    /// [`StoreAdministration::add_client`].
+    pub fn add_client(&self, client: Client) -> bool {
+        self.write().commit(&Write::client(None, client)) == Commit::Done
+    }
+
+    /// Adds a client, or replaces the client of the same id, also a deactivated one: see
+    /// [`StoreAdministration::put_client`].
     pub fn put_client(&self, client: Client) {
         let mut tables = self.write();
         let write = Write::put_client(tables.clients.get(client.id()), client);
@@ -281,6 +287,32 @@ impl blocking::Accounts for MemoryStore {
 
 impl blocking::LoadsAccounts for MemoryStore {}
 
+impl blocking::StoreAdministration for MemoryStore {
+    fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Client>>, Infallible> {
+        Ok(Self::clients(self, after, limit))
+    }
+
+    fn grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Grant>>, Infallible> {
+        Ok(Self::grants(self, after, limit))
+    }
+
+    fn counts(&self) -> Result<Counts, Infallible> {
+        Ok(Self::counts(self))
+    }
+
+    fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, Infallible> {
+        Ok(Self::sweep(self, now, limit))
+    }
+}
+
 impl Store for MemoryStore {
     type Error = Infallible;
 
@@ -333,11 +365,6 @@ impl Accounts for MemoryStore {
 impl LoadsAccounts for MemoryStore {}
 
 impl StoreAdministration for MemoryStore {
-    async fn put_client(&self, client: Client) -> Result<(), Infallible> {
-        Self::put_client(self, client);
-        Ok(())
-    }
-
     async fn clients(
         &self,
         after: Option<&str>,

@@ -1,13 +1,17 @@
 //! The records of a store, their versions, and the compare-and-set that changes one record.
 
+use std::fmt;
 use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::client::Client;
 use crate::grant::{Grant, Phase};
 use crate::moment::Timestamp;
 use crate::value::credential::GrantId;
 use crate::value::secret::Digest;
-use crate::value::text::ClientId;
+use crate::value::text::{ClientId, Subject};
 
 /// A stored record with its version.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -163,9 +167,28 @@ impl<T> Change<T> {
 }
 
 impl Change<Grant> {
-    /// Returns the key of the record.
+    /// Returns the id of the grant.
     pub fn id(&self) -> GrantId {
         self.record.id()
+    }
+}
+
+impl Change<Client> {
+    /// Returns the id of the client.
+    pub fn id(&self) -> &ClientId {
+        self.record.id()
+    }
+}
+
+impl<R: Record> Change<R> {
+    /// Returns the key of the record: see [`Record::key`].
+    pub fn key(&self) -> &[u8] {
+        self.record.key()
+    }
+
+    /// Returns the user of a grant: see [`Record::subject`].
+    pub fn subject(&self) -> Option<&Subject> {
+        self.record.subject()
     }
 
     /// Returns the time after which the record may be dropped. Nothing depends on the drop.
@@ -174,15 +197,87 @@ impl Change<Grant> {
     }
 }
 
-impl Change<Client> {
-    /// Returns the key of the record.
-    pub fn id(&self) -> &ClientId {
-        self.record.id()
-    }
+/// A record of a store: a [`Grant`] or a [`Client`]. A host cannot implement it.
+///
+/// It has what a store writes beside the serialized record, so that one function can write both:
+///
+/// ```
+/// use grantcore::store::{Change, Record};
+///
+/// /// A row of either table.
+/// struct Row {
+///     key: Vec<u8>,
+///     version: u64,
+///     /// For the sweep.
+///     drop_after: u64,
+///     /// For the list of a user's grants.
+///     subject: Option<String>,
+///     body: String,
+/// }
+///
+/// fn row<R: Record>(change: &Change<R>) -> serde_json::Result<Row> {
+///     Ok(Row {
+///         key: change.key().to_owned(),
+///         version: change.version().0,
+///         drop_after: change.drop_after().unix_seconds(),
+///         subject: change.subject().map(ToString::to_string),
+///         body: serde_json::to_string(change.record())?,
+///     })
+/// }
+/// ```
+pub trait Record:
+    Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static + Sealed
+{
+    /// Returns the key of the record within its table: the 16 bytes of a grant's id, or the text of
+    /// a `client_id`. The order of the bytes is the order of the ids.
+    fn key(&self) -> &[u8];
+
+    /// Returns the user of a grant, by whom [`grants_of`](crate::Store::grants_of) lists it.
+    /// Returns `None` for a client.
+    fn subject(&self) -> Option<&Subject>;
 
     /// Returns the time after which the record may be dropped. Nothing depends on the drop.
-    pub fn drop_after(&self) -> Timestamp {
-        self.record.drop_after()
+    fn drop_after(&self) -> Timestamp;
+}
+
+mod sealed {
+    #![expect(unnameable_types, reason = "a trait that cannot be named cannot be implemented")]
+
+    /// Keeps hosts from adding a kind of record.
+    pub trait Sealed {}
+}
+
+use self::sealed::Sealed;
+
+impl Sealed for Grant {}
+
+impl Record for Grant {
+    fn key(&self) -> &[u8] {
+        self.key_bytes()
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        Some(self.subject())
+    }
+
+    fn drop_after(&self) -> Timestamp {
+        self.drop_after()
+    }
+}
+
+impl Sealed for Client {}
+
+impl Record for Client {
+    fn key(&self) -> &[u8] {
+        self.id().as_str().as_bytes()
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        None
+    }
+
+    fn drop_after(&self) -> Timestamp {
+        self.drop_after()
     }
 }
 

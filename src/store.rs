@@ -28,7 +28,10 @@
 //!   it over the version that was read ([`Write::client`]): the client may have been deactivated in
 //!   the meantime.
 //! - A record may be dropped after its `drop_after`, and not before. No rule depends on whether it
-//!   was dropped.
+//!   was dropped. With a grant, a sweep drops its entry in the index that
+//!   [`grants_of`](Store::grants_of) reads: otherwise that index grows for ever.
+//! - [`grants_of`](Store::grants_of) compares the whole subject. A listed grant of another user
+//!   shows that user's applications to a stranger.
 
 mod accounts;
 mod administration;
@@ -41,12 +44,13 @@ use std::sync::Arc;
 pub(crate) use self::accounts::Sealed;
 pub use self::accounts::{AccountSource, FromStore, LoadsAccounts};
 pub use self::administration::{Counts, StoreAdministration};
+pub(crate) use self::administration::{add_client, put_client};
 pub use self::failure::{Failure, FailureCause};
 use crate::client::Client;
 pub use crate::decision::Loaded;
 use crate::grant::Grant;
 pub use crate::keys::{ClientKey, GrantList, Keys};
-pub use crate::record::{Change, Commit, Stored, Version, Write};
+pub use crate::record::{Change, Commit, Record, Stored, Version, Write};
 use crate::value::credential::GrantId;
 
 /// The database of clients and grants. See the [laws](self#the-laws-of-a-store) of a store; the

@@ -1,6 +1,6 @@
 //! A blocking part as an async one whose futures are ready at once.
 
-use super::traits::{Accounts, AuditLog, LoadsAccounts, Store};
+use super::traits::{Accounts, AuditLog, LoadsAccounts, Store, StoreAdministration};
 use crate::account::{Account, Balance};
 use crate::audit::AuditError;
 use crate::client::Client;
@@ -8,14 +8,16 @@ use crate::decision::Loaded;
 use crate::event::Event;
 use crate::grant::Grant;
 use crate::keys::Keys;
+use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
-use crate::store::{AccountSource, FailureCause, FromStore, Sealed};
+use crate::store::{AccountSource, Counts, FailureCause, FromStore, Sealed};
 use crate::value::credential::GrantId;
 
 /// A blocking [`Store`], [`Accounts`] or [`AuditLog`] as its async namesake.
 ///
-/// Its futures block the thread that polls them: in an async server it stops the executor. It is
-/// the adapter of [`blocking::Server`](super::Server), and of tests.
+/// Its futures block the thread that polls them: in an async server it stops the executor, which
+/// takes [`OnThreads`](super::OnThreads) instead. It is the adapter of
+/// [`blocking::Server`](super::Server), and of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a wrapper is its own constructor")]
 pub struct Ready<T>(pub T);
@@ -70,6 +72,40 @@ impl<T: Accounts> crate::Accounts for Ready<T> {
 }
 
 impl<T: LoadsAccounts> crate::LoadsAccounts for Ready<T> {}
+
+impl<T: StoreAdministration> crate::store::StoreAdministration for Ready<T> {
+    async fn add_client(&self, client: Client) -> Result<bool, T::Error> {
+        self.0.add_client(client)
+    }
+
+    async fn put_client(&self, client: Client) -> Result<(), T::Error> {
+        self.0.put_client(client)
+    }
+
+    async fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Client>>, T::Error> {
+        self.0.clients(after, limit)
+    }
+
+    async fn grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Grant>>, T::Error> {
+        self.0.grants(after, limit)
+    }
+
+    async fn counts(&self) -> Result<Counts, T::Error> {
+        self.0.counts()
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, T::Error> {
+        self.0.sweep(now, limit)
+    }
+}
 
 impl<T: AuditLog> crate::AuditLog for Ready<T> {
     type Place = T::Place;

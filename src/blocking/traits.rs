@@ -13,8 +13,9 @@ use crate::decision::Loaded;
 use crate::event::Event;
 use crate::grant::Grant;
 use crate::keys::Keys;
+use crate::moment::Timestamp;
 use crate::record::{Commit, Stored, Write};
-use crate::store::load_each;
+use crate::store::{Counts, add_client, load_each, put_client};
 use crate::value::credential::GrantId;
 
 /// Where clients and grants are kept: see [`grantcore::Store`](crate::Store) and the
@@ -102,6 +103,59 @@ pub trait Accounts: Send + Sync {
 /// A store that loads accounts in the same round trip: see
 /// [`grantcore::LoadsAccounts`](crate::LoadsAccounts).
 pub trait LoadsAccounts: Store + Accounts {}
+
+/// The administration of a store: see
+/// [`grantcore::store::StoreAdministration`](crate::store::StoreAdministration), which documents
+/// each call.
+pub trait StoreAdministration: Store {
+    /// See [`add_client`](crate::store::StoreAdministration::add_client).
+    ///
+    /// # Errors
+    /// If it is not known whether the client was added.
+    fn add_client(&self, client: Client) -> Result<bool, Self::Error> {
+        block_on(add_client(&Ready(self), client))
+    }
+
+    /// See [`put_client`](crate::store::StoreAdministration::put_client).
+    ///
+    /// # Errors
+    /// If it is not known whether the client was written.
+    fn put_client(&self, client: Client) -> Result<(), Self::Error> {
+        block_on(put_client(&Ready(self), client))
+    }
+
+    /// See [`clients`](crate::store::StoreAdministration::clients).
+    ///
+    /// # Errors
+    /// If a client of the page is not known.
+    fn clients(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Client>>, Self::Error>;
+
+    /// See [`grants`](crate::store::StoreAdministration::grants).
+    ///
+    /// # Errors
+    /// If a grant of the page is not known.
+    fn grants(
+        &self,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<Stored<Grant>>, Self::Error>;
+
+    /// See [`counts`](crate::store::StoreAdministration::counts).
+    ///
+    /// # Errors
+    /// If the counts are not known.
+    fn counts(&self) -> Result<Counts, Self::Error>;
+
+    /// See [`sweep`](crate::store::StoreAdministration::sweep).
+    ///
+    /// # Errors
+    /// If it is not known what was dropped.
+    fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, Self::Error>;
+}
 
 /// Where events are recorded: see [`grantcore::AuditLog`](crate::AuditLog).
 pub trait AuditLog: Send + Sync {
@@ -204,6 +258,40 @@ macro_rules! forward {
         }
 
         impl<T: LoadsAccounts + ?Sized> LoadsAccounts for $pointer {}
+
+        impl<T: StoreAdministration + ?Sized> StoreAdministration for $pointer {
+            fn add_client(&self, client: Client) -> Result<bool, T::Error> {
+                (**self).add_client(client)
+            }
+
+            fn put_client(&self, client: Client) -> Result<(), T::Error> {
+                (**self).put_client(client)
+            }
+
+            fn clients(
+                &self,
+                after: Option<&str>,
+                limit: usize,
+            ) -> Result<Vec<Stored<Client>>, T::Error> {
+                (**self).clients(after, limit)
+            }
+
+            fn grants(
+                &self,
+                after: Option<GrantId>,
+                limit: usize,
+            ) -> Result<Vec<Stored<Grant>>, T::Error> {
+                (**self).grants(after, limit)
+            }
+
+            fn counts(&self) -> Result<Counts, T::Error> {
+                (**self).counts()
+            }
+
+            fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, T::Error> {
+                (**self).sweep(now, limit)
+            }
+        }
 
         impl<T: AuditLog + ?Sized> AuditLog for $pointer {
             type Place = T::Place;

@@ -22,7 +22,8 @@ pub trait AccountsHarness: Sync {
     /// The accounts.
     type Accounts: Accounts;
 
-    /// Opens another handle of the same accounts, as another process would.
+    /// Opens another handle of the same accounts, as another process would: see
+    /// [`Harness::open`].
     fn open(&self) -> Self::Accounts;
 
     /// Runs a future to its end on this thread, while other threads run theirs.

@@ -1,4 +1,4 @@
-//! What an operator does with a client cannot bring ended grants back to life.
+//! What an operator does with a client brings back neither ended grants nor a deactivated client.
 
 use super::harness::Harness;
 use super::host::{Host, Pair};
@@ -49,6 +49,36 @@ pub fn a_client_put_again_revives_no_grant<H: Harness<Store: StoreAdministration
     let new = host.first_pair(&id, new_subject()?.as_str())?;
     put(raised.with_grants_ended())?;
     ended(&host, &id, &[&old, &new], "the client was put with a higher epoch")
+}
+
+/// Checks that [`add_client`](StoreAdministration::add_client) writes a new client and returns
+/// `true`, and that it keeps a client that exists, also a deactivated one, and returns `false`.
+///
+/// # Errors
+/// The first [`Violation`].
+pub fn a_client_is_added_once<H: Harness<Store: StoreAdministration>>(
+    harness: &H,
+) -> Result<(), Violation> {
+    let id = format!("conformance-{}", new_id()?);
+    let store = harness.open();
+    let other = harness.open();
+    let built = works("building a client", client(&id))?;
+    let added = works("add_client", harness.wait(store.add_client(built.clone())))?;
+    let first = stored(harness, &other, &id)?;
+    Law::AddedOnce.holds(added && *first.record == built, || {
+        format!("add_client of a new client returned {added}, and {first:?} is stored")
+    })?;
+    let write = Write::client(Some(&first), built.clone().deactivated());
+    let result = harness.wait(commit(&store, &write))?;
+    Law::Progress.holds(result == Commit::Done, || {
+        format!("a commit over the stored client returned {result:?}")
+    })?;
+    let before = stored(harness, &other, &id)?;
+    let added = works("add_client", harness.wait(other.add_client(built)))?;
+    let after = stored(harness, &store, &id)?;
+    Law::AddedOnce.holds(!added && after == before, || {
+        format!("add_client over {before:?} returned {added}, and {after:?} is stored")
+    })
 }
 
 fn ended<H: Harness>(

@@ -17,6 +17,11 @@ pub trait Harness: Sync {
 
     /// Opens another handle of the same database, as another process would: the handles share
     /// nothing but the database.
+    ///
+    /// Where one handle at a time can be open, as with an embedded database that locks its file,
+    /// return clones of one handle. What they share in memory then stays unchecked: a cache of each
+    /// handle ([`Law::Fresh`]), a counter or a lock that another process would not have
+    /// ([`Law::OneWinner`]). As long as the file is locked, no other process can meet them.
     fn open(&self) -> Self::Store;
 
     /// Runs a future to its end on this thread, while other threads run theirs.
@@ -63,11 +68,13 @@ impl<H: Harness> Harness for &H {
 }
 
 type Sweep<S> = Box<dyn Fn(&S, Timestamp, usize) -> usize + Sync>;
+type SignUp<S> = Box<dyn Fn(&S, &str) -> String + Sync>;
 
 /// A [`Harness`] of a [`blocking::Store`], made of a function that opens it.
 pub struct Blocking<S, O> {
     open: O,
     sweep: Option<Sweep<S>>,
+    sign_up: Option<SignUp<S>>,
 }
 
 impl<S, O> fmt::Debug for Blocking<S, O> {
@@ -79,7 +86,7 @@ impl<S, O> fmt::Debug for Blocking<S, O> {
 impl<S: blocking::Store, O: Fn() -> S> Blocking<S, O> {
     /// Returns a harness that opens each handle with this function.
     pub fn new(open: O) -> Self {
-        Self { open, sweep: None }
+        Self { open, sweep: None, sign_up: None }
     }
 
     /// Sweeps with this function.
@@ -89,6 +96,13 @@ impl<S: blocking::Store, O: Fn() -> S> Blocking<S, O> {
         sweep: impl Fn(&S, Timestamp, usize) -> usize + Sync + 'static,
     ) -> Self {
         Self { sweep: Some(Box::new(sweep)), ..self }
+    }
+
+    /// Creates accounts with this function, for a store that
+    /// [loads accounts](crate::LoadsAccounts): see [`Harness::sign_up`].
+    #[must_use = "returns the harness with the sign-up function set"]
+    pub fn with_sign_up(self, sign_up: impl Fn(&S, &str) -> String + Sync + 'static) -> Self {
+        Self { sign_up: Some(Box::new(sign_up)), ..self }
     }
 }
 
@@ -105,6 +119,13 @@ impl<S: blocking::Store, O: Fn() -> S + Sync> Harness for Blocking<S, O> {
 
     fn sweep(&self, store: &Ready<S>, now: Timestamp, limit: usize) -> Option<usize> {
         self.sweep.as_ref().map(|sweep| sweep(&store.0, now, limit))
+    }
+
+    fn sign_up(&self, store: &Ready<S>, subject: &str) -> String {
+        match &self.sign_up {
+            Some(sign_up) => sign_up(&store.0, subject),
+            None => subject.to_owned(),
+        }
     }
 }
 

@@ -48,6 +48,10 @@ pub enum Law {
     /// exceeded its limit.
     #[error("grants_of lists all grant ids of a user, ascending, in pages of any size")]
     Index,
+    /// `grants_of` listed a grant that a sweep had dropped: its entry is left in the index of the
+    /// user's grants, which grows for ever.
+    #[error("a sweep drops a grant together with its entry in the list of its user's grants")]
+    SweptIndex,
     /// `load` or `load_grants` returned other records than the single reads.
     #[error("load returns the records that the single reads return")]
     Loads,
@@ -86,6 +90,9 @@ pub enum Law {
     /// `put_client` lowered the epoch of a client, or did not write a higher one.
     #[error("put_client never lowers a client's epoch: ended grants stay ended")]
     NoRevival,
+    /// `add_client` replaced a client that existed, or returned the wrong result.
+    #[error("add_client writes a client unless one of its id exists, and returns whether it did")]
+    AddedOnce,
     /// A consent page was answered twice (I3).
     #[error("a consent page is answered once")]
     OneAnswer,

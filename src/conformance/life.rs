@@ -36,7 +36,7 @@ fn is_absent<H: Harness>(harness: &H, store: &H::Store, key: &Key) -> Result<boo
 
 /// Sweeps until no record is due. Returns `false` if the store drops records by itself. It sweeps
 /// as of now: others may use this database at the same time, and nobody uses what is due now.
-fn sweep<H: Harness>(harness: &H, store: &H::Store) -> Result<bool, Violation> {
+pub(super) fn sweep<H: Harness>(harness: &H, store: &H::Store) -> Result<bool, Violation> {
     const LIMIT: usize = 3;
     loop {
         match harness.sweep(store, now(), LIMIT) {

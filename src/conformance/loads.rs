@@ -79,7 +79,7 @@ fn all_keys<'k>(
             for subject in subjects {
                 for balance in [false, true] {
                     let client = client.clone();
-                    let subject = *subject;
+                    let subject = subject.map(Into::into);
                     all.push(Keys { grant, client, subject, balance, ..Keys::default() });
                 }
             }

@@ -43,7 +43,7 @@ impl Operation for AuthorizationRequest<'_> {
         Keys {
             grant: may_exist.then(|| self.grant_id(policy, moment)),
             client: ClientKey::named(&*self.client_id),
-            subject: self.user.as_ref().map(|user| user.subject),
+            subject: self.user.as_ref().map(|user| user.subject.into()),
             ..Keys::default()
         }
     }

@@ -1,12 +1,13 @@
 //! What an operator does with a store: add clients, list, count and sweep.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use super::Store;
 use crate::client::Client;
 use crate::grant::Grant;
 use crate::moment::Timestamp;
-use crate::record::Stored;
+use crate::record::{Commit, Stored, Write};
 use crate::value::credential::GrantId;
 
 /// How many records a store keeps.
@@ -27,7 +28,8 @@ impl Counts {
 }
 
 /// The administration of a store. All stores of this project implement it; the protocol never calls
-/// it.
+/// it. [`blocking::StoreAdministration`](crate::blocking::StoreAdministration) is the same without
+/// `async`.
 ///
 /// ```
 /// use grantcore::store::StoreAdministration;
@@ -47,22 +49,34 @@ impl Counts {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let store = MemoryStore::new();
 /// let app = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
-/// StoreAdministration::put_client(&store, app).await?;
+/// let is_new = StoreAdministration::add_client(&store, app).await?;
+/// assert!(is_new);
 /// daily(&store, Timestamp::from_unix_seconds(1_800_000_000)).await?;
 /// # Ok(())
 /// # }
 /// ```
 pub trait StoreAdministration: Store {
-    /// Writes a client of the operator, and overwrites a client of the same id by
-    /// [`Write::put_client`](super::Write::put_client): the epoch is never lowered, so that grants
-    /// that were ended stay ended.
+    /// Adds a client of the operator unless a client of its id exists, and returns whether it was
+    /// added: for the start of a program. A client that exists stays as it is, also if an
+    /// administrator has deactivated it.
     ///
-    /// To change a client that exists, read it, [edit](Client::edit) it and
-    /// [commit](Store::commit) it instead: overwriting it undoes what an administrator did, such as
-    /// its deactivation.
+    /// An error means that it is not known whether the client was added.
+    fn add_client(&self, client: Client) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        add_client(self, client)
+    }
+
+    /// Writes a client of the operator, and replaces a client of the same id by
+    /// [`Write::put_client`]. Replacing a client undoes what an administrator did to it: a client
+    /// that was deactivated is active again, unless `client` is [deactivated](Client::deactivated).
+    /// Its epoch is never lowered, so that grants that were ended stay ended.
+    ///
+    /// [`add_client`](Self::add_client) keeps a client that exists. To change a client, read it,
+    /// [edit](Client::edit) it and [commit](Store::commit) it.
     ///
     /// An error means that it is not known whether the client was written.
-    fn put_client(&self, client: Client) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn put_client(&self, client: Client) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        put_client(self, client)
+    }
 
     /// Lists up to `limit` clients, ascending by the bytes of their ids, after `after`.
     fn clients(
@@ -82,8 +96,8 @@ pub trait StoreAdministration: Store {
     /// Counts the records. The result may be an estimate, and may be out of date when it arrives.
     fn counts(&self) -> impl Future<Output = Result<Counts, Self::Error>> + Send;
 
-    /// Drops up to `limit` records whose `drop_after` has passed, and returns how many were
-    /// dropped. A result below `limit` means that no more are due. Call it every few minutes: only
+    /// Drops up to `limit` records whose `drop_after` has passed, a grant together with its entry in
+    /// the index of its user's grants, and returns how many were dropped. A result below `limit` means that no more are due. Call it every few minutes: only
     /// Redis drops records by itself.
     ///
     /// What was dropped before an error stays dropped.
@@ -94,10 +108,37 @@ pub trait StoreAdministration: Store {
     ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
 }
 
+/// Creates the client, and returns `false` if a client of its id exists.
+pub(crate) async fn add_client<S: Store + ?Sized>(
+    store: &S,
+    client: Client,
+) -> Result<bool, S::Error> {
+    Ok(store.commit(&Write::client(None, client)).await? == Commit::Done)
+}
+
+/// Replaces the client. A conflict means that somebody else has written it: it is read again.
+pub(crate) async fn put_client<S: Store + ?Sized>(
+    store: &S,
+    client: Client,
+) -> Result<(), S::Error> {
+    let client = Arc::new(client);
+    loop {
+        let seen = store.client(client.id().as_str()).await?;
+        let write = Write::put_client(seen.as_ref(), Arc::clone(&client));
+        if store.commit(&write).await? == Commit::Done {
+            return Ok(());
+        }
+    }
+}
+
 /// Implements [`StoreAdministration`] for a pointer to an implementor.
 macro_rules! forward {
     ($pointer:ty) => {
         impl<S: StoreAdministration> StoreAdministration for $pointer {
+            async fn add_client(&self, client: Client) -> Result<bool, S::Error> {
+                (**self).add_client(client).await
+            }
+
             async fn put_client(&self, client: Client) -> Result<(), S::Error> {
                 (**self).put_client(client).await
             }
@@ -130,4 +171,4 @@ macro_rules! forward {
 }
 
 forward!(&S);
-forward!(std::sync::Arc<S>);
+forward!(Arc<S>);

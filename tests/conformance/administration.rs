@@ -1,19 +1,21 @@
-//! Tests of the law of the administration. The reference store passes it, and each broken
-//! `put_client` is found.
+//! Tests of the laws of the administration. The reference store passes them, and each broken
+//! `put_client` and `add_client` is found.
 
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use grantcore::conformance::{Harness, Law, a_client_put_again_revives_no_grant};
+use grantcore::conformance::{
+    Harness, Law, a_client_is_added_once, a_client_put_again_revives_no_grant,
+};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
 use grantcore::store::{Commit, Counts, Keys, StoreAdministration, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{Client, MemoryStore, Store, Timestamp};
 
-/// The bug of `put_client`.
+/// The bug of `put_client` or `add_client`.
 #[derive(Clone, Copy, Debug)]
 enum Bug {
     None,
@@ -23,6 +25,12 @@ enum Bug {
     IgnoresHigherEpoch,
     /// Keeps the stored client.
     IgnoresClient,
+    /// `add_client` replaces the stored client.
+    AddReplaces,
+    /// `add_client` returns `true` for a client that exists.
+    AddClaims,
+    /// `add_client` returns `false` for a new client.
+    AddDenies,
 }
 
 /// A reference store with a `put_client` of its own.
@@ -62,16 +70,30 @@ impl Store for Broken {
 }
 
 impl StoreAdministration for Broken {
+    async fn add_client(&self, client: Client) -> Result<bool, Infallible> {
+        if let Bug::AddReplaces = self.bug {
+            let is_new = Store::client(self, client.id().as_str()).await?.is_none();
+            self.put_client(client).await?;
+            return Ok(is_new);
+        }
+        let done = Store::commit(self, &Write::client(None, client)).await? == Commit::Done;
+        Ok(match self.bug {
+            Bug::AddClaims => true,
+            Bug::AddDenies => false,
+            _ => done,
+        })
+    }
+
     async fn put_client(&self, client: Client) -> Result<(), Infallible> {
         let seen = Store::client(self, client.id().as_str()).await?;
         let write = match (self.bug, &seen) {
-            (Bug::None, _) | (_, None) => Write::put_client(seen.as_ref(), client),
+            (_, None) => Write::put_client(seen.as_ref(), client),
             (Bug::LowersEpoch, _) => Write::client(seen.as_ref(), client),
             (Bug::IgnoresClient, _) => return Ok(()),
             (Bug::IgnoresHigherEpoch, Some(stored)) if client.epoch() > stored.record.epoch() => {
                 return Ok(());
             }
-            (Bug::IgnoresHigherEpoch, _) => Write::put_client(seen.as_ref(), client),
+            _ => Write::put_client(seen.as_ref(), client),
         };
         let _done = Store::commit(self, &write).await?;
         Ok(())
@@ -145,5 +167,13 @@ fn bugs_of_put_client_are_found() {
     ] {
         let found = a_client_put_again_revives_no_grant(&broken(bug)).unwrap_err();
         assert_eq!(found.law(), law, "{bug:?}: {found}");
+    }
+}
+
+#[test]
+fn bugs_of_add_client_are_found() {
+    for bug in [Bug::AddReplaces, Bug::AddClaims, Bug::AddDenies] {
+        let found = a_client_is_added_once(&broken(bug)).unwrap_err();
+        assert_eq!(found.law(), Law::AddedOnce, "{bug:?}: {found}");
     }
 }

@@ -1,6 +1,6 @@
 //! Stores that are broken on purpose, each with one common bug.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,6 +51,16 @@ pub enum Bug {
     Upsert,
     /// Looks users up by a prefix.
     SubjectByPrefix,
+    /// Looks users up in a column that cuts the last character.
+    SubjectCut,
+    /// Reads the index of users and grants from the user on, up to a subject of another length.
+    SubjectRange,
+    /// Reads it backwards, up to a subject of another length.
+    SubjectRangeBack,
+    /// A sweep leaves the grant in the index of its user's grants.
+    SweepLeavesIndex,
+    /// It does, and the list leaves out what is gone after it has cut the page.
+    SweepLeavesHoles,
     /// Forgets the index when a grant changes.
     SubjectLost,
     /// Indexes a grant only if it begins as a consent page.
@@ -91,13 +101,15 @@ pub enum Bug {
 
 /// One handle of a broken store.
 pub struct Broken {
-    rows: Arc<Rows>,
-    bug: Bug,
+    pub rows: Arc<Rows>,
+    pub bug: Bug,
     cache: Mutex<BTreeMap<Id, Option<Row>>>,
     /// The rows that are acknowledged and not written.
     queue: Mutex<Vec<(Id, Row)>>,
     calls: AtomicUsize,
     order: Arc<Mutex<Vec<GrantId>>>,
+    /// The index of users and grants, of which a sweep may remove nothing.
+    pub index: Arc<Mutex<BTreeSet<(String, GrantId)>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +126,7 @@ type Result<T> = std::result::Result<T, BrokenError>;
 pub fn harness(bug: Bug) -> impl Harness<Store = Ready<Broken>> {
     let rows = Arc::new(Rows::default());
     let order = Arc::new(Mutex::new(Vec::new()));
+    let index = Arc::new(Mutex::new(BTreeSet::new()));
     let open = move || Broken {
         rows: Arc::clone(&rows),
         bug,
@@ -121,6 +134,7 @@ pub fn harness(bug: Bug) -> impl Harness<Store = Ready<Broken>> {
         queue: Mutex::default(),
         calls: AtomicUsize::new(0),
         order: Arc::clone(&order),
+        index: Arc::clone(&index),
     };
     Blocking::new(open).with_sweep(Broken::sweep)
 }
@@ -181,6 +195,8 @@ impl Broken {
         let id = self.id(id);
         if let (Id::Grant(id), None) = (&id, seen) {
             self.order.lock().unwrap().push(*id);
+            let subject = row.subject.clone().unwrap_or_default();
+            self.index.lock().unwrap().insert((subject, *id));
         }
         // Other handles write between the read and the write, as with a remote database.
         let pause = || std::thread::sleep(Duration::from_millis(3));
@@ -238,6 +254,11 @@ impl Broken {
     fn is_of(&self, row: &Row, subject: &str) -> bool {
         match &row.subject {
             Some(own) if self.has(Bug::SubjectByPrefix) => own.starts_with(subject),
+            Some(own) if self.has(Bug::SubjectCut) => {
+                let cut = |text: &str| text.chars().take(text.len().saturating_sub(1)).collect();
+                let (one, other): (String, String) = (cut(own), cut(subject));
+                own.len() == subject.len() && one == other
+            }
             own => own.as_deref() == Some(subject),
         }
     }
@@ -264,6 +285,9 @@ impl blocking::Store for Broken {
         after: Option<GrantId>,
         limit: usize,
     ) -> Result<Vec<GrantId>> {
+        if let Some(listed) = self.listed(subject, after, limit) {
+            return Ok(listed);
+        }
         let rows = self.rows.lock();
         let of =
             |id: &GrantId| rows.get(&Id::Grant(*id)).is_some_and(|row| self.is_of(row, subject));

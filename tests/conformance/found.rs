@@ -8,7 +8,8 @@ use grantcore::conformance::{
     a_refresh_token_has_one_successor, accounts_are_loaded, grants_of_lists_every_grant,
     histories_are_linearizable, load_returns_the_named_client_or_none,
     one_of_many_commits_over_a_version_is_done, records_are_kept_until_drop_after,
-    revoked_grants_stay_revoked, the_store_behaves_like_a_map, values_of_any_kind_are_kept,
+    revoked_grants_stay_revoked, swept_grants_leave_the_list, the_store_behaves_like_a_map,
+    values_of_any_kind_are_kept,
 };
 
 use crate::broken::{Broken, Bug, harness};
@@ -129,12 +130,32 @@ fn bugs_of_reused_keys_are_found() {
 fn bugs_of_the_list_of_grants_are_found() {
     let bugs = [
         Bug::SubjectByPrefix,
+        Bug::SubjectCut,
+        Bug::SubjectRange,
+        Bug::SubjectRangeBack,
         Bug::SubjectLost,
         Bug::SubjectOfPagesOnly,
         Bug::SubjectUnordered,
         Bug::SubjectPagesOverlap,
     ];
     finds(grants_of_lists_every_grant, harness, &bugs.map(|bug| (bug, Law::Index)));
+}
+
+#[test]
+fn bugs_of_the_index_after_a_sweep_are_found() {
+    finds(
+        swept_grants_leave_the_list,
+        harness,
+        &[
+            (Bug::SweepLeavesIndex, Law::SweptIndex),
+            (Bug::SweepLeavesHoles, Law::Index),
+            (Bug::SweepsAll, Law::Swept),
+        ],
+    );
+    // The same indexes are right as long as nothing is swept.
+    for bug in [Bug::SweepLeavesIndex, Bug::SweepLeavesHoles] {
+        grants_of_lists_every_grant(&harness(bug)).unwrap();
+    }
 }
 
 #[test]

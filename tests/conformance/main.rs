@@ -13,7 +13,9 @@ mod administration;
 mod broken;
 mod found;
 mod hooks;
+mod index;
 mod rows;
+mod threads;
 mod users;
 
 /// The reference store passes.
@@ -31,7 +33,48 @@ mod memory {
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::administration_conformance!([harness()]);
     grantcore::accounts_conformance!([harness()], FromStore);
+}
+
+/// The reference store passes on threads of a runtime. Its calls can then be cancelled.
+mod on_threads {
+    use std::sync::Arc;
+
+    use grantcore::MemoryStore;
+    use grantcore::blocking::OnThreads;
+    use grantcore::conformance::{Async, AsyncAccounts};
+    use grantcore::store::StoreAdministration as _;
+
+    type Threads = OnThreads<Arc<MemoryStore>>;
+
+    fn open() -> impl AsyncFn() -> Threads + Sync + 'static {
+        let store = Arc::new(MemoryStore::new());
+        async move || {
+            OnThreads::new(Arc::clone(&store), |work| drop(tokio::task::spawn_blocking(work)))
+        }
+    }
+
+    fn harness() -> Async<Threads> {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        Async::new(move |future| runtime.block_on(future), open())
+            .with_sweep(async |store, now, limit| store.sweep(now, limit).await.unwrap())
+            .with_sign_up(async |_, name| format!("{name} of a runtime"))
+    }
+
+    fn users() -> AsyncAccounts<Threads> {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        AsyncAccounts::new(move |future| runtime.block_on(future), open())
+            .with_sign_up(async |_, name| format!("{name} of a runtime"))
+    }
+
+    grantcore::conformance!([harness()]);
+    grantcore::administration_conformance!([harness()]);
+    grantcore::accounts_conformance!([harness()], FromStore);
+
+    mod accounts {
+        grantcore::accounts_conformance!([super::users()]);
+    }
 }
 
 /// The plain store passes. The broken stores are made of it, so each is found by its bug alone.

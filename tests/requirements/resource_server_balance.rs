@@ -226,7 +226,8 @@ fn rs_16_the_balance_is_that_of_the_grants_account_in_every_store() {
     balance(&world, Balance::Low { left: 7 });
     world.store.inner.put_balance(Subject::new("bob"), Balance::Insufficient);
     let grant = Some(world.grants()[0].record.id());
-    let keys = |grant, balance| Keys { grant, subject: Some("bob"), balance, ..Keys::default() };
+    let keys =
+        |grant, balance| Keys { grant, subject: Some("bob".into()), balance, ..Keys::default() };
     let store: &MemoryStore = &world.store.inner;
     let found = |keys: &Keys<'_>| {
         let [one, two] = [

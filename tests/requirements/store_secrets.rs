@@ -173,7 +173,7 @@ fn store_04_look_up_is_by_the_grants_id() {
         let request = TokenRequest::parse(&form(&body), world.server.policy()).unwrap();
         let keys = request.keys(world.server.policy(), &world.moment(entropy(1)));
         assert!(world.grants().iter().any(|stored| Some(stored.record.id()) == keys.grant));
-        assert_eq!((keys.client.as_named(), keys.subject), (Some("app"), None));
+        assert_eq!((keys.client.as_named(), keys.subject.as_deref()), (Some("app"), None));
     }
 }
 

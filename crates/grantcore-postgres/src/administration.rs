@@ -1,26 +1,13 @@
 //! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
 
-use std::sync::Arc;
-
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Counts, StoreAdministration, Stored, Write};
+use grantcore::store::{Counts, StoreAdministration, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Store as _, Timestamp};
 
 use crate::{PostgresStore, Result, queries};
 
 impl StoreAdministration for PostgresStore {
-    async fn put_client(&self, client: Client) -> Result<()> {
-        let client = Arc::new(client);
-        loop {
-            let seen = self.client(client.id().as_str()).await?;
-            let write = Write::put_client(seen.as_ref(), Arc::clone(&client));
-            if self.commit(&write).await? == Commit::Done {
-                return Ok(());
-            }
-        }
-    }
-
     async fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
         // No `client_id` is empty.
         let after = after.unwrap_or_default();

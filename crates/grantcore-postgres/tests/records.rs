@@ -130,7 +130,7 @@ async fn one_round_trip_finds_what_many_find() {
                         let keys = Keys {
                             grant,
                             client: client.clone(),
-                            subject,
+                            subject: subject.map(Into::into),
                             caller: caller.clone(),
                             balance,
                             skip_accounts: false,
@@ -175,7 +175,7 @@ async fn unknown_records_have_no_accounts_and_known_ones_have_active_accounts() 
         }
     ));
     let keys = Keys {
-        subject: Some("dave"),
+        subject: Some("dave".into()),
         grant: Some(GrantId::from_bytes([7; 16])),
         balance: true,
         ..Keys::default()

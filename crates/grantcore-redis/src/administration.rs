@@ -3,15 +3,13 @@
 //! There is no list of all grants: it would be one key that every new grant writes, on one node of
 //! a cluster. To list or count grants, the names of all keys are read.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Counts, StoreAdministration, Stored, Write};
+use grantcore::store::{Counts, StoreAdministration, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Store as _, Timestamp};
 use redis::cmd;
+use std::collections::BTreeSet;
 
 use super::store::AT_ONCE;
 use super::{RedisStore, RedisStoreError, Result, key};
@@ -20,17 +18,6 @@ use super::{RedisStore, RedisStoreError, Result, key};
 const STEP: usize = 1_000;
 
 impl StoreAdministration for RedisStore {
-    async fn put_client(&self, client: Client) -> Result<()> {
-        let client = Arc::new(client);
-        loop {
-            let seen = self.client(client.id().as_str()).await?;
-            let write = Write::put_client(seen.as_ref(), Arc::clone(&client));
-            if self.commit(&write).await? == Commit::Done {
-                return Ok(());
-            }
-        }
-    }
-
     /// Reads the list of clients, and removes those that are gone from it.
     async fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
         self.listed_clients(after, limit).await

@@ -72,7 +72,7 @@ impl Backend {
 
     /// Adds a client. One that exists already stays as it is.
     pub(crate) async fn add_client(&self, client: Client) -> Result<()> {
-        self.grants.commit(&Write::client(None, client)).await.map(drop)
+        self.grants.add_client(client).await
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
@@ -193,7 +193,7 @@ impl Store for Backend {
     /// Loads from the grants' store at once, and then the balance from the ledger.
     async fn load(&self, keys: &Keys<'_>) -> Result<Loaded> {
         let loaded = self.grants.load(&Keys { balance: false, ..keys.clone() }).await?;
-        self.complete(loaded, keys.subject, keys.balance).await
+        self.complete(loaded, keys.subject.as_deref(), keys.balance).await
     }
 
     async fn load_grants(&self, ids: &[GrantId]) -> Result<Vec<Loaded>> {

@@ -1,13 +1,8 @@
-//! What an operator calls: adding clients, suspending accounts, listing, counting and sweeping.
-//!
-//! Where [`StoreAdministration`](grantcore::store::StoreAdministration) has a function of the same
-//! name, both do the same.
+//! What an operator calls: listing, counting and sweeping, and the accounts.
 
-use std::sync::Arc;
-
-use grantcore::blocking::Store as _;
+use grantcore::blocking::StoreAdministration;
 use grantcore::grant::Grant;
-use grantcore::store::{Commit, Counts, Stored, Write};
+use grantcore::store::{Counts, Stored};
 use grantcore::value::{GrantId, Subject};
 use grantcore::{Account, Client, Timestamp};
 use rusqlite::params;
@@ -15,29 +10,8 @@ use rusqlite::params;
 use super::store::{account, count, id_bytes, seconds, stored, versioned};
 use super::{Result, SqliteStore};
 
-impl SqliteStore {
-    /// Writes a client of the operator, and overwrites a client of the same id, which undoes what
-    /// an administrator did to it: see
-    /// [`StoreAdministration::put_client`](grantcore::store::StoreAdministration::put_client).
-    ///
-    /// # Errors
-    /// [`SqliteError`](crate::SqliteError) if it is not known whether the client was written.
-    pub fn put_client(&self, client: Client) -> Result<()> {
-        let client = Arc::new(client);
-        loop {
-            let seen = self.client(client.id().as_str())?;
-            let write = Write::put_client(seen.as_ref(), Arc::clone(&client));
-            if self.commit(&write)? == Commit::Done {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Lists up to `limit` clients, ascending by the bytes of their ids, after `after`.
-    ///
-    /// # Errors
-    /// [`SqliteError`](crate::SqliteError) if the database fails, or a client cannot be decoded.
-    pub fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
+impl StoreAdministration for SqliteStore {
+    fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
         let connection = self.reader();
         // No `client_id` is empty.
         let mut query = connection.prepare_cached(
@@ -47,11 +21,7 @@ impl SqliteStore {
         rows.map(|row| stored(row?)).collect()
     }
 
-    /// Lists up to `limit` grants, ascending by their ids, after `after`.
-    ///
-    /// # Errors
-    /// [`SqliteError`](crate::SqliteError) if the database fails, or a grant cannot be decoded.
-    pub fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
+    fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
         let connection = self.reader();
         let mut query = connection.prepare_cached(
             "SELECT version, body FROM grantcore_grants WHERE id > ? ORDER BY id LIMIT ?",
@@ -60,11 +30,8 @@ impl SqliteStore {
         rows.map(|row| stored(row?)).collect()
     }
 
-    /// Counts the clients and the grants. It reads an index of each table.
-    ///
-    /// # Errors
-    /// [`SqliteError`](crate::SqliteError) if the database fails.
-    pub fn counts(&self) -> Result<Counts> {
+    /// Counts the records exactly. It reads an index of each table.
+    fn counts(&self) -> Result<Counts> {
         let connection = self.reader();
         let mut query = connection.prepare_cached(
             "SELECT (SELECT count(*) FROM grantcore_clients), \
@@ -75,13 +42,7 @@ impl SqliteStore {
         Ok(Counts::new(clients.unsigned_abs(), grants.unsigned_abs()))
     }
 
-    /// Drops up to `limit` grants and clients whose `drop_after` has passed, and returns how many
-    /// were dropped. A result below `limit` means that no more are due.
-    ///
-    /// # Errors
-    /// [`SqliteError`](crate::SqliteError) if the database fails. What was dropped before stays
-    /// dropped.
-    pub fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
+    fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
         let connection = self.writer();
         let delete = |sql, limit| {
             connection.prepare_cached(sql)?.execute(params![seconds(now), count(limit)])
@@ -98,7 +59,9 @@ impl SqliteStore {
         )?;
         Ok(grants + clients)
     }
+}
 
+impl SqliteStore {
     /// Suspends an account, or lifts its suspension.
     ///
     /// # Errors

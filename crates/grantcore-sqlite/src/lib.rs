@@ -1,8 +1,7 @@
 //! Stores the grants and clients of a [`grantcore`] server in one SQLite file.
 //!
 //! ```
-//! use grantcore::blocking::{Server, Store};
-//! use grantcore::store::Write;
+//! use grantcore::blocking::{Server, StoreAdministration};
 //! use grantcore::{Client, FromStore, Policy};
 //! use grantcore_sqlite::SqliteStore;
 //!
@@ -11,8 +10,8 @@
 //! # let path = directory.path().join("grants.sqlite");
 //! let store = SqliteStore::open(path)?;
 //! let client = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
-//! // Conflicts if the client exists, which keeps what an administrator decided of it.
-//! let _ = store.commit(&Write::client(None, client))?;
+//! // A client that exists stays as an administrator left it.
+//! store.add_client(client)?;
 //!
 //! let policy = Policy::builder("https://auth.example")
 //!     .scope("notes", "Read notes")
@@ -39,11 +38,14 @@
 //!
 //! The tables have the prefix `grantcore_`, so that they can share a file with others: see
 //! `migrations/`. [`SqliteStore::open`] creates them and brings them up to date. Call
-//! [`sweep`](SqliteStore::sweep) every few minutes: SQLite drops no record by itself.
+//! [`sweep`](grantcore::blocking::StoreAdministration::sweep) every few minutes: SQLite drops no
+//! record by itself.
 //!
-//! With the feature `tokio` the store implements the async traits as well, among them
-//! [`StoreAdministration`](grantcore::store::StoreAdministration). Each call then runs on a thread
-//! of tokio's for blocking calls.
+//! # In an async server
+//!
+//! The store blocks its caller. [`OnThreads`](grantcore::blocking::OnThreads) is its async form,
+//! each call on a thread pool of the host's. With the feature `tokio`, `SqliteStore::on_tokio`
+//! returns it for tokio.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -93,10 +95,6 @@ pub enum SqliteError {
          network file system: the file must be on a local disk"
     )]
     Journal(String),
-    /// The runtime is stopping, and ended the thread of this call before it answered.
-    #[cfg(feature = "tokio")]
-    #[error("the runtime ended the thread of this call before it answered")]
-    Stopped(#[from] ::tokio::task::JoinError),
 }
 
 type Result<T> = std::result::Result<T, SqliteError>;

@@ -7,7 +7,7 @@
     reason = "a test may fail loudly"
 )]
 
-use grantcore::blocking::Store;
+use grantcore::blocking::{Store, StoreAdministration};
 use grantcore::store::{Counts, Keys, Version, Write};
 use grantcore::{Account, Client};
 use grantcore_sqlite::SqliteStore;
@@ -62,7 +62,7 @@ fn accounts_are_listed_and_can_be_put_back() {
 fn a_load_without_accounts_leaves_them_out() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path().join("grants.sqlite")).unwrap();
-    let keys = Keys { subject: Some("alice"), ..Keys::default() };
+    let keys = Keys { subject: Some("alice".into()), ..Keys::default() };
     assert_eq!(Store::load(&store, &keys).unwrap().account, Some(Account::ACTIVE));
     let keys = Keys { skip_accounts: true, ..keys };
     assert_eq!(Store::load(&store, &keys).unwrap().account, None);

@@ -35,9 +35,10 @@ impl File {
 }
 
 mod blocking {
-    use super::{Blocking, File, SqliteStore};
-    use grantcore::blocking::Ready;
+    use grantcore::blocking::{Ready, StoreAdministration as _};
     use grantcore::conformance::Harness;
+
+    use super::{Blocking, File, SqliteStore};
 
     fn harness() -> impl Harness<Store = Ready<SqliteStore>> {
         let file = File::new();
@@ -46,37 +47,23 @@ mod blocking {
     }
 
     grantcore::conformance!([harness()]);
+    grantcore::administration_conformance!([harness()]);
     grantcore::accounts_conformance!([harness()], FromStore);
 }
 
 #[cfg(feature = "tokio")]
 mod with_tokio {
-    use grantcore::Timestamp;
-    use grantcore::conformance::Harness;
-    use grantcore::store::StoreAdministration;
+    use grantcore::blocking::OnThreads;
+    use grantcore::conformance::{Async, Harness};
+    use grantcore::store::StoreAdministration as _;
 
     use super::{File, SqliteStore};
 
-    struct Async(tokio::runtime::Runtime, File);
-
-    impl Harness for Async {
-        type Store = SqliteStore;
-
-        fn open(&self) -> SqliteStore {
-            self.1.open()
-        }
-
-        fn wait<F: Future>(&self, future: F) -> F::Output {
-            self.0.block_on(future)
-        }
-
-        fn sweep(&self, store: &SqliteStore, now: Timestamp, limit: usize) -> Option<usize> {
-            Some(self.wait(StoreAdministration::sweep(store, now, limit)).unwrap())
-        }
-    }
-
-    fn harness() -> Async {
-        Async(tokio::runtime::Runtime::new().unwrap(), File::new())
+    fn harness() -> impl Harness<Store = OnThreads<SqliteStore>> {
+        let file = File::new();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        Async::new(move |future| runtime.block_on(future), move || file.open().on_tokio())
+            .with_sweep(async |store, now, limit| store.sweep(now, limit).await.unwrap())
     }
 
     grantcore::conformance!([harness()]);

@@ -6,6 +6,7 @@ mod support;
 
 use std::error::Error;
 
+use grantcore::blocking::OnThreads;
 use grantcore::response::Connection;
 use grantcore::store::{StoreAdministration, Write};
 use grantcore::value::Subject;
@@ -28,13 +29,13 @@ trait Movable: LoadsAccounts + StoreAdministration {
     async fn put(&self, subject: &str, account: Account) -> Result<()>;
 }
 
-impl Movable for SqliteStore {
+impl Movable for OnThreads<SqliteStore> {
     async fn listed(&self, after: Option<&str>, limit: usize) -> Result<Vec<(Subject, Account)>> {
-        Ok(self.accounts(after, limit)?)
+        Ok(self.inner().accounts(after, limit)?)
     }
 
     async fn put(&self, subject: &str, account: Account) -> Result<()> {
-        Ok(self.put_account(subject, account)?)
+        Ok(self.inner().put_account(subject, account)?)
     }
 }
 
@@ -203,11 +204,11 @@ async fn moves(from: &impl Movable, to: &impl Movable) {
 }
 
 /// Fills a store in SQLite. The directory is its place.
-fn filled() -> (TempDir, SqliteStore, Hands) {
+fn filled() -> (TempDir, OnThreads<SqliteStore>, Hands) {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path().join("grants.sqlite")).unwrap();
     let hands = before(store.clone());
-    (directory, store, hands)
+    (directory, store.on_tokio(), hands)
 }
 
 #[tokio::test]

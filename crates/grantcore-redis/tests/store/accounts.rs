@@ -32,7 +32,7 @@ async fn suspension_and_epoch_are_each_their_own() {
                 "{name:?}"
             );
             let loaded =
-                store.load(&Keys { subject: Some(name), ..Keys::default() }).await.unwrap();
+                store.load(&Keys { subject: Some(name.into()), ..Keys::default() }).await.unwrap();
             assert_eq!(loaded.account, Some(Account { suspended: false, epoch: 2 }), "{name:?}");
             let expiry: i64 = place.raw(cmd("TTL").arg(format!("grantcore:a:{name}"))).await;
             assert_eq!(expiry, -1, "an account is never dropped");
@@ -64,7 +64,9 @@ async fn an_account_that_cannot_be_read_is_an_error() {
         assert!(matches!(store.account("alice").await, Err(RedisStoreError::Redis(_))));
         assert!(matches!(store.raise_epoch("alice").await, Err(RedisStoreError::Redis(_))));
         assert!(matches!(store.set_suspended("alice", true).await, Err(RedisStoreError::Redis(_))));
-        assert!(store.load(&Keys { subject: Some("alice"), ..Keys::default() }).await.is_err());
+        assert!(
+            store.load(&Keys { subject: Some("alice".into()), ..Keys::default() }).await.is_err()
+        );
     })
     .await;
 }

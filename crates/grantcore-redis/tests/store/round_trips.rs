@@ -80,7 +80,7 @@ async fn all_that_an_attempt_needs_is_loaded_as_the_library_would() {
                         let keys = Keys {
                             grant,
                             client: client.clone(),
-                            subject,
+                            subject: subject.map(Into::into),
                             caller: caller.clone(),
                             balance,
                             skip_accounts: false,
@@ -126,8 +126,8 @@ async fn no_more_round_trips_than_need_be() {
             2,
         ),
         (Keys { grant: Some(grant), ..Keys::default() }, 3),
-        (Keys { client: "caller".into(), subject: Some("alice"), ..Keys::default() }, 1),
-        (Keys { client: "app".into(), subject: Some("alice"), ..Keys::default() }, 2),
+        (Keys { client: "caller".into(), subject: Some("alice".into()), ..Keys::default() }, 1),
+        (Keys { client: "app".into(), subject: Some("alice".into()), ..Keys::default() }, 2),
         // Without accounts, an owner costs nothing.
         (Keys { grant: Some(grant), skip_accounts: true, ..Keys::default() }, 2),
     ];

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::error::Error;
 
 use deadpool_postgres::{PoolError, tokio_postgres};
+use grantcore::blocking::ThreadError;
 use grantcore_postgres::PostgresError;
 use grantcore_redis::{RedisStoreError, redis::RedisError};
 use grantcore_sqlite::SqliteError;
@@ -14,6 +15,9 @@ use grantcore_sqlite::SqliteError;
 pub(crate) enum BackendError {
     #[error("{}", line(.0))]
     SqliteStore(#[from] SqliteError),
+    /// A read of the library's store failed, or its thread ended before it answered.
+    #[error("{}", line(.0))]
+    SqliteRead(#[from] ThreadError<SqliteError>),
     #[error("{}", line(.0))]
     Sqlite(#[from] rusqlite::Error),
     #[error("the file cannot be made: {0}")]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use grantcore::blocking::{OnThreads, StoreAdministration as _};
 use grantcore::grant::Grant;
 use grantcore::operation::Loaded;
 use grantcore::store::{Commit, Keys, StoreAdministration, Stored, Write};
@@ -20,7 +21,7 @@ use super::{BackendError, Result};
 pub(super) enum Grants {
     Memory(Arc<MemoryStore>),
     /// The store, with the turn that writers to the file take.
-    Sqlite(SqliteStore, Turn),
+    Sqlite(OnThreads<SqliteStore>, Turn),
     Postgres(PostgresStore),
     Redis(RedisStore),
 }
@@ -57,12 +58,22 @@ impl Grants {
             Self::Sqlite(store, turn) => {
                 let store = store.clone();
                 let subject = subject.to_owned();
-                turn.write(move || store.set_suspended(&subject, suspended)).await?;
+                turn.write(move || store.inner().set_suspended(&subject, suspended)).await?;
             }
             Self::Postgres(store) => store.set_suspended(subject, suspended).await?,
             Self::Redis(store) => store.set_suspended(subject, suspended).await?,
         }
         Ok(())
+    }
+
+    /// Adds a client. One that exists already stays as it is.
+    pub(super) async fn add_client(&self, client: Client) -> Result<()> {
+        let added: Result<bool> = each!(
+            self,
+            store => StoreAdministration::add_client(store, client),
+            in SQLite: store.inner().add_client(client)
+        );
+        added.map(drop)
     }
 
     /// Lists up to `limit` clients, ascending by their ids, after `after`.
@@ -79,7 +90,7 @@ impl Grants {
         each!(
             self,
             store => StoreAdministration::sweep(store, now, limit),
-            in SQLite: store.sweep(now, limit)
+            in SQLite: store.inner().sweep(now, limit)
         )
     }
 }
@@ -100,7 +111,7 @@ impl Store for Grants {
         each!(
             self,
             store => Store::commit(store, write),
-            in SQLite: blocking::Store::commit(&store, &owned)
+            in SQLite: blocking::Store::commit(store.inner(), &owned)
         )
     }
 
@@ -134,7 +145,7 @@ impl Accounts for Grants {
         each!(
             self,
             store => Accounts::raise_epoch(store, subject),
-            in SQLite: blocking::Accounts::raise_epoch(&store, &owned)
+            in SQLite: blocking::Accounts::raise_epoch(store.inner(), &owned)
         )
     }
 }

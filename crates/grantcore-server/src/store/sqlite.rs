@@ -78,7 +78,7 @@ pub(super) async fn open(path: &Path) -> Result<(Grants, AnyLedger)> {
         let connections =
             Arc::new(Connections { reader: open()?, writer: open()?, searcher: open()? });
         let ledger = SqliteLedger { connections, turn: turn.clone() };
-        Ok::<_, BackendError>((Grants::Sqlite(store, turn), AnyLedger::Sqlite(ledger)))
+        Ok::<_, BackendError>((Grants::Sqlite(store.on_tokio(), turn), AnyLedger::Sqlite(ledger)))
     })
     .await
 }

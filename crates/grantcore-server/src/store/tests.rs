@@ -72,10 +72,11 @@ async fn who_has_no_account_has_nothing_and_gets_none_by_accident() {
         }
         assert_eq!(backend.accounts().await.unwrap(), []);
         let nobodys =
-            backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
+            backend.load(&Keys { subject: Some("eve".into()), ..Keys::default() }).await.unwrap();
         assert_eq!(nobodys.account, None);
         backend.ledger().add_account("eve", 0).await.unwrap();
-        let eves = backend.load(&Keys { subject: Some("eve"), ..Keys::default() }).await.unwrap();
+        let eves =
+            backend.load(&Keys { subject: Some("eve".into()), ..Keys::default() }).await.unwrap();
         assert_eq!(eves.account, Some(Account::ACTIVE));
     }
 }

@@ -1,0 +1,148 @@
+//! Tests of `OnThreads`: a dropped call runs to its end, and a call that does not end is an error.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use grantcore::blocking::{self, OnThreads, ThreadError, Work};
+use grantcore::event::{Durability, Event};
+use grantcore::grant::Grant;
+use grantcore::store::{Commit, Keys, StoreAdministration as _, Stored, Write};
+use grantcore::value::GrantId;
+use grantcore::{
+    AlwaysActive, AuthorizationStep, Client, MemoryStore, Policy, RequestParts, Server, Store, User,
+};
+
+fn client() -> Client {
+    Client::public("app").redirect_uri("https://app.example/cb").build().unwrap()
+}
+
+fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// A store whose commits panic, or wait for a sign.
+#[derive(Default)]
+struct Slow {
+    inner: MemoryStore,
+    panics: bool,
+    sign: Option<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl blocking::Store for Slow {
+    type Error = std::convert::Infallible;
+
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>, Self::Error> {
+        blocking::Store::client(&self.inner, id)
+    }
+
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>, Self::Error> {
+        blocking::Store::grant(&self.inner, id)
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit, Self::Error> {
+        assert!(!self.panics, "the database panics on purpose");
+        if let Some(sign) = &self.sign {
+            sign.lock().unwrap().recv().unwrap();
+        }
+        blocking::Store::commit(&self.inner, write)
+    }
+
+    fn grants_of(
+        &self,
+        subject: &str,
+        after: Option<GrantId>,
+        limit: usize,
+    ) -> Result<Vec<GrantId>, Self::Error> {
+        blocking::Store::grants_of(&self.inner, subject, after, limit)
+    }
+}
+
+fn new_thread(work: Work) {
+    drop(thread::spawn(work));
+}
+
+#[test]
+fn store_06_a_call_that_panics_is_an_error_and_the_next_one_works() {
+    let store = OnThreads::new(Slow { panics: true, ..Slow::default() }, new_thread);
+    let result = wait(store.commit(&Write::client(None, client())));
+    assert!(matches!(result, Err(ThreadError::Panicked)), "{result:?}");
+    assert_eq!(wait(store.client("app")).unwrap(), None);
+}
+
+#[test]
+fn store_06_a_call_that_the_pool_drops_is_an_error() {
+    // At once, as a runtime that has been shut down does.
+    let store = OnThreads::new(MemoryStore::new(), drop);
+    let result = wait(store.add_client(client()));
+    assert!(matches!(result, Err(ThreadError::Stopped)), "{result:?}");
+    // Later, with a caller that waits.
+    let queue = Arc::new(Mutex::new(Vec::new()));
+    let pool = Arc::clone(&queue);
+    let store = OnThreads::new(MemoryStore::new(), move |work| pool.lock().unwrap().push(work));
+    let mut call = pin!(store.client("app"));
+    let result = wait(poll_fn(|context| {
+        let polled = call.as_mut().poll(context);
+        queue.lock().unwrap().clear();
+        polled
+    }));
+    assert!(matches!(result, Err(ThreadError::Stopped)), "{result:?}");
+}
+
+#[test]
+fn store_06_the_own_error_of_the_store_reaches_the_host() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full")]
+    struct Full;
+    let store = OnThreads::new((), new_thread);
+    let result = wait(store.call(|()| Err::<(), _>(Full)));
+    let error = result.unwrap_err();
+    assert!(matches!(error, ThreadError::Failed(Full)));
+    assert_eq!(error.to_string(), "the disk is full");
+}
+
+#[test]
+fn i45_a_dropped_call_runs_to_its_end_and_its_event_says_unknown() {
+    let (go, sign) = mpsc::channel();
+    let slow = Slow { sign: Some(Mutex::new(sign)), ..Slow::default() };
+    slow.inner.add_client(client());
+    let store = OnThreads::new(slow, new_thread);
+    let policy = Policy::builder("https://auth.example")
+        .scope("notes", "Read notes")
+        .default_scope("notes")
+        .resource("https://mcp.example/mcp", "notes");
+    let events = Arc::new(Mutex::new(Vec::<Event>::new()));
+    let log = Arc::clone(&events);
+    let server = Server::new(policy.build().unwrap(), store, AlwaysActive)
+        .with_observer(move |event| log.lock().unwrap().push(event.clone()));
+    let query = b"response_type=code&client_id=app\
+        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let request = RequestParts { method: "GET", query, ..RequestParts::default() };
+    let alice = User::new("alice", b"the session of a browser").unwrap();
+    {
+        // The caller hangs up while the write waits.
+        let mut call = pin!(server.authorize(&request, Some(alice)));
+        let started = std::time::Instant::now();
+        while events.lock().unwrap().is_empty() && started.elapsed().as_millis() < 200 {
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Pending));
+            thread::yield_now();
+        }
+    }
+    let event = events.lock().unwrap().pop().unwrap();
+    assert_eq!(event.written.unwrap().durability, Durability::Unknown);
+    assert_eq!(wait(server.store().grants_of("alice", None, 9)).unwrap(), []);
+    // The write is made although nobody waits for it.
+    go.send(()).unwrap();
+    let flow = event.flow.unwrap();
+    let found = || wait(server.store().load(&Keys::of_grant(flow))).unwrap().grant;
+    while found().is_none() {
+        thread::yield_now();
+    }
+    // A caller that stays gets its page.
+    go.send(()).unwrap();
+    let step = wait(server.authorize(&request, Some(alice))).unwrap();
+    assert!(matches!(step, AuthorizationStep::NeedsConsent(_)));
+}
