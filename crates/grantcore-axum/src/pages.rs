@@ -143,8 +143,8 @@ impl Login {
         }
     }
 
-    /// Redirects to the host's login page at this path, with `return_to` and `request` as query
-    /// parameters. The page passes both on to its form, and reads them as [`ReturnTo`] and
+    /// Redirects to the host's login page at this path, with `return_to` and `request` added to its
+    /// query. The page passes both on to its form, and reads them as [`ReturnTo`] and
     /// [`RequestDigest`].
     pub fn redirect(&self, path: &str) -> Response {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -152,7 +152,8 @@ impl Login {
         if let Some(request) = self.request {
             query.append_pair("request", &request.to_string());
         }
-        see_other(&format!("{path}?{}", query.finish()))
+        let separator = if path.contains('?') { '&' } else { '?' };
+        see_other(&format!("{path}{separator}{}", query.finish()))
     }
 }
 
