@@ -1,8 +1,5 @@
-//! The example `mcp_server` with the clients of other projects, which get the URL and nothing else.
-//!
-//! `rmcp` runs in this process. The clients for Node.js and Python are the scripts of
-//! `crates/grantcore-server/tests/clients`, whose `install` installs them. Their tests are skipped
-//! if they are not installed, unless `GRANTCORE_REQUIRE_CLIENTS=1`.
+//! The example `mcp_server` with `rmcp`'s client, which gets the URL and nothing else.
+//! `first_hour.rs` connects the clients of other languages to a server of the same parts.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,11 +8,6 @@
 )]
 
 mod support;
-
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use reqwest::{StatusCode, header};
 use rmcp::ServiceExt as _;
@@ -26,10 +18,6 @@ use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
 use support::{Browser, CALLBACK, Running, plain_client};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::timeout;
 
 type Http = AuthClient<reqwest::Client>;
 
@@ -117,90 +105,4 @@ async fn a_public_url_is_the_issuer_and_the_host_that_is_admitted() {
     let listen = "127.0.0.1:0";
     let server = Running::start("mcp_server", &[listen, "http://localhost:8080"]).await;
     assert_eq!(server.url, "http://localhost:8080/mcp");
-}
-
-/// A client in a process of its own. It prints its steps, and reads the address of the redirect.
-struct Script {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    _directory: TempDir,
-}
-
-impl Script {
-    /// Starts a client of this kind with these files, of which the first is its program. Returns
-    /// `None` if it is not installed.
-    fn start(kind: &str, lock: &str, files: &[&str], mcp: &str) -> Option<Self> {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../crates/grantcore-server/tests/clients")
-            .join(kind);
-        let place = installed(kind, &sources.join(lock))?;
-        // Node.js finds the packages in the folders above the program.
-        let directory = tempfile::tempdir_in(&place).unwrap();
-        for file in files {
-            // The tool of the server that the scripts were written for.
-            let script = std::fs::read_to_string(sources.join(file)).unwrap();
-            let script = script.replace("whoami", "note_list");
-            std::fs::write(directory.path().join(file), script).unwrap();
-        }
-        let program = match kind {
-            "python" => place.join("bin/python"),
-            _ => PathBuf::from(kind),
-        };
-        let mut command = Command::new(program);
-        command.arg(directory.path().join(files[0])).arg(mcp).kill_on_drop(true);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Some(Self { child, lines, _directory: directory })
-    }
-
-    /// Waits for the next step, which must be this one, and returns its text.
-    async fn step(&mut self, step: &str) -> String {
-        let line = timeout(Duration::from_secs(90), self.lines.next_line()).await.unwrap();
-        let line = line.unwrap().unwrap();
-        let text = line.strip_prefix(step).unwrap_or_else(|| panic!("not `{step}` but {line}"));
-        text.trim().to_owned()
-    }
-}
-
-/// Returns the directory of the clients of this kind, if the versions in this file are installed.
-fn installed(kind: &str, lock: &Path) -> Option<PathBuf> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients").join(kind);
-    let wanted = std::fs::read_to_string(lock).unwrap();
-    if std::fs::read_to_string(place.join("installed")).is_ok_and(|installed| installed == wanted) {
-        return Some(place);
-    }
-    let is_required = std::env::var("GRANTCORE_REQUIRE_CLIENTS").as_deref() == Ok("1");
-    assert!(!is_required, "the clients for {kind} are not installed");
-    // A test that passes hides the output of `eprintln`.
-    let _ = writeln!(std::io::stderr(), "skipped: the clients for {kind} are not installed");
-    None
-}
-
-/// Runs a client up to its first call of a tool.
-async fn connects(kind: &str, lock: &str, files: &[&str]) {
-    let server = Running::start("mcp_server", &["127.0.0.1:0"]).await;
-    let Some(mut script) = Script::start(kind, lock, files, &server.url) else { return };
-    let url = script.step("authorize").await;
-    let browser = Browser::new();
-    let page = browser.sign_in(&url, "alice", "wonderland").await;
-    let answer = browser.decide(&url, &page, "allow").await;
-    let mut input = script.child.stdin.take().unwrap();
-    input.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
-    assert_eq!(script.step("tools").await, "note_add note_list");
-    assert_eq!(script.step("call").await, "");
-}
-
-#[tokio::test]
-async fn npm_sdk_1_connects_from_the_url_alone() {
-    connects("node", "package-lock.json", &["sdk1.mjs", "app.mjs"]).await;
-}
-
-#[tokio::test]
-async fn npm_client_2_connects_from_the_url_alone() {
-    connects("node", "package-lock.json", &["sdk2.mjs", "app.mjs"]).await;
-}
-
-#[tokio::test]
-async fn python_mcp_connects_from_the_url_alone() {
-    connects("python", "requirements.txt", &["client.py"]).await;
 }

@@ -14,14 +14,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use grantcore_testing_clients::form;
+pub use grantcore_testing_clients::{CALLBACK, param, plain_client};
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// The redirect URI of the client. No program listens there, because the browser stops at it.
-pub const CALLBACK: &str = "http://127.0.0.1:51004/callback";
 /// The verifier and challenge of RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -92,14 +92,6 @@ impl Drop for Running {
     }
 }
 
-/// Returns an HTTP client that follows no redirect.
-pub fn plain_client(has_cookies: bool) -> Client {
-    // No client of reqwest can be built before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let none = reqwest::redirect::Policy::none();
-    Client::builder().redirect(none).cookie_store(has_cookies).build().unwrap()
-}
-
 /// A browser: it keeps cookies, and sends the forms of pages.
 pub struct Browser {
     pub http: Client,
@@ -145,36 +137,6 @@ impl Browser {
 pub fn location(response: &Response) -> Url {
     assert_eq!(response.status(), StatusCode::SEE_OTHER, "{}", response.url());
     response.url().join(response.headers()[LOCATION].to_str().unwrap()).unwrap()
-}
-
-/// Returns the value of a query parameter.
-pub fn param(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
-}
-
-/// A form of a page: its action, and its fields that are hidden or ticked.
-pub struct Form {
-    pub action: String,
-    pub fields: Vec<(String, String)>,
-}
-
-/// Returns the first form of a page. Without an action it goes to the URL of the page.
-pub fn form(page: &str) -> Form {
-    let form = page.split("<form").nth(1).unwrap_or_else(|| panic!("no form in {page}"));
-    let form = form.split("</form>").next().unwrap();
-    let inputs = form.split("<input").skip(1).map(|input| input.split('>').next().unwrap());
-    let sent = inputs.filter(|input| input.contains("\"hidden\"") || input.contains(" checked"));
-    let fields = sent
-        .map(|input| (attribute(input, "name").unwrap(), attribute(input, "value").unwrap()))
-        .collect();
-    Form { action: attribute(form, "action").unwrap_or_default(), fields }
-}
-
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let value = tag.split(&format!("{name}=\"")).nth(1)?.split('"').next()?;
-    let entities = [("&#38;", "&"), ("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\"")];
-    let plain = |text: String, (entity, plain): (&str, &str)| text.replace(entity, plain);
-    Some(entities.into_iter().fold(value.to_owned(), plain))
 }
 
 /// Registers a client and returns its id.
