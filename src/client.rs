@@ -168,6 +168,25 @@ impl Client {
         ClientBuilder::new(id.into(), Authentication::Confidential { method, secret })
     }
 
+    /// Starts a client that introspects tokens and does nothing else (RFC 7662): a resource server in
+    /// another process. It authenticates by `client_secret_basic`, and has no redirect URI and no
+    /// grant type.
+    ///
+    /// ```
+    /// use grantcore::client::StoredSecret;
+    /// use grantcore::value::Digest;
+    /// use grantcore::Client;
+    ///
+    /// let stored = StoredSecret::Digest(Digest::of(b"256 random bits as text"));
+    /// let client = Client::resource_server("files-server", stored).build()?;
+    /// assert!(!client.grant_types().authorization_code);
+    /// # Ok::<(), grantcore::client::ClientError>(())
+    /// ```
+    pub fn resource_server(id: impl Into<String>, secret: StoredSecret) -> ClientBuilder {
+        let none = GrantTypes { authorization_code: false, refresh_token: false };
+        Self::confidential(id, SecretMethod::Basic, secret).grant_types(none)
+    }
+
     /// Returns the `client_id`.
     pub fn id(&self) -> &ClientId {
         &self.0.id

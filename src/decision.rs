@@ -25,7 +25,7 @@ use crate::value::credential::GrantId;
 /// [`Server`](crate::Server) runs operations; [`drive`](crate::operation::drive()) runs one against
 /// a store. A host can also do [by hand](crate::operation#by-hand) what they do: load what
 /// [`keys`](Self::keys) names, call [`decide`](Self::decide), commit the decision's write,
-/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::again`] if it is not
+/// [`settle`](Decision::settle) the decision, and begin again with [`Moment::retry`] if it is not
 /// settled. Such a host has no guard: if it stops between the commit and the record of the event, a
 /// durable step stays unrecorded.
 ///

@@ -132,10 +132,10 @@ impl Pages for App {
         let session = self.session(&request.headers);
         Ok(session.map(|(own, key)| SignedIn::new(own.user, key).signed_in_for(own.target.request)))
     }
-    async fn login(&self, login: Login) -> Response {
+    async fn login(&self, _: &Parts, login: Login) -> Response {
         login.redirect("/login")
     }
-    async fn consent(&self, consent: Consent) -> Response {
+    async fn consent(&self, _: &Parts, consent: Consent) -> Response {
         let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
         ConsentForm(consent).render().map_or_else(failed, |html| Html(html).into_response())
     }

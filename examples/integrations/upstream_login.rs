@@ -161,7 +161,7 @@ impl Pages for Site {
         Ok(session.map(|own| SignedIn::new(&own.subject, key).signed_in_for(own.request)))
     }
 
-    async fn login(&self, login: Login) -> Response {
+    async fn login(&self, _request: &Parts, login: Login) -> Response {
         let prompt = match (login.fresh, login.choose_account) {
             (true, _) => "login",
             (false, true) => "select_account",

@@ -236,8 +236,12 @@ struct VerifiedRequest<'a> {
 impl VerifiedRequest<'_> {
     /// Shows the login page.
     fn show_login(&self, prompt: PromptWords) -> Decision<AuthorizationStep> {
-        let page =
-            LoginPage { client: Arc::clone(self.client), request: self.request.digest(), prompt };
+        let page = LoginPage {
+            client: Arc::clone(self.client),
+            redirect_uri: self.redirect_uri.clone(),
+            request: self.request.digest(),
+            prompt,
+        };
         self.ctx
             .allow(EventKind::LoginNeeded, AuthorizationStep::NeedsLogin(page))
             .with_detail(self.dropped_scope())

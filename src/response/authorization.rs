@@ -10,6 +10,7 @@ use crate::moment::Timestamp;
 use crate::policy::Policy;
 use crate::value::credential::Issued;
 use crate::value::prompt::{PromptWords, RequestDigest};
+use crate::value::redirect_uri::VerifiedRedirectUri;
 use crate::value::uri::{Uri, is_page};
 
 /// The next step of a valid authorization request. No code exists yet.
@@ -74,6 +75,7 @@ pub enum AuthorizationStep {
 #[derive(Debug)]
 pub struct LoginPage {
     pub(crate) client: Arc<Client>,
+    pub(crate) redirect_uri: VerifiedRedirectUri,
     pub(crate) request: RequestDigest,
     pub(crate) prompt: PromptWords,
 }
@@ -90,11 +92,9 @@ pub struct LoginPage {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = example::server();
 /// # let page = example::page(&server).await;
-/// use grantcore::client::Registration;
-///
 /// // Each text is escaped for HTML.
 /// let mut html = format!("<h1>{} asks for access</h1>", page.client_name());
-/// if page.registration() != Registration::Operator {
+/// if page.is_unverified() {
 ///     html += "<p>This application registered itself. Its name is its own claim.</p>";
 /// }
 /// for (token, description) in page.scopes(server.policy()) {
@@ -120,6 +120,22 @@ impl LoginPage {
     /// Returns the client's name, cleaned for display.
     pub fn client_name(&self) -> String {
         self.client.display_name()
+    }
+
+    /// Returns the `client_id`.
+    pub fn client_id(&self) -> &str {
+        self.client.id().as_str()
+    }
+
+    /// Returns host and port that the answer goes to, or the scheme of a private-use URI.
+    pub fn redirect_host(&self) -> &str {
+        self.redirect_uri.host()
+    }
+
+    /// Returns whether nobody has checked who the client is: it registered itself, or is known by a
+    /// document of its own.
+    pub fn is_unverified(&self) -> bool {
+        self.client.registration() != Registration::Operator
     }
 
     /// Returns the digest of the request. Keep it in the browser's session while the user signs in,
@@ -187,6 +203,12 @@ impl ConsentPage {
     /// Returns how the client was registered.
     pub fn registration(&self) -> Registration {
         self.client.registration()
+    }
+
+    /// Returns whether nobody has checked who the client is: it registered itself, or is known by a
+    /// document of its own. Warn the user then.
+    pub fn is_unverified(&self) -> bool {
+        self.client.registration() != Registration::Operator
     }
 
     /// Returns when the client registered itself, or when its document was first read. Users should

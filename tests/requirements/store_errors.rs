@@ -136,7 +136,7 @@ fn store_06_the_async_driver_does_the_same() {
             world.store.fail(faults.iter().copied());
             let result = if awaits {
                 let store = Awaited(&world.store);
-                let mut future = std::pin::pin!(grantcore::drive(
+                let mut future = std::pin::pin!(grantcore::operation::drive(
                     &request,
                     &store,
                     &AlwaysActive,

@@ -30,7 +30,7 @@ pub(crate) async fn authorize<P: Pages>(
     let decided = tasks.run(async move {
         match body {
             Ok(body) => app.authorize(&parts, &body).await,
-            Err(error) => app.refuse(error.reason(Endpoint::Authorization)).await,
+            Err(error) => app.refuse(&parts, error.reason(Endpoint::Authorization)).await,
         }
     });
     as_page(decided.await.unwrap_or_else(interrupted))
@@ -47,7 +47,7 @@ pub(crate) async fn consent<P: Pages>(
     let decided = tasks.run(async move {
         match body {
             Ok(body) => app.consent(&parts, &body).await,
-            Err(error) => app.refuse(error.reason(Endpoint::Authorization)).await,
+            Err(error) => app.refuse(&parts, error.reason(Endpoint::Authorization)).await,
         }
     });
     as_page(decided.await.unwrap_or_else(interrupted))
@@ -76,7 +76,7 @@ impl<P: Pages> App<P> {
                 if matches!(&fetched, Err(error) if error.is_busy()) && user.is_none() {
                     // Users who are signed in have fetches of their own.
                     let login = Login::new(None, self.return_to(parts, body));
-                    return self.pages.login(login).await;
+                    return self.pages.login(parts, login).await;
                 }
                 self.endpoints.authorize(&request, user, Some(as_fetch(&fetched))).await
             }
@@ -85,17 +85,18 @@ impl<P: Pages> App<P> {
         match step {
             Ok(AuthorizationStep::NeedsLogin(page)) => {
                 let login = Login::new(Some(&page), self.return_to(parts, body));
-                self.pages.login(login).await
+                self.pages.login(parts, login).await
             }
             Ok(AuthorizationStep::NeedsConsent(page)) => {
                 let policy = self.endpoints.policy();
-                self.pages.consent(Consent::new(page, self.action.clone(), policy)).await
+                let consent = Consent::new(page, self.action.clone(), policy);
+                self.pages.consent(parts, consent).await
             }
             // Does not occur: the request was just sent with its document.
             Ok(AuthorizationStep::NeedMetadata(_)) => {
-                self.refuse(Reason::DocumentUnreachable).await
+                self.refuse(parts, Reason::DocumentUnreachable).await
             }
-            Err(refusal) => self.refused(&refusal).await,
+            Err(refusal) => self.refused(parts, &refusal).await,
         }
     }
 
@@ -103,7 +104,7 @@ impl<P: Pages> App<P> {
     async fn consent(&self, parts: &Parts, body: &[u8]) -> Response {
         let signed_in = match self.user(parts).await {
             Ok(Some(signed_in)) => signed_in,
-            Ok(None) => return self.refuse(Reason::ConsentSessionMismatch).await,
+            Ok(None) => return self.refuse(parts, Reason::ConsentSessionMismatch).await,
             Err(response) => return response,
         };
         let user = match signed_in.as_user() {
@@ -128,11 +129,11 @@ impl<P: Pages> App<P> {
             Some("allow") if scope.is_empty() => Choice::Deny,
             Some("allow") => Choice::AllowOnly(&scope),
             Some("deny") => Choice::Deny,
-            _ => return self.refuse(Reason::TicketMissing).await,
+            _ => return self.refuse(parts, Reason::TicketMissing).await,
         };
         match self.endpoints.consent(ticket, user, choice).await {
             Ok(redirect) => to_client(redirect.reply()),
-            Err(refusal) => self.refused(&refusal).await,
+            Err(refusal) => self.refused(parts, &refusal).await,
         }
     }
 
@@ -142,27 +143,27 @@ impl<P: Pages> App<P> {
             Ok(user) => Ok(user),
             Err(error) => {
                 tracing::error!(%error, "the host could not say who is signed in");
-                Err(self.refuse(Reason::StorageUnavailable).await)
+                Err(self.refuse(parts, Reason::StorageUnavailable).await)
             }
         }
     }
 
     /// Refuses a request at the authorization endpoint for a reason that was found here.
-    async fn refuse(&self, reason: Reason) -> Response {
+    async fn refuse(&self, parts: &Parts, reason: Reason) -> Response {
         let refusal = Refusal::plain(reason, Endpoint::Authorization);
         let refusal = self.endpoints.refuse(refusal).await;
-        self.refused(&refusal).await
+        self.refused(parts, &refusal).await
     }
 
     /// Returns the response of a refusal: a redirect if the refusal allows one, otherwise the error
     /// page.
-    async fn refused(&self, refusal: &Refusal) -> Response {
+    async fn refused(&self, parts: &Parts, refusal: &Refusal) -> Response {
         let policy = self.endpoints.policy();
         let reply = refusal.reply(policy);
         if reply.status == StatusCode::SEE_OTHER.as_u16() {
             return to_client(reply);
         }
-        let mut page = self.pages.error(ErrorPage::new(refusal, policy)).await;
+        let mut page = self.pages.error(parts, ErrorPage::new(refusal, policy)).await;
         let reply = respond(reply);
         *page.status_mut() = reply.status();
         // The page replaces the server's body. Its other headers, such as `Retry-After`, are kept.

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use grantcore::moment::{Clock as _, SystemClock};
@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::pages::{BoxError, Login, Pages, ReturnTo, SignedIn, render};
 use crate::router::as_page;
+use crate::same_origin::is_same_origin;
 
 const COOKIE: &str = "grantcore_demo_session";
 /// How many browsers may be signed in. The oldest sign-in makes room.
@@ -151,7 +152,7 @@ impl Pages for DemoLogin {
         }))
     }
 
-    async fn login(&self, login: Login) -> Response {
+    async fn login(&self, _: &Parts, login: Login) -> Response {
         login.redirect("/login")
     }
 }
@@ -196,20 +197,6 @@ async fn submit(
     });
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
     as_page(([(header::SET_COOKIE, cookie)], return_to.redirect()).into_response())
-}
-
-/// Returns whether the form was sent by a page of this server, or by a program that is no browser.
-/// A browser states in `Sec-Fetch-Site`, or else in `Origin`, which page sent a form.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    match (text(HeaderName::from_static("sec-fetch-site")), text(header::ORIGIN)) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            authority.is_some() && authority == text(header::HOST)
-        }
-        (None, None) => true,
-    }
 }
 
 /// Returns the key of the browser's session, if it has one.

@@ -48,6 +48,11 @@
 //! Serve `app` with `app.into_make_service_with_connect_info::<SocketAddr>()`: limits go by the
 //! address of the caller. The example `mcp_server` is the whole program, with tools.
 //!
+//! # Logs
+//!
+//! What an operator must know is logged by `tracing`: why a store or a fetch failed, a route without
+//! its layer, a missing source. Install a subscriber, such as that of `tracing-subscriber`.
+//!
 //! # Features
 //!
 //! - `fetch` (default): client metadata documents are fetched with `grantcore-fetch`. Without it, a
@@ -68,6 +73,7 @@ mod endpoints;
 mod introspection;
 mod pages;
 mod router;
+mod same_origin;
 mod source;
 mod tasks;
 
@@ -80,5 +86,6 @@ pub use self::pages::{
     BoxError, Consent, ErrorPage, Login, LoginTarget, Pages, ReturnTo, SignedIn,
 };
 pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
+pub use self::same_origin::is_same_origin;
 pub use self::source::{FindSource, Source, TrustedProxies};
 pub use self::tasks::{Tasks, sweep};

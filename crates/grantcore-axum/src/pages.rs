@@ -7,7 +7,6 @@ use askama::Template;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use grantcore::client::Registration;
 use grantcore::request::UserError;
 use grantcore::response::{ConsentPage, LoginPage, Problem};
 use grantcore::value::{RequestDigest, display_text};
@@ -41,7 +40,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///         Ok(session.map(|session| SignedIn::new(session.user_id, session.secret)))
 ///     }
 ///
-///     async fn login(&self, login: Login) -> Response {
+///     async fn login(&self, _request: &Parts, login: Login) -> Response {
 ///         login.redirect("/login")
 ///     }
 /// }
@@ -60,17 +59,17 @@ pub trait Pages: Send + Sync + 'static {
 
     /// Returns the response to a browser whose user must sign in: a login page, or a redirect to
     /// one. After the sign-in, redirect the browser to [`Login::return_to`].
-    fn login(&self, login: Login) -> impl Future<Output = Response> + Send;
+    fn login(&self, request: &Parts, login: Login) -> impl Future<Output = Response> + Send;
 
     /// Returns the consent page, as HTML. Its form posts to [`Consent::action`], with the fields
     /// that [`Consent`] lists. Default: [`Consent::plain_page`].
-    fn consent(&self, consent: Consent) -> impl Future<Output = Response> + Send {
+    fn consent(&self, _request: &Parts, consent: Consent) -> impl Future<Output = Response> + Send {
         async move { consent.plain_page() }
     }
 
     /// Returns the page of an error that is not sent to the application. The status of the response
     /// is that of the error, whatever the page sets. Default: [`ErrorPage::plain_page`].
-    fn error(&self, error: ErrorPage) -> impl Future<Output = Response> + Send {
+    fn error(&self, _request: &Parts, error: ErrorPage) -> impl Future<Output = Response> + Send {
         async move { error.plain_page() }
     }
 }
@@ -121,9 +120,14 @@ impl fmt::Debug for SignedIn {
 pub struct Login {
     /// The name of the application that asks, cleaned for display. `None` if it is not known yet.
     pub client_name: Option<String>,
+    /// The `client_id` of the application that asks, if it is known.
+    pub client_id: Option<String>,
+    /// Host and port that the answer goes to, or the scheme of a private-use URI, if it is known.
+    pub redirect_host: Option<String>,
     /// Where the browser goes after the sign-in: the authorization request, at this server.
     pub return_to: ReturnTo,
-    /// The request, for [`SignedIn::signed_in_for`]. Keep it in the browser's session.
+    /// The request, for [`SignedIn::signed_in_for`]. [`redirect`](Self::redirect) carries it to the
+    /// login page, which keeps it in the session that it opens.
     pub request: Option<RequestDigest>,
     /// Whether the user must sign in again, even if a user is signed in (`prompt=login`).
     pub fresh: bool,
@@ -136,6 +140,8 @@ impl Login {
     pub(crate) fn new(page: Option<&LoginPage>, return_to: ReturnTo) -> Self {
         Self {
             client_name: page.map(LoginPage::client_name),
+            client_id: page.map(|page| page.client_id().to_owned()),
+            redirect_host: page.map(|page| page.redirect_host().to_owned()),
             return_to,
             request: page.map(LoginPage::request),
             fresh: page.is_some_and(LoginPage::fresh),
@@ -143,14 +149,8 @@ impl Login {
         }
     }
 
-<<<<<<< HEAD
-    /// Redirects to the host's login page at this path, with `return_to` and `request` as query
-    /// parameters, which are read as a [`LoginTarget`].
-=======
     /// Redirects to the host's login page at this path, with `return_to` and `request` added to its
-    /// query. The page passes both on to its form, and reads them as [`ReturnTo`] and
-    /// [`RequestDigest`].
->>>>>>> axumtests
+    /// query. The page reads them as a [`LoginTarget`].
     pub fn redirect(&self, path: &str) -> Response {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("return_to", self.return_to.as_str());
@@ -195,8 +195,9 @@ pub struct LoginTarget {
 
 /// The path and query of a page of this server, to which a browser goes after a sign-in.
 ///
-/// The default is `/`. A value of a request can be deserialized as one: a URL of another site is refused, so that a
-/// login page is no open redirector. Only a path that begins with a single slash is accepted.
+/// The default is `/`. A value of a request can be deserialized as one: a URL of another site is
+/// refused, so that a login page is no open redirector. Only a path that begins with a single slash
+/// is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo(String);
 
@@ -287,7 +288,7 @@ impl Consent {
         let page = PlainConsent {
             client: self.page.client_name(),
             subject: display_text(self.page.subject()),
-            is_unverified: self.page.registration() != Registration::Operator,
+            is_unverified: self.page.is_unverified(),
             ticket: self.page.ticket(),
             consent: self,
         };

@@ -88,13 +88,13 @@ impl Pages for Site {
         Self::page(StatusCode::UNAUTHORIZED, "login")
     }
 
-    async fn consent(&self, consent: Consent) -> Response {
+    async fn consent(&self, _request: &Parts, consent: Consent) -> Response {
         let scopes: Vec<_> = consent.scopes.iter().map(|(token, text)| [&**token, text]).collect();
         assert_eq!(scopes, [["read", "Read your notes"], ["write", "Change your notes"]]);
         Self::page(StatusCode::OK, &format!("{} {}", consent.action, consent.page.ticket()))
     }
 
-    async fn error(&self, error: ErrorPage) -> Response {
+    async fn error(&self, _request: &Parts, error: ErrorPage) -> Response {
         let id = error.correlation_id.unwrap();
         let url = error.help_url.unwrap_or_default();
         Self::page(StatusCode::IM_A_TEAPOT, &format!("{} {id} {url}", error.problem.status))
