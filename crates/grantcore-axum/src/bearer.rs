@@ -231,10 +231,10 @@ impl Caller {
         let (checked, introspected) = match &self.0 {
             Kind::Checked(access) => (Some(access.scope()), None),
             #[cfg(feature = "introspection")]
-            Kind::Introspected(token) => (None, Some(token.scope.split(' '))),
+            Kind::Introspected(token) => (None, Some(token.scope.split_ascii_whitespace())),
         };
         #[cfg(not(feature = "introspection"))]
-        let introspected: Option<std::str::Split<'_, char>> = introspected;
+        let introspected: Option<std::str::SplitAsciiWhitespace<'_>> = introspected;
         checked.into_iter().flatten().chain(introspected.into_iter().flatten())
     }
 

@@ -143,15 +143,22 @@ impl Login {
         }
     }
 
+<<<<<<< HEAD
     /// Redirects to the host's login page at this path, with `return_to` and `request` as query
     /// parameters, which are read as a [`LoginTarget`].
+=======
+    /// Redirects to the host's login page at this path, with `return_to` and `request` added to its
+    /// query. The page passes both on to its form, and reads them as [`ReturnTo`] and
+    /// [`RequestDigest`].
+>>>>>>> axumtests
     pub fn redirect(&self, path: &str) -> Response {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("return_to", self.return_to.as_str());
         if let Some(request) = self.request {
             query.append_pair("request", &request.to_string());
         }
-        see_other(&format!("{path}?{}", query.finish()))
+        let separator = if path.contains('?') { '&' } else { '?' };
+        see_other(&format!("{path}{separator}{}", query.finish()))
     }
 }
 

@@ -180,6 +180,35 @@ async fn authz_01_a_posted_request_comes_back_after_the_login() {
     assert_eq!(browser.get(back.location()).await.status, 200);
 }
 
+/// The login page of a host's own may have a query.
+#[tokio::test]
+async fn authz_01_a_login_page_of_a_hosts_own_gets_the_request() {
+    use grantcore_axum::{BoxError, Login, Pages, SignedIn};
+
+    struct Site;
+    impl Pages for Site {
+        async fn user(&self, _: &axum::http::request::Parts) -> Result<Option<SignedIn>, BoxError> {
+            Ok(None)
+        }
+
+        async fn login(&self, login: Login) -> axum::response::Response {
+            assert_eq!(login.client_name.as_deref(), Some("The App"));
+            assert!(login.fresh && !login.choose_account);
+            login.redirect("/sign-in?language=de")
+        }
+    }
+
+    let world = World::with_pages(support::policy(), Site, login());
+    let asking = Asking::app().with("prompt", "login").url();
+    let answer = world.get(&asking).await;
+    let sent = params(answer.location());
+    assert!(answer.location().starts_with("/sign-in?language=de&"), "{answer:?}");
+    assert_eq!(sent[0], ("language".to_owned(), "de".to_owned()));
+    assert_eq!(sent[1], ("return_to".to_owned(), asking));
+    let request: grantcore::value::RequestDigest = sent[2].1.parse().unwrap();
+    assert_eq!((&*sent[2].0, request.to_string()), ("request", sent[2].1.clone()));
+}
+
 async fn sign_in_with(app: &Router, headers: &[(&str, &str)]) -> Answer {
     let fields = [("username", "alice"), ("password", "alice"), ("return_to", "/")];
     let mut request = form_request("/login", &fields);

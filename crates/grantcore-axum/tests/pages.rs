@@ -213,12 +213,13 @@ async fn consent_14_a_strangers_text_is_text() {
 #[tokio::test]
 async fn redir_17_a_long_redirect_is_a_page_that_leads_to_the_client() {
     let world = World::new();
-    let client = Client::public("native").redirect_uri("com.example.app:/cb?x='").build().unwrap();
+    let hostile_uri = "com.example.app:/cb?x='&lt;&quot;&copy=1";
+    let client = Client::public("native").redirect_uri(hostile_uri).build().unwrap();
     world.server.store().put_client(client);
     let mut browser = Browser::of(&world, "alice").await;
     // Each of these ends an attribute, a URL of a refresh, or a tag where it is not escaped.
     let nasty = "'\"<>&;,url=javascript:alert(1) #\t\u{e9}";
-    for (client_id, uri) in [("app", CALLBACK), ("native", "com.example.app:/cb?x='")] {
+    for (client_id, uri) in [("app", CALLBACK), ("native", hostile_uri)] {
         for decision in ["allow", "deny"] {
             let state = format!("{nasty}{}", "\u{20ac}".repeat(1000));
             let asking = Asking::by(client_id, uri).with("state", &state);
@@ -239,6 +240,8 @@ async fn redir_17_a_long_redirect_is_a_page_that_leads_to_the_client() {
             // No markup but that of the page.
             assert_eq!(answer.body.matches('<').count(), answer.body.matches('>').count());
             assert!(!answer.body.contains(nasty));
+            let entities = answer.body.matches("&#").count();
+            assert_eq!(answer.body.matches('&').count(), entities, "{}", answer.body);
         }
     }
     // Just short enough for a header.

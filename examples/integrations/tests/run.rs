@@ -1,21 +1,12 @@
 //! Runs each example as a reader does, and checks what it prints.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::Path;
 use std::process::Command;
 
-/// Returns the path of an example of this package. `cargo test` builds it next to the tests, unless
-/// it is asked for one test only: an example that is older than its file would prove nothing.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap().join("examples");
-    let binary = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.rs"));
-    let changed = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
-    let is_current = changed(&binary).is_some_and(|built| Some(built) >= changed(&source));
-    assert!(is_current, "{name} is not built: run `cargo test -p grantcore-examples` as a whole");
-    binary
-}
+use support::example;
 
 /// Runs an example, and returns the lines that it printed.
 fn lines(binary: impl AsRef<Path>) -> Vec<String> {

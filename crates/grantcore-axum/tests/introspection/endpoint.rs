@@ -264,6 +264,18 @@ async fn rs_08_a_token_that_is_not_for_this_resource_or_of_this_server_is_refuse
     }
 }
 
+/// A call that needs no scope has none, and not one whose name is empty.
+#[tokio::test]
+async fn rs_17_an_introspected_token_without_a_scope_has_none() {
+    let issuer = Arc::new(Mutex::new(String::new()));
+    let own = Arc::clone(&issuer);
+    let scope = ("scope", serde_json::Value::Null);
+    let fake = Fake::new(move || json(&described(&own.lock().unwrap(), &[scope.clone()]))).await;
+    fake.issuer.clone_into(&mut issuer.lock().unwrap());
+    let answer = call(&resource(&builder(&fake.issuer).build().unwrap(), ""), TOKEN).await;
+    assert_eq!((answer.status, &*answer.body), (200, "alice app  false"));
+}
+
 #[tokio::test]
 async fn rs_08_one_of_several_audiences_suffices() {
     let (listener, address) = listen().await;

@@ -51,7 +51,7 @@ fn resource(introspection: &Introspection, scope: &str) -> Router {
     let echo = |caller: Caller, request: Request| async move {
         let scope: Vec<_> = caller.scope().collect();
         let has_token = request.headers().contains_key("authorization");
-        assert!(caller.access().is_none());
+        assert!(caller.access().is_none() && !caller.has_scope(""));
         format!("{} {} {} {has_token}", caller.subject(), caller.client_id(), scope.join("+"))
     };
     let layer = RequireToken::introspected(introspection.clone(), needs);
