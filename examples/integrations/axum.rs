@@ -18,7 +18,7 @@ use axum::{Json, Router, routing::get, routing::post};
 // --- grantcore: begin
 use grantcore::{Account, Accounts, Event, MemoryStore, Policy, Server};
 use grantcore_axum::{BoxError, Caller, Consent, Login, LoginTarget, Pages, RequireToken};
-use grantcore_axum::{SignedIn, TrustedProxies, cors, router, sweep};
+use grantcore_axum::{SignedIn, TrustedProxies, cors, is_same_origin, router, sweep};
 // --- grantcore: end
 
 /// The application, with what stands for its database.
@@ -111,8 +111,7 @@ async fn login(
     let mut tables = app.tables();
     let user = tables.users.get(&form.username).filter(|user| !user.is_locked);
     // A page of another site could sign its visitor in to an account of its own.
-    let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
-    if is_foreign || user.is_none_or(|user| user.password != form.password) {
+    if !is_same_origin(&headers) || user.is_none_or(|user| user.password != form.password) {
         return Ok((StatusCode::FORBIDDEN, Html(LOGIN)).into_response());
     }
     let mut random = [0; 16];
@@ -189,7 +188,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(sweep(Arc::clone(&server), std::time::Duration::from_secs(300)));
     // The same API once more, for access tokens and without cookies.
     let site = site
-        .nest("/v1", api.layer(RequireToken::new(Arc::clone(&server), needs)).layer(cors()))
+        .nest(
+            "/v1",
+            api.route_layer(RequireToken::new(Arc::clone(&server), needs)).route_layer(cors()),
+        )
         .merge(router(server, app)?)
         .layer(TrustedProxies::new(["127.0.0.1/32".parse()?]));
     // --- grantcore: end

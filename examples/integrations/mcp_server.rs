@@ -18,13 +18,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::http::{Uri, request::Parts};
+use axum::http::Uri;
 use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
 use grantcore_axum::{Caller, DemoLogin, RequireToken, cors, router};
-use rmcp::handler::server::{common::Extension, wrapper::Parameters};
+use rmcp::handler::server::wrapper::Parameters;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, ServerHandler, schemars, tool, tool_handler, tool_router};
+use rmcp::{ServerHandler, schemars, tool, tool_handler, tool_router};
 
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<HashMap<String, Vec<String>>>>);
@@ -39,28 +39,22 @@ struct NewNote {
 impl Notes {
     /// Adds a note to the user's note pad, and returns all notes on it.
     #[tool]
-    fn note_add(
-        &self,
-        Extension(call): Extension<Parts>,
-        Parameters(note): Parameters<NewNote>,
-    ) -> Result<String, ErrorData> {
-        self.add(&call, Some(note.text))
+    fn note_add(&self, caller: Caller, Parameters(note): Parameters<NewNote>) -> String {
+        self.add(&caller, Some(note.text))
     }
 
     /// Returns the notes on the user's note pad.
     #[tool]
-    fn note_list(&self, Extension(call): Extension<Parts>) -> Result<String, ErrorData> {
-        self.add(&call, None)
+    fn note_list(&self, caller: Caller) -> String {
+        self.add(&caller, None)
     }
 
     /// The pad is that of the token's user. Arguments are written by a model, and can name anybody.
-    fn add(&self, call: &Parts, note: Option<String>) -> Result<String, ErrorData> {
-        let missing = || ErrorData::internal_error("the route has no RequireToken layer", None);
-        let caller = call.extensions.get::<Caller>().ok_or_else(missing)?;
+    fn add(&self, caller: &Caller, note: Option<String>) -> String {
         let mut pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pad = pads.entry(caller.subject().to_owned()).or_default();
         pad.extend(note);
-        Ok(pad.join("\n"))
+        pad.join("\n")
     }
 }
 
@@ -97,8 +91,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = StreamableHttpService::new(move || Ok(notes.clone()), sessions, config);
     let resource = Router::new()
         .route_service("/mcp", service)
-        .layer(RequireToken::new(Arc::clone(&server), needs))
-        .layer(cors());
+        .route_layer(RequireToken::new(Arc::clone(&server), needs))
+        .route_layer(cors());
 
     let app = router(server, login.clone())?.merge(login.router()).merge(resource);
     println!("Give this URL to an MCP client: {mcp}");

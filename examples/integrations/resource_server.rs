@@ -8,9 +8,7 @@
 //! this client in its store:
 //!
 //! ```ignore
-//! let stored = StoredSecret::Digest(Digest::of(secret));
-//! let none = GrantTypes { authorization_code: false, refresh_token: false };
-//! Client::confidential("files-server", SecretMethod::Basic, stored).grant_types(none).build()?
+//! Client::resource_server("files-server", StoredSecret::Digest(Digest::of(secret))).build()?
 //! ```
 //!
 //! For production: `https` URLs, the secret from where your secrets are, and a `MAX_AGE` that you
@@ -64,9 +62,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let documents = introspection.router()?;
     let api = Router::new()
         .route("/files", get(files))
-        .layer(RequireToken::introspected(introspection, needs))
+        .route_layer(RequireToken::introspected(introspection, needs))
         // Outside of the check of the token: a browser sends its preflight request without one.
-        .layer(cors());
+        .route_layer(cors());
     println!("The API is at {files_url}");
     axum::serve(listener, documents.merge(api)).await?;
     Ok(())

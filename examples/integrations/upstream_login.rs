@@ -48,7 +48,8 @@ use axum::{Router, extract};
 use grantcore::value::RequestDigest;
 use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
 use grantcore_axum::{
-    BoxError, Caller, Login, LoginTarget, Pages, RequireToken, SignedIn, cors, router, sweep,
+    BoxError, Caller, Login, LoginTarget, Pages, RequireToken, SignedIn, cors, is_same_origin,
+    router, sweep,
 };
 use openidconnect::core::{
     CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreProviderMetadata,
@@ -196,7 +197,7 @@ async fn begin(
     headers: HeaderMap,
     Form(form): Form<Begin>,
 ) -> Result<Response, Refused> {
-    if headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin") {
+    if !is_same_origin(&headers) {
         return Err(Refused("a page of another site sent the form"));
     }
     let upstream = site.upstream();
@@ -338,8 +339,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(sweep(Arc::clone(&server), Duration::from_secs(300)));
     let resources = Router::new()
         .route("/whoami", get(async |caller: Caller| caller.subject().to_owned()))
-        .layer(RequireToken::new(Arc::clone(&server), needs))
-        .layer(cors());
+        .route_layer(RequireToken::new(Arc::clone(&server), needs))
+        .route_layer(cors());
     let app = Router::new()
         .route("/login", post(begin))
         .route("/login/callback", get(callback))

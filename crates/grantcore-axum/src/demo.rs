@@ -71,6 +71,7 @@ struct Session {
 
 #[derive(Deserialize)]
 struct Target {
+    #[serde(default)]
     return_to: ReturnTo,
     /// The text of a [`RequestDigest`], or empty.
     #[serde(default)]

@@ -21,7 +21,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use grantcore::audit::{AuditError, AuditPolicy};
-use grantcore::event::Fate;
+use grantcore::event::Durability;
 use grantcore::grant::Grant;
 use grantcore::policy::Limits;
 use grantcore::store::{Commit, Stored, Write};
@@ -156,7 +156,7 @@ impl World {
         let mut recorded = BTreeSet::new();
         for event in self.log.events.lock().unwrap().iter() {
             for written in event.written.iter().chain(&event.prepared) {
-                assert_eq!(written.fate, Fate::Durable);
+                assert_eq!(written.durability, Durability::Durable);
                 let version = written.record.version().unwrap().0;
                 let id = match written.record.name() {
                     "grant" => event.flow.unwrap().to_string(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use grantcore::client::StoredSecret;
 use grantcore::policy::{IntrospectionRules, RevocationRules};
-use grantcore::value::{Digest, GrantTypes, SecretMethod};
+use grantcore::value::Digest;
 use grantcore::{AlwaysActive, Client, MemoryStore, Policy, Server};
 use grantcore_axum::{DemoLogin, router};
 use reqwest::{Method, StatusCode, header};
@@ -35,10 +35,7 @@ async fn start() -> (Running, String) {
     let store = MemoryStore::new();
     store.put_client(Client::public("app").redirect_uri(CALLBACK).build().unwrap());
     let stored = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
-    let files_server = Client::confidential("files-server", SecretMethod::Basic, stored);
-    // It only asks about tokens.
-    let none = GrantTypes { authorization_code: false, refresh_token: false };
-    store.put_client(files_server.grant_types(none).build().unwrap());
+    store.put_client(Client::resource_server("files-server", stored).build().unwrap());
     let server = Arc::new(Server::new(policy, store, AlwaysActive));
     let login = DemoLogin::new([("alice", "wonderland")]);
     let app = router(server, login.clone()).unwrap().merge(login.router());

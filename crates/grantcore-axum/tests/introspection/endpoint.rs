@@ -270,7 +270,9 @@ async fn rs_17_an_introspected_token_without_a_scope_has_none() {
     let issuer = Arc::new(Mutex::new(String::new()));
     let own = Arc::clone(&issuer);
     let scope = ("scope", serde_json::Value::Null);
-    let fake = Fake::new(move || json(&described(&own.lock().unwrap(), &[scope.clone()]))).await;
+    let fake =
+        Fake::new(move || json(&described(&own.lock().unwrap(), std::slice::from_ref(&scope))))
+            .await;
     fake.issuer.clone_into(&mut issuer.lock().unwrap());
     let answer = call(&resource(&builder(&fake.issuer).build().unwrap(), ""), TOKEN).await;
     assert_eq!((answer.status, &*answer.body), (200, "alice app  false"));

@@ -75,10 +75,7 @@ pub fn app() -> Client {
 /// Returns the resource server that introspects.
 pub fn resource_server() -> Client {
     let secret = StoredSecret::Digest(Digest::of(SECRET.as_bytes()));
-    Client::confidential(RESOURCE_SERVER, SecretMethod::Basic, secret)
-        .grant_types(GrantTypes { authorization_code: false, refresh_token: false })
-        .build()
-        .unwrap()
+    Client::resource_server(RESOURCE_SERVER, secret).build().unwrap()
 }
 
 /// Returns a source of randomness that draws the same bytes in every run.
