@@ -39,13 +39,13 @@ struct NewNote {
 impl Notes {
     /// Adds a note to the user's note pad, and returns all notes on it.
     #[tool]
-    fn note_add(&self, caller: Caller, Parameters(note): Parameters<NewNote>) -> String {
+    async fn note_add(&self, caller: Caller, Parameters(note): Parameters<NewNote>) -> String {
         self.add(&caller, Some(note.text))
     }
 
     /// Returns the notes on the user's note pad.
     #[tool]
-    fn note_list(&self, caller: Caller) -> String {
+    async fn note_list(&self, caller: Caller) -> String {
         self.add(&caller, None)
     }
 

@@ -191,7 +191,11 @@ async fn authz_01_a_login_page_of_a_hosts_own_gets_the_request() {
             Ok(None)
         }
 
-        async fn login(&self, _request: &Parts, login: Login) -> axum::response::Response {
+        async fn login(
+            &self,
+            _: &axum::http::request::Parts,
+            login: Login,
+        ) -> axum::response::Response {
             assert_eq!(login.client_name.as_deref(), Some("The App"));
             assert!(login.fresh && !login.choose_account);
             login.redirect("/sign-in?language=de")

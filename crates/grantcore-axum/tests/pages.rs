@@ -84,7 +84,7 @@ impl Pages for Site {
         }
     }
 
-    async fn login(&self, _: Login) -> Response {
+    async fn login(&self, _: &Parts, _: Login) -> Response {
         Self::page(StatusCode::UNAUTHORIZED, "login")
     }
 

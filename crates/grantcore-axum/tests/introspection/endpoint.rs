@@ -212,12 +212,17 @@ fn base64(text: &str) -> String {
 
 /// Answers a call with the description of a live token that has these changes.
 async fn judged(changes: &[(&'static str, serde_json::Value)]) -> super::Answer {
+    judged_for("read", changes).await
+}
+
+/// As `judged`, for a resource that needs this scope.
+async fn judged_for(scope: &str, changes: &[(&'static str, serde_json::Value)]) -> super::Answer {
     let issuer = Arc::new(Mutex::new(String::new()));
     let own = Arc::clone(&issuer);
     let changes = changes.to_vec();
     let fake = Fake::new(move || json(&described(&own.lock().unwrap(), &changes))).await;
     fake.issuer.clone_into(&mut issuer.lock().unwrap());
-    call(&resource(&builder(&fake.issuer).build().unwrap(), "read"), TOKEN).await
+    call(&resource(&builder(&fake.issuer).build().unwrap(), scope), TOKEN).await
 }
 
 #[tokio::test]
@@ -267,14 +272,7 @@ async fn rs_08_a_token_that_is_not_for_this_resource_or_of_this_server_is_refuse
 /// A call that needs no scope has none, and not one whose name is empty.
 #[tokio::test]
 async fn rs_17_an_introspected_token_without_a_scope_has_none() {
-    let issuer = Arc::new(Mutex::new(String::new()));
-    let own = Arc::clone(&issuer);
-    let scope = ("scope", serde_json::Value::Null);
-    let fake =
-        Fake::new(move || json(&described(&own.lock().unwrap(), std::slice::from_ref(&scope))))
-            .await;
-    fake.issuer.clone_into(&mut issuer.lock().unwrap());
-    let answer = call(&resource(&builder(&fake.issuer).build().unwrap(), ""), TOKEN).await;
+    let answer = judged_for("", &[("scope", serde_json::Value::Null)]).await;
     assert_eq!((answer.status, &*answer.body), (200, "alice app  false"));
 }
 

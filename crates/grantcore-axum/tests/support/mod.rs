@@ -25,7 +25,7 @@ use grantcore::audit::{AuditPolicy, AuditQuery, MemoryAuditLog};
 use grantcore::client::StoredSecret;
 use grantcore::moment::{Clock as _, Entropy, EntropyError, SystemClock};
 use grantcore::policy::{IntrospectionRules, PolicyBuilder, RegistrationRules, RevocationRules};
-use grantcore::value::{Digest, GrantTypes, SecretMethod};
+use grantcore::value::{Digest, GrantTypes};
 use grantcore::{Client, Event, FromStore, MemoryStore, Policy, Reason, Server, Timestamp};
 use grantcore_axum::{DemoLogin, OAuthRouter, Pages, Tasks};
 use serde_json::Value;
