@@ -245,6 +245,8 @@ fn local(line: &str, workspace: &Workspace) -> Vec<String> {
 fn command(program: &str, directory: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(directory).kill_on_drop(true).stdin(Stdio::null());
+    // The default, which this repository's `.cargo/config.toml` changes for the folders below it.
+    command.env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback");
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix)) {
@@ -287,7 +289,10 @@ async fn build(port: u16) -> PathBuf {
     // `cargo add` leaves no version in it that its package does not need.
     std::fs::copy(Path::new(ROOT).join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let started = Instant::now();
-    run(command("cargo", &package).arg("build").env("CARGO_TARGET_DIR", &target)).await;
+    // The same settings in every shell: another one would build all dependencies again.
+    let settings = [("CARGO_PROFILE_DEV_DEBUG", "line-tables-only"), ("CARGO_INCREMENTAL", "0")];
+    let mut cargo = command("cargo", &package);
+    run(cargo.arg("build").envs(settings).env("CARGO_TARGET_DIR", &target)).await;
     report(&format!("the README's program was built in {} s", started.elapsed().as_secs()));
     let name = package.file_name().unwrap().to_str().unwrap();
     target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
