@@ -22,7 +22,7 @@ const WINDOW: u64 = 60;
 /// ```
 /// use grantcore::rate::RateWindow;
 /// use grantcore::request::TokenRequest;
-/// use grantcore::{MemoryStore, Reply, RequestParts, Server};
+/// use grantcore::{MemoryStore, Reply, ContentType, RequestParts, Server};
 /// # use std::{collections::BTreeMap, sync::Mutex};
 /// # #[derive(Default)]
 /// # struct Rows(Mutex<BTreeMap<String, String>>);
@@ -71,7 +71,7 @@ const WINDOW: u64 = 60;
 /// # let policy = policy.limits(grantcore::policy::Limits::default().with_token_requests_per_minute(2)).build().unwrap();
 /// # let (server, rows) = (Server::new(policy, MemoryStore::default(), grantcore::FromStore).without_rate_limit(), Rows::default());
 /// # let (form, body): (&[u8], &[u8]) = (b"application/x-www-form-urlencoded", b"client_id=app&grant_type=refresh_token&refresh_token=x");
-/// # let request = RequestParts { method: "POST", content_type: Some(form), body, ..RequestParts::default() };
+/// # let request = RequestParts { method: "POST", content_type: ContentType::FORM, body, ..RequestParts::default() };
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 /// # assert_eq!([(); 3].map(|()| runtime.block_on(token(&server, &rows, &request)).status), [401, 401, 429]);
 /// ```

@@ -30,7 +30,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # let server = example::server();
     /// # let query = example::QUERY;
     /// # let send = |reply: grantcore::Reply| reply.status;
-    /// use grantcore::{AuthorizationStep, RequestParts, User};
+    /// use grantcore::{AuthorizationStep, ContentType, RequestParts, User};
     ///
     /// // GET /oauth/authorize?response_type=code&client_id=notes-app&…
     /// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
@@ -94,7 +94,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // What the guarded fetch of the URL returned, for example by the crate `grantcore-fetch`.
     /// let fetch = Fetch::Document(FetchedDocument {
     ///     status: 200,
-    ///     content_type: Some(b"application/json"),
+    ///     content_type: ContentType::JSON,
     ///     fresh_for: None,
     ///     body: br#"{
     ///         "client_id": "https://app.example/client.json",
@@ -200,7 +200,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // POST /oauth/token, with the form grant_type=authorization_code&code=…
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     content_type: ContentType::FORM,
     ///     source: "192.0.2.1", // The address of the caller, for the limits.
     ///     body: form.as_bytes(),
     ///     ..RequestParts::default()
@@ -303,7 +303,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // POST /mcp, with the form access_token=…
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     content_type: ContentType::FORM,
     ///     body: form.as_bytes(),
     ///     ..RequestParts::default()
     /// };
