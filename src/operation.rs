@@ -63,7 +63,7 @@
 //! use grantcore::operation::{Operation, Settled};
 //! use grantcore::request::TokenRequest;
 //! use grantcore::store::Commit;
-//! use grantcore::{Accounts, AlwaysActive, MemoryStore, Policy, ContentType, RequestParts, Store};
+//! use grantcore::{Accounts, AlwaysActive, ContentType, MemoryStore, Policy, RequestParts, Store};
 //!
 //! /// Runs one operation. An error of the store leaves the fate of the write unknown: answer with
 //! /// `decision.abandon(operation.endpoint())`, and let the client try again.

@@ -22,7 +22,7 @@ const WINDOW: u64 = 60;
 /// ```
 /// use grantcore::rate::RateWindow;
 /// use grantcore::request::TokenRequest;
-/// use grantcore::{MemoryStore, Reply, ContentType, RequestParts, Server};
+/// use grantcore::{ContentType, MemoryStore, Reply, RequestParts, Server};
 /// # use std::{collections::BTreeMap, sync::Mutex};
 /// # #[derive(Default)]
 /// # struct Rows(Mutex<BTreeMap<String, String>>);

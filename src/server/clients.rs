@@ -28,7 +28,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use grantcore::policy::RegistrationRules;
     /// # let server = example::server_of(example::policy().registration(RegistrationRules::default()));
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /oauth/register
     /// let request = RequestParts {
@@ -65,13 +65,13 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # let server = example::server_of(example::policy().registration(RegistrationRules::default()));
     /// # let body = br#"{"redirect_uris": ["http://127.0.0.1/cb"]}"#;
     /// # let request = grantcore::RequestParts {
-    /// #     method: "POST", content_type: ContentType::JSON, body, ..Default::default()
+    /// #     method: "POST", content_type: grantcore::ContentType::JSON, body, ..Default::default()
     /// # };
     /// # let reply = server.register(&request).await?;
     /// # let registered: serde_json::Value = serde_json::from_str(&reply.body)?;
     /// # let client_id = registered["client_id"].as_str().unwrap();
     /// # let header = format!("Bearer {}", registered["registration_access_token"].as_str().unwrap());
-    /// use grantcore::{Authorization, ContentType, RequestParts};
+    /// use grantcore::{Authorization, RequestParts};
     ///
     /// // DELETE /oauth/register/{client_id}, with the token of the registration
     /// let request = RequestParts {
@@ -119,7 +119,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # use grantcore::policy::RevocationRules;
     /// # let server = example::server_of(example::policy().revocation(RevocationRules::default()));
     /// # let form = format!("client_id=notes-app&token={}", example::tokens(&server).await.1);
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /oauth/revoke, with the form client_id=…&token=…
     /// let request = RequestParts {

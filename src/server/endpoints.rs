@@ -30,7 +30,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # let server = example::server();
     /// # let query = example::QUERY;
     /// # let send = |reply: grantcore::Reply| reply.status;
-    /// use grantcore::{AuthorizationStep, ContentType, RequestParts, User};
+    /// use grantcore::{AuthorizationStep, RequestParts, User};
     ///
     /// // GET /oauth/authorize?response_type=code&client_id=notes-app&…
     /// let request = RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
@@ -94,7 +94,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// // What the guarded fetch of the URL returned, for example by the crate `grantcore-fetch`.
     /// let fetch = Fetch::Document(FetchedDocument {
     ///     status: 200,
-    ///     content_type: ContentType::JSON,
+    ///     content_type: Some(b"application/json"),
     ///     fresh_for: None,
     ///     body: br#"{
     ///         "client_id": "https://app.example/client.json",
@@ -195,7 +195,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = example::server();
     /// # let form = example::code_form(&server).await;
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /oauth/token, with the form grant_type=authorization_code&code=…
     /// let request = RequestParts {
@@ -298,7 +298,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// #     example::policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
     /// # let form = format!("access_token={}", example::tokens(&server).await.0);
     /// # let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /mcp, with the form access_token=…
     /// let request = RequestParts {
