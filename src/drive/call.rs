@@ -31,8 +31,8 @@ pub(crate) enum Need<'a> {
     Load(Keys<'a>),
     /// These grants of a user.
     List(GrantList<'a>),
-    /// A place in the audit log for this event, before its write begins.
-    Place(&'a Event),
+    /// A reservation in the audit log for this event, before its write begins.
+    Reserve(&'a Event),
     /// This write.
     Commit(&'a Write),
     /// A record of this event.
@@ -93,7 +93,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             };
         };
         match (self.phase, decision.write()) {
-            (Phase::Begun, Some(_)) => Need::Place(&decision.settled().event),
+            (Phase::Begun, Some(_)) => Need::Reserve(&decision.settled().event),
             (Phase::Commit, Some(write)) => Need::Commit(write),
             (Phase::Record, _) => Need::Record(&decision.settled().event),
             _ => Need::Nothing,
