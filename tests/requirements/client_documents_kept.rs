@@ -48,7 +48,7 @@ fn world_with_document() -> World {
 /// Returns whether the server asks for the document of this client.
 fn is_needed(world: &World) -> bool {
     match world.authorize(&ask(DOCUMENT)) {
-        Ok(AuthorizationStep::NeedMetadata(needed)) => needed.url == DOCUMENT,
+        Ok(AuthorizationStep::NeedsDocument(needed)) => needed.url == DOCUMENT,
         Ok(AuthorizationStep::NeedsConsent(_)) => false,
         other => panic!("{other:?}, {:?}", world.reason()),
     }

@@ -71,7 +71,7 @@ impl<P: Pages> App<P> {
         let step = self.endpoints.authorize(&request, user, None).await;
         #[cfg(feature = "fetch")]
         let step = match step {
-            Ok(AuthorizationStep::NeedMetadata(document)) => {
+            Ok(AuthorizationStep::NeedsDocument(document)) => {
                 let asker =
                     user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject()));
                 let fetched = self.fetch(&document, asker).await;
@@ -97,7 +97,7 @@ impl<P: Pages> App<P> {
             }
             // With the feature `fetch` this does not occur: the request was sent with its document.
             // Without it, the router refuses a policy that accepts documents.
-            Ok(AuthorizationStep::NeedMetadata(_)) => {
+            Ok(AuthorizationStep::NeedsDocument(_)) => {
                 self.refuse(parts, Reason::DocumentUnreachable).await
             }
             Err(refusal) => self.refusal_response(parts, &refusal).await,
