@@ -265,12 +265,12 @@ fn client_18_the_document_of_an_expired_client_is_read_again_even_if_fresh() {
     let body = document().to_string();
     let fresh =
         FetchedDocument { fresh_for: Some(Duration::from_secs(DAY)), ..fetched(body.as_bytes()) };
-    world.authorize_with_document(&ask(DOCUMENT), Some(fresh)).unwrap();
+    let _ = world.authorize_with_document(&ask(DOCUMENT), Some(fresh)).unwrap();
     world.at(HOUR - 1);
     assert!(!is_needed(&world));
     world.at(HOUR);
     assert!(is_needed(&world));
-    world.authorize_with_document(&ask(DOCUMENT), Some(fresh)).unwrap();
+    let _ = world.authorize_with_document(&ask(DOCUMENT), Some(fresh)).unwrap();
     assert!(!is_needed(&world));
 }
 
