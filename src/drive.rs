@@ -75,7 +75,7 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
     accounts: &A,
     log: &L,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let mut reservation = L::Place::default();
+    let mut reservation = L::Reservation::default();
     loop {
         match call.need() {
             Need::Load(mut keys) => {

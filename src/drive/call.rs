@@ -44,7 +44,7 @@ pub(crate) enum Need<'a> {
 /// How far a decision has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// There is no decision, or its write waits for a place in the audit log. Nothing of this
+    /// There is no decision, or its write waits for room in the audit log. Nothing of this
     /// attempt has begun.
     Begun,
     /// The write is under way.
@@ -169,8 +169,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.settle();
     }
 
-    /// Takes a place of the audit log. Without a place nothing is written, so that a retry finds
-    /// what this request found.
+    /// Takes the result of the audit log's reservation. Without one nothing is written, so that a
+    /// retry finds what this request found.
     pub(crate) fn reserved(&mut self, reserved: Result<(), AuditError>) {
         match (&mut self.decision, reserved) {
             (Some(decision), Err(AuditError)) => {
