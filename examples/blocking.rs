@@ -139,7 +139,7 @@ fn page(server: &Server<Tables, Users>, step: AuthorizationStep) -> Reply {
         }
         AuthorizationStep::NeedsLogin(_) => text(401, "Sign in first.".to_owned()),
         // The policy accepts no client that is known by a document.
-        AuthorizationStep::NeedMetadata(_) => text(404, "There is no such client.".to_owned()),
+        AuthorizationStep::NeedsDocument(_) => text(404, "There is no such client.".to_owned()),
     }
 }
 

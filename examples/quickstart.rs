@@ -19,8 +19,8 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A server is made of a policy, a store and the accounts of the users. This store is in memory,
-    // and loads the accounts as well: every user exists.
+    // A server consists of a policy, a store and the accounts of the users. This store is in
+    // memory. It loads the accounts as well: each user exists and is active.
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read and change your notes")
         .resource("https://mcp.example/mcp", "notes")
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = MemoryStore::new();
     store.add_client(app.build()?);
     let server = Server::new(policy, store, FromStore)
-        // Each call makes one event, for the operator's log.
+        // Each call emits one event for the operator's log. It contains no secret.
         .with_observer(|event| println!("   event: {event}"));
 
     println!("1. The client sends the browser of alice to the authorization endpoint.");
@@ -39,7 +39,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     let request =
         RequestParts { method: "GET", query: query.as_bytes(), ..RequestParts::default() };
-    // The login is the host's: it has signed alice in before, and knows her browser by a secret.
+    // The login is the application's. It has signed alice in before, in a browser session that has
+    // a secret. The consent page is bound to both, so that no other browser can submit it.
     let alice = User::new("alice", b"the secret of her browser's session")?;
     let page = match server.authorize(&request, Some(alice)).await? {
         AuthorizationStep::NeedsConsent(page) => page,
@@ -76,10 +77,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let refresh = format!("grant_type=refresh_token&client_id=notes-app&refresh_token={refresh}");
     token_request(&server, &refresh).await;
 
-    println!("6. Somebody presents the old refresh token again: it was stolen.");
+    println!("6. The old refresh token is presented again, as by a thief.");
     token_request(&server, &refresh).await;
 
-    println!("7. The whole grant is revoked, and the access token with it.");
+    println!("7. The replay has revoked the whole grant, and the access token with it.");
     match server.check(&authorization, &needs).await {
         Ok(_) => return Err("a revoked token was accepted".into()),
         Err(error) => {
@@ -101,13 +102,13 @@ async fn token_request(server: &Server<MemoryStore>, form: &str) -> String {
         body: form.as_bytes(),
         ..RequestParts::default()
     };
-    // A refusal is a response as well.
+    // The refusal of an invalid request is a reply too, with the OAuth error code.
     let reply = server.token(&request).await.unwrap_or_else(|error| error.reply(server.policy()));
     println!("   {} {}", reply.status, reply.body);
     reply.body
 }
 
-/// Returns the text between two others. A real client has a library for URLs and JSON.
+/// Returns the text between `before` and `after`. A real client parses the URL and the JSON.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let rest = text.split_once(before).map_or("", |(_, rest)| rest);
     rest.split_once(after).map_or(rest, |(found, _)| found)

@@ -33,7 +33,7 @@ use crate::value::credential::GrantId;
 /// struct Lines(SyncSender<String>);
 ///
 /// impl AuditLog for Lines {
-///     type Place = ();
+///     type Reservation = ();
 ///
 ///     async fn record(&self, event: &Event, _: ()) -> Result<(), AuditError> {
 ///         let line = serde_json::to_string(event).map_err(|_| AuditError)?;
@@ -49,25 +49,25 @@ use crate::value::credential::GrantId;
 /// }
 /// ```
 pub trait AuditLog: Send + Sync {
-    /// The reserved place of one event. Dropping it gives the place back. `()` for a log that
-    /// always has room. Its default is no place: [`record`](Self::record) must then find one.
-    type Place: Default + Send;
+    /// The reservation of room for one event. Dropping it releases the room. `()` for a log that
+    /// always has room. Its default reserves nothing: [`record`](Self::record) must then find room.
+    type Reservation: Default + Send;
 
-    /// Reserves the place of an event whose write is about to be committed. It is called under
-    /// [`AuditPolicy::with_fail_closed`] only: without a place nothing is written, and the request
-    /// is refused with 503. By default there is always a place.
+    /// Reserves room for an event whose write is about to be committed. It is called under
+    /// [`AuditPolicy::with_fail_closed`] only: without a reservation nothing is written, and the
+    /// request is refused with 503. By default there is always room.
     ///
-    /// A log with limited room keeps the places of the two [classes](Event::class) apart, so that a
+    /// A log with limited room keeps the room of the two [classes](Event::class) apart, so that a
     /// flood of strangers' refusals cannot stop every flow.
     ///
     /// # Errors
-    /// [`AuditError`] if there is no place.
+    /// [`AuditError`] if there is no room.
     fn reserve(
         &self,
         event: &Event,
-    ) -> impl Future<Output = Result<Self::Place, AuditError>> + Send {
+    ) -> impl Future<Output = Result<Self::Reservation, AuditError>> + Send {
         let _ = event;
-        async { Ok(Self::Place::default()) }
+        async { Ok(Self::Reservation::default()) }
     }
 
     /// Records this event. It is called once for each step, after the write is durable and before
@@ -78,7 +78,7 @@ pub trait AuditLog: Send + Sync {
     fn record(
         &self,
         event: &Event,
-        place: Self::Place,
+        reservation: Self::Reservation,
     ) -> impl Future<Output = Result<(), AuditError>> + Send;
 
     /// Takes the event of a step that did not end: its future was dropped, or its caller panicked.
@@ -108,8 +108,8 @@ pub struct AuditPolicy {
 impl AuditPolicy {
     /// Sets whether a request whose event cannot be recorded is refused with 503. Default: `false`.
     ///
-    /// A place in the log is reserved before each write, so that a request without a place changes
-    /// nothing and can be repeated. If the log fails after it has given a place, a response is
+    /// Room in the log is reserved before each write, so that a request without a reservation
+    /// changes nothing and can be repeated. If the log fails after the reservation, a response is
     /// withheld although its write is durable. A client that then sends its refresh token again
     /// replays it: set a [replay window](crate::policy::PolicyBuilder::replay_window) as well.
     pub fn with_fail_closed(self, fail_closed: bool) -> Self {
@@ -139,7 +139,7 @@ impl AuditPolicy {
 }
 
 impl AuditLog for () {
-    type Place = ();
+    type Reservation = ();
 
     async fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
         Ok(())
@@ -149,14 +149,14 @@ impl AuditLog for () {
 }
 
 impl<L: AuditLog> AuditLog for std::sync::Arc<L> {
-    type Place = L::Place;
+    type Reservation = L::Reservation;
 
-    async fn reserve(&self, event: &Event) -> Result<L::Place, AuditError> {
+    async fn reserve(&self, event: &Event) -> Result<L::Reservation, AuditError> {
         (**self).reserve(event).await
     }
 
-    async fn record(&self, event: &Event, place: L::Place) -> Result<(), AuditError> {
-        (**self).record(event, place).await
+    async fn record(&self, event: &Event, reservation: L::Reservation) -> Result<(), AuditError> {
+        (**self).record(event, reservation).await
     }
 
     fn abandoned(&self, event: Event) {
@@ -305,7 +305,7 @@ impl Kept {
 }
 
 impl AuditLog for MemoryAuditLog {
-    type Place = ();
+    type Reservation = ();
 
     async fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
         self.keep(event.clone());

@@ -1,7 +1,7 @@
-//! The driver. It loads, decides, commits and records, and repeats this until the request is
-//! settled. It knows no operation and no protocol.
+//! The driver. It executes the steps of a request: load, decide, commit, record. It repeats them
+//! after a conflict, until the request is settled. It knows no operation and no protocol.
 //!
-//! [`call`] is the step machine that names the next step; the loop here executes it.
+//! [`call`] is the step machine that names the next step. The loop here executes it.
 
 pub(crate) mod call;
 pub(crate) mod guard;
@@ -17,13 +17,13 @@ use crate::store::{AccountSource, Failure, FailureCause, Store};
 
 /// Runs one operation against a store.
 ///
-/// It has no audit log and no guard: the host records the event of the result. If the host
-/// stops before it has done so, or drops the future during a commit, a durable step stays
-/// unrecorded. [`Server`](crate::Server) records every step.
+/// It records no event: the host records the event of the result. If the host stops before it has
+/// done so, or drops the future during a commit, a durable write has no audit event.
+/// [`Server`](crate::Server) records every step.
 ///
 /// # Errors
-/// [`Failure`] at the first failure of the store or the accounts: a result that is not known is not
-/// retried here.
+/// [`Failure`] at the first failure of the store or the accounts. It is not retried: a commit that
+/// failed may have been durable.
 pub async fn drive<O: Operation, S: Store, A: AccountSource<S>>(
     operation: &O,
     store: &S,
@@ -50,7 +50,7 @@ async fn load<S: Store, A: AccountSource<S>>(
     Ok(loaded)
 }
 
-/// Lists and loads grants of a user.
+/// Lists grants of a user, and loads each with its client and account.
 async fn load_list<S: Store, A: AccountSource<S>>(
     store: &S,
     accounts: &A,
@@ -66,16 +66,16 @@ async fn load_list<S: Store, A: AccountSource<S>>(
     Ok(loaded)
 }
 
-/// Executes the steps that the call needs, until it is finished. At each `await` the call knows
-/// what it has begun: if this future is dropped there, the call reports it. The caller keeps the
-/// call, because moving it costs more than its guard.
+/// Executes the steps that the call needs, until it is finished. The call keeps which step has
+/// begun. If this future is dropped at an `await`, the call is dropped with it, and reports a step
+/// that may be durable. It is passed by reference, because a move would cost more than the guard.
 pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog, H: Host>(
     call: &mut Call<'_, O, H, S::Error>,
     store: &S,
     accounts: &A,
     log: &L,
 ) -> Result<Settled<O::Response>, Failure<S::Error>> {
-    let mut place = L::Place::default();
+    let mut reservation = L::Reservation::default();
     loop {
         match call.need() {
             Need::Load(mut keys) => {
@@ -88,16 +88,16 @@ pub(crate) async fn run<O: Operation, S: Store, A: AccountSource<S>, L: AuditLog
                 let loaded = load_list(store, accounts, &list).await;
                 call.loaded(loaded);
             }
-            Need::Place(event) => {
+            Need::Reserve(event) => {
                 let reserved = log.reserve(event).await;
-                call.reserved(reserved.map(|reserved| place = reserved));
+                call.reserved(reserved.map(|reserved| reservation = reserved));
             }
             Need::Commit(write) => {
                 let committed = store.commit(write).await;
                 call.committed(committed);
             }
             Need::Record(event) => {
-                let recorded = log.record(event, std::mem::take(&mut place)).await;
+                let recorded = log.record(event, std::mem::take(&mut reservation)).await;
                 call.recorded(recorded);
             }
             Need::Nothing => {}

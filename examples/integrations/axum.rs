@@ -1,11 +1,11 @@
-//! An existing application, with its own users, login, pages and JSON API, becomes an authorization
-//! server: other applications can then call its API for its users. What grantcore adds is between
-//! `grantcore: begin` and `grantcore: end`. Everything else was there before.
+//! An existing application with its own users, login, pages and JSON API becomes an authorization
+//! server. Other applications can then call its API on behalf of its users. The lines for grantcore
+//! are between `grantcore: begin` and `grantcore: end`. Everything else was there before.
 //!
 //! `cargo run -p grantcore-examples --example axum`; sign in as alice with the password wonderland.
 //!
-//! For production: your database for `Tables`, a `SqliteStore`, `PostgresStore` or `RedisStore` for
-//! `MemoryStore`, hashed passwords, a limit on guesses, and `https` with `Secure` cookies.
+//! For production, use your database for `Tables`, a `SqliteStore`, `PostgresStore` or `RedisStore`
+//! for `MemoryStore`, hashed passwords, a limit on guesses, and `https` with `Secure` cookies.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{collections::HashMap, net::SocketAddr};
@@ -21,7 +21,7 @@ use grantcore_axum::{BoxError, Caller, Consent, Login, LoginTarget, Pages, Requi
 use grantcore_axum::{SignedIn, TrustedProxies, cors, is_same_origin, router, sweep};
 // --- grantcore: end
 
-/// The application, with what stands for its database.
+/// The application, with tables in memory in place of a database.
 #[derive(Clone, Default)]
 struct App(Arc<Mutex<Tables>>);
 
@@ -51,7 +51,7 @@ impl App {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the session of a browser, and its key.
+    /// Returns the session of a browser and the session's key, unless the user is locked.
     fn session(&self, headers: &HeaderMap) -> Option<(Session, String)> {
         let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
         let key = cookies.split("; ").find_map(|cookie| cookie.strip_prefix("session="))?;
@@ -110,7 +110,7 @@ async fn login(
 ) -> Result<Response, StatusCode> {
     let mut tables = app.tables();
     let user = tables.users.get(&form.username).filter(|user| !user.is_locked);
-    // A page of another site could sign its visitor in to an account of its own.
+    // Login CSRF: a page of an attacker could sign its visitor in to the attacker's account.
     if !is_same_origin(&headers) || user.is_none_or(|user| user.password != form.password) {
         return Ok((StatusCode::FORBIDDEN, Html(LOGIN)).into_response());
     }
@@ -156,7 +156,7 @@ impl Accounts for App {
     type Error = std::convert::Infallible;
     async fn account(&self, subject: &str) -> Result<Option<Account>, Self::Error> {
         let locked = self.tables().users.get(subject).map(|user| user.is_locked);
-        Ok(locked.map(|suspended| Account { suspended, epoch: 0 }))
+        Ok(locked.map(|suspended| Account { suspended, ..Account::ACTIVE }))
     }
 }
 // --- grantcore: end
@@ -182,11 +182,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .allow_loopback_http(true)
         .build()?;
     let needs = policy.needs(&resource, "notes")?;
-    // The trail of all decisions goes to the log of the application.
+    // The events of all requests go to the log of the application.
     let server = Server::new(policy, MemoryStore::new(), app.clone()).with_observer(Event::trace);
     let server = Arc::new(server);
     tokio::spawn(sweep(Arc::clone(&server), std::time::Duration::from_secs(300)));
-    // The same API once more, for access tokens and without cookies.
+    // The same API at a second path. It accepts access tokens and ignores cookies.
     let site = site
         .nest(
             "/v1",

@@ -2,10 +2,11 @@
 //! (RFC 7662). It has the document that leads clients to that server (RFC 9728), and web pages of
 //! any origin can call it.
 //!
-//! `cargo run -p grantcore-examples --example resource_server -- 127.0.0.1:8081 https://auth.example SECRET`
+//! `cargo run -p grantcore-examples --example resource_server -- 127.0.0.1:8081
+//! https://auth.example SECRET`
 //!
-//! The authorization server has the same resource and the same `IntrospectionRules` in its policy, and
-//! this client in its store:
+//! The authorization server has the same resource and the same `IntrospectionRules` in its policy,
+//! and this client in its store:
 //!
 //! ```ignore
 //! Client::resource_server("files-server", StoredSecret::Digest(Digest::of(secret))).build()?
@@ -27,8 +28,8 @@ use grantcore_axum::{Caller, Introspection, RequireToken, cors};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// For how long an answer about a token is believed. A revoked token is refused after this time at
-/// the latest. Zero asks about each call, and is one more round trip for each.
+/// For how long an active token is cached. A revoked token is refused after this time at the
+/// latest. With zero, each call costs one round trip more.
 const MAX_AGE: Duration = Duration::from_secs(3);
 
 /// The user and the client are those of the token.

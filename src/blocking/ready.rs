@@ -108,14 +108,14 @@ impl<T: StoreAdministration> crate::store::StoreAdministration for Ready<T> {
 }
 
 impl<T: AuditLog> crate::AuditLog for Ready<T> {
-    type Place = T::Place;
+    type Reservation = T::Reservation;
 
-    async fn reserve(&self, event: &Event) -> Result<T::Place, AuditError> {
+    async fn reserve(&self, event: &Event) -> Result<T::Reservation, AuditError> {
         self.0.reserve(event)
     }
 
-    async fn record(&self, event: &Event, place: T::Place) -> Result<(), AuditError> {
-        self.0.record(event, place)
+    async fn record(&self, event: &Event, reservation: T::Reservation) -> Result<(), AuditError> {
+        self.0.record(event, reservation)
     }
 
     fn abandoned(&self, event: Event) {

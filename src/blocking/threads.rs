@@ -101,7 +101,8 @@ impl<T: Send + Sync + 'static> OnThreads<T> {
         let end = End(Arc::clone(&slot));
         (self.spawn)(Box::new(move || {
             let result = call(&inner);
-            // The handle of the store goes first: whoever gets the result may close the store.
+            // The handle is dropped before the result is set: the receiver may then close the
+            // store.
             drop(inner);
             end.set(result.map_err(ThreadError::Failed));
         }));

@@ -159,23 +159,23 @@ pub trait StoreAdministration: Store {
 
 /// Where events are recorded: see [`grantcore::AuditLog`](crate::AuditLog).
 pub trait AuditLog: Send + Sync {
-    /// See [`AuditLog::Place`](crate::AuditLog::Place).
-    type Place: Default + Send;
+    /// See [`AuditLog::Reservation`](crate::AuditLog::Reservation).
+    type Reservation: Default + Send;
 
     /// See [`AuditLog::reserve`](crate::AuditLog::reserve).
     ///
     /// # Errors
-    /// [`AuditError`] if there is no place.
-    fn reserve(&self, event: &Event) -> Result<Self::Place, AuditError> {
+    /// [`AuditError`] if there is no room.
+    fn reserve(&self, event: &Event) -> Result<Self::Reservation, AuditError> {
         let _ = event;
-        Ok(Self::Place::default())
+        Ok(Self::Reservation::default())
     }
 
     /// See [`AuditLog::record`](crate::AuditLog::record).
     ///
     /// # Errors
     /// [`AuditError`] if the event was not recorded.
-    fn record(&self, event: &Event, place: Self::Place) -> Result<(), AuditError>;
+    fn record(&self, event: &Event, reservation: Self::Reservation) -> Result<(), AuditError>;
 
     /// See [`AuditLog::abandoned`](crate::AuditLog::abandoned). A blocking call is cut off by a
     /// panic only.
@@ -183,7 +183,7 @@ pub trait AuditLog: Send + Sync {
 }
 
 impl AuditLog for () {
-    type Place = ();
+    type Reservation = ();
 
     fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
         Ok(())
@@ -193,7 +193,7 @@ impl AuditLog for () {
 }
 
 impl AuditLog for MemoryAuditLog {
-    type Place = ();
+    type Reservation = ();
 
     fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
         self.keep(event.clone());
@@ -294,14 +294,14 @@ macro_rules! forward {
         }
 
         impl<T: AuditLog + ?Sized> AuditLog for $pointer {
-            type Place = T::Place;
+            type Reservation = T::Reservation;
 
-            fn reserve(&self, event: &Event) -> Result<T::Place, AuditError> {
+            fn reserve(&self, event: &Event) -> Result<T::Reservation, AuditError> {
                 (**self).reserve(event)
             }
 
-            fn record(&self, event: &Event, place: T::Place) -> Result<(), AuditError> {
-                (**self).record(event, place)
+            fn record(&self, event: &Event, reservation: T::Reservation) -> Result<(), AuditError> {
+                (**self).record(event, reservation)
             }
 
             fn abandoned(&self, event: Event) {

@@ -1,5 +1,5 @@
-//! Many simultaneous commits over one version. They find a comparison and a write that are two
-//! steps.
+//! Many simultaneous commits over the same version. They find a store that compares and writes in
+//! two steps, between which another commit can come.
 
 use std::sync::Barrier;
 
@@ -8,7 +8,9 @@ use super::keys::{Key, Record, came_back, commit};
 use super::{Law, Violation};
 use crate::record::{Commit, Write};
 
+/// The number of handles that commit at the same time.
 const WORKERS: usize = 8;
+/// The number of repetitions: a fault shows only if two commits meet.
 const ROUNDS: usize = 40;
 
 /// Checks that of many simultaneous commits over one version, each through a handle of its own,
@@ -55,8 +57,8 @@ pub fn one_of_many_commits_over_a_version_is_done<H: Harness>(
 
 type Raced = Result<(Write, Commit), Violation>;
 
-/// Runs all races of one worker and returns the results. A failure ends no race, because the other
-/// workers wait for this one.
+/// Runs all races of one worker and returns the results. After a failure the worker goes on,
+/// because the others wait for it at the barrier.
 fn race<H: Harness>(
     harness: &H,
     store: &H::Store,
@@ -76,7 +78,7 @@ fn race<H: Harness>(
         let raced = write.and_then(|write| {
             catching_panics(|| harness.wait(commit(store, &write))).map(|commit| (write, commit))
         });
-        // Nobody reads for the next race before all workers have run this one.
+        // No worker may read the version for the next race while another still runs this one.
         barrier.wait();
         raced
     };

@@ -90,7 +90,10 @@ impl AuthorizationRequest<'_> {
                 }
                 Ok(DocumentState::Unfetched(document)) => {
                     return ctx
-                        .allow(EventKind::DocumentNeeded, AuthorizationStep::NeedMetadata(document))
+                        .allow(
+                            EventKind::DocumentNeeded,
+                            AuthorizationStep::NeedsDocument(document),
+                        )
                         .claimed_by(&self.client_id);
                 }
                 Err(fault) => return ctx.refuse(fault),

@@ -76,7 +76,7 @@ impl RevocationRequest<'_> {
         }
         match token {
             RevocableToken::Access(token) if !rules.cascade_from_access => {
-                let next = grant.without(active, &token.secret.digest(), now);
+                let next = grant.without_access_token(active, &token.secret.digest(), now);
                 ctx.allow(EventKind::TokenRevoked, Revoked)
                     .writing(Write::grant(Some(stored), next))
             }

@@ -31,8 +31,8 @@ pub(crate) enum Need<'a> {
     Load(Keys<'a>),
     /// These grants of a user.
     List(GrantList<'a>),
-    /// A place in the audit log for this event, before its write begins.
-    Place(&'a Event),
+    /// A reservation in the audit log for this event, before its write begins.
+    Reserve(&'a Event),
     /// This write.
     Commit(&'a Write),
     /// A record of this event.
@@ -44,7 +44,7 @@ pub(crate) enum Need<'a> {
 /// How far a decision has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// There is no decision, or its write waits for a place in the audit log. Nothing of this
+    /// There is no decision, or its write waits for room in the audit log. Nothing of this
     /// attempt has begun.
     Begun,
     /// The write is under way.
@@ -93,7 +93,7 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
             };
         };
         match (self.phase, decision.write()) {
-            (Phase::Begun, Some(_)) => Need::Place(&decision.settled().event),
+            (Phase::Begun, Some(_)) => Need::Reserve(&decision.settled().event),
             (Phase::Commit, Some(write)) => Need::Commit(write),
             (Phase::Record, _) => Need::Record(&decision.settled().event),
             _ => Need::Nothing,
@@ -169,8 +169,8 @@ impl<'c, O: Operation, H: Host, E> Call<'c, O, H, E> {
         self.settle();
     }
 
-    /// Takes a place of the audit log. Without a place nothing is written, so that a retry finds
-    /// what this request found.
+    /// Takes the result of the audit log's reservation. Without one nothing is written, so that a
+    /// retry finds what this request found.
     pub(crate) fn reserved(&mut self, reserved: Result<(), AuditError>) {
         match (&mut self.decision, reserved) {
             (Some(decision), Err(AuditError)) => {

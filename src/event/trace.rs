@@ -1,14 +1,14 @@
-//! Events as `tracing` events. They contain only what an [`Event`] contains, so no secret either.
+//! Events of `tracing`. They contain only what an [`Event`] contains, and so no secret.
 
 use std::fmt;
 
 use super::Event;
 use crate::reason::Reason;
 
-/// The place in the troubleshooting page that explains a reason.
-struct Entry(Reason);
+/// The link to the entry of a reason in the troubleshooting page.
+struct HelpLink(Reason);
 
-impl fmt::Display for Entry {
+impl fmt::Display for HelpLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "docs/troubleshooting.md#{}", self.0.name())
     }
@@ -18,11 +18,12 @@ impl Event {
     /// Emits this event to `tracing` with the target `grantcore`. A server emits all its events
     /// with `server.with_observer(Event::trace)`.
     ///
-    /// The level is `WARN` if a grant was revoked because a credential was used twice, else `INFO`.
-    /// The message is the kind, or the cause of the reason if there is one. The fields are `kind`,
-    /// `reason`, `detail`, `client`, `claimed`, `subject`, `source`, `flow` and `correlation`, each
-    /// if the event has it. With a reason comes `see`, its place in `docs/troubleshooting.md`. The
-    /// subscriber adds the time.
+    /// The level is `WARN` if a replayed code or refresh token revoked its grant, and otherwise
+    /// `INFO`. The message is the cause of the reason, or the kind if there is no reason. The
+    /// fields have the names of the event's: `kind`, `reason`, `detail`, `client`, `claimed`,
+    /// `subject`, `source`, `flow` and `correlation`. A field that the event lacks is left out. The
+    /// field `see` is added to a reason: its link in `docs/troubleshooting.md`. The subscriber adds
+    /// the time.
     pub fn trace(&self) {
         // A macro, because the level of a `tracing` event must be a constant.
         macro_rules! emit {
@@ -39,7 +40,7 @@ impl Event {
                     source = self.source.as_deref(),
                     flow = self.flow.map(tracing::field::display),
                     correlation = %self.correlation,
-                    see = self.reason.map(|reason| tracing::field::display(Entry(reason))),
+                    see = self.reason.map(|reason| tracing::field::display(HelpLink(reason))),
                     "{}",
                     self.reason.map_or(self.kind.name(), Reason::cause),
                 )

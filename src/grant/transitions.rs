@@ -14,17 +14,18 @@ use crate::value::credential::GrantId;
 use crate::value::scope::{Scope, Subset};
 use crate::value::secret::{Digest, Salt};
 
-/// The digests of a refresh and an access token that are issued together, and the part of the
-/// grant that the access token is for.
+/// A refresh token and an access token that are issued together.
 pub(crate) struct Minted {
     pub(crate) refresh: Digest,
     pub(crate) access: Digest,
+    /// The part of the grant's scope that the access token has.
     pub(crate) scope: Subset,
+    /// The part of the grant's resources that the access token is for.
     pub(crate) resources: Subset,
 }
 
 impl Grant {
-    /// authorize: makes the record of a new consent page.
+    /// Creates the record of a new consent page, for the operation *authorize*.
     pub(crate) fn pending(
         id: GrantId,
         terms: Terms,
@@ -41,8 +42,9 @@ impl Grant {
         })
     }
 
-    /// approve: issues a code, for the requested scope or for this part of it. The absolute
-    /// lifetime begins here.
+    /// Issues an authorization code, for the operation *approve*. `scope` is the part of the
+    /// requested scope that the user allowed, or `None` for all of it. The absolute lifetime of the
+    /// grant begins here.
     pub(crate) fn approved(
         &self,
         consent: &PendingConsent,
@@ -66,7 +68,7 @@ impl Grant {
         Self(Fields { terms, expires, ..self.next(now, Phase::CodeIssued(issued)).0 })
     }
 
-    /// deny: ends the grant before a code was issued.
+    /// Ends the grant before a code is issued, for the operation *deny*.
     pub(crate) fn denied(&self, consent: &PendingConsent, now: Timestamp) -> Self {
         self.next(
             now,
@@ -78,8 +80,8 @@ impl Grant {
         )
     }
 
-    /// redeem: exchanges the code for tokens. If the client gets no refresh token, the refresh
-    /// family expires with the access token.
+    /// Exchanges the code for tokens, for the operation *redeem*. If the client gets no refresh
+    /// token, the refresh family expires with the access token.
     pub(crate) fn redeemed(
         &self,
         issued: &IssuedCode,
@@ -111,8 +113,8 @@ impl Grant {
         self.next(now, Phase::Active(active))
     }
 
-    /// refresh: makes the successor the current refresh token, drops expired access tokens and adds
-    /// the new one.
+    /// Makes the successor the current refresh token, drops expired access tokens and adds the new
+    /// one, for the operation *refresh*.
     pub(crate) fn rotated(
         &self,
         active: &Active,
@@ -130,14 +132,17 @@ impl Grant {
         let surplus = (access_tokens.len() + 1).saturating_sub(policy.limits().live_access_tokens);
         access_tokens.drain(..surplus);
         access_tokens.push(self.access_token(minted, policy, now));
-        let before = active.refresh_family();
+        let previous = active.refresh_family();
         let replay_window = (!policy.replay_window().is_zero()).then(|| ReplayWindow {
             salt: Some(salt),
-            // If the policy had no window then, the time of that rotation must not excuse a replay.
-            previous_rotation: before.replay_window.map_or(Timestamp::EPOCH, |_| before.rotated),
+            // If the policy had no replay window at the previous rotation, a replay of the token
+            // before it must not fall into the window of today.
+            previous_rotation: previous
+                .replay_window
+                .map_or(Timestamp::EPOCH, |_| previous.rotated),
         });
         let refresh_family = RefreshFamily {
-            family_digest: before.family_digest,
+            family_digest: previous.family_digest,
             current_digest: minted.refresh,
             idle_expires: self.idle_expires(policy, now),
             rotated: now,
@@ -147,7 +152,7 @@ impl Grant {
         self.next(now, Phase::Active(Active { issued_from, access_tokens }))
     }
 
-    /// revoke: ends every credential of the grant.
+    /// Ends every credential of the grant, for the operation *revoke*.
     pub(crate) fn revoked(&self, cause: RevocationCause, now: Timestamp) -> Self {
         self.next(
             now,
@@ -155,8 +160,14 @@ impl Grant {
         )
     }
 
-    /// revoke: ends the access token of this digest. The other tokens of the grant stay.
-    pub(crate) fn without(&self, active: &Active, token: &Digest, now: Timestamp) -> Self {
+    /// Ends the access token of this digest, for the operation *revoke*. The other tokens of the
+    /// grant stay valid.
+    pub(crate) fn without_access_token(
+        &self,
+        active: &Active,
+        token: &Digest,
+        now: Timestamp,
+    ) -> Self {
         let others = active.access_tokens.iter().filter(|entry| !entry.digest.matches(token));
         let next = Active {
             issued_from: active.issued_from.clone(),
@@ -165,7 +176,8 @@ impl Grant {
         self.next(now, Phase::Active(next))
     }
 
-    /// Makes an active grant that can be used until this time, for the conformance suite.
+    /// Makes an active grant that expires at this time, for the conformance suite. Its digests are
+    /// those of the consent page.
     #[cfg(feature = "conformance")]
     pub(crate) fn in_use(self, until: Timestamp) -> Self {
         let Phase::ConsentPending(consent) = self.0.phase else { return self };
@@ -185,6 +197,7 @@ impl Grant {
         Self(Fields { expires: until, phase, ..self.0 })
     }
 
+    /// Returns the entry of the new access token. It does not outlive the grant.
     fn access_token(&self, minted: &Minted, policy: &Policy, now: Timestamp) -> AccessTokenEntry {
         let expires = now.after(policy.lifetimes().access).min(self.0.expires);
         AccessTokenEntry {
@@ -196,10 +209,13 @@ impl Grant {
         }
     }
 
+    /// Returns the idle expiry of a refresh token that is issued now. It does not outlive the
+    /// grant.
     fn idle_expires(&self, policy: &Policy, now: Timestamp) -> Timestamp {
         now.after(policy.lifetimes().refresh_idle).min(self.0.expires)
     }
 
+    /// Returns this grant in another phase, with `now` as the latest time at which it was written.
     fn next(&self, now: Timestamp, phase: Phase) -> Self {
         Self(Fields {
             schema: Schema,

@@ -96,8 +96,8 @@ fn check_resources(policy: &Policy, loopback_http: bool) -> Result<(), PolicyErr
         if !is_server_url(&resource, loopback_http) {
             return Err(PolicyError::Resource { resource });
         }
-        // Not even a closing slash tells two resources apart: both would have their document at one
-        // URL.
+        // Two resources that differ only in a final slash would have their metadata at the same URL
+        // (RFC 9728 §3.1).
         let mut earlier = policy.resources.iter().take(position);
         if earlier.any(|earlier| resource::same(&earlier.metadata_url, &own.metadata_url)) {
             return Err(PolicyError::ResourceRepeated { resource });

@@ -132,7 +132,7 @@ fn write_entry(reason: Reason, page: &mut String) {
         page.extend([
             "- Same description: ",
             &alike.join(", "),
-            ". The `reason` of the event tells them apart.\n",
+            ". The `reason` of the event distinguishes them.\n",
         ]);
     }
     page.extend([

@@ -49,7 +49,7 @@ pub enum AuthorizationStep {
     /// ([`Server::authorize_with_document`](crate::Server::authorize_with_document)). This step
     /// occurs only if the policy [accepts such
     /// clients](crate::policy::PolicyBuilder::client_documents).
-    NeedMetadata(DocumentRequest),
+    NeedsDocument(DocumentRequest),
 }
 
 /// The content of a login page.

@@ -87,7 +87,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let watch = self.watch(Limit::None, "");
         let mut guard = Guard::armed(&watch, *early.event);
         let recorded = match guard.observe() {
-            Some(event) => self.log.record(event, L::Place::default()).await,
+            Some(event) => self.log.record(event, L::Reservation::default()).await,
             None => Ok(()),
         };
         guard.disarm();

@@ -44,7 +44,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///     Ok(AuthorizationStep::NeedsLogin(page)) => {
     ///         println!("sign in to continue to {}", page.client_name());
     ///     }
-    ///     Ok(AuthorizationStep::NeedMetadata(document)) => {
+    ///     Ok(AuthorizationStep::NeedsDocument(document)) => {
     ///         println!("fetch {}", document.url); // Then `authorize_with_document`.
     ///     }
     ///     // A redirect to the client where that is allowed, else a page.
@@ -68,7 +68,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         self.run_authorization(parsed, user, request.source).await
     }
 
-    /// Answers the same request after [`AuthorizationStep::NeedMetadata`], with the result of
+    /// Answers the same request after [`AuthorizationStep::NeedsDocument`], with the result of
     /// fetching the client's document. Anybody can cause such a fetch without signing in: limit the
     /// fetches for each source and in total.
     ///
@@ -86,7 +86,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     ///
     /// // GET /oauth/authorize?client_id=https://app.example/client.json&…
     /// let step = server.authorize(&request, Some(alice)).await?;
-    /// let AuthorizationStep::NeedMetadata(document) = step else {
+    /// let AuthorizationStep::NeedsDocument(document) = step else {
     ///     return Err("the client is known already".into());
     /// };
     /// assert_eq!(document.url, "https://app.example/client.json");

@@ -136,9 +136,9 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let reserved = if self.core.audit.fail_closed {
             self.log.reserve(&event).await
         } else {
-            Ok(L::Place::default())
+            Ok(L::Reservation::default())
         };
-        let Ok(place) = reserved else {
+        let Ok(reservation) = reserved else {
             let refusal = Refusal::plain(Reason::AuditUnavailable, Endpoint::Operator);
             return Err(self.record_early(self.core.early_refusal(refusal, None)).await.into());
         };
@@ -148,7 +148,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
         let failed = self.record_epoch(guard.event(), raised).err();
         let correlation = guard.event().correlation;
         let recorded = match guard.observe() {
-            Some(event) => self.log.record(event, place).await,
+            Some(event) => self.log.record(event, reservation).await,
             None => Ok(()),
         };
         if let Some((cause, refusal)) = failed {

@@ -196,7 +196,7 @@ impl grantcore::Accounts for SlowStore {
 }
 
 impl AuditLog for SlowTrail {
-    type Place = ();
+    type Reservation = ();
 
     async fn reserve(&self, _: &Event) -> Result<(), AuditError> {
         if self.is_full.load(Ordering::SeqCst) { Err(AuditError) } else { Ok(()) }

@@ -24,7 +24,7 @@ struct Troubled {
 }
 
 impl AuditLog for Troubled {
-    type Place = ();
+    type Reservation = ();
 
     fn reserve(&self, _: &Event) -> Result<(), AuditError> {
         if self.is_full.load(Ordering::SeqCst) { Err(AuditError) } else { Ok(()) }

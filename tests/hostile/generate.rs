@@ -1,4 +1,5 @@
-//! Generates requests: one that an honest client could send now, with hostile changes.
+//! Generates requests. Each begins as a request that an honest client could send now, and is then
+//! changed as an attacker would.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +21,7 @@ pub fn step(cast: &Cast, random: &mut Random) -> Request {
             token(cast, random, form)
         }
         58..72 => {
-            let form = refreshing(cast, random);
+            let form = refresh(cast, random);
             token(cast, random, form)
         }
         72..79 => token_form(cast, random, To::Revoke),
@@ -78,6 +79,7 @@ fn authorize(cast: &Cast, random: &mut Random) -> Request {
     request
 }
 
+/// Returns a loopback URI with another port, as RFC 8252 §7.3 allows it. Other URIs are unchanged.
 fn with_another_port(uri: &str) -> String {
     ["http://127.0.0.1", "http://[::1]"]
         .iter()
@@ -105,8 +107,9 @@ fn consent(cast: &Cast, random: &mut Random) -> Request {
     request
 }
 
+/// Returns the client and the form of a code redemption, or of a refresh if there is no code.
 fn redemption(cast: &Cast, random: &mut Random) -> (Option<Actor>, Pairs) {
-    let Some(code) = random.recent(&cast.codes) else { return refreshing(cast, random) };
+    let Some(code) = random.recent(&cast.codes) else { return refresh(cast, random) };
     let mut pairs = vec![
         pair("grant_type", "authorization_code"),
         pair("code", &code.text),
@@ -116,7 +119,8 @@ fn redemption(cast: &Cast, random: &mut Random) -> (Option<Actor>, Pairs) {
     (cast.actor(code.client.as_bytes()).cloned(), pairs)
 }
 
-fn refreshing(cast: &Cast, random: &mut Random) -> (Option<Actor>, Pairs) {
+/// Returns the client and the form of a refresh.
+fn refresh(cast: &Cast, random: &mut Random) -> (Option<Actor>, Pairs) {
     let mut pairs = vec![pair("grant_type", "refresh_token")];
     let token = random.recent(&cast.refreshes);
     pairs.extend(token.map(|token| pair("refresh_token", &token.text)));
@@ -131,6 +135,7 @@ fn token(cast: &Cast, random: &mut Random, form: (Option<Actor>, Pairs)) -> Requ
     authenticated(cast, random, To::Token, actor.as_ref(), pairs)
 }
 
+/// Returns a revocation or an introspection of an issued token.
 fn token_form(cast: &Cast, random: &mut Random, to: To) -> Request {
     let access = random.recent(&cast.accesses);
     let refresh = random.recent(&cast.refreshes);
@@ -143,7 +148,7 @@ fn token_form(cast: &Cast, random: &mut Random, to: To) -> Request {
     authenticated(cast, random, to, caller, pairs)
 }
 
-/// Adds the credentials of the client to the request, and then changes it.
+/// Returns a form request of this client with its credentials, with hostile changes.
 fn authenticated(
     cast: &Cast,
     random: &mut Random,
@@ -186,6 +191,7 @@ fn basic(id: &[u8], secret: &[u8]) -> Vec<u8> {
     format!("Basic {}", STANDARD.encode(format!("{}:{}", half(id), half(secret)))).into_bytes()
 }
 
+/// Returns hostile `Authorization` headers.
 fn hostile_header(cast: &Cast, random: &mut Random) -> Vec<Vec<u8>> {
     let actor = random.pick(&cast.actors);
     let secret = actor.secret.clone().unwrap_or_else(|| hostile(cast, random));
@@ -248,7 +254,7 @@ fn manage(cast: &Cast, random: &mut Random) -> Request {
     request
 }
 
-/// Returns the text; in one of eight cases, some bytes are changed.
+/// Replaces some bytes of the text in one of eight cases.
 fn damaged(random: &mut Random, mut text: Vec<u8>) -> Vec<u8> {
     if random.one_in(8) {
         let at = random.below(text.len());
@@ -258,7 +264,7 @@ fn damaged(random: &mut Random, mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Changes zero to three parameters.
+/// Makes zero to three hostile changes to the parameters.
 fn mutate(cast: &Cast, random: &mut Random, pairs: &mut Pairs) {
     for _ in 0..[0, 0, 0, 0, 1, 1, 2, 3][random.below(8)] {
         if pairs.is_empty() {
@@ -284,6 +290,7 @@ fn mutate(cast: &Cast, random: &mut Random, pairs: &mut Pairs) {
     }
 }
 
+/// Sets a parameter, or adds it if it is missing.
 fn set(pairs: &mut Pairs, name: &str, value: &[u8]) {
     match pairs.iter_mut().find(|(own, _)| own == name.as_bytes()) {
         Some((_, own)) => *own = value.to_vec(),
@@ -319,7 +326,7 @@ fn hostile(cast: &Cast, random: &mut Random) -> String {
         0 => issued(&cast.codes, random),
         1 => issued(&cast.refreshes, random),
         2 => issued(&cast.accesses, random),
-        3 => random.recent(&cast.tickets).map_or_else(String::new, |own| own.text.clone()),
+        3 => random.recent(&cast.tickets).map_or_else(String::new, |ticket| ticket.text.clone()),
         4 => issued(&cast.refreshes, random).to_uppercase(),
         5 => format!("x {} y", issued(&cast.accesses, random)),
         6 => random.pick(&cast.actors).secret.clone().unwrap_or_default(),
@@ -333,16 +340,17 @@ fn hostile(cast: &Cast, random: &mut Random) -> String {
     }
 }
 
-/// Encodes a form with the parameters in order. Each byte is escaped at random.
+/// Encodes the parameters as a form, in order. In one of ten forms every byte is escaped. In one of
+/// sixty a malformed or empty parameter follows.
 fn encode(random: &mut Random, pairs: &Pairs) -> Vec<u8> {
-    let all = random.one_in(10);
+    let escapes_all = random.one_in(10);
     let mut out = Vec::new();
     for (name, value) in pairs {
         if !out.is_empty() {
             out.push(b'&');
         }
         for text in [name, value] {
-            if all {
+            if escapes_all {
                 out.extend(text.iter().flat_map(|byte| format!("%{byte:02x}").into_bytes()));
             } else {
                 out.extend(byte_serialize(text).flat_map(str::bytes));

@@ -61,7 +61,7 @@ fn i3(seen: &Seen<'_>) -> Verdict {
         return Silent;
     };
     let codes = seen.after.disclosed(Kind::Code).count();
-    let told_denied = seen
+    let was_denied = seen
         .after
         .actors
         .iter()
@@ -72,8 +72,8 @@ fn i3(seen: &Seen<'_>) -> Verdict {
         .record
         .as_ref()
         .is_some_and(|record| record.state() == GrantState::Revoked(RevocationCause::Denied));
-    must(codes + usize::from(told_denied) <= 1 && (!told_denied || is_denied), || {
-        format!("{:?}: {codes} codes left, and a denial: {told_denied}", actor.ask)
+    must(codes + usize::from(was_denied) <= 1 && (!was_denied || is_denied), || {
+        format!("{:?}: {codes} codes left, and a denial: {was_denied}", actor.ask)
     })
 }
 

@@ -261,7 +261,7 @@ pub trait Disclosing {
 impl Disclosing for AuthorizationStep {
     fn credentials(self) -> Vec<(Kind, String)> {
         match self {
-            Self::NeedsLogin(_) | Self::NeedMetadata(_) => Vec::new(),
+            Self::NeedsLogin(_) | Self::NeedsDocument(_) => Vec::new(),
             Self::NeedsConsent(page) => vec![(Kind::Ticket, page.ticket())],
         }
     }

@@ -1,5 +1,5 @@
-//! The breadth-first search. It visits every reachable state once, so the first trace to a broken
-//! invariant is a shortest one.
+//! The breadth-first search. It visits every reachable state once. The first trace that breaks an
+//! invariant is therefore one of the shortest.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
@@ -18,23 +18,32 @@ type Set<T> = HashSet<T, BuildHasherDefault<Quick>>;
 /// The result of one exploration.
 pub struct Report {
     pub scenario: &'static Scenario,
+    /// The replay window, in seconds.
     pub window: u64,
+    /// The smallest number of states that is expected.
     pub floor: usize,
+    /// The number of different states that were reached.
     pub states: usize,
+    /// The number of moves that were tried from all states.
     pub moves: usize,
-    /// For each invariant: how often it applied, and the first trace that breaks it.
+    /// For each invariant: how often it applied and held.
     pub judged: BTreeMap<&'static str, usize>,
+    /// For each broken invariant: the first trace that breaks it.
     pub broken: BTreeMap<&'static str, String>,
-    /// Every reason of a refusal, `ok` for a success, and every outcome of a commit.
+    /// All results that were met: the reasons of refusals, `ok` for a success, and the outcomes of
+    /// commits.
     pub outcomes: HashSet<String>,
 }
 
-/// A state, with the move by which it was first reached.
+/// A state, by how it was first reached.
 struct Node {
+    /// The index of the state before.
     parent: usize,
+    /// The move from there; `None` for the start.
     taken: Option<Move>,
 }
 
+/// Explores a scenario, and checks every invariant at every move.
 pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report {
     let raises = scenario.racers.iter().any(|ask| ask.raises());
     let world = World::new(window, scenario.clock.0, raises);
@@ -56,15 +65,15 @@ pub fn explore(scenario: &'static Scenario, window: u64, floor: usize) -> Report
     while let Some((index, before)) = open.pop_front() {
         for (taken, after) in successors(&world, &before) {
             report.moves += 1;
-            report.note(&taken);
+            report.note_outcome(&taken);
             let seen = Seen { world: &world, before: &before, taken: &taken, after: &after };
             for (name, judge) in INVARIANTS {
                 match judge(&seen) {
                     Verdict::Silent => {}
                     Verdict::Holds => *report.judged.entry(name).or_default() += 1,
                     Verdict::Broken(what) => {
-                        let tell = || trace(&nodes, index, &taken, &what);
-                        report.broken.entry(name).or_insert_with(tell);
+                        let describe = || trace(&nodes, index, &taken, &what);
+                        report.broken.entry(name).or_insert_with(describe);
                     }
                 }
             }
@@ -96,7 +105,8 @@ fn prepare(world: &World, scenario: &Scenario) -> State {
 }
 
 impl Report {
-    fn note(&mut self, taken: &Move) {
+    /// Adds the result of a move to the outcomes.
+    fn note_outcome(&mut self, taken: &Move) {
         if let Move::Leave { answer, .. } = taken {
             self.outcomes.insert(match answer {
                 Answer::Yes(_) => "ok".to_owned(),
@@ -109,6 +119,7 @@ impl Report {
     }
 }
 
+/// Returns the moves from the start to this node, the last move, and what it breaks, as lines.
 fn trace(nodes: &[Node], mut index: usize, last: &Move, what: &str) -> String {
     let mut moves = vec![last];
     while let Some(taken) = &nodes[index].taken {

@@ -179,7 +179,7 @@ fn audit_08_times_are_the_servers_clock() {
 struct Lost;
 
 impl AuditLog for Lost {
-    type Place = ();
+    type Reservation = ();
 
     fn record(&self, _: &Event, (): ()) -> Result<(), AuditError> {
         Err(AuditError)

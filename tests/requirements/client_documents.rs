@@ -242,7 +242,7 @@ fn client_15_a_visitor_signs_in_after_the_fetch() {
     let world = World::open();
     let params = ask(DOCUMENT);
     let step = world.authorize_as(&params, None);
-    assert!(matches!(step, Ok(AuthorizationStep::NeedMetadata(_))), "{step:?}");
+    assert!(matches!(step, Ok(AuthorizationStep::NeedsDocument(_))), "{step:?}");
     let query = params.encode();
     let body = document().to_string();
     let incoming =

@@ -1,4 +1,5 @@
-//! Tests of CLIENT-17 to -19: the client of a document, its freshness, and the effect of changes.
+//! Tests of CLIENT-17 to -19: the client that a metadata document describes, the freshness of the
+//! document, and the effect of its changes.
 
 use std::time::Duration;
 
@@ -17,11 +18,14 @@ use crate::support::{CALLBACK, Granted, World, param, policy};
 
 const HOUR: u64 = 3600;
 
+/// Asserts that a client with this document is refused with `invalid_client`.
 #[track_caller]
 fn not_served(world: &World, document: &Value, reason: Reason) {
     not_served_as(world, document, "invalid_client", reason);
 }
 
+/// Asserts that a client with this document is refused on the error page, and that nothing is
+/// stored.
 #[track_caller]
 pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason: Reason) {
     let commits = world.store.commits();
@@ -34,22 +38,24 @@ pub(crate) fn not_served_as(world: &World, document: &Value, code: &str, reason:
     assert_eq!((world.store.commits(), world.client(DOCUMENT)), (commits, before), "{document}");
 }
 
-/// Returns a world in which the document was read at the beginning.
-fn read() -> World {
+/// Returns a world whose store has the client of [`document`], fetched at second 0.
+fn world_with_document() -> World {
     let world = World::open();
     world.page_with(&ask(DOCUMENT), &document());
     world
 }
 
+/// Returns whether the server asks for the document of this client.
 fn is_needed(world: &World) -> bool {
     match world.authorize(&ask(DOCUMENT)) {
-        Ok(AuthorizationStep::NeedMetadata(needed)) => needed.url == DOCUMENT,
+        Ok(AuthorizationStep::NeedsDocument(needed)) => needed.url == DOCUMENT,
         Ok(AuthorizationStep::NeedsConsent(_)) => false,
         other => panic!("{other:?}, {:?}", world.reason()),
     }
 }
 
-/// Returns whether the document is needed again after this time, with these headers.
+/// Returns whether the server asks for the document again after this time. `fresh_for` is the
+/// freshness by the headers of the first response.
 fn is_needed_after(rules: DocumentRules, fresh_for: Option<Duration>, seconds: u64) -> bool {
     let world = World::with(policy().client_documents(rules));
     let body = document().to_string();
@@ -210,11 +216,11 @@ fn client_17_the_documents_of_real_clients() {
 #[test]
 fn client_18_a_document_is_used_as_long_as_it_is_fresh() {
     for (seconds, needed) in [(0, false), (59, false), (60, true), (61, true), (DAY, true)] {
-        let world = read();
+        let world = world_with_document();
         world.at(seconds);
         assert_eq!(is_needed(&world), needed, "after {seconds} s");
     }
-    let world = read();
+    let world = world_with_document();
     world.at(60);
     world.page_with(&ask(DOCUMENT), &document());
     world.at(119);
@@ -242,12 +248,13 @@ fn client_18_freshness_is_kept_within_bounds() {
     }
     let ten = Duration::from_secs(10);
     let rules = rules.with_fresh_at_least(ten).with_fresh_at_most(ten);
-    for said in [None, seconds(1), seconds(1000)] {
-        assert_eq!([9, 10].map(|at| is_needed_after(rules, said, at)), [false, true], "{said:?}");
+    for fresh_for in [None, seconds(1), seconds(1000)] {
+        let needed = [9, 10].map(|at| is_needed_after(rules, fresh_for, at));
+        assert_eq!(needed, [false, true], "{fresh_for:?}");
     }
 }
 
-/// No authorization outlives the record, even if the document is fresh for longer.
+/// The record of a client that nobody uses expires before its document is stale.
 #[test]
 fn client_18_the_document_of_an_expired_client_is_read_again_even_if_fresh() {
     let world = World::with(
@@ -258,12 +265,12 @@ fn client_18_the_document_of_an_expired_client_is_read_again_even_if_fresh() {
     let body = document().to_string();
     let fresh =
         FetchedDocument { fresh_for: Some(Duration::from_secs(DAY)), ..fetched(body.as_bytes()) };
-    drop(world.authorize_with_document(&ask(DOCUMENT), Some(fresh)));
+    let _ = world.authorize_with_document(&ask(DOCUMENT), Some(fresh)).unwrap();
     world.at(HOUR - 1);
     assert!(!is_needed(&world));
     world.at(HOUR);
     assert!(is_needed(&world));
-    drop(world.authorize_with_document(&ask(DOCUMENT), Some(fresh)));
+    let _ = world.authorize_with_document(&ask(DOCUMENT), Some(fresh)).unwrap();
     assert!(!is_needed(&world));
 }
 
@@ -289,7 +296,7 @@ fn client_18_a_refused_document_is_not_cached() {
 
 #[test]
 fn client_18_a_failed_fetch_changes_neither_record_nor_grants() {
-    let world = read();
+    let world = world_with_document();
     let tokens = world.tokens_of(DOCUMENT);
     let before = world.client(DOCUMENT);
     world.at(60);
@@ -346,7 +353,7 @@ fn client_19_a_removed_redirect_uri_is_refused_at_once() {
 
 #[test]
 fn client_19_changes_are_shown_and_need_a_new_consent() {
-    let world = read();
+    let world = world_with_document();
     world.tokens_of(DOCUMENT);
     world.at(60);
     let added = "https://app.example/new";
@@ -365,10 +372,11 @@ fn client_19_changes_are_shown_and_need_a_new_consent() {
     );
 }
 
-/// The operator's settings of such a client stay, whatever its document has.
+/// The owner and the trust are the operator's settings: a client must not change them by its
+/// document.
 #[test]
 fn client_19_a_document_read_again_does_not_change_the_operators_settings() {
-    let world = read();
+    let world = world_with_document();
     let seen = world.client(DOCUMENT).unwrap();
     let owned = seen
         .clone()

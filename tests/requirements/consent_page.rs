@@ -1,5 +1,5 @@
-//! Tests of CONSENT-12 to -14 and -16: the contents of the consent page, and error pages without a
-//! way to allow.
+//! Tests of CONSENT-12 to -14 and -16: the contents of the consent page, and error pages from which
+//! nothing can be allowed.
 
 use grantcore::client::{ClientBuilder, ClientError, Registration};
 use grantcore::response::Problem;
@@ -14,6 +14,7 @@ use crate::support::params::Params;
 use crate::support::refused::states;
 use crate::support::{CALLBACK, MCP, T, World, app};
 
+/// Returns the consent page of a request of this client with this redirect URI.
 fn page_of(client: Client, uri: &str) -> ConsentPage {
     let world = World::new();
     let params =
@@ -22,6 +23,7 @@ fn page_of(client: Client, uri: &str) -> ConsentPage {
     world.page(&params)
 }
 
+/// Returns a client that registered itself.
 fn dynamic() -> ClientBuilder {
     Client::public("app").redirect_uri(CALLBACK).registration(Registration::Dynamic)
 }
@@ -70,7 +72,8 @@ fn consent_12_the_page_names_the_client_and_what_it_asks_for() {
     );
 }
 
-/// Each page of the client is in its place, for every kind of registration.
+/// Each URL of the metadata is returned by the getter of the same name, for every kind of
+/// registration.
 #[test]
 fn consent_12_the_page_has_the_clients_own_pages() {
     let urls = [
@@ -80,8 +83,9 @@ fn consent_12_the_page_has_the_clients_own_pages() {
         "https://b.example/policy?v=1",
     ];
     let members = ["client_uri", "logo_uri", "tos_uri", "policy_uri"];
-    let described = |own: Value| {
-        members.iter().zip(urls).fold(own, |own, (member, url)| with(own, member, url))
+    let described = |document: Value| {
+        let pairs = members.iter().zip(urls);
+        pairs.fold(document, |document, (member, url)| with(document, member, url))
     };
     let world = World::open();
     let registered = world.registered(&described(metadata()));
@@ -137,8 +141,8 @@ fn consent_12_the_page_names_the_host_of_a_document() {
     }
 }
 
-/// The host is the only verified part of such an identity. A text before an `@` must not look like
-/// it.
+/// The host is the only verified part of such a `client_id`. User information before an `@` must
+/// not be shown as the host.
 #[test]
 fn consent_12_the_host_of_a_client_id_cannot_be_spoofed() {
     for id in [
@@ -245,7 +249,8 @@ fn consent_14_the_name_is_cleaned() {
     assert_eq!(page_of(dynamic().build().unwrap(), CALLBACK).client_name(), "app");
 }
 
-/// Every character is compared with Unicode's own property.
+/// Every character of Unicode is in some name. The expected result follows Unicode's property
+/// `Default_Ignorable_Code_Point`.
 #[test]
 fn consent_14_no_ignorable_character_is_left_in_a_name() {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
@@ -255,8 +260,9 @@ fn consent_14_no_ignorable_character_is_left_in_a_name() {
     };
     let all: Vec<char> = ('\0'..=char::MAX).collect();
     let mut dropped = 0;
-    for some in all.chunks(80) {
-        let name: String = ['<'].into_iter().chain(some.iter().copied()).chain(['>']).collect();
+    for characters in all.chunks(80) {
+        let name: String =
+            ['<'].into_iter().chain(characters.iter().copied()).chain(['>']).collect();
         let kept: String = name.chars().filter(is_kept).collect();
         dropped += name.chars().count() - kept.chars().count();
         let client = dynamic().name(name).build().unwrap();
@@ -332,7 +338,7 @@ fn consent_16_the_banner_of_an_untrusted_client_allows_nothing() {
 /// The displayed name of a client without a visible name.
 const NAMELESS: &str = "An application without a name";
 
-/// Asserts that there is no ticket in any form, and no record that could have one.
+/// Asserts that an error page contains no consent ticket, and that no grant was stored.
 #[track_caller]
 fn assert_nothing_to_allow(world: &World, answer: Result<AuthorizationStep, Refusal>) -> Problem {
     let refusal = answer.map(|step| panic!("{step:?}")).unwrap_err();

@@ -237,7 +237,7 @@ impl World {
     #[track_caller]
     pub fn needed(&self, params: &Params) -> DocumentRequest {
         match self.authorize(params) {
-            Ok(AuthorizationStep::NeedMetadata(needed)) => needed,
+            Ok(AuthorizationStep::NeedsDocument(needed)) => needed,
             other => panic!("no document is needed: {other:?}"),
         }
     }

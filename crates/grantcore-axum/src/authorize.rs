@@ -1,5 +1,5 @@
-//! The authorization endpoint and the consent form: the login and the pages of the host, between
-//! the calls of the server.
+//! The authorization endpoint and the consent form: calls of the server, with the login and the
+//! pages of the host between them.
 
 use std::sync::Arc;
 
@@ -17,9 +17,11 @@ use grantcore_fetch::{Asker, as_fetch};
 
 use crate::body::read;
 use crate::pages::{Consent, ErrorPage, Login, Pages, ReturnTo, SignedIn};
-use crate::router::{App, as_page, interrupted, reference_to, respond, source, to_client};
+use crate::router::{
+    App, internal_error, redirect_to_client, reference_to, respond, source, with_page_headers,
+};
 
-/// `GET` or `POST` of the authorization endpoint.
+/// Handles `GET` and `POST` of the authorization endpoint (OAuth 2.1 §3.1).
 pub(crate) async fn authorize<P: Pages>(
     State(app): State<Arc<App<P>>>,
     request: Request,
@@ -33,10 +35,10 @@ pub(crate) async fn authorize<P: Pages>(
             Err(error) => app.refuse(&parts, error.reason(Endpoint::Authorization)).await,
         }
     });
-    as_page(decided.await.unwrap_or_else(interrupted))
+    with_page_headers(decided.await.unwrap_or_else(internal_error))
 }
 
-/// `POST` of the consent form.
+/// Handles `POST` of the consent form.
 pub(crate) async fn consent<P: Pages>(
     State(app): State<Arc<App<P>>>,
     request: Request,
@@ -50,7 +52,7 @@ pub(crate) async fn consent<P: Pages>(
             Err(error) => app.refuse(&parts, error.reason(Endpoint::Authorization)).await,
         }
     });
-    as_page(decided.await.unwrap_or_else(interrupted))
+    with_page_headers(decided.await.unwrap_or_else(internal_error))
 }
 
 impl<P: Pages> App<P> {
@@ -62,19 +64,20 @@ impl<P: Pages> App<P> {
         };
         let user = match signed_in.as_ref().map(SignedIn::as_user).transpose() {
             Ok(user) => user,
-            Err(error) => return fault_of_host(error),
+            Err(error) => return invalid_user(error),
         };
         let source = source(parts);
         let request = RequestParts { source: &source, ..RequestParts::from_http(parts, body) };
         let step = self.endpoints.authorize(&request, user, None).await;
         #[cfg(feature = "fetch")]
         let step = match step {
-            Ok(AuthorizationStep::NeedMetadata(document)) => {
+            Ok(AuthorizationStep::NeedsDocument(document)) => {
                 let asker =
                     user.map_or(Asker::Stranger(&source), |user| Asker::User(user.subject()));
                 let fetched = self.fetch(&document, asker).await;
                 if matches!(&fetched, Err(error) if error.is_busy()) && user.is_none() {
-                    // Users who are signed in have fetches of their own.
+                    // All strangers share a limit of fetches, and each user has one of their own:
+                    // the request can continue after a sign-in.
                     let login = Login::new(None, self.return_to(parts, body));
                     return self.pages.login(parts, login).await;
                 }
@@ -92,15 +95,16 @@ impl<P: Pages> App<P> {
                 let consent = Consent::new(page, self.action.clone(), policy);
                 self.pages.consent(parts, consent).await
             }
-            // Does not occur: the request was just sent with its document.
-            Ok(AuthorizationStep::NeedMetadata(_)) => {
+            // With the feature `fetch` this does not occur: the request was sent with its document.
+            // Without it, the router refuses a policy that accepts documents.
+            Ok(AuthorizationStep::NeedsDocument(_)) => {
                 self.refuse(parts, Reason::DocumentUnreachable).await
             }
-            Err(refusal) => self.refused(parts, &refusal).await,
+            Err(refusal) => self.refusal_response(parts, &refusal).await,
         }
     }
 
-    /// Decides what the user has chosen.
+    /// Returns the redirect to the client after the user's choice, or the refusal of the form.
     async fn consent(&self, parts: &Parts, body: &[u8]) -> Response {
         let signed_in = match self.user(parts).await {
             Ok(Some(signed_in)) => signed_in,
@@ -109,59 +113,62 @@ impl<P: Pages> App<P> {
         };
         let user = match signed_in.as_user() {
             Ok(user) => user,
-            Err(error) => return fault_of_host(error),
+            Err(error) => return invalid_user(error),
         };
         let form: Vec<_> = form_urlencoded::parse(body).collect();
         let all = |name: &'static str| {
-            form.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_ref())
+            form.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_ref())
         };
-        // A field that is repeated is none: which of the values the user has sent is not known.
+        // A repeated field counts as missing: the values may contradict each other.
         let only = |name| {
             let mut values = all(name);
             values.next().filter(|_| values.next().is_none())
         };
         let ticket = only("ticket").unwrap_or_default();
         let scope = all("scope").collect::<Vec<_>>().join(" ");
-        let is_whole = all("scopes_shown").next().is_none();
+        // Without this field, the page has no checkboxes: the user allows all scopes or none.
+        let has_no_checkboxes = all("scopes_shown").next().is_none();
         let choice = match only("decision") {
-            Some("allow") if is_whole => Choice::Allow,
-            // Nothing is ticked: there is nothing to allow.
+            Some("allow") if has_no_checkboxes => Choice::Allow,
+            // The user has unticked every scope, and a grant of no scope is useless.
             Some("allow") if scope.is_empty() => Choice::Deny,
             Some("allow") => Choice::AllowOnly(&scope),
             Some("deny") => Choice::Deny,
             _ => return self.refuse(parts, Reason::TicketMissing).await,
         };
         match self.endpoints.consent(ticket, user, choice).await {
-            Ok(redirect) => to_client(redirect.reply()),
-            Err(refusal) => self.refused(parts, &refusal).await,
+            Ok(redirect) => redirect_to_client(redirect.reply()),
+            Err(refusal) => self.refusal_response(parts, &refusal).await,
         }
     }
 
-    /// Asks the host who is signed in. Its failure is logged, and answered by an error page.
+    /// Returns the user who is signed in, or an error page if the host failed to find out. The
+    /// failure is logged.
     async fn user(&self, parts: &Parts) -> Result<Option<SignedIn>, Response> {
         match self.pages.user(parts).await {
             Ok(user) => Ok(user),
             Err(error) => {
-                tracing::error!(%error, "the host could not say who is signed in");
+                tracing::error!(%error, "Pages::user failed");
                 Err(self.refuse(parts, Reason::StorageUnavailable).await)
             }
         }
     }
 
-    /// Refuses a request at the authorization endpoint for a reason that was found here.
+    /// Records a refusal for a reason that was found outside of the server's decision, and returns
+    /// its response.
     async fn refuse(&self, parts: &Parts, reason: Reason) -> Response {
         let refusal = Refusal::plain(reason, Endpoint::Authorization);
         let refusal = self.endpoints.refuse(refusal).await;
-        self.refused(parts, &refusal).await
+        self.refusal_response(parts, &refusal).await
     }
 
     /// Returns the response of a refusal: a redirect if the refusal allows one, otherwise the error
     /// page.
-    async fn refused(&self, parts: &Parts, refusal: &Refusal) -> Response {
+    async fn refusal_response(&self, parts: &Parts, refusal: &Refusal) -> Response {
         let policy = self.endpoints.policy();
         let reply = refusal.reply(policy);
         if reply.status == StatusCode::SEE_OTHER.as_u16() {
-            return to_client(reply);
+            return redirect_to_client(reply);
         }
         let mut page = self.pages.error(parts, ErrorPage::new(refusal, policy)).await;
         let reply = respond(reply);
@@ -173,8 +180,8 @@ impl<P: Pages> App<P> {
         page
     }
 
-    /// Returns the address that repeats this request. A request that was posted is repeated with
-    /// its form as the query.
+    /// Returns the path that repeats this authorization request after the sign-in. The parameters
+    /// of a `POST` move to the query, because a redirect becomes a `GET`.
     fn return_to(&self, parts: &Parts, body: &[u8]) -> ReturnTo {
         let sent = match parts.method {
             Method::POST => body,
@@ -184,11 +191,11 @@ impl<P: Pages> App<P> {
             .extend_pairs(form_urlencoded::parse(sent))
             .finish();
         let path = reference_to(self.endpoints.policy().authorization_endpoint());
-        ReturnTo::of_own(&path, &query)
+        ReturnTo::from_parts(&path, &query)
     }
 
-    /// Fetches a client's document. The log has the reason of a failure; in a response it would let
-    /// strangers map this server's network.
+    /// Fetches a client's metadata document. The reason of a failure is logged and not returned: by
+    /// it, strangers could map this server's network (SSRF).
     #[cfg(feature = "fetch")]
     async fn fetch(
         &self,
@@ -196,7 +203,7 @@ impl<P: Pages> App<P> {
         asker: Asker<'_>,
     ) -> Result<grantcore_fetch::Document, grantcore_fetch::FetchError> {
         let Some(fetcher) = &self.fetcher else {
-            // The policy asks for no document then.
+            // Does not occur: the router has a fetcher if the policy accepts documents.
             return Err(grantcore_fetch::FetchError::NotHttps);
         };
         let outcome = fetcher.fetch(document, asker).await;
@@ -207,8 +214,8 @@ impl<P: Pages> App<P> {
     }
 }
 
-/// Returns the response to a user that cannot be: a fault of the host's, which is logged.
-fn fault_of_host(error: UserError) -> Response {
-    tracing::error!(%error, "Pages::user returned a user that cannot be");
-    interrupted()
+/// Returns the response if the user of [`Pages::user`] is invalid. The fault is logged.
+fn invalid_user(error: UserError) -> Response {
+    tracing::error!(%error, "Pages::user returned an invalid user");
+    internal_error()
 }

@@ -1,4 +1,5 @@
-//! The bearer layer of protected resources, and the caller that it lets through.
+//! The layer that checks the bearer tokens of a protected resource, and the extractor of the
+//! caller.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -28,19 +29,19 @@ use crate::endpoints::{BoxFuture, Endpoints};
 use crate::introspection::{Introspection, Token};
 use crate::router::respond;
 
-/// A layer that lets only calls with a good access token through to a protected resource (OAuth 2.1
-/// §5.2).
+/// The layer that checks the access token of each call to a protected resource (OAuth 2.1 §5.2).
 ///
-/// A call that is let through has a [`Caller`] among its extensions, and no `Authorization` header:
-/// a resource that holds a token can pass it on (MCP, Security, Token Passthrough). Any other call
-/// gets the challenge that tells the client where to authorize.
+/// A call with a valid token reaches the resource with a [`Caller`] among its extensions. Its
+/// `Authorization` header is removed, so that the resource cannot pass the token on (MCP, Security,
+/// Token Passthrough). Any other call is refused with a `WWW-Authenticate` challenge, from which
+/// the client finds the authorization server (RFC 9728 §5.1).
 ///
-/// It is a layer for any tower service: routes of axum, rmcp's `StreamableHttpService`, tonic. The
-/// token is read from the header alone.
+/// The layer fits any tower service: routes of axum, rmcp's `StreamableHttpService`, tonic. A token
+/// in the query or the body is not accepted.
 ///
-/// In axum, add it with [`route_layer`](axum::Router::route_layer). With `layer` it is on the
-/// fallback too, and an application that merges the router takes that fallback over: every path
-/// that does not exist then answers 401, and clients that probe the well-known paths give up.
+/// In axum, add it with [`route_layer`](axum::Router::route_layer). `layer` would add it to the
+/// fallback too, which an application takes over when it merges the router: every unknown path
+/// would then answer 401, and clients that probe the well-known paths would give up.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -77,7 +78,7 @@ pub struct RequireToken {
     check: Arc<dyn Check>,
 }
 
-/// A check of a call's access token.
+/// The check of a call's access token.
 trait Check: Send + Sync {
     fn check<'a>(&'a self, headers: &'a HeaderMap) -> BoxFuture<'a, Result<Caller, Reply>>;
 }
@@ -129,8 +130,8 @@ impl RequireToken {
         Self { check: Arc::new(Local { endpoints: server, needs }) }
     }
 
-    /// Returns the layer of a resource in another process than its authorization server, which it
-    /// asks about each token (RFC 7662).
+    /// Returns the layer of a resource in another process than its authorization server. Tokens are
+    /// introspected there (RFC 7662).
     #[cfg(feature = "introspection")]
     pub fn introspected(introspection: Introspection, needs: Needs) -> Self {
         Self { check: Arc::new(Remote { introspection, needs }) }
@@ -182,11 +183,11 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let check = Arc::clone(&self.check);
-        // The service that is ready is the one to call; its clone may not be.
+        // `poll_ready` was called on `self.inner`: a clone of it may not be ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            // An extension that the connection or an outer layer brought is no caller.
+            // A `Caller` of an outer layer was accepted for other needs than those of this one.
             request.extensions_mut().remove::<Caller>();
             let checked = check.check(request.headers()).await;
             let caller = match checked {
@@ -202,10 +203,11 @@ where
 
 /// The user and the client of a call whose access token was accepted by [`RequireToken`].
 ///
-/// It is an extractor for handlers of axum, and an argument of rmcp's tools with the feature `rmcp`.
-/// Other services take it from the extensions of the request.
+/// Handlers of axum take it as an extractor, and rmcp's tools as an argument (feature `rmcp`).
+/// Other services find it in the extensions of the request.
 ///
-/// A route without the layer answers 500 where this is extracted: it is closed, not open.
+/// A handler that extracts it on a route without the layer responds with 500, so that a forgotten
+/// layer leaves no route open.
 #[derive(Clone, Debug)]
 pub struct Caller(Kind);
 
@@ -217,7 +219,7 @@ enum Kind {
 }
 
 impl Caller {
-    /// Returns the user on whose behalf the client calls.
+    /// Returns the `sub` of the access token: the account on whose behalf the client calls.
     pub fn subject(&self) -> &str {
         match &self.0 {
             Kind::Checked(access) => access.subject().as_str(),
@@ -226,7 +228,7 @@ impl Caller {
         }
     }
 
-    /// Returns the client that calls.
+    /// Returns the `client_id` of the client that calls.
     pub fn client_id(&self) -> &str {
         match &self.0 {
             Kind::Checked(access) => access.client_id().as_str(),
@@ -247,8 +249,9 @@ impl Caller {
         checked.into_iter().flatten().chain(introspected.into_iter().flatten())
     }
 
-    /// Returns whether the access token has this scope token. What a token
-    /// [includes](grantcore::policy::PolicyBuilder::scope_implies) is for the [`Needs`] of a layer.
+    /// Returns whether the access token has exactly this scope token. Tokens that it
+    /// [includes](grantcore::policy::PolicyBuilder::scope_implies) are considered by the [`Needs`]
+    /// of the layer, and not here.
     pub fn has_scope(&self, token: &str) -> bool {
         self.scope().any(|own| own == token)
     }
@@ -262,7 +265,8 @@ impl Caller {
         }
     }
 
-    /// Returns the access that was checked in this process. Returns `None` after an introspection.
+    /// Returns the result of the check if the token was checked in this process, or `None` if it
+    /// was introspected.
     pub fn access(&self) -> Option<&Access> {
         match &self.0 {
             Kind::Checked(access) => Some(access),
@@ -296,7 +300,7 @@ impl<S> FromContextPart<ToolCallContext<'_, S>> for Caller {
     }
 }
 
-/// axum's routes never fail, and neither does this layer over them.
+/// Asserts that the layer adds no error: over routes of axum, which cannot fail, it cannot either.
 const _: fn(RequireTokenService<axum::Router>) = |service| {
     fn assert<S: Service<Request<Body>, Error = Infallible>>(_: S) {}
     assert(service);

@@ -5,11 +5,11 @@ use grantcore::reason::Endpoint;
 use grantcore::{Policy, Reason};
 use http_body_util::LengthLimitError;
 
-/// How far a body is read beyond the limit of the policy, in bytes. The server can then refuse a
-/// body that is a little too large in its own words.
-const BEYOND: usize = 1024;
+/// The number of bytes that are read beyond the limit of the policy. A body that is a little too
+/// large then reaches the server, which refuses it at the limit of its endpoint.
+const SLACK: usize = 1024;
 
-/// Why a body was not read.
+/// The reason why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
     /// The body is longer than any endpoint of the policy allows.
@@ -19,7 +19,7 @@ pub(crate) enum BodyError {
 }
 
 impl BodyError {
-    /// Returns the reason of the refusal at this endpoint.
+    /// Returns the reason with which this endpoint refuses the request.
     pub(crate) fn reason(self, endpoint: Endpoint) -> Reason {
         match (self, endpoint) {
             (Self::TooLarge, _) => Reason::RequestTooLarge,
@@ -34,7 +34,7 @@ impl BodyError {
 /// Reads the whole body, up to the largest that an endpoint of the policy allows.
 pub(crate) async fn read(body: Body, policy: &Policy) -> Result<Bytes, BodyError> {
     let limits = policy.limits();
-    let limit = limits.request_bytes().max(limits.registration_bytes()).saturating_add(BEYOND);
+    let limit = limits.request_bytes().max(limits.registration_bytes()).saturating_add(SLACK);
     to_bytes(body, limit).await.map_err(|error| {
         if error.into_inner().is::<LengthLimitError>() {
             BodyError::TooLarge

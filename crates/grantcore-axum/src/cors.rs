@@ -1,10 +1,10 @@
-//! Cross-origin access (META-04).
+//! Cross-origin resource sharing (META-04).
 
 use axum::http::{HeaderName, Method, header};
 use tower_http::cors::{Any, CorsLayer};
 
-/// Headers of MCP's transport.
 const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// The request headers of MCP's streamable HTTP transport.
 const MCP_HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("mcp-protocol-version"),
     MCP_SESSION_ID,
@@ -19,8 +19,8 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 ///
 /// Put it outside of [`RequireToken`](crate::RequireToken), because a browser sends its preflight
 /// request without a token. In axum the layer that is added last is the outermost; add both with
-/// [`route_layer`](axum::Router::route_layer). It is for routes that read no cookie: a page can then
-/// do no more than its token allows.
+/// [`route_layer`](axum::Router::route_layer). Use it only for routes that read no cookie: a page
+/// of another site can then do no more than its token allows.
 ///
 /// [`router`](crate::router) has the right cross-origin rules for its own routes.
 pub fn cors() -> CorsLayer {

@@ -16,21 +16,21 @@ use grantcore::value::{Digest, RequestDigest};
 use serde::Deserialize;
 
 use crate::pages::{BoxError, Login, Pages, ReturnTo, SignedIn, render};
-use crate::router::as_page;
+use crate::router::with_page_headers;
 use crate::same_origin::is_same_origin;
 
 const COOKIE: &str = "grantcore_demo_session";
-/// How many browsers may be signed in. The oldest sign-in makes room.
+/// The most browsers that are signed in. A further sign-in ends the oldest session.
 const SESSION_LIMIT: usize = 1000;
-/// How many sign-ins may fail in any 60 s, in all.
+/// The most sign-ins that may fail within 60 s, over all accounts.
 const FAILURE_LIMIT: u32 = 10;
 
 /// A login page for trials: a few names and passwords, and sessions in memory.
 ///
-/// It is enough to connect a client within minutes, on one's own machine. It is no login for users:
-/// passwords cannot be changed, a restart signs everybody out, and ten wrong passwords within a
-/// minute refuse everybody for the rest of that minute. An application with users implements
-/// [`Pages`] on its own sessions.
+/// Use it to try a client on your own machine, and not in production: passwords cannot be changed,
+/// a restart ends all sessions, and after ten wrong passwords within a minute every sign-in is
+/// refused for the rest of that minute. An application with users implements [`Pages`] on its own
+/// sessions.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -96,7 +96,7 @@ struct LoginForm {
 }
 
 impl DemoLogin {
-    /// Returns a login for these names and passwords.
+    /// Returns a login for these accounts: names with their passwords.
     pub fn new<N: Into<String>, W: AsRef<[u8]>>(
         accounts: impl IntoIterator<Item = (N, W)>,
     ) -> Self {
@@ -111,16 +111,16 @@ impl DemoLogin {
         Router::new().route("/login", get(page).post(submit)).with_state(self.clone())
     }
 
-    /// Returns whether the password is that of the account. The time does not depend on where the
-    /// password is wrong.
+    /// Returns whether the password is that of the account. Digests are compared in constant time,
+    /// so that the duration does not reveal how much of a guess is right.
     fn is_right(&self, username: &str, password: &str) -> bool {
         let presented = Digest::of(password.as_bytes());
         let mut accounts = self.0.accounts.iter();
         accounts.any(|(name, digest)| digest.matches(&presented) && name == username)
     }
 
-    fn with_sessions<T>(&self, act: impl FnOnce(&mut Sessions) -> T) -> T {
-        act(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_sessions<T>(&self, use_sessions: impl FnOnce(&mut Sessions) -> T) -> T {
+        use_sessions(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -159,7 +159,10 @@ impl Pages for DemoLogin {
 }
 
 async fn page(Query(Target { return_to, request }): Query<Target>) -> Response {
-    as_page(render(StatusCode::OK, LoginForm { message: None, return_to, request }.render()))
+    with_page_headers(render(
+        StatusCode::OK,
+        LoginForm { message: None, return_to, request }.render(),
+    ))
 }
 
 async fn submit(
@@ -168,39 +171,41 @@ async fn submit(
     Form(form): Form<Credentials>,
 ) -> Response {
     let Credentials { username, password, return_to, request } = form;
-    // Another site could sign its visitor in to an account of its own (login CSRF).
+    // Login CSRF: a page of an attacker could sign its visitor in to the attacker's account.
     if !is_same_origin(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let now = SystemClock.now();
-    let again = |status, message| {
+    let form_with_message = |status, message| {
         let form = LoginForm {
             message: Some(message),
             return_to: return_to.clone(),
             request: request.clone(),
         };
-        as_page(render(status, form.render()))
+        with_page_headers(render(status, form.render()))
     };
-    // Counted before the password is checked, so that guesses in parallel count too.
+    // Counted as a failure before the password is checked: parallel guesses would otherwise all
+    // pass the limit before the first of them is counted.
     if login.with_sessions(|sessions| sessions.failures.admit(FAILURE_LIMIT, now)).is_err() {
         let message = "Too many sign-ins have failed. Try again in a minute.";
-        return again(StatusCode::TOO_MANY_REQUESTS, message);
+        return form_with_message(StatusCode::TOO_MANY_REQUESTS, message);
     }
     if !login.is_right(&username, &password) {
-        return again(StatusCode::FORBIDDEN, "The name or the password is wrong.");
+        return form_with_message(StatusCode::FORBIDDEN, "The name or the password is wrong.");
     }
     let Ok(key) = new_key() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let signed_in_for = request.parse().ok();
     login.with_sessions(|sessions| {
+        // It was not a failure.
         sessions.failures.give_back(now);
         let session = Session { subject: username, signed_in_for };
         sessions.open(Digest::of(key.as_bytes()), session);
     });
     let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax");
-    as_page(([(header::SET_COOKIE, cookie)], return_to.redirect()).into_response())
+    with_page_headers(([(header::SET_COOKIE, cookie)], return_to.redirect()).into_response())
 }
 
-/// Returns the key of the browser's session, if it has one.
+/// Returns the session key in the browser's cookies.
 fn session_key(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::COOKIE)
@@ -211,7 +216,7 @@ fn session_key(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-/// Draws the key of a session: 256 bits, as hexadecimal digits.
+/// Draws the key of a new session: 256 random bits in hexadecimal.
 fn new_key() -> Result<String, getrandom::Error> {
     let mut halves = [[0; 16]; 2];
     halves.iter_mut().try_for_each(|half| getrandom::fill(half))?;

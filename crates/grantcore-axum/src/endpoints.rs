@@ -1,4 +1,4 @@
-//! The server without its type parameters, so that handlers and layers have none.
+//! A trait object of the server: handlers and layers need none of the server's type parameters.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,8 +34,8 @@ pub(crate) trait Endpoints: Send + Sync {
         choice: Choice<'a>,
     ) -> BoxFuture<'a, Result<Redirect, Refusal>>;
 
-    /// Answers an endpoint for programs. `client_id` is the registration of
-    /// [`Endpoint::Management`].
+    /// Answers a request at an endpoint that clients call directly, without a browser. `client_id`
+    /// is the client of a request at [`Endpoint::Management`], and is ignored at all others.
     fn answer<'a>(
         &'a self,
         endpoint: Endpoint,
@@ -49,7 +49,7 @@ pub(crate) trait Endpoints: Send + Sync {
         needs: &'a Needs,
     ) -> BoxFuture<'a, Result<Access, Refusal>>;
 
-    /// Records a refusal of the host's.
+    /// Records a refusal that was found by this crate, and returns it with its correlation id.
     fn refuse(&self, refusal: Refusal) -> BoxFuture<'_, Refusal>;
 }
 
@@ -118,7 +118,7 @@ where
     }
 }
 
-/// Logs why a call failed, which is for the operator alone, and returns its refusal.
+/// Returns the refusal of a call. The cause of a failure is for the operator alone: it is logged.
 fn refusal<E: std::fmt::Display>(error: Error<E>) -> Refusal {
     match error {
         Error::Refused(refusal) => refusal,

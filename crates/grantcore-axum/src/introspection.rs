@@ -1,5 +1,5 @@
-//! The check of a resource in another process than its authorization server (RFC 7662), with a
-//! bounded cache.
+//! The check of access tokens by introspection (RFC 7662), for a resource in another process than
+//! its authorization server, with a bounded cache.
 
 mod response;
 
@@ -18,13 +18,13 @@ use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
 
-use self::response::{Described, Unaccepted, read};
+use self::response::{IntrospectionResponse, TokenError, read};
 use crate::router::{RouterError, resource_documents};
 
-/// How many introspections run at the same time. Others wait.
-const AT_ONCE: usize = 64;
-/// The longest time for which a token is kept. A token expires long before.
-const LONGEST_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The most introspections that run at the same time. Others wait.
+const CONCURRENT_REQUESTS: usize = 64;
+/// The upper bound of `max_age`: the cache panics if its time to live is longer than 1000 years.
+const MAX_AGE_LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The check of access tokens by their authorization server's introspection endpoint (RFC 7662),
 /// for a resource in another process.
@@ -36,9 +36,14 @@ const LONGEST_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// # Revocation
 ///
-/// An active token is believed for [`max_age`](IntrospectionBuilder::max_age), counted from the
-/// moment when it was asked about: a revoked token is refused at the latest after this time. With
-/// zero, each call is asked about. Inactive tokens are not kept.
+/// An active token is cached for [`max_age`](IntrospectionBuilder::max_age), counted from the
+/// moment when its introspection was requested. So a revoked token is refused after this time at
+/// the latest. With zero, each call is introspected. Inactive tokens are not cached.
+///
+/// # Responses
+///
+/// A response needs `sub` and `exp`, which RFC 7662 §2.2 leaves optional: a token without a user or
+/// an expiry counts as inactive. If the response has `iss`, it must be the policy's issuer.
 ///
 /// The balance of an account is not known here. A call whose [`Needs`] are
 /// [billed](Needs::billed) is refused with 503.
@@ -78,12 +83,13 @@ struct Inner {
     client_secret: String,
     max_age: Duration,
     timeout: Duration,
-    client: Client,
-    room: Semaphore,
+    http_client: Client,
+    /// Bounds the requests that run at the same time.
+    permits: Semaphore,
     cache: Cache<Digest, Arc<Token>>,
 }
 
-/// An access token that was active when it was asked about.
+/// An access token that was active when it was introspected.
 #[derive(Debug)]
 pub(crate) struct Token {
     pub(crate) subject: String,
@@ -91,10 +97,12 @@ pub(crate) struct Token {
     pub(crate) scope: String,
     pub(crate) expires: Timestamp,
     audience: Vec<String>,
-    asked: Instant,
+    /// The moment before the introspection was sent. A later one would extend the life of a token
+    /// that was revoked while the response was on its way.
+    requested: Instant,
 }
 
-/// Why there is no [`Introspection`].
+/// The reason why an [`Introspection`] cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntrospectionError {
@@ -103,7 +111,7 @@ pub enum IntrospectionError {
         "the policy has no introspection endpoint: turn it on with PolicyBuilder::introspection(), \
          naming this resource server"
     )]
-    Off,
+    NoEndpoint,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -124,19 +132,20 @@ pub struct IntrospectionBuilder {
 }
 
 impl IntrospectionBuilder {
-    /// Sets for how long an active token is believed: the longest time for which a revoked token is
-    /// still accepted. Default 10 s. Zero asks about each call.
+    /// Sets for how long an active token is cached: the longest time for which a revoked token is
+    /// still accepted. Default: 10 s. With zero, each call is introspected. At most 365 days.
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
 
-    /// Sets how many tokens are kept. Default 10,000, at some hundred bytes each.
+    /// Sets how many tokens are cached at most. Default: 10,000, at some hundred bytes each.
     pub fn capacity(self, capacity: u64) -> Self {
         Self { capacity, ..self }
     }
 
-    /// Sets the time-out of an introspection, and of waiting for others to end before it. Default
-    /// 5 s each. The call is then refused with 503.
+    /// Sets the time-out of an introspection, and the time-out of the wait for one of the 64
+    /// requests that run at the same time. Default: 5 s each. After a time-out, the call is refused
+    /// with 503.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
@@ -146,21 +155,23 @@ impl IntrospectionBuilder {
     /// # Errors
     /// [`IntrospectionError`] if the policy has no introspection endpoint, or TLS cannot be set up.
     pub fn build(self) -> Result<Introspection, IntrospectionError> {
-        let endpoint = self.policy.introspection_endpoint().ok_or(IntrospectionError::Off)?;
-        let mut client = Client::builder();
+        let endpoint =
+            self.policy.introspection_endpoint().ok_or(IntrospectionError::NoEndpoint)?;
+        let mut http_client = Client::builder();
         if endpoint.starts_with("http://") {
-            // A loopback host: a proxy of the environment would get the secret in plain text.
-            client = client.no_proxy();
+            // The policy allows `http` for a loopback host only. A proxy from the environment would
+            // get the client secret in plain text.
+            http_client = http_client.no_proxy();
         }
-        let client = client
+        let http_client = http_client
             .tls_backend_preconfigured(tls()?)
             .timeout(self.timeout)
-            // The request has the client's secret: it goes to the endpoint and to nobody else.
+            // The request contains the client secret: a redirect would send it elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .user_agent(concat!("grantcore-axum/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let max_age = self.max_age.min(LONGEST_AGE);
+        let max_age = self.max_age.min(MAX_AGE_LIMIT);
         let cache = Cache::builder().max_capacity(self.capacity).time_to_live(max_age).build();
         Ok(Introspection(Arc::new(Inner {
             endpoint: endpoint.to_owned(),
@@ -169,8 +180,8 @@ impl IntrospectionBuilder {
             client_secret: self.client_secret,
             max_age,
             timeout: self.timeout,
-            client,
-            room: Semaphore::new(AT_ONCE),
+            http_client,
+            permits: Semaphore::new(CONCURRENT_REQUESTS),
             cache,
         })))
     }
@@ -186,8 +197,8 @@ impl fmt::Debug for IntrospectionBuilder {
 }
 
 impl Introspection {
-    /// Starts the settings of the check for the resources of this policy, by a resource server with
-    /// this `client_id` and secret (`client_secret_basic`).
+    /// Returns the default settings for the resources of this policy. The resource server
+    /// authenticates with this `client_id` and secret (`client_secret_basic`).
     pub fn builder(
         policy: Policy,
         client_id: impl Into<String>,
@@ -208,8 +219,9 @@ impl Introspection {
         &self.0.policy
     }
 
-    /// Returns a router with the discovery documents of the policy's resources (RFC 9728). Merge it
-    /// into the application's own router: the challenge of a refusal leads there.
+    /// Returns a router with the metadata documents of the policy's resources (RFC 9728). Merge it
+    /// into the application's own router: the `WWW-Authenticate` challenge of a refusal links
+    /// there.
     ///
     /// # Errors
     /// [`RouterError`] if the URLs of the documents cannot be mounted.
@@ -217,20 +229,21 @@ impl Introspection {
         resource_documents(&self.0.policy)
     }
 
-    /// Returns the token of a call, or the refusal of the call.
+    /// Returns the access token of a call if it is active and meets the needs, otherwise the
+    /// refusal of the call.
     pub(crate) async fn check(
         &self,
         authorization: &Authorization<'_>,
         needs: &Needs,
     ) -> Result<Arc<Token>, Refusal> {
-        // Refuses a call without a token, and one that is malformed.
+        // A call without a token, or with a malformed one, costs no introspection.
         AccessCheck::parse(authorization, needs)?;
         if needs.is_billed() {
             tracing::error!("a billed call cannot be introspected: the balance is not known here");
             return Err(needs.refuse(Reason::StorageUnavailable));
         }
-        let token = self.find(bearer(authorization)).await.map_err(|error| {
-            if matches!(*error, Unaccepted::Inactive) {
+        let token = self.lookup(bearer(authorization)).await.map_err(|error| {
+            if matches!(*error, TokenError::Inactive) {
                 return needs.refuse(Reason::TokenUnknown);
             }
             tracing::error!(%error, "an access token could not be introspected");
@@ -240,73 +253,77 @@ impl Introspection {
         Ok(token)
     }
 
-    /// Returns the token if it is active: as it was kept, or else as the endpoint describes it.
-    /// Calls with one token at the same time ask once.
-    async fn find(&self, text: &str) -> Result<Arc<Token>, Arc<Unaccepted>> {
+    /// Returns the token from the cache, or else from the endpoint. Simultaneous calls with the
+    /// same token share one introspection.
+    async fn lookup(&self, text: &str) -> Result<Arc<Token>, Arc<TokenError>> {
         if self.0.max_age.is_zero() {
-            // A revocation may have been acknowledged after another call has asked.
-            return self.ask(text).await.map_err(Arc::new);
+            // An introspection of another call is not shared: it may have been sent before a
+            // revocation that was acknowledged before this call.
+            return self.introspect(text).await.map_err(Arc::new);
         }
         let begun = Instant::now();
         let key = Digest::of(text.as_bytes());
-        let kept = self.0.cache.get(&key).await;
-        if let Some(token) = kept.filter(|token| self.is_fresh(token)) {
+        let cached = self.0.cache.get(&key).await;
+        if let Some(token) = cached.filter(|token| self.is_fresh(token)) {
             return Ok(token);
         }
         self.0.cache.invalidate(&key).await;
-        let token = self.0.cache.try_get_with(key, self.ask(text)).await?;
-        // Another call may have asked too long ago, if the endpoint was slow.
-        if token.asked < begun && token.asked.elapsed() >= self.0.max_age {
-            return self.ask(text).await.map_err(Arc::new);
+        let token = self.0.cache.try_get_with(key, self.introspect(text)).await?;
+        // The introspection of another call is shared. If the endpoint was slow, it may have been
+        // sent more than `max_age` ago.
+        if token.requested < begun && token.requested.elapsed() >= self.0.max_age {
+            return self.introspect(text).await.map_err(Arc::new);
         }
         Ok(token)
     }
 
-    /// Returns whether the token is still believed.
+    /// Returns whether the token is younger than `max_age` and has not expired.
     fn is_fresh(&self, token: &Token) -> bool {
-        token.asked.elapsed() < self.0.max_age && SystemClock.now() < token.expires
+        token.requested.elapsed() < self.0.max_age && SystemClock.now() < token.expires
     }
 
-    /// Asks the endpoint about a token.
-    async fn ask(&self, text: &str) -> Result<Arc<Token>, Unaccepted> {
-        let (asked, described) = self.describe(text).await?;
-        let is_of_issuer = described.iss.is_none_or(|issuer| issuer == self.0.policy.issuer());
-        let expires = Timestamp::from_unix_seconds(described.exp);
-        // A token without a user would be that of a user whose name is empty.
-        let has_user = !described.sub.is_empty();
-        if !described.active || !is_of_issuer || !has_user || SystemClock.now() >= expires {
-            return Err(Unaccepted::Inactive);
+    /// Introspects a token. Fails if it is not active, or not of this issuer.
+    async fn introspect(&self, text: &str) -> Result<Arc<Token>, TokenError> {
+        let (requested, response) = self.request(text).await?;
+        let is_of_issuer = response.iss.is_none_or(|issuer| issuer == self.0.policy.issuer());
+        // Without `exp` this is 1970: the token counts as expired.
+        let expires = Timestamp::from_unix_seconds(response.exp);
+        // Without `sub`, an application would take the empty name for a user.
+        let has_user = !response.sub.is_empty();
+        if !response.active || !is_of_issuer || !has_user || SystemClock.now() >= expires {
+            return Err(TokenError::Inactive);
         }
         Ok(Arc::new(Token {
-            subject: described.sub,
-            client_id: described.client_id,
-            scope: described.scope,
+            subject: response.sub,
+            client_id: response.client_id,
+            scope: response.scope,
             expires,
-            audience: described.aud.into(),
-            asked,
+            audience: response.aud.into(),
+            requested,
         }))
     }
 
-    /// Returns the endpoint's description of a token, and the moment when it was asked.
-    async fn describe(&self, text: &str) -> Result<(Instant, Described), Unaccepted> {
-        let Inner { room, timeout, client, endpoint, client_id, client_secret, .. } = &*self.0;
-        // Never closed.
-        let place = tokio::time::timeout(*timeout, room.acquire());
-        let _place = place.await.map_err(|_| Unaccepted::Busy)?;
-        let asked = Instant::now();
-        // RFC 6749 §2.3.1: both are form-encoded before they are joined.
+    /// Sends a token to the endpoint. Returns the response, and the moment before it was requested.
+    async fn request(&self, text: &str) -> Result<(Instant, IntrospectionResponse), TokenError> {
+        let Inner { permits, timeout, http_client, endpoint, client_id, client_secret, .. } =
+            &*self.0;
+        // The semaphore is never closed: the only error is the time-out.
+        let permit = tokio::time::timeout(*timeout, permits.acquire());
+        let _permit = permit.await.map_err(|_| TokenError::Busy)?;
+        let requested = Instant::now();
+        // RFC 6749 §2.3.1: id and secret are form-encoded before they are joined.
         let encode =
             |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let response = client
+        let response = http_client
             .post(endpoint)
             .basic_auth(encode(client_id), Some(encode(client_secret)))
             .form(&[("token", text), ("token_type_hint", "access_token")])
             .send()
             .await?;
         if response.status() != StatusCode::OK {
-            return Err(Unaccepted::Status(response.status()));
+            return Err(TokenError::Status(response.status()));
         }
-        Ok((asked, serde_json::from_slice(&read(response).await?)?))
+        Ok((requested, serde_json::from_slice(&read(response).await?)?))
     }
 }
 
@@ -320,15 +337,15 @@ impl fmt::Debug for Introspection {
     }
 }
 
-/// Returns the token of a header that has been parsed.
+/// Returns the token of a header that [`AccessCheck::parse`] has accepted.
 fn bearer<'a>(authorization: &Authorization<'a>) -> &'a str {
     let Authorization::One(value) = authorization else { return "" };
     let token = value.get("Bearer".len()..).unwrap_or_default().trim_ascii();
     std::str::from_utf8(token).unwrap_or_default()
 }
 
-/// Returns the settings of TLS: the authorities that browsers trust, and the provider of
-/// cryptography that the process has installed, or else ring.
+/// Returns the settings of TLS: Mozilla's root certificates, and the process's default crypto
+/// provider of rustls, or else ring.
 fn tls() -> Result<ClientConfig, rustls::Error> {
     let provider = CryptoProvider::get_default().map(Arc::clone);
     let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

@@ -1,21 +1,22 @@
 //! Puts a [`grantcore`] OAuth 2.1 server into an [`axum`] application.
 //!
-//! [`grantcore`] decides; this crate is what each axum host would write around it:
+//! [`grantcore`] makes the protocol's decisions. This crate is the HTTP part that every axum
+//! application would otherwise write itself:
 //!
-//! - [`router`] mounts every endpoint of the policy and the discovery documents, with the right
-//!   cross-origin rules, body limits and page headers. A request is decided in a task of its own,
-//!   so that a client that hangs up cancels nothing.
-//! - [`Pages`] is the host's part: who is signed in, and the login page. The consent page and the
-//!   error page have plain defaults. [`DemoLogin`] is a login for trials.
+//! - [`router`] mounts every endpoint of the policy and the metadata documents, with CORS, body
+//!   limits and the headers of pages. Each request runs in a task of its own, so that it is not
+//!   cancelled when its client closes the connection.
+//! - [`Pages`] is the application's part: who is signed in, and the login page. The consent page
+//!   and the error page have plain defaults. [`DemoLogin`] is a login for trials.
 //! - [`RequireToken`] is a tower layer that checks the access tokens of a protected resource, and
-//!   [`Caller`] the extractor of the user and the client that it let through. [`cors`] lets web
+//!   [`Caller`] extracts the user, the client and the scope of an accepted token. [`cors`] lets web
 //!   pages call the resource.
-//! - [`sweep`] drops what the store no longer needs, and [`Tasks`] waits for requests whose clients
-//!   have hung up.
-//! - [`TrustedProxies`] finds the address that a request comes from, behind reverse proxies.
+//! - [`sweep`] deletes expired records, and [`Tasks`] waits for requests whose clients have closed the
+//!   connection.
+//! - [`TrustedProxies`] finds the client's address behind reverse proxies.
 #![cfg_attr(
     feature = "introspection",
-    doc = "- [`Introspection`] is the check of a resource in another process."
+    doc = "- [`Introspection`] checks the access tokens of a resource in another process (RFC 7662)."
 )]
 //!
 //! # An MCP server behind OAuth
@@ -47,20 +48,21 @@
 //! # app().unwrap();
 //! ```
 //!
-//! Serve `app` with `app.into_make_service_with_connect_info::<SocketAddr>()`: limits go by the
-//! address of the caller. The example `mcp_server` is the whole program, with tools.
+//! Serve `app` with `app.into_make_service_with_connect_info::<SocketAddr>()`: rate limits are kept
+//! per client address. The example `mcp_server` is the whole program, with tools.
 //!
 //! # Logs
 //!
-//! What an operator must know is logged by `tracing`: why a store or a fetch failed, a route without
-//! its layer, a missing source. Install a subscriber, such as that of `tracing-subscriber`.
+//! Faults that an operator must correct are logged with `tracing`: a failure of the store or of a
+//! fetch, a route without its layer, a request without a client address. Install a subscriber, such
+//! as that of `tracing-subscriber`.
 //!
 //! # Features
 //!
-//! - `fetch` (default): client metadata documents are fetched with `grantcore-fetch`. Without it, a
-//!   policy that accepts such documents has no router.
+//! - `fetch` (default): client metadata documents are fetched with `grantcore-fetch`. Without it,
+//!   [`router`] returns [`RouterError::NoFetcher`] for a policy that accepts such documents.
 //! - `introspection`: `Introspection`, for resources in another process.
-//! - `rmcp`: [`Caller`] is an argument of rmcp's tools.
+//! - `rmcp`: a tool of rmcp can take the [`Caller`] as an argument.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -89,5 +91,5 @@ pub use self::pages::{
 };
 pub use self::router::{OAuthRouter, RouterError, program_router, router, well_known_router};
 pub use self::same_origin::is_same_origin;
-pub use self::source::{FindSource, Source, TrustedProxies};
+pub use self::source::{Source, TrustedProxies, TrustedProxiesService};
 pub use self::tasks::{Tasks, sweep};

@@ -1,4 +1,4 @@
-//! What the host brings: who is signed in, and the pages of the authorization endpoint.
+//! The part of the host: who is signed in, and the pages of the authorization endpoint.
 
 use std::error::Error;
 use std::fmt;
@@ -13,15 +13,17 @@ use grantcore::value::{RequestDigest, display_text};
 use grantcore::{Policy, Refusal, User};
 use serde::{Deserialize, Deserializer};
 
-use crate::router::as_page;
+use crate::router::with_page_headers;
 
-/// Why the host could not find out who is signed in. It is logged, and the user gets an error page.
+/// The error of [`Pages::user`]: the host failed to find out who is signed in. It is logged, and
+/// the user gets an error page.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The part of the authorization endpoint that belongs to the host: who is signed in, and the
 /// pages.
 ///
-/// Two methods are required. The pages of the other two are plain, complete and accessible.
+/// [`user`](Self::user) and [`login`](Self::login) are required. The other two methods have plain
+/// pages as defaults, which are complete and accessible.
 ///
 /// ```
 /// use axum::http::header::COOKIE;
@@ -54,6 +56,9 @@ pub trait Pages: Send + Sync + 'static {
     /// Returns the user who is signed in at the browser that sent this request, or `None`. A user
     /// whose account is suspended is returned as well: the server refuses the request then, and
     /// `None` would show a login page that leads nowhere.
+    ///
+    /// # Errors
+    /// [`BoxError`] if the sessions cannot be read. The user gets an error page with status 503.
     fn user(
         &self,
         request: &Parts,
@@ -69,8 +74,8 @@ pub trait Pages: Send + Sync + 'static {
         async move { consent.plain_page() }
     }
 
-    /// Returns the page of an error that is not sent to the application. The status of the response
-    /// is that of the error, whatever the page sets. Default: [`ErrorPage::plain_page`].
+    /// Returns the page of an error that is not sent to the client by a redirect. Whatever status
+    /// the page sets, the response has the status of the error. Default: [`ErrorPage::plain_page`].
     fn error(&self, _request: &Parts, error: ErrorPage) -> impl Future<Output = Response> + Send {
         async move { error.plain_page() }
     }
@@ -85,16 +90,17 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// Returns the user with this account, at this browser session. Both have the meaning that they
-    /// have in [`User::new`]: `subject` is the stable name of the account, and `session` a secret
-    /// that only this browser session has. The consent page is bound to both.
+    /// Returns the user of this account and browser session, as in [`User::new`]: `subject` is the
+    /// stable name of the account, and `session` a secret that only this browser session has. The
+    /// consent page is bound to both.
     pub fn new(subject: impl Into<String>, session: impl Into<Vec<u8>>) -> Self {
         Self { subject: subject.into(), session: session.into(), request: None }
     }
 
-    /// Records for which request the user has signed in last in this session, which is
-    /// [`Login::request`]. It answers a client that asks for a new sign-in (`prompt=login`).
-    /// Default: none, and such a request comes back to [`Pages::login`] each time.
+    /// Sets the authorization request that the last sign-in of this session was for: the
+    /// [`Login::request`] of that sign-in. It proves to a request with `prompt=login` that the user
+    /// has signed in again. Default: `None`, and a request with `prompt=login` leads to
+    /// [`Pages::login`] again and again.
     #[must_use = "the user is the one returned"]
     pub fn signed_in_for(self, request: Option<RequestDigest>) -> Self {
         Self { request, ..self }
@@ -109,14 +115,14 @@ impl SignedIn {
     }
 }
 
-/// Shows the subject, and nothing of the session's secret.
+// The session's secret is left out.
 impl fmt::Debug for SignedIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedIn").field("subject", &self.subject).finish_non_exhaustive()
     }
 }
 
-/// A sign-in that an authorization request needs.
+/// The sign-in that an authorization request needs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Login {
@@ -124,9 +130,10 @@ pub struct Login {
     pub client_name: Option<String>,
     /// The `client_id` of the application that asks, if it is known.
     pub client_id: Option<String>,
-    /// Host and port that the answer goes to, or the scheme of a private-use URI, if it is known.
+    /// The host and port of the redirect URI, or the scheme of a private-use URI, if it is known.
     pub redirect_host: Option<String>,
-    /// Where the browser goes after the sign-in: the authorization request, at this server.
+    /// The address that the browser goes to after the sign-in: the authorization request, at this
+    /// server.
     pub return_to: ReturnTo,
     /// The request, for [`SignedIn::signed_in_for`]. [`redirect`](Self::redirect) carries it to the
     /// login page, which keeps it in the session that it opens.
@@ -151,8 +158,8 @@ impl Login {
         }
     }
 
-    /// Redirects to the host's login page at this path, with `return_to` and `request` added to its
-    /// query. The page reads them as a [`LoginTarget`].
+    /// Returns a redirect to the host's login page at this path. `return_to` and `request` are
+    /// added to its query. The page reads them as a [`LoginTarget`].
     pub fn redirect(&self, path: &str) -> Response {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("return_to", self.return_to.as_str());
@@ -164,11 +171,11 @@ impl Login {
     }
 }
 
-/// What [`Login::redirect`] adds to the address of the login page: what a sign-in is for.
+/// The parameters that [`Login::redirect`] adds to the address of the login page.
 ///
-/// A form without an `action` posts to the address of its page, so the handler of the form can read
-/// this from the query, as the handler of the page can. A user who signs in for no client has the
-/// default: no request, and `/` to go to.
+/// A form without an `action` posts to the address of its page. So both the handler of the page and
+/// the handler of its form can read the target from the query. Without these parameters, for a user
+/// who signs in for no client, it is the default: `/` and no request.
 ///
 /// ```
 /// use axum::extract::{Form, Query};
@@ -189,17 +196,17 @@ impl Login {
 #[serde(default)]
 #[non_exhaustive]
 pub struct LoginTarget {
-    /// Where the browser goes after the sign-in.
+    /// The address that the browser goes to after the sign-in.
     pub return_to: ReturnTo,
-    /// The request, for [`SignedIn::signed_in_for`]. Keep it in the session that is opened.
+    /// The request, for [`SignedIn::signed_in_for`]. Keep it in the session that the sign-in opens.
     pub request: Option<RequestDigest>,
 }
 
-/// The path and query of a page of this server, to which a browser goes after a sign-in.
+/// The path and query of a page of this server, to which a browser goes after a sign-in. `/` by
+/// default.
 ///
-/// The default is `/`. A value of a request can be deserialized as one: a URL of another site is
-/// refused, so that a login page is no open redirector. Only a path that begins with a single slash
-/// is accepted.
+/// It can be deserialized from a request. Only a path that begins with a single slash is accepted:
+/// a URL of another site would make the login page an open redirector (RFC 9700 §4.11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo(String);
 
@@ -207,7 +214,7 @@ impl ReturnTo {
     /// Returns the target, or `None` if it is not a path of this server.
     pub fn new(target: impl Into<String>) -> Option<Self> {
         let target = target.into();
-        // A browser reads a backslash as a slash, and `//` begins with a host.
+        // `//` is followed by a host, and browsers read a backslash as a slash.
         let is_own = target.starts_with('/')
             && !target.starts_with("//")
             && target.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
@@ -219,12 +226,13 @@ impl ReturnTo {
         &self.0
     }
 
-    /// Returns the page of this server with this path and query, both of the server's own making.
-    pub(crate) fn of_own(path: &str, query: &str) -> Self {
+    /// Returns the target of this path and query. They are not checked: pass what this crate has
+    /// built.
+    pub(crate) fn from_parts(path: &str, query: &str) -> Self {
         Self(format!("{path}?{query}"))
     }
 
-    /// Redirects the browser there.
+    /// Returns a redirect of the browser to the target.
     pub fn redirect(&self) -> Response {
         see_other(&self.0)
     }
@@ -245,7 +253,7 @@ impl fmt::Display for ReturnTo {
 impl<'de> Deserialize<'de> for ReturnTo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let target = String::deserialize(deserializer)?;
-        let refuse = || serde::de::Error::custom("it is not a path of this server");
+        let refuse = || serde::de::Error::custom("return_to is not a path of this server");
         Self::new(target).ok_or_else(refuse)
     }
 }
@@ -261,7 +269,7 @@ impl<'de> Deserialize<'de> for ReturnTo {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Consent {
-    /// What the page shows of the client and the request.
+    /// The client and the request, for display.
     pub page: ConsentPage,
     /// The scopes that the client asks for: each token with its description.
     pub scopes: Vec<(String, String)>,
@@ -302,7 +310,7 @@ impl Consent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ErrorPage {
-    /// What went wrong and what to do about it.
+    /// The cause of the error, and how to fix it.
     pub problem: Problem,
     /// The id of the request in the audit log, for support.
     pub correlation_id: Option<String>,
@@ -332,25 +340,27 @@ impl ErrorPage {
     }
 }
 
-/// A page that leads to an address by itself, because the address is too long for a header.
+/// A page that redirects the browser by itself. It is sent if the address is too long for a header.
 #[derive(Template)]
 #[template(path = "onward.html")]
-struct Onward<'a> {
+struct RedirectPage<'a> {
     url: &'a str,
 }
 
 /// The longest `Location` that is sent as a header, in bytes. With the other headers it stays below
 /// the 4 KiB that reverse proxies read by default (nginx: `proxy_buffer_size`).
-pub(crate) const LONGEST_LOCATION: usize = 3_000;
+pub(crate) const LOCATION_LIMIT: usize = 3_000;
 
-pub(crate) fn onward(url: &str) -> Response {
-    as_page(render(StatusCode::OK, Onward { url }.render()))
+/// Returns the [`RedirectPage`] to this address.
+pub(crate) fn redirect_page(url: &str) -> Response {
+    with_page_headers(render(StatusCode::OK, RedirectPage { url }.render()))
 }
 
+/// Returns a rendered page as a response. A failure to render is logged.
 pub(crate) fn render(status: StatusCode, page: askama::Result<String>) -> Response {
     match page {
         Ok(html) => {
-            // Inline style is all that a plain page needs.
+            // The plain pages load nothing: their style is inline.
             let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
                           frame-ancestors 'none'";
             let headers = [
@@ -368,8 +378,8 @@ pub(crate) fn render(status: StatusCode, page: askama::Result<String>) -> Respon
 
 /// Redirects to a page of this server.
 fn see_other(target: &str) -> Response {
-    if target.len() > LONGEST_LOCATION {
-        return onward(target);
+    if target.len() > LOCATION_LIMIT {
+        return redirect_page(target);
     }
     (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
 }

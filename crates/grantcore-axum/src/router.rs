@@ -1,4 +1,4 @@
-//! The router: every endpoint of the policy, its discovery documents, and the consent form.
+//! The router: every endpoint of the policy, the metadata documents, and the consent form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,17 +24,17 @@ use crate::authorize::{authorize, consent};
 use crate::body::read;
 use crate::cors::cors;
 use crate::endpoints::Endpoints;
-use crate::pages::{LONGEST_LOCATION, Pages, onward};
+use crate::pages::{LOCATION_LIMIT, Pages, redirect_page};
 use crate::source::Source;
 use crate::tasks::Tasks;
 
-/// Returns a router with everything that the server needs but login: the endpoints that the policy
-/// has on, the consent form, and the discovery documents of the server and its resources, at the
-/// paths of their URLs.
+/// Returns a router with all routes of the server except the login page: the endpoints that the
+/// policy turns on, the consent form, and the metadata documents of the server and its resources
+/// (RFC 8414, RFC 9728). Each is mounted at the path of its URL.
 ///
-/// It is an [`OAuthRouter`] with the default settings. Merge it into the application's own router,
-/// after that has got its state by [`with_state`](axum::Router::with_state).
-/// If a segment of an endpoint's path begins with `:` or `*`, call
+/// It is built by [`OAuthRouter`] with the default settings. Merge it into the application's own
+/// router, after that has got its state by [`with_state`](axum::Router::with_state). If a segment of
+/// an endpoint's path begins with `:` or `*`, call
 /// [`without_v07_checks`](Router::without_v07_checks) on that router first.
 ///
 /// # Errors
@@ -61,11 +61,11 @@ pub struct OAuthRouter<P> {
     fetcher: Option<DocumentFetcher>,
 }
 
-/// Why there is no router.
+/// The reason why a router cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouterError {
-    /// The URL of an endpoint or a document cannot be a route.
+    /// The URL of an endpoint or a document has a query, which a route cannot have.
     #[error(
         "{url} cannot be a route: it has a query. Give the endpoint or resource a path of its own."
     )]
@@ -73,13 +73,13 @@ pub enum RouterError {
         /// The URL.
         url: String,
     },
-    /// Two endpoints or documents have one path.
+    /// Two endpoints or documents have the same path.
     #[error("two endpoints have the path {path}: give one of them another URL in the policy")]
     Overlap {
         /// The path.
         path: String,
     },
-    /// The policy accepts Client ID Metadata Documents, and nothing can fetch them.
+    /// The policy accepts Client ID Metadata Documents, but the feature `fetch` is off.
     #[error(
         "the policy accepts client metadata documents, and the feature `fetch` is off: turn it on, \
          or leave PolicyBuilder::client_documents out"
@@ -115,8 +115,8 @@ impl<P: Pages> OAuthRouter<P> {
         Self { fetcher: Some(fetcher), ..self }
     }
 
-    /// Decides requests in these tasks. Default: tasks of the router's own, which nothing waits for
-    /// when the program ends.
+    /// Sets the [`Tasks`] in which requests are decided, so that the program can wait for them
+    /// before it ends. Default: tasks of the router's own, which nothing waits for.
     pub fn tasks(self, tasks: Tasks) -> Self {
         Self { tasks, ..self }
     }
@@ -168,9 +168,9 @@ impl<P> std::fmt::Debug for OAuthRouter<P> {
     }
 }
 
-/// Returns a router with the endpoints for programs alone: token, revocation, introspection,
-/// registration and its management. It is for hosts that write the authorization endpoint
-/// themselves.
+/// Returns a router with the endpoints that clients and resource servers call directly, without a
+/// browser: token, revocation, introspection, registration and its management. It is for hosts that
+/// write the authorization endpoint themselves.
 ///
 /// # Errors
 /// [`RouterError`] if the URLs of the policy cannot be mounted.
@@ -188,7 +188,7 @@ where
     programs(&endpoints, tasks, &mut taken)
 }
 
-/// Returns a router with the discovery documents of a policy alone (RFC 8414, RFC 9728).
+/// Returns a router with the metadata documents of a policy alone (RFC 8414, RFC 9728).
 ///
 /// # Errors
 /// [`RouterError`] if the URLs of the policy cannot be mounted.
@@ -207,12 +207,13 @@ pub(crate) struct App<P> {
     pub(crate) fetcher: Option<DocumentFetcher>,
 }
 
-/// The paths that are taken. axum panics if a path is mounted twice, so it is refused before.
+/// The paths that are mounted. axum panics if a path is mounted twice, so [`claim`](Self::claim)
+/// refuses the second.
 #[derive(Default)]
 struct Routes(BTreeSet<String>);
 
 impl Routes {
-    /// Takes the path of this URL, as axum writes it.
+    /// Adds the path of this URL, and returns it as a route of axum.
     fn claim(&mut self, url: &str) -> Result<String, RouterError> {
         if url.contains('?') {
             return Err(RouterError::Query { url: url.to_owned() });
@@ -222,26 +223,27 @@ impl Routes {
     }
 }
 
-/// Returns a path as a route. Braces would be parameters.
+/// Escapes the braces of a path, which are parameters in a route of axum.
 fn escape(path: &str) -> String {
     path.replace('{', "{{").replace('}', "}}")
 }
 
+/// Mounts the endpoints that are called directly, without a browser.
 fn programs(
     endpoints: &Arc<dyn Endpoints>,
     tasks: &Tasks,
     taken: &mut Routes,
 ) -> Result<Router, RouterError> {
     let mut router = Router::new().without_v07_checks();
-    for own in endpoints.policy().endpoints() {
-        let endpoint = own.endpoint;
+    for entry in endpoints.policy().endpoints() {
+        let endpoint = entry.endpoint;
         let path = match endpoint {
             Endpoint::Authorization => continue,
             Endpoint::Management => {
-                let path = path_of(&own.url);
+                let path = path_of(&entry.url);
                 format!("{}{{client_id}}", escape(path.strip_suffix("{client_id}").unwrap_or(path)))
             }
-            _ => taken.claim(&own.url)?,
+            _ => taken.claim(&entry.url)?,
         };
         let state = Program { endpoints: Arc::clone(endpoints), tasks: tasks.clone(), endpoint };
         router = router.route(&path, any(program).with_state(state));
@@ -250,7 +252,7 @@ fn programs(
     Ok(router.route_layer(cors()))
 }
 
-/// The state of an endpoint for programs.
+/// The state of an endpoint that is called directly.
 #[derive(Clone)]
 struct Program {
     endpoints: Arc<dyn Endpoints>,
@@ -258,6 +260,7 @@ struct Program {
     endpoint: Endpoint,
 }
 
+/// Handles a request at an endpoint that is called directly.
 async fn program(
     State(Program { endpoints, tasks, endpoint }): State<Program>,
     client_id: Result<Path<String>, PathRejection>,
@@ -275,19 +278,20 @@ async fn program(
         };
         let source = source(&parts);
         let request = RequestParts { source: &source, ..RequestParts::from_http(&parts, &body) };
-        // A path that is no text names no client.
+        // A path that is not UTF-8 names no client: the server refuses the empty id.
         let client_id = client_id.map(|Path(id)| id).unwrap_or_default();
         endpoints.answer(endpoint, &client_id, &request).await
     });
-    answered.await.map_or_else(interrupted, respond)
+    answered.await.map_or_else(internal_error, respond)
 }
 
-/// Returns a router with the discovery documents of the policy's resources, without those of the
+/// Returns a router with the metadata documents of the policy's resources, without that of the
 /// authorization server.
 #[cfg(feature = "introspection")]
 pub(crate) fn resource_documents(policy: &Policy) -> Result<Router, RouterError> {
-    let is_of_resource =
-        |own: &WellKnown| path_of(&own.url).starts_with("/.well-known/oauth-protected-resource");
+    let is_of_resource = |document: &WellKnown| {
+        path_of(&document.url).starts_with("/.well-known/oauth-protected-resource")
+    };
     let documents = policy.well_known().into_iter().filter(is_of_resource);
     mount_documents(documents, &mut Routes::default())
 }
@@ -296,8 +300,8 @@ fn documents(policy: &Policy, taken: &mut Routes) -> Result<Router, RouterError>
     mount_documents(policy.well_known(), taken)
 }
 
-/// Mounts discovery documents. Resources of several hosts may have their documents at one path:
-/// the host of the request decides then.
+/// Mounts metadata documents. Resources on different hosts can have their documents at the same
+/// path. The host of the request then selects one.
 fn mount_documents(
     documents: impl IntoIterator<Item = WellKnown>,
     taken: &mut Routes,
@@ -319,14 +323,14 @@ fn mount_documents(
     Ok(router.route_layer(cors()))
 }
 
-/// Returns the document for the host that was called, or the first.
+/// Returns the document for the host of the request, or the first if no document is for this host.
 fn document(documents: &[WellKnown], uri: &Uri, headers: &HeaderMap) -> Response {
-    // Requests of HTTP/2 have no `Host`.
+    // HTTP/2 has `:authority` in place of `Host`.
     let host = uri.authority().map(Authority::as_str);
     let host = host.or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default();
-    let is_of_host = |own: &&WellKnown| authority_of(&own.url).eq_ignore_ascii_case(host);
+    let is_of_host = |document: &&WellKnown| authority_of(&document.url).eq_ignore_ascii_case(host);
     let found = documents.iter().find(is_of_host).or(documents.first());
-    found.map_or_else(interrupted, |own| respond(own.reply.clone()))
+    found.map_or_else(internal_error, |document| respond(document.reply.clone()))
 }
 
 /// Returns the authority of a URL.
@@ -347,11 +351,12 @@ pub(crate) fn path_of(url: &str) -> &str {
 /// Returns the path of a URL of this server, as a browser resolves it on a page of this server.
 pub(crate) fn reference_to(url: &str) -> String {
     let path = path_of(url);
-    // A browser takes `//` for the beginning of a host. It removes a dot segment.
+    // After `//` a browser expects a host. It removes the dot segment of `/.//`.
     if path.starts_with("//") { format!("/.{path}") } else { path.to_owned() }
 }
 
-/// Returns the source of a request, as limits go by it.
+/// Returns the network that a request comes from, by which rate limits are kept. Returns an empty
+/// text if it is not known.
 pub(crate) fn source(parts: &axum::http::request::Parts) -> String {
     let source = Source::of(&parts.extensions);
     if source.is_none() {
@@ -371,23 +376,25 @@ pub(crate) fn respond(reply: Reply) -> Response {
     axum::http::Response::<String>::from(reply).map(Body::from)
 }
 
-/// Returns the response to a request whose task did not end, which is logged there.
-pub(crate) fn interrupted() -> Response {
+/// Returns the response after a fault that was logged, such as a panic in the task of a request.
+pub(crate) fn internal_error() -> Response {
     let mut response = Response::default();
     *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 
-/// Redirects to the client. A state of 4 KiB can be 12 KiB once it is encoded.
-pub(crate) fn to_client(reply: Reply) -> Response {
+/// Returns the redirect to the client. It is a page if the address is too long for a header: a
+/// `state` of 4 KiB can be 12 KiB once it is encoded.
+pub(crate) fn redirect_to_client(reply: Reply) -> Response {
     match reply.header("location") {
-        Some(location) if location.len() > LONGEST_LOCATION => onward(location),
+        Some(location) if location.len() > LOCATION_LIMIT => redirect_page(location),
         _ => respond(reply),
     }
 }
 
-/// Adds the headers of every page of the authorization endpoint. A header that the page has stays.
-pub(crate) fn as_page(mut page: Response) -> Response {
+/// Adds the headers that every page of the authorization endpoint needs, such as those against
+/// framing. A header that the page already has is kept.
+pub(crate) fn with_page_headers(mut page: Response) -> Response {
     for (name, value) in PAGE_HEADERS {
         page.headers_mut()
             .entry(HeaderName::from_static(name))

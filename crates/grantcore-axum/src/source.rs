@@ -15,8 +15,8 @@ use tower_service::Service;
 const HOP_LIMIT: usize = 64;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that a request comes from. It is an extension of requests that went through the
-/// layer [`TrustedProxies`].
+/// The client address of a request. The layer [`TrustedProxies`] adds it to the extensions of each
+/// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source(IpAddr);
 
@@ -26,14 +26,13 @@ impl Source {
         self.0
     }
 
-    /// Returns the address, or for IPv6 its /64, which is what one customer of a network has. All
-    /// addresses of it share the limits of the server.
+    /// Returns the address, or for IPv6 its /64 network, the usual size of one customer's network.
+    /// Rate limits are kept per network: a customer could otherwise use a new address per request.
     pub fn network(self) -> IpAddr {
         self.prefix(64)
     }
 
-    /// Returns the address, or for IPv6 its /48, which is the most that one customer of a network
-    /// has.
+    /// Returns the address, or for IPv6 its /48 network, the largest that one customer usually has.
     pub fn site(self) -> IpAddr {
         self.prefix(48)
     }
@@ -48,8 +47,8 @@ impl Source {
         }
     }
 
-    /// Returns the source of a request: that of the layer, or the peer of the connection. Returns
-    /// `None` if the host serves without either.
+    /// Returns the source of a request: the one that the layer found, or else the peer of the
+    /// connection. Returns `None` if the host has neither the layer nor `ConnectInfo`.
     pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         let peer = || extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| Self(peer.0.ip()));
         extensions.get::<Self>().copied().or_else(peer)
@@ -66,10 +65,11 @@ impl From<IpAddr> for Source {
 /// each request.
 ///
 /// Add it outside of the [`router`](crate::router), and serve with
-/// [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info), or
-/// all requests have one source and share one limit. Behind a proxy that is not named here, all
-/// requests come from the proxy. A proxy that is named here must replace or append to
-/// `X-Forwarded-For` or `Forwarded`.
+/// [`into_make_service_with_connect_info`](axum::Router::into_make_service_with_connect_info).
+/// Without it, all requests share one rate limit. The same happens behind a proxy that is not named
+/// here: all requests have the proxy's address. A proxy that is named here must append to
+/// `X-Forwarded-For` or `Forwarded`, or replace it: if it passed the header on unchanged, clients
+/// could choose their own address.
 ///
 /// ```
 /// use axum::Router;
@@ -94,21 +94,23 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Returns the source of a request. For a peer that is a trusted proxy, this is the last hop in
-    /// its headers that is not a trusted proxy.
+    /// Returns the source of a request from this peer. If the peer is not a trusted proxy, the peer
+    /// is the source. If it is, the source is the last hop in its headers that is not a trusted
+    /// proxy.
     ///
-    /// The peer is the source if it is not a trusted proxy, or if one of the hops up to that one
-    /// cannot be read. It is also the source if `Forwarded` and `X-Forwarded-For` disagree: a proxy
-    /// writes one of the two and may pass on the other as a stranger sent it.
+    /// Headers that prove nothing are ignored, and the peer is the source: if a hop that must be
+    /// read is not an address, or if `Forwarded` and `X-Forwarded-For` disagree. A proxy writes one
+    /// of the two, and may pass on the other as a stranger sent it.
     pub fn source(&self, peer: SocketAddr, headers: &HeaderMap) -> Source {
         let peer = peer.ip().to_canonical();
         if !self.contains(peer) {
             return Source(peer);
         }
-        let old = values(headers, &X_FORWARDED_FOR).map(|hops| self.last(hops.map(address)));
-        let new =
-            values(headers, &header::FORWARDED).map(|hops| self.last(hops.map(forwarded_for)));
-        let named = match (old, new) {
+        let x_forwarded_for =
+            values(headers, &X_FORWARDED_FOR).map(|hops| self.last_untrusted(hops.map(address)));
+        let forwarded = values(headers, &header::FORWARDED)
+            .map(|hops| self.last_untrusted(hops.map(forwarded_for)));
+        let named = match (x_forwarded_for, forwarded) {
             (Some(old), Some(new)) if old != new => None,
             (old, new) => old.or(new).flatten(),
         };
@@ -116,36 +118,37 @@ impl TrustedProxies {
     }
 
     /// Returns the last hop that is not a trusted proxy, or the first hop if all are trusted.
-    /// `hops` begins with the last. Returns `None` if one of the hops up to that one cannot be
-    /// read.
-    fn last(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
-        let mut last = None;
+    /// `hops` begins with the last hop of the request. Returns `None` if a hop that must be read is
+    /// not an address.
+    fn last_untrusted(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
+        let mut found = None;
         for hop in hops.take(HOP_LIMIT) {
-            last = Some(hop?);
-            if !self.contains(hop?) {
+            let address = hop?;
+            found = Some(address);
+            if !self.contains(address) {
                 break;
             }
         }
-        last
+        found
     }
 }
 
 impl<S> Layer<S> for TrustedProxies {
-    type Service = FindSource<S>;
+    type Service = TrustedProxiesService<S>;
 
-    fn layer(&self, inner: S) -> FindSource<S> {
-        FindSource { proxies: self.clone(), inner }
+    fn layer(&self, inner: S) -> TrustedProxiesService<S> {
+        TrustedProxiesService { proxies: self.clone(), inner }
     }
 }
 
 /// The service of the layer [`TrustedProxies`].
 #[derive(Debug, Clone)]
-pub struct FindSource<S> {
+pub struct TrustedProxiesService<S> {
     proxies: TrustedProxies,
     inner: S,
 }
 
-impl<S: Service<Request<B>>, B> Service<Request<B>> for FindSource<S> {
+impl<S: Service<Request<B>>, B> Service<Request<B>> for TrustedProxiesService<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -164,8 +167,9 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for FindSource<S> {
     }
 }
 
-/// Returns the elements of a list header over all its lines, the last first, or `None` if there is
-/// no line. A line that is not ASCII becomes `-`, which is no address.
+/// Returns the elements of a list header in all its lines, the last element first. Returns `None`
+/// if the request does not have the header. A line that is not ASCII becomes `-`, which is not an
+/// address.
 fn values<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
@@ -191,15 +195,16 @@ fn values<'h>(
     })
 }
 
-/// Returns the address in an element of `Forwarded`: that of its only `for`.
+/// Returns the address of the parameter `for` in an element of `Forwarded` (RFC 7239 §5.2). Returns
+/// `None` if the parameter is repeated.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
-    let mut named = element.split(';').filter_map(|pair| {
+    let mut values = element.split(';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         name.trim().eq_ignore_ascii_case("for").then(|| value.trim())
     });
-    let value = named.next().filter(|_| named.next().is_none())?;
-    let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    address(bare.unwrap_or(value))
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let unquoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    address(unquoted.unwrap_or(value))
 }
 
 /// Reads an address as proxies write it: with or without a port, IPv6 with or without brackets.

@@ -1,8 +1,8 @@
 //! Work in tasks: requests that run to their end, and the sweeping of the store.
 //!
-//! When a client closes its connection, the future of its request is dropped, with all that was
-//! being decided, written or recorded. So each request that can write is decided in a task of its
-//! own, which is not cancelled.
+//! When a client closes its connection, hyper drops the future of its request, possibly between a
+//! write and its audit event. So each request that can write runs in a task of its own, which is
+//! not cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,31 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-/// The most requests that are decided at the same time. Others wait. If the client closes its
-/// connection while a request waits, nothing of it has begun.
-const AT_ONCE: usize = 1024;
+/// The most requests that run at the same time. Others wait. A request whose client closes the
+/// connection during the wait is dropped before it has begun.
+const CONCURRENT_REQUESTS: usize = 1024;
 
-/// The requests that are being decided, each in a task of its own. A clone shares them.
+/// The requests that are being decided, each in a task of its own, at most 1024 at the same time. A
+/// clone shares them.
 ///
 /// Pass a clone to [`OAuthRouter::tasks`](crate::OAuthRouter::tasks), and
 /// [`finish`](Self::finish) before the program ends: axum's graceful shutdown waits for open
 /// connections, and not for a request whose client has hung up.
 #[derive(Clone, Debug)]
 pub struct Tasks {
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     running: TaskTracker,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(AT_ONCE)), running: TaskTracker::new() }
+        Self { permits: Arc::new(Semaphore::new(CONCURRENT_REQUESTS)), running: TaskTracker::new() }
     }
 }
 
 impl Tasks {
-    /// Runs `work` to its end, even if the returned future is dropped. Returns `None` if the work
-    /// panicked, or if the runtime shuts down.
+    /// Runs `work` to its end, even if the returned future is dropped after `work` has begun.
+    /// Returns `None` if the work panicked, or if the runtime shuts down.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -45,32 +46,34 @@ impl Tasks {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let place = Arc::clone(&self.room).acquire_owned().await.ok()?;
-        let rest = async move {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+        let task = async move {
             let result = work.await;
-            drop(place);
+            drop(permit);
             result
         };
-        let ended = self.running.spawn(rest.in_current_span()).await;
-        ended.map_err(|error| tracing::error!(%error, "a request did not end")).ok()
+        let joined = self.running.spawn(task.in_current_span()).await;
+        joined.map_err(|error| tracing::error!(%error, "a request did not end")).ok()
     }
 
-    /// Waits until all requests have ended, for `at_most` this long. Returns whether they have.
+    /// Waits until all requests have ended, or until the time `at_most` is over. Returns whether
+    /// all have ended.
     pub async fn finish(&self, at_most: Duration) -> bool {
         self.running.close();
         tokio::time::timeout(at_most, self.running.wait()).await.is_ok()
     }
 }
 
-/// The most records that are dropped by one call of the store. A call takes a moment then, and
-/// others of the store come in between.
-const AT_A_TIME: usize = 1000;
+/// The most records that one call of the store drops. It is small, so that a sweep does not block
+/// the other calls of the store for long.
+const SWEEP_LIMIT: usize = 1000;
 
-/// Drops what the store no longer needs, now and then again after each `pause`. It never returns:
-/// spawn it once per process. Several processes may sweep one store.
+/// Deletes expired records from the store, at once and then again after each `pause`. It never
+/// returns: spawn it once per process. Several processes may sweep the same store.
 ///
-/// Nothing but the size of the database depends on it. A few minutes are a good pause. A failure of
-/// the store is logged, and the store is swept again after the next pause.
+/// Only the size of the database depends on it: expired records are refused in any case. A few
+/// minutes are a good pause. A failure of the store is logged, and the next sweep follows after the
+/// pause.
 ///
 /// ```
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -89,9 +92,9 @@ where
     L: AuditLog,
 {
     loop {
-        match server.store().sweep(server.now(), AT_A_TIME).await {
-            // More may be due.
-            Ok(AT_A_TIME..) => tokio::task::yield_now().await,
+        match server.store().sweep(server.now(), SWEEP_LIMIT).await {
+            // More records may have expired.
+            Ok(SWEEP_LIMIT..) => tokio::task::yield_now().await,
             Ok(_) => tokio::time::sleep(pause).await,
             Err(error) => {
                 tracing::error!(%error, "the store could not be swept");

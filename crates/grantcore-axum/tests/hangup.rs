@@ -96,7 +96,7 @@ struct SlowLog {
 }
 
 impl AuditLog for SlowLog {
-    type Place = ();
+    type Reservation = ();
 
     async fn record(&self, event: &Event, (): ()) -> Result<(), AuditError> {
         suspend().await;

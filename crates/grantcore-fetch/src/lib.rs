@@ -3,7 +3,7 @@
 //!
 //! A client may name itself by the URL of a document about it. [`grantcore`] opens no socket, so
 //! [`Server::authorize`](grantcore::Server::authorize) answers
-//! [`NeedMetadata`](grantcore::AuthorizationStep::NeedMetadata) with what to fetch, and
+//! [`NeedsDocument`](grantcore::AuthorizationStep::NeedsDocument) with what to fetch, and
 //! [`Server::authorize_with_document`](grantcore::Server::authorize_with_document) takes the
 //! outcome. [`DocumentFetcher`] is what comes between the two calls:
 //!
@@ -31,7 +31,7 @@
 //!     ..RequestParts::default()
 //! };
 //! let step = server.authorize(&request, None).await;
-//! let Ok(AuthorizationStep::NeedMetadata(document)) = step else {
+//! let Ok(AuthorizationStep::NeedsDocument(document)) = step else {
 //!     unreachable!("no document is on record")
 //! };
 //! let fetched = fetcher.fetch(&document, Asker::Stranger("203.0.113.7")).await;

@@ -1,5 +1,5 @@
-//! The laws of a store and of its accounts on a real server, also with answers lost on the way.
-//! Kills are in `crash.rs`.
+//! The laws of a store and of its accounts on a real server, also with lost and late responses. The
+//! tests that kill the server are in `crash.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,25 +23,28 @@ use grantcore_testing_servers::Proxy;
 use support::Database;
 use tokio::runtime::Runtime;
 
-/// Stores with a pool each on the database of this URL, and the parts that must outlive them.
-struct At<K> {
+/// The harness of the conformance suite: each store has a pool of its own on the database of this
+/// URL.
+struct PostgresHarness<B> {
     runtime: Runtime,
     url: String,
-    patience: Duration,
-    kept: K,
+    /// How long a store waits for a response.
+    response_timeout: Duration,
+    /// The database, and the proxy if there is one. They must outlive the stores.
+    backend: B,
 }
 
-impl<K> At<K> {
-    fn new(runtime: Runtime, url: String, kept: K) -> Self {
-        Self { runtime, url, patience: Duration::from_secs(10), kept }
+impl<B> PostgresHarness<B> {
+    fn new(runtime: Runtime, url: String, backend: B) -> Self {
+        Self { runtime, url, response_timeout: Duration::from_secs(10), backend }
     }
 }
 
-impl<K: Sync> Harness for At<K> {
+impl<B: Sync> Harness for PostgresHarness<B> {
     type Store = PostgresStore;
 
     fn open(&self) -> PostgresStore {
-        self.wait(PostgresStore::connect(&self.url)).unwrap().answered_within(self.patience)
+        self.wait(PostgresStore::connect(&self.url)).unwrap().answered_within(self.response_timeout)
     }
 
     fn wait<F: Future>(&self, future: F) -> F::Output {
@@ -53,10 +56,11 @@ impl<K: Sync> Harness for At<K> {
     }
 }
 
-fn database() -> Option<At<Database>> {
+/// Returns the harness on a new database, or `None` if there is no PostgreSQL.
+fn database() -> Option<PostgresHarness<Database>> {
     let runtime = Runtime::new().unwrap();
-    let kept = runtime.block_on(Database::new())?;
-    Some(At::new(runtime, kept.url(), kept))
+    let database = runtime.block_on(Database::new())?;
+    Some(PostgresHarness::new(runtime, database.url(), database))
 }
 
 grantcore::conformance!(database());
@@ -65,17 +69,17 @@ grantcore::accounts_conformance!(database(), FromStore);
 
 #[test]
 fn a_damaged_record_is_an_error() {
-    let Some(at) = database() else { return };
+    let Some(harness) = database() else { return };
     let damage = |damaged: Damaged<'_>| {
-        let changed = at.wait(async {
-            let beside = at.kept.beside().await;
+        let changed = harness.wait(async {
+            let connection = harness.backend.beside().await;
             match damaged {
                 Damaged::Grant(id) => {
                     let damage = "UPDATE grantcore_grants SET body = substr(body, 2) WHERE id = $1";
-                    beside.execute(damage, &[&id.as_bytes().as_slice()]).await
+                    connection.execute(damage, &[&id.as_bytes().as_slice()]).await
                 }
                 Damaged::Client(id) => {
-                    beside
+                    connection
                         .execute("UPDATE grantcore_clients SET body = '{}' WHERE id = $1", &[&id])
                         .await
                 }
@@ -83,43 +87,49 @@ fn a_damaged_record_is_an_error() {
         });
         assert_eq!(changed.unwrap(), 1);
     };
-    damaged_records_are_errors(&at, damage).unwrap();
+    damaged_records_are_errors(&harness, damage).unwrap();
 }
 
-/// How long a store waits for an answer here, and the delay of a late answer.
-const PATIENCE: Duration = Duration::from_millis(200);
-const LATE: Duration = Duration::from_millis(500);
+/// How long a store behind the proxy waits for a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(200);
+/// The delay of a late response. It is longer than the store waits.
+const DELAY: Duration = Duration::from_millis(500);
 
-impl Faults for At<(Database, Proxy)> {
+impl Faults for PostgresHarness<(Database, Proxy)> {
     fn arm(&self, fault: Fault) {
-        use grantcore_testing_servers::Fault as Of;
-        self.kept.1.arm(match fault {
-            Fault::DropBefore => Of::DropBefore,
-            Fault::DropAfter => Of::DropAfter,
-            Fault::Delay => Of::Delay(LATE),
-            Fault::Reset => Of::Reset,
+        use grantcore_testing_servers::Fault as ProxyFault;
+        let (_, proxy) = &self.backend;
+        proxy.arm(match fault {
+            Fault::DropBefore => ProxyFault::DropBefore,
+            Fault::DropAfter => ProxyFault::DropAfter,
+            Fault::Delay => ProxyFault::Delay(DELAY),
+            Fault::Reset => ProxyFault::Reset,
         });
     }
 
     fn disarm(&self) {
-        self.kept.1.arm(grantcore_testing_servers::Fault::None);
+        let (_, proxy) = &self.backend;
+        proxy.arm(grantcore_testing_servers::Fault::None);
     }
 }
 
-fn behind() -> Option<At<(Database, Proxy)>> {
-    let At { runtime, kept, .. } = database()?;
-    let proxy = kept.proxy();
-    Some(At { runtime, url: kept.url_by(&proxy), patience: PATIENCE, kept: (kept, proxy) })
+/// Returns the harness on a new database behind a proxy that injects faults.
+fn database_behind_proxy() -> Option<PostgresHarness<(Database, Proxy)>> {
+    let PostgresHarness { runtime, backend: database, .. } = database()?;
+    let proxy = database.proxy();
+    let url = database.url_by(&proxy);
+    let backend = (database, proxy);
+    Some(PostgresHarness { runtime, url, response_timeout: RESPONSE_TIMEOUT, backend })
 }
 
 #[test]
 fn an_unknown_result_is_an_error() {
-    let Some(at) = behind() else { return };
-    unknown_results_are_errors(&at).unwrap();
+    let Some(harness) = database_behind_proxy() else { return };
+    unknown_results_are_errors(&harness).unwrap();
 }
 
 #[test]
 fn histories_are_linearizable_with_faults_too() {
-    let Some(at) = behind() else { return };
-    histories_with_faults_are_linearizable(&at).unwrap();
+    let Some(harness) = database_behind_proxy() else { return };
+    histories_with_faults_are_linearizable(&harness).unwrap();
 }

@@ -15,7 +15,8 @@ use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::Proxy;
 use support::{Database, T, app, grant, life};
 
-/// The round trips of a call, and of the same call when its statements are prepared.
+/// Returns the number of round trips of a call whose statements are prepared: `call(0)` prepares
+/// them, and `call(1)` is counted.
 async fn counted<F: Future<Output = ()>>(proxy: &Proxy, call: impl Fn(usize) -> F) -> usize {
     call(0).await;
     let before = proxy.round_trips();
@@ -56,17 +57,17 @@ async fn each_call_is_one_round_trip() {
         assert!(loaded.caller.is_some() && loaded.balance.is_some());
     };
     assert_eq!(counted(proxy, load).await, 1);
-    let records = |turn: usize| async move {
+    let load_without_accounts = |turn: usize| async move {
         let keys = Keys { skip_accounts: true, ..Keys::of_grant(ids[turn]) };
         let loaded = store.load(&keys).await.unwrap();
         assert!(loaded.grant.is_some() && loaded.client.is_some() && loaded.account.is_none());
     };
-    assert_eq!(counted(proxy, records).await, 1);
-    let page = |_| async move { assert_eq!(store.load_grants(&ids).await.unwrap().len(), 2) };
-    assert_eq!(counted(proxy, page).await, 1);
-    let own =
+    assert_eq!(counted(proxy, load_without_accounts).await, 1);
+    let load_list = |_| async move { assert_eq!(store.load_grants(&ids).await.unwrap().len(), 2) };
+    assert_eq!(counted(proxy, load_list).await, 1);
+    let list =
         |_| async move { assert_eq!(store.grants_of("alice", None, 9).await.unwrap().len(), 2) };
-    assert_eq!(counted(proxy, own).await, 1);
+    assert_eq!(counted(proxy, list).await, 1);
     let raise = |_| async move { assert!(store.raise_epoch("alice").await.unwrap()) };
     assert_eq!(counted(proxy, raise).await, 1);
     let single = |_| async move { assert!(store.grant(ids[0]).await.unwrap().is_some()) };
@@ -75,7 +76,7 @@ async fn each_call_is_one_round_trip() {
     assert_eq!(counted(proxy, listed).await, 1);
     let counts = |_| async move { assert_eq!(store.counts().await.unwrap().clients, 2) };
     assert_eq!(counted(proxy, counts).await, 1);
-    // One for the grants and one for the clients.
+    // A sweep is one statement for the grants and one for the clients.
     let sweep = |_| async move {
         assert_eq!(store.sweep(Timestamp::from_unix_seconds(T), 9).await.unwrap(), 0);
     };

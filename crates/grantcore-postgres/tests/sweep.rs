@@ -167,16 +167,16 @@ async fn refreshes_within_a_day_touch_no_index() {
     for write in first.into_iter().flatten() {
         assert_eq!(store.commit(write).await.unwrap(), Commit::Done);
     }
-    let before = updates_told(&server, &store, 4).await;
+    let before = heap_only_updates(&server, &store, 4).await;
     for write in rest.into_iter().flatten() {
         assert_eq!(store.commit(write).await.unwrap(), Commit::Done);
     }
-    assert_eq!(updates_told(&server, &store, 124).await - before, 120);
+    assert_eq!(heap_only_updates(&server, &store, 124).await - before, 120);
 }
 
-/// How many of so many updates were heap-only. A session tells what it did when it ends, if not
-/// before.
-async fn updates_told(server: &Postgres, store: &PostgresStore, updates: i64) -> i64 {
+/// Waits until the database has counted this many updates, and returns how many of them were
+/// heap-only. A session reports its counts at its end at the latest, so the sessions are closed.
+async fn heap_only_updates(server: &Postgres, store: &PostgresStore, updates: i64) -> i64 {
     let limit = store.pool().status().max_size;
     store.pool().resize(0);
     store.pool().resize(limit);

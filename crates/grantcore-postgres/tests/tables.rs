@@ -92,7 +92,7 @@ async fn a_database_that_forgets_what_it_acknowledges_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_begins_to_forget_is_told_from_one_that_wrote() {
+async fn a_database_that_becomes_volatile_is_distinguished_from_one_that_wrote() {
     let Some(database) = Database::new().await else { return };
     let store = database.store().await;
     let held = store.pool().get().await.unwrap();

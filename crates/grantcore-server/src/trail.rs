@@ -123,7 +123,7 @@ impl fmt::Debug for Trail {
 }
 
 impl AuditLog for Trail {
-    type Place = Place;
+    type Reservation = Place;
 
     async fn reserve(&self, event: &Event) -> std::result::Result<Place, AuditError> {
         self.0.reserve(event)

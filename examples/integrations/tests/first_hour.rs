@@ -241,7 +241,8 @@ fn local(line: &str, workspace: &Workspace) -> Vec<String> {
     commands
 }
 
-/// A program that cargo starts as a reader's shell does, without what `cargo test` tells a test.
+/// Returns a command as a reader's shell would run it, without the variables that `cargo test`
+/// sets.
 fn command(program: &str, directory: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(directory).kill_on_drop(true).stdin(Stdio::null());

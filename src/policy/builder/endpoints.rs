@@ -106,7 +106,7 @@ impl PolicyBuilder {
     /// recorded while it was on are known.
     ///
     /// The host must then fetch what
-    /// [`AuthorizationStep::NeedMetadata`](crate::AuthorizationStep::NeedMetadata) asks for. All
+    /// [`AuthorizationStep::NeedsDocument`](crate::AuthorizationStep::NeedsDocument) asks for. All
     /// users of a product share one such id: with
     /// [`RateKey::ClientAndGrant`](crate::policy::RateKey::ClientAndGrant) in the [rate
     /// rules](Self::rate_rules), they do not use up each other's limit.

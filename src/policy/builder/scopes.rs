@@ -1,4 +1,4 @@
-//! Settings of what access tokens allow, and what they are for.
+//! Settings of scopes and resources: what access tokens allow, and where.
 
 use super::PolicyBuilder;
 use crate::policy::{Resource, ScopeInfo};
@@ -6,7 +6,7 @@ use crate::value::resource;
 
 /// # Scopes and resources
 ///
-/// What access tokens allow, and what they are for. A policy has at least one resource.
+/// What access tokens allow, and at which resources. A policy has at least one resource.
 ///
 /// ```
 /// let policy = grantcore::Policy::builder("https://auth.example")
@@ -23,8 +23,8 @@ use crate::value::resource;
 /// # Ok::<(), grantcore::policy::PolicyError>(())
 /// ```
 impl PolicyBuilder {
-    /// Declares a scope token (OAuth 2.1 §1.4.1), and what it lets a client do in the words that
-    /// the consent page shows. Default: the policy has no scopes.
+    /// Declares a scope token (OAuth 2.1 §1.4.1), with the description that the consent page shows.
+    /// Default: the policy has no scopes.
     pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
         self.policy.scopes.push(ScopeInfo { name: name.into(), description: description.into() });
         self
@@ -33,8 +33,9 @@ impl PolicyBuilder {
     /// Declares that one scope token includes another, for example `admin` includes `read`.
     /// Inclusion is transitive. Default: none includes another.
     ///
-    /// It counts where a resource is called, so that a user agrees once to the token that includes
-    /// the rest (MCP, Step-Up Authorization Flow).
+    /// Inclusion is considered when a resource checks an access token. The token response and the
+    /// consent page list only the scope tokens that were requested. So a user who has allowed the
+    /// wider token is not asked again for a narrower one (MCP, Step-Up Authorization Flow).
     pub fn scope_implies(mut self, scope: impl Into<String>, included: impl Into<String>) -> Self {
         self.policy.implied.push((scope.into(), included.into()));
         self
@@ -52,16 +53,17 @@ impl PolicyBuilder {
     /// Sets whether unknown scope tokens are left out of a request instead of refused. Default:
     /// `false`.
     ///
-    /// The token response names the scope that is left. A client that does not read it believes
-    /// that it has more.
+    /// The token response contains the scope that is left (OAuth 2.1 §3.2.3). A client that ignores
+    /// it assumes that its whole request was granted.
     pub fn drop_unknown_scopes(mut self, drop: bool) -> Self {
         self.policy.drop_unknown_scopes = drop;
         self
     }
 
-    /// Adds a protected resource: its identifier (RFC 8707 §2; RFC 9728 §1.2), an `https` URL
-    /// without fragment, and the scope tokens that it advertises, separated by spaces. Default:
-    /// none, and a policy without a resource is refused. At most 64.
+    /// Adds a protected resource. `identifier` is its resource identifier (RFC 8707 §2; RFC 9728
+    /// §1.2), an `https` URL without a fragment. `scopes` are the scope tokens that its metadata
+    /// lists, separated by spaces. Default: none, and a policy without a resource is refused. At
+    /// most 64.
     pub fn resource(mut self, identifier: impl Into<String>, scopes: &str) -> Self {
         let identifier = identifier.into();
         let metadata_url = resource::well_known(&identifier, "oauth-protected-resource");
@@ -73,15 +75,15 @@ impl PolicyBuilder {
     /// Sets the resource of an authorization request that names none. Default: the only resource;
     /// with several, such a request is refused.
     ///
-    /// With a default among several, a client can hold a token for another resource than it means
-    /// (RFC 8707 §2).
+    /// With a default among several resources, a client that leaves `resource` out can get a token
+    /// for another resource than it needs (RFC 8707 §2).
     pub fn default_resource(mut self, identifier: impl Into<String>) -> Self {
         self.policy.default_resource = Some(identifier.into());
         self
     }
 
-    /// Sets whether requests that name no resource are refused even if there is a default or only
-    /// one (RFC 8707 §2). Default: `false`.
+    /// Sets whether authorization requests without a resource are refused, even if the policy has a
+    /// default or only one resource (RFC 8707 §2). Default: `false`.
     pub fn require_resource(mut self, require: bool) -> Self {
         self.policy.require_resource = require;
         self

@@ -1,4 +1,4 @@
-//! What the introspection endpoint answers, and why a token is not accepted.
+//! The response of the introspection endpoint, and the reasons not to accept a token.
 
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -6,10 +6,10 @@ use serde::Deserialize;
 /// The longest response that is read, in bytes.
 const RESPONSE_LIMIT: usize = 64 * 1024;
 
-/// The response of the endpoint (RFC 7662 §2.2). A token that is not active has nothing but
-/// `active`.
+/// The response of the endpoint (RFC 7662 §2.2). For a token that is not active, only `active` is
+/// present.
 #[derive(Deserialize)]
-pub(super) struct Described {
+pub(super) struct IntrospectionResponse {
     pub(super) active: bool,
     #[serde(default)]
     pub(super) sub: String,
@@ -24,7 +24,7 @@ pub(super) struct Described {
     pub(super) iss: Option<String>,
 }
 
-/// One resource as a string, or several as an array (RFC 7519 §4.1.3).
+/// The audience: one resource as a string, or several as an array (RFC 7519 §4.1.3).
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Audience {
@@ -47,9 +47,9 @@ impl From<Audience> for Vec<String> {
     }
 }
 
-/// Why a token was not accepted.
+/// The reason why a token was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unaccepted {
+pub(super) enum TokenError {
     #[error("the token is not active")]
     Inactive,
     #[error("too many introspections are under way")]
@@ -66,13 +66,13 @@ pub(super) enum Unaccepted {
     Json(#[from] serde_json::Error),
 }
 
-/// Reads a response up to its limit.
-pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, Unaccepted> {
+/// Reads the body of a response, up to [`RESPONSE_LIMIT`].
+pub(super) async fn read(mut response: Response) -> Result<Vec<u8>, TokenError> {
     let mut body = Vec::new();
     while let Some(data) = response.chunk().await? {
         body.extend_from_slice(&data);
         if body.len() > RESPONSE_LIMIT {
-            return Err(Unaccepted::TooLarge);
+            return Err(TokenError::TooLarge);
         }
     }
     Ok(body)

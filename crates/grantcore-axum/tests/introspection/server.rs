@@ -49,12 +49,12 @@ async fn introspect_04_a_resource_elsewhere_accepts_what_the_server_accepts() {
         let answer = call(&read, &token).await;
         assert_eq!((answer.status, &*answer.body), (200, "alice app read false"));
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 1, "asked once while it is believed");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "one introspection while the token is cached");
     for dead in ["gra_unknown", &tokens(&world, "read").await.refresh] {
         assert_dead(&call(&read, dead).await);
     }
     assert_eq!(asked.load(Ordering::SeqCst), 3);
-    // Refused without a question.
+    // Malformed headers are refused without an introspection.
     for (sent, status) in [(&[][..], 401), (&["Bearer"], 401), (&["Basic x"], 401)]
         .into_iter()
         .chain([(&["Bearer a b"][..], 400), (&["Bearer a", "Bearer a"], 400)])
@@ -97,7 +97,7 @@ async fn rs_10_rs_11_the_scope_of_an_introspected_token_must_suffice_or_include(
     }
 }
 
-/// A revoked token is refused once it is no longer believed, and at once where nothing is kept.
+/// A revoked token is refused once its cache entry is too old, and at once without a cache.
 #[tokio::test]
 async fn i19_a_revoked_token_is_believed_for_the_stated_time_only() {
     let (world, issuer, asked) = start().await;
@@ -200,7 +200,7 @@ async fn rs_07_meta_09_the_resource_serves_its_own_document() {
 fn meta_12_a_policy_without_introspection_has_no_check() {
     let off = Policy::builder("https://auth.example").scope("read", "").resource(MCP, "read");
     let error = Introspection::builder(off.build().unwrap(), "x", "y").build().unwrap_err();
-    assert!(matches!(error, IntrospectionError::Off), "{error}");
+    assert!(matches!(error, IntrospectionError::NoEndpoint), "{error}");
     let builder = Introspection::builder(policy().build().unwrap(), RESOURCE_SERVER, SECRET);
     let shown = format!("{builder:?}");
     let shown = format!("{shown} {:?}", builder.build().unwrap());

@@ -43,7 +43,7 @@ pub async fn request(url: &str, max_bytes: usize) -> DocumentRequest {
         ..RequestParts::default()
     };
     match server.authorize(&parts, None).await {
-        Ok(AuthorizationStep::NeedMetadata(mut document)) => {
+        Ok(AuthorizationStep::NeedsDocument(mut document)) => {
             url.clone_into(&mut document.url);
             document.max_bytes = max_bytes;
             document

@@ -14,7 +14,7 @@ use grantcore_redis::RedisStoreError;
 use redis::cmd;
 
 #[tokio::test]
-async fn versions_of_64_bits_are_told_apart() {
+async fn versions_of_64_bits_are_distinguished() {
     everywhere(async |place: Place| {
         let store = &place.store;
         for (number, version) in

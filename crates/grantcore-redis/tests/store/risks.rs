@@ -20,7 +20,7 @@ async fn a_durable_server_has_none() {
 }
 
 #[tokio::test]
-async fn each_is_told() {
+async fn each_risk_is_reported() {
     let Some(found) = risks(&[("appendonly", "no")]).await else { return };
     assert_eq!(found, [Risk::NoLog]);
     let found =
@@ -35,7 +35,7 @@ async fn each_is_told() {
 }
 
 #[tokio::test]
-async fn where_a_node_of_a_cluster_differs_it_is_told() {
+async fn a_risk_of_a_single_cluster_node_is_reported() {
     let Some(cluster) = grantcore_testing_servers::RedisCluster::start() else { return };
     let mut node =
         redis::Client::open(cluster.urls()[1].as_str()).unwrap().get_connection().unwrap();
@@ -45,7 +45,7 @@ async fn where_a_node_of_a_cluster_differs_it_is_told() {
 }
 
 #[tokio::test]
-async fn where_settings_are_not_told_the_rest_is() {
+async fn other_risks_are_reported_without_access_to_the_settings() {
     let Some(server) =
         Redis::start(&[("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")])
     else {

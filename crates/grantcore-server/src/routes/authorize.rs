@@ -75,7 +75,7 @@ pub(super) async fn decide(
             })
         }
         // Does not occur: the request was just sent with its document.
-        Some(Ok(AuthorizationStep::NeedMetadata(_))) => {
+        Some(Ok(AuthorizationStep::NeedsDocument(_))) => {
             app.refuse(Reason::DocumentUnreachable).await
         }
         Some(Err(error)) => app.failed(&error, None),
@@ -91,7 +91,7 @@ async fn authorize_with_document(
     user: Option<User<'_>>,
 ) -> Option<Result<AuthorizationStep, Error<BackendError>>> {
     let answer = app.oauth.authorize(incoming, user).await;
-    let Ok(AuthorizationStep::NeedMetadata(needed)) = &answer else { return Some(answer) };
+    let Ok(AuthorizationStep::NeedsDocument(needed)) = &answer else { return Some(answer) };
     with_document(app, needed, parts, incoming, user).await
 }
 
