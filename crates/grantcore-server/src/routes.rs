@@ -156,7 +156,8 @@ fn endpoints_that_are_off(app: &Arc<App>) -> Router {
         let off = any(clients::off).with_state((Arc::clone(app), endpoint));
         router = router.route(&app.issuer.site().path(path), off);
     }
-    router.route_layer(cors())
+    // Without a route, `route_layer` panics, and `layer` would be on the fallback too.
+    if router.has_routes() { router.route_layer(cors()) } else { router }
 }
 
 /// Returns the part of a URL after its origin.
