@@ -177,7 +177,7 @@ const LONGEST_LOCATION: usize = 3_000;
 pub(crate) fn to_client(reply: Reply) -> Response {
     match reply.header("location") {
         Some(location) if location.len() > LONGEST_LOCATION => {
-            Page(Onward { url: location.to_owned() }).into_response()
+            Page(Onward { url: location.to_owned(), place: place(location) }).into_response()
         }
         _ => respond(reply),
     }

@@ -91,7 +91,7 @@ impl Nav {
 pub(crate) struct Home {
     /// The issuer, as in the metadata.
     pub(crate) issuer: String,
-    /// The URL and a short description of each protected resource.
+    /// The URL of each protected resource, and its name for people.
     pub(crate) resources: Vec<(String, String)>,
     /// The name and password of each demonstration account.
     pub(crate) users: Vec<(String, String)>,
@@ -132,6 +132,8 @@ impl Screen for Login {}
 pub(crate) struct Onward {
     /// The response at a *verified* redirect URI.
     pub(crate) url: String,
+    /// The name of the place that it leads to.
+    pub(crate) place: String,
 }
 
 impl Screen for Onward {}

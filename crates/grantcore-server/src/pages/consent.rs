@@ -32,6 +32,8 @@ pub(crate) struct Consent {
     pub(crate) destination: Destination,
     /// How long the access lasts, a sentence without its full stop.
     pub(crate) lasts: String,
+    /// Who registered the client, and when.
+    pub(crate) registration: String,
     /// The whole client id.
     pub(crate) client_id: String,
     /// The host of a client id that is a URL.

@@ -52,6 +52,7 @@ fn consent(text: &str, verified: bool) -> Consent {
         scopes: vec![scope(), scope()],
         destination: Destination::OwnDevice(text.into()),
         lasts: text.into(),
+        registration: text.into(),
         client_id: text.into(),
         client_host: Some(text.into()),
         client_pages: vec![("Website", text.into())],

@@ -14,7 +14,7 @@ use super::authorize::client_id;
 use super::resume::{link, log_in_for};
 use crate::app::{App, Asked, log_failure, to_client};
 use crate::kept::Request as Kept;
-use crate::pages::words::{ago, day, listed, spoken};
+use crate::pages::words::{ago, day, listed, spoken, utc};
 use crate::pages::{self, AppName, Destination, Notice, Page};
 use crate::setup::resource_name;
 
@@ -116,6 +116,13 @@ pub(super) fn consent_page(
             page.redirects_to_own_device(),
         ),
         lasts: lasts(page, policy, app),
+        registration: match page.registration() {
+            Registration::Operator => "Registered by the operator of this server".into(),
+            Registration::MetadataDocument => {
+                format!("Described by its own document, first read {}", utc(page.registered()))
+            }
+            _ => format!("Registered itself {}", utc(page.registered())),
+        },
         client_id: page.client_id().into(),
         client_host: page.client_id_host().map(Into::into),
         client_pages: client_pages(page),

@@ -63,6 +63,19 @@ async fn two_connections_of_one_app_are_told_apart_and_disconnected_by_name() {
     alice.shows("Disconnected. The application no longer has access.").await;
     let left = alice.text().await;
     assert!(left.contains("51004") && !left.contains("6001"), "{left}");
+    // The consent page names a live connection of the same client, and only of this user.
+    for (client, redirect_uri, is_connected) in
+        [(&desktop, LOOPBACK, true), (&laptop, other, false)]
+    {
+        alice.open(&request(issuer, client, redirect_uri, "notes")).await;
+        let page = alice.text().await;
+        assert_eq!(page.contains("Already connected since"), is_connected, "{page}");
+    }
+    let bob = driver.browser(issuer, "bob", false).await;
+    bob.open(&request(issuer, &desktop, LOOPBACK, "notes")).await;
+    let page = bob.text().await;
+    assert!(page.contains("Not bob?") && !page.contains("Already connected"), "{page}");
+    bob.client.close().await.unwrap();
     for verb in ["Revoke", "revoke", "End "] {
         assert!(![&*seen, &*left].concat().contains(verb), "one verb: {verb} in {seen}");
     }

@@ -48,6 +48,7 @@ async fn consent_12_the_page_is_in_the_order_in_which_people_read() {
             "Details of this request",
         ],
     );
+    assert!(!folded.contains("Already connected"), "{folded}");
     let title = alice.client.title().await.unwrap();
     assert!(title.starts_with("“Note Taker” wants access – "), "{title}");
     // Both warnings have one colour and one size.
@@ -64,7 +65,7 @@ async fn consent_12_the_page_is_in_the_order_in_which_people_read() {
     }
     alice.tab_to("summary").await;
     alice.key(Key::Enter).await;
-    for part in rest.iter().chain(&["1 hour", "10 minutes"]) {
+    for part in rest.iter().chain(&["1 hour", "10 minutes", "Registered itself 20"]) {
         alice.shows(part).await;
     }
     alice.client.close().await.unwrap();
@@ -252,6 +253,8 @@ async fn consent_13_the_page_says_where_the_user_is_sent() {
     let page = alice.text().await;
     assert!(page.contains("Demo application wants access to your notes"), "{page}");
     assert!(page.contains("Runs on this device") && !page.contains("Unverified"), "{page}");
+    alice.unfold().await;
+    alice.shows("Registered by the operator of this server").await;
     alice.client.close().await.unwrap();
     server.stop().await.unwrap();
 }

@@ -121,6 +121,8 @@ async fn rs_02_a_browser_is_told_what_a_resource_is_and_a_program_is_challenged_
             .unwrap();
         assert!(!answer.text().await.unwrap().contains("<!doctype"));
     }
+    let form = http.get(format!("{issuer}/oauth/consent")).send().await.unwrap();
+    assert_eq!((form.status().as_u16(), &form.headers()["allow"]), (405, &"POST".parse().unwrap()));
     // An unknown address, and the address of the consent form.
     for (path, title) in
         [("/nothing", "There is no such page"), ("/oauth/consent", "There is nothing to decide")]
