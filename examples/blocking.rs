@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use grantcore::blocking::{Accounts, Server, Store};
 use grantcore::grant::Grant;
-use grantcore::response::{PAGE_HEADERS, Redirect};
+use grantcore::response::Redirect;
 use grantcore::store::{Change, Commit, Stored, Write};
 use grantcore::value::{ClientId, GrantId};
 use grantcore::{Account, AuthorizationStep, Choice, Client, Policy, Reply, RequestParts, User};
@@ -104,7 +104,7 @@ fn serve(server: &Server<Tables, Users>, http: &str) -> Result<Reply, Box<dyn Er
     let request = RequestParts {
         method,
         query: query.as_bytes(),
-        content_type: header("content-type").next().map(str::as_bytes),
+        content_type: header("content-type").map(str::as_bytes).collect(),
         authorization: header("authorization").map(str::as_bytes).collect(),
         source: "192.0.2.1", // The address of the peer. Limits of requests are counted for it.
         body: body.as_bytes(),
@@ -145,9 +145,7 @@ fn page(server: &Server<Tables, Users>, step: AuthorizationStep) -> Reply {
 
 /// A page of the host. No other site may frame it.
 fn text(status: u16, body: String) -> Reply {
-    let mut headers = PAGE_HEADERS.map(|(name, value)| (name, value.into())).to_vec();
-    headers.push(("content-type", "text/plain; charset=utf-8".into()));
-    Reply { status, headers, body }
+    Reply::page(status, "text/plain; charset=utf-8", body)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -9,8 +9,8 @@ use std::error::Error;
 
 use grantcore::reason::ErrorCode;
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Policy, RequestParts,
-    Server, User,
+    Authorization, AuthorizationStep, Choice, Client, ContentType, FromStore, MemoryStore, Policy,
+    RequestParts, Server, User,
 };
 
 /// A client draws a fresh verifier for each request. These two are from RFC 7636, appendix B.
@@ -27,13 +27,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let app = Client::public("notes-app").name("Notes").redirect_uri("https://app.example/cb");
     let store = MemoryStore::new();
-    store.put_client(app.build()?);
+    store.add_client(app.build()?);
     let server = Server::new(policy, store, FromStore)
         // Each call makes one event, for the operator's log.
-        .with_observer(|event| match event.reason {
-            Some(reason) => println!("   event: {}, {}", event.kind, reason.name()),
-            None => println!("   event: {}", event.kind),
-        });
+        .with_observer(|event| println!("   event: {event}"));
 
     println!("1. The client sends the browser of alice to the authorization endpoint.");
     let query = format!(
@@ -100,7 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn token_request(server: &Server<MemoryStore>, form: &str) -> String {
     let request = RequestParts {
         method: "POST",
-        content_type: Some(b"application/x-www-form-urlencoded"),
+        content_type: ContentType::FORM,
         body: form.as_bytes(),
         ..RequestParts::default()
     };

@@ -76,7 +76,7 @@
 //!
 //! - [`acknowledged_commits_survive`] kills the database again and again ([`Crash`]) and looks for
 //!   all that it had acknowledged. For a database inside the process, let a child process [`work`],
-//!   kill it, and [`verify`] its journal.
+//!   kill it, and [`verify`] its journal: `docs/stores.md` has the test.
 //! - [`unknown_results_are_errors`] loses requests and answers on the way ([`Faults`]).
 //!   [`histories_with_faults_are_linearizable`] does so while several handles read and write.
 //! - [`damaged_records_are_errors`] reads a record that the host has damaged.

@@ -2,6 +2,7 @@
 //! text of a request in it is bounded and escaped.
 
 mod kind;
+mod line;
 #[cfg(feature = "tracing")]
 mod trace;
 mod written;
@@ -19,7 +20,7 @@ use crate::value::text::{ClientId, Subject, log_text};
 
 /// One step of one flow.
 ///
-/// It serializes to one flat object, for a log of JSON lines or an audit log's database. The names
+/// As text it is one line for people. It serializes to one flat object, for a log of JSON lines or an audit log's database. The names
 /// of the object's members are those of the fields, with `class` for [`class`](Self::class). They
 /// are stable. A member is absent if its field is `None` or empty. Times are Unix seconds, ids
 /// their text, and the other values of this crate their names:

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use grantcore::{
-//!     Authorization, Client, FromStore, MemoryStore, Policy, RequestParts, Server,
+//!     Authorization, Client, FromStore, MemoryStore, Policy, ContentType, RequestParts, Server,
 //! };
 //!
 //! #[tokio::main]
@@ -24,7 +24,7 @@
 //!     // POST /oauth/token, from a client whose code is wrong.
 //!     let request = RequestParts {
 //!         method: "POST",
-//!         content_type: Some(b"application/x-www-form-urlencoded"),
+//!         content_type: ContentType::FORM,
 //!         body: b"grant_type=authorization_code&client_id=app&code=x&code_verifier=x",
 //!         ..RequestParts::default()
 //!     };
@@ -218,7 +218,9 @@ pub use crate::moment::Timestamp;
 pub use crate::policy::Policy;
 pub use crate::reason::Reason;
 pub use crate::refusal::Refusal;
-pub use crate::request::{Authorization, Choice, Needs, RequestParts, RevokedBy, User};
+pub use crate::request::{
+    Authorization, Choice, ContentType, Needs, RequestParts, RevokedBy, User,
+};
 pub use crate::response::{Access, AuthorizationStep, ConsentPage, LoginPage, Reply};
 pub use crate::server::{Error, RevokedGrants, Server};
 pub use crate::store::{FromStore, LoadsAccounts, Store};

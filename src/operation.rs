@@ -63,7 +63,7 @@
 //! use grantcore::operation::{Operation, Settled};
 //! use grantcore::request::TokenRequest;
 //! use grantcore::store::Commit;
-//! use grantcore::{Accounts, AlwaysActive, MemoryStore, Policy, RequestParts, Store};
+//! use grantcore::{Accounts, AlwaysActive, ContentType, MemoryStore, Policy, RequestParts, Store};
 //!
 //! /// Runs one operation. An error of the store leaves the fate of the write unknown: answer with
 //! /// `decision.abandon(operation.endpoint())`, and let the client try again.
@@ -101,7 +101,7 @@
 //!         .build()?;
 //!     let request = RequestParts {
 //!         method: "POST",
-//!         content_type: Some(b"application/x-www-form-urlencoded"),
+//!         content_type: ContentType::FORM,
 //!         body: b"grant_type=refresh_token&client_id=notes-app&refresh_token=of-nobody",
 //!         ..RequestParts::default()
 //!     };

@@ -22,7 +22,7 @@ const WINDOW: u64 = 60;
 /// ```
 /// use grantcore::rate::RateWindow;
 /// use grantcore::request::TokenRequest;
-/// use grantcore::{MemoryStore, Reply, RequestParts, Server};
+/// use grantcore::{ContentType, MemoryStore, Reply, RequestParts, Server};
 /// # use std::{collections::BTreeMap, sync::Mutex};
 /// # #[derive(Default)]
 /// # struct Rows(Mutex<BTreeMap<String, String>>);
@@ -79,7 +79,7 @@ const WINDOW: u64 = 60;
 /// # let rows = Rows::default();
 /// # let request = RequestParts {
 /// #     method: "POST",
-/// #     content_type: Some(b"application/x-www-form-urlencoded"),
+/// #     content_type: ContentType::FORM,
 /// #     body: b"client_id=app&grant_type=refresh_token&refresh_token=x",
 /// #     ..RequestParts::default()
 /// # };

@@ -26,7 +26,7 @@ pub use self::connection::{ClientRevocation, ConnectionList, GrantRevocation, Re
 pub use self::consent::{Choice, ConsentDecision};
 pub use self::document::{Fetch, FetchedDocument};
 pub use self::introspection::IntrospectionRequest;
-pub use self::parts::{Authorization, RequestParts};
+pub use self::parts::{Authorization, ContentType, RequestParts};
 pub use self::registration::{ManagementRequest, RegistrationRequest};
 pub use self::revocation::RevocationRequest;
 pub use self::token::TokenRequest;

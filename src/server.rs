@@ -48,7 +48,7 @@ use crate::store::{AccountSource, FromStore, Store};
 /// ```
 /// use grantcore::{
 ///     Authorization, AuthorizationStep, Choice, Client, FromStore, MemoryStore, Policy,
-///     Reply, RequestParts, Server, User,
+///     Reply, ContentType, RequestParts, Server, User,
 /// };
 ///
 /// #[tokio::main]
@@ -111,7 +111,7 @@ use crate::store::{AccountSource, FromStore, Store};
 /// fn post(form: &str) -> RequestParts<'_> {
 ///     RequestParts {
 ///         method: "POST",
-///         content_type: Some(b"application/x-www-form-urlencoded"),
+///         content_type: ContentType::FORM,
 ///         body: form.as_bytes(),
 ///         ..RequestParts::default()
 ///     }

@@ -131,6 +131,11 @@ use crate::value::credential::GrantId;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async store",
+    note = "a blocking store becomes one by `grantcore::blocking::OnThreads`; `SqliteStore` by \
+            `on_tokio()`, with the feature `tokio` of grantcore-sqlite"
+)]
 pub trait Store: Send + Sync {
     /// A failure of the storage. It reaches the host unchanged and is never mixed with a refusal.
     type Error: Error + Send + Sync + 'static;

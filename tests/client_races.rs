@@ -23,7 +23,9 @@ use grantcore::moment::Moment;
 use grantcore::operation::{Loaded, Operation};
 use grantcore::request::{ClientStatusChange, ConsentDecision, ManagementRequest, TokenRequest};
 use grantcore::store::{Commit, Stored, Write};
-use grantcore::{Account, Authorization, Choice, Client, Policy, RequestParts, Timestamp};
+use grantcore::{
+    Account, Authorization, Choice, Client, ContentType, Policy, RequestParts, Timestamp,
+};
 use serde_json::Value;
 use support::clients::{ask, metadata, with};
 use support::params::Params;
@@ -132,7 +134,7 @@ impl Scenario {
                 .to_string();
         let managing = |method: &'static str| RequestParts {
             method,
-            content_type: Some(b"application/json"),
+            content_type: ContentType::JSON,
             authorization: Authorization::One(bearer.as_bytes()),
             body: changed.as_bytes(),
             ..RequestParts::default()

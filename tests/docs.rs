@@ -13,7 +13,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The folders of the repository with hand-written files.
@@ -348,74 +347,4 @@ fn links_between_pages_work_in_both_places() {
         }
     }
     assert!(checked > 20, "only {checked} links were found");
-}
-
-/// A link in the documentation of `tracing`, whose methods are on the page of every type.
-const LINK_OF_TRACING: &str = "dispatcher#setting-the-default-subscriber";
-
-/// Returns the values of an attribute in a page of HTML.
-fn attributes<'a>(html: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let named = html.split(name).skip(1).filter_map(|rest| rest.strip_prefix("=\""));
-    named.filter_map(|rest| rest.split('"').next())
-}
-
-/// Reads what `cargo doc -p grantcore --all-features --no-deps` has written. It may be older than
-/// the sources, so the test runs only with `GRANTCORE_REQUIRE_DOCS=1`.
-#[test]
-fn links_of_the_rendered_documentation_lead_somewhere() {
-    fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                pages(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "html") {
-                found.push(path);
-            }
-        }
-    }
-    #[expect(clippy::disallowed_methods, reason = "the test, and not the core, reads it")]
-    let is_required = std::env::var("GRANTCORE_REQUIRE_DOCS").as_deref() == Ok("1");
-    if !is_required {
-        // A test that passes hides the output of `eprintln`.
-        let _ = writeln!(std::io::stderr(), "skipped: GRANTCORE_REQUIRE_DOCS is not 1");
-        return;
-    }
-    let rendered = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("doc");
-    let mut found = Vec::new();
-    pages(&rendered.join("grantcore"), &mut found);
-    let mut ids: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-    let mut checked = 0;
-    let mut dead = BTreeSet::new();
-    for path in &found {
-        let html = fs::read_to_string(path).unwrap();
-        for link in attributes(&html, " href").filter(|link| !link.contains(':')) {
-            if link == LINK_OF_TRACING {
-                continue;
-            }
-            checked += 1;
-            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
-            let target = match file {
-                "" => path.clone(),
-                file => path.parent().unwrap().join(file),
-            };
-            let Ok(target) = target.canonicalize() else {
-                dead.insert(format!("{}: {link}", path.display()));
-                continue;
-            };
-            // The lines of a source page are anchors of its script.
-            let is_source = target.starts_with(rendered.join("src"));
-            if fragment.is_empty() || is_source || target.extension().is_none_or(|e| e != "html") {
-                continue;
-            }
-            let own = ids.entry(target.clone()).or_insert_with(|| {
-                let html = fs::read_to_string(&target).unwrap();
-                attributes(&html, " id").map(str::to_owned).collect()
-            });
-            if !own.contains(fragment) {
-                dead.insert(format!("{}: {link}", path.display()));
-            }
-        }
-    }
-    assert!(checked > 1_000, "only {checked} links were found");
-    assert!(dead.is_empty(), "{} of {checked} links are dead: {dead:#?}", dead.len());
 }

@@ -23,8 +23,8 @@ use grantcore::request::{
 use grantcore::store::{Commit, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{
-    AlwaysActive, Authorization, AuthorizationStep, Choice, Client, MemoryStore, Needs, Policy,
-    RequestParts, Timestamp, User,
+    AlwaysActive, Authorization, AuthorizationStep, Choice, Client, ContentType, MemoryStore,
+    Needs, Policy, RequestParts, Timestamp, User,
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -143,7 +143,7 @@ impl Bench {
     }
 
     pub fn token<'a>(&self, form: &'a Form) -> TokenRequest<'a> {
-        let content_type: Option<&[u8]> = Some(b"application/x-www-form-urlencoded");
+        let content_type = ContentType::FORM;
         TokenRequest::parse(
             &RequestParts {
                 method: "POST",
@@ -174,7 +174,7 @@ impl Bench {
     }
 
     pub fn registration(&self, form: &Form) -> RegistrationRequest {
-        let content_type: Option<&[u8]> = Some(b"application/json");
+        let content_type = ContentType::JSON;
         let incoming = RequestParts {
             method: "POST",
             content_type,

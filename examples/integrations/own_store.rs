@@ -1,13 +1,12 @@
-//! A store of the host's own on an embedded database, redb: `Store`, `Accounts` and
-//! `StoreAdministration`, durable, with an index of each user's grants and one for sweeping.
-//! The flow below stops the server, opens the file again, and finds the token still valid.
+//! A store of the host's own on an embedded database, redb: `Store` and `StoreAdministration`,
+//! durable, with an index of each user's grants and one for sweeping. The flow at the end stops the
+//! server, opens the file again, and finds the token still valid.
 //!
 //! `cargo run -p grantcore-examples --example own_store`
 //!
-//! redb blocks its caller: a write waits for its turn and for the disk. Most hosts are async, so
-//! this store implements the async traits, and makes each call on a thread of tokio's for blocking
-//! calls. A host without a runtime implements the traits of `grantcore::blocking` with the same
-//! bodies and without `call`. An async server must not use those: they stop its executor.
+//! redb blocks its caller: a write waits for its turn and for the disk. The store implements the
+//! traits of `grantcore::blocking`, and `OnThreads` makes each call on a thread of tokio's for
+//! blocking calls. A host without a runtime takes the store as it is, with `blocking::Server`.
 //!
 //! Durability: `commit` returns after redb has called `fsync`, its default. `Commit::Done` survives
 //! a crash of the process and of the system, and a power loss as far as the disk keeps its
@@ -23,17 +22,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantcore::blocking::{OnThreads, Store, StoreAdministration};
 use grantcore::grant::Grant;
-use grantcore::store::{Change, Commit, Counts, StoreAdministration, Stored, Version, Write};
+use grantcore::store::{Change, Commit, Counts, Record, Stored, Version, Write};
 use grantcore::value::GrantId;
 use grantcore::{
-    Account, Accounts, Authorization, AuthorizationStep, Choice, Client, Policy, RequestParts,
-    Server, Store, Timestamp, User,
+    AlwaysActive, Authorization, AuthorizationStep, Choice, Client, ContentType, Policy,
+    RequestParts, Server, Timestamp, User,
 };
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
-use serde::{Serialize, de::DeserializeOwned};
 
-/// The version, `drop_after` and the JSON of each record, by its id.
+/// The version, `drop_after` and the JSON of each record, by its key.
 type Rows = TableDefinition<'static, &'static [u8], (u64, u64, &'static str)>;
 /// An index of the records by `drop_after`, so that a sweep reads only what is due. The value is the
 /// user of a grant.
@@ -44,26 +43,21 @@ const CLIENTS: Table = (Rows::new("clients"), Due::new("clients_due"));
 const GRANTS: Table = (Rows::new("grants"), Due::new("grants_due"));
 /// An index of the grants by their users.
 const GRANTS_OF: TableDefinition<(&str, &[u8]), ()> = TableDefinition::new("grants_of");
-/// The host's users: whether the account is suspended, and its epoch.
-const USERS: TableDefinition<&str, (bool, u64)> = TableDefinition::new("users");
 
-/// Redb failed, a record cannot be decoded, or the runtime is stopping. It is then not known what
-/// the call has done.
+/// Redb failed, or a record cannot be decoded. It is then not known what the call has done.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(crate) struct StoreError(Box<dyn Error + Send + Sync>);
+pub(crate) struct StoreError(#[from] Box<dyn Error + Send + Sync>);
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The result of a part of a call. redb has an error type for each step.
 type Any<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// A handle of the database. A clone is another handle of it.
-#[derive(Clone)]
-pub(crate) struct RedbStore(Arc<Database>);
+pub(crate) struct RedbStore(Database);
 
 impl RedbStore {
     /// Opens the file, or creates it with its tables.
-    pub(crate) fn open(path: &Path) -> Any<Self> {
+    pub(crate) fn open(path: &Path) -> Any<OnThreads<Self>> {
         let database = Database::create(path)?;
         let change = database.begin_write()?;
         for (rows, due) in [CLIENTS, GRANTS] {
@@ -71,171 +65,85 @@ impl RedbStore {
             change.open_table(due)?;
         }
         change.open_table(GRANTS_OF)?;
-        change.open_table(USERS)?;
         change.commit()?;
-        Ok(Self(Arc::new(database)))
+        Ok(OnThreads::new(Self(database), |work| drop(tokio::task::spawn_blocking(work))))
     }
 
-    /// Runs `work` on a thread that may block. It runs to its end even if its caller is cancelled.
-    async fn call<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Database) -> Any<T> + Send + 'static,
-    ) -> Result<T> {
-        let database = Arc::clone(&self.0);
-        match tokio::task::spawn_blocking(move || work(&database)).await {
-            Ok(result) => result.map_err(StoreError),
-            Err(stopped) => Err(StoreError(stopped.into())),
+    fn read<R: Record>(&self, (rows, _): Table, key: &[u8]) -> Any<Option<Stored<R>>> {
+        let rows = self.0.begin_read()?.open_table(rows)?;
+        rows.get(key)?.map(|row| decode(row.value())).transpose()
+    }
+
+    fn list<R: Record>(&self, (rows, _): Table, after: &[u8], limit: usize) -> Any<Vec<Stored<R>>> {
+        let rows = self.0.begin_read()?.open_table(rows)?;
+        let later = rows.range::<&[u8]>((Bound::Excluded(after), Bound::Unbounded))?;
+        later.take(limit).map(|row| decode(row?.1.value())).collect()
+    }
+
+    /// Compares the version and writes the record with its indexes, in one transaction. redb has one
+    /// write transaction at a time, so no other write comes in between.
+    fn write<R: Record>(&self, (rows, due): Table, change: &Change<R>) -> Any<Commit> {
+        let key = change.key();
+        let drop_after = change.drop_after().unix_seconds();
+        let transaction = self.0.begin_write()?;
+        {
+            let mut rows = transaction.open_table(rows)?;
+            let mut due = transaction.open_table(due)?;
+            let stored = rows.get(key)?.map(|row| (row.value().0, row.value().1));
+            if stored.map(|(version, _)| Version(version)) != change.seen() {
+                return Ok(Commit::Conflict); // A transaction that is dropped has written nothing.
+            }
+            if let Some((_, earlier)) = stored {
+                due.remove((earlier, key))?;
+            }
+            due.insert((drop_after, key), change.subject().map_or("", |user| user.as_str()))?;
+            let json = serde_json::to_string(change.record())?;
+            // The version comes with the change. A counter of the store's own would begin again
+            // after a sweep, and let a late write replace a record that it was not decided on.
+            rows.insert(key, (change.version().0, drop_after, &*json))?;
+            if let Some(user) = change.subject() {
+                transaction.open_table(GRANTS_OF)?.insert((user.as_str(), key), ())?;
+            }
         }
+        // After an error here the write may or may not be durable: it is an error, and no conflict.
+        transaction.commit()?;
+        Ok(Commit::Done)
     }
 
-    /// Writes a user of the host.
-    pub(crate) async fn put_user(&self, subject: &str, account: Account) -> Result<()> {
-        let subject = subject.to_owned();
-        self.call(move |db| {
-            let change = db.begin_write()?;
-            let row = (account.suspended, account.epoch);
-            change.open_table(USERS)?.insert(&*subject, row)?;
-            Ok(change.commit()?)
-        })
-        .await
+    /// Drops up to `limit` records of a table that are due, with their indexes, in one transaction.
+    fn drop_due(&self, (rows, due): Table, now: Timestamp, limit: usize) -> Any<usize> {
+        let transaction = self.0.begin_write()?;
+        let mut dropped = 0;
+        {
+            let mut rows = transaction.open_table(rows)?;
+            let mut due = transaction.open_table(due)?;
+            let mut grants_of = transaction.open_table(GRANTS_OF)?;
+            // `Timestamp::NEVER` is the greatest number: such a record is never in the range.
+            let end: (u64, &[u8]) = (now.unix_seconds().saturating_add(1), &[]);
+            for entry in due.extract_from_if(..end, |_, _| true)?.take(limit) {
+                let (due, user) = entry?;
+                let (_, key) = due.value();
+                rows.remove(key)?;
+                grants_of.remove((user.value(), key))?;
+                dropped += 1;
+            }
+        }
+        transaction.commit()?;
+        Ok(dropped)
+    }
+
+    fn ids_of(&self, user: &str, after: &[u8], limit: usize) -> Any<Vec<GrantId>> {
+        let grants = self.0.begin_read()?.open_table(GRANTS_OF)?;
+        let end: (&str, &[u8]) = (user, &[0xFF; 16]);
+        let later = (Bound::Excluded((user, after)), Bound::Included(end));
+        let entries = grants.range::<(&str, &[u8])>(later)?.take(limit);
+        entries.map(|entry| Ok(GrantId::from_bytes(entry?.0.value().1.try_into()?))).collect()
     }
 }
 
 /// A record that cannot be decoded is an error, and never absent.
-fn decode<R: DeserializeOwned>((version, _, json): (u64, u64, &str)) -> Any<Stored<R>> {
+fn decode<R: Record>((version, _, json): (u64, u64, &str)) -> Any<Stored<R>> {
     Ok(Stored { record: Arc::new(serde_json::from_str(json)?), version: Version(version) })
-}
-
-fn read<R: DeserializeOwned>(db: &Database, rows: Rows, id: &[u8]) -> Any<Option<Stored<R>>> {
-    let rows = db.begin_read()?.open_table(rows)?;
-    rows.get(id)?.map(|row| decode(row.value())).transpose()
-}
-
-fn list<R: DeserializeOwned>(
-    db: &Database,
-    rows: Rows,
-    after: &[u8],
-    limit: usize,
-) -> Any<Vec<Stored<R>>> {
-    let rows = db.begin_read()?.open_table(rows)?;
-    let later = rows.range::<&[u8]>((Bound::Excluded(after), Bound::Unbounded))?;
-    later.take(limit).map(|row| decode(row?.1.value())).collect()
-}
-
-/// Compares the version and writes the record with its indexes, in one transaction. redb has one
-/// write transaction at a time, so no other write comes in between.
-fn write<R: Serialize>(
-    db: &Database,
-    (rows, due): Table,
-    id: &[u8],
-    change: &Change<R>,
-    drop_after: Timestamp,
-    subject: &str,
-) -> Any<Commit> {
-    let drop_after = drop_after.unix_seconds();
-    let transaction = db.begin_write()?;
-    {
-        let mut rows = transaction.open_table(rows)?;
-        let mut due = transaction.open_table(due)?;
-        let stored = rows.get(id)?.map(|row| (row.value().0, row.value().1));
-        if stored.map(|(version, _)| Version(version)) != change.seen() {
-            return Ok(Commit::Conflict); // A transaction that is dropped has written nothing.
-        }
-        if let Some((_, earlier)) = stored {
-            due.remove((earlier, id))?;
-        }
-        due.insert((drop_after, id), subject)?;
-        let json = serde_json::to_string(change.record())?;
-        // The version comes with the change. A counter of the store's own would begin again after a
-        // sweep, and let a late write replace a record that it was not decided on.
-        rows.insert(id, (change.version().0, drop_after, &*json))?;
-        if !subject.is_empty() {
-            transaction.open_table(GRANTS_OF)?.insert((subject, id), ())?;
-        }
-    }
-    // After an error here the write may or may not be durable: it is an error, and no conflict.
-    transaction.commit()?;
-    Ok(Commit::Done)
-}
-
-/// Drops up to `limit` records of a table that are due, in one transaction.
-fn sweep(db: &Database, table: Table, now: Timestamp, limit: usize) -> Any<usize> {
-    let transaction = db.begin_write()?;
-    let mut dropped = 0;
-    {
-        let mut rows = transaction.open_table(table.0)?;
-        let mut due = transaction.open_table(table.1)?;
-        let mut grants_of = transaction.open_table(GRANTS_OF)?;
-        // `Timestamp::NEVER` is the greatest number, so that such a record is never in the range.
-        let end: (u64, &[u8]) = (now.unix_seconds().saturating_add(1), &[]);
-        for entry in due.extract_from_if(..end, |_, _| true)?.take(limit) {
-            let (key, subject) = entry?;
-            let (_, id) = key.value();
-            rows.remove(id)?;
-            grants_of.remove((subject.value(), id))?;
-            dropped += 1;
-        }
-    }
-    if dropped > 0 {
-        transaction.commit()?;
-    }
-    Ok(dropped)
-}
-
-// `Store::load` could read all records of a request on one thread. Its default calls `client` and
-// `grant`, which costs a hop to another thread for each record.
-impl Store for RedbStore {
-    type Error = StoreError;
-
-    async fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
-        let id = id.to_owned();
-        self.call(move |db| read(db, CLIENTS.0, id.as_bytes())).await
-    }
-
-    async fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
-        self.call(move |db| read(db, GRANTS.0, id.as_bytes())).await
-    }
-
-    async fn commit(&self, change: &Write) -> Result<Commit> {
-        let change = change.clone();
-        self.call(move |db| match &change {
-            Write::Client(change) => {
-                let id = change.id().as_str().as_bytes();
-                write(db, CLIENTS, id, change, change.drop_after(), "")
-            }
-            Write::Grant(change) => {
-                let id = change.id();
-                let subject = change.record().subject().as_str();
-                write(db, GRANTS, id.as_bytes(), change, change.drop_after(), subject)
-            }
-        })
-        .await
-    }
-
-    async fn grants_of(
-        &self,
-        subject: &str,
-        after: Option<GrantId>,
-        limit: usize,
-    ) -> Result<Vec<GrantId>> {
-        let subject = subject.to_owned();
-        self.call(move |db| {
-            let grants = db.begin_read()?.open_table(GRANTS_OF)?;
-            let after = bytes_of(after.as_ref());
-            let later = (Bound::Excluded((&*subject, after)), Bound::Unbounded);
-            let mut ids = Vec::new();
-            for entry in grants.range::<(&str, &[u8])>(later)?.take(limit) {
-                let (key, _) = entry?;
-                let (of, id) = key.value();
-                if of != subject {
-                    break;
-                }
-                ids.push(GrantId::from_bytes(id.try_into()?));
-            }
-            Ok(ids)
-        })
-        .await
-    }
 }
 
 /// The bytes of an id, or none: every id is greater.
@@ -243,85 +151,60 @@ fn bytes_of(id: Option<&GrantId>) -> &[u8] {
     id.map_or(&[], |id| id.as_bytes())
 }
 
-impl Accounts for RedbStore {
+impl Store for RedbStore {
     type Error = StoreError;
 
-    async fn account(&self, subject: &str) -> Result<Option<Account>> {
-        let subject = subject.to_owned();
-        self.call(move |db| {
-            let users = db.begin_read()?.open_table(USERS)?;
-            let row = users.get(&*subject)?.map(|row| row.value());
-            Ok(row.map(|(suspended, epoch)| Account { suspended, epoch }))
-        })
-        .await
+    fn client(&self, id: &str) -> Result<Option<Stored<Client>>> {
+        Ok(self.read(CLIENTS, id.as_bytes())?)
     }
 
-    async fn raise_epoch(&self, subject: &str) -> Result<bool> {
-        let subject = subject.to_owned();
-        self.call(move |db| {
-            let transaction = db.begin_write()?;
-            {
-                let mut users = transaction.open_table(USERS)?;
-                let Some((suspended, epoch)) = users.get(&*subject)?.map(|row| row.value()) else {
-                    return Ok(false);
-                };
-                users.insert(&*subject, (suspended, epoch + 1))?;
-            }
-            transaction.commit()?;
-            Ok(true)
+    fn grant(&self, id: GrantId) -> Result<Option<Stored<Grant>>> {
+        Ok(self.read(GRANTS, id.as_bytes())?)
+    }
+
+    fn commit(&self, write: &Write) -> Result<Commit> {
+        Ok(match write {
+            Write::Client(change) => self.write(CLIENTS, change)?,
+            Write::Grant(change) => self.write(GRANTS, change)?,
         })
-        .await
+    }
+
+    fn grants_of(&self, user: &str, after: Option<GrantId>, limit: usize) -> Result<Vec<GrantId>> {
+        Ok(self.ids_of(user, bytes_of(after.as_ref()), limit)?)
     }
 }
 
 impl StoreAdministration for RedbStore {
-    async fn put_client(&self, client: Client) -> Result<()> {
-        let client = Arc::new(client);
-        loop {
-            let seen = self.client(client.id().as_str()).await?;
-            let change = Write::client(seen.as_ref(), Arc::clone(&client));
-            if self.commit(&change).await? == Commit::Done {
-                return Ok(());
-            }
-        }
+    fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
+        Ok(self.list(CLIENTS, after.unwrap_or_default().as_bytes(), limit)?)
     }
 
-    async fn clients(&self, after: Option<&str>, limit: usize) -> Result<Vec<Stored<Client>>> {
-        let after = after.unwrap_or_default().to_owned();
-        self.call(move |db| list(db, CLIENTS.0, after.as_bytes(), limit)).await
+    fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
+        Ok(self.list(GRANTS, bytes_of(after.as_ref()), limit)?)
     }
 
-    async fn grants(&self, after: Option<GrantId>, limit: usize) -> Result<Vec<Stored<Grant>>> {
-        self.call(move |db| list(db, GRANTS.0, bytes_of(after.as_ref()), limit)).await
-    }
-
-    async fn counts(&self) -> Result<Counts> {
-        self.call(|db| {
-            let read = db.begin_read()?;
+    fn counts(&self) -> Result<Counts> {
+        let count = || -> Any<_> {
+            let read = self.0.begin_read()?;
             let clients = read.open_table(CLIENTS.0)?.len()?;
             Ok(Counts::new(clients, read.open_table(GRANTS.0)?.len()?))
-        })
-        .await
+        };
+        Ok(count()?)
     }
 
-    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
-        self.call(move |db| {
-            let grants = sweep(db, GRANTS, now, limit)?;
-            Ok(grants + sweep(db, CLIENTS, now, limit - grants)?)
-        })
-        .await
+    fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize> {
+        let grants = self.drop_due(GRANTS, now, limit)?;
+        Ok(grants + self.drop_due(CLIENTS, now, limit - grants)?)
     }
 }
 
-type OwnServer = Server<RedbStore, RedbStore>;
+type OwnServer = Server<OnThreads<RedbStore>, AlwaysActive>;
 
 #[tokio::main]
 async fn main() -> Any<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("grants.redb");
     let server = start(&path).await?;
-    server.store().put_user("alice", Account::ACTIVE).await?;
-
     let code = consent(&server).await?;
     let tokens = redeem(&server, &code).await;
     // The access token is the first value of the JSON object.
@@ -335,10 +218,11 @@ async fn main() -> Any<()> {
     println!("after that replay: {}", call(&server, access).await?);
 
     // A host sweeps every few minutes. In 60 days the revoked grant is due.
-    let (store, now) = (server.store(), server.now());
+    let (store, now) = (server.store().clone(), server.now());
     for time in [now, now.after(Duration::from_secs(60 * 24 * 60 * 60))] {
-        println!("swept: {}, left: {:?}", store.sweep(time, 100).await?, store.counts().await?);
-        println!("grants of alice: {}", store.grants_of("alice", None, 100).await?.len());
+        let swept = store.call(move |store| store.sweep(time, 100)).await?;
+        let grants = store.call(|store| store.grants_of("alice", None, 100)).await?;
+        println!("swept: {swept}, grants of alice: {}", grants.len());
     }
     Ok(())
 }
@@ -347,13 +231,12 @@ async fn main() -> Any<()> {
 async fn start(path: &Path) -> Any<OwnServer> {
     let policy = Policy::builder("https://auth.example")
         .scope("notes", "Read and change your notes")
-        .resource("https://app.example/notes", "notes")
-        .build()?;
+        .resource("https://app.example/notes", "notes");
     let client = Client::public("cli").redirect_uri("https://cli.example/cb").build()?;
     let store = RedbStore::open(path)?;
-    // From the second start on this is a conflict. `put_client` would undo a deactivation.
-    let _conflict_if_it_exists = store.commit(&Write::client(None, client)).await?;
-    Ok(Server::new(policy, store.clone(), store))
+    // From the second start on the client exists, and stays as an administrator left it.
+    store.call(|store| store.add_client(client)).await?;
+    Ok(Server::new(policy.build()?, store, AlwaysActive))
 }
 
 /// Lets alice allow a request of the client, and returns the code.
@@ -367,8 +250,7 @@ async fn consent(server: &OwnServer) -> Any<String> {
         return Err("alice is signed in".into());
     };
     let redirect = server.consent(&page.ticket(), alice, Choice::Allow).await?;
-    let location = redirect.into_location();
-    Ok(location.split(['=', '&']).nth(1).unwrap_or_default().to_owned())
+    Ok(redirect.into_location().split(['=', '&']).nth(1).unwrap_or_default().to_owned())
 }
 
 /// Redeems the code at the token endpoint, and returns the body of the response.
@@ -377,8 +259,7 @@ async fn redeem(server: &OwnServer, code: &str) -> String {
         "grant_type=authorization_code&client_id=cli&redirect_uri=https://cli.example/cb&code={code}\
          &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     );
-    let content_type = Some(b"application/x-www-form-urlencoded".as_slice());
-    let body = form.as_bytes();
+    let (content_type, body) = (ContentType::FORM, form.as_bytes());
     let request = RequestParts { method: "POST", content_type, body, ..RequestParts::default() };
     server.token(&request).await.unwrap_or_else(|error| error.reply(server.policy())).body
 }

@@ -12,7 +12,7 @@ use crate::account::AlwaysActive;
 use crate::request::authorization::User;
 use crate::request::connection::RevokedBy;
 use crate::request::consent::Choice;
-use crate::request::parts::{Authorization, RequestParts};
+use crate::request::parts::{Authorization, ContentType, RequestParts};
 use crate::response::authorization::AuthorizationStep;
 use crate::response::reply::Reply;
 use crate::server::{Error, Server};
@@ -254,7 +254,7 @@ fn refused<T, E>(
 fn posted(form: &str) -> RequestParts<'_> {
     RequestParts {
         method: "POST",
-        content_type: Some(b"application/x-www-form-urlencoded"),
+        content_type: ContentType::FORM,
         body: form.as_bytes(),
         ..RequestParts::default()
     }

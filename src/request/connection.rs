@@ -38,14 +38,14 @@ pub struct ClientRevocation<'a> {
     pub(crate) note: &'a str,
 }
 
-/// Who revokes grants in place of their user. The text is the administrator's note for the audit
-/// log.
+/// Who revokes grants. The text is a note for the audit log.
 ///
 /// ```
 /// use grantcore::RevokedBy;
 ///
 /// let by_support = RevokedBy::Administrator("ticket 4711, asked by the user");
 /// let by_the_host = RevokedBy::SecurityEvent("password changed");
+/// let by_alice = RevokedBy::User;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,6 +55,8 @@ pub enum RevokedBy<'a> {
     /// The host, because of a security event such as a changed password or a lost device (OAuth 2.1
     /// §4.3.3).
     SecurityEvent(&'a str),
+    /// The user, for example on a page where one button disconnects all grants of an application.
+    User,
 }
 
 impl<'a> RevokedBy<'a> {
@@ -62,12 +64,15 @@ impl<'a> RevokedBy<'a> {
         match self {
             Self::Administrator(_) => RevocationCause::Administrator,
             Self::SecurityEvent(_) => RevocationCause::SecurityEvent,
+            Self::User => RevocationCause::User,
         }
     }
 
     pub(crate) fn note(self) -> &'a str {
-        let (Self::Administrator(note) | Self::SecurityEvent(note)) = self;
-        note
+        match self {
+            Self::Administrator(note) | Self::SecurityEvent(note) => note,
+            Self::User => "",
+        }
     }
 }
 

@@ -11,11 +11,11 @@ use crate::refusal::Fault;
 /// library. With the feature `http`, `RequestParts::from_http` does so.
 ///
 /// ```
-/// use grantcore::{Authorization, RequestParts};
+/// use grantcore::{Authorization, ContentType, RequestParts};
 ///
 /// let request = RequestParts {
 ///     method: "POST",
-///     content_type: Some(b"application/x-www-form-urlencoded"),
+///     content_type: ContentType::FORM,
 ///     authorization: [b"Basic YXBwOnNlY3JldA==".as_slice()].into_iter().collect(),
 ///     source: "192.0.2.1",
 ///     body: b"grant_type=refresh_token&refresh_token=grt_example",
@@ -30,9 +30,9 @@ pub struct RequestParts<'a> {
     pub method: &'a str,
     /// The query without its `?`, empty if there is none.
     pub query: &'a [u8],
-    /// The value of `Content-Type`.
-    pub content_type: Option<&'a [u8]>,
-    /// The value of `Authorization`.
+    /// The `Content-Type` headers.
+    pub content_type: ContentType<'a>,
+    /// The `Authorization` headers.
     pub authorization: Authorization<'a>,
     /// The source of the request for rate limits, for example the network address of the caller.
     ///
@@ -49,14 +49,68 @@ impl fmt::Debug for RequestParts<'_> {
         f.debug_struct("RequestParts")
             .field("method", &self.method)
             .field("query_bytes", &self.query.len())
-            .field(
-                "content_type",
-                &self.content_type.map(<[u8]>::escape_ascii).map(|c| c.to_string()),
-            )
+            .field("content_type", &self.content_type)
             .field("authorization", &self.authorization)
             .field("source", &self.source)
             .field("body_bytes", &self.body.len())
             .finish()
+    }
+}
+
+/// The `Content-Type` header of a request.
+///
+/// ```
+/// use grantcore::ContentType;
+///
+/// // All values of the header: a library that returns the first one hides the others.
+/// let values: Vec<&[u8]> = vec![b"application/json", b"text/plain"];
+/// let content_type: ContentType<'_> = values.into_iter().collect();
+/// assert_eq!(content_type, ContentType::Several);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a header is absent, single or repeated")]
+pub enum ContentType<'a> {
+    /// The request has no such header.
+    #[default]
+    None,
+    /// The request has one header, or several with this same value.
+    One(&'a [u8]),
+    /// The request has several that differ, which no endpoint accepts.
+    Several,
+}
+
+impl ContentType<'static> {
+    /// The media type of a form: of requests for tokens, revocation and introspection.
+    pub const FORM: Self = Self::One(b"application/x-www-form-urlencoded");
+    /// The media type of JSON: of registrations.
+    pub const JSON: Self = Self::One(b"application/json");
+}
+
+impl<'a> ContentType<'a> {
+    /// Returns the value, or an empty one that names no media type.
+    fn value(self) -> &'a [u8] {
+        if let Self::One(value) = self { value } else { b"" }
+    }
+}
+
+impl fmt::Debug for ContentType<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::One(value) => write!(f, "One(\"{}\")", value.escape_ascii()),
+            Self::Several => f.write_str("Several"),
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for ContentType<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        match values.next() {
+            None => Self::None,
+            Some(first) if values.all(|other| other == first) => Self::One(first),
+            Some(_) => Self::Several,
+        }
     }
 }
 
@@ -123,7 +177,7 @@ impl<'a> RequestParts<'a> {
     /// A list of media types is accepted if it contains that of a form, because the HTTP libraries
     /// of some clients add their own media type to the one that the client set.
     pub(crate) fn form(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
-        let listed = self.content_type.unwrap_or_default();
+        let listed = self.content_type.value();
         if !elements(listed).any(|one| is_of_type(one, b"application/x-www-form-urlencoded")) {
             return Err(Reason::ContentType.into());
         }
@@ -135,7 +189,7 @@ impl<'a> RequestParts<'a> {
 
     /// Returns the body if its media type is JSON (RFC 7591 §3.1).
     pub(crate) fn json(&self, limits: &Limits) -> Result<&'a [u8], Fault> {
-        if !is_of_type(self.content_type.unwrap_or_default(), b"application/json") {
+        if !is_of_type(self.content_type.value(), b"application/json") {
             return Err(Reason::MetadataNotJson.into());
         }
         if self.body.len() > limits.registration_bytes {
@@ -187,13 +241,7 @@ impl<'a> RequestParts<'a> {
         Self {
             method: parts.method.as_str(),
             query: parts.uri.query().unwrap_or_default().as_bytes(),
-            content_type: only(
-                parts
-                    .headers
-                    .get_all(http::header::CONTENT_TYPE)
-                    .iter()
-                    .map(http::HeaderValue::as_bytes),
-            ),
+            content_type: (&parts.headers).into(),
             authorization: (&parts.headers).into(),
             source: "",
             body,
@@ -210,10 +258,11 @@ impl<'a> From<&'a http::HeaderMap> for Authorization<'a> {
     }
 }
 
-/// Returns the value of a header that may be repeated with the same value. Returns `None` if the
-/// values differ.
 #[cfg(feature = "http")]
-fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
-    let first = values.next()?;
-    values.all(|other| other == first).then_some(first)
+impl<'a> From<&'a http::HeaderMap> for ContentType<'a> {
+    /// Takes the `Content-Type` headers of a request.
+    fn from(headers: &'a http::HeaderMap) -> Self {
+        let values = headers.get_all(http::header::CONTENT_TYPE);
+        values.iter().map(http::HeaderValue::as_bytes).collect()
+    }
 }

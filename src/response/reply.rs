@@ -73,6 +73,27 @@ impl Reply {
         Self { status, headers, body }
     }
 
+    /// Makes a page of the host's own: the login, the consent page or an error. It has the
+    /// [`PAGE_HEADERS`], so that no other site can frame it and no cache keeps it.
+    ///
+    /// ```
+    /// use grantcore::Reply;
+    ///
+    /// let page = Reply::page(200, "text/html; charset=utf-8", "<!doctype html><title>Sign in</title>");
+    /// assert_eq!(page.header("x-frame-options"), Some("DENY"));
+    /// ```
+    pub fn page(
+        status: u16,
+        content_type: impl Into<Cow<'static, str>>,
+        body: impl Into<String>,
+    ) -> Self {
+        let fixed = PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value)));
+        let mut headers = Vec::with_capacity(PAGE_HEADERS.len() + 3);
+        headers.extend(fixed);
+        headers.push(("content-type", content_type.into()));
+        Self { status, headers, body: body.into() }
+    }
+
     /// Returns the first value of this header. The case of the name does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -199,13 +220,12 @@ impl Refusal {
     }
 
     fn page(&self, policy: &Policy) -> Reply {
-        let mut headers: Vec<_> =
-            PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
         if let Some(location) = self.location(policy) {
+            let mut headers: Vec<_> =
+                PAGE_HEADERS.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
             headers.push(("location", location.into()));
             return Reply { status: 303, headers, body: String::new() };
         }
-        headers.push(("content-type", "text/plain; charset=utf-8".into()));
         let problem = self.problem(policy);
         let code = problem.code.map_or("", ErrorCode::as_str);
         let mut body = format!(
@@ -215,7 +235,7 @@ impl Refusal {
         if let Some(url) = problem.continue_url {
             body.extend(["Continue: ", &url, "\n"]);
         }
-        Reply { status: problem.status, headers, body }
+        Reply::page(problem.status, "text/plain; charset=utf-8", body)
     }
 }
 

@@ -28,12 +28,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use grantcore::policy::RegistrationRules;
     /// # let server = example::server_of(example::policy().registration(RegistrationRules::default()));
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /oauth/register
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/json"),
+    ///     content_type: ContentType::JSON,
     ///     source: "192.0.2.1",
     ///     body: br#"{"client_name": "Notes", "redirect_uris": ["http://127.0.0.1/cb"]}"#,
     ///     ..RequestParts::default()
@@ -65,7 +65,7 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # let server = example::server_of(example::policy().registration(RegistrationRules::default()));
     /// # let body = br#"{"redirect_uris": ["http://127.0.0.1/cb"]}"#;
     /// # let request = grantcore::RequestParts {
-    /// #     method: "POST", content_type: Some(b"application/json"), body, ..Default::default()
+    /// #     method: "POST", content_type: grantcore::ContentType::JSON, body, ..Default::default()
     /// # };
     /// # let reply = server.register(&request).await?;
     /// # let registered: serde_json::Value = serde_json::from_str(&reply.body)?;
@@ -119,12 +119,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # use grantcore::policy::RevocationRules;
     /// # let server = example::server_of(example::policy().revocation(RevocationRules::default()));
     /// # let form = format!("client_id=notes-app&token={}", example::tokens(&server).await.1);
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /oauth/revoke, with the form client_id=…&token=…
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     content_type: ContentType::FORM,
     ///     body: form.as_bytes(),
     ///     ..RequestParts::default()
     /// };
@@ -160,12 +160,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// #     .with_resource_server("files-server", "https://mcp.example/mcp");
     /// # let server = example::server_of(example::policy().introspection(rules));
     /// # let form = format!("token={}", example::tokens(&server).await.0);
-    /// use grantcore::{Authorization, RequestParts};
+    /// use grantcore::{Authorization, ContentType, RequestParts};
     ///
     /// // POST /oauth/introspect, by the resource server files-server
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     content_type: ContentType::FORM,
     ///     authorization: Authorization::One(b"Basic ZmlsZXMtc2VydmVyOnMzY3JldA=="),
     ///     body: form.as_bytes(),
     ///     ..RequestParts::default()

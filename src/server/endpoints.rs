@@ -195,12 +195,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = example::server();
     /// # let form = example::code_form(&server).await;
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /oauth/token, with the form grant_type=authorization_code&code=…
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     content_type: ContentType::FORM,
     ///     source: "192.0.2.1", // The address of the caller, for the limits.
     ///     body: form.as_bytes(),
     ///     ..RequestParts::default()
@@ -298,12 +298,12 @@ impl<S: Store, A: AccountSource<S>, L: AuditLog> Server<S, A, L> {
     /// #     example::policy().check_rules(CheckRules::default().with_bearer_in_body(true)));
     /// # let form = format!("access_token={}", example::tokens(&server).await.0);
     /// # let notes = server.policy().needs("https://mcp.example/mcp", "notes")?;
-    /// use grantcore::RequestParts;
+    /// use grantcore::{ContentType, RequestParts};
     ///
     /// // POST /mcp, with the form access_token=…
     /// let request = RequestParts {
     ///     method: "POST",
-    ///     content_type: Some(b"application/x-www-form-urlencoded"),
+    ///     content_type: ContentType::FORM,
     ///     body: form.as_bytes(),
     ///     ..RequestParts::default()
     /// };

@@ -130,7 +130,7 @@ impl<S, A, L> Server<S, A, L> {
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = example::server().with_observer(|event| {
-    ///     println!("{} {:?} {:?}", event.kind.name(), event.reason, event.client_id());
+    ///     println!("{event}"); // One line, without secrets.
     /// });
     /// # let _ = server.token(&example::post("client_id=notes-app")).await;
     /// # Ok(())

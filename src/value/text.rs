@@ -177,6 +177,24 @@ pub(crate) fn log_text(text: &str) -> Box<str> {
     clean.into()
 }
 
+/// A text of a log line that other fields follow: a plain word as it is, any other text in double
+/// quotes and escaped. It is bounded as [`log_text`] bounds it.
+pub(crate) struct LogWord<'a>(pub(crate) &'a str);
+
+impl fmt::Display for LogWord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = before_credential(self.0);
+        let shown: String = kept.chars().take(256).collect();
+        let is_cut = shown.len() < self.0.len();
+        let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'=' | b'\\');
+        if !is_cut && !shown.is_empty() && shown.bytes().all(is_plain) {
+            return f.write_str(&shown);
+        }
+        let mark = if is_cut { "..." } else { "" };
+        write!(f, "\"{}{mark}\"", shown.escape_default())
+    }
+}
+
 /// Cleans an untrusted text for `error_description`: percent-encodes every byte outside
 /// `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2), and cuts the text at `limit` bytes and where a
 /// credential of this server begins. Three periods mark a cut.

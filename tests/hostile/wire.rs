@@ -57,7 +57,7 @@ impl Request {
         RequestParts {
             method: self.method,
             query: &self.query,
-            content_type: self.content_type.map(str::as_bytes),
+            content_type: self.content_type.map(str::as_bytes).into_iter().collect(),
             authorization: self.authorization.iter().map(Vec::as_slice).collect(),
             source: "192.0.2.7",
             body: &self.body,

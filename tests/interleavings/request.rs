@@ -17,7 +17,8 @@ use grantcore::request::{
 use grantcore::response::{Redirect, Revoked, Tokens};
 use grantcore::store::{Change, Commit, Keys};
 use grantcore::{
-    Access, Authorization, AuthorizationStep, Choice, Needs, Policy, Refusal, RequestParts,
+    Access, Authorization, AuthorizationStep, Choice, ContentType, Needs, Policy, Refusal,
+    RequestParts,
 };
 
 use crate::support::params::Params;
@@ -141,10 +142,9 @@ impl Ask {
 
     /// Parses the bytes with the library.
     pub fn parse<'a>(self, bytes: &'a str, policy: &'a Policy) -> Box<dyn Request + 'a> {
-        let form: &[u8] = b"application/x-www-form-urlencoded";
         let post = RequestParts {
             method: "POST",
-            content_type: Some(form),
+            content_type: ContentType::FORM,
             body: bytes.as_bytes(),
             ..RequestParts::default()
         };

@@ -385,7 +385,8 @@ fn audit_06_no_secret_is_in_any_event() {
     let events = world.events();
     assert!(events.len() > 60, "{}", events.len());
     let json = serde_json::to_string(&events).unwrap();
-    let shown = format!("{events:?} {events:#?} {json}");
+    let lines: Vec<_> = events.iter().map(ToString::to_string).collect();
+    let shown = format!("{events:?} {events:#?} {json} {lines:?}");
     let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes().to_vec()).collect();
     assert_eq!(found(&shown, &secrets), [""; 0]);
     assert!(

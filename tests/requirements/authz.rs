@@ -4,7 +4,9 @@
 use std::sync::atomic::Ordering;
 
 use grantcore::policy::Limits;
-use grantcore::{AuthorizationStep, Choice, Client, Error, Reason, Refusal, RequestParts};
+use grantcore::{
+    AuthorizationStep, Choice, Client, ContentType, Error, Reason, Refusal, RequestParts,
+};
 
 use crate::support::params::Params;
 use crate::support::refused::{assert_page, assert_redir, assert_redir_to, refused, wire};
@@ -21,8 +23,12 @@ fn get(world: &World, query: &[u8]) -> Result<AuthorizationStep, Refusal> {
 }
 
 fn post(world: &World, body: &[u8]) -> Result<AuthorizationStep, Refusal> {
-    let incoming =
-        RequestParts { method: "POST", content_type: Some(FORM), body, ..RequestParts::default() };
+    let incoming = RequestParts {
+        method: "POST",
+        content_type: ContentType::One(FORM),
+        body,
+        ..RequestParts::default()
+    };
     world.server.authorize(&incoming, Some(ALICE)).outcome()
 }
 
@@ -78,7 +84,7 @@ fn authz_01_other_methods_are_not_allowed() {
         let incoming = RequestParts {
             method,
             query: query.as_bytes(),
-            content_type: Some(FORM),
+            content_type: ContentType::One(FORM),
             body: b"x=1",
             ..RequestParts::default()
         };

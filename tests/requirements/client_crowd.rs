@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grantcore::blocking::{Server, Store};
 use grantcore::policy::{Limits, RegistrationRules};
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, FromStore, MemoryStore, RequestParts, Timestamp,
+    Authorization, AuthorizationStep, Choice, ContentType, FromStore, MemoryStore, RequestParts,
+    Timestamp,
 };
 
 use crate::support::clients::{ask, code_in, metadata};
@@ -41,10 +42,10 @@ fn client_23_of_a_crowd_those_that_are_used_remain() {
     let at = |seconds: u64| clock.store(T + seconds, Ordering::SeqCst);
 
     let body = metadata().to_string();
-    let content_type: &[u8] = b"application/json";
+
     let incoming = RequestParts {
         method: "POST",
-        content_type: Some(content_type),
+        content_type: ContentType::JSON,
         body: body.as_bytes(),
         ..RequestParts::default()
     };

@@ -5,7 +5,7 @@ use grantcore::client::{ClientStatus, Registration, StoredSecret};
 use grantcore::event::EventKind;
 use grantcore::policy::RegistrationRules;
 use grantcore::value::{Digest, SecretMethod};
-use grantcore::{Authorization, Choice, Client, Reason, Reply, RequestParts};
+use grantcore::{Authorization, Choice, Client, ContentType, Reason, Reply, RequestParts};
 use serde_json::{Value, json};
 
 use crate::support::clients::{DOCUMENT, Own, ask, document, fetched, metadata, with, without};
@@ -26,7 +26,7 @@ fn managed() -> (World, Own) {
 /// Sends a request with this header to the endpoint of this registration.
 fn send(world: &World, method: &str, id: &str, authorization: Authorization<'_>) -> Reply {
     let sent = with(metadata(), "client_id", id).to_string();
-    let content_type: Option<&[u8]> = Some(b"application/json");
+    let content_type = ContentType::JSON;
     let incoming = RequestParts {
         method,
         content_type,

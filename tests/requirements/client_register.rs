@@ -6,7 +6,7 @@ use grantcore::client::{ClientStatus, Registration};
 use grantcore::event::EventKind;
 use grantcore::policy::{AuthMethods, RegistrationRules};
 use grantcore::value::GrantTypes;
-use grantcore::{Authorization, Policy, Reason, RequestParts};
+use grantcore::{Authorization, ContentType, Policy, Reason, RequestParts};
 use serde_json::{Value, json};
 
 use crate::support::clients::{metadata, posting, with, without};
@@ -171,6 +171,7 @@ fn client_01_the_content_type_is_json() {
         Some(b"charset=utf-8; application/json"),
     ];
     for content_type in types {
+        let content_type = content_type.into_iter().collect();
         let incoming = RequestParts { content_type, ..posting(sent.as_bytes()) };
         world.registration_refused(
             &incoming,
@@ -186,7 +187,7 @@ fn client_01_the_content_type_is_json() {
         " application/json ",
     ] {
         let incoming = RequestParts {
-            content_type: Some(content_type.as_bytes()),
+            content_type: ContentType::One(content_type.as_bytes()),
             ..posting(sent.as_bytes())
         };
         assert_eq!(world.post_registration(&incoming).status, 201, "{content_type}");

@@ -203,6 +203,7 @@ fn client_12_all_rules_of_registration_hold() {
 fn put(world: &World, own: &Own, token: &str, body: &[u8], content_type: Option<&[u8]>) -> Reply {
     let bearer = format!("Bearer {token}");
     let authorization = Authorization::One(bearer.as_bytes());
+    let content_type = content_type.into_iter().collect();
     let incoming = RequestParts { method: "PUT", authorization, content_type, ..posting(body) };
     world.server.manage(&own.id, &incoming).answered(world.server.policy())
 }

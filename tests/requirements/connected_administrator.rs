@@ -103,6 +103,22 @@ fn revoke_08_an_administrator_ends_all_of_a_user_for_one_client() {
     assert!(world.works(&others.access) && world.works(&bobs.access));
 }
 
+/// A user has one button for an application that was authorized several times.
+#[test]
+fn revoke_08_a_user_ends_all_of_one_client() {
+    let world = world();
+    let one = tokens(&world, ALICE, "app");
+    let two = tokens(&world, ALICE, "app");
+    let others = tokens(&world, ALICE, "other");
+    let ended = world.server.revoke_user_client("alice", "app", RevokedBy::User).unwrap();
+    assert_eq!((ended.revoked, ended.is_complete()), (2, true));
+    is_over(&world, &one, Reason::GrantRevoked);
+    is_over(&world, &two, Reason::GrantRevoked);
+    assert!(world.works(&others.access));
+    let by_user = GrantState::Revoked(RevocationCause::User);
+    assert_eq!(world.grants().iter().filter(|grant| grant.record.state() == by_user).count(), 2);
+}
+
 #[test]
 fn revoke_08_many_grants_are_all_ended() {
     let world = World::with(policy().limits(

@@ -10,7 +10,8 @@ use grantcore::client::ClientError;
 use grantcore::policy::{Lifetimes, Limits, PolicyError};
 use grantcore::value::RedirectUriError;
 use grantcore::{
-    Authorization, Choice, Client, FromStore, MemoryStore, Policy, Reason, RequestParts,
+    Authorization, Choice, Client, ContentType, FromStore, MemoryStore, Policy, Reason,
+    RequestParts,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -253,10 +254,12 @@ fn i30_no_input_makes_an_endpoint_panic() {
     property::check(
         &(prop_oneof![bytes(), form], header, any::<String>()),
         |(input, header, text)| {
-            let form: &[u8] = b"application/x-www-form-urlencoded";
-            for (method, content_type) in
-                [("GET", None), ("POST", Some(form)), ("POST", Some(&header[..]))]
-            {
+            for (method, content_type) in [
+                ("GET", ContentType::None),
+                ("POST", ContentType::FORM),
+                ("POST", ContentType::One(&header)),
+                ("POST", ContentType::Several),
+            ] {
                 let authorization = if input.len() % 2 == 0 {
                     Authorization::None
                 } else {

@@ -14,6 +14,7 @@ mod support;
 
 mod audit;
 mod audit_json;
+mod audit_line;
 mod audit_log;
 mod authz;
 mod authz_errors;

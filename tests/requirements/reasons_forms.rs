@@ -7,7 +7,7 @@ use grantcore::operation::Operation;
 use grantcore::policy::{IntrospectionRules, RevocationRules};
 use grantcore::reason::Endpoint;
 use grantcore::request::{IntrospectionRequest, RevocationRequest};
-use grantcore::{Authorization, FromStore, Reason, Refusal, RequestParts};
+use grantcore::{Authorization, ContentType, FromStore, Reason, Refusal, RequestParts};
 use serde_json::Value;
 
 use crate::reasons_reached::{Refused, called, decided};
@@ -30,7 +30,11 @@ type Flaw = fn(RequestParts<'static>) -> RequestParts<'static>;
 const FORMS: &[(Reason, Before, Flaw)] = &[
     (Reason::MethodNotAllowed, |_| {}, |parts| RequestParts { method: "GET", ..parts }),
     (Reason::RequestTooLarge, |_| {}, |parts| RequestParts { body: &[b'x'; 20_000], ..parts }),
-    (Reason::ContentType, |_| {}, |parts| RequestParts { content_type: None, ..parts }),
+    (
+        Reason::ContentType,
+        |_| {},
+        |parts| RequestParts { content_type: ContentType::None, ..parts },
+    ),
     (Reason::RequestUndecodable, |_| {}, |parts| RequestParts { body: b"%", ..parts }),
     (Reason::ParameterRepeated, |_| {}, |parts| RequestParts { body: b"token=a&token=b", ..parts }),
     (Reason::ClientIdMissing, |_| {}, |parts| RequestParts { body: b"token=x", ..parts }),

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::reason::Endpoint;
 use grantcore::value::{GrantTypes, Scope};
-use grantcore::{Authorization, Choice, Client, Policy, Reason, Refusal, RequestParts, User};
+use grantcore::{
+    Authorization, Choice, Client, ContentType, Policy, Reason, Refusal, RequestParts, User,
+};
 
 use crate::reasons_clients::{CLIENTS, REGISTER};
 use crate::reasons_running::RUNNING;
@@ -142,7 +144,9 @@ fn after(happening: impl FnOnce(), refresh: Params) -> Params {
 /// Requests that need more than a changed parameter, each in its own world.
 const OTHERS: &[(Reason, Provoke)] = &[
     (Reason::MethodNotAllowed, || sent(|incoming| RequestParts { method: "GET", ..incoming })),
-    (Reason::ContentType, || sent(|incoming| RequestParts { content_type: None, ..incoming })),
+    (Reason::ContentType, || {
+        sent(|incoming| RequestParts { content_type: ContentType::None, ..incoming })
+    }),
     (Reason::RequestUndecodable, || sent(|incoming| RequestParts { body: b"%", ..incoming })),
     (Reason::SecretInUrl, || sent(|incoming| RequestParts { query: b"code=x", ..incoming })),
     (Reason::SeveralAuthentications, || {

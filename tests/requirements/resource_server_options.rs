@@ -2,7 +2,7 @@
 
 use grantcore::policy::{CheckRules, PolicyError};
 use grantcore::value::Subject;
-use grantcore::{Authorization, FromStore, MemoryStore, Reason, RequestParts};
+use grantcore::{Authorization, ContentType, FromStore, MemoryStore, Reason, RequestParts};
 
 use crate::resource_server::{METADATA, refusal_reply, refused, with_header, with_request};
 use crate::resource_server_balance::ready;
@@ -50,8 +50,8 @@ fn rs_05_a_token_in_the_body_counts_only_if_the_policy_allows_it() {
         RequestParts { method: "DELETE", ..form(&body) },
         RequestParts { query: body.as_bytes(), ..form("a=b") },
         form(&long),
-        RequestParts { content_type: Some(b"application/json"), ..form(&body) },
-        RequestParts { content_type: None, ..form(&body) },
+        RequestParts { content_type: ContentType::JSON, ..form(&body) },
+        RequestParts { content_type: ContentType::None, ..form(&body) },
         RequestParts { body: b"access_token", ..form(&body) },
         RequestParts { body: b"a=%zz", ..form(&body) },
     ] {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantcore::event::EventKind;
 use grantcore::grant::GrantState;
 use grantcore::policy::{Lifetimes, RevocationRules};
-use grantcore::{Authorization, Reason, Reply, RequestParts};
+use grantcore::{Authorization, ContentType, Reason, Reply, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::refused::states;
@@ -90,11 +90,7 @@ fn revoke_01_the_request_is_a_form_with_a_token_by_post() {
     let body = revoking(&tokens.access).encode();
     for (incoming, status, reason) in [
         (RequestParts { method: "GET", ..form(&body) }, 405, Reason::MethodNotAllowed),
-        (
-            RequestParts { content_type: Some(b"application/json"), ..form(&body) },
-            400,
-            Reason::ContentType,
-        ),
+        (RequestParts { content_type: ContentType::JSON, ..form(&body) }, 400, Reason::ContentType),
         (RequestParts { query: b"token=x", ..form(&body) }, 400, Reason::SecretInUrl),
     ] {
         let reply = world.server.revoke(&incoming).answered(world.server.policy());

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantcore::value::GrantTypes;
-use grantcore::{Authorization, Client, Reason, Reply, RequestParts};
+use grantcore::{Authorization, Client, ContentType, Reason, Reply, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::steps::form;
@@ -42,8 +42,13 @@ fn token_02_the_body_is_a_form() {
     for media in
         [Some("application/json"), Some("text/plain"), Some("multipart/form-data"), Some(""), None]
     {
-        let reply =
-            send(&world, &RequestParts { content_type: media.map(str::as_bytes), ..form(&body) });
+        let reply = send(
+            &world,
+            &RequestParts {
+                content_type: media.map(str::as_bytes).into_iter().collect(),
+                ..form(&body)
+            },
+        );
         assert_refused(&world, &reply, 400, "invalid_request", Reason::ContentType);
     }
     for bad in ["%", "%Z1", "%4", "x=%ff", "%C3=1", "grant_type=%80"]
@@ -63,7 +68,7 @@ fn token_02_the_body_is_a_form() {
         let refresh = Params::refresh(tokens.refresh()).encode();
         tokens = Granted::of(&send(
             &world,
-            &RequestParts { content_type: Some(media.as_bytes()), ..form(&refresh) },
+            &RequestParts { content_type: ContentType::One(media.as_bytes()), ..form(&refresh) },
         ));
     }
 }

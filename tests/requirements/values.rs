@@ -10,7 +10,7 @@ use grantcore::request::{
     RegistrationRequest, RevocationRequest, TokenRequest,
 };
 use grantcore::value::{ClientId, GrantId, GrantType, GrantTypes, Scope, SecretMethod, Subject};
-use grantcore::{Authorization, Choice, RequestParts};
+use grantcore::{Authorization, Choice, ContentType, RequestParts};
 
 use crate::support::params::Params;
 use crate::support::{ALICE, SECRET, VERIFIER, World, policy};
@@ -81,10 +81,9 @@ fn i25_a_request_prints_no_secret() {
     let refresh = form(&Params::refresh(tokens.refresh()));
     let named = form(&Params::refresh("").set("token", &tokens.access));
     let query = form(&Params::authorize().set("state", SECRET));
-    let json: Option<&[u8]> = Some(b"application/json");
     let posted = |body, authorization| RequestParts {
         method: "POST",
-        content_type: Some(b"application/x-www-form-urlencoded"),
+        content_type: ContentType::FORM,
         authorization,
         body,
         ..RequestParts::default()
@@ -92,7 +91,7 @@ fn i25_a_request_prints_no_secret() {
     let by_basic = Authorization::One(basic.as_bytes());
     let metadata = br#"{"client_name":"Notes","redirect_uris":["https://app.example/cb"]}"#;
     let registering = RequestParts {
-        content_type: json,
+        content_type: ContentType::JSON,
         ..posted(metadata, Authorization::One(bearer.as_bytes()))
     };
     let asking = RequestParts { method: "GET", query: &query, ..RequestParts::default() };

@@ -8,8 +8,8 @@ use grantcore::policy::{DocumentRules, RegistrationRules};
 use grantcore::request::{Fetch, FetchedDocument};
 use grantcore::response::DocumentRequest;
 use grantcore::{
-    Authorization, AuthorizationStep, Client, ConsentPage, FromStore, MemoryStore, Reason, Refusal,
-    Reply, RequestParts,
+    Authorization, AuthorizationStep, Client, ConsentPage, ContentType, FromStore, MemoryStore,
+    Reason, Refusal, Reply, RequestParts,
 };
 use serde_json::{Value, json};
 
@@ -111,7 +111,7 @@ impl Own {
 pub fn posting(body: &[u8]) -> RequestParts<'_> {
     RequestParts {
         method: "POST",
-        content_type: Some(b"application/json"),
+        content_type: ContentType::JSON,
         body,
         ..RequestParts::default()
     }
@@ -192,7 +192,7 @@ impl World {
         let body = body.to_string();
         let incoming = RequestParts {
             method,
-            content_type: Some(b"application/json"),
+            content_type: ContentType::JSON,
             authorization: Authorization::One(header.as_bytes()),
             body: body.as_bytes(),
             ..RequestParts::default()

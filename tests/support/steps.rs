@@ -8,7 +8,9 @@ use grantcore::grant::Grant;
 use grantcore::moment::{Entropy, Moment};
 use grantcore::operation::{Decision, Operation};
 use grantcore::store::Stored;
-use grantcore::{Access, Authorization, FromStore, Reason, Reply, RequestParts, Timestamp};
+use grantcore::{
+    Access, Authorization, ContentType, FromStore, Reason, Reply, RequestParts, Timestamp,
+};
 
 use super::Answered;
 use super::params::Params;
@@ -123,10 +125,9 @@ impl World {
 
 /// Returns a POST request with this form.
 pub fn form(body: &str) -> RequestParts<'_> {
-    let content_type: &[u8] = b"application/x-www-form-urlencoded";
     RequestParts {
         method: "POST",
-        content_type: Some(content_type),
+        content_type: ContentType::FORM,
         body: body.as_bytes(),
         ..RequestParts::default()
     }

@@ -45,21 +45,30 @@ use crate::router::respond;
 /// ```
 /// use std::sync::Arc;
 ///
-/// use axum::{Router, routing::get};
+/// use axum::Router;
+/// use axum::routing::{get, post};
 /// use grantcore::{AlwaysActive, MemoryStore, Policy, Server};
 /// use grantcore_axum::{Caller, RequireToken, cors};
 ///
-/// async fn notes(caller: Caller) -> String {
+/// async fn list(caller: Caller) -> String {
 ///     format!("the notes of {}", caller.subject())
 /// }
 ///
-/// let mcp = "https://mcp.example/mcp";
-/// let policy = Policy::mcp("https://auth.example", mcp, [("notes", "Read your notes")]).build()?;
-/// let needs = policy.needs(mcp, "notes")?;
+/// async fn add(caller: Caller) -> String {
+///     format!("a note of {}", caller.subject())
+/// }
+///
+/// let api = "https://api.example/v1";
+/// let scopes = [("notes:read", "Read your notes"), ("notes:write", "Change your notes")];
+/// let policy = Policy::mcp("https://auth.example", api, scopes).build()?;
+/// let read = policy.needs(api, "notes:read")?;
+/// let write = policy.needs(api, "notes:write")?;
 /// let server = Arc::new(Server::new(policy, MemoryStore::new(), AlwaysActive));
+///
+/// // Two methods of one path, each with needs of its own.
 /// let app: Router = Router::new()
-///     .route("/mcp", get(notes))
-///     .route_layer(RequireToken::new(server, needs))
+///     .route("/v1/notes", get(list).route_layer(RequireToken::new(Arc::clone(&server), read)))
+///     .route("/v1/notes", post(add).route_layer(RequireToken::new(server, write)))
 ///     .route_layer(cors());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -10,6 +10,8 @@
 //! - [`RequireToken`] is a tower layer that checks the access tokens of a protected resource, and
 //!   [`Caller`] the extractor of the user and the client that it let through. [`cors`] lets web
 //!   pages call the resource.
+//! - [`sweep`] drops what the store no longer needs, and [`Tasks`] waits for requests whose clients
+//!   have hung up.
 //! - [`TrustedProxies`] finds the address that a request comes from, behind reverse proxies.
 #![cfg_attr(
     feature = "introspection",

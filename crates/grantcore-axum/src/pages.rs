@@ -51,7 +51,9 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// # }
 /// ```
 pub trait Pages: Send + Sync + 'static {
-    /// Returns the user who is signed in at the browser that sent this request, or `None`.
+    /// Returns the user who is signed in at the browser that sent this request, or `None`. A user
+    /// whose account is suspended is returned as well: the server refuses the request then, and
+    /// `None` would show a login page that leads nowhere.
     fn user(
         &self,
         request: &Parts,

@@ -32,7 +32,8 @@ use crate::tasks::Tasks;
 /// has on, the consent form, and the discovery documents of the server and its resources, at the
 /// paths of their URLs.
 ///
-/// It is an [`OAuthRouter`] with the default settings. Merge it into the application's own router.
+/// It is an [`OAuthRouter`] with the default settings. Merge it into the application's own router,
+/// after that has got its state by [`with_state`](axum::Router::with_state).
 /// If a segment of an endpoint's path begins with `:` or `*`, call
 /// [`without_v07_checks`](Router::without_v07_checks) on that router first.
 ///

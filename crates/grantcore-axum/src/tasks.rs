@@ -128,7 +128,7 @@ mod tests {
         let server = Arc::new(server);
         let request = RequestParts {
             method: "POST",
-            content_type: Some(b"application/json"),
+            content_type: grantcore::ContentType::JSON,
             body: br#"{"redirect_uris": ["https://app.example/cb"]}"#,
             ..RequestParts::default()
         };

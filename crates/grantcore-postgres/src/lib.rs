@@ -2,15 +2,15 @@
 //! processes.
 //!
 //! ```no_run
-//! use grantcore::store::Write;
-//! use grantcore::{Client, FromStore, Policy, Server, Store};
+//! use grantcore::store::StoreAdministration;
+//! use grantcore::{Client, FromStore, Policy, Server};
 //! use grantcore_postgres::PostgresStore;
 //!
 //! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = PostgresStore::connect("postgres://auth@db.internal/auth").await?;
 //! let client = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
-//! // Conflicts if the client exists, which keeps what an administrator decided of it.
-//! let _ = store.commit(&Write::client(None, client)).await?;
+//! // A client that exists stays as an administrator left it.
+//! store.add_client(client).await?;
 //!
 //! let policy = Policy::builder("https://auth.example")
 //!     .scope("notes", "Read notes")

@@ -2,8 +2,8 @@
 //! cluster.
 //!
 //! ```no_run
-//! use grantcore::store::Write;
-//! use grantcore::{Client, FromStore, Policy, Server, Store};
+//! use grantcore::store::StoreAdministration;
+//! use grantcore::{Client, FromStore, Policy, Server};
 //! use grantcore_redis::RedisStore;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,8 +12,8 @@
 //!     eprintln!("{risk}");
 //! }
 //! let client = Client::public("notes-app").redirect_uri("https://app.example/cb").build()?;
-//! // Conflicts if the client exists, which keeps what an administrator decided of it.
-//! let _ = store.commit(&Write::client(None, client)).await?;
+//! // A client that exists stays as an administrator left it.
+//! store.add_client(client).await?;
 //!
 //! let policy = Policy::builder("https://auth.example")
 //!     .scope("notes", "Read notes")

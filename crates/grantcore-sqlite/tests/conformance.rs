@@ -62,7 +62,7 @@ mod with_tokio {
     fn harness() -> impl Harness<Store = OnThreads<SqliteStore>> {
         let file = File::new();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        Async::new(move |future| runtime.block_on(future), move || file.open().on_tokio())
+        Async::new(move |future| runtime.block_on(future), async move || file.open().on_tokio())
             .with_sweep(async |store, now, limit| store.sweep(now, limit).await.unwrap())
     }
 

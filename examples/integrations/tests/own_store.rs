@@ -1,16 +1,13 @@
-//! The store of `own_store.rs`: the laws of a store and of accounts, and `kill -9` of the process
-//! that writes.
+//! The store of `own_store.rs`: the laws of a store, and `kill -9` of the process that writes.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::future::Future;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use grantcore::conformance::{AccountsHarness, Harness, verify, work};
-use grantcore::store::StoreAdministration;
-use grantcore::{Account, Timestamp};
-use tempfile::TempDir;
+use grantcore::blocking::OnThreads;
+use grantcore::conformance::{Async, verify, work};
+use grantcore::store::StoreAdministration as _;
 use tokio::runtime::Runtime;
 
 #[allow(dead_code, reason = "the example's own flow is run by `tests/run.rs`")]
@@ -19,68 +16,26 @@ mod own_store;
 
 use own_store::RedbStore;
 
-/// A file and its store. redb lets one handle of the file be open, so the others are its clones.
-struct File {
-    runtime: Runtime,
-    store: RedbStore,
-    _directory: Option<TempDir>,
+/// Opens the file. redb lets one handle of it be open, so the others are its clones. `kept` lives as
+/// long as the harness.
+fn opened(path: &Path, kept: impl Sync + 'static) -> Async<OnThreads<RedbStore>> {
+    let store = RedbStore::open(path).unwrap();
+    let runtime = Runtime::new().unwrap();
+    let open = async move || {
+        let _kept = &kept;
+        store.clone()
+    };
+    Async::new(move |future| runtime.block_on(future), open)
+        .with_sweep(async |store, now, limit| store.sweep(now, limit).await.unwrap())
 }
 
-impl File {
-    fn open(path: &Path) -> Self {
-        let store = RedbStore::open(path).unwrap();
-        Self { runtime: Runtime::new().unwrap(), store, _directory: None }
-    }
-
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = Self::open(&directory.path().join("grants.redb"));
-        Self { _directory: Some(directory), ..file }
-    }
+fn harness() -> Async<OnThreads<RedbStore>> {
+    let directory = tempfile::tempdir().unwrap();
+    opened(&directory.path().join("grants.redb"), directory)
 }
 
-impl Harness for File {
-    type Store = RedbStore;
-
-    fn open(&self) -> RedbStore {
-        self.store.clone()
-    }
-
-    fn wait<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
-    }
-
-    fn sweep(&self, store: &RedbStore, now: Timestamp, limit: usize) -> Option<usize> {
-        Some(self.wait(store.sweep(now, limit)).unwrap())
-    }
-}
-
-struct Users(File);
-
-impl AccountsHarness for Users {
-    type Accounts = RedbStore;
-
-    fn open(&self) -> RedbStore {
-        self.0.store.clone()
-    }
-
-    fn wait<F: Future>(&self, future: F) -> F::Output {
-        self.0.runtime.block_on(future)
-    }
-
-    fn sign_up(&self, accounts: &RedbStore, subject: &str) -> String {
-        self.wait(accounts.put_user(subject, Account::ACTIVE)).unwrap();
-        subject.to_owned()
-    }
-}
-
-mod store {
-    grantcore::conformance!([super::File::new()]);
-}
-
-mod accounts {
-    grantcore::accounts_conformance!([super::Users(super::File::new())]);
-}
+grantcore::conformance!([harness()]);
+grantcore::administration_conformance!([harness()]);
 
 /// The environment variable that names the file to the process that is to be killed.
 const FILE: &str = "GRANTCORE_OWN_STORE_FILE";
@@ -109,7 +64,7 @@ fn acknowledged_writes_survive_kill_9() {
         // The lines that were left in the pipe were acknowledged as well.
         journal.extend(lines);
     }
-    let verdict = verify(&File::open(&path), &journal).unwrap();
+    let verdict = verify(&opened(&path, ()), &journal).unwrap();
     verdict.holds().unwrap();
     assert!(verdict.acknowledged > 10 * CRASHES, "{verdict:?}");
 }
@@ -118,5 +73,5 @@ fn acknowledged_writes_survive_kill_9() {
 /// harness prints to the standard output.
 fn write_until_killed(path: &Path) {
     let print = |line: &str| writeln!(std::io::stderr(), "{line}").is_ok();
-    work(&File::open(path), print).unwrap();
+    work(&opened(path, ()), print).unwrap();
 }

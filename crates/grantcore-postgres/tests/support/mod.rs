@@ -11,8 +11,8 @@ use grantcore::moment::SystemEntropy;
 use grantcore::store::{Change, Commit, Stored, Write};
 use grantcore::value::GrantId;
 use grantcore::{
-    AlwaysActive, AuthorizationStep, Choice, Client, MemoryStore, Policy, RequestParts, Timestamp,
-    User,
+    AlwaysActive, AuthorizationStep, Choice, Client, ContentType, MemoryStore, Policy,
+    RequestParts, Timestamp, User,
 };
 use grantcore_postgres::PostgresStore;
 use grantcore_testing_servers::{Postgres, Proxy};
@@ -180,7 +180,7 @@ fn post(server: &Server<Arc<Recorder>, AlwaysActive>, form: &str) -> String {
         (format!("{form}&client_id=app"), b"application/x-www-form-urlencoded");
     let request = RequestParts {
         method: "POST",
-        content_type: Some(form_type),
+        content_type: ContentType::One(form_type),
         body: body.as_bytes(),
         ..RequestParts::default()
     };

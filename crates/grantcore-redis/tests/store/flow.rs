@@ -3,7 +3,8 @@
 
 use grantcore::store::{Commit, Write};
 use grantcore::{
-    Authorization, AuthorizationStep, Choice, FromStore, RequestParts, RevokedBy, Server, Store,
+    Authorization, AuthorizationStep, Choice, ContentType, FromStore, RequestParts, RevokedBy,
+    Server, Store,
 };
 use grantcore_redis::RedisStore;
 use serde_json::Value;
@@ -31,7 +32,7 @@ async fn authorized(server: &Server<RedisStore>, subject: &str) -> String {
 async fn token(server: &Server<RedisStore>, form: &str) -> (u16, Value) {
     let incoming = RequestParts {
         method: "POST",
-        content_type: Some(b"application/x-www-form-urlencoded"),
+        content_type: ContentType::FORM,
         body: form.as_bytes(),
         ..RequestParts::default()
     };

@@ -13,8 +13,8 @@ use grantcore::response::Redirect;
 use grantcore::store::AccountSource;
 use grantcore::value::ClientId;
 use grantcore::{
-    AlwaysActive, AuthorizationStep, Choice, Client, Error, MemoryStore, Policy, Reply,
-    RequestParts, Timestamp, User,
+    AlwaysActive, AuthorizationStep, Choice, Client, ContentType, Error, MemoryStore, Policy,
+    Reply, RequestParts, Timestamp, User,
 };
 
 /// The verifier and challenge of RFC 7636, appendix B.
@@ -63,7 +63,7 @@ pub struct Tokens {
 
 /// Returns the request that posts a form.
 pub fn posted(form: &str) -> RequestParts<'_> {
-    let content_type = Some(&b"application/x-www-form-urlencoded"[..]);
+    let content_type = ContentType::FORM;
     RequestParts { method: "POST", content_type, body: form.as_bytes(), ..RequestParts::default() }
 }
 

@@ -16,7 +16,7 @@ async fn i46_a_full_queue_refuses_events_and_loses_none_that_it_took() {
             "token_endpoint_auth_method":"none"}"#;
         let request = grantcore::RequestParts {
             method: "POST",
-            content_type: Some(b"application/json"),
+            content_type: grantcore::ContentType::JSON,
             body,
             ..grantcore::RequestParts::default()
         };
